@@ -1,0 +1,19 @@
+import { defineErrors, EXIT } from "../entry.ts";
+
+export const platformErrors = defineErrors({
+  "platform.file-failed": { kind: "world", exit: EXIT.world, meaning: "A file operation failed on this machine." },
+  "platform.file-missing": { kind: "operator", exit: EXIT.notFound, meaning: "A file or folder is not there." },
+  "platform.file-exists": { kind: "operator", exit: EXIT.refused, meaning: "A file of this name is already there." },
+  "platform.file-denied": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "This user may not touch a file or folder.",
+  },
+  "platform.disk-full": { kind: "world", exit: EXIT.world, meaning: "A file system has no space left." },
+  "platform.assertion-failed": {
+    kind: "bug",
+    exit: EXIT.bug,
+    meaning: "Something that must always hold did not: a bug in Lifeboat.",
+  },
+  "platform.aborted": { kind: "operator", exit: EXIT.interrupted, meaning: "The operation was stopped on request." },
+});

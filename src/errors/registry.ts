@@ -1,0 +1,33 @@
+/**
+ * Every error Lifeboat can raise, in one table.
+ *
+ * Nouns: a *code* (`concept.what-failed`) names one kind of failure for ever; its *kind* says whose turn it is:
+ * `operator` (a mistake the reader can mend: message and remedy, no stack), `world` (a disk, a network, a server:
+ * retried or reported) or `bug` (ours: stack, stop). Its *exit* is the process exit status when it ends a command.
+ * Invariants: codes are unique; an exit status belongs to one meaning; every code has a row in docs/errors.md.
+ */
+import { backupErrors } from "./codes/backup.ts";
+import { configErrors } from "./codes/config.ts";
+import { demoErrors } from "./codes/demo.ts";
+import { platformErrors } from "./codes/platform.ts";
+import { postgresErrors } from "./codes/postgres.ts";
+import { restoreErrors } from "./codes/restore.ts";
+import { storeErrors } from "./codes/store.ts";
+import { vaultErrors } from "./codes/vault.ts";
+import { walErrors } from "./codes/wal.ts";
+
+/** The registry; each concept keeps its rows in `codes/`. */
+export const ERROR_REGISTRY = {
+  ...backupErrors,
+  ...configErrors,
+  ...demoErrors,
+  ...platformErrors,
+  ...postgresErrors,
+  ...restoreErrors,
+  ...storeErrors,
+  ...vaultErrors,
+  ...walErrors,
+} as const;
+
+/** A code of the registry. */
+export type ErrorCode = keyof typeof ERROR_REGISTRY;

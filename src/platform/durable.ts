@@ -1,0 +1,58 @@
+/**
+ * The one function that makes a file durable: temporary name, write, sync, give it its name, sync the folder.
+ *
+ * Invariant: after a power cut at any moment the name holds either nothing (or the old bytes) or all the new bytes.
+ */
+import path from "node:path";
+import type { Files } from "./files.ts";
+
+/** What to write. Parts are written one after another. */
+export type DurableWrite = {
+  readonly file: string;
+  readonly parts: readonly Uint8Array[];
+  /** `new` fails with `platform.file-exists` when the name is taken, atomically; `replace` takes its place. */
+  readonly over: "new" | "replace";
+  readonly permissions?: number;
+  /** Where the temporary file lies; the same file system as `file`. Default: beside it. */
+  readonly temporaryFolder?: string;
+  /** Makes the temporary name unique among writers of this folder. */
+  readonly unique: string;
+};
+
+/** Writes a file so that it survives a power cut once this returns. Nothing of it remains when it rejects, but perhaps the temporary file. */
+export async function writeDurable(files: Files, write: DurableWrite): Promise<void> {
+  const folder = path.dirname(write.file);
+  const temporary = path.join(write.temporaryFolder ?? folder, `.${path.basename(write.file)}.${write.unique}.tmp`);
+  try {
+    await writeAndSync(files, temporary, write);
+    if (write.over === "replace") await files.rename(temporary, write.file);
+    else await files.link(temporary, write.file);
+  } finally {
+    // Renamed away or not: what is left under the temporary name is of no use to anybody.
+    await files.remove(temporary);
+  }
+  await files.syncFolder(folder);
+}
+
+/** Makes a folder whose name, and the names of the parents it had to make, survive a power cut. */
+export async function makeFolderDurable(files: Files, folder: string, permissions = 0o700): Promise<void> {
+  if ((await files.stat(folder)) !== undefined) return;
+  const parent = path.dirname(folder);
+  if (parent !== folder) await makeFolderDurable(files, parent, permissions);
+  await files.makeFolder(folder, permissions);
+  await files.syncFolder(parent);
+}
+
+async function writeAndSync(files: Files, temporary: string, write: DurableWrite): Promise<void> {
+  const handle = await files.open(temporary, "create", write.permissions ?? 0o600);
+  try {
+    let position = 0;
+    for (const part of write.parts) {
+      await handle.write(part, position);
+      position += part.byteLength;
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * Files of this machine, as a port.
+ *
+ * Nouns: a *handle* is an open file; *sync* makes what was written survive a power cut; a folder must be synced too
+ * before a new or renamed name in it survives.
+ * Invariants: nothing outside this folder imports node:fs; a failure is a LifeboatError that names the operation and
+ * the path; a full disk has its own code (`platform.disk-full`), a missing file has its own (`platform.file-missing`).
+ */
+import { constants, type Stats, type StatsFs } from "node:fs";
+import fs from "node:fs/promises";
+import path from "node:path";
+import { LifeboatError } from "../errors/error.ts";
+
+/** How a file is opened. `create` makes a new one and fails when it exists; `update` reads and writes an existing one. */
+export type OpenMode = "read" | "create" | "update";
+
+/** What is known of a path. */
+export type FileFacts = {
+  readonly kind: "file" | "folder" | "link" | "other";
+  readonly sizeBytes: number;
+  readonly modifiedMs: number;
+  /** Permission bits, for example 0o600. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+};
+
+/** One name in a folder. */
+export type FolderEntry = { readonly name: string; readonly kind: FileFacts["kind"] };
+
+/** An open file. Close it exactly once. */
+export interface FileHandle {
+  /** Reads up to `length` bytes at `position` into a new buffer; fewer only at the end of the file. */
+  read(at: { readonly position: number; readonly length: number }): Promise<Buffer>;
+  /** Writes all of `data` at `position`. */
+  write(data: Uint8Array, position: number): Promise<void>;
+  /** Cuts or extends (with zeros) to `lengthBytes`. */
+  truncate(lengthBytes: number): Promise<void>;
+  /** Returns when data and size are on stable storage (fdatasync). A failed sync is final: never retry, reopen. */
+  sync(): Promise<void>;
+  stat(): Promise<FileFacts>;
+  close(): Promise<void>;
+}
+
+/** The files port. Paths are absolute. */
+export interface Files {
+  open(file: string, mode: OpenMode, permissions?: number): Promise<FileHandle>;
+  readFile(file: string): Promise<Buffer>;
+  /** Facts of a path, links not followed; undefined when nothing is there. */
+  stat(file: string): Promise<FileFacts | undefined>;
+  /** Names in a folder, sorted. */
+  list(folder: string): Promise<readonly FolderEntry[]>;
+  /** Makes a folder and its parents; one that exists is left as it is. Not synced: see durable.ts. */
+  makeFolder(folder: string, permissions?: number): Promise<void>;
+  /** Gives `from` the name `to`, replacing a file of that name. */
+  rename(from: string, to: string): Promise<void>;
+  /** Gives the file a second name; fails with `platform.file-exists` when that name is taken. */
+  link(from: string, to: string): Promise<void>;
+  /** Makes a symbolic link at `at` that points to `target`. */
+  symlink(target: string, at: string): Promise<void>;
+  readLink(file: string): Promise<string>;
+  /** Removes a file; one that is not there is no error. */
+  remove(file: string): Promise<void>;
+  /** Removes a folder and all in it; one that is not there is no error. */
+  removeTree(folder: string): Promise<void>;
+  /** Makes the names in a folder survive a power cut. */
+  syncFolder(folder: string): Promise<void>;
+  changeOwner(file: string, owner: { readonly uid: number; readonly gid: number }): Promise<void>;
+  changeMode(file: string, permissions: number): Promise<void>;
+  /** Space of the file system that holds `file`. `freeBytes` is what an unprivileged writer may use. */
+  space(file: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
+}
+
+/** The machine's files. */
+export const systemFiles: Files = {
+  open: async (file, mode, permissions = 0o600) => {
+    const handle = await named("open", file, () => fs.open(file, OPEN_FLAGS[mode], permissions));
+    return new SystemFileHandle(file, handle);
+  },
+  readFile: (file) => named("read", file, () => fs.readFile(file)),
+  stat: async (file) => {
+    try {
+      return factsOf(await fs.lstat(file));
+    } catch (cause) {
+      if (isMissing(cause)) return undefined;
+      throw fileError("look at", file, cause);
+    }
+  },
+  list: async (folder) => {
+    const entries = await named("list", folder, () => fs.readdir(folder, { withFileTypes: true }));
+    return entries
+      .map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  },
+  makeFolder: async (folder, permissions = 0o700) => {
+    await named("make folder", folder, () => fs.mkdir(folder, { recursive: true, mode: permissions }));
+  },
+  rename: (from, to) => named("rename", from, () => fs.rename(from, to)),
+  link: (from, to) => named("link", to, () => fs.link(from, to)),
+  symlink: (target, at) => named("link", at, () => fs.symlink(target, at)),
+  readLink: (file) => named("read link", file, () => fs.readlink(file)),
+  remove: (file) => named("remove", file, () => fs.rm(file, { force: true })),
+  removeTree: (folder) => named("remove", folder, () => fs.rm(folder, { recursive: true, force: true })),
+  syncFolder: async (folder) => {
+    const handle = await named("open", folder, () => fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY));
+    try {
+      await named("sync", folder, () => handle.sync());
+    } finally {
+      await handle.close();
+    }
+  },
+  changeOwner: (file, owner) => named("change owner of", file, () => fs.lchown(file, owner.uid, owner.gid)),
+  changeMode: (file, permissions) => named("change mode of", file, () => fs.chmod(file, permissions)),
+  space: async (file) => {
+    const facts: StatsFs = await named("ask the free space of", file, () => fs.statfs(file));
+    return { freeBytes: facts.bavail * facts.bsize, totalBytes: facts.blocks * facts.bsize };
+  },
+};
+
+const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: constants.O_RDONLY,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  update: constants.O_RDWR,
+};
+
+class SystemFileHandle implements FileHandle {
+  readonly #file: string;
+  readonly #handle: fs.FileHandle;
+
+  constructor(file: string, handle: fs.FileHandle) {
+    this.#file = file;
+    this.#handle = handle;
+  }
+
+  async read(at: { readonly position: number; readonly length: number }): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(at.length);
+    let filled = 0;
+    while (filled < at.length) {
+      const from = filled;
+      const { bytesRead } = await named("read", this.#file, () =>
+        this.#handle.read(buffer, from, at.length - from, at.position + from),
+      );
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return buffer.subarray(0, filled);
+  }
+
+  async write(data: Uint8Array, position: number): Promise<void> {
+    let done = 0;
+    while (done < data.byteLength) {
+      const from = done;
+      const { bytesWritten } = await named("write", this.#file, () =>
+        this.#handle.write(data, from, data.byteLength - from, position + from),
+      );
+      done += bytesWritten;
+    }
+  }
+
+  truncate(lengthBytes: number): Promise<void> {
+    return named("truncate", this.#file, () => this.#handle.truncate(lengthBytes));
+  }
+
+  sync(): Promise<void> {
+    return named("sync", this.#file, () => this.#handle.datasync());
+  }
+
+  async stat(): Promise<FileFacts> {
+    return factsOf(await named("look at", this.#file, () => this.#handle.stat()));
+  }
+
+  close(): Promise<void> {
+    return named("close", this.#file, () => this.#handle.close());
+  }
+}
+
+async function named<T>(operation: string, file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw fileError(operation, file, cause);
+  }
+}
+
+function fileError(operation: string, file: string, cause: unknown): LifeboatError {
+  const code = errnoOf(cause);
+  const message = `cannot ${operation} ${file}: ${code ?? String(cause)}`;
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new LifeboatError("platform.disk-full", {
+      message,
+      remedy: `Free space on the file system of ${path.dirname(file)}, then run the same command again.`,
+      retryable: true,
+      cause,
+    });
+  }
+  if (code === "ENOENT") {
+    return new LifeboatError("platform.file-missing", { message, remedy: "Check the path.", cause });
+  }
+  if (code === "EEXIST") {
+    return new LifeboatError("platform.file-exists", { message, remedy: "Choose another name.", cause });
+  }
+  if (code === "EACCES" || code === "EPERM") {
+    return new LifeboatError("platform.file-denied", {
+      message,
+      remedy: "Run as the owner of this path, or give this user access to it.",
+      cause,
+    });
+  }
+  return new LifeboatError("platform.file-failed", {
+    message,
+    remedy: "Look at the disk and the kernel log, then run the same command again.",
+    cause,
+  });
+}
+
+function errnoOf(cause: unknown): string | undefined {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined;
+}
+
+function isMissing(cause: unknown): boolean {
+  const code = errnoOf(cause);
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+function factsOf(stats: Stats): FileFacts {
+  return {
+    kind: kindOf(stats),
+    sizeBytes: stats.size,
+    modifiedMs: stats.mtimeMs,
+    mode: stats.mode & 0o7777,
+    uid: stats.uid,
+    gid: stats.gid,
+  };
+}
+
+function kindOf(entry: { isFile(): boolean; isDirectory(): boolean; isSymbolicLink(): boolean }): FileFacts["kind"] {
+  if (entry.isFile()) return "file";
+  if (entry.isDirectory()) return "folder";
+  return entry.isSymbolicLink() ? "link" : "other";
+}

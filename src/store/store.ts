@@ -1,0 +1,42 @@
+/**
+ * Where a vault's bytes lie.
+ *
+ * Nouns: an *object* is a named, immutable run of bytes; its *key* is a path of lower-case words separated by `/`.
+ * Invariants every store keeps: an object is put once and never changed (`put` refuses a key that exists, atomically,
+ * also among several writers); an object that `put` acknowledged survives a power cut; a partly written object is never
+ * seen; `list` names every object acknowledged before it began, or rejects: it never answers with fewer. No rename, no
+ * append, no overwrite: an object store with conditional put can do all of this.
+ */
+
+/** Facts of a stored object. */
+export type ObjectFacts = {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** When it was stored, by the store's own clock, milliseconds since 1970. */
+  readonly storedMs: number;
+};
+
+/** Cancels what can wait. */
+export type StoreOptions = { readonly signal?: AbortSignal | undefined };
+
+/** The store port. All errors are LifeboatError: `store.*`, or `platform.disk-full`. */
+export interface Store {
+  /** What a person calls it, for messages: `disk:/var/backups/x`. */
+  readonly name: string;
+  /** Stores an object, all of it or nothing. Rejects with `store.object-exists` when the key is taken. */
+  put(key: string, parts: readonly Uint8Array[], options?: StoreOptions): Promise<void>;
+  /** The whole object. Rejects with `store.object-missing` only when it is proven absent. */
+  get(key: string, options?: StoreOptions): Promise<Buffer>;
+  /** Exactly `length` bytes from `offset`; rejects with `store.object-truncated` when the object ends before. */
+  getRange(
+    key: string,
+    range: { readonly offset: number; readonly length: number },
+    options?: StoreOptions,
+  ): Promise<Buffer>;
+  /** Facts of one object; undefined only when it is proven absent. */
+  head(key: string, options?: StoreOptions): Promise<ObjectFacts | undefined>;
+  /** Every object whose key begins with `prefix`, in key order. Rejects rather than answer with part of them. */
+  list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectFacts>;
+  /** Removes an object; one that is not there is no error. */
+  delete(key: string, options?: StoreOptions): Promise<void>;
+}
