@@ -4,6 +4,42 @@ export const vaultErrors = defineErrors({
   "vault.wrong-key": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "The passphrase or key does not open this vault.",
+    meaning: "The passphrase or recovery key does not open this vault.",
+  },
+  "vault.key-missing": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "An object was sealed with a data key that the given passphrase or recovery key does not open.",
+  },
+  "vault.recovery-key-malformed": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "The recovery key was not typed as it was printed.",
+  },
+  "vault.not-a-vault": { kind: "operator", exit: EXIT.notFound, meaning: "The store holds no vault." },
+  "vault.already-a-vault": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The store already holds a vault; nothing was changed.",
+  },
+  "vault.format-unknown": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The vault was written by a later version of Lifeboat.",
+  },
+  "vault.object-damaged": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "An object of the vault is not what was stored: cut, changed, swapped or moved.",
+  },
+  "vault.object-missing": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "An object that the vault's own records name is not there.",
+  },
+  "vault.backup-unknown": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "The vault has no announced backup of this name.",
   },
 });

@@ -1,0 +1,56 @@
+/**
+ * Compression of frames, on the thread pool.
+ */
+import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+
+/** How a frame's bytes were compressed. The number is what lies in the vault. */
+export const CODEC = { raw: 0, zstd: 1 } as const;
+
+export type Codec = (typeof CODEC)[keyof typeof CODEC];
+
+/** A frame's bytes as they will be sealed. */
+export type Packed = { readonly codec: Codec; readonly bytes: Uint8Array };
+
+/**
+ * Compresses, or keeps the bytes when that saves nothing. `plain` must not change until the promise settles.
+ * The level is zstd's, 1 to 19.
+ */
+export function compress(plain: Uint8Array, level: number): Promise<Packed> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      // One output buffer: the default of 16 KiB would send every chunk through the pool several times.
+      chunkSize: Math.max(MIN_OUTPUT_BYTES, plain.byteLength),
+      params: { [constants.ZSTD_c_compressionLevel]: level },
+      pledgedSrcSize: plain.byteLength,
+    };
+    zstdCompress(plain, options, (error, bytes) => {
+      if (error !== null) reject(error);
+      else
+        resolve(
+          bytes.byteLength < plain.byteLength ? { codec: CODEC.zstd, bytes } : { codec: CODEC.raw, bytes: plain },
+        );
+    });
+  });
+}
+
+/** Undoes `compress`. Undefined when the bytes do not decompress to exactly `plainBytes`. */
+export function decompress(packed: Packed, plainBytes: number): Promise<Buffer | undefined> {
+  if (packed.codec === CODEC.raw) {
+    const plain = Buffer.from(packed.bytes.buffer, packed.bytes.byteOffset, packed.bytes.byteLength);
+    return Promise.resolve(plain.byteLength === plainBytes ? plain : undefined);
+  }
+  return new Promise((resolve) => {
+    const options = { chunkSize: Math.max(MIN_OUTPUT_BYTES, plainBytes), maxOutputLength: Math.max(1, plainBytes) };
+    zstdDecompress(packed.bytes, options, (error, bytes) => {
+      resolve(error === null && bytes.byteLength === plainBytes ? bytes : undefined);
+    });
+  });
+}
+
+/** Reads a codec's number; undefined for one this version does not know. */
+export function codecOf(value: number): Codec | undefined {
+  return value === CODEC.raw || value === CODEC.zstd ? value : undefined;
+}
+
+/** The smallest output buffer zlib accepts. */
+const MIN_OUTPUT_BYTES = 64;

@@ -1,0 +1,191 @@
+/**
+ * Who may open a vault.
+ *
+ * Nouns: a *data key* seals the data; a *wrap* is a data key sealed under something a person keeps: a passphrase, or the
+ * recovery key that `vault init` prints once; an `open` wrap holds the data key in clear, for a vault whose owner chose
+ * not to encrypt (every byte is still authenticated).
+ * Invariants: a wrap is bound to its vault; a passphrase is stretched by argon2id before it opens anything; nothing that
+ * opens a vault is ever written to its store in clear unless the vault is open by choice.
+ * Source: RFC 9106 (argon2).
+ */
+import { argon2, hkdfSync } from "node:crypto";
+import { z } from "zod";
+import { LifeboatError } from "../errors/error.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import type { RandomSource } from "../platform/random.ts";
+import type { KeyId } from "./names.ts";
+import { type DataKey, type ObjectKey, openFrame, sealFrame } from "./sealing.ts";
+
+/** What opens a wrap. */
+export type VaultSecret =
+  | { readonly kind: "passphrase"; readonly passphrase: string }
+  | { readonly kind: "recovery-key"; readonly recoveryKey: string }
+  | { readonly kind: "open" };
+
+/** Work factors of argon2id: 64 MiB and 3 passes take about a third of a second, once a command. */
+const ARGON2_MEMORY_KIB = 65_536;
+const ARGON2_PASSES = 3;
+/** Bounds on what a wrap may ask of us, so that a planted wrap cannot exhaust the machine. */
+const ARGON2_MEMORY_KIB_MAX = 1_048_576;
+const ARGON2_PASSES_MAX = 64;
+
+const RECOVERY_KEY_BYTES = 20;
+const RECOVERY_INFO = Buffer.from("lifeboat recovery key v1");
+const DATA_KEY_BYTES = 32;
+
+const base64 = z.base64().transform((text) => Buffer.from(text, "base64"));
+
+const wrapSchema = z.strictObject({
+  format: z.literal("lifeboat-key-wrap"),
+  version: z.literal(1),
+  keyId: z.string().regex(/^[0-9a-f]{32}$/),
+  createdAt: z.iso.datetime(),
+  method: z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("passphrase"),
+      kdf: z.literal("argon2id"),
+      memoryKiB: z.number().int().min(8).max(ARGON2_MEMORY_KIB_MAX),
+      passes: z.number().int().min(1).max(ARGON2_PASSES_MAX),
+      salt: base64,
+      sealed: base64,
+    }),
+    z.strictObject({ kind: z.literal("recovery-key"), salt: base64, sealed: base64 }),
+    z.strictObject({ kind: z.literal("open"), secret: base64 }),
+  ]),
+});
+
+/** A wrap as it lies in the vault. */
+export type KeyWrap = z.output<typeof wrapSchema>;
+
+/** Makes a new data key. */
+export function createDataKey(random: RandomSource): DataKey {
+  return { id: random(16).toString("hex") as KeyId, secret: random(DATA_KEY_BYTES) };
+}
+
+/** Makes a recovery key: 160 random bits in groups of four characters that are hard to misread. */
+export function createRecoveryKey(random: RandomSource): string {
+  const bytes = random(RECOVERY_KEY_BYTES);
+  const text = encodeBase32(bytes);
+  return `${text}${checkCharacters(text)}`.replace(/(.{4})(?=.)/g, "$1-");
+}
+
+/** Seals a data key under a secret; the result is the text to store. */
+export async function wrapDataKey(
+  wrap: { readonly vaultId: string; readonly dataKey: DataKey; readonly secret: VaultSecret; readonly now: Instant },
+  random: RandomSource,
+): Promise<Buffer> {
+  const { dataKey, secret, vaultId } = wrap;
+  const base = { format: "lifeboat-key-wrap", version: 1, keyId: dataKey.id, createdAt: formatInstant(wrap.now) };
+  if (secret.kind === "open") {
+    return encodeJson({ ...base, method: { kind: "open", secret: dataKey.secret.toString("base64") } });
+  }
+  const salt = random(16);
+  const facts = { memoryKiB: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, salt };
+  const wrappingKey = await deriveWrappingKey(secret, facts);
+  const sealed = sealFrame(wrappingKey, {
+    number: WRAP_FRAME,
+    meaning: wrapMeaning({ vaultId, keyId: dataKey.id }),
+    plain: dataKey.secret,
+  });
+  const common = { salt: salt.toString("base64"), sealed: Buffer.concat(sealed).toString("base64") };
+  const method =
+    secret.kind === "passphrase"
+      ? { kind: "passphrase", kdf: "argon2id", memoryKiB: facts.memoryKiB, passes: facts.passes, ...common }
+      : { kind: "recovery-key", ...common };
+  return encodeJson({ ...base, method });
+}
+
+/** Reads a wrap from the vault; undefined when the bytes are none. */
+export function parseWrap(bytes: Buffer): KeyWrap | undefined {
+  try {
+    return wrapSchema.parse(JSON.parse(bytes.toString("utf8")));
+  } catch {
+    // Both a syntax error and a schema error mean the same to the caller, who knows the object's name.
+    return undefined;
+  }
+}
+
+/** Opens a wrap; undefined when the secret is of another kind or does not fit. */
+export async function openWrap(
+  wrap: KeyWrap,
+  tools: { readonly vaultId: string; readonly secret: VaultSecret },
+): Promise<DataKey | undefined> {
+  const { method } = wrap;
+  const id = wrap.keyId as KeyId;
+  if (method.kind === "open") return { id, secret: method.secret };
+  if (tools.secret.kind !== method.kind) return undefined;
+  const stretch = method.kind === "passphrase" ? method : { memoryKiB: 0, passes: 0, salt: method.salt };
+  const wrappingKey = await deriveWrappingKey(tools.secret, stretch);
+  const meaning = wrapMeaning({ vaultId: tools.vaultId, keyId: id });
+  const secret = openFrame(wrappingKey, { number: WRAP_FRAME, meaning, sealed: method.sealed });
+  return secret === undefined ? undefined : { id, secret };
+}
+
+const WRAP_FRAME = { space: "data", ordinal: 0 } as const;
+
+function wrapMeaning(bound: { readonly vaultId: string; readonly keyId: KeyId }): Buffer {
+  return Buffer.from(`lifeboat key wrap v1\n${bound.vaultId}\n${bound.keyId}`);
+}
+
+async function deriveWrappingKey(
+  secret: Exclude<VaultSecret, { kind: "open" }>,
+  stretch: { readonly memoryKiB: number; readonly passes: number; readonly salt: Buffer },
+): Promise<ObjectKey> {
+  if (secret.kind === "recovery-key") {
+    const bytes = parseRecoveryKey(secret.recoveryKey);
+    return Buffer.from(hkdfSync("sha256", bytes, stretch.salt, RECOVERY_INFO, DATA_KEY_BYTES)) as ObjectKey;
+  }
+  const key = await new Promise<Buffer>((resolve, reject) => {
+    const parameters = {
+      message: Buffer.from(secret.passphrase.normalize("NFC"), "utf8"),
+      nonce: stretch.salt,
+      parallelism: 1,
+      tagLength: DATA_KEY_BYTES,
+      memory: stretch.memoryKiB,
+      passes: stretch.passes,
+    };
+    argon2("argon2id", parameters, (error, result) => (error === null ? resolve(result) : reject(error)));
+  });
+  return key as ObjectKey;
+}
+
+/** Crockford's alphabet: no I, L, O or U. */
+const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+function encodeBase32(bytes: Buffer): string {
+  let bits = BigInt(`0x${bytes.toString("hex")}`);
+  let text = "";
+  for (let digit = 0; digit < (bytes.byteLength * 8) / 5; digit += 1) {
+    text = (ALPHABET[Number(bits & 31n)] ?? "") + text;
+    bits >>= 5n;
+  }
+  return text;
+}
+
+/** Two characters that show a mistyped key before it is tried: a weighted sum modulo 1021, a prime. */
+function checkCharacters(text: string): string {
+  let sum = 0;
+  for (const [place, character] of [...text].entries()) sum += (place + 2) * (ALPHABET.indexOf(character) + 1);
+  const check = sum % 1021;
+  return (ALPHABET[check >> 5] ?? "") + (ALPHABET[check & 31] ?? "");
+}
+
+function parseRecoveryKey(typed: string): Buffer {
+  const text = typed.toUpperCase().replace(/[\s-]/g, "").replaceAll("O", "0").replace(/[IL]/g, "1");
+  const digits = (RECOVERY_KEY_BYTES * 8) / 5;
+  const body = text.slice(0, digits);
+  const known = [...text].every((character) => ALPHABET.includes(character));
+  if (text.length !== digits + 2 || !known || checkCharacters(body) !== text.slice(digits)) {
+    throw new LifeboatError("vault.recovery-key-malformed", {
+      message: `the recovery key has a typing mistake: ${text.length} characters of ${digits + 2} were read and the check characters do not fit`,
+      remedy: "Type the recovery key again, exactly as `lifeboat vault init` printed it.",
+    });
+  }
+  let bits = 0n;
+  for (const character of body) bits = (bits << 5n) | BigInt(ALPHABET.indexOf(character));
+  return Buffer.from(bits.toString(16).padStart(RECOVERY_KEY_BYTES * 2, "0"), "hex");
+}
+
+function encodeJson(value: unknown): Buffer {
+  return Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
+}

@@ -1,0 +1,165 @@
+/**
+ * The vault: the encrypted, deduplicated home of backups and WAL, in a store.
+ *
+ * Nouns: a *chunk* is up to 128 KiB of pages or bytes, compressed and sealed; a *pack* is an object of about 32 MiB of
+ * chunks; a *blob* is an object read from front to back; a *manifest* lists every file of one backup and where its bytes
+ * lie; a *marker* says what became of a backup (started, announced); a *data key* seals all of it.
+ * Invariants: objects are written once, under unique names, and never changed; the state of the vault is its listing;
+ * whatever a manifest names was stored, read back and checked before the backup is announced; an object that does not
+ * open under its own name is damaged, never guessed at.
+ * The format is specified in docs/formats/vault.md.
+ */
+import { z } from "zod";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { type Clock, formatInstant } from "../platform/clock.ts";
+import type { RandomSource } from "../platform/random.ts";
+import type { Store } from "../store/store.ts";
+import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
+import { objectDamaged } from "./header.ts";
+import { createDataKey, createRecoveryKey, openWrap, parseWrap, type VaultSecret, wrapDataKey } from "./keys.ts";
+import { KEYS_PREFIX, type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
+import type { DataKey } from "./sealing.ts";
+
+/** What the vault needs of the machine. */
+export type VaultTools = { readonly store: Store; readonly clock: Clock; readonly random: RandomSource };
+
+/** An opened vault: its store, and the data keys that the given secret opened. */
+export type Vault = VaultTools & {
+  readonly id: string;
+  /** Seals new objects. */
+  readonly dataKey: DataKey;
+  readonly dataKeys: ReadonlyMap<KeyId, DataKey>;
+};
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+const markerSchema = z.strictObject({
+  format: z.literal("lifeboat-vault"),
+  version: z.literal(1),
+  vaultId: z.string().regex(/^[0-9a-f]{32}$/),
+  createdAt: z.iso.datetime(),
+});
+
+/** Zstandard level of manifests, records and WAL: they are small or must keep up with the server. */
+export const BLOB_LEVEL = 3;
+
+/**
+ * Makes a vault in an empty store. The marker is stored last, so a vault that exists has its keys.
+ * Returns the recovery key, which is kept nowhere else. Throws `vault.already-a-vault`.
+ */
+export async function initVault(
+  tools: VaultTools,
+  secret: VaultSecret,
+  options: CallOptions,
+): Promise<{ readonly vault: Vault; readonly recoveryKey: string | undefined }> {
+  if ((await tools.store.head(VAULT_MARKER, options)) !== undefined) throw alreadyVault(tools.store);
+  const vaultId = tools.random(16).toString("hex");
+  const dataKey = createDataKey(tools.random);
+  const now = tools.clock.now();
+  const recoveryKey = secret.kind === "open" ? undefined : createRecoveryKey(tools.random);
+  const secrets: VaultSecret[] = [secret];
+  if (recoveryKey !== undefined) secrets.push({ kind: "recovery-key", recoveryKey });
+  for (const each of secrets) {
+    const wrap = await wrapDataKey({ vaultId, dataKey, secret: each, now }, tools.random);
+    const wrapId = tools.random(8).toString("hex");
+    await tools.store.put(keyWrapName({ keyId: dataKey.id, wrapId }), [wrap], options);
+  }
+  const marker = { format: "lifeboat-vault", version: 1, vaultId, createdAt: formatInstant(now) };
+  try {
+    await tools.store.put(VAULT_MARKER, [Buffer.from(`${JSON.stringify(marker, undefined, 2)}\n`)], options);
+  } catch (error) {
+    if (isLifeboatError(error, "store.object-exists")) throw alreadyVault(tools.store);
+    throw error;
+  }
+  const vault = { ...tools, id: vaultId, dataKey, dataKeys: new Map([[dataKey.id, dataKey]]) };
+  return { vault, recoveryKey };
+}
+
+/** Opens a vault. Throws `vault.not-a-vault`, `vault.format-unknown`, `vault.wrong-key`. */
+export async function openVault(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Vault> {
+  const id = await readMarker(tools.store, options);
+  const opened = new Map<KeyId, DataKey>();
+  let newest: { readonly dataKey: DataKey; readonly createdAt: string } | undefined;
+  let wraps = 0;
+  for await (const facts of tools.store.list(KEYS_PREFIX, options)) {
+    const wrap = parseWrap(await tools.store.get(facts.key, options));
+    if (wrap === undefined) throw objectDamaged(facts.key, "it is not a key wrap");
+    wraps += 1;
+    const dataKey = await openWrap(wrap, { vaultId: id, secret });
+    if (dataKey === undefined) continue;
+    opened.set(dataKey.id, dataKey);
+    if (newest === undefined || wrap.createdAt >= newest.createdAt) newest = { dataKey, createdAt: wrap.createdAt };
+  }
+  if (newest === undefined) {
+    throw new LifeboatError("vault.wrong-key", {
+      message: `the given ${secret.kind} opens none of the ${wraps} key wraps of the vault in ${tools.store.name}`,
+      remedy: "Check the passphrase file or command, or use the recovery key that `lifeboat vault init` printed.",
+    });
+  }
+  return { ...tools, id, dataKey: newest.dataKey, dataKeys: opened };
+}
+
+/** The data key that an object needs. Throws `vault.key-missing`. */
+export function dataKeyOf(vault: Vault, object: { readonly name: string; readonly keyId: KeyId }): DataKey {
+  const dataKey = vault.dataKeys.get(object.keyId);
+  if (dataKey !== undefined) return dataKey;
+  throw new LifeboatError("vault.key-missing", {
+    message: `object ${object.name} needs data key ${object.keyId}, the given secret opens ${vault.dataKeys.size} other`,
+    remedy: "Use a passphrase or recovery key that was wrapped for this data key.",
+  });
+}
+
+/** Seals and stores a blob. Rejects with `store.object-exists` when the name is taken. */
+export async function putBlob(
+  vault: Vault,
+  blob: { readonly name: string; readonly plain: Uint8Array },
+  options: CallOptions,
+): Promise<void> {
+  await vault.store.put(blob.name, await sealBlob({ ...blob, level: BLOB_LEVEL }, vault), options);
+}
+
+/** Fetches and opens a blob. Throws `store.object-missing`, `vault.object-damaged`, `vault.key-missing`. */
+export async function getBlob(vault: Vault, name: string, options: CallOptions): Promise<Buffer> {
+  const sealed = await vault.store.get(name, options);
+  return openBlob(name, sealed, dataKeyOf(vault, { name, keyId: blobKeyId(name, sealed) }));
+}
+
+async function readMarker(store: Store, options: CallOptions): Promise<string> {
+  let bytes: Buffer;
+  try {
+    bytes = await store.get(VAULT_MARKER, options);
+  } catch (error) {
+    if (!isLifeboatError(error, "store.object-missing")) throw error;
+    throw new LifeboatError("vault.not-a-vault", {
+      message: `${store.name} holds no vault: there is no ${VAULT_MARKER}`,
+      remedy: "Check the vault's path, or make a vault there with `lifeboat vault init`.",
+      cause: error,
+    });
+  }
+  const marker = parseMarker(bytes);
+  if (marker !== undefined) return marker;
+  const version = /"version":\s*(\d+)/.exec(bytes.toString("utf8"))?.[1];
+  if (version !== undefined && version !== "1") {
+    throw new LifeboatError("vault.format-unknown", {
+      message: `the vault in ${store.name} has format version ${version}, this program reads version 1`,
+      remedy: "Use a newer Lifeboat to read this vault.",
+    });
+  }
+  throw objectDamaged(VAULT_MARKER, "it is not a vault's marker");
+}
+
+function parseMarker(bytes: Buffer): string | undefined {
+  try {
+    return markerSchema.parse(JSON.parse(bytes.toString("utf8"))).vaultId;
+  } catch {
+    // Damaged and from another version look alike here; the caller tells them apart.
+    return undefined;
+  }
+}
+
+function alreadyVault(store: Store): LifeboatError {
+  return new LifeboatError("vault.already-a-vault", {
+    message: `${store.name} already holds a vault`,
+    remedy: "Use this vault as it is, or choose an empty path for a new one.",
+  });
+}
