@@ -66,7 +66,7 @@ export class BlobWriter {
   }
 
   async #frame(plain: Uint8Array, last: boolean): Promise<void> {
-    const packed = await compress(plain, this.#level);
+    const packed = await compress(plain, { level: this.#level });
     const header = Buffer.alloc(FRAME_HEADER_BYTES);
     header.writeUInt32LE(packed.bytes.byteLength + TAG_BYTES, 0);
     header.writeUInt32LE(plain.byteLength, 4);

@@ -11,19 +11,17 @@ export type Codec = (typeof CODEC)[keyof typeof CODEC];
 /** A frame's bytes as they will be sealed. */
 export type Packed = { readonly codec: Codec; readonly bytes: Uint8Array };
 
-/**
- * Compresses, or keeps the bytes when that saves nothing. `plain` must not change until the promise settles.
- * The level is zstd's, 1 to 19.
- */
-export function compress(plain: Uint8Array, level: number): Promise<Packed> {
+/** How hard to compress: zstd's level, 1 to 19, and its shortest match in bytes where the level's own is not wanted. */
+export type CompressionChoice = { readonly level: number; readonly minMatchBytes?: number };
+
+/** Compresses, or keeps the bytes when that saves nothing. `plain` must not change until the promise settles. */
+export function compress(plain: Uint8Array, choice: CompressionChoice): Promise<Packed> {
   return new Promise((resolve, reject) => {
-    const options = {
-      // One output buffer: the default of 16 KiB would send every chunk through the pool several times.
-      chunkSize: Math.max(MIN_OUTPUT_BYTES, plain.byteLength),
-      params: { [constants.ZSTD_c_compressionLevel]: level },
-      pledgedSrcSize: plain.byteLength,
-    };
-    zstdCompress(plain, options, (error, bytes) => {
+    const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: choice.level };
+    if (choice.minMatchBytes !== undefined) params[constants.ZSTD_c_minMatch] = choice.minMatchBytes;
+    // One output buffer: the default of 16 KiB would send every chunk through the pool several times.
+    const chunkSize = Math.max(MIN_OUTPUT_BYTES, plain.byteLength);
+    zstdCompress(plain, { chunkSize, params, pledgedSrcSize: plain.byteLength }, (error, bytes) => {
       if (error !== null) reject(error);
       else
         resolve(

@@ -1,0 +1,259 @@
+/**
+ * Turns a stream of chunks into stored packs: compress on the thread pool, seal in order, put, read back.
+ *
+ * Nouns: a chunk has a *number*, given when it is opened and used by the manifest ever after; it is *in flight* from
+ * `submit` until it is sealed; a pack is *closing* from its last chunk until it was read back.
+ * Invariants: memory is bounded (chunks in flight, packs closing); `finish` resolves only when every pack was stored and
+ * its bytes were read back equal; after the first failure nothing more is stored and every later call rejects with it.
+ */
+import { crc32 } from "node:zlib";
+import { assert } from "../errors/error.ts";
+import { abortedError } from "../platform/clock.ts";
+import { type CompressionChoice, compress, type Packed } from "./codec.ts";
+import { objectDamaged } from "./header.ts";
+import { type PackId, packName } from "./names.ts";
+import {
+  CHUNK_BYTES_MAX,
+  type ChunkPlace,
+  PACK_BYTES_TARGET,
+  type PackFacts,
+  packHeader,
+  packKey,
+  sealChunk,
+  sealIndex,
+} from "./pack.ts";
+import type { ObjectKey } from "./sealing.ts";
+import { SALT_BYTES } from "./sealing.ts";
+import type { Vault } from "./vault.ts";
+
+/** A chunk to be filled: write into `buffer`, then submit it. */
+export type OpenChunk = { readonly number: number; readonly buffer: Buffer };
+
+/** A stored pack with the chunks it holds; `numbers[i]` is the number of `places[i]`. */
+export type StoredPack = {
+  readonly facts: PackFacts;
+  readonly numbers: readonly number[];
+  readonly places: readonly ChunkPlace[];
+};
+
+export type PackWriterOptions = {
+  readonly compression: CompressionChoice;
+  /** Called for every pack once it is stored and read back, in no particular order. */
+  readonly onPack: (pack: StoredPack) => void;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** Chunks in flight: enough to keep the four threads of the pool busy while the socket is read. */
+const CHUNKS_IN_FLIGHT_MAX = 24;
+/** Packs being put or read back at a time. */
+const PACKS_CLOSING_MAX = 2;
+/** How much of a pack is read back at a time. */
+const READ_BACK_BYTES = 4 * 1024 * 1024;
+
+type Building = {
+  readonly id: PackId;
+  readonly key: ObjectKey;
+  readonly parts: Buffer[];
+  readonly numbers: number[];
+  readonly places: ChunkPlace[];
+  sizeBytes: number;
+  crc: number;
+};
+
+type InFlight = { readonly chunk: OpenChunk; readonly plainBytes: number; packed: Packed | undefined };
+
+/** One writer serves one backup. Not for concurrent calls. */
+export class PackWriter {
+  readonly #vault: Vault;
+  readonly #options: PackWriterOptions;
+  readonly #free: Buffer[] = [];
+  readonly #inFlight: InFlight[] = [];
+  readonly #closing = new Set<Promise<void>>();
+  #building: Building | undefined;
+  #nextNumber = 0;
+  #wake: (() => void) | undefined;
+  #failure: { readonly cause: unknown } | undefined;
+  #storedBytes = 0;
+
+  constructor(vault: Vault, options: PackWriterOptions) {
+    this.#vault = vault;
+    this.#options = options;
+  }
+
+  /** Sealed bytes so far, in packs stored and to be stored. */
+  get storedBytes(): number {
+    return this.#storedBytes;
+  }
+
+  /** Opens a chunk of CHUNK_BYTES_MAX bytes to write into. */
+  open(): OpenChunk {
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
+    const number = this.#nextNumber;
+    this.#nextNumber += 1;
+    return { number, buffer };
+  }
+
+  /** Hands a chunk over; its buffer belongs to the writer from now on. `plainBytes` of it are meant. */
+  submit(chunk: OpenChunk, plainBytes: number): void {
+    assert(plainBytes > 0 && plainBytes <= CHUNK_BYTES_MAX, "a chunk is neither empty nor too large");
+    const entry: InFlight = { chunk, plainBytes, packed: undefined };
+    this.#inFlight.push(entry);
+    compress(chunk.buffer.subarray(0, plainBytes), this.#options.compression).then(
+      (packed) => {
+        entry.packed = packed;
+        this.#guard(() => this.#drain());
+      },
+      (cause: unknown) => this.#fail(cause),
+    );
+  }
+
+  /** A promise to wait for before the next chunk is submitted; undefined when there is room. Throws the first failure. */
+  room(): Promise<void> | undefined {
+    this.#throwFailure();
+    if (this.#hasRoom()) return undefined;
+    return this.#waitForRoom();
+  }
+
+  /** Stores what is left and waits until every pack was read back. */
+  async finish(): Promise<void> {
+    while (this.#inFlight.length > 0) {
+      this.#throwFailure();
+      await this.#nextChange();
+    }
+    this.#throwFailure();
+    if (this.#building !== undefined) this.#close(this.#building);
+    while (this.#closing.size > 0) {
+      this.#throwFailure();
+      await this.#nextChange();
+    }
+    this.#throwFailure();
+  }
+
+  /** Waits until nothing is under way any more, whatever became of it. For cleaning up after a failure. */
+  async settle(): Promise<void> {
+    this.#failure ??= { cause: abortedError("writing packs", this.#options.signal?.reason) };
+    await Promise.allSettled(this.#closing);
+  }
+
+  async #waitForRoom(): Promise<void> {
+    while (!this.#hasRoom()) {
+      await this.#nextChange();
+      this.#throwFailure();
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#inFlight.length < CHUNKS_IN_FLIGHT_MAX && this.#closing.size <= PACKS_CLOSING_MAX;
+  }
+
+  #drain(): void {
+    // Sealing follows the order of submission, so equal input gives equal packs whatever the pool does.
+    while (this.#failure === undefined) {
+      const head = this.#inFlight[0];
+      if (head?.packed === undefined) break;
+      this.#inFlight.shift();
+      this.#append(head, head.packed);
+      this.#free.push(head.chunk.buffer);
+    }
+    this.#notify();
+  }
+
+  #append(entry: InFlight, packed: Packed): void {
+    const building = this.#building ?? this.#begin();
+    const ordinal = building.places.length;
+    const facts = { ordinal, plainBytes: entry.plainBytes, codec: packed.codec };
+    const sealed = sealChunk(building.key, { ...facts, bytes: packed.bytes });
+    const offset = building.sizeBytes;
+    const storedBytes = this.#addParts(building, sealed);
+    building.places.push({ ...facts, offset, storedBytes });
+    building.numbers.push(entry.chunk.number);
+    if (building.sizeBytes >= PACK_BYTES_TARGET) this.#close(building);
+  }
+
+  #begin(): Building {
+    const id = this.#vault.random(SALT_BYTES).toString("hex") as PackId;
+    const key = packKey(id, this.#vault.dataKey);
+    const building: Building = { id, key, parts: [], numbers: [], places: [], sizeBytes: 0, crc: 0 };
+    this.#addParts(building, [packHeader(id, this.#vault.dataKey.id)]);
+    this.#building = building;
+    return building;
+  }
+
+  #addParts(building: Building, parts: readonly Buffer[]): number {
+    let bytes = 0;
+    for (const part of parts) {
+      building.parts.push(part);
+      building.crc = crc32(part, building.crc);
+      bytes += part.byteLength;
+    }
+    building.sizeBytes += bytes;
+    this.#storedBytes += bytes;
+    return bytes;
+  }
+
+  #close(building: Building): void {
+    this.#building = undefined;
+    this.#addParts(building, sealIndex(building.key, building.places));
+    const work = this.#storeAndReadBack(building).then(
+      () => undefined,
+      (cause: unknown) => this.#fail(cause),
+    );
+    this.#closing.add(work);
+    void work.then(() => {
+      this.#closing.delete(work);
+      this.#notify();
+    });
+  }
+
+  async #storeAndReadBack(building: Building): Promise<void> {
+    const { signal } = this.#options;
+    const name = packName(building.id);
+    await this.#vault.store.put(name, building.parts, { signal });
+    building.parts.length = 0;
+    let crc = 0;
+    for (let offset = 0; offset < building.sizeBytes; offset += READ_BACK_BYTES) {
+      const length = Math.min(READ_BACK_BYTES, building.sizeBytes - offset);
+      crc = crc32(await this.#vault.store.getRange(name, { offset, length }, { signal }), crc);
+    }
+    const facts = await this.#vault.store.head(name, { signal });
+    if (crc !== building.crc || facts?.sizeBytes !== building.sizeBytes) {
+      throw objectDamaged(
+        name,
+        `read back right after it was stored it has other bytes: CRC ${crc}, stored ${building.crc}`,
+      );
+    }
+    const { id, sizeBytes, numbers, places } = building;
+    const keyId = this.#vault.dataKey.id;
+    this.#options.onPack({ facts: { id, keyId, sizeBytes, crc32: crc }, numbers, places });
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      this.#fail(cause);
+    }
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure ??= { cause };
+    this.#notify();
+  }
+
+  #throwFailure(): void {
+    if (this.#options.signal?.aborted === true) throw abortedError("writing packs", this.#options.signal.reason);
+    if (this.#failure !== undefined) throw this.#failure.cause;
+  }
+
+  #nextChange(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
