@@ -1,0 +1,147 @@
+/**
+ * Which backups a vault has.
+ *
+ * Nouns: `started` marks a backup under way; `announced` is the record that makes it a backup; one that has a started
+ * marker and no announcement is unfinished, and nobody is ever offered it.
+ * Invariant: the announcement is put after everything that the backup needs was stored and read back.
+ */
+import { z } from "zod";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import type { RandomSource } from "../platform/random.ts";
+import type { SystemId, Timeline } from "../postgres/lsn.ts";
+import { objectDamaged } from "./header.ts";
+import { BACKUPS_PREFIX, type BackupId, backupName, parseBackupName } from "./names.ts";
+import { getBlob, putBlob, type Vault } from "./vault.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+const whole = z.number().int().min(0);
+
+const recordSchema = z.strictObject({
+  format: z.literal("lifeboat-backup"),
+  version: z.literal(1),
+  backupId: z.string().transform((text) => text as BackupId),
+  systemId: z.string().transform((text) => text as SystemId),
+  label: z.string(),
+  serverVersion: whole,
+  /** The timeline the backup was taken on, and the WAL it needs to be consistent. */
+  timeline: whole.transform((value) => value as Timeline),
+  startLsn: z.string(),
+  endLsn: z.string(),
+  walSegmentBytes: whole,
+  startedAt: z.iso.datetime(),
+  endedAt: z.iso.datetime(),
+  /** Why every page was stored; null for a backup that kept pages of its parent. */
+  whyFull: z.string().nullable(),
+  parent: z.string().nullable(),
+  fileCount: whole,
+  /** Bytes a restore writes. */
+  dataBytes: whole,
+  /** Bytes this backup added to the vault. */
+  storedBytes: whole,
+  durationMs: whole,
+});
+
+/** A backup that was announced. */
+export type BackupRecord = z.output<typeof recordSchema>;
+
+/** What a listing found. */
+export type BackupListing = {
+  /** Oldest first. */
+  readonly backups: readonly BackupRecord[];
+  /** Started and never announced: under way, or left by a crash. */
+  readonly unfinished: readonly {
+    readonly systemId: SystemId;
+    readonly backupId: BackupId;
+    readonly startedMs: number;
+  }[];
+  /** Announcements that do not open, with the reason. */
+  readonly damaged: readonly {
+    readonly backupId: BackupId;
+    readonly systemId: SystemId;
+    readonly reason: LifeboatError;
+  }[];
+};
+
+/** Makes a backup's name from the time and eight random digits. */
+export function createBackupId(now: Instant, random: RandomSource): BackupId {
+  const stamp = formatInstant(now)
+    .toLowerCase()
+    .replace(/\.\d+z$/, "z")
+    .replace(/[-:]/g, "");
+  return `${stamp}-${random(4).toString("hex")}` as BackupId;
+}
+
+/** Marks a backup as under way. */
+export async function markStarted(
+  vault: Vault,
+  backup: { readonly systemId: SystemId; readonly backupId: BackupId },
+  facts: { readonly startedAt: string; readonly label: string },
+  options: CallOptions,
+): Promise<void> {
+  const plain = Buffer.from(JSON.stringify({ format: "lifeboat-backup-started", version: 1, ...facts }));
+  await putBlob(vault, { name: backupName(backup, "started"), plain }, options);
+}
+
+/** Announces a backup: from now on it is one. */
+export async function announce(vault: Vault, record: BackupRecord, options: CallOptions): Promise<void> {
+  const plain = Buffer.from(JSON.stringify(record));
+  await putBlob(vault, { name: backupName(record, "announced"), plain }, options);
+}
+
+/** Lists the backups of all systems, or of one. Damage to one record hides no other. */
+export async function listBackups(
+  vault: Vault,
+  of: { readonly systemId?: SystemId | undefined },
+  options: CallOptions,
+): Promise<BackupListing> {
+  const prefix = of.systemId === undefined ? BACKUPS_PREFIX : `${BACKUPS_PREFIX}${of.systemId}/`;
+  const started = new Map<BackupId, BackupListing["unfinished"][number]>();
+  const announced: { readonly key: string; readonly systemId: SystemId; readonly backupId: BackupId }[] = [];
+  for await (const facts of vault.store.list(prefix, options)) {
+    const named = parseBackupName(facts.key);
+    if (named === undefined) continue;
+    if (named.part === "started") started.set(named.backupId, { ...named, startedMs: facts.storedMs });
+    if (named.part === "announced") announced.push({ ...named, key: facts.key });
+  }
+  const backups: BackupRecord[] = [];
+  const damaged: BackupListing["damaged"][number][] = [];
+  for (const each of announced) {
+    started.delete(each.backupId);
+    try {
+      backups.push(await readRecord(vault, each.key, options));
+    } catch (error) {
+      if (!isLifeboatError(error) || !tellsDamage(error)) throw error;
+      damaged.push({ backupId: each.backupId, systemId: each.systemId, reason: error });
+    }
+  }
+  backups.sort((a, b) => (a.backupId < b.backupId ? -1 : 1));
+  return { backups, unfinished: [...started.values()], damaged };
+}
+
+/** One announced backup by its name. Throws `vault.backup-unknown`. */
+export async function findBackup(vault: Vault, backupId: string, options: CallOptions): Promise<BackupRecord> {
+  const { backups } = await listBackups(vault, {}, options);
+  const found = backups.find((backup) => backup.backupId === backupId);
+  if (found !== undefined) return found;
+  throw new LifeboatError("vault.backup-unknown", {
+    message: `the vault in ${vault.store.name} has no backup ${backupId}, it has ${backups.length} others`,
+    remedy: "List them with `lifeboat backups`.",
+  });
+}
+
+function tellsDamage(error: LifeboatError): boolean {
+  return (
+    error.code === "vault.object-damaged" || error.code === "vault.key-missing" || error.code === "vault.format-unknown"
+  );
+}
+
+async function readRecord(vault: Vault, key: string, options: CallOptions): Promise<BackupRecord> {
+  const plain = await getBlob(vault, key, options);
+  try {
+    return recordSchema.parse(JSON.parse(plain.toString("utf8")));
+  } catch (cause) {
+    throw objectDamaged(key, "it is not an announcement this version can read", cause);
+  }
+}
