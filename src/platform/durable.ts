@@ -4,6 +4,7 @@
  * Invariant: after a power cut at any moment the name holds either nothing (or the old bytes) or all the new bytes.
  */
 import path from "node:path";
+import { throwIfAborted } from "./clock.ts";
 import type { Files } from "./files.ts";
 
 /** What to write. Parts are written one after another. */
@@ -17,6 +18,8 @@ export type DurableWrite = {
   readonly temporaryFolder?: string;
   /** Makes the temporary name unique among writers of this folder. */
   readonly unique: string;
+  /** Heeded before every part and before the file gets its name, never after. */
+  readonly signal?: AbortSignal | undefined;
 };
 
 /** Writes a file so that it survives a power cut once this returns. Nothing of it remains when it rejects, but perhaps the temporary file. */
@@ -25,6 +28,7 @@ export async function writeDurable(files: Files, write: DurableWrite): Promise<v
   const temporary = path.join(write.temporaryFolder ?? folder, `.${path.basename(write.file)}.${write.unique}.tmp`);
   try {
     await writeAndSync(files, temporary, write);
+    throwIfAborted(write.signal, `writing ${write.file}`);
     if (write.over === "replace") await files.rename(temporary, write.file);
     else await files.link(temporary, write.file);
   } finally {
@@ -48,6 +52,7 @@ async function writeAndSync(files: Files, temporary: string, write: DurableWrite
   try {
     let position = 0;
     for (const part of write.parts) {
+      throwIfAborted(write.signal, `writing ${write.file}`);
       await handle.write(part, position);
       position += part.byteLength;
     }

@@ -182,7 +182,8 @@ async function named<T>(operation: string, file: string, work: () => Promise<T>)
   }
 }
 
-function fileError(operation: string, file: string, cause: unknown): LifeboatError {
+/** The error of a failed file operation, with the code that its errno asks for. */
+export function fileError(operation: string, file: string, cause: unknown): LifeboatError {
   const code = errnoOf(cause);
   const message = `cannot ${operation} ${file}: ${code ?? String(cause)}`;
   if (code === "ENOSPC" || code === "EDQUOT") {

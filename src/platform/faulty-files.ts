@@ -1,0 +1,100 @@
+/**
+ * Files that fail on command, to test what writes them.
+ *
+ * Nouns: an *effect* is one call that reaches the machine, counted from 1 in the order of the calls; closing a handle is
+ * none. A *fault* says at which effect what goes wrong.
+ * Invariants: without a fault nothing differs from the files beneath; a fault that never fired is an error to whoever
+ * asks (`assertFired`), since the test that planned it tested nothing.
+ */
+import { assert } from "../errors/error.ts";
+import { type FileHandle, type Files, fileError } from "./files.ts";
+
+/** What goes wrong at one effect. */
+export type FileFault = {
+  /** The number of the effect, from 1. */
+  readonly at: number;
+  readonly errno: "ENOSPC" | "EIO" | "EACCES" | "EROFS";
+  /** `before`: nothing was done. `after`: it was done and reported as failed. `short`: half of a write was done. */
+  readonly when: "before" | "after" | "short";
+  /** Every later effect fails as well, before it does anything: the process is dead, what is on the disk stays. */
+  readonly forever?: boolean;
+};
+
+/** One effect that was asked for. */
+export type FileEffect = { readonly operation: string; readonly path: string };
+
+/** Files with a fault, and an account of what was asked of them. */
+export type FaultyFiles = {
+  readonly files: Files;
+  /** All effects so far, the failed ones too. */
+  readonly effects: readonly FileEffect[];
+  /** Raises `platform.assertion-failed` when the planned fault was not reached. */
+  assertFired(): void;
+};
+
+/** Puts a fault in front of files. Without a fault it only keeps account. */
+export function faultyFiles(files: Files, fault?: FileFault): FaultyFiles {
+  const effects: FileEffect[] = [];
+  const effect: Effect = async (operation, path, work, extra) => {
+    effects.push({ operation, path });
+    const number = effects.length;
+    if (fault === undefined || number < fault.at || (number > fault.at && fault.forever !== true)) return work();
+    if (number === fault.at && fault.when === "after") {
+      const result = await work();
+      await extra?.discard?.(result);
+    }
+    if (number === fault.at && fault.when === "short") await extra?.half?.();
+    throw fileError(operation, path, errnoError(fault.errno));
+  };
+  return {
+    files: wrapFiles(files, effect),
+    effects,
+    assertFired: () =>
+      assert(fault === undefined || effects.length >= fault.at, `the fault at effect ${fault?.at} fired`),
+  };
+}
+
+/** `half` does half of the work; `discard` gives back a result that nobody will see. */
+type Extra<T> = { readonly half?: () => Promise<void>; readonly discard?: (result: T) => Promise<void> };
+type Effect = <T>(operation: string, path: string, work: () => Promise<T>, extra?: Extra<T>) => Promise<T>;
+
+function wrapFiles(files: Files, effect: Effect): Files {
+  return {
+    open: (file, mode, permissions) =>
+      effect("open", file, async () => wrapHandle(await files.open(file, mode, permissions), file, effect), {
+        discard: (handle) => handle.close(),
+      }),
+    readFile: (file) => effect("read", file, () => files.readFile(file)),
+    stat: (file) => effect("look at", file, () => files.stat(file)),
+    list: (folder) => effect("list", folder, () => files.list(folder)),
+    makeFolder: (folder, permissions) => effect("make folder", folder, () => files.makeFolder(folder, permissions)),
+    rename: (from, to) => effect("rename", from, () => files.rename(from, to)),
+    link: (from, to) => effect("link", to, () => files.link(from, to)),
+    symlink: (target, at) => effect("link", at, () => files.symlink(target, at)),
+    readLink: (file) => effect("read link", file, () => files.readLink(file)),
+    remove: (file) => effect("remove", file, () => files.remove(file)),
+    removeTree: (folder) => effect("remove", folder, () => files.removeTree(folder)),
+    syncFolder: (folder) => effect("sync", folder, () => files.syncFolder(folder)),
+    changeOwner: (file, owner) => effect("change owner of", file, () => files.changeOwner(file, owner)),
+    changeMode: (file, permissions) => effect("change mode of", file, () => files.changeMode(file, permissions)),
+    space: (file) => effect("ask the free space of", file, () => files.space(file)),
+  };
+}
+
+function wrapHandle(handle: FileHandle, file: string, effect: Effect): FileHandle {
+  return {
+    read: (at) => effect("read", file, () => handle.read(at)),
+    write: (data, position) =>
+      effect("write", file, () => handle.write(data, position), {
+        half: () => handle.write(data.subarray(0, data.byteLength >> 1), position),
+      }),
+    truncate: (lengthBytes) => effect("truncate", file, () => handle.truncate(lengthBytes)),
+    sync: () => effect("sync", file, () => handle.sync()),
+    stat: () => effect("look at", file, () => handle.stat()),
+    close: () => handle.close(),
+  };
+}
+
+function errnoError(errno: string): Error {
+  return Object.assign(new Error(`${errno}, as planned`), { code: errno });
+}
