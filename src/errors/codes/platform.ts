@@ -15,5 +15,30 @@ export const platformErrors = defineErrors({
     exit: EXIT.bug,
     meaning: "Something that must always hold did not: a bug in Lifeboat.",
   },
+  "platform.process-not-started": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "A program could not be started: it is not there, or this user may not execute it.",
+  },
+  "platform.process-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A program that Lifeboat ran reported a failure.",
+  },
+  "platform.process-timeout": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A program that Lifeboat ran did not end in time and was killed.",
+  },
+  "platform.user-missing": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "There is no unprivileged user to run servers as; PostgreSQL refuses root.",
+  },
+  "platform.not-reachable": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The unprivileged user that runs servers cannot execute their programs.",
+  },
   "platform.aborted": { kind: "operator", exit: EXIT.interrupted, meaning: "The operation was stopped on request." },
 });

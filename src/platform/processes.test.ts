@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemProcesses as processes, type RunningProcess } from "./processes.ts";
+
+const TIMEOUT_MS = 10_000;
+
+function sh(script: string) {
+  return { command: "sh", args: ["-c", script], timeoutMs: TIMEOUT_MS };
+}
+
+async function firstLine(running: RunningProcess): Promise<string> {
+  for await (const chunk of running.stdout ?? []) return String(chunk).trim();
+  return "";
+}
+
+test("a command that ends tells its status and both streams", async () => {
+  const result = await processes.run(sh("echo out; echo err >&2; exit 3"));
+  assert.deepEqual(result, {
+    exit: { kind: "exited", status: 3 },
+    stdout: "out\n",
+    stderr: "err\n",
+    truncated: false,
+  });
+});
+
+test("input reaches the command, and a command that ignores its input is no failure", async () => {
+  assert.equal((await processes.run({ ...sh("cat"), input: "hello" })).stdout, "hello");
+  const ignored = await processes.run({ ...sh("exit 0"), input: Buffer.alloc(1 << 20) });
+  assert.deepEqual(ignored.exit, { kind: "exited", status: 0 });
+});
+
+test("output beyond the limit is dropped and the result says so", async () => {
+  const result = await processes.run({ ...sh("head -c 100000 /dev/zero | tr '\\0' x"), outputBytesMax: 1000 });
+  assert.equal(result.stdout.length, 1000);
+  assert.equal(result.truncated, true);
+});
+
+test("a command that does not end in time is killed with its children", async () => {
+  const started = performance.now();
+  await assert.rejects(processes.run({ ...sh("sleep 60 & echo waiting >&2; wait"), timeoutMs: 200 }), (error) => {
+    assert.ok(isLifeboatError(error, "platform.process-timeout"));
+    assert.match(error.message, /200 ms.*waiting/);
+    return true;
+  });
+  assert.ok(performance.now() - started < 5000);
+});
+
+test("an abort ends the command", async () => {
+  const controller = new AbortController();
+  const running = processes.run({ ...sh("sleep 60"), signal: controller.signal });
+  setImmediate(() => controller.abort());
+  await assert.rejects(running, (error) => isLifeboatError(error, "platform.aborted"));
+  await assert.rejects(processes.run({ ...sh("true"), signal: controller.signal }), (error) =>
+    isLifeboatError(error, "platform.aborted"),
+  );
+});
+
+test("a program that is not there is named", async () => {
+  const missing = { command: "/nonexistent/program", args: [] };
+  await assert.rejects(processes.run({ ...missing, timeoutMs: TIMEOUT_MS }), (error) => {
+    assert.ok(isLifeboatError(error, "platform.process-not-started"));
+    assert.match(error.message, /\/nonexistent\/program.*ENOENT/);
+    return true;
+  });
+  await assert.rejects(
+    processes.start({ ...missing, output: { kind: "none" }, input: "none", detached: true }),
+    (error) => isLifeboatError(error, "platform.process-not-started"),
+  );
+});
+
+test("a child sees none of our environment but the few variables that are named", async () => {
+  process.env["LIFEBOAT_TEST_SECRET"] = "secret";
+  try {
+    const result = await processes.run({ ...sh("env"), environment: { GIVEN: "yes" } });
+    assert.doesNotMatch(result.stdout, /LIFEBOAT_TEST_SECRET/);
+    assert.match(result.stdout, /^GIVEN=yes$/m);
+    assert.match(result.stdout, /^PATH=/m);
+  } finally {
+    delete process.env["LIFEBOAT_TEST_SECRET"];
+  }
+});
+
+test("a started process appends to its log and tells how it ended", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-processes-"));
+  try {
+    const file = path.join(folder, "log");
+    for (const word of ["one", "two"]) {
+      const running = await processes.start({
+        command: "sh",
+        args: ["-c", `echo ${word}; kill -TERM $$`],
+        output: { kind: "file", file },
+        input: "none",
+        detached: true,
+      });
+      assert.deepEqual(await running.exited, { kind: "signalled", signal: "SIGTERM" });
+      assert.equal(running.kill("SIGTERM"), false);
+    }
+    assert.equal(await readFile(file, "utf8"), "one\ntwo\n");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("a log that cannot be opened is named", async () => {
+  await assert.rejects(
+    processes.start({
+      command: "true",
+      args: [],
+      output: { kind: "file", file: "/nonexistent/log" },
+      input: "none",
+      detached: false,
+    }),
+    (error) => isLifeboatError(error, "platform.file-failed") && error.message.includes("/nonexistent/log"),
+  );
+});
+
+test("killing a tree reaches a grandchild in a session of its own", async () => {
+  const running = await processes.start({
+    command: "sh",
+    args: ["-c", "setsid sh -c 'echo $$; exec sleep 60' & wait"],
+    output: { kind: "pipe" },
+    input: "none",
+    detached: true,
+  });
+  const grandchild = Number(await firstLine(running));
+  assert.equal(await processes.isAlive(grandchild), true);
+  const killed = await processes.killTree(running.pid);
+  assert.ok(killed.includes(grandchild) && killed.includes(running.pid));
+  assert.deepEqual(await running.exited, { kind: "signalled", signal: "SIGKILL" });
+  assert.deepEqual(await processes.tree(running.pid), []);
+  while (await processes.isAlive(grandchild)) await new Promise(setImmediate);
+});
+
+test("a halted process is alive, a dead one is not, and a zombie counts as dead", async () => {
+  const parent = await processes.start({
+    command: "sh",
+    // The shell is replaced by a program that never reaps the child it inherits.
+    args: ["-c", "sleep 0.01 & echo $!; exec sleep 60"],
+    output: { kind: "pipe" },
+    input: "none",
+    detached: true,
+  });
+  const child = Number(await firstLine(parent));
+  assert.equal(processes.signal(parent.pid, "SIGSTOP"), true);
+  while ((await processes.facts(parent.pid))?.halted !== true) await new Promise(setImmediate);
+  assert.equal(await processes.isAlive(parent.pid), true);
+  while ((await processes.facts(child))?.zombie !== true) await new Promise(setImmediate);
+  assert.equal(await processes.isAlive(child), false);
+  assert.equal(parent.kill("SIGKILL"), true);
+  await parent.exited;
+  assert.equal(await processes.isAlive(parent.pid), false);
+  assert.equal(await processes.facts(parent.pid), undefined);
+  assert.equal(processes.signal(parent.pid, "SIGTERM"), false);
+});
+
+test("the facts of a process name its parent", async () => {
+  const facts = await processes.facts(process.pid);
+  assert.equal(facts?.parentPid, process.ppid);
+  assert.match(facts?.startTicks ?? "", /^\d+$/);
+});

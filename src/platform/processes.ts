@@ -1,0 +1,385 @@
+/**
+ * Processes of this machine, as a port.
+ *
+ * Nouns: to *run* a command is to wait for its end and take what it printed; to *start* one is to leave it running; an
+ * *exit* is how a process ended; a *tree* is a process with everything it started, also what moved to a session of its own
+ * (each PostgreSQL backend does, so that signalling a process group does not reach it).
+ * Invariants: a child gets only the environment named here, never our secrets; a zombie counts as dead; output is bounded;
+ * nothing outside this folder imports node:child_process.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { type FileHandle as NodeFileHandle, open, readdir, readFile } from "node:fs/promises";
+import type { Readable, Writable } from "node:stream";
+import { LifeboatError } from "../errors/error.ts";
+import { abortedError, throwIfAborted } from "./clock.ts";
+
+/** The identity a child runs under. Supplementary groups are dropped. */
+export type ProcessUser = { readonly name: string; readonly uid: number; readonly gid: number };
+
+/** How a process ended. */
+export type ProcessExit =
+  | { readonly kind: "exited"; readonly status: number }
+  | { readonly kind: "signalled"; readonly signal: NodeJS.Signals };
+
+/** What to execute. `environment` is added to the few variables that every child gets (see INHERITED). */
+export type Command = {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly folder?: string | undefined;
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Only root may name a user other than its own. */
+  readonly user?: ProcessUser | undefined;
+};
+
+/** A command to be run to its end. */
+export type RunRequest = Command & {
+  readonly input?: Uint8Array | string | undefined;
+  /** After this long the process is killed and the call rejects with `platform.process-timeout`. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** What is kept of each of stdout and stderr; the rest is read and dropped. Default RUN_OUTPUT_BYTES_MAX. */
+  readonly outputBytesMax?: number | undefined;
+};
+
+/** How a command ended and what it printed. A status other than 0 is an answer, not an error of the call. */
+export type RunResult = {
+  readonly exit: ProcessExit;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** True when some output was dropped. */
+  readonly truncated: boolean;
+};
+
+/** A command to be left running. */
+export type StartRequest = Command & {
+  /** `file`: stdout and stderr are appended to it (made 0600, owned by the child's user). */
+  readonly output:
+    | { readonly kind: "file"; readonly file: string }
+    | { readonly kind: "pipe" }
+    | { readonly kind: "none" };
+  readonly input: "pipe" | "none";
+  /** True: a session of its own, survives us, does not keep us alive. `kill` then reaches its process group. */
+  readonly detached: boolean;
+};
+
+/** A process we started. */
+export interface RunningProcess {
+  readonly pid: number;
+  /** Settles when it has ended; never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  /** Undefined unless the output is a pipe. Read it, or the child will stall. */
+  readonly stdout: Readable | undefined;
+  readonly stderr: Readable | undefined;
+  readonly stdin: Writable | undefined;
+  /** Sends a signal to it, or to its process group when detached; false when it is gone. */
+  kill(signal: NodeJS.Signals): boolean;
+}
+
+/** What the kernel says of a process. */
+export type ProcessFacts = {
+  readonly pid: number;
+  readonly parentPid: number;
+  /** The name of the executable, at most 15 characters. */
+  readonly name: string;
+  readonly zombie: boolean;
+  /** True when it was halted by SIGSTOP or the like. */
+  readonly halted: boolean;
+  /** When it started, in clock ticks since the machine's start: with the pid, an identity that is never reused. */
+  readonly startTicks: string;
+};
+
+/** The processes port. */
+export interface Processes {
+  run(request: RunRequest): Promise<RunResult>;
+  /** Resolves when the process runs; rejects with `platform.process-not-started` when it cannot. */
+  start(request: StartRequest): Promise<RunningProcess>;
+  /** True for a process that runs or is halted; false for none and for a zombie. */
+  isAlive(pid: number): Promise<boolean>;
+  /** Undefined when there is no such process. */
+  facts(pid: number): Promise<ProcessFacts | undefined>;
+  /** Signals one process; false when there is none. Rejects with `platform.file-denied` when we may not. */
+  signal(pid: number, signal: NodeJS.Signals): boolean;
+  /** The process and all its descendants, parents first; empty when it is gone. */
+  tree(pid: number): Promise<readonly number[]>;
+  /**
+   * Kills a process and all its descendants at once, as a power cut would: the root is halted first so that it can start
+   * nothing new. Returns the pids that were signalled.
+   */
+  killTree(pid: number): Promise<readonly number[]>;
+}
+
+/** 1 MiB of each stream: more than any tool we run prints when it does what it should. */
+export const RUN_OUTPUT_BYTES_MAX = 1024 * 1024;
+
+// A killed process whose pipes are held open by a grandchild would otherwise keep us waiting.
+const PIPE_GRACE_MS = 1000;
+
+// Where to find programs, where to put temporary files, and how to write the time: nothing that can be a secret.
+const INHERITED = ["PATH", "HOME", "TMPDIR", "TZ", "LANG"] as const;
+
+const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The machine's processes. Needs Linux: it reads /proc. */
+export const systemProcesses: Processes = {
+  run: runToEnd,
+  start: startProcess,
+  isAlive: async (pid) => {
+    const facts = await factsOf(pid);
+    return facts !== undefined && !facts.zombie;
+  },
+  facts: factsOf,
+  signal: (pid, signal) => sendSignal(pid, signal),
+  tree: treeOf,
+  killTree: async (pid) => {
+    sendSignal(pid, "SIGSTOP");
+    const pids = await treeOf(pid);
+    // Children first: a postmaster that outlives them for a moment is halted and cannot react.
+    for (const each of pids.toReversed()) sendSignal(each, "SIGKILL");
+    return pids;
+  },
+};
+
+async function runToEnd(request: RunRequest): Promise<RunResult> {
+  const what = request.command;
+  throwIfAborted(request.signal, `running ${what}`);
+  const child = await spawned(request, {
+    stdio: [request.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    detached: true,
+  });
+  const limit = request.outputBytesMax ?? RUN_OUTPUT_BYTES_MAX;
+  const stdout = gather(child.stdout, limit);
+  const stderr = gather(child.stderr, limit);
+  if (request.input !== undefined) feed(child, request.input);
+  let stopped: "timeout" | "aborted" | undefined;
+  const stop = (reason: "timeout" | "aborted") => {
+    stopped ??= reason;
+    killGroup(child, "SIGKILL");
+  };
+  const onAbort = () => stop("aborted");
+  request.signal?.addEventListener("abort", onAbort, { once: true });
+  const timer = setTimeout(() => stop("timeout"), request.timeoutMs);
+  try {
+    const exit = await closed(child);
+    if (stopped === "aborted") throw abortedError(`running ${what}`, request.signal?.reason);
+    if (stopped === "timeout") throw timeoutError(request, stderr.text());
+    return { exit, stdout: stdout.text(), stderr: stderr.text(), truncated: stdout.truncated() || stderr.truncated() };
+  } finally {
+    clearTimeout(timer);
+    request.signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+async function startProcess(request: StartRequest): Promise<RunningProcess> {
+  const log = request.output.kind === "file" ? await openLog(request.output.file, request.user) : undefined;
+  try {
+    const out = log?.fd ?? (request.output.kind === "pipe" ? "pipe" : "ignore");
+    const child = await spawned(request, {
+      stdio: [request.input === "pipe" ? "pipe" : "ignore", out, out],
+      detached: request.detached,
+    });
+    const exited = ended(child);
+    if (request.detached) child.unref();
+    return {
+      pid: pidOf(child),
+      exited,
+      stdout: child.stdout ?? undefined,
+      stderr: child.stderr ?? undefined,
+      stdin: child.stdin ?? undefined,
+      kill: (signal) => (request.detached ? killGroup(child, signal) : child.kill(signal)),
+    };
+  } finally {
+    await log?.close();
+  }
+}
+
+async function openLog(file: string, user: ProcessUser | undefined): Promise<NodeFileHandle> {
+  try {
+    const handle = await open(file, "a", 0o600);
+    if (user !== undefined) await handle.chown(user.uid, user.gid);
+    return handle;
+  } catch (cause) {
+    throw new LifeboatError("platform.file-failed", {
+      message: `cannot open the log ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      remedy: "Make the folder of the log and give this user access to it.",
+      cause,
+    });
+  }
+}
+
+type SpawnShape = { readonly stdio: ("ignore" | "pipe" | number)[]; readonly detached: boolean };
+
+function spawned(request: Command, shape: SpawnShape): Promise<ChildProcess> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) => reject(notStartedError(request, cause));
+    try {
+      const child = spawn(request.command, request.args, {
+        stdio: shape.stdio,
+        detached: shape.detached,
+        env: environmentOf(request),
+        // Our own folder may be one that another user cannot enter.
+        cwd: request.folder ?? (request.user === undefined ? process.cwd() : "/"),
+        ...(request.user === undefined ? {} : { uid: request.user.uid, gid: request.user.gid }),
+      });
+      child.once("error", fail);
+      child.once("spawn", () => {
+        child.removeListener("error", fail);
+        // A later failure to signal is reported by the return value of kill; unheard it would end our process.
+        child.on("error", () => {});
+        resolve(child);
+      });
+    } catch (cause) {
+      fail(cause);
+    }
+  });
+}
+
+function environmentOf(request: Command): Record<string, string> {
+  const environment: Record<string, string> = { PATH: PATH_DEFAULT };
+  for (const name of INHERITED) {
+    const value = process.env[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  // Another user's home would be ours: programs would look for, and write, files they may not touch.
+  if (request.user !== undefined) delete environment["HOME"];
+  return { ...environment, ...request.environment };
+}
+
+function feed(child: ChildProcess, input: Uint8Array | string): void {
+  // A command may end without reading all of its input; that is its business, and its exit status tells.
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(input);
+}
+
+function gather(stream: Readable | null, limitBytes: number) {
+  const chunks: Buffer[] = [];
+  let keptBytes = 0;
+  let dropped = false;
+  stream?.on("data", (chunk: Buffer) => {
+    const kept = chunk.subarray(0, Math.max(0, limitBytes - keptBytes));
+    if (kept.length < chunk.length) dropped = true;
+    if (kept.length > 0) chunks.push(kept);
+    keptBytes += kept.length;
+  });
+  return { text: () => Buffer.concat(chunks).toString("utf8"), truncated: () => dropped };
+}
+
+/** The exit, once the output is complete; a grandchild that holds the pipes open delays it only for a moment. */
+function closed(child: ChildProcess): Promise<ProcessExit> {
+  return new Promise((resolve) => {
+    let grace: NodeJS.Timeout | undefined;
+    const finish = (status: number | null, signal: NodeJS.Signals | null) => {
+      clearTimeout(grace);
+      resolve(exitOf(status, signal));
+    };
+    child.once("close", finish);
+    child.once("exit", (status, signal) => {
+      grace = setTimeout(() => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+        finish(status, signal);
+      }, PIPE_GRACE_MS);
+    });
+  });
+}
+
+function ended(child: ChildProcess): Promise<ProcessExit> {
+  return new Promise((resolve) => {
+    child.once("exit", (status, signal) => resolve(exitOf(status, signal)));
+  });
+}
+
+function exitOf(status: number | null, signal: NodeJS.Signals | null): ProcessExit {
+  return signal === null ? { kind: "exited", status: status ?? 0 } : { kind: "signalled", signal };
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): boolean {
+  if (child.exitCode !== null || child.signalCode !== null) return false;
+  return sendSignal(-pidOf(child), signal);
+}
+
+function pidOf(child: ChildProcess): number {
+  return child.pid ?? 0;
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch (cause) {
+    if (errnoOf(cause) === "ESRCH") return false;
+    throw new LifeboatError("platform.file-denied", {
+      message: `cannot send ${signal} to process ${Math.abs(pid)}: ${errnoOf(cause) ?? String(cause)}`,
+      remedy: "Run as the user that started this process.",
+      cause,
+    });
+  }
+}
+
+async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
+  let stat: string;
+  try {
+    stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  } catch (cause) {
+    // ESRCH: the process ended between the opening and the reading.
+    if (errnoOf(cause) === "ENOENT" || errnoOf(cause) === "ESRCH") return undefined;
+    throw cause;
+  }
+  // The name stands in parentheses and may hold spaces and parentheses itself. Source: proc(5).
+  const nameEnd = stat.lastIndexOf(")");
+  const fields = stat.slice(nameEnd + 2).split(" ");
+  const state = fields[0] ?? "";
+  return {
+    pid,
+    parentPid: Number(fields[1]),
+    name: stat.slice(stat.indexOf("(") + 1, nameEnd),
+    zombie: state === "Z" || state === "X",
+    halted: state === "T" || state === "t",
+    startTicks: fields[19] ?? "",
+  };
+}
+
+async function treeOf(pid: number): Promise<readonly number[]> {
+  const entries = await readdir("/proc");
+  const all = await Promise.all(entries.filter((name) => /^\d+$/.test(name)).map((name) => factsOf(Number(name))));
+  const childrenOf = new Map<number, number[]>();
+  let found = false;
+  for (const facts of all) {
+    if (facts === undefined || facts.zombie) continue;
+    if (facts.pid === pid) found = true;
+    const siblings = childrenOf.get(facts.parentPid);
+    if (siblings === undefined) childrenOf.set(facts.parentPid, [facts.pid]);
+    else siblings.push(facts.pid);
+  }
+  const tree = found ? [pid] : [];
+  for (const parent of tree) tree.push(...(childrenOf.get(parent) ?? []));
+  return tree;
+}
+
+function notStartedError(request: Command, cause: unknown): LifeboatError {
+  return new LifeboatError("platform.process-not-started", {
+    message: `cannot start ${request.command}${asUser(request)}: ${errnoOf(cause) ?? String(cause)}`,
+    remedy: "Check that the program is installed and that this user may execute it.",
+    cause,
+    details: { command: request.command, errno: errnoOf(cause) ?? "" },
+  });
+}
+
+function timeoutError(request: RunRequest, stderr: string): LifeboatError {
+  return new LifeboatError("platform.process-timeout", {
+    message: `${request.command}${asUser(request)} did not end within ${request.timeoutMs} ms and was killed; it last said: ${lastLine(stderr)}`,
+    remedy: "Look at the load of this machine, then run the same command again.",
+    retryable: true,
+  });
+}
+
+function asUser(request: Command): string {
+  return request.user === undefined ? "" : ` as ${request.user.name}`;
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) || "nothing";
+}
+
+function errnoOf(cause: unknown): string | undefined {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined;
+}
