@@ -1,0 +1,259 @@
+/**
+ * Every setting of Lifeboat, declared once.
+ *
+ * Nouns: a *section* groups *settings* as `lifeboat.yaml` does; a *source* says where a value came from: default, file,
+ * environment or flag, the later winning over the earlier.
+ * Invariants: types, flags, environment names, help and docs/reference.md follow from this table alone; a value that is
+ * not accepted anywhere, also one that another source overrides, is a problem; all problems are told at once, by path,
+ * before any effect; a passphrase or password is never taken from a flag or from the file.
+ */
+import type { ByteSize } from "../units/byte-size.ts";
+import type { DurationMs } from "../units/duration.ts";
+import {
+  type AnySetting,
+  computedSetting,
+  type OptionalSetting,
+  optionalSetting,
+  type Place,
+  type Section,
+  type Setting,
+  setting,
+} from "./setting.ts";
+import { byteSize, choice, duration, host, location, port, slotName, text, whole } from "./value-kind.ts";
+
+const SECOND_MS = 1_000;
+const KIB = 1_024;
+const ROOT_UID = 0;
+
+/** The table. */
+export const SETTINGS = {
+  server: {
+    describe: "The PostgreSQL server that is protected.",
+    settings: {
+      host: setting(host(), "localhost", "Host name, address, or the folder of the server's Unix socket."),
+      port: setting(port(), 5432, "Port of the server."),
+      user: setting(text("ROLE"), "lifeboat", "Role to log in as; it needs REPLICATION."),
+      database: setting(text("NAME"), "postgres", "Database for ordinary queries."),
+      password: {
+        ...optionalSetting(text("PASSWORD"), "no password", "Password of the role; environment only."),
+        secrecy: "secret",
+        alsoEnvironment: "PGPASSWORD",
+      },
+      passwordFile: optionalSetting(location("file"), "not read", "File that holds the password of the role."),
+      passwordCommand: optionalSetting(text("COMMAND"), "not run", "Shell command that prints the password."),
+      tls: optionalSetting(
+        choice(["verify-full", "require", "disable"]),
+        "disable for this machine, verify-full for any other",
+        "Encryption of the connection, as in libpq's sslmode.",
+      ),
+      caFile: optionalSetting(
+        location("file"),
+        "the certificates Node.js trusts",
+        "Certificates that may sign the server's, for verify-full.",
+      ),
+      connectTimeout: setting(
+        waiting({ maxMs: 600 * SECOND_MS }),
+        ms(10 * SECOND_MS),
+        "How long a connection may take to open.",
+      ),
+    },
+  },
+  vault: {
+    describe: "Where backups and WAL are kept.",
+    settings: {
+      path: computedSetting(
+        location("folder"),
+        byUser({
+          root: "/var/backups/lifeboat",
+          others: "$XDG_DATA_HOME/lifeboat/vault",
+          of: (p) => p.dataHome,
+          tail: "lifeboat/vault",
+        }),
+        "Folder of the vault.",
+      ),
+      encryption: setting(
+        choice(["on", "off"]),
+        "on",
+        "Whether the vault asks for a secret; off keeps the key beside the data.",
+      ),
+      passphraseFile: optionalSetting(
+        location("file"),
+        "asked for on a terminal",
+        "File that holds the vault's passphrase.",
+      ),
+      passphraseCommand: optionalSetting(
+        text("COMMAND"),
+        "asked for on a terminal",
+        "Shell command that prints the vault's passphrase.",
+      ),
+      recoveryKeyFile: optionalSetting(
+        location("file"),
+        "the passphrase is used",
+        "File that holds the recovery key; used instead of the passphrase.",
+      ),
+    },
+  },
+  folders: {
+    describe: "Where Lifeboat keeps its own things on this machine.",
+    settings: {
+      state: computedSetting(
+        location("folder"),
+        byUser({
+          root: "/var/lib/lifeboat",
+          others: "$XDG_STATE_HOME/lifeboat",
+          of: (p) => p.stateHome,
+          tail: "lifeboat",
+        }),
+        "State that must survive a restart.",
+      ),
+      spool: computedSetting(
+        location("folder"),
+        byUser({
+          root: "/var/spool/lifeboat",
+          others: "$XDG_STATE_HOME/lifeboat/spool",
+          of: (p) => p.stateHome,
+          tail: "lifeboat/spool",
+        }),
+        "WAL that was received and is not yet in the vault; on a disk of its own if possible.",
+      ),
+      sandbox: computedSetting(
+        location("folder"),
+        byUser({
+          root: "/var/lib/lifeboat/sandbox",
+          others: "$XDG_STATE_HOME/lifeboat/sandbox",
+          of: (p) => p.stateHome,
+          tail: "lifeboat/sandbox",
+        }),
+        "Throw-away servers of proofs, drills and the demo.",
+      ),
+    },
+  },
+  receiver: {
+    describe: "How WAL is received.",
+    settings: {
+      slot: setting(slotName(), "lifeboat_vault", "Physical replication slot on the server."),
+      applicationName: setting(
+        slotName(),
+        "lifeboat_vault",
+        "Name of the standby connection, as synchronous_standby_names lists it.",
+      ),
+      statusInterval: setting(
+        waiting({ minMs: 100, maxMs: 60 * SECOND_MS }),
+        ms(SECOND_MS),
+        "Longest time between two reports to the server.",
+      ),
+    },
+  },
+  backup: {
+    describe: "How backups are taken.",
+    settings: {
+      checkpoint: setting(
+        choice(["fast", "spread"]),
+        "fast",
+        "fast starts at once and loads the server; spread waits for a gentle checkpoint.",
+      ),
+      compressionLevel: setting(whole("LEVEL", { min: 1, max: 19 }), 3, "Zstandard level."),
+      maxRate: optionalSetting(
+        byteSize({ min: bytes(32 * KIB), max: bytes(KIB ** 3) }),
+        "as fast as the server sends",
+        "Most bytes a second the server may send.",
+      ),
+      inFlight: setting(
+        whole("COUNT", { min: 1, max: 64 }),
+        4,
+        "Chunks compressed and objects stored at the same time.",
+      ),
+    },
+  },
+  restore: {
+    describe: "How backups are restored.",
+    settings: {
+      inFlight: setting(whole("COUNT", { min: 1, max: 64 }), 4, "Objects fetched at the same time."),
+      bootTimeout: setting(
+        waiting({ minMs: SECOND_MS, maxMs: 7 * 86_400 * SECOND_MS }),
+        ms(3_600 * SECOND_MS),
+        "How long the restored server may take to replay WAL and accept connections.",
+      ),
+    },
+  },
+  postgres: {
+    describe: "PostgreSQL servers that Lifeboat starts itself.",
+    settings: {
+      binDir: optionalSetting(
+        location("folder"),
+        "found by the major version",
+        "Folder of the server's programs (postgres, initdb, pg_ctl).",
+      ),
+      runAs: optionalSetting(
+        text("USER"),
+        "when started by root: lifeboat or postgres, whichever exists",
+        "User that servers run as when Lifeboat is started by root.",
+      ),
+    },
+  },
+  log: {
+    describe: "What is logged.",
+    settings: {
+      level: setting(choice(["error", "warn", "info", "debug"]), "info", "The least important thing that is logged."),
+      format: setting(choice(["text", "json"]), "text", "Lines for people or for programs."),
+    },
+  },
+} satisfies Readonly<Record<string, Section>>;
+
+/** The name of a section. */
+export type SectionName = keyof typeof SETTINGS;
+
+type ValueOf<S> = S extends OptionalSetting<infer T> ? T | undefined : S extends Setting<infer T> ? T : never;
+
+/** The whole configuration, typed. */
+export type Config = {
+  readonly [S in SectionName]: {
+    readonly [N in keyof (typeof SETTINGS)[S]["settings"]]: ValueOf<(typeof SETTINGS)[S]["settings"][N]>;
+  };
+};
+
+/** All sections, in the order of the table. */
+export const SECTION_NAMES = Object.keys(SETTINGS) as readonly SectionName[];
+
+/** One row of the table, with the names that follow from its place. */
+export type SettingRow = {
+  readonly section: SectionName;
+  readonly name: string;
+  /** `server.host` */
+  readonly path: string;
+  readonly setting: AnySetting;
+};
+
+/** All settings in the order of the table. */
+export const SETTING_ROWS: readonly SettingRow[] = SECTION_NAMES.flatMap((section) =>
+  Object.entries<AnySetting>(SETTINGS[section].settings).map(([name, each]) => ({
+    section,
+    name,
+    path: `${section}.${name}`,
+    setting: each,
+  })),
+);
+
+function ms(value: number): DurationMs {
+  return value as DurationMs;
+}
+
+function bytes(value: number): ByteSize {
+  return value as ByteSize;
+}
+
+function waiting(bounds: { readonly minMs?: number; readonly maxMs: number }) {
+  return duration({ min: ms(bounds.minMs ?? 1), max: ms(bounds.maxMs) });
+}
+
+function byUser(paths: {
+  readonly root: string;
+  readonly others: string;
+  readonly of: (place: Place) => string;
+  readonly tail: string;
+}) {
+  return {
+    of: (place: Place) => (place.uid === ROOT_UID ? paths.root : `${paths.of(place)}/${paths.tail}`),
+    documented: `${paths.root} for root, ${paths.others} for others`,
+  };
+}

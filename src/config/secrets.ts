@@ -1,0 +1,133 @@
+/**
+ * Reads the secrets that the configuration names.
+ *
+ * Invariants: a secret comes from a file, from what a command prints, from the environment or from a person at a
+ * terminal, never from an argument or the configuration file; it never appears in a message.
+ */
+import { LifeboatError } from "../errors/error.ts";
+import type { FileFacts, FileHandle } from "../platform/files.ts";
+import type { RunRequest, RunResult } from "../platform/processes.ts";
+import type { Config } from "./schema.ts";
+import { environmentOf } from "./setting.ts";
+
+/** A passphrase is a line; more than this is a wrong file. */
+const SECRET_BYTES_MAX = 4096;
+
+/** A password manager may ask its owner to touch a key: longer than a machine needs, shorter than a hung one. */
+const SECRET_COMMAND_TIMEOUT_MS = 60_000;
+
+const OTHERS_MAY_READ = 0o044;
+
+/** What reading a secret needs. */
+export type SecretTools = {
+  readonly files: SecretFiles;
+  readonly processes: SecretProcesses;
+  /** Asks a person; undefined where there is no terminal. */
+  readonly prompt: ((question: string) => Promise<string>) | undefined;
+  /** Told of what is unsafe and yet no reason to stop a recovery: a file that others may read. */
+  readonly warn: (message: string) => void;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** What is needed of the files port. */
+export interface SecretFiles {
+  open(file: string, mode: "read"): Promise<Pick<FileHandle, "read" | "stat" | "close">>;
+}
+
+/** What is needed of the processes port. */
+export interface SecretProcesses {
+  run(request: RunRequest): Promise<RunResult>;
+}
+
+/** What opens a vault. */
+export type VaultSecretSource =
+  | { readonly kind: "passphrase"; readonly passphrase: string }
+  | { readonly kind: "recovery-key"; readonly recoveryKey: string }
+  | { readonly kind: "open" };
+
+/**
+ * The secret of the vault: recovery key file, passphrase file, passphrase command, or a person, in this order.
+ * Rejects with `config.secret-missing` when there is none of these, `config.secret-unusable` when one gives nothing usable.
+ */
+export async function readVaultSecret(vault: Config["vault"], tools: SecretTools): Promise<VaultSecretSource> {
+  if (vault.encryption === "off") return { kind: "open" };
+  if (vault.recoveryKeyFile !== undefined) {
+    return { kind: "recovery-key", recoveryKey: await secretOfFile(vault.recoveryKeyFile, "the recovery key", tools) };
+  }
+  const passphrase = await secretOf(
+    { file: vault.passphraseFile, command: vault.passphraseCommand, what: "the vault's passphrase" },
+    tools,
+  );
+  if (passphrase !== undefined) return { kind: "passphrase", passphrase };
+  if (tools.prompt !== undefined) {
+    const answer = await tools.prompt(`Passphrase of the vault ${vault.path}: `);
+    return { kind: "passphrase", passphrase: usable(answer, "the vault's passphrase", "what was typed") };
+  }
+  throw new LifeboatError("config.secret-missing", {
+    message: `the vault ${vault.path} needs a passphrase, none is configured, and there is no terminal to ask at`,
+    remedy: `Set vault.passphraseFile or vault.passphraseCommand in lifeboat.yaml, or ${environmentOf("vault.passphraseFile")}.`,
+  });
+}
+
+/** The password of the server's role; undefined when none is configured, which is right for peer and trust logins. */
+export async function readServerPassword(server: Config["server"], tools: SecretTools): Promise<string | undefined> {
+  if (server.password !== undefined) return server.password;
+  const from = { file: server.passwordFile, command: server.passwordCommand, what: "the server's password" };
+  return secretOf(from, tools);
+}
+
+async function secretOf(
+  from: { readonly file: string | undefined; readonly command: string | undefined; readonly what: string },
+  tools: SecretTools,
+): Promise<string | undefined> {
+  if (from.file !== undefined) return secretOfFile(from.file, from.what, tools);
+  if (from.command !== undefined) return secretOfCommand(from.command, from.what, tools);
+  return undefined;
+}
+
+async function secretOfFile(file: string, what: string, tools: SecretTools): Promise<string> {
+  const handle = await tools.files.open(file, "read");
+  try {
+    const facts: FileFacts = await handle.stat();
+    if ((facts.mode & OTHERS_MAY_READ) !== 0) {
+      tools.warn(`${file} holds ${what} and others may read it (mode ${facts.mode.toString(8)}): chmod 600 ${file}`);
+    }
+    const bytes = await handle.read({ position: 0, length: SECRET_BYTES_MAX + 1 });
+    return usable(bytes.toString("utf8"), what, `the file ${file}`);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function secretOfCommand(command: string, what: string, tools: SecretTools): Promise<string> {
+  const { exit, stdout } = await tools.processes.run({
+    command: "/bin/sh",
+    args: ["-c", command],
+    timeoutMs: SECRET_COMMAND_TIMEOUT_MS,
+    signal: tools.signal,
+    outputBytesMax: SECRET_BYTES_MAX + 1,
+  });
+  if (exit.kind === "exited" && exit.status === 0) return usable(stdout, what, "the configured command");
+  const how = exit.kind === "exited" ? `ended with status ${exit.status}` : `was ended by ${exit.signal}`;
+  throw new LifeboatError("config.secret-unusable", {
+    message: `the command for ${what} ${how}: ${command}`,
+    remedy: "Run the command by hand as this user; it must print the secret and end with status 0.",
+  });
+}
+
+function usable(text: string, what: string, where: string): string {
+  const secret = text.replace(/\r?\n$/, "");
+  const fault =
+    secret === ""
+      ? "is empty"
+      : Buffer.byteLength(secret) > SECRET_BYTES_MAX
+        ? `is longer than ${SECRET_BYTES_MAX} bytes`
+        : /[\0\r\n]/.test(secret)
+          ? "has more than one line"
+          : undefined;
+  if (fault === undefined) return secret;
+  throw new LifeboatError("config.secret-unusable", {
+    message: `${what} from ${where} ${fault}`,
+    remedy: "Give exactly the secret on one line; a line end after it is ignored.",
+  });
+}

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { choice, host, location, moment, port, slotName, text, whole } from "./value-kind.ts";
+
+const BASE = { folder: "/srv", home: "/home/alice" };
+
+test("text is on one line and not empty", () => {
+  assert.equal(text("X").parse("a b", BASE), "a b");
+  for (const bad of ["", "  ", "a\nb", "a\u001b[2J"]) assert.equal(text("X").parse(bad, BASE), undefined);
+});
+
+test("numbers keep to their bounds and have no other spelling", () => {
+  const level = whole("LEVEL", { min: 1, max: 19 });
+  assert.equal(level.parse("19", BASE), 19);
+  for (const bad of ["0", "20", "1.5", "-1", "1e1", "0x3", "", " 3"])
+    assert.equal(level.parse(bad, BASE), undefined, bad);
+  assert.equal(port().parse("65536", BASE), undefined);
+});
+
+test("a slot name is what PostgreSQL takes", () => {
+  assert.equal(slotName().parse("lifeboat_vault", BASE), "lifeboat_vault");
+  for (const bad of ["Lifeboat", "a-b", "", "x".repeat(64)]) assert.equal(slotName().parse(bad, BASE), undefined, bad);
+});
+
+test("a host is a name, an address or a socket folder", () => {
+  for (const good of ["db", "10.0.0.1", "::1", "/var/run/postgresql"]) assert.equal(host().parse(good, BASE), good);
+  for (const bad of ["", "a b", "postgres://db", "run/postgresql"])
+    assert.equal(host().parse(bad, BASE), undefined, bad);
+});
+
+test("a choice is one of its words", () => {
+  assert.equal(choice(["fast", "spread"]).parse("spread", BASE), "spread");
+  assert.equal(choice(["fast", "spread"]).parse("Fast", BASE), undefined);
+});
+
+test("a location is made absolute", () => {
+  assert.equal(location("folder").parse("~", BASE), "/home/alice");
+  assert.equal(location("folder").parse("~/v", BASE), "/home/alice/v");
+  assert.equal(location("folder").parse("./v/../w", BASE), "/srv/w");
+  assert.equal(location("file").parse("", BASE), undefined);
+});
+
+test("a moment has a zone and is never later than what was written", () => {
+  const three = Date.UTC(2026, 0, 1, 3, 0, 0);
+  assert.equal(moment().parse("2026-01-01T03:00:00Z", BASE), three);
+  assert.equal(moment().parse("2026-01-01 03:00:00+00", BASE), three);
+  assert.equal(moment().parse("2026-01-01 05:30:00.123999+0230", BASE), three + 123);
+  assert.equal(moment().parse("2026-01-01T03:00+00:00", BASE), three);
+  for (const bad of ["2026-01-01T03:00:00", "2026-01-01", "now", "2026-02-31T00:00:00Z", "2026-01-01T25:00:00Z"]) {
+    assert.equal(moment().parse(bad, BASE), undefined, bad);
+  }
+});
