@@ -1,0 +1,138 @@
+/**
+ * Reaches a server: TCP or Unix socket, and TLS where it is asked for.
+ *
+ * Invariant: with `require` and `verify-full` nothing but the question for TLS is sent before the channel is encrypted, and
+ * bytes that came with the answer are refused (they would be taken for encrypted ones).
+ */
+import net from "node:net";
+import path from "node:path";
+import tls from "node:tls";
+import { LifeboatError } from "../../errors/error.ts";
+import { systemFiles } from "../../platform/files.ts";
+import type { ConnectOptions } from "../replication.ts";
+import { sslRequest } from "./outgoing.ts";
+import { protocolError } from "./protocol-error.ts";
+
+/** Silence after which the kernel asks whether the other side still lives. */
+const KEEPALIVE_DELAY_MS = 30_000;
+
+/** Where the options point, as people write it: `db:5432`, or the path of the socket. */
+export function serverName(options: ConnectOptions): string {
+  if (isUnixSocket(options)) return socketPath(options);
+  return options.host.includes(":") ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
+}
+
+/** True when the options name the folder of a Unix socket. Such a connection is never encrypted, as in libpq. */
+export function isUnixSocket(options: ConnectOptions): boolean {
+  return options.host.startsWith("/");
+}
+
+/** True when the connection will be encrypted. */
+export function wantsTls(options: ConnectOptions): boolean {
+  return !isUnixSocket(options) && options.tls !== undefined && options.tls.mode !== "disable";
+}
+
+/** Options of node:tls for these connect options; undefined without TLS. Reads the file of certificates. */
+export async function tlsOptions(options: ConnectOptions): Promise<tls.ConnectionOptions | undefined> {
+  if (!wantsTls(options) || options.tls === undefined) return undefined;
+  // `host` is what the certificate is checked against; a server name indication must not be an address (RFC 6066).
+  const name = net.isIP(options.host) === 0 ? { servername: options.host } : {};
+  const base = { host: options.host, ...name };
+  if (options.tls.mode !== "verify-full") return { ...base, rejectUnauthorized: false };
+  const { caFile } = options.tls;
+  const ca = caFile === undefined ? {} : { ca: await systemFiles.readFile(caFile) };
+  return { ...base, ...ca, rejectUnauthorized: true };
+}
+
+/** Opens a socket, encrypted where asked for. Rejects when the signal aborts (with its reason) or the server cannot be reached. */
+export async function dial(options: ConnectOptions, signal: AbortSignal): Promise<net.Socket> {
+  const secure = await tlsOptions(options);
+  signal.throwIfAborted();
+  const socket = openSocket(options);
+  await socketEvent(socket, "connect", signal, (cause) => unreachable(options, cause));
+  if (secure === undefined) return socket;
+  await askForTls(socket, options, signal);
+  const encrypted = tls.connect({ ...secure, socket });
+  await socketEvent(encrypted, "secureConnect", signal, (cause) => {
+    socket.destroy();
+    return tlsFailed(options, `the TLS handshake failed: ${cause.message}`, cause);
+  });
+  return encrypted;
+}
+
+/** Starts to connect; the caller waits for `connect`. */
+export function openSocket(options: ConnectOptions): net.Socket {
+  const socket = isUnixSocket(options)
+    ? net.connect({ path: socketPath(options) })
+    : net.connect({ host: options.host, port: options.port });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEPALIVE_DELAY_MS);
+  return socket;
+}
+
+/** `postgres.unreachable`: nobody answers there, or not in time. */
+export function unreachable(options: ConnectOptions, cause: unknown): LifeboatError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
+  return new LifeboatError("postgres.unreachable", {
+    message: `cannot reach the server at ${serverName(options)}: ${code ?? (cause instanceof Error ? cause.message : String(cause))}`,
+    remedy:
+      "Check that the server runs, that host and port are right, and that listen_addresses and firewalls let us through.",
+    retryable: true,
+    cause,
+    details: { server: serverName(options) },
+  });
+}
+
+/** `postgres.tls-failed`. */
+export function tlsFailed(options: ConnectOptions, why: string, cause?: unknown): LifeboatError {
+  return new LifeboatError("postgres.tls-failed", {
+    message: `no encrypted connection to ${serverName(options)}: ${why}`,
+    remedy:
+      "Turn on ssl on the server, and with verify-full give the file of the authority that signed its certificate; the certificate must name this host.",
+    cause,
+    details: { server: serverName(options) },
+  });
+}
+
+function socketPath(options: ConnectOptions): string {
+  return path.join(options.host, `.s.PGSQL.${options.port}`);
+}
+
+async function askForTls(socket: net.Socket, options: ConnectOptions, signal: AbortSignal): Promise<void> {
+  socket.write(sslRequest());
+  const answer = await socketEvent(socket, "data", signal, (cause) => unreachable(options, cause));
+  const text = Buffer.isBuffer(answer) ? answer.toString("latin1") : "";
+  if (text === "S") return;
+  socket.destroy();
+  if (text === "N") throw tlsFailed(options, "the server offers no TLS");
+  throw protocolError(`the server answered the question for TLS with ${text.length} bytes, expected one`);
+}
+
+/** Waits for one event of a socket. On failure, end or abort the socket is destroyed. */
+function socketEvent(
+  socket: net.Socket,
+  event: "connect" | "data" | "secureConnect",
+  signal: AbortSignal,
+  failed: (cause: Error) => Error,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
+      socket.off(event, onEvent).off("error", onError).off("close", onClose);
+      signal.removeEventListener("abort", onAbort);
+      act();
+    };
+    const onEvent = (value: unknown) => settle(() => resolve(value));
+    const fail = (error: unknown) =>
+      settle(() => {
+        // Somebody must listen: a late error of a destroyed socket would end the process.
+        socket.on("error", () => undefined);
+        socket.destroy();
+        reject(error);
+      });
+    const onError = (cause: Error) => fail(failed(cause));
+    const onClose = () => fail(failed(new Error("the server closed the connection")));
+    const onAbort = () => fail(signal.reason);
+    socket.once(event, onEvent).once("error", onError).once("close", onClose);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,188 @@
+/**
+ * Opens a session: reaches the server, proves who we are, waits until it is ready.
+ *
+ * Invariants: a password goes out in the clear only over TLS or a Unix socket; a server that asked for SCRAM must finish
+ * it before it may say that the login is done. Source: PostgreSQL manual, "Message Flow", "SASL Authentication".
+ */
+import { createHash } from "node:crypto";
+import tls from "node:tls";
+import { LifeboatError } from "../../errors/error.ts";
+import { throwIfAborted } from "../../platform/clock.ts";
+import { systemRandom } from "../../platform/random.ts";
+import { startTimer } from "../../platform/timer.ts";
+import type { CallOptions, ConnectOptions } from "../replication.ts";
+import type { Peer } from "../server-error.ts";
+import { versionNumber } from "./answers.ts";
+import { TYPE, unexpected, WireConnection } from "./connection.ts";
+import { dial, isUnixSocket, serverName, unreachable, wantsTls } from "./dial.ts";
+import { password, saslInitial, saslResponse, startup } from "./outgoing.ts";
+import { protocolError } from "./protocol-error.ts";
+import { answerScram, beginScram, certificateBinding, verifyScram } from "./scram.ts";
+
+/** Older servers spell BASE_BACKUP otherwise. */
+const VERSION_MIN = 150000;
+
+/** A session that is ready for commands. */
+export type Session = {
+  readonly wire: WireConnection;
+  readonly serverVersion: number;
+  readonly backendPid: number;
+};
+
+/**
+ * Logs in with these startup parameters; all of it takes at most `connectTimeoutMs`. Rejects with `postgres.unreachable`,
+ * `.tls-failed`, `.login-refused`, `.not-permitted`, `.too-many-connections`, `.shutting-down`, `.connection-lost`,
+ * `.version-unsupported`, `.protocol` or `platform.aborted`; nothing stays open then.
+ */
+export async function openSession(
+  options: ConnectOptions,
+  parameters: Readonly<Record<string, string>>,
+  { signal }: CallOptions,
+): Promise<Session> {
+  const step = `connecting to ${serverName(options)}`;
+  throwIfAborted(signal, step);
+  const attempt = new AbortController();
+  const stop = () => attempt.abort(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
+  const cancel = startTimer(options.connectTimeoutMs, () => attempt.abort("timeout"));
+  try {
+    return await attemptSession(options, parameters, attempt.signal);
+  } catch (error) {
+    throwIfAborted(signal, step);
+    if (attempt.signal.aborted)
+      throw unreachable(options, new Error(`no answer within ${options.connectTimeoutMs} ms`));
+    throw error;
+  } finally {
+    cancel();
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+async function attemptSession(
+  options: ConnectOptions,
+  parameters: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Session> {
+  const socket = await dial(options, signal);
+  const peer: Peer = {
+    name: serverName(options),
+    user: options.user,
+    database: parameters["database"],
+    clientAddress: isUnixSocket(options) ? undefined : socket.localAddress,
+    encrypted: wantsTls(options),
+  };
+  const wire = new WireConnection(socket, peer);
+  const binding = certificateBinding(socket instanceof tls.TLSSocket ? socket.getPeerX509Certificate() : undefined);
+  const step = `logging in to ${peer.name} as ${options.user}`;
+  try {
+    return await wire.command({ step, signal }, async () => {
+      wire.send(startup({ user: options.user, ...parameters }));
+      await authenticate(wire, options, binding);
+      const backendPid = await untilReady(wire);
+      const version = wire.parameters.get("server_version") ?? "";
+      const serverVersion = versionNumber(version);
+      if (serverVersion < VERSION_MIN) throw tooOld(peer, version);
+      return { wire, serverVersion, backendPid };
+    });
+  } catch (error) {
+    wire.destroy();
+    throw error;
+  }
+}
+
+async function authenticate(
+  wire: WireConnection,
+  options: ConnectOptions,
+  binding: ReturnType<typeof certificateBinding>,
+): Promise<void> {
+  const request = await authentication(wire);
+  switch (request.kind) {
+    case AUTH.ok:
+      return;
+    case AUTH.cleartext:
+      if (!wire.peer.encrypted && !isUnixSocket(options)) throw wouldLeak(wire.peer);
+      wire.send(password(passwordOf(options)));
+      break;
+    case AUTH.md5:
+      wire.send(password(md5Answer(options, request.data)));
+      break;
+    case AUTH.sasl:
+      await scram(wire, passwordOf(options), binding, request.data);
+      break;
+    default:
+      throw new LifeboatError("postgres.login-refused", {
+        message: `login to ${wire.peer.name} as ${options.user} is not possible: the server asks for authentication method ${request.kind}`,
+        remedy: "Let this role log in with scram-sha-256 in pg_hba.conf.",
+      });
+  }
+  const done = await authentication(wire);
+  if (done.kind !== AUTH.ok)
+    throw protocolError(`the server went on with authentication step ${done.kind}, expected its end`);
+}
+
+async function scram(
+  wire: WireConnection,
+  secret: string,
+  binding: ReturnType<typeof certificateBinding>,
+  mechanisms: Buffer,
+): Promise<void> {
+  const nonce = systemRandom(18).toString("base64");
+  const start = beginScram({ offered: mechanisms.toString("latin1").split("\0").filter(Boolean), binding, nonce });
+  wire.send(saslInitial(start.mechanism, start.initial));
+  const challenge = await authentication(wire);
+  if (challenge.kind !== AUTH.saslContinue) throw protocolError("the server left the SCRAM exchange");
+  const answer = await answerScram(start, { password: secret, challenge: challenge.data.toString("utf8") });
+  wire.send(saslResponse(answer.response));
+  const last = await authentication(wire);
+  if (last.kind !== AUTH.saslFinal) throw protocolError("the server left the SCRAM exchange");
+  verifyScram(answer.serverSignature, last.data.toString("utf8"));
+}
+
+async function authentication(wire: WireConnection): Promise<{ readonly kind: number; readonly data: Buffer }> {
+  const { body } = await wire.expect(TYPE.authentication, "a request for authentication");
+  if (body.byteLength < 4) throw protocolError("the server's request for authentication is too short");
+  return { kind: body.readInt32BE(0), data: body.subarray(4) };
+}
+
+async function untilReady(wire: WireConnection): Promise<number> {
+  let backendPid = 0;
+  for (;;) {
+    const message = await wire.read();
+    if (message.type === TYPE.ready) return backendPid;
+    if (message.type !== TYPE.backendKey || message.body.byteLength < 4)
+      throw unexpected(message, "the end of the login");
+    backendPid = message.body.readInt32BE(0);
+  }
+}
+
+function md5Answer(options: ConnectOptions, salt: Buffer): string {
+  const inner = createHash("md5")
+    .update(passwordOf(options) + options.user)
+    .digest("hex");
+  return `md5${createHash("md5").update(inner).update(salt).digest("hex")}`;
+}
+
+function passwordOf(options: ConnectOptions): string {
+  if (options.password !== undefined && options.password !== "") return options.password;
+  throw new LifeboatError("postgres.login-refused", {
+    message: `the server ${serverName(options)} asks for the password of ${options.user}, and none was given`,
+    remedy: "Give the password of this role by file or environment, as the configuration reference shows.",
+  });
+}
+
+function wouldLeak(peer: Peer): LifeboatError {
+  return new LifeboatError("postgres.login-refused", {
+    message: `the server ${peer.name} asks for the password of ${peer.user} in the clear, over a connection that is not encrypted`,
+    remedy: "Use TLS for this server, or let this role log in with scram-sha-256 in pg_hba.conf.",
+  });
+}
+
+function tooOld(peer: Peer, version: string): LifeboatError {
+  return new LifeboatError("postgres.version-unsupported", {
+    message: `the server ${peer.name} runs PostgreSQL ${version}, expected 15 or newer`,
+    remedy: "Upgrade the server; Lifeboat supports PostgreSQL 15 to 18.",
+  });
+}
+
+/** Kinds of authentication messages. */
+const AUTH = { ok: 0, cleartext: 3, md5: 5, sasl: 10, saslContinue: 11, saslFinal: 12 } as const;
