@@ -6,4 +6,34 @@ export const backupErrors = defineErrors({
     exit: EXIT.damaged,
     meaning: "The server found a bad page checksum while it sent the backup; nothing was announced.",
   },
+  "backup.stream-malformed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The base backup that the server sent cannot be read; nothing was announced.",
+  },
+  "backup.manifest-mismatch": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "What arrived of a base backup is not what the server says it sent; nothing was announced.",
+  },
+  "backup.foreign-system": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The vault holds backups of another database system; nothing was stored.",
+  },
+  "backup.timeline-changed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The server was promoted while it sent the backup; nothing was announced.",
+  },
+  "backup.wal-not-covered": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The WAL that a backup needs did not reach the vault in time; the backup was not announced.",
+  },
+  "backup.version-unsupported": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The server's version or block size is not one that Lifeboat backs up.",
+  },
 });

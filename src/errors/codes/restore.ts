@@ -1,5 +1,55 @@
 import { defineErrors, EXIT } from "../entry.ts";
 
 export const restoreErrors = defineErrors({
-  "restore.target-not-empty": { kind: "operator", exit: EXIT.refused, meaning: "The restore target holds files." },
+  "restore.target-not-empty": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The restore target holds files, which could be somebody's only copy; nothing was touched.",
+  },
+  "restore.target-in-use": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A server runs on the restore target; nothing was touched.",
+  },
+  "restore.no-backup": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "The vault has no backup from which the wanted point can be reached.",
+  },
+  "restore.point-out-of-reach": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "The wanted point lies outside of what the vault holds; the message names what can be reached.",
+  },
+  "restore.wal-gap": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning:
+      "WAL between the backup and the wanted point is missing; the message names the gap and what can be reached.",
+  },
+  "restore.image-incomplete": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "A backup's manifest lacks a file that every cluster has.",
+  },
+  "restore.point-not-reached": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "The restored server ended recovery before the planned point.",
+  },
+  "restore.no-space": {
+    kind: "operator",
+    exit: EXIT.world,
+    meaning: "The file system of the restore target has too little space; nothing was written.",
+  },
+  "restore.tablespace-unmapped": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "The backup has a tablespace and the restore was not told where to put it.",
+  },
+  "restore.version-mismatch": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The PostgreSQL installation is of another major version than the backup.",
+  },
 });

@@ -1,0 +1,156 @@
+/**
+ * Receives a base backup from the server and feeds the collector; holds back the stream while the vault catches up.
+ */
+import { assert, LifeboatError } from "../errors/error.ts";
+import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
+import type { BackupTablespace, BaseBackupSink } from "../postgres/replication.ts";
+import { type ManifestEnd, type ManifestHeader, ManifestWriter } from "../vault/manifest.ts";
+import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
+import { derivePurposeKey } from "../vault/sealing.ts";
+import type { Vault } from "../vault/vault.ts";
+import { FileCollector } from "./file-collector.ts";
+import type { BackupProgress } from "./progress.ts";
+import { checkServerManifest } from "./server-manifest.ts";
+import { type EntrySink, type TarEntry, TarReader } from "./tar-reader.ts";
+
+/** What is known of a backup before the server answers. */
+export type HeaderFacts = Omit<ManifestHeader, "kind" | "format" | "version" | "startLsn" | "tablespaces">;
+
+type Tools = {
+  readonly vault: Vault;
+  readonly packs: PackWriter;
+  readonly onProgress: (progress: BackupProgress) => void;
+};
+
+type Begun = {
+  readonly startLsn: Lsn;
+  readonly tablespaces: readonly BackupTablespace[];
+  readonly totalBytes: number;
+  readonly manifest: ManifestWriter;
+  readonly files: FileCollector;
+};
+
+/** One sink serves one backup. */
+export class BackupSink implements BaseBackupSink {
+  readonly #tools: Tools;
+  readonly #facts: HeaderFacts;
+  #begun: Begun | undefined;
+  #tar: TarReader | undefined;
+  #receivedBytes = 0;
+  #chunkCount = 0;
+  #outsideCount = 0;
+
+  constructor(tools: Tools, facts: HeaderFacts) {
+    this.#tools = tools;
+    this.#facts = facts;
+  }
+
+  /** Where WAL replay starts. */
+  get start(): { readonly startLsn: Lsn } {
+    return this.#started();
+  }
+
+  /** Bytes a restore will write. */
+  get dataBytes(): number {
+    return this.#started().files.dataBytes;
+  }
+
+  get fileCount(): number {
+    return this.#started().files.sizes.size + this.#outsideCount;
+  }
+
+  get chunkCount(): number {
+    return this.#chunkCount;
+  }
+
+  begin(facts: {
+    readonly startLsn: Lsn;
+    readonly timeline: Timeline;
+    readonly tablespaces: readonly BackupTablespace[];
+    readonly totalBytes: number;
+  }): void {
+    assert(this.#begun === undefined, "a base backup begins once");
+    if (facts.timeline !== this.#facts.timeline) {
+      throw new LifeboatError("backup.timeline-changed", {
+        message: `the server was on timeline ${this.#facts.timeline} and began the backup on ${facts.timeline}`,
+        remedy: "Take the backup again.",
+      });
+    }
+    const { vault, packs } = this.#tools;
+    const manifest = new ManifestWriter(vault, {
+      kind: "manifest",
+      format: "lifeboat-manifest",
+      version: 1,
+      ...this.#facts,
+      startLsn: formatLsn(facts.startLsn),
+      tablespaces: facts.tablespaces.map(({ oid, location }) => ({ oid, location })),
+    });
+    const contentNameKey = derivePurposeKey(vault.dataKey, "lifeboat content name v1");
+    const files = new FileCollector({ manifest, packs, contentNameKey });
+    this.#begun = { ...facts, manifest, files };
+  }
+
+  archive(facts: { readonly name: string; readonly tablespaceOid: number | undefined }): void {
+    this.#tar?.end();
+    const { files } = this.#started();
+    const prefix = facts.tablespaceOid === undefined ? "" : `pg_tblspc/${facts.tablespaceOid}/`;
+    const open = (entry: TarEntry): EntrySink | undefined => files.open({ ...entry, path: `${prefix}${entry.path}` });
+    this.#tar = new TarReader(facts.name, open);
+  }
+
+  data(view: Buffer): void | Promise<void> {
+    assert(this.#tar !== undefined, "data comes inside an archive");
+    this.#tar.write(view);
+    this.#receivedBytes += view.byteLength;
+    const { totalBytes, files } = this.#started();
+    this.#tools.onProgress({
+      phase: "copy",
+      doneBytes: this.#receivedBytes,
+      totalBytes: Math.max(totalBytes, this.#receivedBytes),
+    });
+    const manifestRoom = files.room();
+    const packRoom = this.#tools.packs.room();
+    if (manifestRoom === undefined) return packRoom;
+    return packRoom === undefined ? manifestRoom : Promise.all([manifestRoom, packRoom]).then(() => undefined);
+  }
+
+  manifest(json: Buffer): void {
+    this.#tar?.end();
+    this.#tar = undefined;
+    checkServerManifest(json, this.#started().files.sizes);
+  }
+
+  /** A stored pack's line goes into the manifest. */
+  onPack(pack: StoredPack): void {
+    this.#started().manifest.pack(pack);
+    this.#chunkCount += pack.numbers.length;
+  }
+
+  /** The content of a file that the backup needs to read. */
+  kept(path: string): Buffer {
+    return this.#started().files.kept(path);
+  }
+
+  /** Adds a file that lies outside the data directory. */
+  addOutside(path: string, content: Buffer): void {
+    this.#started().files.add({ path, content, mode: 0o600, modifiedS: 0 });
+    this.#outsideCount += 1;
+  }
+
+  /** Stores the last chunks and waits until every pack was read back. */
+  async storeRest(packs: PackWriter): Promise<void> {
+    const { files } = this.#started();
+    files.finish();
+    await files.room();
+    await packs.finish();
+  }
+
+  endManifest(end: ManifestEnd): Promise<{ readonly name: string; readonly parts: readonly Buffer[] }> {
+    return this.#started().manifest.end(end);
+  }
+
+  #started(): Begun {
+    assert(this.#begun !== undefined, "the base backup has begun");
+    return this.#begun;
+  }
+}

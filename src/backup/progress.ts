@@ -1,0 +1,6 @@
+/** How far a backup is. */
+export type BackupProgress = {
+  readonly phase: "checkpoint" | "copy" | "store" | "wal" | "announce";
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+};

@@ -1,0 +1,172 @@
+/**
+ * The files being restored: made, written in any order, synced as each is complete.
+ */
+import path from "node:path";
+import { assert } from "../errors/error.ts";
+import { throwIfAborted } from "../platform/clock.ts";
+import type { FileHandle, Files } from "../platform/files.ts";
+import type { Owner } from "./image-writer.ts";
+
+/** Open at a time; a process may usually have 1024. */
+const OPEN_FILES_MAX = 200;
+/** Syncs under way at a time. */
+const SYNCS_MAX = 4;
+
+type Entry = {
+  readonly path: string;
+  readonly mode: number;
+  readonly sizeBytes: number;
+  outstanding: number;
+  handle: Promise<FileHandle> | undefined;
+  busy: number;
+};
+
+/** One set serves one restore. */
+export class FileSet {
+  readonly #files: Files;
+  readonly #owner: Owner | undefined;
+  readonly #entries: (Entry | undefined)[] = [];
+  readonly #folders = new Set<string>();
+  readonly #open = new Set<Entry>();
+  readonly #syncing = new Set<Promise<void>>();
+  #failure: { readonly cause: unknown } | undefined;
+
+  constructor(files: Files, owner: Owner | undefined) {
+    this.#files = files;
+    this.#owner = owner;
+  }
+
+  /** A number for a file that is written by somebody else. */
+  reserve(): number {
+    return this.#entries.push(undefined) - 1;
+  }
+
+  /** Adds a file; it comes into being with `prepare`. */
+  add(file: { readonly path: string; readonly mode: number; readonly sizeBytes: number }): number {
+    return this.#entries.push({ ...file, outstanding: 0, handle: undefined, busy: 0 }) - 1;
+  }
+
+  /** Says how many writes complete a file. */
+  expect(file: number, writes: number): void {
+    this.#entry(file).outstanding = writes;
+  }
+
+  /** Makes a folder now; one that exists gets the mode. */
+  async makeFolder(folder: string, mode: number): Promise<void> {
+    await this.#files.makeFolder(folder, mode);
+    await this.#files.changeMode(folder, mode);
+    if (this.#owner !== undefined) await this.#files.changeOwner(folder, this.#owner);
+    this.#folders.add(folder);
+    this.#folders.add(path.dirname(folder));
+  }
+
+  async makeLink(at: string, target: string): Promise<void> {
+    await this.#files.symlink(target, at);
+    if (this.#owner !== undefined) await this.#files.changeOwner(at, this.#owner);
+    this.#folders.add(path.dirname(at));
+  }
+
+  /** Makes every file with its length; what is never written stays zero. */
+  async prepare(options: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+    for (const entry of this.#entries) {
+      throwIfAborted(options.signal, "making files");
+      if (entry === undefined) continue;
+      const handle = await this.#files.open(entry.path, "create", entry.mode);
+      try {
+        if (entry.sizeBytes > 0) await handle.truncate(entry.sizeBytes);
+        if (entry.outstanding === 0) await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      if (this.#owner !== undefined) await this.#files.changeOwner(entry.path, this.#owner);
+      this.#folders.add(path.dirname(entry.path));
+    }
+  }
+
+  /** Writes a part of a file; the last part has it synced. */
+  async write(file: number, data: Buffer, position: number): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.cause;
+    const entry = this.#entry(file);
+    entry.busy += 1;
+    try {
+      const handle = await this.#acquire(entry);
+      await handle.write(data, position);
+    } finally {
+      entry.busy -= 1;
+    }
+    entry.outstanding -= 1;
+    assert(entry.outstanding >= 0, "a file gets no more writes than were announced");
+    if (entry.outstanding === 0) await this.#complete(entry);
+  }
+
+  /** Waits for the syncs, then syncs the folders. Throws when a file is incomplete. */
+  async finish(): Promise<void> {
+    await Promise.all(this.#syncing);
+    if (this.#failure !== undefined) throw this.#failure.cause;
+    for (const entry of this.#entries) {
+      assert(entry === undefined || entry.outstanding === 0, "every file is complete when a restore finishes");
+    }
+    for (const folder of [...this.#folders].sort().reverse()) await this.#files.syncFolder(folder);
+  }
+
+  /** Closes what is open, whatever became of it. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#syncing);
+    for (const entry of [...this.#open]) await this.#release(entry);
+  }
+
+  #entry(file: number): Entry {
+    const entry = this.#entries[file];
+    assert(entry !== undefined, "a file number names a file");
+    return entry;
+  }
+
+  async #acquire(entry: Entry): Promise<FileHandle> {
+    if (entry.handle === undefined) {
+      entry.handle = this.#files.open(entry.path, "update");
+      this.#open.add(entry);
+      if (this.#open.size > OPEN_FILES_MAX) await this.#closeIdle();
+    }
+    return entry.handle;
+  }
+
+  async #closeIdle(): Promise<void> {
+    for (const entry of this.#open) {
+      if (entry.busy === 0) {
+        await this.#syncAndRelease(entry);
+        return;
+      }
+    }
+  }
+
+  async #complete(entry: Entry): Promise<void> {
+    while (this.#syncing.size >= SYNCS_MAX) await Promise.race(this.#syncing);
+    const work = this.#syncAndRelease(entry)
+      .catch((cause: unknown) => {
+        this.#failure ??= { cause };
+      })
+      .finally(() => this.#syncing.delete(work));
+    this.#syncing.add(work);
+  }
+
+  async #syncAndRelease(entry: Entry): Promise<void> {
+    const handle = entry.handle;
+    if (handle === undefined) return;
+    entry.handle = undefined;
+    this.#open.delete(entry);
+    const opened = await handle;
+    try {
+      await opened.sync();
+    } finally {
+      await opened.close();
+    }
+  }
+
+  async #release(entry: Entry): Promise<void> {
+    const handle = entry.handle;
+    entry.handle = undefined;
+    this.#open.delete(entry);
+    const opened = await handle?.catch(() => undefined);
+    await opened?.close();
+  }
+}

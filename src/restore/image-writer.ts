@@ -1,0 +1,169 @@
+/**
+ * Writes the files of a backup into a folder, pack by pack.
+ *
+ * Nouns: a *placement* says which pages or bytes of a chunk go where in which file; a file is *complete* when all its
+ * placements were written.
+ * Invariants: the control file comes into being last and only after everything else was synced, so a folder that was cut
+ * short cannot start; every file is synced once it is complete; memory and open files are bounded.
+ */
+import path from "node:path";
+import { assert, LifeboatError } from "../errors/error.ts";
+import { throwIfAborted } from "../platform/clock.ts";
+import { writeDurable } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import type { BackupRecord } from "../vault/backups.ts";
+import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
+import { fetchChunks } from "../vault/pack-reader.ts";
+import type { Vault } from "../vault/vault.ts";
+import { FileSet } from "./file-set.ts";
+import { PlacementTable } from "./placements.ts";
+
+/** Chunks fetched and not yet written: 4 MiB of plain pages, and work for both cores. */
+const CHUNKS_IN_FLIGHT_MAX = 32;
+const CONTROL_FILE = "global/pg_control";
+const PAGE_BYTES = 8192;
+
+/** Who owns what is written; undefined leaves it to this process. */
+export type Owner = { readonly uid: number; readonly gid: number };
+
+export type ImageRequest = {
+  readonly backup: BackupRecord;
+  /** An empty folder, made with the right owner. */
+  readonly folder: string;
+  /** Where a manifest's path goes: for paths outside the folder, tablespaces among them. Undefined leaves the path out. */
+  readonly placePath: (manifestPath: string) => string | undefined;
+  readonly owner: Owner | undefined;
+};
+
+export type ImageTools = {
+  readonly vault: Vault;
+  readonly files: Files;
+  readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+};
+
+/** Writes the image. Resolves when every byte is on stable storage, the control file among them. */
+export async function writeImage(
+  tools: ImageTools,
+  request: ImageRequest,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<{ readonly writtenBytes: number }> {
+  const lines: ManifestFile[] = [];
+  const { chunks } = await readManifest(tools.vault, request.backup, { onFile: (file) => lines.push(file) }, options);
+  const set = new FileSet(tools.files, request.owner);
+  const placements = new PlacementTable();
+  const control: { bytes: Buffer | undefined; sizeBytes: number } = { bytes: undefined, sizeBytes: 0 };
+  let controlFile = -1;
+  for (const line of lines) {
+    if (line.path === CONTROL_FILE && line.kind === "bytes") {
+      control.sizeBytes = line.sizeBytes;
+      control.bytes = Buffer.alloc(line.sizeBytes);
+      controlFile = set.reserve();
+      placements.addPieces(controlFile, line.pieces);
+      continue;
+    }
+    const target = request.placePath(line.path);
+    if (target === undefined) continue;
+    await placeLine(set, placements, line, target);
+  }
+  placements.seal();
+  try {
+    await copyChunks(tools, { chunks, placements, set, control, controlFile }, options);
+    await set.finish();
+  } finally {
+    await set.close();
+  }
+  if (control.bytes === undefined) throw noControlFile(request.backup);
+  const target = request.placePath(CONTROL_FILE);
+  assert(target !== undefined, "the control file has a place");
+  await writeControlFile(tools.files, target, control.bytes, request.owner);
+  return { writtenBytes: placements.totalBytes };
+}
+
+async function placeLine(set: FileSet, placements: PlacementTable, line: ManifestFile, target: string): Promise<void> {
+  if (line.kind === "folder") return set.makeFolder(target, line.mode);
+  if (line.kind === "link") return set.makeLink(target, line.target);
+  if (line.kind === "bytes") {
+    const file = set.add({ path: target, mode: line.mode, sizeBytes: line.sizeBytes });
+    placements.addPieces(file, line.pieces);
+    set.expect(file, line.pieces.length / 3);
+    return;
+  }
+  const file = set.add({ path: target, mode: line.mode, sizeBytes: line.sizeBytes });
+  let stored = 0;
+  for (let at = 0; at < line.extents.length; at += 4) {
+    const [page = 0, pages = 0, chunk = 0, slot = 0] = line.extents.slice(at, at + 4);
+    if (chunk === ZERO_CHUNK) continue;
+    stored += 1;
+    placements.add({ chunk, file, to: page * PAGE_BYTES, from: slot * PAGE_BYTES, length: pages * PAGE_BYTES });
+  }
+  set.expect(file, stored);
+}
+
+type Copy = {
+  readonly chunks: ChunkTable;
+  readonly placements: PlacementTable;
+  readonly set: FileSet;
+  readonly control: { readonly bytes: Buffer | undefined };
+  readonly controlFile: number;
+};
+
+async function copyChunks(
+  tools: ImageTools,
+  copy: Copy,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  const { chunks, placements } = copy;
+  const totalBytes = placements.totalBytes;
+  let doneBytes = 0;
+  const inFlight = new Set<Promise<void>>();
+  let failure: { readonly cause: unknown } | undefined;
+  await copy.set.prepare(options);
+  for (const [index, pack] of chunks.packs.entries()) {
+    const numbers = placements.chunksOf((chunk) => chunks.packOf[chunk] === index);
+    if (numbers.length === 0) continue;
+    for await (const chunk of fetchChunks(tools.vault, { table: chunks, pack, numbers }, options)) {
+      throwIfAborted(options.signal, "writing files");
+      const work = writeChunk(copy, chunk.number, chunk.plain)
+        .then((bytes) => {
+          doneBytes += bytes;
+          tools.onProgress({ doneBytes, totalBytes });
+        })
+        .catch((cause: unknown) => {
+          failure ??= { cause };
+        })
+        .finally(() => inFlight.delete(work));
+      inFlight.add(work);
+      while (inFlight.size >= CHUNKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
+      if (failure !== undefined) break;
+    }
+    if (failure !== undefined) break;
+  }
+  await Promise.all(inFlight);
+  if (failure !== undefined) throw failure.cause;
+}
+
+async function writeChunk(copy: Copy, number: number, pending: Promise<Buffer>): Promise<number> {
+  const plain = await pending;
+  let bytes = 0;
+  for (const placement of copy.placements.of(number)) {
+    const data = plain.subarray(placement.from, placement.from + placement.length);
+    assert(data.byteLength === placement.length, "a placement lies inside its chunk");
+    if (placement.file === copy.controlFile) data.copy(copy.control.bytes ?? Buffer.alloc(0), placement.to);
+    else await copy.set.write(placement.file, data, placement.to);
+    bytes += placement.length;
+  }
+  return bytes;
+}
+
+async function writeControlFile(files: Files, target: string, bytes: Buffer, owner: Owner | undefined): Promise<void> {
+  await writeDurable(files, { file: target, parts: [bytes], over: "new", permissions: 0o600, unique: "lifeboat" });
+  if (owner !== undefined) await files.changeOwner(target, owner);
+  await files.syncFolder(path.dirname(target));
+}
+
+function noControlFile(backup: BackupRecord): LifeboatError {
+  return new LifeboatError("restore.image-incomplete", {
+    message: `the manifest of backup ${backup.backupId} names no control file`,
+    remedy: "Restore from another backup; `lifeboat backups` lists them.",
+  });
+}

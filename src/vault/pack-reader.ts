@@ -1,0 +1,148 @@
+/**
+ * Fetches chunks from packs: neighbours in one request, opened and decompressed on the way.
+ */
+import { crc32 } from "node:zlib";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { throwIfAborted } from "../platform/clock.ts";
+import type { Codec } from "./codec.ts";
+import { objectDamaged } from "./header.ts";
+import type { ChunkTable } from "./manifest.ts";
+import { type PackId, packName } from "./names.ts";
+import {
+  type ChunkPlace,
+  decodeFooter,
+  openChunk,
+  openIndex,
+  PACK_FOOTER_BYTES,
+  type PackFacts,
+  packKey,
+} from "./pack.ts";
+import { dataKeyOf, type Vault } from "./vault.ts";
+
+/** Bytes fetched at a time: long enough for a disk or an object store, short enough to overlap with opening. */
+const RANGE_BYTES_MAX = 4 * 1024 * 1024;
+/** Unwanted bytes that are cheaper to read than to skip. */
+const GAP_BYTES_MAX = 256 * 1024;
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** A chunk that was fetched, with its number in the manifest. */
+export type FetchedChunk = { readonly number: number; readonly plain: Promise<Buffer> };
+
+/** Where a chunk lies, from a manifest's table. */
+export function placeOf(table: ChunkTable, number: number): ChunkPlace {
+  return {
+    ordinal: table.ordinals[number] ?? 0,
+    offset: table.offsets[number] ?? 0,
+    storedBytes: table.storedBytes[number] ?? 0,
+    plainBytes: table.plainBytes[number] ?? 0,
+    codec: (table.codecs[number] ?? 0) as Codec,
+  };
+}
+
+/**
+ * Fetches chunks of one pack in the order they lie. `plain` is being decompressed when it is yielded: await it, or keep a
+ * bounded number. Throws `vault.object-missing` or `vault.object-damaged` naming the pack.
+ */
+export async function* fetchChunks(
+  vault: Vault,
+  wanted: { readonly table: ChunkTable; readonly pack: PackFacts; readonly numbers: readonly number[] },
+  options: CallOptions,
+): AsyncGenerator<FetchedChunk> {
+  const { pack, table } = wanted;
+  const name = packName(pack.id);
+  const key = packKey(pack.id, dataKeyOf(vault, { name, keyId: pack.keyId }));
+  const numbers = [...wanted.numbers].sort((a, b) => (table.offsets[a] ?? 0) - (table.offsets[b] ?? 0));
+  const ranges = [...rangesOf(table, numbers)];
+  let next = ranges[0] === undefined ? undefined : fetchRange(vault, name, ranges[0], options);
+  for (const [index, range] of ranges.entries()) {
+    throwIfAborted(options.signal, "fetching chunks");
+    const bytes = await next;
+    const following = ranges[index + 1];
+    next = following === undefined ? undefined : fetchRange(vault, name, following, options);
+    // Nobody may be left to take a rejection when the consumer stops early.
+    next?.catch(() => undefined);
+    if (bytes === undefined) throw objectDamaged(name, "a range was not fetched");
+    for (const number of range.numbers) {
+      const place = placeOf(table, number);
+      const from = place.offset - range.offset;
+      const plain = openChunk({ id: pack.id, key }, place, bytes.subarray(from, from + place.storedBytes));
+      plain.catch(() => undefined);
+      yield { number, plain };
+    }
+  }
+}
+
+/** Reads a pack whole and compares it with what was noted when it was stored. Throws like `fetchChunks`. */
+export async function checkPackBytes(vault: Vault, pack: PackFacts, options: CallOptions): Promise<void> {
+  const name = packName(pack.id);
+  let crc = 0;
+  for (let offset = 0; offset < pack.sizeBytes; offset += RANGE_BYTES_MAX) {
+    const length = Math.min(RANGE_BYTES_MAX, pack.sizeBytes - offset);
+    crc = crc32(await fetchRange(vault, name, { offset, length }, options), crc);
+  }
+  if (crc !== pack.crc32) throw objectDamaged(name, `its CRC is ${crc}, ${pack.crc32} was stored`);
+}
+
+/** The chunks of a pack by its own index. */
+export async function readPackIndex(
+  vault: Vault,
+  pack: { readonly id: PackId; readonly keyId: PackFacts["keyId"]; readonly sizeBytes: number },
+  options: CallOptions,
+): Promise<readonly ChunkPlace[]> {
+  const name = packName(pack.id);
+  const at = pack.sizeBytes - PACK_FOOTER_BYTES;
+  if (at < 0) throw objectDamaged(name, `it has ${pack.sizeBytes} bytes`);
+  const footer = await fetchRange(vault, name, { offset: at, length: PACK_FOOTER_BYTES }, options);
+  const index = decodeFooter(pack.id, footer, pack.sizeBytes);
+  const key = packKey(pack.id, dataKeyOf(vault, { name, keyId: pack.keyId }));
+  return openIndex({ id: pack.id, key }, await fetchRange(vault, name, index, options));
+}
+
+type Range = { readonly offset: number; readonly length: number; readonly numbers: readonly number[] };
+
+function* rangesOf(table: ChunkTable, numbers: readonly number[]): Generator<Range> {
+  let current: { offset: number; end: number; numbers: number[] } | undefined;
+  for (const number of numbers) {
+    const offset = table.offsets[number] ?? 0;
+    const end = offset + (table.storedBytes[number] ?? 0);
+    const joins =
+      current !== undefined && offset - current.end <= GAP_BYTES_MAX && end - current.offset <= RANGE_BYTES_MAX;
+    if (current !== undefined && joins) {
+      current.end = end;
+      current.numbers.push(number);
+    } else {
+      if (current !== undefined)
+        yield { offset: current.offset, length: current.end - current.offset, numbers: current.numbers };
+      current = { offset, end, numbers: [number] };
+    }
+  }
+  if (current !== undefined)
+    yield { offset: current.offset, length: current.end - current.offset, numbers: current.numbers };
+}
+
+async function fetchRange(
+  vault: Vault,
+  name: string,
+  range: { readonly offset: number; readonly length: number },
+  options: CallOptions,
+): Promise<Buffer> {
+  try {
+    return await vault.store.getRange(name, range, options);
+  } catch (error) {
+    if (isLifeboatError(error, "store.object-truncated")) throw objectDamaged(name, "it is shorter than it was", error);
+    if (isLifeboatError(error, "store.object-missing")) throw objectMissing(name, error);
+    throw error;
+  }
+}
+
+/** The error of an object that the vault's records name and the store does not have. */
+export function objectMissing(name: string, cause?: unknown): LifeboatError {
+  return new LifeboatError("vault.object-missing", {
+    message: `object ${name} is named by the vault's records and is not there`,
+    remedy:
+      "Run `lifeboat vault check` to see what can still be restored, and copy this object back from another copy of the vault.",
+    cause,
+    details: { object: name },
+  });
+}
