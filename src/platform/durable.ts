@@ -4,6 +4,7 @@
  * Invariant: after a power cut at any moment the name holds either nothing (or the old bytes) or all the new bytes.
  */
 import path from "node:path";
+import { assert } from "../errors/error.ts";
 import { throwIfAborted } from "./clock.ts";
 import type { Files } from "./files.ts";
 
@@ -36,6 +37,39 @@ export async function writeDurable(files: Files, write: DurableWrite): Promise<v
     await files.remove(temporary);
   }
   await files.syncFolder(folder);
+}
+
+/** Gives a file that is already on stable storage another name in the same folder; the new name survives a power cut. */
+export async function renameDurable(
+  files: Files,
+  names: { readonly from: string; readonly to: string },
+): Promise<void> {
+  assert(path.dirname(names.from) === path.dirname(names.to), "a file is renamed within its folder");
+  await files.rename(names.from, names.to);
+  await files.syncFolder(path.dirname(names.to));
+}
+
+/**
+ * Replaces a file so that readers see the old bytes or the new, without the cost of a sync: a power cut may leave either,
+ * or nothing. For reports that are out of date in a second, never for what must be kept.
+ */
+export async function replaceVolatile(
+  files: Files,
+  write: { readonly file: string; readonly bytes: Uint8Array; readonly unique: string },
+): Promise<void> {
+  const temporary = path.join(path.dirname(write.file), `.${path.basename(write.file)}.${write.unique}.tmp`);
+  try {
+    const handle = await files.open(temporary, "create", 0o644);
+    try {
+      await handle.write(write.bytes, 0);
+    } finally {
+      await handle.close();
+    }
+    await files.rename(temporary, write.file);
+  } catch (error) {
+    await files.remove(temporary);
+    throw error;
+  }
 }
 
 /** Makes a folder whose name, and the names of the parents it had to make, survive a power cut. */

@@ -1,0 +1,49 @@
+/**
+ * A lock between processes of one machine.
+ *
+ * Nouns: a *lock file* is what processes agree on; holding its lock means that nobody else on this machine does.
+ * Invariants: the kernel keeps the lock, so it ends with its process however that ends, and the file may stay; nothing
+ * is read from the file and no age is ever judged. It says nothing about other machines.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { fileError } from "./files.ts";
+
+/** A held lock. */
+export interface Lock {
+  /** Gives the lock up; repeatable. */
+  release(): void;
+}
+
+/** The lock port. */
+export interface Locks {
+  /** Takes the lock of `file`, making the file where needed; undefined when another holder has it. Never waits. */
+  tryAcquire(file: string): Lock | undefined;
+}
+
+const SQLITE_BUSY = 5;
+
+/** The machine's locks, by SQLite: its exclusive transaction is a kernel lock, on every system that Node runs on. */
+export const systemLocks: Locks = {
+  tryAcquire: (file) => {
+    let database: DatabaseSync | undefined;
+    try {
+      database = new DatabaseSync(file, { timeout: 0 });
+      database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    } catch (cause) {
+      database?.close();
+      if (isBusy(cause)) return undefined;
+      throw fileError("lock", file, cause);
+    }
+    let held: DatabaseSync | undefined = database;
+    return {
+      release: () => {
+        held?.close();
+        held = undefined;
+      },
+    };
+  },
+};
+
+function isBusy(cause: unknown): boolean {
+  return cause instanceof Error && "errcode" in cause && cause.errcode === SQLITE_BUSY;
+}
