@@ -33,6 +33,7 @@ export function decodeHeader(name: string, bytes: Buffer, expected: ObjectKind):
   if (bytes.byteLength < HEADER_BYTES || !bytes.subarray(0, MAGIC.byteLength).equals(MAGIC)) {
     throw objectDamaged(name, "it does not begin with a Lifeboat header");
   }
+  if (bytes.readUIntBE(10, 6) !== 0) throw objectDamaged(name, "its header has bits that no version sets");
   const version = bytes.readUInt8(8);
   if (version !== FORMAT_VERSION) {
     throw new LifeboatError("vault.format-unknown", {

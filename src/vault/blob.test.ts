@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemRandom } from "../platform/random.ts";
+import { BLOB_FRAME_BYTES, openBlob, sealBlob } from "./blob.ts";
+import { HEADER_BYTES } from "./header.ts";
+import { createDataKey } from "./keys.ts";
+
+const dataKey = createDataKey(systemRandom);
+const tools = { dataKey, random: systemRandom };
+
+async function seal(plain: Buffer, name = "wal/1/history/00000002"): Promise<Buffer> {
+  return Buffer.concat(await sealBlob({ name, plain, level: 3 }, tools));
+}
+
+const isDamage = (error: unknown): boolean => isLifeboatError(error, "vault.object-damaged");
+
+describe("a blob", () => {
+  test("opens to the bytes that were sealed, whatever their length", async () => {
+    const lengths = [0, 1, BLOB_FRAME_BYTES - 1, BLOB_FRAME_BYTES, BLOB_FRAME_BYTES + 1, 3 * BLOB_FRAME_BYTES];
+    for (const length of lengths) {
+      const plain = systemRandom(length);
+      assert.ok(
+        (await openBlob("wal/1/history/00000002", await seal(plain), dataKey)).equals(plain),
+        `${length} bytes`,
+      );
+    }
+  });
+
+  test("does not open when any one bit of it was flipped", async () => {
+    const sealed = await seal(Buffer.from("some content, long enough to be worth a few bytes of frame"));
+    for (let at = 0; at < sealed.byteLength; at += 1) {
+      // The key id names the data key to look for; a changed one is missed before anything is opened.
+      if (at >= 16 && at < 32) continue;
+      const harmed = Buffer.from(sealed);
+      harmed[at] = (harmed[at] ?? 0) ^ 1;
+      await assert.rejects(
+        openBlob("wal/1/history/00000002", harmed, dataKey),
+        (error: unknown) => isDamage(error) || isLifeboatError(error, "vault.format-unknown"),
+        `byte ${at}`,
+      );
+    }
+  });
+
+  test("does not open when it was cut anywhere or has bytes behind its end", async () => {
+    const sealed = await seal(systemRandom(2 * BLOB_FRAME_BYTES));
+    const frame = 12 + 16 + BLOB_FRAME_BYTES;
+    const cuts = [0, 1, HEADER_BYTES, HEADER_BYTES + frame, HEADER_BYTES + 2 * frame, sealed.byteLength - 1];
+    for (const cut of cuts) {
+      await assert.rejects(
+        openBlob("wal/1/history/00000002", sealed.subarray(0, cut), dataKey),
+        isDamage,
+        `cut at ${cut}`,
+      );
+    }
+    await assert.rejects(
+      openBlob("wal/1/history/00000002", Buffer.concat([sealed, Buffer.from([0])]), dataKey),
+      isDamage,
+    );
+  });
+
+  test("does not open when its frames were swapped or one was left out", async () => {
+    const sealed = await seal(systemRandom(2 * BLOB_FRAME_BYTES));
+    const frame = 12 + 16 + BLOB_FRAME_BYTES;
+    const head = sealed.subarray(0, HEADER_BYTES);
+    const first = sealed.subarray(HEADER_BYTES, HEADER_BYTES + frame);
+    const second = sealed.subarray(HEADER_BYTES + frame, HEADER_BYTES + 2 * frame);
+    const last = sealed.subarray(HEADER_BYTES + 2 * frame);
+    for (const parts of [
+      [head, second, first, last],
+      [head, first, last],
+      [head, last],
+    ]) {
+      await assert.rejects(openBlob("wal/1/history/00000002", Buffer.concat(parts), dataKey), isDamage);
+    }
+  });
+
+  test("does not open under another name", async () => {
+    const sealed = await seal(Buffer.from("content"));
+    await assert.rejects(openBlob("wal/1/history/00000003", sealed, dataKey), isDamage);
+  });
+
+  test("random bytes never open and never hang", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), fc.boolean(), async (bytes, keepHeader) => {
+        const head = (await seal(Buffer.alloc(0))).subarray(0, HEADER_BYTES);
+        const object = keepHeader ? Buffer.concat([head, bytes]) : Buffer.from(bytes);
+        await assert.rejects(
+          openBlob("wal/1/history/00000002", object, dataKey),
+          (error: unknown) => isDamage(error) || isLifeboatError(error, "vault.format-unknown"),
+        );
+      }),
+    );
+  });
+});

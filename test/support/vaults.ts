@@ -1,0 +1,18 @@
+/**
+ * Vaults for tests: in memory, with a passphrase that costs nothing to stretch because it is never asked for again.
+ */
+import { systemClock } from "../../src/platform/clock.ts";
+import { systemRandom } from "../../src/platform/random.ts";
+import { openMemoryStore } from "../../src/store/memory/memory-store.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { VaultSecret } from "../../src/vault/keys.ts";
+import { initVault, type Vault } from "../../src/vault/vault.ts";
+
+/** The passphrase of every test vault. */
+export const TEST_SECRET: VaultSecret = { kind: "passphrase", passphrase: "correct horse battery staple" };
+
+/** An empty vault in memory, or in the given store. */
+export async function createTestVault(store: Store = openMemoryStore({ clock: systemClock })): Promise<Vault> {
+  const { vault } = await initVault({ store, clock: systemClock, random: systemRandom }, { kind: "open" }, {});
+  return vault;
+}
