@@ -1,0 +1,113 @@
+/**
+ * The texts a restored cluster recovers by: settings, the signal file, and the command that guards the end of the WAL.
+ *
+ * The WAL that recovery needs is laid into pg_wal beforehand, and its names are listed. When the server asks for a
+ * segment on the list that is not there, the answer is neither "found" nor "absent": recovery must stop, not take the hole
+ * for the end of the log (safety rule B2). Source: PostgreSQL manual, "Recovering Using a Continuous Archive Backup".
+ */
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import type { Timeline } from "../postgres/lsn.ts";
+
+/** The folder, inside the data directory, of everything that a restore adds. */
+export const RECOVERY_FOLDER = "lifeboat-restore";
+
+/** Where recovery ends. */
+export type RecoveryTarget = { readonly kind: "latest" } | { readonly kind: "time"; readonly time: Instant };
+
+/** A file to write into the restored data directory. */
+export type RecoveryFile = {
+  readonly path: string;
+  readonly text: string;
+  readonly how: "new" | "append";
+  readonly mode: number;
+};
+
+/** What the control file says a restored server must have at least, or it refuses to start. */
+export type CapacitySettings = {
+  readonly maxConnections: number;
+  readonly maxWorkerProcesses: number;
+  readonly maxWalSenders: number;
+  readonly maxPreparedTransactions: number;
+  readonly maxLocksPerTransaction: number;
+};
+
+/** The files of one recovery. `segments` are the names laid into pg_wal. */
+export function recoveryFiles(recovery: {
+  readonly target: RecoveryTarget;
+  readonly timeline: Timeline;
+  readonly segments: readonly string[];
+}): readonly RecoveryFile[] {
+  return [
+    {
+      path: `${RECOVERY_FOLDER}/planned`,
+      text: recovery.segments.map((name) => `${name}\n`).join(""),
+      how: "new",
+      mode: 0o600,
+    },
+    { path: `${RECOVERY_FOLDER}/guard`, text: GUARD_SCRIPT, how: "new", mode: 0o600 },
+    { path: "postgresql.auto.conf", text: recoverySettings(recovery), how: "append", mode: 0o600 },
+    { path: "recovery.signal", text: "", how: "new", mode: 0o600 },
+  ];
+}
+
+/** A configuration that starts, for a cluster whose own lies outside the data directory. */
+export function startableConfiguration(capacity: CapacitySettings): readonly RecoveryFile[] {
+  const settings = [
+    "# Written by lifeboat restore: this cluster kept its configuration outside the data directory.",
+    "# What the backup captured of it lies in lifeboat-restore/outside; these settings let the server start.",
+    "listen_addresses = 'localhost'",
+    `max_connections = ${capacity.maxConnections}`,
+    `max_worker_processes = ${capacity.maxWorkerProcesses}`,
+    `max_wal_senders = ${capacity.maxWalSenders}`,
+    `max_prepared_transactions = ${capacity.maxPreparedTransactions}`,
+    `max_locks_per_transaction = ${capacity.maxLocksPerTransaction}`,
+    "",
+  ];
+  const access = [
+    "# Written by lifeboat restore. Add the lines your clients need.",
+    "local all all peer",
+    "host all all 127.0.0.1/32 scram-sha-256",
+    "host all all ::1/128 scram-sha-256",
+    "",
+  ];
+  return [
+    { path: "postgresql.conf", text: settings.join("\n"), how: "new", mode: 0o600 },
+    { path: "pg_hba.conf", text: access.join("\n"), how: "new", mode: 0o600 },
+    { path: "pg_ident.conf", text: "", how: "new", mode: 0o600 },
+  ];
+}
+
+function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly timeline: Timeline }): string {
+  const lines = [
+    "",
+    "# Added by lifeboat restore. The last setting of a name counts.",
+    `restore_command = 'sh ${RECOVERY_FOLDER}/guard %f'`,
+    `recovery_target_timeline = '${recovery.timeline}'`,
+    // A copy must never stream from, or be waited for by, the cluster it was copied from (safety rule B12).
+    "primary_conninfo = ''",
+    "primary_slot_name = ''",
+    "synchronous_standby_names = ''",
+    "recovery_target = ''",
+    "recovery_target_name = ''",
+    "recovery_target_xid = ''",
+    "recovery_target_lsn = ''",
+  ];
+  if (recovery.target.kind === "time") {
+    lines.push(`recovery_target_time = '${formatInstant(recovery.target.time)}'`);
+    lines.push("recovery_target_inclusive = on", "recovery_target_action = 'promote'");
+  } else {
+    lines.push("recovery_target_time = ''");
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+const GUARD_SCRIPT = `# Written by lifeboat restore. The server runs it for every WAL file it looks for.
+# The files that recovery needs were laid into pg_wal: status 1 sends the server there. A file that was laid and is gone
+# stops recovery with status 200, because the log does not end there.
+if grep -qxF "$1" ${RECOVERY_FOLDER}/planned; then
+  if [ -f "pg_wal/$1" ]; then exit 1; fi
+  echo "lifeboat: $1 was laid into pg_wal and is gone" >&2
+  exit 200
+fi
+exit 1
+`;
