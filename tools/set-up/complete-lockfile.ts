@@ -57,7 +57,7 @@ export function platformOf(name: string): { readonly os?: string[]; readonly cpu
 
 if (import.meta.main) {
   const file = path.resolve(import.meta.dirname, "../../package-lock.json");
-  const lock = JSON.parse(readFileSync(file, "utf8"));
+  const lock: Lockfile = JSON.parse(readFileSync(file, "utf8"));
   writeFileSync(file, `${JSON.stringify(completeLockfile(lock), null, 2)}\n`);
   console.log(`${missingOptionals(lock).length} platform builds added to package-lock.json`);
 }

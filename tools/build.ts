@@ -1,0 +1,22 @@
+/**
+ * Bundles the program into dist/lifeboat.js for the npm package: Node.js strips no types below node_modules.
+ * Dependencies stay outside; npm installs them beside it.
+ */
+import { rmSync } from "node:fs";
+import path from "node:path";
+import { build } from "esbuild";
+
+const root = path.resolve(import.meta.dirname, "..");
+rmSync(path.join(root, "dist"), { recursive: true, force: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: { lifeboat: "src/cli/main.ts" },
+  outdir: "dist",
+  bundle: true,
+  packages: "external",
+  platform: "node",
+  format: "esm",
+  target: "node24.7",
+  sourcemap: true,
+  logLevel: "info",
+});

@@ -1,0 +1,15 @@
+/**
+ * Writes every generated file: docs/errors.md and the overrides of .oxlintrc.json. Tests compare them with their source.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { ERROR_REGISTRY } from "../src/errors/registry.ts";
+import { errorsPage } from "./errors-doc.ts";
+import { lintOverrides } from "./tidy/layers.ts";
+
+const root = path.resolve(import.meta.dirname, "..");
+
+const lintFile = path.join(root, ".oxlintrc.json");
+const lint: object = JSON.parse(readFileSync(lintFile, "utf8"));
+writeFileSync(lintFile, `${JSON.stringify({ ...lint, overrides: lintOverrides() }, null, 2)}\n`);
+writeFileSync(path.join(root, "docs/errors.md"), errorsPage(ERROR_REGISTRY));

@@ -1,0 +1,185 @@
+/**
+ * Runs one test file in a process of its own and judges it.
+ *
+ * Beside the tests themselves a file fails when it holds no test, ends with an error outside its tests, does not end
+ * in time, or leaves a process or a temporary folder behind.
+ */
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { TestLine } from "./reporter.ts";
+
+/** What became of a test file. Counts are tests; `complaints` are failures outside any test, each counted as one. */
+export type FileOutcome = {
+  readonly file: string;
+  readonly passed: number;
+  readonly skipped: number;
+  readonly failures: readonly { readonly name: string; readonly error: string }[];
+  readonly complaints: readonly string[];
+  readonly durationMs: number;
+  /** Everything the file wrote, for whoever looks into a failure. */
+  readonly output: string;
+};
+
+/** How to run a file. The signal kills it. */
+export type FileRun = {
+  readonly root: string;
+  readonly file: string;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+};
+
+// A failing file may write without end; its last part is what one reads.
+const OUTPUT_CHARACTERS_MAX = 20_000;
+// How long a process may take to go after its parent has ended, for example a server that was told to stop at once.
+const GOODBYE_MS = 3_000;
+// Short, because the path of a Unix socket may have 107 bytes.
+const TEMPORARY_PREFIX = "/tmp/lb-";
+
+/** Runs the file to its end; never rejects for what the file does. */
+export async function runFile(run: FileRun): Promise<FileOutcome> {
+  const started = performance.now();
+  const mark = randomUUID();
+  const temporary = mkdtempSync(TEMPORARY_PREFIX);
+  // Servers under test run as another user and must get in.
+  chmodSync(temporary, 0o1777);
+  const report = path.join(mkdtempSync(`${TEMPORARY_PREFIX}r-`), "report");
+  try {
+    const ended = await runProcess(run, { mark, temporary, report });
+    const lines = readReport(report);
+    const complaints = [...complaintsOf(lines, ended, run.timeoutMs)];
+    if (!run.signal?.aborted) complaints.push(...(await leftBehind(mark, temporary)));
+    return {
+      file: run.file,
+      passed: lines.filter((line) => line.kind === "pass").length,
+      skipped: lines.filter((line) => line.kind === "skip").length,
+      failures: lines.filter((line) => line.kind === "fail"),
+      complaints,
+      durationMs: performance.now() - started,
+      output: ended.output,
+    };
+  } finally {
+    rmSync(path.dirname(report), { recursive: true, force: true });
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+type Ended = { readonly exit: number | null; readonly timedOut: boolean; readonly output: string };
+type Places = { readonly mark: string; readonly temporary: string; readonly report: string };
+
+async function runProcess(run: FileRun, places: Places): Promise<Ended> {
+  const reporter = new URL("./reporter.ts", import.meta.url).href;
+  const options = [`--test-reporter=${reporter}`, `--test-reporter-destination=${places.report}`];
+  const environment = { ...process.env, TMPDIR: places.temporary, LIFEBOAT_TEST_FILE: places.mark };
+  // Set by a node:test run around us (our own tests); the file would then report to that one.
+  delete (environment as NodeJS.ProcessEnv)["NODE_TEST_CONTEXT"];
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...options, run.file], {
+    cwd: run.root,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: environment,
+    detached: true,
+  });
+  let output = "";
+  const keep = (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-OUTPUT_CHARACTERS_MAX);
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+  let timedOut = false;
+  const kill = () => killGroup(child.pid);
+  const timer = setTimeout(() => {
+    timedOut = true;
+    kill();
+  }, run.timeoutMs);
+  run.signal?.addEventListener("abort", kill, { once: true });
+  try {
+    // "exit" and not "close": a process left behind may hold the pipes open for ever.
+    const exit = await new Promise<number | null>((resolve, reject) => {
+      child.once("exit", resolve);
+      child.once("error", reject);
+    });
+    return { exit, timedOut, output };
+  } finally {
+    clearTimeout(timer);
+    run.signal?.removeEventListener("abort", kill);
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }
+}
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // Already gone, which is what was wanted.
+  }
+}
+
+function readReport(report: string): readonly TestLine[] {
+  try {
+    const lines = readFileSync(report, "utf8").split("\n");
+    // The last piece is empty, or cut off by a kill.
+    return lines.slice(0, -1).map((line) => {
+      const parsed: TestLine = JSON.parse(line);
+      return parsed;
+    });
+  } catch {
+    return [];
+  }
+}
+
+function* complaintsOf(lines: readonly TestLine[], ended: Ended, timeoutMs: number): Generator<string> {
+  if (ended.timedOut) {
+    const open = unfinished(lines);
+    const why =
+      open.length === 0 ? "all tests ended: a server, socket or timer is still open" : `in: ${open.join(", ")}`;
+    yield `killed after ${timeoutMs / 1000} s, ${why}`;
+    return;
+  }
+  if (lines.every((line) => line.kind === "begin")) yield "holds no test";
+  else if (ended.exit !== 0 && !lines.some((line) => line.kind === "fail")) {
+    yield `ended with status ${ended.exit} outside its tests`;
+  }
+}
+
+function unfinished(lines: readonly TestLine[]): readonly string[] {
+  const open: string[] = [];
+  for (const line of lines) {
+    const at = open.lastIndexOf(line.name);
+    if (line.kind === "begin") open.push(line.name);
+    else if (at !== -1) open.splice(at, 1);
+  }
+  return open;
+}
+
+/** Names and removes the processes and temporary files the test file did not clean up. */
+async function leftBehind(mark: string, temporary: string): Promise<readonly string[]> {
+  const deadline = performance.now() + GOODBYE_MS;
+  while (processesWith(mark).length > 0 && performance.now() < deadline) {
+    await sleep(50);
+  }
+  const processes = processesWith(mark);
+  for (const { pid } of processes) process.kill(pid, "SIGKILL");
+  return [
+    ...processes.map(({ pid, command }) => `left process ${pid} behind: ${command}`),
+    ...readdirSync(temporary).map((name) => `left ${name} behind in the folder for temporary files`),
+  ];
+}
+
+/** Processes whose environment carries the mark: a server that became a daemon still has it. */
+function processesWith(mark: string): readonly { readonly pid: number; readonly command: string }[] {
+  const found: { pid: number; command: string }[] = [];
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (!readFileSync(`/proc/${name}/environ`, "latin1").includes(mark)) continue;
+      const command = readFileSync(`/proc/${name}/cmdline`, "latin1").replaceAll("\0", " ").trim();
+      if (command !== "") found.push({ pid: Number(name), command });
+    } catch {
+      // Gone in the meantime, or somebody else's.
+    }
+  }
+  return found;
+}

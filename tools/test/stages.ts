@@ -1,0 +1,50 @@
+/**
+ * Which test file belongs to which stage. Pure.
+ *
+ * Nouns: a *stage* is a run of test files with its own limits; stages run one after another.
+ */
+
+/** The stages of node:test files, in the order they run. */
+export const STAGES = ["tidy", "unit", "server", "end-to-end"] as const;
+
+/** A stage's name. */
+export type StageName = (typeof STAGES)[number];
+
+/** How the files of a stage are run. */
+export type StageLimits = {
+  /** Files at a time. */
+  readonly concurrency: number;
+  /** A file that takes longer is killed and failed: far above the slowest, so that only a hang meets it. */
+  readonly fileTimeoutMs: number;
+};
+
+/** Limits for a machine with 2 cores. One end-to-end test at a time, since those measure durations. */
+export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
+  tidy: { concurrency: 2, fileTimeoutMs: 60_000 },
+  unit: { concurrency: 2, fileTimeoutMs: 90_000 },
+  server: { concurrency: 2, fileTimeoutMs: 180_000 },
+  "end-to-end": { concurrency: 1, fileTimeoutMs: 240_000 },
+};
+
+/** The stage of a file by its path from the root, with forward slashes; undefined when it is no test of ours. */
+export function stageOf(file: string): StageName | undefined {
+  if (!file.endsWith(".test.ts")) return undefined;
+  if (file.startsWith("test/end-to-end/")) return "end-to-end";
+  if (file.endsWith(".server.test.ts")) return "server";
+  if (file.startsWith("tools/tidy/")) return "tidy";
+  return "unit";
+}
+
+/** What the arguments of the runner choose: stages by name, files by a part of their path; nothing named means all. */
+export function chooseFiles(
+  files: readonly string[],
+  wanted: readonly string[],
+): ReadonlyMap<StageName, readonly string[]> {
+  const chosen = new Map<StageName, readonly string[]>();
+  for (const stage of STAGES) {
+    const ofStage = files.filter((file) => stageOf(file) === stage);
+    const all = wanted.length === 0 || wanted.includes(stage) || (stage === "tidy" && wanted.includes("static"));
+    chosen.set(stage, all ? ofStage : ofStage.filter((file) => wanted.some((part) => file.includes(part))));
+  }
+  return chosen;
+}

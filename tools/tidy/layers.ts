@@ -1,0 +1,74 @@
+/**
+ * Which folder may import which: programs -> concepts -> vault -> store, postgres -> platform -> errors.
+ *
+ * The table is the source; `npm run generate` writes it into .oxlintrc.json, so that editors show a breach at once.
+ */
+import { filesMatching, type Rule, type Violation } from "./tree.ts";
+
+const GROUND = ["errors", "units"] as const;
+const DRIVERS = [...GROUND, "platform"] as const;
+const CONCEPTS = ["backup", "wal", "restore"] as const;
+const BELOW_CONCEPTS = [...DRIVERS, "store", "postgres", "vault"] as const;
+
+/** What each folder of `src` may import beside itself. A concept takes typed options and never imports `config`. */
+export const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  units: ["errors"],
+  platform: GROUND,
+  store: DRIVERS,
+  postgres: DRIVERS,
+  vault: [...DRIVERS, "store", "postgres"],
+  backup: [...BELOW_CONCEPTS, ...CONCEPTS],
+  wal: [...BELOW_CONCEPTS, ...CONCEPTS],
+  restore: [...BELOW_CONCEPTS, ...CONCEPTS],
+  config: DRIVERS,
+  demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config"],
+  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo"],
+};
+
+/** One override of .oxlintrc.json. */
+export type LintOverride = {
+  readonly files: readonly string[];
+  readonly excludeFiles?: readonly string[];
+  readonly rules: Readonly<Record<string, unknown>>;
+};
+
+/** The overrides that say the table above, and what tests and tools are free of. */
+export function lintOverrides(): readonly LintOverride[] {
+  const free: readonly LintOverride[] = [
+    { files: ["tools/**", "test/**", "bench/**", "**/main.ts"], rules: { "no-console": "off" } },
+    { files: ["tools/test/reporter.ts"], rules: { "import/no-default-export": "off" } },
+  ];
+  return [...Object.entries(LAYERS).flatMap(([folder, allowed]) => layerOverride(folder, allowed)), ...free];
+}
+
+function layerOverride(folder: string, allowed: readonly string[]): readonly LintOverride[] {
+  const banned = Object.keys(LAYERS).filter((other) => other !== folder && !allowed.includes(other));
+  const patterns = [];
+  if (banned.length > 0) {
+    const message = `${folder} may import ${["itself", ...allowed].join(", ")}`;
+    patterns.push({ regex: `^(\\.\\./)+(${banned.join("|")})/`, message });
+  }
+  if (folder === "vault") {
+    const message = "vault knows positions only: of postgres it may import lsn.ts";
+    patterns.push({ group: ["**/postgres/**", "!**/postgres/lsn.ts"], message });
+  }
+  if (patterns.length === 0) return [];
+  const rules = { "no-restricted-imports": ["error", { patterns }] };
+  return [{ files: [`src/${folder}/**/*.ts`], excludeFiles: ["**/*.test.ts"], rules }];
+}
+
+/** Every folder of `src` is in the table, and .oxlintrc.json says what the table says. */
+export const layersRule: Rule = (tree) => {
+  const violations: Violation[] = [];
+  const folders = new Set(filesMatching(tree, /^src\/[^/]+\//).map(([file]) => file.split("/")[1] ?? ""));
+  for (const folder of folders) {
+    if (LAYERS[folder] !== undefined) continue;
+    violations.push({ file: `src/${folder}`, message: "has no place in tools/tidy/layers.ts: say what it may import" });
+  }
+  const lint: { overrides?: unknown } = JSON.parse(tree.get(".oxlintrc.json") ?? "{}");
+  if (JSON.stringify(lint.overrides) !== JSON.stringify(lintOverrides())) {
+    violations.push({ file: ".oxlintrc.json", message: "does not say what layers.ts says: run npm run generate" });
+  }
+  return violations;
+};
