@@ -1,0 +1,225 @@
+/** Tools, garden and motoring, as a hardware shop lists them. */
+import type { Category } from "../category.ts";
+
+const TOOL_BRANDS = ["Kelbrik", "Rodvane", "Bruckhal", "Torvik", "Maskell & Dray", "Hadrun", "Ostermark", "Vellhammer"];
+
+/** The categories of this family. */
+export const TOOLS: readonly Category[] = [
+  {
+    path: ["Tools & DIY", "Power Tools", "Drills"],
+    brands: TOOL_BRANDS,
+    priceUsd: [48, 190],
+    titles: [
+      "{brand} {model} {voltage} Brushless {type}, {kit}",
+      "{brand} {model} Cordless {type} {voltage} {torque}, {kit}",
+      "{brand} {type} {model} {voltage} Li-Ion with {chuck} Chuck, {kit}",
+    ],
+    slots: {
+      voltage: [
+        ["12V", 0.7],
+        ["18V", 1],
+        ["20V Max", 1.05],
+        ["36V", 1.5],
+      ],
+      type: [
+        ["Combi Drill", 1],
+        ["Drill Driver", 0.85],
+        ["Hammer Drill", 1.1],
+        ["Right Angle Drill", 1.2],
+      ],
+      torque: [
+        ["45 Nm", 0.85],
+        ["60 Nm", 1],
+        ["80 Nm", 1.15],
+        ["110 Nm", 1.3],
+      ],
+      chuck: ["10 mm Keyless", "13 mm Keyless", "13 mm Metal"],
+      kit: [
+        ["Body Only", 0.7],
+        ["2 x 2.0Ah Batteries", 1.15],
+        ["1 x 4.0Ah Battery", 1.1],
+        ["2 x 5.0Ah Batteries and Case", 1.6],
+        ["Starter Kit in Stacking Case", 1.4],
+      ],
+    },
+    codes: { model: ["DH@%##", "BD%#@", "@@D%8#", "CD-%2##", "KX%##@"] },
+    attributes: { model: "model", voltage: "voltage", torque: "torque", chuck: "chuck", supplied_as: "kit" },
+    openings: [
+      "The {brand} {model} is a {voltage} tool for drilling and driving in wood, metal and masonry, with {torque} of torque on tap.",
+      "A compact brushless {~type} that delivers {torque} without the weight of a full-size machine.",
+      "Built for site work all day long, this {~type} runs on the {voltage} {brand} battery platform.",
+    ],
+    features: [
+      "The two-speed gearbox is machined from metal and drives a {chuck} chuck.",
+      "A brushless motor runs cooler and gets more holes out of every charge.",
+      "The trigger gives fine control at low speed, so small screws do not strip.",
+      "An LED below the chuck lights the work and stays on for ten seconds after you let go.",
+      "Electronic cut-out stops the motor when the bit jams, which saves wrists and gears.",
+      "The clutch has 21 settings and a locked position for drilling.",
+    ],
+    uses: [
+      "Supplied as: {~kit}.",
+      "It fits all {brand} {voltage} batteries sold since 2016.",
+      "Soft rubber on the handle and the base keeps it from sliding off a ladder.",
+      "Weight without battery is a little over a kilogram.",
+    ],
+  },
+  {
+    path: ["Tools & DIY", "Hand Tools", "Sockets & Ratchets"],
+    brands: TOOL_BRANDS,
+    priceUsd: [12, 85],
+    titles: [
+      "{brand} {pieces} {drive} Drive {type}, {finish} {code}",
+      "{brand} {code} {type} {pieces}, {range}, {finish}",
+    ],
+    slots: {
+      type: [
+        ["Socket Set", 1],
+        ["Deep Socket Set", 1.1],
+        ["Ratchet and Socket Set", 1.3],
+        ["Impact Socket Set", 1.2],
+        ["Bit Socket Set", 0.8],
+      ],
+      pieces: [
+        ["9-Piece", 0.6],
+        ["12-Piece", 0.75],
+        ["18-Piece", 1],
+        ["46-Piece", 1.5],
+        ["94-Piece", 2.2],
+      ],
+      drive: ['1/4"', '3/8"', '1/2"'],
+      range: ["4 to 14 mm", "6 to 22 mm", "8 to 24 mm", "10 to 32 mm"],
+      finish: ["Chrome Vanadium", "Matt Chrome", "Black Phosphate", "Mirror Polished"],
+    },
+    codes: { code: ["SK%##", "HT-%##@", "%##-@@", "WS%#@%"] },
+    attributes: { pieces: "pieces", drive: "drive", size_range: "range", finish: "finish", part_number: "code" },
+    openings: [
+      "This {~pieces} {~type} covers {range}, the sizes used on most cars, bikes and machines.",
+      "{brand} forges the {~type} from hardened steel and finishes it in {~finish}.",
+      "A tidy {~type} for the workshop wall or the boot of the car.",
+    ],
+    features: [
+      "Each piece is stamped with its size in figures large enough to read in poor light.",
+      "The walls grip the flats of a nut and not its corners, so worn fasteners come loose without rounding.",
+      "The ratchet turns on 72 teeth and needs only five degrees of swing.",
+      "The moulded case holds every piece firmly, even upside down.",
+      "All pieces meet DIN torque requirements with a wide margin.",
+    ],
+    uses: [
+      "Wipe with an oily cloth after use in the rain.",
+      "Lost pieces can be ordered one by one under part number {code}.",
+      "Backed by a lifetime guarantee against breakage in normal use.",
+    ],
+  },
+  {
+    path: ["Home & Garden", "Garden", "Hoses"],
+    brands: ["Rillwater", "Gardenfield", "Hoselund", "Verdane", "Aquarow", "Brookhelm"],
+    priceUsd: [9, 70],
+    titles: [
+      "{brand} {line} {type} {length} {bore}, {colour}",
+      "{brand} {line} {length} {type} with {extra}, {colour}",
+    ],
+    slots: {
+      type: [
+        ["Garden Hose", 1],
+        ["Expandable Hose", 1.1],
+        ["Reinforced Hose", 1.2],
+        ["Flat Hose", 0.8],
+        ["Hose Set", 1.3],
+      ],
+      line: [
+        "Classic",
+        "ProFlex",
+        "EcoLine",
+        "Comfort",
+        "Terrace",
+        "Balcony",
+        "AllSeason",
+        "HeavyFlow",
+        "Anti-Kink Plus",
+        "Basic",
+      ],
+      length: [
+        ["7.5 m", 0.6],
+        ["10 m", 0.75],
+        ["15 m", 0.9],
+        ["20 m", 1.05],
+        ["25 m", 1.2],
+        ["30 m", 1.4],
+        ["50 m", 2],
+      ],
+      bore: ["13 mm", "15 mm", "19 mm"],
+      extra: ["Spray Gun", "Wall Bracket", "4-Pattern Nozzle", "Brass Fittings", "Tap Connector", "Timer"],
+      colour: ["Green", "Grey", "Black and Orange", "Olive", "Terracotta", "Blue"],
+    },
+    attributes: { length: "length", bore: "bore", colour: "colour", included: "extra", range: "line" },
+    openings: [
+      "{length} of reach for the whole garden, from a brand that makes nothing but watering gear.",
+      "The {line} range from {brand} is made for gardeners who water every evening.",
+      "This {~type} stays supple in the cold and does not smell of rubber in the sun.",
+    ],
+    features: [
+      "Four layers, one of them a woven mesh, hold up to 24 bar.",
+      "Spiral reinforcement keeps water running round tight corners.",
+      "The supplied {~extra} clicks on without tools.",
+      "The outer layer is stabilised against ultraviolet light and free of phthalates.",
+      "With a bore of {bore} it fills a ten-litre can in under a minute at normal mains pressure.",
+    ],
+    uses: [
+      "Drain before frost and store out of direct sun.",
+      "Fits all common click systems.",
+      "Guaranteed for eight years against splitting.",
+    ],
+  },
+  {
+    path: ["Automotive", "Car Care", "Car Batteries"],
+    brands: ["Voltrane", "Autoruhe", "Ampeline", "Startwell", "Kraftlund", "Eisenrad"],
+    priceUsd: [35, 180],
+    titles: [
+      "{brand} {model} {chemistry} Car Battery {capacity} {current} CCA",
+      "{brand} {capacity} {chemistry} Battery {model}, {current} CCA, {terminal}",
+    ],
+    slots: {
+      chemistry: [
+        ["Flooded", 0.8],
+        ["EFB", 1],
+        ["AGM", 1.4],
+        ["Calcium", 0.9],
+      ],
+      capacity: [
+        ["35 Ah", 0.7],
+        ["45 Ah", 0.8],
+        ["60 Ah", 1],
+        ["70 Ah", 1.1],
+        ["80 Ah", 1.25],
+        ["95 Ah", 1.45],
+      ],
+      current: ["330 A", "450 A", "540 A", "640 A", "760 A", "850 A"],
+      terminal: ["Right-Hand Positive", "Left-Hand Positive", "Side Terminal"],
+    },
+    codes: { model: ["V%#-D23@", "NS%#Z@", "E%#-##", "DIN%##@", "B%#H@"] },
+    attributes: {
+      model: "model",
+      chemistry: "chemistry",
+      capacity: "capacity",
+      cold_cranking: "current",
+      terminals: "terminal",
+    },
+    openings: [
+      "Sealed for life, this {~chemistry} battery offers {capacity} of capacity and {current} of cold cranking power.",
+      "The {brand} {model} replaces the battery fitted at the factory in many saloons and small vans.",
+    ],
+    features: [
+      "Punched grids resist the corrosion that hot climates bring.",
+      "The labyrinth lid returns condensed water to the cells, so it never needs topping up.",
+      "It recovers quickly after short trips and suits cars that stop their engine at the lights.",
+      "A coloured eye on top shows the state of charge.",
+      "The posts are {~terminal}; check against your old battery before ordering.",
+    ],
+    uses: [
+      "Delivered charged and ready to fit.",
+      "Please hand in the old battery at any collection point.",
+      "The warranty runs for 18 months or 30,000 kilometres.",
+    ],
+  },
+];
