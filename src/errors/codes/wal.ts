@@ -11,4 +11,55 @@ export const walErrors = defineErrors({
     exit: EXIT.notFound,
     meaning: "A WAL segment that is needed is not in the vault.",
   },
+  "wal.segment-damaged": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "The first page of a WAL segment is not what the segment's name says.",
+  },
+  "wal.history-damaged": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "A timeline's history file is not one that PostgreSQL writes.",
+  },
+  "wal.bad-name": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "A name that PostgreSQL never gives to WAL was asked for.",
+  },
+  "wal.foreign-system": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The server is not the one whose WAL the spool or the vault holds.",
+  },
+  "wal.foreign-lineage": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning: "The server's WAL differs from what was received before: another copy of the same cluster.",
+  },
+  "wal.timeline-behind": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning: "The server is on an older timeline than the one that was followed: an old primary has come back.",
+  },
+  "wal.server-behind": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The server's WAL ends before what was received from this timeline.",
+  },
+  "wal.server-silent": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The server sent nothing for too long; the connection was dropped.",
+  },
+  "wal.spool-busy": { kind: "operator", exit: EXIT.refused, meaning: "Another receiver uses the spool." },
+  "wal.spool-damaged": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "A file of the spool is not what the receiver wrote there.",
+  },
+  "wal.spool-full": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "As much WAL waits for the vault as the spool may hold; nothing more is confirmed.",
+  },
 });
