@@ -8,7 +8,7 @@
  * nothing outside this folder imports node:child_process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { type FileHandle as NodeFileHandle, open, readdir, readFile } from "node:fs/promises";
+import { type FileHandle as NodeFileHandle, open, readdir, readFile, stat } from "node:fs/promises";
 import type { Readable, Writable } from "node:stream";
 import { LifeboatError } from "../errors/error.ts";
 import { abortedError, throwIfAborted } from "./clock.ts";
@@ -97,6 +97,8 @@ export interface Processes {
   isAlive(pid: number): Promise<boolean>;
   /** Undefined when there is no such process. */
   facts(pid: number): Promise<ProcessFacts | undefined>;
+  /** True when the process's current folder is `folder`, whatever links lead there; false also when we may not know. */
+  worksIn(pid: number, folder: string): Promise<boolean>;
   /** Signals one process; false when there is none. Rejects with `platform.file-denied` when we may not. */
   signal(pid: number, signal: NodeJS.Signals): boolean;
   /** The process and all its descendants, parents first; empty when it is gone. */
@@ -128,6 +130,15 @@ export const systemProcesses: Processes = {
     return facts !== undefined && !facts.zombie;
   },
   facts: factsOf,
+  worksIn: async (pid, folder) => {
+    try {
+      const [current, wanted] = await Promise.all([stat(`/proc/${pid}/cwd`), stat(folder)]);
+      return current.dev === wanted.dev && current.ino === wanted.ino;
+    } catch {
+      // Gone, or another user's: in neither case can it be told to be there.
+      return false;
+    }
+  },
   signal: (pid, signal) => sendSignal(pid, signal),
   tree: treeOf,
   killTree: async (pid) => {
@@ -316,22 +327,22 @@ function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
-  let stat: string;
+  let text: string;
   try {
-    stat = await readFile(`/proc/${pid}/stat`, "utf8");
+    text = await readFile(`/proc/${pid}/stat`, "utf8");
   } catch (cause) {
     // ESRCH: the process ended between the opening and the reading.
     if (errnoOf(cause) === "ENOENT" || errnoOf(cause) === "ESRCH") return undefined;
     throw cause;
   }
   // The name stands in parentheses and may hold spaces and parentheses itself. Source: proc(5).
-  const nameEnd = stat.lastIndexOf(")");
-  const fields = stat.slice(nameEnd + 2).split(" ");
+  const nameEnd = text.lastIndexOf(")");
+  const fields = text.slice(nameEnd + 2).split(" ");
   const state = fields[0] ?? "";
   return {
     pid,
     parentPid: Number(fields[1]),
-    name: stat.slice(stat.indexOf("(") + 1, nameEnd),
+    name: text.slice(text.indexOf("(") + 1, nameEnd),
     zombie: state === "Z" || state === "X",
     halted: state === "T" || state === "t",
     startTicks: fields[19] ?? "",

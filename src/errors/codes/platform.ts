@@ -40,5 +40,6 @@ export const platformErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The unprivileged user that runs servers cannot execute their programs.",
   },
+  "platform.no-free-port": { kind: "world", exit: EXIT.world, meaning: "No free TCP port was found on this machine." },
   "platform.aborted": { kind: "operator", exit: EXIT.interrupted, meaning: "The operation was stopped on request." },
 });

@@ -59,4 +59,50 @@ export const postgresErrors = defineErrors({
     exit: EXIT.notFound,
     meaning: "The server has no replication slot of this name.",
   },
+  "postgres.installation-missing": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "The PostgreSQL programs are not where they were looked for.",
+  },
+  "postgres.cluster-exists": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The folder for a new cluster already holds files.",
+  },
+  "postgres.initdb-failed": { kind: "world", exit: EXIT.world, meaning: "A new cluster could not be made." },
+  "postgres.setting-invalid": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "A setting has a name or a value that no PostgreSQL configuration file can hold.",
+  },
+  "postgres.already-running": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A server already runs in this data folder.",
+  },
+  "postgres.port-busy": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Something else listens on the port that a local server was given.",
+  },
+  "postgres.socket-path-too-long": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "The path of a local server's Unix socket is longer than the kernel takes, or is not absolute.",
+  },
+  "postgres.start-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A local server ended instead of starting; the message quotes its log.",
+  },
+  "postgres.start-timeout": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A local server was started and did not accept connections, or did not finish recovery, in time.",
+  },
+  "postgres.stop-timeout": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A local server did not end in time after it was told to.",
+  },
 });

@@ -1,0 +1,363 @@
+/**
+ * Real PostgreSQL servers for tests.
+ *
+ * Nouns: a *template* is a cluster made once per version and kind, kept in the machine's temporary folder; a *test server*
+ * runs on a copy of one, in a folder of its own, and is gone with all its processes when the test ends.
+ * Invariants: nothing is shared between two tests; ports are found free and a start is tried again when one was taken in
+ * between; what a test leaves behind fails it; what a killed test run left behind is removed by the next one.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { isLifeboatError } from "../../src/errors/error.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { systemFiles } from "../../src/platform/files.ts";
+import { findFreePort } from "../../src/platform/free-port.ts";
+import { type ProcessUser, systemProcesses } from "../../src/platform/processes.ts";
+import { systemRandom } from "../../src/platform/random.ts";
+import { currentUid, findServerUser } from "../../src/platform/run-as.ts";
+import { initCluster, type Settings, writeAccess, writeSettings } from "../../src/postgres/cluster.ts";
+import { findInstallation, type Installation, MAJORS, type Major } from "../../src/postgres/installation.ts";
+import type { QueryRow } from "../../src/postgres/query-connection.ts";
+import { LocalServer, type LogIn } from "../../src/postgres/server.ts";
+
+export { MAJORS, type Major };
+
+/** What a test server shall be. */
+export type TestServerOptions = {
+  /** Default: the newest. `system`: Debian's programs of major 15 rather than the bundled ones. */
+  readonly major?: Major | "system";
+  /** Added to TEST_SETTINGS. */
+  readonly settings?: Settings;
+  /** Default true. */
+  readonly dataChecksums?: boolean;
+  /** Default 16 MiB. */
+  readonly walSegmentBytes?: number;
+  /** Default false: tests do not survive power cuts, so their servers need not sync. */
+  readonly fsync?: boolean;
+  /** Goes into the name of its folder, for reading a failed test. */
+  readonly name?: string;
+  /**
+   * Runs on this data folder (a restored one, say) instead of a copy of a template; it is given to the server's user, its
+   * pg_hba.conf is replaced, and it is left where it is at the end. The major must fit.
+   */
+  readonly dataFolder?: string;
+  /** What the start waits for. Default `accepting`. */
+  readonly until?: "accepting" | "recovered";
+  /** False: prepared but not started. Default true. */
+  readonly started?: boolean;
+};
+
+/** The superuser of every test server; trusted over the Unix socket, SCRAM over TCP, for replication too. */
+export const SUPERUSER = { name: "lifeboat_test", password: "correct horse" } as const;
+
+/** Settings of every test server, unless a test says otherwise: small, quiet, and changing pages only when told to. */
+export const TEST_SETTINGS: Settings = {
+  shared_buffers: "16MB",
+  max_connections: 30,
+  autovacuum: false,
+  wal_level: "replica",
+  max_wal_senders: 10,
+  max_replication_slots: 10,
+  checkpoint_timeout: "1h",
+  log_min_messages: "warning",
+  wal_retrieve_retry_interval: "100ms",
+};
+
+const START_TIMEOUT_MS = 60_000;
+const QUERY_TIMEOUT_MS = 30_000;
+const PORT_TRIES_MAX = 5;
+
+const PORTS = { files: systemFiles, processes: systemProcesses, clock: systemClock };
+
+/** A server under test. */
+export class TestServer {
+  readonly server: LocalServer;
+  /** The folder that holds the data folder (unless given), the log, the socket; tests may put files there. */
+  readonly folder: string;
+  readonly #keepData: boolean;
+
+  constructor(server: LocalServer, folder: string, keepData: boolean) {
+    this.server = server;
+    this.folder = folder;
+    this.#keepData = keepData;
+  }
+
+  get dataFolder(): string {
+    return this.server.setup.dataFolder;
+  }
+
+  get installation(): Installation {
+    return this.server.setup.installation;
+  }
+
+  get major(): Major {
+    return this.installation.major;
+  }
+
+  /** Runs one statement as the superuser on a session of its own. */
+  async query(sql: string, parameters: readonly unknown[] = [], logIn: LogIn = {}): Promise<readonly QueryRow[]> {
+    const session = await this.server.connect(logIn, {});
+    try {
+      return await session.query(sql, parameters, { timeoutMs: QUERY_TIMEOUT_MS });
+    } finally {
+      await session.close();
+    }
+  }
+
+  /** The one value of the one row of a statement, as text; empty for null. */
+  async value(sql: string, parameters: readonly unknown[] = []): Promise<string> {
+    const rows = await this.query(sql, parameters);
+    const values = Object.values(rows[0] ?? {});
+    if (rows.length !== 1 || values.length !== 1) throw new Error(`not one value but ${rows.length} rows: ${sql}`);
+    return values[0] === null ? "" : String(values[0]);
+  }
+
+  start(until: "accepting" | "recovered" = "accepting"): Promise<void> {
+    return this.server.start({ until, timeoutMs: START_TIMEOUT_MS });
+  }
+
+  stop(mode: "smart" | "fast" | "immediate" = "fast"): Promise<void> {
+    return this.server.stop({ mode, timeoutMs: START_TIMEOUT_MS });
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  /** Ends the server and removes its folder. Fails when something of it is left. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.resume();
+    await this.server.kill();
+    await rm(this.folder, { recursive: true, force: true });
+    live.delete(this);
+    await assertNothingLeft(this, this.#keepData);
+  }
+}
+
+const live = new Set<TestServer>();
+
+/** Runs `body` with a server that is gone afterwards, whatever happens. */
+export async function withServer<T>(options: TestServerOptions, body: (server: TestServer) => Promise<T>): Promise<T> {
+  await using server = await startServer(options);
+  return await body(server);
+}
+
+/** Starts a test server: `await using server = await startServer({ major: 16 })`. */
+export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const folder = await runFolder(options.name ?? "server");
+  try {
+    const user = await serverUser();
+    const installation = await installationOf(options.major ?? 18);
+    const dataFolder = options.dataFolder ?? path.join(folder, "data");
+    if (options.dataFolder === undefined) await copy(await template(installation, options), dataFolder);
+    await giveTo(user, dataFolder);
+    const common = { dataFolder, user, unique: "test" };
+    await writeAccess(systemFiles, { ...common, lines: ACCESS });
+    if (options.dataFolder === undefined) {
+      const settings = { ...TEST_SETTINGS, fsync: options.fsync ?? false, ...options.settings };
+      await writeSettings(systemFiles, { ...common, settings });
+    }
+    return await startOnFreePort(options, { folder, dataFolder, installation, user });
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+// Host names of clients are of no interest; a local test has no business outside 127.0.0.1.
+const ACCESS = [
+  "local all all trust",
+  "local replication all trust",
+  "host all all 127.0.0.1/32 scram-sha-256",
+  "host replication all 127.0.0.1/32 scram-sha-256",
+];
+
+async function startOnFreePort(
+  options: TestServerOptions,
+  at: {
+    readonly folder: string;
+    readonly dataFolder: string;
+    readonly installation: Installation;
+    readonly user: ProcessUser | undefined;
+  },
+): Promise<TestServer> {
+  const ofGivenFolder = options.dataFolder === undefined ? {} : { fsync: options.fsync ?? false, ...options.settings };
+  for (let tries = 1; ; tries += 1) {
+    const server = new LocalServer(PORTS, {
+      installation: at.installation,
+      dataFolder: at.dataFolder,
+      user: at.user,
+      socketFolder: at.folder,
+      port: await findFreePort(systemRandom),
+      logFile: path.join(at.folder, "server.log"),
+      superuser: SUPERUSER,
+      settings: ofGivenFolder,
+    });
+    const made = new TestServer(server, at.folder, options.dataFolder !== undefined);
+    live.add(made);
+    try {
+      if (options.started !== false) await made.start(options.until);
+      return made;
+    } catch (error) {
+      live.delete(made);
+      await server.kill();
+      if (!isLifeboatError(error, "postgres.port-busy") || tries === PORT_TRIES_MAX) throw error;
+    }
+  }
+}
+
+let knownUser: Promise<ProcessUser | undefined> | undefined;
+
+/** The user that test servers run as; undefined when that is ourselves. */
+export function serverUser(): Promise<ProcessUser | undefined> {
+  knownUser ??= findServerUser(systemProcesses, { uid: currentUid() });
+  return knownUser;
+}
+
+const knownInstallations = new Map<Major | "system", Promise<Installation>>();
+
+/** The programs of a version. */
+export function installationOf(major: Major | "system"): Promise<Installation> {
+  const known = knownInstallations.get(major);
+  if (known !== undefined) return known;
+  const found = findOne(major);
+  knownInstallations.set(major, found);
+  return found;
+}
+
+async function findOne(major: Major | "system"): Promise<Installation> {
+  return findInstallation(PORTS, {
+    wanted: major === "system" ? { binFolder: "/usr/lib/postgresql/15/bin" } : { major },
+    user: await serverUser(),
+    cacheFolder: path.join(await baseFolder(), "programs"),
+    unique: unique(),
+  });
+}
+
+/** Gives a folder and all in it to the user that runs test servers, with the mode that PostgreSQL wants. */
+export async function giveTo(user: ProcessUser | undefined, folder: string): Promise<void> {
+  await chmod(folder, 0o700);
+  if (user !== undefined) await must("chown", ["-R", "-h", `${user.uid}:${user.gid}`, "--", folder]);
+}
+
+async function template(installation: Installation, options: TestServerOptions): Promise<string> {
+  const user = await serverUser();
+  const request = {
+    dataChecksums: options.dataChecksums ?? true,
+    ...(options.walSegmentBytes === undefined ? {} : { walSegmentBytes: options.walSegmentBytes }),
+  };
+  // The folder of the programs is part of the key: Debian's 15 and the bundled 15 are different builds.
+  const key = JSON.stringify([installation, request, user?.name, SUPERUSER]);
+  const digest = createHash("sha256").update(key).digest("hex").slice(0, 12);
+  const templates = path.join(await baseFolder(), "templates");
+  const folder = path.join(templates, `${installation.version}-${digest}`);
+  if ((await systemFiles.stat(folder)) !== undefined) return folder;
+  const building = path.join(templates, `.${unique()}.building`);
+  await mkdir(building, { recursive: true });
+  try {
+    await giveTo(user, building);
+    const dataFolder = path.join(building, "data");
+    await initCluster(PORTS, {
+      installation,
+      dataFolder,
+      user,
+      superuser: SUPERUSER,
+      socketAuthentication: "trust",
+      durable: false,
+      unique: unique(),
+      ...request,
+    });
+    await rename(dataFolder, folder).catch(async (error: unknown) => {
+      // Another test run made the same template first.
+      if ((await systemFiles.stat(folder)) === undefined) throw error;
+    });
+  } finally {
+    await rm(building, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  await must("cp", ["-a", "--reflink=auto", "--", from, to]);
+}
+
+async function must(command: string, args: readonly string[]): Promise<void> {
+  const done = await systemProcesses.run({ command, args, timeoutMs: START_TIMEOUT_MS });
+  if (done.exit.kind !== "exited" || done.exit.status !== 0) {
+    throw new Error(`${command} ${args.join(" ")} failed: ${done.stderr}`);
+  }
+}
+
+let knownBase: Promise<string> | undefined;
+
+/** The folder of all test servers of this user on this machine; every user can enter it. */
+function baseFolder(): Promise<string> {
+  knownBase ??= makeBase();
+  return knownBase;
+}
+
+async function makeBase(): Promise<string> {
+  const base = path.join(tmpdir(), `lifeboat-test-${currentUid()}`);
+  for (const folder of [base, path.join(base, "run"), path.join(base, "templates")]) {
+    await mkdir(folder, { recursive: true });
+    await chmod(folder, 0o755);
+  }
+  await sweep(path.join(base, "run"));
+  return base;
+}
+
+let made = 0;
+
+/** `<pid>-<start>-<n>-<name>`: tells the next run whether the test that made it still lives. */
+async function runFolder(name: string): Promise<string> {
+  made += 1;
+  const start = (await systemProcesses.facts(process.pid))?.startTicks ?? "0";
+  const folder = path.join(await baseFolder(), "run", `${process.pid}-${start}-${made}-${name}`);
+  await mkdir(folder);
+  await giveTo(await serverUser(), folder);
+  return folder;
+}
+
+function unique(): string {
+  return `${process.pid}-${randomBytes(4).toString("hex")}`;
+}
+
+/** Ends the servers and removes the folders of test runs that were killed. */
+async function sweep(runs: string): Promise<void> {
+  for (const name of await readdir(runs)) {
+    const [pid, start] = name.split("-");
+    const facts = await systemProcesses.facts(Number(pid));
+    if (facts !== undefined && !facts.zombie && facts.startTicks === start) continue;
+    const folder = path.join(runs, name);
+    for (const server of await serversIn(folder)) await systemProcesses.killTree(server);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Postmasters that work in a data folder below `folder`. */
+async function serversIn(folder: string): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (const name of await readdir(folder).catch(() => [])) {
+    const data = path.join(folder, name);
+    const text = await systemFiles.readFile(path.join(data, "postmaster.pid")).catch(() => Buffer.alloc(0));
+    const pid = Number.parseInt(text.toString("utf8"), 10);
+    if (pid > 0 && (await systemProcesses.worksIn(pid, data))) found.push(pid);
+  }
+  return found;
+}
+
+async function assertNothingLeft(server: TestServer, keepData: boolean): Promise<void> {
+  const state = keepData ? await server.server.state() : { kind: "stopped" };
+  const folder = await stat(server.folder).catch(() => undefined);
+  if ((state.kind === "stopped" || state.kind === "crashed") && folder === undefined) return;
+  throw new Error(`the test left something of its server behind: ${state.kind}, ${server.folder}`);
+}
+
+process.on("exit", () => {
+  if (live.size === 0 || process.exitCode !== undefined) return;
+  console.error(`servers left running by this test file: ${[...live].map((each) => each.folder).join(", ")}`);
+  process.exitCode = 1;
+});
