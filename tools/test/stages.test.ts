@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chooseFiles, stageOf } from "./stages.ts";
+
+const FILES = ["src/wal/spool.test.ts", "src/wal/spool.server.test.ts", "test/end-to-end/demo.test.ts"];
+
+test("the stage of a file follows from its name and folder", () => {
+  assert.equal(stageOf("src/wal/spool.test.ts"), "unit");
+  assert.equal(stageOf("src/wal/spool.server.test.ts"), "server");
+  assert.equal(stageOf("test/end-to-end/demo.test.ts"), "end-to-end");
+  assert.equal(stageOf("tools/tidy/names.test.ts"), "tidy");
+  assert.equal(stageOf("src/wal/spool.ts"), undefined);
+});
+
+test("without a wish all files run, each in one stage", () => {
+  assert.deepEqual([...chooseFiles(FILES, []).values()].flat().toSorted(), FILES.toSorted());
+});
+
+test("a stage or a part of a path chooses files, and a wish nothing answers chooses none", () => {
+  assert.deepEqual([...chooseFiles(FILES, ["server"]).values()].flat(), ["src/wal/spool.server.test.ts"]);
+  assert.deepEqual([...chooseFiles(FILES, ["wal/spool"]).values()].flat(), FILES.slice(0, 2));
+  assert.deepEqual([...chooseFiles(FILES, ["static"]).values()].flat(), []);
+  assert.deepEqual([...chooseFiles(FILES, ["nothing"]).values()].flat(), []);
+});
