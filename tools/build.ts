@@ -13,6 +13,8 @@ await build({
   entryPoints: { lifeboat: "src/cli/main.ts" },
   outdir: "dist",
   bundle: true,
+  // Keeps what verbs load lazily in files of its own, so that --help stays quick.
+  splitting: true,
   packages: "external",
   platform: "node",
   format: "esm",

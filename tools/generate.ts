@@ -1,6 +1,7 @@
 /**
  * Writes every generated file: docs/errors.md and the overrides of .oxlintrc.json. Tests compare them with their source.
  */
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { ERROR_REGISTRY } from "../src/errors/registry.ts";
@@ -12,4 +13,5 @@ const root = path.resolve(import.meta.dirname, "..");
 const lintFile = path.join(root, ".oxlintrc.json");
 const lint: object = JSON.parse(readFileSync(lintFile, "utf8"));
 writeFileSync(lintFile, `${JSON.stringify({ ...lint, overrides: lintOverrides() }, null, 2)}\n`);
+execFileSync(path.join(root, "node_modules/.bin/biome"), ["format", "--write", "--log-level=error", lintFile]);
 writeFileSync(path.join(root, "docs/errors.md"), errorsPage(ERROR_REGISTRY));

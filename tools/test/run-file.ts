@@ -72,6 +72,9 @@ type Places = { readonly mark: string; readonly temporary: string; readonly repo
 async function runProcess(run: FileRun, places: Places): Promise<Ended> {
   const reporter = new URL("./reporter.ts", import.meta.url).href;
   const options = [`--test-reporter=${reporter}`, `--test-reporter-destination=${places.report}`];
+  if (process.env["LIFEBOAT_TEST_LONG"] === "1") {
+    options.unshift(`--import=${new URL("./long-properties.ts", import.meta.url).href}`);
+  }
   const environment = { ...process.env, TMPDIR: places.temporary, LIFEBOAT_TEST_FILE: places.mark };
   // Set by a node:test run around us (our own tests); the file would then report to that one.
   delete (environment as NodeJS.ProcessEnv)["NODE_TEST_CONTEXT"];
