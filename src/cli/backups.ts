@@ -1,0 +1,100 @@
+/** `lifeboat backups`. */
+import type { Config } from "../config/schema.ts";
+import { EXIT } from "../errors/entry.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import { describeByteSize } from "../units/byte-size.ts";
+import { describeDuration } from "../units/duration.ts";
+import type { BackupListing } from "../vault/backups.ts";
+import type { Style } from "./style.ts";
+import { renderTable } from "./table.ts";
+import { defineVerb, type Session, type Verb } from "./verb.ts";
+
+/** Lists the backups of the configured vault. */
+export type ListConfiguredBackups = (call: {
+  readonly config: Config;
+  readonly session: Session;
+}) => Promise<BackupListing>;
+
+const COLUMNS = [
+  { title: "backup", align: "left" },
+  { title: "label", align: "left" },
+  { title: "finished", align: "left" },
+  { title: "system", align: "left" },
+  { title: "server", align: "right" },
+  { title: "size", align: "right" },
+  { title: "stored", align: "right" },
+  { title: "took", align: "right" },
+] as const;
+
+/** `backups`. */
+export function backupsVerb(listBackups: ListConfiguredBackups): Verb {
+  return defineVerb({
+    path: ["backups"],
+    summary: "List the backups that can be restored",
+    description:
+      "Lists the backups of the vault, oldest first, and apart from them what cannot be restored: backups under way or cut " +
+      "short, and damaged records (status 5).",
+    arguments: {},
+    options: {},
+    configuration: { kind: "checked", sections: ["vault"] },
+    examples: [
+      { line: "lifeboat backups", does: "What there is." },
+      { line: "lifeboat backups --json | jq -r '.backups[-1].backupId'", does: "The newest backup's name." },
+    ],
+    run: async ({ session }) => {
+      const listing = await listBackups({ config: await session.config(), session });
+      return {
+        json: listingJson(listing),
+        text: renderListing(listing, session.style),
+        exit: listing.damaged.length === 0 ? 0 : EXIT.damaged,
+      };
+    },
+  });
+}
+
+/** A listing for people. */
+export function renderListing(listing: BackupListing, style: Style): string {
+  const rows = listing.backups.map((backup) => [
+    backup.backupId,
+    backup.label,
+    seconds(backup.endedAt),
+    backup.systemId,
+    versionText(backup.serverVersion),
+    describeByteSize(backup.dataBytes),
+    describeByteSize(backup.storedBytes),
+    describeDuration(backup.durationMs),
+  ]);
+  const parts = [rows.length === 0 ? "The vault has no backup yet." : renderTable(COLUMNS, rows, style)];
+  if (listing.unfinished.length > 0) {
+    const lines = listing.unfinished.map(
+      (each) => `  ${each.backupId}, begun ${seconds(formatInstant(each.startedMs as Instant))}`,
+    );
+    parts.push([style.warning("Under way or cut short:"), ...lines].join("\n"));
+  }
+  if (listing.damaged.length > 0) {
+    const lines = listing.damaged.map((each) => `  ${each.backupId}: ${each.reason.message} (${each.reason.code})`);
+    parts.push([style.bad("Damaged:"), ...lines].join("\n"));
+  }
+  return parts.join("\n\n");
+}
+
+/** A listing for programs. */
+export function listingJson(listing: BackupListing) {
+  return {
+    backups: listing.backups,
+    unfinished: listing.unfinished.map(({ startedMs, ...each }) => ({
+      ...each,
+      startedAt: formatInstant(startedMs as Instant),
+    })),
+    damaged: listing.damaged.map(({ reason, ...each }) => ({ ...each, code: reason.code, message: reason.message })),
+  };
+}
+
+// server_version_num 160014 is 16.14.
+function versionText(serverVersion: number): string {
+  return `${Math.floor(serverVersion / 10_000)}.${serverVersion % 10_000}`;
+}
+
+function seconds(iso: string): string {
+  return iso.replace(/\.\d+Z$/, "Z");
+}

@@ -1,0 +1,98 @@
+/**
+ * Builds the engines of the verbs from the configuration and the machine's ports.
+ *
+ * Invariant: everything heavy is imported when a verb runs, never at start: a command line is answered in a tenth of a
+ * second, and `wal get` is called for every segment of a recovery.
+ */
+import type { Config } from "../config/schema.ts";
+import type { ConnectOptions } from "../postgres/replication.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { ListConfiguredBackups } from "./backups.ts";
+import type { CheckConfiguredVault, MakeVault } from "./vault.ts";
+import type { Session } from "./verb.ts";
+
+type Call = { readonly config: Config; readonly session: Session };
+
+/** Makes the configured vault. */
+export const makeVault: MakeVault = async ({ config, session }) => {
+  const { initVault } = await import("../vault/vault.ts");
+  const secret = await vaultSecret({ config, session }, "new");
+  const tools = await vaultTools({ config, session }, "write");
+  const { vault, recoveryKey } = await initVault(tools, secret, { signal: session.signal });
+  return { vaultId: vault.id, store: vault.store.name, recoveryKey };
+};
+
+/** Checks the configured vault. */
+export const checkConfiguredVault: CheckConfiguredVault = async ({ config, session, readData }) => {
+  const { checkVault } = await import("../vault/check.ts");
+  const vault = await openConfiguredVault({ config, session }, "read");
+  const onProgress = (progress: { readonly doneBytes: number; readonly totalBytes: number }) =>
+    session.progress.report({ phase: "checking the vault", done: progress.doneBytes, total: progress.totalBytes });
+  return checkVault(vault, { readData, onProgress, signal: session.signal });
+};
+
+/** Lists the backups of the configured vault. */
+export const listConfiguredBackups: ListConfiguredBackups = async (call) => {
+  const { listBackups } = await import("../vault/backups.ts");
+  return listBackups(await openConfiguredVault(call, "read"), {}, { signal: call.session.signal });
+};
+
+/** Opens the configured vault, asking for its passphrase where none is configured. */
+export async function openConfiguredVault(call: Call, access: "read" | "write"): Promise<Vault> {
+  const { openVault } = await import("../vault/vault.ts");
+  // The store first: nobody should type a passphrase to learn that the folder is not there.
+  const tools = await vaultTools(call, access);
+  return openVault(tools, await vaultSecret(call, "known"), { signal: call.session.signal });
+}
+
+/** How to reach the configured server; `applicationName` is what the server calls the connection. */
+export async function serverConnection(call: Call, applicationName: string): Promise<ConnectOptions> {
+  const [{ readServerPassword }, { tlsOf }] = await Promise.all([
+    import("../config/secrets.ts"),
+    import("../config/server-address.ts"),
+  ]);
+  const { server } = call.config;
+  return {
+    host: server.host,
+    port: server.port,
+    user: server.user,
+    password: await readServerPassword(server, await secretTools(call, "known")),
+    database: server.database,
+    tls: tlsOf(server),
+    applicationName,
+    connectTimeoutMs: server.connectTimeout,
+  };
+}
+
+async function vaultTools(call: Call, access: "read" | "write") {
+  const [{ openDiskStore }, { systemFiles }, { systemRandom }] = await Promise.all([
+    import("../store/disk/disk-store.ts"),
+    import("../platform/files.ts"),
+    import("../platform/random.ts"),
+  ]);
+  const { clock } = call.session;
+  const machine = { files: systemFiles, random: systemRandom, clock };
+  const store = await openDiskStore({ ...machine, folder: call.config.vault.path, access });
+  return { store, clock, random: systemRandom };
+}
+
+async function vaultSecret(call: Call, age: "new" | "known") {
+  const { readVaultSecret } = await import("../config/secrets.ts");
+  return readVaultSecret(call.config.vault, await secretTools(call, age));
+}
+
+async function secretTools({ session }: Call, age: "new" | "known") {
+  const [{ systemFiles }, { systemProcesses }] = await Promise.all([
+    import("../platform/files.ts"),
+    import("../platform/processes.ts"),
+  ]);
+  const { prompt } = session;
+  const ask = (question: string) => (age === "new" ? prompt?.newSecret(question) : prompt?.secret(question));
+  return {
+    files: systemFiles,
+    processes: systemProcesses,
+    prompt: prompt === undefined ? undefined : async (question: string) => (await ask(question)) ?? "",
+    warn: (message: string) => session.notice(`warning: ${message}`),
+    signal: session.signal,
+  };
+}

@@ -1,0 +1,21 @@
+/** Writes results: text for people, one JSON value for programs. */
+import { formatLsn, type Lsn } from "../postgres/lsn.ts";
+import type { VerbResult } from "./verb.ts";
+
+/** A stream of text. `columns` is the width of the terminal, a default elsewhere. */
+export interface Sink {
+  readonly isTerminal: boolean;
+  readonly columns: number;
+  write(text: string): void;
+}
+
+/** Writes a result. JSON is one line, indented on a terminal; LSNs (bigint) are written as PostgreSQL prints them. */
+export function writeResult(result: VerbResult, stdout: Sink, format: "text" | "json"): void {
+  if (format === "json") stdout.write(`${toJson(result.json, stdout.isTerminal ? 2 : 0)}\n`);
+  else if (result.text !== "") stdout.write(`${result.text}\n`);
+}
+
+/** A value as JSON; a bigint is an LSN. */
+export function toJson(value: unknown, indent: number): string {
+  return JSON.stringify(value, (_, each) => (typeof each === "bigint" ? formatLsn(each as Lsn) : each), indent);
+}

@@ -1,0 +1,107 @@
+/** `lifeboat points`: which moments can be restored. */
+import type { Config } from "../config/schema.ts";
+import { EXIT } from "../errors/entry.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import type { Style } from "./style.ts";
+import { renderTable } from "./table.ts";
+import { defineVerb, type Session, type Verb } from "./verb.ts";
+
+/** A gap-free span of WAL that begins at a backup's consistent point: every moment in it can be restored. */
+export type PointsRange = {
+  readonly systemId: SystemId;
+  readonly timeline: Timeline;
+  readonly from: Lsn;
+  readonly to: Lsn;
+  /** Times of the first and the last commit, where known. */
+  readonly fromTime: Instant | undefined;
+  readonly toTime: Instant | undefined;
+  readonly backupIds: readonly string[];
+};
+
+/** WAL that the vault lacks: nothing beyond it can be reached from a backup before it. */
+export type PointsGap = {
+  readonly systemId: SystemId;
+  readonly timeline: Timeline;
+  readonly from: Lsn;
+  readonly to: Lsn;
+  readonly firstSegment: string;
+  readonly segmentCount: number;
+};
+
+/** What can be restored, and what stands in the way. */
+export type Points = { readonly ranges: readonly PointsRange[]; readonly gaps: readonly PointsGap[] };
+
+/** Finds the recovery ranges of the configured vault. */
+export type FindPoints = (call: { readonly config: Config; readonly session: Session }) => Promise<Points>;
+
+/** `points`. */
+export function pointsVerb(findPoints: FindPoints): Verb {
+  return defineVerb({
+    path: ["points"],
+    summary: "Show which moments can be restored",
+    description:
+      "Shows the recovery ranges, gap-free spans of WAL after a backup, and every gap between them. Ends with status 4 when " +
+      "no moment can be restored.",
+    arguments: {},
+    options: {},
+    configuration: { kind: "checked", sections: ["vault", "folders"] },
+    examples: [
+      { line: "lifeboat points", does: "From when to when." },
+      { line: "lifeboat points --json", does: "The same for programs." },
+    ],
+    run: async ({ session }) => {
+      const points = await findPoints({ config: await session.config(), session });
+      return {
+        json: pointsJson(points),
+        text: renderPoints(points, session.style),
+        exit: points.ranges.length === 0 ? EXIT.notFound : 0,
+      };
+    },
+  });
+}
+
+/** Ranges and gaps for people. */
+export function renderPoints(points: Points, style: Style): string {
+  const left = (title: string) => ({ title, align: "left" as const });
+  const right = (title: string) => ({ title, align: "right" as const });
+  const parts: string[] = [];
+  if (points.ranges.length === 0) parts.push(style.bad("No moment can be restored."));
+  else {
+    const columns = [left("from"), left("to"), right("timeline"), left("WAL"), right("backups"), left("system")];
+    const rows = points.ranges.map((range) => [
+      timeText(range.fromTime),
+      timeText(range.toTime),
+      String(range.timeline),
+      `${formatLsn(range.from)} to ${formatLsn(range.to)}`,
+      String(range.backupIds.length),
+      range.systemId,
+    ]);
+    parts.push(renderTable(columns, rows, style));
+  }
+  if (points.gaps.length > 0) {
+    const columns = [left("gap"), right("timeline"), left("first segment"), right("segments"), left("system")];
+    const rows = points.gaps.map((gap) => [
+      `${formatLsn(gap.from)} to ${formatLsn(gap.to)}`,
+      String(gap.timeline),
+      gap.firstSegment,
+      String(gap.segmentCount),
+      gap.systemId,
+    ]);
+    parts.push(style.warning("WAL that is missing:"), renderTable(columns, rows, style));
+  }
+  return parts.join("\n\n");
+}
+
+/** Ranges and gaps for programs. */
+export function pointsJson(points: Points) {
+  const time = (at: Instant | undefined) => (at === undefined ? null : formatInstant(at));
+  return {
+    ranges: points.ranges.map((range) => ({ ...range, fromTime: time(range.fromTime), toTime: time(range.toTime) })),
+    gaps: points.gaps,
+  };
+}
+
+function timeText(at: Instant | undefined): string {
+  return at === undefined ? "not known" : formatInstant(at);
+}

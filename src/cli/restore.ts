@@ -1,0 +1,165 @@
+/** `lifeboat restore`. */
+import type { Config } from "../config/schema.ts";
+import { choice, location, moment, port, text } from "../config/value-kind.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
+import { describeByteSize } from "../units/byte-size.ts";
+import { describeDuration } from "../units/duration.ts";
+import { usageError } from "./failure.ts";
+import { printable, type Style } from "./style.ts";
+import { renderFacts } from "./table.ts";
+import { defineVerb, optional, required, type Session, toggle, type Verb } from "./verb.ts";
+
+/** Where recovery is to end. */
+export type RestoreGoal = { readonly kind: "latest" } | { readonly kind: "time"; readonly at: Instant };
+
+/** What is asked of a restore; the rest is configuration. */
+export type RestoreChoice = {
+  readonly goal: RestoreGoal;
+  readonly targetFolder: string;
+  /** Undefined: the newest backup that reaches the goal. */
+  readonly backupId: string | undefined;
+  /** Undefined: the server is not started. */
+  readonly boot: { readonly port: number | undefined } | undefined;
+};
+
+/** What a restore would do: the same value is printed by the dry run and carried out. */
+export type RestorePlanFacts = {
+  readonly backupId: string;
+  readonly targetFolder: string;
+  /** Where recovery is expected to end. */
+  readonly reaches: { readonly timeline: Timeline; readonly lsn: Lsn; readonly time: Instant | undefined };
+  readonly dataBytes: number;
+  /** What is read from the vault. */
+  readonly fetchBytes: number;
+  readonly walSegmentCount: number;
+  readonly walBytes: number;
+  readonly estimatedMs: number | undefined;
+  /** What a person should know before going on. */
+  readonly warnings: readonly string[];
+};
+
+/** What a restore did. */
+export type RestoreFacts = {
+  readonly plan: RestorePlanFacts;
+  readonly durationMs: number;
+  readonly writtenBytes: number;
+  /** Undefined when the server was not started. */
+  readonly server:
+    | {
+        readonly port: number;
+        readonly pid: number;
+        readonly reached: { readonly timeline: Timeline; readonly lsn: Lsn };
+      }
+    | undefined;
+};
+
+/** Plans a restore, and carries a plan out. */
+export type RestoreEngine = {
+  readonly plan: (call: {
+    readonly config: Config;
+    readonly session: Session;
+    readonly choice: RestoreChoice;
+  }) => Promise<{ readonly facts: RestorePlanFacts; readonly carryOut: () => Promise<RestoreFacts> }>;
+};
+
+/** `restore`. */
+export function restoreVerb(engine: RestoreEngine): Verb {
+  return defineVerb({
+    path: ["restore"],
+    summary: "Restore a backup and replay WAL",
+    description:
+      "Writes a backup into an empty folder, lays the WAL for the wanted moment beside it, and with --boot starts the " +
+      "server and waits until it accepts connections. A folder with files in it is refused.",
+    arguments: {},
+    options: {
+      target: required(location("folder"), "Folder for the restored data directory: empty or not there."),
+      to: optional(choice(["latest", "time"]), "How far to recover. Default: latest, or time when --to-time is given."),
+      toTime: optional(moment(), "Recover to just before this moment."),
+      backup: optional(text("ID"), "Start from this backup. Default: the newest that reaches the wanted moment."),
+      dryRun: toggle("Print the plan and change nothing."),
+      boot: toggle("Start the restored server and wait for it."),
+      port: optional(port(), "Port of the started server. Default: a free one."),
+    },
+    configuration: { kind: "checked", sections: ["vault", "folders", "restore", "postgres"] },
+    examples: [
+      { line: "lifeboat restore --target /var/lib/postgresql/16/main", does: "To the last commit in the vault." },
+      { line: "lifeboat restore --target /srv/r --to-time 2026-01-01T03:00:00Z", does: "To just before a mistake." },
+      { line: "lifeboat restore --target /srv/r --dry-run", does: "What it would do and how long that takes." },
+      { line: "lifeboat restore --target /srv/r --boot --port 5499", does: "And start the server." },
+    ],
+    run: async ({ options, session }) => {
+      if (options.port !== undefined && !options.boot) {
+        throw usageError("--port without --boot: no server is started", "Add --boot, or leave --port out.");
+      }
+      const plan = await engine.plan({
+        config: await session.config(),
+        session,
+        choice: {
+          goal: goalOf(options),
+          targetFolder: options.target,
+          backupId: options.backup,
+          boot: options.boot ? { port: options.port } : undefined,
+        },
+      });
+      const { style } = session;
+      if (options.dryRun) return { json: { plan: planJson(plan.facts) }, text: renderPlan(plan.facts, style) };
+      const restored = await plan.carryOut();
+      return {
+        json: { ...restored, plan: planJson(restored.plan) },
+        text: renderRestored(restored, style),
+      };
+    },
+  });
+}
+
+/** The goal that the options say. Throws `config.usage` when they contradict each other. */
+export function goalOf(options: {
+  readonly to: "latest" | "time" | undefined;
+  readonly toTime: Instant | undefined;
+}): RestoreGoal {
+  const { to, toTime } = options;
+  if (to === "latest" && toTime !== undefined) {
+    throw usageError("--to latest and --to-time contradict each other", "Give one of them.");
+  }
+  if (toTime !== undefined) return { kind: "time", at: toTime };
+  if (to === "time") {
+    throw usageError("--to time lacks its moment", "Add --to-time, for example --to-time 2026-01-01T03:00:00Z.");
+  }
+  return { kind: "latest" };
+}
+
+/** A plan for people. */
+export function renderPlan(plan: RestorePlanFacts, style: Style): string {
+  const { reaches } = plan;
+  const time = reaches.time === undefined ? "" : `${formatInstant(reaches.time)}, `;
+  const facts = renderFacts([
+    ["backup", plan.backupId],
+    ["into", plan.targetFolder],
+    ["reaches", `${time}${formatLsn(reaches.lsn)} on timeline ${reaches.timeline}`],
+    ["writes", describeByteSize(plan.dataBytes)],
+    ["fetches", describeByteSize(plan.fetchBytes)],
+    ["replays", `${plan.walSegmentCount} segments of WAL, ${describeByteSize(plan.walBytes)}`],
+    ["takes about", plan.estimatedMs === undefined ? "not known" : describeDuration(plan.estimatedMs)],
+  ]);
+  const warnings = plan.warnings.map((warning) => style.warning(`warning: ${printable(warning)}`));
+  return [style.strong("The plan"), facts, ...warnings].join("\n");
+}
+
+/** A finished restore for people. */
+export function renderRestored(restored: RestoreFacts, style: Style): string {
+  const { server, plan } = restored;
+  const head = style.good(
+    `Restored ${plan.backupId} into ${printable(plan.targetFolder)} in ${describeDuration(restored.durationMs)}.`,
+  );
+  const booted =
+    server === undefined
+      ? "The server was not started; starting it replays the WAL."
+      : `The server accepts connections on port ${server.port} (process ${server.pid}), recovered to ${formatLsn(server.reached.lsn)} on timeline ${server.reached.timeline}.`;
+  return `${head}\n${booted}`;
+}
+
+function planJson(plan: RestorePlanFacts) {
+  const { time } = plan.reaches;
+  return { ...plan, reaches: { ...plan.reaches, time: time === undefined ? null : formatInstant(time) } };
+}

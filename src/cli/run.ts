@@ -1,0 +1,174 @@
+/**
+ * Runs one command line.
+ *
+ * Nouns: the *frame* is everything a command line gets from outside (streams, variables, ports, the signal), handed in
+ * by main.ts and by tests alike.
+ * Invariants: a mistake in options or configuration ends the command before it has any effect; the result goes to stdout,
+ * everything else to stderr; the exit status comes from the error registry, from the verb's result, or, where a verb's
+ * status is a protocol, from the verb, also when the command line could not be understood.
+ */
+import { CommanderError } from "commander";
+import { type LoadedSettings, type LoadRequest, loadSettings, searchedFolders } from "../config/load.ts";
+import { invalidConfig } from "../config/problem.ts";
+import { configOf } from "../config/resolve.ts";
+import type { Place } from "../config/setting.ts";
+import { EXIT } from "../errors/entry.ts";
+import type { LifeboatError } from "../errors/error.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Files } from "../platform/files.ts";
+import { parseCall } from "./call.ts";
+import { exitOf, failureJson, failureOf, renderFailure, usageError, usageProblems } from "./failure.ts";
+import { type Sink, writeResult } from "./output.ts";
+import { createProgram, type GlobalOptions, type Typed } from "./program.ts";
+import { createProgress, type ProgressMode } from "./progress.ts";
+import type { Prompt } from "./prompt.ts";
+import { createStyle, printable, wantsColours } from "./style.ts";
+import type { Session, Verb } from "./verb.ts";
+
+/** Everything from outside. */
+export type Frame = {
+  readonly version: string;
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly place: Place;
+  readonly workingFolder: string;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly files: Files;
+  /** Makes the prompt, or undefined where there is no terminal; called only when a verb asks. */
+  readonly prompt: (signal: AbortSignal) => Prompt | undefined;
+};
+
+/** Runs the command line `args` (without the program's name) and returns the exit status. Never throws. */
+export async function runCli(args: readonly string[], verbs: readonly Verb[], frame: Frame): Promise<number> {
+  let status = 0;
+  const outcome: { global: GlobalOptions } = { global: globalsBeforeParsing(args) };
+  try {
+    const program = createProgram(verbs, {
+      version: frame.version,
+      writeOut: (text) => frame.stdout.write(text),
+      writeErr: (text) => frame.stderr.write(text),
+      columns: frame.stdout.columns,
+      call: async (verb, typed) => {
+        outcome.global = typed.global;
+        status = await callVerb(verb, typed, frame);
+      },
+    });
+    await program.parseAsync(args, { from: "user" });
+    return status;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+    const failure = failureOf(thrown instanceof CommanderError ? usageOf(thrown, args) : thrown);
+    tellFailure(failure, frame, outcome.global);
+    const interrupted = failure.error.exit === EXIT.interrupted;
+    return interrupted ? EXIT.interrupted : (protocolStatus(args, verbs) ?? exitOf(failure));
+  }
+}
+
+async function callVerb(verb: Verb, typed: Typed, frame: Frame): Promise<number> {
+  const request: LoadRequest = {
+    configFile: typed.global.config,
+    flags: typed.settings,
+    environment: frame.environment,
+    place: frame.place,
+    workingFolder: frame.workingFolder,
+  };
+  const parsed = parseCall(verb, typed, { folder: frame.workingFolder, home: frame.place.home });
+  if (parsed.problems.length > 0) throw usageProblems(parsed.problems, ["lifeboat", ...verb.path].join(" "));
+  const session = createSession(typed.global, frame, request);
+  if (verb.configuration.kind === "checked") await session.config();
+  try {
+    const result = await verb.run({ arguments: parsed.arguments, options: parsed.options, session });
+    session.progress.end();
+    writeResult(result, frame.stdout, typed.global.json ? "json" : "text");
+    return result.exit ?? 0;
+  } finally {
+    session.progress.end();
+  }
+}
+
+function createSession(global: GlobalOptions, frame: Frame, request: LoadRequest): Session {
+  const { stdout, stderr, environment } = frame;
+  const mode = progressMode(global, stderr);
+  const progress = createProgress(stderr, { mode, clock: frame.clock });
+  const colours = wantsColours(stdout, { environment, flag: global.color });
+  let loading: Promise<LoadedSettings> | undefined;
+  const settings = async () => {
+    loading ??= loadSettings(frame.files, request);
+    return { ...(await loading), searched: searchedFolders(request) };
+  };
+  return {
+    signal: frame.signal,
+    clock: frame.clock,
+    progress,
+    notice: (text) => progress.note(text),
+    style: createStyle({ colours, columns: stdout.columns }),
+    json: global.json,
+    get prompt() {
+      return frame.prompt(frame.signal);
+    },
+    settings,
+    config: async () => {
+      const { rows, problems } = await settings();
+      if (problems.length > 0) throw invalidConfig(problems);
+      return configOf(rows);
+    },
+  };
+}
+
+function progressMode(global: GlobalOptions, stderr: Sink): ProgressMode {
+  if (global.quiet) return "quiet";
+  if (global.json) return "json";
+  return stderr.isTerminal ? "terminal" : "plain";
+}
+
+function tellFailure(failure: ReturnType<typeof failureOf>, frame: Frame, global: GlobalOptions): void {
+  const { stderr, environment } = frame;
+  if (global.json) {
+    stderr.write(failureJson(failure));
+    return;
+  }
+  const colours = wantsColours(stderr, { environment, flag: global.color });
+  const style = createStyle({ colours, columns: stderr.columns });
+  stderr.write(renderFailure(failure, style, { verbose: global.verbose }));
+}
+
+// A command line that cannot be understood still says how it wants to hear of it.
+function globalsBeforeParsing(args: readonly string[]): GlobalOptions {
+  return {
+    config: undefined,
+    json: args.includes("--json"),
+    verbose: args.includes("--verbose") || args.includes("-v"),
+    quiet: false,
+    color: !args.includes("--no-color"),
+  };
+}
+
+function usageOf(thrown: CommanderError, args: readonly string[]): LifeboatError {
+  const words = args.filter((arg) => !arg.startsWith("-")).slice(0, 1);
+  const help = `See \`${["lifeboat", ...words].join(" ")} --help\`.`;
+  if (thrown.code === "commander.help") return usageError("a command is missing", "Choose one of the commands above.");
+  const [first = "", ...rest] = printable(thrown.message)
+    .replace(/^error: /, "")
+    .split("\n");
+  const suggestion = rest.join(" ").replace(/^\(|\)$/g, "");
+  const known = thrown.code !== "commander.unknownCommand";
+  return usageError(
+    first.replace(/\.$/, ""),
+    suggestion === "" ? (known ? help : "See `lifeboat --help`.") : suggestion,
+  );
+}
+
+// The words of the verb, in order, are enough here: a restore must never take a typing error for an answer.
+function protocolStatus(args: readonly string[], verbs: readonly Verb[]): number | undefined {
+  const verb = verbs.find((each) => {
+    let from = 0;
+    return each.path.every((word) => {
+      const at = args.indexOf(word, from);
+      from = at + 1;
+      return at >= 0;
+    });
+  });
+  return verb?.failureStatus?.(args);
+}

@@ -1,0 +1,191 @@
+/** `lifeboat wal receive`, `wal status` and `wal get`. */
+import type { Config } from "../config/schema.ts";
+import { choice, location, text } from "../config/value-kind.ts";
+import type { LifeboatError } from "../errors/error.ts";
+import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
+import { describeByteSize } from "../units/byte-size.ts";
+import type { Style } from "./style.ts";
+import { type Cell, renderFacts } from "./table.ts";
+import { defineVerb, required, type Session, type Verb, withDefault } from "./verb.ts";
+
+/** What a receiver did until it was stopped. */
+export type Received = {
+  readonly receivedBytes: number;
+  readonly storedSegmentCount: number;
+  /** The last position that was synced and confirmed; undefined when nothing came. */
+  readonly confirmed: { readonly timeline: Timeline; readonly lsn: Lsn } | undefined;
+};
+
+/** Receives WAL until the session's signal aborts, then ends cleanly: that is its normal end, not an error. */
+export type ReceiveWal = (call: { readonly config: Config; readonly session: Session }) => Promise<Received>;
+
+/** How receiving stands. */
+export type WalStatus = {
+  readonly receiver: { readonly kind: "running"; readonly pid: number } | { readonly kind: "not-running" };
+  /** The last position synced to the spool. */
+  readonly confirmed: { readonly timeline: Timeline; readonly lsn: Lsn } | undefined;
+  readonly spool: { readonly segmentCount: number; readonly sizeBytes: number };
+  readonly server:
+    | {
+        readonly kind: "reached";
+        readonly lsn: Lsn;
+        /** What the server has and the spool has not. */
+        readonly lagBytes: number;
+        readonly slot: "active" | "inactive" | "missing" | "lost";
+      }
+    | { readonly kind: "unreachable"; readonly reason: LifeboatError };
+};
+
+/** Looks at receiver, spool and server. */
+export type LookAtWal = (call: { readonly config: Config; readonly session: Session }) => Promise<WalStatus>;
+
+/** The three answers to a request for WAL (rule B2). */
+export type WalAnswer =
+  | { readonly kind: "found" }
+  | { readonly kind: "absent" }
+  | { readonly kind: "unknown"; readonly reason: LifeboatError };
+
+/** Who asks: a restore must stop when the answer is not known; a standby must go on asking. */
+export type WalGetMode = "restore" | "standby";
+
+/** Puts a segment or history at `destination`, or proves that the vault does not have it. */
+export type GetWal = (call: {
+  readonly config: Config;
+  readonly session: Session;
+  readonly name: string;
+  readonly destination: string;
+  readonly mode: WalGetMode;
+}) => Promise<WalAnswer>;
+
+/** PostgreSQL takes 1 to 125 for "not in the archive" and stops at anything above (manual, "Recovering Using a Continuous Archive Backup"). */
+const NOT_IN_ARCHIVE = 1;
+const STOP_RECOVERY = 200;
+
+/** `wal receive`. */
+export function walReceiveVerb(receiveWal: ReceiveWal): Verb {
+  return defineVerb({
+    path: ["wal", "receive"],
+    summary: "Receive WAL from the server into the vault",
+    description:
+      "Runs until it is stopped. WAL is written to the spool, synced, and only then confirmed to the server; finished " +
+      "segments go into the vault. With synchronous_standby_names = 'ANY 1 (lifeboat_vault)' no acknowledged commit can be lost.",
+    arguments: {},
+    options: {},
+    configuration: { kind: "checked", sections: ["server", "vault", "folders", "receiver", "log"] },
+    examples: [
+      { line: "lifeboat wal receive", does: "In the foreground, as a service manager wants it." },
+      { line: "lifeboat wal receive --receiver-slot shop_vault", does: "With another slot." },
+    ],
+    run: async ({ session }) => {
+      const received = await receiveWal({ config: await session.config(), session });
+      return { json: received, text: renderReceived(received) };
+    },
+  });
+}
+
+/** `wal status`. */
+export function walStatusVerb(lookAtWal: LookAtWal): Verb {
+  return defineVerb({
+    path: ["wal", "status"],
+    summary: "Show how receiving WAL stands",
+    description:
+      "Shows whether the receiver runs, what it has confirmed, how far behind the server it is, and its slot.",
+    arguments: {},
+    options: {},
+    configuration: { kind: "checked", sections: ["server", "vault", "folders", "receiver"] },
+    examples: [{ line: "lifeboat wal status", does: "Is every commit on its way into the vault?" }],
+    run: async ({ session }) => {
+      const status = await lookAtWal({ config: await session.config(), session });
+      return { json: walStatusJson(status), text: renderWalStatus(status, session.style) };
+    },
+  });
+}
+
+/** `wal get`. */
+export function walGetVerb(getWal: GetWal): Verb {
+  return defineVerb({
+    path: ["wal", "get"],
+    summary: "Fetch a WAL segment or history, as restore_command",
+    description:
+      "For PostgreSQL's restore_command. Status 0: fetched. 1: the vault proves that it does not have the file. When that " +
+      "cannot be known, also after any other failure: 200 in restore mode, so that recovery stops instead of taking the " +
+      "failure for the end of the WAL; 1 in standby mode, so that the standby asks again.",
+    arguments: {
+      name: required(text("NAME"), "File name, PostgreSQL's %f."),
+      destination: required(location("file"), "Where to put it, PostgreSQL's %p."),
+    },
+    options: {
+      mode: withDefault(choice(["restore", "standby"]), "restore", "Who asks: a restore or a standby."),
+    },
+    configuration: { kind: "checked", sections: ["vault", "folders"] },
+    failureStatus: (args) => statusOfFailure(modeOf(args)),
+    examples: [
+      { line: "restore_command = 'lifeboat wal get %f %p'", does: "In a server that is being restored." },
+      { line: "restore_command = 'lifeboat wal get %f %p --mode standby'", does: "In a replica." },
+    ],
+    run: async ({ arguments: { name, destination }, options, session }) => {
+      const answer = await getWal({ config: await session.config(), session, name, destination, mode: options.mode });
+      if (answer.kind === "unknown") session.notice(`${name}: ${answer.reason.message} (${answer.reason.code})`);
+      return { json: walAnswerJson(answer), text: "", exit: statusOfAnswer(answer, options.mode) };
+    },
+  });
+}
+
+/** The exit status of an answer. */
+export function statusOfAnswer(answer: WalAnswer, mode: WalGetMode): number {
+  if (answer.kind === "found") return 0;
+  return answer.kind === "absent" ? NOT_IN_ARCHIVE : statusOfFailure(mode);
+}
+
+function statusOfFailure(mode: WalGetMode): number {
+  return mode === "standby" ? NOT_IN_ARCHIVE : STOP_RECOVERY;
+}
+
+// Read from a line that may not be understandable otherwise; whatever is not surely a standby is a restore.
+function modeOf(args: readonly string[]): WalGetMode {
+  const at = args.indexOf("--mode");
+  return args.includes("--mode=standby") || (at >= 0 && args[at + 1] === "standby") ? "standby" : "restore";
+}
+
+function walAnswerJson(answer: WalAnswer) {
+  if (answer.kind !== "unknown") return answer;
+  return { kind: answer.kind, code: answer.reason.code, message: answer.reason.message };
+}
+
+function renderReceived(received: Received): string {
+  const { confirmed } = received;
+  const upTo =
+    confirmed === undefined ? "nothing" : `up to ${formatLsn(confirmed.lsn)} on timeline ${confirmed.timeline}`;
+  return `Stopped. Received ${describeByteSize(received.receivedBytes)}, stored ${received.storedSegmentCount} segments, confirmed ${upTo}.`;
+}
+
+/** The status for people. */
+export function renderWalStatus(status: WalStatus, style: Style): string {
+  const { receiver, confirmed, spool, server } = status;
+  const facts: (readonly [string, Cell])[] = [
+    [
+      "receiver",
+      receiver.kind === "running"
+        ? { painted: style.good(`running, process ${receiver.pid}`) }
+        : { painted: style.bad("not running") },
+    ],
+    [
+      "confirmed",
+      confirmed === undefined ? "nothing yet" : `${formatLsn(confirmed.lsn)}, timeline ${confirmed.timeline}`,
+    ],
+    ["spool", `${spool.segmentCount} segments, ${describeByteSize(spool.sizeBytes)}`],
+  ];
+  if (server.kind === "unreachable") facts.push(["server", `${server.reason.message} (${server.reason.code})`]);
+  else {
+    const slot = server.slot === "active" ? server.slot : { painted: style.bad(server.slot) };
+    facts.push(["server", formatLsn(server.lsn)], ["behind", describeByteSize(server.lagBytes)], ["slot", slot]);
+  }
+  return renderFacts(facts);
+}
+
+/** The status for programs. */
+export function walStatusJson(status: WalStatus) {
+  const { server } = status;
+  if (server.kind === "reached") return status;
+  return { ...status, server: { kind: server.kind, code: server.reason.code, message: server.reason.message } };
+}
