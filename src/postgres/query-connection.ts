@@ -12,7 +12,8 @@ import { startTimer } from "../platform/timer.ts";
 import type { CallOptions, ConnectOptions } from "./replication.ts";
 import { type CodesOfCommand, connectionLost, type Peer, serverError } from "./server-error.ts";
 import { versionNumber } from "./wire/answers.ts";
-import { dial, isUnixSocket, serverName, unreachable, wantsTls } from "./wire/dial.ts";
+import { dial, isUnixSocket, peerOf, withinConnectTime } from "./wire/dial.ts";
+import { passwordMissing, passwordWouldLeak } from "./wire/login.ts";
 
 /** The database when none is named: it is there in every cluster. */
 const DATABASE_DEFAULT = "postgres";
@@ -46,35 +47,13 @@ export interface QueryConnection {
 const LOGIN_CODES: CodesOfCommand = { "3D000": "postgres.login-refused" };
 
 /** Logs in for SQL, within `connectTimeoutMs`. Rejects as `openReplication` does. Closing is the caller's. */
-export async function openQuery(options: ConnectOptions, { signal }: CallOptions): Promise<QueryConnection> {
-  const step = `connecting to ${serverName(options)}`;
-  throwIfAborted(signal, step);
-  const attempt = new AbortController();
-  const stop = () => attempt.abort(signal?.reason);
-  signal?.addEventListener("abort", stop, { once: true });
-  const cancel = startTimer(options.connectTimeoutMs, () => attempt.abort("timeout"));
-  try {
-    return await logIn(options, attempt.signal);
-  } catch (error) {
-    throwIfAborted(signal, step);
-    if (attempt.signal.aborted)
-      throw unreachable(options, new Error(`no answer within ${options.connectTimeoutMs} ms`));
-    throw error;
-  } finally {
-    cancel();
-    signal?.removeEventListener("abort", stop);
-  }
+export async function openQuery(options: ConnectOptions, call: CallOptions): Promise<QueryConnection> {
+  return await withinConnectTime(options, call, (signal) => logIn(options, signal));
 }
 
 async function logIn(options: ConnectOptions, signal: AbortSignal): Promise<QueryConnection> {
   const socket = await dial(options, signal);
-  const peer: Peer = {
-    name: serverName(options),
-    user: options.user,
-    database: options.database ?? DATABASE_DEFAULT,
-    clientAddress: isUnixSocket(options) ? undefined : socket.localAddress,
-    encrypted: wantsTls(options),
-  };
+  const peer = peerOf(options, { socket, database: options.database ?? DATABASE_DEFAULT });
   const client = new pg.Client({
     host: options.host,
     port: options.port,
@@ -89,6 +68,12 @@ async function logIn(options: ConnectOptions, signal: AbortSignal): Promise<Quer
   });
   // An error between two queries shows at the next one; without a listener it would end the process.
   client.on("error", () => undefined);
+  let leak = false;
+  client.connection.on("authenticationCleartextPassword", () => {
+    leak = !peer.encrypted && !isUnixSocket(options);
+    // Comes before the client's own listener: what it writes to a destroyed socket goes nowhere.
+    if (leak) socket.destroy();
+  });
   const destroy = () => socket.destroy();
   signal.addEventListener("abort", destroy, { once: true });
   const step = `logging in to ${peer.name} as ${peer.user}`;
@@ -101,7 +86,8 @@ async function logIn(options: ConnectOptions, signal: AbortSignal): Promise<Quer
     });
   } catch (cause) {
     socket.destroy();
-    if (isPasswordMissing(options, cause)) throw noPassword(peer, cause);
+    if (leak) throw passwordWouldLeak(peer);
+    if (isPasswordMissing(options, cause)) throw passwordMissing(peer, cause);
     throw queryError(cause, { peer, step, codes: LOGIN_CODES });
   } finally {
     signal.removeEventListener("abort", destroy);
@@ -203,14 +189,6 @@ function queryError(
 function isPasswordMissing(options: ConnectOptions, cause: unknown): boolean {
   const given = options.password !== undefined && options.password !== "";
   return !given && cause instanceof Error && !(cause instanceof pg.DatabaseError) && !("code" in cause);
-}
-
-function noPassword(peer: Peer, cause: unknown): LifeboatError {
-  return new LifeboatError("postgres.login-refused", {
-    message: `the server ${peer.name} asks for the password of ${peer.user}, and none was given`,
-    remedy: "Give the password of this role by file or environment, as the configuration reference shows.",
-    cause,
-  });
 }
 
 function noAnswer(peer: Peer, timeoutMs: number, cause: unknown): LifeboatError {

@@ -8,8 +8,11 @@ import net from "node:net";
 import path from "node:path";
 import tls from "node:tls";
 import { LifeboatError } from "../../errors/error.ts";
+import { throwIfAborted } from "../../platform/clock.ts";
 import { systemFiles } from "../../platform/files.ts";
-import type { ConnectOptions } from "../replication.ts";
+import { startTimer } from "../../platform/timer.ts";
+import type { CallOptions, ConnectOptions } from "../replication.ts";
+import type { Peer } from "../server-error.ts";
 import { sslRequest } from "./outgoing.ts";
 import { protocolError } from "./protocol-error.ts";
 
@@ -17,7 +20,7 @@ import { protocolError } from "./protocol-error.ts";
 const KEEPALIVE_DELAY_MS = 30_000;
 
 /** Where the options point, as people write it: `db:5432`, or the path of the socket. */
-export function serverName(options: ConnectOptions): string {
+function serverName(options: ConnectOptions): string {
   if (isUnixSocket(options)) return socketPath(options);
   return options.host.includes(":") ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
 }
@@ -28,12 +31,55 @@ export function isUnixSocket(options: ConnectOptions): boolean {
 }
 
 /** True when the connection will be encrypted. */
-export function wantsTls(options: ConnectOptions): boolean {
+function wantsTls(options: ConnectOptions): boolean {
   return !isUnixSocket(options) && options.tls !== undefined && options.tls.mode !== "disable";
 }
 
+/** The peer behind a socket of these options. */
+export function peerOf(
+  options: ConnectOptions,
+  facts: { readonly socket: net.Socket; readonly database: string | undefined },
+): Peer {
+  return {
+    name: serverName(options),
+    user: options.user,
+    database: facts.database,
+    clientAddress: isUnixSocket(options) ? undefined : facts.socket.localAddress,
+    encrypted: wantsTls(options),
+  };
+}
+
+/**
+ * Runs all of a login under one signal, which the caller's abort and the passing of `connectTimeoutMs` both abort: rejects
+ * with `platform.aborted` or `postgres.unreachable` then. `work` must leave nothing open when it rejects.
+ */
+export async function withinConnectTime<T>(
+  options: ConnectOptions,
+  { signal }: CallOptions,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const step = `connecting to ${serverName(options)}`;
+  throwIfAborted(signal, step);
+  const attempt = new AbortController();
+  const stop = () => attempt.abort(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
+  const cancel = startTimer(options.connectTimeoutMs, () => attempt.abort());
+  try {
+    return await work(attempt.signal);
+  } catch (error) {
+    throwIfAborted(signal, step);
+    if (attempt.signal.aborted) {
+      throw unreachable(options, new Error(`no answer within ${options.connectTimeoutMs} ms`));
+    }
+    throw error;
+  } finally {
+    cancel();
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
 /** Options of node:tls for these connect options; undefined without TLS. Reads the file of certificates. */
-export async function tlsOptions(options: ConnectOptions): Promise<tls.ConnectionOptions | undefined> {
+async function tlsOptions(options: ConnectOptions): Promise<tls.ConnectionOptions | undefined> {
   if (!wantsTls(options) || options.tls === undefined) return undefined;
   // `host` is what the certificate is checked against; a server name indication must not be an address (RFC 6066).
   const name = net.isIP(options.host) === 0 ? { servername: options.host } : {};
@@ -61,7 +107,7 @@ export async function dial(options: ConnectOptions, signal: AbortSignal): Promis
 }
 
 /** Starts to connect; the caller waits for `connect`. */
-export function openSocket(options: ConnectOptions): net.Socket {
+function openSocket(options: ConnectOptions): net.Socket {
   const socket = isUnixSocket(options)
     ? net.connect({ path: socketPath(options) })
     : net.connect({ host: options.host, port: options.port });

@@ -7,14 +7,12 @@
 import { createHash } from "node:crypto";
 import tls from "node:tls";
 import { LifeboatError } from "../../errors/error.ts";
-import { throwIfAborted } from "../../platform/clock.ts";
 import { systemRandom } from "../../platform/random.ts";
-import { startTimer } from "../../platform/timer.ts";
 import type { CallOptions, ConnectOptions } from "../replication.ts";
 import type { Peer } from "../server-error.ts";
 import { versionNumber } from "./answers.ts";
 import { TYPE, unexpected, WireConnection } from "./connection.ts";
-import { dial, isUnixSocket, serverName, unreachable, wantsTls } from "./dial.ts";
+import { dial, isUnixSocket, peerOf, withinConnectTime } from "./dial.ts";
 import { password, saslInitial, saslResponse, startup } from "./outgoing.ts";
 import { protocolError } from "./protocol-error.ts";
 import { answerScram, beginScram, certificateBinding, verifyScram } from "./scram.ts";
@@ -37,25 +35,9 @@ export type Session = {
 export async function openSession(
   options: ConnectOptions,
   parameters: Readonly<Record<string, string>>,
-  { signal }: CallOptions,
+  call: CallOptions,
 ): Promise<Session> {
-  const step = `connecting to ${serverName(options)}`;
-  throwIfAborted(signal, step);
-  const attempt = new AbortController();
-  const stop = () => attempt.abort(signal?.reason);
-  signal?.addEventListener("abort", stop, { once: true });
-  const cancel = startTimer(options.connectTimeoutMs, () => attempt.abort("timeout"));
-  try {
-    return await attemptSession(options, parameters, attempt.signal);
-  } catch (error) {
-    throwIfAborted(signal, step);
-    if (attempt.signal.aborted)
-      throw unreachable(options, new Error(`no answer within ${options.connectTimeoutMs} ms`));
-    throw error;
-  } finally {
-    cancel();
-    signal?.removeEventListener("abort", stop);
-  }
+  return await withinConnectTime(options, call, (signal) => attemptSession(options, parameters, signal));
 }
 
 async function attemptSession(
@@ -64,13 +46,7 @@ async function attemptSession(
   signal: AbortSignal,
 ): Promise<Session> {
   const socket = await dial(options, signal);
-  const peer: Peer = {
-    name: serverName(options),
-    user: options.user,
-    database: parameters["database"],
-    clientAddress: isUnixSocket(options) ? undefined : socket.localAddress,
-    encrypted: wantsTls(options),
-  };
+  const peer = peerOf(options, { socket, database: parameters["database"] });
   const wire = new WireConnection(socket, peer);
   const binding = certificateBinding(socket instanceof tls.TLSSocket ? socket.getPeerX509Certificate() : undefined);
   const step = `logging in to ${peer.name} as ${options.user}`;
@@ -100,14 +76,14 @@ async function authenticate(
     case AUTH.ok:
       return;
     case AUTH.cleartext:
-      if (!wire.peer.encrypted && !isUnixSocket(options)) throw wouldLeak(wire.peer);
-      wire.send(password(passwordOf(options)));
+      if (!wire.peer.encrypted && !isUnixSocket(options)) throw passwordWouldLeak(wire.peer);
+      wire.send(password(passwordOf(wire.peer, options)));
       break;
     case AUTH.md5:
-      wire.send(password(md5Answer(options, request.data)));
+      wire.send(password(md5Answer(passwordOf(wire.peer, options), options.user, request.data)));
       break;
     case AUTH.sasl:
-      await scram(wire, passwordOf(options), binding, request.data);
+      await scram(wire, passwordOf(wire.peer, options), binding, request.data);
       break;
     default:
       throw new LifeboatError("postgres.login-refused", {
@@ -155,22 +131,29 @@ async function untilReady(wire: WireConnection): Promise<number> {
   }
 }
 
-function md5Answer(options: ConnectOptions, salt: Buffer): string {
+function md5Answer(secret: string, user: string, salt: Buffer): string {
   const inner = createHash("md5")
-    .update(passwordOf(options) + options.user)
+    .update(secret + user)
     .digest("hex");
   return `md5${createHash("md5").update(inner).update(salt).digest("hex")}`;
 }
 
-function passwordOf(options: ConnectOptions): string {
+function passwordOf(peer: Peer, options: ConnectOptions): string {
   if (options.password !== undefined && options.password !== "") return options.password;
-  throw new LifeboatError("postgres.login-refused", {
-    message: `the server ${serverName(options)} asks for the password of ${options.user}, and none was given`,
+  throw passwordMissing(peer);
+}
+
+/** The server asks for a password and we have none. */
+export function passwordMissing(peer: Peer, cause?: unknown): LifeboatError {
+  return new LifeboatError("postgres.login-refused", {
+    message: `the server ${peer.name} asks for the password of ${peer.user}, and none was given`,
     remedy: "Give the password of this role by file or environment, as the configuration reference shows.",
+    cause,
   });
 }
 
-function wouldLeak(peer: Peer): LifeboatError {
+/** The server asks for the password itself, and anybody on the way could read it. */
+export function passwordWouldLeak(peer: Peer): LifeboatError {
   return new LifeboatError("postgres.login-refused", {
     message: `the server ${peer.name} asks for the password of ${peer.user} in the clear, over a connection that is not encrypted`,
     remedy: "Use TLS for this server, or let this role log in with scram-sha-256 in pg_hba.conf.",
