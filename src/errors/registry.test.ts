@@ -63,5 +63,5 @@ test("every code is provoked by some test", () => {
     .filter((file) => file !== own)
     .map((file) => readFileSync(path.join(root, file), "utf8"));
   const silent = Object.keys(ERROR_REGISTRY).filter((code) => !tests.some((text) => text.includes(code)));
-  assert.deepEqual(silent, [], `no test names these codes: ${silent.join(", ")}`);
+  assert.ok(silent.length === 0, `no test names these codes: ${silent.join(", ")}`);
 });

@@ -41,10 +41,11 @@ export function chooseFiles(
   wanted: readonly string[],
 ): ReadonlyMap<StageName, readonly string[]> {
   const chosen = new Map<StageName, readonly string[]>();
+  const parts = wanted.filter((word) => word !== "static" && !STAGES.some((stage) => stage === word));
   for (const stage of STAGES) {
     const ofStage = files.filter((file) => stageOf(file) === stage);
     const all = wanted.length === 0 || wanted.includes(stage) || (stage === "tidy" && wanted.includes("static"));
-    chosen.set(stage, all ? ofStage : ofStage.filter((file) => wanted.some((part) => file.includes(part))));
+    chosen.set(stage, all ? ofStage : ofStage.filter((file) => parts.some((part) => file.includes(part))));
   }
   return chosen;
 }
