@@ -1,20 +1,19 @@
 /**
  * Real PostgreSQL servers for tests.
  *
- * Nouns: a *template* is a cluster made once per version and kind, kept in the machine's temporary folder; a *test server*
+ * Nouns: a *template* is a cluster made once per version and kind, kept below /tmp; a *test server*
  * runs on a copy of one, in a folder of its own, and is gone with all its processes when the test ends.
  * Invariants: nothing is shared between two tests; ports are found free and a start is tried again when one was taken in
  * between; what a test leaves behind fails it; what a killed test run left behind is removed by the next one.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { isLifeboatError } from "../../src/errors/error.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { findFreePort } from "../../src/platform/free-port.ts";
-import { type ProcessUser, systemProcesses } from "../../src/platform/processes.ts";
+import { type Processes, type ProcessUser, systemProcesses } from "../../src/platform/processes.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { currentUid, findServerUser } from "../../src/platform/run-as.ts";
 import { initCluster, type Settings, writeAccess, writeSettings } from "../../src/postgres/cluster.ts";
@@ -69,7 +68,22 @@ const START_TIMEOUT_MS = 60_000;
 const QUERY_TIMEOUT_MS = 30_000;
 const PORT_TRIES_MAX = 5;
 
-const PORTS = { files: systemFiles, processes: systemProcesses, clock: systemClock };
+// Leaves the path of the Unix socket well below its 107 bytes.
+const NAME_LENGTH_MAX = 24;
+
+// The runner finds a server that was left behind by this variable in its environment (see tools/test/run-file.ts).
+const MARK = process.env["LIFEBOAT_TEST_FILE"];
+const processes: Processes = {
+  ...systemProcesses,
+  start: (request) =>
+    systemProcesses.start({
+      ...request,
+      environment: { ...request.environment, ...(MARK === undefined ? {} : { LIFEBOAT_TEST_FILE: MARK }) },
+    }),
+};
+
+/** The machine, as test servers use it. */
+export const PORTS = { files: systemFiles, processes, clock: systemClock };
 
 /** A server under test. */
 export class TestServer {
@@ -300,7 +314,8 @@ function baseFolder(): Promise<string> {
 }
 
 async function makeBase(): Promise<string> {
-  const base = path.join(tmpdir(), `lifeboat-test-${currentUid()}`);
+  // Not the runner's folder for temporary files: that one is new for each test file, and templates are to be kept.
+  const base = `/tmp/lifeboat-test-${currentUid()}`;
   for (const folder of [base, path.join(base, "run"), path.join(base, "templates")]) {
     await mkdir(folder, { recursive: true });
     await chmod(folder, 0o755);
@@ -315,7 +330,11 @@ let made = 0;
 async function runFolder(name: string): Promise<string> {
   made += 1;
   const start = (await systemProcesses.facts(process.pid))?.startTicks ?? "0";
-  const folder = path.join(await baseFolder(), "run", `${process.pid}-${start}-${made}-${name}`);
+  const folder = path.join(
+    await baseFolder(),
+    "run",
+    `${process.pid}-${start}-${made}-${name.slice(0, NAME_LENGTH_MAX)}`,
+  );
   await mkdir(folder);
   await giveTo(await serverUser(), folder);
   return folder;

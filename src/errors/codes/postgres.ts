@@ -25,7 +25,7 @@ export const postgresErrors = defineErrors({
   "postgres.version-unsupported": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "The server's major version is older than 15.",
+    meaning: "The server, the programs or the data are of a PostgreSQL version that Lifeboat does not know (15 to 18).",
   },
   "postgres.too-many-connections": {
     kind: "world",
@@ -104,5 +104,20 @@ export const postgresErrors = defineErrors({
     kind: "world",
     exit: EXIT.world,
     meaning: "A local server did not end in time after it was told to.",
+  },
+  "postgres.control-file-damaged": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "The control file of a cluster (global/pg_control) is not what any server wrote.",
+  },
+  "postgres.byte-order-unsupported": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The cluster was made on a big-endian machine.",
+  },
+  "postgres.block-size-unsupported": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The cluster's pages have a size other than 8 KiB.",
   },
 });
