@@ -10,17 +10,16 @@
  */
 import { LifeboatError } from "../errors/error.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
-import { type ControlFile, parseControlFile } from "../postgres/control-file.ts";
+import { BLOCK_BYTES, CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
 import { formatLsn, historyName, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { BaseBackupEnd, ReplicationConnection, SystemIdentity } from "../postgres/replication.ts";
 import { announce, type BackupRecord, createBackupId, listBackups, markStarted } from "../vault/backups.ts";
 import type { CompressionChoice } from "../vault/codec.ts";
-import { readManifest } from "../vault/manifest.ts";
+import { OUTSIDE_PREFIX, readManifest } from "../vault/manifest.ts";
 import { type BackupId, backupName, packName } from "../vault/names.ts";
 import { PackWriter, type StoredPack } from "../vault/pack-writer.ts";
 import type { Vault } from "../vault/vault.ts";
 import { BackupSink } from "./backup-sink.ts";
-import { PAGE_BYTES } from "./page-stream.ts";
 import type { BackupProgress } from "./progress.ts";
 
 /** What is asked for. */
@@ -55,9 +54,6 @@ export type BackupTools = {
   readonly outsideFiles: readonly OutsideFile[];
   readonly onProgress: (progress: BackupProgress) => void;
 };
-
-/** Where files from outside the data directory lie in a manifest; no path of PostgreSQL's begins so. */
-export const OUTSIDE_PREFIX = "lifeboat-outside/";
 
 /** The oldest and newest server that was tested. */
 const SERVER_MAJORS = { oldest: 15, newest: 18 };
@@ -164,7 +160,7 @@ async function storeImage(
     const asked = { label, checkpoint, maxRateKiB, waitForArchive: false, manifestChecksums: "none" } as const;
     const end = await connection.baseBackup(asked, sink, options);
     if (end.timeline !== run.server.timeline) throw timelineChanged(run.server.timeline, end.timeline);
-    const control = parseControlFile(sink.kept("global/pg_control"));
+    const control = parseControlFile(sink.kept(CONTROL_FILE_PATH));
     checkControl(control, run.server);
     for (const file of tools.outsideFiles) sink.addOutside(`${OUTSIDE_PREFIX}${file.name}`, file.content);
     tools.onProgress({ phase: "store", doneBytes: sink.dataBytes, totalBytes: sink.dataBytes });
@@ -202,7 +198,7 @@ async function storeManifest(
     chunkCount: sink.chunkCount,
     catalogVersion: control.catalogVersion,
     blockBytes: control.blockBytes,
-    relationSegmentBlocks: control.relationSegmentBlocks,
+    relationSegmentBlocks: control.segmentBlocks,
     walSegmentBytes: control.walSegmentBytes,
     dataChecksumVersion: control.dataChecksumVersion,
   });
@@ -259,9 +255,9 @@ function checkServerVersion(serverVersion: number): void {
 }
 
 function checkControl(control: ControlFile, server: SystemIdentity): void {
-  if (control.blockBytes !== PAGE_BYTES) {
+  if (control.blockBytes !== BLOCK_BYTES) {
     throw new LifeboatError("backup.version-unsupported", {
-      message: `the server's block size is ${control.blockBytes} bytes, Lifeboat backs up ${PAGE_BYTES}`,
+      message: `the server's block size is ${control.blockBytes} bytes, Lifeboat backs up ${BLOCK_BYTES}`,
       remedy: "Use another tool for a server that was built with another block size.",
     });
   }

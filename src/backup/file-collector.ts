@@ -6,15 +6,16 @@
  */
 import { createHmac } from "node:crypto";
 import { assert, LifeboatError } from "../errors/error.ts";
+import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import { parseRelationPath } from "../postgres/relation-file.ts";
 import type { ManifestFile, ManifestWriter } from "../vault/manifest.ts";
 import type { PackWriter } from "../vault/pack-writer.ts";
 import { ByteStream } from "./byte-stream.ts";
-import { PAGE_BYTES, PageStream } from "./page-stream.ts";
+import { PageStream } from "./page-stream.ts";
 import type { EntrySink, TarEntry } from "./tar-reader.ts";
 
 /** Contents that the backup itself needs, by path. */
-const KEPT_PATHS: ReadonlySet<string> = new Set(["global/pg_control", "backup_label", "tablespace_map"]);
+const KEPT_PATHS: ReadonlySet<string> = new Set([CONTROL_FILE_PATH, "backup_label", "tablespace_map"]);
 
 /** A file of bytes up to this size is held until its content is known, so that equal content is stored once. */
 const HELD_BYTES_MAX = 4 * 1024 * 1024;
@@ -161,7 +162,7 @@ export class FileCollector {
 
 /** Main forks go by pages; map forks, init forks, temporary relations and a file with a torn last page go as bytes. */
 function isPagesFile(entry: TarEntry): boolean {
-  if (entry.sizeBytes === 0 || entry.sizeBytes % PAGE_BYTES !== 0) return false;
+  if (entry.sizeBytes === 0 || entry.sizeBytes % BLOCK_BYTES !== 0) return false;
   const relation = parseRelationPath(entry.path);
   return relation !== undefined && relation.fork === "main" && !relation.temporary;
 }

@@ -3,12 +3,13 @@ import { describe, test } from "node:test";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { createTestVault } from "../../test/support/vaults.ts";
+import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { ZERO_CHUNK } from "../vault/manifest.ts";
 import { CHUNK_BYTES_MAX } from "../vault/pack.ts";
 import type { OpenChunk } from "../vault/pack-writer.ts";
 import { PackWriter } from "../vault/pack-writer.ts";
 import { ByteStream } from "./byte-stream.ts";
-import { PAGE_BYTES, PageStream, type StoredPages } from "./page-stream.ts";
+import { PageStream, type StoredPages } from "./page-stream.ts";
 
 /** A writer that keeps what was submitted, before compression, by chunk number. */
 class KeepingWriter extends PackWriter {
@@ -45,13 +46,13 @@ function rebuild(stored: StoredPages, sizeBytes: number, chunks: ReadonlyMap<num
   for (let at = 0; at < stored.extents.length; at += 4) {
     const [page = 0, count = 0, chunk = 0, slot = 0] = stored.extents.slice(at, at + 4);
     if (chunk === ZERO_CHUNK) continue;
-    chunks.get(chunk)?.copy(file, page * PAGE_BYTES, slot * PAGE_BYTES, (slot + count) * PAGE_BYTES);
+    chunks.get(chunk)?.copy(file, page * BLOCK_BYTES, slot * BLOCK_BYTES, (slot + count) * BLOCK_BYTES);
   }
   return file;
 }
 
 function pageOf(seed: number): Buffer {
-  return seed === 0 ? Buffer.alloc(PAGE_BYTES) : Buffer.alloc(PAGE_BYTES, Buffer.from(`page ${seed} `));
+  return seed === 0 ? Buffer.alloc(BLOCK_BYTES) : Buffer.alloc(BLOCK_BYTES, Buffer.from(`page ${seed} `));
 }
 
 describe("cutting files into chunks", () => {
@@ -73,12 +74,12 @@ describe("cutting files into chunks", () => {
   });
 
   test("a page of zeros is stored nowhere and a thousand small files share chunks", async () => {
-    const zeros = Buffer.alloc(50 * PAGE_BYTES);
+    const zeros = Buffer.alloc(50 * BLOCK_BYTES);
     const small = Array.from({ length: 64 }, (_, index) => pageOf(index + 1));
     const { stored, chunks } = await storeFiles([zeros, ...small], 32_768);
     assert.deepEqual(stored[0]?.extents, [0, 50, ZERO_CHUNK, 0]);
     const pageChunks = new Set(stored.slice(1).map((pages) => pages.extents[2]));
-    assert.equal(pageChunks.size, (64 * PAGE_BYTES) / CHUNK_BYTES_MAX);
+    assert.equal(pageChunks.size, (64 * BLOCK_BYTES) / CHUNK_BYTES_MAX);
     assert.ok([...chunks.values()].every((chunk) => chunk.byteLength <= CHUNK_BYTES_MAX));
   });
 

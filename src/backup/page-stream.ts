@@ -6,15 +6,13 @@
  */
 import { crc32 } from "node:zlib";
 import { assert } from "../errors/error.ts";
+import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { ZERO_CHUNK } from "../vault/manifest.ts";
 import { CHUNK_BYTES_MAX } from "../vault/pack.ts";
 import type { OpenChunk, PackWriter } from "../vault/pack-writer.ts";
 import type { ByteStream } from "./byte-stream.ts";
 
-/** PostgreSQL's block size; any other is refused before a backup begins (safety rule A7). */
-export const PAGE_BYTES = 8192;
-
-const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+const ZERO_PAGE = Buffer.alloc(BLOCK_BYTES);
 const ZERO_PAGE_CRC = crc32(ZERO_PAGE);
 const LSN_BYTES = 8;
 const CRC_BYTES = 4;
@@ -42,10 +40,10 @@ export class PageStream {
 
   /** Begins a file of `sizeBytes`, a multiple of the page size. */
   beginFile(sizeBytes: number): void {
-    assert(sizeBytes % PAGE_BYTES === 0, "a file of pages has whole pages");
+    assert(sizeBytes % BLOCK_BYTES === 0, "a file of pages has whole pages");
     assert(this.#partial === 0, "the file before ended with a whole page");
     this.#page = 0;
-    this.#pageCount = sizeBytes / PAGE_BYTES;
+    this.#pageCount = sizeBytes / BLOCK_BYTES;
     this.#prints = Buffer.allocUnsafe(this.#pageCount * (LSN_BYTES + CRC_BYTES));
     this.#extents = [];
   }
@@ -59,7 +57,7 @@ export class PageStream {
       view.copy(chunk.buffer, fill, at, at + length);
       at += length;
       this.#partial += length;
-      while (this.#partial >= PAGE_BYTES) this.#completePage(chunk);
+      while (this.#partial >= BLOCK_BYTES) this.#completePage(chunk);
       if (this.#whole === CHUNK_BYTES_MAX) this.#submit();
     }
   }
@@ -82,18 +80,18 @@ export class PageStream {
 
   #completePage(chunk: OpenChunk): void {
     const from = this.#whole;
-    const page = chunk.buffer.subarray(from, from + PAGE_BYTES);
+    const page = chunk.buffer.subarray(from, from + BLOCK_BYTES);
     const crc = crc32(page);
     page.copy(this.#prints, this.#page * LSN_BYTES, 0, LSN_BYTES);
     this.#prints.writeUInt32LE(crc, this.#pageCount * LSN_BYTES + this.#page * CRC_BYTES);
-    this.#partial -= PAGE_BYTES;
+    this.#partial -= BLOCK_BYTES;
     if (crc === ZERO_PAGE_CRC && page.equals(ZERO_PAGE)) {
       this.#addExtent(ZERO_CHUNK, 0);
       // The bytes that follow in the buffer belong to the next page: close the gap.
-      chunk.buffer.copy(chunk.buffer, from, from + PAGE_BYTES, from + PAGE_BYTES + this.#partial);
+      chunk.buffer.copy(chunk.buffer, from, from + BLOCK_BYTES, from + BLOCK_BYTES + this.#partial);
     } else {
-      this.#addExtent(chunk.number, from / PAGE_BYTES);
-      this.#whole += PAGE_BYTES;
+      this.#addExtent(chunk.number, from / BLOCK_BYTES);
+      this.#whole += BLOCK_BYTES;
     }
     this.#page += 1;
   }

@@ -5,7 +5,9 @@ import path from "node:path";
 import { assert } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
-import type { Owner } from "./image-writer.ts";
+
+/** Who owns what is written; undefined leaves it to this process. */
+export type Owner = { readonly uid: number; readonly gid: number };
 
 /** Open at a time; a process may usually have 1024. */
 const OPEN_FILES_MAX = 200;

@@ -3,28 +3,22 @@
  *
  * Nouns: a *placement* says which pages or bytes of a chunk go where in which file; a file is *complete* when all its
  * placements were written.
- * Invariants: the control file comes into being last and only after everything else was synced, so a folder that was cut
- * short cannot start; every file is synced once it is complete; memory and open files are bounded.
+ * Invariants: the control file is handed back, not written, so a folder that was cut short cannot start; every file is
+ * synced once it is complete; memory and open files are bounded.
  */
-import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
-import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
+import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
 import { fetchChunks } from "../vault/pack-reader.ts";
 import type { Vault } from "../vault/vault.ts";
-import { FileSet } from "./file-set.ts";
+import { FileSet, type Owner } from "./file-set.ts";
 import { PlacementTable } from "./placements.ts";
 
 /** Chunks fetched and not yet written: 4 MiB of plain pages, and work for both cores. */
 const CHUNKS_IN_FLIGHT_MAX = 32;
-const CONTROL_FILE = "global/pg_control";
-const PAGE_BYTES = 8192;
-
-/** Who owns what is written; undefined leaves it to this process. */
-export type Owner = { readonly uid: number; readonly gid: number };
 
 export type ImageRequest = {
   readonly backup: BackupRecord;
@@ -41,12 +35,12 @@ export type ImageTools = {
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
 };
 
-/** Writes the image. Resolves when every byte is on stable storage, the control file among them. */
+/** Writes the image. Resolves when every byte is on stable storage but the control file, which is the caller's to write. */
 export async function writeImage(
   tools: ImageTools,
   request: ImageRequest,
   options: { readonly signal?: AbortSignal | undefined },
-): Promise<{ readonly writtenBytes: number }> {
+): Promise<{ readonly controlFile: Buffer; readonly writtenBytes: number }> {
   const lines: ManifestFile[] = [];
   const { chunks } = await readManifest(tools.vault, request.backup, { onFile: (file) => lines.push(file) }, options);
   const set = new FileSet(tools.files, request.owner);
@@ -54,7 +48,7 @@ export async function writeImage(
   const control: { bytes: Buffer | undefined; sizeBytes: number } = { bytes: undefined, sizeBytes: 0 };
   let controlFile = -1;
   for (const line of lines) {
-    if (line.path === CONTROL_FILE && line.kind === "bytes") {
+    if (line.path === CONTROL_FILE_PATH && line.kind === "bytes") {
       control.sizeBytes = line.sizeBytes;
       control.bytes = Buffer.alloc(line.sizeBytes);
       controlFile = set.reserve();
@@ -73,10 +67,7 @@ export async function writeImage(
     await set.close();
   }
   if (control.bytes === undefined) throw noControlFile(request.backup);
-  const target = request.placePath(CONTROL_FILE);
-  assert(target !== undefined, "the control file has a place");
-  await writeControlFile(tools.files, target, control.bytes, request.owner);
-  return { writtenBytes: placements.totalBytes };
+  return { controlFile: control.bytes, writtenBytes: placements.totalBytes };
 }
 
 async function placeLine(set: FileSet, placements: PlacementTable, line: ManifestFile, target: string): Promise<void> {
@@ -94,7 +85,7 @@ async function placeLine(set: FileSet, placements: PlacementTable, line: Manifes
     const [page = 0, pages = 0, chunk = 0, slot = 0] = line.extents.slice(at, at + 4);
     if (chunk === ZERO_CHUNK) continue;
     stored += 1;
-    placements.add({ chunk, file, to: page * PAGE_BYTES, from: slot * PAGE_BYTES, length: pages * PAGE_BYTES });
+    placements.add({ chunk, file, to: page * BLOCK_BYTES, from: slot * BLOCK_BYTES, length: pages * BLOCK_BYTES });
   }
   set.expect(file, stored);
 }
@@ -153,12 +144,6 @@ async function writeChunk(copy: Copy, number: number, pending: Promise<Buffer>):
     bytes += placement.length;
   }
   return bytes;
-}
-
-async function writeControlFile(files: Files, target: string, bytes: Buffer, owner: Owner | undefined): Promise<void> {
-  await writeDurable(files, { file: target, parts: [bytes], over: "new", permissions: 0o600, unique: "lifeboat" });
-  if (owner !== undefined) await files.changeOwner(target, owner);
-  await files.syncFolder(path.dirname(target));
 }
 
 function noControlFile(backup: BackupRecord): LifeboatError {

@@ -7,6 +7,7 @@
  */
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
+import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { parseSegmentName, type SystemId } from "../postgres/lsn.ts";
 import { type BackupRecord, listBackups } from "./backups.ts";
 import { objectDamaged } from "./header.ts";
@@ -170,7 +171,7 @@ function liesInside(file: ManifestFile, table: ChunkTable): boolean {
   if (file.kind === "pages") {
     for (let at = 0; at < file.extents.length; at += 4) {
       const [, pages = 0, chunk = 0, slot = 0] = file.extents.slice(at, at + 4);
-      if (chunk !== ZERO_CHUNK && (slot + pages) * PAGE_BYTES > (table.plainBytes[chunk] ?? 0)) return false;
+      if (chunk !== ZERO_CHUNK && (slot + pages) * BLOCK_BYTES > (table.plainBytes[chunk] ?? 0)) return false;
     }
     return true;
   }
@@ -181,8 +182,6 @@ function liesInside(file: ManifestFile, table: ChunkTable): boolean {
   }
   return true;
 }
-
-const PAGE_BYTES = 8192;
 
 async function checkWal(
   vault: Vault,

@@ -19,8 +19,8 @@ export function compress(plain: Uint8Array, choice: CompressionChoice): Promise<
   return new Promise((resolve, reject) => {
     const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: choice.level };
     if (choice.minMatchBytes !== undefined) params[constants.ZSTD_c_minMatch] = choice.minMatchBytes;
-    // One output buffer: the default of 16 KiB would send every chunk through the pool several times.
-    const chunkSize = Math.max(MIN_OUTPUT_BYTES, plain.byteLength);
+    // The default of 16 KiB sends every chunk through the pool several times; a chunk of pages rarely needs more than this.
+    const chunkSize = Math.min(Math.max(MIN_OUTPUT_BYTES, plain.byteLength), OUTPUT_BYTES_MAX);
     zstdCompress(plain, { chunkSize, params, pledgedSrcSize: plain.byteLength }, (error, bytes) => {
       if (error !== null) reject(error);
       else
@@ -49,6 +49,9 @@ export function decompress(packed: Packed, plainBytes: number): Promise<Buffer |
 export function codecOf(value: number): Codec | undefined {
   return value === CODEC.raw || value === CODEC.zstd ? value : undefined;
 }
+
+/** Output buffers of the compressor: allocating less is worth a second pass for the few chunks that do not compress. */
+const OUTPUT_BYTES_MAX = 64 * 1024;
 
 /** The smallest output buffer zlib accepts. */
 const MIN_OUTPUT_BYTES = 64;

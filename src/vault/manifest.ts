@@ -19,6 +19,9 @@ import { BLOB_LEVEL, dataKeyOf, type Vault } from "./vault.ts";
 /** The chunk number of an extent of pages that are all zero: they are stored nowhere. */
 export const ZERO_CHUNK = -1;
 
+/** Where files from outside the data directory lie in a manifest; no path of PostgreSQL's begins so. */
+export const OUTSIDE_PREFIX = "lifeboat-outside/";
+
 const lsnText = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
 const whole = z.number().int().min(0);
 

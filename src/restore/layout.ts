@@ -1,0 +1,84 @@
+/**
+ * Where the files of a backup go: the data directory and its tablespaces.
+ */
+import path from "node:path";
+import { LifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import { OUTSIDE_PREFIX } from "../vault/manifest.ts";
+import { RECOVERY_FOLDER } from "./recovery-files.ts";
+import { guardTarget } from "./target-guard.ts";
+
+/** Where tablespaces go: by OID, else in a folder each under `under`, else nowhere. */
+export type TablespaceChoice = { readonly byOid: ReadonlyMap<number, string>; readonly under: string | undefined };
+
+/** Folders that are written, and the links that lead from pg_tblspc to them. */
+export type Layout = {
+  /** The data directory first, then the folder of each tablespace that lies outside. */
+  readonly roots: readonly string[];
+  readonly links: readonly { readonly at: string; readonly target: string }[];
+  readonly tablespaceFolders: ReadonlyMap<number, string>;
+};
+
+type Tablespace = { readonly oid: number; readonly location: string };
+
+/** Lays out a restore. Throws `restore.tablespace-unmapped` naming every tablespace without a place. */
+export function layoutOf(folder: string, tablespaces: readonly Tablespace[], choice: TablespaceChoice): Layout {
+  const roots = [folder];
+  const links: Layout["links"][number][] = [];
+  const tablespaceFolders = new Map<number, string>();
+  const unmapped: Tablespace[] = [];
+  for (const tablespace of tablespaces) {
+    const at = path.join(folder, "pg_tblspc", String(tablespace.oid));
+    if (!path.isAbsolute(tablespace.location)) {
+      // A tablespace made in place is a plain folder of the data directory.
+      tablespaceFolders.set(tablespace.oid, at);
+      continue;
+    }
+    const under = choice.under === undefined ? undefined : path.join(choice.under, String(tablespace.oid));
+    const target = choice.byOid.get(tablespace.oid) ?? under;
+    if (target === undefined) unmapped.push(tablespace);
+    else {
+      roots.push(target);
+      links.push({ at, target });
+      tablespaceFolders.set(tablespace.oid, target);
+    }
+  }
+  if (unmapped.length > 0) throw unmappedError(unmapped);
+  return { roots, links, tablespaceFolders };
+}
+
+/** Throws unless every root may be written into, and no root lies in another. */
+export async function checkLayout(files: Files, layout: Layout): Promise<void> {
+  for (const root of layout.roots) {
+    const other = layout.roots.find((each) => each !== root && `${root}/`.startsWith(`${each}/`));
+    if (other !== undefined || layout.roots.filter((each) => each === root).length > 1) {
+      throw new LifeboatError("restore.target-not-empty", {
+        message: `${root} and ${other ?? root} were both named, and one lies in the other`,
+        remedy: "Give the data directory and every tablespace a folder of its own.",
+      });
+    }
+    await guardTarget(files, root);
+  }
+}
+
+/** The file on this machine that a manifest's path stands for; undefined for what a restore makes itself. */
+export function placePath(layout: Layout, manifestPath: string): string | undefined {
+  const folder = layout.roots[0] ?? "";
+  // The links to the tablespaces are made by the restore, to where they lie now.
+  if (manifestPath === "tablespace_map") return undefined;
+  if (manifestPath.startsWith(OUTSIDE_PREFIX)) {
+    return path.join(folder, RECOVERY_FOLDER, "outside", manifestPath.slice(OUTSIDE_PREFIX.length));
+  }
+  const inTablespace = /^pg_tblspc\/(\d+)(?:\/(.*))?$/.exec(manifestPath);
+  if (inTablespace === null) return path.join(folder, manifestPath);
+  const root = layout.tablespaceFolders.get(Number(inTablespace[1]));
+  return root === undefined ? undefined : path.join(root, inTablespace[2] ?? "");
+}
+
+function unmappedError(unmapped: readonly Tablespace[]): LifeboatError {
+  const named = unmapped.map(({ oid, location }) => `${oid} (was ${location})`).join(", ");
+  return new LifeboatError("restore.tablespace-unmapped", {
+    message: `the backup has tablespaces that were given no place: ${named}`,
+    remedy: `Pass --tablespace ${unmapped[0]?.oid ?? 0}=FOLDER for each, or --tablespaces-under FOLDER for all.`,
+  });
+}

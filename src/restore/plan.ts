@@ -1,0 +1,197 @@
+/**
+ * What a restore will do, decided from what the vault holds. Pure: the dry run prints this value and the restore runs it.
+ */
+import { formatInstant } from "../platform/clock.ts";
+import {
+  formatLsn,
+  type Lsn,
+  lsnAdd,
+  lsnDistance,
+  parseLsn,
+  type SystemId,
+  segmentName,
+  segmentStart,
+  type Timeline,
+} from "../postgres/lsn.ts";
+import type { BackupRecord } from "../vault/backups.ts";
+import { type LineagePart, lineageOf } from "../wal/history.ts";
+import { coversRange, type WalGap, type WalHoldings, type WalRange, walLineage } from "../wal/ranges.ts";
+import type { RecoveryTarget } from "./recovery-files.ts";
+
+/** What the plan is made from: one system's announced backups, oldest first, and all WAL held of it. */
+export type RestoreFacts = { readonly backups: readonly BackupRecord[]; readonly holdings: WalHoldings };
+
+/** A file of WAL to lay into pg_wal. */
+export type PlannedSegment = {
+  readonly name: string;
+  readonly start: Lsn;
+  /** Fewer than a segment's bytes for the unfinished tail; the rest is filled with zeros. */
+  readonly validBytes: number;
+};
+
+/** From which backup, along which timeline, over which WAL. */
+export type RestorePlan = {
+  readonly systemId: SystemId;
+  readonly backup: BackupRecord;
+  readonly target: RecoveryTarget;
+  /** The timeline that recovery follows. */
+  readonly timeline: Timeline;
+  readonly walSegmentBytes: number;
+  readonly segments: readonly PlannedSegment[];
+  /** Timelines whose history files are laid. */
+  readonly histories: readonly Timeline[];
+  /** The end of the WAL that is laid; for the target "latest" also where recovery ends, but for a record cut short. */
+  readonly endLsn: Lsn;
+  /** WAL that follows the end after a hole, if there is any: such a plan reaches a time before the hole at the most. */
+  readonly gapAfter: WalGap | undefined;
+};
+
+/** Why there is no plan. */
+export type RestoreRefusal =
+  | { readonly kind: "no-backup"; readonly why: "none-held" | "unknown-name" | "none-old-enough" }
+  /** Every candidate lacks WAL that it needs to be consistent. */
+  | { readonly kind: "backup-wal-missing"; readonly backup: BackupRecord; readonly gaps: readonly WalGap[] }
+  /** WAL goes on after a hole, so "latest" would silently be less than the latest. */
+  | { readonly kind: "gap-before-latest"; readonly backup: BackupRecord; readonly reach: Lsn; readonly gap: WalGap };
+
+export type PlanRequest = {
+  readonly target: RecoveryTarget;
+  /** A backup's name; undefined takes the newest that serves. */
+  readonly backupId: string | undefined;
+  /** Restore to the last position before a hole in the WAL, knowingly, when there is one. */
+  readonly acceptGap: boolean;
+};
+
+/** Plans a restore. */
+export function planRestore(
+  facts: RestoreFacts,
+  request: PlanRequest,
+): { readonly kind: "plan"; readonly plan: RestorePlan } | RestoreRefusal {
+  const candidates = chooseCandidates(facts.backups, request);
+  if (candidates.kind !== "candidates") return candidates;
+  let refusal: RestoreRefusal = { kind: "no-backup", why: "none-held" };
+  for (const backup of candidates.backups) {
+    const outcome = planFrom(facts.holdings, backup, request);
+    if (outcome.kind === "plan") return outcome;
+    // An older backup may reach further only when this one cannot even become consistent.
+    if (outcome.kind !== "backup-wal-missing") return outcome;
+    refusal = outcome;
+  }
+  return refusal;
+}
+
+/** The same plan with less WAL: up to and with the given segment, which is the last that the target needs. */
+export function shortenPlan(plan: RestorePlan, lastSegment: string): RestorePlan {
+  const last = plan.segments.findIndex((segment) => segment.name === lastSegment);
+  if (last < 0 || last === plan.segments.length - 1) return plan;
+  const segments = plan.segments.slice(0, last + 1);
+  const end = segments.at(-1);
+  const endLsn = end === undefined ? plan.endLsn : lsnAdd(end.start, end.validBytes);
+  return { ...plan, segments, endLsn, gapAfter: undefined };
+}
+
+/** Bytes of WAL that a plan lays. */
+export function plannedWalBytes(plan: RestorePlan): number {
+  return plan.segments.length * plan.walSegmentBytes;
+}
+
+/** Bytes of WAL that recovery replays at the most. */
+export function replayBytes(plan: RestorePlan): number {
+  return Math.max(0, lsnDistance({ from: parseLsn(plan.backup.startLsn), to: plan.endLsn }));
+}
+
+/** A gap in words: both ends and what is missing. */
+export function describeGap(gap: WalGap): string {
+  return `${formatLsn(gap.from)} to ${formatLsn(gap.to)} on timeline ${gap.timeline} (${gap.segmentCount} segments from ${gap.firstSegment})`;
+}
+
+function chooseCandidates(
+  backups: readonly BackupRecord[],
+  request: PlanRequest,
+): { readonly kind: "candidates"; readonly backups: readonly BackupRecord[] } | RestoreRefusal {
+  if (backups.length === 0) return { kind: "no-backup", why: "none-held" };
+  if (request.backupId !== undefined) {
+    const named = backups.filter((backup) => backup.backupId === request.backupId);
+    return named.length === 0 ? { kind: "no-backup", why: "unknown-name" } : { kind: "candidates", backups: named };
+  }
+  const { target } = request;
+  const time = target.kind === "time" ? formatInstant(target.time) : undefined;
+  const serving = backups.filter((backup) => time === undefined || backup.endedAt <= time);
+  if (serving.length === 0) return { kind: "no-backup", why: "none-old-enough" };
+  return { kind: "candidates", backups: serving.toReversed() };
+}
+
+function planFrom(
+  holdings: WalHoldings,
+  backup: BackupRecord,
+  request: PlanRequest,
+): { readonly kind: "plan"; readonly plan: RestorePlan } | RestoreRefusal {
+  const from = parseLsn(backup.startLsn);
+  const to = parseLsn(backup.endLsn);
+  const own = coversRange(holdings, { timeline: backup.timeline, from, to });
+  if (own.kind === "missing") return { kind: "backup-wal-missing", backup, gaps: own.gaps };
+  const timeline = newestDescendant(holdings, backup);
+  const lineage = walLineage(holdings, timeline);
+  const range = lineage.ranges.find((each) => each.from <= from && each.to >= to);
+  if (range === undefined) return { kind: "backup-wal-missing", backup, gaps: lineage.gaps };
+  const gapAfter = lineage.gaps.find((gap) => gap.from >= range.to);
+  if (gapAfter !== undefined && request.target.kind === "latest" && !request.acceptGap) {
+    return { kind: "gap-before-latest", backup, reach: range.to, gap: gapAfter };
+  }
+  const parts = lineageOf(timeline, holdings.histories.get(timeline) ?? []);
+  return {
+    kind: "plan",
+    plan: {
+      systemId: holdings.systemId,
+      backup,
+      target: request.target,
+      timeline,
+      walSegmentBytes: holdings.walSegmentBytes,
+      segments: segmentsOf(holdings, parts, { from, range }),
+      // All of them, not only the lineage's: a history that is missing lets the server take a timeline id twice (rule B10).
+      histories: [...holdings.histories.keys()].sort((a, b) => a - b),
+      endLsn: range.to,
+      gapAfter,
+    },
+  };
+}
+
+/** The newest timeline that grew out of the backup's own after the backup ended. */
+function newestDescendant(holdings: WalHoldings, backup: BackupRecord): Timeline {
+  const end = parseLsn(backup.endLsn);
+  let newest = backup.timeline;
+  for (const [timeline, history] of holdings.histories) {
+    const left = history.find((ancestor) => ancestor.timeline === backup.timeline);
+    if (timeline > newest && left !== undefined && left.switchLsn >= end) newest = timeline;
+  }
+  return newest;
+}
+
+function segmentsOf(
+  holdings: WalHoldings,
+  parts: readonly LineagePart[],
+  stretch: { readonly from: Lsn; readonly range: WalRange },
+): readonly PlannedSegment[] {
+  const { walSegmentBytes } = holdings;
+  const held = new Set(holdings.segments);
+  const newestFirst = parts.toReversed();
+  const planned: PlannedSegment[] = [];
+  for (
+    let start = segmentStart(stretch.from, walSegmentBytes);
+    start < stretch.range.to;
+    start = lsnAdd(start, walSegmentBytes)
+  ) {
+    for (const part of newestFirst) {
+      // A timeline's first segment repeats what came before it, so the newest that begins here or earlier is the one to take.
+      if (segmentStart(part.from, walSegmentBytes) > start) continue;
+      const name = segmentName({ timeline: part.timeline, lsn: start, walSegmentBytes });
+      const tail = holdings.tails.find((each) => each.timeline === part.timeline && each.start === start);
+      if (!held.has(name) && tail === undefined) continue;
+      const validBytes =
+        held.has(name) || tail === undefined ? walSegmentBytes : lsnDistance({ from: start, to: tail.end });
+      planned.push({ name, start, validBytes });
+      break;
+    }
+  }
+  return planned;
+}

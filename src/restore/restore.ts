@@ -1,0 +1,250 @@
+/**
+ * Restores a backup into a folder, up to a point in time.
+ *
+ * Nouns: the *plan* says what will be done and is what the dry run prints; the *image* is the backup's files; *laying* WAL
+ * puts it into pg_wal before the server starts; a folder is *unfinished* from its first file to its control file.
+ * Invariants: nothing is written into a folder that could hold somebody's data; WAL that is missing is an error, never
+ * the end of the log; the control file comes last, so what was cut short cannot start and can be begun again.
+ * Order: marker, image, WAL, settings, control file, marker away. Cut anywhere before the control file, the folder does
+ * not start and the next restore clears it; after it, the folder is whole.
+ */
+import path from "node:path";
+import { LifeboatError } from "../errors/error.ts";
+import type { Clock } from "../platform/clock.ts";
+import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
+import { formatLsn, type SystemId } from "../postgres/lsn.ts";
+import { type BackupRecord, listBackups } from "../vault/backups.ts";
+import { type ManifestHeader, readManifest } from "../vault/manifest.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { Owner } from "./file-set.ts";
+import { narrowToTime } from "./find-time.ts";
+import { writeImage } from "./image-writer.ts";
+import { checkLayout, type Layout, layoutOf, placePath, type TablespaceChoice } from "./layout.ts";
+import { describeGap, plannedWalBytes, planRestore, type RestorePlan, type RestoreRefusal } from "./plan.ts";
+import {
+  RECOVERY_FOLDER,
+  type RecoveryFile,
+  type RecoveryTarget,
+  recoveryFiles,
+  startableConfiguration,
+} from "./recovery-files.ts";
+import type { RestoreWal } from "./restore-wal.ts";
+import { guardTarget, UNFINISHED_MARKER } from "./target-guard.ts";
+import { layWal } from "./wal-layer.ts";
+
+/** What is asked for. */
+export type RestoreRequest = {
+  readonly systemId: SystemId;
+  readonly target: RecoveryTarget;
+  readonly backupId?: string | undefined;
+  readonly acceptGap: boolean;
+};
+
+/** Where it goes. */
+export type RestorePlace = {
+  readonly folder: string;
+  readonly tablespaces: TablespaceChoice;
+  readonly owner: Owner | undefined;
+};
+
+/** How far a restore is. */
+export type RestoreProgress = {
+  readonly phase: "files" | "wal" | "sync";
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+};
+
+export type RestoreTools = {
+  readonly vault: Vault;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly wal: RestoreWal;
+  readonly onProgress: (progress: RestoreProgress) => void;
+};
+
+/** A plan with what it costs. */
+export type PricedPlan = RestorePlan & {
+  readonly fetchBytes: number;
+  readonly writeBytes: number;
+  readonly walBytes: number;
+  readonly tablespaces: ManifestHeader["tablespaces"];
+};
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** Plans a restore from what the vault holds now. Throws `restore.no-backup`, `restore.wal-gap`, `restore.point-out-of-reach`. */
+export async function prepareRestore(
+  tools: RestoreTools,
+  request: RestoreRequest,
+  options: CallOptions,
+): Promise<PricedPlan> {
+  const { backups } = await listBackups(tools.vault, { systemId: request.systemId }, options);
+  const holdings = await tools.wal.holdings(options);
+  const { target, backupId, acceptGap } = request;
+  const outcome = planRestore({ backups, holdings }, { target, backupId, acceptGap });
+  if (outcome.kind !== "plan") throw refusalError(outcome, backups, tools.vault);
+  const plan =
+    target.kind === "time"
+      ? await narrowToTime(outcome.plan, { wal: tools.wal, time: target.time }, options)
+      : outcome.plan;
+  const manifest = await readManifest(tools.vault, plan.backup, {}, options);
+  const stored = manifest.chunks.storedBytes;
+  let fetchBytes = 0;
+  for (const bytes of stored) fetchBytes += bytes;
+  const walBytes = plannedWalBytes(plan);
+  return { ...plan, fetchBytes, writeBytes: plan.backup.dataBytes, walBytes, tablespaces: manifest.header.tablespaces };
+}
+
+/**
+ * Carries out a plan. Resolves when the folder could be started and all of it is on stable storage. Throws
+ * `restore.target-not-empty`, `restore.target-in-use`, `restore.no-space`, `restore.tablespace-unmapped`, and whatever
+ * reading the vault throws.
+ */
+export async function runRestore(
+  tools: RestoreTools,
+  plan: PricedPlan,
+  place: RestorePlace,
+  options: CallOptions,
+): Promise<void> {
+  const layout = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
+  await checkLayout(tools.files, layout);
+  await clearUnfinished(tools.files, layout);
+  await checkSpace(tools.files, plan, place.folder);
+  await makeRoot(tools.files, layout, place.owner);
+  const image = await writeImage(
+    { vault: tools.vault, files: tools.files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
+    {
+      backup: plan.backup,
+      folder: place.folder,
+      placePath: (manifestPath) => placePath(layout, manifestPath),
+      owner: place.owner,
+    },
+    options,
+  );
+  await linkTablespaces(tools.files, layout, place.owner);
+  const onProgress = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
+    tools.onProgress({ phase: "wal", ...done });
+  const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress };
+  await layWal(walTools, plan, path.join(place.folder, "pg_wal"), options);
+  tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
+  const names = plan.segments.map((segment) => segment.name);
+  const settings = recoveryFiles({ target: plan.target, timeline: plan.timeline, segments: names });
+  await writeFiles(tools.files, place, settings);
+  await configureIfOutside(tools.files, place, image.controlFile);
+  await finish(tools.files, place, image.controlFile);
+}
+
+async function clearUnfinished(files: Files, layout: Layout): Promise<void> {
+  for (const folder of layout.roots) {
+    if ((await guardTarget(files, folder)) !== "unfinished") continue;
+    for (const entry of await files.list(folder)) {
+      // The marker goes last: a clearing that is cut short must not leave a folder nobody dares to touch.
+      if (entry.name !== UNFINISHED_MARKER) await files.removeTree(path.join(folder, entry.name));
+    }
+    await files.remove(path.join(folder, UNFINISHED_MARKER));
+    await files.syncFolder(folder);
+  }
+}
+
+async function makeRoot(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
+  for (const folder of layout.roots) {
+    await makeFolderDurable(files, folder, 0o700);
+    await files.changeMode(folder, 0o700);
+    if (owner !== undefined) await files.changeOwner(folder, owner);
+    const text = "A restore is being written here. Nothing in this folder is anybody's data yet.\n";
+    const marker = { file: path.join(folder, UNFINISHED_MARKER), parts: [Buffer.from(text)], over: "replace" } as const;
+    await writeDurable(files, { ...marker, unique: "lifeboat" });
+  }
+  const main = layout.roots[0] ?? "";
+  for (const folder of [RECOVERY_FOLDER, `${RECOVERY_FOLDER}/outside`]) {
+    const made = path.join(main, folder);
+    await files.makeFolder(made, 0o700);
+    if (owner !== undefined) await files.changeOwner(made, owner);
+  }
+}
+
+async function linkTablespaces(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
+  for (const { at, target } of layout.links) {
+    await files.symlink(target, at);
+    if (owner !== undefined) await files.changeOwner(at, owner);
+    await files.syncFolder(path.dirname(at));
+  }
+}
+
+async function writeFiles(files: Files, place: RestorePlace, wanted: readonly RecoveryFile[]): Promise<void> {
+  for (const file of wanted) {
+    const target = path.join(place.folder, file.path);
+    const append = file.how === "append" && (await files.stat(target)) !== undefined;
+    const before = append ? await files.readFile(target) : Buffer.alloc(0);
+    const parts = [before, Buffer.from(file.text)];
+    await writeDurable(files, { file: target, parts, over: "replace", permissions: file.mode, unique: "lifeboat" });
+    if (place.owner !== undefined) await files.changeOwner(target, place.owner);
+  }
+}
+
+async function configureIfOutside(files: Files, place: RestorePlace, controlFile: Buffer): Promise<void> {
+  const missing: RecoveryFile[] = [];
+  for (const file of startableConfiguration(parseControlFile(controlFile).capacity)) {
+    if ((await files.stat(path.join(place.folder, file.path))) === undefined) missing.push(file);
+  }
+  await writeFiles(files, place, missing);
+}
+
+async function finish(files: Files, place: RestorePlace, controlFile: Buffer): Promise<void> {
+  await files.syncFolder(place.folder);
+  const target = path.join(place.folder, CONTROL_FILE_PATH);
+  await writeDurable(files, {
+    file: target,
+    parts: [controlFile],
+    over: "new",
+    permissions: 0o600,
+    unique: "lifeboat",
+  });
+  if (place.owner !== undefined) await files.changeOwner(target, place.owner);
+  await files.remove(path.join(place.folder, UNFINISHED_MARKER));
+  await files.syncFolder(place.folder);
+}
+
+/** Room that recovery itself needs beside files and WAL: checkpoints, temporary files, the first new segments. */
+const SPARE_BYTES = 256 * 1024 * 1024;
+
+async function checkSpace(files: Files, plan: PricedPlan, folder: string): Promise<void> {
+  let existing = folder;
+  while ((await files.stat(existing)) === undefined) existing = path.dirname(existing);
+  const { freeBytes } = await files.space(existing);
+  const neededBytes = plan.writeBytes + plan.walBytes + SPARE_BYTES;
+  if (freeBytes >= neededBytes) return;
+  throw new LifeboatError("restore.no-space", {
+    message: `the file system of ${folder} has ${freeBytes} bytes free, the restore needs ${neededBytes}`,
+    remedy: "Free space there, or restore into a folder on a larger file system.",
+    details: { freeBytes, neededBytes },
+  });
+}
+
+function refusalError(refusal: RestoreRefusal, backups: readonly BackupRecord[], vault: Vault): LifeboatError {
+  if (refusal.kind === "gap-before-latest") {
+    return new LifeboatError("restore.wal-gap", {
+      message: `WAL is missing after ${formatLsn(refusal.reach)}: ${describeGap(refusal.gap)}, and goes on after that`,
+      remedy: "Pass --accept-gap to restore to the last position before the hole, or choose a backup taken after it.",
+      details: { reach: formatLsn(refusal.reach) },
+    });
+  }
+  if (refusal.kind === "backup-wal-missing") {
+    return new LifeboatError("restore.wal-gap", {
+      message: `backup ${refusal.backup.backupId} lacks WAL that makes it consistent: ${refusal.gaps.map(describeGap).join("; ")}`,
+      remedy: "Choose another backup with --backup; `lifeboat points` shows what each reaches.",
+    });
+  }
+  const oldest = backups[0];
+  const why = {
+    "none-held": `the vault in ${vault.store.name} has no backup of this system`,
+    "unknown-name": `the vault in ${vault.store.name} has no backup of that name, it has ${backups.length}`,
+    "none-old-enough": `every backup in the vault ended after that moment; the oldest ended at ${oldest?.endedAt ?? "no time"}`,
+  }[refusal.why];
+  return new LifeboatError("restore.no-backup", {
+    message: why,
+    remedy: "See `lifeboat backups` and `lifeboat points`.",
+  });
+}
