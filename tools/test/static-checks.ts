@@ -10,7 +10,7 @@ export type StaticCheck = { readonly name: string; readonly command: readonly [s
 /** All of them. Warnings fail as errors do: what may be ignored is ignored by everybody. */
 export const STATIC_CHECKS: readonly StaticCheck[] = [
   { name: "types", command: ["tsc", "-p", "."] },
-  { name: "format", command: ["biome", "ci", "--error-on-warnings", "--max-diagnostics=50", "."] },
+  { name: "format", command: ["biome", "ci", "--colors=off", "--error-on-warnings", "--max-diagnostics=50", "."] },
   { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings", "."] },
   { name: "dead code", command: ["knip", "--no-progress"] },
 ];
