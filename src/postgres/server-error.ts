@@ -111,6 +111,8 @@ function remedyOf(code: ErrorCode, report: ServerReport, peer: Peer): string {
       return "End the other receiver of this slot (see active_pid in pg_replication_slots), or give this one a slot of its own.";
     case "postgres.slot-missing":
       return "Create the slot; WAL from before its creation may be gone, so take a new backup afterwards.";
+    case "postgres.slot-unusable":
+      return "Drop the slot and create it again as a physical one, then take a new backup: WAL from before it may be gone.";
     case "postgres.timeout":
       return "Look in pg_stat_activity at what held it up, or allow more time.";
     case "backup.checksum-failed":

@@ -110,20 +110,26 @@ for (const major of MAJORS) {
     );
   });
 
-  test(`PostgreSQL ${major}: WAL that was removed is named, and the session stays usable`, async (t) => {
-    await using server = await startServer({ major, name: "wal" });
-    const from = segmentStart(await insertLsn(server), WAL_SEGMENT_BYTES_DEFAULT);
-    for (let round = 0; round < 2; round += 1) {
-      await server.query("CREATE TABLE IF NOT EXISTS filler (i int)");
+  test(`PostgreSQL ${major}: WAL that was removed is named, also behind a slot, and the session stays usable`, async (t) => {
+    const settings = { max_slot_wal_keep_size: "1MB", max_wal_size: "32MB", min_wal_size: "32MB" };
+    await using server = await startServer({ major, name: "wal", settings });
+    const connection = await open(t, server);
+    await connection.createSlot({ name: SLOT, reserveWal: true, temporary: false }, {});
+    const from = (await connection.readSlot(SLOT, {}))?.restartLsn ?? LSN_NONE;
+    await server.query("CREATE TABLE filler (i int)");
+    for (let round = 0; round < 4; round += 1) {
       await server.query("INSERT INTO filler VALUES (1)");
       await server.query("SELECT pg_switch_wal()");
       await server.query("CHECKPOINT");
     }
-    const connection = await open(t, server);
-    await assert.rejects(async () => {
-      const stream = await connection.startWal({ lsn: from, timeline: ONE }, {});
+    const read = async (slot?: string) => {
+      const stream = await connection.startWal({ lsn: from, timeline: ONE, slot }, {});
       await stream.next({ timeoutMs: WAIT_MS });
-    }, isCode("postgres.wal-removed"));
+    };
+    await assert.rejects(read(), isCode("postgres.wal-removed"));
+    // An invalidated slot has lost its position on every version; only 18 refuses to stream from it.
+    assert.deepEqual(await connection.readSlot(SLOT, {}), { restartLsn: undefined, timeline: undefined });
+    await assert.rejects(read(SLOT), isCode(major >= 18 ? "postgres.slot-unusable" : "postgres.wal-removed"));
     assert.equal((await connection.identifySystem({})).timeline, 1);
   });
 }

@@ -22,6 +22,8 @@ export const WAL_CODES: CodesOfCommand = {
   "58P01": "postgres.wal-removed",
   "55006": "postgres.slot-in-use",
   "42704": "postgres.slot-missing",
+  // 18 says so of a slot that was invalidated; 15 to 17 let it stream what is left, and say 58P01 of what is not.
+  "55000": "postgres.slot-unusable",
 };
 
 const WAL_DATA = 0x77; // w

@@ -59,6 +59,11 @@ export const postgresErrors = defineErrors({
     exit: EXIT.notFound,
     meaning: "The server has no replication slot of this name.",
   },
+  "postgres.slot-unusable": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The replication slot was invalidated (its WAL is gone), or is of another kind.",
+  },
   "postgres.installation-missing": {
     kind: "operator",
     exit: EXIT.notFound,
