@@ -14,6 +14,7 @@ import { type Clock, throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { ProcessExit, Processes, ProcessUser } from "../platform/processes.ts";
 import type { Settings } from "./cluster.ts";
+import { CONTROL_FILE_PATH, parseControlFile } from "./control-file.ts";
 import type { Installation } from "./installation.ts";
 import { openQuery, type QueryConnection } from "./query-connection.ts";
 import type { CallOptions, ConnectOptions } from "./replication.ts";
@@ -226,8 +227,20 @@ export class LocalServer {
   async #isUp(pid: number, options: CallOptions & { readonly until: "accepting" | "recovered" }): Promise<boolean> {
     const state = await this.state();
     if ((state.kind !== "ready" && state.kind !== "standby") || state.pid !== pid) return false;
-    if (options.until === "recovered" && state.kind !== "ready") return false;
+    if (options.until === "recovered" && !(state.kind === "ready" && (await this.#inProduction()))) return false;
     return this.#accepts(options.signal);
+  }
+
+  /** With hot_standby on, "ready" comes as soon as people may read; only pg_control tells when recovery is over. */
+  async #inProduction(): Promise<boolean> {
+    try {
+      const bytes = await this.#ports.files.readFile(path.join(this.setup.dataFolder, CONTROL_FILE_PATH));
+      return parseControlFile(bytes).state === "in production";
+    } catch (error) {
+      // The server may be writing it at this moment: the next look is a better one.
+      if (isLifeboatError(error)) return false;
+      throw error;
+    }
   }
 
   /** An answer that only a server that lets people in can give: a session, or a refusal of this very login. */
