@@ -8,15 +8,13 @@
  */
 
 import type { Instant } from "../../platform/clock.ts";
+import type { WalLevel } from "../../postgres/control-file.ts";
 import type { Lsn, Timeline } from "../../postgres/lsn.ts";
 import { type RecordCursor, RMGR_XACT, RMGR_XLOG, XLOG_SWITCH } from "./cursor.ts";
 import { mainDataOf } from "./main-data.ts";
 
 /** A time of a server, microseconds since 1970-01-01 UTC: exact as a number until the year 2255. */
 export type WalTime = number & { readonly brand: "WalTime" };
-
-/** The server's `wal_level`. */
-export type WalLevel = "minimal" | "replica" | "logical";
 
 /** Where an event lies: its first byte, the first byte after it, and the timeline. */
 type EventPlace = { readonly lsn: Lsn; readonly end: Lsn; readonly timeline: Timeline };
@@ -132,17 +130,19 @@ function readTransactionInfo(
     at += 4;
     return value;
   };
+  const skipItems = (itemBytes: number): void => {
+    const count = take();
+    at += count * itemBytes;
+  };
   if (has(XACT_INFO.database)) at += 8;
   const subtransactions: number[] = [];
   if (has(XACT_INFO.subtransactions)) {
     const count = Math.min(take(), (data.byteLength - at) / 4);
     for (let index = 0; index < count; index += 1) subtransactions.push(take());
   }
-  if (has(XACT_INFO.relations)) at += take() * RELATION_BYTES;
-  if (has(XACT_INFO.droppedStatistics)) {
-    at += take() * (cursor.postgresMajor >= 18 ? STATISTICS_BYTES_18 : STATISTICS_BYTES);
-  }
-  if (has(XACT_INFO.invalidations)) at += take() * INVALIDATION_BYTES;
+  if (has(XACT_INFO.relations)) skipItems(RELATION_BYTES);
+  if (has(XACT_INFO.droppedStatistics)) skipItems(cursor.postgresMajor >= 18 ? STATISTICS_BYTES_18 : STATISTICS_BYTES);
+  if (has(XACT_INFO.invalidations)) skipItems(INVALIDATION_BYTES);
   return has(XACT_INFO.twoPhase) ? { subtransactions, twoPhaseXid: take() } : { subtransactions };
 }
 
