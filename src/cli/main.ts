@@ -61,10 +61,10 @@ async function main(args: readonly string[]): Promise<number> {
 function ownSignals(controller: AbortController): void {
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(EXIT.interrupted);
+      if (controller.signal.aborted) endBy(name);
       process.stderr.write(`\n${name}: cleaning up; once more to end at once\n`);
       controller.abort(new Error(name));
-      setTimeout(() => process.exit(EXIT.interrupted), CLEAN_UP_MS).unref();
+      setTimeout(() => endBy(name), CLEAN_UP_MS).unref();
     });
   }
   // A reader that went away (`lifeboat backups | head`) is no failure of ours.
@@ -74,6 +74,13 @@ function ownSignals(controller: AbortController): void {
   process.stderr.on("error", () => {
     // Nobody is left to tell; the work itself goes on.
   });
+}
+
+// Tried: process.exit waits for ever when a call hangs in the kernel, as on a dead disk or network file system. The
+// signal's own default action does not.
+function endBy(name: "SIGINT" | "SIGTERM"): void {
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
 }
 
 // Ends the process rather than waiting for idle handles, but not before everything is written.

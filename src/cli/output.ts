@@ -17,5 +17,9 @@ export function writeResult(result: VerbResult, stdout: Sink, format: "text" | "
 
 /** A value as JSON; a bigint is an LSN. */
 export function toJson(value: unknown, indent: number): string {
-  return JSON.stringify(value, (_, each) => (typeof each === "bigint" ? formatLsn(each as Lsn) : each), indent);
+  return JSON.stringify(
+    value,
+    (_, each: unknown) => (typeof each === "bigint" ? formatLsn(each as Lsn) : each),
+    indent,
+  );
 }

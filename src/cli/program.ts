@@ -38,9 +38,9 @@ export type ProgramTools = {
 
 /** What groups of verbs are for, shown in help. */
 const GROUPS: Readonly<Record<string, string>> = {
-  vault: "Make and check vaults.",
-  wal: "Receive and fetch write-ahead log.",
-  config: "Show the configuration.",
+  vault: "Make and check vaults",
+  wal: "Receive and fetch write-ahead log",
+  config: "Show the configuration",
 };
 
 /** Help is easier to read below this width, whatever the terminal's. */

@@ -75,7 +75,7 @@ export function restoreVerb(engine: RestoreEngine): Verb {
     options: {
       target: required(location("folder"), "Folder for the restored data directory: empty or not there."),
       to: optional(choice(["latest", "time"]), "How far to recover. Default: latest, or time when --to-time is given."),
-      toTime: optional(moment(), "Recover to just before this moment."),
+      toTime: optional(moment(), "Recover every commit up to this moment."),
       backup: optional(text("ID"), "Start from this backup. Default: the newest that reaches the wanted moment."),
       dryRun: toggle("Print the plan and change nothing."),
       boot: toggle("Start the restored server and wait for it."),

@@ -59,7 +59,7 @@ export async function runCli(args: readonly string[], verbs: readonly Verb[], fr
     return status;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-    const failure = failureOf(thrown instanceof CommanderError ? usageOf(thrown, args) : thrown);
+    const failure = failureOf(thrown instanceof CommanderError ? usageOf(thrown, args, verbs) : thrown);
     tellFailure(failure, frame, outcome.global);
     const interrupted = failure.error.exit === EXIT.interrupted;
     return interrupted ? EXIT.interrupted : (protocolStatus(args, verbs) ?? exitOf(failure));
@@ -145,9 +145,10 @@ function globalsBeforeParsing(args: readonly string[]): GlobalOptions {
   };
 }
 
-function usageOf(thrown: CommanderError, args: readonly string[]): LifeboatError {
-  const words = args.filter((arg) => !arg.startsWith("-")).slice(0, 1);
-  const help = `See \`${["lifeboat", ...words].join(" ")} --help\`.`;
+function usageOf(thrown: CommanderError, args: readonly string[], verbs: readonly Verb[]): LifeboatError {
+  const words = args.filter((arg) => !arg.startsWith("-"));
+  const meant = verbs.find((verb) => verb.path.every((word, index) => words[index] === word));
+  const help = `See \`${["lifeboat", ...(meant?.path ?? words.slice(0, 1))].join(" ")} --help\`.`;
   if (thrown.code === "commander.help") return usageError("a command is missing", "Choose one of the commands above.");
   const [first = "", ...rest] = printable(thrown.message)
     .replace(/^error: /, "")

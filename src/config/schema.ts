@@ -186,7 +186,7 @@ export const SETTINGS = {
       ),
       runAs: optionalSetting(
         text("USER"),
-        "when started by root: lifeboat or postgres, whichever exists",
+        "lifeboat, else postgres, else lifeboat is made",
         "User that servers run as when Lifeboat is started by root.",
       ),
     },

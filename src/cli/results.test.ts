@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { allVerbs, type Engines } from "../../test/support/all-verbs.ts";
+import { matchesGolden } from "../../test/support/golden.ts";
+import { recordedFrame } from "../../test/support/recorded-frame.ts";
+import { EXIT } from "../errors/entry.ts";
+import { LifeboatError } from "../errors/error.ts";
+import type { Instant } from "../platform/clock.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import type { BackupRecord } from "../vault/backups.ts";
+import type { VaultReport } from "../vault/check.ts";
+import type { BackupId } from "../vault/names.ts";
+import { backupUpdate } from "./backup.ts";
+import type { DemoFacts } from "./demo.ts";
+import type { Points } from "./points.ts";
+import type { RestorePlanFacts } from "./restore.ts";
+import { runCli } from "./run.ts";
+
+const systemId = "7301234567890123456" as SystemId;
+const timeline = 1 as Timeline;
+const at = (minute: number) => Date.UTC(2026, 0, 1, 3, minute) as Instant;
+
+const record: BackupRecord = {
+  format: "lifeboat-backup",
+  version: 1,
+  backupId: "20260101t030000z-0a1b2c3d" as BackupId,
+  systemId,
+  label: "before the migration",
+  serverVersion: 160_014,
+  timeline,
+  startLsn: "0/2000028",
+  endLsn: "0/2000100",
+  walSegmentBytes: 16_777_216,
+  startedAt: "2026-01-01T03:00:00.000Z",
+  endedAt: "2026-01-01T03:00:14.250Z",
+  whyFull: "no-parent",
+  parent: null,
+  fileCount: 1287,
+  dataBytes: 2_247_131_136,
+  storedBytes: 660_602_880,
+  durationMs: 14_250,
+};
+
+const damage = new LifeboatError("store.object-truncated", {
+  message: "object packs/07/x has 12 bytes, 4096 were wanted",
+  remedy: "Restore another backup.",
+});
+
+/** Runs a line for people and for programs, and keeps both. */
+async function keeps(golden: string, line: string, engines: Partial<Engines>): Promise<number> {
+  const people = recordedFrame();
+  const status = await runCli(line.split(" "), allVerbs(engines), people);
+  assert.equal(people.stderr.written(), "");
+  matchesGolden(`results/${golden}.txt`, people.stdout.written());
+  const programs = recordedFrame();
+  assert.equal(await runCli([...line.split(" "), "--json"], allVerbs(engines), programs), status);
+  matchesGolden(`results/${golden}.json`, `${JSON.stringify(JSON.parse(programs.stdout.written()), null, 2)}\n`);
+  return status;
+}
+
+test("a made vault shows its recovery key once, and says what losing it means", async () => {
+  const made = { vaultId: "0123abcd", store: "disk:/var/backups/lifeboat", recoveryKey: "ABCD-EFGH-JKMN" };
+  assert.equal(await keeps("vault-init", "vault init", { makeVault: async () => made }), 0);
+  const open = { ...made, recoveryKey: undefined };
+  assert.equal(await keeps("vault-init-open", "vault init", { makeVault: async () => open }), 0);
+});
+
+test("a whole vault is said to be whole; of a damaged one the damage comes first, with status 5", async () => {
+  const whole: VaultReport = {
+    backups: [{ backup: record, whole: true, findings: [] }],
+    findings: [],
+    unfinished: [],
+    unreferencedPacks: ["packs/00/y"],
+    walSegmentCount: 12,
+    readBytes: 4096,
+  };
+  assert.equal(await keeps("vault-check", "vault check", { checkVault: async () => whole }), 0);
+  const damaged: VaultReport = {
+    ...whole,
+    backups: [...whole.backups, { backup: record, whole: false, findings: [{ object: "packs/07/x", reason: damage }] }],
+  };
+  assert.equal(await keeps("vault-check-damaged", "vault check", { checkVault: async () => damaged }), EXIT.damaged);
+});
+
+test("a taken backup is told with what it covers", async () => {
+  assert.equal(await keeps("backup", "backup", { takeBackup: async () => record }), 0);
+});
+
+test("a backup is asked for as options and configuration say, the option first", async () => {
+  const seen: object[] = [];
+  const takeBackup: Engines["takeBackup"] = async ({ choice }) => {
+    seen.push(choice);
+    return record;
+  };
+  const verbs = allVerbs({ takeBackup });
+  await runCli(["backup", "--backup-checkpoint", "spread"], verbs, recordedFrame());
+  await runCli(
+    ["backup", "--backup-checkpoint", "spread", "--checkpoint", "fast", "--label", "x y", "--adopt-system"],
+    verbs,
+    recordedFrame(),
+  );
+  assert.deepEqual(seen, [
+    { label: "manual", checkpoint: "spread", adoptSystem: false },
+    { label: "x y", checkpoint: "fast", adoptSystem: true },
+  ]);
+});
+
+test("a backup's progress has a percentage only where bytes are counted", () => {
+  assert.deepEqual(backupUpdate({ phase: "checkpoint", doneBytes: 0, totalBytes: 0 }), {
+    phase: "waiting for the checkpoint",
+  });
+  assert.deepEqual(backupUpdate({ phase: "copy", doneBytes: 1, totalBytes: 2 }), {
+    phase: "copying the server's files",
+    done: 1,
+    total: 2,
+  });
+});
+
+test("backups are listed apart from what cannot be restored", async () => {
+  const id = (digit: string) => `20260101t0${digit}0000z-00000000` as BackupId;
+  const engines = {
+    listBackups: async () => ({
+      backups: [record],
+      unfinished: [{ systemId, backupId: id("4"), startedMs: at(60) }],
+      damaged: [{ systemId, backupId: id("5"), reason: damage }],
+    }),
+  };
+  assert.equal(await keeps("backups", "backups", engines), EXIT.damaged);
+  const nothing = { listBackups: async () => ({ backups: [], unfinished: [], damaged: [] }) };
+  assert.equal(await keeps("backups-none", "backups", nothing), 0);
+});
+
+test("recovery ranges are shown with the gaps between them; none at all is status 4", async () => {
+  const points: Points = {
+    ranges: [
+      {
+        systemId,
+        timeline,
+        from: 0x2000100n as Lsn,
+        to: 0x5000000n as Lsn,
+        fromTime: at(0),
+        toTime: at(30),
+        backupIds: [record.backupId],
+      },
+    ],
+    gaps: [
+      {
+        systemId,
+        timeline,
+        from: 0x5000000n as Lsn,
+        to: 0x7000000n as Lsn,
+        firstSegment: "000000010000000000000005",
+        segmentCount: 2,
+      },
+    ],
+  };
+  assert.equal(await keeps("points", "points", { findPoints: async () => points }), 0);
+  const none = { findPoints: async () => ({ ranges: [], gaps: [] }) };
+  assert.equal(await keeps("points-none", "points", none), EXIT.notFound);
+});
+
+const plan: RestorePlanFacts = {
+  backupId: record.backupId,
+  targetFolder: "/srv/r",
+  reaches: { timeline, lsn: 0x5000000n as Lsn, time: at(30) },
+  dataBytes: record.dataBytes,
+  fetchBytes: 660_602_880,
+  walSegmentCount: 3,
+  walBytes: 50_331_648,
+  estimatedMs: 95_000,
+  warnings: ["the backup was never booted"],
+};
+
+test("a dry run prints the plan that would be carried out, and carries out nothing", async () => {
+  const engines = { restore: { plan: async () => ({ facts: plan, carryOut: () => assert.fail("carried out") }) } };
+  assert.equal(await keeps("restore-plan", "restore --target /srv/r --dry-run", engines), 0);
+});
+
+test("a restore says how long it took and what answers now", async () => {
+  const server = { port: 5499, pid: 4711, reached: { timeline: 2 as Timeline, lsn: 0x5000060n as Lsn } };
+  const restored = { plan, durationMs: 83_000, writtenBytes: plan.dataBytes, server };
+  const engines = { restore: { plan: async () => ({ facts: plan, carryOut: async () => restored }) } };
+  assert.equal(await keeps("restore", "restore --target /srv/r --boot", engines), 0);
+});
+
+test("a restore's goal is the newest point or a moment; contradictions are refused", async () => {
+  const goals: object[] = [];
+  const engines: Partial<Engines> = {
+    restore: {
+      plan: async ({ choice }) => {
+        goals.push(choice);
+        return { facts: plan, carryOut: () => assert.fail("carried out") };
+      },
+    },
+  };
+  const say = (line: string) => {
+    const args = ["restore", "--target", "r", "--dry-run", ...line.split(" ").filter((word) => word !== "")];
+    return runCli(args, allVerbs(engines), recordedFrame({ workingFolder: "/srv" }));
+  };
+  assert.equal(await say(""), 0);
+  assert.equal(await say("--to latest --boot --port 5499"), 0);
+  assert.equal(await say("--to-time 2026-01-01T03:30:00Z --backup b"), 0);
+  assert.equal(await say("--to time --to-time 2026-01-01T03:30:00Z --boot"), 0);
+  for (const bad of ["--to time", "--to latest --to-time 2026-01-01T03:30:00Z", "--port 5499"]) {
+    assert.equal(await say(bad), EXIT.usage, bad);
+  }
+  const targetFolder = "/srv/r";
+  const time = { kind: "time", at: at(30) };
+  assert.deepEqual(goals, [
+    { goal: { kind: "latest" }, targetFolder, backupId: undefined, boot: undefined },
+    { goal: { kind: "latest" }, targetFolder, backupId: undefined, boot: { port: 5499 } },
+    { goal: time, targetFolder, backupId: "b", boot: undefined },
+    { goal: time, targetFolder, backupId: undefined, boot: { port: undefined } },
+  ]);
+});
+
+const demo: DemoFacts = {
+  durability: "quorum",
+  acknowledgedWrites: 2_431,
+  missingWrites: 0,
+  recovery: {
+    totalMs: 9_400,
+    parts: [
+      { what: "restore", durationMs: 6_100 },
+      { what: "replay", durationMs: 3_300 },
+    ],
+  },
+  deletedRows: { deleted: 5_000, found: 5_000 },
+  scorecard: [
+    { scenario: "Complete DC loss", rtoTarget: "4h", rtoMs: 9_400, rpoTarget: "24h", rpo: "0 writes" },
+    { scenario: "Data corruption", rtoTarget: "2h", rtoMs: 8_900, rpoTarget: "1h", rpo: "0 rows" },
+  ],
+  keptFolder: "/tmp/demo",
+};
+
+test("a demo ends with what was measured, beside the targets", async () => {
+  assert.equal(await keeps("demo", "demo", { runDemo: async () => demo }), 0);
+});
+
+test("an acknowledged write missing in quorum mode is status 5, in async mode it is what was to be shown", async () => {
+  const run = (durability: DemoFacts["durability"]) =>
+    runCli(
+      ["demo", "--durability", durability],
+      allVerbs({ runDemo: async () => ({ ...demo, durability, missingWrites: 3 }) }),
+      recordedFrame(),
+    );
+  assert.equal(await run("quorum"), EXIT.damaged);
+  assert.equal(await run("async"), 0);
+});

@@ -1,0 +1,186 @@
+# fish completion for lifeboat
+complete -c lifeboat -f
+complete -c lifeboat -l config -d 'Configuration file.' -r -F
+complete -c lifeboat -l json -d 'Print JSON.'
+complete -c lifeboat -l verbose -d 'Say more.'
+complete -c lifeboat -l quiet -d 'Show no progress.'
+complete -c lifeboat -l no-color -d 'Use no colours.'
+complete -c lifeboat -l help -d 'Show help.'
+complete -c lifeboat -n __fish_use_subcommand -a 'vault' -d 'vault commands'
+complete -c lifeboat -n __fish_use_subcommand -a 'backup' -d 'Take a backup of the server'
+complete -c lifeboat -n __fish_use_subcommand -a 'backups' -d 'List the backups that can be restored'
+complete -c lifeboat -n __fish_use_subcommand -a 'points' -d 'Show which moments can be restored'
+complete -c lifeboat -n __fish_use_subcommand -a 'wal' -d 'wal commands'
+complete -c lifeboat -n __fish_use_subcommand -a 'restore' -d 'Restore a backup and replay WAL'
+complete -c lifeboat -n __fish_use_subcommand -a 'demo' -d 'Back up a live server, destroy it, restore it, and count what is missing'
+complete -c lifeboat -n __fish_use_subcommand -a 'config' -d 'config commands'
+complete -c lifeboat -n __fish_use_subcommand -a 'completion' -d 'Print a shell completion script'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check' -a 'init' -d 'Make a vault'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check' -a 'check' -d 'Check that everything in the vault is there and whole'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'receive' -d 'Receive WAL from the server into the vault'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'status' -d 'Show how receiving WAL stands'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'get' -d 'Fetch a WAL segment or history, as restore_command'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain' -a 'explain' -d 'Show every setting and where its value comes from'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l read-data -d 'Read, decrypt and verify every byte; takes as long as reading the vault.'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l label -d 'What the backup is called in lists. Default: manual.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l checkpoint -d 'Goes before --backup-checkpoint.' -x -a 'fast spread'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l adopt-system -d 'Take it although the vault holds backups of another system, for example after pg_upgrade.'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-port -d 'Port of the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-user -d 'Role to log in as; it needs REPLICATION.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-database -d 'Database for ordinary queries.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-password-file -d 'File that holds the password of the role.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-password-command -d 'Shell command that prints the password.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-tls -d 'Encryption of the connection, as in libpq\'s sslmode.' -x -a 'verify-full require disable'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-ca-file -d 'Certificates that may sign the server\'s, for verify-full.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-connect-timeout -d 'How long a connection may take to open.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-slot -d 'Physical replication slot on the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-compression-level -d 'Zstandard level.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-in-flight -d 'Chunks compressed and objects stored at the same time.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-port -d 'Port of the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-user -d 'Role to log in as; it needs REPLICATION.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-database -d 'Database for ordinary queries.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-password-file -d 'File that holds the password of the role.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-password-command -d 'Shell command that prints the password.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-tls -d 'Encryption of the connection, as in libpq\'s sslmode.' -x -a 'verify-full require disable'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-ca-file -d 'Certificates that may sign the server\'s, for verify-full.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l server-connect-timeout -d 'How long a connection may take to open.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l receiver-slot -d 'Physical replication slot on the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l log-level -d 'The least important thing that is logged.' -x -a 'error warn info debug'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l log-format -d 'Lines for people or for programs.' -x -a 'text json'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-port -d 'Port of the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-user -d 'Role to log in as; it needs REPLICATION.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-database -d 'Database for ordinary queries.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-password-file -d 'File that holds the password of the role.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-password-command -d 'Shell command that prints the password.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-tls -d 'Encryption of the connection, as in libpq\'s sslmode.' -x -a 'verify-full require disable'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-ca-file -d 'Certificates that may sign the server\'s, for verify-full.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-connect-timeout -d 'How long a connection may take to open.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-slot -d 'Physical replication slot on the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l mode -d 'Who asks: a restore or a standby.' -x -a 'restore standby'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l target -d 'Folder for the restored data directory: empty or not there.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to -d 'How far to recover. Default: latest, or time when --to-time is given.' -x -a 'latest time'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-time -d 'Recover every commit up to this moment.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l backup -d 'Start from this backup. Default: the newest that reaches the wanted moment.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l dry-run -d 'Print the plan and change nothing.'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l boot -d 'Start the restored server and wait for it.'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l port -d 'Port of the started server. Default: a free one.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-in-flight -d 'Objects fetched at the same time.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l size -d 'How much data to make.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l seconds -d 'How long the client writes before the disaster.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l pg -d 'PostgreSQL\'s major version.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l durability -d 'quorum: a commit waits for the vault; async: it does not, and writes will be missing.' -x -a 'quorum async'
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l keep -d 'Keep all folders and say where they are.'
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-port -d 'Port of the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-user -d 'Role to log in as; it needs REPLICATION.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-database -d 'Database for ordinary queries.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-password-file -d 'File that holds the password of the role.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-password-command -d 'Shell command that prints the password.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-tls -d 'Encryption of the connection, as in libpq\'s sslmode.' -x -a 'verify-full require disable'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-ca-file -d 'Certificates that may sign the server\'s, for verify-full.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-connect-timeout -d 'How long a connection may take to open.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-slot -d 'Physical replication slot on the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-compression-level -d 'Zstandard level.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-in-flight -d 'Chunks compressed and objects stored at the same time.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-in-flight -d 'Objects fetched at the same time.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l log-level -d 'The least important thing that is logged.' -x -a 'error warn info debug'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l log-format -d 'Lines for people or for programs.' -x -a 'text json'
+complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

@@ -1,0 +1,377 @@
+#compdef lifeboat
+_lifeboat_vault_init() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files'
+}
+_lifeboat_vault_check() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--read-data[Read, decrypt and verify every byte; takes as long as reading the vault.]' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files'
+}
+_lifeboat_backup() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--label=[What the backup is called in lists. Default\: manual.]:value: ' \
+    '--checkpoint=[Goes before --backup-checkpoint.]:value:(fast spread)' \
+    '--adopt-system[Take it although the vault holds backups of another system, for example after pg_upgrade.]' \
+    '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
+    '--server-port=[Port of the server.]:value: ' \
+    '--server-user=[Role to log in as; it needs REPLICATION.]:value: ' \
+    '--server-database=[Database for ordinary queries.]:value: ' \
+    '--server-password-file=[File that holds the password of the role.]:value:_files' \
+    '--server-password-command=[Shell command that prints the password.]:value: ' \
+    '--server-tls=[Encryption of the connection, as in libpq'\''s sslmode.]:value:(verify-full require disable)' \
+    '--server-ca-file=[Certificates that may sign the server'\''s, for verify-full.]:value:_files' \
+    '--server-connect-timeout=[How long a connection may take to open.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
+    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
+    '--backup-compression-level=[Zstandard level.]:value: ' \
+    '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
+    '--backup-in-flight=[Chunks compressed and objects stored at the same time.]:value: '
+}
+_lifeboat_backups() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files'
+}
+_lifeboat_points() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/'
+}
+_lifeboat_wal_receive() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
+    '--server-port=[Port of the server.]:value: ' \
+    '--server-user=[Role to log in as; it needs REPLICATION.]:value: ' \
+    '--server-database=[Database for ordinary queries.]:value: ' \
+    '--server-password-file=[File that holds the password of the role.]:value:_files' \
+    '--server-password-command=[Shell command that prints the password.]:value: ' \
+    '--server-tls=[Encryption of the connection, as in libpq'\''s sslmode.]:value:(verify-full require disable)' \
+    '--server-ca-file=[Certificates that may sign the server'\''s, for verify-full.]:value:_files' \
+    '--server-connect-timeout=[How long a connection may take to open.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
+    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--log-level=[The least important thing that is logged.]:value:(error warn info debug)' \
+    '--log-format=[Lines for people or for programs.]:value:(text json)'
+}
+_lifeboat_wal_status() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
+    '--server-port=[Port of the server.]:value: ' \
+    '--server-user=[Role to log in as; it needs REPLICATION.]:value: ' \
+    '--server-database=[Database for ordinary queries.]:value: ' \
+    '--server-password-file=[File that holds the password of the role.]:value:_files' \
+    '--server-password-command=[Shell command that prints the password.]:value: ' \
+    '--server-tls=[Encryption of the connection, as in libpq'\''s sslmode.]:value:(verify-full require disable)' \
+    '--server-ca-file=[Certificates that may sign the server'\''s, for verify-full.]:value:_files' \
+    '--server-connect-timeout=[How long a connection may take to open.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
+    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: '
+}
+_lifeboat_wal_get() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--mode=[Who asks\: a restore or a standby.]:value:(restore standby)' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '1:argument: ' \
+    '2:argument:_files'
+}
+_lifeboat_restore() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--target=[Folder for the restored data directory\: empty or not there.]:value:_files -/' \
+    '--to=[How far to recover. Default\: latest, or time when --to-time is given.]:value:(latest time)' \
+    '--to-time=[Recover every commit up to this moment.]:value: ' \
+    '--backup=[Start from this backup. Default\: the newest that reaches the wanted moment.]:value: ' \
+    '--dry-run[Print the plan and change nothing.]' \
+    '--boot[Start the restored server and wait for it.]' \
+    '--port=[Port of the started server. Default\: a free one.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--restore-in-flight=[Objects fetched at the same time.]:value: ' \
+    '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
+}
+_lifeboat_demo() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--size=[How much data to make.]:value: ' \
+    '--seconds=[How long the client writes before the disaster.]:value: ' \
+    '--pg=[PostgreSQL'\''s major version.]:value:(15 16 17 18)' \
+    '--durability=[quorum\: a commit waits for the vault; async\: it does not, and writes will be missing.]:value:(quorum async)' \
+    '--keep[Keep all folders and say where they are.]' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
+}
+_lifeboat_config_explain() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
+    '--server-port=[Port of the server.]:value: ' \
+    '--server-user=[Role to log in as; it needs REPLICATION.]:value: ' \
+    '--server-database=[Database for ordinary queries.]:value: ' \
+    '--server-password-file=[File that holds the password of the role.]:value:_files' \
+    '--server-password-command=[Shell command that prints the password.]:value: ' \
+    '--server-tls=[Encryption of the connection, as in libpq'\''s sslmode.]:value:(verify-full require disable)' \
+    '--server-ca-file=[Certificates that may sign the server'\''s, for verify-full.]:value:_files' \
+    '--server-connect-timeout=[How long a connection may take to open.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
+    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
+    '--backup-compression-level=[Zstandard level.]:value: ' \
+    '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
+    '--backup-in-flight=[Chunks compressed and objects stored at the same time.]:value: ' \
+    '--restore-in-flight=[Objects fetched at the same time.]:value: ' \
+    '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
+    '--log-level=[The least important thing that is logged.]:value:(error warn info debug)' \
+    '--log-format=[Lines for people or for programs.]:value:(text json)'
+}
+_lifeboat_completion() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '1:argument:(bash zsh fish)'
+}
+_lifeboat_vault() {
+  local context state state_descr line curcontext="$curcontext"
+  typeset -A opt_args
+  local -a commands
+  commands=(
+    'init:Make a vault'
+    'check:Check that everything in the vault is there and whole'
+  )
+  _arguments -C \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $line[1] in
+        init|check) _lifeboat_vault_$line[1] ;;
+      esac ;;
+  esac
+}
+_lifeboat_wal() {
+  local context state state_descr line curcontext="$curcontext"
+  typeset -A opt_args
+  local -a commands
+  commands=(
+    'receive:Receive WAL from the server into the vault'
+    'status:Show how receiving WAL stands'
+    'get:Fetch a WAL segment or history, as restore_command'
+  )
+  _arguments -C \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $line[1] in
+        receive|status|get) _lifeboat_wal_$line[1] ;;
+      esac ;;
+  esac
+}
+_lifeboat_config() {
+  local context state state_descr line curcontext="$curcontext"
+  typeset -A opt_args
+  local -a commands
+  commands=(
+    'explain:Show every setting and where its value comes from'
+  )
+  _arguments -C \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $line[1] in
+        explain) _lifeboat_config_$line[1] ;;
+      esac ;;
+  esac
+}
+_lifeboat() {
+  local context state state_descr line curcontext="$curcontext"
+  typeset -A opt_args
+  local -a commands
+  commands=(
+    'vault:vault commands'
+    'backup:Take a backup of the server'
+    'backups:List the backups that can be restored'
+    'points:Show which moments can be restored'
+    'wal:wal commands'
+    'restore:Restore a backup and replay WAL'
+    'demo:Back up a live server, destroy it, restore it, and count what is missing'
+    'config:config commands'
+    'completion:Print a shell completion script'
+  )
+  _arguments -C \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $line[1] in
+        vault|backup|backups|points|wal|restore|demo|config|completion) _lifeboat_$line[1] ;;
+      esac ;;
+  esac
+}
+if [[ ${funcstack[1]} == _lifeboat ]]; then _lifeboat "$@"; else compdef _lifeboat lifeboat; fi

@@ -1,0 +1,56 @@
+/** Every verb that is declared, with engines that a test gives or that fail when they are called. */
+import type { TakeConfiguredBackup } from "../../src/cli/backup.ts";
+import { backupVerb } from "../../src/cli/backup.ts";
+import { backupsVerb, type ListConfiguredBackups } from "../../src/cli/backups.ts";
+import { completionVerb } from "../../src/cli/completion.ts";
+import { configExplainVerb } from "../../src/cli/config.ts";
+import { demoVerb, type RunDemo } from "../../src/cli/demo.ts";
+import { type FindPoints, pointsVerb } from "../../src/cli/points.ts";
+import { type RestoreEngine, restoreVerb } from "../../src/cli/restore.ts";
+import { type CheckConfiguredVault, type MakeVault, vaultCheckVerb, vaultInitVerb } from "../../src/cli/vault.ts";
+import type { Verb } from "../../src/cli/verb.ts";
+import {
+  type GetWal,
+  type LookAtWal,
+  type ReceiveWal,
+  walGetVerb,
+  walReceiveVerb,
+  walStatusVerb,
+} from "../../src/cli/wal.ts";
+
+/** The engines behind the verbs. */
+export type Engines = {
+  readonly makeVault: MakeVault;
+  readonly checkVault: CheckConfiguredVault;
+  readonly takeBackup: TakeConfiguredBackup;
+  readonly listBackups: ListConfiguredBackups;
+  readonly findPoints: FindPoints;
+  readonly receiveWal: ReceiveWal;
+  readonly lookAtWal: LookAtWal;
+  readonly getWal: GetWal;
+  readonly restore: RestoreEngine;
+  readonly runDemo: RunDemo;
+};
+
+/** All verbs in the order of help. */
+export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
+  const verbs: readonly Verb[] = [
+    vaultInitVerb(engines.makeVault ?? notGiven),
+    vaultCheckVerb(engines.checkVault ?? notGiven),
+    backupVerb(engines.takeBackup ?? notGiven),
+    backupsVerb(engines.listBackups ?? notGiven),
+    pointsVerb(engines.findPoints ?? notGiven),
+    walReceiveVerb(engines.receiveWal ?? notGiven),
+    walStatusVerb(engines.lookAtWal ?? notGiven),
+    walGetVerb(engines.getWal ?? notGiven),
+    restoreVerb(engines.restore ?? { plan: notGiven }),
+    demoVerb(engines.runDemo ?? notGiven),
+    configExplainVerb(),
+    completionVerb(() => verbs),
+  ];
+  return verbs;
+}
+
+async function notGiven(): Promise<never> {
+  throw new Error("this test gave no engine");
+}
