@@ -67,7 +67,7 @@ class HoldingSink implements BaseBackupSink {
 class SlowSink extends HoldingSink {
   override async data(view: Buffer): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
-    super.data(view);
+    await super.data(view);
   }
 }
 
@@ -143,7 +143,7 @@ test("a server killed in mid-backup loses the connection, and the backup fails",
   const connection = await open(t, server);
   const sink = new (class extends HoldingSink {
     override async data(view: Buffer): Promise<void> {
-      super.data(view);
+      await super.data(view);
       if (this.archives.at(-1)?.chunks.length === 5) await server.server.kill();
     }
   })();
@@ -162,7 +162,7 @@ test("an abort in mid-backup ends the backup and its walsender at once", async (
   const stop = new AbortController();
   const sink = new (class extends HoldingSink {
     override data(view: Buffer): void {
-      super.data(view);
+      void super.data(view);
       if (this.archives.at(-1)?.chunks.length === 5) stop.abort();
     }
   })();
@@ -198,7 +198,7 @@ test("a sink that does not settle holds the server back, and memory stays bounde
   let first = true;
   const sink = new (class extends HoldingSink {
     override async data(view: Buffer): Promise<void> {
-      super.data(view);
+      await super.data(view);
       if (first) {
         first = false;
         await held;
@@ -206,8 +206,7 @@ test("a sink that does not settle holds the server back, and memory stays bounde
     }
   })();
   const backup = connection.baseBackup(REQUEST, sink, {});
-  const waits = "SELECT count(*)::int AS senders FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'ClientWrite'";
-  while ((await server.query(waits, [connection.backendPid]))[0]?.["senders"] !== 1);
+  await until(server, `pid = ${connection.backendPid} AND wait_event = 'ClientWrite'`, 1);
   assert.equal(sink.archives[0]?.chunks.length, 1);
   release();
   await backup;
@@ -221,7 +220,18 @@ async function open(t: TestContext, server: TestServer): Promise<ReplicationConn
 }
 
 async function untilGone(server: TestServer, pid: number): Promise<void> {
-  while ((await server.query("SELECT 1 FROM pg_stat_activity WHERE pid = $1", [pid])).length > 0);
+  await until(server, `pid = ${pid}`, 0);
+}
+
+/** Looks again and again until as many sessions fit the condition. */
+async function until(server: TestServer, condition: string, sessions: number): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  const sql = `SELECT count(*)::int AS sessions FROM pg_stat_activity WHERE ${condition}`;
+  for (;;) {
+    const [row] = await server.query(sql);
+    if (row?.["sessions"] === sessions) return;
+    assert.ok(performance.now() < deadline, `${sessions} sessions with ${condition}`);
+  }
 }
 
 /** Lays the tar and the server's WAL into a folder, ready for recovery. */

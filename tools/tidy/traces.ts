@@ -8,8 +8,8 @@ const POSTPONED = /\b(TODO|FIXME|XXX)\b/g;
 const PLACES: readonly { readonly what: string; readonly pattern: RegExp; readonly where: RegExp }[] = [
   {
     what: "somebody's home folder",
-    pattern: /(?<![\w.])(\/home\/[a-z][\w-]*|\/root\/[\w.]+|\/Users\/\w+)/g,
-    where: /^(?!.*\.test\.ts$)/,
+    pattern: /(?<![\w.])(\/home\/[a-z][\w-]*|\/root\/\.\w+|\/Users\/\w+)/g,
+    where: /^(?!test\/|.*\.test\.ts$)/,
   },
   { what: "a folder of one workplace", pattern: /(?<![\w.-])(\/work\/\w+|\.\.\/shared(?![\w-]))/g, where: /^/ },
   {
