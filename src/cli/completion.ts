@@ -18,7 +18,7 @@ export function completionVerb(verbs: () => readonly Verb[]): Verb {
     examples: [
       { line: "source <(lifeboat completion bash)", does: "Complete in this bash." },
       { line: "lifeboat completion bash > /etc/bash_completion.d/lifeboat", does: "For every bash." },
-      { line: 'lifeboat completion zsh > "${fpath[1]}/_lifeboat"', does: "For zsh." },
+      { line: "lifeboat completion zsh > ~/.zfunc/_lifeboat", does: "For zsh, with ~/.zfunc in its fpath." },
       { line: "lifeboat completion fish > ~/.config/fish/completions/lifeboat.fish", does: "For fish." },
     ],
     run: async (call) => {

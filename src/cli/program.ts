@@ -136,9 +136,13 @@ function argumentName(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter}`).toUpperCase();
 }
 
+/** The flag of an option with the name of its value: `--to-time <TIME>`. */
+export function optionFlags(name: string, spec: OptionSpec): string {
+  return spec.takes === "nothing" ? flagOf(name) : `${flagOf(name)} <${placeholderOf(spec.kind)}>`;
+}
+
 function optionOf(name: string, spec: OptionSpec): Option {
-  const flags = spec.takes === "nothing" ? flagOf(name) : `${flagOf(name)} <${placeholderOf(spec.kind)}>`;
-  const option = new Option(flags, describeOption(spec));
+  const option = new Option(optionFlags(name, spec), describeOption(spec));
   return spec.takes === "value" && spec.need === "required" ? option.makeOptionMandatory() : option;
 }
 
