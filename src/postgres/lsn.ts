@@ -55,6 +55,11 @@ export function lsnMax(a: Lsn, b: Lsn): Lsn {
   return a > b ? a : b;
 }
 
+/** The earlier of two positions. */
+export function lsnMin(a: Lsn, b: Lsn): Lsn {
+  return a > b ? b : a;
+}
+
 /** The first byte of the segment that holds `lsn`. */
 export function segmentStart(lsn: Lsn, walSegmentBytes: number): Lsn {
   return (lsn - (lsn % BigInt(walSegmentBytes))) as Lsn;

@@ -156,7 +156,7 @@ function checkIdentity(
 }
 
 /** True for the sizes initdb allows: a power of two from 1 MiB to 1 GiB. */
-function isSegmentSize(bytes: number): boolean {
+export function isSegmentSize(bytes: number): boolean {
   return bytes >= 2 ** 20 && bytes <= 2 ** 30 && (bytes & (bytes - 1)) === 0;
 }
 

@@ -1,0 +1,232 @@
+/**
+ * Agreeing with the server on where to start.
+ *
+ * Observes (server, slot, spool, vault), lets decide.ts decide, then makes the spool ready: a session that got here may
+ * stream. Each step leaves the spool usable, so that a receiver killed in between begins again at the top.
+ */
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { formatInstant } from "../platform/clock.ts";
+import {
+  formatLsn,
+  LSN_NONE,
+  type Lsn,
+  lsnAdd,
+  lsnDistance,
+  lsnMax,
+  lsnMin,
+  parseSegmentName,
+  segmentName,
+  segmentStart,
+  type Timeline,
+} from "../postgres/lsn.ts";
+import type { ReplicationConnection } from "../postgres/replication.ts";
+import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
+import { decideStart, type StartDecision } from "./decide.ts";
+import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
+import { checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
+import { parseSegmentSize } from "./segment-size.ts";
+import type { Plan, SessionContext } from "./session-context.ts";
+import type { SpoolState } from "./spool-state.ts";
+
+type CallOptions = { readonly signal: AbortSignal };
+
+/**
+ * Checks who the server is, registers its history, sees to the slot, and makes the spool ready. Throws
+ * `wal.foreign-system`, `wal.foreign-lineage`, `wal.timeline-behind`, `wal.server-behind`, `wal.segment-conflict`.
+ */
+export async function agreeOnStart(
+  connection: ReplicationConnection,
+  context: SessionContext,
+  call: CallOptions,
+): Promise<Plan> {
+  const { spool, options } = context;
+  const server = await identify(connection, call);
+  if (spool.state !== undefined) checkAgainstSpool(server, spool.state);
+  if (spool.state?.vaultId !== context.vault.id) {
+    await checkAgainstVault(server, context.vault, { newSystem: options.newSystem, signal: call.signal });
+  }
+  const histories = await register(connection, context, server, call);
+  const slotRestartLsn = await reserveSlot(connection, options.slot, call);
+  const lineage = lineageOf(server.timeline, server.history);
+  const held = await heldEnds(context, server, lineage, call);
+  const { walSegmentBytes } = server;
+  const decision = decideStart({ server, lineage, slotRestartLsn, held, walSegmentBytes, gone: context.gone });
+  if (decision.kind === "server-behind") throw serverBehind(server, decision.heldLsn);
+  if (decision.kind === "gone") throw nothingLater(server, decision.at);
+  await takeUp(context, server, decision, histories);
+  return planOf(context, server, { decision, held }, call);
+}
+
+/** Makes the spool ready for what was decided: identity first, then the file. */
+async function takeUp(
+  context: SessionContext,
+  server: ServerFacts,
+  decision: Exclude<StartDecision, { kind: "server-behind" | "gone" }>,
+  histories: ReadonlyMap<Timeline, string>,
+): Promise<void> {
+  const { spool, options, vault } = context;
+  const { state } = spool;
+  const skipped = decision.kind === "begin" ? decision.skipped : undefined;
+  const gap = skipped === undefined ? undefined : { ...skipped, noticedAt: formatInstant(context.clock.now()) };
+  const next: SpoolState = {
+    vaultId: vault.id,
+    systemId: server.systemId,
+    walSegmentBytes: server.walSegmentBytes,
+    timeline: decision.timeline,
+    history: histories.get(decision.timeline) ?? "",
+    slot: options.slot,
+    flushedLsn: decision.at,
+    gaps: [...(state?.gaps ?? []), ...(gap === undefined ? [] : [gap])],
+  };
+  const unchanged =
+    state !== undefined &&
+    gap === undefined &&
+    state.timeline === next.timeline &&
+    state.history === next.history &&
+    state.vaultId === next.vaultId &&
+    state.slot === next.slot;
+  if (!unchanged) await spool.adopt(next);
+  if (gap !== undefined) context.lost(gap);
+  await spool.endOthers(decision.timeline);
+  await spool.continueAt({ timeline: decision.timeline, lsn: decision.at });
+  if (decision.kind === "continue") spool.trustBefore();
+}
+
+async function planOf(
+  context: SessionContext,
+  server: ServerFacts,
+  start: {
+    readonly decision: Exclude<StartDecision, { kind: "server-behind" | "gone" }>;
+    readonly held: ReadonlyMap<Timeline, Lsn>;
+  },
+  call: CallOptions,
+): Promise<Plan> {
+  const { decision, held } = start;
+  const { timeline, at } = decision;
+  const plan = { timeline, streamFrom: at, writeFrom: at, expected: Buffer.alloc(0), confirmFrom: at };
+  if (decision.kind === "begin") return plan;
+  if (decision.kind === "follow") {
+    const heldLsn = held.get(decision.ancestor) ?? at;
+    const to = lsnMin(heldLsn, decision.switchLsn);
+    const expected = await heldBytes(context, server, { timeline: decision.ancestor, from: at, to }, call);
+    return { ...plan, expected: expected ?? plan.expected, confirmFrom: decision.switchLsn };
+  }
+  if (decision.compareFrom === undefined) return plan;
+  const stretch = { timeline, from: decision.compareFrom, to: at };
+  const expected = await heldBytes(context, server, stretch, call);
+  return expected === undefined ? plan : { ...plan, streamFrom: decision.compareFrom, expected };
+}
+
+async function identify(connection: ReplicationConnection, call: CallOptions): Promise<ServerFacts> {
+  const identity = await connection.identifySystem(call);
+  const walSegmentBytes = parseSegmentSize(await connection.show("wal_segment_size", call));
+  if (identity.timeline === 1) return { ...identity, walSegmentBytes, historyText: "", history: [] };
+  const { content } = await connection.timelineHistory(identity.timeline, call);
+  const history = parseHistory(identity.timeline, content);
+  return { ...identity, walSegmentBytes, historyText: content.toString("utf8"), history };
+}
+
+/**
+ * Stores the histories of the server's timeline and of its ancestors, which a vault refuses when it holds others. An
+ * ancestor's that the server no longer has is let be: the later one says the same.
+ */
+async function register(
+  connection: ReplicationConnection,
+  { vault, spool }: SessionContext,
+  server: ServerFacts,
+  call: CallOptions,
+): Promise<ReadonlyMap<Timeline, string>> {
+  const texts = new Map<Timeline, string>();
+  const { state } = spool;
+  if (server.timeline === 1) return texts;
+  texts.set(server.timeline, server.historyText);
+  const registered = state?.vaultId === vault.id && state.timeline === server.timeline;
+  for (const { timeline } of registered ? [] : server.history) {
+    if (timeline === 1) continue;
+    try {
+      texts.set(timeline, (await connection.timelineHistory(timeline, call)).content.toString("utf8"));
+    } catch (error) {
+      if (!isLifeboatError(error, "postgres.wal-removed")) throw error;
+    }
+  }
+  if (registered && state.history === server.historyText) return texts;
+  for (const [timeline, text] of texts) {
+    await putHistory(vault, { systemId: server.systemId, timeline, content: Buffer.from(text) }, call);
+  }
+  return texts;
+}
+
+/** Makes sure that the slot is there and keeps WAL; returns from where on. */
+async function reserveSlot(
+  connection: ReplicationConnection,
+  name: string,
+  call: CallOptions,
+): Promise<Lsn | undefined> {
+  const slot = await connection.readSlot(name, call);
+  if (slot?.restartLsn !== undefined) return slot.restartLsn;
+  // A slot that keeps nothing was never used, or the server gave up on it: a new one loses nothing.
+  if (slot !== undefined) await connection.dropSlot(name, call);
+  await connection.createSlot({ name, reserveWal: true, temporary: false }, call);
+  return (await connection.readSlot(name, call))?.restartLsn;
+}
+
+/** The newest position held per timeline. The vault is asked only where the spool does not know. */
+async function heldEnds(
+  { spool, vault }: SessionContext,
+  server: ServerFacts,
+  lineage: readonly LineagePart[],
+  call: CallOptions,
+): Promise<ReadonlyMap<Timeline, Lsn>> {
+  const held = new Map<Timeline, Lsn>();
+  const note = (timeline: Timeline, end: Lsn): void => {
+    held.set(timeline, lsnMax(held.get(timeline) ?? LSN_NONE, end));
+  };
+  for (const file of await spool.list()) {
+    const { to } = lineage.find(({ timeline }) => timeline === file.timeline) ?? {};
+    // An ended partial cannot be appended to; it counts where it reaches to its timeline's end.
+    if (file.kind !== "ended" || (to !== undefined && file.end >= to)) note(file.timeline, file.end);
+  }
+  if (spool.state !== undefined && held.has(spool.state.timeline)) return held;
+  const { walSegmentBytes, systemId } = server;
+  const { segments } = await listWal(vault, { systemId }, call);
+  for (const name of segments) {
+    const segment = parseSegmentName(name, walSegmentBytes);
+    assert(segment !== undefined, `the vault's ${name} is a segment of ${walSegmentBytes} bytes`);
+    note(segment.timeline, lsnAdd(segment.start, walSegmentBytes));
+  }
+  return held;
+}
+
+/** Held bytes of one segment, from the spool or else the vault; undefined when neither has them. */
+async function heldBytes(
+  { spool, vault }: SessionContext,
+  server: ServerFacts,
+  stretch: { readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
+  call: CallOptions,
+): Promise<Buffer | undefined> {
+  if (stretch.from >= stretch.to) return Buffer.alloc(0);
+  const spooled = await spool.read(stretch);
+  if (spooled !== undefined) return spooled;
+  const { walSegmentBytes, systemId } = server;
+  const segment = segmentName({ timeline: stretch.timeline, lsn: stretch.from, walSegmentBytes });
+  const bytes = await getSegment(vault, { systemId, segment }, call);
+  const offset = lsnDistance({ from: segmentStart(stretch.from, walSegmentBytes), to: stretch.from });
+  return bytes?.subarray(offset, offset + lsnDistance(stretch));
+}
+
+function serverBehind(server: ServerFacts, heldLsn: Lsn): LifeboatError {
+  return new LifeboatError("wal.server-behind", {
+    message: `the server's WAL of timeline ${server.timeline} ends at ${formatLsn(server.flushedLsn)}, ${formatLsn(heldLsn)} was received from it before`,
+    remedy:
+      "If this server was restored from a copy of its files, it is another lineage: give it a vault of its own. A standby that lags will catch up.",
+    retryable: true,
+  });
+}
+
+function nothingLater(server: ServerFacts, at: Lsn): LifeboatError {
+  return new LifeboatError("postgres.wal-removed", {
+    message: `the server has no WAL from ${formatLsn(at)} on timeline ${server.timeline}, and none later than that`,
+    remedy: "Run SELECT pg_switch_wal() on the server: reception goes on with its next segment.",
+    retryable: true,
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * When a person should look at a receiver.
+ */
+import { isLifeboatError } from "../errors/error.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import { formatLsn } from "../postgres/lsn.ts";
+import type { ReceiverAlarm, ReceiverMode, ReportedError } from "./report.ts";
+import type { ReceivedGap } from "./spool-state.ts";
+
+/** What alarms are judged by. */
+export type AlarmFacts = {
+  readonly now: Instant;
+  readonly mode: ReceiverMode;
+  /** Since when the mode is what it is. */
+  readonly modeAt: Instant;
+  readonly lastError: ReportedError | undefined;
+  /** How long the server has been ahead of an unmoving confirmed position. */
+  readonly stalledMs: number;
+  readonly stallAfterMs: number;
+  readonly uploadFailure: { readonly error: unknown; readonly since: Instant } | undefined;
+  readonly lostGaps: readonly ReceivedGap[];
+};
+
+/** Reconnecting after a restart of the server takes less; longer than this, somebody may be waiting for a commit. */
+const CONNECTING_MS_MAX = 5_000;
+
+/** The alarms of the moment, the worst first. */
+export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
+  const alarms: ReceiverAlarm[] = [];
+  const { mode, lastError } = facts;
+  const modeSince = formatInstant(facts.modeAt);
+  const why = lastError === undefined ? "" : `: ${lastError.message}`;
+  if (mode === "waiting-for-space") {
+    alarms.push({ kind: "no-space", since: modeSince, message: `nothing is confirmed for lack of space${why}` });
+  } else if (mode !== "streaming" && (mode === "failed" || facts.now - facts.modeAt > CONNECTING_MS_MAX)) {
+    alarms.push({
+      kind: "not-streaming",
+      since: modeSince,
+      message: `nothing is confirmed, the receiver is ${mode}${why}`,
+    });
+  }
+  if (mode === "streaming" && facts.stalledMs > facts.stallAfterMs) {
+    const since = formatInstant((facts.now - facts.stalledMs) as Instant);
+    alarms.push({ kind: "stalled", since, message: "the server writes WAL and none of it gets confirmed" });
+  }
+  if (facts.uploadFailure !== undefined) {
+    const { error, since } = facts.uploadFailure;
+    const reason = error instanceof Error ? error.message : String(error);
+    alarms.push({
+      kind: "vault-failing",
+      since: formatInstant(since),
+      message: `segments wait for the vault: ${reason}`,
+    });
+  }
+  for (const gap of facts.lostGaps) {
+    const range = `${formatLsn(gap.from)} to ${formatLsn(gap.to)} on timeline ${gap.timeline}`;
+    alarms.push({ kind: "gap", since: gap.noticedAt, message: `the server no longer had ${range}: take a backup now` });
+  }
+  return alarms;
+}
+
+/** A failure as a report shows it. */
+export function reportedError(error: unknown, at: Instant): ReportedError {
+  if (isLifeboatError(error)) {
+    return { code: error.code, message: error.message, remedy: error.remedy, at: formatInstant(at) };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    code: "platform.assertion-failed",
+    message,
+    remedy: "This is a bug in Lifeboat: report it with this text.",
+    at: formatInstant(at),
+  };
+}

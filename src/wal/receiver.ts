@@ -1,0 +1,348 @@
+/**
+ * The WAL receiver: takes a server's WAL as it is written, keeps it safe, confirms it, stores it in the vault.
+ *
+ * Nouns: the *spool* is the folder where WAL is synced before it is confirmed; a *session* is one connection to the
+ * server; a *plan* says where a session starts and what it compares first; an *upload* brings a complete segment from
+ * the spool into the vault; a *tail* is the segment that is not complete yet; a *gap* is WAL that the server no longer
+ * had; the *report* is what the receiver says of itself.
+ * Invariants: WAL is confirmed only when it is on stable storage here, contiguous, from a system, timeline and history
+ * that the vault has registered; a vault that fails delays uploads and never a confirmation, up to the spool's limit; a
+ * failed sync, a full disk or a full spool drop the connection, and the server's slot keeps the WAL meanwhile; there is
+ * one receiver to a spool. A receiver killed at any moment goes on where it was: what it confirmed is there.
+ */
+import { assert, isLifeboatError } from "../errors/error.ts";
+import type { ErrorCode } from "../errors/registry.ts";
+import { abortedError, type Clock, formatInstant, type Instant } from "../platform/clock.ts";
+import type { Files } from "../platform/files.ts";
+import type { Locks } from "../platform/lock.ts";
+import type { RandomSource } from "../platform/random.ts";
+import { type Attempt, retry } from "../platform/retry.ts";
+import { formatLsn, LSN_NONE, lsnDistance, type SystemId } from "../postgres/lsn.ts";
+import type { ReplicationConnection } from "../postgres/replication.ts";
+import type { Vault } from "../vault/vault.ts";
+import { alarmsOf, reportedError } from "./alarms.ts";
+import { checkSpoolSpace } from "./reception.ts";
+import { REPORT_FORMAT, type ReceiverMode, type ReceiverReport, type ReportedError, writeReport } from "./report.ts";
+import { runSession } from "./session.ts";
+import type { SessionContext, SessionOptions } from "./session-context.ts";
+import { openSpool, type Spool } from "./spool.ts";
+import type { ReceivedGap } from "./spool-state.ts";
+import { Uploads } from "./uploads.ts";
+
+/** What a receiver needs. */
+export type ReceiverTools = {
+  readonly vault: Vault;
+  readonly files: Files;
+  readonly locks: Locks;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Opens a session with the server, logged in under the application name that its synchronous_standby_names lists. */
+  readonly connect: (options: { readonly signal: AbortSignal }) => Promise<ReplicationConnection>;
+};
+
+/** How a receiver behaves. */
+export type ReceiverOptions = {
+  /** Absolute path. Made when it is not there. */
+  readonly spoolFolder: string;
+  /** Physical replication slot; made when it is not there. */
+  readonly slot: string;
+  /** This process, for the report. */
+  readonly pid: number;
+  /** Longest time between two status messages to the server. Default 1 s: PostgreSQL's own standbys take 10 s. */
+  readonly statusIntervalMs?: number | undefined;
+  /** A server that says nothing for so long, asked for a sign in between, is given up. Default 30 s. */
+  readonly serverTimeoutMs?: number | undefined;
+  /** Segments waiting for the vault, in bytes, beyond which nothing is confirmed. Default 16 GiB: a thousand segments. */
+  readonly spoolBytesMax?: number | undefined;
+  /** The server advances and the confirmed position does not for so long: an alarm. Default 10 s. */
+  readonly stallAfterMs?: number | undefined;
+  /** True once, when the vault holds other systems and this server is meant to join them (after pg_upgrade). */
+  readonly newSystem?: boolean | undefined;
+  /** Waits so long with every group before it is written; what waits when the receiver stops is dropped. For demonstrations. */
+  readonly delayMs?: number | undefined;
+  /** Told of each change of mode. */
+  readonly onMode?: ((mode: ReceiverMode) => void) | undefined;
+};
+
+/** A running service. */
+export interface Receiver {
+  /**
+   * Takes the spool over and connects; resolves when WAL is streaming, however long the server takes to be there.
+   * Rejects with what no repetition mends, or `platform.aborted`; the receiver has then stopped.
+   */
+  start(options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /** Ends the session and gives the spool up. Legal before start, repeatable, resolves when done. */
+  stop(): Promise<void>;
+  /** Resolves when the receiver was stopped; rejects when it met what no repetition mends. */
+  readonly ended: Promise<void>;
+  report(): ReceiverReport;
+}
+
+const STATUS_INTERVAL_MS = 1_000;
+const SERVER_TIMEOUT_MS = 30_000;
+const SPOOL_BYTES_MAX = 16 * 1024 ** 3;
+const STALL_AFTER_MS = 10_000;
+const REPORT_INTERVAL_MS = 1_000;
+/** A server that comes back is met within 2 s, which a commit that waits for us notices; 0.1 s rides over a restart. */
+const SESSION_RETRY = { attemptsMax: Number.POSITIVE_INFINITY, delayMinMs: 100, delayMaxMs: 2_000 };
+
+/** Makes a receiver; nothing happens before `start`. */
+export function createReceiver(tools: ReceiverTools, options: ReceiverOptions): Receiver {
+  return new WalReceiver(tools, options);
+}
+
+class WalReceiver implements Receiver {
+  readonly ended: Promise<void>;
+  readonly #tools: ReceiverTools;
+  readonly #options: ReceiverOptions;
+  readonly #settled: SessionOptions & { readonly stallAfterMs: number };
+  readonly #stopping = new AbortController();
+  readonly #end = Promise.withResolvers<void>();
+  readonly #streaming = Promise.withResolvers<void>();
+  readonly #startedAt: Instant;
+  #mode: ReceiverMode = "starting";
+  #streamed = false;
+  #modeAt: Instant;
+  #running: Promise<void> | undefined;
+  #context: SessionContext | undefined;
+  #lastError: ReportedError | undefined;
+  #lostGaps: readonly ReceivedGap[] = [];
+
+  constructor(tools: ReceiverTools, options: ReceiverOptions) {
+    this.#tools = tools;
+    this.#options = options;
+    this.#settled = {
+      slot: options.slot,
+      statusIntervalMs: options.statusIntervalMs ?? STATUS_INTERVAL_MS,
+      serverTimeoutMs: options.serverTimeoutMs ?? SERVER_TIMEOUT_MS,
+      spoolBytesMax: options.spoolBytesMax ?? SPOOL_BYTES_MAX,
+      stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
+      newSystem: options.newSystem ?? false,
+      delayMs: options.delayMs ?? 0,
+    };
+    this.#startedAt = tools.clock.now();
+    this.#modeAt = this.#startedAt;
+    this.ended = this.#end.promise;
+    // Whoever waits for them sees a failure; that nobody waits must not end the process.
+    this.ended.catch(() => {});
+    this.#streaming.promise.catch(() => {});
+  }
+
+  async start({ signal }: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+    this.#running ??= this.#live();
+    const abort = (): void => this.#stopping.abort(signal?.reason);
+    if (signal?.aborted === true) abort();
+    signal?.addEventListener("abort", abort);
+    try {
+      await this.#streaming.promise;
+    } catch (error) {
+      await this.#running;
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#running ??= this.#neverStarted();
+    await this.#running;
+  }
+
+  async #neverStarted(): Promise<void> {
+    this.#setMode("stopped");
+    this.#streaming.reject(abortedError("starting the receiver"));
+    this.#end.resolve();
+  }
+
+  report(): ReceiverReport {
+    const context = this.#context;
+    const { spool, uploads } = context ?? {};
+    const flushed = spool?.flushed ?? LSN_NONE;
+    const serverEnd = context?.serverEnd ?? LSN_NONE;
+    const known = flushed !== LSN_NONE && serverEnd !== LSN_NONE;
+    return {
+      format: REPORT_FORMAT,
+      pid: this.#options.pid,
+      mode: this.#mode,
+      startedAt: formatInstant(this.#startedAt),
+      updatedAt: formatInstant(this.#tools.clock.now()),
+      systemId: spool?.state?.systemId ?? null,
+      timeline: spool?.state?.timeline ?? null,
+      slot: this.#options.slot,
+      writtenLsn: formatLsn(spool?.written ?? LSN_NONE),
+      flushedLsn: formatLsn(flushed),
+      serverEndLsn: formatLsn(serverEnd),
+      lagBytes: known ? Math.max(0, lsnDistance({ from: flushed, to: serverEnd })) : null,
+      segmentsWaiting: uploads?.count ?? 0,
+      spoolBytes: (uploads?.bytes ?? 0) + (spool?.currentBytes ?? 0),
+      spoolBytesMax: this.#settled.spoolBytesMax,
+      lastError: this.#lastError ?? null,
+      alarms: this.#alarms(),
+      gaps: (spool?.state?.gaps ?? []).map((gap) => ({
+        ...gap,
+        from: formatLsn(gap.from),
+        to: formatLsn(gap.to),
+      })),
+    };
+  }
+
+  #alarms(): ReceiverReport["alarms"] {
+    const context = this.#context;
+    const { clock } = this.#tools;
+    const behind = context !== undefined && context.serverEnd > context.spool.flushed;
+    return alarmsOf({
+      now: clock.now(),
+      mode: this.#mode,
+      modeAt: this.#modeAt,
+      lastError: this.#lastError,
+      stalledMs: behind ? clock.monotonic() - context.confirmedAt : 0,
+      stallAfterMs: this.#settled.stallAfterMs,
+      uploadFailure: context?.uploads.failure,
+      lostGaps: this.#lostGaps,
+    });
+  }
+
+  /** The whole life, from taking the spool over to giving it up. Never rejects: `ended` and `start` tell. */
+  async #live(): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      const spool = await openSpool(this.#tools, this.#options.spoolFolder, { signal });
+      try {
+        await this.#serve(spool, signal);
+      } finally {
+        await spool.close();
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#lastError = reportedError(error, this.#tools.clock.now());
+      this.#setMode(signal.aborted ? "stopped" : "failed");
+      this.#streaming.reject(error);
+      if (signal.aborted) this.#end.resolve();
+      else this.#end.reject(error);
+    }
+  }
+
+  /** Sessions, uploads and reports side by side, until one of them ends; always rejects. */
+  async #serve(spool: Spool, signal: AbortSignal): Promise<never> {
+    const parts = new AbortController();
+    const both = AbortSignal.any([signal, parts.signal]);
+    const context = this.#newContext(spool);
+    this.#context = context;
+    const jobs = [this.#receive(context, both), context.uploads.run(both), this.#reportRegularly(both)];
+    try {
+      return await Promise.race(jobs.slice(0, 2).map(neverResolving));
+    } finally {
+      parts.abort();
+      await Promise.allSettled(jobs);
+      this.#setMode(signal.aborted ? "stopped" : "failed");
+      await this.#writeReport();
+    }
+  }
+
+  async #receive(context: SessionContext, signal: AbortSignal): Promise<never> {
+    return await retry<never>(this.#tools, SESSION_RETRY, (attempt) => this.#session(context, attempt, signal), {
+      signal,
+      permanent: (error) => isHopeless(error, this.#streamed),
+      failed: ({ error }) => {
+        if (signal.aborted) return;
+        this.#lastError = reportedError(error, this.#tools.clock.now());
+        const space = isLifeboatError(error, "platform.disk-full") || isLifeboatError(error, "wal.spool-full");
+        this.#setMode(space ? "waiting-for-space" : "backing-off");
+      },
+    });
+  }
+
+  async #session(context: SessionContext, attempt: Attempt, signal: AbortSignal): Promise<never> {
+    const { spool, uploads } = context;
+    await spool.completeFull();
+    for (const file of await spool.list()) if (file.kind === "complete") uploads.add(file);
+    checkSpoolSpace(context);
+    if (this.#mode === "starting" || this.#mode === "streaming") this.#setMode("connecting");
+    const connection = await this.#tools.connect({ signal });
+    context.streaming = () => {
+      attempt.progressed();
+      this.#streamed = true;
+      this.#setMode("streaming");
+      this.#streaming.resolve();
+    };
+    try {
+      return await runSession(connection, context, { signal });
+    } finally {
+      // The connection first: nothing may be confirmed on it after the spool has failed.
+      await Promise.allSettled([connection.close()]);
+      await context.spool.abandon();
+    }
+  }
+
+  async #reportRegularly(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#writeReport();
+      await Promise.allSettled([this.#tools.clock.sleep(REPORT_INTERVAL_MS, { signal })]);
+    }
+  }
+
+  /** A report that cannot be written is no reason to stop confirming: the next one comes, and the disk has its own alarm. */
+  async #writeReport(): Promise<void> {
+    await Promise.allSettled([writeReport(this.#tools, this.#options.spoolFolder, this.report())]);
+  }
+
+  #newContext(spool: Spool): SessionContext {
+    const { vault, clock, files, random } = this.#tools;
+    const systemId = (): SystemId => {
+      assert(spool.state !== undefined, "a spool with segments knows whose they are");
+      return spool.state.systemId;
+    };
+    const remove = spool.remove.bind(spool);
+    return {
+      spool,
+      uploads: new Uploads({ vault, clock, random, readFile: files.readFile, systemId, remove }),
+      vault,
+      clock,
+      options: this.#settled,
+      gone: undefined,
+      serverEnd: LSN_NONE,
+      confirmedAt: clock.monotonic(),
+      streaming: () => {},
+      lost: (gap) => {
+        this.#lostGaps = [...this.#lostGaps, gap];
+      },
+    };
+  }
+
+  #setMode(mode: ReceiverMode): void {
+    if (mode === this.#mode) return;
+    this.#mode = mode;
+    this.#modeAt = this.#tools.clock.now();
+    this.#options.onMode?.(mode);
+  }
+}
+
+/** A job that ends well has ended because it was told to: only its failure counts. */
+async function neverResolving(job: Promise<unknown>): Promise<never> {
+  await job;
+  return await new Promise<never>(() => {});
+}
+
+/** What goes on being so until a person acts: an answer, not an outage. Anything that is not ours is a bug. */
+function isHopeless(error: unknown, streamed: boolean): boolean {
+  if (!isLifeboatError(error) || error.kind === "bug") return true;
+  return HOPELESS.has(error.code) || (!streamed && HOPELESS_AT_START.has(error.code));
+}
+
+const HOPELESS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "wal.foreign-system",
+  "wal.foreign-lineage",
+  "wal.timeline-behind",
+  "wal.segment-conflict",
+  "wal.segment-damaged",
+  "wal.history-damaged",
+  "wal.spool-damaged",
+]);
+
+/** A mistake of the set-up when nothing ever worked; later, a password being changed, which passes. */
+const HOPELESS_AT_START: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "postgres.login-refused",
+  "postgres.not-permitted",
+  "postgres.version-unsupported",
+  "postgres.tls-failed",
+]);

@@ -1,0 +1,154 @@
+/**
+ * The hot path: WAL comes in, is appended, synced once per group, and confirmed.
+ *
+ * Nouns: a *group* is what had arrived when we looked. What is *compared* is received again and must equal what is held
+ * before anything is confirmed.
+ * Invariants: only positions that the spool calls flushed are confirmed, none of them before the comparison is through,
+ * and on a timeline that was followed none before its switch point (rule B3); after a failure of the spool nothing more
+ * is said on this connection (rule B9).
+ */
+import { LifeboatError } from "../errors/error.ts";
+import type { Monotonic } from "../platform/clock.ts";
+import { formatLsn, LSN_NONE, type Lsn, lsnAdd, lsnDistance } from "../postgres/lsn.ts";
+import type { ReplicationConnection, WalMessage, WalStream } from "../postgres/replication.ts";
+import { foreignLineage } from "./identity.ts";
+import type { Plan, SessionContext } from "./session-context.ts";
+
+/** The stream of one plan. */
+export class Reception {
+  readonly #context: SessionContext;
+  readonly #plan: Plan;
+  /** The position of the next byte from the server. */
+  #at: Lsn;
+  /** What the next bytes from the server must be. */
+  #expected: Buffer;
+  #received = false;
+  #heardAt: Monotonic;
+  #askedAt: Monotonic | undefined;
+  #toldAt: Monotonic;
+  #told = LSN_NONE;
+
+  constructor(context: SessionContext, plan: Plan) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#at = plan.streamFrom;
+    this.#expected = plan.expected;
+    this.#heardAt = context.clock.monotonic();
+    this.#toldAt = this.#heardAt;
+  }
+
+  /** True once the server has sent WAL. */
+  get received(): boolean {
+    return this.#received;
+  }
+
+  /** Receives until the timeline ends. */
+  async run(connection: ReplicationConnection, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { clock, options } = this.#context;
+    const { streamFrom, timeline } = this.#plan;
+    const stream = await connection.startWal({ lsn: streamFrom, timeline, slot: options.slot }, { signal });
+    await this.#tell(stream, true);
+    this.#context.streaming();
+    for (;;) {
+      const group = await stream.next({ timeoutMs: this.#patienceMs(), signal });
+      let asked = false;
+      if (group !== undefined) {
+        this.#heardAt = clock.monotonic();
+        this.#askedAt = undefined;
+        asked = await this.#take(group, signal);
+        if (group.at(-1)?.kind === "timeline-end") return;
+      }
+      await this.#tell(stream, asked);
+    }
+  }
+
+  /** Writes and syncs the group's WAL; true when the server wants an answer. */
+  async #take(group: readonly WalMessage[], signal: AbortSignal): Promise<boolean> {
+    const context = this.#context;
+    const parts: Buffer[] = [];
+    let asked = false;
+    for (const message of group) {
+      if (message.kind === "timeline-end") continue;
+      context.serverEnd = message.serverEnd;
+      if (message.kind === "data") parts.push(message.data);
+      else asked ||= message.replyRequested;
+    }
+    if (parts.length > 0) {
+      this.#received = true;
+      context.gone = undefined;
+      if (context.options.delayMs > 0) await context.clock.sleep(context.options.delayMs, { signal });
+      const data = this.#compared(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts));
+      checkSpoolSpace(context);
+      await context.spool.append(data, (file) => context.uploads.add(file));
+      await context.spool.flush();
+    }
+    if (context.spool.flushed >= context.serverEnd) context.confirmedAt = context.clock.monotonic();
+    return asked;
+  }
+
+  /** Compares what is held already; returns what is new. */
+  #compared(data: Buffer): Buffer {
+    const from = this.#at;
+    this.#at = lsnAdd(from, data.byteLength);
+    if (this.#expected.byteLength > 0) {
+      const length = Math.min(this.#expected.byteLength, data.byteLength);
+      if (!data.subarray(0, length).equals(this.#expected.subarray(0, length))) {
+        throw foreignLineage(
+          `the server's WAL on timeline ${this.#plan.timeline} differs from what was received before, between ${formatLsn(from)} and ${formatLsn(lsnAdd(from, length))}`,
+        );
+      }
+      this.#expected = this.#expected.subarray(length);
+    }
+    const held = lsnDistance({ from, to: this.#plan.writeFrom });
+    return held <= 0 ? data : data.subarray(Math.min(held, data.byteLength));
+  }
+
+  /** Reports, when there is something to report, somebody asks, or the last report is old. */
+  async #tell(stream: WalStream, asked: boolean): Promise<void> {
+    const { clock, options } = this.#context;
+    const now = clock.monotonic();
+    this.#checkHeard(now);
+    const flushed = this.#confirmable();
+    const ask = this.#askedAt === undefined && now - this.#heardAt > options.serverTimeoutMs / 2;
+    if (!asked && !ask && flushed === this.#told && now - this.#toldAt < options.statusIntervalMs) return;
+    if (ask) this.#askedAt = now;
+    if (flushed !== this.#told) this.#context.confirmedAt = now;
+    this.#told = flushed;
+    this.#toldAt = now;
+    // Nothing is applied here: a commit that waits for that must not return because of us.
+    await stream.sendStatus({ written: flushed, flushed, applied: LSN_NONE, replyRequested: ask });
+  }
+
+  #confirmable(): Lsn {
+    const { flushed } = this.#context.spool;
+    return this.#expected.byteLength > 0 || flushed < this.#plan.confirmFrom ? LSN_NONE : flushed;
+  }
+
+  #patienceMs(): number {
+    const { clock, options } = this.#context;
+    const now = clock.monotonic();
+    const statusMs = this.#toldAt + options.statusIntervalMs - now;
+    const silenceMs = this.#heardAt + options.serverTimeoutMs / 2 - now;
+    return Math.max(1, Math.min(statusMs, this.#askedAt === undefined ? silenceMs : statusMs));
+  }
+
+  #checkHeard(now: Monotonic): void {
+    const silentMs = Math.round(now - this.#heardAt);
+    if (silentMs <= this.#context.options.serverTimeoutMs) return;
+    throw new LifeboatError("wal.server-silent", {
+      message: `the server sent nothing for ${silentMs} ms, ${this.#context.options.serverTimeoutMs} ms are allowed`,
+      remedy: "Look at the server and at the network between; the receiver connects again by itself.",
+      retryable: true,
+    });
+  }
+}
+
+/** Throws `wal.spool-full` when as much waits for the vault as the spool may hold. */
+export function checkSpoolSpace({ uploads, options, spool }: SessionContext): void {
+  if (uploads.bytes < options.spoolBytesMax) return;
+  throw new LifeboatError("wal.spool-full", {
+    message: `${uploads.count} segments of ${uploads.bytes} bytes wait in ${spool.folder} for the vault, ${options.spoolBytesMax} bytes are allowed`,
+    remedy: "Look at why the vault takes nothing (its disk, its store); the receiver goes on when it does again.",
+    retryable: true,
+  });
+}

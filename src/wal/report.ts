@@ -1,0 +1,140 @@
+/**
+ * What a receiver says of itself, in `receiver.json` of its spool.
+ *
+ * Replaced at most once a second and never synced: it is for people and alarms, nothing is decided by it. Whether the
+ * receiver lives is told by the spool's lock and not by this file.
+ */
+import path from "node:path";
+import { z } from "zod";
+import { isLifeboatError } from "../errors/error.ts";
+import { replaceVolatile } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import type { Locks } from "../platform/lock.ts";
+import type { RandomSource } from "../platform/random.ts";
+import { spoolLock } from "./spool.ts";
+
+const FORMAT = "lifeboat-receiver/1";
+const REPORT_FILE = "receiver.json";
+
+/**
+ * What the receiver is doing. `starting`: takes its spool over. `connecting`: reaches for the server and agrees with it
+ * on where to start. `streaming`: receives and confirms. `backing-off`: waits before it tries again, `lastError` says
+ * why. `waiting-for-space`: the same, because spool or vault are full. `stopped`: was told to. `failed`: met what no
+ * repetition mends.
+ */
+export const RECEIVER_MODES = [
+  "starting",
+  "connecting",
+  "streaming",
+  "backing-off",
+  "waiting-for-space",
+  "stopped",
+  "failed",
+] as const;
+
+/** See RECEIVER_MODES. */
+export type ReceiverMode = (typeof RECEIVER_MODES)[number];
+
+const errorSchema = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  remedy: z.string(),
+  /** ISO 8601. */
+  at: z.string(),
+});
+
+const alarmSchema = z.strictObject({
+  /**
+   * `not-streaming`: nothing is confirmed. `no-space`: and it is for lack of space. `stalled`: the server advances and
+   * the confirmed position does not. `vault-failing`: segments do not get into the vault. `gap`: WAL is lost, take a
+   * backup.
+   */
+  kind: z.enum(["not-streaming", "no-space", "stalled", "vault-failing", "gap"]),
+  message: z.string(),
+  /** ISO 8601. */
+  since: z.string(),
+});
+
+const reportSchema = z.strictObject({
+  format: z.literal(FORMAT),
+  pid: z.int(),
+  mode: z.enum(RECEIVER_MODES),
+  startedAt: z.string(),
+  updatedAt: z.string(),
+  systemId: z.string().nullable(),
+  timeline: z.int().nullable(),
+  slot: z.string(),
+  /** Positions as PostgreSQL prints them; 0/0 while unknown. */
+  writtenLsn: z.string(),
+  flushedLsn: z.string(),
+  serverEndLsn: z.string(),
+  /** What the server has and we have not; null while either is unknown. */
+  lagBytes: z.number().nullable(),
+  segmentsWaiting: z.int(),
+  spoolBytes: z.int(),
+  spoolBytesMax: z.int(),
+  lastError: errorSchema.nullable(),
+  alarms: z.array(alarmSchema),
+  gaps: z.array(z.strictObject({ timeline: z.int(), from: z.string(), to: z.string(), noticedAt: z.string() })),
+});
+
+/** The report. Times are ISO 8601, positions as PostgreSQL prints them. */
+export type ReceiverReport = Readonly<z.infer<typeof reportSchema>>;
+
+/** Something a person should look at. */
+export type ReceiverAlarm = Readonly<z.infer<typeof alarmSchema>>;
+
+/** A failure in a report. */
+export type ReportedError = Readonly<z.infer<typeof errorSchema>>;
+
+/** What is known of a spool's receiver. */
+export type ReceiverStatus =
+  | { readonly kind: "never-ran" }
+  | { readonly kind: "running"; readonly report: ReceiverReport }
+  /** Nobody holds the spool; the report is the last one, perhaps of a process that was killed. */
+  | { readonly kind: "not-running"; readonly report: ReceiverReport };
+
+/** The format's name, for whoever makes a report. */
+export const REPORT_FORMAT = FORMAT;
+
+/** Replaces the report of a spool. */
+export async function writeReport(
+  tools: { readonly files: Files; readonly random: RandomSource },
+  spool: string,
+  report: ReceiverReport,
+): Promise<void> {
+  await replaceVolatile(tools.files, {
+    file: path.join(spool, REPORT_FILE),
+    bytes: Buffer.from(`${JSON.stringify(report, undefined, 2)}\n`),
+    unique: tools.random(8).toString("hex"),
+  });
+}
+
+/** What `lifeboat wal status` shows. A report that cannot be read counts as none. */
+export async function readReceiverStatus(
+  tools: { readonly files: Files; readonly locks: Locks },
+  spool: string,
+): Promise<ReceiverStatus> {
+  const report = await readReport(tools.files, path.join(spool, REPORT_FILE));
+  if (report === undefined) return { kind: "never-ran" };
+  const lock = tools.locks.tryAcquire(spoolLock(spool));
+  if (lock === undefined) return { kind: "running", report };
+  lock.release();
+  return { kind: "not-running", report };
+}
+
+async function readReport(files: Files, file: string): Promise<ReceiverReport | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = await files.readFile(file);
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return undefined;
+    throw error;
+  }
+  try {
+    return reportSchema.parse(JSON.parse(bytes.toString("utf8")));
+  } catch {
+    // A power cut may leave anything: the report was not synced, and the next one comes within a second.
+    return undefined;
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What a session with the server works with, and what outlives it.
+ */
+import type { Clock, Monotonic } from "../platform/clock.ts";
+import type { Lsn, Timeline } from "../postgres/lsn.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { Spool } from "./spool.ts";
+import type { ReceivedGap } from "./spool-state.ts";
+import type { Uploads } from "./uploads.ts";
+
+/** How a session behaves. */
+export type SessionOptions = {
+  readonly slot: string;
+  readonly statusIntervalMs: number;
+  readonly serverTimeoutMs: number;
+  readonly spoolBytesMax: number;
+  readonly newSystem: boolean;
+  /** Waits this long with every group before it is written: for demonstrations and tests only. */
+  readonly delayMs: number;
+};
+
+/** What lives longer than one connection. */
+export type SessionContext = {
+  readonly spool: Spool;
+  readonly uploads: Uploads;
+  readonly vault: Vault;
+  readonly clock: Clock;
+  readonly options: SessionOptions;
+  /** What the server was found not to have any more, until something was received again. */
+  gone: "comparison" | "wal" | undefined;
+  /** The server's end of WAL, as far as it told. */
+  serverEnd: Lsn;
+  /** When the confirmed position last moved, or had nothing to move to. */
+  confirmedAt: Monotonic;
+  /** Called when the stream runs; each session has its own. */
+  streaming: () => void;
+  /** Called when WAL was found to be lost. */
+  readonly lost: (gap: ReceivedGap) => void;
+};
+
+/** Where a stream starts, and what must hold before it confirms. */
+export type Plan = {
+  readonly timeline: Timeline;
+  readonly streamFrom: Lsn;
+  /** Bytes before this are compared and not written again. */
+  readonly writeFrom: Lsn;
+  /** What the server must send first. */
+  readonly expected: Buffer;
+  readonly confirmFrom: Lsn;
+};

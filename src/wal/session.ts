@@ -1,0 +1,45 @@
+/**
+ * One connection to the server: agree on where to start, then receive, sync, confirm, over every timeline it has.
+ */
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { formatLsn, segmentStart } from "../postgres/lsn.ts";
+import type { ReplicationConnection } from "../postgres/replication.ts";
+import { agreeOnStart } from "./agree.ts";
+import { Reception } from "./reception.ts";
+import type { Plan, SessionContext } from "./session-context.ts";
+
+/** Receives until the connection fails, the signal aborts or something is wrong; always rejects. */
+export async function runSession(
+  connection: ReplicationConnection,
+  context: SessionContext,
+  call: { readonly signal: AbortSignal },
+): Promise<never> {
+  let before: Plan | undefined;
+  for (;;) {
+    const plan = await agreeOnStart(connection, context, call);
+    if (before?.timeline === plan.timeline && before.streamFrom === plan.streamFrom) throw endedAgain(plan);
+    before = plan;
+    const reception = new Reception(context, plan);
+    try {
+      await reception.run(connection, call);
+    } catch (error) {
+      if (isLifeboatError(error, "postgres.wal-removed") && !reception.received) {
+        const comparing = plan.streamFrom < segmentStart(plan.writeFrom, walSegmentBytes(context));
+        context.gone = comparing && context.gone === undefined ? "comparison" : "wal";
+      }
+      throw error;
+    }
+  }
+}
+
+function walSegmentBytes({ spool }: SessionContext): number {
+  return spool.state?.walSegmentBytes ?? 1;
+}
+
+function endedAgain(plan: Plan): LifeboatError {
+  return new LifeboatError("postgres.protocol", {
+    message: `the server ended timeline ${plan.timeline} at ${formatLsn(plan.streamFrom)} and has no other`,
+    remedy: "Look at the server's log; the receiver tries again by itself.",
+    retryable: true,
+  });
+}

@@ -1,0 +1,91 @@
+/**
+ * The files of a spool, for whoever reads it: the receiver that owns it, `wal get`, a restore.
+ *
+ * Nouns: a *complete* file has all bytes of its segment and its plain name; a *partial* has the bytes from the segment's
+ * first on, as many as the file is long; an *ended* one is the partial of a timeline that another one took over from,
+ * kept apart as evidence and for a restore of that timeline.
+ */
+import path from "node:path";
+import { isLifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import { type Lsn, lsnAdd, parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { spoolDamaged } from "./spool-state.ts";
+
+/** A file of WAL in a spool. */
+export type SpoolFile = {
+  readonly kind: "complete" | "partial" | "ended";
+  readonly path: string;
+  /** PostgreSQL's name of the segment. */
+  readonly segment: string;
+  readonly timeline: Timeline;
+  readonly start: Lsn;
+  /** The position after the last byte in the file. */
+  readonly end: Lsn;
+  readonly sizeBytes: number;
+};
+
+/** Which WAL of which size. */
+export type SpoolSystem = { readonly systemId: SystemId; readonly walSegmentBytes: number };
+
+const PARTIAL = ".partial";
+
+/** Where the segments of one timeline lie. */
+export function timelineFolder(
+  spool: string,
+  of: { readonly systemId: SystemId; readonly timeline: Timeline },
+): string {
+  return path.join(spool, of.systemId, hex8(of.timeline));
+}
+
+/** The file name of a segment that is being received. */
+export function partialName(segment: string): string {
+  return `${segment}${PARTIAL}`;
+}
+
+/** The file name of a partial that was ended by the timeline `endedBy`. */
+export function endedName(segment: string, endedBy: Timeline): string {
+  return `${segment}${PARTIAL}.tl${hex8(endedBy)}`;
+}
+
+/** All files of WAL of one system, in the order of timelines and positions. Throws `wal.spool-damaged`. */
+export async function listSpool(files: Files, spool: string, system: SpoolSystem): Promise<readonly SpoolFile[]> {
+  const found: SpoolFile[] = [];
+  for (const name of await namesIn(files, path.join(spool, system.systemId))) {
+    if (!/^[0-9A-F]{8}$/.test(name)) continue;
+    const folder = path.join(spool, system.systemId, name);
+    for (const file of await namesIn(files, folder)) {
+      const each = await look(files, path.join(folder, file), system);
+      if (each !== undefined) found.push(each);
+    }
+  }
+  return found;
+}
+
+async function look(files: Files, file: string, system: SpoolSystem): Promise<SpoolFile | undefined> {
+  const match = /^([0-9A-F]{24})(\.partial(\.tl[0-9A-F]{8})?)?$/.exec(path.basename(file));
+  const segment = match?.[1] ?? "";
+  const at = parseSegmentName(segment, system.walSegmentBytes);
+  if (match === null || at === undefined) return undefined;
+  const facts = await files.stat(file);
+  // Completed, stored and removed, or renamed, since the folder was listed.
+  if (facts === undefined) return undefined;
+  const kind = match[3] !== undefined ? "ended" : match[2] !== undefined ? "partial" : "complete";
+  const { sizeBytes } = facts;
+  if (sizeBytes > system.walSegmentBytes || (kind === "complete" && sizeBytes < system.walSegmentBytes)) {
+    throw spoolDamaged(file, `it has ${sizeBytes} bytes, a segment has ${system.walSegmentBytes}`);
+  }
+  return { kind, path: file, segment, ...at, end: lsnAdd(at.start, sizeBytes), sizeBytes };
+}
+
+async function namesIn(files: Files, folder: string): Promise<readonly string[]> {
+  try {
+    return (await files.list(folder)).map(({ name }) => name);
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return [];
+    throw error;
+  }
+}
+
+function hex8(timeline: Timeline): string {
+  return timeline.toString(16).toUpperCase().padStart(8, "0");
+}

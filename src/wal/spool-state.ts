@@ -1,0 +1,117 @@
+/**
+ * What a spool knows of itself: whose WAL it holds, and which history it follows.
+ *
+ * Written durably when one of these changes, never per flush: how much WAL is held is read from the segment files.
+ * The format is specified in docs/formats/spool.md.
+ */
+import path from "node:path";
+import { z } from "zod";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { writeDurable } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import type { RandomSource } from "../platform/random.ts";
+import { formatLsn, type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { isSegmentSize } from "./records/page.ts";
+
+/** WAL that was gone from the server before it was received. */
+export type ReceivedGap = {
+  readonly timeline: Timeline;
+  readonly from: Lsn;
+  readonly to: Lsn;
+  /** When it was noticed, ISO 8601. */
+  readonly noticedAt: string;
+};
+
+/** The identity of a spool. */
+export type SpoolState = {
+  /** The vault that registered the history and takes the segments. */
+  readonly vaultId: string;
+  readonly systemId: SystemId;
+  readonly walSegmentBytes: number;
+  /** The timeline that is received. */
+  readonly timeline: Timeline;
+  /** The timeline's history file; empty for timeline 1. */
+  readonly history: string;
+  readonly slot: string;
+  /** The last position on stable storage when this was written. */
+  readonly flushedLsn: Lsn;
+  /** Newest last, at most GAPS_MAX. */
+  readonly gaps: readonly ReceivedGap[];
+};
+
+/** Gaps that are remembered: each is an alarm and a new backup, a hundred is no longer an exception. */
+const GAPS_MAX = 100;
+const STATE_FILE = "state.json";
+const FORMAT = "lifeboat-spool/1";
+
+const lsnSchema = z
+  .string()
+  .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
+  .transform(parseLsn);
+const timelineSchema = z
+  .int()
+  .min(1)
+  .max(0xffffffff)
+  .transform((timeline) => timeline as Timeline);
+
+const stateSchema = z.strictObject({
+  format: z.literal(FORMAT),
+  vaultId: z.string().min(1),
+  systemId: z
+    .string()
+    .regex(/^\d{1,20}$/)
+    .transform((systemId) => systemId as SystemId),
+  walSegmentBytes: z.int().refine(isSegmentSize),
+  timeline: timelineSchema,
+  history: z.string(),
+  slot: z.string(),
+  flushedLsn: lsnSchema,
+  gaps: z.array(z.strictObject({ timeline: timelineSchema, from: lsnSchema, to: lsnSchema, noticedAt: z.string() })),
+  // Room for failover: who may confirm is decided by epoch and upstream there. Today there is one of each.
+  epoch: z.literal(0),
+  upstream: z.null(),
+});
+
+/** The state of a spool; undefined when nothing was received into it yet. Throws `wal.spool-damaged`. */
+export async function readSpoolState(files: Files, folder: string): Promise<SpoolState | undefined> {
+  const file = path.join(folder, STATE_FILE);
+  let bytes: Buffer;
+  try {
+    bytes = await files.readFile(file);
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return undefined;
+    throw error;
+  }
+  try {
+    const { format: _format, epoch: _epoch, upstream: _upstream, ...state } = stateSchema.parse(JSON.parse(`${bytes}`));
+    return state;
+  } catch (cause) {
+    throw spoolDamaged(file, "it is not a spool's state of a version this program reads", cause);
+  }
+}
+
+/** Replaces the state of a spool; survives a power cut once this returns. */
+export async function writeSpoolState(
+  tools: { readonly files: Files; readonly random: RandomSource },
+  folder: string,
+  state: SpoolState,
+): Promise<void> {
+  const gaps = state.gaps.slice(-GAPS_MAX).map((gap) => ({ ...gap, from: formatLsn(gap.from), to: formatLsn(gap.to) }));
+  const stored = { format: FORMAT, ...state, flushedLsn: formatLsn(state.flushedLsn), gaps, epoch: 0, upstream: null };
+  await writeDurable(tools.files, {
+    file: path.join(folder, STATE_FILE),
+    parts: [Buffer.from(`${JSON.stringify(stored, undefined, 2)}\n`)],
+    over: "replace",
+    unique: tools.random(8).toString("hex"),
+  });
+}
+
+/** The error of a file in the spool that is not what was written there. */
+export function spoolDamaged(file: string, why: string, cause?: unknown): LifeboatError {
+  return new LifeboatError("wal.spool-damaged", {
+    message: `${file} is damaged: ${why}`,
+    remedy:
+      "Keep a copy of the spool, then give the receiver an empty one: what the vault and the server hold is received again.",
+    cause,
+  });
+}

@@ -1,0 +1,375 @@
+/**
+ * The spool: where WAL lies from its arrival until the vault has it.
+ *
+ * Nouns: the *current* file is the partial that is being appended to; *written* is the position after the last byte
+ * handed to the file system, *flushed* after the last one on stable storage.
+ * Invariants: one receiver owns a spool (a kernel lock); bytes are appended in order, never in the middle; `flushed` never
+ * runs ahead of a sync that succeeded in this process, also about bytes that an earlier process left; after a sync that
+ * failed nothing beyond the last good one counts as held; a file is renamed to its complete name only when all its bytes
+ * are on stable storage, and removed only when the vault has acknowledged it. Held WAL is never cut or overwritten.
+ */
+import path from "node:path";
+import { assert, LifeboatError } from "../errors/error.ts";
+import type { Clock } from "../platform/clock.ts";
+import { makeFolderDurable, renameDurable } from "../platform/durable.ts";
+import type { FileHandle, Files } from "../platform/files.ts";
+import type { Lock, Locks } from "../platform/lock.ts";
+import type { RandomSource } from "../platform/random.ts";
+import { retry } from "../platform/retry.ts";
+import {
+  formatLsn,
+  LSN_NONE,
+  type Lsn,
+  lsnAdd,
+  lsnDistance,
+  segmentName,
+  segmentStart,
+  type Timeline,
+} from "../postgres/lsn.ts";
+import { checkSegmentHeader, SEGMENT_HEADER_BYTES } from "./records/page.ts";
+import { endedName, listSpool, partialName, type SpoolFile, timelineFolder } from "./spool-files.ts";
+import { readSpoolState, type SpoolState, spoolDamaged, writeSpoolState } from "./spool-state.ts";
+
+/** What a spool needs of the machine. */
+export type SpoolTools = {
+  readonly files: Files;
+  readonly locks: Locks;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+};
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** A predecessor that was just killed, or someone asking for its status, gives the lock up within this time. */
+const LOCK_RETRY = { attemptsMax: 10, delayMinMs: 50, delayMaxMs: 200 };
+/** Bytes written again at a time when a spool is taken over. */
+const SETTLE_BYTES = 1024 * 1024;
+
+/** The lock of a spool's receiver. */
+export function spoolLock(folder: string): string {
+  return path.join(folder, "receiver.lock");
+}
+
+/** Takes a spool over, making its folder where needed. Throws `wal.spool-busy`, `wal.spool-damaged`. */
+export async function openSpool(tools: SpoolTools, folder: string, { signal }: CallOptions): Promise<Spool> {
+  await makeFolderDurable(tools.files, folder);
+  const lock = await retry(
+    tools,
+    LOCK_RETRY,
+    async () => {
+      const held = tools.locks.tryAcquire(spoolLock(folder));
+      if (held === undefined) throw spoolBusy(folder);
+      return held;
+    },
+    { signal, permanent: () => false },
+  );
+  try {
+    return new Spool(tools, { folder, lock, state: await readSpoolState(tools.files, folder) });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+type Current = {
+  readonly handle: FileHandle;
+  readonly path: string;
+  readonly start: Lsn;
+  written: number;
+  synced: number;
+  headerChecked: boolean;
+};
+
+/** A spool that this process owns. Not for concurrent calls, but for `remove`. */
+export class Spool {
+  readonly folder: string;
+  readonly #tools: SpoolTools;
+  readonly #lock: Lock;
+  #state: SpoolState | undefined;
+  #timeline: Timeline | undefined;
+  #current: Current | undefined;
+  #written = LSN_NONE;
+  #flushed = LSN_NONE;
+  /** Files whose last sync failed, with the bytes that the sync before it had made safe. */
+  readonly #unsafe = new Map<string, number>();
+  /** Files of which every byte is known to be on stable storage, or to be written by this process. */
+  readonly #settled = new Set<string>();
+
+  constructor(
+    tools: SpoolTools,
+    opened: { readonly folder: string; readonly lock: Lock; readonly state: SpoolState | undefined },
+  ) {
+    this.folder = opened.folder;
+    this.#tools = tools;
+    this.#lock = opened.lock;
+    this.#state = opened.state;
+  }
+
+  /** Whose WAL this is; undefined while nothing was received. */
+  get state(): SpoolState | undefined {
+    return this.#state;
+  }
+
+  /** After the last byte handed to the file system. */
+  get written(): Lsn {
+    return this.#written;
+  }
+
+  /** After the last byte on stable storage: the only position that may be confirmed. */
+  get flushed(): Lsn {
+    return this.#flushed;
+  }
+
+  /** Bytes of the current file. */
+  get currentBytes(): number {
+    return this.#current?.written ?? 0;
+  }
+
+  /** Records what changed about whose WAL this is. */
+  async adopt(state: SpoolState): Promise<void> {
+    await writeSpoolState(this.#tools, this.folder, state);
+    this.#state = state;
+  }
+
+  /** All files of WAL; of one that failed to sync only the part that is safe. */
+  async list(): Promise<readonly SpoolFile[]> {
+    if (this.#state === undefined) return [];
+    return (await listSpool(this.#tools.files, this.folder, this.#state)).map((file) => {
+      const sizeBytes = Math.min(file.sizeBytes, this.#unsafe.get(file.path) ?? file.sizeBytes);
+      return { ...file, sizeBytes, end: lsnAdd(file.start, sizeBytes) };
+    });
+  }
+
+  /** The held bytes from `from` to `to`, which lie in one segment; undefined when not all of them are here. */
+  async read(stretch: {
+    readonly timeline: Timeline;
+    readonly from: Lsn;
+    readonly to: Lsn;
+  }): Promise<Buffer | undefined> {
+    const file = (await this.list()).find(
+      (each) => each.timeline === stretch.timeline && each.start <= stretch.from && stretch.to <= each.end,
+    );
+    if (file === undefined) return undefined;
+    const handle = await this.#tools.files.open(file.path, "read");
+    try {
+      const position = lsnDistance({ from: file.start, to: stretch.from });
+      return await handle.read({ position, length: lsnDistance(stretch) });
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /**
+   * Makes ready to append at `lsn`: behind what is held of its segment, or at a segment's first byte. What an earlier
+   * process left in the file is on stable storage when this returns. `flushed` is then `lsn` where bytes before it are
+   * held, else none.
+   */
+  async continueAt(at: { readonly timeline: Timeline; readonly lsn: Lsn }): Promise<void> {
+    await this.#closeCurrent();
+    const start = segmentStart(at.lsn, this.#walSegmentBytes);
+    this.#timeline = at.timeline;
+    this.#written = at.lsn;
+    this.#flushed = LSN_NONE;
+    if (at.lsn === start) return;
+    const offset = lsnDistance({ from: start, to: at.lsn });
+    this.#current = await this.#reopen({ ...at, lsn: start }, offset);
+    await this.#settle(this.#current);
+    this.#flushed = at.lsn;
+  }
+
+  /**
+   * Says that all before the position to be appended at is held elsewhere (complete files, the vault): it counts as
+   * flushed.
+   */
+  trustBefore(): void {
+    this.#flushed = this.#written;
+  }
+
+  /** Appends at `written`, starting and completing segments on the way. After a failure call `abandon`. */
+  async append(data: Buffer, completed: (file: SpoolFile) => void): Promise<void> {
+    let taken = 0;
+    while (taken < data.byteLength) {
+      const current = this.#current ?? (await this.#begin());
+      const piece = data.subarray(taken, taken + this.#walSegmentBytes - current.written);
+      await current.handle.write(piece, current.written);
+      current.written += piece.byteLength;
+      taken += piece.byteLength;
+      this.#written = lsnAdd(current.start, current.written);
+      if (!current.headerChecked) await this.#checkHeader(current);
+      if (current.written === this.#walSegmentBytes) completed(await this.#complete(current));
+    }
+  }
+
+  /** Brings all that was appended to stable storage; returns `flushed`. A failed sync is final: call `abandon`. */
+  async flush(): Promise<Lsn> {
+    const current = this.#current;
+    if (current !== undefined && current.synced < current.written) {
+      const { written } = current;
+      await current.handle.sync();
+      current.synced = written;
+      this.#flushed = lsnAdd(current.start, written);
+    }
+    return this.#flushed;
+  }
+
+  /** Lets go of the current file after a failure: what was not synced no longer counts, and is cut off. */
+  async abandon(): Promise<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    this.#written = this.#flushed;
+    if (current === undefined) return;
+    this.#unsafe.set(current.path, current.synced);
+    await Promise.allSettled([current.handle.truncate(current.synced)]);
+    await Promise.allSettled([current.handle.close()]);
+  }
+
+  /** Keeps the partials of all other timelines apart: they are no longer received. */
+  async endOthers(timeline: Timeline): Promise<void> {
+    await this.#closeCurrent();
+    for (const file of await this.list()) {
+      if (file.kind !== "partial" || file.timeline === timeline) continue;
+      const to = path.join(path.dirname(file.path), endedName(file.segment, timeline));
+      await renameDurable(this.#tools.files, { from: file.path, to });
+    }
+  }
+
+  /** Removes a complete file that the vault has acknowledged. */
+  async remove(file: SpoolFile): Promise<void> {
+    assert(file.kind === "complete", "only a complete segment leaves the spool");
+    await this.#tools.files.remove(file.path);
+  }
+
+  /** Finishes segments that a process left with all their bytes and without their name. */
+  async completeFull(): Promise<void> {
+    await this.#closeCurrent();
+    for (const file of await this.list()) {
+      if (file.kind !== "partial" || file.sizeBytes < this.#walSegmentBytes) continue;
+      this.#timeline = file.timeline;
+      this.#current = await this.#reopen({ timeline: file.timeline, lsn: file.start }, file.sizeBytes);
+      await this.#settle(this.#current);
+      await this.#complete(this.#current);
+    }
+  }
+
+  /** Gives the spool up; repeatable. */
+  async close(): Promise<void> {
+    try {
+      await this.#closeCurrent();
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  get #walSegmentBytes(): number {
+    assert(this.#state !== undefined, "a spool knows whose WAL it takes before it takes any");
+    return this.#state.walSegmentBytes;
+  }
+
+  #partialAt(at: { readonly timeline: Timeline; readonly lsn: Lsn }): string {
+    assert(this.#state !== undefined, "a spool knows whose WAL it takes before it takes any");
+    const { systemId, walSegmentBytes } = this.#state;
+    const folder = timelineFolder(this.folder, { systemId, timeline: at.timeline });
+    return path.join(folder, partialName(segmentName({ ...at, walSegmentBytes })));
+  }
+
+  /** Opens the file of the segment that begins at `written`, an empty one of that name included. */
+  async #begin(): Promise<Current> {
+    assert(this.#timeline !== undefined, "a position comes before bytes");
+    const file = this.#partialAt({ timeline: this.#timeline, lsn: this.#written });
+    const { files } = this.#tools;
+    await makeFolderDurable(files, path.dirname(file));
+    if ((await files.stat(file)) !== undefined) {
+      this.#current = await this.#reopen({ timeline: this.#timeline, lsn: this.#written }, 0);
+      return this.#current;
+    }
+    const handle = await files.open(file, "create");
+    const opened = { handle, path: file, start: this.#written, written: 0, synced: 0, headerChecked: false };
+    this.#current = opened;
+    this.#settled.add(file);
+    await files.syncFolder(path.dirname(file));
+    return opened;
+  }
+
+  async #reopen(segment: { readonly timeline: Timeline; readonly lsn: Lsn }, offset: number): Promise<Current> {
+    const file = this.#partialAt(segment);
+    const handle = await this.#tools.files.open(file, "update");
+    try {
+      const safeBytes = this.#unsafe.get(file);
+      const { sizeBytes } = await handle.stat();
+      if ((safeBytes ?? sizeBytes) !== offset || sizeBytes < offset) {
+        throw spoolDamaged(file, `it holds ${safeBytes ?? sizeBytes} bytes, ${offset} were expected`);
+      }
+      if (safeBytes !== undefined) await handle.truncate(safeBytes);
+      this.#unsafe.delete(file);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    return { handle, path: file, start: segment.lsn, written: offset, synced: offset, headerChecked: false };
+  }
+
+  /**
+   * Brings what an earlier process left to stable storage. It is written again first: after a sync that failed, the
+   * kernel may take the pages for clean and a second sync would succeed without having written them.
+   */
+  async #settle(current: Current): Promise<void> {
+    if (!this.#settled.has(current.path)) {
+      for (let at = 0; at < current.written; at += SETTLE_BYTES) {
+        const length = Math.min(SETTLE_BYTES, current.written - at);
+        await current.handle.write(await current.handle.read({ position: at, length }), at);
+      }
+      this.#settled.add(current.path);
+    }
+    await current.handle.sync();
+    await this.#tools.files.syncFolder(path.dirname(current.path));
+    if (current.written >= SEGMENT_HEADER_BYTES) await this.#checkHeader(current);
+  }
+
+  async #checkHeader(current: Current): Promise<void> {
+    if (current.headerChecked || current.written < SEGMENT_HEADER_BYTES) return;
+    assert(this.#state !== undefined && this.#timeline !== undefined, "a header belongs to a system and timeline");
+    const { systemId, walSegmentBytes } = this.#state;
+    const header = await current.handle.read({ position: 0, length: SEGMENT_HEADER_BYTES });
+    const expected = { start: current.start, systemId, timeline: this.#timeline, walSegmentBytes };
+    const check = checkSegmentHeader(header, expected);
+    if (check.kind === "bad") {
+      throw new LifeboatError("wal.segment-damaged", {
+        message: `the segment at ${formatLsn(current.start)} has the wrong ${check.reason}: ${check.found}, expected ${check.expected}`,
+        remedy: "Check that this server is the one this vault protects, and look for damage in its pg_wal.",
+        details: { reason: check.reason },
+      });
+    }
+    current.headerChecked = true;
+  }
+
+  async #complete(current: Current): Promise<SpoolFile> {
+    assert(current.headerChecked && this.#timeline !== undefined, "a complete segment was checked");
+    if (current.synced < current.written) await current.handle.sync();
+    current.synced = current.written;
+    const { path: partial, start } = current;
+    const segment = segmentName({ timeline: this.#timeline, lsn: start, walSegmentBytes: this.#walSegmentBytes });
+    const to = path.join(path.dirname(partial), segment);
+    this.#current = undefined;
+    await current.handle.close();
+    await renameDurable(this.#tools.files, { from: partial, to });
+    this.#settled.delete(partial);
+    const end = lsnAdd(start, current.written);
+    this.#flushed = end;
+    return { kind: "complete", path: to, segment, timeline: this.#timeline, start, end, sizeBytes: current.written };
+  }
+
+  async #closeCurrent(): Promise<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    if (current === undefined) return;
+    if (current.synced < current.written) this.#unsafe.set(current.path, current.synced);
+    await current.handle.close();
+  }
+}
+
+function spoolBusy(folder: string): LifeboatError {
+  return new LifeboatError("wal.spool-busy", {
+    message: `another receiver uses the spool ${folder}`,
+    remedy: "Stop the other receiver (its process id is in receiver.json), or give this one a spool of its own.",
+  });
+}

@@ -1,0 +1,111 @@
+/**
+ * The way of complete segments from the spool into the vault, in the background.
+ *
+ * Invariants: a file leaves the spool only after the vault acknowledged it; a vault that fails delays this and nothing
+ * else: reception goes on for as long as the spool has room; segments go in the order in which they were completed, so
+ * that what the vault holds has no hole that the spool could fill.
+ */
+import { isLifeboatError } from "../errors/error.ts";
+import type { Clock, Instant } from "../platform/clock.ts";
+import type { RandomSource } from "../platform/random.ts";
+import { retry } from "../platform/retry.ts";
+import type { SystemId } from "../postgres/lsn.ts";
+import type { Vault } from "../vault/vault.ts";
+import { putSegment } from "../vault/wal-store.ts";
+import type { SpoolFile } from "./spool-files.ts";
+
+/** What uploads need. */
+export type UploadTools = {
+  readonly vault: Vault;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Whose segments these are; known before the first one is added. */
+  readonly systemId: () => SystemId;
+  readonly readFile: (file: string) => Promise<Buffer>;
+  /** Takes a stored segment out of the spool. */
+  readonly remove: (file: SpoolFile) => Promise<void>;
+};
+
+/** A vault that is down is asked again about twice a minute, which no store minds. */
+const UPLOAD_RETRY = { attemptsMax: Number.POSITIVE_INFINITY, delayMinMs: 200, delayMaxMs: 30_000 };
+
+/** The queue. Bounded by what the spool may hold: see `spoolBytesMax` of the receiver. */
+export class Uploads {
+  readonly #tools: UploadTools;
+  readonly #waiting = new Map<string, SpoolFile>();
+  #waitingBytes = 0;
+  #failure: unknown;
+  #failingSince: Instant | undefined;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(tools: UploadTools) {
+    this.#tools = tools;
+  }
+
+  /** Segments that the vault does not have yet. */
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  /** Their bytes. */
+  get bytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** Why the last attempt failed, and since when none succeeded; undefined when it did. */
+  get failure(): { readonly error: unknown; readonly since: Instant } | undefined {
+    return this.#failingSince === undefined ? undefined : { error: this.#failure, since: this.#failingSince };
+  }
+
+  /** Puts a complete segment in the queue; one that is in it is left there. */
+  add(file: SpoolFile): void {
+    if (this.#waiting.has(file.path)) return;
+    this.#waiting.set(file.path, file);
+    this.#waitingBytes += file.sizeBytes;
+    this.#wake.resolve();
+  }
+
+  /** Stores what is and comes into the queue until the signal aborts. Rejects only with what no repetition mends. */
+  async run(signal: AbortSignal): Promise<void> {
+    const wake = (): void => this.#wake.resolve();
+    signal.addEventListener("abort", wake);
+    try {
+      while (!signal.aborted) {
+        const [file] = this.#waiting.values();
+        if (file === undefined) {
+          await this.#wake.promise;
+          this.#wake = Promise.withResolvers<void>();
+        } else await this.#store(file, signal);
+      }
+    } catch (error) {
+      if (!isLifeboatError(error, "platform.aborted")) throw error;
+    } finally {
+      signal.removeEventListener("abort", wake);
+    }
+  }
+
+  async #store(file: SpoolFile, signal: AbortSignal): Promise<void> {
+    const store = async (): Promise<void> => {
+      const bytes = await this.#tools.readFile(file.path);
+      const systemId = this.#tools.systemId();
+      await putSegment(this.#tools.vault, { systemId, segment: file.segment, bytes }, { signal });
+      await this.#tools.remove(file);
+    };
+    await retry(this.#tools, UPLOAD_RETRY, store, {
+      signal,
+      permanent: isHopeless,
+      failed: ({ error }) => {
+        this.#failure = error;
+        this.#failingSince ??= this.#tools.clock.now();
+      },
+    });
+    this.#failingSince = undefined;
+    this.#waiting.delete(file.path);
+    this.#waitingBytes -= file.sizeBytes;
+  }
+}
+
+/** Two histories under one name, or a bug: waiting mends neither, and going on would hide it. */
+function isHopeless(error: unknown): boolean {
+  return !isLifeboatError(error) || error.kind === "bug" || error.code === "wal.segment-conflict";
+}
