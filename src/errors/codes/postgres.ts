@@ -125,4 +125,9 @@ export const postgresErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The cluster's pages have a size other than 8 KiB.",
   },
+  "postgres.backup-label-damaged": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "The backup_label or tablespace_map of a backup is not what any server wrote.",
+  },
 });
