@@ -93,12 +93,17 @@ function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly 
     "recovery_target_lsn = ''",
   ];
   if (recovery.target.kind === "time") {
-    lines.push(`recovery_target_time = '${formatInstant(recovery.target.time)}'`);
+    lines.push(`recovery_target_time = '${timestampOf(recovery.target.time)}'`);
     lines.push("recovery_target_inclusive = on", "recovery_target_action = 'promote'");
   } else {
     lines.push("recovery_target_time = ''");
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** As PostgreSQL reads it in a configuration file, where it does not know ISO 8601's T and Z. */
+function timestampOf(time: Instant): string {
+  return formatInstant(time).replace("T", " ").replace("Z", "+00");
 }
 
 const GUARD_SCRIPT = `# Written by lifeboat restore. The server runs it for every WAL file it looks for.

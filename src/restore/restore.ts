@@ -150,9 +150,8 @@ async function clearUnfinished(files: Files, layout: Layout): Promise<void> {
 
 async function makeRoot(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
   for (const folder of layout.roots) {
-    await makeFolderDurable(files, folder, 0o700);
+    await makeOwnedFolder(files, folder, owner);
     await files.changeMode(folder, 0o700);
-    if (owner !== undefined) await files.changeOwner(folder, owner);
     const text = "A restore is being written here. Nothing in this folder is anybody's data yet.\n";
     const marker = { file: path.join(folder, UNFINISHED_MARKER), parts: [Buffer.from(text)], over: "replace" } as const;
     await writeDurable(files, { ...marker, unique: "lifeboat" });
@@ -162,6 +161,16 @@ async function makeRoot(files: Files, layout: Layout, owner: Owner | undefined):
     const made = path.join(main, folder);
     await files.makeFolder(made, 0o700);
     if (owner !== undefined) await files.changeOwner(made, owner);
+  }
+}
+
+/** Makes a folder and the parents it lacks, all the server's own: it must be able to enter them. */
+async function makeOwnedFolder(files: Files, folder: string, owner: Owner | undefined): Promise<void> {
+  const missing: string[] = [];
+  for (let at = folder; (await files.stat(at)) === undefined; at = path.dirname(at)) missing.unshift(at);
+  for (const each of missing.length === 0 ? [folder] : missing) {
+    await makeFolderDurable(files, each, 0o700);
+    if (owner !== undefined) await files.changeOwner(each, owner);
   }
 }
 

@@ -39,7 +39,7 @@ export const restoreErrors = defineErrors({
   },
   "restore.no-space": {
     kind: "operator",
-    exit: EXIT.world,
+    exit: EXIT.refused,
     meaning: "The file system of the restore target has too little space; nothing was written.",
   },
   "restore.tablespace-unmapped": {

@@ -1,0 +1,142 @@
+/**
+ * Backups and restores of test servers, with WAL taken from the server's own pg_wal instead of from a receiver: for tests
+ * of backup and restore that are not about receiving.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import path from "node:path";
+import { type BackupTools, takeBackup, type WalCoverage } from "../../src/backup/backup.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { systemFiles } from "../../src/platform/files.ts";
+import type { SystemId, Timeline } from "../../src/postgres/lsn.ts";
+import { openReplication } from "../../src/postgres/replication-connection.ts";
+import type { PricedPlan, RestoreTools } from "../../src/restore/restore.ts";
+import { prepareRestore, runRestore } from "../../src/restore/restore.ts";
+import type { RestoreWal } from "../../src/restore/restore-wal.ts";
+import type { BackupRecord } from "../../src/vault/backups.ts";
+import type { Vault } from "../../src/vault/vault.ts";
+import { getHistory, getSegment, listWal, putHistory, putSegment } from "../../src/vault/wal-store.ts";
+import { parseHistory } from "../../src/wal/history.ts";
+import { SUPERUSER, serverUser, type TestServer } from "./servers.ts";
+
+/** Page compression of tests. */
+const COMPRESSION = { level: 1 };
+
+/** A replication connection to a test server over its Unix socket. */
+export function openTestReplication(server: TestServer) {
+  const { socketFolder, port } = server.server.setup;
+  const options = { host: socketFolder, port, user: SUPERUSER.name, applicationName: "test", connectTimeoutMs: 10_000 };
+  return openReplication(options, {});
+}
+
+/** Puts every complete segment and history of the server's pg_wal into the vault. */
+export async function storeServerWal(server: TestServer, vault: Vault): Promise<void> {
+  const systemId = (await server.value("SELECT system_identifier FROM pg_control_system()")) as SystemId;
+  const current = await server.value("SELECT pg_walfile_name(pg_current_wal_lsn() + 1)");
+  const folder = path.join(server.dataFolder, "pg_wal");
+  for (const { name } of await systemFiles.list(folder)) {
+    const history = /^([0-9A-F]{8})\.history$/.exec(name);
+    const bytes = async (): Promise<Buffer> => systemFiles.readFile(path.join(folder, name));
+    if (history !== null) {
+      const timeline = Number.parseInt(history[1] ?? "", 16) as Timeline;
+      await putHistory(vault, { systemId, timeline, content: await bytes() }, {});
+    }
+    // Names beyond the current segment are files that the server keeps for later.
+    if (!/^[0-9A-F]{24}$/.test(name) || name >= current) continue;
+    await putSegment(vault, { systemId, segment: name, bytes: await bytes() }, {});
+  }
+}
+
+/** Takes a backup; the WAL is taken from pg_wal once the server has ended the backup. */
+export async function takeTestBackup(
+  server: TestServer,
+  vault: Vault,
+  changes: { readonly tools?: Partial<BackupTools>; readonly signal?: AbortSignal } = {},
+): Promise<BackupRecord> {
+  const wal: WalCoverage = {
+    begin: async () => undefined,
+    covered: async () => {
+      await server.query("SELECT pg_switch_wal()");
+      await storeServerWal(server, vault);
+    },
+  };
+  const connection = await openTestReplication(server);
+  try {
+    return await takeBackup(
+      { vault, clock: systemClock, connection, wal, outsideFiles: [], onProgress: () => undefined, ...changes.tools },
+      { label: "test", checkpoint: "fast", compression: COMPRESSION, adoptSystem: false },
+      { signal: changes.signal },
+    );
+  } finally {
+    await connection.close();
+  }
+}
+
+/** WAL of a vault, without a spool. */
+export function vaultWal(
+  vault: Vault,
+  of: { readonly systemId: SystemId; readonly walSegmentBytes: number },
+): RestoreWal {
+  return {
+    holdings: async (options) => {
+      const { segments, histories } = await listWal(vault, { systemId: of.systemId }, options);
+      const parsed = new Map<Timeline, ReturnType<typeof parseHistory>>();
+      for (const timeline of histories) {
+        const content = await getHistory(vault, { systemId: of.systemId, timeline }, options);
+        if (content !== undefined) parsed.set(timeline, parseHistory(timeline, content));
+      }
+      return { ...of, segments, tails: [], histories: parsed };
+    },
+    segment: (segment, options) => getSegment(vault, { systemId: of.systemId, segment }, options),
+    history: (timeline, options) => getHistory(vault, { systemId: of.systemId, timeline }, options),
+  };
+}
+
+/** What a restore of a test backup needs. */
+export function restoreTools(vault: Vault, backup: BackupRecord): RestoreTools {
+  const { systemId, walSegmentBytes } = backup;
+  const wal = vaultWal(vault, { systemId, walSegmentBytes });
+  return { vault, files: systemFiles, clock: systemClock, wal, onProgress: () => undefined };
+}
+
+/** Restores to the newest point into `folder`. */
+export async function restoreLatest(
+  vault: Vault,
+  backup: BackupRecord,
+  place: { readonly folder: string; readonly tablespacesUnder?: string },
+): Promise<PricedPlan> {
+  const tools = restoreTools(vault, backup);
+  const request = { systemId: backup.systemId, target: { kind: "latest" }, acceptGap: false } as const;
+  const plan = await prepareRestore(tools, request, {});
+  const tablespaces = { byOid: new Map<number, string>(), under: place.tablespacesUnder };
+  await runRestore(tools, plan, { folder: place.folder, tablespaces, owner: await serverUser() }, {});
+  return plan;
+}
+
+/** Runs `body` with a folder that is gone afterwards. */
+export async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp("/tmp/lifeboat-folder-");
+  await systemFiles.changeMode(folder, 0o755);
+  try {
+    return await body(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A checksum of the rows of every ordinary table of a database, by name; equal when the content is. */
+export async function contentOf(server: TestServer, database = "postgres"): Promise<ReadonlyMap<string, string>> {
+  const tables = await server.query(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') ORDER BY 1`,
+    [],
+    { database },
+  );
+  const content = new Map<string, string>();
+  for (const { name } of tables) {
+    const sql = `SELECT count(*) || ' ' || coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0) AS sum FROM ${String(name)} t`;
+    const rows = await server.query(sql, [], { database });
+    content.set(String(name), String(rows[0]?.["sum"]));
+  }
+  return content;
+}
