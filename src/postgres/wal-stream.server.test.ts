@@ -209,7 +209,10 @@ test("a temporary slot goes with its session, and one without reserved WAL has n
   );
   await connection.close();
   await connection.close();
-  while ((await server.query("SELECT 1 FROM pg_replication_slots")).length > 0);
+  const deadline = performance.now() + WAIT_MS;
+  while ((await server.query("SELECT 1 FROM pg_replication_slots")).length > 0) {
+    assert.ok(performance.now() < deadline, "the slot goes");
+  }
 });
 
 /** What came of a stream, from a position on. */

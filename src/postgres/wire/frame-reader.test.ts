@@ -40,7 +40,6 @@ test("any split of a byte stream gives the same messages", () => {
         assert.equal(reader.queuedBytes, 0);
       },
     ),
-    { numRuns: 300 },
   );
 });
 
@@ -66,7 +65,6 @@ test("any split of a byte stream gives the same base backup bytes in the same or
         assert.equal(got.join(""), expected.join(""));
       },
     ),
-    { numRuns: 300 },
   );
 });
 
@@ -126,7 +124,6 @@ test("random bytes end in messages, hunger or postgres.protocol, never in anythi
         assert.ok(isLifeboatError(error, "postgres.protocol"));
       }
     }),
-    { numRuns: 300 },
   );
 });
 
