@@ -92,9 +92,6 @@ export function createProgress(sink: Sink, tools: { readonly mode: ProgressMode;
   };
 }
 
-/** Progress that nobody sees. */
-export const SILENT_PROGRESS: Progress = { report: () => {}, note: () => {}, end: () => {} };
-
 class Meter {
   readonly phase: string;
   finishTold = false;
