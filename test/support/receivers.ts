@@ -8,6 +8,7 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { type Files, systemFiles } from "../../src/platform/files.ts";
 import { systemLocks } from "../../src/platform/lock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
+import type { ConnectOptions } from "../../src/postgres/replication.ts";
 import { openReplication } from "../../src/postgres/replication-connection.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 import { getSegment } from "../../src/vault/wal-store.ts";
@@ -41,6 +42,9 @@ export async function temporaryFolder(name: string): Promise<AsyncDisposable & {
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }
 
+/** What a test wants different. */
+export type ReceiverChanges = Partial<ReceiverOptions> & { readonly files?: Files; readonly address?: ConnectOptions };
+
 /** A spool and a vault, and the receivers that use them one after another. */
 export class Station implements AsyncDisposable {
   readonly spoolFolder: string;
@@ -55,9 +59,8 @@ export class Station implements AsyncDisposable {
   }
 
   /** A receiver that has not been started. The one before must have been stopped. */
-  receiver(server: TestServer, more: Partial<ReceiverOptions> & { readonly files?: Files } = {}): Receiver {
-    const { files = systemFiles, ...options } = more;
-    const address = { ...server.server.address(), database: undefined, applicationName: RECEIVER_NAME };
+  receiver(server: TestServer, more: ReceiverChanges = {}): Receiver {
+    const { files = systemFiles, address = this.address(server), ...options } = more;
     this.#receiver = createReceiver(
       {
         vault: this.vault,
@@ -77,6 +80,11 @@ export class Station implements AsyncDisposable {
     const receiver = this.receiver(server, more);
     await receiver.start({});
     return receiver;
+  }
+
+  /** How a receiver reaches the server. */
+  address(server: TestServer): ConnectOptions {
+    return { ...server.server.address(), database: undefined, applicationName: RECEIVER_NAME };
   }
 
   /** All that vault and spool hold of one timeline, by segment name; of the last one perhaps only the beginning. */
