@@ -142,6 +142,8 @@ function settingError(name: string, what: string): LifeboatError {
 }
 
 async function makeEmptyFolder(files: Files, folder: string, user: ProcessUser | undefined): Promise<void> {
+  // Parents that are not there yet must let the server's user through.
+  await files.makeFolder(path.dirname(folder), 0o755);
   await files.makeFolder(folder, 0o700);
   const entries = await files.list(folder);
   if (entries.length > 0) {
@@ -195,6 +197,8 @@ function initdbError(request: ClusterRequest, stderr: string): LifeboatError {
   const said = stderr.split("\n").filter((line) => /error|fatal|could not|invalid/i.test(line));
   return new LifeboatError("postgres.initdb-failed", {
     message: `initdb of PostgreSQL ${request.installation.version} could not make ${request.dataFolder}: ${said.join("; ") || stderr.trim()}`,
-    remedy: "Mend what initdb complains of, then run the same command again.",
+    remedy: /permission denied/i.test(stderr)
+      ? `Let the user ${request.user?.name ?? "of this process"} enter every folder above ${request.dataFolder}.`
+      : "Mend what initdb complains of, then run the same command again.",
   });
 }

@@ -111,6 +111,10 @@ export function startError(
 
 function telling(logTail: string): string {
   const lines = logTail.split("\n").map((line) => line.trim());
-  const serious = lines.filter((line) => /\b(FATAL|PANIC):/.test(line));
+  // What matters may stand in the detail: which setting is too low, which file is missing.
+  const serious = lines.filter(
+    (line, at) =>
+      /\b(FATAL|PANIC):/.test(line) || (/\bDETAIL:/.test(line) && /\b(FATAL|PANIC):/.test(lines[at - 1] ?? "")),
+  );
   return (serious.length > 0 ? serious : lines.slice(-3)).join("; ") || "its log is empty";
 }

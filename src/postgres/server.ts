@@ -47,7 +47,10 @@ export type ServerState =
   | { readonly kind: "stopped" }
   /** postmaster.pid is there and its process is not: the next start recovers. */
   | { readonly kind: "crashed"; readonly pid: number }
-  /** It runs. `standby` accepts connections while in recovery (if hot_standby is on). */
+  /**
+   * It runs. `ready` accepts connections, also as a hot standby; `standby` recovers and accepts none, because hot_standby
+   * is off; `starting` is not that far yet, or has not reached a consistent state.
+   */
   | { readonly kind: "starting" | "ready" | "standby" | "stopping"; readonly pid: number };
 
 /** Waits that can be cut short. */
@@ -226,8 +229,8 @@ export class LocalServer {
 
   async #isUp(pid: number, options: CallOptions & { readonly until: "accepting" | "recovered" }): Promise<boolean> {
     const state = await this.state();
-    if ((state.kind !== "ready" && state.kind !== "standby") || state.pid !== pid) return false;
-    if (options.until === "recovered" && !(state.kind === "ready" && (await this.#inProduction()))) return false;
+    if (state.kind !== "ready" || state.pid !== pid) return false;
+    if (options.until === "recovered" && !(await this.#inProduction())) return false;
     return this.#accepts(options.signal);
   }
 
@@ -267,6 +270,7 @@ export class LocalServer {
     const { files } = this.#ports;
     const { socketFolder, user } = this.setup;
     if ((await files.stat(socketFolder)) !== undefined) return;
+    await files.makeFolder(path.dirname(socketFolder), 0o755);
     await files.makeFolder(socketFolder, 0o700);
     if (user !== undefined) await files.changeOwner(socketFolder, user);
   }

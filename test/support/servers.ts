@@ -51,14 +51,13 @@ export type TestServerOptions = {
 /** The superuser of every test server; trusted over the Unix socket, SCRAM over TCP, for replication too. */
 export const SUPERUSER = { name: "lifeboat_test", password: "correct horse" } as const;
 
-/** Settings of every test server, unless a test says otherwise: small, quiet, and changing pages only when told to. */
+/**
+ * Settings of every test server, unless a test says otherwise: small, quiet, and changing pages only when told to. None
+ * that a standby compares with its primary: a copy of a template, started as a standby, must not refuse.
+ */
 export const TEST_SETTINGS: Settings = {
   shared_buffers: "16MB",
-  max_connections: 30,
   autovacuum: false,
-  wal_level: "replica",
-  max_wal_senders: 10,
-  max_replication_slots: 10,
   checkpoint_timeout: "1h",
   log_min_messages: "warning",
   wal_retrieve_retry_interval: "100ms",
