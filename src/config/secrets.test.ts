@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -37,6 +38,15 @@ test("the passphrase is the file's one line, without its end", async () => {
   const file = await secretFile("one", "correct horse \r\n");
   const { vault } = config({ "vault.passphraseFile": file });
   assert.deepEqual(await readVaultSecret(vault, tools()), { kind: "passphrase", passphrase: "correct horse " });
+});
+
+test("a passphrase can come through a pipe, as the shell makes one of <(command)", async () => {
+  const pipe = path.join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const { vault } = config({ "vault.passphraseFile": pipe });
+  const read = readVaultSecret(vault, tools());
+  await writeFile(pipe, "piped\n");
+  assert.deepEqual(await read, { kind: "passphrase", passphrase: "piped" });
 });
 
 test("a file that others may read is used with a warning: a restore must not fail for its mode", async () => {

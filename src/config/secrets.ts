@@ -5,7 +5,7 @@
  * terminal, never from an argument or the configuration file; it never appears in a message.
  */
 import { LifeboatError } from "../errors/error.ts";
-import type { FileFacts, FileHandle } from "../platform/files.ts";
+import type { FileFacts } from "../platform/files.ts";
 import type { RunRequest, RunResult } from "../platform/processes.ts";
 import type { Config } from "./schema.ts";
 import { environmentOf } from "./setting.ts";
@@ -15,6 +15,8 @@ const SECRET_BYTES_MAX = 4096;
 
 /** A password manager may ask its owner to touch a key: longer than a machine needs, shorter than a hung one. */
 const SECRET_COMMAND_TIMEOUT_MS = 60_000;
+
+const TOO_LONG = `is longer than ${SECRET_BYTES_MAX} bytes`;
 
 const OTHERS_MAY_READ = 0o044;
 
@@ -31,7 +33,8 @@ export type SecretTools = {
 
 /** What is needed of the files port. */
 export interface SecretFiles {
-  open(file: string, mode: "read"): Promise<Pick<FileHandle, "read" | "stat" | "close">>;
+  stat(file: string): Promise<FileFacts | undefined>;
+  readFile(file: string): Promise<Buffer>;
 }
 
 /** What is needed of the processes port. */
@@ -86,17 +89,15 @@ async function secretOf(
 }
 
 async function secretOfFile(file: string, what: string, tools: SecretTools): Promise<string> {
-  const handle = await tools.files.open(file, "read");
-  try {
-    const facts: FileFacts = await handle.stat();
+  const facts = await tools.files.stat(file);
+  // Only of a regular file do mode and size say something: a pipe (`<(pass show vault)`) and a link are read as they are.
+  if (facts?.kind === "file") {
     if ((facts.mode & OTHERS_MAY_READ) !== 0) {
       tools.warn(`${file} holds ${what} and others may read it (mode ${facts.mode.toString(8)}): chmod 600 ${file}`);
     }
-    const bytes = await handle.read({ position: 0, length: SECRET_BYTES_MAX + 1 });
-    return usable(bytes.toString("utf8"), what, `the file ${file}`);
-  } finally {
-    await handle.close();
+    if (facts.sizeBytes > SECRET_BYTES_MAX + 2) throw unusable(what, `the file ${file}`, TOO_LONG);
   }
+  return usable((await tools.files.readFile(file)).toString("utf8"), what, `the file ${file}`);
 }
 
 async function secretOfCommand(command: string, what: string, tools: SecretTools): Promise<string> {
@@ -121,12 +122,16 @@ function usable(text: string, what: string, where: string): string {
     secret === ""
       ? "is empty"
       : Buffer.byteLength(secret) > SECRET_BYTES_MAX
-        ? `is longer than ${SECRET_BYTES_MAX} bytes`
+        ? TOO_LONG
         : /[\0\r\n]/.test(secret)
           ? "has more than one line"
           : undefined;
   if (fault === undefined) return secret;
-  throw new LifeboatError("config.secret-unusable", {
+  throw unusable(what, where, fault);
+}
+
+function unusable(what: string, where: string, fault: string): LifeboatError {
+  return new LifeboatError("config.secret-unusable", {
     message: `${what} from ${where} ${fault}`,
     remedy: "Give exactly the secret on one line; a line end after it is ignored.",
   });
