@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import pg from "pg";
+import type { Clock, Instant, Monotonic } from "../../platform/clock.ts";
+import { Histogram, Measurements } from "./measurements.ts";
+import { type Outcome, outcomeOfFailure, outcomeOfWarning, reasonOf } from "./outcome.ts";
+
+const OK: Outcome = { kind: "ok" };
+const START_MS = 1_000_000;
+
+function at(ms: number): Monotonic {
+  return ms as Monotonic;
+}
+
+/** Measurements that began at monotonic 0, wall time START_MS. */
+function measurements(): Measurements {
+  const clock: Clock = { now: () => START_MS as Instant, monotonic: () => at(0), sleep: () => Promise.resolve() };
+  return new Measurements(clock, "00112233445566778899aabbccddeeff");
+}
+
+function end(of: Measurements, write: { due: number; ended: number; outcome?: Outcome; sequence?: number }): void {
+  of.arrived();
+  of.ended({
+    sequence: write.sequence ?? write.due,
+    dueAt: at(write.due),
+    endedAt: at(write.ended),
+    outcome: write.outcome ?? OK,
+  });
+}
+
+test("quantiles are exact to two per cent and the maximum is exact", () => {
+  const histogram = new Histogram();
+  for (let latency = 1; latency <= 1_000; latency++) histogram.add(latency);
+  const { count, p50Ms, p90Ms, p99Ms, maxMs } = histogram.report();
+  assert.equal(count, 1_000);
+  for (const [found, wanted] of [
+    [p50Ms, 500],
+    [p90Ms, 900],
+    [p99Ms, 990],
+  ] as const) {
+    assert.ok(Math.abs(found / wanted - 1) < 0.021, `${found} for ${wanted}`);
+  }
+  assert.equal(maxMs, 1_000);
+  assert.equal(new Histogram().report().p99Ms, 0);
+});
+
+test("latency counts from the scheduled arrival, however late the write was sent", () => {
+  const seen = measurements();
+  end(seen, { due: 100, ended: 2_100 });
+  assert.equal(seen.report(at(2_100)).latency.maxMs, 2_000);
+});
+
+test("the outage starts at the earliest scheduled arrival that did not succeed, in whatever order they are given up", () => {
+  const seen = measurements();
+  const unknown: Outcome = { kind: "unknown", reason: "ECONNRESET" };
+  end(seen, { due: 0, ended: 5 });
+  end(seen, { due: 40, ended: 60, outcome: { kind: "failed", reason: "57P03", sent: true } });
+  end(seen, { due: 20, ended: 70, outcome: unknown });
+  end(seen, { due: 60, ended: 90 });
+  end(seen, { due: 80, ended: 95, outcome: unknown });
+  end(seen, { due: 100, ended: 110 });
+  end(seen, { due: 120, ended: 130 });
+  const { window } = seen.report(at(130));
+  assert.equal(window.firstFailedMs, START_MS + 20);
+  assert.equal(window.firstFailedReason, "ECONNRESET");
+  assert.equal(window.lastFailedMs, START_MS + 95);
+  assert.equal(window.healthySinceMs, START_MS + 110);
+  assert.deepEqual(window.longestGap, { fromMs: START_MS + 5, toMs: START_MS + 90, durationMs: 85 });
+});
+
+test("a gap that still runs is counted, and a mark begins a window without what came before", () => {
+  const seen = measurements();
+  end(seen, { due: 0, ended: 10, outcome: { kind: "failed", reason: "queue-deadline", sent: false } });
+  end(seen, { due: 20, ended: 30 });
+  assert.equal(seen.report(at(1_030)).window.longestGap.durationMs, 1_000);
+  seen.mark(at(1_030));
+  end(seen, { due: 1_040, ended: 1_045 });
+  const { window, failedCount } = seen.report(at(1_050));
+  assert.equal(window.beganMs, START_MS + 1_030);
+  assert.equal(window.firstFailedMs, undefined);
+  assert.equal(window.longestGap.durationMs, 15);
+  assert.equal(failedCount, 1);
+});
+
+test("counts go by outcome and reason, and sent writes without success are listed", () => {
+  const seen = measurements();
+  end(seen, { due: 1, ended: 2, outcome: { kind: "failed", reason: "queue-deadline", sent: false } });
+  end(seen, { due: 2, ended: 3, outcome: { kind: "failed", reason: "25006", sent: true } });
+  end(seen, { due: 3, ended: 4, outcome: { kind: "unknown", reason: "warning-01000" } });
+  end(seen, { due: 4, ended: 5 });
+  seen.arrived();
+  seen.connectFailed("ECONNREFUSED");
+  const report = seen.report(at(6));
+  assert.deepEqual(
+    [report.arrivedCount, report.okCount, report.failedCount, report.unknownCount, report.outstandingCount],
+    [5, 1, 2, 1, 1],
+  );
+  assert.deepEqual(report.failedReasons, { "queue-deadline": 1, "25006": 1 });
+  assert.deepEqual(report.unknownReasons, { "warning-01000": 1 });
+  assert.deepEqual(report.connectReasons, { ECONNREFUSED: 1 });
+  assert.deepEqual(report.refusedSequences, [2]);
+  assert.deepEqual(report.unknownSequences, [3]);
+});
+
+function serverError(severity: string, code: string): pg.DatabaseError {
+  const error = new pg.DatabaseError("words that nobody reads", 0, "error");
+  return Object.assign(error, { severity, code });
+}
+
+test("an ERROR of the server is a failure, a FATAL or a broken connection proves nothing", () => {
+  assert.deepEqual(outcomeOfFailure(serverError("ERROR", "25006")), { kind: "failed", reason: "25006", sent: true });
+  assert.deepEqual(outcomeOfFailure(serverError("FATAL", "57P01")), { kind: "unknown", reason: "57P01" });
+  const reset = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+  assert.deepEqual(outcomeOfFailure(reset), { kind: "unknown", reason: "ECONNRESET" });
+  assert.deepEqual(outcomeOfFailure(new Error("gone")), { kind: "unknown", reason: "connection-lost" });
+  assert.deepEqual(outcomeOfWarning("57P01"), { kind: "unknown", reason: "warning-57P01" });
+  assert.equal(reasonOf("nonsense"), "connection-lost");
+});
