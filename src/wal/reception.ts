@@ -48,8 +48,12 @@ export class Reception {
     const { streamFrom, timeline } = this.#plan;
     const stream = await connection.startWal({ lsn: streamFrom, timeline, slot: options.slot }, { signal });
     await this.#tell(stream, true);
-    this.#context.streaming();
+    let announced = false;
     for (;;) {
+      if (!announced && this.#expected.byteLength === 0) {
+        announced = true;
+        this.#context.streaming();
+      }
       const group = await stream.next({ timeoutMs: this.#patienceMs(), signal });
       let asked = false;
       if (group !== undefined) {
@@ -78,8 +82,10 @@ export class Reception {
       context.gone = undefined;
       if (context.options.delayMs > 0) await context.clock.sleep(context.options.delayMs, { signal });
       const data = this.#compared(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts));
-      checkSpoolSpace(context);
-      await context.spool.append(data, (file) => context.uploads.add(file));
+      await context.spool.append(data, (file) => {
+        context.uploads.add(file);
+        checkSpoolSpace(context);
+      });
       await context.spool.flush();
     }
     if (context.spool.flushed >= context.serverEnd) context.confirmedAt = context.clock.monotonic();

@@ -14,6 +14,7 @@ export type SessionOptions = {
   readonly statusIntervalMs: number;
   readonly serverTimeoutMs: number;
   readonly spoolBytesMax: number;
+  readonly slotLifetime: "lasting" | "session";
   readonly newSystem: boolean;
   /** Waits this long with every group before it is written: for demonstrations and tests only. */
   readonly delayMs: number;
@@ -32,7 +33,7 @@ export type SessionContext = {
   serverEnd: Lsn;
   /** When the confirmed position last moved, or had nothing to move to. */
   confirmedAt: Monotonic;
-  /** Called when the stream runs; each session has its own. */
+  /** Called when the stream runs and the comparison is through; each session has its own. */
   streaming: () => void;
   /** Called when WAL was found to be lost. */
   readonly lost: (gap: ReceivedGap) => void;

@@ -1,0 +1,306 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import {
+  caughtUp,
+  eventually,
+  openStation,
+  RECEIVER_NAME,
+  type Station,
+  serverSegment,
+  temporaryFolder,
+} from "../../test/support/receivers.ts";
+import { startServer, type TestServer } from "../../test/support/servers.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemFiles } from "../platform/files.ts";
+import { formatLsn, parseLsn, type Timeline } from "../postgres/lsn.ts";
+import { getHistory } from "../vault/wal-store.ts";
+import { getTail } from "./get.ts";
+import { parseHistory } from "./history.ts";
+import { readHoldings } from "./holdings.ts";
+import { coversRange, walLineage } from "./ranges.ts";
+import { listSpool } from "./spool-files.ts";
+import { readSpoolState } from "./spool-state.ts";
+
+const MIB = 1024 * 1024;
+const ONE = 1 as Timeline;
+const TWO = 2 as Timeline;
+
+async function writeRows(server: TestServer, name: string, count: number): Promise<void> {
+  await server.query(`CREATE TABLE ${name} AS SELECT i, repeat('x', 900) AS t FROM generate_series(1, ${count}) i`);
+}
+
+async function assertSameAsServer(server: TestServer, station: Station, timeline: Timeline): Promise<void> {
+  const held = await station.held(timeline);
+  assert.ok(held.size > 0, "something is held");
+  for (const [segment, bytes] of held) {
+    const original = await serverSegment(server, segment);
+    assert.ok(original?.subarray(0, bytes.byteLength).equals(bytes), `${segment} is what the server has`);
+  }
+}
+
+/** Copies a stopped server's data folder, for another server of the same cluster. */
+async function cloneOf(
+  server: TestServer,
+  as: "standby" | "twin",
+): Promise<AsyncDisposable & { readonly dataFolder: string }> {
+  const clone = await temporaryFolder(as);
+  await chmod(clone.folder, 0o755);
+  const dataFolder = path.join(clone.folder, "data");
+  execFileSync("cp", ["-a", "--", server.dataFolder, dataFolder]);
+  if (as === "standby") await writeFile(path.join(dataFolder, "standby.signal"), "");
+  return { dataFolder, [Symbol.asyncDispose]: () => clone[Symbol.asyncDispose]() };
+}
+
+function conninfo(primary: TestServer): string {
+  const { host, port, user } = primary.server.address();
+  return `host=${host} port=${port} user=${user} application_name=replica`;
+}
+
+async function replayed(standby: TestServer, primary: TestServer): Promise<void> {
+  const lsn = await primary.value("SELECT pg_current_wal_flush_lsn()");
+  await eventually(`the standby replays ${lsn}`, async () => {
+    return (await standby.value(`SELECT pg_last_wal_replay_lsn() >= '${lsn}'::pg_lsn`)) === "true";
+  });
+}
+
+async function spoolNames(station: Station): Promise<readonly string[]> {
+  const state = await readSpoolState(systemFiles, station.spoolFolder);
+  if (state === undefined) return [];
+  return (await listSpool(systemFiles, station.spoolFolder, state)).map((file) => path.basename(file.path));
+}
+
+for (const major of [15, 16, 17, 18] as const) {
+  test(`PostgreSQL ${major}: received from a standby that is promoted: the timeline is followed, its history stored first`, async () => {
+    await using primary = await startServer({ major, walSegmentBytes: MIB, name: "primary" });
+    await primary.stop();
+    await using clone = await cloneOf(primary, "standby");
+    await primary.start();
+    const settings = { primary_conninfo: conninfo(primary) };
+    await using standby = await startServer({ major, dataFolder: clone.dataFolder, settings, name: "standby" });
+    await using station = await openStation();
+    const receiver = await station.start(standby);
+    await writeRows(primary, "before", 2000);
+    await replayed(standby, primary);
+
+    await primary.stop("immediate");
+    await standby.query("SELECT pg_promote()");
+    await writeRows(standby, "after", 2000);
+    await caughtUp(standby);
+    assert.equal(receiver.report().timeline, 2);
+    assert.deepEqual(receiver.report().gaps, []);
+    await assertSameAsServer(standby, station, TWO);
+
+    const state = await readSpoolState(systemFiles, station.spoolFolder);
+    assert.ok(state !== undefined);
+    const stored = await getHistory(station.vault, { systemId: state.systemId, timeline: TWO }, {});
+    const original = await readFile(path.join(standby.dataFolder, "pg_wal", "00000002.history"));
+    assert.ok(stored?.equals(original));
+    assert.equal(state.history, original.toString("utf8"));
+    assert.ok((await spoolNames(station)).some((name) => name.endsWith(".partial.tl00000002")));
+
+    const sources = {
+      vault: station.vault,
+      files: systemFiles,
+      spoolFolder: station.spoolFolder,
+      systemId: state.systemId,
+    };
+    const lineage = walLineage(await readHoldings(sources, MIB, {}), TWO);
+    assert.deepEqual(lineage.gaps, []);
+    assert.equal(lineage.ranges[0]?.to, parseLsn(receiver.report().flushedLsn));
+    assert.deepEqual(
+      lineage.ranges[0]?.spans.map((span) => span.timeline),
+      [1, 2],
+    );
+  });
+}
+
+test("a standby that has less than the vault is promoted: the longer tail stays apart, the new timeline is whole", async () => {
+  await using primary = await startServer({ walSegmentBytes: MIB, name: "primary" });
+  await primary.stop();
+  await using clone = await cloneOf(primary, "standby");
+  await primary.start();
+  await using station = await openStation();
+  const receiver = await station.start(primary);
+  await writeRows(primary, "only_in_the_vault", 300);
+  await caughtUp(primary);
+  const longest = parseLsn(receiver.report().flushedLsn);
+  await receiver.stop();
+  await primary.server.kill();
+
+  await using standby = await startServer({ dataFolder: clone.dataFolder, name: "standby" });
+  await standby.query("SELECT pg_promote()");
+  const second = await station.start(standby);
+  await writeRows(standby, "after", 200);
+  await caughtUp(standby);
+  assert.equal(second.report().timeline, 2);
+  await assertSameAsServer(standby, station, TWO);
+  const state = await readSpoolState(systemFiles, station.spoolFolder);
+  assert.ok(state !== undefined);
+  const history = parseHistory(TWO, Buffer.from(state.history));
+  assert.ok((history[0]?.switchLsn ?? longest) < longest, "the standby had less");
+  const sources = {
+    vault: station.vault,
+    files: systemFiles,
+    spoolFolder: station.spoolFolder,
+    systemId: state.systemId,
+  };
+  const tail = await getTail(sources, ONE, {});
+  assert.ok(tail.kind === "found");
+  assert.equal(formatLsn(tail.endLsn), formatLsn(longest));
+  await second.stop();
+
+  await primary.start();
+  const third = station.receiver(primary);
+  await assert.rejects(third.start({}), (error) => isLifeboatError(error, "wal.timeline-behind"));
+  const emptySpool = await openStation(station.vault);
+  const fourth = emptySpool.receiver(primary);
+  await assert.rejects(fourth.start({}), (error) => isLifeboatError(error, "wal.timeline-behind"));
+  await emptySpool[Symbol.asyncDispose]();
+});
+
+test("promotions that happened while the receiver was away are followed one after the other", async () => {
+  await using primary = await startServer({ walSegmentBytes: MIB, name: "primary" });
+  await using station = await openStation();
+  const first = await station.start(primary);
+  await caughtUp(primary);
+  await first.stop();
+  for (const round of [1, 2]) {
+    await writeRows(primary, `round${round}`, 1500);
+    await primary.stop();
+    await writeFile(path.join(primary.dataFolder, "standby.signal"), "");
+    await primary.start();
+    await primary.query("SELECT pg_promote()");
+    await eventually("it is a primary", async () => (await primary.value("SELECT pg_is_in_recovery()")) === "false");
+  }
+  await writeRows(primary, "last", 100);
+  const second = await station.start(primary);
+  await caughtUp(primary);
+  const report = second.report();
+  assert.equal(report.timeline, 3);
+  assert.deepEqual(report.gaps, []);
+  const systemId = (await readSpoolState(systemFiles, station.spoolFolder))?.systemId;
+  assert.ok(systemId !== undefined);
+  const sources = { vault: station.vault, files: systemFiles, spoolFolder: station.spoolFolder, systemId };
+  const lineage = walLineage(await readHoldings(sources, MIB, {}), 3 as Timeline);
+  assert.deepEqual(lineage.gaps, []);
+  assert.deepEqual(
+    lineage.ranges[0]?.spans.map(({ timeline }) => timeline),
+    [1, 2, 3],
+  );
+});
+
+test("a server of another system is refused by the spool, and by the vault until it is said to be new", async () => {
+  await using one = await startServer({ walSegmentBytes: MIB, name: "one" });
+  await using other = await startServer({ name: "other", major: 17 });
+  await using station = await openStation();
+  const receiver = await station.start(one);
+  await writeRows(one, "rows", 2000);
+  await caughtUp(one);
+  await eventually("the vault has a segment", async () => receiver.report().segmentsWaiting === 0);
+  await receiver.stop();
+  await assert.rejects(station.receiver(other).start({}), (error) => isLifeboatError(error, "wal.foreign-system"));
+
+  await using newSpool = await openStation(station.vault);
+  await assert.rejects(newSpool.receiver(other).start({}), (error) => isLifeboatError(error, "wal.foreign-system"));
+  const welcome = await newSpool.start(other, { newSystem: true });
+  assert.equal(welcome.report().mode, "streaming");
+});
+
+test("a twin of the server with other WAL is refused when it is ahead, and waited for when it is behind", async () => {
+  await using server = await startServer({ walSegmentBytes: MIB, name: "server" });
+  await server.stop();
+  await using clone = await cloneOf(server, "twin");
+  await server.start();
+  await using twin = await startServer({ dataFolder: clone.dataFolder, name: "twin" });
+  await using station = await openStation();
+  const receiver = await station.start(server);
+  await writeRows(server, "mine", 500);
+  await caughtUp(server);
+  await receiver.stop();
+
+  const behind = station.receiver(twin);
+  const stop = new AbortController();
+  const waiting = behind.start({ signal: stop.signal });
+  await eventually("the twin is behind", async () => behind.report().lastError?.code === "wal.server-behind");
+  stop.abort();
+  await assert.rejects(waiting, (error) => isLifeboatError(error, "platform.aborted"));
+
+  await writeRows(twin, "theirs", 800);
+  const slot = "SELECT restart_lsn FROM pg_replication_slots";
+  const before = await twin.value(slot);
+  const ahead = station.receiver(twin);
+  await assert.rejects(ahead.start({}), (error) => isLifeboatError(error, "wal.foreign-lineage"));
+  assert.equal(await twin.value(slot), before, "nothing was confirmed to the twin");
+});
+
+for (const lost of ["dropped", "invalidated"] as const) {
+  test(`a slot that was ${lost} while the receiver was away: the gap is named, and reception goes on behind it`, async () => {
+    const settings = lost === "dropped" ? {} : { max_slot_wal_keep_size: "1MB" };
+    await using server = await startServer({
+      walSegmentBytes: MIB,
+      settings: { wal_keep_size: 0, min_wal_size: "2MB", max_wal_size: "4MB", ...settings },
+    });
+    await using station = await openStation();
+    const first = await station.start(server);
+    await writeRows(server, "before", 300);
+    await caughtUp(server);
+    const from = first.report().flushedLsn;
+    await first.stop();
+    if (lost === "dropped") {
+      await eventually("the slot is free", async () => {
+        return (await server.value("SELECT active FROM pg_replication_slots")) === "false";
+      });
+      await server.query("SELECT pg_drop_replication_slot($1)", [RECEIVER_NAME]);
+    }
+    for (const round of [1, 2, 3]) {
+      await writeRows(server, `lost${round}`, 3000);
+      await server.query("CHECKPOINT");
+    }
+    const second = await station.start(server);
+    await writeRows(server, "after", 10);
+    await caughtUp(server);
+    const report = second.report();
+    assert.equal(report.gaps.length, 1);
+    const [gap] = report.gaps;
+    assert.ok(gap !== undefined);
+    assert.equal(gap.from, from);
+    assert.ok(parseLsn(gap.to) > parseLsn(gap.from));
+    assert.deepEqual(
+      report.alarms.map(({ kind }) => kind),
+      ["gap"],
+    );
+    const systemId = (await readSpoolState(systemFiles, station.spoolFolder))?.systemId;
+    assert.ok(systemId !== undefined);
+    const sources = { vault: station.vault, files: systemFiles, spoolFolder: station.spoolFolder, systemId };
+    const holdings = await readHoldings(sources, MIB, {});
+    const [first_, second_] = walLineage(holdings, ONE).ranges;
+    assert.equal(formatLsn(first_?.to ?? (0n as never)), gap.from);
+    assert.equal(formatLsn(second_?.from ?? (0n as never)), gap.to);
+    const whole = { timeline: ONE, from: parseLsn(gap.from), to: parseLsn(gap.to) };
+    assert.equal(coversRange(holdings, whole).kind, "missing");
+  });
+}
+
+test("a spool that lost its files goes on from the vault", async () => {
+  await using server = await startServer({ walSegmentBytes: MIB });
+  await using station = await openStation(await createTestVault());
+  const first = await station.start(server);
+  await writeRows(server, "before", 2000);
+  await caughtUp(server);
+  await eventually("the vault has all complete segments", async () => first.report().segmentsWaiting === 0);
+  await first.stop();
+  await systemFiles.removeTree(station.spoolFolder);
+  const second = await station.start(server);
+  await writeRows(server, "after", 500);
+  await caughtUp(server);
+  assert.deepEqual(second.report().gaps, []);
+  const systemId = (await readSpoolState(systemFiles, station.spoolFolder))?.systemId;
+  assert.ok(systemId !== undefined);
+  const sources = { vault: station.vault, files: systemFiles, spoolFolder: station.spoolFolder, systemId };
+  assert.deepEqual(walLineage(await readHoldings(sources, MIB, {}), ONE).gaps, []);
+  await assertSameAsServer(server, station, ONE);
+});
