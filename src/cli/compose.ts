@@ -7,9 +7,13 @@
 import type { Config } from "../config/schema.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { TakeConfiguredBackup } from "./backup.ts";
 import type { ListConfiguredBackups } from "./backups.ts";
+import type { FindPoints } from "./points.ts";
+import type { RestoreEngine } from "./restore.ts";
 import type { CheckConfiguredVault, MakeVault } from "./vault.ts";
 import type { Session } from "./verb.ts";
+import type { GetWal, LookAtWal, ReceiveWal } from "./wal.ts";
 
 type Call = { readonly config: Config; readonly session: Session };
 
@@ -35,6 +39,27 @@ export const checkConfiguredVault: CheckConfiguredVault = async ({ config, sessi
 export const listConfiguredBackups: ListConfiguredBackups = async (call) => {
   const { listBackups } = await import("../vault/backups.ts");
   return listBackups(await openConfiguredVault(call, "read"), {}, { signal: call.session.signal });
+};
+
+/** Takes a backup of the configured server. */
+export const takeConfiguredBackup: TakeConfiguredBackup = async (call) =>
+  (await import("./engine-backup.ts")).takeConfiguredBackup(call);
+
+/** Finds what can be restored. */
+export const findPoints: FindPoints = async (call) => (await import("./engine-wal.ts")).findPoints(call);
+
+/** Receives WAL until stopped. */
+export const receiveWal: ReceiveWal = async (call) => (await import("./engine-wal.ts")).receiveWal(call);
+
+/** Looks at receiver, spool and server. */
+export const lookAtWal: LookAtWal = async (call) => (await import("./engine-wal.ts")).lookAtWal(call);
+
+/** Puts one file of WAL where PostgreSQL asked for it. */
+export const getWal: GetWal = async (call) => (await import("./engine-wal.ts")).getWal(call);
+
+/** Plans and carries out restores. */
+export const restoreEngine: RestoreEngine = {
+  plan: async (call) => (await import("./engine-restore.ts")).restoreEngine.plan(call),
 };
 
 /** Opens the configured vault, asking for its passphrase where none is configured. */

@@ -30,7 +30,12 @@ export type PointsGap = {
 };
 
 /** What can be restored, and what stands in the way. */
-export type Points = { readonly ranges: readonly PointsRange[]; readonly gaps: readonly PointsGap[] };
+export type Points = {
+  readonly ranges: readonly PointsRange[];
+  readonly gaps: readonly PointsGap[];
+  /** Backups that lack WAL of their own: they cannot be restored. */
+  readonly stranded: readonly string[];
+};
 
 /** Finds the recovery ranges of the configured vault. */
 export type FindPoints = (call: { readonly config: Config; readonly session: Session }) => Promise<Points>;
@@ -90,6 +95,9 @@ export function renderPoints(points: Points, style: Style): string {
     ]);
     parts.push(style.warning("WAL that is missing:"), renderTable(columns, rows, style));
   }
+  if (points.stranded.length > 0) {
+    parts.push(style.bad(`Backups that lack WAL of their own and cannot be restored: ${points.stranded.join(", ")}`));
+  }
   return parts.join("\n\n");
 }
 
@@ -99,6 +107,7 @@ export function pointsJson(points: Points) {
   return {
     ranges: points.ranges.map((range) => ({ ...range, fromTime: time(range.fromTime), toTime: time(range.toTime) })),
     gaps: points.gaps,
+    stranded: points.stranded,
   };
 }
 

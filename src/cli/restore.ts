@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { choice, location, moment, port, text } from "../config/value-kind.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
+import type { TablespaceChoice } from "../restore/layout.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import { usageError } from "./failure.ts";
@@ -21,6 +22,10 @@ export type RestoreChoice = {
   readonly backupId: string | undefined;
   /** Undefined: the server is not started. */
   readonly boot: { readonly port: number | undefined } | undefined;
+  /** Undefined: the only system of the vault. */
+  readonly system: string | undefined;
+  readonly acceptGap: boolean;
+  readonly tablespaces: TablespaceChoice;
 };
 
 /** What a restore would do: the same value is printed by the dry run and carried out. */
@@ -43,12 +48,17 @@ export type RestorePlanFacts = {
 export type RestoreFacts = {
   readonly plan: RestorePlanFacts;
   readonly durationMs: number;
+  /** Of it, until the folder could be started. */
+  readonly filesMs: number;
   readonly writtenBytes: number;
   /** Undefined when the server was not started. */
   readonly server:
     | {
         readonly port: number;
         readonly pid: number;
+        readonly socketFolder: string;
+        /** From the start of the server to the end of its recovery. */
+        readonly recoveryMs: number;
         readonly reached: { readonly timeline: Timeline; readonly lsn: Lsn };
       }
     | undefined;
@@ -75,8 +85,15 @@ export function restoreVerb(engine: RestoreEngine): Verb {
     options: {
       target: required(location("folder"), "Folder for the restored data directory: empty or not there."),
       to: optional(choice(["latest", "time"]), "How far to recover. Default: latest, or time when --to-time is given."),
-      toTime: optional(moment(), "Recover every commit up to this moment."),
+      toTime: optional(moment(), "Recover all that was committed up to this moment, and nothing after it."),
       backup: optional(text("ID"), "Start from this backup. Default: the newest that reaches the wanted moment."),
+      system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
+      acceptGap: toggle("Where WAL is missing, restore to the last position before the hole, knowingly."),
+      tablespace: optional(text("OID=FOLDER[,...]"), "Where tablespaces go, by their OID."),
+      tablespacesUnder: optional(
+        location("folder"),
+        "Where tablespaces go that --tablespace does not name, one folder each.",
+      ),
       dryRun: toggle("Print the plan and change nothing."),
       boot: toggle("Start the restored server and wait for it."),
       port: optional(port(), "Port of the started server. Default: a free one."),
@@ -100,6 +117,9 @@ export function restoreVerb(engine: RestoreEngine): Verb {
           targetFolder: options.target,
           backupId: options.backup,
           boot: options.boot ? { port: options.port } : undefined,
+          system: options.system,
+          acceptGap: options.acceptGap,
+          tablespaces: { byOid: tablespacesOf(options.tablespace), under: options.tablespacesUnder },
         },
       });
       const { style } = session;
@@ -127,6 +147,19 @@ export function goalOf(options: {
     throw usageError("--to time lacks its moment", "Add --to-time, for example --to-time 2026-01-01T03:00:00Z.");
   }
   return { kind: "latest" };
+}
+
+/** Reads `16385=/srv/a,16386=/srv/b`. Throws `config.usage`. */
+export function tablespacesOf(given: string | undefined): ReadonlyMap<number, string> {
+  const folders = new Map<number, string>();
+  for (const each of given?.split(",") ?? []) {
+    const match = /^(\d{1,10})=(\/.+)$/.exec(each);
+    if (match === null) {
+      throw usageError(`--tablespace "${each}" is not OID=FOLDER`, "Write it as --tablespace 16385=/srv/tablespace.");
+    }
+    folders.set(Number(match[1]), match[2] ?? "");
+  }
+  return folders;
 }
 
 /** A plan for people. */

@@ -4,16 +4,17 @@ import { choice, location, text } from "../config/value-kind.ts";
 import type { LifeboatError } from "../errors/error.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
+import type { ReceiverStatus } from "../wal/report.ts";
 import type { Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
-import { defineVerb, required, type Session, type Verb, withDefault } from "./verb.ts";
+import { defineVerb, optional, required, type Session, type Verb, withDefault } from "./verb.ts";
 
 /** What a receiver did until it was stopped. */
 export type Received = {
-  readonly receivedBytes: number;
-  readonly storedSegmentCount: number;
   /** The last position that was synced and confirmed; undefined when nothing came. */
   readonly confirmed: { readonly timeline: Timeline; readonly lsn: Lsn } | undefined;
+  /** Segments that lie in the spool and go into the vault when it runs again. */
+  readonly segmentsWaiting: number;
 };
 
 /** Receives WAL until the session's signal aborts, then ends cleanly: that is its normal end, not an error. */
@@ -21,17 +22,14 @@ export type ReceiveWal = (call: { readonly config: Config; readonly session: Ses
 
 /** How receiving stands. */
 export type WalStatus = {
-  readonly receiver: { readonly kind: "running"; readonly pid: number } | { readonly kind: "not-running" };
-  /** The last position synced to the spool. */
-  readonly confirmed: { readonly timeline: Timeline; readonly lsn: Lsn } | undefined;
-  readonly spool: { readonly segmentCount: number; readonly sizeBytes: number };
+  readonly receiver: ReceiverStatus;
   readonly server:
     | {
         readonly kind: "reached";
         readonly lsn: Lsn;
-        /** What the server has and the spool has not. */
-        readonly lagBytes: number;
-        readonly slot: "active" | "inactive" | "missing" | "lost";
+        /** What the server has and the receiver has not confirmed; undefined when it never ran. */
+        readonly lagBytes: number | undefined;
+        readonly slot: "keeps WAL" | "keeps nothing" | "missing";
       }
     | { readonly kind: "unreachable"; readonly reason: LifeboatError };
 };
@@ -54,7 +52,8 @@ export type GetWal = (call: {
   readonly session: Session;
   readonly name: string;
   readonly destination: string;
-  readonly mode: WalGetMode;
+  /** Undefined: the only one of the vault. */
+  readonly system: string | undefined;
 }) => Promise<WalAnswer>;
 
 /** PostgreSQL takes 1 to 125 for "not in the archive" and stops at anything above (manual, "Recovering Using a Continuous Archive Backup"). */
@@ -71,7 +70,7 @@ export function walReceiveVerb(receiveWal: ReceiveWal): Verb {
       "segments go into the vault. With synchronous_standby_names = 'ANY 1 (lifeboat_vault)' no acknowledged commit can be lost.",
     arguments: {},
     options: {},
-    configuration: { kind: "checked", sections: ["server", "vault", "folders", "receiver", "log"] },
+    configuration: { kind: "checked", sections: ["server", "vault", "folders", "receiver"] },
     examples: [
       { line: "lifeboat wal receive", does: "In the foreground, as a service manager wants it." },
       { line: "lifeboat wal receive --receiver-slot shop_vault", does: "With another slot." },
@@ -116,6 +115,7 @@ export function walGetVerb(getWal: GetWal): Verb {
     },
     options: {
       mode: withDefault(choice(["restore", "standby"]), "restore", "Who asks: a restore or a standby."),
+      system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
     },
     configuration: { kind: "checked", sections: ["vault", "folders"] },
     failureStatus: (args) => statusOfFailure(modeOf(args)),
@@ -124,7 +124,13 @@ export function walGetVerb(getWal: GetWal): Verb {
       { line: "restore_command = 'lifeboat wal get %f %p --mode standby'", does: "In a replica." },
     ],
     run: async ({ arguments: { name, destination }, options, session }) => {
-      const answer = await getWal({ config: await session.config(), session, name, destination, mode: options.mode });
+      const answer = await getWal({
+        config: await session.config(),
+        session,
+        name,
+        destination,
+        system: options.system,
+      });
       if (answer.kind === "unknown") session.notice(`${name}: ${answer.reason.message} (${answer.reason.code})`);
       return { json: walAnswerJson(answer), text: "", exit: statusOfAnswer(answer, options.mode) };
     },
@@ -152,35 +158,42 @@ function walAnswerJson(answer: WalAnswer) {
   return { kind: answer.kind, code: answer.reason.code, message: answer.reason.message };
 }
 
-function renderReceived(received: Received): string {
-  const { confirmed } = received;
+function renderReceived({ confirmed, segmentsWaiting }: Received): string {
   const upTo =
     confirmed === undefined ? "nothing" : `up to ${formatLsn(confirmed.lsn)} on timeline ${confirmed.timeline}`;
-  return `Stopped. Received ${describeByteSize(received.receivedBytes)}, stored ${received.storedSegmentCount} segments, confirmed ${upTo}.`;
+  return `Stopped. Confirmed ${upTo}; ${segmentsWaiting} segments wait in the spool for the vault.`;
 }
 
 /** The status for people. */
 export function renderWalStatus(status: WalStatus, style: Style): string {
-  const { receiver, confirmed, spool, server } = status;
-  const facts: (readonly [string, Cell])[] = [
-    [
-      "receiver",
-      receiver.kind === "running"
-        ? { painted: style.good(`running, process ${receiver.pid}`) }
-        : { painted: style.bad("not running") },
-    ],
-    [
-      "confirmed",
-      confirmed === undefined ? "nothing yet" : `${formatLsn(confirmed.lsn)}, timeline ${confirmed.timeline}`,
-    ],
-    ["spool", `${spool.segmentCount} segments, ${describeByteSize(spool.sizeBytes)}`],
-  ];
+  const { receiver, server } = status;
+  const facts: (readonly [string, Cell])[] = [["receiver", receiverCell(receiver, style)]];
+  if (receiver.kind !== "never-ran") {
+    const { report } = receiver;
+    const waiting = `${report.segmentsWaiting} segments wait for the vault, ${describeByteSize(report.spoolBytes)} of at most ${describeByteSize(report.spoolBytesMax)}`;
+    facts.push(["confirmed", `${report.flushedLsn}, timeline ${report.timeline ?? "not known"}`], ["spool", waiting]);
+    if (report.lastError !== null) facts.push(["last error", `${report.lastError.message} (${report.lastError.code})`]);
+    for (const alarm of report.alarms)
+      facts.push(["alarm", { painted: style.bad(`${alarm.message} since ${alarm.since}`) }]);
+    for (const gap of report.gaps) {
+      facts.push(["lost", { painted: style.bad(`WAL from ${gap.from} to ${gap.to} on timeline ${gap.timeline}`) }]);
+    }
+  }
   if (server.kind === "unreachable") facts.push(["server", `${server.reason.message} (${server.reason.code})`]);
   else {
-    const slot = server.slot === "active" ? server.slot : { painted: style.bad(server.slot) };
-    facts.push(["server", formatLsn(server.lsn)], ["behind", describeByteSize(server.lagBytes)], ["slot", slot]);
+    const behind = server.lagBytes === undefined ? "not known" : describeByteSize(Math.max(0, server.lagBytes));
+    const slot = server.slot === "keeps WAL" ? server.slot : { painted: style.bad(server.slot) };
+    facts.push(["server", formatLsn(server.lsn)], ["behind", behind], ["slot", slot]);
   }
   return renderFacts(facts);
+}
+
+function receiverCell(receiver: ReceiverStatus, style: Style): Cell {
+  if (receiver.kind === "never-ran") return { painted: style.bad("never ran with this spool") };
+  const { pid, mode, updatedAt } = receiver.report;
+  if (receiver.kind === "not-running") return { painted: style.bad(`not running; last seen ${mode} at ${updatedAt}`) };
+  const text = `${mode}, process ${pid}`;
+  return { painted: mode === "streaming" ? style.good(text) : style.warning(text) };
 }
 
 /** The status for programs. */

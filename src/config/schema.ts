@@ -142,6 +142,11 @@ export const SETTINGS = {
         ms(SECOND_MS),
         "Longest time between two reports to the server.",
       ),
+      delay: setting(
+        waiting({ minMs: 0, maxMs: 600 * SECOND_MS }),
+        ms(0),
+        "Hold back every confirmation for so long; only to show what a slow receiver costs.",
+      ),
     },
   },
   backup: {
@@ -152,23 +157,21 @@ export const SETTINGS = {
         "fast",
         "fast starts at once and loads the server; spread waits for a gentle checkpoint.",
       ),
-      compressionLevel: setting(whole("LEVEL", { min: 1, max: 19 }), 3, "Zstandard level."),
+      compressionLevel: setting(
+        whole("LEVEL", { min: 1, max: 19 }),
+        1,
+        "Zstandard level; above 1 it costs much time and saves little.",
+      ),
       maxRate: optionalSetting(
         byteSize({ min: bytes(32 * KIB), max: bytes(KIB ** 3) }),
         "as fast as the server sends",
         "Most bytes a second the server may send.",
-      ),
-      inFlight: setting(
-        whole("COUNT", { min: 1, max: 64 }),
-        4,
-        "Chunks compressed and objects stored at the same time.",
       ),
     },
   },
   restore: {
     describe: "How backups are restored.",
     settings: {
-      inFlight: setting(whole("COUNT", { min: 1, max: 64 }), 4, "Objects fetched at the same time."),
       bootTimeout: setting(
         waiting({ minMs: SECOND_MS, maxMs: 7 * 86_400 * SECOND_MS }),
         ms(3_600 * SECOND_MS),
@@ -189,13 +192,6 @@ export const SETTINGS = {
         "lifeboat, else postgres, else lifeboat is made",
         "User that servers run as when Lifeboat is started by root.",
       ),
-    },
-  },
-  log: {
-    describe: "What is logged.",
-    settings: {
-      level: setting(choice(["error", "warn", "info", "debug"]), "info", "The least important thing that is logged."),
-      format: setting(choice(["text", "json"]), "text", "Lines for people or for programs."),
     },
   },
 } satisfies Readonly<Record<string, Section>>;

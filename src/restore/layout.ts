@@ -82,3 +82,13 @@ function unmappedError(unmapped: readonly Tablespace[]): LifeboatError {
     remedy: `Pass --tablespace ${unmapped[0]?.oid ?? 0}=FOLDER for each, or --tablespaces-under FOLDER for all.`,
   });
 }
+
+/** Refuses a target before anything is fetched for it: `layoutOf` and `checkLayout` in one. */
+export async function checkTarget(
+  files: Files,
+  folder: string,
+  tablespaces: readonly Tablespace[],
+  choice: TablespaceChoice,
+): Promise<void> {
+  await checkLayout(files, layoutOf(folder, tablespaces, choice));
+}

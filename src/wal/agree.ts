@@ -46,7 +46,7 @@ export async function agreeOnStart(
     await checkAgainstVault(server, context.vault, { newSystem: options.newSystem, signal: call.signal });
   }
   const histories = await register(connection, context, server, call);
-  const slotRestartLsn = await reserveSlot(connection, options.slot, call);
+  const slotRestartLsn = await reserveSlot(connection, options, call);
   const lineage = lineageOf(server.timeline, server.history);
   const held = await heldEnds(context, server, lineage, call);
   const { walSegmentBytes } = server;
@@ -159,14 +159,14 @@ async function register(
 /** Makes sure that the slot is there and keeps WAL; returns from where on. */
 async function reserveSlot(
   connection: ReplicationConnection,
-  name: string,
+  { slot: name, slotLifetime }: SessionContext["options"],
   call: CallOptions,
 ): Promise<Lsn | undefined> {
   const slot = await connection.readSlot(name, call);
   if (slot?.restartLsn !== undefined) return slot.restartLsn;
   // A slot that keeps nothing was never used, or the server gave up on it: a new one loses nothing.
   if (slot !== undefined) await connection.dropSlot(name, call);
-  await connection.createSlot({ name, reserveWal: true, temporary: false }, call);
+  await connection.createSlot({ name, reserveWal: true, temporary: slotLifetime === "session" }, call);
   return (await connection.readSlot(name, call))?.restartLsn;
 }
 

@@ -46,6 +46,11 @@ export type ReceiverOptions = {
   readonly spoolFolder: string;
   /** Physical replication slot; made when it is not there. */
   readonly slot: string;
+  /**
+   * `lasting`: the slot keeps WAL on the server while no receiver runs. `session`: it ends with the connection, for a
+   * receiver that runs as long as one backup. Default lasting.
+   */
+  readonly slotLifetime?: "lasting" | "session" | undefined;
   /** This process, for the report. */
   readonly pid: number;
   /** Longest time between two status messages to the server. Default 1 s: PostgreSQL's own standbys take 10 s. */
@@ -117,6 +122,7 @@ class WalReceiver implements Receiver {
       serverTimeoutMs: options.serverTimeoutMs ?? SERVER_TIMEOUT_MS,
       spoolBytesMax: options.spoolBytesMax ?? SPOOL_BYTES_MAX,
       stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
+      slotLifetime: options.slotLifetime ?? "lasting",
       newSystem: options.newSystem ?? false,
       delayMs: options.delayMs ?? 0,
     };

@@ -37,6 +37,11 @@ export const vaultErrors = defineErrors({
     exit: EXIT.damaged,
     meaning: "An object that the vault's own records name is not there.",
   },
+  "vault.system-unclear": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "The vault holds no database system, or several, and the one that is meant was not named.",
+  },
   "vault.backup-unknown": {
     kind: "operator",
     exit: EXIT.notFound,

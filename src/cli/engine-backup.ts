@@ -1,0 +1,76 @@
+/** What `backup` does. */
+
+import { takeBackup } from "../backup/backup.ts";
+import { captureOutsideFiles } from "../backup/outside-files.ts";
+import type { Config } from "../config/schema.ts";
+import { openReplication } from "../postgres/replication-connection.ts";
+import { ReceivedCoverage } from "../wal/coverage.ts";
+import { createReceiver } from "../wal/receiver.ts";
+import { parseSegmentSize } from "../wal/segment-size.ts";
+import { backupUpdate, type TakeConfiguredBackup } from "./backup.ts";
+import { openConfiguredVault, serverConnection } from "./compose.ts";
+import { MACHINE, uniqueName } from "./engine-machine.ts";
+
+/** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
+const WAL_TIMEOUT_MS = 120_000;
+
+/** Zstandard at level 1 finds as much in pages as at 3 when it may look for shorter matches, in two thirds of the time. */
+const PAGE_MATCH_BYTES = 4;
+
+/** Takes a backup of the configured server. */
+export const takeConfiguredBackup: TakeConfiguredBackup = async (call) => {
+  const { config, session, choice } = call;
+  const { signal, clock } = session;
+  const vault = await openConfiguredVault(call, "write");
+  const address = await serverConnection(call, "lifeboat_backup");
+  const connection = await openReplication(address, { signal });
+  const receiverAddress = await serverConnection(call, config.receiver.applicationName);
+  const coverage = new ReceivedCoverage({
+    vault,
+    clock,
+    files: MACHINE.files,
+    locks: MACHINE.locks,
+    spoolFolder: config.folders.spool,
+    walSegmentBytes: parseSegmentSize(await connection.show("wal_segment_size", { signal })),
+    timeoutMs: WAL_TIMEOUT_MS,
+    createReceiver: () =>
+      createReceiver(
+        { ...MACHINE, vault, clock, connect: (options) => openReplication(receiverAddress, options) },
+        {
+          spoolFolder: config.folders.spool,
+          slot: `lifeboat_backup_${uniqueName()}`,
+          slotLifetime: "session",
+          pid: process.pid,
+          statusIntervalMs: config.receiver.statusInterval,
+          newSystem: choice.adoptSystem,
+        },
+      ),
+  });
+  try {
+    const outsideFiles = await captureOutsideFiles(address, { signal, warn: session.notice });
+    return await takeBackup(
+      {
+        vault,
+        clock,
+        connection,
+        wal: coverage,
+        outsideFiles,
+        onProgress: (progress) => session.progress.report(backupUpdate(progress)),
+      },
+      { ...choice, compression: compressionOf(config), maxRateKiB: rateOf(config) },
+      { signal },
+    );
+  } finally {
+    await coverage.end();
+    await connection.close();
+  }
+};
+
+function compressionOf({ backup }: Config) {
+  const level = backup.compressionLevel;
+  return level === 1 ? { level, minMatchBytes: PAGE_MATCH_BYTES } : { level };
+}
+
+function rateOf({ backup }: Config): number | undefined {
+  return backup.maxRate === undefined ? undefined : Math.ceil(backup.maxRate / 1024);
+}

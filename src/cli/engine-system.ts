@@ -1,0 +1,65 @@
+/** Which database system of a vault is meant, and where its WAL lies. */
+import type { Config } from "../config/schema.ts";
+import { LifeboatError } from "../errors/error.ts";
+import type { SystemId } from "../postgres/lsn.ts";
+import { HeldWal } from "../restore/held-wal.ts";
+import { type BackupListing, listBackups } from "../vault/backups.ts";
+import type { Vault } from "../vault/vault.ts";
+import { listSystems } from "../vault/wal-store.ts";
+import type { WalSources } from "../wal/get.ts";
+import { readSpoolState } from "../wal/spool-state.ts";
+import { MACHINE } from "./engine-machine.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** The system that was named, else the only one of the vault. Throws `vault.system-unclear`. */
+export async function chooseSystem(vault: Vault, wanted: string | undefined, options: CallOptions): Promise<SystemId> {
+  const systems = await listSystems(vault, options);
+  const [only, second] = systems;
+  if (wanted !== undefined && systems.some((each) => each === wanted)) return wanted as SystemId;
+  if (wanted === undefined && only !== undefined && second === undefined) return only;
+  const held = systems.length === 0 ? "nothing" : `system ${systems.join(" and ")}`;
+  throw new LifeboatError("vault.system-unclear", {
+    message:
+      wanted === undefined
+        ? `the vault in ${vault.store.name} holds ${held}, and none was named`
+        : `the vault in ${vault.store.name} holds ${held}, not system ${wanted}`,
+    remedy:
+      systems.length === 0 ? "Take a backup first: lifeboat backup." : `Name one with --system ${systems.at(-1)}.`,
+  });
+}
+
+/** Where the WAL of a system lies: in the vault, and in this machine's spool. */
+export function walSources(vault: Vault, config: Config, systemId: SystemId): WalSources {
+  return { vault, files: MACHINE.files, spoolFolder: config.folders.spool, systemId };
+}
+
+/** The segment size of a system, from its backups, else from the spool. Undefined when neither knows it. */
+export async function segmentBytesOf(
+  listing: BackupListing,
+  config: Config,
+  systemId: SystemId,
+): Promise<number | undefined> {
+  const backup = listing.backups.findLast((each) => each.systemId === systemId);
+  if (backup !== undefined) return backup.walSegmentBytes;
+  const state = await readSpoolState(MACHINE.files, config.folders.spool);
+  return state?.systemId === systemId ? state.walSegmentBytes : undefined;
+}
+
+/** The WAL that a restore of this system can use. Throws `restore.no-backup` when the vault has no backup of it. */
+export async function heldWal(
+  vault: Vault,
+  config: Config,
+  systemId: SystemId,
+  options: CallOptions,
+): Promise<HeldWal> {
+  const listing = await listBackups(vault, { systemId }, options);
+  const walSegmentBytes = await segmentBytesOf(listing, config, systemId);
+  if (walSegmentBytes === undefined || listing.backups.length === 0) {
+    throw new LifeboatError("restore.no-backup", {
+      message: `the vault in ${vault.store.name} has no backup of system ${systemId}`,
+      remedy: "See `lifeboat backups`.",
+    });
+  }
+  return new HeldWal(walSources(vault, config, systemId), walSegmentBytes);
+}

@@ -1,0 +1,153 @@
+/** What `wal receive`, `wal status`, `wal get` and `points` do. */
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Instant } from "../platform/clock.ts";
+import { replaceVolatile } from "../platform/durable.ts";
+import { lsnAdd, lsnDistance, parseLsn, segmentName, segmentStart, type Timeline } from "../postgres/lsn.ts";
+import { openReplication } from "../postgres/replication-connection.ts";
+import { HeldWal } from "../restore/held-wal.ts";
+import { listBackups } from "../vault/backups.ts";
+import { listSystems } from "../vault/wal-store.ts";
+import { lastCommitTime } from "../wal/commit-times.ts";
+import { fetchWal } from "../wal/get.ts";
+import { createReceiver } from "../wal/receiver.ts";
+import { type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
+import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
+import { openConfiguredVault, serverConnection } from "./compose.ts";
+import { MACHINE, uniqueName } from "./engine-machine.ts";
+import { chooseSystem, segmentBytesOf, walSources } from "./engine-system.ts";
+import type { FindPoints, PointsGap, PointsRange } from "./points.ts";
+import type { GetWal, LookAtWal, ReceiveWal, WalStatus } from "./wal.ts";
+
+/** Receives until stopped. */
+export const receiveWal: ReceiveWal = async (call) => {
+  const { config, session } = call;
+  const vault = await openConfiguredVault(call, "write");
+  const address = await serverConnection(call, config.receiver.applicationName);
+  const receiver = createReceiver(
+    { ...MACHINE, vault, clock: session.clock, connect: (options) => openReplication(address, options) },
+    {
+      spoolFolder: config.folders.spool,
+      slot: config.receiver.slot,
+      pid: process.pid,
+      statusIntervalMs: config.receiver.statusInterval,
+      delayMs: config.receiver.delay,
+      onMode: (mode) => {
+        const { lastError, flushedLsn } = receiver.report();
+        const why = lastError === null || mode === "streaming" ? "" : `: ${lastError.message} (${lastError.code})`;
+        session.notice(`receiver ${mode} at ${flushedLsn}${why}`);
+      },
+    },
+  );
+  const stop = (): void => {
+    // The rejection, if any, comes out of `ended`.
+    void receiver.stop().catch(() => undefined);
+  };
+  session.signal.addEventListener("abort", stop, { once: true });
+  try {
+    await receiver.start({ signal: session.signal });
+    await receiver.ended;
+  } catch (error) {
+    if (!isLifeboatError(error, "platform.aborted")) throw error;
+  } finally {
+    session.signal.removeEventListener("abort", stop);
+    await receiver.stop();
+  }
+  const report = receiver.report();
+  const confirmed =
+    report.timeline === null ? undefined : { timeline: report.timeline as Timeline, lsn: parseLsn(report.flushedLsn) };
+  return { confirmed, segmentsWaiting: report.segmentsWaiting };
+};
+
+/** Looks at receiver, spool and server. */
+export const lookAtWal: LookAtWal = async (call) => {
+  const { config } = call;
+  const receiver = await readReceiverStatus(MACHINE, config.folders.spool);
+  return { receiver, server: await lookAtServer(call, receiver) };
+};
+
+async function lookAtServer(call: Parameters<LookAtWal>[0], receiver: ReceiverStatus): Promise<WalStatus["server"]> {
+  const { config, session } = call;
+  const options = { signal: session.signal };
+  try {
+    const connection = await openReplication(await serverConnection(call, "lifeboat_status"), options);
+    try {
+      const identity = await connection.identifySystem(options);
+      const slot = await connection.readSlot(config.receiver.slot, options);
+      const flushed = receiver.kind === "never-ran" ? undefined : parseLsn(receiver.report.flushedLsn);
+      return {
+        kind: "reached",
+        lsn: identity.flushedLsn,
+        lagBytes: flushed === undefined ? undefined : lsnDistance({ from: flushed, to: identity.flushedLsn }),
+        slot: slot === undefined ? "missing" : slot.restartLsn === undefined ? "keeps nothing" : "keeps WAL",
+      };
+    } finally {
+      await connection.close();
+    }
+  } catch (error) {
+    if (!(error instanceof LifeboatError) || error.code === "platform.aborted") throw error;
+    return { kind: "unreachable", reason: error };
+  }
+}
+
+/** Puts one file of WAL where PostgreSQL asked for it. */
+export const getWal: GetWal = async (call) => {
+  const { config, session, name, destination, system } = call;
+  const options = { signal: session.signal };
+  const vault = await openConfiguredVault(call, "read");
+  const systemId = await chooseSystem(vault, system, options);
+  const answer = await fetchWal(walSources(vault, config, systemId), name, options);
+  if (answer.kind === "unknown") return { kind: "unknown", reason: answer.error };
+  if (answer.kind === "found") {
+    await replaceVolatile(MACHINE.files, { file: destination, bytes: answer.bytes, unique: uniqueName() });
+  }
+  return { kind: answer.kind };
+};
+
+/** Finds what can be restored. */
+export const findPoints: FindPoints = async (call) => {
+  const { config, session } = call;
+  const options = { signal: session.signal };
+  const vault = await openConfiguredVault(call, "read");
+  const ranges: PointsRange[] = [];
+  const gaps: PointsGap[] = [];
+  const stranded: string[] = [];
+  for (const systemId of await listSystems(vault, options)) {
+    const listing = await listBackups(vault, { systemId }, options);
+    const walSegmentBytes = await segmentBytesOf(listing, config, systemId);
+    if (walSegmentBytes === undefined) continue;
+    const wal = new HeldWal(walSources(vault, config, systemId), walSegmentBytes);
+    const points = recoveryPoints(listing.backups, await wal.holdings(options));
+    gaps.push(...points.gaps);
+    stranded.push(...points.stranded.map((backup) => backup.backupId));
+    for (const range of points.ranges) ranges.push(await timed(range, { wal, walSegmentBytes }, options));
+  }
+  return { ranges, gaps, stranded };
+};
+
+/** How far back commits are looked for from the end of a range. */
+const LOOK_BACK_SEGMENTS = 8;
+
+async function timed(
+  range: RecoveryRange,
+  of: { readonly wal: HeldWal; readonly walSegmentBytes: number },
+  options: { readonly signal: AbortSignal },
+): Promise<PointsRange> {
+  const { walSegmentBytes, wal } = of;
+  const names: string[] = [];
+  let at = segmentStart(lsnAdd(range.to, -1), walSegmentBytes);
+  for (let count = 0; count < LOOK_BACK_SEGMENTS && at + BigInt(walSegmentBytes) > range.from; count += 1) {
+    names.unshift(segmentName({ timeline: range.timeline, lsn: at, walSegmentBytes }));
+    at = lsnAdd(at, -walSegmentBytes);
+  }
+  const ended = range.backups.map((backup) => Date.parse(backup.endedAt) as Instant);
+  const { systemId, timeline, from, to, backups } = range;
+  return {
+    systemId,
+    timeline,
+    from,
+    to,
+    fromTime: ended.length === 0 ? undefined : (Math.min(...ended) as Instant),
+    toTime: await lastCommitTime(wal, names, options),
+    backupIds: backups.map((backup) => backup.backupId),
+  };
+}

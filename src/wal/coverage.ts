@@ -1,0 +1,118 @@
+/**
+ * WAL for a backup: makes sure that it reaches the vault while the backup runs.
+ *
+ * Where a receiver runs already, that one is relied on. Otherwise one of our own runs for as long as the backup, in the
+ * same spool, with a slot that ends with it: a slot that nobody reads would fill the server's disk.
+ */
+import { LifeboatError } from "../errors/error.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Files } from "../platform/files.ts";
+import type { Locks } from "../platform/lock.ts";
+import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import type { SystemIdentity } from "../postgres/replication.ts";
+import type { Vault } from "../vault/vault.ts";
+import { readHoldings } from "./holdings.ts";
+import { coversRange, type WalGap } from "./ranges.ts";
+import type { Receiver } from "./receiver.ts";
+import { type ReceiverStatus, readReceiverStatus } from "./report.ts";
+
+/** How often the vault is looked at while waiting: a segment takes about a quarter of a second to store. */
+const LOOK_INTERVAL_MS = 100;
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+export type CoverageTools = {
+  readonly vault: Vault;
+  readonly files: Files;
+  readonly locks: Locks;
+  readonly clock: Clock;
+  readonly spoolFolder: string;
+  /** Makes a receiver of our own for this spool, with a slot that ends with it. */
+  readonly createReceiver: () => Receiver;
+  readonly walSegmentBytes: number;
+  /** How long the vault may get nothing new before the wait is given up. */
+  readonly timeoutMs: number;
+};
+
+/** Coverage of one backup. `end` it, whatever became of the backup. */
+export class ReceivedCoverage {
+  readonly #tools: CoverageTools;
+  #own: Receiver | undefined;
+
+  constructor(tools: CoverageTools) {
+    this.#tools = tools;
+  }
+
+  /** Resolves once WAL is being received. Throws `wal.foreign-system` when the running receiver serves another server. */
+  async begin(server: SystemIdentity, options: CallOptions): Promise<void> {
+    const status = await readReceiverStatus(this.#tools, this.#tools.spoolFolder);
+    if (status.kind === "running") {
+      checkSameSystem(status, server, this.#tools.spoolFolder);
+      return;
+    }
+    this.#own = this.#tools.createReceiver();
+    await this.#own.start(options);
+  }
+
+  /** Resolves once all WAL of the range lies in the vault. Throws `backup.wal-not-covered`. */
+  async covered(
+    range: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
+    options: CallOptions,
+  ): Promise<void> {
+    const { clock, timeoutMs } = this.#tools;
+    let missing = Number.POSITIVE_INFINITY;
+    let progressedAt = clock.monotonic();
+    for (;;) {
+      const gaps = await this.#gaps(range, options);
+      if (gaps.length === 0) return;
+      const missingNow = gaps.reduce((sum, gap) => sum + gap.segmentCount, 0);
+      if (missingNow < missing) {
+        missing = missingNow;
+        progressedAt = clock.monotonic();
+      }
+      if (clock.monotonic() - progressedAt > timeoutMs) throw await this.#notCovered(gaps);
+      await clock.sleep(LOOK_INTERVAL_MS, options);
+    }
+  }
+
+  /** Stops a receiver of our own. Repeatable. */
+  async end(): Promise<void> {
+    await this.#own?.stop();
+  }
+
+  async #gaps(
+    range: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
+    options: CallOptions,
+  ): Promise<readonly WalGap[]> {
+    const { vault, files, walSegmentBytes } = this.#tools;
+    // Only the vault counts: the spool lies on this machine, and a backup must outlive it.
+    const holdings = await readHoldings({ vault, files, systemId: range.systemId }, walSegmentBytes, options);
+    const coverage = coversRange(holdings, range);
+    return coverage.kind === "covered" ? [] : coverage.gaps;
+  }
+
+  async #notCovered(gaps: readonly WalGap[]): Promise<LifeboatError> {
+    const first = gaps[0];
+    const missing = first === undefined ? "nothing" : `${formatLsn(first.from)} to ${formatLsn(first.to)}`;
+    const status = await readReceiverStatus(this.#tools, this.#tools.spoolFolder);
+    const said = this.#own?.report().lastError ?? (status.kind === "never-ran" ? null : status.report.lastError);
+    return new LifeboatError("backup.wal-not-covered", {
+      message: `for ${this.#tools.timeoutMs} ms nothing new of the WAL from ${missing} reached the vault${said === null ? "" : `: ${said.message}`}`,
+      remedy: "See `lifeboat wal status`, mend what it complains of, and take the backup again.",
+      retryable: true,
+    });
+  }
+}
+
+function checkSameSystem(
+  status: Extract<ReceiverStatus, { kind: "running" }>,
+  server: SystemIdentity,
+  spoolFolder: string,
+): void {
+  const { systemId } = status.report;
+  if (systemId === null || systemId === server.systemId) return;
+  throw new LifeboatError("wal.foreign-system", {
+    message: `the receiver in ${spoolFolder} serves system ${systemId}, the server is ${server.systemId}`,
+    remedy: "Give each server a spool and a vault of its own.",
+  });
+}

@@ -1,0 +1,61 @@
+/**
+ * Which moments can be restored: what is held of the WAL, seen from the backups. Pure.
+ *
+ * Nouns: a *recovery range* begins where a backup becomes consistent and ends with the WAL that follows it without a gap;
+ * several backups may lie in one.
+ */
+import { type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import type { BackupRecord } from "../vault/backups.ts";
+import { type WalGap, type WalHoldings, type WalLineage, walLineages } from "./ranges.ts";
+
+/** A span into which one can restore. */
+export type RecoveryRange = {
+  readonly systemId: SystemId;
+  readonly timeline: Timeline;
+  /** Where the oldest of its backups is consistent. */
+  readonly from: Lsn;
+  readonly to: Lsn;
+  readonly backups: readonly BackupRecord[];
+};
+
+/** Ranges, gaps, and backups that lack WAL. */
+export type RecoveryPoints = {
+  readonly ranges: readonly RecoveryRange[];
+  readonly gaps: readonly (WalGap & { readonly systemId: SystemId })[];
+  /** Backups whose own WAL is not all held: they cannot be restored. */
+  readonly stranded: readonly BackupRecord[];
+};
+
+/** Finds the ranges of one system. */
+export function recoveryPoints(backups: readonly BackupRecord[], holdings: WalHoldings): RecoveryPoints {
+  const { systemId } = holdings;
+  const ranges: RecoveryRange[] = [];
+  const gaps = new Map<string, WalGap & { readonly systemId: SystemId }>();
+  const placed = new Set<string>();
+  // The newest timeline first: a backup is shown on the branch that goes furthest.
+  for (const lineage of walLineages(holdings).toReversed()) {
+    for (const range of lineage.ranges) {
+      const inside = backups.filter((backup) => !placed.has(backup.backupId) && liesIn(backup, lineage, range));
+      const from = inside.map((backup) => parseLsn(backup.endLsn)).reduce<Lsn | undefined>(earlier, undefined);
+      if (from === undefined) continue;
+      for (const backup of inside) placed.add(backup.backupId);
+      ranges.push({ systemId, timeline: lineage.timeline, from, to: range.to, backups: inside });
+    }
+    for (const gap of lineage.gaps) gaps.set(`${gap.timeline}/${gap.from}`, { ...gap, systemId });
+  }
+  ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
+  const stranded = backups.filter((backup) => !placed.has(backup.backupId));
+  return { ranges, gaps: [...gaps.values()], stranded };
+}
+
+function liesIn(backup: BackupRecord, lineage: WalLineage, range: WalLineage["ranges"][number]): boolean {
+  const start = parseLsn(backup.startLsn);
+  const end = parseLsn(backup.endLsn);
+  if (range.from > start || range.to < end || !lineage.historyHeld) return false;
+  // The backup's timeline must own its WAL on this branch; elsewhere the same positions are other bytes.
+  return range.spans.some((span) => span.timeline === backup.timeline && span.from <= start && span.to >= end);
+}
+
+function earlier(a: Lsn | undefined, b: Lsn): Lsn {
+  return a === undefined || b < a ? b : a;
+}
