@@ -40,7 +40,7 @@ export type LoadResult = { readonly productCount: number; readonly priceCount: n
 /** The seed when none is given. */
 export const CATALOG_SEED = 20_260_418;
 
-/** What a product takes on disk with its prices and its share of the indexes; measured on PostgreSQL 15 to 18, see the test. */
+/** What a product takes on disk with its prices and its share of the indexes; measured on PostgreSQL 15 to 18; the test keeps it so. */
 const DISK_BYTES_PER_PRODUCT = 1_400;
 /** What an empty database takes. */
 const EMPTY_DATABASE_BYTES = 7_600_000;

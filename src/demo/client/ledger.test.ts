@@ -42,15 +42,19 @@ test("a ledger is read as it was written", async (t) => {
   });
 });
 
-test("the ledger of format version 1 still reads", async (t) => {
+/** A ledger of version 1 with the record of write 1; see docs/formats/demo-ledger.md. */
+const GOLDEN_VERSION_1 = [
+  "4c424c4544474552010000002800000000112233445566778899aabbccddeeff0000000089ae044c",
+  "01000000000000000010506cfad97942f5954fc1a3c557e986db675b7678f5de000000005800805b",
+].join("");
+
+test("the ledger of format version 1 still reads, and is still written byte for byte", async (t) => {
   const file = await newFile(t);
-  const golden = [
-    "4c424c454447455201000000280000000011223344556677", // magic, version, record size, client id
-  ];
-  await writeLedger(file, 1);
-  const bytes = await readFile(file);
-  assert.equal(bytes.subarray(0, 24).toString("hex"), golden[0]);
-  assert.equal(bytes.length, 2 * LEDGER_RECORD_BYTES);
+  await writeFile(file, Buffer.from(GOLDEN_VERSION_1, "hex"));
+  assert.deepEqual(await readLedger(systemFiles, file), { clientId: CLIENT_ID, records: [record(1)], tornBytes: 0 });
+  const written = await newFile(t);
+  await writeLedger(written, 1);
+  assert.equal((await readFile(written)).toString("hex"), GOLDEN_VERSION_1);
 });
 
 test("appends that overlap share a sync, and each resolves only after it", async (t) => {

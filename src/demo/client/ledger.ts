@@ -43,7 +43,7 @@ export class LedgerWriter {
   #waiting: Waiting[] = [];
   #position = LEDGER_RECORD_BYTES;
   #writing: Promise<void> | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   private constructor(handle: FileHandle) {
     this.#handle = handle;
@@ -93,15 +93,16 @@ export class LedgerWriter {
         this.#position += bytes.length;
         for (const each of group) each.resolve();
       } catch (error) {
-        this.#failure = error;
-        for (const each of group) each.reject(error);
+        const failure = error instanceof Error ? error : new Error(String(error));
+        this.#failure = failure;
+        for (const each of group) each.reject(failure);
       }
     }
     this.#writing = undefined;
   }
 }
 
-type Waiting = { readonly bytes: Buffer; resolve(): void; reject(cause: unknown): void };
+type Waiting = { readonly bytes: Buffer; resolve(): void; reject(cause: Error): void };
 
 /** Reads a ledger, without its torn tail. Rejects with `demo.ledger-damaged` when more than the tail is wrong. */
 export async function readLedger(files: Files, file: string): Promise<Ledger> {
