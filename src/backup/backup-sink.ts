@@ -59,6 +59,7 @@ export class BackupSink implements BaseBackupSink {
     return this.#started().files.sizes.size + this.#outsideCount;
   }
 
+  /** One more than the highest number of a stored chunk. */
   get chunkCount(): number {
     return this.#chunkCount;
   }
@@ -123,7 +124,8 @@ export class BackupSink implements BaseBackupSink {
   /** A stored pack's line goes into the manifest. */
   onPack(pack: StoredPack): void {
     this.#started().manifest.pack(pack);
-    this.#chunkCount += pack.numbers.length;
+    // A chunk that was opened and got zero pages only is never stored: its number stays unused.
+    for (const number of pack.numbers) this.#chunkCount = Math.max(this.#chunkCount, number + 1);
   }
 
   /** The content of a file that the backup needs to read. */

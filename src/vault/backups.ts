@@ -10,7 +10,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
-import { objectDamaged } from "./header.ts";
+import { refusedJson } from "./header.ts";
 import { BACKUPS_PREFIX, type BackupId, backupName, parseBackupName } from "./names.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
 
@@ -138,10 +138,10 @@ function tellsDamage(error: LifeboatError): boolean {
 }
 
 async function readRecord(vault: Vault, key: string, options: CallOptions): Promise<BackupRecord> {
-  const plain = await getBlob(vault, key, options);
+  const text = (await getBlob(vault, key, options)).toString("utf8");
   try {
-    return recordSchema.parse(JSON.parse(plain.toString("utf8")));
+    return recordSchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw objectDamaged(key, "it is not an announcement this version can read", cause);
+    throw refusedJson(key, text, { why: "it is not an announcement this version can read", cause });
   }
 }

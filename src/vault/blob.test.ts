@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemRandom } from "../platform/random.ts";
 import { BLOB_FRAME_BYTES, openBlob, sealBlob } from "./blob.ts";
-import { HEADER_BYTES } from "./header.ts";
+import { encodeHeader, HEADER_BYTES } from "./header.ts";
 import { createDataKey } from "./keys.ts";
+import { deriveObjectKey, sealFrame } from "./sealing.ts";
 
 const dataKey = createDataKey(systemRandom);
 const tools = { dataKey, random: systemRandom };
@@ -79,6 +80,25 @@ describe("a blob", () => {
   test("does not open under another name", async () => {
     const sealed = await seal(Buffer.from("content"));
     await assert.rejects(openBlob("wal/1/history/00000003", sealed, dataKey), isDamage);
+  });
+
+  test("does not open with a flag or a reserved byte that this version does not know, even when it is authentic", async () => {
+    for (const place of [9, 10, 11]) {
+      const salt = systemRandom(16);
+      const header = Buffer.alloc(12);
+      header.writeUInt32LE(16, 0);
+      header.writeUInt8(1, 9);
+      header.writeUInt8(header.readUInt8(place) | 2, place);
+      const name = "wal/1/history/00000002";
+      const frame = {
+        number: { space: "data", ordinal: 0 },
+        meaning: Buffer.concat([header, Buffer.from(name)]),
+        plain: Buffer.alloc(0),
+      } as const;
+      const sealed = sealFrame(deriveObjectKey(dataKey, salt), frame);
+      const object = Buffer.concat([encodeHeader({ kind: "blob", keyId: dataKey.id, salt }), header, ...sealed]);
+      await assert.rejects(openBlob(name, object, dataKey), isDamage, `byte ${place}`);
+    }
   });
 
   test("random bytes never open and never hang", async () => {

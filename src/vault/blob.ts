@@ -1,8 +1,8 @@
 /**
  * Blobs: sealed objects that are read whole from front to back (manifests, WAL segments, records).
  *
- * Layout: header, then frames. A frame is 12 clear bytes (sealed length, plain length, codec, last flag) and its sealed
- * bytes. The clear bytes and the object's name are authenticated with each frame, and the last frame says that it is the
+ * Layout: header, then frames. A frame is 12 clear bytes (sealed length, plain length, codec, flags, two zeros) and its
+ * sealed bytes. The clear bytes and the object's name are authenticated with each frame, and the last frame says that it is the
  * last: a blob that was cut, extended, reordered or renamed does not open.
  */
 import type { RandomSource } from "../platform/random.ts";
@@ -22,6 +22,8 @@ import {
 export const BLOB_FRAME_BYTES = 1024 * 1024;
 
 const FRAME_HEADER_BYTES = 12;
+/** Set in the last frame of a blob; the only flag there is. */
+const LAST_FLAG = 1;
 
 /** Seals `plain` as the object `name`. The parts are stored one after another. */
 export async function sealBlob(
@@ -71,7 +73,7 @@ export class BlobWriter {
     header.writeUInt32LE(packed.bytes.byteLength + TAG_BYTES, 0);
     header.writeUInt32LE(plain.byteLength, 4);
     header.writeUInt8(packed.codec, 8);
-    header.writeUInt8(last ? 1 : 0, 9);
+    header.writeUInt8(last ? LAST_FLAG : 0, 9);
     const number = { space: "data", ordinal: this.#ordinal } as const;
     const sealed = sealFrame(this.#key, { number, meaning: meaningOf(this.#name, header), plain: packed.bytes });
     this.#ordinal += 1;
@@ -125,11 +127,12 @@ function readFrame(name: string, object: Buffer, at: number): Frame {
   const end = at + FRAME_HEADER_BYTES + header.readUInt32LE(0);
   const codec = codecOf(header.readUInt8(8));
   const plainBytes = header.readUInt32LE(4);
-  if (codec === undefined || plainBytes > BLOB_FRAME_BYTES)
+  const flags = header.readUInt8(9);
+  if (codec === undefined || plainBytes > BLOB_FRAME_BYTES || flags > LAST_FLAG || header.readUInt16LE(10) !== 0)
     throw objectDamaged(name, `the frame at byte ${at} is not one`);
   if (end > object.byteLength) throw objectDamaged(name, `it ends at byte ${object.byteLength}, inside a frame`);
   const sealed = object.subarray(at + FRAME_HEADER_BYTES, end);
-  return { header, sealed, plainBytes, codec, last: header.readUInt8(9) === 1, end };
+  return { header, sealed, plainBytes, codec, last: flags === LAST_FLAG, end };
 }
 
 function meaningOf(name: string, frameHeader: Buffer): Buffer {

@@ -1,6 +1,7 @@
 /**
  * The first 48 bytes of every sealed object: what it is, which data key opens it, and its salt.
  */
+import { z } from "zod";
 import { LifeboatError } from "../errors/error.ts";
 import type { KeyId } from "./names.ts";
 import { SALT_BYTES } from "./sealing.ts";
@@ -14,7 +15,7 @@ export type ObjectHeader = { readonly kind: ObjectKind; readonly keyId: KeyId; r
 
 export const HEADER_BYTES = 48;
 
-/** The version of the object format this program writes, and the newest it reads. */
+/** The version of every format of the vault that this program writes, and the newest it reads. */
 const FORMAT_VERSION = 1;
 const MAGIC = Buffer.from("LIFEBOAT");
 
@@ -33,14 +34,9 @@ export function decodeHeader(name: string, bytes: Buffer, expected: ObjectKind):
   if (bytes.byteLength < HEADER_BYTES || !bytes.subarray(0, MAGIC.byteLength).equals(MAGIC)) {
     throw objectDamaged(name, "it does not begin with a Lifeboat header");
   }
-  if (bytes.readUIntBE(10, 6) !== 0) throw objectDamaged(name, "its header has bits that no version sets");
   const version = bytes.readUInt8(8);
-  if (version !== FORMAT_VERSION) {
-    throw new LifeboatError("vault.format-unknown", {
-      message: `object ${name} has format version ${version}, this program reads up to ${FORMAT_VERSION}`,
-      remedy: "Use a newer Lifeboat to read this vault.",
-    });
-  }
+  if (version !== FORMAT_VERSION) throw formatUnknown(`object ${name}`, version);
+  if (bytes.readUIntBE(10, 6) !== 0) throw objectDamaged(name, "its header has bits that version 1 does not set");
   if (bytes.readUInt8(9) !== OBJECT_KIND[expected]) {
     throw objectDamaged(name, `it is of kind ${bytes.readUInt8(9)}, not ${expected}`);
   }
@@ -49,6 +45,39 @@ export function decodeHeader(name: string, bytes: Buffer, expected: ObjectKind):
     keyId: bytes.toString("hex", 16, 32) as KeyId,
     salt: Buffer.from(bytes.subarray(32, 32 + SALT_BYTES)),
   };
+}
+
+/** The error of something that only a later program can read; `what` names it. */
+export function formatUnknown(what: string, version: number): LifeboatError {
+  return new LifeboatError("vault.format-unknown", {
+    message: `${what} has format version ${version}, this program reads version ${FORMAT_VERSION}`,
+    remedy: "Use a newer Lifeboat to read this vault.",
+  });
+}
+
+/**
+ * The error of a JSON text in the vault that its schema refused: `vault.format-unknown` when it says that it is of a later
+ * version, else `vault.object-damaged` with `why`.
+ */
+export function refusedJson(
+  name: string,
+  text: string,
+  refusal: { readonly why: string; readonly cause: unknown },
+): LifeboatError {
+  const version = versionOf(text);
+  if (version !== undefined && version > FORMAT_VERSION) return formatUnknown(`object ${name}`, version);
+  return objectDamaged(name, refusal.why, refusal.cause);
+}
+
+const versioned = z.looseObject({ format: z.string().startsWith("lifeboat-"), version: z.number().int() });
+
+function versionOf(text: string): number | undefined {
+  try {
+    return versioned.parse(JSON.parse(text)).version;
+  } catch {
+    // No JSON, or none that names its version: then it is damage, which the caller reports with its own cause.
+    return undefined;
+  }
 }
 
 /** The error of an object whose bytes are not what was stored. */

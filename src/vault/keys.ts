@@ -4,8 +4,9 @@
  * Nouns: a *data key* seals the data; a *wrap* is a data key sealed under something a person keeps: a passphrase, or the
  * recovery key that `vault init` prints once; an `open` wrap holds the data key in clear, for a vault whose owner chose
  * not to encrypt (every byte is still authenticated).
- * Invariants: a wrap is bound to its vault; a passphrase is stretched by argon2id before it opens anything; nothing that
- * opens a vault is ever written to its store in clear unless the vault is open by choice.
+ * Invariants: a wrap is bound to its vault and to the time it says it was made; a passphrase is stretched by argon2id
+ * before it opens anything; nothing that opens a vault is ever written to its store in clear unless the vault is open by
+ * choice, and an open wrap counts only for who says so: whoever can write to the store could plant one.
  * Source: RFC 9106 (argon2).
  */
 import { argon2, hkdfSync } from "node:crypto";
@@ -14,7 +15,7 @@ import { LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { KeyId } from "./names.ts";
-import { type DataKey, type ObjectKey, openFrame, sealFrame } from "./sealing.ts";
+import { type DataKey, type ObjectKey, openFrame, sealFrame, TAG_BYTES } from "./sealing.ts";
 
 /** What opens a wrap. */
 export type VaultSecret =
@@ -33,7 +34,16 @@ const RECOVERY_KEY_BYTES = 20;
 const RECOVERY_INFO = Buffer.from("lifeboat recovery key v1");
 const DATA_KEY_BYTES = 32;
 
-const base64 = z.base64().transform((text) => Buffer.from(text, "base64"));
+/** Binary fields of a fixed length, as base64 with padding. */
+const base64 = (lengthBytes: number) =>
+  z
+    .base64()
+    .transform((text) => Buffer.from(text, "base64"))
+    .refine((bytes) => bytes.byteLength === lengthBytes);
+
+const WRAP_SALT_BYTES = 16;
+const salt = base64(WRAP_SALT_BYTES);
+const sealed = base64(DATA_KEY_BYTES + TAG_BYTES);
 
 const wrapSchema = z.strictObject({
   format: z.literal("lifeboat-key-wrap"),
@@ -46,11 +56,11 @@ const wrapSchema = z.strictObject({
       kdf: z.literal("argon2id"),
       memoryKiB: z.number().int().min(8).max(ARGON2_MEMORY_KIB_MAX),
       passes: z.number().int().min(1).max(ARGON2_PASSES_MAX),
-      salt: base64,
-      sealed: base64,
+      salt,
+      sealed,
     }),
-    z.strictObject({ kind: z.literal("recovery-key"), salt: base64, sealed: base64 }),
-    z.strictObject({ kind: z.literal("open"), secret: base64 }),
+    z.strictObject({ kind: z.literal("recovery-key"), salt, sealed }),
+    z.strictObject({ kind: z.literal("open"), secret: base64(DATA_KEY_BYTES) }),
   ]),
 });
 
@@ -79,12 +89,12 @@ export async function wrapDataKey(
   if (secret.kind === "open") {
     return encodeJson({ ...base, method: { kind: "open", secret: dataKey.secret.toString("base64") } });
   }
-  const salt = random(16);
+  const salt = random(WRAP_SALT_BYTES);
   const facts = { memoryKiB: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, salt };
   const wrappingKey = await deriveWrappingKey(secret, facts);
   const sealed = sealFrame(wrappingKey, {
     number: WRAP_FRAME,
-    meaning: wrapMeaning({ vaultId, keyId: dataKey.id }),
+    meaning: wrapMeaning({ ...base, vaultId }),
     plain: dataKey.secret,
   });
   const common = { salt: salt.toString("base64"), sealed: Buffer.concat(sealed).toString("base64") };
@@ -112,19 +122,19 @@ export async function openWrap(
 ): Promise<DataKey | undefined> {
   const { method } = wrap;
   const id = wrap.keyId as KeyId;
-  if (method.kind === "open") return { id, secret: method.secret };
+  if (method.kind === "open") return tools.secret.kind === "open" ? { id, secret: method.secret } : undefined;
   if (tools.secret.kind !== method.kind) return undefined;
   const stretch = method.kind === "passphrase" ? method : { memoryKiB: 0, passes: 0, salt: method.salt };
   const wrappingKey = await deriveWrappingKey(tools.secret, stretch);
-  const meaning = wrapMeaning({ vaultId: tools.vaultId, keyId: id });
+  const meaning = wrapMeaning({ ...wrap, vaultId: tools.vaultId });
   const secret = openFrame(wrappingKey, { number: WRAP_FRAME, meaning, sealed: method.sealed });
   return secret === undefined ? undefined : { id, secret };
 }
 
 const WRAP_FRAME = { space: "data", ordinal: 0 } as const;
 
-function wrapMeaning(bound: { readonly vaultId: string; readonly keyId: KeyId }): Buffer {
-  return Buffer.from(`lifeboat key wrap v1\n${bound.vaultId}\n${bound.keyId}`);
+function wrapMeaning(bound: { readonly vaultId: string; readonly keyId: string; readonly createdAt: string }): Buffer {
+  return Buffer.from(`lifeboat key wrap v1\n${bound.vaultId}\n${bound.keyId}\n${bound.createdAt}`);
 }
 
 async function deriveWrappingKey(

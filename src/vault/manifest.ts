@@ -7,10 +7,11 @@
  * pages were found; chunk numbers are its own; it is one blob of JSON lines, and only its last line makes it whole.
  */
 import { z } from "zod";
+import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { BLOB_FRAME_BYTES, BlobWriter, blobKeyId, openBlobFrames } from "./blob.ts";
 import { codecOf } from "./codec.ts";
-import { objectDamaged } from "./header.ts";
+import { objectDamaged, refusedJson } from "./header.ts";
 import { type BackupId, backupName, type KeyId, type PackId } from "./names.ts";
 import type { PackFacts } from "./pack.ts";
 import type { StoredPack } from "./pack-writer.ts";
@@ -18,6 +19,13 @@ import { BLOB_LEVEL, dataKeyOf, type Vault } from "./vault.ts";
 
 /** The chunk number of an extent of pages that are all zero: they are stored nowhere. */
 export const ZERO_CHUNK = -1;
+
+/** Numbers of an extent, of a piece, and of a chunk in a pack's line. */
+const EXTENT_NUMBERS = 4;
+const PIECE_NUMBERS = 3;
+const CHUNK_NUMBERS = 6;
+/** Of one page: its LSN in 8 bytes and its CRC-32 in 4. */
+const FINGERPRINT_BYTES = 12;
 
 /** Where files from outside the data directory lie in a manifest; no path of PostgreSQL's begins so. */
 export const OUTSIDE_PREFIX = "lifeboat-outside/";
@@ -87,6 +95,7 @@ const endSchema = z.strictObject({
   endedAt: z.iso.datetime(),
   fileCount: whole,
   dataBytes: whole,
+  /** One more than the highest chunk number. Numbers in between may be unused. */
   chunkCount: whole,
   catalogVersion: whole,
   blockBytes: whole,
@@ -170,7 +179,10 @@ export class ManifestWriter {
   }
 }
 
-/** Where the chunks of a manifest lie, in flat arrays: a terabyte has eight million of them. */
+/**
+ * Where the chunks of a manifest lie, in flat arrays: a terabyte has eight million of them. A number that no line names has
+ * no bytes; nothing refers to it.
+ */
 export type ChunkTable = {
   readonly packs: readonly PackFacts[];
   /** Index into `packs`, by chunk number. */
@@ -231,7 +243,7 @@ class ChunkTableBuilder {
   readonly #lines: (readonly number[])[] = [];
 
   add(name: string, line: z.output<typeof packSchema>): void {
-    if (line.chunks.length % 6 !== 0) throw objectDamaged(name, `its line for pack ${line.id} is cut`);
+    if (line.chunks.length % CHUNK_NUMBERS !== 0) throw objectDamaged(name, `its line for pack ${line.id} is cut`);
     this.#packs.push({ id: line.id, keyId: line.keyId, sizeBytes: line.sizeBytes, crc32: line.crc32 });
     this.#lines.push(line.chunks);
   }
@@ -247,11 +259,12 @@ class ChunkTableBuilder {
       codecs: new Uint8Array(chunkCount),
     };
     for (const [pack, chunks] of this.#lines.entries()) {
-      for (let at = 0; at < chunks.length; at += 6) {
+      for (let at = 0; at < chunks.length; at += CHUNK_NUMBERS) {
         const number = chunks[at] ?? 0;
         const codec = codecOf(chunks[at + 5] ?? -1);
-        if (number >= chunkCount || codec === undefined)
-          throw objectDamaged(name, `it names chunk ${number} of ${chunkCount}`);
+        const isNew = number < chunkCount && table.plainBytes[number] === 0;
+        if (!isNew || codec === undefined)
+          throw objectDamaged(name, `it cannot have a chunk ${number} of ${chunkCount}`);
         table.packOf[number] = pack;
         table.ordinals[number] = chunks[at + 1] ?? 0;
         table.offsets[number] = chunks[at + 2] ?? 0;
@@ -281,9 +294,35 @@ async function* linesOf(frames: AsyncIterable<Buffer>): AsyncGenerator<string> {
 const NEWLINE = 10;
 
 function parseLine(name: string, line: string): ManifestLine {
+  let parsed: ManifestLine;
   try {
-    return lineSchema.parse(JSON.parse(line));
+    parsed = lineSchema.parse(JSON.parse(line));
   } catch (cause) {
-    throw objectDamaged(name, "a line of it cannot be read", cause);
+    throw refusedJson(name, line, { why: "a line of it cannot be read", cause });
   }
+  if ((parsed.kind === "pages" || parsed.kind === "bytes") && !coversFile(parsed)) {
+    throw objectDamaged(name, `what it says of ${parsed.path} is not the whole file`);
+  }
+  return parsed;
+}
+
+/** Extents follow one another from the first page to the last, pieces and fingerprints add up. */
+function coversFile(file: PagesFile | BytesFile): boolean {
+  if (file.kind === "bytes") return lengthOf(file.pieces) === file.sizeBytes;
+  const { extents } = file;
+  let page = 0;
+  for (let at = 0; at < extents.length; at += EXTENT_NUMBERS) {
+    const [first = -1, pages = 0, chunk = 0, slot = -1] = extents.slice(at, at + EXTENT_NUMBERS);
+    if (first !== page || pages < 1 || chunk < ZERO_CHUNK || slot < 0) return false;
+    page += pages;
+  }
+  return page * BLOCK_BYTES === file.sizeBytes && lengthOf(file.fingerprints) === page * FINGERPRINT_BYTES;
+}
+
+/** Bytes of a run of pieces; undefined when it is cut. */
+function lengthOf(pieces: readonly number[]): number | undefined {
+  if (pieces.length % PIECE_NUMBERS !== 0) return undefined;
+  let bytes = 0;
+  for (let at = PIECE_NUMBERS - 1; at < pieces.length; at += PIECE_NUMBERS) bytes += pieces[at] ?? 0;
+  return bytes;
 }

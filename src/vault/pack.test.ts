@@ -100,6 +100,25 @@ describe("packs", () => {
     await checkPackBytes(vault, pack.facts, {});
   });
 
+  test("an index whose footer was changed, or that another pack's footer ends, does not open", async () => {
+    const vault = await createTestVault();
+    const [pack] = await writeChunks(vault, [Buffer.alloc(10, 1), systemRandom(5000)]);
+    assert.ok(pack !== undefined);
+    const name = packName(pack.facts.id);
+    const bytes = await vault.store.get(name);
+    for (let at = 0; at < 16; at += 1) {
+      const changed = Buffer.from(bytes);
+      const place = bytes.byteLength - 16 + at;
+      changed[place] = (changed[place] ?? 0) ^ 1;
+      await replace(vault.store, name, changed);
+      await assert.rejects(
+        readPackIndex(vault, pack.facts, {}),
+        (error) => isLifeboatError(error, "vault.object-damaged"),
+        `byte ${at} of the footer`,
+      );
+    }
+  });
+
   test("a cut, a changed and a swapped pack are each named as damaged", async () => {
     const vault = await createTestVault();
     const [one] = await writeChunks(vault, [systemRandom(100_000)]);

@@ -8,7 +8,7 @@
 import { type Codec, codecOf, decompress } from "./codec.ts";
 import { encodeHeader, HEADER_BYTES, objectDamaged } from "./header.ts";
 import { type KeyId, type PackId, packName } from "./names.ts";
-import { type DataKey, deriveObjectKey, type ObjectKey, openFrame, sealFrame } from "./sealing.ts";
+import { type DataKey, deriveObjectKey, type ObjectKey, openFrame, sealFrame, TAG_BYTES } from "./sealing.ts";
 
 /** Plain bytes of a chunk at the most: 16 pages. Larger compresses little better, smaller costs a restore more requests. */
 export const CHUNK_BYTES_MAX = 128 * 1024;
@@ -85,11 +85,8 @@ export function sealIndex(key: ObjectKey, places: readonly ChunkPlace[]): readon
     plain.writeUInt32LE(entry.plainBytes, place * INDEX_ENTRY_BYTES + 8);
     plain.writeUInt32LE(entry.codec, place * INDEX_ENTRY_BYTES + 12);
   }
-  const [sealed, tag] = sealFrame(key, { number: INDEX_NUMBER, meaning: FOOTER_MAGIC, plain });
-  const footer = Buffer.alloc(FOOTER_BYTES);
-  footer.writeUInt32LE(sealed.byteLength + tag.byteLength, 0);
-  footer.writeUInt32LE(places.length, 4);
-  FOOTER_MAGIC.copy(footer, 8);
+  const footer = encodeFooter(places.length);
+  const [sealed, tag] = sealFrame(key, { number: INDEX_NUMBER, meaning: footer, plain });
   return [sealed, tag, footer];
 }
 
@@ -105,7 +102,10 @@ export function decodeFooter(
   }
   const length = footer.readUInt32LE(0);
   const offset = packBytes - FOOTER_BYTES - length;
-  if (length > INDEX_BYTES_MAX || offset < HEADER_BYTES) throw objectDamaged(name, "its footer points outside of it");
+  const fits = length === footer.readUInt32LE(4) * INDEX_ENTRY_BYTES + TAG_BYTES;
+  if (!fits || length > INDEX_BYTES_MAX || offset < HEADER_BYTES) {
+    throw objectDamaged(name, "its footer points outside of it");
+  }
   return { offset, length };
 }
 
@@ -117,7 +117,9 @@ export function openIndex(
   sealed: Buffer,
 ): readonly ChunkPlace[] {
   const name = packName(pack.id);
-  const plain = openFrame(pack.key, { number: INDEX_NUMBER, meaning: FOOTER_MAGIC, sealed });
+  // The footer is authenticated with the index; it follows from the index's length.
+  const meaning = encodeFooter((sealed.byteLength - TAG_BYTES) / INDEX_ENTRY_BYTES);
+  const plain = openFrame(pack.key, { number: INDEX_NUMBER, meaning, sealed });
   if (plain === undefined) throw objectDamaged(name, "its index does not open");
   const places: ChunkPlace[] = [];
   for (let at = 0; at + INDEX_ENTRY_BYTES <= plain.byteLength; at += INDEX_ENTRY_BYTES) {
@@ -132,6 +134,14 @@ export function openIndex(
     });
   }
   return places;
+}
+
+function encodeFooter(chunkCount: number): Buffer {
+  const footer = Buffer.alloc(FOOTER_BYTES);
+  footer.writeUInt32LE(chunkCount * INDEX_ENTRY_BYTES + TAG_BYTES, 0);
+  footer.writeUInt32LE(chunkCount, 4);
+  FOOTER_MAGIC.copy(footer, 8);
+  return footer;
 }
 
 const INDEX_NUMBER = { space: "index", ordinal: 0 } as const;

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createTestVault, TEST_SECRET } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { systemClock } from "../platform/clock.ts";
+import { type Instant, systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
+import type { Store } from "../store/store.ts";
+import { createDataKey, parseWrap, wrapDataKey } from "./keys.ts";
 import { KEYS_PREFIX, VAULT_MARKER } from "./names.ts";
 import { getBlob, initVault, openVault, putBlob } from "./vault.ts";
 
@@ -72,6 +74,47 @@ describe("opening a vault", () => {
     await assert.rejects(openVault(to, TEST_SECRET, {}), code("vault.wrong-key"));
   });
 
+  test("an open wrap planted in a sealed vault is not used, though it is the newest", async () => {
+    const tools = newTools();
+    const { vault } = await initVault(tools, TEST_SECRET, {});
+    const now = (tools.clock.now() + 60_000) as Instant;
+    const planted = await wrapDataKey(
+      { vaultId: vault.id, dataKey: createDataKey(tools.random), secret: { kind: "open" }, now },
+      tools.random,
+    );
+    await tools.store.put(`${KEYS_PREFIX}${"0".repeat(32)}/${"0".repeat(16)}.json`, [planted]);
+    const opened = await openVault(tools, TEST_SECRET, {});
+    assert.deepEqual([...opened.dataKeys.values()], [vault.dataKey]);
+  });
+
+  test("a wrap whose date was changed does not open", async () => {
+    const tools = newTools();
+    await initVault(tools, TEST_SECRET, {});
+    await rewriteWraps(tools.store, (text) => text.replace(/"createdAt": "\d{4}/, '"createdAt": "2000'));
+    await assert.rejects(openVault(tools, TEST_SECRET, {}), code("vault.wrong-key"));
+  });
+
+  test("a damaged wrap and one of a later kind lock nobody out, and are named when nothing opens", async () => {
+    const tools = newTools();
+    const { vault } = await initVault(tools, TEST_SECRET, {});
+    const names = [`${KEYS_PREFIX}damaged.json`, `${KEYS_PREFIX}later.json`] as const;
+    await tools.store.put(names[0], [Buffer.from("{")]);
+    await tools.store.put(names[1], [Buffer.from('{"format":"lifeboat-key-wrap","version":2}')]);
+    assert.deepEqual((await openVault(tools, TEST_SECRET, {})).dataKey, vault.dataKey);
+    await assert.rejects(openVault(tools, { kind: "passphrase", passphrase: "wrong" }, {}), (error) => {
+      code("vault.wrong-key")(error);
+      return names.every((name) => String(error).includes(name));
+    });
+  });
+
+  test("a data key of a wrong length is no key wrap", async () => {
+    const vault = await createTestVault();
+    const [wrap] = await readWraps(vault.store);
+    assert.ok(wrap !== undefined && parseWrap(Buffer.from(wrap.text)) !== undefined);
+    const short = wrap.text.replace(vault.dataKey.secret.toString("base64"), Buffer.alloc(16).toString("base64"));
+    assert.equal(parseWrap(Buffer.from(short)), undefined);
+  });
+
   test("nothing of the passphrase, the recovery key or the content lies in the store", async () => {
     const tools = newTools();
     const { vault, recoveryKey = "" } = await initVault(tools, TEST_SECRET, {});
@@ -93,6 +136,20 @@ describe("opening a vault", () => {
     await assert.rejects(getBlob(vault, "wal/1/history/00000002", {}), code("vault.key-missing"));
   });
 });
+
+async function readWraps(store: Store): Promise<readonly { readonly key: string; readonly text: string }[]> {
+  const wraps: { key: string; text: string }[] = [];
+  for await (const { key } of store.list(KEYS_PREFIX)) wraps.push({ key, text: (await store.get(key)).toString() });
+  return wraps;
+}
+
+async function rewriteWraps(store: Store, change: (text: string) => string): Promise<void> {
+  for (const { key, text } of await readWraps(store)) {
+    assert.notEqual(change(text), text);
+    await store.delete(key);
+    await store.put(key, [Buffer.from(change(text))]);
+  }
+}
 
 function code(expected: string): (error: unknown) => boolean {
   return (error) => {

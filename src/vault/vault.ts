@@ -15,7 +15,7 @@ import { type Clock, formatInstant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { Store } from "../store/store.ts";
 import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
-import { objectDamaged } from "./header.ts";
+import { refusedJson } from "./header.ts";
 import { createDataKey, createRecoveryKey, openWrap, parseWrap, type VaultSecret, wrapDataKey } from "./keys.ts";
 import { KEYS_PREFIX, type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
 import type { DataKey } from "./sealing.ts";
@@ -75,27 +75,30 @@ export async function initVault(
   return { vault, recoveryKey };
 }
 
-/** Opens a vault. Throws `vault.not-a-vault`, `vault.format-unknown`, `vault.wrong-key`. */
+/**
+ * Opens a vault with every key wrap that the secret opens; the newest data key seals new objects. Wraps that this version
+ * cannot read are passed over, so that one damaged wrap, or one of a later kind, does not lock out who holds another.
+ * Throws `vault.not-a-vault`, `vault.format-unknown`, `vault.wrong-key`.
+ */
 export async function openVault(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Vault> {
   const id = await readMarker(tools.store, options);
   const opened = new Map<KeyId, DataKey>();
   let newest: { readonly dataKey: DataKey; readonly createdAt: string } | undefined;
-  let wraps = 0;
+  const kinds: string[] = [];
+  const unreadable: string[] = [];
   for await (const facts of tools.store.list(KEYS_PREFIX, options)) {
     const wrap = parseWrap(await tools.store.get(facts.key, options));
-    if (wrap === undefined) throw objectDamaged(facts.key, "it is not a key wrap");
-    wraps += 1;
+    if (wrap === undefined) {
+      unreadable.push(facts.key);
+      continue;
+    }
+    kinds.push(wrap.method.kind);
     const dataKey = await openWrap(wrap, { vaultId: id, secret });
     if (dataKey === undefined) continue;
     opened.set(dataKey.id, dataKey);
     if (newest === undefined || wrap.createdAt >= newest.createdAt) newest = { dataKey, createdAt: wrap.createdAt };
   }
-  if (newest === undefined) {
-    throw new LifeboatError("vault.wrong-key", {
-      message: `the given ${secret.kind} opens none of the ${wraps} key wraps of the vault in ${tools.store.name}`,
-      remedy: "Check the passphrase file or command, or use the recovery key that `lifeboat vault init` printed.",
-    });
-  }
+  if (newest === undefined) throw wrongKey(tools.store, secret, { kinds, unreadable });
   return { ...tools, id, dataKey: newest.dataKey, dataKeys: opened };
 }
 
@@ -136,25 +139,26 @@ async function readMarker(store: Store, options: CallOptions): Promise<string> {
       cause: error,
     });
   }
-  const marker = parseMarker(bytes);
-  if (marker !== undefined) return marker;
-  const version = /"version":\s*(\d+)/.exec(bytes.toString("utf8"))?.[1];
-  if (version !== undefined && version !== "1") {
-    throw new LifeboatError("vault.format-unknown", {
-      message: `the vault in ${store.name} has format version ${version}, this program reads version 1`,
-      remedy: "Use a newer Lifeboat to read this vault.",
-    });
+  const text = bytes.toString("utf8");
+  try {
+    return markerSchema.parse(JSON.parse(text)).vaultId;
+  } catch (cause) {
+    throw refusedJson(VAULT_MARKER, text, { why: "it is not a vault's marker", cause });
   }
-  throw objectDamaged(VAULT_MARKER, "it is not a vault's marker");
 }
 
-function parseMarker(bytes: Buffer): string | undefined {
-  try {
-    return markerSchema.parse(JSON.parse(bytes.toString("utf8"))).vaultId;
-  } catch {
-    // Damaged and from another version look alike here; the caller tells them apart.
-    return undefined;
-  }
+function wrongKey(
+  store: Store,
+  secret: VaultSecret,
+  wraps: { readonly kinds: readonly string[]; readonly unreadable: readonly string[] },
+): LifeboatError {
+  const given = secret.kind === "open" ? "absence of a passphrase" : secret.kind;
+  const unreadable = wraps.unreadable.length === 0 ? "" : `; ${wraps.unreadable.join(", ")} cannot be read`;
+  return new LifeboatError("vault.wrong-key", {
+    message: `the ${given} opens none of the ${wraps.kinds.length} key wraps (${wraps.kinds.join(", ")}) of the vault in ${store.name}${unreadable}`,
+    remedy:
+      "Check the passphrase file or command and the setting vault.encryption, or use the recovery key that `lifeboat vault init` printed.",
+  });
 }
 
 function alreadyVault(store: Store): LifeboatError {
