@@ -67,8 +67,11 @@ export interface Files {
   syncFolder(folder: string): Promise<void>;
   changeOwner(file: string, owner: { readonly uid: number; readonly gid: number }): Promise<void>;
   changeMode(file: string, permissions: number): Promise<void>;
-  /** Space of the file system that holds `file`. `freeBytes` is what an unprivileged writer may use. */
-  space(file: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
+  /**
+   * Space of the file system that holds `file`. `freeBytes` is what an unprivileged writer may use; `device` is the same
+   * for two files of one file system.
+   */
+  space(file: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number; readonly device: number }>;
 }
 
 /** The machine's files. */
@@ -113,7 +116,8 @@ export const systemFiles: Files = {
   changeMode: (file, permissions) => named("change mode of", file, () => fs.chmod(file, permissions)),
   space: async (file) => {
     const facts: StatsFs = await named("ask the free space of", file, () => fs.statfs(file));
-    return { freeBytes: facts.bavail * facts.bsize, totalBytes: facts.blocks * facts.bsize };
+    const { dev: device } = await named("look at", file, () => fs.stat(file));
+    return { freeBytes: facts.bavail * facts.bsize, totalBytes: facts.blocks * facts.bsize, device };
   },
 };
 

@@ -6,7 +6,7 @@ import { LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { OUTSIDE_PREFIX } from "../vault/manifest.ts";
 import { RECOVERY_FOLDER } from "./recovery-files.ts";
-import { guardTarget } from "./target-guard.ts";
+import { guardTarget, UNFINISHED_MARKER } from "./target-guard.ts";
 
 /** Where tablespaces go: by OID, else in a folder each under `under`, else nowhere. */
 export type TablespaceChoice = { readonly byOid: ReadonlyMap<number, string>; readonly under: string | undefined };
@@ -16,6 +16,7 @@ export type Layout = {
   /** The data directory first, then the folder of each tablespace that lies outside. */
   readonly roots: readonly string[];
   readonly links: readonly { readonly at: string; readonly target: string }[];
+  /** By OID, in the data directory or outside. */
   readonly tablespaceFolders: ReadonlyMap<number, string>;
 };
 
@@ -23,12 +24,13 @@ type Tablespace = { readonly oid: number; readonly location: string };
 
 /** Lays out a restore. Throws `restore.tablespace-unmapped` naming every tablespace without a place. */
 export function layoutOf(folder: string, tablespaces: readonly Tablespace[], choice: TablespaceChoice): Layout {
-  const roots = [folder];
+  const main = path.resolve(folder);
+  const roots = [main];
   const links: Layout["links"][number][] = [];
   const tablespaceFolders = new Map<number, string>();
   const unmapped: Tablespace[] = [];
   for (const tablespace of tablespaces) {
-    const at = path.join(folder, "pg_tblspc", String(tablespace.oid));
+    const at = path.join(main, "pg_tblspc", String(tablespace.oid));
     if (!path.isAbsolute(tablespace.location)) {
       // A tablespace made in place is a plain folder of the data directory.
       tablespaceFolders.set(tablespace.oid, at);
@@ -38,9 +40,10 @@ export function layoutOf(folder: string, tablespaces: readonly Tablespace[], cho
     const target = choice.byOid.get(tablespace.oid) ?? under;
     if (target === undefined) unmapped.push(tablespace);
     else {
-      roots.push(target);
-      links.push({ at, target });
-      tablespaceFolders.set(tablespace.oid, target);
+      const root = path.resolve(target);
+      roots.push(root);
+      links.push({ at, target: root });
+      tablespaceFolders.set(tablespace.oid, root);
     }
   }
   if (unmapped.length > 0) throw unmappedError(unmapped);
@@ -61,18 +64,36 @@ export async function checkLayout(files: Files, layout: Layout): Promise<void> {
   }
 }
 
-/** The file on this machine that a manifest's path stands for; undefined for what a restore makes itself. */
+/**
+ * What a restore makes itself, or what must not come back: the links to the tablespaces, which lie elsewhere now; the
+ * signal of a standby, with which recovery would never end; what an earlier restore wrote for its own recovery.
+ */
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  "tablespace_map",
+  "standby.signal",
+  "recovery.signal",
+  "postmaster.pid",
+  RECOVERY_FOLDER,
+]);
+
+/** The file on this machine that a manifest's path stands for; undefined for what is left out. */
 export function placePath(layout: Layout, manifestPath: string): string | undefined {
   const folder = layout.roots[0] ?? "";
-  // The links to the tablespaces are made by the restore, to where they lie now.
-  if (manifestPath === "tablespace_map") return undefined;
+  if (LEFT_OUT.has(manifestPath) || manifestPath.startsWith(`${RECOVERY_FOLDER}/`)) return undefined;
+  if (path.basename(manifestPath) === UNFINISHED_MARKER) return undefined;
   if (manifestPath.startsWith(OUTSIDE_PREFIX)) {
     return path.join(folder, RECOVERY_FOLDER, "outside", manifestPath.slice(OUTSIDE_PREFIX.length));
   }
-  const inTablespace = /^pg_tblspc\/(\d+)(?:\/(.*))?$/.exec(manifestPath);
-  if (inTablespace === null) return path.join(folder, manifestPath);
-  const root = layout.tablespaceFolders.get(Number(inTablespace[1]));
-  return root === undefined ? undefined : path.join(root, inTablespace[2] ?? "");
+  const oid = tablespaceOf(manifestPath);
+  if (oid === undefined) return path.join(folder, manifestPath);
+  const root = layout.tablespaceFolders.get(oid);
+  return root === undefined ? undefined : path.join(root, ...manifestPath.split("/").slice(2));
+}
+
+/** The OID of the tablespace in which a manifest's path lies; undefined for the data directory itself. */
+export function tablespaceOf(manifestPath: string): number | undefined {
+  const match = /^pg_tblspc\/(\d+)(?:\/|$)/.exec(manifestPath);
+  return match === null ? undefined : Number(match[1]);
 }
 
 function unmappedError(unmapped: readonly Tablespace[]): LifeboatError {

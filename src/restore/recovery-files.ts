@@ -31,20 +31,21 @@ export type CapacitySettings = {
   readonly maxLocksPerTransaction: number;
 };
 
-/** The files of one recovery. `segments` are the names laid into pg_wal. */
+/** The files of one recovery. `laid` are the names of segments and histories laid into pg_wal. */
 export function recoveryFiles(recovery: {
   readonly target: RecoveryTarget;
   readonly timeline: Timeline;
-  readonly segments: readonly string[];
+  readonly laid: readonly string[];
 }): readonly RecoveryFile[] {
   return [
     {
       path: `${RECOVERY_FOLDER}/planned`,
-      text: recovery.segments.map((name) => `${name}\n`).join(""),
+      text: recovery.laid.map((name) => `${name}\n`).join(""),
       how: "new",
       mode: 0o600,
     },
     { path: `${RECOVERY_FOLDER}/guard`, text: GUARD_SCRIPT, how: "new", mode: 0o600 },
+    { path: `${RECOVERY_FOLDER}/ended`, text: ENDED_SCRIPT, how: "new", mode: 0o600 },
     { path: "postgresql.auto.conf", text: recoverySettings(recovery), how: "append", mode: 0o600 },
     { path: "recovery.signal", text: "", how: "new", mode: 0o600 },
   ];
@@ -81,7 +82,14 @@ function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly 
   const lines = [
     "",
     "# Added by lifeboat restore. The last setting of a name counts.",
-    `restore_command = 'sh ${RECOVERY_FOLDER}/guard %f'`,
+    // A shell that finds no script ends with 2 or 127, and PostgreSQL takes 2 for "there is no such file".
+    `restore_command = 'test -r ${RECOVERY_FOLDER}/guard || exit 202; exec sh ${RECOVERY_FOLDER}/guard "%f"'`,
+    `recovery_end_command = 'sh ${RECOVERY_FOLDER}/ended'`,
+    // The cluster's own would remove WAL that somebody else still needs.
+    "archive_cleanup_command = ''",
+    // A delay that was meant for a standby would hold recovery up for as long.
+    "recovery_min_apply_delay = 0",
+    HOT_STANDBY_OFF,
     `recovery_target_timeline = '${recovery.timeline}'`,
     // A copy must never stream from, or be waited for by, the cluster it was copied from (safety rule B12).
     "primary_conninfo = ''",
@@ -106,13 +114,31 @@ function timestampOf(time: Instant): string {
   return formatInstant(time).replace("T", " ").replace("Z", "+00");
 }
 
+/**
+ * With it on, recovery stops for good as soon as the WAL tells of a larger max_connections (or the like) than the backup's
+ * configuration has. Taken out again when recovery has ended: a replica made of this cluster should let readers in.
+ */
+const HOT_STANDBY_OFF = "hot_standby = off # only while this cluster recovers";
+
+const ENDED_SCRIPT = `# Written by lifeboat restore. The server runs it once, when recovery has ended.
+sed '/^${HOT_STANDBY_OFF}$/d' postgresql.auto.conf >postgresql.auto.conf.lifeboat &&
+  mv postgresql.auto.conf.lifeboat postgresql.auto.conf
+`;
+
 const GUARD_SCRIPT = `# Written by lifeboat restore. The server runs it for every WAL file it looks for.
 # The files that recovery needs were laid into pg_wal: status 1 sends the server there. A file that was laid and is gone
-# stops recovery with status 200, because the log does not end there.
-if grep -qxF "$1" ${RECOVERY_FOLDER}/planned; then
+# stops recovery with status 200, because the log does not end there; so does 201, when the list itself cannot be read.
+grep -qxF -e "$1" ${RECOVERY_FOLDER}/planned
+case $? in
+0)
   if [ -f "pg_wal/$1" ]; then exit 1; fi
   echo "lifeboat: $1 was laid into pg_wal and is gone" >&2
   exit 200
-fi
-exit 1
+  ;;
+1) exit 1 ;;
+*)
+  echo "lifeboat: the list of the WAL that was laid cannot be read" >&2
+  exit 201
+  ;;
+esac
 `;

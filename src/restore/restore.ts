@@ -10,18 +10,18 @@
  */
 import path from "node:path";
 import { LifeboatError } from "../errors/error.ts";
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, throwIfAborted } from "../platform/clock.ts";
 import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { formatLsn, type SystemId } from "../postgres/lsn.ts";
+import { formatLsn, historyName, type SystemId } from "../postgres/lsn.ts";
 import { type BackupRecord, listBackups } from "../vault/backups.ts";
-import { type ManifestHeader, readManifest } from "../vault/manifest.ts";
+import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Owner } from "./file-set.ts";
 import { narrowToTime } from "./find-time.ts";
 import { writeImage } from "./image-writer.ts";
-import { checkLayout, type Layout, layoutOf, placePath, type TablespaceChoice } from "./layout.ts";
+import { checkLayout, type Layout, layoutOf, placePath, type TablespaceChoice, tablespaceOf } from "./layout.ts";
 import { describeGap, plannedWalBytes, planRestore, type RestorePlan, type RestoreRefusal } from "./plan.ts";
 import {
   RECOVERY_FOLDER,
@@ -31,7 +31,7 @@ import {
   startableConfiguration,
 } from "./recovery-files.ts";
 import type { RestoreWal } from "./restore-wal.ts";
-import { guardTarget, UNFINISHED_MARKER } from "./target-guard.ts";
+import { clearUnfinished, markUnfinished, removeMarker } from "./target-guard.ts";
 import { layWal } from "./wal-layer.ts";
 
 /** What is asked for. */
@@ -70,6 +70,8 @@ export type PricedPlan = RestorePlan & {
   readonly writeBytes: number;
   readonly walBytes: number;
   readonly tablespaces: ManifestHeader["tablespaces"];
+  /** How many of `writeBytes` go to each tablespace, by OID. */
+  readonly tablespaceBytes: ReadonlyMap<number, number>;
 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -89,12 +91,17 @@ export async function prepareRestore(
     target.kind === "time"
       ? await narrowToTime(outcome.plan, { wal: tools.wal, time: target.time }, options)
       : outcome.plan;
-  const manifest = await readManifest(tools.vault, plan.backup, {}, options);
-  const stored = manifest.chunks.storedBytes;
+  const tablespaceBytes = new Map<number, number>();
+  const onFile = (file: ManifestFile): void => {
+    const oid = tablespaceOf(file.path);
+    if (oid === undefined || !("sizeBytes" in file)) return;
+    tablespaceBytes.set(oid, (tablespaceBytes.get(oid) ?? 0) + file.sizeBytes);
+  };
+  const manifest = await readManifest(tools.vault, plan.backup, { onFile }, options);
   let fetchBytes = 0;
-  for (const bytes of stored) fetchBytes += bytes;
-  const walBytes = plannedWalBytes(plan);
-  return { ...plan, fetchBytes, writeBytes: plan.backup.dataBytes, walBytes, tablespaces: manifest.header.tablespaces };
+  for (const bytes of manifest.chunks.storedBytes) fetchBytes += bytes;
+  const priced = { fetchBytes, writeBytes: plan.backup.dataBytes, walBytes: plannedWalBytes(plan) };
+  return { ...plan, ...priced, tablespaces: manifest.header.tablespaces, tablespaceBytes };
 }
 
 /**
@@ -110,9 +117,9 @@ export async function runRestore(
 ): Promise<void> {
   const layout = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
   await checkLayout(tools.files, layout);
-  await clearUnfinished(tools.files, layout);
-  await checkSpace(tools.files, plan, place.folder);
-  await makeRoot(tools.files, layout, place.owner);
+  await clearUnfinished(tools.files, layout.roots);
+  await checkSpace(tools.files, plan, layout);
+  await makeRoots(tools, layout, place.owner);
   const image = await writeImage(
     { vault: tools.vault, files: tools.files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
     {
@@ -129,34 +136,23 @@ export async function runRestore(
   const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress };
   await layWal(walTools, plan, path.join(place.folder, "pg_wal"), options);
   tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
-  const names = plan.segments.map((segment) => segment.name);
-  const settings = recoveryFiles({ target: plan.target, timeline: plan.timeline, segments: names });
+  const laid = [...plan.histories.map(historyName), ...plan.segments.map((segment) => segment.name)];
+  const settings = recoveryFiles({ target: plan.target, timeline: plan.timeline, laid });
   await writeFiles(tools.files, place, settings);
   await configureIfOutside(tools.files, place, image.controlFile);
-  await finish(tools.files, place, image.controlFile);
+  throwIfAborted(options.signal, "finishing the restore");
+  await finish(tools.files, place, { controlFile: image.controlFile, roots: layout.roots });
 }
 
-async function clearUnfinished(files: Files, layout: Layout): Promise<void> {
-  for (const folder of layout.roots) {
-    if ((await guardTarget(files, folder)) !== "unfinished") continue;
-    for (const entry of await files.list(folder)) {
-      // The marker goes last: a clearing that is cut short must not leave a folder nobody dares to touch.
-      if (entry.name !== UNFINISHED_MARKER) await files.removeTree(path.join(folder, entry.name));
-    }
-    await files.remove(path.join(folder, UNFINISHED_MARKER));
-    await files.syncFolder(folder);
-  }
-}
-
-async function makeRoot(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
+async function makeRoots(tools: RestoreTools, layout: Layout, owner: Owner | undefined): Promise<void> {
+  const { files, vault } = tools;
+  const main = layout.roots[0] ?? "";
+  const restoreId = vault.random(RESTORE_ID_BYTES).toString("hex");
   for (const folder of layout.roots) {
     await makeOwnedFolder(files, folder, owner);
     await files.changeMode(folder, 0o700);
-    const text = "A restore is being written here. Nothing in this folder is anybody's data yet.\n";
-    const marker = { file: path.join(folder, UNFINISHED_MARKER), parts: [Buffer.from(text)], over: "replace" } as const;
-    await writeDurable(files, { ...marker, unique: "lifeboat" });
+    await markUnfinished(files, folder, { restoreId, main });
   }
-  const main = layout.roots[0] ?? "";
   for (const folder of [RECOVERY_FOLDER, `${RECOVERY_FOLDER}/outside`]) {
     const made = path.join(main, folder);
     await files.makeFolder(made, 0o700);
@@ -201,35 +197,58 @@ async function configureIfOutside(files: Files, place: RestorePlace, controlFile
   await writeFiles(files, place, missing);
 }
 
-async function finish(files: Files, place: RestorePlace, controlFile: Buffer): Promise<void> {
+async function finish(
+  files: Files,
+  place: RestorePlace,
+  written: { readonly controlFile: Buffer; readonly roots: readonly string[] },
+): Promise<void> {
   await files.syncFolder(place.folder);
   const target = path.join(place.folder, CONTROL_FILE_PATH);
-  await writeDurable(files, {
-    file: target,
-    parts: [controlFile],
-    over: "new",
-    permissions: 0o600,
-    unique: "lifeboat",
-  });
+  const parts = [written.controlFile];
+  // From here on no root counts as unfinished, whether or not its marker is taken away.
+  await writeDurable(files, { file: target, parts, over: "new", permissions: 0o600, unique: "lifeboat" });
   if (place.owner !== undefined) await files.changeOwner(target, place.owner);
-  await files.remove(path.join(place.folder, UNFINISHED_MARKER));
-  await files.syncFolder(place.folder);
+  for (const folder of written.roots) await removeMarker(files, folder);
 }
+
+/** Random bytes of a restore's id: no two restores may take each other's folders for their own. */
+const RESTORE_ID_BYTES = 16;
 
 /** Room that recovery itself needs beside files and WAL: checkpoints, temporary files, the first new segments. */
 const SPARE_BYTES = 256 * 1024 * 1024;
 
-async function checkSpace(files: Files, plan: PricedPlan, folder: string): Promise<void> {
-  let existing = folder;
-  while ((await files.stat(existing)) === undefined) existing = path.dirname(existing);
-  const { freeBytes } = await files.space(existing);
-  const neededBytes = plan.writeBytes + plan.walBytes + SPARE_BYTES;
-  if (freeBytes >= neededBytes) return;
-  throw new LifeboatError("restore.no-space", {
-    message: `the file system of ${folder} has ${freeBytes} bytes free, the restore needs ${neededBytes}`,
-    remedy: "Free space there, or restore into a folder on a larger file system.",
-    details: { freeBytes, neededBytes },
-  });
+async function checkSpace(files: Files, plan: PricedPlan, layout: Layout): Promise<void> {
+  const needed = new Map<number, { freeBytes: number; neededBytes: number; readonly folders: string[] }>();
+  for (const [folder, neededBytes] of bytesByRoot(plan, layout)) {
+    let existing = folder;
+    while ((await files.stat(existing)) === undefined) existing = path.dirname(existing);
+    const { freeBytes, device } = await files.space(existing);
+    const sum = needed.get(device) ?? { freeBytes, neededBytes: 0, folders: [] };
+    sum.neededBytes += neededBytes;
+    sum.folders.push(folder);
+    needed.set(device, sum);
+  }
+  for (const { freeBytes, neededBytes, folders } of needed.values()) {
+    if (freeBytes >= neededBytes) continue;
+    throw new LifeboatError("restore.no-space", {
+      message: `the file system of ${folders.join(", ")} has ${freeBytes} bytes free, the restore needs ${neededBytes}`,
+      remedy: "Free space there, or restore into a folder on a larger file system.",
+      details: { freeBytes, neededBytes },
+    });
+  }
+}
+
+function bytesByRoot(plan: PricedPlan, layout: Layout): ReadonlyMap<string, number> {
+  const [main = "", ...others] = layout.roots;
+  const bytes = new Map(others.map((root) => [root, 0]));
+  let inside = plan.writeBytes;
+  for (const [oid, tablespaceBytes] of plan.tablespaceBytes) {
+    const root = layout.tablespaceFolders.get(oid) ?? "";
+    if (!bytes.has(root)) continue;
+    bytes.set(root, tablespaceBytes);
+    inside -= tablespaceBytes;
+  }
+  return bytes.set(main, inside + plan.walBytes + SPARE_BYTES);
 }
 
 function refusalError(refusal: RestoreRefusal, backups: readonly BackupRecord[], vault: Vault): LifeboatError {

@@ -1,20 +1,30 @@
 /**
  * Says whether a folder may be restored into. The only folders that may: one that is not there, an empty one, and what an
  * earlier restore of ours left unfinished.
+ *
+ * Nouns: a restore has *roots*, the data directory (its *main* root) and a folder for each tablespace; each bears a
+ * *marker* with the restore's id from its first moment on.
+ * Invariant: a root is unfinished only as long as its restore is: while the main root bears a marker of the same id and no
+ * control file. A tablespace never has a control file of its own, so its marker alone proves nothing.
  */
 import path from "node:path";
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
+import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 
-/** Lies in a restore target from its first moment until the control file is written; says that nothing in it is anybody's data. */
+/** Lies in every root of a restore from its first moment until the control file is written. */
 export const UNFINISHED_MARKER = "lifeboat-restore-unfinished";
 
 /** What may be done with a target. */
 export type TargetState = "absent" | "empty" | "unfinished";
 
+/** What a marker says: which restore, and where its data directory lies. */
+type Marker = { readonly restoreId: string; readonly main: string };
+
 /**
- * Looks at a restore target. Throws `restore.target-in-use` when a server's lock file lies in it, and
- * `restore.target-not-empty` when it holds anything that an unfinished restore did not leave.
+ * Looks at a root. Throws `restore.target-in-use` when a server's lock file lies in it, and `restore.target-not-empty`
+ * when it holds anything that an unfinished restore did not leave.
  */
 export async function guardTarget(files: Files, folder: string): Promise<TargetState> {
   const facts = await files.stat(folder);
@@ -33,14 +43,64 @@ export async function guardTarget(files: Files, folder: string): Promise<TargetS
       remedy: "Restore into an empty folder beside it, then stop the server and change its data directory.",
     });
   }
-  const control = await files.stat(path.join(folder, "global", "pg_control"));
-  if (names.includes(UNFINISHED_MARKER) && control === undefined) return "unfinished";
+  if (await isUnfinished(files, folder)) return "unfinished";
   throw new LifeboatError("restore.target-not-empty", {
     message: `${folder} is not empty: it holds ${describe(names)}`,
     remedy: names.includes("PG_VERSION")
       ? "It looks like a data directory, perhaps the only copy. Restore into an empty folder beside it."
       : "Restore into a folder that is empty or not there yet.",
   });
+}
+
+/** Empties the roots that an earlier restore left unfinished; `roots` begin with the main one. Throws like `guardTarget`. */
+export async function clearUnfinished(files: Files, roots: readonly string[]): Promise<void> {
+  // The main root goes last: the markers of the others count only as long as its own is there.
+  for (const folder of roots.toReversed()) {
+    if ((await guardTarget(files, folder)) !== "unfinished") continue;
+    for (const entry of await files.list(folder)) {
+      // The marker goes last: a clearing that is cut short must not leave a folder nobody dares to touch.
+      if (entry.name !== UNFINISHED_MARKER) await files.removeTree(path.join(folder, entry.name));
+    }
+    await files.syncFolder(folder);
+    await removeMarker(files, folder);
+  }
+}
+
+/** Marks a root as being restored into. `main` is the data directory. */
+export async function markUnfinished(files: Files, folder: string, marker: Marker): Promise<void> {
+  const text = `A restore is being written here. Nothing in this folder is anybody's data yet.\n${JSON.stringify(marker)}\n`;
+  const file = path.join(folder, UNFINISHED_MARKER);
+  await writeDurable(files, { file, parts: [Buffer.from(text)], over: "replace", unique: "lifeboat" });
+}
+
+/** Takes the mark away. */
+export async function removeMarker(files: Files, folder: string): Promise<void> {
+  await files.remove(path.join(folder, UNFINISHED_MARKER));
+  await files.syncFolder(folder);
+}
+
+async function isUnfinished(files: Files, folder: string): Promise<boolean> {
+  const own = await readMarker(files, folder);
+  if (own === undefined) return false;
+  for (const each of [folder, own.main]) {
+    if ((await files.stat(path.join(each, CONTROL_FILE_PATH))) !== undefined) return false;
+  }
+  return (await readMarker(files, own.main))?.restoreId === own.restoreId;
+}
+
+async function readMarker(files: Files, folder: string): Promise<Marker | undefined> {
+  try {
+    const text = (await files.readFile(path.join(folder, UNFINISHED_MARKER))).toString("utf8");
+    const parsed: unknown = JSON.parse(text.split("\n")[1] ?? "");
+    if (typeof parsed !== "object" || parsed === null || !("restoreId" in parsed) || !("main" in parsed))
+      return undefined;
+    const { restoreId, main } = parsed;
+    return typeof restoreId === "string" && typeof main === "string" ? { restoreId, main } : undefined;
+  } catch (error) {
+    // No marker of ours: whatever it is, it gives no leave to remove anything.
+    if (error instanceof SyntaxError || isLifeboatError(error, "platform.file-missing")) return undefined;
+    throw error;
+  }
 }
 
 /** How many names an error shows. */

@@ -31,7 +31,9 @@ export async function layWal(
 ): Promise<void> {
   for (const timeline of plan.histories) {
     const content = await tools.wal.history(timeline, options);
-    if (content !== undefined) await put(tools, path.join(folder, historyName(timeline)), [content]);
+    // Left out, it would let the server begin a timeline that there is already (safety rule B10).
+    if (content === undefined) throw gone(`the history of timeline ${timeline}`);
+    await put(tools, path.join(folder, historyName(timeline)), [content]);
   }
   const waiting = [...plan.segments];
   const totalBytes = waiting.length * plan.walSegmentBytes;
@@ -46,7 +48,17 @@ export async function layWal(
       tools.onProgress({ doneBytes, totalBytes });
     }
   };
-  await Promise.all(Array.from({ length: SEGMENTS_AT_A_TIME }, worker));
+  const stopped = async (): Promise<void> => {
+    try {
+      await worker();
+    } finally {
+      // Done, or failed: what the others have begun they end, and nothing more is begun.
+      waiting.length = 0;
+    }
+  };
+  // All of them, whatever becomes of one: nobody may write into a folder that was already given up.
+  const ended = await Promise.allSettled(Array.from({ length: SEGMENTS_AT_A_TIME }, stopped));
+  for (const each of ended) if (each.status === "rejected") throw each.reason;
 }
 
 async function fetchChecked(
@@ -56,12 +68,7 @@ async function fetchChecked(
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<Buffer> {
   const bytes = await wal.segment(segment.name, options);
-  if (bytes === undefined) {
-    throw new LifeboatError("wal.segment-missing", {
-      message: `segment ${segment.name} was held when the restore was planned and is gone`,
-      remedy: "Run the restore again; if it is refused, its message names what can still be reached.",
-    });
-  }
+  if (bytes === undefined) throw gone(`segment ${segment.name}`);
   if (bytes.byteLength < segment.validBytes || bytes.byteLength > plan.walSegmentBytes) {
     throw damaged(segment, `it has ${bytes.byteLength} bytes, ${segment.validBytes} were planned`);
   }
@@ -74,6 +81,13 @@ async function fetchChecked(
 async function put(tools: WalLayerTools, file: string, parts: readonly Buffer[]): Promise<void> {
   await writeDurable(tools.files, { file, parts, over: "replace", permissions: 0o600, unique: "lifeboat" });
   if (tools.owner !== undefined) await tools.files.changeOwner(file, tools.owner);
+}
+
+function gone(what: string): LifeboatError {
+  return new LifeboatError("wal.segment-missing", {
+    message: `${what} was held when the restore was planned and is gone`,
+    remedy: "Run the restore again; if it is refused, its message names what can still be reached.",
+  });
 }
 
 function damaged(segment: PlannedSegment, why: string): LifeboatError {
