@@ -9,7 +9,8 @@
 import { crc32 } from "node:zlib";
 import { assert } from "../errors/error.ts";
 import { abortedError } from "../platform/clock.ts";
-import { type CompressionChoice, compress, type Packed } from "./codec.ts";
+import type { CompressionChoice, Packed } from "./codec.ts";
+import { Compressor } from "./compressor.ts";
 import { objectDamaged } from "./header.ts";
 import { type PackId, packName } from "./names.ts";
 import {
@@ -66,6 +67,7 @@ type InFlight = { readonly chunk: OpenChunk; readonly plainBytes: number; packed
 export class PackWriter {
   readonly #vault: Vault;
   readonly #options: PackWriterOptions;
+  readonly #compressor: Compressor;
   readonly #free: Buffer[] = [];
   readonly #inFlight: InFlight[] = [];
   readonly #closing = new Set<Promise<void>>();
@@ -78,6 +80,7 @@ export class PackWriter {
   constructor(vault: Vault, options: PackWriterOptions) {
     this.#vault = vault;
     this.#options = options;
+    this.#compressor = new Compressor(options.compression);
   }
 
   /** Sealed bytes so far, in packs stored and to be stored. */
@@ -98,7 +101,7 @@ export class PackWriter {
     assert(plainBytes > 0 && plainBytes <= CHUNK_BYTES_MAX, "a chunk is neither empty nor too large");
     const entry: InFlight = { chunk, plainBytes, packed: undefined };
     this.#inFlight.push(entry);
-    compress(chunk.buffer.subarray(0, plainBytes), this.#options.compression).then(
+    this.#compressor.compress(chunk.buffer.subarray(0, plainBytes)).then(
       (packed) => {
         entry.packed = packed;
         this.#guard(() => this.#drain());
@@ -133,6 +136,7 @@ export class PackWriter {
   async settle(): Promise<void> {
     this.#failure ??= { cause: abortedError("writing packs", this.#options.signal?.reason) };
     await Promise.allSettled(this.#closing);
+    this.#compressor.close();
   }
 
   async #waitForRoom(): Promise<void> {
