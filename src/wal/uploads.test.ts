@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eventually } from "../../test/support/receivers.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemClock } from "../platform/clock.ts";
+import { systemRandom } from "../platform/random.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import { faultyStore } from "../store/faulty/faulty-store.ts";
+import { getSegment, listWal, putSegment } from "../vault/wal-store.ts";
+import type { SpoolFile } from "./spool-files.ts";
+import { Uploads } from "./uploads.ts";
+
+const SYSTEM = "7000000000000000001" as SystemId;
+
+function file(number: number): SpoolFile {
+  const segment = `0000000100000000000000${number.toString(16).toUpperCase().padStart(2, "0")}`;
+  const place = { timeline: 1 as Timeline, start: 0n as Lsn, end: 4n as Lsn };
+  return { kind: "complete", path: `/spool/${segment}`, segment, ...place, sizeBytes: 4 };
+}
+
+async function queue(faults: Parameters<typeof faultyStore>[0]["faults"] = []) {
+  const vault = await createTestVault();
+  const removed: string[] = [];
+  const faulty = faultyStore({ store: vault.store, clock: systemClock, faults });
+  const uploads = new Uploads({
+    vault: { ...vault, store: faulty.store },
+    clock: { ...systemClock, sleep: (_durationMs, options) => systemClock.sleep(1, options) },
+    random: systemRandom,
+    systemId: () => SYSTEM,
+    readFile: async (path) => Buffer.from(path.slice(-4)),
+    remove: async ({ segment }) => void removed.push(segment),
+  });
+  return { vault, uploads, removed };
+}
+
+test("segments are stored in their order, and leave the spool after that", async () => {
+  const { vault, uploads, removed } = await queue();
+  const stop = new AbortController();
+  uploads.add(file(1));
+  uploads.add(file(1));
+  assert.equal(uploads.count, 1);
+  assert.equal(uploads.bytes, 4);
+  const running = uploads.run(stop.signal);
+  await eventually("the first is stored", async () => uploads.count === 0);
+  uploads.add(file(2));
+  uploads.add(file(3));
+  await eventually("the others are stored", async () => uploads.count === 0);
+  stop.abort();
+  await running;
+  assert.deepEqual(
+    removed,
+    [file(1), file(2), file(3)].map(({ segment }) => segment),
+  );
+  assert.deepEqual((await listWal(vault, { systemId: SYSTEM }, {})).segments, removed);
+  assert.equal(uploads.bytes, 0);
+});
+
+test("a store that fails is asked again, and the failure is told until then", async () => {
+  const { vault, uploads, removed } = await queue([
+    { kind: "fail-before", at: 1, on: "put" },
+    { kind: "disk-full", at: 2, on: "put" },
+    { kind: "fail-after", at: 3, on: "put" },
+  ]);
+  const stop = new AbortController();
+  uploads.add(file(1));
+  const running = uploads.run(stop.signal);
+  await eventually("the failure is told", async () => uploads.failure !== undefined || removed.length > 0);
+  await eventually("it is stored", async () => uploads.count === 0);
+  assert.equal(uploads.failure, undefined);
+  stop.abort();
+  await running;
+  const stored = await getSegment(vault, { systemId: SYSTEM, segment: file(1).segment }, {});
+  assert.ok(stored?.equals(Buffer.from(file(1).path.slice(-4))));
+});
+
+test("other bytes under the name of a segment end the uploads, and the segment stays in the spool", async () => {
+  const { vault, uploads, removed } = await queue();
+  await putSegment(vault, { systemId: SYSTEM, segment: file(1).segment, bytes: Buffer.from("else") }, {});
+  uploads.add(file(1));
+  const running = uploads.run(new AbortController().signal);
+  await assert.rejects(running, (error) => isLifeboatError(error, "wal.segment-conflict"));
+  assert.deepEqual(removed, []);
+  assert.equal(uploads.count, 1);
+});
+
+test("uploads with nothing to do end when they are told to", async () => {
+  const { uploads } = await queue();
+  const stop = new AbortController();
+  const running = uploads.run(stop.signal);
+  stop.abort();
+  await running;
+});
