@@ -40,6 +40,12 @@ async function pidOf(server: TestServer): Promise<number> {
   return state.pid;
 }
 
+/** The ids of all System V shared memory segments of the machine. */
+async function sharedMemoryIds(): Promise<ReadonlySet<string | undefined>> {
+  const lines = (await systemFiles.readFile("/proc/sysvipc/shm")).toString().split("\n").slice(1);
+  return new Set(lines.map((line) => line.trim().split(/\s+/)[1]));
+}
+
 for (const major of [...MAJORS, "system"] as const) {
   test(`PostgreSQL ${major}: starts, answers on socket and TCP, stops, starts again`, async () => {
     await withServer({ major }, async (server) => {
@@ -69,7 +75,11 @@ test("killed: no process is left, it counts as crashed, and the next start has w
     const pid = await pidOf(server);
     const family = await PORTS.processes.tree(pid);
     assert.ok(family.length > 3);
+    const pidFile = (await systemFiles.readFile(path.join(server.dataFolder, "postmaster.pid"))).toString();
+    const segment = pidFile.split("\n")[6]?.trim().split(/\s+/)[1] ?? "";
+    assert.ok((await sharedMemoryIds()).has(segment));
     await server.server.kill();
+    assert.ok(!(await sharedMemoryIds()).has(segment));
     for (const each of family) assert.equal(await PORTS.processes.isAlive(each), false);
     assert.deepEqual(await server.server.state(), { kind: "crashed", pid });
     await server.server.kill();

@@ -156,10 +156,15 @@ export class LocalServer {
     );
   }
 
-  /** Kills every process of the server at once, as a power cut does (but what the kernel caches is not lost). Returns when all are gone. */
+  /**
+   * Kills every process of the server at once, as a power cut does (but what the kernel caches is not lost). Returns when
+   * all are gone and their System V shared memory is released; with dynamic_shared_memory_type posix, what lies in
+   * /dev/shm stays until the next start on this data folder.
+   */
   async kill(): Promise<void> {
     const state = await this.state();
     if (state.kind === "stopped" || state.kind === "crashed") return;
+    const segment = (await this.#readPidFile())?.sharedMemoryId;
     const family = await this.#ports.processes.killTree(state.pid);
     await this.#waitUntilGone(
       family,
@@ -170,6 +175,7 @@ export class LocalServer {
           remedy: "Look at the disk: a process that waits for it cannot be killed.",
         }),
     );
+    if (segment !== undefined) await this.#releaseSharedMemory(segment);
   }
 
   /** Halts every process of the server (it neither answers nor closes its connections), as a machine that hangs. */
@@ -266,6 +272,16 @@ export class LocalServer {
     for (const pid of await this.#ports.processes.tree(state.pid)) this.#ports.processes.signal(pid, signal);
   }
 
+  /** The kernel has room for 4096 segments: a data folder that is never started again would hold one for ever. */
+  async #releaseSharedMemory(id: string): Promise<void> {
+    try {
+      await this.#ports.processes.run({ command: "ipcrm", args: ["-m", id], timeoutMs: KILL_TIMEOUT_MS });
+    } catch (error) {
+      // A machine without ipcrm keeps 56 bytes until the next start on this data folder.
+      if (!isLifeboatError(error, "platform.process-not-started")) throw error;
+    }
+  }
+
   async #makeSocketFolder(): Promise<void> {
     const { files } = this.#ports;
     const { socketFolder, user } = this.setup;
@@ -275,7 +291,7 @@ export class LocalServer {
     if (user !== undefined) await files.changeOwner(socketFolder, user);
   }
 
-  async #readPidFile(): Promise<{ readonly pid: number; readonly status: LiveState } | undefined> {
+  async #readPidFile(): Promise<PidFile | undefined> {
     try {
       const lines = (await this.#ports.files.readFile(path.join(this.setup.dataFolder, "postmaster.pid")))
         .toString("utf8")
@@ -285,7 +301,9 @@ export class LocalServer {
       // Just made and still empty: it will be filled in a moment, as if it had not been there yet.
       if (!Number.isInteger(pid) || pid === 0) return undefined;
       const status = (lines[7] ?? "").trim();
-      return { pid, status: LIVE_STATES.find((each) => each === status) ?? "starting" };
+      // Key and id of the segment, in two columns.
+      const sharedMemoryId = /^\s*\d+\s+(\d+)\s*$/.exec(lines[6] ?? "")?.[1];
+      return { pid, status: LIVE_STATES.find((each) => each === status) ?? "starting", sharedMemoryId };
     } catch (error) {
       if (isLifeboatError(error, "platform.file-missing")) return undefined;
       throw error;
@@ -317,7 +335,13 @@ export class LocalServer {
 }
 
 const LIVE_STATES = ["starting", "ready", "standby", "stopping"] as const;
-type LiveState = (typeof LIVE_STATES)[number];
+
+/** What is read of postmaster.pid. */
+type PidFile = {
+  readonly pid: number;
+  readonly status: (typeof LIVE_STATES)[number];
+  readonly sharedMemoryId: string | undefined;
+};
 
 function postgresArguments(setup: ServerSetup): string[] {
   const settings: Settings = {
