@@ -13,7 +13,7 @@ import type { BackupId } from "../vault/names.ts";
 import { backupUpdate } from "./backup.ts";
 import type { DemoFacts } from "./demo.ts";
 import type { Points } from "./points.ts";
-import type { RestorePlanFacts } from "./restore.ts";
+import { type RestorePlanFacts, tablespacesOf } from "./restore.ts";
 import { runCli } from "./run.ts";
 
 const systemId = "7301234567890123456" as SystemId;
@@ -153,9 +153,10 @@ test("recovery ranges are shown with the gaps between them; none at all is statu
         segmentCount: 2,
       },
     ],
+    stranded: ["20260101t060000z-00000000"],
   };
   assert.equal(await keeps("points", "points", { findPoints: async () => points }), 0);
-  const none = { findPoints: async () => ({ ranges: [], gaps: [] }) };
+  const none = { findPoints: async () => ({ ranges: [], gaps: [], stranded: [] }) };
   assert.equal(await keeps("points-none", "points", none), EXIT.notFound);
 });
 
@@ -177,8 +178,9 @@ test("a dry run prints the plan that would be carried out, and carries out nothi
 });
 
 test("a restore says how long it took and what answers now", async () => {
-  const server = { port: 5499, pid: 4711, reached: { timeline: 2 as Timeline, lsn: 0x5000060n as Lsn } };
-  const restored = { plan, durationMs: 83_000, writtenBytes: plan.dataBytes, server };
+  const reached = { timeline: 2 as Timeline, lsn: 0x5000060n as Lsn };
+  const server = { port: 5499, pid: 4711, socketFolder: "/tmp/lifeboat-0", recoveryMs: 12_000, reached };
+  const restored = { plan, durationMs: 83_000, filesMs: 71_000, writtenBytes: plan.dataBytes, server };
   const engines = { restore: { plan: async () => ({ facts: plan, carryOut: async () => restored }) } };
   assert.equal(await keeps("restore", "restore --target /srv/r --boot", engines), 0);
 });
@@ -204,14 +206,34 @@ test("a restore's goal is the newest point or a moment; contradictions are refus
   for (const bad of ["--to time", "--to latest --to-time 2026-01-01T03:30:00Z", "--port 5499"]) {
     assert.equal(await say(bad), EXIT.usage, bad);
   }
-  const targetFolder = "/srv/r";
   const time = { kind: "time", at: at(30) };
+  const otherwise = {
+    targetFolder: "/srv/r",
+    backupId: undefined,
+    boot: undefined,
+    system: undefined,
+    acceptGap: false,
+    tablespaces: { byOid: new Map(), under: undefined },
+  };
   assert.deepEqual(goals, [
-    { goal: { kind: "latest" }, targetFolder, backupId: undefined, boot: undefined },
-    { goal: { kind: "latest" }, targetFolder, backupId: undefined, boot: { port: 5499 } },
-    { goal: time, targetFolder, backupId: "b", boot: undefined },
-    { goal: time, targetFolder, backupId: undefined, boot: { port: undefined } },
+    { ...otherwise, goal: { kind: "latest" } },
+    { ...otherwise, goal: { kind: "latest" }, boot: { port: 5499 } },
+    { ...otherwise, goal: time, backupId: "b" },
+    { ...otherwise, goal: time, boot: { port: undefined } },
   ]);
+});
+
+test("tablespaces go where --tablespace and --tablespaces-under say", async () => {
+  assert.deepEqual(
+    tablespacesOf("16385=/srv/a,16386=/srv/b=c"),
+    new Map([
+      [16_385, "/srv/a"],
+      [16_386, "/srv/b=c"],
+    ]),
+  );
+  for (const bad of ["16385", "16385=relative", "x=/srv/a", "16385=/srv/a,"]) {
+    assert.throws(() => tablespacesOf(bad), { code: "config.usage" }, bad);
+  }
 });
 
 const demo: DemoFacts = {

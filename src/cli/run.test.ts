@@ -169,7 +169,7 @@ test("mistakes in the configuration end a command before it does anything, all o
       ran = true;
       return { json: null, text: "" };
     });
-    const frame = recordedFrame({ workingFolder: folder, environment: { LIFEBOAT_LOG_LEVEL: "loud" } });
+    const frame = recordedFrame({ workingFolder: folder, environment: { LIFEBOAT_RESTORE_BOOT_TIMEOUT: "soon" } });
     assert.equal(await runCli(["try", "--config", "bad.yaml", "--server-tls", "maybe"], verbs, frame), EXIT.usage);
     assert.equal(ran, false);
     matchesGolden("failure/configuration.txt", frame.stderr.written());

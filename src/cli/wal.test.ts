@@ -5,6 +5,7 @@ import { matchesGolden } from "../../test/support/golden.ts";
 import { recordedFrame } from "../../test/support/recorded-frame.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
+import { REPORT_FORMAT, type ReceiverReport } from "../wal/report.ts";
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
 import { renderWalStatus, statusOfAnswer, type WalAnswer, type WalStatus, walStatusJson } from "./wal.ts";
@@ -59,35 +60,63 @@ test("a fetched segment is quiet, an unknown one says why on stderr", async () =
   assert.equal(told.stderr.written(), `${SEGMENT}: the store did not answer (store.failed)\n`);
 });
 
-test("the destination is absolute from where PostgreSQL runs the command, and the mode is restore unless said", async () => {
+test("the destination is absolute from where PostgreSQL runs the command", async () => {
   const seen: object[] = [];
   const verbs = allVerbs({
-    getWal: async ({ name, destination, mode }) => {
-      seen.push({ name, destination, mode });
+    getWal: async ({ name, destination, system }) => {
+      seen.push({ name, destination, system });
       return { kind: "found" };
     },
   });
   await runCli(["wal", "get", SEGMENT, "pg_wal/RECOVERYXLOG"], verbs, recordedFrame({ workingFolder: "/data" }));
-  assert.deepEqual(seen, [{ name: SEGMENT, destination: "/data/pg_wal/RECOVERYXLOG", mode: "restore" }]);
+  assert.deepEqual(seen, [{ name: SEGMENT, destination: "/data/pg_wal/RECOVERYXLOG", system: undefined }]);
 });
 
 test("how receiving stands is told for people and for programs, with and without a server", () => {
   const style = createStyle({ colours: false, columns: 100 });
-  const confirmed = { timeline: 1 as Timeline, lsn: 0x3000060n as Lsn };
-  const spool = { segmentCount: 2, sizeBytes: 33_554_432 };
+  const report: ReceiverReport = {
+    format: REPORT_FORMAT,
+    pid: 4711,
+    mode: "streaming",
+    startedAt: "2026-01-01T03:00:00.000Z",
+    updatedAt: "2026-01-01T03:30:00.000Z",
+    systemId: "7000000000000000001",
+    timeline: 1,
+    slot: "lifeboat_vault",
+    writtenLsn: "0/3000060",
+    flushedLsn: "0/3000060",
+    serverEndLsn: "0/3000160",
+    lagBytes: 256,
+    segmentsWaiting: 2,
+    spoolBytes: 33_554_432,
+    spoolBytesMax: 1_073_741_824,
+    lastError: null,
+    alarms: [],
+    gaps: [],
+  };
   const well: WalStatus = {
-    receiver: { kind: "running", pid: 4711 },
-    confirmed,
-    spool,
-    server: { kind: "reached", lsn: 0x3000160n as Lsn, lagBytes: 256, slot: "active" },
+    receiver: { kind: "running", report },
+    server: { kind: "reached", lsn: 0x3000160n as Lsn, lagBytes: 256, slot: "keeps WAL" },
   };
   const badly: WalStatus = {
-    receiver: { kind: "not-running" },
-    confirmed: undefined,
-    spool: { segmentCount: 0, sizeBytes: 0 },
+    receiver: {
+      kind: "not-running",
+      report: {
+        ...report,
+        mode: "backing-off",
+        lastError: { code: reason.code, message: reason.message, remedy: reason.remedy, at: report.updatedAt },
+        alarms: [{ kind: "not-streaming", message: "nothing is confirmed", since: report.updatedAt }],
+        gaps: [{ timeline: 1, from: "0/2000000", to: "0/3000000", noticedAt: report.updatedAt }],
+      },
+    },
     server: { kind: "unreachable", reason },
   };
-  matchesGolden("results/wal-status.txt", `${renderWalStatus(well, style)}\n\n${renderWalStatus(badly, style)}\n`);
+  const never: WalStatus = {
+    receiver: { kind: "never-ran" },
+    server: { kind: "reached", lsn: 0x3000160n as Lsn, lagBytes: undefined, slot: "missing" },
+  };
+  const shown = [well, badly, never].map((status) => renderWalStatus(status, style));
+  matchesGolden("results/wal-status.txt", `${shown.join("\n\n")}\n`);
   assert.deepEqual(walStatusJson(badly).server, {
     kind: "unreachable",
     code: "store.failed",
@@ -99,14 +128,13 @@ test("a stopped receiver says what it did", async () => {
   const frame = recordedFrame();
   const verbs = allVerbs({
     receiveWal: async () => ({
-      receivedBytes: 50_331_648,
-      storedSegmentCount: 3,
       confirmed: { timeline: 2 as Timeline, lsn: 0x6000000n as Lsn },
+      segmentsWaiting: 1,
     }),
   });
   assert.equal(await runCli(["wal", "receive"], verbs, frame), 0);
   assert.equal(
     frame.stdout.written(),
-    "Stopped. Received 48.0 MiB, stored 3 segments, confirmed up to 0/6000000 on timeline 2.\n",
+    "Stopped. Confirmed up to 0/6000000 on timeline 2; 1 segment waits in the spool for the vault.\n",
   );
 });

@@ -161,7 +161,11 @@ function walAnswerJson(answer: WalAnswer) {
 function renderReceived({ confirmed, segmentsWaiting }: Received): string {
   const upTo =
     confirmed === undefined ? "nothing" : `up to ${formatLsn(confirmed.lsn)} on timeline ${confirmed.timeline}`;
-  return `Stopped. Confirmed ${upTo}; ${segmentsWaiting} segments wait in the spool for the vault.`;
+  return `Stopped. Confirmed ${upTo}; ${segments(segmentsWaiting)} in the spool for the vault.`;
+}
+
+function segments(waiting: number): string {
+  return waiting === 1 ? "1 segment waits" : `${waiting} segments wait`;
 }
 
 /** The status for people. */
@@ -170,7 +174,7 @@ export function renderWalStatus(status: WalStatus, style: Style): string {
   const facts: (readonly [string, Cell])[] = [["receiver", receiverCell(receiver, style)]];
   if (receiver.kind !== "never-ran") {
     const { report } = receiver;
-    const waiting = `${report.segmentsWaiting} segments wait for the vault, ${describeByteSize(report.spoolBytes)} of at most ${describeByteSize(report.spoolBytesMax)}`;
+    const waiting = `${segments(report.segmentsWaiting)} for the vault, ${describeByteSize(report.spoolBytes)} of at most ${describeByteSize(report.spoolBytesMax)}`;
     facts.push(["confirmed", `${report.flushedLsn}, timeline ${report.timeline ?? "not known"}`], ["spool", waiting]);
     if (report.lastError !== null) facts.push(["last error", `${report.lastError.message} (${report.lastError.code})`]);
     for (const alarm of report.alarms)

@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--label|--checkpoint|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--backup-in-flight|--log-level|--log-format|--mode|--target|--to|--to-time|--backup|--port|--restore-in-flight|--restore-boot-timeout|--postgres-bin-dir|--postgres-run-as|--size|--seconds|--pg|--durability)
+      --config|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--label|--checkpoint|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--mode|--system|--target|--to|--to-time|--backup|--tablespace|--tablespaces-under|--port|--restore-boot-timeout|--postgres-bin-dir|--postgres-run-as|--size|--seconds|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -55,10 +55,10 @@ _lifeboat() {
     'backup --receiver-slot')  return ;;
     'backup --receiver-application-name')  return ;;
     'backup --receiver-status-interval')  return ;;
+    'backup --receiver-delay')  return ;;
     'backup --backup-checkpoint') mapfile -t COMPREPLY < <(compgen -W 'fast spread' -- "$current"); return ;;
     'backup --backup-compression-level')  return ;;
     'backup --backup-max-rate')  return ;;
-    'backup --backup-in-flight')  return ;;
     'backups --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'backups --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'backups --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
@@ -92,8 +92,7 @@ _lifeboat() {
     'wal receive --receiver-slot')  return ;;
     'wal receive --receiver-application-name')  return ;;
     'wal receive --receiver-status-interval')  return ;;
-    'wal receive --log-level') mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$current"); return ;;
-    'wal receive --log-format') mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current"); return ;;
+    'wal receive --receiver-delay')  return ;;
     'wal status --server-host')  return ;;
     'wal status --server-port')  return ;;
     'wal status --server-user')  return ;;
@@ -114,7 +113,9 @@ _lifeboat() {
     'wal status --receiver-slot')  return ;;
     'wal status --receiver-application-name')  return ;;
     'wal status --receiver-status-interval')  return ;;
+    'wal status --receiver-delay')  return ;;
     'wal get --mode') mapfile -t COMPREPLY < <(compgen -W 'restore standby' -- "$current"); return ;;
+    'wal get --system')  return ;;
     'wal get --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'wal get --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'wal get --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
@@ -127,6 +128,9 @@ _lifeboat() {
     'restore --to') mapfile -t COMPREPLY < <(compgen -W 'latest time' -- "$current"); return ;;
     'restore --to-time')  return ;;
     'restore --backup')  return ;;
+    'restore --system')  return ;;
+    'restore --tablespace')  return ;;
+    'restore --tablespaces-under') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --port')  return ;;
     'restore --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
@@ -136,7 +140,6 @@ _lifeboat() {
     'restore --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
-    'restore --restore-in-flight')  return ;;
     'restore --restore-boot-timeout')  return ;;
     'restore --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --postgres-run-as')  return ;;
@@ -169,16 +172,13 @@ _lifeboat() {
     'config explain --receiver-slot')  return ;;
     'config explain --receiver-application-name')  return ;;
     'config explain --receiver-status-interval')  return ;;
+    'config explain --receiver-delay')  return ;;
     'config explain --backup-checkpoint') mapfile -t COMPREPLY < <(compgen -W 'fast spread' -- "$current"); return ;;
     'config explain --backup-compression-level')  return ;;
     'config explain --backup-max-rate')  return ;;
-    'config explain --backup-in-flight')  return ;;
-    'config explain --restore-in-flight')  return ;;
     'config explain --restore-boot-timeout')  return ;;
     'config explain --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'config explain --postgres-run-as')  return ;;
-    'config explain --log-level') mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$current"); return ;;
-    'config explain --log-format') mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current"); return ;;
     *' --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
   esac
   if [[ $current == -* ]]; then
@@ -186,15 +186,15 @@ _lifeboat() {
     case "$command" in
       'vault init') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file' ;;
       'vault check') options+=' --read-data --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file' ;;
-      'backup') options+=' --label --checkpoint --adopt-system --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --backup-checkpoint --backup-compression-level --backup-max-rate --backup-in-flight' ;;
+      'backup') options+=' --label --checkpoint --adopt-system --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate' ;;
       'backups') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file' ;;
       'points') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox' ;;
-      'wal receive') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --log-level --log-format' ;;
-      'wal status') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval' ;;
-      'wal get') options+=' --mode --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox' ;;
-      'restore') options+=' --target --to --to-time --backup --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --restore-in-flight --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
+      'wal receive') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;
+      'wal status') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;
+      'wal get') options+=' --mode --system --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox' ;;
+      'restore') options+=' --target --to --to-time --backup --system --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --postgres-bin-dir --postgres-run-as' ;;
-      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --backup-checkpoint --backup-compression-level --backup-max-rate --backup-in-flight --restore-in-flight --restore-boot-timeout --postgres-bin-dir --postgres-run-as --log-level --log-format' ;;
+      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
       'completion') options+=' ' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

@@ -55,10 +55,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l folders-sandbox 
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-slot -d 'Physical replication slot on the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
-complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-compression-level -d 'Zstandard level.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-compression-level -d 'Zstandard level; above 1 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-in-flight -d 'Chunks compressed and objects stored at the same time.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
@@ -92,8 +92,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l receiver-slot -d 'Physical replication slot on the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l log-level -d 'The least important thing that is logged.' -x -a 'error warn info debug'
-complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l log-format -d 'Lines for people or for programs.' -x -a 'text json'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-port -d 'Port of the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l server-user -d 'Role to log in as; it needs REPLICATION.' -x
@@ -114,7 +113,9 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-slot -d 'Physical replication slot on the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l mode -d 'Who asks: a restore or a standby.' -x -a 'restore standby'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l system -d 'System identifier. Default: the only one of the vault.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
@@ -126,8 +127,12 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l target -d 'Folder for the restored data directory: empty or not there.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to -d 'How far to recover. Default: latest, or time when --to-time is given.' -x -a 'latest time'
-complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-time -d 'Recover every commit up to this moment.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-time -d 'Recover all that was committed up to this moment, and nothing after it.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l backup -d 'Start from this backup. Default: the newest that reaches the wanted moment.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l system -d 'System identifier. Default: the only one of the vault.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l accept-gap -d 'Where WAL is missing, restore to the last position before the hole, knowingly.'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l tablespace -d 'Where tablespaces go, by their OID.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l tablespaces-under -d 'Where tablespaces go that --tablespace does not name, one folder each.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l dry-run -d 'Print the plan and change nothing.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l boot -d 'Start the restored server and wait for it.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l port -d 'Port of the started server. Default: a free one.' -x
@@ -139,7 +144,6 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-recovery-
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
-complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-in-flight -d 'Objects fetched at the same time.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
@@ -173,14 +177,11 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-slot -d 'Physical replication slot on the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-compression-level -d 'Zstandard level.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-compression-level -d 'Zstandard level; above 1 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-in-flight -d 'Chunks compressed and objects stored at the same time.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-in-flight -d 'Objects fetched at the same time.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l log-level -d 'The least important thing that is logged.' -x -a 'error warn info debug'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l log-format -d 'Lines for people or for programs.' -x -a 'text json'
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

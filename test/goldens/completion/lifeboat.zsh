@@ -59,10 +59,10 @@ _lifeboat_backup() {
     '--receiver-slot=[Physical replication slot on the server.]:value: ' \
     '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
     '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
     '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
-    '--backup-compression-level=[Zstandard level.]:value: ' \
-    '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
-    '--backup-in-flight=[Chunks compressed and objects stored at the same time.]:value: '
+    '--backup-compression-level=[Zstandard level; above 1 it costs much time and saves little.]:value: ' \
+    '--backup-max-rate=[Most bytes a second the server may send.]:value: '
 }
 _lifeboat_backups() {
   _arguments -s : \
@@ -123,8 +123,7 @@ _lifeboat_wal_receive() {
     '--receiver-slot=[Physical replication slot on the server.]:value: ' \
     '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
     '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
-    '--log-level=[The least important thing that is logged.]:value:(error warn info debug)' \
-    '--log-format=[Lines for people or for programs.]:value:(text json)'
+    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: '
 }
 _lifeboat_wal_status() {
   _arguments -s : \
@@ -153,7 +152,8 @@ _lifeboat_wal_status() {
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
     '--receiver-slot=[Physical replication slot on the server.]:value: ' \
     '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
-    '--receiver-status-interval=[Longest time between two reports to the server.]:value: '
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: '
 }
 _lifeboat_wal_get() {
   _arguments -s : \
@@ -164,6 +164,7 @@ _lifeboat_wal_get() {
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
     '--mode=[Who asks\: a restore or a standby.]:value:(restore standby)' \
+    '--system=[System identifier. Default\: the only one of the vault.]:value: ' \
     '--vault-path=[Folder of the vault.]:value:_files -/' \
     '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
@@ -185,8 +186,12 @@ _lifeboat_restore() {
     '--help[Show help.]' \
     '--target=[Folder for the restored data directory\: empty or not there.]:value:_files -/' \
     '--to=[How far to recover. Default\: latest, or time when --to-time is given.]:value:(latest time)' \
-    '--to-time=[Recover every commit up to this moment.]:value: ' \
+    '--to-time=[Recover all that was committed up to this moment, and nothing after it.]:value: ' \
     '--backup=[Start from this backup. Default\: the newest that reaches the wanted moment.]:value: ' \
+    '--system=[System identifier. Default\: the only one of the vault.]:value: ' \
+    '--accept-gap[Where WAL is missing, restore to the last position before the hole, knowingly.]' \
+    '--tablespace=[Where tablespaces go, by their OID.]:value: ' \
+    '--tablespaces-under=[Where tablespaces go that --tablespace does not name, one folder each.]:value:_files -/' \
     '--dry-run[Print the plan and change nothing.]' \
     '--boot[Start the restored server and wait for it.]' \
     '--port=[Port of the started server. Default\: a free one.]:value: ' \
@@ -198,7 +203,6 @@ _lifeboat_restore() {
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
-    '--restore-in-flight=[Objects fetched at the same time.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
@@ -250,16 +254,13 @@ _lifeboat_config_explain() {
     '--receiver-slot=[Physical replication slot on the server.]:value: ' \
     '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
     '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
     '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
-    '--backup-compression-level=[Zstandard level.]:value: ' \
+    '--backup-compression-level=[Zstandard level; above 1 it costs much time and saves little.]:value: ' \
     '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
-    '--backup-in-flight=[Chunks compressed and objects stored at the same time.]:value: ' \
-    '--restore-in-flight=[Objects fetched at the same time.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
-    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
-    '--log-level=[The least important thing that is logged.]:value:(error warn info debug)' \
-    '--log-format=[Lines for people or for programs.]:value:(text json)'
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
 _lifeboat_completion() {
   _arguments -s : \
