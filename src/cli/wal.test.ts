@@ -5,7 +5,7 @@ import { matchesGolden } from "../../test/support/golden.ts";
 import { recordedFrame } from "../../test/support/recorded-frame.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import { REPORT_FORMAT, type ReceiverReport } from "../wal/report.ts";
+import { REPORT_HEAD, type ReceiverReport } from "../wal/report.ts";
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
 import { renderWalStatus, statusOfAnswer, type WalAnswer, type WalStatus, walStatusJson } from "./wal.ts";
@@ -75,7 +75,7 @@ test("the destination is absolute from where PostgreSQL runs the command", async
 test("how receiving stands is told for people and for programs, with and without a server", () => {
   const style = createStyle({ colours: false, columns: 100 });
   const report: ReceiverReport = {
-    format: REPORT_FORMAT,
+    ...REPORT_HEAD,
     pid: 4711,
     mode: "streaming",
     startedAt: "2026-01-01T03:00:00.000Z",

@@ -22,7 +22,7 @@ import type { ReplicationConnection } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
 import { alarmsOf, reportedError } from "./alarms.ts";
 import { checkSpoolSpace } from "./reception.ts";
-import { REPORT_FORMAT, type ReceiverMode, type ReceiverReport, type ReportedError, writeReport } from "./report.ts";
+import { REPORT_HEAD, type ReceiverMode, type ReceiverReport, type ReportedError, writeReport } from "./report.ts";
 import { runSession } from "./session.ts";
 import type { SessionContext, SessionOptions } from "./session-context.ts";
 import { openSpool, type Spool } from "./spool.ts";
@@ -168,7 +168,7 @@ class WalReceiver implements Receiver {
     const serverEnd = context?.serverEnd ?? LSN_NONE;
     const known = flushed !== LSN_NONE && serverEnd !== LSN_NONE;
     return {
-      format: REPORT_FORMAT,
+      ...REPORT_HEAD,
       pid: this.#options.pid,
       mode: this.#mode,
       startedAt: formatInstant(this.#startedAt),

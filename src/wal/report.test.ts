@@ -6,12 +6,12 @@ import { temporaryFolder } from "../../test/support/receivers.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemRandom } from "../platform/random.ts";
-import { REPORT_FORMAT, type ReceiverReport, readReceiverStatus, writeReport } from "./report.ts";
+import { REPORT_HEAD, type ReceiverReport, readReceiverStatus, writeReport } from "./report.ts";
 import { spoolLock } from "./spool.ts";
 
 const TOOLS = { files: systemFiles, locks: systemLocks, random: systemRandom };
 const REPORT: ReceiverReport = {
-  format: REPORT_FORMAT,
+  ...REPORT_HEAD,
   pid: 1,
   mode: "streaming",
   startedAt: "2026-11-22T11:00:00.000Z",

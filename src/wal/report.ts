@@ -13,7 +13,8 @@ import type { Locks } from "../platform/lock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { spoolLock } from "./spool.ts";
 
-const FORMAT = "lifeboat-receiver/1";
+const FORMAT = "lifeboat-receiver";
+const VERSION = 1;
 const REPORT_FILE = "receiver.json";
 
 /**
@@ -57,6 +58,7 @@ const alarmSchema = z.strictObject({
 
 const reportSchema = z.strictObject({
   format: z.literal(FORMAT),
+  version: z.literal(VERSION),
   pid: z.int(),
   mode: z.enum(RECEIVER_MODES),
   startedAt: z.string(),
@@ -94,8 +96,8 @@ export type ReceiverStatus =
   /** Nobody holds the spool; the report is the last one, perhaps of a process that was killed. */
   | { readonly kind: "not-running"; readonly report: ReceiverReport };
 
-/** The format's name, for whoever makes a report. */
-export const REPORT_FORMAT = FORMAT;
+/** The first two keys of every report. */
+export const REPORT_HEAD = { format: FORMAT, version: VERSION } as const;
 
 /** Replaces the report of a spool. */
 export async function writeReport(

@@ -42,7 +42,8 @@ export type SpoolState = {
 /** Gaps that are remembered: each is an alarm and a new backup, a hundred is no longer an exception. */
 const GAPS_MAX = 100;
 const STATE_FILE = "state.json";
-const FORMAT = "lifeboat-spool/1";
+const FORMAT = "lifeboat-spool";
+const VERSION = 1;
 
 const lsnSchema = z
   .string()
@@ -56,6 +57,7 @@ const timelineSchema = z
 
 const stateSchema = z.strictObject({
   format: z.literal(FORMAT),
+  version: z.literal(VERSION),
   vaultId: z.string().min(1),
   systemId: z
     .string()
@@ -83,7 +85,13 @@ export async function readSpoolState(files: Files, folder: string): Promise<Spoo
     throw error;
   }
   try {
-    const { format: _format, epoch: _epoch, upstream: _upstream, ...state } = stateSchema.parse(JSON.parse(`${bytes}`));
+    const {
+      format: _format,
+      version: _version,
+      epoch: _epoch,
+      upstream: _upstream,
+      ...state
+    } = stateSchema.parse(JSON.parse(`${bytes}`));
     return state;
   } catch (cause) {
     throw spoolDamaged(file, "it is not a spool's state of a version this program reads", cause);
@@ -97,7 +105,15 @@ export async function writeSpoolState(
   state: SpoolState,
 ): Promise<void> {
   const gaps = state.gaps.slice(-GAPS_MAX).map((gap) => ({ ...gap, from: formatLsn(gap.from), to: formatLsn(gap.to) }));
-  const stored = { format: FORMAT, ...state, flushedLsn: formatLsn(state.flushedLsn), gaps, epoch: 0, upstream: null };
+  const stored = {
+    format: FORMAT,
+    version: VERSION,
+    ...state,
+    flushedLsn: formatLsn(state.flushedLsn),
+    gaps,
+    epoch: 0,
+    upstream: null,
+  };
   await writeDurable(tools.files, {
     file: path.join(folder, STATE_FILE),
     parts: [Buffer.from(`${JSON.stringify(stored, undefined, 2)}\n`)],
