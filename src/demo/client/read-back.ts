@@ -65,7 +65,8 @@ async function* rowsOf(clientId: string, { connect, signal }: ReadBackRequest): 
     if (table[0]?.["name"] === null) return;
     let after = 0;
     for (;;) {
-      const sql = `SELECT sequence::text, payload FROM ${WRITE_TABLE} WHERE client = $1 AND sequence > $2 ORDER BY sequence LIMIT ${PAGE_ROWS}`;
+      // By the column, not by the text made of it: "1000" is less than "999".
+      const sql = `SELECT w.sequence::text AS sequence, w.payload FROM ${WRITE_TABLE} w WHERE w.client = $1 AND w.sequence > $2 ORDER BY w.sequence LIMIT ${PAGE_ROWS}`;
       const page = await connection.query(sql, [clientId, after], limits);
       for (const raw of page) {
         const row = rowOf(raw);

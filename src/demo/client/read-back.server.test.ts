@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import { startServer } from "../../../test/support/servers.ts";
+import { type Instant, systemClock } from "../../platform/clock.ts";
+import { systemFiles } from "../../platform/files.ts";
+import { LedgerWriter } from "./ledger.ts";
+import { readBack } from "./read-back.ts";
+import { checksumOf, makeWriteTable, payloadOf, WRITE_TABLE } from "./write-table.ts";
+
+const CLIENT_ID = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/** More than two pages of the read-back, and numbers of one to four digits. */
+const WRITES = 4_500;
+
+test("of thousands of acknowledged writes exactly the missing, damaged and unexpected ones are named", async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-read-back-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const ledgerFile = path.join(folder, "ledger");
+  const ledger = await LedgerWriter.create(systemFiles, { file: ledgerFile, clientId: CLIENT_ID });
+  const keys = Array.from({ length: WRITES }, (_, index) => ({ clientId: CLIENT_ID, sequence: index + 1 }));
+  const acknowledgedAt: Instant = systemClock.now();
+  const rows = keys.map((key) => ({ ...key, payload: payloadOf(key) }));
+  await Promise.all(
+    rows.map((row) => ledger.append({ sequence: row.sequence, acknowledgedAt, checksum: checksumOf(row) })),
+  );
+  await ledger.close();
+
+  await using server = await startServer({ major: 16 });
+  await makeWriteTable(server.server.address(), {});
+  const columns = [rows.map((row) => row.sequence), rows.map((row) => row.payload)];
+  await server.query(
+    `INSERT INTO ${WRITE_TABLE} SELECT s, '${CLIENT_ID}', p, now() FROM unnest($1::bigint[], $2::text[]) AS w(s, p)`,
+    columns,
+  );
+  const request = { connect: server.server.address(), ledgerFile };
+  const whole = { acknowledged: WRITES, present: WRITES, missing: [], damaged: [], unexpected: [] };
+  assert.deepEqual(await readBack(systemFiles, request), whole);
+
+  await server.query(`DELETE FROM ${WRITE_TABLE} WHERE sequence IN (7, 999, 4500)`);
+  await server.query(`UPDATE ${WRITE_TABLE} SET payload = payload || ' ' WHERE sequence = 1000`);
+  await server.query(
+    `INSERT INTO ${WRITE_TABLE} VALUES (5001, '${CLIENT_ID}', '', now()), (5002, 'another', '', now())`,
+  );
+  assert.deepEqual(await readBack(systemFiles, request), {
+    acknowledged: WRITES,
+    present: WRITES - 4,
+    missing: [7, 999, 4500],
+    damaged: [1000],
+    unexpected: [5001],
+  });
+});
