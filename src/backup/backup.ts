@@ -13,7 +13,14 @@ import { type Clock, formatInstant } from "../platform/clock.ts";
 import { BLOCK_BYTES, CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
 import { formatLsn, historyName, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { BaseBackupEnd, ReplicationConnection, SystemIdentity } from "../postgres/replication.ts";
-import { announce, type BackupRecord, createBackupId, listBackups, markStarted } from "../vault/backups.ts";
+import {
+  announce,
+  type BackupRecord,
+  type BackupTier,
+  createBackupId,
+  listBackups,
+  markStarted,
+} from "../vault/backups.ts";
 import type { CompressionChoice } from "../vault/codec.ts";
 import { OUTSIDE_PREFIX, readManifest } from "../vault/manifest.ts";
 import { type BackupId, backupName, packName } from "../vault/names.ts";
@@ -25,6 +32,8 @@ import type { BackupProgress } from "./progress.ts";
 /** What is asked for. */
 export type BackupRequest = {
   readonly label: string;
+  /** For which tier of retention; `manual` unless said. */
+  readonly tier?: BackupTier | undefined;
   readonly checkpoint: "fast" | "spread";
   readonly compression: CompressionChoice;
   readonly maxRateKiB?: number | undefined;
@@ -88,6 +97,7 @@ export async function takeBackup(
       version: 1,
       ...named,
       label: request.label,
+      tier: request.tier ?? "manual",
       serverVersion: tools.connection.serverVersion,
       timeline: server.timeline,
       startLsn: formatLsn(startLsn),

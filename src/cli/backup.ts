@@ -4,15 +4,16 @@ import type { Config } from "../config/schema.ts";
 import { choice, text } from "../config/value-kind.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
-import type { BackupRecord } from "../vault/backups.ts";
+import type { BackupRecord, BackupTier } from "../vault/backups.ts";
 import type { ProgressUpdate } from "./progress.ts";
 import type { Style } from "./style.ts";
 import { renderFacts } from "./table.ts";
-import { defineVerb, optional, type Session, toggle, type Verb } from "./verb.ts";
+import { defineVerb, optional, type Session, toggle, type Verb, withDefault } from "./verb.ts";
 
 /** What is asked of a backup; the rest is configuration. */
 export type BackupChoice = {
   readonly label: string;
+  readonly tier: BackupTier;
   readonly checkpoint: "fast" | "spread";
   readonly adoptSystem: boolean;
 };
@@ -24,8 +25,8 @@ export type TakeConfiguredBackup = (call: {
   readonly choice: BackupChoice;
 }) => Promise<BackupRecord>;
 
-/** What a backup is called when nobody names it. */
-const LABEL_DEFAULT = "manual";
+/** Said again, since the vault is not loaded to answer a command line. */
+const TIERS = ["hourly", "daily", "weekly", "manual"] as const satisfies readonly BackupTier[];
 
 /** `backup`. */
 export function backupVerb(takeBackup: TakeConfiguredBackup): Verb {
@@ -37,13 +38,19 @@ export function backupVerb(takeBackup: TakeConfiguredBackup): Verb {
       "in the vault and was read back; until then, and after Ctrl-C, there is no trace of it in `lifeboat backups`.",
     arguments: {},
     options: {
-      label: optional(text("TEXT"), `What the backup is called in lists. Default: ${LABEL_DEFAULT}.`),
+      label: optional(text("TEXT"), "What the backup is called in lists. Default: its tier."),
+      tier: withDefault(
+        choice(TIERS),
+        "manual",
+        "For which tier of retention it is taken; `lifeboat prune` never removes a manual one because of a newer one.",
+      ),
       checkpoint: optional(choice(["fast", "spread"]), "Goes before --backup-checkpoint."),
       adoptSystem: toggle("Take it although the vault holds backups of another system, for example after pg_upgrade."),
     },
     configuration: { kind: "checked", sections: ["server", "vault", "folders", "receiver", "backup"] },
     examples: [
       { line: "lifeboat backup", does: "Now, as lifeboat.yaml says." },
+      { line: "lifeboat backup --tier hourly", does: "For a timer: pruned by its tiers." },
       { line: 'lifeboat backup --label "before the migration"', does: "With a name." },
       { line: "lifeboat backup --checkpoint spread --backup-max-rate 50MiB", does: "Gently, on a busy server." },
     ],
@@ -53,7 +60,8 @@ export function backupVerb(takeBackup: TakeConfiguredBackup): Verb {
         config,
         session,
         choice: {
-          label: options.label ?? LABEL_DEFAULT,
+          label: options.label ?? options.tier,
+          tier: options.tier,
           checkpoint: options.checkpoint ?? config.backup.checkpoint,
           adoptSystem: options.adoptSystem,
         },
@@ -81,6 +89,7 @@ export function backupUpdate(progress: BackupProgress): ProgressUpdate {
 export function renderBackup(record: BackupRecord, style: Style): string {
   const facts = renderFacts([
     ["label", record.label],
+    ["tier", record.tier],
     ["system", `${record.systemId}, timeline ${record.timeline}`],
     ["WAL", `${record.startLsn} to ${record.endLsn}`],
     ["size", `${describeByteSize(record.dataBytes)} in ${record.fileCount} files`],

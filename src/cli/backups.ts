@@ -7,7 +7,7 @@ import { describeDuration } from "../units/duration.ts";
 import type { BackupListing } from "../vault/backups.ts";
 import type { Style } from "./style.ts";
 import { renderTable } from "./table.ts";
-import { defineVerb, type Session, type Verb } from "./verb.ts";
+import { defineVerb, type Session, toggle, type Verb } from "./verb.ts";
 
 /** Lists the backups of the configured vault. */
 export type ListConfiguredBackups = (call: {
@@ -18,6 +18,7 @@ export type ListConfiguredBackups = (call: {
 const COLUMNS = [
   { title: "backup", align: "left" },
   { title: "label", align: "left" },
+  { title: "tier", align: "left" },
   { title: "finished", align: "left" },
   { title: "system", align: "left" },
   { title: "server", align: "right" },
@@ -32,20 +33,20 @@ export function backupsVerb(listBackups: ListConfiguredBackups): Verb {
     path: ["backups"],
     summary: "List the backups that can be restored",
     description:
-      "Lists the backups of the vault, oldest first, and apart from them what cannot be restored: backups under way or cut " +
-      "short, and damaged records (status 5).",
+      "Lists the backups of the vault, oldest first, and apart from them those whose record is damaged (status 5). With " +
+      "--all also what is under way or was cut short, which takes up room but is no backup, and what a prune is to delete.",
     arguments: {},
-    options: {},
+    options: { all: toggle("Show also what is under way, was cut short, or is about to be deleted.") },
     configuration: { kind: "checked", sections: ["vault"] },
     examples: [
       { line: "lifeboat backups", does: "What there is." },
       { line: "lifeboat backups --json | jq -r '.backups[-1].backupId'", does: "The newest backup's name." },
     ],
-    run: async ({ session }) => {
+    run: async ({ options, session }) => {
       const listing = await listBackups({ config: await session.config(), session });
       return {
         json: listingJson(listing),
-        text: renderListing(listing, session.style),
+        text: renderListing(options.all ? listing : { ...listing, unfinished: [], tombstoned: [] }, session.style),
         exit: listing.damaged.length === 0 ? 0 : EXIT.damaged,
       };
     },
@@ -57,6 +58,7 @@ export function renderListing(listing: BackupListing, style: Style): string {
   const rows = listing.backups.map((backup) => [
     backup.backupId,
     backup.label,
+    backup.tier,
     seconds(backup.endedAt),
     backup.systemId,
     versionText(backup.serverVersion),
@@ -65,6 +67,13 @@ export function renderListing(listing: BackupListing, style: Style): string {
     describeDuration(backup.durationMs),
   ]);
   const parts = [rows.length === 0 ? "The vault has no backup yet." : renderTable(COLUMNS, rows, style)];
+  if (listing.tombstoned.length > 0) {
+    const lines = listing.tombstoned.map(
+      (each) =>
+        `  ${each.backupId}, ${each.announced ? "restorable again after `lifeboat backup hold`" : "being deleted"}, since ${seconds(formatInstant(each.tombstonedMs as Instant))}`,
+    );
+    parts.push([style.warning("To be deleted:"), ...lines].join("\n"));
+  }
   if (listing.unfinished.length > 0) {
     const lines = listing.unfinished.map(
       (each) => `  ${each.backupId}, begun ${seconds(formatInstant(each.startedMs as Instant))}`,
@@ -80,8 +89,13 @@ export function renderListing(listing: BackupListing, style: Style): string {
 
 /** A listing for programs. */
 export function listingJson(listing: BackupListing) {
+  const tombstoned = listing.tombstoned.map(({ tombstonedMs, ...each }) => ({
+    ...each,
+    tombstonedAt: formatInstant(tombstonedMs as Instant),
+  }));
   return {
     backups: listing.backups,
+    tombstoned,
     unfinished: listing.unfinished.map(({ startedMs, ...each }) => ({
       ...each,
       startedAt: formatInstant(startedMs as Instant),

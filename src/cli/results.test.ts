@@ -26,6 +26,7 @@ const record: BackupRecord = {
   backupId: "20260101t030000z-0a1b2c3d" as BackupId,
   systemId,
   label: "before the migration",
+  tier: "manual",
   serverVersion: 160_014,
   timeline,
   startLsn: "0/2000028",
@@ -95,13 +96,13 @@ test("a backup is asked for as options and configuration say, the option first",
   const verbs = allVerbs({ takeBackup });
   await runCli(["backup", "--backup-checkpoint", "spread"], verbs, recordedFrame());
   await runCli(
-    ["backup", "--backup-checkpoint", "spread", "--checkpoint", "fast", "--label", "x y", "--adopt-system"],
+    ["backup", "--backup-checkpoint", "spread", "--checkpoint", "fast", "--label", "x y", "--adopt-system", "--tier", "daily"],
     verbs,
     recordedFrame(),
   );
   assert.deepEqual(seen, [
-    { label: "manual", checkpoint: "spread", adoptSystem: false },
-    { label: "x y", checkpoint: "fast", adoptSystem: true },
+    { label: "manual", tier: "manual", checkpoint: "spread", adoptSystem: false },
+    { label: "x y", tier: "daily", checkpoint: "fast", adoptSystem: true },
   ]);
 });
 
@@ -121,12 +122,17 @@ test("backups are listed apart from what cannot be restored", async () => {
   const engines = {
     listBackups: async () => ({
       backups: [record],
+      tombstoned: [
+        { systemId, backupId: id("2"), tombstonedMs: at(60), announced: true, record },
+        { systemId, backupId: id("3"), tombstonedMs: at(60), announced: false, record: undefined },
+      ],
       unfinished: [{ systemId, backupId: id("4"), startedMs: at(60) }],
       damaged: [{ systemId, backupId: id("5"), reason: damage }],
     }),
   };
   assert.equal(await keeps("backups", "backups", engines), EXIT.damaged);
-  const nothing = { listBackups: async () => ({ backups: [], unfinished: [], damaged: [] }) };
+  assert.equal(await keeps("backups-all", "backups --all", engines), EXIT.damaged);
+  const nothing = { listBackups: async () => ({ backups: [], tombstoned: [], unfinished: [], damaged: [] }) };
   assert.equal(await keeps("backups-none", "backups", nothing), 0);
 });
 

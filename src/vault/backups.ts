@@ -2,8 +2,10 @@
  * Which backups a vault has.
  *
  * Nouns: `started` marks a backup under way; `announced` is the record that makes it a backup; one that has a started
- * marker and no announcement is unfinished, and nobody is ever offered it.
- * Invariant: the announcement is put after everything that the backup needs was stored and read back.
+ * marker and no announcement is unfinished, and nobody is ever offered it; a `tombstone` says that a backup is to go, and
+ * nobody is offered it any more, though all of it is still there until a grace period has passed.
+ * Invariants: the announcement is put after everything that the backup needs was stored and read back; of a backup
+ * nothing is deleted before it has had a tombstone for that long.
  */
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
@@ -18,12 +20,19 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 const whole = z.number().int().min(0);
 
+/** For which tier of retention backups are taken; the first three are pruned by time window, the last by its age alone. */
+const BACKUP_TIERS = ["hourly", "daily", "weekly", "manual"] as const;
+
+/** A tier of retention. */
+export type BackupTier = (typeof BACKUP_TIERS)[number];
+
 const recordSchema = z.strictObject({
   format: z.literal("lifeboat-backup"),
   version: z.literal(1),
   backupId: z.string().transform((text) => text as BackupId),
   systemId: z.string().transform((text) => text as SystemId),
   label: z.string(),
+  tier: z.enum(BACKUP_TIERS),
   serverVersion: whole,
   /** The timeline the backup was taken on, and the WAL it needs to be consistent. */
   timeline: whole.transform((value) => value as Timeline),
@@ -46,10 +55,24 @@ const recordSchema = z.strictObject({
 /** A backup that was announced. */
 export type BackupRecord = z.output<typeof recordSchema>;
 
+/** A backup that is to go. */
+export type TombstonedBackup = {
+  readonly systemId: SystemId;
+  readonly backupId: BackupId;
+  /** When it got its tombstone, by the store's clock. */
+  readonly tombstonedMs: number;
+  /** False once its announcement was deleted: then there is no way back. */
+  readonly announced: boolean;
+  /** Undefined when its announcement is gone, or does not open. */
+  readonly record: BackupRecord | undefined;
+};
+
 /** What a listing found. */
 export type BackupListing = {
   /** Oldest first. */
   readonly backups: readonly BackupRecord[];
+  /** Oldest first. None of them is among the others. */
+  readonly tombstoned: readonly TombstonedBackup[];
   /** Started and never announced: under way, or left by a crash. */
   readonly unfinished: readonly {
     readonly systemId: SystemId;
@@ -84,8 +107,17 @@ export async function markStarted(
   await putBlob(vault, { name: backupName(backup, "started"), plain }, options);
 }
 
-/** Announces a backup: from now on it is one. */
+/**
+ * Announces a backup: from now on it is one. Throws `vault.backup-abandoned` when its started marker is gone: then a prune
+ * has taken it for left behind, and its packs with it.
+ */
 export async function announce(vault: Vault, record: BackupRecord, options: CallOptions): Promise<void> {
+  if ((await vault.store.head(backupName(record, "started"), options)) === undefined) {
+    throw new LifeboatError("vault.backup-abandoned", {
+      message: `backup ${record.backupId} cannot be announced: its started marker is no longer in ${vault.store.name}`,
+      remedy: "Take the backup again; a prune removes what was begun a week ago and not announced since.",
+    });
+  }
   const plain = Buffer.from(JSON.stringify(record));
   await putBlob(vault, { name: backupName(record, "announced"), plain }, options);
 }
@@ -98,26 +130,45 @@ export async function listBackups(
 ): Promise<BackupListing> {
   const prefix = of.systemId === undefined ? BACKUPS_PREFIX : `${BACKUPS_PREFIX}${of.systemId}/`;
   const started = new Map<BackupId, BackupListing["unfinished"][number]>();
+  const tombstones = new Map<BackupId, TombstonedBackup>();
   const announced: { readonly key: string; readonly systemId: SystemId; readonly backupId: BackupId }[] = [];
   for await (const facts of vault.store.list(prefix, options)) {
     const named = parseBackupName(facts.key);
     if (named === undefined) continue;
-    if (named.part === "started") started.set(named.backupId, { ...named, startedMs: facts.storedMs });
-    if (named.part === "announced") announced.push({ ...named, key: facts.key });
+    const { systemId, backupId } = named;
+    if (named.part === "started") started.set(backupId, { systemId, backupId, startedMs: facts.storedMs });
+    if (named.part === "announced") announced.push({ systemId, backupId, key: facts.key });
+    if (named.part !== "tombstone") continue;
+    const tombstone = { systemId, backupId, tombstonedMs: facts.storedMs, announced: false, record: undefined };
+    tombstones.set(backupId, tombstone);
   }
   const backups: BackupRecord[] = [];
   const damaged: BackupListing["damaged"][number][] = [];
   for (const each of announced) {
+    const tombstone = tombstones.get(each.backupId);
     started.delete(each.backupId);
     try {
-      backups.push(await readRecord(vault, each.key, options));
+      const record = await readRecord(vault, each.key, options);
+      if (tombstone === undefined) backups.push(record);
+      else tombstones.set(each.backupId, { ...tombstone, announced: true, record });
     } catch (error) {
+      // A prune on another machine may be deleting it.
+      if (tombstone !== undefined && isLifeboatError(error, "store.object-missing")) continue;
       if (!isLifeboatError(error) || !tellsDamage(error)) throw error;
-      damaged.push({ backupId: each.backupId, systemId: each.systemId, reason: error });
+      if (tombstone === undefined) {
+        damaged.push({ backupId: each.backupId, systemId: each.systemId, reason: error });
+      } else tombstones.set(each.backupId, { ...tombstone, announced: true });
     }
   }
-  backups.sort((a, b) => (a.backupId < b.backupId ? -1 : 1));
-  return { backups, unfinished: [...started.values()], damaged };
+  for (const backupId of tombstones.keys()) started.delete(backupId);
+  const byName = (a: { readonly backupId: BackupId }, b: { readonly backupId: BackupId }) =>
+    a.backupId < b.backupId ? -1 : 1;
+  return {
+    backups: backups.sort(byName),
+    tombstoned: [...tombstones.values()].sort(byName),
+    unfinished: [...started.values()],
+    damaged,
+  };
 }
 
 /** One announced backup by its name. Throws `vault.backup-unknown`. */

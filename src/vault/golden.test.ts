@@ -74,6 +74,7 @@ describe("the golden vault of format version 1", () => {
       backupId: BACKUP_ID,
       systemId: "7441234567890123456",
       label: "golden",
+      tier: "manual",
       serverVersion: 160_004,
       timeline: 2,
       startLsn: "0/300028",

@@ -16,6 +16,8 @@ export type PackId = string & { readonly brand: "PackId" };
 export const VAULT_MARKER = "vault.json";
 
 export const KEYS_PREFIX = "keys/";
+/** Notes about wraps that were removed. */
+export const KEY_NOTES_PREFIX = "notes/keys/";
 export const PACKS_PREFIX = "packs/";
 export const BACKUPS_PREFIX = "backups/";
 export const WAL_PREFIX = "wal/";
@@ -25,14 +27,28 @@ export function keyWrapName(wrap: { readonly keyId: KeyId; readonly wrapId: stri
   return `${KEYS_PREFIX}${wrap.keyId}/${wrap.wrapId}.json`;
 }
 
+/** Reads a key made by `keyWrapName`; undefined for any other. */
+export function parseKeyWrapName(key: string): { readonly keyId: KeyId; readonly wrapId: string } | undefined {
+  const match = /^keys\/([0-9a-f]{32})\/([0-9a-f]{16})\.json$/.exec(key);
+  return match === null ? undefined : { keyId: match[1] as KeyId, wrapId: match[2] ?? "" };
+}
+
+/** Where the note lies that a holder's wraps were removed. */
+export function keyNoteName(wrapId: string): string {
+  return `${KEY_NOTES_PREFIX}${wrapId}`;
+}
+
 export function packName(pack: PackId): string {
   return `${PACKS_PREFIX}${pack.slice(0, 2)}/${pack}`;
 }
 
-/** The objects of one backup. `started` is put first, `announced` last; only the last makes it a backup. */
+/**
+ * The objects of one backup. `started` is put first, `announced` last; only the last makes it a backup, until it gets a
+ * `tombstone`.
+ */
 export function backupName(
   backup: { readonly systemId: SystemId; readonly backupId: BackupId },
-  part: "started" | "manifest" | "announced",
+  part: "started" | "manifest" | "announced" | "tombstone",
 ): string {
   return `${BACKUPS_PREFIX}${backup.systemId}/${backup.backupId}/${part}`;
 }

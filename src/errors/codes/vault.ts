@@ -47,4 +47,9 @@ export const vaultErrors = defineErrors({
     exit: EXIT.notFound,
     meaning: "The vault has no announced backup of this name.",
   },
+  "vault.backup-abandoned": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The backup took so long that a prune took it for left behind.",
+  },
 });
