@@ -1,20 +1,30 @@
 /**
  * Looks a vault over and says what can still be restored.
  *
- * Nouns: a *finding* is one thing wrong with one object; a backup is *whole* when its manifest opens and every pack it
- * names is there with its size (and, when data was read, opens chunk by chunk).
+ * Nouns: a *finding* is one thing wrong with one object; a backup is *whole* when its manifest opens, every pack it names
+ * is there with its size, and so is the WAL that makes it consistent (and, when data was read, all of it opens).
  * Invariant: one damaged object hides no other: everything is looked at, then judged. Nothing is changed.
  */
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
-import { parseSegmentName, type SystemId } from "../postgres/lsn.ts";
+import { lsnAdd, parseLsn, parseSegmentName, type SystemId, segmentName, segmentStart } from "../postgres/lsn.ts";
 import { type BackupRecord, listBackups } from "./backups.ts";
 import { objectDamaged } from "./header.ts";
+import { parseWrap } from "./keys.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
-import { type BackupId, PACKS_PREFIX, packName, parseBackupName, parseWalKey, WAL_PREFIX } from "./names.ts";
+import {
+  type BackupId,
+  KEYS_PREFIX,
+  PACKS_PREFIX,
+  packName,
+  parseBackupName,
+  parseWalKey,
+  segmentKey,
+  WAL_PREFIX,
+} from "./names.ts";
 import type { PackFacts } from "./pack.ts";
-import { checkPackBytes, fetchChunks, objectMissing } from "./pack-reader.ts";
+import { checkPackBytes, chunksByPack, fetchChunks, objectMissing } from "./pack-reader.ts";
 import { getBlob, type Vault } from "./vault.ts";
 
 /** One thing that is wrong. */
@@ -30,7 +40,10 @@ export type VaultReport = {
   /** Announcements that do not open, WAL that does not open: findings outside of any readable backup. */
   readonly findings: readonly Finding[];
   readonly unfinished: readonly { readonly systemId: SystemId; readonly backupId: BackupId }[];
-  /** Packs that no announced backup names: left by a crash, or of a backup under way. Harmless. */
+  /**
+   * Packs that no announced backup names: left by a crash, or of a backup under way. Harmless. None are listed while a
+   * record or a manifest cannot be read, since it may name them.
+   */
   readonly unreferencedPacks: readonly string[];
   readonly walSegmentCount: number;
   readonly readBytes: number;
@@ -45,29 +58,30 @@ export type CheckOptions = {
 
 /** Checks the vault. Rejects only when the store itself cannot answer. */
 export async function checkVault(vault: Vault, options: CheckOptions): Promise<VaultReport> {
-  const sizes = await listSizes(vault, options);
+  // The backups first: what an announced backup names was stored before it, so a later listing has it.
   const listing = await listBackups(vault, {}, options);
+  const sizes = await listSizes(vault, options);
   const progress = new ReadProgress(options, sizes);
+  const wal = await checkWal(vault, { sizes, backups: listing.backups, progress }, options);
   const packs = new PackChecks(vault, sizes, progress, options);
   const backups: VaultReport["backups"][number][] = [];
   for (const backup of listing.backups) {
     throwIfAborted(options.signal, "checking backups");
-    const findings = await checkBackup(vault, backup, packs, options);
+    const findings = [...(await checkBackup(vault, backup, packs, options)), ...walFindings(backup, wal)];
     backups.push({ backup, whole: findings.length === 0, findings });
   }
   const findings: Finding[] = listing.damaged.map((each) => ({ object: nameOf(each), reason: each.reason }));
-  const segments = [...sizes.keys()].filter((key) => parseWalKey(key) !== undefined);
-  for (const key of segments) {
-    throwIfAborted(options.signal, "checking WAL");
-    if (options.readData) findings.push(...(await checkWal(vault, key, backups, progress, options)));
-  }
-  const unreferencedPacks = [...sizes.keys()].filter((key) => key.startsWith(PACKS_PREFIX) && !packs.named.has(key));
+  findings.push(...(await checkKeyWraps(vault, options)));
+  for (const [object, reason] of wal.damaged) if (!wal.needed.has(object)) findings.push({ object, reason });
+  // What an unreadable record or manifest names is not known: then no pack can be said to be named by none.
+  const allRead = listing.damaged.length === 0 && !packs.unknown;
+  const unnamed = [...sizes.keys()].filter((key) => key.startsWith(PACKS_PREFIX) && !packs.named.has(key));
   return {
     backups,
     findings,
     unfinished: listing.unfinished,
-    unreferencedPacks,
-    walSegmentCount: segments.length,
+    unreferencedPacks: allRead ? unnamed : [],
+    walSegmentCount: wal.segmentCount,
     readBytes: progress.doneBytes,
   };
 }
@@ -92,9 +106,14 @@ class ReadProgress {
   }
 }
 
+/** A pack with the chunks that a backup needs of it. */
+type PackChunks = { readonly table: ChunkTable; readonly pack: PackFacts; readonly numbers: readonly number[] };
+
 /** Checks each pack once, however many backups name it. */
 class PackChecks {
   readonly named = new Set<string>();
+  /** Set when a manifest could not be read: which packs it names nobody knows. */
+  unknown = false;
   readonly #vault: Vault;
   readonly #sizes: ReadonlyMap<string, number>;
   readonly #progress: ReadProgress;
@@ -108,14 +127,15 @@ class PackChecks {
     this.#options = options;
   }
 
-  async check(table: ChunkTable, pack: PackFacts): Promise<LifeboatError | undefined> {
-    const name = packName(pack.id);
+  async check(wanted: PackChunks): Promise<LifeboatError | undefined> {
+    const name = packName(wanted.pack.id);
     this.named.add(name);
-    if (!this.#results.has(name)) this.#results.set(name, await this.#look(table, pack, name));
+    if (!this.#results.has(name)) this.#results.set(name, await this.#look(wanted, name));
     return this.#results.get(name);
   }
 
-  async #look(table: ChunkTable, pack: PackFacts, name: string): Promise<LifeboatError | undefined> {
+  async #look(wanted: PackChunks, name: string): Promise<LifeboatError | undefined> {
+    const { pack } = wanted;
     const sizeBytes = this.#sizes.get(name);
     if (sizeBytes === undefined) return objectMissing(name);
     if (sizeBytes !== pack.sizeBytes)
@@ -123,18 +143,11 @@ class PackChecks {
     if (!this.#options.readData) return undefined;
     const result = await damageOf(async () => {
       await checkPackBytes(this.#vault, pack, this.#options);
-      await openAll(this.#vault, table, pack, this.#options);
+      for await (const chunk of fetchChunks(this.#vault, wanted, this.#options)) await chunk.plain;
     });
     this.#progress.add(pack.sizeBytes);
     return result;
   }
-}
-
-async function openAll(vault: Vault, table: ChunkTable, pack: PackFacts, options: CheckOptions): Promise<void> {
-  const index = table.packs.indexOf(pack);
-  const numbers: number[] = [];
-  for (const [number, of] of table.packOf.entries()) if (of === index) numbers.push(number);
-  for await (const chunk of fetchChunks(vault, { table, pack, numbers }, options)) await chunk.plain;
 }
 
 async function checkBackup(
@@ -144,66 +157,133 @@ async function checkBackup(
   options: CheckOptions,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  const broken: string[] = [];
+  const object = nameOf({ ...backup, part: "manifest" });
   let table: ChunkTable | undefined;
-  const files: ManifestFile[] = [];
-  const unreadable = await damageOf(async () => {
-    const manifest = await readManifest(vault, backup, { onFile: (file) => files.push(file) }, options);
-    table = manifest.chunks;
-    for (const file of files) if (!liesInside(file, manifest.chunks)) broken.push(file.path);
+  const reason = await damageOf(async () => {
+    const { chunks } = await readManifest(vault, backup, {}, options);
+    table = chunks;
+    let broken: string | undefined;
+    const onFile = (file: ManifestFile): void => {
+      if (!liesInside(file, chunks)) broken ??= file.path;
+    };
+    // Read a second time, now that all chunks are known: a manifest may have more files than fit in memory.
+    await readManifest(vault, backup, { onFile }, options);
+    if (broken !== undefined) throw objectDamaged(object, `the bytes of ${broken} lie outside of its chunks`);
   });
-  if (unreadable !== undefined) findings.push({ object: nameOf({ ...backup, part: "manifest" }), reason: unreadable });
-  if (broken.length > 0) {
-    const reason = objectDamaged(
-      nameOf({ ...backup, part: "manifest" }),
-      `the pages of ${broken[0]} lie outside of its chunks`,
-    );
-    findings.push({ object: nameOf({ ...backup, part: "manifest" }), reason });
-  }
-  for (const pack of table?.packs ?? []) {
-    const reason = await packs.check(table as ChunkTable, pack);
+  if (reason !== undefined) findings.push({ object, reason });
+  packs.unknown ||= table === undefined;
+  if (table !== undefined) findings.push(...(await checkPacks(table, packs)));
+  return findings;
+}
+
+async function checkPacks(table: ChunkTable, packs: PackChecks): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const numbers = chunksByPack(table);
+  for (const [index, pack] of table.packs.entries()) {
+    const reason = await packs.check({ table, pack, numbers: numbers[index] ?? [] });
     if (reason !== undefined) findings.push({ object: packName(pack.id), reason });
   }
   return findings;
 }
 
 function liesInside(file: ManifestFile, table: ChunkTable): boolean {
-  if (file.kind === "pages") {
-    for (let at = 0; at < file.extents.length; at += 4) {
-      const [, pages = 0, chunk = 0, slot = 0] = file.extents.slice(at, at + 4);
-      if (chunk !== ZERO_CHUNK && (slot + pages) * BLOCK_BYTES > (table.plainBytes[chunk] ?? 0)) return false;
-    }
-    return true;
+  if (file.kind === "bytes") return piecesLieInside(file.pieces, table);
+  if (file.kind !== "pages") return true;
+  for (let at = 0; at < file.extents.length; at += 4) {
+    const [, pages = 0, chunk = 0, slot = 0] = file.extents.slice(at, at + 4);
+    if (chunk !== ZERO_CHUNK && (slot + pages) * BLOCK_BYTES > (table.plainBytes[chunk] ?? 0)) return false;
   }
-  if (file.kind !== "bytes") return true;
-  for (let at = 0; at < file.pieces.length; at += 3) {
-    const [chunk = 0, from = 0, length = 0] = file.pieces.slice(at, at + 3);
+  return piecesLieInside(file.fingerprints, table);
+}
+
+function piecesLieInside(pieces: readonly number[], table: ChunkTable): boolean {
+  for (let at = 0; at < pieces.length; at += 3) {
+    const [chunk = 0, from = 0, length = 0] = pieces.slice(at, at + 3);
     if (from + length > (table.plainBytes[chunk] ?? 0)) return false;
   }
   return true;
 }
 
+type WalChecks = {
+  readonly segmentCount: number;
+  /** By object. */
+  readonly damaged: ReadonlyMap<string, LifeboatError>;
+  /** The segments that make some backup consistent. */
+  readonly needed: ReadonlySet<string>;
+};
+
+/** Looks for the WAL that backups need, opens every history, and with `readData` every segment. */
 async function checkWal(
   vault: Vault,
-  key: string,
-  backups: VaultReport["backups"],
-  progress: ReadProgress,
+  held: {
+    readonly sizes: ReadonlyMap<string, number>;
+    readonly backups: readonly BackupRecord[];
+    readonly progress: ReadProgress;
+  },
   options: CheckOptions,
-): Promise<readonly Finding[]> {
-  const named = parseWalKey(key);
-  const reason = await damageOf(async () => {
-    const plain = await getBlob(vault, key, options);
-    progress.add(plain.byteLength);
-    if (named?.kind !== "segment") return;
-    const expected = backups.find((each) => each.backup.systemId === named.systemId)?.backup.walSegmentBytes;
-    if (expected !== undefined && plain.byteLength !== expected) {
-      throw objectDamaged(key, `it holds ${plain.byteLength} bytes, a segment has ${expected}`);
-    }
-    if (expected !== undefined && parseSegmentName(named.segment, expected) === undefined) {
-      throw objectDamaged(key, "its name is not one a segment of this size can have");
-    }
-  });
-  return reason === undefined ? [] : [{ object: key, reason }];
+): Promise<WalChecks> {
+  const segmentBytes = new Map(held.backups.map((backup) => [backup.systemId, backup.walSegmentBytes]));
+  const damaged = new Map<string, LifeboatError>();
+  let segmentCount = 0;
+  for (const key of held.sizes.keys()) {
+    const named = parseWalKey(key);
+    if (named === undefined) continue;
+    throwIfAborted(options.signal, "checking WAL");
+    if (named.kind === "segment") segmentCount += 1;
+    if (named.kind === "segment" && !options.readData) continue;
+    const reason = await damageOf(async () => {
+      const plain = await getBlob(vault, key, options);
+      held.progress.add(plain.byteLength);
+      if (named.kind === "segment") checkSegment(key, { ...named, plain }, segmentBytes.get(named.systemId));
+    });
+    if (reason !== undefined) damaged.set(key, reason);
+  }
+  const needed = new Set(held.backups.flatMap((backup) => [...segmentsOf(backup)]));
+  for (const key of needed) if (!held.sizes.has(key)) damaged.set(key, objectMissing(key));
+  return { segmentCount, damaged, needed };
+}
+
+function checkSegment(
+  key: string,
+  held: { readonly segment: string; readonly plain: Buffer },
+  expectedBytes: number | undefined,
+): void {
+  if (expectedBytes === undefined) return;
+  if (held.plain.byteLength !== expectedBytes) {
+    throw objectDamaged(key, `it holds ${held.plain.byteLength} bytes, a segment has ${expectedBytes}`);
+  }
+  if (parseSegmentName(held.segment, expectedBytes) === undefined) {
+    throw objectDamaged(key, "its name is not one a segment of this size can have");
+  }
+}
+
+/** The objects of the WAL from a backup's start to its end. */
+function* segmentsOf(backup: BackupRecord): Generator<string> {
+  const { systemId, timeline, walSegmentBytes } = backup;
+  const end = parseLsn(backup.endLsn);
+  let lsn = segmentStart(parseLsn(backup.startLsn), walSegmentBytes);
+  for (; lsn < end; lsn = lsnAdd(lsn, walSegmentBytes)) {
+    yield segmentKey({ systemId, segment: segmentName({ timeline, lsn, walSegmentBytes }) });
+  }
+}
+
+function walFindings(backup: BackupRecord, wal: WalChecks): readonly Finding[] {
+  const findings: Finding[] = [];
+  for (const object of segmentsOf(backup)) {
+    const reason = wal.damaged.get(object);
+    if (reason !== undefined) findings.push({ object, reason });
+  }
+  return findings;
+}
+
+/** Key wraps that are none: whoever holds their passphrase or recovery key could no longer open the vault. */
+async function checkKeyWraps(vault: Vault, options: CheckOptions): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for await (const { key } of vault.store.list(KEYS_PREFIX, options)) {
+    if (parseWrap(await vault.store.get(key, options)) !== undefined) continue;
+    findings.push({ object: key, reason: objectDamaged(key, "it is not a key wrap this version can read") });
+  }
+  return findings;
 }
 
 async function damageOf(work: () => Promise<void>): Promise<LifeboatError | undefined> {

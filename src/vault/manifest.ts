@@ -133,6 +133,8 @@ export class ManifestWriter {
   readonly #name: string;
   #pending: string[] = [];
   #pendingChars = 0;
+  /** Frames follow the order of the lines, so one flush waits for the other. */
+  #flushed: Promise<void> = Promise.resolve();
 
   constructor(vault: Vault, header: ManifestHeader) {
     this.#name = backupName(header, "manifest");
@@ -169,13 +171,16 @@ export class ManifestWriter {
     this.#pendingChars += text.length;
   }
 
-  async #flush(): Promise<void> {
+  #flush(): Promise<void> {
     const bytes = Buffer.from(this.#pending.join(""), "utf8");
     this.#pending = [];
     this.#pendingChars = 0;
-    for (let at = 0; at < bytes.byteLength; at += BLOB_FRAME_BYTES) {
-      await this.#blob.write(bytes.subarray(at, at + BLOB_FRAME_BYTES));
-    }
+    this.#flushed = this.#flushed.then(async () => {
+      for (let at = 0; at < bytes.byteLength; at += BLOB_FRAME_BYTES) {
+        await this.#blob.write(bytes.subarray(at, at + BLOB_FRAME_BYTES));
+      }
+    });
+    return this.#flushed;
   }
 }
 
@@ -240,12 +245,13 @@ export async function readManifest(
 
 class ChunkTableBuilder {
   readonly #packs: PackFacts[] = [];
-  readonly #lines: (readonly number[])[] = [];
+  /** Numbers of a chunk fit in 32 bits: a pack has 32 MiB. */
+  readonly #lines: Uint32Array[] = [];
 
   add(name: string, line: z.output<typeof packSchema>): void {
     if (line.chunks.length % CHUNK_NUMBERS !== 0) throw objectDamaged(name, `its line for pack ${line.id} is cut`);
     this.#packs.push({ id: line.id, keyId: line.keyId, sizeBytes: line.sizeBytes, crc32: line.crc32 });
-    this.#lines.push(line.chunks);
+    this.#lines.push(Uint32Array.from(line.chunks));
   }
 
   finish(name: string, chunkCount: number): ChunkTable {

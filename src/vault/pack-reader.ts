@@ -40,6 +40,15 @@ export function placeOf(table: ChunkTable, number: number): ChunkPlace {
   };
 }
 
+/** The chunk numbers of each pack, in the order of `table.packs`. Numbers that were never used are in none. */
+export function chunksByPack(table: ChunkTable): readonly (readonly number[])[] {
+  const byPack: number[][] = table.packs.map(() => []);
+  for (const [number, pack] of table.packOf.entries()) {
+    if (table.plainBytes[number] !== 0) byPack[pack]?.push(number);
+  }
+  return byPack;
+}
+
 /**
  * Fetches chunks of one pack in the order they lie. `plain` is being decompressed when it is yielded: await it, or keep a
  * bounded number. Throws `vault.object-missing` or `vault.object-damaged` naming the pack.
