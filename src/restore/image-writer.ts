@@ -109,27 +109,31 @@ async function copyChunks(
   const inFlight = new Set<Promise<void>>();
   let failure: { readonly cause: unknown } | undefined;
   await copy.set.prepare(options);
-  for (const [index, pack] of chunks.packs.entries()) {
-    const numbers = placements.chunksOf((chunk) => chunks.packOf[chunk] === index);
-    if (numbers.length === 0) continue;
-    for await (const chunk of fetchChunks(tools.vault, { table: chunks, pack, numbers }, options)) {
-      throwIfAborted(options.signal, "writing files");
-      const work = writeChunk(copy, chunk.number, chunk.plain)
-        .then((bytes) => {
-          doneBytes += bytes;
-          tools.onProgress({ doneBytes, totalBytes });
-        })
-        .catch((cause: unknown) => {
-          failure ??= { cause };
-        })
-        .finally(() => inFlight.delete(work));
-      inFlight.add(work);
-      while (inFlight.size >= CHUNKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
+  try {
+    for (const [index, pack] of chunks.packs.entries()) {
+      const numbers = placements.chunksOf((chunk) => chunks.packOf[chunk] === index);
+      if (numbers.length === 0) continue;
+      for await (const chunk of fetchChunks(tools.vault, { table: chunks, pack, numbers }, options)) {
+        throwIfAborted(options.signal, "writing files");
+        const work = writeChunk(copy, chunk.number, chunk.plain)
+          .then((bytes) => {
+            doneBytes += bytes;
+            tools.onProgress({ doneBytes, totalBytes });
+          })
+          .catch((cause: unknown) => {
+            failure ??= { cause };
+          })
+          .finally(() => inFlight.delete(work));
+        inFlight.add(work);
+        while (inFlight.size >= CHUNKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
+        if (failure !== undefined) break;
+      }
       if (failure !== undefined) break;
     }
-    if (failure !== undefined) break;
+  } finally {
+    // Also when fetching failed: whoever clears the folder must not meet a write that is still under way.
+    await Promise.all(inFlight);
   }
-  await Promise.all(inFlight);
   if (failure !== undefined) throw failure.cause;
 }
 

@@ -15,7 +15,7 @@ import {
 } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { type LineagePart, lineageOf } from "../wal/history.ts";
-import { coversRange, type WalGap, type WalHoldings, type WalRange, walLineage } from "../wal/ranges.ts";
+import { coversRange, type WalGap, type WalHoldings, type WalRange, type WalTail, walLineage } from "../wal/ranges.ts";
 import type { RecoveryTarget } from "./recovery-files.ts";
 
 /** What the plan is made from: one system's announced backups, oldest first, and all WAL held of it. */
@@ -185,7 +185,7 @@ function segmentsOf(
       // A timeline's first segment repeats what came before it, so the newest that begins here or earlier is the one to take.
       if (segmentStart(part.from, walSegmentBytes) > start) continue;
       const name = segmentName({ timeline: part.timeline, lsn: start, walSegmentBytes });
-      const tail = holdings.tails.find((each) => each.timeline === part.timeline && each.start === start);
+      const tail = longest(holdings.tails.filter((each) => each.timeline === part.timeline && each.start === start));
       if (!held.has(name) && tail === undefined) continue;
       const validBytes =
         held.has(name) || tail === undefined ? walSegmentBytes : lsnDistance({ from: start, to: tail.end });
@@ -194,4 +194,9 @@ function segmentsOf(
     }
   }
   return planned;
+}
+
+/** Of one segment there may be two tails: one that is being received, and one that was kept apart when its timeline ended. */
+function longest(tails: readonly WalTail[]): WalTail | undefined {
+  return tails.toSorted((a, b) => (a.end < b.end ? 1 : -1))[0];
 }

@@ -15,7 +15,7 @@ import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { formatLsn, historyName, type SystemId } from "../postgres/lsn.ts";
-import { type BackupRecord, listBackups } from "../vault/backups.ts";
+import { type BackupListing, listBackups } from "../vault/backups.ts";
 import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Owner } from "./file-set.ts";
@@ -82,11 +82,12 @@ export async function prepareRestore(
   request: RestoreRequest,
   options: CallOptions,
 ): Promise<PricedPlan> {
-  const { backups } = await listBackups(tools.vault, { systemId: request.systemId }, options);
+  const listing = await listBackups(tools.vault, { systemId: request.systemId }, options);
+  const { backups } = listing;
   const holdings = await tools.wal.holdings(options);
   const { target, backupId, acceptGap } = request;
   const outcome = planRestore({ backups, holdings }, { target, backupId, acceptGap });
-  if (outcome.kind !== "plan") throw refusalError(outcome, backups, tools.vault);
+  if (outcome.kind !== "plan") throw refusalError(outcome, listing, tools.vault);
   const plan =
     target.kind === "time"
       ? await narrowToTime(outcome.plan, { wal: tools.wal, time: target.time }, options)
@@ -251,7 +252,7 @@ function bytesByRoot(plan: PricedPlan, layout: Layout): ReadonlyMap<string, numb
   return bytes.set(main, inside + plan.walBytes + SPARE_BYTES);
 }
 
-function refusalError(refusal: RestoreRefusal, backups: readonly BackupRecord[], vault: Vault): LifeboatError {
+function refusalError(refusal: RestoreRefusal, listing: BackupListing, vault: Vault): LifeboatError {
   if (refusal.kind === "gap-before-latest") {
     return new LifeboatError("restore.wal-gap", {
       message: `WAL is missing after ${formatLsn(refusal.reach)}: ${describeGap(refusal.gap)}, and goes on after that`,
@@ -265,14 +266,16 @@ function refusalError(refusal: RestoreRefusal, backups: readonly BackupRecord[],
       remedy: "Choose another backup with --backup; `lifeboat points` shows what each reaches.",
     });
   }
+  const { backups, damaged } = listing;
   const oldest = backups[0];
   const why = {
     "none-held": `the vault in ${vault.store.name} has no backup of this system`,
     "unknown-name": `the vault in ${vault.store.name} has no backup of that name, it has ${backups.length}`,
     "none-old-enough": `every backup in the vault ended after that moment; the oldest ended at ${oldest?.endedAt ?? "no time"}`,
   }[refusal.why];
+  const unread = damaged.map((each) => each.backupId).join(", ");
   return new LifeboatError("restore.no-backup", {
-    message: why,
+    message: damaged.length === 0 ? why : `${why}; beside it, the records of these cannot be read: ${unread}`,
     remedy: "See `lifeboat backups` and `lifeboat points`.",
   });
 }
