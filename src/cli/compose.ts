@@ -19,7 +19,11 @@ type Call = { readonly config: Config; readonly session: Session };
 
 /** Makes the configured vault. */
 export const makeVault: MakeVault = async ({ config, session }) => {
-  const { initVault } = await import("../vault/vault.ts");
+  const [{ initVault }, { refuseOtherFiles }] = await Promise.all([
+    import("../vault/vault.ts"),
+    import("./engine-vault.ts"),
+  ]);
+  await refuseOtherFiles(config.vault.path);
   const secret = await vaultSecret({ config, session }, "new");
   const tools = await vaultTools({ config, session }, "write");
   const { vault, recoveryKey } = await initVault(tools, secret, { signal: session.signal });
@@ -64,9 +68,14 @@ export const restoreEngine: RestoreEngine = {
 
 /** Opens the configured vault, asking for its passphrase where none is configured. */
 export async function openConfiguredVault(call: Call, access: "read" | "write"): Promise<Vault> {
-  const { openVault } = await import("../vault/vault.ts");
-  // The store first: nobody should type a passphrase to learn that the folder is not there.
-  const tools = await vaultTools(call, access);
+  const [{ openVault }, { explainNoVault }] = await Promise.all([
+    import("../vault/vault.ts"),
+    import("./engine-vault.ts"),
+  ]);
+  // The store first: nobody should type a passphrase to learn that the folder is not there. For reading first: to open
+  // one for writing makes its folder, and a vault whose disk is not mounted must not begin anew in the mount point.
+  const readOnly = await vaultTools(call, "read").catch(explainNoVault(call.config.vault.path));
+  const tools = access === "read" ? readOnly : await vaultTools(call, access);
   return openVault(tools, await vaultSecret(call, "known"), { signal: call.session.signal });
 }
 

@@ -3,11 +3,12 @@ import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { findFreePort } from "../platform/free-port.ts";
 import { findInstallation, type Installation, MAJORS } from "../postgres/installation.ts";
-import { LocalServer } from "../postgres/server.ts";
+import { LocalServer, SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import { bootRestored } from "../restore/boot.ts";
 import { estimateMs } from "../restore/estimate.ts";
 import { checkTarget } from "../restore/layout.ts";
 import { replayBytes } from "../restore/plan.ts";
+import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
@@ -20,6 +21,12 @@ const PHASES: Readonly<Record<RestoreProgress["phase"], string>> = {
   wal: "laying WAL",
   sync: "syncing",
 };
+
+/** Where a restored server listens, whatever its configuration says: nobody else's client shall find it by accident. */
+const LISTENS_ON = "127.0.0.1";
+
+/** Within the time that a command has to clean up. */
+const ABORTED_STOP_TIMEOUT_MS = 10_000;
 
 type Call = Parameters<RestoreEngine["plan"]>[0];
 
@@ -56,7 +63,8 @@ export const restoreEngine: RestoreEngine = {
         const filesMs = session.clock.monotonic() - begun;
         const server = installation === undefined ? undefined : await boot(call, { plan, installation, vault });
         const durationMs = session.clock.monotonic() - begun;
-        return { plan: facts, durationMs, filesMs, writtenBytes: plan.writeBytes + plan.walBytes, server };
+        const writtenBytes = plan.writeBytes + plan.walBytes;
+        return { plan: facts, owner: user?.name, durationMs, filesMs, writtenBytes, server };
       },
     };
   },
@@ -69,27 +77,44 @@ async function boot(
   const { config, session, choice } = call;
   const user = await serverUserOf(config.postgres.runAs, session.signal);
   const port = choice.boot?.port ?? (await findFreePort(MACHINE.random));
+  const { binFolder } = restored.installation;
   const server = new LocalServer(
     { files: MACHINE.files, processes: MACHINE.processes, clock: session.clock },
     {
       installation: restored.installation,
       dataFolder: choice.targetFolder,
       user,
-      socketFolder: path.join("/tmp", `lifeboat-${uniqueName().slice(0, 8)}`),
+      socketFolder: socketFolderOf(choice.targetFolder, port),
       port,
+      listenAddresses: [LISTENS_ON],
       logFile: path.join(choice.targetFolder, "lifeboat-restore", "server.log"),
       superuser: { name: config.server.user, password: undefined },
     },
   );
   session.progress.report({ phase: "replaying WAL" });
   const wal = await heldWal(restored.vault, config, restored.plan.systemId, { signal: session.signal });
-  const reached = await bootRestored({ server, files: MACHINE.files, clock: session.clock, wal }, restored.plan, {
-    timeoutMs: config.restore.bootTimeout,
-    signal: session.signal,
+  const tools = { server, files: MACHINE.files, clock: session.clock, wal };
+  const options = { timeoutMs: config.restore.bootTimeout, signal: session.signal };
+  const reached = await bootRestored(tools, restored.plan, options).catch(async (error: unknown) => {
+    if (!isLifeboatError(error, "platform.aborted")) throw error;
+    await server.stop({ mode: "fast", timeoutMs: ABORTED_STOP_TIMEOUT_MS });
+    throw new LifeboatError("platform.aborted", {
+      message: "stopped on request while the restored server replayed WAL; that server was stopped",
+      remedy: `The folder ${choice.targetFolder} is restored: start a server on it, which goes on replaying, or remove it and restore again.`,
+      cause: error,
+    });
   });
   const state = await server.state();
   const pid = state.kind === "stopped" ? 0 : state.pid;
-  return { port, pid, socketFolder: server.setup.socketFolder, reached, recoveryMs: reached.recoveryMs };
+  const { socketFolder } = server.setup;
+  return { host: LISTENS_ON, port, pid, binFolder, socketFolder, reached, recoveryMs: reached.recoveryMs };
+}
+
+/** Inside the restored folder, which only the server's user can enter; elsewhere where that path is too long for a socket. */
+function socketFolderOf(targetFolder: string, port: number): string {
+  const inside = path.join(targetFolder, RECOVERY_FOLDER, "socket");
+  const longest = Buffer.byteLength(path.join(inside, `.s.PGSQL.${port}.lock`));
+  return longest <= SOCKET_PATH_BYTES_MAX ? inside : path.join("/tmp", `lifeboat-${uniqueName().slice(0, 8)}`);
 }
 
 async function installationFor({ config, session }: Call, plan: PricedPlan): Promise<Installation> {
@@ -124,6 +149,7 @@ function planFacts(plan: PricedPlan, choice: Call["choice"]): RestorePlanFacts {
   }
   return {
     backupId: plan.backup.backupId,
+    postgresMajor: Math.trunc(plan.backup.serverVersion / 10_000),
     targetFolder: choice.targetFolder,
     reaches: {
       timeline: plan.timeline,

@@ -32,6 +32,8 @@ export const receiveWal: ReceiveWal = async (call) => {
       statusIntervalMs: config.receiver.statusInterval,
       delayMs: config.receiver.delay,
       onMode: (mode) => {
+        // The command ends with it, and says why.
+        if (mode === "failed") return;
         const { lastError, flushedLsn } = receiver.report();
         const why = lastError === null || mode === "streaming" ? "" : `: ${lastError.message} (${lastError.code})`;
         session.notice(`receiver ${mode} at ${flushedLsn}${why}`);
@@ -98,7 +100,8 @@ export const getWal: GetWal = async (call) => {
   const answer = await fetchWal(walSources(vault, config, systemId), name, options);
   if (answer.kind === "unknown") return { kind: "unknown", reason: answer.error };
   if (answer.kind === "found") {
-    await replaceVolatile(MACHINE.files, { file: destination, bytes: answer.bytes, unique: uniqueName() });
+    const file = { file: destination, bytes: answer.bytes, unique: uniqueName(), permissions: 0o600 };
+    await replaceVolatile(MACHINE.files, file);
   }
   return { kind: answer.kind };
 };

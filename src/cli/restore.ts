@@ -31,6 +31,7 @@ export type RestoreChoice = {
 /** What a restore would do: the same value is printed by the dry run and carried out. */
 export type RestorePlanFacts = {
   readonly backupId: string;
+  readonly postgresMajor: number;
   readonly targetFolder: string;
   /** Where recovery is expected to end. */
   readonly reaches: { readonly timeline: Timeline; readonly lsn: Lsn; readonly time: Instant | undefined };
@@ -47,6 +48,8 @@ export type RestorePlanFacts = {
 /** What a restore did. */
 export type RestoreFacts = {
   readonly plan: RestorePlanFacts;
+  /** The user that the files were given to; undefined when that is who restored. */
+  readonly owner: string | undefined;
   readonly durationMs: number;
   /** Of it, until the folder could be started. */
   readonly filesMs: number;
@@ -54,8 +57,11 @@ export type RestoreFacts = {
   /** Undefined when the server was not started. */
   readonly server:
     | {
+        readonly host: string;
         readonly port: number;
         readonly pid: number;
+        /** Where the programs of the server lie. */
+        readonly binFolder: string;
         readonly socketFolder: string;
         /** From the start of the server to the end of its recovery. */
         readonly recoveryMs: number;
@@ -167,7 +173,7 @@ export function renderPlan(plan: RestorePlanFacts, style: Style): string {
   const { reaches } = plan;
   const time = reaches.time === undefined ? "" : `${formatInstant(reaches.time)}, `;
   const facts = renderFacts([
-    ["backup", plan.backupId],
+    ["backup", `${plan.backupId} of PostgreSQL ${plan.postgresMajor}`],
     ["into", plan.targetFolder],
     ["reaches", `${time}${formatLsn(reaches.lsn)} on timeline ${reaches.timeline}`],
     ["writes", describeByteSize(plan.dataBytes)],
@@ -185,11 +191,27 @@ export function renderRestored(restored: RestoreFacts, style: Style): string {
   const head = style.good(
     `Restored ${plan.backupId} into ${printable(plan.targetFolder)} in ${describeDuration(restored.durationMs)}.`,
   );
-  const booted =
-    server === undefined
-      ? "The server was not started; starting it replays the WAL."
-      : `The server accepts connections on port ${server.port} (process ${server.pid}), recovered to ${formatLsn(server.reached.lsn)} on timeline ${server.reached.timeline}.`;
-  return `${head}\n${booted}`;
+  const as = restored.owner === undefined ? "" : `runuser -u ${restored.owner} -- `;
+  const on = `-D ${quoted(plan.targetFolder)}`;
+  if (server === undefined) {
+    const log = quoted(`${plan.targetFolder}/lifeboat-restore/server.log`);
+    const start = `${as}pg_ctl ${on} -l ${log} -w -t 86400 start`;
+    const steps = renderFacts([[`start it, with the pg_ctl of PostgreSQL ${plan.postgresMajor}`, start]]);
+    return `${head}\nThe server was not started; starting it replays the WAL.\n\n${steps}`;
+  }
+  const { reached } = server;
+  const control = quoted(`${server.binFolder}/pg_ctl`);
+  const steps = renderFacts([
+    ["connect", `psql -h ${server.host} -p ${server.port}`],
+    ["stop it", `${as}${control} ${on} stop`],
+  ]);
+  const up = `The server accepts connections on ${server.host}, port ${server.port} (process ${server.pid}), recovered to ${formatLsn(reached.lsn)} on timeline ${reached.timeline}.`;
+  return `${head}\n${up}\n\n${steps}`;
+}
+
+// As a shell takes it for one word.
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function planJson(plan: RestorePlanFacts) {

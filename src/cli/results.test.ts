@@ -13,8 +13,9 @@ import type { BackupId } from "../vault/names.ts";
 import { backupUpdate } from "./backup.ts";
 import type { DemoFacts } from "./demo.ts";
 import type { Points } from "./points.ts";
-import { type RestorePlanFacts, tablespacesOf } from "./restore.ts";
+import { type RestorePlanFacts, renderRestored, tablespacesOf } from "./restore.ts";
 import { runCli } from "./run.ts";
+import { createStyle } from "./style.ts";
 
 const systemId = "7301234567890123456" as SystemId;
 const timeline = 1 as Timeline;
@@ -168,6 +169,7 @@ test("recovery ranges are shown with the gaps between them; none at all is statu
 
 const plan: RestorePlanFacts = {
   backupId: record.backupId,
+  postgresMajor: 16,
   targetFolder: "/srv/r",
   reaches: { timeline, lsn: 0x5000000n as Lsn, time: at(30) },
   dataBytes: record.dataBytes,
@@ -185,10 +187,27 @@ test("a dry run prints the plan that would be carried out, and carries out nothi
 
 test("a restore says how long it took and what answers now", async () => {
   const reached = { timeline: 2 as Timeline, lsn: 0x5000060n as Lsn };
-  const server = { port: 5499, pid: 4711, socketFolder: "/tmp/lifeboat-0", recoveryMs: 12_000, reached };
-  const restored = { plan, durationMs: 83_000, filesMs: 71_000, writtenBytes: plan.dataBytes, server };
+  const binFolder = "/usr/lib/postgresql/16/bin";
+  const socketFolder = "/srv/r/lifeboat-restore/socket";
+  const server = { host: "127.0.0.1", port: 5499, pid: 4711, binFolder, socketFolder, recoveryMs: 12_000, reached };
+  const restored = {
+    plan,
+    owner: "postgres",
+    durationMs: 83_000,
+    filesMs: 71_000,
+    writtenBytes: plan.dataBytes,
+    server,
+  };
   const engines = { restore: { plan: async () => ({ facts: plan, carryOut: async () => restored }) } };
   assert.equal(await keeps("restore", "restore --target /srv/r --boot", engines), 0);
+  const there = { ...plan, targetFolder: "/srv/the shop's" };
+  const unbooted = { ...restored, plan: there, owner: undefined, server: undefined };
+  assert.equal(
+    renderRestored(unbooted, createStyle({ colours: false, columns: 100 }))
+      .split("\n")
+      .at(-1),
+    "start it, with the pg_ctl of PostgreSQL 16:  pg_ctl -D '/srv/the shop'\\''s' -l '/srv/the shop'\\''s/lifeboat-restore/server.log' -w -t 86400 start",
+  );
 });
 
 test("a restore's goal is the newest point or a moment; contradictions are refused", async () => {

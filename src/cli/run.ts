@@ -55,7 +55,7 @@ export async function runCli(args: readonly string[], verbs: readonly Verb[], fr
         status = await callVerb(verb, typed, frame);
       },
     });
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(helpAsked(args), { from: "user" });
     return status;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
@@ -132,6 +132,11 @@ function tellFailure(failure: ReturnType<typeof failureOf>, frame: Frame, global
   const colours = wantsColours(stderr, { environment, flag: global.color });
   const style = createStyle({ colours, columns: stderr.columns });
   stderr.write(renderFailure(failure, style, { verbose: global.verbose }));
+}
+
+// commander's own help command knows one word only: `help wal get` would show the help of `wal`.
+function helpAsked(args: readonly string[]): readonly string[] {
+  return args[0] === "help" && args.length > 2 ? [...args.slice(1), "--help"] : args;
 }
 
 // A command line that cannot be understood still says how it wants to hear of it.

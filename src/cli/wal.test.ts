@@ -8,7 +8,14 @@ import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { REPORT_HEAD, type ReceiverReport } from "../wal/report.ts";
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
-import { renderWalStatus, statusOfAnswer, type WalAnswer, type WalStatus, walStatusJson } from "./wal.ts";
+import {
+  isReceivingWell,
+  renderWalStatus,
+  statusOfAnswer,
+  type WalAnswer,
+  type WalStatus,
+  walStatusJson,
+} from "./wal.ts";
 
 const SEGMENT = "000000010000000000000003";
 const reason = new LifeboatError("store.failed", { message: "the store did not answer", remedy: "Try again." });
@@ -117,6 +124,7 @@ test("how receiving stands is told for people and for programs, with and without
   };
   const shown = [well, badly, never].map((status) => renderWalStatus(status, style));
   matchesGolden("results/wal-status.txt", `${shown.join("\n\n")}\n`);
+  assert.deepEqual([well, badly, never].map(isReceivingWell), [true, false, false]);
   assert.deepEqual(walStatusJson(badly).server, {
     kind: "unreachable",
     code: "store.failed",

@@ -1,6 +1,7 @@
 /** `lifeboat wal receive`, `wal status` and `wal get`. */
 import type { Config } from "../config/schema.ts";
 import { choice, location, text } from "../config/value-kind.ts";
+import { EXIT } from "../errors/entry.ts";
 import type { LifeboatError } from "../errors/error.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
@@ -88,14 +89,22 @@ export function walStatusVerb(lookAtWal: LookAtWal): Verb {
     path: ["wal", "status"],
     summary: "Show how receiving WAL stands",
     description:
-      "Shows whether the receiver runs, what it has confirmed, how far behind the server it is, and its slot.",
+      "Shows whether the receiver runs, what it has confirmed, how far behind the server it is, and its slot. Ends with " +
+      "status 6 when anything of it needs somebody's attention, for checks that run by themselves.",
     arguments: {},
     options: {},
     configuration: { kind: "checked", sections: ["server", "vault", "folders", "receiver"] },
-    examples: [{ line: "lifeboat wal status", does: "Is every commit on its way into the vault?" }],
+    examples: [
+      { line: "lifeboat wal status", does: "Is every commit on its way into the vault?" },
+      { line: "lifeboat wal status >/dev/null || echo look", does: "The same, from a scheduler." },
+    ],
     run: async ({ session }) => {
       const status = await lookAtWal({ config: await session.config(), session });
-      return { json: walStatusJson(status), text: renderWalStatus(status, session.style) };
+      return {
+        json: { ...walStatusJson(status), well: isReceivingWell(status) },
+        text: renderWalStatus(status, session.style),
+        exit: isReceivingWell(status) ? 0 : EXIT.world,
+      };
     },
   });
 }
@@ -168,6 +177,12 @@ function segments(waiting: number): string {
   return waiting === 1 ? "1 segment waits" : `${waiting} segments wait`;
 }
 
+/** True when every commit is on its way into the vault and nothing is wrong. */
+export function isReceivingWell({ receiver, server }: WalStatus): boolean {
+  if (receiver.kind !== "running" || server.kind !== "reached" || server.slot !== "keeps WAL") return false;
+  return receiver.report.mode === "streaming" && receiver.report.alarms.length === 0;
+}
+
 /** The status for people. */
 export function renderWalStatus(status: WalStatus, style: Style): string {
   const { receiver, server } = status;
@@ -176,7 +191,10 @@ export function renderWalStatus(status: WalStatus, style: Style): string {
     const { report } = receiver;
     const waiting = `${segments(report.segmentsWaiting)} for the vault, ${describeByteSize(report.spoolBytes)} of at most ${describeByteSize(report.spoolBytesMax)}`;
     facts.push(["confirmed", `${report.flushedLsn}, timeline ${report.timeline ?? "not known"}`], ["spool", waiting]);
-    if (report.lastError !== null) facts.push(["last error", `${report.lastError.message} (${report.lastError.code})`]);
+    if (report.lastError !== null) {
+      const { message, code, at } = report.lastError;
+      facts.push(["last error", `${message} (${code}) at ${at}`]);
+    }
     for (const alarm of report.alarms)
       facts.push(["alarm", { painted: style.bad(`${alarm.message} since ${alarm.since}`) }]);
     for (const gap of report.gaps) {

@@ -55,11 +55,17 @@ export async function renameDurable(
  */
 export async function replaceVolatile(
   files: Files,
-  write: { readonly file: string; readonly bytes: Uint8Array; readonly unique: string },
+  write: {
+    readonly file: string;
+    readonly bytes: Uint8Array;
+    readonly unique: string;
+    /** Default 0644: reports are for everybody. */
+    readonly permissions?: number;
+  },
 ): Promise<void> {
   const temporary = path.join(path.dirname(write.file), `.${path.basename(write.file)}.${write.unique}.tmp`);
   try {
-    const handle = await files.open(temporary, "create", 0o644);
+    const handle = await files.open(temporary, "create", write.permissions ?? 0o644);
     try {
       await handle.write(write.bytes, 0);
     } finally {

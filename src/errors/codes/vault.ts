@@ -22,6 +22,11 @@ export const vaultErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The store already holds a vault; nothing was changed.",
   },
+  "vault.folder-not-empty": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The folder where a vault was to be made holds other files; nothing was changed.",
+  },
   "vault.format-unknown": {
     kind: "operator",
     exit: EXIT.refused,

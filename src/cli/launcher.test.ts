@@ -1,0 +1,74 @@
+/** The launcher `bin/lifeboat`, tried as an installed package with Node.js replaced by a script. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+
+const LAUNCHER = path.resolve(import.meta.dirname, "../../bin/lifeboat");
+let folder = "";
+before(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), "lifeboat-launcher-"));
+  mkdirSync(path.join(folder, "bin"));
+  mkdirSync(path.join(folder, "fake"));
+  copyFileSync(LAUNCHER, path.join(folder, "bin/lifeboat"));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+/** Runs the launcher with a Node.js of `version` that does `body`. */
+function launch(
+  body: string,
+  args: readonly string[],
+  { version = "v24.9.0", ...environment }: Record<string, string> = {},
+) {
+  const node = path.join(folder, "fake/node");
+  writeFileSync(node, `#!/bin/sh\n[ "$1" = --version ] && { echo ${version}; exit; }\n${body}\n`);
+  chmodSync(node, 0o755);
+  const { status, stdout, stderr } = spawnSync("sh", [path.join(folder, "bin/lifeboat"), ...args], {
+    encoding: "utf8",
+    env: { PATH: `${path.join(folder, "fake")}:/usr/bin:/bin`, ...environment },
+  });
+  return { status, stdout, stderr };
+}
+
+const GET = ["wal", "get", "000000010000000000000003", "/x"];
+const STANDBY = [...GET, "--mode", "standby"];
+
+test("rule B2: only the program itself can say that WAL is not in the archive", () => {
+  assert.equal(launch("exit 0", GET).status, 0);
+  assert.equal(launch('exit "$LIFEBOAT_ABSENT_STATUS"', GET).status, 1);
+  assert.equal(launch('exit "$LIFEBOAT_ABSENT_STATUS"', STANDBY).status, 1);
+});
+
+test("rule B2: a Node.js that fails, or that cannot load the program, stops a restore and lets a standby ask again", () => {
+  for (const status of [1, 2, 70, 127, 200]) {
+    assert.equal(launch(`exit ${status}`, GET).status, 200, String(status));
+    assert.equal(launch(`exit ${status}`, STANDBY).status, 1, String(status));
+    assert.equal(launch(`exit ${status}`, [...GET, "--mode=standby"]).status, 1, String(status));
+  }
+  assert.equal(launch("kill -KILL $$", GET).status, 200);
+});
+
+test("rule B2: no suitable Node.js stops a restore, also with options before the words, and is status 2 otherwise", () => {
+  const old = (args: readonly string[]) => launch("exit 0", args, { version: "v20.1.0" });
+  assert.equal(old(GET).status, 200);
+  assert.equal(old(["--config", "/etc/x.yaml", ...GET]).status, 200);
+  assert.equal(old(STANDBY).status, 1);
+  const backup = old(["backup"]);
+  assert.equal(backup.status, 2);
+  assert.match(backup.stderr, /needs Node\.js 24\.7 or newer, found v20\.1\.0/);
+});
+
+test("another command's status is passed on as it is", () => {
+  assert.equal(launch("exit 4", ["points"]).status, 4);
+  assert.equal(launch('exit "${LIFEBOAT_ABSENT_STATUS:-3}"', ["wal", "status"]).status, 3);
+});
+
+test("backup and restore keep freed memory, unless the user set that; nothing else is touched", () => {
+  const show = 'echo "$MALLOC_TRIM_THRESHOLD_ $MALLOC_MMAP_THRESHOLD_ $MALLOC_TOP_PAD_"';
+  assert.equal(launch(show, ["backup"]).stdout, "268435456 134217728 16777216\n");
+  assert.equal(launch(show, ["restore", "--target", "x"]).stdout, "268435456 134217728 16777216\n");
+  assert.equal(launch(show, ["restore"], { MALLOC_TOP_PAD_: "1" }).stdout, "268435456 134217728 1\n");
+  assert.equal(launch(show, ["wal", "receive"]).stdout, "  \n");
+});
