@@ -97,7 +97,18 @@ test("a backup is asked for as options and configuration say, the option first",
   const verbs = allVerbs({ takeBackup });
   await runCli(["backup", "--backup-checkpoint", "spread"], verbs, recordedFrame());
   await runCli(
-    ["backup", "--backup-checkpoint", "spread", "--checkpoint", "fast", "--label", "x y", "--adopt-system", "--tier", "daily"],
+    [
+      "backup",
+      "--backup-checkpoint",
+      "spread",
+      "--checkpoint",
+      "fast",
+      "--label",
+      "x y",
+      "--adopt-system",
+      "--tier",
+      "daily",
+    ],
     verbs,
     recordedFrame(),
   );

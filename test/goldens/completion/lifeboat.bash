@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--label|--checkpoint|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--mode|--system|--target|--to|--to-time|--backup|--tablespace|--tablespaces-under|--port|--restore-boot-timeout|--postgres-bin-dir|--postgres-run-as|--size|--seconds|--pg|--durability)
+      --config|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--label|--tier|--checkpoint|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--mode|--system|--target|--to|--to-time|--backup|--tablespace|--tablespaces-under|--port|--restore-boot-timeout|--postgres-bin-dir|--postgres-run-as|--size|--seconds|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -34,6 +34,7 @@ _lifeboat() {
     'vault check --vault-passphrase-command')  return ;;
     'vault check --vault-recovery-key-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'backup --label')  return ;;
+    'backup --tier') mapfile -t COMPREPLY < <(compgen -W 'hourly daily weekly manual' -- "$current"); return ;;
     'backup --checkpoint') mapfile -t COMPREPLY < <(compgen -W 'fast spread' -- "$current"); return ;;
     'backup --server-host')  return ;;
     'backup --server-port')  return ;;
@@ -186,8 +187,8 @@ _lifeboat() {
     case "$command" in
       'vault init') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file' ;;
       'vault check') options+=' --read-data --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file' ;;
-      'backup') options+=' --label --checkpoint --adopt-system --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate' ;;
-      'backups') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file' ;;
+      'backup') options+=' --label --tier --checkpoint --adopt-system --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate' ;;
+      'backups') options+=' --all --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file' ;;
       'points') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox' ;;
       'wal receive') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;
       'wal status') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;

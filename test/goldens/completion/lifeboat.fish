@@ -32,7 +32,8 @@ complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subc
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
-complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l label -d 'What the backup is called in lists. Default: manual.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l label -d 'What the backup is called in lists. Default: its tier.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l tier -d 'For which tier of retention it is taken; `lifeboat prune` never removes a manual one because of a newer one.' -x -a 'hourly daily weekly manual'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l checkpoint -d 'Goes before --backup-checkpoint.' -x -a 'fast spread'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l adopt-system -d 'Take it although the vault holds backups of another system, for example after pg_upgrade.'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
@@ -59,6 +60,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-delay -
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-compression-level -d 'Zstandard level; above 1 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l all -d 'Show also what is under way, was cut short, or is about to be deleted.'
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F

@@ -36,7 +36,8 @@ _lifeboat_backup() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
-    '--label=[What the backup is called in lists. Default\: manual.]:value: ' \
+    '--label=[What the backup is called in lists. Default\: its tier.]:value: ' \
+    '--tier=[For which tier of retention it is taken; `lifeboat prune` never removes a manual one because of a newer one.]:value:(hourly daily weekly manual)' \
     '--checkpoint=[Goes before --backup-checkpoint.]:value:(fast spread)' \
     '--adopt-system[Take it although the vault holds backups of another system, for example after pg_upgrade.]' \
     '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
@@ -72,6 +73,7 @@ _lifeboat_backups() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
+    '--all[Show also what is under way, was cut short, or is about to be deleted.]' \
     '--vault-path=[Folder of the vault.]:value:_files -/' \
     '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
