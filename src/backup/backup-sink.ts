@@ -2,24 +2,32 @@
  * Receives a base backup from the server and feeds the collector; holds back the stream while the vault catches up.
  */
 import { assert, LifeboatError } from "../errors/error.ts";
-import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { BackupTablespace, BaseBackupSink } from "../postgres/replication.ts";
 import { type ManifestEnd, type ManifestHeader, ManifestWriter } from "../vault/manifest.ts";
 import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
 import { derivePurposeKey } from "../vault/sealing.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { WhyFull } from "./decide.ts";
 import { FileCollector } from "./file-collector.ts";
+import type { ParentImage } from "./parent-image.ts";
 import type { BackupProgress } from "./progress.ts";
 import { checkServerManifest } from "./server-manifest.ts";
-import { type EntrySink, type TarEntry, TarReader } from "./tar-reader.ts";
+import { TarReader } from "./tar-reader.ts";
 
 /** What is known of a backup before the server answers. */
-export type HeaderFacts = Omit<ManifestHeader, "kind" | "format" | "version" | "startLsn" | "tablespaces">;
+export type HeaderFacts = Omit<
+  ManifestHeader,
+  "kind" | "format" | "version" | "startLsn" | "tablespaces" | "parent" | "whyFull"
+>;
 
 type Tools = {
   readonly vault: Vault;
   readonly packs: PackWriter;
   readonly onProgress: (progress: BackupProgress) => void;
+  /** The earlier backup that pages may be kept of. */
+  readonly parent: ParentImage | undefined;
+  readonly signal: AbortSignal | undefined;
 };
 
 type Begun = {
@@ -39,10 +47,14 @@ export class BackupSink implements BaseBackupSink {
   #receivedBytes = 0;
   #chunkCount = 0;
   #outsideCount = 0;
+  #parent: ParentImage | undefined;
+  #whyFull: WhyFull | undefined;
 
-  constructor(tools: Tools, facts: HeaderFacts) {
+  constructor(tools: Tools, facts: HeaderFacts, whyFull: WhyFull | undefined) {
     this.#tools = tools;
     this.#facts = facts;
+    this.#parent = tools.parent;
+    this.#whyFull = whyFull;
   }
 
   /** Where WAL replay starts. */
@@ -53,6 +65,16 @@ export class BackupSink implements BaseBackupSink {
   /** Bytes a restore will write. */
   get dataBytes(): number {
     return this.#started().files.dataBytes;
+  }
+
+  /** The backup that pages were kept of; known once the base backup has begun. */
+  get parent(): ParentImage | undefined {
+    return this.#parent;
+  }
+
+  /** Why every page was stored; undefined when there is a parent. */
+  get whyFull(): WhyFull | undefined {
+    return this.#whyFull;
   }
 
   get fileCount(): number {
@@ -77,17 +99,25 @@ export class BackupSink implements BaseBackupSink {
         remedy: "Take the backup again.",
       });
     }
+    if (this.#parent !== undefined && facts.startLsn < parseLsn(this.#parent.record.endLsn)) {
+      // A6: a standby starts from an older checkpoint; LSNs then say nothing about what changed since the parent.
+      this.#parent = undefined;
+      this.#whyFull = "starts-before-parent-ended";
+    }
     const { vault, packs } = this.#tools;
     const manifest = new ManifestWriter(vault, {
       kind: "manifest",
       format: "lifeboat-manifest",
       version: 1,
       ...this.#facts,
+      parent: this.#parent?.record.backupId ?? null,
+      whyFull: this.#whyFull ?? null,
       startLsn: formatLsn(facts.startLsn),
       tablespaces: facts.tablespaces.map(({ oid, location }) => ({ oid, location })),
     });
     const contentNameKey = derivePurposeKey(vault.dataKey, "lifeboat content name v1");
-    const files = new FileCollector({ manifest, packs, contentNameKey });
+    const { signal } = this.#tools;
+    const files = new FileCollector({ manifest, packs, contentNameKey, parent: this.#parent, signal });
     this.#begun = { ...facts, manifest, files };
   }
 
@@ -95,13 +125,16 @@ export class BackupSink implements BaseBackupSink {
     this.#tar?.end();
     const { files } = this.#started();
     const prefix = facts.tablespaceOid === undefined ? "" : `pg_tblspc/${facts.tablespaceOid}/`;
-    const open = (entry: TarEntry): EntrySink | undefined => files.open({ ...entry, path: `${prefix}${entry.path}` });
-    this.#tar = new TarReader(facts.name, open);
+    this.#tar = new TarReader(facts.name, (entry) => files.open({ ...entry, path: `${prefix}${entry.path}` }));
   }
 
   data(view: Buffer): void | Promise<void> {
     assert(this.#tar !== undefined, "data comes inside an archive");
-    this.#tar.write(view);
+    const taken = this.#tar.write(view);
+    return taken === undefined ? this.#after(view) : taken.then(() => this.#after(view));
+  }
+
+  #after(view: Buffer): void | Promise<void> {
     this.#receivedBytes += view.byteLength;
     const { totalBytes, files } = this.#started();
     this.#tools.onProgress({
@@ -145,6 +178,7 @@ export class BackupSink implements BaseBackupSink {
     files.finish();
     await files.room();
     await packs.finish();
+    for (const pack of this.#parent?.keptPacks() ?? []) this.onPack(pack);
   }
 
   endManifest(end: ManifestEnd): Promise<{ readonly name: string; readonly parts: readonly Buffer[] }> {

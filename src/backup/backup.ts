@@ -10,9 +10,8 @@
  */
 import { LifeboatError } from "../errors/error.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
-import { BLOCK_BYTES, CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
-import { formatLsn, historyName, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
-import type { BaseBackupEnd, ReplicationConnection, SystemIdentity } from "../postgres/replication.ts";
+import { formatLsn, type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import type { ReplicationConnection, SystemIdentity } from "../postgres/replication.ts";
 import {
   announce,
   type BackupRecord,
@@ -22,12 +21,16 @@ import {
   markStarted,
 } from "../vault/backups.ts";
 import type { CompressionChoice } from "../vault/codec.ts";
-import { OUTSIDE_PREFIX, readManifest } from "../vault/manifest.ts";
-import { type BackupId, backupName, packName } from "../vault/names.ts";
-import { PackWriter, type StoredPack } from "../vault/pack-writer.ts";
+import { backupName } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
-import { BackupSink } from "./backup-sink.ts";
+import { putHistory } from "../vault/wal-store.ts";
+import type { SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
+import { chooseParent, type ParentChoice } from "./choose-parent.ts";
+import type { WhyFull } from "./decide.ts";
+import { type Image, type ImageRun, storeImage } from "./image.ts";
+import type { ParentImage } from "./parent-image.ts";
 import type { BackupProgress } from "./progress.ts";
+import { Remains } from "./remains.ts";
 
 /** What is asked for. */
 export type BackupRequest = {
@@ -39,6 +42,8 @@ export type BackupRequest = {
   readonly maxRateKiB?: number | undefined;
   /** Let a vault that holds another system's backups take this one too, for example after pg_upgrade. */
   readonly adoptSystem: boolean;
+  /** Store every page, whatever an earlier backup has. */
+  readonly full?: boolean | undefined;
 };
 
 /** Makes sure that WAL reaches the vault while a backup runs. */
@@ -50,6 +55,19 @@ export interface WalCoverage {
     range: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
     options: { readonly signal?: AbortSignal | undefined },
   ): Promise<void>;
+  /** The WAL between backups. Left out where it cannot be asked for: every backup is then a full one. */
+  readonly between?: WalBetween;
+}
+
+/** What the WAL since an earlier backup tells. */
+export interface WalBetween {
+  /** Whether all of a stretch is held. */
+  holds(
+    stretch: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
+    options: { readonly signal?: AbortSignal | undefined },
+  ): Promise<boolean>;
+  /** Whether it shows a change of the settings that a parent depends on. */
+  settings(question: SettingsQuestion, options: { readonly signal?: AbortSignal | undefined }): Promise<SettingsAnswer>;
 }
 
 /** A file of the server that lies outside its data directory, for example Debian's postgresql.conf. */
@@ -69,8 +87,6 @@ const SERVER_MAJORS = { oldest: 15, newest: 18 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
-type Named = { readonly systemId: SystemId; readonly backupId: BackupId };
-
 /** Takes one backup and announces it. Safe to repeat after any failure. */
 export async function takeBackup(
   tools: BackupTools,
@@ -84,13 +100,20 @@ export async function takeBackup(
   await checkVaultTakes(tools.vault, server.systemId, request, options);
   const named = { systemId: server.systemId, backupId: createBackupId(startedAt, tools.vault.random) };
   await tools.wal.begin(server, options);
-  await markStarted(tools.vault, named, { startedAt: formatInstant(startedAt), label: request.label }, options);
-  const written: StoredPack[] = [];
+  const remains = new Remains(tools.vault);
   try {
-    const image = await storeImage(tools, request, { named, server, startedAt, written }, options);
+    await markStarted(remains.vault, named, { startedAt: formatInstant(startedAt), label: request.label }, options);
+    const run = { named, server, startedAt };
+    const imageTools = { ...tools, vault: remains.vault };
+    const image = await storeProvenImage(imageTools, request, run, options);
     const { startLsn } = image.sink.start;
     const range = { systemId: named.systemId, timeline: server.timeline, from: startLsn, to: image.end.endLsn };
     tools.onProgress({ phase: "wal", doneBytes: image.sink.dataBytes, totalBytes: image.sink.dataBytes });
+    if (image.history !== null) {
+      // Without it a server refuses to recover along this timeline.
+      const history = { ...named, timeline: server.timeline, content: Buffer.from(image.history) };
+      await putHistory(tools.vault, history, options);
+    }
     await tools.wal.covered(range, options);
     const record: BackupRecord = {
       format: "lifeboat-backup",
@@ -105,138 +128,92 @@ export async function takeBackup(
       walSegmentBytes: image.control.walSegmentBytes,
       startedAt: formatInstant(startedAt),
       endedAt: formatInstant(tools.clock.now()),
-      whyFull: image.whyFull,
-      parent: null,
+      whyFull: image.whyFull ?? null,
+      parent: image.parent?.record.backupId ?? null,
       fileCount: image.sink.fileCount,
       dataBytes: image.sink.dataBytes,
       storedBytes: image.storedBytes,
       durationMs: Math.round(tools.clock.monotonic() - begun),
     };
     tools.onProgress({ phase: "announce", doneBytes: image.sink.dataBytes, totalBytes: image.sink.dataBytes });
-    await announce(tools.vault, record, options);
+    await announceOnce(tools.vault, record, { ...options, onUncertain: () => remains.keep() });
     return record;
   } catch (error) {
-    await removeRemains(tools.vault, named, written);
+    await remains.remove();
     throw error;
   }
 }
 
-type Image = {
-  readonly sink: BackupSink;
-  readonly end: BaseBackupEnd;
-  readonly control: ControlFile;
-  readonly storedBytes: number;
-  readonly whyFull: string;
-};
-
-async function storeImage(
+/**
+ * Stores the image; a second time, whole, when the WAL shows afterwards that the parent could not be trusted. The first
+ * one's chunks stay in the vault until a prune finds that nothing names them.
+ */
+async function storeProvenImage(
   tools: BackupTools,
   request: BackupRequest,
-  run: {
-    readonly named: Named;
-    readonly server: SystemIdentity;
-    readonly startedAt: ReturnType<Clock["now"]>;
-    readonly written: StoredPack[];
-  },
+  run: ImageRun,
   options: CallOptions,
 ): Promise<Image> {
-  const { vault, connection } = tools;
-  const whyFull = "no-parent";
-  const packs = new PackWriter(vault, {
-    compression: request.compression,
-    onPack: (pack) => {
-      run.written.push(pack);
-      sink.onPack(pack);
-    },
-    signal: options.signal,
-  });
-  const sink = new BackupSink(
-    { vault, packs, onProgress: tools.onProgress },
-    {
-      ...run.named,
-      serverVersion: connection.serverVersion,
-      timeline: run.server.timeline,
-      startedAt: formatInstant(run.startedAt),
-      label: request.label,
-      parent: null,
-      whyFull,
-      settings: await readSettings(connection, options),
-      history: await readHistory(connection, run.server.timeline, options),
-    },
-  );
-  try {
-    tools.onProgress({ phase: "checkpoint", doneBytes: 0, totalBytes: 0 });
-    const { label, checkpoint, maxRateKiB } = request;
-    const asked = { label, checkpoint, maxRateKiB, waitForArchive: false, manifestChecksums: "none" } as const;
-    const end = await connection.baseBackup(asked, sink, options);
-    if (end.timeline !== run.server.timeline) throw timelineChanged(run.server.timeline, end.timeline);
-    const control = parseControlFile(sink.kept(CONTROL_FILE_PATH));
-    checkControl(control, run.server);
-    for (const file of tools.outsideFiles) sink.addOutside(`${OUTSIDE_PREFIX}${file.name}`, file.content);
-    tools.onProgress({ phase: "store", doneBytes: sink.dataBytes, totalBytes: sink.dataBytes });
-    await sink.storeRest(packs);
-    const manifestBytes = await storeManifest(
-      vault,
-      { sink, end, control, endedAt: formatInstant(tools.clock.now()) },
-      options,
-    );
-    await readManifest(vault, run.named, {}, options);
-    return { sink, end, control, storedBytes: packs.storedBytes + manifestBytes, whyFull };
-  } finally {
-    await packs.settle();
-  }
+  const choice: ParentChoice =
+    request.full === true ? { parent: undefined, whyFull: "asked-for" } : await chooseParent(tools, run, options);
+  // Read while the server sends: an hour of WAL takes about as long as a delta.
+  const earlier = readEarlierSettings(tools, run, choice, options);
+  const image = await storeImage(tools, request, { ...run, ...choice }, options);
+  const disproof = await disprove(tools, run, { image, earlier }, options);
+  if (disproof === undefined) return image;
+  await tools.vault.store.delete(backupName(run.named, "manifest"), options);
+  return storeImage(tools, request, { ...run, parent: undefined, whyFull: disproof }, options);
 }
 
-async function storeManifest(
-  vault: Vault,
-  image: {
-    readonly sink: BackupSink;
-    readonly end: BaseBackupEnd;
-    readonly control: ControlFile;
-    readonly endedAt: string;
-  },
+function readEarlierSettings(
+  tools: BackupTools,
+  run: ImageRun,
+  { parent, heldTo }: ParentChoice,
   options: CallOptions,
-): Promise<number> {
-  const { control, end, sink } = image;
-  const manifest = await sink.endManifest({
-    kind: "end",
-    endLsn: formatLsn(end.endLsn),
-    endTimeline: end.timeline,
-    endedAt: image.endedAt,
-    fileCount: sink.fileCount,
-    dataBytes: sink.dataBytes,
-    chunkCount: sink.chunkCount,
-    catalogVersion: control.catalogVersion,
-    blockBytes: control.blockBytes,
-    relationSegmentBlocks: control.segmentBlocks,
-    walSegmentBytes: control.walSegmentBytes,
-    dataChecksumVersion: control.dataChecksumVersion,
-  });
-  await vault.store.put(manifest.name, manifest.parts, options);
-  return manifest.parts.reduce((bytes, part) => bytes + part.byteLength, 0);
+): Promise<SettingsAnswer> | undefined {
+  if (parent === undefined || heldTo === undefined || tools.wal.between === undefined) return undefined;
+  const stretch = { from: parseLsn(parent.record.endLsn), to: heldTo };
+  const found = tools.wal.between.settings(questionOf(run, parent, stretch), options);
+  // Taken when the image is stored; a failure before that is nobody's to take.
+  found.catch(() => undefined);
+  return found;
 }
 
-/** The settings that decide later whether this backup may be a parent (safety rules A1 and A4). */
-const PARENT_SETTINGS = ["full_page_writes", "wal_log_hints", "wal_level", "data_checksums"];
-
-async function readSettings(connection: ReplicationConnection, options: CallOptions): Promise<Record<string, string>> {
-  const settings: Record<string, string> = {};
-  for (const name of PARENT_SETTINGS) settings[name] = await connection.show(name, options);
-  return settings;
-}
-
-async function readHistory(
-  connection: ReplicationConnection,
-  timeline: Timeline,
+/** Why the parent of a stored image cannot be trusted after all; undefined when it can. */
+async function disprove(
+  tools: BackupTools,
+  run: ImageRun,
+  stored: { readonly image: Image; readonly earlier: Promise<SettingsAnswer> | undefined },
   options: CallOptions,
-): Promise<string | null> {
-  if (timeline === 1) return null;
-  const history = await connection.timelineHistory(timeline, options);
-  if (history.name === historyName(timeline)) return history.content.toString("utf8");
-  throw new LifeboatError("backup.stream-malformed", {
-    message: `the server sent ${history.name} when asked for the history of timeline ${timeline}`,
-    remedy: "Take the backup again; if this comes back, report it with the server's version.",
-  });
+): Promise<WhyFull | undefined> {
+  const { parent, control, sink } = stored.image;
+  if (parent === undefined) return undefined;
+  if (control.dataChecksumVersion !== parent.end.dataChecksumVersion) return "checksums-switched";
+  const { earlier } = stored;
+  const between = tools.wal.between;
+  if (earlier === undefined || between === undefined) return "wal-missing-between";
+  const before = await earlier;
+  if (before.kind !== "same") return DISPROOF[before.kind];
+  const { startLsn } = sink.start;
+  // The end of the stretch lies in the first segment that the backup itself needs, which is waited for anyway.
+  const { systemId } = run.named;
+  const { timeline } = run.server;
+  await tools.wal.covered({ systemId, timeline, from: startLsn, to: stored.image.end.endLsn }, options);
+  const rest = await between.settings(questionOf(run, parent, { from: before.reached, to: startLsn }), options);
+  if (rest.kind === "same") return rest.reached >= startLsn ? undefined : DISPROOF.missing;
+  return DISPROOF[rest.kind];
+}
+
+const DISPROOF = { changed: "settings-changed-between", missing: "wal-missing-between" } as const;
+
+function questionOf(
+  run: ImageRun,
+  parent: ParentImage,
+  stretch: { readonly from: Lsn; readonly to: Lsn },
+): SettingsQuestion {
+  const { wal_level: walLevel = "", wal_log_hints: hints } = parent.header.settings;
+  const { timeline } = run.server;
+  return { systemId: run.named.systemId, timeline, ...stretch, walLevel, walLogHints: hints === "on" };
 }
 
 async function checkVaultTakes(
@@ -245,8 +222,8 @@ async function checkVaultTakes(
   request: BackupRequest,
   options: CallOptions,
 ): Promise<void> {
-  const { backups } = await listBackups(vault, {}, options);
-  const others = new Set(backups.map((backup) => backup.systemId));
+  const { backups, damaged } = await listBackups(vault, {}, options);
+  const others = new Set([...backups, ...damaged].map((backup) => backup.systemId));
   if (others.size === 0 || others.has(systemId) || request.adoptSystem) return;
   throw new LifeboatError("backup.foreign-system", {
     message: `the server is system ${systemId}, the vault in ${vault.store.name} holds backups of system ${[...others].join(", ")}`,
@@ -264,38 +241,27 @@ function checkServerVersion(serverVersion: number): void {
   });
 }
 
-function checkControl(control: ControlFile, server: SystemIdentity): void {
-  if (control.blockBytes !== BLOCK_BYTES) {
-    throw new LifeboatError("backup.version-unsupported", {
-      message: `the server's block size is ${control.blockBytes} bytes, Lifeboat backs up ${BLOCK_BYTES}`,
-      remedy: "Use another tool for a server that was built with another block size.",
-    });
-  }
-  if (control.systemId !== server.systemId) {
-    throw new LifeboatError("backup.stream-malformed", {
-      message: `the control file in the backup is of system ${control.systemId}, the server is ${server.systemId}`,
-      remedy: "Connect to the server itself, not through something that switches between servers.",
-    });
-  }
-}
-
-function timelineChanged(before: Timeline, after: Timeline): LifeboatError {
-  return new LifeboatError("backup.timeline-changed", {
-    message: `the server went from timeline ${before} to ${after} while it sent the backup`,
-    remedy: "Take the backup again.",
-  });
-}
-
-/** Takes away what a failed backup stored. What cannot be taken away is named by nothing and harms nobody. */
-async function removeRemains(vault: Vault, named: Named, written: readonly StoredPack[]): Promise<void> {
-  const names = written.map((pack) => packName(pack.facts.id));
-  names.push(backupName(named, "manifest"), backupName(named, "started"));
-  for (const name of names) {
+/**
+ * Announces, or rejects knowing that nothing was announced. When not even that can be told, says so by `onUncertain` and
+ * rejects: the announcement may stand, and with it everything it needs.
+ */
+async function announceOnce(
+  vault: Vault,
+  record: BackupRecord,
+  options: CallOptions & { readonly onUncertain: () => void },
+): Promise<void> {
+  try {
+    await announce(vault, record, options);
+  } catch (error) {
+    let announced: boolean;
     try {
-      await vault.store.delete(name);
+      // The acknowledgement alone may have been lost.
+      announced = (await vault.store.head(backupName(record, "announced"))) !== undefined;
     } catch {
-      // The failure that brought us here is the one to report; an object left over is found by `vault check`.
-      return;
+      // The failure that brought us here is the one to report.
+      options.onUncertain();
+      throw error;
     }
+    if (!announced) throw error;
   }
 }

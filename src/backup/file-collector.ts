@@ -12,6 +12,7 @@ import type { ManifestFile, ManifestWriter } from "../vault/manifest.ts";
 import type { PackWriter } from "../vault/pack-writer.ts";
 import { ByteStream } from "./byte-stream.ts";
 import { PageStream } from "./page-stream.ts";
+import type { ParentImage, ParentPages } from "./parent-image.ts";
 import type { EntrySink, TarEntry } from "./tar-reader.ts";
 
 /** Contents that the backup itself needs, by path. */
@@ -27,6 +28,9 @@ type Attributes = { readonly path: string; readonly mode: number; readonly modif
 export class FileCollector {
   readonly #manifest: ManifestWriter;
   readonly #nameKey: Buffer;
+  readonly #packs: PackWriter;
+  readonly #parent: ParentImage | undefined;
+  readonly #signal: AbortSignal | undefined;
   readonly #pages: PageStream;
   readonly #bytes: ByteStream;
   readonly #fingerprints: ByteStream;
@@ -40,12 +44,18 @@ export class FileCollector {
     readonly manifest: ManifestWriter;
     readonly packs: PackWriter;
     readonly contentNameKey: Buffer;
+    /** The earlier backup that pages and contents are kept of. */
+    readonly parent: ParentImage | undefined;
+    readonly signal: AbortSignal | undefined;
   }) {
     this.#manifest = tools.manifest;
     this.#nameKey = tools.contentNameKey;
     this.#fingerprints = new ByteStream(tools.packs);
     this.#bytes = new ByteStream(tools.packs);
-    this.#pages = new PageStream(tools.packs, this.#fingerprints);
+    this.#packs = tools.packs;
+    this.#parent = tools.parent;
+    this.#signal = tools.signal;
+    this.#pages = new PageStream(tools.packs, this.#fingerprints, tools.parent);
   }
 
   /** Sizes of the files taken, by path. */
@@ -69,7 +79,7 @@ export class FileCollector {
   }
 
   /** What to do with a member; the sink's `end` writes its line. */
-  open(entry: TarEntry): EntrySink | undefined {
+  open(entry: TarEntry): EntrySink | undefined | Promise<EntrySink | undefined> {
     const attributes = { path: entry.path, mode: entry.mode, modifiedS: entry.modifiedS };
     if (entry.kind === "folder") {
       this.#line({ kind: "folder", ...attributes });
@@ -81,7 +91,11 @@ export class FileCollector {
     }
     this.#sizes.set(entry.path, entry.sizeBytes);
     this.#dataBytes += entry.sizeBytes;
-    if (isPagesFile(entry)) return this.#openPages(attributes, entry.sizeBytes);
+    if (isPagesFile(entry)) {
+      if (this.#parent === undefined) return this.#openPages(attributes, entry.sizeBytes);
+      const earlier = this.#parent.file(entry.path, { signal: this.#signal });
+      return earlier.then((pages) => this.#openPages(attributes, entry.sizeBytes, pages));
+    }
     return entry.sizeBytes <= HELD_BYTES_MAX
       ? this.#openHeld(attributes, entry.sizeBytes)
       : this.#openLarge(attributes, entry.sizeBytes);
@@ -111,8 +125,8 @@ export class FileCollector {
     this.#fingerprints.finish();
   }
 
-  #openPages(attributes: Attributes, sizeBytes: number): EntrySink {
-    this.#pages.beginFile(sizeBytes);
+  #openPages(attributes: Attributes, sizeBytes: number, parent?: ParentPages): EntrySink {
+    this.#pages.beginFile(sizeBytes, parent);
     return {
       write: (view) => this.#pages.write(view),
       end: () => this.#line({ kind: "pages", ...attributes, sizeBytes, ...mutable(this.#pages.endFile()) }),
@@ -136,9 +150,15 @@ export class FileCollector {
 
   #storeHeld(attributes: Attributes, content: Buffer): void {
     const contentName = createHmac("sha256", this.#nameKey).update(content).digest("hex");
-    const pieces = this.#known.get(contentName) ?? this.#bytes.append(content);
+    const pieces = this.#known.get(contentName) ?? this.#fromParent(contentName) ?? this.#bytes.append(content);
     this.#known.set(contentName, pieces);
     this.#line({ kind: "bytes", ...attributes, sizeBytes: content.byteLength, pieces: [...pieces], contentName });
+  }
+
+  #fromParent(contentName: string): readonly number[] | undefined {
+    const pieces = this.#parent?.content(contentName);
+    const kept = pieces?.every((value, index) => index % 3 !== 0 || this.#parent?.isWorthKeeping(value) === true);
+    return kept === true && pieces !== undefined ? this.#parent?.renumberPieces(pieces, this.#packs) : undefined;
   }
 
   #openLarge(attributes: Attributes, sizeBytes: number): EntrySink {

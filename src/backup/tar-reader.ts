@@ -26,6 +26,9 @@ export interface EntrySink {
   end(): void;
 }
 
+/** Says what to do with a member: a sink for its bytes, or nothing; in time. */
+export type OpenEntry = (entry: TarEntry) => EntrySink | undefined | Promise<EntrySink | undefined>;
+
 const BLOCK_BYTES = 512;
 const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 
@@ -34,7 +37,7 @@ type Mode = "header" | "data" | "padding" | "ended";
 /** One reader per archive. Throws `backup.stream-malformed` on anything that is not a tar archive of a base backup. */
 export class TarReader {
   readonly #archive: string;
-  readonly #open: (entry: TarEntry) => EntrySink | undefined;
+  readonly #open: OpenEntry;
   readonly #header = Buffer.alloc(BLOCK_BYTES);
   #mode: Mode = "header";
   #headerFilled = 0;
@@ -43,18 +46,28 @@ export class TarReader {
   #sink: EntrySink | undefined;
 
   /** `open` is called for each member; a member without a sink is passed over. */
-  constructor(archive: string, open: (entry: TarEntry) => EntrySink | undefined) {
+  constructor(archive: string, open: OpenEntry) {
     this.#archive = archive;
     this.#open = open;
   }
 
-  /** Takes the next bytes of the archive. */
-  write(view: Buffer): void {
-    let at = 0;
+  /** Takes the next bytes of the archive. A promise comes back when `open` needs time: nothing may be written before it. */
+  write(view: Buffer): void | Promise<void> {
+    return this.#take(view, 0);
+  }
+
+  #take(view: Buffer, from: number): void | Promise<void> {
+    let at = from;
     while (at < view.byteLength) {
       const rest = view.byteLength - at;
-      if (this.#mode === "header") at += this.#takeHeader(view, at);
-      else if (this.#mode === "data") at += this.#takeData(view, at);
+      if (this.#mode === "header") {
+        at += this.#takeHeader(view, at);
+        const next = at;
+        if (this.#headerFilled === BLOCK_BYTES) {
+          const waiting = this.#beginEntry();
+          if (waiting !== undefined) return waiting.then(() => this.#take(view, next));
+        }
+      } else if (this.#mode === "data") at += this.#takeData(view, at);
       else if (this.#mode === "padding") {
         const skipped = Math.min(rest, this.#padding);
         this.#padding -= skipped;
@@ -77,20 +90,24 @@ export class TarReader {
     const length = Math.min(BLOCK_BYTES - this.#headerFilled, view.byteLength - at);
     view.copy(this.#header, this.#headerFilled, at, at + length);
     this.#headerFilled += length;
-    if (this.#headerFilled === BLOCK_BYTES) {
-      this.#headerFilled = 0;
-      this.#beginEntry();
-    }
     return length;
   }
 
-  #beginEntry(): void {
+  #beginEntry(): Promise<void> | undefined {
+    this.#headerFilled = 0;
     if (this.#header.equals(ZERO_BLOCK)) {
       this.#mode = "ended";
-      return;
+      return undefined;
     }
     const entry = this.#parseHeader();
-    this.#sink = this.#open(entry);
+    const sink = this.#open(entry);
+    if (sink instanceof Promise) return sink.then((opened) => this.#enter(entry, opened));
+    this.#enter(entry, sink);
+    return undefined;
+  }
+
+  #enter(entry: TarEntry, sink: EntrySink | undefined): void {
+    this.#sink = sink;
     this.#remaining = entry.kind === "file" ? entry.sizeBytes : 0;
     this.#padding = (BLOCK_BYTES - (this.#remaining % BLOCK_BYTES)) % BLOCK_BYTES;
     this.#mode = "data";

@@ -88,12 +88,17 @@ export class PackWriter {
     return this.#storedBytes;
   }
 
+  /** A number for a chunk that is stored already. */
+  reserveNumber(): number {
+    const number = this.#nextNumber;
+    this.#nextNumber += 1;
+    return number;
+  }
+
   /** Opens a chunk of CHUNK_BYTES_MAX bytes to write into. */
   open(): OpenChunk {
     const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
-    const number = this.#nextNumber;
-    this.#nextNumber += 1;
-    return { number, buffer };
+    return { number: this.reserveNumber(), buffer };
   }
 
   /** Hands a chunk over; its buffer belongs to the writer from now on. `plainBytes` of it are meant. */

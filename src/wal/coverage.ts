@@ -15,6 +15,7 @@ import { readHoldings } from "./holdings.ts";
 import { coversRange, type WalGap } from "./ranges.ts";
 import type { Receiver } from "./receiver.ts";
 import { type ReceiverStatus, readReceiverStatus } from "./report.ts";
+import { walBetween } from "./settings-between.ts";
 
 /** How often the vault is looked at while waiting: a segment takes about a quarter of a second to store. */
 const LOOK_INTERVAL_MS = 100;
@@ -73,6 +74,12 @@ export class ReceivedCoverage {
       if (clock.monotonic() - progressedAt > timeoutMs) throw await this.#notCovered(gaps);
       await clock.sleep(LOOK_INTERVAL_MS, options);
     }
+  }
+
+  /** What the WAL since an earlier backup tells; the spool is read too. */
+  get between() {
+    const { vault, files, spoolFolder, walSegmentBytes } = this.#tools;
+    return walBetween({ vault, files, spoolFolder }, walSegmentBytes);
   }
 
   /** Stops a receiver of our own. Repeatable. */

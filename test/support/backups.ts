@@ -16,7 +16,11 @@ import type { BackupRecord } from "../../src/vault/backups.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 import { getHistory, getSegment, listWal, putHistory, putSegment } from "../../src/vault/wal-store.ts";
 import { parseHistory } from "../../src/wal/history.ts";
+import { walBetween } from "../../src/wal/settings-between.ts";
 import { SUPERUSER, serverUser, type TestServer } from "./servers.ts";
+
+/** The segment size of every cluster that is backed up here. */
+const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 
 /** Page compression of tests. */
 const COMPRESSION = { level: 1 };
@@ -33,6 +37,7 @@ export async function storeServerWal(server: TestServer, vault: Vault): Promise<
   const systemId = (await server.value("SELECT system_identifier FROM pg_control_system()")) as SystemId;
   const current = await server.value("SELECT pg_walfile_name(pg_current_wal_lsn() + 1)");
   const folder = path.join(server.dataFolder, "pg_wal");
+  const held = new Set((await listWal(vault, { systemId }, {})).segments);
   for (const { name } of await systemFiles.list(folder)) {
     const history = /^([0-9A-F]{8})\.history$/.exec(name);
     const bytes = async (): Promise<Buffer> => systemFiles.readFile(path.join(folder, name));
@@ -41,7 +46,7 @@ export async function storeServerWal(server: TestServer, vault: Vault): Promise<
       await putHistory(vault, { systemId, timeline, content: await bytes() }, {});
     }
     // Names beyond the current segment are files that the server keeps for later.
-    if (!/^[0-9A-F]{24}$/.test(name) || name >= current) continue;
+    if (!/^[0-9A-F]{24}$/.test(name) || name >= current || held.has(name)) continue;
     await putSegment(vault, { systemId, segment: name, bytes: await bytes() }, {});
   }
 }
@@ -52,11 +57,19 @@ export async function takeTestBackup(
   vault: Vault,
   changes: { readonly tools?: Partial<BackupTools>; readonly signal?: AbortSignal } = {},
 ): Promise<BackupRecord> {
+  const between = walBetween({ vault, files: systemFiles }, DEFAULT_SEGMENT_BYTES);
   const wal: WalCoverage = {
     begin: async () => undefined,
     covered: async () => {
       await server.query("SELECT pg_switch_wal()");
       await storeServerWal(server, vault);
+    },
+    between: {
+      holds: async (stretch, options) => {
+        await storeServerWal(server, vault);
+        return between.holds(stretch, options);
+      },
+      settings: between.settings,
     },
   };
   const connection = await openTestReplication(server);

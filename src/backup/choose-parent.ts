@@ -1,0 +1,92 @@
+/**
+ * Finds the earlier backup that a new one may keep pages of.
+ */
+import { isLifeboatError } from "../errors/error.ts";
+import { type Lsn, lsnMax, parseLsn, segmentStart, type Timeline } from "../postgres/lsn.ts";
+import { listBackups } from "../vault/backups.ts";
+import { getHistory } from "../vault/wal-store.ts";
+import { parseHistory } from "../wal/history.ts";
+import type { BackupTools } from "./backup.ts";
+import { decideFull, type ParentSettings, type WhyFull } from "./decide.ts";
+import { type ImageRun, readHistory, readSettings } from "./image.ts";
+import { ParentImage } from "./parent-image.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** A parent, or why there is none. */
+export type ParentChoice = {
+  readonly parent: ParentImage | undefined;
+  readonly whyFull: WhyFull | undefined;
+  /** With a parent: how far the WAL since its end is held. */
+  readonly heldTo?: Lsn | undefined;
+};
+
+/** The newest announced backup of the server's system, if the rules let it serve. */
+export async function chooseParent(
+  tools: BackupTools,
+  run: Pick<ImageRun, "named" | "server">,
+  options: CallOptions,
+): Promise<ParentChoice> {
+  const full = (whyFull: WhyFull): ParentChoice => ({ parent: undefined, whyFull });
+  const { vault, connection } = tools;
+  const { systemId } = run.named;
+  const record = (await listBackups(vault, { systemId }, options)).backups.at(-1);
+  if (record === undefined) return full("no-parent");
+  let parent: ParentImage;
+  try {
+    parent = await ParentImage.open(vault, record, options);
+  } catch (error) {
+    // A damaged earlier backup costs the saving, not the new backup; `vault check` names it.
+    if (!isLifeboatError(error) || !UNREADABLE.has(error.code)) throw error;
+    return full("parent-unreadable");
+  }
+  const { timeline } = run.server;
+  const text = await readHistory(connection, timeline, options);
+  const texts = new Map<Timeline, string>(text === null ? [] : [[timeline, text]]);
+  if (record.timeline !== timeline && record.timeline !== 1) {
+    const held = await getHistory(vault, { systemId, timeline: record.timeline }, options);
+    if (held !== undefined) texts.set(record.timeline, held.toString("utf8"));
+  }
+  const majorOf = (version: number): number => Math.trunc(version / 10_000);
+  const why = decideFull(
+    {
+      systemId: record.systemId,
+      serverMajor: majorOf(record.serverVersion),
+      timeline: record.timeline,
+      history: parent.header.history,
+      endLsn: record.endLsn,
+      settings: settingsOf(parent.header.settings),
+    },
+    {
+      systemId,
+      serverMajor: majorOf(connection.serverVersion),
+      timeline,
+      history: text === null ? [] : parseHistory(timeline, Buffer.from(text)),
+      historyTexts: texts,
+      settings: settingsOf(await readSettings(connection, options)),
+    },
+  );
+  if (why !== undefined) return full(why);
+  // Asked before anything is streamed: where no receiver runs between backups, a delta costs no second try.
+  const from = parseLsn(record.endLsn);
+  const heldTo = lsnMax(from, segmentStart(run.server.flushedLsn, record.walSegmentBytes));
+  const held = await tools.wal.between?.holds({ systemId, timeline, from, to: heldTo }, options);
+  return held === true ? { parent, whyFull: undefined, heldTo } : full("wal-missing-between");
+}
+
+const UNREADABLE: ReadonlySet<string> = new Set([
+  "vault.object-damaged",
+  "vault.object-missing",
+  "vault.key-missing",
+  "vault.format-unknown",
+  "store.object-missing",
+]);
+
+function settingsOf(shown: Readonly<Record<string, string>>): ParentSettings {
+  return {
+    fullPageWrites: shown["full_page_writes"] === "on",
+    walLogHints: shown["wal_log_hints"] === "on",
+    walLevel: shown["wal_level"] ?? "",
+    dataChecksums: shown["data_checksums"] === "on",
+  };
+}

@@ -1,0 +1,175 @@
+/**
+ * Stores the image of a cluster: every file in packs, and the manifest that names them.
+ */
+import { LifeboatError } from "../errors/error.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import { BLOCK_BYTES, CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
+import { formatLsn, historyName, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import type { BaseBackupEnd, ReplicationConnection, SystemIdentity } from "../postgres/replication.ts";
+import { OUTSIDE_PREFIX, readManifest } from "../vault/manifest.ts";
+import type { BackupId } from "../vault/names.ts";
+import { PackWriter } from "../vault/pack-writer.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { BackupRequest, BackupTools } from "./backup.ts";
+import { BackupSink } from "./backup-sink.ts";
+import type { WhyFull } from "./decide.ts";
+import type { ParentImage } from "./parent-image.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** A stored image, not yet announced. */
+export type Image = {
+  readonly sink: BackupSink;
+  readonly end: BaseBackupEnd;
+  readonly control: ControlFile;
+  readonly storedBytes: number;
+  /** Undefined when pages were kept of the parent. */
+  readonly whyFull: WhyFull | undefined;
+  readonly parent: ParentImage | undefined;
+  /** The history file of the timeline; null on timeline 1. */
+  readonly history: string | null;
+};
+
+/** What is known of a backup before its image is stored. */
+export type ImageRun = {
+  readonly named: { readonly systemId: SystemId; readonly backupId: BackupId };
+  readonly server: SystemIdentity;
+  readonly startedAt: Instant;
+};
+
+/** Streams the server's files into packs and stores the manifest, read back. */
+export async function storeImage(
+  tools: BackupTools,
+  request: BackupRequest,
+  run: ImageRun & { readonly parent: ParentImage | undefined; readonly whyFull: WhyFull | undefined },
+  options: CallOptions,
+): Promise<Image> {
+  const { vault, connection } = tools;
+  const history = await readHistory(connection, run.server.timeline, options);
+  const packs = new PackWriter(vault, {
+    compression: request.compression,
+    onPack: (pack) => sink.onPack(pack),
+    signal: options.signal,
+  });
+  const sink = new BackupSink(
+    { vault, packs, onProgress: tools.onProgress, parent: run.parent, signal: options.signal },
+    {
+      ...run.named,
+      serverVersion: connection.serverVersion,
+      timeline: run.server.timeline,
+      startedAt: formatInstant(run.startedAt),
+      label: request.label,
+      settings: await readSettings(connection, options),
+      history,
+    },
+    run.whyFull,
+  );
+  try {
+    tools.onProgress({ phase: "checkpoint", doneBytes: 0, totalBytes: 0 });
+    const { label, checkpoint, maxRateKiB } = request;
+    const asked = { label, checkpoint, maxRateKiB, waitForArchive: false, manifestChecksums: "none" } as const;
+    const end = await connection.baseBackup(asked, sink, options);
+    if (end.timeline !== run.server.timeline) throw timelineChanged(run.server.timeline, end.timeline);
+    const control = parseControlFile(sink.kept(CONTROL_FILE_PATH));
+    checkControl(control, run.server);
+    for (const file of tools.outsideFiles) sink.addOutside(`${OUTSIDE_PREFIX}${file.name}`, file.content);
+    tools.onProgress({ phase: "store", doneBytes: sink.dataBytes, totalBytes: sink.dataBytes });
+    await sink.storeRest(packs);
+    const manifestBytes = await storeManifest(
+      vault,
+      { sink, end, control, endedAt: formatInstant(tools.clock.now()) },
+      options,
+    );
+    await readManifest(vault, run.named, {}, options);
+    return {
+      sink,
+      end,
+      control,
+      storedBytes: packs.storedBytes + manifestBytes,
+      whyFull: sink.whyFull,
+      parent: sink.parent,
+      history,
+    };
+  } finally {
+    await packs.settle();
+  }
+}
+
+async function storeManifest(
+  vault: Vault,
+  image: {
+    readonly sink: BackupSink;
+    readonly end: BaseBackupEnd;
+    readonly control: ControlFile;
+    readonly endedAt: string;
+  },
+  options: CallOptions,
+): Promise<number> {
+  const { control, end, sink } = image;
+  const manifest = await sink.endManifest({
+    kind: "end",
+    endLsn: formatLsn(end.endLsn),
+    endTimeline: end.timeline,
+    endedAt: image.endedAt,
+    fileCount: sink.fileCount,
+    dataBytes: sink.dataBytes,
+    chunkCount: sink.chunkCount,
+    catalogVersion: control.catalogVersion,
+    blockBytes: control.blockBytes,
+    relationSegmentBlocks: control.segmentBlocks,
+    walSegmentBytes: control.walSegmentBytes,
+    dataChecksumVersion: control.dataChecksumVersion,
+  });
+  await vault.store.put(manifest.name, manifest.parts, options);
+  return manifest.parts.reduce((bytes, part) => bytes + part.byteLength, 0);
+}
+
+/** The settings that decide later whether this backup may be a parent (safety rules A1 and A4). */
+const PARENT_SETTINGS = ["full_page_writes", "wal_log_hints", "wal_level", "data_checksums"];
+
+/** Reads them as the server shows them. */
+export async function readSettings(
+  connection: ReplicationConnection,
+  options: CallOptions,
+): Promise<Record<string, string>> {
+  const settings: Record<string, string> = {};
+  for (const name of PARENT_SETTINGS) settings[name] = await connection.show(name, options);
+  return settings;
+}
+
+/** The text of a timeline's history; null for timeline 1. */
+export async function readHistory(
+  connection: ReplicationConnection,
+  timeline: Timeline,
+  options: CallOptions,
+): Promise<string | null> {
+  if (timeline === 1) return null;
+  const history = await connection.timelineHistory(timeline, options);
+  if (history.name === historyName(timeline)) return history.content.toString("utf8");
+  throw new LifeboatError("backup.stream-malformed", {
+    message: `the server sent ${history.name} when asked for the history of timeline ${timeline}`,
+    remedy: "Take the backup again; if this comes back, report it with the server's version.",
+  });
+}
+
+function checkControl(control: ControlFile, server: SystemIdentity): void {
+  if (control.blockBytes !== BLOCK_BYTES) {
+    throw new LifeboatError("backup.version-unsupported", {
+      message: `the server's block size is ${control.blockBytes} bytes, Lifeboat backs up ${BLOCK_BYTES}`,
+      remedy: "Use another tool for a server that was built with another block size.",
+    });
+  }
+  if (control.systemId !== server.systemId) {
+    throw new LifeboatError("backup.stream-malformed", {
+      message: `the control file in the backup is of system ${control.systemId}, the server is ${server.systemId}`,
+      remedy: "Connect to the server itself, not through something that switches between servers.",
+    });
+  }
+}
+
+function timelineChanged(before: Timeline, after: Timeline): LifeboatError {
+  return new LifeboatError("backup.timeline-changed", {
+    message: `the server went from timeline ${before} to ${after} while it sent the backup`,
+    remedy: "Take the backup again.",
+  });
+}

@@ -1,0 +1,192 @@
+/**
+ * The earlier backup that a new one keeps pages of.
+ *
+ * Nouns: a chunk of the parent is *worth keeping* while enough of it, and of its pack, is still in use; what is not is
+ * stored again, which the stream carries anyway, so that neither restores nor the vault drag dead pages along for ever.
+ * Invariant: what is kept is named in the new manifest by chunk and place; the parent itself is never needed again.
+ */
+import { BLOCK_BYTES } from "../postgres/control-file.ts";
+import { type Lsn, parseLsn } from "../postgres/lsn.ts";
+import type { BackupRecord } from "../vault/backups.ts";
+import { type ChunkTable, type ManifestEnd, type ManifestHeader, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
+import { fetchChunks, placeOf } from "../vault/pack-reader.ts";
+import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
+import type { Vault } from "../vault/vault.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** A file of pages as the parent has it. */
+export type ParentPages = {
+  readonly pageCount: number;
+  /** As in the manifest, in order of pages. */
+  readonly extents: Int32Array;
+  /** All LSNs, then all CRC-32s. */
+  readonly fingerprints: Buffer;
+  readonly fingerprintPieces: Int32Array;
+};
+
+/** A chunk with fewer live pages than this share of it is stored again: a restore decompresses it whole. */
+const CHUNK_LIVE_MIN = 0.375;
+/** The same for packs, spread so that evenly updated packs are not all rewritten by one backup. */
+const PACK_LIVE_MIN = { lowest: 0.35, spread: 0.3 };
+/** Opened chunks of fingerprints that are held: neighbours in the manifest share them. */
+const FINGERPRINT_CHUNKS_HELD = 32;
+
+type PagesEntry = Omit<ParentPages, "fingerprints">;
+
+/** Open for one backup. */
+export class ParentImage {
+  readonly record: BackupRecord;
+  readonly header: ManifestHeader;
+  readonly end: ManifestEnd;
+  readonly startLsn: Lsn;
+  readonly #vault: Vault;
+  readonly #chunks: ChunkTable;
+  readonly #pages: ReadonlyMap<string, PagesEntry>;
+  readonly #content: ReadonlyMap<string, Int32Array>;
+  readonly #worth: Uint8Array;
+  readonly #numbers = new Map<number, number>();
+  readonly #held = new Map<number, Promise<Buffer>>();
+
+  private constructor(vault: Vault, record: BackupRecord, read: ReadParent) {
+    this.#vault = vault;
+    this.record = record;
+    this.header = read.header;
+    this.end = read.end;
+    this.startLsn = parseLsn(read.header.startLsn);
+    this.#chunks = read.chunks;
+    this.#pages = read.pages;
+    this.#content = read.content;
+    this.#worth = worthKeeping(read.chunks, read.pages);
+  }
+
+  /** Reads the parent's manifest. Throws what reading it throws. */
+  static async open(vault: Vault, record: BackupRecord, options: CallOptions): Promise<ParentImage> {
+    const pages = new Map<string, PagesEntry>();
+    const content = new Map<string, Int32Array>();
+    const { header, end, chunks } = await readManifest(
+      vault,
+      record,
+      {
+        onFile: (file) => {
+          if (file.kind === "pages") {
+            pages.set(file.path, {
+              pageCount: file.sizeBytes / BLOCK_BYTES,
+              extents: Int32Array.from(file.extents),
+              fingerprintPieces: Int32Array.from(file.fingerprints),
+            });
+          } else if (file.kind === "bytes") content.set(file.contentName, Int32Array.from(file.pieces));
+        },
+      },
+      options,
+    );
+    return new ParentImage(vault, record, { header, end, chunks, pages, content });
+  }
+
+  /** The parent's pages of a file; undefined when it had none under this path. */
+  async file(path: string, options: CallOptions): Promise<ParentPages | undefined> {
+    const entry = this.#pages.get(path);
+    if (entry === undefined) return undefined;
+    const parts: Buffer[] = [];
+    for (let at = 0; at < entry.fingerprintPieces.length; at += 3) {
+      const [chunk = 0, from = 0, length = 0] = entry.fingerprintPieces.subarray(at, at + 3);
+      parts.push((await this.#open(chunk, options)).subarray(from, from + length));
+    }
+    return { ...entry, fingerprints: Buffer.concat(parts) };
+  }
+
+  /** Where the parent has bytes of this content; undefined when it has none. */
+  content(contentName: string): Int32Array | undefined {
+    return this.#content.get(contentName);
+  }
+
+  /** Whether pages of a chunk may be kept. */
+  isWorthKeeping(chunk: number): boolean {
+    return this.#worth[chunk] === 1;
+  }
+
+  /** The number that a chunk of the parent has in the new manifest. */
+  numberOf(chunk: number, packs: PackWriter): number {
+    const known = this.#numbers.get(chunk);
+    if (known !== undefined) return known;
+    const number = packs.reserveNumber();
+    this.#numbers.set(chunk, number);
+    return number;
+  }
+
+  /** Flat runs of three with the chunk's number replaced by the one in the new manifest. */
+  renumberPieces(pieces: Int32Array, packs: PackWriter): number[] {
+    return [...pieces].map((value, index) => (index % 3 === 0 ? this.numberOf(value, packs) : value));
+  }
+
+  /** The packs that were kept, with the chunks of them that were. */
+  keptPacks(): readonly StoredPack[] {
+    const packs = new Map<number, { numbers: number[]; places: ReturnType<typeof placeOf>[] }>();
+    for (const [chunk, number] of this.#numbers) {
+      const pack = this.#chunks.packOf[chunk] ?? 0;
+      const entry = packs.get(pack) ?? { numbers: [], places: [] };
+      entry.numbers.push(number);
+      entry.places.push(placeOf(this.#chunks, chunk));
+      packs.set(pack, entry);
+    }
+    return [...packs].flatMap(([pack, entry]) => {
+      const facts = this.#chunks.packs[pack];
+      return facts === undefined ? [] : [{ facts, ...entry }];
+    });
+  }
+
+  async #open(chunk: number, options: CallOptions): Promise<Buffer> {
+    const held = this.#held.get(chunk);
+    if (held !== undefined) return held;
+    const opened = this.#fetch(chunk, options);
+    opened.catch(() => undefined);
+    this.#held.set(chunk, opened);
+    const oldest = this.#held.keys().next().value;
+    if (this.#held.size > FINGERPRINT_CHUNKS_HELD && oldest !== undefined) this.#held.delete(oldest);
+    return opened;
+  }
+
+  async #fetch(chunk: number, options: CallOptions): Promise<Buffer> {
+    const pack = this.#chunks.packs[this.#chunks.packOf[chunk] ?? 0];
+    if (pack === undefined) return Buffer.alloc(0);
+    const wanted = { table: this.#chunks, pack, numbers: [chunk] };
+    for await (const fetched of fetchChunks(this.#vault, wanted, options)) return await fetched.plain;
+    return Buffer.alloc(0);
+  }
+}
+
+type ReadParent = {
+  readonly header: ManifestHeader;
+  readonly end: ManifestEnd;
+  readonly chunks: ChunkTable;
+  readonly pages: ReadonlyMap<string, PagesEntry>;
+  readonly content: ReadonlyMap<string, Int32Array>;
+};
+
+/** One byte per chunk: 1 where its pages may be kept. Chunks of bytes count as live as a whole. */
+function worthKeeping(chunks: ChunkTable, pages: ReadonlyMap<string, PagesEntry>): Uint8Array {
+  const live = new Uint32Array(chunks.packOf.length);
+  for (const { extents } of pages.values()) {
+    for (let at = 0; at < extents.length; at += 4) {
+      const chunk = extents[at + 2] ?? ZERO_CHUNK;
+      if (chunk !== ZERO_CHUNK) live[chunk] = (live[chunk] ?? 0) + (extents[at + 1] ?? 0);
+    }
+  }
+  const share = (chunk: number): number => {
+    const plain = (chunks.plainBytes[chunk] ?? 0) / BLOCK_BYTES;
+    return (live[chunk] ?? 0) === 0 ? 1 : (live[chunk] ?? 0) / Math.max(1, plain);
+  };
+  const packLive = new Float64Array(chunks.packs.length);
+  for (const [chunk, pack] of chunks.packOf.entries()) {
+    packLive[pack] = (packLive[pack] ?? 0) + share(chunk) * (chunks.storedBytes[chunk] ?? 0);
+  }
+  const worth = new Uint8Array(chunks.packOf.length);
+  for (const [chunk, pack] of chunks.packOf.entries()) {
+    const facts = chunks.packs[pack];
+    const byName = Number.parseInt(facts?.id.slice(0, 2) ?? "0", 16) / 255;
+    const packMin = PACK_LIVE_MIN.lowest + PACK_LIVE_MIN.spread * byName;
+    const packShare = (packLive[pack] ?? 0) / Math.max(1, facts?.sizeBytes ?? 1);
+    worth[chunk] = packShare >= packMin && share(chunk) >= CHUNK_LIVE_MIN ? 1 : 0;
+  }
+  return worth;
+}

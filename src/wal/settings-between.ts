@@ -1,0 +1,82 @@
+/**
+ * Whether a stretch of WAL shows that a setting was changed on which delta backups depend.
+ *
+ * The control file only tells what holds now: a server that ran for an hour without wal_log_hints says nothing of it
+ * afterwards, but the WAL does (safety rules A1 and A4). A stretch that is not held, or does not read to its end, is
+ * `missing`: nothing is concluded from it.
+ */
+import { type Lsn, lsnMax, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { fetchWal, type WalSources } from "./get.ts";
+import { lineageOf, partAt } from "./history.ts";
+import { readHoldings } from "./holdings.ts";
+import { coversRange } from "./ranges.ts";
+import { readEvents } from "./records/reader.ts";
+
+/** The stretch, and the settings that should hold all along it. */
+export type SettingsQuestion = {
+  readonly systemId: SystemId;
+  readonly timeline: Timeline;
+  readonly from: Lsn;
+  readonly to: Lsn;
+  readonly walLevel: string;
+  readonly walLogHints: boolean;
+};
+
+const ENDS_OF_BYTES: ReadonlySet<string> = new Set(["no-segment", "no-more-bytes"]);
+
+/** What a stretch shows. */
+export type SettingsAnswer =
+  /** No change up to `reached`: the end of the stretch, or of the last whole record that is held of it. */
+  | { readonly kind: "same"; readonly reached: Lsn }
+  | { readonly kind: "changed" }
+  /** There is a hole in what is held, or it does not read as WAL. */
+  | { readonly kind: "missing" };
+
+/** Reads the stretch. Rejects when the store cannot answer. */
+async function settingsBetween(
+  sources: WalSources,
+  walSegmentBytes: number,
+  question: SettingsQuestion,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<SettingsAnswer> {
+  const holdings = await readHoldings(sources, walSegmentBytes, options);
+  if (coversRange(holdings, question).kind === "missing") return { kind: "missing" };
+  const lineage = lineageOf(question.timeline, holdings.histories.get(question.timeline) ?? []);
+  const source = {
+    walSegmentBytes,
+    timelineAt: (start: Lsn) => partAt(lineage, start).timeline,
+    readSegment: async (name: string) => {
+      const answer = await fetchWal(sources, name, options);
+      if (answer.kind === "unknown") throw answer.error;
+      return answer.kind === "found" ? answer.bytes : undefined;
+    },
+  };
+  const events = readEvents(source, { from: question.from, limit: question.to }, options);
+  for (;;) {
+    const next = await events.next();
+    if (next.done === true) {
+      const { at, reason } = next.value;
+      if (reason === "limit" || at >= question.to) return { kind: "same", reached: question.to };
+      // A record may cross the end of what is held; whoever asks on, asks from its beginning.
+      return ENDS_OF_BYTES.has(reason) ? { kind: "same", reached: lsnMax(question.from, at) } : { kind: "missing" };
+    }
+    const event = next.value;
+    if (event.kind !== "parameter-change") continue;
+    if (event.walLevel !== question.walLevel || event.walLogHints !== question.walLogHints) return { kind: "changed" };
+  }
+}
+
+/** Answers questions about the WAL between backups. */
+export function walBetween(sources: Omit<WalSources, "systemId">, walSegmentBytes: number) {
+  type CallOptions = { readonly signal?: AbortSignal | undefined };
+  type Stretch = Omit<SettingsQuestion, "walLevel" | "walLogHints">;
+  const of = (systemId: SystemId): WalSources => ({ ...sources, systemId });
+  return {
+    holds: async (stretch: Stretch, options: CallOptions): Promise<boolean> => {
+      const holdings = await readHoldings(of(stretch.systemId), walSegmentBytes, options);
+      return coversRange(holdings, stretch).kind === "covered";
+    },
+    settings: (question: SettingsQuestion, options: CallOptions) =>
+      settingsBetween(of(question.systemId), walSegmentBytes, question, options),
+  };
+}
