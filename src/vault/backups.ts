@@ -164,7 +164,8 @@ export async function listBackups(
   const byName = (a: { readonly backupId: BackupId }, b: { readonly backupId: BackupId }) =>
     a.backupId < b.backupId ? -1 : 1;
   return {
-    backups: backups.sort(byName),
+    // By their end, not by name: two may begin in the same second, and their names then sort by chance.
+    backups: backups.sort((a, b) => (`${a.endedAt} ${a.backupId}` < `${b.endedAt} ${b.backupId}` ? -1 : 1)),
     tombstoned: [...tombstones.values()].sort(byName),
     unfinished: [...started.values()],
     damaged,
