@@ -25,7 +25,7 @@ export type WhyFull =
   | "starts-before-parent-ended";
 
 /** What each reason means, for people. */
-export const WHY_FULL: Readonly<Record<WhyFull, string>> = {
+const WHY_FULL: Readonly<Record<WhyFull, string>> = {
   "asked-for": "a full backup was asked for",
   "no-parent": "there is no earlier backup of this system",
   "parent-unreadable": "the manifest of the earlier backup cannot be read",
@@ -41,6 +41,11 @@ export const WHY_FULL: Readonly<Record<WhyFull, string>> = {
   "wal-missing-between": "the vault does not hold all WAL since the earlier backup",
   "starts-before-parent-ended": "this backup begins before the earlier one ended",
 };
+
+/** A record's reason in words; one of a later version stays as it is. */
+export function describeWhyFull(reason: string): string {
+  return Object.entries(WHY_FULL).find(([code]) => code === reason)?.[1] ?? reason;
+}
 
 /** The settings that the rules look at, as the server shows them. */
 export type ParentSettings = {

@@ -1,4 +1,5 @@
 /** `lifeboat backup`. */
+import { describeWhyFull } from "../backup/decide.ts";
 import type { BackupProgress } from "../backup/progress.ts";
 import type { Config } from "../config/schema.ts";
 import { choice, text } from "../config/value-kind.ts";
@@ -89,6 +90,7 @@ export function backupUpdate(progress: BackupProgress): ProgressUpdate {
 export function renderBackup(record: BackupRecord, style: Style): string {
   const facts = renderFacts([
     ["label", record.label],
+    ["kind", record.whyFull === null ? `delta of ${record.parent}` : `full: ${describeWhyFull(record.whyFull)}`],
     ["tier", record.tier],
     ["system", `${record.systemId}, timeline ${record.timeline}`],
     ["WAL", `${record.startLsn} to ${record.endLsn}`],
