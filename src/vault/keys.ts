@@ -3,7 +3,8 @@
  *
  * Nouns: a *data key* seals the data; a *wrap* is a data key sealed under something a person keeps: a passphrase, or the
  * recovery key that `vault init` prints once; an `open` wrap holds the data key in clear, for a vault whose owner chose
- * not to encrypt (every byte is still authenticated).
+ * not to encrypt (every byte is still authenticated). Wraps for age recipients are in key-age.ts, adding and removing
+ * wraps in key-ring.ts.
  * Invariants: a wrap is bound to its vault and to the time it says it was made; a passphrase is stretched by argon2id
  * before it opens anything; nothing that opens a vault is ever written to its store in clear unless the vault is open by
  * choice, and an open wrap counts only for who says so: whoever can write to the store could plant one.
@@ -11,7 +12,7 @@
  */
 import { argon2, hkdfSync } from "node:crypto";
 import { z } from "zod";
-import { LifeboatError } from "../errors/error.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { KeyId } from "./names.ts";
@@ -21,7 +22,12 @@ import { type DataKey, type ObjectKey, openFrame, sealFrame, TAG_BYTES } from ".
 export type VaultSecret =
   | { readonly kind: "passphrase"; readonly passphrase: string }
   | { readonly kind: "recovery-key"; readonly recoveryKey: string }
+  /** The text of an age identity file. */
+  | { readonly kind: "identity"; readonly identities: string }
   | { readonly kind: "open" };
+
+/** A secret that one wrap by itself is sealed under and opened with. */
+export type WrapSecret = Exclude<VaultSecret, { kind: "identity" }>;
 
 /** Work factors of argon2id: 64 MiB and 3 passes take about a third of a second, once a command. */
 const ARGON2_MEMORY_KIB = 65_536;
@@ -45,27 +51,59 @@ const WRAP_SALT_BYTES = 16;
 const salt = base64(WRAP_SALT_BYTES);
 const sealed = base64(DATA_KEY_BYTES + TAG_BYTES);
 
-const wrapSchema = z.strictObject({
-  format: z.literal("lifeboat-key-wrap"),
-  version: z.literal(1),
-  keyId: z.string().regex(/^[0-9a-f]{32}$/),
-  createdAt: z.iso.datetime(),
-  method: z.discriminatedUnion("kind", [
-    z.strictObject({
-      kind: z.literal("passphrase"),
-      kdf: z.literal("argon2id"),
-      memoryKiB: z.number().int().min(8).max(ARGON2_MEMORY_KIB_MAX),
-      passes: z.number().int().min(1).max(ARGON2_PASSES_MAX),
-      salt,
-      sealed,
-    }),
-    z.strictObject({ kind: z.literal("recovery-key"), salt, sealed }),
-    z.strictObject({ kind: z.literal("open"), secret: base64(DATA_KEY_BYTES) }),
-  ]),
+/** An age file around 32 bytes: about 300 for X25519, 2100 for the post-quantum kind; this is room, and a bound. */
+const AGE_FILE_BASE64_MAX = 16_384;
+/** A label is for one line of a listing. */
+export const KEY_LABEL_LENGTH_MAX = 60;
+/** Data keys of a vault that vouch for one another; a rotation a month fills this in five years. */
+export const DATA_KEYS_MAX = 64;
+
+const keyId = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/)
+  .transform((text) => text as KeyId);
+const passphraseMethod = z.strictObject({
+  kind: z.literal("passphrase"),
+  kdf: z.literal("argon2id"),
+  memoryKiB: z.number().int().min(8).max(ARGON2_MEMORY_KIB_MAX),
+  passes: z.number().int().min(1).max(ARGON2_PASSES_MAX),
+  salt,
+  sealed,
 });
+const recoveryMethod = z.strictObject({ kind: z.literal("recovery-key"), salt, sealed });
+const openMethod = z.strictObject({ kind: z.literal("open"), secret: base64(DATA_KEY_BYTES) });
+const ageMethod = z.strictObject({
+  kind: z.literal("age"),
+  recipient: z.string().regex(/^age1[0-9a-z]{1,4096}$/),
+  file: z
+    .base64()
+    .max(AGE_FILE_BASE64_MAX)
+    .transform((text) => Buffer.from(text, "base64")),
+  vouchers: z.array(z.strictObject({ by: keyId, mac: base64(32) })).max(DATA_KEYS_MAX),
+});
+const wrapHead = { format: z.literal("lifeboat-key-wrap"), keyId, createdAt: z.iso.datetime() };
+
+const wrapSchema = z.discriminatedUnion("version", [
+  z.strictObject({
+    ...wrapHead,
+    version: z.literal(1),
+    method: z.discriminatedUnion("kind", [passphraseMethod, recoveryMethod, openMethod]),
+  }),
+  z.strictObject({
+    ...wrapHead,
+    version: z.literal(2),
+    label: z.string().refine(isKeyLabel),
+    method: z.discriminatedUnion("kind", [passphraseMethod, recoveryMethod, ageMethod]),
+  }),
+]);
 
 /** A wrap as it lies in the vault. */
 export type KeyWrap = z.output<typeof wrapSchema>;
+
+/** True for a text that may label a wrap: one short line without control characters. */
+export function isKeyLabel(text: string): boolean {
+  return text.length <= KEY_LABEL_LENGTH_MAX && !/\p{Cc}/u.test(text);
+}
 
 /** Makes a new data key. */
 export function createDataKey(random: RandomSource): DataKey {
@@ -79,22 +117,33 @@ export function createRecoveryKey(random: RandomSource): string {
   return `${text}${checkCharacters(text)}`.replace(/(.{4})(?=.)/g, "$1-");
 }
 
-/** Seals a data key under a secret; the result is the text to store. */
+/** Seals a data key under a secret; the result is the text to store: version 2 when there is a label, else 1. */
 export async function wrapDataKey(
-  wrap: { readonly vaultId: string; readonly dataKey: DataKey; readonly secret: VaultSecret; readonly now: Instant },
+  wrap: {
+    readonly vaultId: string;
+    readonly dataKey: DataKey;
+    readonly secret: WrapSecret;
+    readonly now: Instant;
+    readonly label?: string | undefined;
+  },
   random: RandomSource,
 ): Promise<Buffer> {
-  const { dataKey, secret, vaultId } = wrap;
-  const base = { format: "lifeboat-key-wrap", version: 1, keyId: dataKey.id, createdAt: formatInstant(wrap.now) };
+  const { dataKey, secret, vaultId, label } = wrap;
+  const head = { keyId: dataKey.id, createdAt: formatInstant(wrap.now) };
+  const base = {
+    format: "lifeboat-key-wrap",
+    ...(label === undefined ? { version: 1, ...head } : { version: 2, ...head, label }),
+  };
   if (secret.kind === "open") {
-    return encodeJson({ ...base, method: { kind: "open", secret: dataKey.secret.toString("base64") } });
+    assert(label === undefined, "an open wrap has no label");
+    return encodeKeyJson({ ...base, method: { kind: "open", secret: dataKey.secret.toString("base64") } });
   }
   const salt = random(WRAP_SALT_BYTES);
   const facts = { memoryKiB: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, salt };
   const wrappingKey = await deriveWrappingKey(secret, facts);
   const sealed = sealFrame(wrappingKey, {
     number: WRAP_FRAME,
-    meaning: wrapMeaning({ ...base, vaultId }),
+    meaning: wrapMeaning({ ...head, label, vaultId }),
     plain: dataKey.secret,
   });
   const common = { salt: salt.toString("base64"), sealed: Buffer.concat(sealed).toString("base64") };
@@ -102,7 +151,7 @@ export async function wrapDataKey(
     secret.kind === "passphrase"
       ? { kind: "passphrase", kdf: "argon2id", memoryKiB: facts.memoryKiB, passes: facts.passes, ...common }
       : { kind: "recovery-key", ...common };
-  return encodeJson({ ...base, method });
+  return encodeKeyJson({ ...base, method });
 }
 
 /** Reads a wrap from the vault; undefined when the bytes are none. */
@@ -115,30 +164,43 @@ export function parseWrap(bytes: Buffer): KeyWrap | undefined {
   }
 }
 
-/** Opens a wrap; undefined when the secret is of another kind or does not fit. */
+/** Opens a wrap; undefined when the secret is of another kind or does not fit. For age see `openAgeWraps`. */
 export async function openWrap(
   wrap: KeyWrap,
-  tools: { readonly vaultId: string; readonly secret: VaultSecret },
+  tools: { readonly vaultId: string; readonly secret: WrapSecret },
 ): Promise<DataKey | undefined> {
-  const { method } = wrap;
-  const id = wrap.keyId as KeyId;
+  const { method, keyId: id } = wrap;
+  if (method.kind === "age") return undefined;
   if (method.kind === "open") return tools.secret.kind === "open" ? { id, secret: method.secret } : undefined;
   if (tools.secret.kind !== method.kind) return undefined;
   const stretch = method.kind === "passphrase" ? method : { memoryKiB: 0, passes: 0, salt: method.salt };
   const wrappingKey = await deriveWrappingKey(tools.secret, stretch);
-  const meaning = wrapMeaning({ ...wrap, vaultId: tools.vaultId });
+  const meaning = wrapMeaning({ ...wrap, label: labelOf(wrap), vaultId: tools.vaultId });
   const secret = openFrame(wrappingKey, { number: WRAP_FRAME, meaning, sealed: method.sealed });
   return secret === undefined ? undefined : { id, secret };
 }
 
 const WRAP_FRAME = { space: "data", ordinal: 0 } as const;
 
-function wrapMeaning(bound: { readonly vaultId: string; readonly keyId: string; readonly createdAt: string }): Buffer {
-  return Buffer.from(`lifeboat key wrap v1\n${bound.vaultId}\n${bound.keyId}\n${bound.createdAt}`);
+/** The label of a wrap; wraps of version 1 have none. */
+export function labelOf(wrap: KeyWrap): string | undefined {
+  return wrap.version === 1 ? undefined : wrap.label;
+}
+
+/** What a wrap is bound to, as its tag or its vouchers authenticate it. */
+export function wrapMeaning(bound: {
+  readonly vaultId: string;
+  readonly keyId: string;
+  readonly createdAt: string;
+  readonly label: string | undefined;
+}): Buffer {
+  const common = `${bound.vaultId}\n${bound.keyId}\n${bound.createdAt}`;
+  if (bound.label === undefined) return Buffer.from(`lifeboat key wrap v1\n${common}`);
+  return Buffer.from(`lifeboat key wrap v2\n${common}\n${bound.label}`);
 }
 
 async function deriveWrappingKey(
-  secret: Exclude<VaultSecret, { kind: "open" }>,
+  secret: Exclude<WrapSecret, { kind: "open" }>,
   stretch: { readonly memoryKiB: number; readonly passes: number; readonly salt: Buffer },
 ): Promise<ObjectKey> {
   if (secret.kind === "recovery-key") {
@@ -196,6 +258,7 @@ function parseRecoveryKey(typed: string): Buffer {
   return Buffer.from(bits.toString(16).padStart(RECOVERY_KEY_BYTES * 2, "0"), "hex");
 }
 
-function encodeJson(value: unknown): Buffer {
+/** A record of `keys/` as text. */
+export function encodeKeyJson(value: unknown): Buffer {
   return Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
 }

@@ -21,6 +21,7 @@ export const KEY_NOTES_PREFIX = "notes/keys/";
 export const PACKS_PREFIX = "packs/";
 export const BACKUPS_PREFIX = "backups/";
 export const WAL_PREFIX = "wal/";
+export const HOLDS_PREFIX = "holds/";
 
 /** Where one wrap of a data key lies. */
 export function keyWrapName(wrap: { readonly keyId: KeyId; readonly wrapId: string }): string {
@@ -60,6 +61,17 @@ export function parseBackupName(
   const match = /^backups\/(\d{1,20})\/(\d{8}t\d{6}z-[0-9a-f]{8})\/([a-z]+)$/.exec(key);
   if (match === null) return undefined;
   return { systemId: match[1] as SystemId, backupId: match[2] as BackupId, part: match[3] ?? "" };
+}
+
+/** Where a hold lies: what it holds is in its name. */
+export function holdName(hold: { readonly scope: BackupId | "all"; readonly holdId: string }): string {
+  return `${HOLDS_PREFIX}${hold.scope}/${hold.holdId}`;
+}
+
+/** Reads a key made by `holdName`; undefined for any other. */
+export function parseHoldName(key: string): { readonly scope: BackupId | "all"; readonly holdId: string } | undefined {
+  const match = /^holds\/(all|\d{8}t\d{6}z-[0-9a-f]{8})\/([0-9a-f]{16})$/.exec(key);
+  return match === null ? undefined : { scope: match[1] as BackupId | "all", holdId: match[2] ?? "" };
 }
 
 /** Where a complete WAL segment lies. `segment` is PostgreSQL's file name. */

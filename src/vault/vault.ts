@@ -16,8 +16,9 @@ import type { RandomSource } from "../platform/random.ts";
 import type { Store } from "../store/store.ts";
 import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
 import { refusedJson } from "./header.ts";
-import { createDataKey, createRecoveryKey, openWrap, parseWrap, type VaultSecret, wrapDataKey } from "./keys.ts";
-import { KEYS_PREFIX, type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
+import { openKeys, readWraps } from "./key-open.ts";
+import { createDataKey, createRecoveryKey, type VaultSecret, type WrapSecret, wrapDataKey } from "./keys.ts";
+import { type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
 import type { DataKey } from "./sealing.ts";
 
 /** What the vault needs of the machine. */
@@ -28,6 +29,7 @@ export type Vault = VaultTools & {
   readonly id: string;
   /** Seals new objects. */
   readonly dataKey: DataKey;
+  /** From the oldest to the newest. */
   readonly dataKeys: ReadonlyMap<KeyId, DataKey>;
 };
 
@@ -49,7 +51,7 @@ export const BLOB_LEVEL = 3;
  */
 export async function initVault(
   tools: VaultTools,
-  secret: VaultSecret,
+  secret: WrapSecret,
   options: CallOptions,
 ): Promise<{ readonly vault: Vault; readonly recoveryKey: string | undefined }> {
   if ((await tools.store.head(VAULT_MARKER, options)) !== undefined) throw alreadyVault(tools.store);
@@ -57,7 +59,7 @@ export async function initVault(
   const dataKey = createDataKey(tools.random);
   const now = tools.clock.now();
   const recoveryKey = secret.kind === "open" ? undefined : createRecoveryKey(tools.random);
-  const secrets: VaultSecret[] = [secret];
+  const secrets: WrapSecret[] = [secret];
   if (recoveryKey !== undefined) secrets.push({ kind: "recovery-key", recoveryKey });
   for (const each of secrets) {
     const wrap = await wrapDataKey({ vaultId, dataKey, secret: each, now }, tools.random);
@@ -78,28 +80,13 @@ export async function initVault(
 /**
  * Opens a vault with every key wrap that the secret opens; the newest data key seals new objects. Wraps that this version
  * cannot read are passed over, so that one damaged wrap, or one of a later kind, does not lock out who holds another.
- * Throws `vault.not-a-vault`, `vault.format-unknown`, `vault.wrong-key`.
+ * Throws `vault.not-a-vault`, `vault.format-unknown`, and as `openKeys` does.
  */
 export async function openVault(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Vault> {
   const id = await readMarker(tools.store, options);
-  const opened = new Map<KeyId, DataKey>();
-  let newest: { readonly dataKey: DataKey; readonly createdAt: string } | undefined;
-  const kinds: string[] = [];
-  const unreadable: string[] = [];
-  for await (const facts of tools.store.list(KEYS_PREFIX, options)) {
-    const wrap = parseWrap(await tools.store.get(facts.key, options));
-    if (wrap === undefined) {
-      unreadable.push(facts.key);
-      continue;
-    }
-    kinds.push(wrap.method.kind);
-    const dataKey = await openWrap(wrap, { vaultId: id, secret });
-    if (dataKey === undefined) continue;
-    opened.set(dataKey.id, dataKey);
-    if (newest === undefined || wrap.createdAt >= newest.createdAt) newest = { dataKey, createdAt: wrap.createdAt };
-  }
-  if (newest === undefined) throw wrongKey(tools.store, secret, { kinds, unreadable });
-  return { ...tools, id, dataKey: newest.dataKey, dataKeys: opened };
+  const listing = await readWraps(tools.store, options);
+  const { dataKeys, newest } = await openKeys(listing, { vaultId: id, secret, storeName: tools.store.name });
+  return { ...tools, id, dataKey: newest, dataKeys };
 }
 
 /** The data key that an object needs. Throws `vault.key-missing`. */
@@ -145,20 +132,6 @@ async function readMarker(store: Store, options: CallOptions): Promise<string> {
   } catch (cause) {
     throw refusedJson(VAULT_MARKER, text, { why: "it is not a vault's marker", cause });
   }
-}
-
-function wrongKey(
-  store: Store,
-  secret: VaultSecret,
-  wraps: { readonly kinds: readonly string[]; readonly unreadable: readonly string[] },
-): LifeboatError {
-  const given = secret.kind === "open" ? "absence of a passphrase" : secret.kind;
-  const unreadable = wraps.unreadable.length === 0 ? "" : `; ${wraps.unreadable.join(", ")} cannot be read`;
-  return new LifeboatError("vault.wrong-key", {
-    message: `the ${given} opens none of the ${wraps.kinds.length} key wraps (${wraps.kinds.join(", ")}) of the vault in ${store.name}${unreadable}`,
-    remedy:
-      "Check the passphrase file or command and the setting vault.encryption, or use the recovery key that `lifeboat vault init` printed.",
-  });
 }
 
 function alreadyVault(store: Store): LifeboatError {

@@ -5,11 +5,11 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { openMemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
-import type { VaultSecret } from "../../src/vault/keys.ts";
+import type { WrapSecret } from "../../src/vault/keys.ts";
 import { initVault, type Vault } from "../../src/vault/vault.ts";
 
 /** The passphrase of every test vault. */
-export const TEST_SECRET: VaultSecret = { kind: "passphrase", passphrase: "correct horse battery staple" };
+export const TEST_SECRET: WrapSecret = { kind: "passphrase", passphrase: "correct horse battery staple" };
 
 /** An empty vault in memory, or in the given store. */
 export async function createTestVault(store: Store = openMemoryStore({ clock: systemClock })): Promise<Vault> {

@@ -11,6 +11,32 @@ export const vaultErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "An object was sealed with a data key that the given passphrase or recovery key does not open.",
   },
+  "vault.age-unusable": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "An age recipient or identity file is not one that can be used.",
+  },
+  "vault.identity-unpinned": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The identity file does not name a data key of this vault as the one to trust.",
+  },
+  "vault.key-needed": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Removing the wrap would leave a data key that the given secret could not be shown to open.",
+  },
+  "vault.wrap-unknown": { kind: "operator", exit: EXIT.notFound, meaning: "The vault has no key wrap of this name." },
+  "vault.not-encrypted": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The vault is not encrypted: it has no keys to manage.",
+  },
+  "vault.keys-full": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The vault has as many data keys as it may have.",
+  },
   "vault.recovery-key-malformed": {
     kind: "operator",
     exit: EXIT.usage,

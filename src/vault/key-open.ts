@@ -1,0 +1,100 @@
+/**
+ * Reads the wraps of a vault and opens those that a secret fits.
+ *
+ * Invariant: a wrap that this version cannot read is passed over, so that one damaged wrap, or one of a later kind, does
+ * not lock out who holds another; it is kept by name for who wants to tell of it.
+ */
+import { LifeboatError } from "../errors/error.ts";
+import type { Store } from "../store/store.ts";
+import { openAgeWraps } from "./key-age.ts";
+import { type KeyWrap, openWrap, parseWrap, type VaultSecret } from "./keys.ts";
+import { KEYS_PREFIX, type KeyId, parseKeyWrapName } from "./names.ts";
+import type { DataKey } from "./sealing.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** A wrap and where it lies. */
+export type StoredWrap = { readonly name: string; readonly wrapId: string; readonly wrap: KeyWrap };
+
+/** The wraps of a vault, and the names of objects among them that are none this version can read. */
+export type WrapListing = { readonly wraps: readonly StoredWrap[]; readonly unreadable: readonly string[] };
+
+/** What a secret opened. `dataKeys` from the oldest to the newest: the last one seals new objects. */
+export type OpenedKeys = {
+  readonly dataKeys: ReadonlyMap<KeyId, DataKey>;
+  readonly newest: DataKey;
+  readonly openedWraps: readonly StoredWrap[];
+};
+
+/** Reads every wrap. */
+export async function readWraps(store: Store, options: CallOptions): Promise<WrapListing> {
+  const wraps: StoredWrap[] = [];
+  const unreadable: string[] = [];
+  for await (const { key: name } of store.list(KEYS_PREFIX, options)) {
+    const wrap = parseWrap(await store.get(name, options));
+    const named = parseKeyWrapName(name);
+    if (wrap === undefined || named === undefined || named.keyId !== wrap.keyId) unreadable.push(name);
+    else wraps.push({ name, wrapId: named.wrapId, wrap });
+  }
+  return { wraps, unreadable };
+}
+
+/**
+ * Opens every wrap that the secret fits. Throws `vault.wrong-key` when there is none; with an age identity also
+ * `vault.age-unusable` and `vault.identity-unpinned`.
+ */
+export async function openKeys(
+  listing: WrapListing,
+  tools: { readonly vaultId: string; readonly secret: VaultSecret; readonly storeName: string },
+): Promise<OpenedKeys> {
+  const opened = await openEach(listing.wraps, tools);
+  // A key is as new as the latest of its wraps: whoever wraps several writes them in the order of their age.
+  opened.sort((a, b) => (a.stored.wrap.createdAt < b.stored.wrap.createdAt ? -1 : 1));
+  const dataKeys = new Map<KeyId, DataKey>();
+  for (const { dataKey } of opened) {
+    dataKeys.delete(dataKey.id);
+    dataKeys.set(dataKey.id, dataKey);
+  }
+  const newest = opened.at(-1)?.dataKey;
+  if (newest === undefined) throw wrongKey(listing, tools);
+  return { dataKeys, newest, openedWraps: opened.map(({ stored }) => stored) };
+}
+
+async function openEach(
+  wraps: readonly StoredWrap[],
+  tools: { readonly vaultId: string; readonly secret: VaultSecret },
+): Promise<{ readonly stored: StoredWrap; readonly dataKey: DataKey }[]> {
+  const { secret, vaultId } = tools;
+  const opened: { readonly stored: StoredWrap; readonly dataKey: DataKey }[] = [];
+  if (secret.kind === "identity") {
+    const keys = await openAgeWraps(
+      wraps.map(({ wrap }) => wrap),
+      { vaultId, identities: secret.identities },
+    );
+    for (const { wrap, dataKey } of keys) {
+      const stored = wraps.find((each) => each.wrap === wrap);
+      if (stored !== undefined) opened.push({ stored, dataKey });
+    }
+    return opened;
+  }
+  for (const stored of wraps) {
+    const dataKey = await openWrap(stored.wrap, { vaultId, secret });
+    if (dataKey !== undefined) opened.push({ stored, dataKey });
+  }
+  return opened;
+}
+
+function wrongKey(
+  { wraps, unreadable }: WrapListing,
+  tools: { readonly secret: VaultSecret; readonly storeName: string },
+): LifeboatError {
+  const { secret, storeName } = tools;
+  const given = secret.kind === "open" ? "absence of a passphrase" : secret.kind;
+  const kinds = wraps.map(({ wrap }) => wrap.method.kind).join(", ");
+  const damaged = unreadable.length === 0 ? "" : `; ${unreadable.join(", ")} cannot be read`;
+  return new LifeboatError("vault.wrong-key", {
+    message: `the ${given} opens none of the ${wraps.length} key wraps (${kinds}) of the vault in ${storeName}${damaged}`,
+    remedy:
+      "Check the passphrase, recovery key or identity file and the setting vault.encryption, or use the recovery key that `lifeboat vault init` printed.",
+  });
+}

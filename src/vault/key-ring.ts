@@ -1,0 +1,376 @@
+/**
+ * Who holds a key to a vault: listing, adding, removing, replacing holders, and a new data key.
+ *
+ * Nouns: a *holder* is one passphrase, recovery key or age recipient; its wraps, one for each data key it opens, share one
+ * wrap id; to *rotate* is to make a new data key for new objects, while the old ones stay for the old objects.
+ * Invariants: nothing that was sealed is sealed again; a wrap is stored, read back and (where its secret is at hand) opened
+ * before anything relies on it or anything older is removed; no wrap is removed unless the secret in use still opens its
+ * data key without it; cut after any step, the vault opens with the secret in use or with the new one.
+ */
+import { assert, LifeboatError } from "../errors/error.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import type { RandomSource } from "../platform/random.ts";
+import { isAgeWrap, isVouchedFor, pinLine, wrapForRecipient } from "./key-age.ts";
+import { type OpenedKeys, openKeys, readWraps, type StoredWrap, type WrapListing } from "./key-open.ts";
+import {
+  createDataKey,
+  createRecoveryKey,
+  DATA_KEYS_MAX,
+  encodeKeyJson,
+  type KeyWrap,
+  labelOf,
+  openWrap,
+  parseWrap,
+  type VaultSecret,
+  type WrapSecret,
+  wrapDataKey,
+} from "./keys.ts";
+import { type KeyId, keyNoteName, keyWrapName } from "./names.ts";
+import type { DataKey } from "./sealing.ts";
+import { openVault, putBlob, type Vault, type VaultTools } from "./vault.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** Somebody who can open the vault, as far as a listing shows it. */
+export type KeyHolder = {
+  readonly wrapId: string;
+  readonly kind: KeyWrap["method"]["kind"];
+  readonly label: string | undefined;
+  /** Undefined for any other kind. */
+  readonly recipient: string | undefined;
+  /** When its first wrap was made. */
+  readonly createdAt: string;
+  readonly dataKeyCount: number;
+  /** Whether it opens what is sealed now. */
+  readonly opensNewest: boolean;
+  /** Whether the secret in use opens it, or vouches for it; what is not may be anybody's. */
+  readonly proven: boolean;
+};
+
+/** A listing of holders. */
+export type KeyList = {
+  readonly dataKeyCount: number;
+  readonly holders: readonly KeyHolder[];
+  readonly unreadable: readonly string[];
+};
+
+/** A new holder. */
+export type NewHolder =
+  | { readonly kind: "passphrase"; readonly passphrase: string }
+  | { readonly kind: "age"; readonly recipient: string }
+  | { readonly kind: "recovery-key" };
+
+/** A holder that was added. */
+export type AddedHolder = {
+  readonly wrapId: string;
+  readonly dataKeyCount: number;
+  /** The new recovery key, kept nowhere else; undefined for any other kind. */
+  readonly recoveryKey: string | undefined;
+  /** The line to append to the identity file of an age recipient; undefined for any other kind. */
+  readonly pin: string | undefined;
+};
+
+/** A vault opened to change who holds its keys. */
+type Ring = {
+  readonly vault: Vault;
+  readonly secret: VaultSecret;
+  readonly listing: WrapListing;
+  readonly opened: OpenedKeys;
+};
+
+/** Lists the holders. Throws as `openVault` does. */
+export async function listKeys(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<KeyList> {
+  const ring = await openRing(tools, secret, options);
+  const { vault, listing, opened } = ring;
+  const proven = new Set(opened.openedWraps.map(({ name }) => name));
+  const holders = holdersOf(listing.wraps).map(([wrapId, wraps]): KeyHolder => {
+    const [first] = wraps;
+    return {
+      wrapId,
+      kind: first.wrap.method.kind,
+      label: labelOf(first.wrap),
+      recipient: isAgeWrap(first.wrap) ? first.wrap.method.recipient : undefined,
+      createdAt: first.wrap.createdAt,
+      dataKeyCount: new Set(wraps.map(({ wrap }) => wrap.keyId)).size,
+      opensNewest: wraps.some(({ wrap }) => wrap.keyId === vault.dataKey.id),
+      proven: wraps.every((each) => proven.has(each.name) || vouches(vault, each.wrap)),
+    };
+  });
+  const dataKeyCount = new Set(listing.wraps.map(({ wrap }) => wrap.keyId)).size;
+  return { dataKeyCount, holders, unreadable: listing.unreadable };
+}
+
+/** Adds a holder of every data key that the secret opens. Throws as `openVault` does, `vault.age-unusable`, `vault.not-encrypted`. */
+export async function addHolder(
+  tools: VaultTools,
+  secret: VaultSecret,
+  add: { readonly holder: NewHolder; readonly label: string },
+  options: CallOptions,
+): Promise<AddedHolder> {
+  const ring = await openRing(tools, secret, options);
+  refuseOpen(ring);
+  return await storeHolder(
+    ring,
+    { ...add, dataKeys: [...ring.vault.dataKeys.values()], now: nextInstant(ring) },
+    options,
+  );
+}
+
+/**
+ * Removes a holder's wraps and leaves a note of it in the vault, returned with the number of wraps removed. Throws
+ * `vault.wrap-unknown`, and `vault.key-needed` unless the secret still opens each of its data keys by another wrap.
+ */
+export async function removeHolder(
+  tools: VaultTools,
+  secret: VaultSecret,
+  wrapId: string,
+  options: CallOptions,
+): Promise<{ readonly kind: string; readonly wrapCount: number }> {
+  const ring = await openRing(tools, secret, options);
+  refuseOpen(ring);
+  const wraps = ring.listing.wraps.filter((each) => each.wrapId === wrapId);
+  const [first] = wraps;
+  if (first === undefined) {
+    throw new LifeboatError("vault.wrap-unknown", {
+      message: `the vault in ${tools.store.name} has no key wrap ${wrapId} that this version can read`,
+      remedy: "See `lifeboat vault key list`.",
+    });
+  }
+  await removeWraps(ring, wraps, options);
+  return { kind: first.wrap.method.kind, wrapCount: wraps.length };
+}
+
+/**
+ * Adds a passphrase, then removes the wraps of every other passphrase whose data keys the new one opens. Throws as
+ * `addHolder` does.
+ */
+export async function rewrapPassphrase(
+  tools: VaultTools,
+  secret: VaultSecret,
+  replace: { readonly passphrase: string; readonly label: string },
+  options: CallOptions,
+): Promise<{ readonly added: AddedHolder; readonly removed: readonly string[] }> {
+  const { passphrase, label } = replace;
+  const added = await addHolder(tools, secret, { holder: { kind: "passphrase", passphrase }, label }, options);
+  // From here on the new passphrase is the secret in use: what it does not open is not removed.
+  const ring = await openRing(tools, { kind: "passphrase", passphrase }, options);
+  const old = ring.listing.wraps.filter(
+    ({ wrap, wrapId }) =>
+      wrap.method.kind === "passphrase" && wrapId !== added.wrapId && ring.vault.dataKeys.has(wrap.keyId),
+  );
+  const removed = holdersOf(old);
+  for (const [, wraps] of removed) await removeWraps(ring, wraps, options);
+  return { added, removed: removed.map(([wrapId]) => wrapId) };
+}
+
+/** A rotation. */
+export type Rotation = {
+  readonly keyId: KeyId;
+  /** Wrap ids of holders that open the new data key too. */
+  readonly wrappedFor: readonly string[];
+  /** Wrap ids of holders that do not: their secret was not at hand, or nothing vouches for them. */
+  readonly leftOut: readonly string[];
+  /** Opens every data key; undefined when the vault was opened with a recovery key, which opens the new one as well. */
+  readonly recoveryKey: string | undefined;
+};
+
+/**
+ * Makes a new data key for new objects, wrapped for every holder that can be wrapped for, the secret in use last: until
+ * then nobody seals with it who uses that secret. Throws as `addHolder` does, `vault.keys-full`.
+ */
+export async function rotateDataKey(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Rotation> {
+  const ring = await openRing(tools, secret, options);
+  refuseOpen(ring);
+  const { vault, listing, opened } = ring;
+  if (vault.dataKeys.size >= DATA_KEYS_MAX) throw keysFull(vault);
+  const dataKey = createDataKey(vault.random);
+  const now = nextInstant(ring);
+  const known = [...vault.dataKeys.values(), dataKey];
+  const own = new Set(opened.openedWraps.map(({ wrapId }) => wrapId));
+  const recovery =
+    secret.kind === "recovery-key"
+      ? undefined
+      : await storeHolder(ring, { holder: { kind: "recovery-key" }, label: "", dataKeys: known, now }, options);
+  const holders = holdersOf(listing.wraps);
+  const others: string[] = [];
+  for (const [wrapId, wraps] of holders) {
+    const aged = wraps.find(({ wrap }) => isAgeWrap(wrap) && vouches(vault, wrap));
+    if (own.has(wrapId) || aged === undefined) continue;
+    await storeWrap(ring, { to: recipientOf(aged), wrapId, dataKey, known, now }, options);
+    others.push(wrapId);
+  }
+  for (const [wrapId, wraps] of holders.filter(([each]) => own.has(each))) {
+    const [first] = wraps;
+    const to: SealFor =
+      secret.kind === "identity" ? recipientOf(first) : { kind: "secret", secret, label: labelOf(first.wrap) };
+    await storeWrap(ring, { to, wrapId, dataKey, known, now }, options);
+  }
+  await openVault(tools, secret, options);
+  const wrappedFor = [...others, ...own];
+  return {
+    keyId: dataKey.id,
+    wrappedFor,
+    leftOut: holders.map(([wrapId]) => wrapId).filter((wrapId) => !wrappedFor.includes(wrapId)),
+    recoveryKey: recovery?.recoveryKey,
+  };
+}
+
+async function openRing(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Ring> {
+  const vault = await openVault(tools, secret, options);
+  const listing = await readWraps(tools.store, options);
+  const opened = await openKeys(listing, { vaultId: vault.id, secret, storeName: tools.store.name });
+  return { vault, secret, listing, opened };
+}
+
+type SealFor =
+  | { readonly kind: "secret"; readonly secret: WrapSecret; readonly label: string | undefined }
+  | { readonly kind: "age"; readonly recipient: string; readonly label: string };
+
+async function storeHolder(
+  ring: Ring,
+  add: {
+    readonly holder: NewHolder;
+    readonly label: string;
+    readonly dataKeys: readonly DataKey[];
+    readonly now: Instant;
+  },
+  options: CallOptions,
+): Promise<AddedHolder> {
+  const { vault } = ring;
+  const { holder, label, dataKeys } = add;
+  const wrapId = vault.random(8).toString("hex");
+  const { to, recoveryKey } = sealFor(holder, { label, random: vault.random });
+  for (const [index, dataKey] of dataKeys.entries()) {
+    // Each a millisecond later than the one before: the latest date tells the newest key.
+    const now = (add.now + index - dataKeys.length + 1) as Instant;
+    await storeWrap(ring, { to, wrapId, dataKey, known: dataKeys, now }, options);
+  }
+  const pin = holder.kind === "age" ? pinLine(dataKeys.at(-1) ?? vault.dataKey, vault.id) : undefined;
+  return { wrapId, dataKeyCount: dataKeys.length, recoveryKey, pin };
+}
+
+function sealFor(
+  holder: NewHolder,
+  tools: { readonly label: string; readonly random: RandomSource },
+): { readonly to: SealFor; readonly recoveryKey: string | undefined } {
+  const { label } = tools;
+  if (holder.kind === "age") return { to: { ...holder, label }, recoveryKey: undefined };
+  if (holder.kind === "passphrase") return { to: { kind: "secret", label, secret: holder }, recoveryKey: undefined };
+  const recoveryKey = createRecoveryKey(tools.random);
+  return { to: { kind: "secret", label, secret: { kind: "recovery-key", recoveryKey } }, recoveryKey };
+}
+
+/** Stores a wrap, reads it back, and opens it where its secret is at hand. */
+async function storeWrap(
+  ring: Ring,
+  wrap: {
+    readonly to: SealFor;
+    readonly wrapId: string;
+    readonly dataKey: DataKey;
+    readonly known: readonly DataKey[];
+    readonly now: Instant;
+  },
+  options: CallOptions,
+): Promise<void> {
+  const { vault } = ring;
+  const { to, dataKey, now } = wrap;
+  const sealing = { vaultId: vault.id, dataKey, now };
+  const bytes =
+    to.kind === "age"
+      ? await wrapForRecipient({ ...sealing, recipient: to.recipient, label: to.label, known: wrap.known })
+      : await wrapDataKey({ ...sealing, secret: to.secret, label: to.label }, vault.random);
+  const name = keyWrapName({ keyId: dataKey.id, wrapId: wrap.wrapId });
+  await vault.store.put(name, [bytes], options);
+  const stored = await vault.store.get(name, options);
+  const read = parseWrap(stored);
+  const opened =
+    read === undefined || to.kind === "age"
+      ? undefined
+      : await openWrap(read, { vaultId: vault.id, secret: to.secret });
+  if (stored.equals(bytes) && (to.kind === "age" || opened?.secret.equals(dataKey.secret) === true)) return;
+  throw new LifeboatError("vault.object-damaged", {
+    message: `the key wrap ${name} was stored in ${vault.store.name} and does not read back as it was`,
+    remedy: "Nothing older was removed. Check the disk of the vault, then run the same command again.",
+  });
+}
+
+/** The note first: cut in between, the wraps are still there and the same call removes them. */
+async function removeWraps(ring: Ring, wraps: readonly StoredWrap[], options: CallOptions): Promise<void> {
+  const { vault, opened } = ring;
+  const removed = new Set(wraps.map(({ name }) => name));
+  const staying = opened.openedWraps.filter(({ name }) => !removed.has(name)).map(({ wrap }) => wrap.keyId);
+  for (const { wrap, wrapId } of wraps) {
+    if (!staying.includes(wrap.keyId)) throw keyNeeded({ wrapId, keyId: wrap.keyId, kind: ring.secret.kind });
+  }
+  const [first] = wraps;
+  if (first === undefined) return;
+  const name = keyNoteName(first.wrapId);
+  if ((await vault.store.head(name, options)) === undefined) {
+    const plain = encodeKeyJson({
+      format: "lifeboat-key-removed",
+      version: 1,
+      wrapId: first.wrapId,
+      kind: first.wrap.method.kind,
+      label: labelOf(first.wrap) ?? "",
+      keyIds: wraps.map(({ wrap }) => wrap.keyId),
+      createdAt: first.wrap.createdAt,
+      removedAt: formatInstant(vault.clock.now()),
+    });
+    await putBlob(vault, { name, plain }, options);
+  }
+  for (const wrap of wraps) await vault.store.delete(wrap.name, options);
+}
+
+/** Later than every wrap that is known to be genuine, by a millisecond for each data key a new holder gets. */
+function nextInstant({ vault, listing, opened }: Ring): Instant {
+  const genuine = new Set(opened.openedWraps);
+  const dates = listing.wraps
+    .filter((each) => genuine.has(each) || vouches(vault, each.wrap))
+    .map(({ wrap }) => Date.parse(wrap.createdAt) + vault.dataKeys.size + 1);
+  return Math.max(vault.clock.now(), ...dates) as Instant;
+}
+
+function vouches(vault: Vault, wrap: KeyWrap): boolean {
+  return isAgeWrap(wrap) && isVouchedFor(wrap, { vaultId: vault.id, dataKeys: vault.dataKeys });
+}
+
+type Holder = readonly [wrapId: string, wraps: readonly [StoredWrap, ...StoredWrap[]]];
+
+function holdersOf(wraps: readonly StoredWrap[]): readonly Holder[] {
+  const holders = new Map<string, [StoredWrap, ...StoredWrap[]]>();
+  const byDate = [...wraps].sort((a, b) => (a.wrap.createdAt < b.wrap.createdAt ? -1 : 1));
+  for (const each of byDate) {
+    const known = holders.get(each.wrapId);
+    if (known === undefined) holders.set(each.wrapId, [each]);
+    else known.push(each);
+  }
+  return [...holders];
+}
+
+function recipientOf({ wrap }: StoredWrap): SealFor {
+  assert(isAgeWrap(wrap), "only an age wrap names a recipient");
+  return { kind: "age", recipient: wrap.method.recipient, label: wrap.label };
+}
+
+function refuseOpen({ secret, vault }: Ring): void {
+  if (secret.kind !== "open") return;
+  throw new LifeboatError("vault.not-encrypted", {
+    message: `the vault in ${vault.store.name} is not encrypted, so there are no keys to manage`,
+    remedy: "Make a new vault with vault.encryption on, and take a backup into it.",
+  });
+}
+
+function keyNeeded(of: { readonly wrapId: string; readonly keyId: KeyId; readonly kind: string }): LifeboatError {
+  return new LifeboatError("vault.key-needed", {
+    message: `without wrap ${of.wrapId} the ${of.kind} in use would not open data key ${of.keyId}`,
+    remedy:
+      "Add another holder first and open the vault with it: whoever removes a wrap must open all it opens without it.",
+  });
+}
+
+function keysFull(vault: Vault): LifeboatError {
+  return new LifeboatError("vault.keys-full", {
+    message: `the vault in ${vault.store.name} has ${vault.dataKeys.size} data keys, the most is ${DATA_KEYS_MAX}`,
+    remedy: "Make a new vault; keep this one for as long as its backups are wanted.",
+  });
+}
