@@ -10,7 +10,7 @@ import { throwIfAborted } from "../platform/clock.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { lsnAdd, parseLsn, parseSegmentName, type SystemId, segmentName, segmentStart } from "../postgres/lsn.ts";
 import { type BackupRecord, listBackups } from "./backups.ts";
-import { objectDamaged } from "./header.ts";
+import { objectDamaged, objectMissing } from "./header.ts";
 import { parseWrap } from "./keys.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
 import {
@@ -24,7 +24,7 @@ import {
   WAL_PREFIX,
 } from "./names.ts";
 import type { PackFacts } from "./pack.ts";
-import { checkPackBytes, chunksByPack, fetchChunks, objectMissing } from "./pack-reader.ts";
+import { checkPackBytes, chunksByPack, fetchChunks } from "./pack-reader.ts";
 import { getBlob, type Vault } from "./vault.ts";
 
 /** One thing that is wrong. */

@@ -90,3 +90,14 @@ export function objectDamaged(name: string, why: string, cause?: unknown): Lifeb
     details: { object: name },
   });
 }
+
+/** The error of an object that the vault's records name and the store does not have. */
+export function objectMissing(name: string, cause?: unknown): LifeboatError {
+  return new LifeboatError("vault.object-missing", {
+    message: `object ${name} is named by the vault's records and is not there`,
+    remedy:
+      "Run `lifeboat vault check` to see what can still be restored, and copy this object back from another copy of the vault.",
+    cause,
+    details: { object: name },
+  });
+}

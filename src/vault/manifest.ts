@@ -7,11 +7,12 @@
  * pages were found; chunk numbers are its own; it is one blob of JSON lines, and only its last line makes it whole.
  */
 import { z } from "zod";
+import { isLifeboatError } from "../errors/error.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { BLOB_FRAME_BYTES, BlobWriter, blobKeyId, openBlobFrames } from "./blob.ts";
 import { codecOf } from "./codec.ts";
-import { objectDamaged, refusedJson } from "./header.ts";
+import { objectDamaged, objectMissing, refusedJson } from "./header.ts";
 import { type BackupId, backupName, type KeyId, type PackId } from "./names.ts";
 import type { PackFacts } from "./pack.ts";
 import type { StoredPack } from "./pack-writer.ts";
@@ -216,7 +217,9 @@ export async function readManifest(
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<{ readonly header: ManifestHeader; readonly end: ManifestEnd; readonly chunks: ChunkTable }> {
   const name = backupName(backup, "manifest");
-  const sealed = await vault.store.get(name, options);
+  const sealed = await vault.store.get(name, options).catch((error: unknown) => {
+    throw isLifeboatError(error, "store.object-missing") ? objectMissing(name, error) : error;
+  });
   const dataKey = dataKeyOf(vault, { name, keyId: blobKeyId(name, sealed) });
   let header: ManifestHeader | undefined;
   let end: ManifestEnd | undefined;

@@ -2,10 +2,10 @@
  * Fetches chunks from packs: neighbours in one request, opened and decompressed on the way.
  */
 import { crc32 } from "node:zlib";
-import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { isLifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { Codec } from "./codec.ts";
-import { objectDamaged } from "./header.ts";
+import { objectDamaged, objectMissing } from "./header.ts";
 import type { ChunkTable } from "./manifest.ts";
 import { type PackId, packName } from "./names.ts";
 import {
@@ -143,15 +143,4 @@ async function fetchRange(
     if (isLifeboatError(error, "store.object-missing")) throw objectMissing(name, error);
     throw error;
   }
-}
-
-/** The error of an object that the vault's records name and the store does not have. */
-export function objectMissing(name: string, cause?: unknown): LifeboatError {
-  return new LifeboatError("vault.object-missing", {
-    message: `object ${name} is named by the vault's records and is not there`,
-    remedy:
-      "Run `lifeboat vault check` to see what can still be restored, and copy this object back from another copy of the vault.",
-    cause,
-    details: { object: name },
-  });
 }
