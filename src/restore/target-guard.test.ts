@@ -108,6 +108,14 @@ describe("what an earlier restore left", () => {
     });
   });
 
+  test("is cleared when it was cut while its marker was written", async () => {
+    await withFolder(async (folder) => {
+      await make(folder, [`.${UNFINISHED_MARKER}.lifeboat.tmp`]);
+      await clearUnfinished(files, [folder]);
+      assert.deepEqual(await namesIn(folder), []);
+    });
+  });
+
   test("a marker that is not ours to read gives no leave to remove anything", async () => {
     for (const text of ["", "x\n", "x\n{}\n", 'x\n{"restoreId": 1, "main": "/"}\n', "x\nnull\n"]) {
       await withFolder(async (folder) => {

@@ -16,6 +16,10 @@ import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 /** Lies in every root of a restore from its first moment until the control file is written. */
 export const UNFINISHED_MARKER = "lifeboat-restore-unfinished";
 
+/** Makes the marker's temporary name, which has to be known when it is left behind. */
+const MARKER_UNIQUE = "lifeboat";
+const MARKER_TEMPORARY = `.${UNFINISHED_MARKER}.${MARKER_UNIQUE}.tmp`;
+
 /** What may be done with a target. */
 export type TargetState = "absent" | "empty" | "unfinished";
 
@@ -43,6 +47,8 @@ export async function guardTarget(files: Files, folder: string): Promise<TargetS
       remedy: "Restore into an empty folder beside it, then stop the server and change its data directory.",
     });
   }
+  // Cut while the marker itself was written: nothing else is here yet.
+  if (names.length === 1 && names[0] === MARKER_TEMPORARY) return "unfinished";
   if (await isUnfinished(files, folder)) return "unfinished";
   throw new LifeboatError("restore.target-not-empty", {
     message: `${folder} is not empty: it holds ${describe(names)}`,
@@ -70,7 +76,7 @@ export async function clearUnfinished(files: Files, roots: readonly string[]): P
 export async function markUnfinished(files: Files, folder: string, marker: Marker): Promise<void> {
   const text = `A restore is being written here. Nothing in this folder is anybody's data yet.\n${JSON.stringify(marker)}\n`;
   const file = path.join(folder, UNFINISHED_MARKER);
-  await writeDurable(files, { file, parts: [Buffer.from(text)], over: "replace", unique: "lifeboat" });
+  await writeDurable(files, { file, parts: [Buffer.from(text)], over: "replace", unique: MARKER_UNIQUE });
 }
 
 /** Takes the mark away. */

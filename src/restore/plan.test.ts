@@ -1,0 +1,322 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { repetitions, testSeed } from "../../test/support/effort.ts";
+import type { Instant } from "../platform/clock.ts";
+import {
+  formatLsn,
+  type Lsn,
+  lsnAdd,
+  parseLsn,
+  parseSegmentName,
+  type SystemId,
+  segmentName,
+  segmentStart,
+  type Timeline,
+} from "../postgres/lsn.ts";
+import type { BackupRecord } from "../vault/backups.ts";
+import type { BackupId } from "../vault/names.ts";
+import { lineageOf, partAt, type TimelineHistory } from "../wal/history.ts";
+import type { WalHoldings, WalTail } from "../wal/ranges.ts";
+import { describeGap, type PlanRequest, planRestore, type RestorePlan, replayBytes, shortenPlan } from "./plan.ts";
+
+const MIB = 1024 * 1024;
+const systemId = "7" as SystemId;
+const latest: PlanRequest = { target: { kind: "latest" }, backupId: undefined, acceptGap: false };
+
+/** Positions in segments of one mebibyte: `at(3.5)` lies in the middle of the fourth. */
+function at(segments: number): Lsn {
+  return BigInt(Math.round(segments * MIB)) as Lsn;
+}
+
+function name(timeline: number, segment: number): string {
+  return segmentName({ timeline: timeline as Timeline, lsn: at(segment), walSegmentBytes: MIB });
+}
+
+function backupOf(number: number, timeline: number, range: readonly [number, number]): BackupRecord {
+  const day = String(number).padStart(2, "0");
+  return {
+    format: "lifeboat-backup",
+    version: 1,
+    backupId: `202601${day}t000000z-00000000` as BackupId,
+    systemId,
+    tier: "manual",
+    label: "",
+    serverVersion: 160_000,
+    timeline: timeline as Timeline,
+    startLsn: formatLsn(at(range[0])),
+    endLsn: formatLsn(at(range[1])),
+    walSegmentBytes: MIB,
+    startedAt: `2026-01-${day}T00:00:00.000Z`,
+    endedAt: `2026-01-${day}T01:00:00.000Z`,
+    whyFull: "no-parent",
+    parent: null,
+    fileCount: 1,
+    dataBytes: 1,
+    storedBytes: 1,
+    durationMs: 1,
+  };
+}
+
+type Held = {
+  readonly segments?: readonly string[];
+  readonly tails?: readonly (readonly [timeline: number, start: number, end: number])[];
+  readonly histories?: Readonly<Record<number, readonly (readonly [timeline: number, switchAt: number])[]>>;
+};
+
+function holdingsOf(held: Held): WalHoldings {
+  const histories = new Map<Timeline, TimelineHistory>();
+  for (const [timeline, ancestors] of Object.entries(held.histories ?? {})) {
+    const history = ancestors.map(([each, switchAt]) => ({ timeline: each as Timeline, switchLsn: at(switchAt) }));
+    histories.set(Number(timeline) as Timeline, history);
+  }
+  const tails: WalTail[] = (held.tails ?? []).map(([timeline, start, end]) => ({
+    timeline: timeline as Timeline,
+    start: at(start),
+    end: at(end),
+  }));
+  return { systemId, walSegmentBytes: MIB, segments: held.segments ?? [], tails, histories };
+}
+
+function names(timeline: number, first: number, last: number): readonly string[] {
+  return Array.from({ length: last - first + 1 }, (_, more) => name(timeline, first + more));
+}
+
+function planned(backups: readonly BackupRecord[], held: Held, request: Partial<PlanRequest> = {}): RestorePlan {
+  const outcome = planRestore({ backups, holdings: holdingsOf(held) }, { ...latest, ...request });
+  assert.ok(outcome.kind === "plan", outcome.kind);
+  return outcome.plan;
+}
+
+function refused(backups: readonly BackupRecord[], held: Held, request: Partial<PlanRequest> = {}) {
+  const outcome = planRestore({ backups, holdings: holdingsOf(held) }, { ...latest, ...request });
+  assert.ok(outcome.kind !== "plan");
+  return outcome;
+}
+
+const segmentsOf = (plan: RestorePlan): readonly string[] => plan.segments.map((segment) => segment.name);
+
+describe("a plan to restore the latest", () => {
+  const first = backupOf(1, 1, [2.1, 2.5]);
+  const second = backupOf(2, 1, [5.1, 6.2]);
+
+  test("takes the newest backup and all WAL from its start on", () => {
+    const plan = planned([first, second], { segments: names(1, 1, 8) });
+    assert.equal(plan.backup, second);
+    assert.deepEqual(segmentsOf(plan), names(1, 5, 8));
+    assert.equal(plan.endLsn, at(9));
+    assert.equal(plan.gapAfter, undefined);
+    assert.equal(replayBytes(plan), 9 * MIB - Math.round(5.1 * MIB));
+  });
+
+  test("ends with the unfinished tail, of two the longer, and takes a complete segment before any tail", () => {
+    const segments = names(1, 5, 7);
+    const tails = [
+      [1, 8, 8.25],
+      [1, 8, 8.5],
+      [1, 8, 8.1],
+      [1, 6, 6.1],
+    ] as const;
+    const plan = planned([second], { segments, tails });
+    assert.deepEqual(segmentsOf(plan), names(1, 5, 8));
+    assert.deepEqual(
+      plan.segments.map((segment) => segment.validBytes),
+      [MIB, MIB, MIB, MIB / 2],
+    );
+    assert.equal(plan.endLsn, at(8.5));
+  });
+
+  test("is refused when WAL goes on after a hole, and told how far it would reach", () => {
+    const outcome = refused([second], { segments: [...names(1, 5, 7), ...names(1, 9, 10)] });
+    assert.ok(outcome.kind === "gap-before-latest");
+    assert.deepEqual([outcome.backup, outcome.reach], [second, at(8)]);
+    assert.match(
+      describeGap(outcome.gap),
+      /^0\/800000 to 0\/900000 on timeline 1 \(1 segments from 000000010000000000000008\)$/,
+    );
+  });
+
+  test("ends before the hole when that is accepted", () => {
+    const segments = [...names(1, 5, 7), ...names(1, 9, 10)];
+    const plan = planned([second], { segments }, { acceptGap: true });
+    assert.deepEqual(segmentsOf(plan), names(1, 5, 7));
+    assert.equal(plan.endLsn, at(8));
+    assert.equal(plan.gapAfter?.firstSegment, name(1, 8));
+  });
+
+  test("falls back to an older backup when the newest lacks WAL of its own", () => {
+    const plan = planned([first, second], { segments: names(1, 2, 5) });
+    assert.equal(plan.backup, first);
+    assert.deepEqual(segmentsOf(plan), names(1, 2, 5));
+    const holed = { segments: [...names(1, 2, 4), ...names(1, 6, 7)] };
+    assert.equal(refused([first, second], holed).kind, "gap-before-latest");
+    assert.equal(planned([first, second], holed, { acceptGap: true }).endLsn, at(5));
+  });
+
+  test("is refused when no backup has its own WAL, and a named backup is not replaced by another", () => {
+    assert.equal(refused([first, second], { segments: names(1, 3, 4) }).kind, "backup-wal-missing");
+    const outcome = refused([first, second], { segments: names(1, 2, 5) }, { backupId: second.backupId });
+    assert.ok(outcome.kind === "backup-wal-missing");
+    assert.deepEqual(
+      outcome.gaps.map((gap) => gap.firstSegment),
+      [name(1, 6)],
+    );
+  });
+
+  test("without a backup, or with a name that none has, is refused", () => {
+    assert.deepEqual(refused([], {}), { kind: "no-backup", why: "none-held" });
+    assert.deepEqual(refused([first], {}, { backupId: "x" }), { kind: "no-backup", why: "unknown-name" });
+    assert.equal(planned([first, second], { segments: names(1, 2, 8) }, { backupId: first.backupId }).backup, first);
+  });
+});
+
+describe("a plan to restore to a time", () => {
+  const backups = [backupOf(1, 1, [2.1, 2.5]), backupOf(3, 1, [5.1, 6.2])];
+  const to = (text: string): Partial<PlanRequest> => ({ target: { kind: "time", time: Date.parse(text) as Instant } });
+
+  test("begins with the newest backup that had ended by then, whatever hole follows", () => {
+    const segments = [...names(1, 1, 4), ...names(1, 6, 9)];
+    const plan = planned(backups, { segments }, to("2026-01-03T00:30:00Z"));
+    assert.equal(plan.backup, backups[0]);
+    assert.equal(plan.gapAfter?.firstSegment, name(1, 5));
+    assert.equal(planned(backups, { segments: names(1, 1, 9) }, to("2026-01-03T01:00:00Z")).backup, backups[1]);
+  });
+
+  test("is refused before the first backup had ended", () => {
+    const outcome = refused(backups, { segments: names(1, 1, 9) }, to("2026-01-01T00:30:00Z"));
+    assert.deepEqual(outcome, { kind: "no-backup", why: "none-old-enough" });
+  });
+
+  test("is shortened to the last segment it needs", () => {
+    const whole = planned(backups, { segments: names(1, 1, 9) });
+    const short = shortenPlan(whole, name(1, 7));
+    assert.deepEqual(segmentsOf(short), names(1, 5, 7));
+    assert.deepEqual([short.endLsn, short.gapAfter], [at(8), undefined]);
+    assert.equal(shortenPlan(whole, name(1, 9)), whole);
+  });
+});
+
+describe("a plan along timelines", () => {
+  const backup = backupOf(1, 1, [2.1, 3.5]);
+  const histories = {
+    2: [[1, 5.5]],
+    3: [
+      [1, 5.5],
+      [2, 8.25],
+    ],
+    4: [[1, 3.2]],
+    7: [[6, 1]],
+  } as const;
+  const held = { segments: [...names(1, 2, 9), ...names(2, 5, 9), ...names(3, 8, 10), ...names(4, 3, 9)], histories };
+
+  test("follows the newest one that grew out of the backup's after its end", () => {
+    const plan = planned([backup], held);
+    assert.equal(plan.timeline, 3);
+    assert.deepEqual(segmentsOf(plan), [...names(1, 2, 4), ...names(2, 5, 7), ...names(3, 8, 10)]);
+    assert.equal(plan.endLsn, at(11));
+  });
+
+  test("takes the segment of a switch from the newest timeline that holds it", () => {
+    const segments = [...names(1, 2, 5), ...names(3, 8, 8), ...names(2, 6, 7)];
+    const outcome = refused([backup], { segments, histories });
+    // The second timeline's own first segment is not held: what follows the switch in it is a hole.
+    assert.ok(outcome.kind === "gap-before-latest");
+    assert.deepEqual([outcome.reach, outcome.gap.timeline], [at(5.5), 2]);
+  });
+
+  test("lays every history, those of other branches too", () => {
+    assert.deepEqual(planned([backup], held).histories, [2, 3, 4, 7]);
+  });
+
+  test("ends at the switch when nothing of the newer timeline is held", () => {
+    const plan = planned([backup], { segments: names(1, 2, 9), histories: { 2: [[1, 5.5]] } });
+    assert.deepEqual([plan.timeline, plan.endLsn], [2, at(5.5)]);
+    assert.deepEqual(segmentsOf(plan), names(1, 2, 5));
+  });
+
+  test("uses the tail that an ended timeline left, up to the switch", () => {
+    const plan = planned([backup], { segments: names(1, 2, 4), tails: [[1, 5, 5.75]], histories: { 2: [[1, 5.5]] } });
+    assert.deepEqual(segmentsOf(plan), names(1, 2, 5));
+    assert.equal(plan.endLsn, at(5.5));
+  });
+});
+
+/** Branches of one history: each timeline leaves an earlier one somewhere after where that one began. */
+const branches = fc
+  .array(fc.record({ from: fc.nat(), at: fc.integer({ min: 1, max: 96 }) }), { maxLength: 4 })
+  .map((drawn) => {
+    const histories: Record<number, readonly (readonly [number, number])[]> = {};
+    for (const [index, { from, at: eighths }] of drawn.entries()) {
+      const parent = 1 + (from % (index + 1));
+      const before = histories[parent] ?? [];
+      const begun = before.at(-1)?.[1] ?? 0;
+      histories[index + 2] = [...before, [parent, Math.max(begun, eighths / 8)]];
+    }
+    return histories;
+  });
+
+const held = fc.record({
+  histories: branches,
+  holes: fc.array(fc.record({ timeline: fc.integer({ min: 1, max: 5 }), segment: fc.integer({ min: 0, max: 13 }) }), {
+    maxLength: 8,
+  }),
+  tails: fc.array(
+    fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 13 }), fc.integer({ min: 1, max: 7 })),
+    {
+      maxLength: 3,
+    },
+  ),
+  backup: fc.record({ timeline: fc.nat(), start: fc.nat({ max: 90 }), length: fc.integer({ min: 1, max: 16 }) }),
+  acceptGap: fc.boolean(),
+});
+
+test("whatever is held, a plan's segments are held, follow one another, and cover the backup to the planned end", () => {
+  fc.assert(
+    fc.property(held, (drawn) => {
+      const timelines = 1 + Object.keys(drawn.histories).length;
+      const holes = new Set(drawn.holes.map(({ timeline, segment }) => name(timeline, segment)));
+      const segments: string[] = [];
+      for (let timeline = 1; timeline <= timelines; timeline += 1) {
+        const begun = Math.floor(drawn.histories[timeline]?.at(-1)?.[1] ?? 0);
+        for (let segment = begun; segment < 13; segment += 1) segments.push(name(timeline, segment));
+      }
+      const tails = drawn.tails
+        .filter(([timeline]) => timeline <= timelines)
+        .map(([timeline, start, eighths]) => [timeline, start, start + eighths / 8] as const);
+      const wal = { segments: segments.filter((each) => !holes.has(each)), tails, histories: drawn.histories };
+      const timeline = 1 + (drawn.backup.timeline % timelines);
+      const start = Math.max(drawn.histories[timeline]?.at(-1)?.[1] ?? 0, drawn.backup.start / 8);
+      const backup = backupOf(1, timeline, [start, start + drawn.backup.length / 8]);
+      const holdings = holdingsOf(wal);
+      const outcome = planRestore({ backups: [backup], holdings }, { ...latest, acceptGap: drawn.acceptGap });
+      if (outcome.kind === "plan") assertSound(outcome.plan, holdings);
+    }),
+    { seed: testSeed(), numRuns: repetitions(500) },
+  );
+});
+
+function assertSound(plan: RestorePlan, holdings: WalHoldings): void {
+  const lineage = lineageOf(plan.timeline, holdings.histories.get(plan.timeline) ?? []);
+  assert.ok(plan.endLsn >= parseLsn(plan.backup.endLsn));
+  let next = segmentStart(parseLsn(plan.backup.startLsn), MIB);
+  for (const segment of plan.segments) {
+    assert.equal(segment.start, next, "segments follow one another");
+    next = lsnAdd(segment.start, MIB);
+    const named = parseSegmentName(segment.name, MIB);
+    assert.equal(named?.start, segment.start);
+    const tail = holdings.tails.some(
+      (each) =>
+        each.timeline === named?.timeline &&
+        each.start === segment.start &&
+        each.end === lsnAdd(each.start, segment.validBytes),
+    );
+    assert.ok(tail || (segment.validBytes === MIB && holdings.segments.includes(segment.name)), "it is held");
+    // All bytes up to the planned end are of the lineage: the segment's own timeline, or what it copied of its ancestors.
+    const last = lsnAdd(next < plan.endLsn ? next : plan.endLsn, -1);
+    const part = lineage.find((each) => each.timeline === named?.timeline);
+    assert.ok(part !== undefined && segmentStart(part.from, MIB) <= segment.start, "its timeline is of the lineage");
+    assert.ok(partAt(lineage, last).timeline <= part.timeline, "nothing in it was left behind by the lineage");
+    assert.ok(lsnAdd(segment.start, segment.validBytes) > last, "it is valid up to the planned end");
+  }
+  assert.ok(next >= plan.endLsn && lsnAdd(next, -MIB) < plan.endLsn, "they end where the plan ends");
+}
