@@ -1,0 +1,1 @@
+INSERT INTO inserts (client, payload) VALUES (:client_id, repeat('x', 200));

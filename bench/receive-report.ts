@@ -1,0 +1,66 @@
+/** The table and verdict of `bench receive`. Pure. */
+import { receiveVerdict } from "./goals.ts";
+import type { Usage } from "./measure.ts";
+import { figures, type Report, showSpread, showVerdicts, showVersions } from "./report.ts";
+import { percentile, ratiosByRound, spreadOf } from "./statistics.ts";
+
+/** One load. */
+export type ReceiveRun = {
+  readonly commitCount: number;
+  readonly commitP50Ms: number;
+  readonly commitP99Ms: number;
+  /** Only with a receiver. */
+  readonly flushLagP50Ms?: number;
+  readonly flushLagP99Ms?: number;
+  /** What the receiver took, its start and end included. */
+  readonly receiver?: Usage;
+};
+
+/** All loads with one receiver, in the order of the rounds. */
+export type ReceiverRuns = { readonly title: string; readonly runs: readonly ReceiveRun[] };
+
+type FigureOf = (run: ReceiveRun) => number | undefined;
+
+const FIGURES: readonly { readonly title: string; readonly digits: number; readonly of: FigureOf }[] = [
+  { title: "commit ms p50", digits: 2, of: (run) => run.commitP50Ms },
+  { title: "p99", digits: 2, of: (run) => run.commitP99Ms },
+  { title: "flush lag ms p50", digits: 2, of: (run) => run.flushLagP50Ms },
+  { title: "p99", digits: 2, of: (run) => run.flushLagP99Ms },
+  { title: "commits", digits: 0, of: (run) => run.commitCount },
+  { title: "CPU s receiver", digits: 1, of: ({ receiver }) => receiver && receiver.cpuMs / 1000 },
+  { title: "peak MiB", digits: 0, of: ({ receiver }) => receiver && receiver.peakRssBytes / 1024 ** 2 },
+];
+
+const RATIOS = FIGURES.slice(0, 4);
+
+/** Makes the report. Ours is the last receiver, the peer the one before. */
+export function receiveReport(
+  receivers: readonly ReceiverRuns[],
+  facts: { readonly seconds: number; readonly versions: Readonly<Record<string, string>> },
+): Report {
+  const rows = receivers.map(({ title, runs }) => [title, ...FIGURES.map((figure) => cell(runs, figure))]);
+  const [peer, ours] = receivers.slice(-2);
+  const against = (of: FigureOf) => ratiosByRound(valuesOf(ours?.runs ?? [], of), valuesOf(peer?.runs ?? [], of));
+  const verdicts = [receiveVerdict(against((run) => run.commitP50Ms))];
+  const ratios = RATIOS.map(({ of }) => `${percentile(against(of), 0.5).toFixed(2)} x`);
+  return {
+    text: [
+      `Workload inserts, 4 clients, ${facts.seconds} s each: median of the rounds (least-most)`,
+      figures(["", ...FIGURES.map(({ title }) => title)], rows),
+      "Ratios, round by round: below 1 is less than the peer",
+      figures(["Lifeboat against", ...RATIOS.map(({ title }) => title)], [[peer?.title ?? "", ...ratios]]),
+      showVerdicts(verdicts),
+      showVersions(facts.versions),
+    ].join("\n\n"),
+    data: { kind: "receive", ...facts, receivers, verdicts },
+  };
+}
+
+function cell(runs: readonly ReceiveRun[], { of, digits }: (typeof FIGURES)[number]): string {
+  const values = valuesOf(runs, of);
+  return values.length === 0 ? "-" : showSpread(spreadOf(values), digits);
+}
+
+function valuesOf(runs: readonly ReceiveRun[], of: FigureOf): readonly number[] {
+  return runs.map(of).filter((value) => value !== undefined);
+}

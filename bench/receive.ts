@@ -1,0 +1,236 @@
+/**
+ * `bench receive`: what a commit waits for when a receiver must confirm it.
+ *
+ * Nouns: *commit latency* is what a client sees of one INSERT that commits by itself; *flush lag* is the server's own
+ * measure: from its flush of some WAL to the receiver's report of having flushed it too (pg_stat_replication.flush_lag).
+ */
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemFiles } from "../src/platform/files.ts";
+import type { Command } from "../src/platform/processes.ts";
+import type { Settings } from "../src/postgres/cluster.ts";
+import { LifeboatFolder, lifeboatVersion } from "./backup-tools/lifeboat.ts";
+import { must, Stop } from "./machine.ts";
+import { type Measurement, startMeasured } from "./measure.ts";
+import { type ReceiveRun, type ReceiverRuns, receiveReport } from "./receive-report.ts";
+import type { Report } from "./report.ts";
+import { percentile } from "./statistics.ts";
+import {
+  type Base,
+  BIN_FOLDER,
+  clientArguments,
+  type Place,
+  query,
+  setSettings,
+  takePlace,
+  withNewCluster,
+} from "./workload.ts";
+
+const SCRIPT_FILE = path.join(import.meta.dirname, "inserts", "insert.sql");
+const TABLE = "CREATE TABLE inserts (id bigserial PRIMARY KEY, client integer NOT NULL, payload text NOT NULL)";
+const CLIENTS = 4;
+/** Files are made, plans are cached, connections are warm. */
+const WARM_UP_SECONDS = 1;
+const CLUSTER_SETTINGS: Settings = { autovacuum: false, max_wal_size: "6GB" };
+/** How often the server is asked how far behind the receiver is: often enough for a percentile, too seldom to matter. */
+const LAG_SAMPLE_MS = 50;
+const STREAMING_TIMEOUT_MS = 60_000;
+const LOOK_MS = 50;
+const PGBENCH_GRACE_MS = 60_000;
+
+type Call = { readonly signal: AbortSignal };
+
+/** A program that receives WAL. */
+type Receiver = {
+  readonly title: string;
+  /** As synchronous_standby_names lists it. */
+  readonly applicationName: string;
+  readonly slot: string;
+  readonly prepare: (call: Call) => Promise<void>;
+  readonly command: Command;
+};
+
+/** Measures in turns: no receiver, pg_receivewal, Lifeboat. */
+export async function benchReceive(
+  request: { readonly runs: number; readonly seconds: number; readonly cacheFolder: string },
+  call: Call,
+): Promise<Report> {
+  const place = await takePlace(request.cacheFolder, call);
+  try {
+    const lifeboat = await lifeboatVersion(call);
+    const receivers = await withNewCluster(place, CLUSTER_SETTINGS, call, async (base) => {
+      await query(base.server, TABLE, call);
+      return rounds(place, base, request, call);
+    });
+    const versions = { lifeboat, postgres: place.installation.version };
+    return receiveReport(receivers, { seconds: request.seconds, versions });
+  } finally {
+    await rm(place.runFolder, { recursive: true, force: true });
+    place.lock.release();
+  }
+}
+
+async function rounds(
+  place: Place,
+  base: Base,
+  request: { readonly runs: number; readonly seconds: number },
+  call: Call,
+): Promise<readonly ReceiverRuns[]> {
+  const receivers = [undefined, pgReceiveWal(place, base), lifeboatReceiver(place, base)];
+  const all = receivers.map((receiver) => ({
+    receiver,
+    title: receiver?.title ?? "no receiver (local flush only)",
+    runs: [] as ReceiveRun[],
+  }));
+  for (let round = 1; round <= request.runs; round += 1) {
+    for (const { receiver, title, runs } of all) {
+      process.stdout.write(`round ${round} of ${request.runs}: ${title} … `);
+      const logFile = path.join(place.runFolder, `receiver-${round}-${receiver?.applicationName ?? "none"}.log`);
+      const at = { place, base, seconds: request.seconds };
+      const run = receiver === undefined ? await load(at, call) : await withReceiver(at, { receiver, logFile }, call);
+      console.log(`${run.commitP50Ms.toFixed(2)} ms`);
+      runs.push(run);
+    }
+  }
+  return all.map(({ title, runs }) => ({ title, runs }));
+}
+
+type At = { readonly place: Place; readonly base: Base; readonly seconds: number };
+
+async function withReceiver(
+  at: At,
+  { receiver, logFile }: { readonly receiver: Receiver; readonly logFile: string },
+  call: Call,
+): Promise<ReceiveRun> {
+  const { place, base } = at;
+  await receiver.prepare(call);
+  const measurement = await startMeasured(receiver.command, logFile);
+  try {
+    await untilStreaming(base, { receiver, measurement, logFile }, call);
+    const names = { synchronous_standby_names: `ANY 1 (${receiver.applicationName})` };
+    await reload(place, base, { ...CLUSTER_SETTINGS, ...names }, call);
+    const run = await load(at, call);
+    await reload(place, base, CLUSTER_SETTINGS, call);
+    // pg_receivewal 15 ends well at this one only.
+    await measurement.stop("SIGINT");
+    return { ...run, receiver: await measurement.usage };
+  } finally {
+    await measurement.stop();
+    const drop = `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${receiver.slot}'`;
+    if (!call.signal.aborted) await query(base.server, drop, call);
+  }
+}
+
+/** Waits until the server streams to the receiver and has heard of a flush; throws what the receiver says when it ends. */
+async function untilStreaming(
+  base: Base,
+  of: { readonly receiver: Receiver; readonly measurement: Measurement; readonly logFile: string },
+  call: Call,
+): Promise<void> {
+  const sql = `SELECT 1 FROM pg_stat_replication
+    WHERE application_name = '${of.receiver.applicationName}' AND state = 'streaming' AND flush_lsn IS NOT NULL`;
+  const early = of.measurement.usage.then(() => {
+    throw new Stop(`${of.receiver.title} ended by itself`);
+  });
+  early.catch(() => undefined);
+  const deadline = performance.now() + STREAMING_TIMEOUT_MS;
+  while ((await query(base.server, sql, call)).length === 0) {
+    if (performance.now() > deadline) {
+      throw new Stop(`${of.receiver.title} does not stream; it says:\n${await readFile(of.logFile, "utf8")}`);
+    }
+    await Promise.race([early, sleep(LOOK_MS)]);
+  }
+}
+
+async function reload(place: Place, base: Base, settings: Settings, call: Call): Promise<void> {
+  await setSettings(place, base.server.setup.dataFolder, settings);
+  await query(base.server, "SELECT pg_reload_conf()", call);
+  const wanted = settings["synchronous_standby_names"] ?? "";
+  const show = "SELECT current_setting('synchronous_standby_names') AS names";
+  while ((await query(base.server, show, call))[0]?.["names"] !== wanted) {
+    await sleep(LOOK_MS, undefined, { signal: call.signal });
+  }
+}
+
+/** Loads the server and takes the latency of every commit, and of every flush it heard of. */
+async function load(at: At, call: Call): Promise<ReceiveRun> {
+  const { place, base, seconds } = at;
+  const folder = path.join(place.runFolder, "pgbench");
+  await pgbench(base, { folder, seconds: WARM_UP_SECONDS }, call);
+  const ended = new AbortController();
+  const lags = sampleLag(base, AbortSignal.any([ended.signal, call.signal]));
+  const latenciesMs = await pgbench(base, { folder, seconds }, call).finally(() => ended.abort());
+  const lagsMs = await lags;
+  return {
+    commitCount: latenciesMs.length,
+    commitP50Ms: percentile(latenciesMs, 0.5),
+    commitP99Ms: percentile(latenciesMs, 0.99),
+    ...(lagsMs.length === 0 ? {} : { flushLagP50Ms: percentile(lagsMs, 0.5), flushLagP99Ms: percentile(lagsMs, 0.99) }),
+  };
+}
+
+async function pgbench(
+  base: Base,
+  run: { readonly folder: string; readonly seconds: number },
+  call: Call,
+): Promise<readonly number[]> {
+  const { folder, seconds } = run;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  const load = ["-n", "-M", "prepared", "-c", String(CLIENTS), "-T", String(seconds), "-f", SCRIPT_FILE];
+  const command = path.join(BIN_FOLDER, "pgbench");
+  const args = [...clientArguments(base.server), ...load, "--log", `--log-prefix=${path.join(folder, "commits")}`];
+  await must({ command, args: [...args, "postgres"], timeoutMs: seconds * 1000 + PGBENCH_GRACE_MS }, call);
+  const logs = await Promise.all((await readdir(folder)).map((name) => readFile(path.join(folder, name), "utf8")));
+  const lines = logs.join("").trim().split("\n");
+  // Source: "Per-Transaction Logging" of the pgbench manual: the third field is the elapsed time in microseconds.
+  return lines.map((line) => Number(line.split(" ")[2]) / 1000);
+}
+
+async function sampleLag(base: Base, signal: AbortSignal): Promise<readonly number[]> {
+  const lagsMs: number[] = [];
+  const sql =
+    "SELECT extract(epoch FROM flush_lag)::float8 * 1000 AS ms FROM pg_stat_replication WHERE flush_lag IS NOT NULL";
+  const session = await base.server.connect({}, {});
+  try {
+    while (!signal.aborted) {
+      for (const row of await session.query(sql, [], { timeoutMs: STREAMING_TIMEOUT_MS }))
+        lagsMs.push(Number(row["ms"]));
+      await sleep(LAG_SAMPLE_MS, undefined, { signal }).catch(() => undefined);
+    }
+    return lagsMs;
+  } finally {
+    await session.close();
+  }
+}
+
+function pgReceiveWal(place: Place, base: Base): Receiver {
+  const folder = path.join(place.runFolder, "pg_receivewal");
+  const command = path.join(BIN_FOLDER, "pg_receivewal");
+  const slot = "pg_receivewal";
+  const args = [...clientArguments(base.server), "--slot", slot];
+  return {
+    title: "pg_receivewal --synchronous",
+    applicationName: "pg_receivewal",
+    slot,
+    prepare: async (call) => {
+      await rm(folder, { recursive: true, force: true });
+      await mkdir(folder, { mode: 0o700 });
+      if (place.user !== undefined) await systemFiles.changeOwner(folder, place.user);
+      await must({ command, args: [...args, "--create-slot"] }, call);
+    },
+    command: { command, args: [...args, "-D", folder, "--synchronous", "--no-loop"], user: place.user },
+  };
+}
+
+function lifeboatReceiver(place: Place, base: Base): Receiver {
+  const home = new LifeboatFolder(place, base);
+  return {
+    title: "Lifeboat",
+    applicationName: "lifeboat_vault",
+    slot: "lifeboat_vault",
+    prepare: (call) => home.make(call),
+    command: home.command("wal", "receive"),
+  };
+}

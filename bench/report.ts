@@ -1,0 +1,65 @@
+/** What a benchmark says in the end, for people and for programs. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { createStyle } from "../src/cli/style.ts";
+import { type Column, renderTable } from "../src/cli/table.ts";
+import type { Verdict } from "./goals.ts";
+import { loadAverage, machineFacts } from "./machine.ts";
+import type { Spread } from "./statistics.ts";
+
+/** The result of a benchmark. */
+export type Report = {
+  readonly text: string;
+  /** Everything that was measured; written by `--json`. */
+  readonly data: Readonly<Record<string, unknown>>;
+};
+
+const PLAIN = createStyle({ colours: false, columns: 120 });
+
+/** A table whose first column is text and the others figures. */
+export function figures(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const columns = titles.map((title, index): Column => ({ title, align: index === 0 ? "left" : "right" }));
+  return renderTable(columns, rows, PLAIN);
+}
+
+/** `12.3 (11.9-13.0)`, or the one value when all are equal. */
+export function showSpread(spread: Spread, digits: number): string {
+  const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => value.toFixed(digits));
+  return min === max ? `${median}` : `${median} (${min}-${max})`;
+}
+
+/** One line a verdict. */
+export function showVerdicts(verdicts: readonly Verdict[]): string {
+  return verdicts.map(({ goal, measured, kept }) => `${kept ? "kept  " : "MISSED"}  ${goal}: ${measured}`).join("\n");
+}
+
+/** The versions of what was measured. */
+export function showVersions(versions: Readonly<Record<string, string>>): string {
+  return Object.entries(versions)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(", ");
+}
+
+/** Where and when: put beside every figure that is kept. */
+export async function provenance(startedLoad: number): Promise<Readonly<Record<string, unknown>>> {
+  return {
+    at: new Date().toISOString(),
+    commit: await commit(),
+    machine: machineFacts(),
+    loadBefore: startedLoad,
+    loadAfter: loadAverage(),
+  };
+}
+
+/** The commit that is checked out, with a plus when files were changed since; `unknown` outside a clone. */
+async function commit(): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)("git", ["describe", "--always", "--dirty=+"], {
+      cwd: import.meta.dirname,
+    });
+    return stdout.trim();
+  } catch {
+    // Installed from a package, or no git: a figure without a commit is still a figure.
+    return "unknown";
+  }
+}
