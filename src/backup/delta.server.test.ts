@@ -21,7 +21,7 @@ function numbersFrom(seed: number): (below: number) => number {
 }
 
 /** In place of the slot of a receiver: WAL since the last backup stays on the server. */
-const KEEPS_WAL = { wal_keep_size: "4GB", max_wal_size: "4GB" };
+const SMALL_SEGMENTS = { walSegmentBytes: 1_048_576, settings: { wal_keep_size: "4GB", max_wal_size: "4GB" } };
 
 /** One change of a database that a delta must carry over. */
 const CHANGES: readonly ((server: TestServer, draw: (below: number) => number) => Promise<unknown>)[] = [
@@ -90,7 +90,7 @@ async function restoresTo(server: TestServer, vault: Vault, backup: BackupRecord
 
 for (const major of MAJORS) {
   test(`PostgreSQL ${major}: ten deltas in a row under a random workload restore to what the server held`, async () => {
-    await using server = await startServer({ major, settings: KEEPS_WAL });
+    await using server = await startServer({ major, ...SMALL_SEGMENTS });
     await prepare(server);
     const seed = testSeed() + major;
     const draw = numbersFrom(seed);
@@ -121,7 +121,7 @@ for (const major of MAJORS) {
 
 describe("a delta", () => {
   test("of a server on which nothing happened stores next to nothing and restores without its parent", async () => {
-    await using server = await startServer({ major: 18, settings: KEEPS_WAL });
+    await using server = await startServer({ major: 18, ...SMALL_SEGMENTS });
     await prepare(server);
     const vault = await createTestVault();
     const full = await takeTestBackup(server, vault);

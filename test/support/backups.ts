@@ -16,11 +16,9 @@ import type { BackupRecord } from "../../src/vault/backups.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 import { getHistory, getSegment, listWal, putHistory, putSegment } from "../../src/vault/wal-store.ts";
 import { parseHistory } from "../../src/wal/history.ts";
+import { parseSegmentSize } from "../../src/wal/segment-size.ts";
 import { walBetween } from "../../src/wal/settings-between.ts";
-import { SUPERUSER, serverUser, type TestServer } from "./servers.ts";
-
-/** The segment size of every cluster that is backed up here. */
-const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
+import { fastestFileSystem, SUPERUSER, serverUser, type TestServer } from "./servers.ts";
 
 /** Page compression of tests. */
 const COMPRESSION = { level: 1 };
@@ -57,7 +55,10 @@ export async function takeTestBackup(
   vault: Vault,
   changes: { readonly tools?: Partial<BackupTools>; readonly signal?: AbortSignal } = {},
 ): Promise<BackupRecord> {
-  const between = walBetween({ vault, files: systemFiles }, DEFAULT_SEGMENT_BYTES);
+  const between = walBetween(
+    { vault, files: systemFiles },
+    parseSegmentSize(await server.value("SHOW wal_segment_size")),
+  );
   const wal: WalCoverage = {
     begin: async () => undefined,
     covered: async () => {
@@ -127,7 +128,7 @@ export async function restoreLatest(
 
 /** Runs `body` with a folder that is gone afterwards. */
 export async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp("/tmp/lifeboat-folder-");
+  const folder = await mkdtemp(path.join(await fastestFileSystem(), "lifeboat-folder-"));
   await systemFiles.changeMode(folder, 0o755);
   try {
     return await body(folder);
