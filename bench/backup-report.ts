@@ -2,7 +2,7 @@
 import { backupVerdicts, growthVerdict, memoryVerdict, type Verdict } from "./goals.ts";
 import type { Measured } from "./measure.ts";
 import { figures, type Report, showSpread, showVerdicts, showVersions } from "./report.ts";
-import { percentile, ratiosByRound, spreadOf } from "./statistics.ts";
+import { ratiosByRound, spreadOf } from "./statistics.ts";
 
 /** One backup, and its restore where one was asked for. */
 export type BackupRun = {
@@ -108,7 +108,7 @@ function ratios(ours: ToolRuns, peer: ToolRuns, of: (run: BackupRun) => number |
 }
 
 function ratioCell(values: readonly number[]): string {
-  return values.length === 0 ? "-" : `${percentile(values, 0.5).toFixed(2)} x`;
+  return values.length === 0 ? "-" : showSpread(spreadOf(values), 2);
 }
 
 function valuesOf(runs: readonly BackupRun[], of: (run: BackupRun) => number | undefined): readonly number[] {

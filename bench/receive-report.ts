@@ -2,7 +2,7 @@
 import { receiveVerdict } from "./goals.ts";
 import type { Usage } from "./measure.ts";
 import { figures, type Report, showSpread, showVerdicts, showVersions } from "./report.ts";
-import { percentile, ratiosByRound, spreadOf } from "./statistics.ts";
+import { ratiosByRound, spreadOf } from "./statistics.ts";
 
 /** One load. */
 export type ReceiveRun = {
@@ -42,7 +42,7 @@ export function receiveReport(
   const [peer, ours] = receivers.slice(-2);
   const against = (of: FigureOf) => ratiosByRound(valuesOf(ours?.runs ?? [], of), valuesOf(peer?.runs ?? [], of));
   const verdicts = [receiveVerdict(against((run) => run.commitP50Ms))];
-  const ratios = RATIOS.map(({ of }) => `${percentile(against(of), 0.5).toFixed(2)} x`);
+  const ratios = RATIOS.map(({ of }) => showSpread(spreadOf(against(of)), 2));
   return {
     text: [
       `Workload inserts, 4 clients, ${facts.seconds} s each: median of the rounds (least-most)`,
