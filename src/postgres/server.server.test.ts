@@ -14,7 +14,9 @@ import {
 } from "../../test/support/servers.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
+import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
+import type { Processes } from "../platform/processes.ts";
 import { initCluster, writeSettings } from "./cluster.ts";
 import { LocalServer, type ServerSetup } from "./server.ts";
 
@@ -110,6 +112,26 @@ test("a stop and a start end when they are told to", async () => {
     await session.close();
     const started = server.server.start({ ...START, signal: controller.signal });
     await assert.rejects(started, is("platform.aborted"));
+  });
+});
+
+test("a start that is given up leaves no process, however early that is", async () => {
+  await withServer({ started: false }, async (server) => {
+    const controller = new AbortController();
+    const pids: number[] = [];
+    const processes: Processes = {
+      ...PORTS.processes,
+      start: async (request) => {
+        const running = await PORTS.processes.start(request);
+        pids.push(running.pid);
+        controller.abort();
+        return running;
+      },
+    };
+    const impatient = new LocalServer({ ...PORTS, processes }, server.server.setup);
+    await assert.rejects(impatient.start({ ...START, signal: controller.signal }), is("platform.aborted"));
+    assert.equal(pids.length, 1);
+    for (const pid of pids) while (await PORTS.processes.isAlive(pid)) await systemClock.sleep(5, {});
   });
 });
 

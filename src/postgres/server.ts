@@ -92,8 +92,8 @@ export class LocalServer {
   /**
    * Starts the server and waits until it accepts connections (`accepting`; a standby does so in recovery) or until it has
    * also left recovery (`recovered`). Rejects with `postgres.already-running`, `postgres.port-busy`,
-   * `postgres.socket-path-too-long`, `postgres.start-failed` with the tail of the log, or `postgres.start-timeout` (the
-   * server is then left running and may still come up).
+   * `postgres.socket-path-too-long`, `postgres.start-failed` with the tail of the log, `postgres.start-timeout` (the
+   * server is then left running and may still come up), or `platform.aborted` (then it is killed).
    */
   async start(options: WaitOptions & { readonly until: "accepting" | "recovered" }): Promise<void> {
     const { setup } = this;
@@ -117,19 +117,23 @@ export class LocalServer {
       exit = how;
     });
     const log = { file: setup.logFile, fromByte: logged?.sizeBytes ?? 0 };
-    await this.#wait(
-      options,
-      async () => {
-        if (exit !== undefined) throw startError(setup, exit, await readLogTail(this.#ports.files, log));
-        return this.#isUp(running.pid, options);
-      },
-      async () =>
-        new LifeboatError("postgres.start-timeout", {
-          message: `the server in ${setup.dataFolder} was started but not ${options.until} within ${options.timeoutMs} ms; its log ends: ${await readLogTail(this.#ports.files, log)}`,
-          remedy: `Look at ${setup.logFile}: recovery may need more time. The server was left running.`,
-          retryable: true,
-        }),
-    );
+    const isUp = async (): Promise<boolean> => {
+      if (exit !== undefined) throw startError(setup, exit, await readLogTail(this.#ports.files, log));
+      return this.#isUp(running.pid, options);
+    };
+    const late = async (): Promise<LifeboatError> =>
+      new LifeboatError("postgres.start-timeout", {
+        message: `the server in ${setup.dataFolder} was started but not ${options.until} within ${options.timeoutMs} ms; its log ends: ${await readLogTail(this.#ports.files, log)}`,
+        remedy: `Look at ${setup.logFile}: recovery may need more time. The server was left running.`,
+        retryable: true,
+      });
+    try {
+      await this.#wait(options, isUp, late);
+    } catch (error) {
+      // Nobody waits for it any more, and before it has written postmaster.pid nobody could find it either.
+      if (isLifeboatError(error, "platform.aborted")) await this.#ports.processes.killTree(running.pid);
+      throw error;
+    }
   }
 
   /**
