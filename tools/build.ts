@@ -10,7 +10,8 @@ const root = path.resolve(import.meta.dirname, "..");
 rmSync(path.join(root, "dist"), { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: { lifeboat: "src/cli/main.ts" },
+  // The client of the demo runs in a process of its own.
+  entryPoints: { lifeboat: "src/cli/main.ts", "demo-client": "src/demo/client/main.ts" },
   outdir: "dist",
   bundle: true,
   // Keeps what verbs load lazily in files of its own, so that --help stays quick.

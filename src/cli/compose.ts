@@ -9,6 +9,7 @@ import type { ConnectOptions } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { TakeConfiguredBackup } from "./backup.ts";
 import type { ListConfiguredBackups } from "./backups.ts";
+import type { RunDemo } from "./demo.ts";
 import type { FindPoints } from "./points.ts";
 import type { RestoreEngine } from "./restore.ts";
 import type { CheckConfiguredVault, MakeVault } from "./vault.ts";
@@ -65,6 +66,9 @@ export const getWal: GetWal = async (call) => (await import("./engine-wal.ts")).
 export const restoreEngine: RestoreEngine = {
   plan: async (call) => (await import("./engine-restore.ts")).restoreEngine.plan(call),
 };
+
+/** Runs the demo. */
+export const runDemo: RunDemo = async (call) => (await import("./engine-demo.ts")).runDemo(call);
 
 /** Opens the configured vault, asking for its passphrase where none is configured. */
 export async function openConfiguredVault(call: Call, access: "read" | "write"): Promise<Vault> {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { allVerbs, type Engines } from "../../test/support/all-verbs.ts";
 import { matchesGolden } from "../../test/support/golden.ts";
 import { recordedFrame } from "../../test/support/recorded-frame.ts";
+import { type DemoFacts, scorecardOf } from "../demo/facts.ts";
 import { EXIT } from "../errors/entry.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
@@ -11,7 +12,6 @@ import type { BackupRecord } from "../vault/backups.ts";
 import type { VaultReport } from "../vault/check.ts";
 import type { BackupId } from "../vault/names.ts";
 import { backupUpdate } from "./backup.ts";
-import type { DemoFacts } from "./demo.ts";
 import type { Points } from "./points.ts";
 import { type RestorePlanFacts, renderRestored, tablespacesOf } from "./restore.ts";
 import { runCli } from "./run.ts";
@@ -272,36 +272,94 @@ test("tablespaces go where --tablespace and --tablespaces-under say", async () =
   }
 });
 
-const demo: DemoFacts = {
-  durability: "quorum",
-  acknowledgedWrites: 2_431,
-  missingWrites: 0,
+const measured: Pick<DemoFacts, "writes" | "recovery" | "deletion"> = {
+  writes: {
+    acknowledged: 2_101,
+    missing: 0,
+    damaged: 0,
+    missingSpanMs: 0,
+    unknown: 7,
+    unknownPresent: 1,
+    acknowledgedAfter: 207,
+    latencyP50Ms: 8.2,
+    latencyP99Ms: 121,
+  },
   recovery: {
     totalMs: 9_400,
     parts: [
-      { what: "restore", durationMs: 6_100 },
-      { what: "replay", durationMs: 3_300 },
+      { what: "notice that writes fail", durationMs: 900 },
+      { what: "write the backup's files", durationMs: 8_500 },
     ],
   },
-  deletedRows: { deleted: 5_000, found: 5_000 },
-  scorecard: [
-    { scenario: "Complete DC loss", rtoTarget: "4h", rtoMs: 9_400, rpoTarget: "24h", rpo: "0 writes" },
-    { scenario: "Data corruption", rtoTarget: "2h", rtoMs: 8_900, rpoTarget: "1h", rpo: "0 rows" },
-  ],
-  keptFolder: "/tmp/demo",
+  deletion: {
+    table: "price_history",
+    before: "2026-01-01T03:00:14.250Z",
+    deletedRows: 658_411,
+    rowsAtNewestPoint: 0,
+    foundRows: 658_411,
+    same: true,
+    samples: ["2026-03-19  139.00 MYR  Running Shoes, EU 41"],
+    durationMs: 8_900,
+    parts: [{ what: "write the backup's files", durationMs: 8_900 }],
+    acknowledgedBefore: 896,
+    missing: 0,
+  },
 };
 
-test("a demo ends with what was measured, beside the targets", async () => {
+const demo: DemoFacts = {
+  ...measured,
+  durability: "quorum",
+  receiverDelayMs: 0,
+  postgresVersion: "16.14",
+  database: { sizeBytes: 321_912_832, productCount: 219_266, priceCount: 658_411 },
+  backup: {
+    backupId: record.backupId,
+    dataBytes: 344_981_504,
+    storedBytes: 102_131_712,
+    durationMs: 6_500,
+    acknowledgedMeanwhile: 668,
+  },
+  scorecard: scorecardOf(measured),
+  titles: ["Robot Vacuum, Blue", "Geodesic Tent, Grey"],
+  durationMs: 77_000,
+  kept: undefined,
+};
+
+const kept: DemoFacts["kept"] = {
+  folder: "/var/lib/lifeboat/sandbox/demo-1a2b3c4d",
+  command: "bin/lifeboat",
+  configFile: "/var/lib/lifeboat/sandbox/demo-1a2b3c4d/lifeboat.yaml",
+  database: "catalog",
+  user: "postgres",
+  socketFolder: "/var/lib/lifeboat/sandbox/demo-1a2b3c4d/run",
+  servers: [
+    { what: "the newest point", port: 20_001, dataFolder: "/var/lib/lifeboat/sandbox/demo-1a2b3c4d/restored" },
+    { what: "just before the DELETE", port: 20_002, dataFolder: "/var/lib/lifeboat/sandbox/demo-1a2b3c4d/before" },
+  ],
+  removeScript: "/var/lib/lifeboat/sandbox/demo-1a2b3c4d/remove.sh",
+};
+
+/** The same demo with a lossy recovery. */
+function lossy(durability: DemoFacts["durability"]): DemoFacts {
+  const writes = { ...measured.writes, missing: 270, missingSpanMs: 2_640 };
+  const scorecard = scorecardOf({ ...measured, writes });
+  return { ...demo, durability, writes, scorecard, receiverDelayMs: durability === "async" ? 1_500 : 0 };
+}
+
+test("a demo ends with what was measured, beside the targets, and how to look at what was kept", async () => {
   assert.equal(await keeps("demo", "demo", { runDemo: async () => demo }), 0);
+  assert.equal(await keeps("demo-kept", "demo --keep", { runDemo: async () => ({ ...demo, kept }) }), 0);
 });
 
 test("an acknowledged write missing in quorum mode is status 5, in async mode it is what was to be shown", async () => {
-  const run = (durability: DemoFacts["durability"]) =>
-    runCli(
-      ["demo", "--durability", durability],
-      allVerbs({ runDemo: async () => ({ ...demo, durability, missingWrites: 3 }) }),
-      recordedFrame(),
-    );
-  assert.equal(await run("quorum"), EXIT.damaged);
-  assert.equal(await run("async"), 0);
+  const asked = (durability: DemoFacts["durability"]) => ({ runDemo: async () => lossy(durability) });
+  assert.equal(await keeps("demo-async", "demo --durability async", asked("async")), 0);
+  assert.equal(await keeps("demo-lost", "demo", asked("quorum")), EXIT.damaged);
+});
+
+test("damaged writes, and deleted rows that do not come back, are status 5 in every mode", async () => {
+  const damaged = { ...lossy("async"), writes: { ...measured.writes, damaged: 1 } };
+  assert.equal(await keeps("demo-damaged", "demo --durability async", { runDemo: async () => damaged }), EXIT.damaged);
+  const notFound = { ...demo, deletion: { ...measured.deletion, foundRows: 3, same: false } };
+  assert.equal(await keeps("demo-not-found", "demo", { runDemo: async () => notFound }), EXIT.damaged);
 });

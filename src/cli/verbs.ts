@@ -15,9 +15,11 @@ import {
   makeVault,
   receiveWal,
   restoreEngine,
+  runDemo,
   takeConfiguredBackup,
 } from "./compose.ts";
 import { configExplainVerb } from "./config.ts";
+import { demoVerb } from "./demo.ts";
 import { pointsVerb } from "./points.ts";
 import { restoreVerb } from "./restore.ts";
 import { vaultCheckVerb, vaultInitVerb } from "./vault.ts";
@@ -35,6 +37,7 @@ export const VERBS: readonly Verb[] = [
   walStatusVerb(lookAtWal),
   walGetVerb(getWal),
   restoreVerb(restoreEngine),
+  demoVerb(runDemo),
   configExplainVerb(),
   completionVerb(() => VERBS),
 ];

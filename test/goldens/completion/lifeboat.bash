@@ -151,6 +151,11 @@ _lifeboat() {
     'demo --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'demo --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'demo --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'demo --receiver-slot')  return ;;
+    'demo --receiver-application-name')  return ;;
+    'demo --receiver-status-interval')  return ;;
+    'demo --receiver-delay')  return ;;
+    'demo --restore-boot-timeout')  return ;;
     'demo --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'demo --postgres-run-as')  return ;;
     'config explain --server-host')  return ;;
@@ -194,7 +199,7 @@ _lifeboat() {
       'wal status') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;
       'wal get') options+=' --mode --system --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox' ;;
       'restore') options+=' --target --to --to-time --backup --system --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
-      'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --postgres-bin-dir --postgres-run-as' ;;
+      'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
       'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
       'completion') options+=' ' ;;
     esac

@@ -150,13 +150,18 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-boot-ti
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l size -d 'How much data to make.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l seconds -d 'How long the client writes before the disaster.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l seconds -d 'How long the client writes before the disaster, at least.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l pg -d 'PostgreSQL\'s major version.' -x -a '15 16 17 18'
-complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l durability -d 'quorum: a commit waits for the vault; async: it does not, and writes will be missing.' -x -a 'quorum async'
-complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l keep -d 'Keep all folders and say where they are.'
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l durability -d 'quorum: a commit waits for the vault; async: it does not, the receiver is late, and writes will be missing.' -x -a 'quorum async'
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l keep -d 'Keep the folder, leave the restored servers running, and say how to look around.'
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-slot -d 'Physical replication slot on the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x

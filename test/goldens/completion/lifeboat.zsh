@@ -218,13 +218,18 @@ _lifeboat_demo() {
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
     '--size=[How much data to make.]:value: ' \
-    '--seconds=[How long the client writes before the disaster.]:value: ' \
+    '--seconds=[How long the client writes before the disaster, at least.]:value: ' \
     '--pg=[PostgreSQL'\''s major version.]:value:(15 16 17 18)' \
-    '--durability=[quorum\: a commit waits for the vault; async\: it does not, and writes will be missing.]:value:(quorum async)' \
-    '--keep[Keep all folders and say where they are.]' \
+    '--durability=[quorum\: a commit waits for the vault; async\: it does not, the receiver is late, and writes will be missing.]:value:(quorum async)' \
+    '--keep[Keep the folder, leave the restored servers running, and say how to look around.]' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
+    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
+    '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }

@@ -1,0 +1,46 @@
+/** What `demo` does. */
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { runDemo as tellDemo } from "../demo/demo.ts";
+import type { ProgramPaths } from "../demo/receiver.ts";
+import type { RunDemo } from "./demo.ts";
+import { MACHINE } from "./engine-machine.ts";
+
+/** The receiver of an async demo is late by this, where nothing else is configured: on one machine it would hardly lose a write. */
+const ASYNC_DELAY_MS = 1_500;
+
+/** Runs the demo. */
+export const runDemo: RunDemo = async ({ config, session, choice }) => {
+  const configured = config.receiver.delay;
+  return tellDemo(
+    {
+      ...MACHINE,
+      clock: session.clock,
+      program: programPaths(),
+      notice: session.notice,
+      progress: (progress) => session.progress.report(progress),
+    },
+    {
+      sandbox: config.folders.sandbox,
+      binFolder: config.postgres.binDir,
+      runAs: config.postgres.runAs,
+      receiverDelayMs: choice.durability === "async" && configured === 0 ? ASYNC_DELAY_MS : configured,
+      bootTimeoutMs: config.restore.bootTimeout,
+    },
+    { choice, signal: session.signal },
+  );
+};
+
+/** In a clone the sources run as they are; in the npm package everything is bundled into dist/. */
+function programPaths(): ProgramPaths {
+  const here = fileURLToPath(import.meta.url);
+  const beside = (name: string) => path.join(path.dirname(here), name);
+  const sources = here.endsWith(".ts");
+  return {
+    node: process.execPath,
+    nodeArguments: ["--disable-warning=ExperimentalWarning"],
+    cli: beside(sources ? "main.ts" : "lifeboat.js"),
+    client: beside(sources ? "../demo/client/main.ts" : "demo-client.js"),
+    command: sources ? beside("../../bin/lifeboat") : "lifeboat",
+  };
+}
