@@ -1,11 +1,6 @@
 import { defineErrors, EXIT } from "../entry.ts";
 
 export const demoErrors = defineErrors({
-  "demo.writes-missing": {
-    kind: "world",
-    exit: EXIT.damaged,
-    meaning: "Acknowledged writes were missing after the recovery of the demo.",
-  },
   "demo.catalog-exists": {
     kind: "operator",
     exit: EXIT.refused,
@@ -15,6 +10,16 @@ export const demoErrors = defineErrors({
     kind: "world",
     exit: EXIT.damaged,
     meaning: "The ledger of acknowledged writes cannot be read, so nothing can be said about lost writes.",
+  },
+  "demo.no-space": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The disk of the sandbox folder cannot hold a demo of the wanted size.",
+  },
+  "demo.receiver-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The receiver of the demo ended, or did not become the server's synchronous standby in time.",
   },
   "demo.client-failed": {
     kind: "world",
