@@ -17,6 +17,7 @@ export type BackupChoice = {
   readonly tier: BackupTier;
   readonly checkpoint: "fast" | "spread";
   readonly adoptSystem: boolean;
+  readonly full: boolean;
 };
 
 /** Takes a backup of the configured server into the configured vault. */
@@ -35,7 +36,8 @@ export function backupVerb(takeBackup: TakeConfiguredBackup): Verb {
     path: ["backup"],
     summary: "Take a backup of the server",
     description:
-      "Takes a full backup over the replication protocol. It is announced only when everything it needs, WAL included, is " +
+      "Takes a backup over the replication protocol. Pages that the newest earlier backup has are kept of it where that is safe; " +
+      "every backup is complete by itself all the same. It is announced only when everything it needs, WAL included, is " +
       "in the vault and was read back; until then, and after Ctrl-C, there is no trace of it in `lifeboat backups`.",
     arguments: {},
     options: {
@@ -46,6 +48,7 @@ export function backupVerb(takeBackup: TakeConfiguredBackup): Verb {
         "For which tier of retention it is taken; `lifeboat prune` never removes a manual one because of a newer one.",
       ),
       checkpoint: optional(choice(["fast", "spread"]), "Goes before --backup-checkpoint."),
+      full: toggle("Store every page, also those that an earlier backup has."),
       adoptSystem: toggle("Take it although the vault holds backups of another system, for example after pg_upgrade."),
     },
     configuration: { kind: "checked", sections: ["server", "vault", "folders", "receiver", "backup"] },
@@ -65,6 +68,7 @@ export function backupVerb(takeBackup: TakeConfiguredBackup): Verb {
           tier: options.tier,
           checkpoint: options.checkpoint ?? config.backup.checkpoint,
           adoptSystem: options.adoptSystem,
+          full: options.full,
         },
       });
       return { json: record, text: renderBackup(record, session.style) };
