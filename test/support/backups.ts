@@ -49,6 +49,11 @@ export async function storeServerWal(server: TestServer, vault: Vault): Promise<
   }
 }
 
+/** The size of the server's WAL segments. */
+export async function segmentBytesOf(server: TestServer): Promise<number> {
+  return Number(await server.value("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'"));
+}
+
 /** Takes a backup; the WAL is taken from pg_wal once the server has ended the backup. */
 export async function takeTestBackup(
   server: TestServer,

@@ -18,7 +18,7 @@ import type {
 import type { BackupRecord } from "../../src/vault/backups.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 import { putSegment } from "../../src/vault/wal-store.ts";
-import { openTestReplication } from "./backups.ts";
+import { openTestReplication, segmentBytesOf } from "./backups.ts";
 import type { TestServer } from "./servers.ts";
 
 /** What one server sent, and the WAL from the backup's start to its end. */
@@ -84,7 +84,7 @@ async function readWal(
   of: { readonly timeline: SystemIdentity["timeline"]; readonly from: bigint; readonly to: bigint },
 ): Promise<ReadonlyMap<string, Buffer>> {
   await server.query("SELECT pg_switch_wal()");
-  const walSegmentBytes = Number(await server.value("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'"));
+  const walSegmentBytes = await segmentBytesOf(server);
   const wal = new Map<string, Buffer>();
   let lsn = segmentStart(of.from as Recording["end"]["endLsn"], walSegmentBytes);
   for (; lsn < of.to; lsn = lsnAdd(lsn, walSegmentBytes)) {
