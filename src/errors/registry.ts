@@ -12,6 +12,7 @@ import { demoErrors } from "./codes/demo.ts";
 import { platformErrors } from "./codes/platform.ts";
 import { postgresErrors } from "./codes/postgres.ts";
 import { restoreErrors } from "./codes/restore.ts";
+import { retentionErrors } from "./codes/retention.ts";
 import { storeErrors } from "./codes/store.ts";
 import { vaultErrors } from "./codes/vault.ts";
 import { walErrors } from "./codes/wal.ts";
@@ -24,6 +25,7 @@ export const ERROR_REGISTRY = {
   ...platformErrors,
   ...postgresErrors,
   ...restoreErrors,
+  ...retentionErrors,
   ...storeErrors,
   ...vaultErrors,
   ...walErrors,

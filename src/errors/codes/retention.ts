@@ -1,0 +1,20 @@
+import { defineErrors, EXIT } from "../entry.ts";
+
+export const retentionErrors = defineErrors({
+  "retention.prune-running": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Another prune of this machine is under way.",
+  },
+  "retention.hold-appeared": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Somebody held what a prune was about to delete; nothing was deleted.",
+  },
+  "retention.removal-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "Some objects could not be deleted; the vault is usable, and the next prune goes on.",
+  },
+  "retention.not-held": { kind: "operator", exit: EXIT.notFound, meaning: "What was to be released is not held." },
+});

@@ -1,0 +1,263 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { setClock, storeSegment, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import type { SystemId, Timeline } from "../postgres/lsn.ts";
+import { faultyStore, type StoreFault } from "../store/faulty/faulty-store.ts";
+import { openMemoryStore } from "../store/memory/memory-store.ts";
+import type { Store } from "../store/store.ts";
+import { listBackups } from "../vault/backups.ts";
+import { checkVault } from "../vault/check.ts";
+import { type BackupId, backupName } from "../vault/names.ts";
+import type { Vault } from "../vault/vault.ts";
+import { runPrune } from "./act.ts";
+import type { RetentionPolicy } from "./decide.ts";
+import { listHolds, putHold, releaseHolds } from "./holds.ts";
+import { type PrunePlan, planPrune } from "./plan.ts";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const systemId = "7" as SystemId;
+const timeline = 1 as Timeline;
+const policy: RetentionPolicy = {
+  windows: { hourly: 0, daily: 2, weekly: 0 },
+  manualDays: undefined,
+  graceMs: DAY,
+  named: new Set(),
+};
+
+/** Five daily backups; each names a pack of the one before, as a delta does. The last three are kept or young. */
+async function dailyBackups() {
+  const clock = setClock(Date.UTC(2026, 10, 1, 12));
+  const store = openMemoryStore({ clock });
+  const vault: Vault = { ...(await createTestVault(store)), clock };
+  const records = [];
+  let sharedPacks: Awaited<ReturnType<typeof storeSyntheticBackup>>["packs"] = [];
+  for (const segment of [2, 4, 6, 8, 10]) {
+    await storeSegment(vault, { systemId, timeline, number: segment - 1 });
+    const stored = await storeSyntheticBackup(vault, { systemId, segment, sharedPacks });
+    records.push(stored.record);
+    sharedPacks = stored.packs.slice(-1);
+    clock.set(clock.now() + DAY);
+  }
+  clock.set(clock.now() - DAY + 2 * HOUR);
+  return { vault, store, clock, records };
+}
+
+function plan(vault: Vault, changes: Partial<RetentionPolicy> = {}): Promise<PrunePlan> {
+  return planPrune(vault, { policy: { ...policy, ...changes }, proven: new Set() }, {});
+}
+
+async function prune(vault: Vault, changes: Partial<RetentionPolicy> = {}) {
+  return runPrune(vault, await plan(vault, changes), { onProgress: () => undefined });
+}
+
+async function namesOf(store: Store, prefix = ""): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const { key } of store.list(prefix)) names.push(key);
+  return names;
+}
+
+async function assertWhole(vault: Vault, kept: readonly string[]): Promise<void> {
+  const report = await checkVault(vault, { readData: false, onProgress: () => undefined });
+  const whole = report.backups.filter((each) => each.whole).map(({ backup }) => backup.backupId);
+  for (const backupId of kept) assert.ok(whole.includes(backupId as BackupId), `${backupId} is whole`);
+  assert.deepEqual(report.findings, []);
+}
+
+/** Prunes until every grace is over. The clock moves less than a day a time, so that nothing looks quiet. */
+async function pruneTwice(vault: Vault, clock: ReturnType<typeof setClock>) {
+  await prune(vault);
+  clock.set(clock.now() + DAY);
+  return prune(vault);
+}
+
+describe("a prune", () => {
+  test("puts tombstones, and a grace later deletes records, packs and WAL that nothing needs", async () => {
+    const { vault, store, clock, records } = await dailyBackups();
+    const before = await namesOf(store);
+    await prune(vault);
+    const added = (await namesOf(store)).filter((name) => !before.includes(name));
+    assert.deepEqual(
+      added,
+      records.slice(0, 3).map((record) => backupName(record, "tombstone")),
+    );
+    // The WAL before the first backup is of no use to any, tombstone or not.
+    const gone = before.filter((name) => !name.startsWith("wal/7/00000001/000000010000000000000001"));
+    await prune(vault);
+    assert.equal((await namesOf(store)).length, gone.length + 3);
+    clock.set(clock.now() + DAY);
+    const { freedBytes } = await prune(vault);
+    assert.ok(freedBytes > 0);
+    // The fourth was out of its window by then, and names a pack of the third.
+    assert.equal((await namesOf(store, "packs/")).length, 3);
+    assert.deepEqual(
+      (await namesOf(store, "wal/")).map((name) => name.slice(-2)),
+      ["08", "09", "0a"],
+    );
+    assert.equal((await namesOf(store, "backups/")).length, 7);
+    await assertWhole(
+      vault,
+      records.slice(4).map(({ backupId }) => backupId),
+    );
+    assert.equal((await listBackups(vault, {}, {})).tombstoned.length, 1);
+  });
+
+  test("changes nothing when it is only planned, and does what was planned", async () => {
+    const { vault, store, clock } = await dailyBackups();
+    await prune(vault);
+    clock.set(clock.now() + DAY);
+    const before = await namesOf(store);
+    const planned = await plan(vault);
+    assert.deepEqual(await namesOf(store), before);
+    await runPrune(vault, planned, { onProgress: () => undefined });
+    const gone = [...planned.erase.flatMap(({ objects }) => objects), ...planned.packs, ...planned.wal];
+    const after = await namesOf(store);
+    assert.deepEqual(before.filter((name) => !after.includes(name)).sort(), gone.map(({ name }) => name).sort());
+    assert.equal(gone.length > 10, true);
+  });
+
+  test("brings back what is held while its grace lasts, and nothing goes during an incident", async () => {
+    const { vault, store, clock, records } = await dailyBackups();
+    const [first] = records;
+    assert.ok(first !== undefined);
+    await prune(vault);
+    await putHold(vault, { scope: first.backupId, reason: "look at it" }, {});
+    await prune(vault);
+    const { backups } = await listBackups(vault, {}, {});
+    assert.ok(backups.some(({ backupId }) => backupId === first.backupId));
+    await putHold(vault, { scope: "all", reason: "incident 12" }, {});
+    clock.set(clock.now() + DAY);
+    const before = await namesOf(store);
+    assert.deepEqual((await plan(vault)).decision.blockedBy, { kind: "incident" });
+    await prune(vault);
+    assert.deepEqual(await namesOf(store), before);
+    await releaseHolds(vault, "all", {});
+    await prune(vault);
+    assert.ok((await namesOf(store)).length < before.length);
+    await assertWhole(vault, [first.backupId]);
+  });
+
+  test("stops when something is held between its plan and its first deletion", async () => {
+    const { vault, store, clock, records } = await dailyBackups();
+    await prune(vault);
+    clock.set(clock.now() + DAY);
+    const planned = await plan(vault);
+    await putHold(vault, { scope: records[0]?.backupId ?? "all", reason: "wait" }, {});
+    const packs = await namesOf(store, "packs/");
+    await assert.rejects(runPrune(vault, planned, { onProgress: () => undefined }), (error) =>
+      isLifeboatError(error, "retention.hold-appeared"),
+    );
+    assert.deepEqual(await namesOf(store, "packs/"), packs);
+  });
+
+  test("leaves a backup alone that another process is taking, and its packs however old they are", async () => {
+    const { vault, store, clock } = await dailyBackups();
+    const underWay = await storeSyntheticBackup(vault, { systemId, segment: 12, stopBefore: "manifest" });
+    for (let day = 0; day < 3; day += 1) {
+      clock.set(clock.now() + DAY);
+      await storeSyntheticBackup(vault, { systemId, segment: 14 + day });
+      await prune(vault);
+    }
+    assert.ok((await namesOf(store)).includes(backupName(underWay.record, "started")));
+    for (const pack of underWay.packs) assert.ok((await namesOf(store, "packs/")).some((name) => name.endsWith(pack)));
+    // A week later nobody believes in it any more.
+    for (let day = 0; day < 7; day += 1) {
+      clock.set(clock.now() + DAY);
+      await storeSyntheticBackup(vault, { systemId, segment: 20 + day });
+      await prune(vault);
+    }
+    assert.deepEqual(await namesOf(store, `backups/7/${underWay.record.backupId}/`), []);
+    for (const pack of underWay.packs) assert.ok(!(await namesOf(store, "packs/")).some((name) => name.endsWith(pack)));
+  });
+
+  test("deletes nothing while a record or manifest cannot be read, until the damaged backup is named", async () => {
+    for (const part of ["announced", "manifest"] as const) {
+      const { vault, store, clock, records } = await dailyBackups();
+      const broken = records[3];
+      assert.ok(broken !== undefined);
+      await prune(vault);
+      await store.delete(backupName(broken, part));
+      await store.put(backupName(broken, part), [Buffer.from("damage")]);
+      clock.set(clock.now() + DAY);
+      const before = await namesOf(store);
+      assert.deepEqual(
+        (await plan(vault)).damage.map(({ code }) => code),
+        ["vault.object-damaged"],
+      );
+      await prune(vault);
+      assert.deepEqual(await namesOf(store), before, part);
+      await prune(vault, { named: new Set([broken.backupId]) });
+      clock.set(clock.now() + DAY);
+      await prune(vault);
+      assert.deepEqual(await namesOf(store, `backups/7/${broken.backupId}/`), []);
+      await assertWhole(vault, [records[4]?.backupId ?? ""]);
+    }
+  });
+
+  test("refuses a name that no backup has", async () => {
+    const { vault } = await dailyBackups();
+    const named = new Set(["20260101t000000z-00000000" as BackupId]);
+    await assert.rejects(plan(vault, { named }), (error) => isLifeboatError(error, "vault.backup-unknown"));
+  });
+});
+
+describe("whatever fails while it prunes", () => {
+  test("every backup that stays is whole, and the next prune ends with the same objects", async () => {
+    const reference = await dailyBackups();
+    await pruneTwice(reference.vault, reference.clock);
+    await prune(reference.vault);
+    const counts = async (store: Store) =>
+      Promise.all(["backups/", "packs/", "wal/"].map(async (prefix) => (await namesOf(store, prefix)).length));
+    const wanted = await counts(reference.store);
+    for (const kind of ["fail-before", "fail-after"] as const) {
+      for (let at = 1; ; at += 1) {
+        const { vault, store, clock, records } = await dailyBackups();
+        const kept = records.slice(4).map(({ backupId }) => backupId);
+        await prune(vault);
+        clock.set(clock.now() + DAY);
+        const fault: StoreFault = { kind, at };
+        const faulty = faultyStore({ store, clock, faults: [fault] });
+        let failed = false;
+        try {
+          await prune({ ...vault, store: faulty.store });
+        } catch (error) {
+          assert.ok(isLifeboatError(error, "store.failed") || isLifeboatError(error, "retention.removal-failed"));
+          failed = true;
+        }
+        if (faulty.effects.length < at) break;
+        assert.ok(failed, `effect ${at} was not missed: ${JSON.stringify(faulty.effects[at - 1])}`);
+        await assertWhole(vault, kept);
+        await prune(vault);
+        await assertWhole(vault, kept);
+        assert.deepEqual(await counts(store), wanted, `${kind} at ${at}`);
+      }
+    }
+  });
+
+  test("a listing that fails halfway deletes nothing", async () => {
+    const { vault, store, clock } = await dailyBackups();
+    await prune(vault);
+    clock.set(clock.now() + DAY);
+    const before = await namesOf(store);
+    for (let at = 1; at <= 5; at += 1) {
+      const faulty = faultyStore({ store, clock, faults: [{ kind: "fail-after", on: "list", at }] });
+      await assert.rejects(prune({ ...vault, store: faulty.store }), (error) => isLifeboatError(error, "store.failed"));
+      faulty.assertFired();
+      assert.deepEqual(await namesOf(store), before);
+    }
+  });
+});
+
+describe("a hold", () => {
+  test("holds by its name, also when it does not open, and is released with all others on the same", async () => {
+    const { vault, store, records } = await dailyBackups();
+    const scope = records[0]?.backupId ?? "all";
+    await putHold(vault, { scope, reason: "one" }, {});
+    await store.put(`holds/${scope}/${"0".repeat(16)}`, [Buffer.from("damage")]);
+    assert.deepEqual((await listHolds(vault, {})).map(({ reason }) => reason).sort(), ["one", undefined]);
+    assert.equal((await releaseHolds(vault, scope, {})).length, 2);
+    await assert.rejects(releaseHolds(vault, scope, {}), (error) => isLifeboatError(error, "retention.not-held"));
+  });
+});

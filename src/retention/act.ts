@@ -1,0 +1,108 @@
+/**
+ * Carries out a plan of a prune.
+ *
+ * Order: tombstones that were taken back, new tombstones, the objects of backups whose grace is over, then packs and WAL.
+ * Cut anywhere, every backup that stays is whole, and the next prune goes on where this one stopped.
+ * Invariants: what runs is the plan, nothing else; of a backup nothing is deleted after something of it could not be; packs
+ * and WAL go only when everything before them went; holds are looked at once more before anything is deleted. Deleting what
+ * is gone is no error, so two prunes at once delete the same things.
+ */
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { throwIfAborted } from "../platform/clock.ts";
+import { backupName } from "../vault/names.ts";
+import type { Vault } from "../vault/vault.ts";
+import { listHolds } from "./holds.ts";
+import type { PrunePlan, RemovedObject } from "./plan.ts";
+import { putTombstone } from "./tombstones.ts";
+
+export type ActOptions = {
+  readonly onProgress: (progress: { readonly doneObjects: number; readonly totalObjects: number }) => void;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** What a prune deleted. */
+export type PruneResult = { readonly deletedObjects: number; readonly freedBytes: number };
+
+/** A store that refuses so many deletions refuses them all. */
+const FAILURES_MAX = 20;
+
+/**
+ * Carries the plan out. Throws `retention.hold-appeared` before anything is deleted, and `retention.removal-failed` when
+ * something could not be deleted, after trying the rest.
+ */
+export async function runPrune(vault: Vault, plan: PrunePlan, options: ActOptions): Promise<PruneResult> {
+  if (plan.decision.blockedBy !== undefined) return { deletedObjects: 0, freedBytes: 0 };
+  for (const backup of plan.revive) await vault.store.delete(backupName(backup, "tombstone"), options);
+  for (const backup of plan.tombstone) await putTombstone(vault, backup, options);
+  await checkHolds(vault, plan, options);
+  const removal = new Removal(vault, plan, options);
+  for (const { objects } of plan.erase) await removal.inOrder(objects);
+  if (!removal.failed) for (const object of [...plan.packs, ...plan.wal]) await removal.one(object);
+  return removal.end();
+}
+
+async function checkHolds(vault: Vault, plan: PrunePlan, options: ActOptions): Promise<void> {
+  const known = new Set(plan.holds.map(({ holdId }) => holdId));
+  const held = new Set(plan.erase.map(({ backupId }): string => backupId));
+  const found = (await listHolds(vault, options)).find(
+    ({ holdId, scope }) => !known.has(holdId) && (scope === "all" || held.has(scope)),
+  );
+  if (found === undefined) return;
+  throw new LifeboatError("retention.hold-appeared", {
+    message: `${found.scope === "all" ? "the vault" : `backup ${found.scope}`} was held while the prune was planned: ${found.reason ?? "its reason does not open"}`,
+    remedy: "Nothing was deleted. Prune again: the hold is respected.",
+  });
+}
+
+class Removal {
+  readonly #vault: Vault;
+  readonly #options: ActOptions;
+  readonly #totalObjects: number;
+  readonly #failures: { readonly object: string; readonly reason: LifeboatError }[] = [];
+  #deletedObjects = 0;
+  #freedBytes = 0;
+
+  constructor(vault: Vault, plan: PrunePlan, options: ActOptions) {
+    this.#vault = vault;
+    this.#options = options;
+    const erased = plan.erase.reduce((count, { objects }) => count + objects.length, 0);
+    this.#totalObjects = erased + plan.packs.length + plan.wal.length;
+  }
+
+  get failed(): boolean {
+    return this.#failures.length > 0;
+  }
+
+  /** Deletes objects that go in this order or not at all. */
+  async inOrder(objects: readonly RemovedObject[]): Promise<void> {
+    for (const object of objects) if (!(await this.one(object))) return;
+  }
+
+  async one(object: RemovedObject): Promise<boolean> {
+    throwIfAborted(this.#options.signal, "pruning");
+    if (this.#failures.length >= FAILURES_MAX) return false;
+    try {
+      await this.#vault.store.delete(object.name, this.#options);
+    } catch (error) {
+      if (!isLifeboatError(error) || error.code === "platform.aborted") throw error;
+      this.#failures.push({ object: object.name, reason: error });
+      return false;
+    }
+    this.#deletedObjects += 1;
+    this.#freedBytes += object.sizeBytes;
+    this.#options.onProgress({ doneObjects: this.#deletedObjects, totalObjects: this.#totalObjects });
+    return true;
+  }
+
+  end(): PruneResult {
+    const [first] = this.#failures;
+    if (first === undefined) return { deletedObjects: this.#deletedObjects, freedBytes: this.#freedBytes };
+    throw new LifeboatError("retention.removal-failed", {
+      message: `${this.#failures.length} objects could not be deleted from ${this.#vault.store.name}, ${this.#deletedObjects} of ${this.#totalObjects} were; the first: ${first.reason.message}`,
+      remedy: "Mend what the store complains of, and prune again: it goes on where it stopped.",
+      cause: first.reason,
+      retryable: true,
+      details: { objects: this.#failures.map(({ object }) => object).join(" ") },
+    });
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * Decides which backups stay, from facts and a policy. Pure.
+ *
+ * Nouns: a *tier* is a row of time windows (hours, days, ISO weeks, all in UTC) counted back from now; a backup *serves* a
+ * window as the newest restorable one in it; a *reason* says why a backup stays; a *hold* keeps a backup, or all of them
+ * during an incident, until it is released.
+ * Invariants: at most one backup is kept for each window of a tier, whatever else was taken in it, so that a burst cannot
+ * push old backups out; the newest proven and the newest restorable backup of every system stay, by the clock and by the
+ * WAL; a backup counts only when its own WAL is held; of a system with no restorable backup nothing goes; what is held, or
+ * younger than an hour, stays; manual backups go by age alone, or by name.
+ */
+import type { Instant } from "../platform/clock.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import type { BackupTier } from "../vault/backups.ts";
+import type { BackupId } from "../vault/names.ts";
+import type { TombstoneWhy } from "./tombstones.ts";
+import { TIER_WINDOWS, type WindowTier, windowName } from "./windows.ts";
+
+/** A backup as far as retention looks at it. */
+export type RetainedBackup = {
+  readonly backupId: BackupId;
+  readonly systemId: SystemId;
+  readonly tier: BackupTier;
+  /** When it ended, by the clock of the machine that took it. */
+  readonly endedMs: Instant;
+  readonly timeline: Timeline;
+  readonly startLsn: Lsn;
+  readonly endLsn: Lsn;
+  /** All WAL that makes it consistent is held. */
+  readonly restorable: boolean;
+  readonly tombstone: { readonly storedMs: number; readonly why: TombstoneWhy } | undefined;
+};
+
+/** A backup that was begun and not announced. */
+export type UnfinishedBackup = {
+  readonly systemId: SystemId;
+  readonly backupId: BackupId;
+  readonly startedMs: number;
+};
+
+/** Everything the decision looks at. Times of stored objects are by the store's clock. */
+export type RetentionFacts = {
+  readonly now: Instant;
+  readonly backups: readonly RetainedBackup[];
+  readonly proven: ReadonlySet<BackupId>;
+  readonly held: ReadonlySet<BackupId>;
+  readonly incidentHold: boolean;
+  readonly unfinished: readonly UnfinishedBackup[];
+  /** When the newest object of the vault was stored. */
+  readonly newestStoredMs: number;
+};
+
+/** How much is kept. */
+export type RetentionPolicy = {
+  /** How many windows of each tier. */
+  readonly windows: Readonly<Record<WindowTier, number>>;
+  /** After so many days manual backups go; undefined keeps them until they are named. */
+  readonly manualDays: number | undefined;
+  /** How long a tombstone stands before anything is deleted. */
+  readonly graceMs: number;
+  /** Backups that are to go because somebody named them. */
+  readonly named: ReadonlySet<BackupId>;
+};
+
+/** Why a backup stays. */
+export type KeepReason =
+  | { readonly kind: "tier"; readonly tier: WindowTier; readonly window: string }
+  | { readonly kind: "newest" | "newest-proven" | "held" | "young" | "manual" | "none-restorable" | "blocked" };
+
+/** How far a backup that is to go has come. */
+export type RemovalStage =
+  /** It gets a tombstone now. */
+  | "tombstone"
+  /** Its tombstone is not old enough. */
+  | "grace"
+  /** A backup under way may have it as its parent. */
+  | "awaits-backup"
+  /** Its objects are deleted now. */
+  | "erase";
+
+/** Why nothing at all is removed. */
+export type Blocker =
+  | { readonly kind: "incident" }
+  /** The vault got nothing new for so long: the clock is wrong, or backups have stopped. */
+  | { readonly kind: "quiet"; readonly newestStoredMs: number };
+
+/** What becomes of every backup. */
+export type RetentionDecision = {
+  /** The time the decision is for. */
+  readonly now: Instant;
+  readonly keep: readonly { readonly backup: RetainedBackup; readonly reasons: readonly KeepReason[] }[];
+  readonly remove: readonly {
+    readonly backup: RetainedBackup;
+    readonly why: TombstoneWhy;
+    readonly stage: RemovalStage;
+  }[];
+  /** Unfinished backups that nobody works on any more. */
+  readonly abandoned: readonly UnfinishedBackup[];
+  readonly blockedBy: Blocker | undefined;
+};
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Whoever looks at the backup that was just taken finds it, however many are taken. */
+const YOUNG_MS = HOUR_MS;
+
+/** No backup takes a week; one that does is refused its announcement (`vault.backup-abandoned`). */
+const ABANDONED_MS = 7 * DAY_MS;
+
+/**
+ * A vault that takes backups gets something every day. Without anything for a week, `now` is not to be believed, or
+ * backups have stopped: no time to delete any.
+ */
+const QUIET_MS = 7 * DAY_MS;
+
+/** A backup lists its parents some time before its started marker is stored. */
+const PARENT_CHOICE_MS = HOUR_MS;
+
+/** Decides. The lists are in the order of the facts. */
+export function decideRetention(facts: RetentionFacts, policy: RetentionPolicy): RetentionDecision {
+  const blockedBy = findBlocker(facts);
+  const systems = Map.groupBy(facts.backups, ({ systemId }) => systemId);
+  const keep: RetentionDecision["keep"][number][] = [];
+  const remove: RetentionDecision["remove"][number][] = [];
+  for (const backups of systems.values()) {
+    const reasonsOf = systemReasons(backups, facts, policy);
+    for (const backup of backups) {
+      const reasons = reasonsOf.get(backup) ?? [];
+      const named = isNamed(backup, policy);
+      if (reasons.length === 0 && blockedBy === undefined) {
+        remove.push({ backup, why: named ? "named" : "retention", stage: stageOf(backup, facts, policy) });
+      } else keep.push({ backup, reasons: reasons.length === 0 ? [{ kind: "blocked" }] : reasons });
+    }
+  }
+  const isAbandoned = ({ startedMs }: UnfinishedBackup): boolean => facts.now - startedMs > ABANDONED_MS;
+  const abandoned = blockedBy === undefined ? facts.unfinished.filter(isAbandoned) : [];
+  return { now: facts.now, keep, remove, abandoned, blockedBy };
+}
+
+/** The newer of two backups: by the time it ended, then by its name. */
+export function isNewer(a: RetainedBackup, b: RetainedBackup): boolean {
+  return a.endedMs === b.endedMs ? a.backupId > b.backupId : a.endedMs > b.endedMs;
+}
+
+function findBlocker(facts: RetentionFacts): Blocker | undefined {
+  if (facts.incidentHold) return { kind: "incident" };
+  const { newestStoredMs } = facts;
+  return facts.now - newestStoredMs > QUIET_MS ? { kind: "quiet", newestStoredMs } : undefined;
+}
+
+function isNamed(backup: RetainedBackup, policy: RetentionPolicy): boolean {
+  return policy.named.has(backup.backupId) || backup.tombstone?.why === "named";
+}
+
+/** The reasons to keep each backup of one system; none for those that go. */
+function systemReasons(
+  backups: readonly RetainedBackup[],
+  facts: RetentionFacts,
+  policy: RetentionPolicy,
+): ReadonlyMap<RetainedBackup, readonly KeepReason[]> {
+  const reasons = new Map<RetainedBackup, KeepReason[]>(backups.map((backup) => [backup, []]));
+  const add = (backup: RetainedBackup | undefined, reason: KeepReason): void => {
+    if (backup !== undefined) reasons.get(backup)?.push(reason);
+  };
+  const restorable = backups.filter((backup) => backup.restorable);
+  if (restorable.length === 0) for (const backup of backups) add(backup, { kind: "none-restorable" });
+  for (const backup of newestOf(restorable)) add(backup, { kind: "newest" });
+  const proven = restorable.filter(({ backupId }) => facts.proven.has(backupId));
+  for (const backup of newestOf(proven)) add(backup, { kind: "newest-proven" });
+  for (const backup of backups) {
+    if (facts.held.has(backup.backupId)) add(backup, { kind: "held" });
+    if (isNamed(backup, policy)) continue;
+    const ageMs = facts.now - backup.endedMs;
+    if (ageMs < YOUNG_MS) add(backup, { kind: "young" });
+    const { manualDays } = policy;
+    if (backup.tier === "manual" && (manualDays === undefined || ageMs < manualDays * DAY_MS)) {
+      add(backup, { kind: "manual" });
+    }
+  }
+  const candidates = restorable.filter((backup) => backup.tier !== "manual" && !isNamed(backup, policy));
+  for (const [tier, windowOf] of TIER_WINDOWS) {
+    const current = windowOf(facts.now);
+    const windows = Map.groupBy(candidates, ({ endedMs }) => windowOf(endedMs));
+    for (const [window, inside] of windows) {
+      if (window > current || window <= current - policy.windows[tier]) continue;
+      add(newestByClock(inside), { kind: "tier", tier, window: windowName(tier, window) });
+    }
+  }
+  return reasons;
+}
+
+/** The newest by the clock and the furthest in the WAL: usually one, two when a clock was set. */
+function newestOf(backups: readonly RetainedBackup[]): ReadonlySet<RetainedBackup> {
+  const furthest = backups.reduce<RetainedBackup | undefined>(
+    (best, each) => (best === undefined || isFurther(each, best) ? each : best),
+    undefined,
+  );
+  const newest = newestByClock(backups);
+  return new Set([newest, furthest].filter((each) => each !== undefined));
+}
+
+function newestByClock(backups: readonly RetainedBackup[]): RetainedBackup | undefined {
+  return backups.reduce<RetainedBackup | undefined>(
+    (best, each) => (best === undefined || isNewer(each, best) ? each : best),
+    undefined,
+  );
+}
+
+function isFurther(a: RetainedBackup, b: RetainedBackup): boolean {
+  if (a.timeline !== b.timeline) return a.timeline > b.timeline;
+  return a.endLsn === b.endLsn ? isNewer(a, b) : a.endLsn > b.endLsn;
+}
+
+function stageOf(backup: RetainedBackup, facts: RetentionFacts, policy: RetentionPolicy): RemovalStage {
+  const { tombstone, systemId } = backup;
+  if (tombstone === undefined) return "tombstone";
+  if (facts.now - tombstone.storedMs < policy.graceMs) return "grace";
+  const mayBeParent = facts.unfinished.some(
+    (each) =>
+      each.systemId === systemId &&
+      facts.now - each.startedMs <= ABANDONED_MS &&
+      each.startedMs - PARENT_CHOICE_MS <= tombstone.storedMs,
+  );
+  return mayBeParent ? "awaits-backup" : "erase";
+}

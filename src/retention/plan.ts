@@ -1,0 +1,312 @@
+/**
+ * Plans a prune: looks at the vault, decides, and lists every object that goes. Nothing is changed.
+ *
+ * Nouns: the *mark* is the set of packs that the manifests of all remaining backups name; a pack is *settled* when it is
+ * older than a day and older than every backup under way, so that no manifest to come names it.
+ * Invariants: a listing that fails ends the plan; while a record or a manifest of a remaining backup cannot be read, nothing
+ * is deleted, and only what was named gets a tombstone. Packs are listed before manifests, so that a manifest stored in
+ * between is seen.
+ */
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Instant } from "../platform/clock.ts";
+import { parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
+import { readManifest } from "../vault/manifest.ts";
+import {
+  BACKUPS_PREFIX,
+  type BackupId,
+  PACKS_PREFIX,
+  packName,
+  parseBackupName,
+  parseWalKey,
+  WAL_PREFIX,
+} from "../vault/names.ts";
+import type { Vault } from "../vault/vault.ts";
+import { getHistory } from "../vault/wal-store.ts";
+import { parseHistory, type TimelineHistory } from "../wal/history.ts";
+import { recoveryPoints } from "../wal/recovery-points.ts";
+import { decideRetention, type RetainedBackup, type RetentionDecision, type RetentionPolicy } from "./decide.ts";
+import { type Hold, listHolds } from "./holds.ts";
+import { readTombstoneWhy, type TombstoneWhy } from "./tombstones.ts";
+import { decideWal, type WalDecision } from "./wal-needs.ts";
+
+/** An object that goes. */
+export type RemovedObject = { readonly name: string; readonly sizeBytes: number };
+
+type Named = { readonly systemId: SystemId; readonly backupId: BackupId };
+
+/** What a prune does, in this order. */
+export type PrunePlan = {
+  readonly decision: RetentionDecision;
+  readonly holds: readonly Hold[];
+  /** Backups that stay after all: their tombstones go. */
+  readonly revive: readonly Named[];
+  readonly tombstone: readonly (Named & { readonly why: TombstoneWhy })[];
+  /** Backups whose grace is over, and abandoned ones: their objects, in the order in which they are deleted. */
+  readonly erase: readonly (Named & { readonly objects: readonly RemovedObject[] })[];
+  /** Packs that nothing names. */
+  readonly packs: readonly RemovedObject[];
+  readonly wal: readonly RemovedObject[];
+  readonly walKeepFrom: WalDecision["keepFrom"];
+  /** Records and manifests that cannot be read: while there are any, nothing is deleted. */
+  readonly damage: readonly LifeboatError[];
+};
+
+export type PlanRequest = {
+  readonly policy: RetentionPolicy;
+  /** The backups that a proof was made of. */
+  readonly proven: ReadonlySet<BackupId>;
+};
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+const DAY_MS = 86_400_000;
+/** What is younger may belong to a backup whose started marker we have not seen. */
+const SETTLED_MS = DAY_MS;
+
+/** Makes the plan. Rejects when the vault cannot be listed, or a named backup is not there (`vault.backup-unknown`). */
+export async function planPrune(vault: Vault, request: PlanRequest, options: CallOptions): Promise<PrunePlan> {
+  const packs = await listObjects(vault, PACKS_PREFIX, options);
+  const wal = await listObjects(vault, WAL_PREFIX, options);
+  const records = await listObjects(vault, BACKUPS_PREFIX, options);
+  const listing = await listBackups(vault, {}, options);
+  const holds = await listHolds(vault, options);
+  const now = vault.clock.now();
+  const systems = await readSystems(vault, { listing, wal }, options);
+  const backups = await retainedBackups(vault, { listing, systems }, options);
+  checkNamed(vault, request.policy.named, [...backups, ...listing.damaged]);
+  const decision = decideRetention(
+    {
+      now,
+      backups,
+      proven: request.proven,
+      held: new Set(holds.flatMap(({ scope }) => (scope === "all" ? [] : [scope]))),
+      incidentHold: holds.some(({ scope }) => scope === "all"),
+      unfinished: listing.unfinished,
+      newestStoredMs: [...packs, ...wal, ...records].reduce((newest, each) => Math.max(newest, each.storedMs), 0),
+    },
+    request.policy,
+  );
+  const erase = eraseList({ decision, listing, records, policy: request.policy, holds });
+  const revive = decision.keep.flatMap(({ backup }) => (backup.tombstone === undefined ? [] : [nameOf(backup)]));
+  const entombed = decision.remove.flatMap(({ backup, why, stage }) =>
+    stage === "tombstone" ? [{ ...nameOf(backup), why }] : [],
+  );
+  for (const each of listing.damaged) {
+    if (request.policy.named.has(each.backupId)) entombed.push({ ...nameOf(each), why: "named" });
+  }
+  const none = {
+    decision,
+    holds,
+    revive: [],
+    tombstone: [],
+    erase: [],
+    packs: [],
+    wal: [],
+    walKeepFrom: [],
+    damage: [],
+  };
+  if (decision.blockedBy !== undefined) return none;
+  const mark = await markPacks(vault, { records, erase }, options);
+  const damage = [...unreadableRecords(listing, erase), ...mark.damage];
+  if (damage.length > 0) return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage };
+  const settledBeforeMs = settledBefore(now, listing, decision);
+  const swept = packs.filter(({ name, storedMs }) => !mark.named.has(name) && storedMs < settledBeforeMs);
+  const remaining = backups.filter(({ backupId }) => !erase.some((each) => each.backupId === backupId));
+  const trimmed = trimWal({ systems, remaining, settledBeforeMs });
+  return { ...none, revive, tombstone: entombed, erase, packs: swept.map(objectOf), ...trimmed };
+}
+
+type Stored = RemovedObject & { readonly storedMs: number };
+
+async function listObjects(vault: Vault, prefix: string, options: CallOptions): Promise<readonly Stored[]> {
+  const objects: Stored[] = [];
+  for await (const { key, sizeBytes, storedMs } of vault.store.list(prefix, options)) {
+    objects.push({ name: key, sizeBytes, storedMs });
+  }
+  return objects;
+}
+
+function nameOf({ systemId, backupId }: Named): Named {
+  return { systemId, backupId };
+}
+
+/** The WAL facts of one system of which the vault has backups. */
+type SystemWal = {
+  readonly walSegmentBytes: number;
+  readonly records: readonly BackupRecord[];
+  readonly segments: readonly (Stored & { readonly segment: string })[];
+  readonly histories: ReadonlyMap<Timeline, TimelineHistory>;
+};
+
+async function readSystems(
+  vault: Vault,
+  held: { readonly listing: BackupListing; readonly wal: readonly Stored[] },
+  options: CallOptions,
+): Promise<ReadonlyMap<SystemId, SystemWal>> {
+  const { backups, tombstoned } = held.listing;
+  const records = [...backups, ...tombstoned.flatMap(({ record }) => (record === undefined ? [] : [record]))];
+  const systems = new Map<SystemId, SystemWal>();
+  for (const [systemId, own] of Map.groupBy(records, (record) => record.systemId)) {
+    const segments: SystemWal["segments"][number][] = [];
+    const histories = new Map<Timeline, TimelineHistory>();
+    for (const object of held.wal) {
+      const named = parseWalKey(object.name);
+      if (named?.systemId !== systemId) continue;
+      if (named.kind === "segment") segments.push({ ...object, segment: named.segment });
+      if (named.kind !== "history") continue;
+      const content = await getHistory(vault, named, options);
+      if (content !== undefined) histories.set(named.timeline, parseHistory(named.timeline, content));
+    }
+    systems.set(systemId, { walSegmentBytes: own[0]?.walSegmentBytes ?? 0, records: own, segments, histories });
+  }
+  return systems;
+}
+
+async function retainedBackups(
+  vault: Vault,
+  held: { readonly listing: BackupListing; readonly systems: ReadonlyMap<SystemId, SystemWal> },
+  options: CallOptions,
+): Promise<readonly RetainedBackup[]> {
+  const tombstones = new Map(held.listing.tombstoned.map((each) => [each.backupId, each]));
+  const backups: RetainedBackup[] = [];
+  for (const [systemId, system] of held.systems) {
+    const { walSegmentBytes, histories } = system;
+    const segments = system.segments.map(({ segment }) => segment);
+    const points = recoveryPoints(system.records, { systemId, walSegmentBytes, segments, tails: [], histories });
+    const stranded = new Set(points.stranded);
+    for (const record of system.records) {
+      const { backupId, tier, timeline } = record;
+      const tombstone = tombstones.get(backupId);
+      backups.push({
+        systemId,
+        backupId,
+        tier,
+        timeline,
+        endedMs: Date.parse(record.endedAt) as Instant,
+        startLsn: parseLsn(record.startLsn),
+        endLsn: parseLsn(record.endLsn),
+        restorable: !stranded.has(record),
+        tombstone:
+          tombstone === undefined
+            ? undefined
+            : { storedMs: tombstone.tombstonedMs, why: await readTombstoneWhy(vault, record, options) },
+      });
+    }
+  }
+  return backups;
+}
+
+function checkNamed(vault: Vault, named: ReadonlySet<BackupId>, backups: readonly Named[]): void {
+  for (const wanted of named) {
+    if (backups.some(({ backupId }) => backupId === wanted)) continue;
+    throw new LifeboatError("vault.backup-unknown", {
+      message: `the vault in ${vault.store.name} has no backup ${wanted}, it has ${backups.length} others`,
+      remedy: "List them with `lifeboat backups`.",
+    });
+  }
+}
+
+/** The first thing that goes makes it no backup; the tombstone, by which the next prune knows it, goes last. */
+const ERASE_ORDER = ["announced", "manifest", "", "started", "tombstone"];
+
+function eraseList(held: {
+  readonly decision: RetentionDecision;
+  readonly listing: BackupListing;
+  readonly records: readonly Stored[];
+  readonly policy: RetentionPolicy;
+  readonly holds: readonly Hold[];
+}): PrunePlan["erase"] {
+  const { decision, listing, holds } = held;
+  const { now } = decision;
+  if (decision.blockedBy !== undefined) return [];
+  const due = decision.remove.filter(({ stage }) => stage === "erase").map(({ backup }) => backup);
+  // A record that does not open cannot be judged: its tombstone was asked for by name.
+  const closed = listing.tombstoned.filter(
+    ({ announced, record, tombstonedMs, backupId }) =>
+      announced &&
+      record === undefined &&
+      now - tombstonedMs >= held.policy.graceMs &&
+      !holds.some(({ scope }) => scope === backupId),
+  );
+  const begun = listing.tombstoned.filter(({ announced }) => !announced);
+  const rank = ({ name }: Stored): number => {
+    const at = ERASE_ORDER.indexOf(parseBackupName(name)?.part ?? "");
+    return at === -1 ? ERASE_ORDER.indexOf("") : at;
+  };
+  return [...due, ...closed, ...begun, ...decision.abandoned].map((each) => {
+    const prefix = `${BACKUPS_PREFIX}${each.systemId}/${each.backupId}/`;
+    const own = held.records.filter(({ name }) => name.startsWith(prefix)).sort((a, b) => rank(a) - rank(b));
+    return { ...nameOf(each), objects: own.map(objectOf) };
+  });
+}
+
+function objectOf({ name, sizeBytes }: Stored): RemovedObject {
+  return { name, sizeBytes };
+}
+
+function settledBefore(now: Instant, listing: BackupListing, decision: RetentionDecision): number {
+  const abandoned = new Set(decision.abandoned.map(({ backupId }) => backupId));
+  const underWay = listing.unfinished.filter(({ backupId }) => !abandoned.has(backupId));
+  return Math.min(now, ...underWay.map(({ startedMs }) => startedMs)) - SETTLED_MS;
+}
+
+/** The packs that the manifests of all remaining backups name, finished or not. */
+async function markPacks(
+  vault: Vault,
+  held: { readonly records: readonly Stored[]; readonly erase: PrunePlan["erase"] },
+  options: CallOptions,
+): Promise<{ readonly named: ReadonlySet<string>; readonly damage: readonly LifeboatError[] }> {
+  const erased = new Set(held.erase.map(({ backupId }) => backupId));
+  const marked = new Set<string>();
+  const damage: LifeboatError[] = [];
+  for (const { name } of held.records) {
+    const named = parseBackupName(name);
+    if (named?.part !== "manifest" || erased.has(named.backupId)) continue;
+    try {
+      const { chunks } = await readManifest(vault, named, {}, options);
+      for (const pack of chunks.packs) marked.add(packName(pack.id));
+    } catch (error) {
+      if (!isLifeboatError(error) || !tellsDamage(error)) throw error;
+      damage.push(error);
+    }
+  }
+  return { named: marked, damage };
+}
+
+function tellsDamage({ code }: LifeboatError): boolean {
+  return code.startsWith("vault.") || code === "store.object-missing" || code === "store.object-truncated";
+}
+
+/** Records that do not open: what WAL and which packs their backups need nobody knows. */
+function unreadableRecords(listing: BackupListing, erase: PrunePlan["erase"]): readonly LifeboatError[] {
+  const erased = new Set(erase.map(({ backupId }) => backupId));
+  const closed = listing.tombstoned.filter(
+    ({ announced, record, backupId }) => announced && record === undefined && !erased.has(backupId),
+  );
+  const reasons = closed.map(
+    ({ backupId }) =>
+      new LifeboatError("vault.object-damaged", {
+        message: `the record of backup ${backupId} does not open; its tombstone stands until its grace is over`,
+        remedy: "Prune again when it is.",
+      }),
+  );
+  return [...listing.damaged.map(({ reason }) => reason), ...reasons];
+}
+
+function trimWal(held: {
+  readonly systems: ReadonlyMap<SystemId, SystemWal>;
+  readonly remaining: readonly RetainedBackup[];
+  readonly settledBeforeMs: number;
+}): Pick<PrunePlan, "wal" | "walKeepFrom"> {
+  const wal: RemovedObject[] = [];
+  const walKeepFrom: WalDecision["keepFrom"][number][] = [];
+  for (const [systemId, system] of held.systems) {
+    const backups = held.remaining.filter((backup) => backup.systemId === systemId);
+    const decided = decideWal({ ...system, systemId, backups, settledBeforeMs: held.settledBeforeMs });
+    const gone = new Set(decided.remove.map(({ segment }) => segment));
+    wal.push(...system.segments.filter(({ segment }) => gone.has(segment)).map(objectOf));
+    walKeepFrom.push(...decided.keepFrom);
+  }
+  return { wal, walKeepFrom };
+}
