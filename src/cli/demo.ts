@@ -80,7 +80,12 @@ export function renderDemo(demo: DemoFacts, style: Style): string {
     ),
     section(
       `Recovery to just before the mistake: ${describeDuration(demo.deletion.durationMs)}, into another folder, on another port`,
-      [renderParts(demo.deletion.parts), renderFacts(deletionFacts(demo, style)), ...demo.deletion.samples].join("\n"),
+      [
+        renderParts(demo.deletion.parts),
+        renderFacts(deletionFacts(demo, style)),
+        "some of them:",
+        ...demo.deletion.samples.map((row) => `  ${row}`),
+      ].join("\n"),
       style,
     ),
   ];

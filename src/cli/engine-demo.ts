@@ -12,7 +12,7 @@ const ASYNC_DELAY_MS = 1_500;
 /** Runs the demo. */
 export const runDemo: RunDemo = async ({ config, session, choice }) => {
   const configured = config.receiver.delay;
-  return tellDemo(
+  const facts = await tellDemo(
     {
       ...MACHINE,
       clock: session.clock,
@@ -29,6 +29,9 @@ export const runDemo: RunDemo = async ({ config, session, choice }) => {
     },
     { choice, signal: session.signal },
   );
+  // Sets the closing note off from what was told on the way.
+  if (!session.json) session.notice("");
+  return facts;
 };
 
 /** In a clone the sources run as they are; in the npm package everything is bundled into dist/. */

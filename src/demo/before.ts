@@ -49,6 +49,7 @@ export async function makeServer(
   const { kit, tools, choice, signal, say } = stage;
   const runBy = kit.user === undefined ? "" : `, run by the user ${kit.user.name}`;
   say(`PostgreSQL ${kit.installation.version}${runBy}; all of this demo lies in ${stage.place.folder}`);
+  say(`Ctrl-C ends it at any time${choice.keep ? "" : " and leaves nothing behind"}`);
   tools.progress({ phase: "making a server" });
   const { server, systemId } = await startPrimary(kit, { made: stage.made, signal });
   say(`the server is up on port ${server.setup.port}, with data checksums`);
@@ -57,12 +58,12 @@ export async function makeServer(
     connect,
     targetBytes: choice.sizeBytes,
     signal,
-    progress: ({ fraction }) =>
-      tools.progress({
-        phase: `filling the database ${DATABASE}`,
-        done: fraction * choice.sizeBytes,
-        total: choice.sizeBytes,
-      }),
+    progress: ({ phase, fraction }) =>
+      tools.progress(
+        phase === "products" || phase === "prices"
+          ? { phase: `filling the database ${DATABASE}`, done: fraction * choice.sizeBytes, total: choice.sizeBytes }
+          : { phase: phase === "indexes" ? "building indexes" : "gathering statistics" },
+      ),
   });
   await makeWriteTable(connect, { signal });
   const { productCount, priceCount, sizeBytes } = loaded;
