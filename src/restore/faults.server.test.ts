@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { restoreTools, withFolder } from "../../test/support/backups.ts";
 import { repetitions } from "../../test/support/effort.ts";
-import { takeRecorded } from "../../test/support/recordings.ts";
+import { type Recording, takeRecorded } from "../../test/support/recordings.ts";
 import {
   assertRestored,
   couldStart,
@@ -20,6 +20,8 @@ import { type FileFault, faultyFiles } from "../platform/faulty-files.ts";
 import { type Files, systemFiles } from "../platform/files.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { ManifestWriter, readManifest } from "../vault/manifest.ts";
+import { backupName, segmentKey } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putSegment } from "../vault/wal-store.ts";
 import { type PricedPlan, prepareRestore, runRestore } from "./restore.ts";
@@ -200,6 +202,57 @@ const none = { freeBytes: 0, totalBytes: 0, device: 2 };
 function isTablespace(file: string): boolean {
   return path.basename(file) === "tablespaces";
 }
+
+describe("a restore is refused before anything is written", () => {
+  const { systemId } = backup;
+  const request = { systemId, target: { kind: "latest" }, backupId: undefined, acceptGap: false } as const;
+  const refused = async (changing: Vault, code: LifeboatError["code"], says: RegExp) => {
+    const error = await failureOf(prepareRestore(restoreTools(changing, backup), request, {}));
+    assert.equal(error?.code, code, error?.message);
+    assert.match(error?.message ?? "", says);
+  };
+  const segments = (recording: Recording): readonly string[] =>
+    [...recording.wal.keys()].map((segment) => segmentKey({ systemId, segment }));
+
+  test("when WAL that a backup or the newest point needs is missing, naming the hole", async () => {
+    const changing = await createTestVault();
+    await takeRecorded(cluster.first, changing);
+    // More WAL, and more than one segment of it after the backup's own.
+    const [last = ""] = [...cluster.first.wal.keys()].toReversed();
+    const bytes = cluster.first.wal.get(last) ?? Buffer.alloc(0);
+    const later = `${last.slice(0, 16)}${(Number.parseInt(last.slice(16), 16) + 2).toString(16).toUpperCase().padStart(8, "0")}`;
+    await putSegment(changing, { systemId, segment: later, bytes }, {});
+    await refused(changing, "restore.wal-gap", /^WAL is missing after .*1 segments from/);
+    for (const key of segments(cluster.first)) await changing.store.delete(key);
+    await refused(changing, "restore.wal-gap", /lacks WAL that makes it consistent/);
+  });
+
+  test("when there is no backup, naming those whose records cannot be read", async () => {
+    const changing = await createTestVault();
+    await refused(changing, "restore.no-backup", /has no backup of this system$/);
+    const taken = await takeRecorded(cluster.first, changing);
+    const key = backupName(taken, "announced");
+    const bytes = await changing.store.get(key);
+    await changing.store.delete(key);
+    await changing.store.put(key, [bytes.subarray(0, -1)]);
+    await refused(changing, "restore.no-backup", new RegExp(`cannot be read: ${taken.backupId}$`));
+  });
+
+  test("when a backup's manifest names no control file", async () => {
+    const changing = await createTestVault();
+    const taken = await takeRecorded(cluster.first, changing);
+    const { header, end } = await readManifest(changing, taken, {}, {});
+    const writer = new ManifestWriter(changing, header);
+    await changing.store.delete(backupName(taken, "manifest"));
+    const { name, parts } = await writer.end({ ...end, fileCount: 0, dataBytes: 0, chunkCount: 0 });
+    await changing.store.put(name, parts);
+    await withFolder(async (folder) => {
+      const target = targetIn(folder);
+      assert.equal((await failureOf(restoreRecorded(changing, taken, target)))?.code, "restore.image-incomplete");
+      assert.equal(await couldStart(target), false);
+    });
+  });
+});
 
 describe("WAL that changes between plan and restore", () => {
   const changed = async (

@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { restoreLatest, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { restoreLatest, restoreTools, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { giveTo, PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { captureOutsideFiles } from "../backup/outside-files.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
+import { findFreePort } from "../platform/free-port.ts";
+import { systemRandom } from "../platform/random.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { LocalServer } from "../postgres/server.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
+import { bootRestored } from "./boot.ts";
+import type { PricedPlan } from "./restore.ts";
 
 async function restored(folder: string, major: TestServer["major"]): Promise<TestServer> {
   return startServer({ major, dataFolder: folder, until: "recovered", name: "restored" });
@@ -18,6 +22,14 @@ async function restored(folder: string, major: TestServer["major"]): Promise<Tes
 
 async function textOf(file: string): Promise<string> {
   return (await systemFiles.readFile(file)).toString("utf8");
+}
+
+async function rewrite(file: string, change: (text: string) => string): Promise<void> {
+  const handle = await systemFiles.open(file, "update");
+  const text = Buffer.from(change(await textOf(file)));
+  await handle.write(text, 0);
+  await handle.truncate(text.byteLength);
+  await handle.close();
 }
 
 /** A backup, and after it rows in `t` over three segments. */
@@ -56,6 +68,38 @@ describe("recovery", () => {
       await giveTo(await serverUser(), target);
       await using again = await restored(target, server.major);
       assert.equal(await again.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM t"), "1,2,3");
+    });
+  });
+
+  test("that ends before the planned point, or does not end, is reported and not handed over", async () => {
+    await withFolder(async (folder) => {
+      await using server = await startServer({ major: 18, walSegmentBytes: 1024 * 1024 });
+      const vault = await createTestVault();
+      const backup = await backUpAndWrite(server, vault);
+      const { wal } = restoreTools(vault, backup);
+      const boot = async (name: string, change: (target: string, plan: PricedPlan) => Promise<void>) => {
+        const target = path.join(folder, name);
+        const plan = await restoreLatest(vault, backup, { folder: target });
+        await change(target, plan);
+        const setup = { ...server.server.setup, dataFolder: target, port: await findFreePort(systemRandom) };
+        const local = new LocalServer(PORTS, { ...setup, logFile: `${setup.logFile}-${name}` });
+        try {
+          return { plan, reached: await bootRestored({ ...PORTS, server: local, wal }, plan, { timeoutMs: 30_000 }) };
+        } finally {
+          await local.kill();
+        }
+      };
+      const { plan, reached } = await boot("whole", async () => undefined);
+      assert.equal(reached.timeline, 2);
+      assert.ok(reached.lsn <= plan.endLsn && reached.lsn > (plan.segments.at(-2)?.start ?? 0n));
+      const short = boot("short", async (target, { segments }) => {
+        // As if the log ended earlier: neither the WAL nor the list tells of the last two segments.
+        for (const { name } of segments.slice(-2)) {
+          await systemFiles.remove(path.join(target, "pg_wal", name));
+          await rewrite(path.join(target, "lifeboat-restore", "planned"), (text) => text.replace(`${name}\n`, ""));
+        }
+      });
+      await assert.rejects(short, (error) => isLifeboatError(error, "restore.point-not-reached"));
     });
   });
 
@@ -103,10 +147,7 @@ async function moveConfigurationOut(server: TestServer, folder: string): Promise
     "max_connections = 200",
     "",
   ];
-  await systemFiles.remove(path.join(folder, "postgresql.conf"));
-  const handle = await systemFiles.open(path.join(folder, "postgresql.conf"), "create");
-  await handle.write(Buffer.from(lines.join("\n")), 0);
-  await handle.close();
+  await rewrite(path.join(folder, "postgresql.conf"), () => lines.join("\n"));
   await giveTo(await serverUser(), folder);
   return new LocalServer(PORTS, { ...server.server.setup, settings: { config_file: `${folder}/postgresql.conf` } });
 }
