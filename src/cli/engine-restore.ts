@@ -2,14 +2,17 @@
 import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { findFreePort } from "../platform/free-port.ts";
+import type { ProcessUser } from "../platform/processes.ts";
 import { findInstallation, type Installation, MAJORS } from "../postgres/installation.ts";
+import type { SystemId } from "../postgres/lsn.ts";
 import { LocalServer, SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import { bootRestored } from "../restore/boot.ts";
 import { estimateMs } from "../restore/estimate.ts";
-import { checkTarget } from "../restore/layout.ts";
+import { checkTarget, layoutOf } from "../restore/layout.ts";
 import { replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
+import { listBackups } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
@@ -48,8 +51,10 @@ export const restoreEngine: RestoreEngine = {
       tools,
       { systemId, target, backupId: choice.backupId, acceptGap: choice.acceptGap },
       options,
-    );
+    ).catch((error: unknown) => tellBackups(call, { vault, systemId, damaged: undefined }, error));
     await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, choice.tablespaces);
+    const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, choice.tablespaces);
+    await checkReachable(roots, await serverUserOf(config.postgres.runAs, session.signal), options);
     const facts = planFacts(plan, choice);
     return {
       facts,
@@ -59,7 +64,9 @@ export const restoreEngine: RestoreEngine = {
         const installation = choice.boot === undefined ? undefined : await installationFor(call, plan);
         const user = await serverUserOf(config.postgres.runAs, session.signal);
         const place = { folder: choice.targetFolder, tablespaces: choice.tablespaces, owner: user };
-        await runRestore(tools, plan, place, options);
+        await runRestore(tools, plan, place, options).catch((error: unknown) =>
+          tellBackups(call, { vault, systemId, damaged: plan.backup.backupId }, error),
+        );
         const filesMs = session.clock.monotonic() - begun;
         const server = installation === undefined ? undefined : await boot(call, { plan, installation, vault });
         const durationMs = session.clock.monotonic() - begun;
@@ -69,6 +76,65 @@ export const restoreEngine: RestoreEngine = {
     };
   },
 };
+
+/** Throws `platform.not-reachable` when the server's user could not enter a folder that is to be written. */
+async function checkReachable(
+  roots: readonly string[],
+  user: ProcessUser | undefined,
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  if (user === undefined) return;
+  for (const root of roots) {
+    let existing = root;
+    while ((await MACHINE.files.stat(existing)) === undefined) existing = path.dirname(existing);
+    // The folder itself is given to the user; the way to it has to be open. Trying is the only sure test.
+    const way = existing === root ? path.dirname(root) : existing;
+    const tried = await MACHINE.processes.run({
+      command: "test",
+      args: ["-x", way],
+      folder: "/",
+      user,
+      timeoutMs: TRY_TIMEOUT_MS,
+      signal: options.signal,
+    });
+    if (tried.exit.kind === "exited" && tried.exit.status === 0) continue;
+    throw new LifeboatError("platform.not-reachable", {
+      message: `user ${user.name}, who will run the server, cannot enter ${way}`,
+      remedy: `Restore into a folder that ${user.name} can reach, open ${way} with chmod o+x, or name another user with --postgres-run-as.`,
+    });
+  }
+}
+
+/** Damage ends a restore from one backup; says from which others it could be tried. Always rethrows. */
+async function tellBackups(
+  { session }: Call,
+  held: { readonly vault: Vault; readonly systemId: SystemId; readonly damaged: string | undefined },
+  error: unknown,
+): Promise<never> {
+  if (!DAMAGE.some((code) => isLifeboatError(error, code))) throw error;
+  const { backups } = await listBackups(held.vault, { systemId: held.systemId }, { signal: session.signal });
+  const others = backups.filter((each) => each.backupId !== held.damaged).slice(-OTHERS_SHOWN_MAX);
+  const named = others.map((each) => `  --backup ${each.backupId}  (${each.label}, ended ${each.endedAt})`);
+  session.notice(
+    named.length === 0
+      ? "The vault has no other backup of this system."
+      : ["A restore from another backup may be possible:", ...named.toReversed()].join("\n"),
+  );
+  throw error;
+}
+
+const DAMAGE = [
+  "vault.object-damaged",
+  "vault.object-missing",
+  "store.object-missing",
+  "store.object-truncated",
+] as const;
+
+/** How many other backups are named: the newest are what anybody wants. */
+const OTHERS_SHOWN_MAX = 5;
+
+/** Asking one file's mode; more only on a dead network disk. */
+const TRY_TIMEOUT_MS = 15_000;
 
 async function boot(
   call: Call,

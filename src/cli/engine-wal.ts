@@ -64,7 +64,9 @@ export const receiveWal: ReceiveWal = async (call) => {
 export const lookAtWal: LookAtWal = async (call) => {
   const { config } = call;
   const receiver = await readReceiverStatus(MACHINE, config.folders.spool);
-  return { receiver, server: await lookAtServer(call, receiver) };
+  const reportAgeMs =
+    receiver.kind === "running" ? call.session.clock.now() - Date.parse(receiver.report.updatedAt) : undefined;
+  return { receiver, reportAgeMs, server: await lookAtServer(call, receiver) };
 };
 
 async function lookAtServer(call: Parameters<LookAtWal>[0], receiver: ReceiverStatus): Promise<WalStatus["server"]> {

@@ -103,9 +103,11 @@ test("how receiving stands is told for people and for programs, with and without
   };
   const well: WalStatus = {
     receiver: { kind: "running", report },
+    reportAgeMs: 400,
     server: { kind: "reached", lsn: 0x3000160n as Lsn, lagBytes: 256, slot: "keeps WAL" },
   };
   const badly: WalStatus = {
+    reportAgeMs: undefined,
     receiver: {
       kind: "not-running",
       report: {
@@ -120,11 +122,13 @@ test("how receiving stands is told for people and for programs, with and without
   };
   const never: WalStatus = {
     receiver: { kind: "never-ran" },
+    reportAgeMs: undefined,
     server: { kind: "reached", lsn: 0x3000160n as Lsn, lagBytes: undefined, slot: "missing" },
   };
-  const shown = [well, badly, never].map((status) => renderWalStatus(status, style));
+  const silent: WalStatus = { ...well, reportAgeMs: 14_000 };
+  const shown = [well, badly, never, silent].map((status) => renderWalStatus(status, style));
   matchesGolden("results/wal-status.txt", `${shown.join("\n\n")}\n`);
-  assert.deepEqual([well, badly, never].map(isReceivingWell), [true, false, false]);
+  assert.deepEqual([well, badly, never, silent].map(isReceivingWell), [true, false, false, false]);
   assert.deepEqual(walStatusJson(badly).server, {
     kind: "unreachable",
     code: "store.failed",

@@ -5,6 +5,7 @@ import { EXIT } from "../errors/entry.ts";
 import type { LifeboatError } from "../errors/error.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
+import { describeDuration } from "../units/duration.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
 import type { Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
@@ -24,6 +25,8 @@ export type ReceiveWal = (call: { readonly config: Config; readonly session: Ses
 /** How receiving stands. */
 export type WalStatus = {
   readonly receiver: ReceiverStatus;
+  /** How old the report of a running receiver is; undefined when none runs. */
+  readonly reportAgeMs: number | undefined;
   readonly server:
     | {
         readonly kind: "reached";
@@ -178,9 +181,17 @@ function segments(waiting: number): string {
 }
 
 /** True when every commit is on its way into the vault and nothing is wrong. */
-export function isReceivingWell({ receiver, server }: WalStatus): boolean {
+export function isReceivingWell({ receiver, reportAgeMs, server }: WalStatus): boolean {
+  if (isStale(reportAgeMs)) return false;
   if (receiver.kind !== "running" || server.kind !== "reached" || server.slot !== "keeps WAL") return false;
   return receiver.report.mode === "streaming" && receiver.report.alarms.length === 0;
+}
+
+/** A receiver reports every second. One that does not hangs, or has no room left even for its report. */
+const REPORT_AGE_MAX_MS = 10_000;
+
+function isStale(reportAgeMs: number | undefined): boolean {
+  return reportAgeMs !== undefined && reportAgeMs > REPORT_AGE_MAX_MS;
 }
 
 /** The status for people. */
@@ -189,6 +200,10 @@ export function renderWalStatus(status: WalStatus, style: Style): string {
   const facts: (readonly [string, Cell])[] = [["receiver", receiverCell(receiver, style)]];
   if (receiver.kind !== "never-ran") {
     const { report } = receiver;
+    if (status.reportAgeMs !== undefined && isStale(status.reportAgeMs)) {
+      const age = `it runs and has said nothing for ${describeDuration(status.reportAgeMs)}; is the spool's disk full?`;
+      facts.push(["alarm", { painted: style.bad(age) }]);
+    }
     const waiting = `${segments(report.segmentsWaiting)} for the vault, ${describeByteSize(report.spoolBytes)} of at most ${describeByteSize(report.spoolBytesMax)}`;
     facts.push(["confirmed", `${report.flushedLsn}, timeline ${report.timeline ?? "not known"}`], ["spool", waiting]);
     if (report.lastError !== null) {

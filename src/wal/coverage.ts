@@ -2,9 +2,10 @@
  * WAL for a backup: makes sure that it reaches the vault while the backup runs.
  *
  * Where a receiver runs already, that one is relied on. Otherwise one of our own runs for as long as the backup, in the
- * same spool, with a slot that ends with it: a slot that nobody reads would fill the server's disk.
+ * same spool, with a slot that ends with it: a slot that nobody reads would fill the server's disk. A receiver that is
+ * relied on may end before the backup does (it may be another backup's own): then ours takes over.
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
@@ -19,6 +20,9 @@ import { walBetween } from "./settings-between.ts";
 
 /** How often the vault is looked at while waiting: a segment takes about a quarter of a second to store. */
 const LOOK_INTERVAL_MS = 100;
+
+/** How often the receiver that is relied on is looked at: the server keeps WAL for longer than that by itself. */
+const WATCH_INTERVAL_MS = 500;
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -38,7 +42,10 @@ export type CoverageTools = {
 /** Coverage of one backup. `end` it, whatever became of the backup. */
 export class ReceivedCoverage {
   readonly #tools: CoverageTools;
+  readonly #ending = new AbortController();
   #own: Receiver | undefined;
+  #watching: Promise<void> | undefined;
+  #failure: unknown;
 
   constructor(tools: CoverageTools) {
     this.#tools = tools;
@@ -46,13 +53,11 @@ export class ReceivedCoverage {
 
   /** Resolves once WAL is being received. Throws `wal.foreign-system` when the running receiver serves another server. */
   async begin(server: SystemIdentity, options: CallOptions): Promise<void> {
-    const status = await readReceiverStatus(this.#tools, this.#tools.spoolFolder);
-    if (status.kind === "running") {
-      checkSameSystem(status, server, this.#tools.spoolFolder);
-      return;
-    }
-    this.#own = this.#tools.createReceiver();
-    await this.#own.start(options);
+    await this.#ensureReceiving(server, options);
+    this.#watching = this.#watch(server).catch((error: unknown) => {
+      // `covered` tells it, unless the backup has ended.
+      if (!this.#ending.signal.aborted) this.#failure = error;
+    });
   }
 
   /** Resolves once all WAL of the range lies in the vault. Throws `backup.wal-not-covered`. */
@@ -66,6 +71,7 @@ export class ReceivedCoverage {
     for (;;) {
       const gaps = await this.#gaps(range, options);
       if (gaps.length === 0) return;
+      if (this.#failure !== undefined) throw this.#failure;
       const missingNow = gaps.reduce((sum, gap) => sum + gap.segmentCount, 0);
       if (missingNow < missing) {
         missing = missingNow;
@@ -84,7 +90,36 @@ export class ReceivedCoverage {
 
   /** Stops a receiver of our own. Repeatable. */
   async end(): Promise<void> {
+    this.#ending.abort();
+    await this.#watching;
     await this.#own?.stop();
+  }
+
+  /** Relies on the receiver that runs, else starts our own. */
+  async #ensureReceiving(server: SystemIdentity, options: CallOptions): Promise<void> {
+    const { spoolFolder } = this.#tools;
+    const status = await readReceiverStatus(this.#tools, spoolFolder);
+    if (status.kind === "running") {
+      checkSameSystem(status, server, spoolFolder);
+      return;
+    }
+    const own = this.#tools.createReceiver();
+    try {
+      await own.start(options);
+      this.#own = own;
+    } catch (error) {
+      await own.stop();
+      // Another was quicker, and does for both.
+      if (!isLifeboatError(error, "wal.spool-busy")) throw error;
+    }
+  }
+
+  async #watch(server: SystemIdentity): Promise<void> {
+    const { signal } = this.#ending;
+    while (this.#own === undefined) {
+      await this.#tools.clock.sleep(WATCH_INTERVAL_MS, { signal });
+      await this.#ensureReceiving(server, { signal });
+    }
   }
 
   async #gaps(
