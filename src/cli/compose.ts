@@ -10,9 +10,14 @@ import type { Vault } from "../vault/vault.ts";
 import type { TakeConfiguredBackup } from "./backup.ts";
 import type { ListConfiguredBackups } from "./backups.ts";
 import type { RunDemo } from "./demo.ts";
+import type { Diagnose } from "./doctor.ts";
 import type { FindPoints } from "./points.ts";
+import type { HoldEngine } from "./hold.ts";
+import type { PruneConfiguredVault } from "./prune.ts";
 import type { RestoreEngine } from "./restore.ts";
+import type { LookAtStatus } from "./status.ts";
 import type { CheckConfiguredVault, MakeVault } from "./vault.ts";
+import type { KeyEngine } from "./vault-key.ts";
 import type { Session } from "./verb.ts";
 import type { GetWal, LookAtWal, ReceiveWal } from "./wal.ts";
 
@@ -26,6 +31,7 @@ export const makeVault: MakeVault = async ({ config, session }) => {
   ]);
   await refuseOtherFiles(config.vault.path);
   const secret = await vaultSecret({ config, session }, "new");
+  if (secret.kind === "identity") throw await identityMakesNone();
   const tools = await vaultTools({ config, session }, "write");
   const { vault, recoveryKey } = await initVault(tools, secret, { signal: session.signal });
   return { vaultId: vault.id, store: vault.store.name, recoveryKey };
@@ -46,6 +52,22 @@ export const listConfiguredBackups: ListConfiguredBackups = async (call) => {
   return listBackups(await openConfiguredVault(call, "read"), {}, { signal: call.session.signal });
 };
 
+/** Lists and changes the keys of the configured vault. */
+export const keyEngine: KeyEngine = {
+  list: async (call) => (await import("./engine-vault-key.ts")).keyEngine.list(call),
+  add: async (call) => (await import("./engine-vault-key.ts")).keyEngine.add(call),
+  remove: async (call) => (await import("./engine-vault-key.ts")).keyEngine.remove(call),
+  rewrap: async (call) => (await import("./engine-vault-key.ts")).keyEngine.rewrap(call),
+  rotate: async (call) => (await import("./engine-vault-key.ts")).keyEngine.rotate(call),
+};
+
+/** Looks at the configured server and this machine. */
+export const diagnoseConfigured: Diagnose = async (call) =>
+  (await import("./engine-doctor.ts")).diagnoseConfigured(call);
+
+/** Looks at vault, receiver and server. */
+export const lookAtStatus: LookAtStatus = async (call) => (await import("./engine-status.ts")).lookAtStatus(call);
+
 /** Takes a backup of the configured server. */
 export const takeConfiguredBackup: TakeConfiguredBackup = async (call) =>
   (await import("./engine-backup.ts")).takeConfiguredBackup(call);
@@ -61,6 +83,16 @@ export const lookAtWal: LookAtWal = async (call) => (await import("./engine-wal.
 
 /** Puts one file of WAL where PostgreSQL asked for it. */
 export const getWal: GetWal = async (call) => (await import("./engine-wal.ts")).getWal(call);
+
+/** Prunes the configured vault. */
+export const pruneConfiguredVault: PruneConfiguredVault = async (call) =>
+  (await import("./engine-prune.ts")).pruneConfiguredVault(call);
+
+/** Holds and releases backups. */
+export const holdEngine: HoldEngine = {
+  hold: async (call) => (await import("./engine-prune.ts")).holdEngine.hold(call),
+  release: async (call) => (await import("./engine-prune.ts")).holdEngine.release(call),
+};
 
 /** Plans and carries out restores. */
 export const restoreEngine: RestoreEngine = {
@@ -102,7 +134,16 @@ export async function serverConnection(call: Call, applicationName: string): Pro
   };
 }
 
-async function vaultTools(call: Call, access: "read" | "write") {
+async function identityMakesNone() {
+  const { LifeboatError } = await import("../errors/error.ts");
+  return new LifeboatError("vault.age-unusable", {
+    message: "a vault is made with a passphrase, and vault.identityFile is set",
+    remedy: "Make it with a passphrase, then add the recipient: lifeboat vault key add --age.",
+  });
+}
+
+/** The store of the configured vault, and what else a vault needs. */
+export async function vaultTools(call: Call, access: "read" | "write") {
   const [{ openDiskStore }, { systemFiles }, { systemRandom }] = await Promise.all([
     import("../store/disk/disk-store.ts"),
     import("../platform/files.ts"),
@@ -114,12 +155,14 @@ async function vaultTools(call: Call, access: "read" | "write") {
   return { store, clock, random: systemRandom };
 }
 
-async function vaultSecret(call: Call, age: "new" | "known") {
+/** The configured secret; `new` asks for it twice. An age identity makes no vault: it opens one. */
+export async function vaultSecret(call: Call, age: "new" | "known") {
   const { readVaultSecret } = await import("../config/secrets.ts");
   return readVaultSecret(call.config.vault, await secretTools(call, age));
 }
 
-async function secretTools({ session }: Call, age: "new" | "known") {
+/** What reading secrets needs; `new` asks for one twice. */
+export async function secretTools({ session }: Call, age: "new" | "known") {
   const [{ systemFiles }, { systemProcesses }] = await Promise.all([
     import("../platform/files.ts"),
     import("../platform/processes.ts"),

@@ -6,6 +6,7 @@ import { lsnAdd, lsnDistance, parseLsn, segmentName, segmentStart, type Timeline
 import { openReplication } from "../postgres/replication-connection.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { listBackups } from "../vault/backups.ts";
+import type { Vault } from "../vault/vault.ts";
 import { listSystems } from "../vault/wal-store.ts";
 import { lastCommitTime } from "../wal/commit-times.ts";
 import { fetchWal } from "../wal/get.ts";
@@ -15,7 +16,7 @@ import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
 import { MACHINE, uniqueName } from "./engine-machine.ts";
 import { chooseSystem, segmentBytesOf, walSources } from "./engine-system.ts";
-import type { FindPoints, PointsGap, PointsRange } from "./points.ts";
+import type { FindPoints, Points, PointsGap, PointsRange } from "./points.ts";
 import type { GetWal, LookAtWal, ReceiveWal, WalStatus } from "./wal.ts";
 
 /** Receives until stopped. */
@@ -110,9 +111,13 @@ export const getWal: GetWal = async (call) => {
 
 /** Finds what can be restored. */
 export const findPoints: FindPoints = async (call) => {
+  return pointsOf(await openConfiguredVault(call, "read"), call);
+};
+
+/** What can be restored from an opened vault and this machine's spool. */
+export async function pointsOf(vault: Vault, call: Parameters<FindPoints>[0]): Promise<Points> {
   const { config, session } = call;
   const options = { signal: session.signal };
-  const vault = await openConfiguredVault(call, "read");
   const ranges: PointsRange[] = [];
   const gaps: PointsGap[] = [];
   const stranded: string[] = [];
@@ -127,7 +132,7 @@ export const findPoints: FindPoints = async (call) => {
     for (const range of points.ranges) ranges.push(await timed(range, { wal, walSegmentBytes }, options));
   }
   return { ranges, gaps, stranded };
-};
+}
 
 /** How far back commits are looked for from the end of a range. */
 const LOOK_BACK_SEGMENTS = 8;

@@ -38,7 +38,7 @@ export type ProgramTools = {
 
 /** What groups of verbs are for, shown in help. */
 const GROUPS: Readonly<Record<string, string>> = {
-  vault: "Make and check vaults",
+  vault: "Make and check vaults, and manage their keys",
   wal: "Receive and fetch write-ahead log",
   config: "Show the configuration",
 };

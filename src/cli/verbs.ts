@@ -8,11 +8,16 @@ import { backupsVerb } from "./backups.ts";
 import { completionVerb } from "./completion.ts";
 import {
   checkConfiguredVault,
+  diagnoseConfigured,
   findPoints,
   getWal,
+  holdEngine,
+  keyEngine,
   listConfiguredBackups,
+  lookAtStatus,
   lookAtWal,
   makeVault,
+  pruneConfiguredVault,
   receiveWal,
   restoreEngine,
   runDemo,
@@ -20,18 +25,29 @@ import {
 } from "./compose.ts";
 import { configExplainVerb } from "./config.ts";
 import { demoVerb } from "./demo.ts";
+import { doctorVerb } from "./doctor.ts";
+import { holdVerb, releaseVerb } from "./hold.ts";
 import { pointsVerb } from "./points.ts";
+import { pruneVerb } from "./prune.ts";
 import { restoreVerb } from "./restore.ts";
+import { statusVerb } from "./status.ts";
 import { vaultCheckVerb, vaultInitVerb } from "./vault.ts";
+import { vaultKeyVerb } from "./vault-key.ts";
 import type { Verb } from "./verb.ts";
 import { walGetVerb, walReceiveVerb, walStatusVerb } from "./wal.ts";
 
 /** Every verb whose engine is there. */
 export const VERBS: readonly Verb[] = [
+  doctorVerb(diagnoseConfigured),
+  statusVerb(lookAtStatus),
   vaultInitVerb(makeVault),
   vaultCheckVerb(checkConfiguredVault),
+  vaultKeyVerb(keyEngine),
   backupVerb(takeConfiguredBackup),
+  holdVerb(holdEngine),
+  releaseVerb(holdEngine),
   backupsVerb(listConfiguredBackups),
+  pruneVerb(pruneConfiguredVault),
   pointsVerb(findPoints),
   walReceiveVerb(receiveWal),
   walStatusVerb(lookAtWal),

@@ -88,7 +88,7 @@ test("all problems are told at once, by path and place, also of a value that a f
   const given = { yaml, environment: { LIFEBOAT_RESTORE_BOOT_TIMEOUT: "soon" }, flags: { "server.port": "5433" } };
   assert.deepEqual(problemsOf(given), [
     "lifeboat.yaml:3:3: server.hots is not a setting; did you mean server.host?",
-    "lifeboat.yaml:5:3: vault.compression is not a setting; vault has path, encryption, passphraseFile, passphraseCommand, recoveryKeyFile",
+    "lifeboat.yaml:5:3: vault.compression is not a setting; vault has path, encryption, passphraseFile, passphraseCommand, recoveryKeyFile, identityFile",
     'lifeboat.yaml:2:9: server.port must be a port from 1 to 65535, is "70000"',
     'lifeboat.yaml:7:12: backup.maxRate must be a size with its unit from 32KiB to 1GiB, for example 64MiB, is "10M"',
     'LIFEBOAT_RESTORE_BOOT_TIMEOUT: restore.bootTimeout must be a duration with its unit from 1s to 7d, for example 10s, is "soon"',

@@ -91,6 +91,11 @@ export const SETTINGS = {
         "the passphrase is used",
         "File that holds the recovery key; used instead of the passphrase.",
       ),
+      identityFile: optionalSetting(
+        location("file"),
+        "the passphrase is used",
+        "File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.",
+      ),
     },
   },
   folders: {
@@ -169,6 +174,24 @@ export const SETTINGS = {
       ),
     },
   },
+  retention: {
+    describe: "Which backups `prune` keeps, by hours, days and ISO weeks in UTC counted back from now.",
+    settings: {
+      hourly: setting(whole("HOURS", { min: 0, max: 8_784 }), 24, "In how many hours the newest backup is kept."),
+      daily: setting(whole("DAYS", { min: 0, max: 3_660 }), 7, "In how many days the newest backup is kept."),
+      weekly: setting(whole("WEEKS", { min: 0, max: 1_040 }), 4, "In how many weeks the newest backup is kept."),
+      manualDays: optionalSetting(
+        whole("DAYS", { min: 1, max: 36_600 }),
+        "manual backups stay until they are named",
+        "After how many days manual backups go.",
+      ),
+      grace: setting(
+        waiting({ minMs: 3_600 * SECOND_MS, maxMs: 366 * 86_400 * SECOND_MS }),
+        ms(86_400 * SECOND_MS),
+        "How long a backup that is to go can be brought back.",
+      ),
+    },
+  },
   restore: {
     describe: "How backups are restored.",
     settings: {
@@ -176,6 +199,16 @@ export const SETTINGS = {
         waiting({ minMs: SECOND_MS, maxMs: 7 * 86_400 * SECOND_MS }),
         ms(3_600 * SECOND_MS),
         "How long the restored server may take to replay WAL and accept connections.",
+      ),
+    },
+  },
+  status: {
+    describe: "What counts as well.",
+    settings: {
+      backupMaxAge: setting(
+        waiting({ minMs: 60 * SECOND_MS, maxMs: 366 * 86_400 * SECOND_MS }),
+        ms(26 * 3_600 * SECOND_MS),
+        "A newest backup older than this is wrong; a day and two hours suits one backup a day.",
       ),
     },
   },

@@ -57,6 +57,18 @@ test("a file that others may read is used with a warning: a restore must not fai
   assert.match(told.warnings[0] ?? "", /chmod 600/);
 });
 
+test("an age identity file goes before a passphrase, comes whole, and a wrong file is refused", async () => {
+  const file = await secretFile("identity", "# pin\nAGE-SECRET-KEY-1\n");
+  const passphraseFile = await secretFile("beside", "x\n");
+  const { vault } = config({ "vault.identityFile": file, "vault.passphraseFile": passphraseFile });
+  const expected = { kind: "identity", identities: "# pin\nAGE-SECRET-KEY-1\n" };
+  assert.deepEqual(await readVaultSecret(vault, tools()), expected);
+  const big = config({ "vault.identityFile": await secretFile("big", "x".repeat(65_537)) });
+  await assert.rejects(readVaultSecret(big.vault, tools()), (error) =>
+    isLifeboatError(error, "config.secret-unusable"),
+  );
+});
+
 test("the recovery key goes before a passphrase, an unencrypted vault needs neither", async () => {
   const file = await secretFile("key", "ABCD-EFGH\n");
   const { vault } = config({ "vault.recoveryKeyFile": file });

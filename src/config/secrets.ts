@@ -16,6 +16,9 @@ const SECRET_BYTES_MAX = 4096;
 /** A password manager may ask its owner to touch a key: longer than a machine needs, shorter than a hung one. */
 const SECRET_COMMAND_TIMEOUT_MS = 60_000;
 
+/** An age identity file: post-quantum identities and comments take some lines. */
+const IDENTITY_FILE_BYTES_MAX = 65_536;
+
 const TOO_LONG = `is longer than ${SECRET_BYTES_MAX} bytes`;
 
 const OTHERS_MAY_READ = 0o044;
@@ -46,16 +49,21 @@ export interface SecretProcesses {
 export type VaultSecretSource =
   | { readonly kind: "passphrase"; readonly passphrase: string }
   | { readonly kind: "recovery-key"; readonly recoveryKey: string }
+  /** The text of an age identity file. */
+  | { readonly kind: "identity"; readonly identities: string }
   | { readonly kind: "open" };
 
 /**
- * The secret of the vault: recovery key file, passphrase file, passphrase command, or a person, in this order.
+ * The secret of the vault: recovery key file, identity file, passphrase file, passphrase command, or a person, in this order.
  * Rejects with `config.secret-missing` when there is none of these, `config.secret-unusable` when one gives nothing usable.
  */
 export async function readVaultSecret(vault: Config["vault"], tools: SecretTools): Promise<VaultSecretSource> {
   if (vault.encryption === "off") return { kind: "open" };
   if (vault.recoveryKeyFile !== undefined) {
     return { kind: "recovery-key", recoveryKey: await secretOfFile(vault.recoveryKeyFile, "the recovery key", tools) };
+  }
+  if (vault.identityFile !== undefined) {
+    return { kind: "identity", identities: await readIdentityFile(vault.identityFile, tools) };
   }
   const passphrase = await secretOf(
     { file: vault.passphraseFile, command: vault.passphraseCommand, what: "the vault's passphrase" },
@@ -88,13 +96,40 @@ async function secretOf(
   return undefined;
 }
 
+/** A secret of one line from a file. Rejects with `config.secret-unusable` when it holds nothing usable. */
+export async function readSecretFile(file: string, what: string, tools: SecretTools): Promise<string> {
+  return await secretOfFile(file, what, tools);
+}
+
+async function readIdentityFile(file: string, tools: SecretTools): Promise<string> {
+  const what = "the age identity";
+  const facts = await tools.files.stat(file);
+  if (facts?.kind === "file") {
+    warnWhenOpen(file, { what, mode: facts.mode }, tools);
+    if (facts.sizeBytes > IDENTITY_FILE_BYTES_MAX) {
+      throw new LifeboatError("config.secret-unusable", {
+        message: `${what} from the file ${file} is longer than ${IDENTITY_FILE_BYTES_MAX} bytes`,
+        remedy: "Name the file that age-keygen wrote (vault.identityFile).",
+      });
+    }
+  }
+  return (await tools.files.readFile(file)).toString("utf8");
+}
+
+function warnWhenOpen(
+  file: string,
+  of: { readonly what: string; readonly mode: number },
+  tools: Pick<SecretTools, "warn">,
+): void {
+  if ((of.mode & OTHERS_MAY_READ) === 0) return;
+  tools.warn(`${file} holds ${of.what} and others may read it (mode ${of.mode.toString(8)}): chmod 600 ${file}`);
+}
+
 async function secretOfFile(file: string, what: string, tools: SecretTools): Promise<string> {
   const facts = await tools.files.stat(file);
   // Only of a regular file do mode and size say something: a pipe (`<(pass show vault)`) and a link are read as they are.
   if (facts?.kind === "file") {
-    if ((facts.mode & OTHERS_MAY_READ) !== 0) {
-      tools.warn(`${file} holds ${what} and others may read it (mode ${facts.mode.toString(8)}): chmod 600 ${file}`);
-    }
+    warnWhenOpen(file, { what, mode: facts.mode }, tools);
     if (facts.sizeBytes > SECRET_BYTES_MAX + 2) throw unusable(what, `the file ${file}`, TOO_LONG);
   }
   return usable((await tools.files.readFile(file)).toString("utf8"), what, `the file ${file}`);

@@ -5,9 +5,14 @@ import { backupsVerb, type ListConfiguredBackups } from "../../src/cli/backups.t
 import { completionVerb } from "../../src/cli/completion.ts";
 import { configExplainVerb } from "../../src/cli/config.ts";
 import { demoVerb, type RunDemo } from "../../src/cli/demo.ts";
+import { type Diagnose, doctorVerb } from "../../src/cli/doctor.ts";
 import { type FindPoints, pointsVerb } from "../../src/cli/points.ts";
+import { type HoldEngine, holdVerb, releaseVerb } from "../../src/cli/hold.ts";
+import { type PruneConfiguredVault, pruneVerb } from "../../src/cli/prune.ts";
 import { type RestoreEngine, restoreVerb } from "../../src/cli/restore.ts";
+import { type LookAtStatus, statusVerb } from "../../src/cli/status.ts";
 import { type CheckConfiguredVault, type MakeVault, vaultCheckVerb, vaultInitVerb } from "../../src/cli/vault.ts";
+import { type KeyEngine, vaultKeyVerb } from "../../src/cli/vault-key.ts";
 import type { Verb } from "../../src/cli/verb.ts";
 import {
   type GetWal,
@@ -20,10 +25,15 @@ import {
 
 /** The engines behind the verbs. */
 export type Engines = {
+  readonly diagnose: Diagnose;
+  readonly lookAtStatus: LookAtStatus;
+  readonly keys: KeyEngine;
   readonly makeVault: MakeVault;
   readonly checkVault: CheckConfiguredVault;
   readonly takeBackup: TakeConfiguredBackup;
   readonly listBackups: ListConfiguredBackups;
+  readonly holds: HoldEngine;
+  readonly prune: PruneConfiguredVault;
   readonly findPoints: FindPoints;
   readonly receiveWal: ReceiveWal;
   readonly lookAtWal: LookAtWal;
@@ -35,10 +45,18 @@ export type Engines = {
 /** All verbs in the order of help. */
 export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
   const verbs: readonly Verb[] = [
+    doctorVerb(engines.diagnose ?? notGiven),
+    statusVerb(engines.lookAtStatus ?? notGiven),
     vaultInitVerb(engines.makeVault ?? notGiven),
     vaultCheckVerb(engines.checkVault ?? notGiven),
+    vaultKeyVerb(
+      engines.keys ?? { list: notGiven, add: notGiven, remove: notGiven, rewrap: notGiven, rotate: notGiven },
+    ),
     backupVerb(engines.takeBackup ?? notGiven),
+    holdVerb(engines.holds ?? noHolds),
+    releaseVerb(engines.holds ?? noHolds),
     backupsVerb(engines.listBackups ?? notGiven),
+    pruneVerb(engines.prune ?? notGiven),
     pointsVerb(engines.findPoints ?? notGiven),
     walReceiveVerb(engines.receiveWal ?? notGiven),
     walStatusVerb(engines.lookAtWal ?? notGiven),
@@ -50,6 +68,8 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
   ];
   return verbs;
 }
+
+const noHolds: HoldEngine = { hold: notGiven, release: notGiven };
 
 async function notGiven(): Promise<never> {
   throw new Error("this test gave no engine");

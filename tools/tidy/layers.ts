@@ -23,8 +23,10 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   restore: [...BELOW_CONCEPTS, ...CONCEPTS],
   retention: [...BELOW_CONCEPTS, ...CONCEPTS],
   config: DRIVERS,
+  doctor: [...BELOW_CONCEPTS, "wal"],
+  status: [...BELOW_CONCEPTS, "wal"],
   demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config"],
-  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo"],
+  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status"],
 };
 
 /** One override of .oxlintrc.json. */

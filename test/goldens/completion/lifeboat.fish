@@ -6,6 +6,8 @@ complete -c lifeboat -l verbose -d 'Say more.'
 complete -c lifeboat -l quiet -d 'Show no progress.'
 complete -c lifeboat -l no-color -d 'Use no colours.'
 complete -c lifeboat -l help -d 'Show help.'
+complete -c lifeboat -n __fish_use_subcommand -a 'doctor' -d 'Check that server and machine are fit to be protected'
+complete -c lifeboat -n __fish_use_subcommand -a 'status' -d 'Show what can be recovered now, and what is wrong'
 complete -c lifeboat -n __fish_use_subcommand -a 'vault' -d 'vault commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'backup' -d 'Take a backup of the server'
 complete -c lifeboat -n __fish_use_subcommand -a 'backups' -d 'List the backups that can be restored'
@@ -15,26 +17,88 @@ complete -c lifeboat -n __fish_use_subcommand -a 'restore' -d 'Restore a backup 
 complete -c lifeboat -n __fish_use_subcommand -a 'demo' -d 'Back up a live server, destroy it, restore it, and count what is missing'
 complete -c lifeboat -n __fish_use_subcommand -a 'config' -d 'config commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'completion' -d 'Print a shell completion script'
-complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check' -a 'init' -d 'Make a vault'
-complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check' -a 'check' -d 'Check that everything in the vault is there and whole'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'init' -d 'Make a vault'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'check' -d 'Check that everything in the vault is there and whole'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'key' -d 'Show and change who can open the vault'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'receive' -d 'Receive WAL from the server into the vault'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'status' -d 'Show how receiving WAL stands'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'get' -d 'Fetch a WAL segment or history, as restore_command'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain' -a 'explain' -d 'Show every setting and where its value comes from'
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-port -d 'Port of the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-user -d 'Role to log in as; it needs REPLICATION.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-database -d 'Database for ordinary queries.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-password-file -d 'File that holds the password of the role.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-password-command -d 'Shell command that prints the password.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-tls -d 'Encryption of the connection, as in libpq\'s sslmode.' -x -a 'verify-full require disable'
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-ca-file -d 'Certificates that may sign the server\'s, for verify-full.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-connect-timeout -d 'How long a connection may take to open.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l receiver-slot -d 'Physical replication slot on the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-port -d 'Port of the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-user -d 'Role to log in as; it needs REPLICATION.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-database -d 'Database for ordinary queries.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-password-file -d 'File that holds the password of the role.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-password-command -d 'Shell command that prints the password.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-tls -d 'Encryption of the connection, as in libpq\'s sslmode.' -x -a 'verify-full require disable'
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-ca-file -d 'Certificates that may sign the server\'s, for verify-full.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l server-connect-timeout -d 'How long a connection may take to open.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l receiver-slot -d 'Physical replication slot on the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l receiver-application-name -d 'Name of the standby connection, as synchronous_standby_names lists it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l status-backup-max-age -d 'A newest backup older than this is wrong; a day and two hours suits one backup a day.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l read-data -d 'Read, decrypt and verify every byte; takes as long as reading the vault.'
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l passphrase-file -d 'For add and rewrap: file that holds the new passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l age -d 'For add: an age recipient, age1….' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l recovery-key -d 'For add: a new recovery key, printed once.'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l label -d 'For add and rewrap: a note shown by list.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -a 'list add remove rewrap rotate'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l label -d 'What the backup is called in lists. Default: its tier.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l tier -d 'For which tier of retention it is taken; `lifeboat prune` never removes a manual one because of a newer one.' -x -a 'hourly daily weekly manual'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l checkpoint -d 'Goes before --backup-checkpoint.' -x -a 'fast spread'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l full -d 'Store every page, also those that an earlier backup has.'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l adopt-system -d 'Take it although the vault holds backups of another system, for example after pg_upgrade.'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l server-port -d 'Port of the server.' -x
@@ -50,6 +114,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-encryption
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -66,11 +131,13 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-encryptio
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -88,6 +155,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from receive' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -109,6 +177,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -123,6 +192,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -143,6 +213,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-encryptio
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -178,6 +249,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -189,6 +261,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-compression-level -d 'Zstandard level; above 1 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-backup-max-age -d 'A newest backup older than this is wrong; a day and two hours suits one backup a day.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

@@ -1,4 +1,69 @@
 #compdef lifeboat
+_lifeboat_doctor() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
+    '--server-port=[Port of the server.]:value: ' \
+    '--server-user=[Role to log in as; it needs REPLICATION.]:value: ' \
+    '--server-database=[Database for ordinary queries.]:value: ' \
+    '--server-password-file=[File that holds the password of the role.]:value:_files' \
+    '--server-password-command=[Shell command that prints the password.]:value: ' \
+    '--server-tls=[Encryption of the connection, as in libpq'\''s sslmode.]:value:(verify-full require disable)' \
+    '--server-ca-file=[Certificates that may sign the server'\''s, for verify-full.]:value:_files' \
+    '--server-connect-timeout=[How long a connection may take to open.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
+    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
+}
+_lifeboat_status() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
+    '--server-port=[Port of the server.]:value: ' \
+    '--server-user=[Role to log in as; it needs REPLICATION.]:value: ' \
+    '--server-database=[Database for ordinary queries.]:value: ' \
+    '--server-password-file=[File that holds the password of the role.]:value:_files' \
+    '--server-password-command=[Shell command that prints the password.]:value: ' \
+    '--server-tls=[Encryption of the connection, as in libpq'\''s sslmode.]:value:(verify-full require disable)' \
+    '--server-ca-file=[Certificates that may sign the server'\''s, for verify-full.]:value:_files' \
+    '--server-connect-timeout=[How long a connection may take to open.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
+    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
+    '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: '
+}
 _lifeboat_vault_init() {
   _arguments -s : \
     '--config=[Configuration file.]:value:_files' \
@@ -11,7 +76,8 @@ _lifeboat_vault_init() {
     '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
-    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files'
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files'
 }
 _lifeboat_vault_check() {
   _arguments -s : \
@@ -26,7 +92,29 @@ _lifeboat_vault_check() {
     '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
-    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files'
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files'
+}
+_lifeboat_vault_key() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--passphrase-file=[For add and rewrap\: file that holds the new passphrase.]:value:_files' \
+    '--age=[For add\: an age recipient, age1….]:value: ' \
+    '--recovery-key[For add\: a new recovery key, printed once.]' \
+    '--label=[For add and rewrap\: a note shown by list.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '1:argument:(list add remove rewrap rotate)' \
+    '2:argument: '
 }
 _lifeboat_backup() {
   _arguments -s : \
@@ -39,6 +127,7 @@ _lifeboat_backup() {
     '--label=[What the backup is called in lists. Default\: its tier.]:value: ' \
     '--tier=[For which tier of retention it is taken; `lifeboat prune` never removes a manual one because of a newer one.]:value:(hourly daily weekly manual)' \
     '--checkpoint=[Goes before --backup-checkpoint.]:value:(fast spread)' \
+    '--full[Store every page, also those that an earlier backup has.]' \
     '--adopt-system[Take it although the vault holds backups of another system, for example after pg_upgrade.]' \
     '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
     '--server-port=[Port of the server.]:value: ' \
@@ -54,6 +143,7 @@ _lifeboat_backup() {
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
@@ -78,7 +168,8 @@ _lifeboat_backups() {
     '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
-    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files'
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files'
 }
 _lifeboat_points() {
   _arguments -s : \
@@ -93,6 +184,7 @@ _lifeboat_points() {
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/'
@@ -119,6 +211,7 @@ _lifeboat_wal_receive() {
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
@@ -149,6 +242,7 @@ _lifeboat_wal_status() {
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
@@ -172,6 +266,7 @@ _lifeboat_wal_get() {
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
@@ -202,6 +297,7 @@ _lifeboat_restore() {
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
@@ -255,6 +351,7 @@ _lifeboat_config_explain() {
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
@@ -266,6 +363,7 @@ _lifeboat_config_explain() {
     '--backup-compression-level=[Zstandard level; above 1 it costs much time and saves little.]:value: ' \
     '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -286,6 +384,7 @@ _lifeboat_vault() {
   commands=(
     'init:Make a vault'
     'check:Check that everything in the vault is there and whole'
+    'key:Show and change who can open the vault'
   )
   _arguments -C \
     '--config=[Configuration file.]:value:_files' \
@@ -299,7 +398,7 @@ _lifeboat_vault() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        init|check) _lifeboat_vault_$line[1] ;;
+        init|check|key) _lifeboat_vault_$line[1] ;;
       esac ;;
   esac
 }
@@ -356,6 +455,8 @@ _lifeboat() {
   typeset -A opt_args
   local -a commands
   commands=(
+    'doctor:Check that server and machine are fit to be protected'
+    'status:Show what can be recovered now, and what is wrong'
     'vault:vault commands'
     'backup:Take a backup of the server'
     'backups:List the backups that can be restored'
@@ -378,7 +479,7 @@ _lifeboat() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        vault|backup|backups|points|wal|restore|demo|config|completion) _lifeboat_$line[1] ;;
+        doctor|status|vault|backup|backups|points|wal|restore|demo|config|completion) _lifeboat_$line[1] ;;
       esac ;;
   esac
 }

@@ -1,0 +1,72 @@
+/** What `doctor` looks at on this machine. */
+import path from "node:path";
+import { diagnose } from "../doctor/decide.ts";
+import type { DoctorPolicy, MachineFacts, Observed, ServerFacts, SpaceFacts } from "../doctor/facts.ts";
+import { observe, observeServer } from "../doctor/observe-server.ts";
+import { findInstallation, MAJORS } from "../postgres/installation.ts";
+import { listBackups } from "../vault/backups.ts";
+import { readReceiverStatus } from "../wal/report.ts";
+import { openConfiguredVault, serverConnection } from "./compose.ts";
+import type { Diagnose } from "./doctor.ts";
+import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
+
+/** Looks at server and machine, and judges. */
+export const diagnoseConfigured: Diagnose = async (call) => {
+  const { config, session } = call;
+  const policy: DoctorPolicy = {
+    role: config.server.user,
+    database: config.server.database,
+    slot: config.receiver.slot,
+    applicationName: config.receiver.applicationName,
+  };
+  const address = await serverConnection(call, "lifeboat_doctor");
+  const server = await observeServer({ clock: session.clock }, { address, policy }, { signal: session.signal });
+  return diagnose({ server, machine: await observeMachine(call, server), policy });
+};
+
+async function observeMachine(call: Parameters<Diagnose>[0], server: ServerFacts): Promise<MachineFacts> {
+  const { config, session } = call;
+  const vault = await observe(async () => {
+    const { backups } = await listBackups(await openConfiguredVault(call, "read"), {}, { signal: session.signal });
+    const newest = backups.at(-1);
+    if (newest === undefined) return undefined;
+    return { dataBytes: newest.dataBytes, endedAtMs: Date.parse(newest.endedAt) };
+  });
+  return {
+    vault,
+    vaultSpace: await observe(() => spaceOf(config.vault.path)),
+    spoolSpace: await observe(() => spaceOf(config.folders.spool)),
+    sandboxSpace: await observe(() => spaceOf(config.folders.sandbox)),
+    receiver: await observe(() => readReceiverStatus(MACHINE, config.folders.spool)),
+    programs: await programsOf(call, server),
+  };
+}
+
+/** Space where a folder is, or would be made. */
+async function spaceOf(folder: string): Promise<SpaceFacts> {
+  let there = folder;
+  while ((await MACHINE.files.stat(there)) === undefined && there !== path.dirname(there)) there = path.dirname(there);
+  return { folder, ...(await MACHINE.files.space(there)) };
+}
+
+async function programsOf(call: Parameters<Diagnose>[0], server: ServerFacts): Promise<Observed<string>> {
+  const { config, session } = call;
+  if (server.version.kind === "unseen") return { ...server.version, why: "the server's version is not known" };
+  const major = MAJORS.find(
+    (each) => server.version.kind === "seen" && each === Math.floor(server.version.value / 10_000),
+  );
+  const { binDir, runAs } = config.postgres;
+  if (major === undefined) {
+    return {
+      kind: "unseen",
+      why: "no programs are known for the server's version",
+      remedy: "Use PostgreSQL 15 to 18.",
+    };
+  }
+  return await observe(async () => {
+    const user = await serverUserOf(runAs, session.signal);
+    const wanted = binDir === undefined ? { major } : { binFolder: binDir };
+    const found = await findInstallation(MACHINE, { wanted, user, unique: uniqueName(), signal: session.signal });
+    return found.binFolder;
+  });
+}

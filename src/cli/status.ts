@@ -1,0 +1,93 @@
+/** `lifeboat status`: what can be recovered now, and what is wrong, on one screen. */
+import type { Config } from "../config/schema.ts";
+import { EXIT } from "../errors/entry.ts";
+import { formatInstant } from "../platform/clock.ts";
+import { type Fault, faultsOf, type StatusFacts, type StatusRange } from "../status/decide.ts";
+import { describeByteSize } from "../units/byte-size.ts";
+import { describeDuration } from "../units/duration.ts";
+import { printable, type Style } from "./style.ts";
+import { type Cell, renderFacts } from "./table.ts";
+import { defineVerb, type Session, type Verb } from "./verb.ts";
+
+/** Looks at vault, receiver and server. */
+export type LookAtStatus = (call: { readonly config: Config; readonly session: Session }) => Promise<StatusFacts>;
+
+/** One screen holds so many ranges, the newest of them. */
+const RANGES_SHOWN_MAX = 4;
+const FAULTS_SHOWN_MAX = 10;
+
+/** `status`. */
+export function statusVerb(look: LookAtStatus): Verb {
+  return defineVerb({
+    path: ["status"],
+    summary: "Show what can be recovered now, and what is wrong",
+    description:
+      "Shows the newest backup, the moments that can be restored, the receiver and how far behind it is, sizes, and " +
+      "everything that is wrong. Works when the server is down and when the vault cannot be reached. Ends with status 5 " +
+      "when something is wrong.",
+    arguments: {},
+    options: {},
+    configuration: { kind: "checked", sections: ["server", "vault", "folders", "receiver", "status"] },
+    examples: [
+      { line: "lifeboat status", does: "One screen." },
+      { line: "lifeboat status --json", does: "For a monitoring system." },
+    ],
+    run: async ({ session }) => {
+      const facts = await look({ config: await session.config(), session });
+      const faults = faultsOf(facts);
+      return {
+        json: { ...facts, faults, now: formatInstant(facts.now) },
+        text: renderStatus(facts, faults, session.style),
+        exit: faults.length === 0 ? 0 : EXIT.damaged,
+      };
+    },
+  });
+}
+
+/** The status for people. */
+export function renderStatus(facts: StatusFacts, faults: readonly Fault[], style: Style): string {
+  const head = faults.length === 0 ? style.good("All is well.") : style.bad(`${faults.length} wrong:`);
+  const shown = faults.slice(0, FAULTS_SHOWN_MAX).flatMap(({ message, remedy }) => {
+    return [`  ${style.bad(printable(message))}`, `    ${printable(remedy)}`];
+  });
+  if (faults.length > FAULTS_SHOWN_MAX) shown.push(`  and ${faults.length - FAULTS_SHOWN_MAX} more`);
+  return [head, ...shown, "", renderFacts([...vaultRows(facts), ...liveRows(facts)])].join("\n");
+}
+
+function vaultRows({ vault, now }: StatusFacts): (readonly [string, Cell])[] {
+  if (vault.kind === "unreachable") return [["vault", "not reached"]];
+  const newest = vault.newestBackup;
+  const age = newest === undefined ? "" : `, ${describeDuration(now - Date.parse(newest.endedAt))} ago`;
+  const backup =
+    newest === undefined ? "none" : `${newest.backupId}${age}, ${describeByteSize(newest.dataBytes)} of data`;
+  const unfinished = vault.unfinishedCount === 0 ? "" : `, ${vault.unfinishedCount} unfinished`;
+  return [
+    ["newest backup", backup],
+    ["backups", `${vault.backupCount}${unfinished}`],
+    ...vault.ranges.slice(-RANGES_SHOWN_MAX).map((range) => ["can be restored", rangeText(range)] as const),
+    ["vault", `${describeByteSize(vault.sizeBytes)} in ${vault.objectCount} objects`],
+  ];
+}
+
+function rangeText({ from, to, fromTime, toTime, timeline }: StatusRange): string {
+  const time = (at: StatusRange["fromTime"]) => (at === undefined ? "" : ` (${formatInstant(at)})`);
+  return `${from}${time(fromTime)} to ${to}${time(toTime)}, timeline ${timeline}`;
+}
+
+function liveRows({ receiver, server }: StatusFacts): (readonly [string, Cell])[] {
+  const rows: (readonly [string, Cell])[] = [];
+  if (receiver.kind === "never-ran") rows.push(["receiver", "never ran"]);
+  else {
+    const { report } = receiver;
+    const mode = receiver.kind === "running" ? report.mode : "not running";
+    rows.push(["receiver", `${mode}, confirmed ${report.flushedLsn}`]);
+    const waiting = report.segmentsWaiting === 1 ? "1 segment waits" : `${report.segmentsWaiting} segments wait`;
+    rows.push(["spool", `${describeByteSize(report.spoolBytes)}, ${waiting} for the vault`]);
+  }
+  if (server.kind === "unreachable") rows.push(["server", "not reached"]);
+  else {
+    const lag = server.lagBytes === undefined ? "not known" : describeByteSize(Math.max(0, server.lagBytes));
+    rows.push(["server", `${server.lsn}, receiver behind by ${lag}`]);
+  }
+  return rows;
+}

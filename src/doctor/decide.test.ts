@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { diagnose, namesStandby } from "./decide.ts";
+import type { DoctorFacts, MachineFacts, Observed, ServerFacts } from "./facts.ts";
+
+const GIB = 1_073_741_824;
+
+function seen<T>(value: T): Observed<T> {
+  return { kind: "seen", value };
+}
+
+const unseen = { kind: "unseen", why: "not today (x.y)", remedy: "Try tomorrow." } as const;
+
+const settings = {
+  data_checksums: "on",
+  wal_log_hints: "off",
+  full_page_writes: "on",
+  fsync: "on",
+  wal_level: "replica",
+  max_wal_senders: "10",
+  max_slot_wal_keep_size: "1024",
+  synchronous_standby_names: "ANY 1 (lifeboat_vault)",
+};
+
+const server: ServerFacts = {
+  version: seen(160_014),
+  replication: seen("7000"),
+  settings: seen(new Map(Object.entries(settings))),
+  walSendersUsed: seen(1),
+  slot: seen({ active: true, slotType: "physical", walStatus: "reserved" }),
+  role: seen({
+    superuser: false,
+    replication: true,
+    memberOf: ["pg_monitor", "pg_read_server_files"],
+    mayReadFiles: true,
+  }),
+  clock: seen({ aheadMs: 3, uncertainMs: 1 }),
+  sameMachine: seen(false),
+  walBytesPerHour: seen(GIB),
+  sizeBytes: seen(GIB),
+};
+
+const space = seen({ folder: "/srv/x", freeBytes: 100 * GIB, device: 1 });
+
+const machine: MachineFacts = {
+  vaultSpace: space,
+  spoolSpace: space,
+  sandboxSpace: space,
+  vault: seen({ dataBytes: GIB, endedAtMs: Date.UTC(2026, 0, 1) }),
+  receiver: seen({
+    kind: "running",
+    report: {
+      format: "lifeboat-receiver",
+      version: 1,
+      pid: 1,
+      mode: "streaming",
+      startedAt: "",
+      updatedAt: "",
+      systemId: "7000",
+      timeline: 1,
+      slot: "lifeboat_vault",
+      writtenLsn: "0/0",
+      flushedLsn: "0/0",
+      serverEndLsn: "0/0",
+      lagBytes: 0,
+      segmentsWaiting: 0,
+      spoolBytes: 0,
+      spoolBytesMax: 0,
+      lastError: null,
+      alarms: [],
+      gaps: [],
+    },
+  }),
+  programs: seen("/usr/lib/postgresql/16/bin"),
+};
+
+const policy = { role: "lifeboat", database: "postgres", slot: "lifeboat_vault", applicationName: "lifeboat_vault" };
+
+function checks(change: {
+  readonly server?: Partial<ServerFacts>;
+  readonly machine?: Partial<MachineFacts>;
+  readonly settings?: Readonly<Record<string, string>>;
+}) {
+  const facts: DoctorFacts = {
+    server: {
+      ...server,
+      settings: seen(new Map(Object.entries({ ...settings, ...change.settings }))),
+      ...change.server,
+    },
+    machine: { ...machine, ...change.machine },
+    policy,
+  };
+  return diagnose(facts);
+}
+
+/** The checks that are not ok, as `id level`. */
+function complaints(change: Parameters<typeof checks>[0]): readonly string[] {
+  return checks(change)
+    .filter(({ level }) => level !== "ok")
+    .map(({ id, level }) => `${id} ${level}`);
+}
+
+function remedyOf(id: string, change: Parameters<typeof checks>[0]): string {
+  return checks(change).find((check) => check.id === id)?.remedy ?? "";
+}
+
+test("a server and a machine without a fault have only checks that are ok, and nothing to do", () => {
+  assert.deepEqual(complaints({}), []);
+  assert.ok(checks({}).every(({ remedy }) => remedy === undefined));
+});
+
+test("minors whose commits may not wait after a start are a problem where commits shall wait, else a warning", () => {
+  for (const [version, level] of [
+    [150_012, "problem"],
+    [150_013, undefined],
+    [160_008, "problem"],
+    [170_004, "problem"],
+    [170_005, undefined],
+    [180_000, undefined],
+    [140_020, "problem"],
+  ] as const) {
+    const expected = level === undefined ? [] : [`version ${level}`];
+    assert.deepEqual(complaints({ server: { version: seen(version) } }), expected, String(version));
+  }
+  const alone = { server: { version: seen(150_012) }, settings: { synchronous_standby_names: "" } };
+  assert.deepEqual(complaints(alone), ["version warning", "synchronous warning"]);
+});
+
+test("without checksums the remedy depends on wal_log_hints", () => {
+  const off = { settings: { data_checksums: "off" } };
+  assert.deepEqual(complaints(off), ["checksums problem"]);
+  assert.match(remedyOf("checksums", off), /pg_checksums --enable/);
+  assert.deepEqual(complaints({ settings: { data_checksums: "off", wal_log_hints: "on" } }), ["checksums warning"]);
+});
+
+test("settings that undo protection are problems with the statement that mends them", () => {
+  for (const [name, value, id] of [
+    ["full_page_writes", "off", "full-page-writes"],
+    ["fsync", "off", "fsync"],
+    ["wal_level", "minimal", "wal-level"],
+  ] as const) {
+    const change = { settings: { [name]: value } };
+    assert.deepEqual(complaints(change), [`${id} problem`]);
+    assert.match(remedyOf(id, change), new RegExp(`^ALTER SYSTEM SET ${name} = `));
+  }
+  assert.deepEqual(complaints({ settings: { max_slot_wal_keep_size: "-1" } }), ["slot-limit warning"]);
+});
+
+test("WAL senders that are all taken are a problem, too few free ones a warning", () => {
+  assert.deepEqual(complaints({ server: { walSendersUsed: seen(10) } }), ["wal-senders problem"]);
+  assert.deepEqual(complaints({ server: { walSendersUsed: seen(8) } }), ["wal-senders warning"]);
+  assert.deepEqual(complaints({ server: { walSendersUsed: unseen } }), ["wal-senders unknown"]);
+});
+
+test("a slot that is missing, idle, logical, invalidated or about to be is told apart", () => {
+  const slot = { active: true, slotType: "physical", walStatus: "reserved" };
+  for (const [value, level] of [
+    [undefined, "warning"],
+    [{ ...slot, active: false }, "warning"],
+    [{ ...slot, slotType: "logical" }, "problem"],
+    [{ ...slot, active: false, walStatus: "lost" }, "problem"],
+    [{ ...slot, walStatus: "unreserved" }, "problem"],
+  ] as const) {
+    assert.deepEqual(complaints({ server: { slot: seen(value) } }), [`slot ${level}`], JSON.stringify(value));
+  }
+});
+
+test("a role gets the exact statements for what it lacks, its name quoted", () => {
+  const role = { superuser: false, replication: false, memberOf: [], mayReadFiles: false };
+  const facts = { server: { ...server, role: seen(role) }, machine, policy: { ...policy, role: 'a"b' } };
+  const check = diagnose(facts).find(({ id }) => id === "role");
+  assert.equal(check?.level, "problem");
+  assert.equal(
+    check.remedy,
+    'ALTER ROLE "a""b" REPLICATION; GRANT pg_monitor TO "a""b"; GRANT pg_read_server_files TO "a""b"; GRANT EXECUTE ON FUNCTION pg_read_file(text) TO "a""b";',
+  );
+  assert.deepEqual(complaints({ server: { role: seen({ ...role, replication: true }) } }), ["role warning"]);
+});
+
+test("a standby is found in every form of synchronous_standby_names", () => {
+  for (const list of ["a", "b, a", "ANY 1 (a)", "first 2 (b, A)", '2 ("a", b)', "*", "ANY 1 (*)"]) {
+    assert.ok(namesStandby(list, "a"), list);
+  }
+  for (const list of ["", "b", "ANY 1 (b)", "ab", '"a b"']) assert.ok(!namesStandby(list, "a"), list);
+  assert.ok(!namesStandby("ANY 1 (b)", "any"));
+});
+
+test("a receiver on the server's machine is said to be there, never promised against (rule B12)", () => {
+  assert.deepEqual(complaints({ server: { sameMachine: seen(true) } }), ["failure-domain warning"]);
+});
+
+test("clocks apart are a warning only beyond what measuring them can tell", () => {
+  assert.deepEqual(complaints({ server: { clock: seen({ aheadMs: -5_000, uncertainMs: 10 }) } }), ["clock warning"]);
+  assert.deepEqual(complaints({ server: { clock: seen({ aheadMs: 5_000, uncertainMs: 4_500 }) } }), []);
+});
+
+test("space is judged by the newest backup, the spool by the rate of WAL", () => {
+  const little = seen({ folder: "/srv/x", freeBytes: 1.1 * GIB, device: 1 });
+  assert.deepEqual(complaints({ machine: { vaultSpace: little } }), ["vault-space warning"]);
+  assert.deepEqual(complaints({ machine: { sandboxSpace: little } }), ["sandbox-space warning"]);
+  assert.deepEqual(complaints({ machine: { spoolSpace: little } }), ["spool-space warning"]);
+  const none = seen({ folder: "/srv/x", freeBytes: 1, device: 1 });
+  assert.deepEqual(complaints({ machine: { spoolSpace: none } }), ["spool-space problem"]);
+});
+
+test("a receiver that never ran, does not run or raises an alarm is told", () => {
+  const status = machine.receiver.kind === "seen" ? machine.receiver.value : undefined;
+  assert.ok(status?.kind === "running");
+  assert.deepEqual(complaints({ machine: { receiver: seen({ kind: "never-ran" }) } }), ["receiver warning"]);
+  const gone = seen({ ...status, kind: "not-running" as const });
+  assert.deepEqual(complaints({ machine: { receiver: gone } }), ["receiver problem"]);
+  const alarm = { kind: "gap" as const, message: "WAL is lost", since: "" };
+  const alarmed = seen({ ...status, report: { ...status.report, alarms: [alarm] } });
+  assert.deepEqual(complaints({ machine: { receiver: alarmed } }), ["receiver problem"]);
+});
+
+test("what was not seen is unknown with the reason, and never ok", () => {
+  const blind = Object.fromEntries(Object.keys(server).map((key) => [key, unseen]));
+  const dark = Object.fromEntries(Object.keys(machine).map((key) => [key, unseen]));
+  const all = checks({ server: blind, machine: dark });
+  assert.ok(all.every(({ level, remedy }) => level === "unknown" && remedy !== undefined));
+  const few = checks({ server: { settings: seen(new Map()) } });
+  assert.match(few.find(({ id }) => id === "fsync")?.remedy ?? "", /GRANT pg_read_all_settings TO "lifeboat"/);
+});

@@ -1,0 +1,368 @@
+/**
+ * Whether a server and a machine are fit to be protected.
+ *
+ * Nouns: a *check* is one question with an answer: *ok*, *warning* (protected, with a risk that is named), *problem* (not
+ * protected as asked), *unknown* (could not be seen, and why).
+ * Invariants: a check is judged by facts alone; each that is not ok says what to do, as exact statements where there are
+ * any; nothing that was not seen is called ok.
+ */
+import { describeByteSize } from "../units/byte-size.ts";
+import { describeDuration } from "../units/duration.ts";
+import type { DoctorFacts, Observed, SpaceFacts } from "./facts.ts";
+
+/** One question and its answer. */
+export type Check = {
+  /** Stable, for programs. */
+  readonly id: string;
+  readonly level: "ok" | "warning" | "problem" | "unknown";
+  /** What was seen. */
+  readonly found: string;
+  /** Undefined when nothing is to be done. */
+  readonly remedy: string | undefined;
+};
+
+type Answer = Omit<Check, "id">;
+
+/** Majors that are protected, and the first minor of each whose commits always wait for standbys after a start (rule B6). */
+const FIRST_SAFE_MINOR: ReadonlyMap<number, number> = new Map([
+  [15, 13],
+  [16, 9],
+  [17, 5],
+  [18, 0],
+]);
+
+/** A clock further off than this makes a restore to a time miss what its operator means. */
+const CLOCK_AHEAD_MS_MAX = 1_000;
+/** Space that must be free beyond a full backup: the next full one is bigger than the last. */
+const SPACE_FACTOR = 1.2;
+/** WAL the spool must be able to take while the vault cannot be reached: 64 segments of the usual size. */
+const SPOOL_FREE_BYTES_MIN = 1_073_741_824;
+/** A vault that is lost on a Friday evening is looked at before this is over. */
+const SPOOL_HOURS_MIN = 24;
+/** Connections for WAL that must be free: one for the receiver, two for a backup. */
+const WAL_SENDERS_FREE_MIN = 3;
+
+/** Judges. */
+export function diagnose(facts: DoctorFacts): readonly Check[] {
+  const { server, machine } = facts;
+  return [
+    check(
+      "login",
+      from(server.version, () => ok(`ordinary connections to database ${facts.policy.database} work`)),
+    ),
+    check(
+      "replication-login",
+      from(server.replication, (id) => ok(`replication connections to system ${id} work`)),
+    ),
+    check(
+      "version",
+      from(server.version, (version) => versionOf(version, facts)),
+    ),
+    check(
+      "role",
+      from(server.role, () => roleOf(facts)),
+    ),
+    check(
+      "checksums",
+      setting(facts, "data_checksums", (value) => checksumsOf(value, facts)),
+    ),
+    check("full-page-writes", setting(facts, "full_page_writes", fullPageWritesOf)),
+    check("fsync", setting(facts, "fsync", fsyncOf)),
+    check("wal-level", setting(facts, "wal_level", walLevelOf)),
+    check(
+      "wal-senders",
+      setting(facts, "max_wal_senders", (value) => walSendersOf(value, facts)),
+    ),
+    check(
+      "slot",
+      from(server.slot, () => slotOf(facts)),
+    ),
+    check("slot-limit", setting(facts, "max_slot_wal_keep_size", slotLimitOf)),
+    check(
+      "synchronous",
+      setting(facts, "synchronous_standby_names", (value) => synchronousOf(value, facts)),
+    ),
+    check("failure-domain", from(server.sameMachine, failureDomainOf)),
+    check("clock", from(server.clock, clockOf)),
+    check("vault", from(machine.vault, vaultOf)),
+    check(
+      "receiver",
+      from(machine.receiver, () => receiverOf(facts)),
+    ),
+    check(
+      "vault-space",
+      from(machine.vaultSpace, (space) => roomFor(space, facts, "a full backup")),
+    ),
+    check(
+      "spool-space",
+      from(machine.spoolSpace, (space) => spoolSpaceOf(space, facts)),
+    ),
+    check(
+      "sandbox-space",
+      from(machine.sandboxSpace, (space) => roomFor(space, facts, "a restored server")),
+    ),
+    check(
+      "programs",
+      from(machine.programs, (folder) => ok(`PostgreSQL's programs are in ${folder}`)),
+    ),
+  ];
+}
+
+function check(id: string, answer: Answer): Check {
+  return { id, ...answer };
+}
+
+function ok(found: string): Answer {
+  return { level: "ok", found, remedy: undefined };
+}
+
+function warning(found: string, remedy: string): Answer {
+  return { level: "warning", found, remedy };
+}
+
+function problem(found: string, remedy: string): Answer {
+  return { level: "problem", found, remedy };
+}
+
+function from<T>(observed: Observed<T>, judge: (value: T) => Answer): Answer {
+  if (observed.kind === "seen") return judge(observed.value);
+  return { level: "unknown", found: observed.why, remedy: observed.remedy };
+}
+
+function seen<T>(observed: Observed<T>): T | undefined {
+  return observed.kind === "seen" ? observed.value : undefined;
+}
+
+function setting({ server, policy }: DoctorFacts, name: string, judge: (value: string) => Answer): Answer {
+  return from(server.settings, (settings) => {
+    const value = settings.get(name);
+    if (value !== undefined) return judge(value);
+    const grant = `GRANT pg_read_all_settings TO ${quoteName(policy.role)};`;
+    return { level: "unknown", found: `the role may not see ${name}`, remedy: grant };
+  });
+}
+
+function versionOf(version: number, { server, policy }: DoctorFacts): Answer {
+  const [major, minor] = [Math.floor(version / 10_000), version % 10_000];
+  const name = `PostgreSQL ${major}.${minor}`;
+  const safe = FIRST_SAFE_MINOR.get(major);
+  if (safe === undefined) return problem(`${name} is not supported`, "Use PostgreSQL 15, 16, 17 or 18.");
+  if (minor >= safe) return ok(name);
+  const found = `${name}: commits right after a start may not wait for standbys before ${major}.${safe}`;
+  const remedy = `Update the server to ${major}.${safe} or later; until then no acknowledged commit is promised to survive.`;
+  const names = seen(server.settings)?.get("synchronous_standby_names") ?? "";
+  return namesStandby(names, policy.applicationName) ? problem(found, remedy) : warning(found, remedy);
+}
+
+function roleOf({ server, policy }: DoctorFacts): Answer {
+  const role = seen(server.role);
+  if (role === undefined || role.superuser) {
+    return ok(`role ${policy.role} is a superuser, which is more than is needed`);
+  }
+  const name = quoteName(policy.role);
+  const missing: string[] = [];
+  if (!role.replication) missing.push(`ALTER ROLE ${name} REPLICATION;`);
+  const wanted: string[] = [];
+  if (!role.memberOf.includes("pg_monitor")) wanted.push(`GRANT pg_monitor TO ${name};`);
+  // Configuration that lies outside the data directory is read over SQL.
+  if (!role.memberOf.includes("pg_read_server_files")) wanted.push(`GRANT pg_read_server_files TO ${name};`);
+  if (!role.mayReadFiles) wanted.push(`GRANT EXECUTE ON FUNCTION pg_read_file(text) TO ${name};`);
+  const remedy = [...missing, ...wanted].join(" ");
+  if (missing.length > 0) return problem(`role ${policy.role} lacks REPLICATION`, remedy);
+  if (wanted.length === 0) return ok(`role ${policy.role} has the rights it needs`);
+  return warning(
+    `role ${policy.role} cannot see all settings, or not read configuration outside the data directory`,
+    remedy,
+  );
+}
+
+function checksumsOf(checksums: string, { server }: DoctorFacts): Answer {
+  if (checksums === "on") return ok("data checksums are on");
+  const remedy =
+    "Stop the server and run pg_checksums --enable -D DATA_DIRECTORY, or: ALTER SYSTEM SET wal_log_hints = on; and restart the server.";
+  const hints = seen(server.settings)?.get("wal_log_hints");
+  if (hints === "on") {
+    return warning(
+      "data checksums are off, wal_log_hints is on: backups cost only what changed, damage on the server's disk is not noticed",
+      remedy,
+    );
+  }
+  return problem(
+    "data checksums and wal_log_hints are off: every backup copies every page, and damage on the server's disk is not noticed",
+    remedy,
+  );
+}
+
+function fullPageWritesOf(value: string): Answer {
+  if (value === "on") return ok("full_page_writes is on");
+  return problem(
+    "full_page_writes is off: a crash can leave torn pages",
+    "ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();",
+  );
+}
+
+function fsyncOf(value: string): Answer {
+  if (value === "on") return ok("fsync is on");
+  return problem(
+    "fsync is off: a power cut destroys the server's data",
+    "ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();",
+  );
+}
+
+function walLevelOf(value: string): Answer {
+  if (value !== "minimal") return ok(`wal_level is ${value}`);
+  return problem(
+    "wal_level is minimal: WAL cannot be received, nor a backup taken",
+    "ALTER SYSTEM SET wal_level = replica; and restart the server.",
+  );
+}
+
+function walSendersOf(value: string, { server }: DoctorFacts): Answer {
+  const most = Number(value);
+  const used = seen(server.walSendersUsed);
+  const remedy = `ALTER SYSTEM SET max_wal_senders = ${Math.max(10, most + WAL_SENDERS_FREE_MIN)}; and restart the server.`;
+  if (used === undefined) {
+    if (most >= WAL_SENDERS_FREE_MIN) return from(server.walSendersUsed, () => ok(""));
+    return problem(`max_wal_senders is ${most}`, remedy);
+  }
+  const found = `${used} of ${most} WAL senders are used`;
+  if (most - used >= WAL_SENDERS_FREE_MIN) return ok(found);
+  return most - used === 0 ? problem(found, remedy) : warning(found, remedy);
+}
+
+function slotOf({ server, policy }: DoctorFacts): Answer {
+  const slot = seen(server.slot);
+  const name = policy.slot;
+  const drop = `SELECT pg_drop_replication_slot(${quoteText(name)});`;
+  if (slot === undefined) {
+    return warning(
+      `there is no slot ${name}: WAL that nobody received may be removed`,
+      "Start the receiver, which makes it: lifeboat wal receive.",
+    );
+  }
+  if (slot.slotType !== "physical") {
+    return problem(
+      `slot ${name} is ${slot.slotType}, not physical`,
+      `Choose another name (receiver.slot), or: ${drop}`,
+    );
+  }
+  if (slot.walStatus === "lost") {
+    return problem(
+      `slot ${name} is invalidated: the server has removed WAL that was not received`,
+      `${drop} Then start the receiver and take a backup: lifeboat backup.`,
+    );
+  }
+  if (slot.walStatus === "unreserved") {
+    return problem(`slot ${name} is about to lose WAL`, "Start the receiver now, or raise max_slot_wal_keep_size.");
+  }
+  if (!slot.active)
+    return warning(`slot ${name} is there and nobody receives from it`, "Start the receiver: lifeboat wal receive.");
+  return ok(`slot ${name} is there and in use`);
+}
+
+function slotLimitOf(value: string): Answer {
+  const limitMib = Number(value);
+  if (limitMib >= 0) {
+    return ok(
+      `the server keeps at most ${describeByteSize(limitMib * 1_048_576)} of WAL for a slot, then invalidates it`,
+    );
+  }
+  return warning(
+    "max_slot_wal_keep_size is unlimited: while nobody receives, WAL fills the server's disk until it stops",
+    "Watch that disk, or: ALTER SYSTEM SET max_slot_wal_keep_size = '64GB'; SELECT pg_reload_conf(); (choose what the disk can spare).",
+  );
+}
+
+function synchronousOf(value: string, { policy }: DoctorFacts): Answer {
+  const name = policy.applicationName;
+  if (namesStandby(value, name))
+    return ok(`synchronous_standby_names is ${quoteText(value)}: commits can wait for ${name}`);
+  const remedy = `For no acknowledged commit to be lost: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (${name})'; SELECT pg_reload_conf();`;
+  const found =
+    value === ""
+      ? "no commit waits for the receiver"
+      : `synchronous_standby_names is ${quoteText(value)}, without ${name}`;
+  return warning(`${found}: what was committed in the last moments can be lost`, remedy);
+}
+
+/** Whether a standby of this name can count: the list names it, or anybody. */
+export function namesStandby(list: string, name: string): boolean {
+  const words = list.replace(/^\s*(?:(?:ANY|FIRST)\s+)?\d+\s*\(/i, "(").match(/"(?:[^"]|"")*"|[^\s,()"]+/g) ?? [];
+  return words.some((word) => {
+    const plain = word.startsWith('"') ? word.slice(1, -1).replaceAll('""', '"') : word;
+    return plain === "*" || plain.toLowerCase() === name.toLowerCase();
+  });
+}
+
+function failureDomainOf(same: boolean): Answer {
+  if (!same) return ok("the server runs on another machine, as far as addresses tell");
+  return warning(
+    "the server runs on the same machine: what destroys it destroys what was received, whatever waits for us",
+    "Run the receiver, with spool and vault, on another machine than the server.",
+  );
+}
+
+function clockOf(clock: { readonly aheadMs: number; readonly uncertainMs: number }): Answer {
+  const off = Math.abs(clock.aheadMs);
+  const found = `the server's clock is ${describeDuration(off)} ${clock.aheadMs >= 0 ? "ahead" : "behind"}, known to ${describeDuration(clock.uncertainMs)}`;
+  if (off - clock.uncertainMs <= CLOCK_AHEAD_MS_MAX) return ok(found);
+  return warning(found, "Let both machines keep time by NTP: restores to a time go by the server's clock.");
+}
+
+function vaultOf(newest: { readonly endedAtMs: number } | undefined): Answer {
+  if (newest !== undefined)
+    return ok(`the vault opens; its newest backup is of ${new Date(newest.endedAtMs).toISOString()}`);
+  return warning("the vault opens and has no backup", "Take one: lifeboat backup.");
+}
+
+function receiverOf({ machine }: DoctorFacts): Answer {
+  const status = seen(machine.receiver);
+  const start = "Start it: lifeboat wal receive, as a service.";
+  if (status === undefined || status.kind === "never-ran")
+    return warning("no receiver ever ran with this spool", start);
+  const { report } = status;
+  const [alarm] = report.alarms;
+  if (status.kind === "not-running")
+    return problem(`the receiver does not run; last seen ${report.mode} at ${report.updatedAt}`, start);
+  if (alarm !== undefined)
+    return problem(`receiver: ${alarm.message}`, report.lastError?.remedy ?? "See lifeboat wal status.");
+  if (report.mode !== "streaming")
+    return warning(`the receiver is ${report.mode}`, report.lastError?.remedy ?? "See lifeboat wal status.");
+  return ok(`the receiver streams; ${describeByteSize(report.spoolBytes)} in the spool`);
+}
+
+function roomFor(space: SpaceFacts, { server, machine }: DoctorFacts, what: string): Answer {
+  const size = seen(machine.vault)?.dataBytes ?? seen(server.sizeBytes);
+  const found = `${describeByteSize(space.freeBytes)} free in ${space.folder}`;
+  if (size === undefined)
+    return {
+      level: "unknown",
+      found: `${found}; how much ${what} needs is not known`,
+      remedy: "Take a backup first: lifeboat backup.",
+    };
+  const needed = size * SPACE_FACTOR;
+  if (space.freeBytes >= needed) return ok(`${found}, ${what} takes at most ${describeByteSize(size)}`);
+  return warning(
+    `${found}, ${what} can take ${describeByteSize(needed)}`,
+    "Free space there, or choose a bigger disk.",
+  );
+}
+
+function spoolSpaceOf(space: SpaceFacts, { server }: DoctorFacts): Answer {
+  const found = `${describeByteSize(space.freeBytes)} free in ${space.folder}`;
+  const remedy = `Free at least ${describeByteSize(SPOOL_FREE_BYTES_MIN)}, or choose another disk (folders.spool).`;
+  if (space.freeBytes < SPOOL_FREE_BYTES_MIN)
+    return problem(`${found}: little WAL can wait there for the vault`, remedy);
+  const rate = seen(server.walBytesPerHour);
+  if (rate === undefined || rate <= 0) return ok(`${found}; how much WAL the server writes is not known`);
+  const lasts = `${found}, enough for ${Math.floor(space.freeBytes / rate)} hours of WAL while the vault is away`;
+  return space.freeBytes / rate >= SPOOL_HOURS_MIN ? ok(lasts) : warning(lasts, remedy);
+}
+
+function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MAJORS, startServer, type TestServer } from "../../test/support/servers.ts";
+import { systemClock } from "../platform/clock.ts";
+import type { LogIn } from "../postgres/server.ts";
+import { type Check, diagnose } from "./decide.ts";
+import type { MachineFacts } from "./facts.ts";
+import { observeServer } from "./observe-server.ts";
+
+const unseen = { kind: "unseen", why: "not looked at", remedy: "None." } as const;
+const machine: MachineFacts = {
+  vaultSpace: unseen,
+  spoolSpace: unseen,
+  sandboxSpace: unseen,
+  vault: unseen,
+  receiver: unseen,
+  programs: unseen,
+};
+
+async function examine(server: TestServer, login: LogIn = {}) {
+  const address = server.server.address({ over: "tcp", ...login });
+  const policy = { role: address.user, database: "postgres", slot: "vault", applicationName: "lifeboat_vault" };
+  const facts = await observeServer({ clock: systemClock }, { address, policy }, {});
+  const checks = diagnose({ server: facts, machine, policy });
+  return (id: string): Check => {
+    const found = checks.find((check) => check.id === id);
+    assert.ok(found !== undefined, id);
+    return found;
+  };
+}
+
+for (const major of MAJORS) {
+  test(`PostgreSQL ${major}: everything is seen, and what is off is told with its remedy`, async () => {
+    await using server = await startServer({
+      major,
+      name: "doctor",
+      dataChecksums: false,
+      settings: { max_slot_wal_keep_size: "-1" },
+    });
+    const check = await examine(server);
+    for (const id of ["login", "replication-login", "version", "role", "wal-level", "wal-senders", "clock"]) {
+      assert.equal(check(id).level, "ok", `${id}: ${check(id).found}`);
+    }
+    assert.equal(check("checksums").level, "problem");
+    assert.equal(check("slot").level, "warning");
+    assert.equal(check("slot-limit").level, "warning");
+    assert.equal(check("failure-domain").level, "warning");
+    assert.match(check("synchronous").remedy ?? "", /'ANY 1 \(lifeboat_vault\)'/);
+  });
+}
+
+test("a role without rights still sees most, and its statements, once run, leave nothing to complain of", async () => {
+  await using server = await startServer({ major: 16, name: "doctor" });
+  await server.query("CREATE ROLE poor LOGIN PASSWORD 'poor'");
+  const login = { user: "poor", password: "poor" };
+  const before = await examine(server, login);
+  assert.equal(before("replication-login").level, "unknown");
+  assert.equal(before("role").level, "problem");
+  assert.equal(before("wal-level").level, "ok");
+  const statements = (before("role").remedy ?? "").split("; ").map((each) => each.replace(/;$/, ""));
+  assert.equal(statements.length, 4);
+  for (const statement of statements) await server.query(statement);
+  const after = await examine(server, login);
+  assert.equal(after("role").level, "ok");
+  assert.equal(after("replication-login").level, "ok");
+});
+
+test("wal_level minimal is a problem, and that replication is not possible is told by the server itself", async () => {
+  await using server = await startServer({
+    major: 15,
+    name: "doctor",
+    settings: { wal_level: "minimal", max_wal_senders: "0", full_page_writes: "off" },
+  });
+  const check = await examine(server);
+  assert.equal(check("wal-level").level, "problem");
+  assert.equal(check("wal-senders").level, "problem");
+  assert.equal(check("full-page-writes").level, "problem");
+  assert.equal(check("replication-login").level, "unknown");
+});
+
+test("an idle slot is a warning; invalidated, it is a problem with the way out", async () => {
+  await using server = await startServer({
+    major: 17,
+    name: "doctor",
+    walSegmentBytes: 1_048_576,
+    settings: { max_slot_wal_keep_size: "1MB", max_wal_size: "2MB", min_wal_size: "2MB", wal_keep_size: "0" },
+  });
+  await server.query("SELECT pg_create_physical_replication_slot('vault', true)");
+  assert.equal((await examine(server))("slot").level, "warning");
+  for (let count = 0; count < 8; count += 1) {
+    await server.query("SELECT pg_logical_emit_message(false, 'x', repeat('x', 1000))");
+    await server.query("SELECT pg_switch_wal()");
+  }
+  await server.query("CHECKPOINT");
+  const slot = (await examine(server))("slot");
+  assert.equal(slot.level, "problem");
+  assert.match(slot.remedy ?? "", /pg_drop_replication_slot\('vault'\)/);
+});
+
+test("a server that is not there is unknown in everything, with the reason once", async () => {
+  await using server = await startServer({ major: 15, name: "doctor" });
+  await server.server.kill();
+  const check = await examine(server);
+  assert.equal(check("login").level, "unknown");
+  assert.equal(check("slot").found, "no ordinary connection to the server");
+});

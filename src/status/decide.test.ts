@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Instant } from "../platform/clock.ts";
+import type { ReceiverReport, ReceiverStatus } from "../wal/report.ts";
+import { faultsOf, type StatusFacts } from "./decide.ts";
+
+const HOUR_MS = 3_600_000;
+const now = Date.UTC(2026, 0, 2) as Instant;
+
+const report: ReceiverReport = {
+  format: "lifeboat-receiver",
+  version: 1,
+  pid: 4711,
+  mode: "streaming",
+  startedAt: "2026-01-01T00:00:00.000Z",
+  updatedAt: "2026-01-02T00:00:00.000Z",
+  systemId: "7000",
+  timeline: 1,
+  slot: "lifeboat_vault",
+  writtenLsn: "0/5000000",
+  flushedLsn: "0/5000000",
+  serverEndLsn: "0/5000060",
+  lagBytes: 96,
+  segmentsWaiting: 0,
+  spoolBytes: 0,
+  spoolBytesMax: 1,
+  lastError: null,
+  alarms: [],
+  gaps: [],
+};
+const running: ReceiverStatus = { kind: "running", report };
+const range = {
+  systemId: "7000",
+  timeline: 1,
+  from: "0/2000100",
+  to: "0/5000000",
+  fromTime: undefined,
+  toTime: undefined,
+};
+const vault = {
+  kind: "reached" as const,
+  newestBackup: { backupId: "b", endedAt: "2026-01-01T12:00:00.000Z", dataBytes: 1, storedBytes: 1 },
+  backupCount: 1,
+  unfinishedCount: 0,
+  damagedBackups: [],
+  stranded: [],
+  ranges: [range],
+  gapCount: 0,
+  objectCount: 1,
+  sizeBytes: 1,
+};
+const well: StatusFacts = {
+  now,
+  backupMaxAgeMs: 26 * HOUR_MS,
+  vault,
+  receiver: running,
+  server: { kind: "reached", lsn: "0/5000060", lagBytes: 96, slot: "keeps WAL" },
+};
+
+const away = { kind: "unreachable", code: "x.y", message: "nobody answers" } as const;
+const unfinished = { ...vault, unfinishedCount: 1 };
+
+test("nothing is wrong where nothing is, also while a backup is under way", () => {
+  assert.deepEqual(faultsOf(well), []);
+  assert.deepEqual(faultsOf({ ...well, vault: unfinished }), []);
+});
+
+const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]])[] = [
+  ["a vault that is not reached", { vault: away }, ["vault-unreachable"]],
+  ["a server that is down", { server: away }, ["server-unreachable"]],
+  ["both at once", { vault: away, server: away }, ["vault-unreachable", "server-unreachable"]],
+  ["no backup", { vault: { ...vault, newestBackup: undefined, ranges: [] } }, ["no-backup"]],
+  ["a backup that is too old", { backupMaxAgeMs: 11 * HOUR_MS }, ["backup-old"]],
+  [
+    "a backup without the WAL it needs",
+    { vault: { ...vault, ranges: [], stranded: ["b"] } },
+    ["no-range", "backup-stranded"],
+  ],
+  ["a damaged backup", { vault: { ...vault, damagedBackups: ["a"] } }, ["backup-damaged"]],
+  ["missing WAL", { vault: { ...vault, gapCount: 1 } }, ["wal-gap"]],
+  ["no receiver", { receiver: { kind: "never-ran" } }, ["receiver-never-ran"]],
+  ["a stopped receiver", { receiver: { kind: "not-running", report } }, ["receiver-not-running"]],
+  [
+    "a receiver's alarm",
+    {
+      receiver: {
+        kind: "running",
+        report: { ...report, alarms: [{ kind: "stalled", message: "stands still", since: "" }] },
+      },
+    },
+    ["receiver-stalled"],
+  ],
+  ["a missing slot", { server: { kind: "reached", lsn: "0/1", lagBytes: undefined, slot: "missing" } }, ["slot"]],
+];
+
+for (const [what, change, codes] of cases) {
+  test(`status calls ${what} wrong, by its code`, () => {
+    const faults = faultsOf({ ...well, ...change });
+    assert.deepEqual(
+      faults.map(({ code }) => code),
+      codes,
+    );
+    assert.ok(faults.every(({ message, remedy }) => message !== "" && remedy !== ""));
+  });
+}

@@ -1,0 +1,130 @@
+/**
+ * Whether what is protected can be recovered now, from what a look at vault, receiver and server found.
+ *
+ * Nouns: a *fault* is something that is wrong, with a stable code and a remedy.
+ * Invariants: judged by facts alone; what could not be looked at is a fault of its own and never taken for good.
+ */
+import type { Instant } from "../platform/clock.ts";
+import { describeDuration } from "../units/duration.ts";
+import type { ReceiverStatus } from "../wal/report.ts";
+
+/** What could not be looked at, and why. */
+export type Unreachable = { readonly kind: "unreachable"; readonly code: string; readonly message: string };
+
+/** A backup, as far as status shows it. */
+export type StatusBackup = {
+  readonly backupId: string;
+  readonly endedAt: string;
+  readonly dataBytes: number;
+  readonly storedBytes: number;
+};
+
+/** A span in which every moment can be restored. */
+export type StatusRange = {
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly from: string;
+  readonly to: string;
+  readonly fromTime: Instant | undefined;
+  readonly toTime: Instant | undefined;
+};
+
+/** What was found in the vault. */
+export type VaultFacts =
+  | Unreachable
+  | {
+      readonly kind: "reached";
+      readonly newestBackup: StatusBackup | undefined;
+      readonly backupCount: number;
+      readonly unfinishedCount: number;
+      readonly damagedBackups: readonly string[];
+      readonly stranded: readonly string[];
+      readonly ranges: readonly StatusRange[];
+      readonly gapCount: number;
+      readonly objectCount: number;
+      readonly sizeBytes: number;
+    };
+
+/** What the server said. */
+export type ServerView =
+  | Unreachable
+  | {
+      readonly kind: "reached";
+      readonly lsn: string;
+      readonly lagBytes: number | undefined;
+      readonly slot: "keeps WAL" | "keeps nothing" | "missing";
+    };
+
+/** Everything status looks at. */
+export type StatusFacts = {
+  readonly now: Instant;
+  readonly backupMaxAgeMs: number;
+  readonly vault: VaultFacts;
+  readonly receiver: ReceiverStatus;
+  readonly server: ServerView;
+};
+
+/** Something that is wrong. */
+export type Fault = { readonly code: string; readonly message: string; readonly remedy: string };
+
+/** What is wrong, the worst first; empty when all is well. */
+export function faultsOf(facts: StatusFacts): readonly Fault[] {
+  return [...vaultFaults(facts), ...receiverFaults(facts.receiver), ...serverFaults(facts.server)];
+}
+
+function vaultFaults({ vault, now, backupMaxAgeMs }: StatusFacts): Fault[] {
+  if (vault.kind === "unreachable") {
+    const message = `the vault could not be looked at: ${vault.message} (${vault.code})`;
+    return [{ code: "vault-unreachable", message, remedy: "See `lifeboat doctor`." }];
+  }
+  const faults: Fault[] = [];
+  const again = "Take a new one: lifeboat backup.";
+  for (const id of vault.damagedBackups) {
+    faults.push({ code: "backup-damaged", message: `backup ${id} is damaged`, remedy: "See `lifeboat vault check`." });
+  }
+  const newest = vault.newestBackup;
+  if (newest === undefined) faults.push({ code: "no-backup", message: "there is no backup", remedy: again });
+  else {
+    const ageMs = now - Date.parse(newest.endedAt);
+    if (ageMs > backupMaxAgeMs) {
+      const message = `the newest backup is ${describeDuration(ageMs)} old, at most ${describeDuration(backupMaxAgeMs)} is wanted`;
+      faults.push({ code: "backup-old", message, remedy: again });
+    }
+    if (vault.ranges.length === 0) {
+      faults.push({ code: "no-range", message: "no backup has the WAL it needs", remedy: again });
+    }
+  }
+  for (const id of vault.stranded) {
+    const message = `backup ${id} cannot be restored: WAL it needs is not there`;
+    faults.push({ code: "backup-stranded", message, remedy: "See `lifeboat points`." });
+  }
+  if (vault.gapCount > 0) {
+    const message = `WAL is missing in ${vault.gapCount} ${vault.gapCount === 1 ? "place" : "places"} between recovery ranges`;
+    faults.push({ code: "wal-gap", message, remedy: "See `lifeboat points`; the moments in between are lost." });
+  }
+  return faults;
+}
+
+function receiverFaults(receiver: ReceiverStatus): Fault[] {
+  const start = "Start it: lifeboat wal receive.";
+  if (receiver.kind === "never-ran") {
+    return [{ code: "receiver-never-ran", message: "no receiver ever ran with this spool", remedy: start }];
+  }
+  const { report } = receiver;
+  if (receiver.kind === "not-running") {
+    const message = `the receiver does not run; last seen ${report.mode} at ${report.updatedAt}`;
+    return [{ code: "receiver-not-running", message, remedy: start }];
+  }
+  const remedy = report.lastError?.remedy ?? "See `lifeboat wal status`.";
+  return report.alarms.map((alarm) => ({ code: `receiver-${alarm.kind}`, message: alarm.message, remedy }));
+}
+
+function serverFaults(server: ServerView): Fault[] {
+  if (server.kind === "unreachable") {
+    const message = `the server does not answer: ${server.message} (${server.code})`;
+    return [{ code: "server-unreachable", message, remedy: "Start the server, or recover: lifeboat points." }];
+  }
+  if (server.slot === "keeps WAL") return [];
+  const message = server.slot === "missing" ? "the receiver's slot is missing" : "the receiver's slot keeps no WAL";
+  return [{ code: "slot", message, remedy: "See `lifeboat doctor`." }];
+}
