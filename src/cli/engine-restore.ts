@@ -45,7 +45,7 @@ export const restoreEngine: RestoreEngine = {
       session.progress.report(
         totalBytes === 0 ? { phase: PHASES[phase] } : { phase: PHASES[phase], done: doneBytes, total: totalBytes },
       );
-    const tools = { vault, files: MACHINE.files, clock: session.clock, wal, onProgress };
+    const tools = { vault, files: MACHINE.files, clock: session.clock, locks: MACHINE.locks, wal, onProgress };
     const target = choice.goal.kind === "time" ? { kind: "time" as const, time: choice.goal.at } : choice.goal;
     const plan = await prepareRestore(
       tools,

@@ -54,7 +54,7 @@ export async function restoreServer(
   request: DemoRestore,
   from: Monotonic,
 ): Promise<{ readonly server: LocalServer; readonly parts: readonly RecoveryPart[]; readonly readyAt: Monotonic }> {
-  const { files, clock } = kit.ports;
+  const { files, clock, locks } = kit.ports;
   const { signal } = request;
   const parts: RecoveryPart[] = [];
   let lapAt = from;
@@ -72,7 +72,7 @@ export async function restoreServer(
     if (done.phase !== "files") walAt ??= clock.monotonic();
     request.progress(bytesDone(PHASES[done.phase], done));
   };
-  const tools: RestoreTools = { vault, files, clock, wal, onProgress };
+  const tools: RestoreTools = { vault, files, clock, locks, wal, onProgress };
   const plan = await prepareRestore(tools, { systemId, target, acceptGap: false }, { signal });
   lap("open the vault, plan");
   const place = { folder: request.dataFolder, tablespaces: { byOid: new Map(), under: undefined }, owner: kit.user };

@@ -9,6 +9,7 @@ import { isLifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { findFreePort } from "../platform/free-port.ts";
+import type { Locks } from "../platform/lock.ts";
 import type { Processes, ProcessUser } from "../platform/processes.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { currentUid, findServerUser } from "../platform/run-as.ts";
@@ -31,6 +32,7 @@ export type ServerPorts = {
   readonly files: Files;
   readonly processes: Processes;
   readonly clock: Clock;
+  readonly locks: Locks;
   readonly random: RandomSource;
 };
 

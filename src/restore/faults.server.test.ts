@@ -25,7 +25,7 @@ import { backupName, segmentKey } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putSegment } from "../vault/wal-store.ts";
 import { type PricedPlan, prepareRestore, runRestore } from "./restore.ts";
-import { UNFINISHED_MARKER } from "./target-guard.ts";
+import { RESTORE_LOCK, UNFINISHED_MARKER } from "./target-guard.ts";
 
 const cluster = await recordSmallCluster();
 const vault = await createTestVault();
@@ -54,7 +54,7 @@ async function assertCutShort(target: Target, at: string): Promise<void> {
 /** The effects at the end, around the control file, are the ones that matter: none of them is passed over. */
 const LAST_EFFECTS = 50;
 /** Of the others, which are alike, every so many-th; in the long run each. */
-const STRIDE = Math.ceil(12 / repetitions(1));
+const STRIDE = Math.ceil(4 / repetitions(1));
 
 /** Fails effect after effect of restores into one and the same folder; each has to clear what the one before left. */
 async function sweep(fault: Omit<FileFault, "at">, offset: number): Promise<void> {
@@ -88,9 +88,9 @@ async function sweep(fault: Omit<FileFault, "at">, offset: number): Promise<void
 describe("a restore onto a disk that fails, at one effect after the other,", () => {
   for (const { name, offset, fault } of [
     { name: "before it was done", offset: 0, fault: { errno: "EIO", when: "before" } },
-    { name: "after it was done", offset: 3, fault: { errno: "EIO", when: "after" } },
-    { name: "half done, the disk full", offset: 6, fault: { errno: "ENOSPC", when: "short" } },
-    { name: "and for good", offset: 9, fault: { errno: "EIO", when: "before", forever: true } },
+    { name: "after it was done", offset: 1, fault: { errno: "EIO", when: "after" } },
+    { name: "half done, the disk full", offset: 2, fault: { errno: "ENOSPC", when: "short" } },
+    { name: "and for good", offset: 3, fault: { errno: "EIO", when: "before", forever: true } },
   ] as const) {
     test(`${name}: it cannot start and the next restore clears it, or it is whole`, () => sweep(fault, offset));
   }
@@ -200,8 +200,30 @@ describe("a restore is refused, and nothing touched,", () => {
 const none = { freeBytes: 0, totalBytes: 0, device: 2 };
 
 function isTablespace(file: string): boolean {
-  return path.basename(file) === "tablespaces";
+  return file.includes("/tablespaces");
 }
+
+test("a second restore into a folder that is being written is refused, and the first one completes", async () => {
+  await withFolder(async (folder) => {
+    const target = targetIn(folder);
+    const elsewhere = { folder: path.join(folder, "elsewhere"), tablespacesUnder: target.tablespacesUnder };
+    const others: Promise<LifeboatError | undefined>[] = [];
+    const onProgress = (): void => {
+      if (others.length > 0) return;
+      // Another data directory, but the same folder for its tablespaces, is no better.
+      for (const each of [target, elsewhere]) others.push(failureOf(restoreRecorded(vault, backup, each)));
+    };
+    await restoreRecorded(vault, backup, target, { onProgress });
+    const codes = (await Promise.all(others)).map((error) => error?.code);
+    assert.deepEqual(codes, ["restore.target-in-use", "restore.target-in-use"]);
+    await assertRestored(cluster.first, target);
+    assert.deepEqual(
+      (await systemFiles.list(folder)).map(({ name }) => name),
+      ["restored", "tablespaces"],
+    );
+    assert.equal(await systemFiles.stat(path.join(target.folder, RESTORE_LOCK)), undefined);
+  });
+});
 
 describe("a restore is refused before anything is written", () => {
   const { systemId } = backup;
@@ -327,12 +349,12 @@ async function write(file: string, text: string): Promise<void> {
   await handle.close();
 }
 
-/** Every path below a folder with its size. */
+/** Every file and link below a folder with its size; empty folders above a target may stay. */
 async function treeOf(folder: string): Promise<readonly string[]> {
   const found: string[] = [];
   for (const { name, kind } of await systemFiles.list(folder)) {
     const file = path.join(folder, name);
-    if (kind === "folder") found.push(`${file}/`, ...(await treeOf(file)));
+    if (kind === "folder") found.push(...(await treeOf(file)));
     else found.push(`${file} ${(await systemFiles.stat(file))?.sizeBytes}`);
   }
   return found;

@@ -6,7 +6,7 @@ import { LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { OUTSIDE_PREFIX } from "../vault/manifest.ts";
 import { RECOVERY_FOLDER } from "./recovery-files.ts";
-import { guardTarget, UNFINISHED_MARKER } from "./target-guard.ts";
+import { guardTarget, LOCK_NAMES, UNFINISHED_MARKER } from "./target-guard.ts";
 
 /** Where tablespaces go: by OID, else in a folder each under `under`, else nowhere. */
 export type TablespaceChoice = { readonly byOid: ReadonlyMap<number, string>; readonly under: string | undefined };
@@ -76,11 +76,14 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   RECOVERY_FOLDER,
 ]);
 
+/** What a restore cut at its very end may have left in a root. */
+const MARKS: ReadonlySet<string> = new Set([UNFINISHED_MARKER, ...LOCK_NAMES]);
+
 /** The file on this machine that a manifest's path stands for; undefined for what is left out. */
 export function placePath(layout: Layout, manifestPath: string): string | undefined {
   const folder = layout.roots[0] ?? "";
   if (LEFT_OUT.has(manifestPath) || manifestPath.startsWith(`${RECOVERY_FOLDER}/`)) return undefined;
-  if (path.basename(manifestPath) === UNFINISHED_MARKER) return undefined;
+  if (MARKS.has(path.basename(manifestPath))) return undefined;
   if (manifestPath.startsWith(OUTSIDE_PREFIX)) {
     return path.join(folder, RECOVERY_FOLDER, "outside", manifestPath.slice(OUTSIDE_PREFIX.length));
   }

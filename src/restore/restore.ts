@@ -13,6 +13,7 @@ import { LifeboatError } from "../errors/error.ts";
 import { type Clock, throwIfAborted } from "../platform/clock.ts";
 import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
+import type { Locks } from "../platform/lock.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { formatLsn, historyName, type SystemId } from "../postgres/lsn.ts";
 import { type BackupListing, listBackups } from "../vault/backups.ts";
@@ -31,7 +32,8 @@ import {
   startableConfiguration,
 } from "./recovery-files.ts";
 import type { RestoreWal } from "./restore-wal.ts";
-import { clearUnfinished, markUnfinished, removeMarker } from "./target-guard.ts";
+import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts";
+import { withTargetLocks } from "./target-lock.ts";
 import { layWal } from "./wal-layer.ts";
 
 /** What is asked for. */
@@ -60,6 +62,7 @@ export type RestoreTools = {
   readonly vault: Vault;
   readonly files: Files;
   readonly clock: Clock;
+  readonly locks: Locks;
   readonly wal: RestoreWal;
   readonly onProgress: (progress: RestoreProgress) => void;
 };
@@ -118,6 +121,18 @@ export async function runRestore(
 ): Promise<void> {
   const layout = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
   await checkLayout(tools.files, layout);
+  const makeRoot = (folder: string): Promise<void> => makeOwnedFolder(tools.files, folder, place.owner);
+  await withTargetLocks({ ...tools, makeRoot }, layout.roots, () =>
+    restoreInto(tools, plan, { place, layout }, options),
+  );
+}
+
+async function restoreInto(
+  tools: RestoreTools,
+  plan: PricedPlan,
+  { place, layout }: { readonly place: RestorePlace; readonly layout: Layout },
+  options: CallOptions,
+): Promise<void> {
   await clearUnfinished(tools.files, layout.roots);
   await checkSpace(tools.files, plan, layout);
   await makeRoots(tools, layout, place.owner);
@@ -125,7 +140,7 @@ export async function runRestore(
     { vault: tools.vault, files: tools.files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
     {
       backup: plan.backup,
-      folder: place.folder,
+      roots: layout.roots,
       placePath: (manifestPath) => placePath(layout, manifestPath),
       owner: place.owner,
     },
@@ -209,7 +224,7 @@ async function finish(
   // From here on no root counts as unfinished, whether or not its marker is taken away.
   await writeDurable(files, { file: target, parts, over: "new", permissions: 0o600, unique: "lifeboat" });
   if (place.owner !== undefined) await files.changeOwner(target, place.owner);
-  for (const folder of written.roots) await removeMarker(files, folder);
+  for (const folder of written.roots) await removeMarks(files, folder);
 }
 
 /** Random bytes of a restore's id: no two restores may take each other's folders for their own. */

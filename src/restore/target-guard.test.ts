@@ -4,7 +4,14 @@ import { describe, test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles as files } from "../platform/files.ts";
-import { clearUnfinished, guardTarget, markUnfinished, removeMarker, UNFINISHED_MARKER } from "./target-guard.ts";
+import {
+  clearUnfinished,
+  guardTarget,
+  markUnfinished,
+  RESTORE_LOCK,
+  removeMarks,
+  UNFINISHED_MARKER,
+} from "./target-guard.ts";
 
 /** Makes files with their folders; a name that ends with `/` is a folder. */
 async function make(folder: string, names: readonly string[]): Promise<void> {
@@ -92,7 +99,7 @@ describe("what an earlier restore left", () => {
       const { main, space } = await cutShort(folder);
       await make(main, ["global/pg_control"]);
       for (const root of [main, space]) await assert.rejects(guardTarget(files, root), notEmpty);
-      await removeMarker(files, main);
+      await removeMarks(files, main);
       for (const root of [main, space]) await assert.rejects(guardTarget(files, root), notEmpty);
     });
   });
@@ -108,11 +115,12 @@ describe("what an earlier restore left", () => {
     });
   });
 
-  test("is cleared when it was cut while its marker was written", async () => {
+  test("is cleared when it was cut before its marker was written, but for the lock", async () => {
     await withFolder(async (folder) => {
-      await make(folder, [`.${UNFINISHED_MARKER}.lifeboat.tmp`]);
+      await make(folder, [`.${UNFINISHED_MARKER}.lifeboat.tmp`, RESTORE_LOCK]);
       await clearUnfinished(files, [folder]);
-      assert.deepEqual(await namesIn(folder), []);
+      assert.deepEqual(await namesIn(folder), [RESTORE_LOCK]);
+      assert.equal(await guardTarget(files, folder), "unfinished");
     });
   });
 

@@ -16,6 +16,12 @@ import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 /** Lies in every root of a restore from its first moment until the control file is written. */
 export const UNFINISHED_MARKER = "lifeboat-restore-unfinished";
 
+/** What a restore locks in every root, so that no second one writes there. */
+export const RESTORE_LOCK = "lifeboat-restore-lock";
+
+/** The lock's files: SQLite keeps a journal beside its own. */
+export const LOCK_NAMES: readonly string[] = [RESTORE_LOCK, `${RESTORE_LOCK}-journal`];
+
 /** Makes the marker's temporary name, which has to be known when it is left behind. */
 const MARKER_UNIQUE = "lifeboat";
 const MARKER_TEMPORARY = `.${UNFINISHED_MARKER}.${MARKER_UNIQUE}.tmp`;
@@ -47,8 +53,8 @@ export async function guardTarget(files: Files, folder: string): Promise<TargetS
       remedy: "Restore into an empty folder beside it, then stop the server and change its data directory.",
     });
   }
-  // Cut while the marker itself was written: nothing else is here yet.
-  if (names.length === 1 && names[0] === MARKER_TEMPORARY) return "unfinished";
+  // Cut before the marker was written: nothing else is here yet.
+  if (names.every((name) => name === MARKER_TEMPORARY || LOCK_NAMES.includes(name))) return "unfinished";
   if (await isUnfinished(files, folder)) return "unfinished";
   throw new LifeboatError("restore.target-not-empty", {
     message: `${folder} is not empty: it holds ${describe(names)}`,
@@ -58,14 +64,15 @@ export async function guardTarget(files: Files, folder: string): Promise<TargetS
   });
 }
 
-/** Empties the roots that an earlier restore left unfinished; `roots` begin with the main one. Throws like `guardTarget`. */
+/** Empties the roots that an earlier restore left unfinished, but for the lock; `roots` begin with the main one. Throws like `guardTarget`. */
 export async function clearUnfinished(files: Files, roots: readonly string[]): Promise<void> {
   // The main root goes last: the markers of the others count only as long as its own is there.
   for (const folder of roots.toReversed()) {
     if ((await guardTarget(files, folder)) !== "unfinished") continue;
     for (const entry of await files.list(folder)) {
       // The marker goes last: a clearing that is cut short must not leave a folder nobody dares to touch.
-      if (entry.name !== UNFINISHED_MARKER) await files.removeTree(path.join(folder, entry.name));
+      if (entry.name === UNFINISHED_MARKER || LOCK_NAMES.includes(entry.name)) continue;
+      await files.removeTree(path.join(folder, entry.name));
     }
     await files.syncFolder(folder);
     await removeMarker(files, folder);
@@ -79,8 +86,13 @@ export async function markUnfinished(files: Files, folder: string, marker: Marke
   await writeDurable(files, { file, parts: [Buffer.from(text)], over: "replace", unique: MARKER_UNIQUE });
 }
 
-/** Takes the mark away. */
-export async function removeMarker(files: Files, folder: string): Promise<void> {
+/** Takes the mark away, and the lock's file with it. */
+export async function removeMarks(files: Files, folder: string): Promise<void> {
+  for (const name of [UNFINISHED_MARKER, ...LOCK_NAMES]) await files.remove(path.join(folder, name));
+  await files.syncFolder(folder);
+}
+
+async function removeMarker(files: Files, folder: string): Promise<void> {
   await files.remove(path.join(folder, UNFINISHED_MARKER));
   await files.syncFolder(folder);
 }

@@ -7,6 +7,7 @@ import path from "node:path";
 import { type BackupTools, takeBackup, type WalCoverage } from "../../src/backup/backup.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemFiles } from "../../src/platform/files.ts";
+import { systemLocks } from "../../src/platform/lock.ts";
 import type { SystemId, Timeline } from "../../src/postgres/lsn.ts";
 import { openReplication } from "../../src/postgres/replication-connection.ts";
 import type { PricedPlan, RestoreTools } from "../../src/restore/restore.ts";
@@ -114,7 +115,7 @@ export function vaultWal(
 export function restoreTools(vault: Vault, backup: BackupRecord): RestoreTools {
   const { systemId, walSegmentBytes } = backup;
   const wal = vaultWal(vault, { systemId, walSegmentBytes });
-  return { vault, files: systemFiles, clock: systemClock, wal, onProgress: () => undefined };
+  return { vault, files: systemFiles, clock: systemClock, locks: systemLocks, wal, onProgress: () => undefined };
 }
 
 /** Restores to the newest point into `folder`. */
