@@ -47,10 +47,11 @@ async function leftRunning(folder: string): Promise<readonly string[]> {
 test("a small run measures Lifeboat beside pg_basebackup and leaves the base alone", async () => {
   await withFolder(async (folder) => {
     const json = path.join(folder, "result.json");
-    const peers = ["--peers", "pg_basebackup", "--folder", folder, "--json", json];
-    const { status, output } = await bench([...SMALL, ...peers]);
+    const more = ["--restore", "--peers", "pg_basebackup", "--folder", folder, "--json", json];
+    const { status, output } = await bench([...SMALL, ...more]);
     assert.equal(status, 0, output);
     assert.match(output, /Lifeboat against +wall/);
+    assert.match(output, /^Lifeboat +[\d.]+ +[\d.]+ +[\d.]+ +\d+$/m, "a restore is measured");
     assert.match(output, /^kept +peak memory below 400 MiB/m);
     const result: { sizes: { tools: { title: string; runs: { storedBytes: number }[] }[] }[] } = JSON.parse(
       await readFile(json, "utf8"),
