@@ -11,7 +11,7 @@ import type { ClientReport } from "./client/measurements.ts";
 import { type ReadBack, readBack } from "./client/read-back.ts";
 import { DELETED_TABLE, type Deletion, lookAtTable } from "./deletion.ts";
 import { type Outage, resume, type Scene, strike } from "./disaster.ts";
-import type { DeletionFacts, RecoveryFacts, WriteFacts } from "./facts.ts";
+import { type DeletionFacts, type RecoveryFacts, recoveryOf, type WriteFacts } from "./facts.ts";
 import { restoreServer } from "./restoring.ts";
 import { DATABASE } from "./servers.ts";
 import { count, MOMENT_MS, type Stage, timeOf } from "./stage.ts";
@@ -124,7 +124,6 @@ export async function undoMistake(
 ): Promise<{ readonly server: LocalServer; readonly facts: DeletionFacts }> {
   const { tools, kit, place, passphrase, settings, made, signal, say } = stage;
   const { mistake } = from;
-  const begunAt = tools.clock.monotonic();
   const { server, parts, readyAt } = await restoreServer(
     kit,
     {
@@ -137,10 +136,10 @@ export async function undoMistake(
       made,
       signal,
     },
-    begunAt,
+    tools.clock.monotonic(),
   );
   const { held, samples } = await lookAtTable(server, { signal });
-  const endedAt = tools.clock.monotonic();
+  const recovery = recoveryOf([...parts, { what: "read the rows", durationMs: tools.clock.monotonic() - readyAt }]);
   const found = await readBack(tools.files, {
     connect: server.address({ database: DATABASE }),
     ledgerFile: place.ledgerFile,
@@ -166,8 +165,8 @@ export async function undoMistake(
       foundRows: held.rows,
       same,
       samples,
-      durationMs: endedAt - begunAt,
-      parts: [...parts, { what: "read the rows", durationMs: endedAt - readyAt }],
+      durationMs: recovery.totalMs,
+      parts: recovery.parts,
       acknowledgedBefore: early.size,
       missing: found.missing.filter((sequence) => early.has(sequence)).length,
     },

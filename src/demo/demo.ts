@@ -118,7 +118,7 @@ async function tellStory(stage: Stage): Promise<DemoFacts> {
     deletion: undone.facts,
     scorecard: scorecardOf({ recovery, deletion: undone.facts, writes }),
     titles,
-    durationMs: tools.clock.monotonic() - begunAt,
+    durationMs: Math.round(tools.clock.monotonic() - begunAt),
     kept,
   };
 }

@@ -13,7 +13,7 @@ import type { SystemId } from "../postgres/lsn.ts";
 import type { LocalServer } from "../postgres/server.ts";
 import type { ClientReport } from "./client/measurements.ts";
 import type { ClientProcess } from "./client/process.ts";
-import type { RecoveryFacts, RecoveryPart } from "./facts.ts";
+import { type RecoveryFacts, type RecoveryPart, recoveryOf } from "./facts.ts";
 import type { ReceiverProcess } from "./receiver.ts";
 import { readSystemId } from "./servers.ts";
 import type { WallClock } from "./stage.ts";
@@ -81,14 +81,11 @@ export async function resume(
   // The longest time without an acknowledged write is the outage, and it ends with the first of them.
   const endedMs = Math.max(readyMs, healthy.window.longestGap.toMs);
   const noticedMs = wall.at(outage.noticedAt);
-  return {
-    totalMs: endedMs - outage.beganMs,
-    parts: [
-      { what: "notice that writes fail", durationMs: noticedMs - outage.beganMs },
-      ...restored.parts,
-      { what: "client's first acknowledged write", durationMs: endedMs - readyMs },
-    ],
-  };
+  return recoveryOf([
+    { what: "notice that writes fail", durationMs: noticedMs - outage.beganMs },
+    ...restored.parts,
+    { what: "client's first acknowledged write", durationMs: endedMs - readyMs },
+  ]);
 }
 
 async function untilReport(

@@ -121,6 +121,12 @@ export type DemoFacts = {
   readonly kept: KeptFacts | undefined;
 };
 
+/** Parts in whole milliseconds, and their sum. */
+export function recoveryOf(parts: readonly RecoveryPart[]): RecoveryFacts {
+  const whole = parts.map(({ what, durationMs }) => ({ what, durationMs: Math.round(durationMs) }));
+  return { totalMs: whole.reduce((sum, part) => sum + part.durationMs, 0), parts: whole };
+}
+
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 

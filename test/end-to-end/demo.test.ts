@@ -94,9 +94,9 @@ test("in quorum mode a destroyed server comes back with every acknowledged write
   assert.ok(writes.acknowledgedAfter > 0);
   assert.ok(backup.acknowledgedMeanwhile > 0);
   const parts = recovery.parts.reduce((sum, part) => sum + part.durationMs, 0);
-  assert.ok(Math.abs(parts - recovery.totalMs) < 5, `${parts} ms in parts, ${recovery.totalMs} ms in all`);
+  assert.equal(parts, recovery.totalMs);
   assert.ok(recovery.parts.every((part) => part.durationMs >= 0));
-  assert.ok(deletion.deletedRows > 10_000);
+  assert.ok(deletion.deletedRows > 5_000);
   assert.deepEqual([deletion.foundRows, deletion.same, deletion.rowsAtNewestPoint], [deletion.deletedRows, true, 0]);
   assert.equal(deletion.samples.length, 3);
   assert.ok(deletion.acknowledgedBefore > 0 && deletion.acknowledgedBefore < writes.acknowledged);
