@@ -110,7 +110,7 @@ function bashWords(tree: CompletionTree): readonly string[] {
   const top = [...new Set(tree.commands.map((command) => command.path[0] ?? ""))];
   const rows = [`    ' 0') mapfile -t COMPREPLY < <(compgen -W ${quote(top.join(" "))} -- "$current") ;;`];
   for (const group of groupNames(tree)) {
-    const words = tree.commands.filter((command) => command.path[0] === group).map((command) => command.path[1] ?? "");
+    const words = wordsAt(tree, group).map(({ word }) => word);
     rows.push(
       `    ${quote(`${group} 0`)}) mapfile -t COMPREPLY < <(compgen -W ${quote(words.join(" "))} -- "$current") ;;`,
     );
@@ -134,7 +134,10 @@ function bashReply(value: CompletionValue | undefined): string {
 }
 
 function renderZsh(tree: CompletionTree): string {
-  const functions = tree.commands.map(
+  const groups = groupNames(tree);
+  // A word that is a command and a group has one function, the chooser.
+  const alone = tree.commands.filter(({ path }) => path.length > 1 || !groups.includes(path[0] ?? ""));
+  const functions = alone.map(
     (command) => `_lifeboat_${command.path.join("_")}() {
   _arguments -s : \\
 ${[...GLOBAL_OPTIONS, ...command.options].map((option) => `    ${quote(zshOption(option))}`).join(" \\\n")}${zshArguments(command)}
@@ -142,9 +145,7 @@ ${[...GLOBAL_OPTIONS, ...command.options].map((option) => `    ${quote(zshOption
   );
   return `#compdef lifeboat
 ${functions.join("\n")}
-${groupNames(tree)
-  .map((group) => zshChooser(`_lifeboat_${group}`, tree, group))
-  .join("\n")}
+${groups.map((group) => zshChooser(`_lifeboat_${group}`, tree, group)).join("\n")}
 ${zshChooser("_lifeboat", tree, undefined)}
 if [[ \${funcstack[1]} == _lifeboat ]]; then _lifeboat "$@"; else compdef _lifeboat lifeboat; fi
 `;
@@ -154,6 +155,7 @@ if [[ \${funcstack[1]} == _lifeboat ]]; then _lifeboat "$@"; else compdef _lifeb
 function zshChooser(name: string, tree: CompletionTree, group: string | undefined): string {
   const words = wordsAt(tree, group).map(({ word, summary }) => `    ${quote(zshEscape(`${word}:${summary}`))}`);
   const offered = wordsAt(tree, group).map(({ word }) => word);
+  const own = tree.commands.find(({ path }) => path.length === 1 && path[0] === group)?.options ?? [];
   return `${name}() {
   local context state state_descr line curcontext="$curcontext"
   typeset -A opt_args
@@ -162,7 +164,7 @@ function zshChooser(name: string, tree: CompletionTree, group: string | undefine
 ${words.join("\n")}
   )
   _arguments -C \\
-${GLOBAL_OPTIONS.map((option) => `    ${quote(zshOption(option))}`).join(" \\\n")} \\
+${[...GLOBAL_OPTIONS, ...own].map((option) => `    ${quote(zshOption(option))}`).join(" \\\n")} \\
     '1: :->command' '*:: :->rest'
   case $state in
     command) _describe command commands ;;
@@ -234,8 +236,10 @@ function fishOption(option: CompletionOption): string {
 function wordsAt(tree: CompletionTree, group: string | undefined): readonly { word: string; summary: string }[] {
   const words = new Map<string, string>();
   for (const { path, summary } of tree.commands) {
-    if (group === undefined) words.set(path[0] ?? "", path.length === 1 ? summary : `${path[0]} commands`);
-    else if (path[0] === group) words.set(path[1] ?? "", summary);
+    const [first = "", second] = path;
+    if (group === undefined)
+      words.set(first, second === undefined ? summary : (words.get(first) ?? `${first} commands`));
+    else if (first === group && second !== undefined) words.set(second, summary);
   }
   return [...words].map(([word, summary]) => ({ word, summary }));
 }

@@ -118,7 +118,9 @@ function addVerb(parent: Command, verb: Verb, tools: ProgramTools): void {
   const command = parent
     .command(verb.path.at(-1) ?? "")
     .summary(verb.summary)
-    .description(verb.description);
+    .description(verb.description)
+    // A verb that is also a group leaves what follows the inner verb's name to that one.
+    .enablePositionalOptions();
   configure(command, tools);
   for (const [name, spec] of Object.entries(verb.arguments)) command.addArgument(argumentOf(name, spec));
   for (const [name, spec] of Object.entries(verb.options)) command.addOption(optionOf(name, spec));
@@ -180,7 +182,8 @@ function typedOf(command: Command, verb: Verb): Typed {
   const texts = (value: unknown) => (typeof value === "string" || typeof value === "boolean" ? value : undefined);
   const settings: Record<string, string> = {};
   for (const row of settingFlags(verb)) {
-    const value = options[attributeOf(row.path)];
+    // One that stands before the inner verb's name was taken by the outer one.
+    const value = globals[attributeOf(row.path)];
     if (typeof value === "string") settings[row.path] = value;
   }
   return {

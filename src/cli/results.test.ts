@@ -113,8 +113,8 @@ test("a backup is asked for as options and configuration say, the option first",
     recordedFrame(),
   );
   assert.deepEqual(seen, [
-    { label: "manual", tier: "manual", checkpoint: "spread", adoptSystem: false },
-    { label: "x y", tier: "daily", checkpoint: "fast", adoptSystem: true },
+    { label: "manual", tier: "manual", checkpoint: "spread", full: false, adoptSystem: false },
+    { label: "x y", tier: "daily", checkpoint: "fast", full: false, adoptSystem: true },
   ]);
 });
 

@@ -14,7 +14,7 @@ import type { Vault } from "../vault/vault.ts";
 import { runPrune } from "./act.ts";
 import type { RetentionPolicy } from "./decide.ts";
 import { listHolds, putHold, releaseHolds } from "./holds.ts";
-import { type PrunePlan, planPrune } from "./plan.ts";
+import { type PrunePlan, planPrune } from "./survey.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -83,6 +83,8 @@ describe("a prune", () => {
       added,
       records.slice(0, 3).map((record) => backupName(record, "tombstone")),
     );
+    const report = await checkVault(vault, { readData: false, onProgress: () => undefined });
+    assert.deepEqual([report.backups.length, report.findings, report.unreferencedPacks], [2, [], []]);
     // The WAL before the first backup is of no use to any, tombstone or not.
     const gone = before.filter((name) => !name.startsWith("wal/7/00000001/000000010000000000000001"));
     await prune(vault);

@@ -12,7 +12,7 @@ import { throwIfAborted } from "../platform/clock.ts";
 import { backupName } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listHolds } from "./holds.ts";
-import type { PrunePlan, RemovedObject } from "./plan.ts";
+import type { PrunePlan, RemovedObject } from "./survey.ts";
 import { putTombstone } from "./tombstones.ts";
 
 export type ActOptions = {

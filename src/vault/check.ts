@@ -41,7 +41,7 @@ export type VaultReport = {
   readonly findings: readonly Finding[];
   readonly unfinished: readonly { readonly systemId: SystemId; readonly backupId: BackupId }[];
   /**
-   * Packs that no announced backup names: left by a crash, or of a backup under way. Harmless. None are listed while a
+   * Packs that no backup names, with a tombstone or without: left by a crash, or of a backup under way. Harmless. None are listed while a
    * record or a manifest cannot be read, since it may name them.
    */
   readonly unreferencedPacks: readonly string[];
@@ -69,6 +69,14 @@ export async function checkVault(vault: Vault, options: CheckOptions): Promise<V
     throwIfAborted(options.signal, "checking backups");
     const findings = [...(await checkBackup(vault, backup, packs, options)), ...walFindings(backup, wal)];
     backups.push({ backup, whole: findings.length === 0, findings });
+  }
+  for (const backup of listing.tombstoned) {
+    // It is to go: what is wrong with it harms nobody, but its packs are not left over.
+    const unread = await damageOf(async () => {
+      const { chunks } = await readManifest(vault, backup, {}, options);
+      for (const pack of chunks.packs) packs.named.add(packName(pack.id));
+    });
+    packs.unknown ||= unread !== undefined && backup.announced;
   }
   const findings: Finding[] = listing.damaged.map((each) => ({ object: nameOf(each), reason: each.reason }));
   findings.push(...(await checkKeyWraps(vault, options)));

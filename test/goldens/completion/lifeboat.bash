@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--mode|--system|--target|--to|--to-time|--backup|--tablespace|--tablespaces-under|--port|--restore-boot-timeout|--size|--seconds|--pg|--durability)
+      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--system|--target|--to|--to-time|--backup|--tablespace|--tablespaces-under|--port|--restore-boot-timeout|--size|--seconds|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -16,7 +16,7 @@ _lifeboat() {
     if [[ -z $command ]]; then command="$word"
     elif [[ $position -eq 0 ]]; then
       case "$command" in
-        vault|wal|config) command="$command $word" ;;
+        vault|backup|wal|config) command="$command $word" ;;
         *) position=1 ;;
       esac
     else ((position++)); fi
@@ -119,12 +119,40 @@ _lifeboat() {
     'backup --backup-checkpoint') mapfile -t COMPREPLY < <(compgen -W 'fast spread' -- "$current"); return ;;
     'backup --backup-compression-level')  return ;;
     'backup --backup-max-rate')  return ;;
+    'backup hold --reason')  return ;;
+    'backup hold --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'backup hold --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'backup hold --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'backup hold --vault-passphrase-command')  return ;;
+    'backup hold --vault-recovery-key-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'backup hold --vault-identity-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'backup release --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'backup release --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'backup release --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'backup release --vault-passphrase-command')  return ;;
+    'backup release --vault-recovery-key-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'backup release --vault-identity-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'backups --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'backups --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'backups --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'backups --vault-passphrase-command')  return ;;
     'backups --vault-recovery-key-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'backups --vault-identity-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'prune --remove')  return ;;
+    'prune --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'prune --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'prune --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'prune --vault-passphrase-command')  return ;;
+    'prune --vault-recovery-key-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'prune --vault-identity-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'prune --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'prune --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'prune --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'prune --retention-hourly')  return ;;
+    'prune --retention-daily')  return ;;
+    'prune --retention-weekly')  return ;;
+    'prune --retention-manual-days')  return ;;
+    'prune --retention-grace')  return ;;
     'points --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'points --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'points --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
@@ -248,6 +276,11 @@ _lifeboat() {
     'config explain --backup-checkpoint') mapfile -t COMPREPLY < <(compgen -W 'fast spread' -- "$current"); return ;;
     'config explain --backup-compression-level')  return ;;
     'config explain --backup-max-rate')  return ;;
+    'config explain --retention-hourly')  return ;;
+    'config explain --retention-daily')  return ;;
+    'config explain --retention-weekly')  return ;;
+    'config explain --retention-manual-days')  return ;;
+    'config explain --retention-grace')  return ;;
     'config explain --restore-boot-timeout')  return ;;
     'config explain --status-backup-max-age')  return ;;
     'config explain --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
@@ -263,22 +296,26 @@ _lifeboat() {
       'vault check') options+=' --read-data --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
       'vault key') options+=' --passphrase-file --age --recovery-key --label --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
       'backup') options+=' --label --tier --checkpoint --full --adopt-system --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate' ;;
+      'backup hold') options+=' --all --reason --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
+      'backup release') options+=' --all --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
       'backups') options+=' --all --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
+      'prune') options+=' --dry-run --remove --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace' ;;
       'points') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'wal receive') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;
       'wal status') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;
       'wal get') options+=' --mode --system --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'restore') options+=' --target --to --to-time --backup --system --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
-      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --restore-boot-timeout --status-backup-max-age --postgres-bin-dir --postgres-run-as' ;;
+      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --status-backup-max-age --postgres-bin-dir --postgres-run-as' ;;
       'completion') options+=' ' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
     return
   fi
   case "$command $position" in
-    ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups points wal restore demo config completion' -- "$current") ;;
+    ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups prune points wal restore demo config completion' -- "$current") ;;
     'vault 0') mapfile -t COMPREPLY < <(compgen -W 'init check key' -- "$current") ;;
+    'backup 0') mapfile -t COMPREPLY < <(compgen -W 'hold release' -- "$current") ;;
     'wal 0') mapfile -t COMPREPLY < <(compgen -W 'receive status get' -- "$current") ;;
     'config 0') mapfile -t COMPREPLY < <(compgen -W 'explain' -- "$current") ;;
     'vault key 0') mapfile -t COMPREPLY < <(compgen -W 'list add remove rewrap rotate' -- "$current"); ;;

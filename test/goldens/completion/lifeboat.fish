@@ -11,6 +11,7 @@ complete -c lifeboat -n __fish_use_subcommand -a 'status' -d 'Show what can be r
 complete -c lifeboat -n __fish_use_subcommand -a 'vault' -d 'vault commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'backup' -d 'Take a backup of the server'
 complete -c lifeboat -n __fish_use_subcommand -a 'backups' -d 'List the backups that can be restored'
+complete -c lifeboat -n __fish_use_subcommand -a 'prune' -d 'Remove the backups and the WAL that the retention policy lets go'
 complete -c lifeboat -n __fish_use_subcommand -a 'points' -d 'Show which moments can be restored'
 complete -c lifeboat -n __fish_use_subcommand -a 'wal' -d 'wal commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'restore' -d 'Restore a backup and replay WAL'
@@ -20,6 +21,8 @@ complete -c lifeboat -n __fish_use_subcommand -a 'completion' -d 'Print a shell 
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'init' -d 'Make a vault'
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'check' -d 'Check that everything in the vault is there and whole'
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'key' -d 'Show and change who can open the vault'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from hold release' -a 'hold' -d 'Keep a backup, or everything, from being pruned'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from hold release' -a 'release' -d 'Let a held backup, or everything, be pruned again'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'receive' -d 'Receive WAL from the server into the vault'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'status' -d 'Show how receiving WAL stands'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'get' -d 'Fetch a WAL segment or history, as restore_command'
@@ -125,6 +128,21 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-delay -
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-compression-level -d 'Zstandard level; above 1 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l all -d 'Hold everything in the vault.'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l reason -d 'Why, for whoever finds it held.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from release' -l all -d 'Release what `backup hold --all` holds.'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from release' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from release' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from release' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from release' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from release' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from release' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l all -d 'Show also what is under way, was cut short, or is about to be deleted.'
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
@@ -132,6 +150,22 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphras
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l dry-run -d 'Print the plan and change nothing.'
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l remove -d 'Let this backup go too, for example a manual one.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l retention-hourly -d 'In how many hours the newest backup is kept.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l retention-daily -d 'In how many days the newest backup is kept.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l retention-weekly -d 'In how many weeks the newest backup is kept.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l retention-manual-days -d 'After how many days manual backups go.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l retention-grace -d 'How long a backup that is to go can be brought back.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from points' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
@@ -260,6 +294,11 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-compression-level -d 'Zstandard level; above 1 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-hourly -d 'In how many hours the newest backup is kept.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-daily -d 'In how many days the newest backup is kept.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-weekly -d 'In how many weeks the newest backup is kept.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-manual-days -d 'After how many days manual backups go.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-grace -d 'How long a backup that is to go can be brought back.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-backup-max-age -d 'A newest backup older than this is wrong; a day and two hours suits one backup a day.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F

@@ -116,7 +116,7 @@ _lifeboat_vault_key() {
     '1:argument:(list add remove rewrap rotate)' \
     '2:argument: '
 }
-_lifeboat_backup() {
+_lifeboat_backup_hold() {
   _arguments -s : \
     '--config=[Configuration file.]:value:_files' \
     '--json[Print JSON.]' \
@@ -124,36 +124,32 @@ _lifeboat_backup() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
-    '--label=[What the backup is called in lists. Default\: its tier.]:value: ' \
-    '--tier=[For which tier of retention it is taken; `lifeboat prune` never removes a manual one because of a newer one.]:value:(hourly daily weekly manual)' \
-    '--checkpoint=[Goes before --backup-checkpoint.]:value:(fast spread)' \
-    '--full[Store every page, also those that an earlier backup has.]' \
-    '--adopt-system[Take it although the vault holds backups of another system, for example after pg_upgrade.]' \
-    '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
-    '--server-port=[Port of the server.]:value: ' \
-    '--server-user=[Role to log in as; it needs REPLICATION.]:value: ' \
-    '--server-database=[Database for ordinary queries.]:value: ' \
-    '--server-password-file=[File that holds the password of the role.]:value:_files' \
-    '--server-password-command=[Shell command that prints the password.]:value: ' \
-    '--server-tls=[Encryption of the connection, as in libpq'\''s sslmode.]:value:(verify-full require disable)' \
-    '--server-ca-file=[Certificates that may sign the server'\''s, for verify-full.]:value:_files' \
-    '--server-connect-timeout=[How long a connection may take to open.]:value: ' \
+    '--all[Hold everything in the vault.]' \
+    '--reason=[Why, for whoever finds it held.]:value: ' \
     '--vault-path=[Folder of the vault.]:value:_files -/' \
     '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
     '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
-    '--folders-state=[State that must survive a restart.]:value:_files -/' \
-    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
-    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
-    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
-    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
-    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
-    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
-    '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
-    '--backup-compression-level=[Zstandard level; above 1 it costs much time and saves little.]:value: ' \
-    '--backup-max-rate=[Most bytes a second the server may send.]:value: '
+    '1:argument: '
+}
+_lifeboat_backup_release() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--all[Release what `backup hold --all` holds.]' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '1:argument: '
 }
 _lifeboat_backups() {
   _arguments -s : \
@@ -170,6 +166,31 @@ _lifeboat_backups() {
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
     '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files'
+}
+_lifeboat_prune() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--dry-run[Print the plan and change nothing.]' \
+    '--remove=[Let this backup go too, for example a manual one.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--retention-hourly=[In how many hours the newest backup is kept.]:value: ' \
+    '--retention-daily=[In how many days the newest backup is kept.]:value: ' \
+    '--retention-weekly=[In how many weeks the newest backup is kept.]:value: ' \
+    '--retention-manual-days=[After how many days manual backups go.]:value: ' \
+    '--retention-grace=[How long a backup that is to go can be brought back.]:value: '
 }
 _lifeboat_points() {
   _arguments -s : \
@@ -362,6 +383,11 @@ _lifeboat_config_explain() {
     '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
     '--backup-compression-level=[Zstandard level; above 1 it costs much time and saves little.]:value: ' \
     '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
+    '--retention-hourly=[In how many hours the newest backup is kept.]:value: ' \
+    '--retention-daily=[In how many days the newest backup is kept.]:value: ' \
+    '--retention-weekly=[In how many weeks the newest backup is kept.]:value: ' \
+    '--retention-manual-days=[After how many days manual backups go.]:value: ' \
+    '--retention-grace=[How long a backup that is to go can be brought back.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
     '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
@@ -399,6 +425,60 @@ _lifeboat_vault() {
     rest)
       case $line[1] in
         init|check|key) _lifeboat_vault_$line[1] ;;
+      esac ;;
+  esac
+}
+_lifeboat_backup() {
+  local context state state_descr line curcontext="$curcontext"
+  typeset -A opt_args
+  local -a commands
+  commands=(
+    'hold:Keep a backup, or everything, from being pruned'
+    'release:Let a held backup, or everything, be pruned again'
+  )
+  _arguments -C \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--label=[What the backup is called in lists. Default\: its tier.]:value: ' \
+    '--tier=[For which tier of retention it is taken; `lifeboat prune` never removes a manual one because of a newer one.]:value:(hourly daily weekly manual)' \
+    '--checkpoint=[Goes before --backup-checkpoint.]:value:(fast spread)' \
+    '--full[Store every page, also those that an earlier backup has.]' \
+    '--adopt-system[Take it although the vault holds backups of another system, for example after pg_upgrade.]' \
+    '--server-host=[Host name, address, or the folder of the server'\''s Unix socket.]:value: ' \
+    '--server-port=[Port of the server.]:value: ' \
+    '--server-user=[Role to log in as; it needs REPLICATION.]:value: ' \
+    '--server-database=[Database for ordinary queries.]:value: ' \
+    '--server-password-file=[File that holds the password of the role.]:value:_files' \
+    '--server-password-command=[Shell command that prints the password.]:value: ' \
+    '--server-tls=[Encryption of the connection, as in libpq'\''s sslmode.]:value:(verify-full require disable)' \
+    '--server-ca-file=[Certificates that may sign the server'\''s, for verify-full.]:value:_files' \
+    '--server-connect-timeout=[How long a connection may take to open.]:value: ' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--receiver-slot=[Physical replication slot on the server.]:value: ' \
+    '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
+    '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
+    '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
+    '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
+    '--backup-compression-level=[Zstandard level; above 1 it costs much time and saves little.]:value: ' \
+    '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
+    '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $line[1] in
+        hold|release) _lifeboat_backup_$line[1] ;;
       esac ;;
   esac
 }
@@ -460,6 +540,7 @@ _lifeboat() {
     'vault:vault commands'
     'backup:Take a backup of the server'
     'backups:List the backups that can be restored'
+    'prune:Remove the backups and the WAL that the retention policy lets go'
     'points:Show which moments can be restored'
     'wal:wal commands'
     'restore:Restore a backup and replay WAL'
@@ -479,7 +560,7 @@ _lifeboat() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        doctor|status|vault|backup|backups|points|wal|restore|demo|config|completion) _lifeboat_$line[1] ;;
+        doctor|status|vault|backup|backups|prune|points|wal|restore|demo|config|completion) _lifeboat_$line[1] ;;
       esac ;;
   esac
 }
