@@ -75,6 +75,7 @@ function wrapFiles(files: Files, effect: Effect): Files {
     remove: (file) => effect("remove", file, () => files.remove(file)),
     removeTree: (folder) => effect("remove", folder, () => files.removeTree(folder)),
     syncFolder: (folder) => effect("sync", folder, () => files.syncFolder(folder)),
+    syncFileSystem: (folder) => effect("sync", folder, () => files.syncFileSystem(folder)),
     changeOwner: (file, owner) => effect("change owner of", file, () => files.changeOwner(file, owner)),
     changeMode: (file, permissions) => effect("change mode of", file, () => files.changeMode(file, permissions)),
     space: (file) => effect("ask the free space of", file, () => files.space(file)),

@@ -6,10 +6,14 @@
  * Invariants: nothing outside this folder imports node:fs; a failure is a LifeboatError that names the operation and
  * the path; a full disk has its own code (`platform.disk-full`), a missing file has its own (`platform.file-missing`).
  */
+import { execFile } from "node:child_process";
 import { constants, type Stats, type StatsFs } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { promisify } from "node:util";
 import { LifeboatError } from "../errors/error.ts";
+
+const run = promisify(execFile);
 
 /** How a file is opened. `create` makes a new one and fails when it exists; `update` reads and writes an existing one. */
 export type OpenMode = "read" | "create" | "update";
@@ -65,6 +69,11 @@ export interface Files {
   removeTree(folder: string): Promise<void>;
   /** Makes the names in a folder survive a power cut. */
   syncFolder(folder: string): Promise<void>;
+  /**
+   * Returns when all that was written to the file system that holds `folder`, names and owners too, is on stable storage
+   * (syncfs). For a thousand files at once: one by one they cost ten times as long.
+   */
+  syncFileSystem(folder: string): Promise<void>;
   changeOwner(file: string, owner: { readonly uid: number; readonly gid: number }): Promise<void>;
   changeMode(file: string, permissions: number): Promise<void>;
   /**
@@ -112,6 +121,10 @@ export const systemFiles: Files = {
       await handle.close();
     }
   },
+  syncFileSystem: (folder) =>
+    named("sync the file system of", folder, async () => {
+      await run("sync", ["--file-system", "--", folder]);
+    }),
   changeOwner: (file, owner) => named("change owner of", file, () => fs.lchown(file, owner.uid, owner.gid)),
   changeMode: (file, permissions) => named("change mode of", file, () => fs.chmod(file, permissions)),
   space: async (file) => {

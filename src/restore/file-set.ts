@@ -1,7 +1,6 @@
 /**
- * The files being restored: made, written in any order, synced as each is complete.
+ * The files being restored: made, written in any order, and synced: large ones when each is complete, then all at once.
  */
-import path from "node:path";
 import { assert } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
@@ -11,6 +10,10 @@ export type Owner = { readonly uid: number; readonly gid: number };
 
 /** Open at a time; a process may usually have 1024. */
 const OPEN_FILES_MAX = 200;
+/** Files made at a time. */
+const MAKERS = 4;
+/** Files of this size are synced as soon as they are complete, so that the disk has work; the rest wait for one sync of all. */
+const SYNC_EARLY_BYTES_MIN = 16 * 1024 * 1024;
 /** Syncs under way at a time. */
 const SYNCS_MAX = 4;
 
@@ -28,7 +31,6 @@ export class FileSet {
   readonly #files: Files;
   readonly #owner: Owner | undefined;
   readonly #entries: (Entry | undefined)[] = [];
-  readonly #folders = new Set<string>();
   readonly #open = new Set<Entry>();
   readonly #syncing = new Set<Promise<void>>();
   #failure: { readonly cause: unknown } | undefined;
@@ -58,31 +60,23 @@ export class FileSet {
     await this.#files.makeFolder(folder, mode);
     await this.#files.changeMode(folder, mode);
     if (this.#owner !== undefined) await this.#files.changeOwner(folder, this.#owner);
-    this.#folders.add(folder);
-    this.#folders.add(path.dirname(folder));
   }
 
   async makeLink(at: string, target: string): Promise<void> {
     await this.#files.symlink(target, at);
     if (this.#owner !== undefined) await this.#files.changeOwner(at, this.#owner);
-    this.#folders.add(path.dirname(at));
   }
 
   /** Makes every file with its length; what is never written stays zero. */
   async prepare(options: { readonly signal?: AbortSignal | undefined }): Promise<void> {
-    for (const entry of this.#entries) {
-      throwIfAborted(options.signal, "making files");
-      if (entry === undefined) continue;
-      const handle = await this.#files.open(entry.path, "create", entry.mode);
-      try {
-        if (entry.sizeBytes > 0) await handle.truncate(entry.sizeBytes);
-        if (entry.outstanding === 0) await handle.sync();
-      } finally {
-        await handle.close();
+    const waiting = this.#entries.filter((entry) => entry !== undefined);
+    const worker = async (): Promise<void> => {
+      for (let entry = waiting.pop(); entry !== undefined; entry = waiting.pop()) {
+        throwIfAborted(options.signal, "making files");
+        await this.#make(entry);
       }
-      if (this.#owner !== undefined) await this.#files.changeOwner(entry.path, this.#owner);
-      this.#folders.add(path.dirname(entry.path));
-    }
+    };
+    await Promise.all(Array.from({ length: MAKERS }, worker));
   }
 
   /** Writes a part of a file; the last part has it synced. */
@@ -101,20 +95,30 @@ export class FileSet {
     if (entry.outstanding === 0) await this.#complete(entry);
   }
 
-  /** Waits for the syncs, then syncs the folders. Throws when a file is incomplete. */
-  async finish(): Promise<void> {
+  /** Waits for the syncs, then syncs the file systems of the roots. Throws when a file is incomplete. */
+  async finish(roots: readonly string[]): Promise<void> {
     await Promise.all(this.#syncing);
     if (this.#failure !== undefined) throw this.#failure.cause;
     for (const entry of this.#entries) {
       assert(entry === undefined || entry.outstanding === 0, "every file is complete when a restore finishes");
     }
-    for (const folder of [...this.#folders].sort().reverse()) await this.#files.syncFolder(folder);
+    for (const root of roots) await this.#files.syncFileSystem(root);
   }
 
   /** Closes what is open, whatever became of it. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#syncing);
     for (const entry of [...this.#open]) await this.#release(entry);
+  }
+
+  async #make(entry: Entry): Promise<void> {
+    const handle = await this.#files.open(entry.path, "create", entry.mode);
+    try {
+      if (entry.sizeBytes > 0) await handle.truncate(entry.sizeBytes);
+    } finally {
+      await handle.close();
+    }
+    if (this.#owner !== undefined) await this.#files.changeOwner(entry.path, this.#owner);
   }
 
   #entry(file: number): Entry {
@@ -158,7 +162,7 @@ export class FileSet {
     this.#open.delete(entry);
     const opened = await handle;
     try {
-      await opened.sync();
+      if (entry.sizeBytes >= SYNC_EARLY_BYTES_MIN) await opened.sync();
     } finally {
       await opened.close();
     }

@@ -22,8 +22,8 @@ const CHUNKS_IN_FLIGHT_MAX = 32;
 
 export type ImageRequest = {
   readonly backup: BackupRecord;
-  /** An empty folder, made with the right owner. */
-  readonly folder: string;
+  /** Empty folders, made with the right owner: the data directory, and those of tablespaces. */
+  readonly roots: readonly string[];
   /** Where a manifest's path goes: for paths outside the folder, tablespaces among them. Undefined leaves the path out. */
   readonly placePath: (manifestPath: string) => string | undefined;
   readonly owner: Owner | undefined;
@@ -62,7 +62,7 @@ export async function writeImage(
   placements.seal();
   try {
     await copyChunks(tools, { chunks, placements, set, control, controlFile }, options);
-    await set.finish();
+    await set.finish(request.roots);
   } finally {
     await set.close();
   }

@@ -18,6 +18,7 @@ export type Target = { readonly folder: string; readonly tablespacesUnder: strin
 export const unsyncedFiles: Files = {
   ...systemFiles,
   syncFolder: async () => undefined,
+  syncFileSystem: async () => undefined,
   open: async (file, mode, permissions) => {
     const handle = await systemFiles.open(file, mode, permissions);
     return {

@@ -77,6 +77,7 @@ const unsynced: Files = {
     return handle;
   },
   syncFolder: async () => {},
+  syncFileSystem: async () => {},
 };
 
 const START_TIMEOUT_MS = 60_000;
