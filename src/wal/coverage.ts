@@ -45,7 +45,7 @@ export class ReceivedCoverage {
   readonly #ending = new AbortController();
   #own: Receiver | undefined;
   #watching: Promise<void> | undefined;
-  #failure: unknown;
+  #failure: { readonly cause: unknown } | undefined;
 
   constructor(tools: CoverageTools) {
     this.#tools = tools;
@@ -56,7 +56,7 @@ export class ReceivedCoverage {
     await this.#ensureReceiving(server, options);
     this.#watching = this.#watch(server).catch((error: unknown) => {
       // `covered` tells it, unless the backup has ended.
-      if (!this.#ending.signal.aborted) this.#failure = error;
+      if (!this.#ending.signal.aborted) this.#failure = { cause: error };
     });
   }
 
@@ -71,7 +71,7 @@ export class ReceivedCoverage {
     for (;;) {
       const gaps = await this.#gaps(range, options);
       if (gaps.length === 0) return;
-      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#failure !== undefined) throw this.#failure.cause;
       const missingNow = gaps.reduce((sum, gap) => sum + gap.segmentCount, 0);
       if (missingNow < missing) {
         missing = missingNow;
