@@ -277,7 +277,8 @@ test("a restore never goes into a folder with files, a running server's, or one 
   assert.match(full.err, /code: restore\.target-not-empty/);
   const programs = "/usr/lib/postgresql/15/bin";
   const other = await cli.expect(3, `restore --target ${folder}/never --boot --postgres-bin-dir ${programs}`);
-  assert.match(other.err, /is of PostgreSQL 16, the programs found are 15\..*\n.*\ncode: restore\.version-mismatch/);
+  assert.match(other.err, /is of PostgreSQL 16, the programs found are 15\./);
+  assert.ok(other.err.includes("code: restore.version-mismatch"), other.err);
   assert.equal(await stat(path.join(folder, "never")).catch(() => "absent"), "absent");
   assert.equal(await server.value("SELECT count(*) FROM ledger"), String(written));
 });

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemFiles } from "./files.ts";
+
+/** The user id of nobody, who may do nothing that others may not. */
+const NOBODY = 65_534;
+
+describe("files of this machine", () => {
+  test("what is missing, taken, and forbidden each has a code of its own", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "files-"));
+    const file = path.join(folder, "file");
+    try {
+      await assert.rejects(systemFiles.readFile(file), (error) => isLifeboatError(error, "platform.file-missing"));
+      await writeFile(file, "content");
+      await assert.rejects(systemFiles.open(file, "create"), (error) => isLifeboatError(error, "platform.file-exists"));
+      await chmod(folder, 0o000);
+      // Root may read anything; for a moment this process is nobody.
+      const isRoot = process.geteuid?.() === 0;
+      if (isRoot) process.seteuid?.(NOBODY);
+      try {
+        await assert.rejects(systemFiles.readFile(file), (error) => isLifeboatError(error, "platform.file-denied"));
+      } finally {
+        if (isRoot) process.seteuid?.(0);
+      }
+    } finally {
+      await chmod(folder, 0o700);
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test("one sync covers all of a file system, and a folder that is not there is named", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "files-"));
+    try {
+      await systemFiles.syncFileSystem(folder);
+      await assert.rejects(systemFiles.syncFileSystem(path.join(folder, "missing")), (error) =>
+        isLifeboatError(error, "platform.file-failed"),
+      );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
