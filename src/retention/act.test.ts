@@ -238,6 +238,19 @@ describe("whatever fails while it prunes", () => {
     }
   });
 
+  test("packs and WAL stay while a record that needs them could not be deleted", async () => {
+    const { vault, store, clock } = await dailyBackups();
+    await prune(vault);
+    clock.set(clock.now() + DAY);
+    const shared = async () => [await namesOf(store, "packs/"), await namesOf(store, "wal/")];
+    const before = await shared();
+    const faulty = faultyStore({ store, clock, faults: [{ kind: "fail-before", on: "delete", at: 1 }] });
+    await assert.rejects(prune({ ...vault, store: faulty.store }), (error) =>
+      isLifeboatError(error, "retention.removal-failed"),
+    );
+    assert.deepEqual(await shared(), before);
+  });
+
   test("a listing that fails halfway deletes nothing", async () => {
     const { vault, store, clock } = await dailyBackups();
     await prune(vault);
