@@ -24,12 +24,21 @@ export async function captureOutsideFiles(
     return await readOutside(address, options.signal);
   } catch (error) {
     if (!isLifeboatError(error) || error.code === "platform.aborted") throw error;
+    const remedy =
+      error.code === "postgres.not-permitted"
+        ? `As a superuser, in the database ${address.database ?? "postgres"}: ${grantsFor(address.user)}`
+        : error.remedy;
     options.warn(
-      `configuration outside the data directory, if there is any, is not in this backup: ${error.message}. ` +
-        "Grant the role pg_read_all_settings and pg_read_server_files to have it captured.",
+      `warning: configuration outside the data directory, if there is any, is not in this backup: ${error.message}. ${remedy}`,
     );
     return [];
   }
+}
+
+// Membership in pg_read_server_files opens absolute paths to pg_read_file, and does not allow calling it.
+function grantsFor(role: string): string {
+  const name = `"${role.replaceAll('"', '""')}"`;
+  return `GRANT pg_monitor, pg_read_server_files TO ${name}; GRANT EXECUTE ON FUNCTION pg_read_file(text) TO ${name};`;
 }
 
 async function readOutside(address: ConnectOptions, signal: AbortSignal | undefined): Promise<readonly OutsideFile[]> {

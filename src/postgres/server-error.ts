@@ -89,12 +89,18 @@ function hbaName(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name}"`;
 }
 
+// The server's refusal of an unencrypted connection reads the same whether or not it would take an encrypted one.
+function tlsHint(peer: Peer): string {
+  if (peer.encrypted || peer.clientAddress === undefined) return "";
+  return " If the line there is hostssl, set server.tls to verify-full or require.";
+}
+
 function remedyOf(code: ErrorCode, report: ServerReport, peer: Peer): string {
   switch (code) {
     case "postgres.login-refused":
       return report.sqlstate === "28P01"
         ? `Check the password of role ${quoteIdentifier(peer.user)}: the one Lifeboat was given is not the server's.`
-        : `Check that role ${quoteIdentifier(peer.user)} exists with LOGIN, and that pg_hba.conf on the server has the line "${hbaLine(peer)}" (then run SELECT pg_reload_conf()).`;
+        : `Check that role ${quoteIdentifier(peer.user)} exists with LOGIN, and that pg_hba.conf on the server has the line "${hbaLine(peer)}" (then run SELECT pg_reload_conf()).${tlsHint(peer)}`;
     case "postgres.not-permitted":
       return peer.database === undefined
         ? `As a superuser on the server, run: ALTER ROLE ${quoteIdentifier(peer.user)} REPLICATION LOGIN;`
