@@ -3,7 +3,7 @@
  * restore, and what goes wrong in between. Every command is a process of its own.
  */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readdir, readFile, rename, rm, stat, truncate } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -144,6 +144,13 @@ test("a backup without a receiver brings the WAL it needs, can be restored, and 
   const ran = await cli.expect(0, "backup --label first", { launcher: true });
   assert.match(ran.out, /^Backup \S+ can be restored\.\n/);
   assert.match(ran.err, /copying the server's files/);
+  // What the README grants beside REPLICATION was not granted yet, and is told.
+  assert.match(
+    ran.err,
+    /warning: configuration outside .* GRANT pg_monitor, pg_read_server_files TO "lifeboat"; GRANT EXECUTE/,
+  );
+  await server.query("GRANT pg_monitor, pg_read_server_files TO lifeboat");
+  await server.query("GRANT EXECUTE ON FUNCTION pg_read_file(text) TO lifeboat");
   assert.equal(await slots(), "");
   assert.deepEqual(await labels(), ["first"]);
   assert.deepEqual(await rowsAfter(""), ["before the first backup"]);
@@ -157,6 +164,7 @@ test("two backups at once share one receiver; when its owner has ended, the othe
     [0, 0],
     ended.map((each) => each.err).join("\n"),
   );
+  for (const { err } of ended) assert.doesNotMatch(err, /warning/);
   assert.deepEqual((await labels()).toSorted(), ["first", "quick", "slow"]);
   assert.equal(await slots(), "");
 });
@@ -167,10 +175,12 @@ for (const [signal, status] of [
 ] as const) {
   test(`a backup that ${signal} ends in the middle leaves no trace among the backups and a clean vault`, async () => {
     const before = await cli.expect(0, "backups");
-    const backup = cli.start("backup --label cut --backup-max-rate 1MiB");
+    const backup = cli.start("backup --label cut --backup-max-rate 1MiB --json");
     await backup.said(/copying the server's files/);
     backup.child.kill(signal);
-    assert.equal((await backup.ended).status, status);
+    const ended = await backup.ended;
+    assert.equal(ended.status, status);
+    for (const line of ended.err.trimEnd().split("\n")) JSON.parse(line);
     assert.deepEqual(await cli.expect(0, "backups"), before);
     await cli.expect(0, "vault check --read-data");
     await eventually("the slot of its session ends", async () => (await slots()) === "");
@@ -281,6 +291,12 @@ test("a restore never goes into a folder with files, a running server's, or one 
   assert.ok(other.err.includes("code: restore.version-mismatch"), other.err);
   assert.equal(await stat(path.join(folder, "never")).catch(() => "absent"), "absent");
   assert.equal(await server.value("SELECT count(*) FROM ledger"), String(written));
+  // Only root restores for somebody else, who may not get there.
+  if (process.getuid?.() === 0) {
+    await mkdir(path.join(folder, "closed"), { mode: 0o700 });
+    const closed = await cli.expect(3, `restore --target ${folder}/closed/target`);
+    assert.match(closed.err, /cannot enter .*closed\n.*\ncode: platform\.not-reachable/);
+  }
 });
 
 test("rule B2: wal get answers found, absent and unknown to a restore and to a standby", async () => {

@@ -38,7 +38,8 @@ export const platformErrors = defineErrors({
   "platform.not-reachable": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "The unprivileged user that runs servers cannot execute their programs.",
+    meaning:
+      "The unprivileged user that runs servers cannot execute their programs, or cannot enter a folder that is to be restored.",
   },
   "platform.no-free-port": { kind: "world", exit: EXIT.world, meaning: "No free TCP port was found on this machine." },
   "platform.aborted": { kind: "operator", exit: EXIT.interrupted, meaning: "The operation was stopped on request." },
