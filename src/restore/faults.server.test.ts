@@ -192,7 +192,7 @@ describe("a restore is refused, and nothing touched,", () => {
       await systemFiles.makeFolder(targetIn(folder).tablespacesUnder);
       const error = await failureOf(restoreRecorded(vault, backup, targetIn(folder), { files: tablespaceFull }));
       assert.equal(error?.code, "restore.no-space");
-      assert.match(error?.message ?? "", /tablespaces\/\d+ has 0 bytes free, the restore needs \d+$/);
+      assert.match(error?.message ?? "", /tablespaces\/\d+ has 0 B free, the restore needs [\d.]+ [KMG]?i?B$/);
     });
   });
 });

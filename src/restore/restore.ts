@@ -16,6 +16,7 @@ import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { formatLsn, historyName, type SystemId } from "../postgres/lsn.ts";
+import { describeByteSize } from "../units/byte-size.ts";
 import { type BackupListing, listBackups } from "../vault/backups.ts";
 import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -247,7 +248,7 @@ async function checkSpace(files: Files, plan: PricedPlan, layout: Layout): Promi
   for (const { freeBytes, neededBytes, folders } of needed.values()) {
     if (freeBytes >= neededBytes) continue;
     throw new LifeboatError("restore.no-space", {
-      message: `the file system of ${folders.join(", ")} has ${freeBytes} bytes free, the restore needs ${neededBytes}`,
+      message: `the file system of ${folders.join(", ")} has ${describeByteSize(freeBytes)} free, the restore needs ${describeByteSize(neededBytes)}`,
       remedy: "Free space there, or restore into a folder on a larger file system.",
       details: { freeBytes, neededBytes },
     });
