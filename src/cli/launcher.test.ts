@@ -64,11 +64,3 @@ test("another command's status is passed on as it is", () => {
   assert.equal(launch("exit 4", ["points"]).status, 4);
   assert.equal(launch('exit "${LIFEBOAT_ABSENT_STATUS:-3}"', ["wal", "status"]).status, 3);
 });
-
-test("backup and restore keep freed memory, unless the user set that; nothing else is touched", () => {
-  const show = 'echo "$MALLOC_TRIM_THRESHOLD_ $MALLOC_MMAP_THRESHOLD_ $MALLOC_TOP_PAD_"';
-  assert.equal(launch(show, ["backup"]).stdout, "268435456 134217728 16777216\n");
-  assert.equal(launch(show, ["restore", "--target", "x"]).stdout, "268435456 134217728 16777216\n");
-  assert.equal(launch(show, ["restore"], { MALLOC_TOP_PAD_: "1" }).stdout, "268435456 134217728 1\n");
-  assert.equal(launch(show, ["wal", "receive"]).stdout, "  \n");
-});
