@@ -10,8 +10,10 @@
  */
 import { LifeboatError } from "../errors/error.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
+import { MAJORS } from "../postgres/installation.ts";
 import { formatLsn, type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { ReplicationConnection, SystemIdentity } from "../postgres/replication.ts";
+import { majorOf } from "../postgres/server-version.ts";
 import {
   announce,
   type BackupRecord,
@@ -27,7 +29,7 @@ import { putHistory } from "../vault/wal-store.ts";
 import type { SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
 import { chooseParent, type ParentChoice } from "./choose-parent.ts";
 import type { WhyFull } from "./decide.ts";
-import { type Image, type ImageRun, storeImage } from "./image.ts";
+import { type Image, type ImageRun, readHistory, readSettings, storeImage } from "./image.ts";
 import type { ParentImage } from "./parent-image.ts";
 import type { BackupProgress } from "./progress.ts";
 import { Remains } from "./remains.ts";
@@ -82,9 +84,6 @@ export type BackupTools = {
   readonly onProgress: (progress: BackupProgress) => void;
 };
 
-/** The oldest and newest server that was tested. */
-const SERVER_MAJORS = { oldest: 15, newest: 18 };
-
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /** Takes one backup and announces it. Safe to repeat after any failure. */
@@ -97,22 +96,23 @@ export async function takeBackup(
   const startedAt = tools.clock.now();
   checkServerVersion(tools.connection.serverVersion);
   const server = await tools.connection.identifySystem(options);
-  await checkVaultTakes(tools.vault, server.systemId, request, options);
+  const earlier = await checkVaultTakes(tools.vault, server.systemId, request, options);
   const named = { systemId: server.systemId, backupId: createBackupId(startedAt, tools.vault.random) };
   await tools.wal.begin(server, options);
   const remains = new Remains(tools.vault);
   try {
     await markStarted(remains.vault, named, { startedAt: formatInstant(startedAt), label: request.label }, options);
-    const run = { named, server, startedAt };
+    const settings = await readSettings(tools.connection, options);
+    const history = await readHistory(tools.connection, server.timeline, options);
+    const run = { named, server, startedAt, settings, history };
     const imageTools = { ...tools, vault: remains.vault };
-    const image = await storeProvenImage(imageTools, request, run, options);
+    const image = await storeProvenImage(imageTools, request, { ...run, earlier }, options);
     const { startLsn } = image.sink.start;
     const range = { systemId: named.systemId, timeline: server.timeline, from: startLsn, to: image.end.endLsn };
     tools.onProgress({ phase: "wal", doneBytes: image.sink.dataBytes, totalBytes: image.sink.dataBytes });
-    if (image.history !== null) {
+    if (history !== null) {
       // Without it a server refuses to recover along this timeline.
-      const history = { ...named, timeline: server.timeline, content: Buffer.from(image.history) };
-      await putHistory(tools.vault, history, options);
+      await putHistory(tools.vault, { ...named, timeline: server.timeline, content: Buffer.from(history) }, options);
     }
     await tools.wal.covered(range, options);
     const record: BackupRecord = {
@@ -151,15 +151,15 @@ export async function takeBackup(
 async function storeProvenImage(
   tools: BackupTools,
   request: BackupRequest,
-  run: ImageRun,
+  run: ImageRun & { readonly earlier: BackupRecord | undefined },
   options: CallOptions,
 ): Promise<Image> {
   const choice: ParentChoice =
     request.full === true ? { parent: undefined, whyFull: "asked-for" } : await chooseParent(tools, run, options);
   // Read while the server sends: an hour of WAL takes about as long as a delta.
-  const earlier = readEarlierSettings(tools, run, choice, options);
+  const between = readEarlierSettings(tools, run, choice, options);
   const image = await storeImage(tools, request, { ...run, ...choice }, options);
-  const disproof = await disprove(tools, run, { image, earlier }, options);
+  const disproof = await disprove(tools, run, { image, earlier: between }, options);
   if (disproof === undefined) return image;
   await tools.vault.store.delete(backupName(run.named, "manifest"), options);
   return storeImage(tools, request, { ...run, parent: undefined, whyFull: disproof }, options);
@@ -216,15 +216,18 @@ function questionOf(
   return { systemId: run.named.systemId, timeline, ...stretch, walLevel, walLogHints: hints === "on" };
 }
 
+/** Throws `backup.foreign-system`; returns the newest backup that the vault has of the system, if any. */
 async function checkVaultTakes(
   vault: Vault,
   systemId: SystemId,
   request: BackupRequest,
   options: CallOptions,
-): Promise<void> {
+): Promise<BackupRecord | undefined> {
   const { backups, damaged } = await listBackups(vault, {}, options);
   const others = new Set([...backups, ...damaged].map((backup) => backup.systemId));
-  if (others.size === 0 || others.has(systemId) || request.adoptSystem) return;
+  if (others.size === 0 || others.has(systemId) || request.adoptSystem) {
+    return backups.findLast((backup) => backup.systemId === systemId);
+  }
   throw new LifeboatError("backup.foreign-system", {
     message: `the server is system ${systemId}, the vault in ${vault.store.name} holds backups of system ${[...others].join(", ")}`,
     remedy:
@@ -233,10 +236,10 @@ async function checkVaultTakes(
 }
 
 function checkServerVersion(serverVersion: number): void {
-  const major = Math.trunc(serverVersion / 10_000);
-  if (major >= SERVER_MAJORS.oldest && major <= SERVER_MAJORS.newest) return;
+  const major = majorOf(serverVersion);
+  if (MAJORS.some((each) => each === major)) return;
   throw new LifeboatError("backup.version-unsupported", {
-    message: `the server is PostgreSQL ${major}, Lifeboat backs up ${SERVER_MAJORS.oldest} to ${SERVER_MAJORS.newest}`,
+    message: `the server is PostgreSQL ${major}, Lifeboat backs up ${MAJORS[0]} to ${MAJORS.at(-1)}`,
     remedy: "Use a Lifeboat that knows this version.",
   });
 }

@@ -3,12 +3,13 @@
  */
 import { isLifeboatError } from "../errors/error.ts";
 import { type Lsn, lsnMax, parseLsn, segmentStart, type Timeline } from "../postgres/lsn.ts";
-import { listBackups } from "../vault/backups.ts";
+import { majorOf } from "../postgres/server-version.ts";
+import type { BackupRecord } from "../vault/backups.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { parseHistory } from "../wal/history.ts";
 import type { BackupTools } from "./backup.ts";
 import { decideFull, type ParentSettings, type WhyFull } from "./decide.ts";
-import { type ImageRun, readHistory, readSettings } from "./image.ts";
+import type { ImageRun } from "./image.ts";
 import { ParentImage } from "./parent-image.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -21,16 +22,16 @@ export type ParentChoice = {
   readonly heldTo?: Lsn | undefined;
 };
 
-/** The newest announced backup of the server's system, if the rules let it serve. */
+/** The newest backup of the server's system, `earlier`, if the rules let it serve. */
 export async function chooseParent(
   tools: BackupTools,
-  run: Pick<ImageRun, "named" | "server">,
+  run: ImageRun & { readonly earlier: BackupRecord | undefined },
   options: CallOptions,
 ): Promise<ParentChoice> {
   const full = (whyFull: WhyFull): ParentChoice => ({ parent: undefined, whyFull });
   const { vault, connection } = tools;
   const { systemId } = run.named;
-  const record = (await listBackups(vault, { systemId }, options)).backups.at(-1);
+  const { earlier: record, history: text } = run;
   if (record === undefined) return full("no-parent");
   let parent: ParentImage;
   try {
@@ -41,13 +42,11 @@ export async function chooseParent(
     return full("parent-unreadable");
   }
   const { timeline } = run.server;
-  const text = await readHistory(connection, timeline, options);
   const texts = new Map<Timeline, string>(text === null ? [] : [[timeline, text]]);
   if (record.timeline !== timeline && record.timeline !== 1) {
     const held = await getHistory(vault, { systemId, timeline: record.timeline }, options);
     if (held !== undefined) texts.set(record.timeline, held.toString("utf8"));
   }
-  const majorOf = (version: number): number => Math.trunc(version / 10_000);
   const why = decideFull(
     {
       systemId: record.systemId,
@@ -63,7 +62,7 @@ export async function chooseParent(
       timeline,
       history: text === null ? [] : parseHistory(timeline, Buffer.from(text)),
       historyTexts: texts,
-      settings: settingsOf(await readSettings(connection, options)),
+      settings: settingsOf(run.settings),
     },
   );
   if (why !== undefined) return full(why);

@@ -129,7 +129,7 @@ export class FileCollector {
     this.#pages.beginFile(sizeBytes, parent);
     return {
       write: (view) => this.#pages.write(view),
-      end: () => this.#line({ kind: "pages", ...attributes, sizeBytes, ...mutable(this.#pages.endFile()) }),
+      end: () => this.#line({ kind: "pages", ...attributes, sizeBytes, ...this.#pages.endFile() }),
     };
   }
 
@@ -185,11 +185,4 @@ function isPagesFile(entry: TarEntry): boolean {
   if (entry.sizeBytes === 0 || entry.sizeBytes % BLOCK_BYTES !== 0) return false;
   const relation = parseRelationPath(entry.path);
   return relation !== undefined && relation.fork === "main" && !relation.temporary;
-}
-
-function mutable(stored: { readonly extents: readonly number[]; readonly fingerprints: readonly number[] }): {
-  extents: number[];
-  fingerprints: number[];
-} {
-  return { extents: [...stored.extents], fingerprints: [...stored.fingerprints] };
 }

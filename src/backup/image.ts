@@ -26,8 +26,6 @@ export type Image = {
   /** Undefined when pages were kept of the parent. */
   readonly whyFull: WhyFull | undefined;
   readonly parent: ParentImage | undefined;
-  /** The history file of the timeline; null on timeline 1. */
-  readonly history: string | null;
 };
 
 /** What is known of a backup before its image is stored. */
@@ -35,6 +33,9 @@ export type ImageRun = {
   readonly named: { readonly systemId: SystemId; readonly backupId: BackupId };
   readonly server: SystemIdentity;
   readonly startedAt: Instant;
+  readonly settings: Readonly<Record<string, string>>;
+  /** The history file of the timeline; null on timeline 1. */
+  readonly history: string | null;
 };
 
 /** Streams the server's files into packs and stores the manifest, read back. */
@@ -45,7 +46,6 @@ export async function storeImage(
   options: CallOptions,
 ): Promise<Image> {
   const { vault, connection } = tools;
-  const history = await readHistory(connection, run.server.timeline, options);
   const packs = new PackWriter(vault, {
     compression: request.compression,
     onPack: (pack) => sink.onPack(pack),
@@ -59,8 +59,8 @@ export async function storeImage(
       timeline: run.server.timeline,
       startedAt: formatInstant(run.startedAt),
       label: request.label,
-      settings: await readSettings(connection, options),
-      history,
+      settings: { ...run.settings },
+      history: run.history,
     },
     run.whyFull,
   );
@@ -88,7 +88,6 @@ export async function storeImage(
       storedBytes: packs.storedBytes + manifestBytes,
       whyFull: sink.whyFull,
       parent: sink.parent,
-      history,
     };
   } finally {
     await packs.settle();

@@ -21,7 +21,7 @@ const LSN_BYTES = 8;
 const CRC_BYTES = 4;
 
 /** What the manifest keeps of one file of pages. */
-export type StoredPages = { readonly extents: readonly number[]; readonly fingerprints: readonly number[] };
+export type StoredPages = { readonly extents: number[]; readonly fingerprints: number[] };
 
 type KeepRule = { readonly image: ParentImage; readonly before: LsnBound; readonly walSegmentBytes: number };
 
@@ -128,7 +128,7 @@ export class PageStream {
     return (extents[this.#cursor] ?? 0) + (extents[this.#cursor + 1] ?? 0) - 1;
   }
 
-  #storeFingerprints(): readonly number[] {
+  #storeFingerprints(): number[] {
     if (this.#prints.byteLength === 0) return [];
     const parent = this.#parent;
     if (this.#keep !== undefined && parent?.fingerprints.equals(this.#prints) === true) {

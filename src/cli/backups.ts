@@ -2,6 +2,7 @@
 import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors/entry.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
+import { majorOf, minorOf } from "../postgres/server-version.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { BackupListing } from "../vault/backups.ts";
@@ -104,9 +105,8 @@ export function listingJson(listing: BackupListing) {
   };
 }
 
-// server_version_num 160014 is 16.14.
 function versionText(serverVersion: number): string {
-  return `${Math.floor(serverVersion / 10_000)}.${serverVersion % 10_000}`;
+  return `${majorOf(serverVersion)}.${minorOf(serverVersion)}`;
 }
 
 function seconds(iso: string): string {

@@ -4,6 +4,7 @@ import { diagnose } from "../doctor/decide.ts";
 import type { DoctorPolicy, MachineFacts, Observed, ServerFacts, SpaceFacts } from "../doctor/facts.ts";
 import { observe, observeServer } from "../doctor/observe-server.ts";
 import { findInstallation, MAJORS } from "../postgres/installation.ts";
+import { majorOf } from "../postgres/server-version.ts";
 import { listBackups } from "../vault/backups.ts";
 import { readReceiverStatus } from "../wal/report.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
@@ -52,9 +53,7 @@ async function spaceOf(folder: string): Promise<SpaceFacts> {
 async function programsOf(call: Parameters<Diagnose>[0], server: ServerFacts): Promise<Observed<string>> {
   const { config, session } = call;
   if (server.version.kind === "unseen") return { ...server.version, why: "the server's version is not known" };
-  const major = MAJORS.find(
-    (each) => server.version.kind === "seen" && each === Math.floor(server.version.value / 10_000),
-  );
+  const major = MAJORS.find((each) => server.version.kind === "seen" && each === majorOf(server.version.value));
   const { binDir, runAs } = config.postgres;
   if (major === undefined) {
     return {

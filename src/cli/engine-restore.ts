@@ -6,6 +6,7 @@ import type { ProcessUser } from "../platform/processes.ts";
 import { findInstallation, type Installation, MAJORS } from "../postgres/installation.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { LocalServer, SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
+import { majorOf } from "../postgres/server-version.ts";
 import { bootRestored } from "../restore/boot.ts";
 import { estimateMs } from "../restore/estimate.ts";
 import { checkTarget, layoutOf } from "../restore/layout.ts";
@@ -184,7 +185,7 @@ function socketFolderOf(targetFolder: string, port: number): string {
 }
 
 async function installationFor({ config, session }: Call, plan: PricedPlan): Promise<Installation> {
-  const wantedMajor = Math.trunc(plan.backup.serverVersion / 10_000);
+  const wantedMajor = majorOf(plan.backup.serverVersion);
   const major = MAJORS.find((each) => each === wantedMajor);
   const user = await serverUserOf(config.postgres.runAs, session.signal);
   const { binDir } = config.postgres;
@@ -215,7 +216,7 @@ function planFacts(plan: PricedPlan, choice: Call["choice"]): RestorePlanFacts {
   }
   return {
     backupId: plan.backup.backupId,
-    postgresMajor: Math.trunc(plan.backup.serverVersion / 10_000),
+    postgresMajor: majorOf(plan.backup.serverVersion),
     targetFolder: choice.targetFolder,
     reaches: {
       timeline: plan.timeline,

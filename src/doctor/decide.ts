@@ -6,6 +6,8 @@
  * Invariants: a check is judged by facts alone; each that is not ok says what to do, as exact statements where there are
  * any; nothing that was not seen is called ok.
  */
+
+import { majorOf, minorOf } from "../postgres/server-version.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { DoctorFacts, Observed, SpaceFacts } from "./facts.ts";
@@ -143,7 +145,7 @@ function setting({ server, policy }: DoctorFacts, name: string, judge: (value: s
 }
 
 function versionOf(version: number, { server, policy }: DoctorFacts): Answer {
-  const [major, minor] = [Math.floor(version / 10_000), version % 10_000];
+  const [major, minor] = [majorOf(version), minorOf(version)];
   const name = `PostgreSQL ${major}.${minor}`;
   const safe = FIRST_SAFE_MINOR.get(major);
   if (safe === undefined) return problem(`${name} is not supported`, "Use PostgreSQL 15, 16, 17 or 18.");

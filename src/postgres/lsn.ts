@@ -91,6 +91,11 @@ export function parseSegmentName(
   return { timeline: timeline as Timeline, start: (number * BigInt(walSegmentBytes)) as Lsn };
 }
 
+/** The timeline of a segment, from its file name. */
+export function timelineOfSegment(name: string): Timeline {
+  return Number.parseInt(name.slice(0, 8), 16) as Timeline;
+}
+
 /** The file name of a timeline's history: `00000002.history`. */
 export function historyName(timeline: Timeline): string {
   return `${hex8(BigInt(timeline))}.history`;

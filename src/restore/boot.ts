@@ -9,7 +9,15 @@ import { LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { formatLsn, historyName, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
+import {
+  formatLsn,
+  historyName,
+  type Lsn,
+  lsnMax,
+  parseLsn,
+  type Timeline,
+  timelineOfSegment,
+} from "../postgres/lsn.ts";
 import type { LocalServer } from "../postgres/server.ts";
 import { parseHistory } from "../wal/history.ts";
 import { findEndOfWal } from "../wal/records/reader.ts";
@@ -66,7 +74,7 @@ async function neededEnd(
   const last = plan.segments.at(-1);
   if (plan.target.kind !== "latest" || last === undefined) return consistent;
   const starts = new Map(plan.segments.map((segment) => [segment.name, segment.start]));
-  const timelines = new Map(plan.segments.map((segment) => [segment.start, timelineOf(segment.name)]));
+  const timelines = new Map(plan.segments.map((segment) => [segment.start, timelineOfSegment(segment.name)]));
   const source = {
     walSegmentBytes: plan.walSegmentBytes,
     timelineAt: (start: Lsn) => timelines.get(start) ?? plan.timeline,
@@ -76,10 +84,6 @@ async function neededEnd(
   const from = plan.segments.at(-2)?.start ?? last.start;
   const end = await findEndOfWal(source, { from }, options);
   return lsnMax(consistent, end.last?.end ?? consistent);
-}
-
-function timelineOf(segment: string): Timeline {
-  return Number.parseInt(segment.slice(0, 8), 16) as Timeline;
 }
 
 async function untilInProduction(

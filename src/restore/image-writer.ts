@@ -110,8 +110,10 @@ async function copyChunks(
   let failure: { readonly cause: unknown } | undefined;
   await copy.set.prepare(options);
   try {
+    const byPack: number[][] = chunks.packs.map(() => []);
+    for (const chunk of placements.chunks) byPack[chunks.packOf[chunk] ?? 0]?.push(chunk);
     for (const [index, pack] of chunks.packs.entries()) {
-      const numbers = placements.chunksOf((chunk) => chunks.packOf[chunk] === index);
+      const numbers = byPack[index] ?? [];
       if (numbers.length === 0) continue;
       for await (const chunk of fetchChunks(tools.vault, { table: chunks, pack, numbers }, options)) {
         throwIfAborted(options.signal, "writing files");

@@ -65,11 +65,6 @@ export class PlacementTable {
     this.#chunks = chunks;
   }
 
-  /** The chunks that anything is placed from and that are `wanted`, by number. */
-  chunksOf(wanted: (chunk: number) => boolean): readonly number[] {
-    return this.#chunks.filter(wanted);
-  }
-
   /** All chunks that anything is placed from. */
   get chunks(): readonly number[] {
     return this.#chunks;

@@ -10,13 +10,12 @@ import { systemFiles } from "../../src/platform/files.ts";
 import { systemLocks } from "../../src/platform/lock.ts";
 import type { SystemId, Timeline } from "../../src/postgres/lsn.ts";
 import { openReplication } from "../../src/postgres/replication-connection.ts";
+import { HeldWal } from "../../src/restore/held-wal.ts";
 import type { PricedPlan, RestoreTools } from "../../src/restore/restore.ts";
 import { prepareRestore, runRestore } from "../../src/restore/restore.ts";
-import type { RestoreWal } from "../../src/restore/restore-wal.ts";
 import type { BackupRecord } from "../../src/vault/backups.ts";
 import type { Vault } from "../../src/vault/vault.ts";
-import { getHistory, getSegment, listWal, putHistory, putSegment } from "../../src/vault/wal-store.ts";
-import { parseHistory } from "../../src/wal/history.ts";
+import { listWal, putHistory, putSegment } from "../../src/vault/wal-store.ts";
 import { parseSegmentSize } from "../../src/wal/segment-size.ts";
 import { walBetween } from "../../src/wal/settings-between.ts";
 import { fastestFileSystem, SUPERUSER, serverUser, type TestServer } from "./servers.ts";
@@ -91,30 +90,11 @@ export async function takeTestBackup(
   }
 }
 
-/** WAL of a vault, without a spool. */
-export function vaultWal(
-  vault: Vault,
-  of: { readonly systemId: SystemId; readonly walSegmentBytes: number },
-): RestoreWal {
-  return {
-    holdings: async (options) => {
-      const { segments, histories } = await listWal(vault, { systemId: of.systemId }, options);
-      const parsed = new Map<Timeline, ReturnType<typeof parseHistory>>();
-      for (const timeline of histories) {
-        const content = await getHistory(vault, { systemId: of.systemId, timeline }, options);
-        if (content !== undefined) parsed.set(timeline, parseHistory(timeline, content));
-      }
-      return { ...of, segments, tails: [], histories: parsed };
-    },
-    segment: (segment, options) => getSegment(vault, { systemId: of.systemId, segment }, options),
-    history: (timeline, options) => getHistory(vault, { systemId: of.systemId, timeline }, options),
-  };
-}
-
 /** What a restore of a test backup needs. */
 export function restoreTools(vault: Vault, backup: BackupRecord): RestoreTools {
   const { systemId, walSegmentBytes } = backup;
-  const wal = vaultWal(vault, { systemId, walSegmentBytes });
+  // Without a spool: what the vault alone holds.
+  const wal = new HeldWal({ vault, files: systemFiles, systemId }, walSegmentBytes);
   return { vault, files: systemFiles, clock: systemClock, locks: systemLocks, wal, onProgress: () => undefined };
 }
 
