@@ -20,7 +20,7 @@ export type TarEntry = {
 
 /** Takes the bytes of one file. */
 export interface EntrySink {
-  /** The next bytes; the view may be kept. */
+  /** The next bytes; the view holds until this returns. */
   write(view: Buffer): void;
   /** All `sizeBytes` were written. */
   end(): void;

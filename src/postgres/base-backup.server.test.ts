@@ -25,7 +25,7 @@ const REQUEST: BaseBackupOptions = {
   manifestChecksums: "sha256",
 };
 
-/** Holds every chunk until the end, and hashes each as it arrives. */
+/** Holds a copy of every chunk until the end, and hashes each as it arrives. */
 class HoldingSink implements BaseBackupSink {
   readonly archives: { readonly name: string; readonly chunks: Buffer[] }[] = [];
   readonly arrived = createHash("sha256");
@@ -44,7 +44,7 @@ class HoldingSink implements BaseBackupSink {
 
   data(view: Buffer): void | Promise<void> {
     this.arrived.update(view);
-    this.archives.at(-1)?.chunks.push(view);
+    this.archives.at(-1)?.chunks.push(Buffer.from(view));
   }
 
   manifest(json: Buffer): void {
@@ -63,11 +63,12 @@ class HoldingSink implements BaseBackupSink {
   }
 }
 
-/** Lets the loop turn once a chunk, so that promises and pauses are on the path. */
+/** Lets the loop turn once a chunk, so that promises and pauses are on the path; what it holds it reads only after that. */
 class SlowSink extends HoldingSink {
   override async data(view: Buffer): Promise<void> {
+    this.arrived.update(view);
     await new Promise((resolve) => setImmediate(resolve));
-    await super.data(view);
+    this.archives.at(-1)?.chunks.push(Buffer.from(view));
   }
 }
 

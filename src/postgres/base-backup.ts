@@ -78,7 +78,7 @@ async function receiveArchives(wire: WireConnection, sink: BaseBackupSink): Prom
         } else if (target === "manifest") {
           manifestBytes += frame.view.byteLength;
           if (manifestBytes > MANIFEST_BYTES_MAX) throw protocolError("the backup's manifest is larger than 1 GiB");
-          manifest.push(frame.view);
+          manifest.push(Buffer.from(frame.view));
         } else {
           throw protocolError("the server sent bytes of a backup before it named the archive");
         }

@@ -3,8 +3,8 @@
  *
  * Nouns: a *replication connection* is one walsender session; a *base backup* is the server's own copy of its files,
  * sent as tar archives; a *WAL stream* is the log from a position on, with the receiver's *status* going back.
- * Invariants: buffers handed out are never reused by the connection (a consumer may hold them for as long as it likes);
- * an error the server raises after its last result is an error of the call; nothing is retried here.
+ * Invariants: buffers handed out are never reused by the connection (a consumer may hold them for as long as it likes), but
+ * for those of `BaseBackupSink.data`; an error the server raises after its last result is an error of the call; nothing is retried here.
  * Source: PostgreSQL manual, "Streaming Replication Protocol".
  */
 import type { Lsn, SystemId, Timeline } from "./lsn.ts";
@@ -61,7 +61,7 @@ export interface BaseBackupSink {
   }): void | Promise<void>;
   /** A tar archive begins: `base.tar` has tablespaceOid undefined, `16385.tar` has 16385. */
   archive(facts: { readonly name: string; readonly tablespaceOid: number | undefined }): void | Promise<void>;
-  /** Bytes of the current archive. The view is valid for ever; do not write into it. */
+  /** Bytes of the current archive. The view holds until this returns or its promise settles; do not write into it. */
   data(view: Buffer): void | Promise<void>;
   /** The server's backup manifest, whole, after the last archive. */
   manifest(json: Buffer): void | Promise<void>;

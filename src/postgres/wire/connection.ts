@@ -17,12 +17,16 @@ import { readCString, readReport, readRow, type ServerReport, type TextRow } fro
 import { type Frame, FrameReader } from "./frame-reader.ts";
 import { query, terminate } from "./outgoing.ts";
 import { protocolError } from "./protocol-error.ts";
+import type { ReadBuffers } from "./read-buffers.ts";
 
 /**
  * Unread bytes beyond which the socket is paused. One WAL segment: a receiver that is busy syncing finds its next group
  * here, and while it catches up it syncs once a segment. More than a whole message, or a large one could never complete.
  */
 export const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Unread chunks beyond which the socket is paused: full or not, each holds a buffer. */
+const QUEUE_CHUNKS_MAX = 256;
 
 /** A server that does not close its side within this time after our goodbye is left. */
 const CLOSE_TIMEOUT_MS = 2000;
@@ -41,7 +45,7 @@ export class WireConnection {
   /** Called for each notice of the command under way. */
   onNotice: ((report: ServerReport) => void) | undefined;
   readonly #socket: Socket;
-  readonly #reader = new FrameReader();
+  readonly #reader: FrameReader;
   #ready = false;
   #paused = false;
   #command: CommandOptions | undefined;
@@ -49,10 +53,13 @@ export class WireConnection {
   #aborted: { readonly reason: unknown } | undefined;
   #wake: ((arrived: boolean) => void) | undefined;
 
-  constructor(socket: Socket, peer: Peer) {
+  /** `reads` is what the socket is read into; without it Node makes a buffer for each read. */
+  constructor(socket: Socket, peer: Peer, reads: ReadBuffers | undefined) {
     this.#socket = socket;
     this.peer = peer;
-    socket.on("data", (chunk: Buffer) => this.#arrived(chunk));
+    this.#reader = new FrameReader(reads === undefined ? undefined : (chunk) => reads.release(chunk));
+    if (reads === undefined) socket.on("data", (chunk: Buffer) => this.#arrived(chunk));
+    else reads.listen((chunk) => this.#arrived(chunk));
     socket.on("error", (cause) => this.#end(cause));
     socket.on("end", () => this.#end(undefined));
     socket.on("close", () => this.#end(undefined));
@@ -115,11 +122,11 @@ export class WireConnection {
     }
   }
 
-  /** The next frame that has arrived whole, or undefined. Notices and parameters are taken care of here. */
+  /** The next frame that has arrived whole, or undefined; a payload's view holds until the next call. Notices and parameters are taken care of here. */
   next(): Frame | undefined {
     for (;;) {
       const frame = this.#reader.next();
-      if (this.#paused && this.#reader.queuedBytes < QUEUE_BYTES_MAX / 2) {
+      if (this.#paused && (frame === undefined || this.#isHalfEmpty())) {
         this.#paused = false;
         this.#socket.resume();
       }
@@ -225,11 +232,16 @@ export class WireConnection {
 
   #arrived(chunk: Buffer): void {
     this.#reader.append(chunk);
-    if (this.#reader.queuedBytes > QUEUE_BYTES_MAX && !this.#paused) {
+    const full = this.#reader.queuedBytes > QUEUE_BYTES_MAX || this.#reader.queuedChunks > QUEUE_CHUNKS_MAX;
+    if (full && !this.#paused) {
       this.#paused = true;
       this.#socket.pause();
     }
     this.#wake?.(true);
+  }
+
+  #isHalfEmpty(): boolean {
+    return this.#reader.queuedBytes < QUEUE_BYTES_MAX / 2 && this.#reader.queuedChunks < QUEUE_CHUNKS_MAX / 2;
   }
 
   #end(cause: unknown): void {

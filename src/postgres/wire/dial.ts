@@ -15,6 +15,7 @@ import type { CallOptions, ConnectOptions } from "../replication.ts";
 import type { Peer } from "../server-error.ts";
 import { sslRequest } from "./outgoing.ts";
 import { protocolError } from "./protocol-error.ts";
+import type { ReadBuffers } from "./read-buffers.ts";
 
 /** Silence after which the kernel asks whether the other side still lives. */
 const KEEPALIVE_DELAY_MS = 30_000;
@@ -90,11 +91,14 @@ async function tlsOptions(options: ConnectOptions): Promise<tls.ConnectionOption
   return { ...base, ...ca, rejectUnauthorized: true };
 }
 
-/** Opens a socket, encrypted where asked for. Rejects when the signal aborts (with its reason) or the server cannot be reached. */
-export async function dial(options: ConnectOptions, signal: AbortSignal): Promise<net.Socket> {
+/**
+ * Opens a socket, encrypted where asked for. Rejects when the signal aborts (with its reason) or the server cannot be reached.
+ * With `reads` a socket in the clear is read into those buffers and has no `data` events; an encrypted one leaves them unused.
+ */
+export async function dial(options: ConnectOptions, signal: AbortSignal, reads?: ReadBuffers): Promise<net.Socket> {
   const secure = await tlsOptions(options);
   signal.throwIfAborted();
-  const socket = openSocket(options);
+  const socket = openSocket(options, secure === undefined ? reads : undefined);
   await socketEvent(socket, "connect", signal, (cause) => unreachable(options, cause));
   if (secure === undefined) return socket;
   await askForTls(socket, options, signal);
@@ -107,10 +111,11 @@ export async function dial(options: ConnectOptions, signal: AbortSignal): Promis
 }
 
 /** Starts to connect; the caller waits for `connect`. */
-function openSocket(options: ConnectOptions): net.Socket {
+function openSocket(options: ConnectOptions, reads: ReadBuffers | undefined): net.Socket {
+  const onread = reads === undefined ? {} : { onread: reads.onread };
   const socket = isUnixSocket(options)
-    ? net.connect({ path: socketPath(options) })
-    : net.connect({ host: options.host, port: options.port });
+    ? net.connect({ path: socketPath(options), ...onread })
+    : net.connect({ host: options.host, port: options.port, ...onread });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEPALIVE_DELAY_MS);
   return socket;

@@ -1,10 +1,11 @@
 /**
  * Cuts the server's byte stream into messages.
  *
- * A message is a type byte, a length (4 bytes, counting itself) and a body. Bodies are views of the chunks that came in,
- * or one exact copy where a message spans chunks; neither is ever written to again, so a consumer may keep them.
+ * A message is a type byte, a length (4 bytes, counting itself) and a body. Bodies are copies, so a consumer may keep them;
+ * pieces of a base backup are views of the chunks that came in and hold until the next call of `next`.
  * Source: PostgreSQL manual, "Message Formats".
  */
+import { assert } from "../../errors/error.ts";
 import { protocolError } from "./protocol-error.ts";
 
 /**
@@ -22,7 +23,7 @@ const HEADER_BYTES = 5;
 /** Consumed chunks are dropped from the list in runs of this many, so that neither list nor shifting grows. */
 const COMPACT_CHUNKS = 256;
 
-/** A message, or (with `splitPayload`) a piece of a base backup's bytes in the order they came. */
+/** A message, or (with `splitPayload`) a piece of a base backup's bytes in the order they came, valid until the next one. */
 export type Frame =
   | { readonly kind: "message"; readonly type: number; readonly body: Buffer }
   | { readonly kind: "payload"; readonly view: Buffer };
@@ -39,21 +40,35 @@ export class FrameReader {
   #offset = 0;
   #queuedBytes = 0;
   #payloadBytes = 0;
+  readonly #release: (chunk: Buffer) => void;
+  /** Consumed, but the last view handed out may lie in them. */
+  readonly #spent: Buffer[] = [];
+
+  /** `release` gets each chunk back once nobody looks at it any more. */
+  constructor(release: (chunk: Buffer) => void = () => undefined) {
+    this.#release = release;
+  }
+
+  /** Chunks taken in and not yet consumed whole. */
+  get queuedChunks(): number {
+    return this.#chunks.length - this.#head;
+  }
 
   /** Bytes taken in and not yet handed out. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
 
-  /** Adds bytes. The chunk belongs to the reader from here on: nobody may write into it. */
+  /** Adds bytes, at least one. The chunk belongs to the reader from here on: nobody may write into it until it is released. */
   append(chunk: Buffer): void {
-    if (chunk.byteLength === 0) return;
+    assert(chunk.byteLength > 0, "a chunk holds bytes");
     this.#chunks.push(chunk);
     this.#queuedBytes += chunk.byteLength;
   }
 
   /** The next message, or undefined when more bytes are needed. Throws `postgres.protocol` on an impossible length. */
   next(): Frame | undefined {
+    for (let chunk = this.#spent.pop(); chunk !== undefined; chunk = this.#spent.pop()) this.#release(chunk);
     if (this.#payloadBytes > 0) return this.#payloadPiece();
     if (this.#queuedBytes < HEADER_BYTES) return undefined;
     const type = this.#peek(0);
@@ -78,7 +93,9 @@ export class FrameReader {
     if (chunk === undefined) return undefined;
     const size = Math.min(this.#payloadBytes, chunk.byteLength - this.#offset);
     this.#payloadBytes -= size;
-    return { kind: "payload", view: this.#take(size) };
+    const view = chunk.subarray(this.#offset, this.#offset + size);
+    this.#skip(size);
+    return { kind: "payload", view };
   }
 
   /** The byte at `index` from here; the caller has checked that it is there. */
@@ -93,12 +110,6 @@ export class FrameReader {
   }
 
   #take(size: number): Buffer {
-    const chunk = this.#chunks[this.#head];
-    if (chunk !== undefined && chunk.byteLength - this.#offset >= size) {
-      const view = chunk.subarray(this.#offset, this.#offset + size);
-      this.#skip(size);
-      return view;
-    }
     const joined = Buffer.allocUnsafeSlow(size);
     let filled = 0;
     while (filled < size) {
@@ -119,6 +130,7 @@ export class FrameReader {
       const chunk = this.#chunks[this.#head];
       if (chunk === undefined || this.#offset < chunk.byteLength) break;
       this.#offset -= chunk.byteLength;
+      this.#spent.push(chunk);
       this.#head += 1;
     }
     if (this.#head === this.#chunks.length || this.#head >= COMPACT_CHUNKS) {

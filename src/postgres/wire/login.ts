@@ -15,6 +15,7 @@ import { TYPE, unexpected, WireConnection } from "./connection.ts";
 import { dial, isUnixSocket, peerOf, withinConnectTime } from "./dial.ts";
 import { password, saslInitial, saslResponse, startup } from "./outgoing.ts";
 import { protocolError } from "./protocol-error.ts";
+import { ReadBuffers } from "./read-buffers.ts";
 import { answerScram, beginScram, certificateBinding, verifyScram } from "./scram.ts";
 
 /** Older servers spell BASE_BACKUP otherwise. */
@@ -45,9 +46,10 @@ async function attemptSession(
   parameters: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<Session> {
-  const socket = await dial(options, signal);
+  const reads = new ReadBuffers();
+  const socket = await dial(options, signal, reads);
   const peer = peerOf(options, { socket, database: parameters["database"] });
-  const wire = new WireConnection(socket, peer);
+  const wire = new WireConnection(socket, peer, peer.encrypted ? undefined : reads);
   const binding = certificateBinding(socket instanceof tls.TLSSocket ? socket.getPeerX509Certificate() : undefined);
   const step = `logging in to ${peer.name} as ${options.user}`;
   try {
