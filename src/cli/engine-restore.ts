@@ -4,15 +4,16 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { findFreePort } from "../platform/free-port.ts";
 import type { ProcessUser } from "../platform/processes.ts";
 import { findInstallation, type Installation, MAJORS } from "../postgres/installation.ts";
-import type { SystemId } from "../postgres/lsn.ts";
+import { formatLsn, type SystemId } from "../postgres/lsn.ts";
 import { LocalServer, SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import { bootRestored } from "../restore/boot.ts";
 import { estimateMs } from "../restore/estimate.ts";
 import { checkTarget, layoutOf } from "../restore/layout.ts";
-import { replayBytes } from "../restore/plan.ts";
+import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
+import type { PlannedStop } from "../restore/target.ts";
 import { listBackups } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
@@ -46,13 +47,20 @@ export const restoreEngine: RestoreEngine = {
       session.progress.report(
         totalBytes === 0 ? { phase: PHASES[phase] } : { phase: PHASES[phase], done: doneBytes, total: totalBytes },
       );
-    const tools = { vault, files: MACHINE.files, clock: session.clock, locks: MACHINE.locks, wal, onProgress };
-    const target = choice.goal.kind === "time" ? { kind: "time" as const, time: choice.goal.at } : choice.goal;
-    const plan = await prepareRestore(
-      tools,
-      { systemId, target, backupId: choice.backupId, acceptGap: choice.acceptGap },
-      options,
-    ).catch((error: unknown) => tellBackups(call, { vault, systemId, damaged: undefined }, error));
+    const onSearch = (done: number): void => session.progress.report({ phase: "looking through the WAL", done });
+    const tools = {
+      vault,
+      files: MACHINE.files,
+      clock: session.clock,
+      locks: MACHINE.locks,
+      wal,
+      onProgress,
+      onSearch,
+    };
+    const { target, timeline, backupId, acceptGap } = choice;
+    const plan = await prepareRestore(tools, { systemId, target, timeline, backupId, acceptGap }, options).catch(
+      (error: unknown) => tellBackups(call, { vault, systemId, damaged: undefined }, error),
+    );
     await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, choice.tablespaces);
     const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, choice.tablespaces);
     await checkReachable(roots, await serverUserOf(config.postgres.runAs, session.signal), options);
@@ -214,13 +222,16 @@ function planFacts(plan: PricedPlan, choice: Call["choice"]): RestorePlanFacts {
   if (plan.gapAfter !== undefined) {
     warnings.push(`WAL is missing after ${plan.segments.at(-1)?.name ?? "the backup"}: this is not the newest point`);
   }
+  warnings.push(...stopWarnings(plan.stop));
   return {
     backupId: plan.backup.backupId,
+    target: plan.target,
+    stop: plan.stop,
     postgresMajor: majorOf(plan.backup.serverVersion),
     targetFolder: choice.targetFolder,
     reaches: {
       timeline: plan.timeline,
-      lsn: plan.endLsn,
+      lsn: plannedReach(plan),
       time: plan.target.kind === "time" ? plan.target.time : undefined,
     },
     dataBytes: plan.writeBytes,
@@ -230,4 +241,18 @@ function planFacts(plan: PricedPlan, choice: Call["choice"]): RestorePlanFacts {
     estimatedMs: estimateMs({ ...plan, replayBytes: replayBytes(plan) }),
     warnings,
   };
+}
+
+/** What a person may not expect of the record at which recovery stops. */
+function stopWarnings(stop: PlannedStop): readonly string[] {
+  if (stop.kind !== "record") return [];
+  const warnings: string[] = [];
+  const { record, others } = stop;
+  if (record.what === "abort") warnings.push(`transaction ${record.xid} was rolled back`);
+  if (others.length > 0) {
+    const later = others.slice(0, OTHERS_SHOWN_MAX).map((each) => formatLsn(each.lsn));
+    const at = `${formatLsn(record.lsn)}, the first after the backup`;
+    warnings.push(`the name was given ${others.length + 1} times; taken is the one at ${at}, not ${later.join(", ")}`);
+  }
+  return warnings;
 }

@@ -1,24 +1,41 @@
 /** `lifeboat restore`. */
 import type { Config } from "../config/schema.ts";
-import { choice, location, moment, port, text } from "../config/value-kind.ts";
+import {
+  choice,
+  location,
+  moment,
+  port,
+  text,
+  transactionId,
+  type ValueKind,
+  walPosition,
+} from "../config/value-kind.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import type { TablespaceChoice } from "../restore/layout.ts";
+import {
+  describeStop,
+  describeTarget,
+  type PlannedStop,
+  RESTORE_POINT_BYTES_MAX,
+  type RecoveryTarget,
+  type StopRecord,
+} from "../restore/target.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
+import { formatWalTime } from "../wal/records/events.ts";
 import { usageError } from "./failure.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts } from "./table.ts";
 import { defineVerb, optional, required, type Session, toggle, type Verb } from "./verb.ts";
 
-/** Where recovery is to end. */
-export type RestoreGoal = { readonly kind: "latest" } | { readonly kind: "time"; readonly at: Instant };
-
 /** What is asked of a restore; the rest is configuration. */
 export type RestoreChoice = {
-  readonly goal: RestoreGoal;
+  readonly target: RecoveryTarget;
+  /** Undefined: the newest. */
+  readonly timeline: Timeline | undefined;
   readonly targetFolder: string;
-  /** Undefined: the newest backup that reaches the goal. */
+  /** Undefined: the newest backup that reaches the target. */
   readonly backupId: string | undefined;
   /** Undefined: the server is not started. */
   readonly boot: { readonly port: number | undefined } | undefined;
@@ -33,6 +50,9 @@ export type RestorePlanFacts = {
   readonly backupId: string;
   readonly postgresMajor: number;
   readonly targetFolder: string;
+  readonly target: RecoveryTarget;
+  /** What ends recovery, seen in the WAL. */
+  readonly stop: PlannedStop;
   /** Where recovery is expected to end. */
   readonly reaches: { readonly timeline: Timeline; readonly lsn: Lsn; readonly time: Instant | undefined };
   readonly dataBytes: number;
@@ -90,8 +110,17 @@ export function restoreVerb(engine: RestoreEngine): Verb {
     arguments: {},
     options: {
       target: required(location("folder"), "Folder for the restored data directory: empty or not there."),
-      to: optional(choice(["latest", "time"]), "How far to recover. Default: latest, or time when --to-time is given."),
+      to: optional(choice(TARGET_WORDS), "How far to recover. Default: latest, or what another --to says."),
       toTime: optional(moment(), "Recover all that was committed up to this moment, and nothing after it."),
+      toLsn: optional(walPosition(), "Recover up to this position in the WAL."),
+      toXid: optional(transactionId(), "Recover up to the end of this transaction; others may have ended before it."),
+      toName: optional(text("NAME"), "Recover up to this restore point, made with pg_create_restore_point()."),
+      immediate: toggle("Recover until the backup is consistent, and no further."),
+      exclusive: toggle("With --to-time, --to-lsn or --to-xid: stop just before it instead of just after."),
+      timeline: optional(
+        timelineChoice(),
+        "Timeline to follow. Default: latest, the newest that grew out of the backup's own.",
+      ),
       backup: optional(text("ID"), "Start from this backup. Default: the newest that reaches the wanted moment."),
       system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
       acceptGap: toggle("Where WAL is missing, restore to the last position before the hole, knowingly."),
@@ -108,6 +137,7 @@ export function restoreVerb(engine: RestoreEngine): Verb {
     examples: [
       { line: "lifeboat restore --target /var/lib/postgresql/16/main", does: "To the last commit in the vault." },
       { line: "lifeboat restore --target /srv/r --to-time 2026-01-01T03:00:00Z", does: "To just before a mistake." },
+      { line: "lifeboat restore --target /srv/r --to-xid 81274 --exclusive", does: "To just before a transaction." },
       { line: "lifeboat restore --target /srv/r --dry-run", does: "What it would do and how long that takes." },
       { line: "lifeboat restore --target /srv/r --boot --port 5499", does: "And start the server." },
     ],
@@ -119,7 +149,8 @@ export function restoreVerb(engine: RestoreEngine): Verb {
         config: await session.config(),
         session,
         choice: {
-          goal: goalOf(options),
+          target: targetOf(options),
+          timeline: options.timeline === "latest" ? undefined : options.timeline,
           targetFolder: options.target,
           backupId: options.backup,
           boot: options.boot ? { port: options.port } : undefined,
@@ -139,20 +170,76 @@ export function restoreVerb(engine: RestoreEngine): Verb {
   });
 }
 
-/** The goal that the options say. Throws `config.usage` when they contradict each other. */
-export function goalOf(options: {
-  readonly to: "latest" | "time" | undefined;
-  readonly toTime: Instant | undefined;
-}): RestoreGoal {
-  const { to, toTime } = options;
-  if (to === "latest" && toTime !== undefined) {
-    throw usageError("--to latest and --to-time contradict each other", "Give one of them.");
+const TARGET_WORDS = ["latest", "time", "lsn", "xid", "name", "immediate"] as const;
+
+/** What the command line says of the target. */
+export type TargetOptions = {
+  readonly to?: (typeof TARGET_WORDS)[number] | undefined;
+  readonly toTime?: Instant | undefined;
+  readonly toLsn?: Lsn | undefined;
+  readonly toXid?: bigint | undefined;
+  readonly toName?: string | undefined;
+  readonly immediate?: boolean;
+  readonly exclusive?: boolean;
+};
+
+/** The target that the options say. Throws `config.usage` when they contradict each other. */
+export function targetOf(options: TargetOptions): RecoveryTarget {
+  const inclusive = options.exclusive !== true;
+  const given: RecoveryTarget[] = [];
+  if (options.toTime !== undefined) given.push({ kind: "time", time: options.toTime, inclusive });
+  if (options.toLsn !== undefined) given.push({ kind: "lsn", lsn: options.toLsn, inclusive });
+  if (options.toXid !== undefined) given.push({ kind: "xid", xid: options.toXid, inclusive });
+  if (options.toName !== undefined) given.push({ kind: "name", name: checkedName(options.toName) });
+  if (options.immediate === true) given.push({ kind: "immediate" });
+  const [target, second] = given;
+  if (target !== undefined && second !== undefined) {
+    throw usageError(`${flagOf(target)} and ${flagOf(second)} contradict each other`, "Give one of them.");
   }
-  if (toTime !== undefined) return { kind: "time", at: toTime };
-  if (to === "time") {
-    throw usageError("--to time lacks its moment", "Add --to-time, for example --to-time 2026-01-01T03:00:00Z.");
+  const { to } = options;
+  if (to !== undefined && target !== undefined && to !== target.kind) {
+    throw usageError(`--to ${to} and ${flagOf(target)} contradict each other`, "Give one of them.");
   }
-  return { kind: "latest" };
+  if (target === undefined && to !== undefined && to !== "latest" && to !== "immediate") {
+    throw usageError(`--to ${to} does not say which`, `Add --to-${to}, for example --to-${to} ${EXAMPLES[to]}.`);
+  }
+  const settled = target ?? { kind: to === "immediate" ? "immediate" : "latest" };
+  if (!inclusive && !("inclusive" in settled)) {
+    throw usageError(
+      `--exclusive with ${describeTarget(settled)}: there is nothing to leave out`,
+      "Leave --exclusive out, or add --to-time, --to-lsn or --to-xid.",
+    );
+  }
+  return settled;
+}
+
+const EXAMPLES = { time: "2026-01-01T03:00:00Z", lsn: "0/3000060", xid: "81274", name: "before_import" } as const;
+
+function flagOf(target: RecoveryTarget): string {
+  return target.kind === "immediate" ? "--immediate" : `--to-${target.kind}`;
+}
+
+function checkedName(name: string): string {
+  const sizeBytes = Buffer.byteLength(name);
+  if (sizeBytes <= RESTORE_POINT_BYTES_MAX) return name;
+  throw usageError(
+    `--to-name has ${sizeBytes} bytes, a restore point has at most ${RESTORE_POINT_BYTES_MAX}`,
+    "Give the name as it was given to pg_create_restore_point().",
+  );
+}
+
+/** A timeline's number, or "latest". */
+function timelineChoice(): ValueKind<Timeline | "latest"> {
+  return {
+    placeholder: "N",
+    accepts: 'a timeline\'s number, or "latest"',
+    parse: (given) => {
+      if (given === "latest") return given;
+      const value = /^\d{1,10}$/.test(given) ? Number(given) : 0;
+      return value >= 1 && value < 2 ** 32 ? (value as Timeline) : undefined;
+    },
+    format: String,
+  };
 }
 
 /** Reads `16385=/srv/a,16386=/srv/b`. Throws `config.usage`. */
@@ -175,6 +262,8 @@ export function renderPlan(plan: RestorePlanFacts, style: Style): string {
   const facts = renderFacts([
     ["backup", `${plan.backupId} of PostgreSQL ${plan.postgresMajor}`],
     ["into", plan.targetFolder],
+    ["target", describeTarget(plan.target)],
+    ["stops", describeStop(plan.stop)],
     ["reaches", `${time}${formatLsn(reaches.lsn)} on timeline ${reaches.timeline}`],
     ["writes", describeByteSize(plan.dataBytes)],
     ["fetches", describeByteSize(plan.fetchBytes)],
@@ -216,5 +305,22 @@ function quoted(word: string): string {
 
 function planJson(plan: RestorePlanFacts) {
   const { time } = plan.reaches;
-  return { ...plan, reaches: { ...plan.reaches, time: time === undefined ? null : formatInstant(time) } };
+  const reaches = { ...plan.reaches, time: time === undefined ? null : formatInstant(time) };
+  return { ...plan, target: targetJson(plan.target), stop: stopJson(plan.stop), reaches };
+}
+
+// In JSON a bigint is an LSN, and a transaction id is not.
+function targetJson(target: RecoveryTarget) {
+  if (target.kind === "xid") return { ...target, xid: String(target.xid) };
+  return target.kind === "time" ? { ...target, time: formatInstant(target.time) } : target;
+}
+
+function stopJson(stop: PlannedStop) {
+  if (stop.kind !== "record") return stop;
+  const timed = ({ time, ...record }: StopRecord) => ({
+    ...record,
+    xid: record.xid ?? null,
+    time: time === undefined ? null : formatWalTime(time),
+  });
+  return { ...stop, record: timed(stop.record), others: stop.others.map(timed) };
 }

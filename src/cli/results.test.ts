@@ -11,6 +11,7 @@ import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import type { VaultReport } from "../vault/check.ts";
 import type { BackupId } from "../vault/names.ts";
+import type { WalTime } from "../wal/records/events.ts";
 import { backupUpdate } from "./backup.ts";
 import type { Points } from "./points.ts";
 import { type RestorePlanFacts, renderRestored, tablespacesOf } from "./restore.ts";
@@ -182,6 +183,20 @@ const plan: RestorePlanFacts = {
   backupId: record.backupId,
   postgresMajor: 16,
   targetFolder: "/srv/r",
+  target: { kind: "time", time: at(30), inclusive: true },
+  stop: {
+    kind: "record",
+    side: "before",
+    record: {
+      lsn: 0x5000000n as Lsn,
+      end: 0x5000030n as Lsn,
+      what: "commit",
+      xid: 81_274,
+      time: 1_767_238_200_250_125 as WalTime,
+    },
+    reaches: 0x5000000n as Lsn,
+    others: [],
+  },
   reaches: { timeline, lsn: 0x5000000n as Lsn, time: at(30) },
   dataBytes: record.dataBytes,
   fetchBytes: 660_602_880,
@@ -239,23 +254,49 @@ test("a restore's goal is the newest point or a moment; contradictions are refus
   assert.equal(await say("--to latest --boot --port 5499"), 0);
   assert.equal(await say("--to-time 2026-01-01T03:30:00Z --backup b"), 0);
   assert.equal(await say("--to time --to-time 2026-01-01T03:30:00Z --boot"), 0);
-  for (const bad of ["--to time", "--to latest --to-time 2026-01-01T03:30:00Z", "--port 5499"]) {
+  assert.equal(await say("--to-time 2026-01-01T03:30:00Z --exclusive --timeline 3"), 0);
+  assert.equal(await say("--to-lsn 0/3000060 --timeline latest"), 0);
+  assert.equal(await say("--to-xid 4294967299 --exclusive"), 0);
+  assert.equal(await say("--to name --to-name before_import"), 0);
+  assert.equal(await say("--immediate"), 0);
+  assert.equal(await say("--to immediate"), 0);
+  for (const bad of [
+    "--to time",
+    "--to xid --to-lsn 0/3000060",
+    "--to latest --to-time 2026-01-01T03:30:00Z",
+    "--immediate --to-xid 81274",
+    "--exclusive",
+    "--exclusive --to-name before_import",
+    "--to-xid 2",
+    "--to-xid 4294967298",
+    "--to-lsn 3000060",
+    "--timeline 0",
+    `--to-name ${"x".repeat(64)}`,
+    "--port 5499",
+  ]) {
     assert.equal(await say(bad), EXIT.usage, bad);
   }
-  const time = { kind: "time", at: at(30) };
+  const time = { kind: "time", time: at(30), inclusive: true };
   const otherwise = {
     targetFolder: "/srv/r",
     backupId: undefined,
     boot: undefined,
     system: undefined,
     acceptGap: false,
+    timeline: undefined,
     tablespaces: { byOid: new Map(), under: undefined },
   };
   assert.deepEqual(goals, [
-    { ...otherwise, goal: { kind: "latest" } },
-    { ...otherwise, goal: { kind: "latest" }, boot: { port: 5499 } },
-    { ...otherwise, goal: time, backupId: "b" },
-    { ...otherwise, goal: time, boot: { port: undefined } },
+    { ...otherwise, target: { kind: "latest" } },
+    { ...otherwise, target: { kind: "latest" }, boot: { port: 5499 } },
+    { ...otherwise, target: time, backupId: "b" },
+    { ...otherwise, target: time, boot: { port: undefined } },
+    { ...otherwise, target: { ...time, inclusive: false }, timeline: 3 },
+    { ...otherwise, target: { kind: "lsn", lsn: 0x3000060n, inclusive: true } },
+    { ...otherwise, target: { kind: "xid", xid: 4_294_967_299n, inclusive: false } },
+    { ...otherwise, target: { kind: "name", name: "before_import" } },
+    { ...otherwise, target: { kind: "immediate" } },
+    { ...otherwise, target: { kind: "immediate" } },
   ]);
 });
 

@@ -128,7 +128,7 @@ export async function undoMistake(
     kit,
     {
       systemId: from.scene.systemId,
-      target: { kind: "time", time: mistake.before },
+      target: { kind: "time", time: mistake.before, inclusive: true },
       dataFolder: place.beforeDelete,
       passphrase,
       bootTimeoutMs: settings.bootTimeoutMs,

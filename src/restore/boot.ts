@@ -9,20 +9,17 @@ import { LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import {
-  formatLsn,
-  historyName,
-  type Lsn,
-  lsnMax,
-  parseLsn,
-  type Timeline,
-  timelineOfSegment,
-} from "../postgres/lsn.ts";
+import { formatLsn, historyName, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { LocalServer } from "../postgres/server.ts";
 import { parseHistory } from "../wal/history.ts";
-import { findEndOfWal } from "../wal/records/reader.ts";
+import { SEGMENT_HEADER_BYTES } from "../wal/records/page.ts";
+import { findEndOfWal, readEvents } from "../wal/records/reader.ts";
 import type { RestorePlan } from "./plan.ts";
+import { recordsOf } from "./planned-wal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
+import { describeStop, meetsTarget } from "./target.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /** How often the control file is looked at while the server recovers. */
 const LOOK_INTERVAL_MS = 20;
@@ -40,8 +37,9 @@ export type BootTools = {
 export type Reached = { readonly timeline: Timeline; readonly lsn: Lsn; readonly recoveryMs: number };
 
 /**
- * Starts the server and waits until it left recovery. Throws `restore.point-not-reached` when it ended before the last
- * whole record of the planned WAL (target "latest") or before the backup was consistent, and whatever starting throws.
+ * Starts the server and waits until it left recovery. Throws `restore.point-not-reached` when it ended elsewhere than
+ * at the planned stop, or, with nothing to stop at, before the last whole record of the planned WAL; and whatever starting
+ * throws.
  */
 export async function bootRestored(
   tools: BootTools,
@@ -55,35 +53,44 @@ export async function bootRestored(
   await untilInProduction(tools, { ...options, deadlineMs: begun + options.timeoutMs });
   const recoveryMs = clock.monotonic() - begun;
   const reached = await readReached(tools.files, server.setup.dataFolder);
-  if (reached.lsn >= needed) return { ...reached, recoveryMs };
+  if (await isAsPlanned({ wal: tools.wal, needed }, plan, reached.lsn, options)) return { ...reached, recoveryMs };
   await server.stop({ mode: "fast", timeoutMs: STOP_TIMEOUT_MS });
+  const planned = plan.stop.kind === "end-of-wal" ? needed : plan.stop.reaches;
   throw new LifeboatError("restore.point-not-reached", {
-    message: `the restored server in ${server.setup.dataFolder} ended recovery at ${formatLsn(reached.lsn)}, ${formatLsn(needed)} was planned`,
+    message: `the restored server in ${server.setup.dataFolder} ended recovery at ${formatLsn(reached.lsn)}, planned was ${formatLsn(planned)}, ${describeStop(plan.stop)}`,
     remedy: "It was stopped. Look at its log, run `lifeboat vault check --read-data`, and restore again.",
-    details: { reached: formatLsn(reached.lsn), planned: formatLsn(needed) },
+    details: { reached: formatLsn(reached.lsn), planned: formatLsn(planned) },
   });
 }
 
-/** The end of the last whole record that recovery must replay. */
-async function neededEnd(
-  wal: RestoreWal,
-  plan: RestorePlan,
-  options: { readonly signal?: AbortSignal | undefined },
-): Promise<Lsn> {
+/** The least that recovery must reach. */
+async function neededEnd(wal: RestoreWal, plan: RestorePlan, options: CallOptions): Promise<Lsn> {
   const consistent = parseLsn(plan.backup.endLsn);
   const last = plan.segments.at(-1);
-  if (plan.target.kind !== "latest" || last === undefined) return consistent;
-  const starts = new Map(plan.segments.map((segment) => [segment.name, segment.start]));
-  const timelines = new Map(plan.segments.map((segment) => [segment.start, timelineOfSegment(segment.name)]));
-  const source = {
-    walSegmentBytes: plan.walSegmentBytes,
-    timelineAt: (start: Lsn) => timelines.get(start) ?? plan.timeline,
-    readSegment: async (name: string) => (starts.has(name) ? wal.segment(name, options) : undefined),
-  };
+  if (plan.stop.kind !== "end-of-wal" || last === undefined) return consistent;
   // A record that crosses into the last segment begins in the one before.
   const from = plan.segments.at(-2)?.start ?? last.start;
-  const end = await findEndOfWal(source, { from }, options);
+  const end = await findEndOfWal(recordsOf(plan, wal), { from }, options);
   return lsnMax(consistent, end.last?.end ?? consistent);
+}
+
+/** Whether recovery ended where the plan says. */
+async function isAsPlanned(
+  { wal, needed }: { readonly wal: RestoreWal; readonly needed: Lsn },
+  plan: RestorePlan,
+  reached: Lsn,
+  options: CallOptions,
+): Promise<boolean> {
+  const { stop, target } = plan;
+  if (stop.kind === "end-of-wal") return reached >= needed;
+  if (reached === stop.reaches) return true;
+  if (stop.kind === "consistent") return reached < stop.reaches && reached >= parseLsn(plan.backup.startLsn);
+  if (target.kind !== "time" || reached < needed || reached > stop.reaches) return false;
+  // The clock stepped back: a transaction that ended beyond the target stands earlier in the WAL than the one planned for.
+  for await (const event of readEvents(recordsOf(plan, wal), { from: reached }, options)) {
+    return meetsTarget(target, event) && event.lsn - reached <= BigInt(SEGMENT_HEADER_BYTES);
+  }
+  return false;
 }
 
 async function untilInProduction(

@@ -22,7 +22,7 @@ import { describeGap, type PlanRequest, planRestore, type RestorePlan, replayByt
 
 const MIB = 1024 * 1024;
 const systemId = "7" as SystemId;
-const latest: PlanRequest = { target: { kind: "latest" }, backupId: undefined, acceptGap: false };
+const latest: PlanRequest = { target: { kind: "latest" }, backupId: undefined, timeline: undefined, acceptGap: false };
 
 /** Positions in segments of one mebibyte: `at(3.5)` lies in the middle of the fourth. */
 function at(segments: number): Lsn {
@@ -84,13 +84,13 @@ function names(timeline: number, first: number, last: number): readonly string[]
 
 function planned(backups: readonly BackupRecord[], held: Held, request: Partial<PlanRequest> = {}): RestorePlan {
   const outcome = planRestore({ backups, holdings: holdingsOf(held) }, { ...latest, ...request });
-  assert.ok(outcome.kind === "plan", outcome.kind);
-  return outcome.plan;
+  assert.ok(outcome.kind === "plans", outcome.kind);
+  return outcome.plans[0];
 }
 
 function refused(backups: readonly BackupRecord[], held: Held, request: Partial<PlanRequest> = {}) {
   const outcome = planRestore({ backups, holdings: holdingsOf(held) }, { ...latest, ...request });
-  assert.ok(outcome.kind !== "plan");
+  assert.ok(outcome.kind !== "plans");
   return outcome;
 }
 
@@ -172,7 +172,9 @@ describe("a plan to restore the latest", () => {
 
 describe("a plan to restore to a time", () => {
   const backups = [backupOf(1, 1, [2.1, 2.5]), backupOf(3, 1, [5.1, 6.2])];
-  const to = (text: string): Partial<PlanRequest> => ({ target: { kind: "time", time: Date.parse(text) as Instant } });
+  const to = (text: string): Partial<PlanRequest> => ({
+    target: { kind: "time", time: Date.parse(text) as Instant, inclusive: true },
+  });
 
   test("begins with the newest backup that had ended by then, whatever hole follows", () => {
     const segments = [...names(1, 1, 4), ...names(1, 6, 9)];
@@ -289,7 +291,7 @@ test("whatever is held, a plan's segments are held, follow one another, and cove
       const backup = backupOf(1, timeline, [start, start + drawn.backup.length / 8]);
       const holdings = holdingsOf(wal);
       const outcome = planRestore({ backups: [backup], holdings }, { ...latest, acceptGap: drawn.acceptGap });
-      if (outcome.kind === "plan") assertSound(outcome.plan, holdings);
+      if (outcome.kind === "plans") assertSound(outcome.plans[0], holdings);
     }),
     { seed: testSeed(), numRuns: repetitions(500) },
   );

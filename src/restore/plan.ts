@@ -7,6 +7,7 @@ import {
   type Lsn,
   lsnAdd,
   lsnDistance,
+  lsnMin,
   parseLsn,
   type SystemId,
   segmentName,
@@ -16,7 +17,7 @@ import {
 import type { BackupRecord } from "../vault/backups.ts";
 import { type LineagePart, lineageOf } from "../wal/history.ts";
 import { coversRange, type WalGap, type WalHoldings, type WalRange, type WalTail, walLineage } from "../wal/ranges.ts";
-import type { RecoveryTarget } from "./recovery-files.ts";
+import type { PlannedStop, RecoveryTarget } from "./target.ts";
 
 /** What the plan is made from: one system's announced backups, oldest first, and all WAL held of it. */
 export type RestoreFacts = { readonly backups: readonly BackupRecord[]; readonly holdings: WalHoldings };
@@ -34,13 +35,15 @@ export type RestorePlan = {
   readonly systemId: SystemId;
   readonly backup: BackupRecord;
   readonly target: RecoveryTarget;
+  /** Where recovery ends because of the target. */
+  readonly stop: PlannedStop;
   /** The timeline that recovery follows. */
   readonly timeline: Timeline;
   readonly walSegmentBytes: number;
   readonly segments: readonly PlannedSegment[];
   /** Timelines whose history files are laid. */
   readonly histories: readonly Timeline[];
-  /** The end of the WAL that is laid; for the target "latest" also where recovery ends, but for a record cut short. */
+  /** The end of the WAL that is used; with nothing to stop at also where recovery ends, but for a record cut short. */
   readonly endLsn: Lsn;
   /** WAL that follows the end after a hole, if there is any: such a plan reaches a time before the hole at the most. */
   readonly gapAfter: WalGap | undefined;
@@ -48,7 +51,7 @@ export type RestorePlan = {
 
 /** Why there is no plan. */
 export type RestoreRefusal =
-  | { readonly kind: "no-backup"; readonly why: "none-held" | "unknown-name" | "none-old-enough" }
+  | { readonly kind: "no-backup"; readonly why: "none-held" | "unknown-name" | "none-old-enough" | "none-on-timeline" }
   /** Every candidate lacks WAL that it needs to be consistent. */
   | { readonly kind: "backup-wal-missing"; readonly backup: BackupRecord; readonly gaps: readonly WalGap[] }
   /** WAL goes on after a hole, so "latest" would silently be less than the latest. */
@@ -58,29 +61,53 @@ export type PlanRequest = {
   readonly target: RecoveryTarget;
   /** A backup's name; undefined takes the newest that serves. */
   readonly backupId: string | undefined;
+  /** The timeline to follow; undefined follows the newest that grew out of the backup's own. */
+  readonly timeline: Timeline | undefined;
   /** Restore to the last position before a hole in the WAL, knowingly, when there is one. */
   readonly acceptGap: boolean;
 };
 
-/** Plans a restore. */
+/**
+ * Plans a restore: a plan for every backup from which the target may be reached, the one to prefer first. What stops
+ * recovery is not looked for here: until `stopPlan`, each uses all WAL that follows its backup without a hole.
+ */
 export function planRestore(
   facts: RestoreFacts,
   request: PlanRequest,
-): { readonly kind: "plan"; readonly plan: RestorePlan } | RestoreRefusal {
+): { readonly kind: "plans"; readonly plans: readonly [RestorePlan, ...RestorePlan[]] } | RestoreRefusal {
   const candidates = chooseCandidates(facts.backups, request);
   if (candidates.kind !== "candidates") return candidates;
+  const plans: RestorePlan[] = [];
   let refusal: RestoreRefusal = { kind: "no-backup", why: "none-held" };
   for (const backup of candidates.backups) {
     const outcome = planFrom(facts.holdings, backup, request);
-    if (outcome.kind === "plan") return outcome;
-    // An older backup may reach further only when this one cannot even become consistent.
-    if (outcome.kind !== "backup-wal-missing") return outcome;
-    refusal = outcome;
+    if (outcome.kind === "plan") {
+      plans.push(outcome.plan);
+      // For these, an older backup is no better than one that can become consistent.
+      if (request.target.kind === "latest" || request.target.kind === "immediate") break;
+    } else if (plans.length === 0) {
+      refusal = outcome;
+      if (outcome.kind === "gap-before-latest") break;
+    }
   }
-  return refusal;
+  const [first, ...others] = plans;
+  return first === undefined ? refusal : { kind: "plans", plans: [first, ...others] };
 }
 
-/** The same plan with less WAL: up to and with the given segment, which is the last that the target needs. */
+/** The same plan with its stop, and no more WAL than recovery has to see of it. */
+export function stopPlan(plan: RestorePlan, stop: PlannedStop): RestorePlan {
+  if (stop.kind === "end-of-wal") return { ...plan, stop };
+  const seen = stop.kind === "record" ? stop.record.end : stop.reaches;
+  const last = plan.segments.findLast((segment) => segment.start < seen);
+  return { ...shortenPlan(plan, last?.name ?? ""), stop };
+}
+
+/** The position that recovery reaches; at the end of the WAL the record that is cut short there is not counted out. */
+export function plannedReach(plan: RestorePlan): Lsn {
+  return plan.stop.kind === "end-of-wal" ? plan.endLsn : plan.stop.reaches;
+}
+
+/** The same plan with less WAL: up to and with the given segment. */
 export function shortenPlan(plan: RestorePlan, lastSegment: string): RestorePlan {
   const last = plan.segments.findIndex((segment) => segment.name === lastSegment);
   if (last < 0 || last === plan.segments.length - 1) return plan;
@@ -97,7 +124,10 @@ export function plannedWalBytes(plan: RestorePlan): number {
 
 /** Bytes of WAL that recovery replays at the most. */
 export function replayBytes(plan: RestorePlan): number {
-  return Math.max(0, lsnDistance({ from: parseLsn(plan.backup.startLsn), to: plan.endLsn }));
+  return Math.max(
+    0,
+    lsnDistance({ from: parseLsn(plan.backup.startLsn), to: lsnMin(plan.endLsn, plannedReach(plan)) }),
+  );
 }
 
 /** A gap in words: both ends and what is missing. */
@@ -115,8 +145,11 @@ function chooseCandidates(
     return named.length === 0 ? { kind: "no-backup", why: "unknown-name" } : { kind: "candidates", backups: named };
   }
   const { target } = request;
-  const time = target.kind === "time" ? formatInstant(target.time) : undefined;
-  const serving = backups.filter((backup) => time === undefined || backup.endedAt <= time);
+  const serving = backups.filter((backup) => {
+    if (target.kind === "time") return backup.endedAt <= formatInstant(target.time);
+    // What a transaction or a name is needs a look into the WAL.
+    return target.kind !== "lsn" || parseLsn(backup.endLsn) <= target.lsn;
+  });
   if (serving.length === 0) return { kind: "no-backup", why: "none-old-enough" };
   return { kind: "candidates", backups: serving.toReversed() };
 }
@@ -130,7 +163,8 @@ function planFrom(
   const to = parseLsn(backup.endLsn);
   const own = coversRange(holdings, { timeline: backup.timeline, from, to });
   if (own.kind === "missing") return { kind: "backup-wal-missing", backup, gaps: own.gaps };
-  const timeline = newestDescendant(holdings, backup);
+  const timeline = request.timeline ?? newestDescendant(holdings, backup);
+  if (!liesOn(holdings, backup, timeline)) return { kind: "no-backup", why: "none-on-timeline" };
   const lineage = walLineage(holdings, timeline);
   const range = lineage.ranges.find((each) => each.from <= from && each.to >= to);
   if (range === undefined) return { kind: "backup-wal-missing", backup, gaps: lineage.gaps };
@@ -145,6 +179,7 @@ function planFrom(
       systemId: holdings.systemId,
       backup,
       target: request.target,
+      stop: { kind: "end-of-wal" },
       timeline,
       walSegmentBytes: holdings.walSegmentBytes,
       segments: segmentsOf(holdings, parts, { from, range }),
@@ -154,6 +189,13 @@ function planFrom(
       gapAfter,
     },
   };
+}
+
+/** True when the backup was taken on the timeline, or on an ancestor before the timeline left it. */
+function liesOn(holdings: WalHoldings, backup: BackupRecord, timeline: Timeline): boolean {
+  const parts = lineageOf(timeline, holdings.histories.get(timeline) ?? []);
+  const own = parts.find((part) => part.timeline === backup.timeline);
+  return own !== undefined && (own.to === undefined || parseLsn(backup.endLsn) <= own.to);
 }
 
 /** The newest timeline that grew out of the backup's own after the backup ended. */

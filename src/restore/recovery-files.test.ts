@@ -101,9 +101,11 @@ describe("the settings of a recovery", () => {
 
   test("name a moment as PostgreSQL reads it", () => {
     const time = Date.parse("2026-03-01T04:05:06.789Z") as Instant;
-    const [auto] = recoveryFiles({ target: { kind: "time", time }, timeline: 1 as Timeline, laid }).filter(
-      (file) => file.path === "postgresql.auto.conf",
-    );
+    const [auto] = recoveryFiles({
+      target: { kind: "time", time, inclusive: true },
+      timeline: 1 as Timeline,
+      laid,
+    }).filter((file) => file.path === "postgresql.auto.conf");
     assert.match(auto?.text ?? "", /^recovery_target_time = '2026-03-01 04:05:06\.789\+00'$/m);
   });
 });

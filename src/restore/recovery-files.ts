@@ -6,13 +6,11 @@
  * for the end of the log (safety rule B2). Source: PostgreSQL manual, "Recovering Using a Continuous Archive Backup".
  */
 import { formatInstant, type Instant } from "../platform/clock.ts";
-import type { Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Timeline } from "../postgres/lsn.ts";
+import { type RecoveryTarget, shortXid } from "./target.ts";
 
 /** The folder, inside the data directory, of everything that a restore adds. */
 export const RECOVERY_FOLDER = "lifeboat-restore";
-
-/** Where recovery ends. */
-export type RecoveryTarget = { readonly kind: "latest" } | { readonly kind: "time"; readonly time: Instant };
 
 /** A file to write into the restored data directory. */
 export type RecoveryFile = {
@@ -95,19 +93,57 @@ function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly 
     "primary_conninfo = ''",
     "primary_slot_name = ''",
     "synchronous_standby_names = ''",
-    "recovery_target = ''",
-    "recovery_target_name = ''",
-    "recovery_target_xid = ''",
-    "recovery_target_lsn = ''",
   ];
-  if (recovery.target.kind === "time") {
-    lines.push(`recovery_target_time = '${timestampOf(recovery.target.time)}'`);
-    lines.push("recovery_target_inclusive = on", "recovery_target_action = 'promote'");
-  } else {
-    lines.push("recovery_target_time = ''");
+  const chosen = targetSettings(recovery.target);
+  // PostgreSQL refuses to start with two of them, and the cluster's own configuration may have one. The chosen one comes
+  // last: to set another, even to nothing, behind it counts as a second.
+  for (const name of TARGET_SETTINGS) if (!chosen.has(name)) lines.push(`${name} = ''`);
+  for (const [name, value] of chosen) lines.push(`${name} = '${value}'`);
+  if (chosen.size > 0) {
+    const inclusive = "inclusive" in recovery.target && !recovery.target.inclusive ? "off" : "on";
+    lines.push(`recovery_target_inclusive = ${inclusive}`, "recovery_target_action = 'promote'");
   }
   return `${lines.join("\n")}\n`;
 }
+
+const TARGET_SETTINGS = [
+  "recovery_target",
+  "recovery_target_name",
+  "recovery_target_time",
+  "recovery_target_xid",
+  "recovery_target_lsn",
+] as const;
+
+function targetSettings(target: RecoveryTarget): ReadonlyMap<(typeof TARGET_SETTINGS)[number], string> {
+  switch (target.kind) {
+    case "latest":
+      return new Map();
+    case "immediate":
+      return new Map([["recovery_target", "immediate"]]);
+    case "time":
+      return new Map([["recovery_target_time", timestampOf(target.time)]]);
+    case "lsn":
+      return new Map([["recovery_target_lsn", formatLsn(target.lsn)]]);
+    case "xid":
+      return new Map([["recovery_target_xid", String(shortXid(target.xid))]]);
+    case "name":
+      return new Map([["recovery_target_name", quoted(target.name)]]);
+  }
+}
+
+/** As PostgreSQL reads it between quotes in a configuration file. */
+function quoted(text: string): string {
+  return text.replace(/[\\'\n\r\t\f]/g, (each) => QUOTED.get(each) ?? each);
+}
+
+const QUOTED: ReadonlyMap<string, string> = new Map([
+  ["\\", "\\\\"],
+  ["'", "''"],
+  ["\n", "\\n"],
+  ["\r", "\\r"],
+  ["\t", "\\t"],
+  ["\f", "\\f"],
+]);
 
 /** As PostgreSQL reads it in a configuration file, where it does not know ISO 8601's T and Z. */
 function timestampOf(time: Instant): string {

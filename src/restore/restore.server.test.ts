@@ -116,7 +116,11 @@ describe("restoring", () => {
       await storeServerWal(server, vault);
       const tools = restoreTools(vault, backup);
       const request = { systemId: backup.systemId, acceptGap: false };
-      const plan = await prepareRestore(tools, { ...request, target: { kind: "time", time: time as Instant } }, {});
+      const plan = await prepareRestore(
+        tools,
+        { ...request, target: { kind: "time", time: time as Instant, inclusive: true } },
+        {},
+      );
       const whole = await prepareRestore(tools, { ...request, target: { kind: "latest" } }, {});
       assert.ok(plan.segments.length < whole.segments.length, "WAL after the moment is not laid");
       const target = path.join(folder, "restored");
@@ -124,11 +128,11 @@ describe("restoring", () => {
       await runRestore(tools, plan, place, {});
       await using restored = await restoredServer(server, target);
       assert.equal(await restored.value("SELECT string_agg(id::text, ',') FROM t"), "1");
-      const tooLate = { kind: "time", time: (time + 3_600_000) as Instant } as const;
+      const tooLate = { kind: "time", time: (time + 3_600_000) as Instant, inclusive: true } as const;
       await assert.rejects(prepareRestore(tools, { ...request, target: tooLate }, {}), (error) =>
         isLifeboatError(error, "restore.point-out-of-reach"),
       );
-      const tooEarly = { kind: "time", time: (time - 3_600_000) as Instant } as const;
+      const tooEarly = { kind: "time", time: (time - 3_600_000) as Instant, inclusive: true } as const;
       await assert.rejects(prepareRestore(tools, { ...request, target: tooEarly }, {}), (error) =>
         isLifeboatError(error, "restore.no-backup"),
       );

@@ -15,24 +15,20 @@ import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { formatLsn, historyName, type SystemId } from "../postgres/lsn.ts";
+import { historyName, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
-import { type BackupListing, listBackups } from "../vault/backups.ts";
+import { listBackups } from "../vault/backups.ts";
 import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Owner } from "./file-set.ts";
-import { narrowToTime } from "./find-time.ts";
+import { findStop } from "./find-stop.ts";
 import { writeImage } from "./image-writer.ts";
 import { checkLayout, type Layout, layoutOf, placePath, type TablespaceChoice, tablespaceOf } from "./layout.ts";
-import { describeGap, plannedWalBytes, planRestore, type RestorePlan, type RestoreRefusal } from "./plan.ts";
-import {
-  RECOVERY_FOLDER,
-  type RecoveryFile,
-  type RecoveryTarget,
-  recoveryFiles,
-  startableConfiguration,
-} from "./recovery-files.ts";
+import { plannedWalBytes, planRestore, type RestorePlan } from "./plan.ts";
+import { RECOVERY_FOLDER, type RecoveryFile, recoveryFiles, startableConfiguration } from "./recovery-files.ts";
+import { refusalError } from "./refusal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
+import type { RecoveryTarget } from "./target.ts";
 import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts";
 import { withTargetLocks } from "./target-lock.ts";
 import { layWal } from "./wal-layer.ts";
@@ -43,6 +39,8 @@ export type RestoreRequest = {
   readonly target: RecoveryTarget;
   readonly backupId?: string | undefined;
   readonly acceptGap: boolean;
+  /** Undefined: the newest that grew out of the backup's own. */
+  readonly timeline?: Timeline | undefined;
 };
 
 /** Where it goes. */
@@ -66,6 +64,8 @@ export type RestoreTools = {
   readonly locks: Locks;
   readonly wal: RestoreWal;
   readonly onProgress: (progress: RestoreProgress) => void;
+  /** Told while planning how much of the WAL was looked through for the target. */
+  readonly onSearch?: ((doneBytes: number) => void) | undefined;
 };
 
 /** A plan with what it costs. */
@@ -90,12 +90,14 @@ export async function prepareRestore(
   const { backups } = listing;
   const holdings = await tools.wal.holdings(options);
   const { target, backupId, acceptGap } = request;
-  const outcome = planRestore({ backups, holdings }, { target, backupId, acceptGap });
-  if (outcome.kind !== "plan") throw refusalError(outcome, listing, tools.vault);
-  const plan =
-    target.kind === "time"
-      ? await narrowToTime(outcome.plan, { wal: tools.wal, time: target.time }, options)
-      : outcome.plan;
+  const outcome = planRestore({ backups, holdings }, { target, backupId, acceptGap, timeline: request.timeline });
+  if (outcome.kind !== "plans") throw refusalError(outcome, { listing, vault: tools.vault, request });
+  let doneBytes = 0;
+  const onSegment = (segmentBytes: number): void => {
+    doneBytes += segmentBytes;
+    tools.onSearch?.(doneBytes);
+  };
+  const plan = await findStop(outcome.plans, { wal: tools.wal, onSegment }, options);
   const tablespaceBytes = new Map<number, number>();
   const onFile = (file: ManifestFile): void => {
     const oid = tablespaceOf(file.path);
@@ -154,11 +156,16 @@ async function restoreInto(
   await layWal(walTools, plan, path.join(place.folder, "pg_wal"), options);
   tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
   const laid = [...plan.histories.map(historyName), ...plan.segments.map((segment) => segment.name)];
-  const settings = recoveryFiles({ target: plan.target, timeline: plan.timeline, laid });
+  const settings = recoveryFiles({ target: settledTarget(plan), timeline: plan.timeline, laid });
   await writeFiles(tools.files, place, settings);
   await configureIfOutside(tools.files, place, image.controlFile);
   throwIfAborted(options.signal, "finishing the restore");
   await finish(tools.files, place, { controlFile: image.controlFile, roots: layout.roots });
+}
+
+/** What the server is told to stop at. */
+function settledTarget(plan: RestorePlan): RecoveryTarget {
+  return plan.stop.kind === "end-of-wal" ? { kind: "latest" } : plan.target;
 }
 
 async function makeRoots(tools: RestoreTools, layout: Layout, owner: Owner | undefined): Promise<void> {
@@ -266,32 +273,4 @@ function bytesByRoot(plan: PricedPlan, layout: Layout): ReadonlyMap<string, numb
     inside -= tablespaceBytes;
   }
   return bytes.set(main, inside + plan.walBytes + SPARE_BYTES);
-}
-
-function refusalError(refusal: RestoreRefusal, listing: BackupListing, vault: Vault): LifeboatError {
-  if (refusal.kind === "gap-before-latest") {
-    return new LifeboatError("restore.wal-gap", {
-      message: `WAL is missing after ${formatLsn(refusal.reach)}: ${describeGap(refusal.gap)}, and goes on after that`,
-      remedy: "Pass --accept-gap to restore to the last position before the hole, or choose a backup taken after it.",
-      details: { reach: formatLsn(refusal.reach) },
-    });
-  }
-  if (refusal.kind === "backup-wal-missing") {
-    return new LifeboatError("restore.wal-gap", {
-      message: `backup ${refusal.backup.backupId} lacks WAL that makes it consistent: ${refusal.gaps.map(describeGap).join("; ")}`,
-      remedy: "Choose another backup with --backup; `lifeboat points` shows what each reaches.",
-    });
-  }
-  const { backups, damaged } = listing;
-  const oldest = backups[0];
-  const why = {
-    "none-held": `the vault in ${vault.store.name} has no backup of this system`,
-    "unknown-name": `the vault in ${vault.store.name} has no backup of that name, it has ${backups.length}`,
-    "none-old-enough": `every backup in the vault ended after that moment; the oldest ended at ${oldest?.endedAt ?? "no time"}`,
-  }[refusal.why];
-  const unread = damaged.map((each) => each.backupId).join(", ");
-  return new LifeboatError("restore.no-backup", {
-    message: damaged.length === 0 ? why : `${why}; beside it, the records of these cannot be read: ${unread}`,
-    remedy: "See `lifeboat backups` and `lifeboat points`.",
-  });
 }

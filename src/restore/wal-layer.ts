@@ -2,14 +2,13 @@
  * Lays the WAL of a plan into pg_wal, each segment checked before it is written.
  */
 import path from "node:path";
-import { LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { historyName } from "../postgres/lsn.ts";
-import { checkSegmentHeader } from "../wal/records/page.ts";
 import type { Owner } from "./file-set.ts";
-import type { PlannedSegment, RestorePlan } from "./plan.ts";
+import type { RestorePlan } from "./plan.ts";
+import { fetchPlanned, gone } from "./planned-wal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
 /** Segments fetched and written at a time: 16 MiB each by default, 48 MiB in memory. */
@@ -41,7 +40,7 @@ export async function layWal(
   const worker = async (): Promise<void> => {
     for (let segment = waiting.shift(); segment !== undefined; segment = waiting.shift()) {
       throwIfAborted(options.signal, "laying WAL");
-      const bytes = await fetchChecked(tools.wal, plan, segment, options);
+      const bytes = await fetchPlanned(tools.wal, plan, segment, options);
       const padding = Buffer.alloc(plan.walSegmentBytes - bytes.byteLength);
       await put(tools, path.join(folder, segment.name), [bytes, padding]);
       doneBytes += plan.walSegmentBytes;
@@ -61,38 +60,7 @@ export async function layWal(
   for (const each of ended) if (each.status === "rejected") throw each.reason;
 }
 
-async function fetchChecked(
-  wal: RestoreWal,
-  plan: RestorePlan,
-  segment: PlannedSegment,
-  options: { readonly signal?: AbortSignal | undefined },
-): Promise<Buffer> {
-  const bytes = await wal.segment(segment.name, options);
-  if (bytes === undefined) throw gone(`segment ${segment.name}`);
-  if (bytes.byteLength < segment.validBytes || bytes.byteLength > plan.walSegmentBytes) {
-    throw damaged(segment, `it has ${bytes.byteLength} bytes, ${segment.validBytes} were planned`);
-  }
-  const { systemId, walSegmentBytes } = plan;
-  const check = checkSegmentHeader(bytes, { start: segment.start, systemId, walSegmentBytes });
-  if (check.kind === "bad") throw damaged(segment, `its first page says ${check.found}, expected ${check.expected}`);
-  return bytes;
-}
-
 async function put(tools: WalLayerTools, file: string, parts: readonly Buffer[]): Promise<void> {
   await writeDurable(tools.files, { file, parts, over: "replace", permissions: 0o600, unique: "lifeboat" });
   if (tools.owner !== undefined) await tools.files.changeOwner(file, tools.owner);
-}
-
-function gone(what: string): LifeboatError {
-  return new LifeboatError("wal.segment-missing", {
-    message: `${what} was held when the restore was planned and is gone`,
-    remedy: "Run the restore again; if it is refused, its message names what can still be reached.",
-  });
-}
-
-function damaged(segment: PlannedSegment, why: string): LifeboatError {
-  return new LifeboatError("wal.segment-damaged", {
-    message: `segment ${segment.name} is not what it should be: ${why}`,
-    remedy: "Run `lifeboat vault check --read-data`, and copy this segment back from another copy of the vault.",
-  });
 }

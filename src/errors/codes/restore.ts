@@ -21,6 +21,11 @@ export const restoreErrors = defineErrors({
     exit: EXIT.notFound,
     meaning: "The wanted point lies outside of what the vault holds; the message names what can be reached.",
   },
+  "restore.not-a-transaction": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "The wanted transaction is a part of another one, and recovery stops only at the end of a whole one.",
+  },
   "restore.wal-gap": {
     kind: "world",
     exit: EXIT.damaged,
