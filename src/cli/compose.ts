@@ -19,6 +19,7 @@ import type { LookAtStatus } from "./status.ts";
 import type { CheckConfiguredVault, MakeVault } from "./vault.ts";
 import type { KeyEngine } from "./vault-key.ts";
 import type { Session } from "./verb.ts";
+import type { VerifyConfigured } from "./verify.ts";
 import type { GetWal, LookAtWal, ReceiveWal } from "./wal.ts";
 
 type Call = { readonly config: Config; readonly session: Session };
@@ -48,8 +49,15 @@ export const checkConfiguredVault: CheckConfiguredVault = async ({ config, sessi
 
 /** Lists the backups of the configured vault. */
 export const listConfiguredBackups: ListConfiguredBackups = async (call) => {
-  const { listBackups } = await import("../vault/backups.ts");
-  return listBackups(await openConfiguredVault(call, "read"), {}, { signal: call.session.signal });
+  const [{ listBackups }, { listProofs }, { standings }] = await Promise.all([
+    import("../vault/backups.ts"),
+    import("../vault/proofs.ts"),
+    import("../proof/decide.ts"),
+  ]);
+  const options = { signal: call.session.signal };
+  const vault = await openConfiguredVault(call, "read");
+  const listing = await listBackups(vault, {}, options);
+  return { ...listing, standings: standings(await listProofs(vault, {}, options)) };
 };
 
 /** Lists and changes the keys of the configured vault. */
@@ -98,6 +106,10 @@ export const holdEngine: HoldEngine = {
 export const restoreEngine: RestoreEngine = {
   plan: async (call) => (await import("./engine-restore.ts")).restoreEngine.plan(call),
 };
+
+/** Proves backups of the configured vault. */
+export const verifyConfigured: VerifyConfigured = async (call) =>
+  (await import("./engine-verify.ts")).verifyConfigured(call);
 
 /** Runs the demo. */
 export const runDemo: RunDemo = async (call) => (await import("./engine-demo.ts")).runDemo(call);

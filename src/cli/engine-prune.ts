@@ -2,11 +2,13 @@
 import path from "node:path";
 import { LifeboatError } from "../errors/error.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
+import { provenBackups } from "../proof/decide.ts";
 import { runPrune } from "../retention/act.ts";
 import { type HoldScope, putHold, releaseHolds } from "../retention/holds.ts";
 import { planPrune } from "../retention/survey.ts";
 import { listBackups } from "../vault/backups.ts";
 import type { BackupId } from "../vault/names.ts";
+import { listProofs } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { MACHINE } from "./engine-machine.ts";
@@ -26,7 +28,7 @@ export const pruneConfiguredVault: PruneConfiguredVault = async (call) => {
       graceMs: retention.grace,
       named: new Set(remove === undefined ? [] : [remove as BackupId]),
     },
-    proven: new Set<BackupId>(),
+    proven: provenBackups(await listProofs(vault, {}, { signal })),
   };
   if (dryRun) return { plan: await planPrune(vault, request, { signal }), result: undefined };
   await makeFolderDurable(MACHINE.files, folders.state);

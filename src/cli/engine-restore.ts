@@ -1,4 +1,5 @@
 /** What `restore` does. */
+import os from "node:os";
 import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { findFreePort } from "../platform/free-port.ts";
@@ -7,14 +8,16 @@ import { findInstallation, type Installation, MAJORS } from "../postgres/install
 import { formatLsn, type SystemId } from "../postgres/lsn.ts";
 import { LocalServer, SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import { majorOf } from "../postgres/server-version.ts";
+import { measuredRates } from "../proof/decide.ts";
 import { bootRestored } from "../restore/boot.ts";
-import { estimateMs } from "../restore/estimate.ts";
+import { estimateMs, type MeasuredRates } from "../restore/estimate.ts";
 import { checkTarget, layoutOf } from "../restore/layout.ts";
 import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
 import type { PlannedStop } from "../restore/target.ts";
 import { listBackups } from "../vault/backups.ts";
+import { listProofs } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
@@ -64,7 +67,8 @@ export const restoreEngine: RestoreEngine = {
     await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, choice.tablespaces);
     const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, choice.tablespaces);
     await checkReachable(roots, await serverUserOf(config.postgres.runAs, session.signal), options);
-    const facts = planFacts(plan, choice);
+    const { proofs } = await listProofs(vault, { systemId }, options);
+    const facts = planFacts(plan, choice, measuredRates(proofs, os.hostname()));
     return {
       facts,
       carryOut: async () => {
@@ -87,7 +91,7 @@ export const restoreEngine: RestoreEngine = {
 };
 
 /** Throws `platform.not-reachable` when the server's user could not enter a folder that is to be written. */
-async function checkReachable(
+export async function checkReachable(
   roots: readonly string[],
   user: ProcessUser | undefined,
   options: { readonly signal: AbortSignal },
@@ -192,7 +196,11 @@ function socketFolderOf(targetFolder: string, port: number): string {
   return longest <= SOCKET_PATH_BYTES_MAX ? inside : path.join("/tmp", `lifeboat-${uniqueName().slice(0, 8)}`);
 }
 
-async function installationFor({ config, session }: Call, plan: PricedPlan): Promise<Installation> {
+/** The programs of the backup's major version. Throws `restore.version-mismatch`, `postgres.installation-missing`. */
+export async function installationFor(
+  { config, session }: Pick<Call, "config" | "session">,
+  plan: Pick<PricedPlan, "backup">,
+): Promise<Installation> {
   const wantedMajor = majorOf(plan.backup.serverVersion);
   const major = MAJORS.find((each) => each === wantedMajor);
   const user = await serverUserOf(config.postgres.runAs, session.signal);
@@ -209,7 +217,12 @@ async function installationFor({ config, session }: Call, plan: PricedPlan): Pro
   }
 }
 
-function versionMismatch(wanted: number, found: string, plan: PricedPlan, cause?: unknown): LifeboatError {
+function versionMismatch(
+  wanted: number,
+  found: string,
+  plan: Pick<PricedPlan, "backup">,
+  cause?: unknown,
+): LifeboatError {
   return new LifeboatError("restore.version-mismatch", {
     message: `backup ${plan.backup.backupId} is of PostgreSQL ${wanted}, the programs found are ${found}`,
     remedy: `Name the programs of PostgreSQL ${wanted} with --postgres-bin-dir, or restore without --boot and start the server yourself.`,
@@ -217,7 +230,7 @@ function versionMismatch(wanted: number, found: string, plan: PricedPlan, cause?
   });
 }
 
-function planFacts(plan: PricedPlan, choice: Call["choice"]): RestorePlanFacts {
+function planFacts(plan: PricedPlan, choice: Call["choice"], measured: MeasuredRates): RestorePlanFacts {
   const warnings: string[] = [];
   if (plan.gapAfter !== undefined) {
     warnings.push(`WAL is missing after ${plan.segments.at(-1)?.name ?? "the backup"}: this is not the newest point`);
@@ -238,7 +251,7 @@ function planFacts(plan: PricedPlan, choice: Call["choice"]): RestorePlanFacts {
     fetchBytes: plan.fetchBytes,
     walSegmentCount: plan.segments.length,
     walBytes: plan.walBytes,
-    estimatedMs: estimateMs({ ...plan, replayBytes: replayBytes(plan) }),
+    estimatedMs: estimateMs({ ...plan, replayBytes: replayBytes(plan) }, measured),
     warnings,
   };
 }

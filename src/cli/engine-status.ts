@@ -1,8 +1,10 @@
 /** What `status` looks at. */
 import { LifeboatError } from "../errors/error.ts";
 import { formatLsn } from "../postgres/lsn.ts";
-import type { ServerView, Unreachable, VaultFacts } from "../status/decide.ts";
-import { listBackups } from "../vault/backups.ts";
+import { isAtLeast, standings } from "../proof/decide.ts";
+import type { ServerView, StatusProof, Unreachable, VaultFacts } from "../status/decide.ts";
+import { type BackupListing, listBackups } from "../vault/backups.ts";
+import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { lookAtWal, pointsOf } from "./engine-wal.ts";
 import type { LookAtStatus } from "./status.ts";
@@ -14,6 +16,7 @@ export const lookAtStatus: LookAtStatus = async (call) => {
   return {
     now: call.session.clock.now(),
     backupMaxAgeMs: call.config.status.backupMaxAge,
+    proofMaxAgeMs: call.config.status.proofMaxAge,
     vault: await lookAtVault(call),
     receiver: wal.receiver,
     server: serverOf(wal.server),
@@ -44,6 +47,7 @@ async function lookAtVault(call: Parameters<LookAtStatus>[0]): Promise<VaultFact
               dataBytes: newest.dataBytes,
               storedBytes: newest.storedBytes,
             },
+      ...proofsOf(listing, await listProofs(vault, {}, options)),
       backupCount: listing.backups.length,
       unfinishedCount: listing.unfinished.length,
       damagedBackups: listing.damaged.map(({ backupId }) => backupId),
@@ -63,6 +67,25 @@ async function lookAtVault(call: Parameters<LookAtStatus>[0]): Promise<VaultFact
   } catch (error) {
     return unreachable(error);
   }
+}
+
+function proofsOf(
+  listing: BackupListing,
+  proofs: ProofListing,
+): Pick<Extract<VaultFacts, { kind: "reached" }>, "newestProof" | "failedProofs"> {
+  const found = standings(proofs);
+  const failedProofs: string[] = [];
+  let newestProof: StatusProof | undefined;
+  for (const { backupId } of listing.backups) {
+    const standing = found.get(backupId);
+    if (standing?.kind === "failed" || standing?.kind === "unreadable") failedProofs.push(backupId);
+    if (standing?.kind !== "proven" || !isAtLeast(standing.depth, "booted")) continue;
+    const { endedAt } = standing.proof;
+    if (newestProof === undefined || newestProof.endedAt < endedAt) {
+      newestProof = { backupId, depth: standing.depth, endedAt };
+    }
+  }
+  return { newestProof, failedProofs };
 }
 
 function serverOf(server: WalStatus["server"]): ServerView {

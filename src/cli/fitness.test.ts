@@ -45,6 +45,7 @@ test("doctor tells problems first, each with what to do, and ends with status 3 
 const status: StatusFacts = {
   now: Date.UTC(2026, 0, 2) as Instant,
   backupMaxAgeMs: 93_600_000,
+  proofMaxAgeMs: 691_200_000,
   vault: {
     kind: "reached",
     newestBackup: {
@@ -53,6 +54,8 @@ const status: StatusFacts = {
       dataBytes: 2_247_131_136,
       storedBytes: 660_602_880,
     },
+    newestProof: { backupId: "20260101t110000z-0a1b2c3d", depth: "checked", endedAt: "2026-01-01T20:00:00.000Z" },
+    failedProofs: [],
     backupCount: 3,
     unfinishedCount: 1,
     damagedBackups: [],

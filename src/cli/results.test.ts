@@ -8,15 +8,18 @@ import { EXIT } from "../errors/entry.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import type { Standing } from "../proof/decide.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import type { VaultReport } from "../vault/check.ts";
-import type { BackupId } from "../vault/names.ts";
+import type { BackupId, ProofId } from "../vault/names.ts";
+import type { ProofRecord } from "../vault/proofs.ts";
 import type { WalTime } from "../wal/records/events.ts";
 import { backupUpdate } from "./backup.ts";
 import type { Points } from "./points.ts";
 import { type RestorePlanFacts, renderRestored, tablespacesOf } from "./restore.ts";
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
+import type { ProvenFacts } from "./verify.ts";
 
 const systemId = "7301234567890123456" as SystemId;
 const timeline = 1 as Timeline;
@@ -130,7 +133,108 @@ test("a backup's progress has a percentage only where bytes are counted", () => 
   });
 });
 
+const passed: ProofRecord = {
+  format: "lifeboat-proof",
+  version: 1,
+  proofId: "20260101t040000z-1a2b3c4d" as ProofId,
+  backupId: record.backupId,
+  systemId,
+  asked: "checked",
+  reached: "checked",
+  failedAt: null,
+  findings: [],
+  findingCount: 0,
+  startedAt: "2026-01-01T04:00:00.000Z",
+  endedAt: "2026-01-01T04:01:12.500Z",
+  durationMs: 72_500,
+  phases: [
+    { phase: "present", durationMs: 20 },
+    { phase: "intact", durationMs: 9_000 },
+    { phase: "restore", durationMs: 11_000 },
+    { phase: "recover", durationMs: 2_400 },
+    { phase: "check", durationMs: 50_000 },
+  ],
+  readBytes: 660_602_880,
+  restoredBytes: 2_263_908_352,
+  walBytes: 12_345_678,
+  pointLsn: "0/5000060",
+  pointTimeline: 2,
+  serverVersion: "16.14",
+  host: "vault-1",
+  checked: { databases: 3, pages: 274_307, heaps: 211, indexes: 350, invariants: 2 },
+};
+
+const failed: ProofRecord = {
+  ...passed,
+  reached: "booted",
+  failedAt: "checked",
+  findings: [
+    {
+      object: "database shop, index public.orders_pkey",
+      code: "index",
+      message: 'item order invariant violated for index "orders_pkey"',
+    },
+    {
+      object: "base/16384/16390, block 7 (database shop, public.orders)",
+      code: "page",
+      message: "block 7 of base/16384/16390 (database shop, public.orders): its checksum does not fit its content",
+    },
+  ],
+  findingCount: 14,
+};
+
+test("a proof says what was shown; one that failed says where, with status 5, and what is still proven", async () => {
+  const other = {
+    backupId: "20251231t030000z-0a1b2c3d",
+    depth: "booted",
+    endedAt: "2025-12-31T04:00:00.000Z",
+  } as const;
+  const verify = (proofs: readonly ProofRecord[], proven: readonly ProvenFacts[]) => ({
+    verify: async () => ({ proofs, proven }),
+  });
+  assert.equal(await keeps("verify", "verify --depth checked", verify([passed], [other])), 0);
+  const lost: ProofRecord = {
+    ...passed,
+    reached: null,
+    failedAt: "present",
+    findings: [{ object: "packs/07/x", code: damage.code, message: damage.message }],
+    findingCount: 1,
+    phases: [{ phase: "present", durationMs: 20 }],
+    readBytes: 0,
+    pointLsn: null,
+    pointTimeline: null,
+    serverVersion: null,
+    checked: null,
+  };
+  assert.equal(await keeps("verify-failed", "verify --all", verify([failed, passed], [other])), EXIT.damaged);
+  assert.equal(await keeps("verify-nothing-left", "verify", verify([lost], [])), EXIT.damaged);
+});
+
+test("a proof is asked for as the options say, and a backup together with --all is refused", async () => {
+  const seen: object[] = [];
+  const verbs = allVerbs({
+    verify: async ({ choice }) => {
+      seen.push(choice);
+      return { proofs: [], proven: [] };
+    },
+  });
+  const frame = () => recordedFrame({ workingFolder: "/srv" });
+  assert.equal(await runCli(["verify"], verbs, frame()), 0);
+  assert.equal(
+    await runCli(["verify", "b", "--depth", "intact", "--system", "1", "--sandbox", "s"], verbs, frame()),
+    0,
+  );
+  assert.equal(await runCli(["verify", "b", "--all"], verbs, frame()), EXIT.usage);
+  assert.equal(await runCli(["verify", "--depth", "deep"], verbs, frame()), EXIT.usage);
+  const otherwise = { backupId: undefined, all: false, depth: "booted", system: undefined, sandboxFolder: undefined };
+  assert.deepEqual(seen, [
+    otherwise,
+    { ...otherwise, backupId: "b", depth: "intact", system: "1", sandboxFolder: "/srv/s" },
+  ]);
+});
+
 test("backups are listed apart from what cannot be restored", async () => {
+  const none = { backups: [], tombstoned: [], unfinished: [], damaged: [], standings: new Map() };
   const id = (digit: string) => `20260101t0${digit}0000z-00000000` as BackupId;
   const engines = {
     listBackups: async () => ({
@@ -141,11 +245,23 @@ test("backups are listed apart from what cannot be restored", async () => {
       ],
       unfinished: [{ systemId, backupId: id("4"), startedMs: at(60) }],
       damaged: [{ systemId, backupId: id("5"), reason: damage }],
+      standings: new Map([[record.backupId, { kind: "proven", depth: "booted", proof: passed } as const]]),
     }),
   };
   assert.equal(await keeps("backups", "backups", engines), EXIT.damaged);
   assert.equal(await keeps("backups-all", "backups --all", engines), EXIT.damaged);
-  const nothing = { listBackups: async () => ({ backups: [], tombstoned: [], unfinished: [], damaged: [] }) };
+  const failing = {
+    listBackups: async () => ({
+      ...none,
+      backups: [record, { ...record, backupId: id("6") }, { ...record, backupId: id("7") }],
+      standings: new Map<BackupId, Standing>([
+        [record.backupId, { kind: "failed", proof: failed }],
+        [id("6"), { kind: "unreadable" }],
+      ]),
+    }),
+  };
+  assert.equal(await keeps("backups-unproven", "backups", failing), 0);
+  const nothing = { listBackups: async () => none };
   assert.equal(await keeps("backups-none", "backups", nothing), 0);
 });
 

@@ -1,8 +1,8 @@
 /** `lifeboat status`: what can be recovered now, and what is wrong, on one screen. */
 import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors/entry.ts";
-import { formatInstant } from "../platform/clock.ts";
-import { type Fault, faultsOf, type StatusFacts, type StatusRange } from "../status/decide.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import { type Fault, faultsOf, type StatusFacts, type StatusProof, type StatusRange } from "../status/decide.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import { printable, type Style } from "./style.ts";
@@ -22,7 +22,7 @@ export function statusVerb(look: LookAtStatus): Verb {
     path: ["status"],
     summary: "Show what can be recovered now, and what is wrong",
     description:
-      "Shows the newest backup, the moments that can be restored, the receiver and how far behind it is, sizes, and " +
+      "Shows the newest backup and proof, the moments that can be restored, the receiver and how far behind it is, sizes, and " +
       "everything that is wrong. Works when the server is down and when the vault cannot be reached. Ends with status 5 " +
       "when something is wrong.",
     arguments: {},
@@ -63,10 +63,16 @@ function vaultRows({ vault, now }: StatusFacts): (readonly [string, Cell])[] {
   const unfinished = vault.unfinishedCount === 0 ? "" : `, ${vault.unfinishedCount} unfinished`;
   return [
     ["newest backup", backup],
+    ["newest proof", proofText(vault.newestProof, now)],
     ["backups", `${vault.backupCount}${unfinished}`],
     ...vault.ranges.slice(-RANGES_SHOWN_MAX).map((range) => ["can be restored", rangeText(range)] as const),
     ["vault", `${describeByteSize(vault.sizeBytes)} in ${vault.objectCount} objects`],
   ];
+}
+
+function proofText(newest: StatusProof | undefined, now: Instant): string {
+  if (newest === undefined) return "none";
+  return `${newest.backupId} ${newest.depth}, ${describeDuration(now - Date.parse(newest.endedAt))} ago`;
 }
 
 function rangeText({ from, to, fromTime, toTime, timeline }: StatusRange): string {

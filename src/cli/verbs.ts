@@ -22,6 +22,7 @@ import {
   restoreEngine,
   runDemo,
   takeConfiguredBackup,
+  verifyConfigured,
 } from "./compose.ts";
 import { configExplainVerb } from "./config.ts";
 import { demoVerb } from "./demo.ts";
@@ -34,6 +35,7 @@ import { statusVerb } from "./status.ts";
 import { vaultCheckVerb, vaultInitVerb } from "./vault.ts";
 import { vaultKeyVerb } from "./vault-key.ts";
 import type { Verb } from "./verb.ts";
+import { verifyVerb } from "./verify.ts";
 import { walGetVerb, walReceiveVerb, walStatusVerb } from "./wal.ts";
 
 /** Every verb whose engine is there. */
@@ -47,6 +49,7 @@ export const VERBS: readonly Verb[] = [
   holdVerb(holdEngine),
   releaseVerb(holdEngine),
   backupsVerb(listConfiguredBackups),
+  verifyVerb(verifyConfigured),
   pruneVerb(pruneConfiguredVault),
   pointsVerb(findPoints),
   walReceiveVerb(receiveWal),

@@ -202,6 +202,16 @@ export const SETTINGS = {
       ),
     },
   },
+  proof: {
+    describe: "How backups are proven.",
+    settings: {
+      invariantsFile: optionalSetting(
+        location("file"),
+        "none are asked",
+        "YAML list of queries that must hold in the restored databases; see docs/operating.md.",
+      ),
+    },
+  },
   status: {
     describe: "What counts as well.",
     settings: {
@@ -209,6 +219,11 @@ export const SETTINGS = {
         waiting({ minMs: 60 * SECOND_MS, maxMs: 366 * 86_400 * SECOND_MS }),
         ms(26 * 3_600 * SECOND_MS),
         "A newest backup older than this is wrong; a day and two hours suits one backup a day.",
+      ),
+      proofMaxAge: setting(
+        waiting({ minMs: 60 * SECOND_MS, maxMs: 366 * 86_400 * SECOND_MS }),
+        ms(8 * 86_400 * SECOND_MS),
+        "A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.",
       ),
     },
   },

@@ -11,6 +11,7 @@ import { configErrors } from "./codes/config.ts";
 import { demoErrors } from "./codes/demo.ts";
 import { platformErrors } from "./codes/platform.ts";
 import { postgresErrors } from "./codes/postgres.ts";
+import { proofErrors } from "./codes/proof.ts";
 import { restoreErrors } from "./codes/restore.ts";
 import { retentionErrors } from "./codes/retention.ts";
 import { storeErrors } from "./codes/store.ts";
@@ -24,6 +25,7 @@ export const ERROR_REGISTRY = {
   ...demoErrors,
   ...platformErrors,
   ...postgresErrors,
+  ...proofErrors,
   ...restoreErrors,
   ...retentionErrors,
   ...storeErrors,

@@ -9,13 +9,18 @@ const REPLAY_BYTES_PER_S = 40 * 1024 * 1024;
 /** Starting and ending recovery, whatever the size. */
 const FIXED_MS = 1500;
 
-/** Milliseconds until the restored server accepts connections. */
-export function estimateMs(plan: {
-  readonly writeBytes: number;
-  readonly walBytes: number;
-  readonly replayBytes: number;
-}): number {
-  const writeMs = ((plan.writeBytes + plan.walBytes) / WRITE_BYTES_PER_S) * 1000;
-  const replayMs = (plan.replayBytes / REPLAY_BYTES_PER_S) * 1000;
+/** Rates that were measured, in bytes a second; undefined where none was. */
+export type MeasuredRates = {
+  readonly writeBytesPerS: number | undefined;
+  readonly replayBytesPerS: number | undefined;
+};
+
+/** Milliseconds until the restored server accepts connections, by what was measured where something was. */
+export function estimateMs(
+  plan: { readonly writeBytes: number; readonly walBytes: number; readonly replayBytes: number },
+  measured: MeasuredRates,
+): number {
+  const writeMs = ((plan.writeBytes + plan.walBytes) / (measured.writeBytesPerS ?? WRITE_BYTES_PER_S)) * 1000;
+  const replayMs = (plan.replayBytes / (measured.replayBytesPerS ?? REPLAY_BYTES_PER_S)) * 1000;
   return Math.round(FIXED_MS + writeMs + replayMs);
 }

@@ -18,6 +18,7 @@ import {
   PACKS_PREFIX,
   packName,
   parseBackupName,
+  parseProofName,
   parseWalKey,
   WAL_PREFIX,
 } from "../vault/names.ts";
@@ -83,7 +84,11 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
       held: new Set(holds.flatMap(({ scope }) => (scope === "all" ? [] : [scope]))),
       incidentHold: holds.some(({ scope }) => scope === "all"),
       unfinished: listing.unfinished,
-      newestStoredMs: [...packs, ...wal, ...records].reduce((newest, each) => Math.max(newest, each.storedMs), 0),
+      // A proof is nothing new: a vault that is only proven has stopped getting backups.
+      newestStoredMs: [...packs, ...wal, ...records.filter(({ name }) => parseProofName(name) === undefined)].reduce(
+        (newest, each) => Math.max(newest, each.storedMs),
+        0,
+      ),
     },
     request.policy,
   );

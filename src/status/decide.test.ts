@@ -40,6 +40,8 @@ const range = {
 const vault = {
   kind: "reached" as const,
   newestBackup: { backupId: "b", endedAt: "2026-01-01T12:00:00.000Z", dataBytes: 1, storedBytes: 1 },
+  newestProof: { backupId: "b", depth: "booted", endedAt: "2026-01-01T13:00:00.000Z" },
+  failedProofs: [],
   backupCount: 1,
   unfinishedCount: 0,
   damagedBackups: [],
@@ -52,6 +54,7 @@ const vault = {
 const well: StatusFacts = {
   now,
   backupMaxAgeMs: 26 * HOUR_MS,
+  proofMaxAgeMs: 26 * HOUR_MS,
   vault,
   receiver: running,
   server: { kind: "reached", lsn: "0/5000060", lagBytes: 96, slot: "keeps WAL" },
@@ -77,6 +80,9 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
     ["no-range", "backup-stranded"],
   ],
   ["a damaged backup", { vault: { ...vault, damagedBackups: ["a"] } }, ["backup-damaged"]],
+  ["a backup that was never proven", { vault: { ...vault, newestProof: undefined } }, ["no-proof"]],
+  ["a proof that is too old", { proofMaxAgeMs: 10 * HOUR_MS }, ["proof-old"]],
+  ["a proof that failed", { vault: { ...vault, failedProofs: ["a"] } }, ["proof-failed"]],
   ["missing WAL", { vault: { ...vault, gapCount: 1 } }, ["wal-gap"]],
   ["no receiver", { receiver: { kind: "never-ran" } }, ["receiver-never-ran"]],
   ["a stopped receiver", { receiver: { kind: "not-running", report } }, ["receiver-not-running"]],

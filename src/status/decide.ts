@@ -19,6 +19,9 @@ export type StatusBackup = {
   readonly storedBytes: number;
 };
 
+/** The newest proof of a backup that was restored and came up. */
+export type StatusProof = { readonly backupId: string; readonly depth: string; readonly endedAt: string };
+
 /** A span in which every moment can be restored. */
 export type StatusRange = {
   readonly systemId: string;
@@ -35,6 +38,10 @@ export type VaultFacts =
   | {
       readonly kind: "reached";
       readonly newestBackup: StatusBackup | undefined;
+      /** Undefined when no backup stands proven by having been booted. */
+      readonly newestProof: StatusProof | undefined;
+      /** Backups whose proof failed, or whose newest proof does not open. */
+      readonly failedProofs: readonly string[];
       readonly backupCount: number;
       readonly unfinishedCount: number;
       readonly damagedBackups: readonly string[];
@@ -59,6 +66,7 @@ export type ServerView =
 export type StatusFacts = {
   readonly now: Instant;
   readonly backupMaxAgeMs: number;
+  readonly proofMaxAgeMs: number;
   readonly vault: VaultFacts;
   readonly receiver: ReceiverStatus;
   readonly server: ServerView;
@@ -72,7 +80,8 @@ export function faultsOf(facts: StatusFacts): readonly Fault[] {
   return [...vaultFaults(facts), ...receiverFaults(facts.receiver), ...serverFaults(facts.server)];
 }
 
-function vaultFaults({ vault, now, backupMaxAgeMs }: StatusFacts): Fault[] {
+function vaultFaults(facts: StatusFacts): Fault[] {
+  const { vault, now, backupMaxAgeMs } = facts;
   if (vault.kind === "unreachable") {
     const message = `the vault could not be looked at: ${vault.message} (${vault.code})`;
     return [{ code: "vault-unreachable", message, remedy: "See `lifeboat doctor`." }];
@@ -82,6 +91,10 @@ function vaultFaults({ vault, now, backupMaxAgeMs }: StatusFacts): Fault[] {
   for (const id of vault.damagedBackups) {
     faults.push({ code: "backup-damaged", message: `backup ${id} is damaged`, remedy: "See `lifeboat vault check`." });
   }
+  for (const id of vault.failedProofs) {
+    const message = `backup ${id} failed its proof`;
+    faults.push({ code: "proof-failed", message, remedy: `Prove it again, which says why: lifeboat verify ${id}.` });
+  }
   const newest = vault.newestBackup;
   if (newest === undefined) faults.push({ code: "no-backup", message: "there is no backup", remedy: again });
   else {
@@ -90,6 +103,7 @@ function vaultFaults({ vault, now, backupMaxAgeMs }: StatusFacts): Fault[] {
       const message = `the newest backup is ${describeDuration(ageMs)} old, at most ${describeDuration(backupMaxAgeMs)} is wanted`;
       faults.push({ code: "backup-old", message, remedy: again });
     }
+    faults.push(...proofFaults(vault.newestProof, facts));
     if (vault.ranges.length === 0) {
       faults.push({ code: "no-range", message: "no backup has the WAL it needs", remedy: again });
     }
@@ -103,6 +117,15 @@ function vaultFaults({ vault, now, backupMaxAgeMs }: StatusFacts): Fault[] {
     faults.push({ code: "wal-gap", message, remedy: "See `lifeboat points`; the moments in between are lost." });
   }
   return faults;
+}
+
+function proofFaults(newest: StatusProof | undefined, { now, proofMaxAgeMs }: StatusFacts): Fault[] {
+  const remedy = "Prove the newest backup: lifeboat verify.";
+  if (newest === undefined) return [{ code: "no-proof", message: "no backup is proven by a restore", remedy }];
+  const ageMs = now - Date.parse(newest.endedAt);
+  if (ageMs <= proofMaxAgeMs) return [];
+  const message = `the newest proof is ${describeDuration(ageMs)} old, at most ${describeDuration(proofMaxAgeMs)} is wanted`;
+  return [{ code: "proof-old", message, remedy }];
 }
 
 function receiverFaults(receiver: ReceiverStatus): Fault[] {

@@ -12,6 +12,9 @@ export type KeyId = string & { readonly brand: "KeyId" };
 /** Names a pack: 32 hexadecimal digits, which are also the salt of its key. */
 export type PackId = string & { readonly brand: "PackId" };
 
+/** Names one proof of a backup, as a backup is named; sorts by the time it began. */
+export type ProofId = string & { readonly brand: "ProofId" };
+
 /** The marker object that makes a store a vault. */
 export const VAULT_MARKER = "vault.json";
 
@@ -61,6 +64,24 @@ export function parseBackupName(
   const match = /^backups\/(\d{1,20})\/(\d{8}t\d{6}z-[0-9a-f]{8})\/([a-z]+)$/.exec(key);
   if (match === null) return undefined;
   return { systemId: match[1] as SystemId, backupId: match[2] as BackupId, part: match[3] ?? "" };
+}
+
+/** Where a proof lies: among the objects of its backup, and deleted with them. */
+export function proofName(proof: {
+  readonly systemId: SystemId;
+  readonly backupId: BackupId;
+  readonly proofId: ProofId;
+}): string {
+  return `${BACKUPS_PREFIX}${proof.systemId}/${proof.backupId}/proof-${proof.proofId}`;
+}
+
+/** Reads a key made by `proofName`; undefined for any other. */
+export function parseProofName(
+  key: string,
+): { readonly systemId: SystemId; readonly backupId: BackupId; readonly proofId: ProofId } | undefined {
+  const match = /^backups\/(\d{1,20})\/(\d{8}t\d{6}z-[0-9a-f]{8})\/proof-(\d{8}t\d{6}z-[0-9a-f]{8})$/.exec(key);
+  if (match === null) return undefined;
+  return { systemId: match[1] as SystemId, backupId: match[2] as BackupId, proofId: match[3] as ProofId };
 }
 
 /** Where a hold lies: what it holds is in its name. */

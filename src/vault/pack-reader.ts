@@ -64,6 +64,8 @@ export async function* fetchChunks(
   const numbers = [...wanted.numbers].sort((a, b) => (table.offsets[a] ?? 0) - (table.offsets[b] ?? 0));
   const ranges = [...rangesOf(table, numbers)];
   let next = ranges[0] === undefined ? undefined : fetchRange(vault, name, ranges[0], options);
+  // A stop on request may come before anybody waits for it.
+  next?.catch(() => undefined);
   for (const [index, range] of ranges.entries()) {
     throwIfAborted(options.signal, "fetching chunks");
     const bytes = await next;

@@ -96,6 +96,7 @@ export function dataKeyOf(vault: Vault, object: { readonly name: string; readonl
   throw new LifeboatError("vault.key-missing", {
     message: `object ${object.name} needs data key ${object.keyId}, the given secret opens ${vault.dataKeys.size} other`,
     remedy: "Use a passphrase or recovery key that was wrapped for this data key.",
+    details: { object: object.name, keyId: object.keyId },
   });
 }
 

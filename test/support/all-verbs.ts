@@ -14,6 +14,7 @@ import { type LookAtStatus, statusVerb } from "../../src/cli/status.ts";
 import { type CheckConfiguredVault, type MakeVault, vaultCheckVerb, vaultInitVerb } from "../../src/cli/vault.ts";
 import { type KeyEngine, vaultKeyVerb } from "../../src/cli/vault-key.ts";
 import type { Verb } from "../../src/cli/verb.ts";
+import { type VerifyConfigured, verifyVerb } from "../../src/cli/verify.ts";
 import {
   type GetWal,
   type LookAtWal,
@@ -33,6 +34,7 @@ export type Engines = {
   readonly takeBackup: TakeConfiguredBackup;
   readonly listBackups: ListConfiguredBackups;
   readonly holds: HoldEngine;
+  readonly verify: VerifyConfigured;
   readonly prune: PruneConfiguredVault;
   readonly findPoints: FindPoints;
   readonly receiveWal: ReceiveWal;
@@ -56,6 +58,7 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     holdVerb(engines.holds ?? noHolds),
     releaseVerb(engines.holds ?? noHolds),
     backupsVerb(engines.listBackups ?? notGiven),
+    verifyVerb(engines.verify ?? notGiven),
     pruneVerb(engines.prune ?? notGiven),
     pointsVerb(engines.findPoints ?? notGiven),
     walReceiveVerb(engines.receiveWal ?? notGiven),

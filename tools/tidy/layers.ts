@@ -7,7 +7,7 @@ import { filesMatching, type Rule, type Violation } from "./tree.ts";
 
 const GROUND = ["errors", "units"] as const;
 const DRIVERS = [...GROUND, "platform"] as const;
-const CONCEPTS = ["backup", "wal", "restore", "retention"] as const;
+const CONCEPTS = ["backup", "wal", "restore", "proof", "retention"] as const;
 const BELOW_CONCEPTS = [...DRIVERS, "store", "postgres", "vault"] as const;
 
 /** What each folder of `src` may import beside itself. A concept takes typed options and never imports `config`. */
@@ -21,6 +21,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   backup: [...BELOW_CONCEPTS, ...CONCEPTS],
   wal: [...BELOW_CONCEPTS, ...CONCEPTS],
   restore: [...BELOW_CONCEPTS, ...CONCEPTS],
+  proof: [...BELOW_CONCEPTS, ...CONCEPTS],
   retention: [...BELOW_CONCEPTS, ...CONCEPTS],
   config: DRIVERS,
   doctor: [...BELOW_CONCEPTS, "wal"],

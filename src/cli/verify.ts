@@ -1,0 +1,146 @@
+/** `lifeboat verify`. */
+import type { Config } from "../config/schema.ts";
+import { choice, location, text } from "../config/value-kind.ts";
+import { EXIT } from "../errors/entry.ts";
+import { describeByteSize } from "../units/byte-size.ts";
+import { describeDuration } from "../units/duration.ts";
+import { PROOF_DEPTHS, type ProofDepth, type ProofRecord } from "../vault/proofs.ts";
+import { usageError } from "./failure.ts";
+import { printable, type Style } from "./style.ts";
+import { renderFacts, renderTable } from "./table.ts";
+import { defineVerb, optional, type Session, toggle, type Verb, withDefault } from "./verb.ts";
+
+/** What is to be proven; the rest is configuration. */
+export type VerifyChoice = {
+  /** Undefined: the newest. */
+  readonly backupId: string | undefined;
+  readonly all: boolean;
+  readonly depth: ProofDepth;
+  /** Undefined: the only system of the vault. */
+  readonly system: string | undefined;
+  /** Undefined: as configured. */
+  readonly sandboxFolder: string | undefined;
+};
+
+/** A backup that stands proven. */
+export type ProvenFacts = { readonly backupId: string; readonly depth: ProofDepth; readonly endedAt: string };
+
+/** What came of it. */
+export type Verified = {
+  /** In the order in which they were made. */
+  readonly proofs: readonly ProofRecord[];
+  /** Every backup of the vault that stands proven now, the newest last. */
+  readonly proven: readonly ProvenFacts[];
+};
+
+/** Proves backups of the configured vault, and records what came of each. */
+export type VerifyConfigured = (call: {
+  readonly config: Config;
+  readonly session: Session;
+  readonly choice: VerifyChoice;
+}) => Promise<Verified>;
+
+/** One screen holds so many findings of a proof, and so many other backups. */
+const FINDINGS_SHOWN_MAX = 10;
+const PROVEN_SHOWN_MAX = 5;
+
+/** `verify`. */
+export function verifyVerb(verify: VerifyConfigured): Verb {
+  return defineVerb({
+    path: ["verify"],
+    summary: "Prove a backup by restoring, booting and checking it",
+    description:
+      "Shows that a backup can be recovered from, and records it in the vault. present: all of it is there. intact: every " +
+      "byte opens and is what was stored. booted: restored into a sandbox, recovered to the newest point, written to. " +
+      "checked: every page, heap, index and visibility map, and your own invariants. Each shows all before it. The sandbox " +
+      "is a server on this machine that nobody else can reach; nothing of it stays. Ends with status 5 when a backup failed.",
+    arguments: { backup: optional(text("BACKUP"), "The backup. Default: the newest.") },
+    options: {
+      depth: withDefault(choice(PROOF_DEPTHS), "booted", "How much is shown."),
+      all: toggle("Prove every backup, the oldest first."),
+      system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
+      sandbox: optional(location("folder"), "Where the sandbox lies. Default: folders.sandbox."),
+    },
+    configuration: { kind: "checked", sections: ["vault", "folders", "restore", "proof", "postgres"] },
+    examples: [
+      { line: "lifeboat verify", does: "The newest backup comes up and takes writes." },
+      { line: "lifeboat verify --depth checked", does: "And nothing in it is damaged, as far as PostgreSQL can tell." },
+      { line: "lifeboat verify --all --depth intact", does: "Every byte of every backup; starts no server." },
+    ],
+    run: async ({ arguments: { backup }, options, session }) => {
+      if (backup !== undefined && options.all) {
+        throw usageError("a backup and --all were given", "Give one of them.");
+      }
+      const { all, depth, system, sandbox } = options;
+      const verified = await verify({
+        config: await session.config(),
+        session,
+        choice: { backupId: backup, all, depth, system, sandboxFolder: sandbox },
+      });
+      const failed = verified.proofs.some(({ failedAt }) => failedAt !== null);
+      return { json: verified, text: renderVerified(verified, session.style), exit: failed ? EXIT.damaged : 0 };
+    },
+  });
+}
+
+/** Proofs for people: what failed last, where the eye is. */
+export function renderVerified({ proofs, proven }: Verified, style: Style): string {
+  const passed = proofs.filter(({ failedAt }) => failedAt === null);
+  const failed = proofs.filter(({ failedAt }) => failedAt !== null);
+  const parts = [...passed, ...failed].map((proof) => renderProof(proof, style));
+  if (failed.length > 0) parts.push(renderProven(proven, style));
+  return parts.join("\n\n");
+}
+
+function renderProof(proof: ProofRecord, style: Style): string {
+  const { backupId, failedAt, reached, findings, findingCount } = proof;
+  const took = proof.phases.map(({ phase, durationMs }) => `${phase} ${describeDuration(durationMs)}`).join(", ");
+  const facts = renderFacts([
+    ["took", `${describeDuration(proof.durationMs)} (${took})`],
+    ["read", describeByteSize(proof.readBytes)],
+    ...(proof.pointLsn === null
+      ? []
+      : ([
+          ["restored", describeByteSize(proof.restoredBytes)],
+          [
+            "recovered to",
+            `${proof.pointLsn} on timeline ${proof.pointTimeline ?? 0}, ${describeByteSize(proof.walBytes)} of WAL`,
+          ],
+          ["by", `PostgreSQL ${proof.serverVersion ?? ""} on ${proof.host}`],
+        ] as const)),
+    ...(proof.checked === null ? [] : ([["checked", checkedText(proof.checked)]] as const)),
+  ]);
+  if (failedAt === null) return `${style.good(`Backup ${backupId} is proven: ${reached ?? "nothing"}.`)}\n${facts}`;
+  const shown = findings.slice(0, FINDINGS_SHOWN_MAX);
+  const columns = ["where", "code", "what is wrong"].map((title) => ({ title, align: "left" as const }));
+  const table = renderTable(
+    columns,
+    shown.map(({ object, code, message }) => [object, code, message]),
+    style,
+  );
+  const more = findingCount > shown.length ? `\nand ${findingCount - shown.length} more` : "";
+  const until = reached === null ? "nothing of it was shown" : `${reached} was shown`;
+  const count = `${findingCount} ${findingCount === 1 ? "finding" : "findings"}`;
+  return `${style.bad(`Backup ${backupId} failed at ${failedAt}: ${count}; ${until}.`)}\n${facts}\n\n${table}${more}`;
+}
+
+function checkedText(checked: NonNullable<ProofRecord["checked"]>): string {
+  const { databases, pages, heaps, indexes, invariants } = checked;
+  return `${databases} databases, ${pages} pages, ${heaps} tables, ${indexes} indexes, ${invariants} invariants`;
+}
+
+function renderProven(proven: readonly ProvenFacts[], style: Style): string {
+  if (proven.length === 0) {
+    return style.bad("No backup is proven now. Take a new one, `lifeboat backup --full`, and prove it.");
+  }
+  const lines = proven
+    .slice(-PROVEN_SHOWN_MAX)
+    .toReversed()
+    .map(({ backupId, depth, endedAt }) => `  ${backupId}  ${depth}, ${seconds(endedAt)}`);
+  const more = proven.length > PROVEN_SHOWN_MAX ? [`  and ${proven.length - PROVEN_SHOWN_MAX} older`] : [];
+  return ["Still proven:", ...lines, ...more].map(printable).join("\n");
+}
+
+function seconds(iso: string): string {
+  return iso.replace(/\.\d+Z$/, "Z");
+}

@@ -1,0 +1,295 @@
+/**
+ * Proves a backup: shows, by doing it, how far it could be recovered from, and records what came of it.
+ *
+ * Nouns: a proof goes through the *depths* one after another up to the one that was asked for; a *finding* ends it at the
+ * depth that found it; the *sandbox* is an isolated server on this machine that is thrown away.
+ * Invariants: only the vault is relied on, not the receiver's spool; what says nothing about the backup (no space, no
+ * programs, a stop on request) ends the proof without a record; a depth that cannot be looked at is refused, never
+ * lowered; the record is the last thing written, so a proof that was cut short leaves none; nothing of the sandbox stays.
+ */
+import path from "node:path";
+import { assert } from "../errors/error.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import type { Locks } from "../platform/lock.ts";
+import type { ProcessUser } from "../platform/processes.ts";
+import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
+import type { Installation } from "../postgres/installation.ts";
+import { formatLsn } from "../postgres/lsn.ts";
+import { HeldWal } from "../restore/held-wal.ts";
+import { replayBytes } from "../restore/plan.ts";
+import { type PricedPlan, prepareRestore, type RestoreTools, runRestore } from "../restore/restore.ts";
+import { type BackupRecord, createBackupId } from "../vault/backups.ts";
+import type { ProofId } from "../vault/names.ts";
+import { type ProofDepth, type ProofFinding, type ProofPhase, type ProofRecord, putProof } from "../vault/proofs.ts";
+import type { Vault } from "../vault/vault.ts";
+import { isAtLeast } from "./decide.ts";
+import { checkInvariants, type Invariant } from "./invariants.ts";
+import { findingOf, type Look, lookIntact, lookPresent } from "./look.ts";
+import { type BadPage, scanPages } from "./page-scan.ts";
+import { checkRelations, relationOf, requireExtensions } from "./relation-checks.ts";
+import { type Sandbox, type SandboxPorts, withSandbox } from "./sandbox.ts";
+import { SandboxServer } from "./sandbox-server.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** Findings that a record keeps; more of them say nothing new. */
+const FINDINGS_KEPT_MAX = 50;
+
+/** How far a proof is. */
+export type ProofProgress = {
+  readonly step: "reading" | "files" | "wal" | "sync" | "replaying" | "pages" | "relations" | "invariants";
+  readonly done?: number;
+  readonly total?: number;
+};
+
+export type ProofTools = SandboxPorts & {
+  readonly vault: Vault;
+  readonly locks: Locks;
+  readonly onProgress: (progress: ProofProgress) => void;
+};
+
+/** What is to be shown, and with what. */
+export type ProofRequest = {
+  readonly backup: BackupRecord;
+  readonly depth: ProofDepth;
+  /** Where sandboxes lie. */
+  readonly sandboxFolder: string;
+  /** Undefined for depths that start no server. */
+  readonly installation: Installation | undefined;
+  readonly user: ProcessUser | undefined;
+  /** A role that may exist in the cluster; see `SandboxServer`. */
+  readonly role: string;
+  readonly bootTimeoutMs: number;
+  readonly invariants: readonly Invariant[];
+  /** This machine's name. */
+  readonly host: string;
+};
+
+/** Proves, records and returns the record, whether it passed or failed. Rejects when nothing can be said of the backup. */
+export async function proveBackup(
+  tools: ProofTools,
+  request: ProofRequest,
+  options: CallOptions,
+): Promise<ProofRecord> {
+  const run = new ProofRun(tools, request, options);
+  const record = await run.toTheEnd();
+  await putProof(tools.vault, record, options);
+  return record;
+}
+
+class ProofRun {
+  readonly #tools: ProofTools;
+  readonly #request: ProofRequest;
+  readonly #options: CallOptions;
+  readonly #restoreTools: RestoreTools;
+  readonly #startedAt: Instant;
+  readonly #findings: ProofFinding[] = [];
+  readonly #phases: { readonly phase: ProofPhase; readonly durationMs: number }[] = [];
+  #depth: ProofDepth = "present";
+  #reached: ProofDepth | null = null;
+  #readBytes = 0;
+  #restoredBytes = 0;
+  #walBytes = 0;
+  #point: { readonly lsn: string; readonly timeline: number } | undefined;
+  #checked: ProofRecord["checked"] = null;
+
+  constructor(tools: ProofTools, request: ProofRequest, options: CallOptions) {
+    const { vault, files, clock, locks } = tools;
+    const { systemId, walSegmentBytes } = request.backup;
+    this.#tools = tools;
+    this.#request = request;
+    this.#options = options;
+    this.#startedAt = clock.now();
+    // Without a spool: a backup must outlive this machine.
+    const wal = new HeldWal({ vault, files, systemId }, walSegmentBytes);
+    this.#restoreTools = {
+      vault,
+      files,
+      clock,
+      locks,
+      wal,
+      onProgress: ({ phase, doneBytes, totalBytes }) => this.#progress(phase, doneBytes, totalBytes),
+    };
+  }
+
+  /** Goes through the depths until one fails or the wanted one is shown. */
+  async toTheEnd(): Promise<ProofRecord> {
+    const begun = this.#tools.clock.monotonic();
+    const { backup, depth } = this.#request;
+    try {
+      const plan = await this.#present();
+      if (this.#goesOn("intact")) await this.#intact(plan);
+      if (this.#goesOn("booted")) await this.#inSandbox(plan);
+    } catch (error) {
+      const finding = await findingOf(this.#tools.vault, error, `backup ${backup.backupId}`, this.#options);
+      if (finding === undefined) throw error;
+      this.#findings.push(finding);
+    }
+    const failed = this.#findings.length > 0;
+    const { clock } = this.#tools;
+    return {
+      format: "lifeboat-proof",
+      version: 1,
+      proofId: createBackupId(this.#startedAt, this.#tools.random) as string as ProofId,
+      backupId: backup.backupId,
+      systemId: backup.systemId,
+      asked: depth,
+      reached: this.#reached,
+      failedAt: failed ? this.#depth : null,
+      findings: this.#findings.slice(0, FINDINGS_KEPT_MAX),
+      findingCount: this.#findings.length,
+      startedAt: formatInstant(this.#startedAt),
+      endedAt: formatInstant(clock.now()),
+      durationMs: Math.round(clock.monotonic() - begun),
+      phases: this.#phases,
+      readBytes: this.#readBytes,
+      restoredBytes: this.#restoredBytes,
+      walBytes: this.#walBytes,
+      pointLsn: this.#point?.lsn ?? null,
+      pointTimeline: this.#point?.timeline ?? null,
+      serverVersion: this.#point === undefined ? null : (this.#request.installation?.version ?? null),
+      host: this.#request.host,
+      checked: this.#checked,
+    };
+  }
+
+  async #present(): Promise<PricedPlan> {
+    const { backup } = this.#request;
+    const { systemId, backupId } = backup;
+    const wanted = { systemId, backupId, target: { kind: "latest" }, acceptGap: true } as const;
+    const plan = await this.#timed("present", async () => {
+      const planned = await prepareRestore(this.#restoreTools, wanted, this.#options);
+      this.#take(await lookPresent(this.#lookTools(), { backup, plan: planned }, this.#options));
+      return planned;
+    });
+    this.#shown();
+    return plan;
+  }
+
+  async #intact(plan: PricedPlan): Promise<void> {
+    this.#depth = "intact";
+    await this.#timed("intact", async () => {
+      this.#take(await lookIntact(this.#lookTools(), { backup: this.#request.backup, plan }, this.#options));
+    });
+    this.#shown();
+  }
+
+  async #inSandbox(plan: PricedPlan): Promise<void> {
+    this.#depth = "booted";
+    await withSandbox(this.#tools, this.#request.sandboxFolder, async (sandbox) => {
+      await this.#timed("restore", async () => {
+        const tablespaces = { byOid: new Map<number, string>(), under: sandbox.tablespaces };
+        const place = { folder: sandbox.dataFolder, tablespaces, owner: this.#request.user };
+        await runRestore(this.#restoreTools, plan, place, this.#options);
+        this.#restoredBytes = plan.writeBytes + plan.walBytes;
+      });
+      const server = await this.#boot(plan, sandbox);
+      try {
+        this.#findings.push(...(await server.tryWrite(this.#options)));
+        this.#shown();
+        if (this.#goesOn("checked")) await this.#check(server, sandbox.dataFolder);
+      } finally {
+        await server.end();
+      }
+    });
+  }
+
+  async #boot(plan: PricedPlan, sandbox: Sandbox): Promise<SandboxServer> {
+    const { installation } = this.#request;
+    assert(installation !== undefined, "a depth that boots is asked for with programs");
+    this.#progress("replaying");
+    return this.#timed("recover", async () => {
+      const tools = { ...this.#tools, wal: this.#restoreTools.wal };
+      const server = await SandboxServer.boot(
+        tools,
+        { sandbox, plan },
+        { ...this.#request, installation },
+        this.#options,
+      );
+      const { lsn, timeline } = server.reached;
+      this.#point = { lsn: formatLsn(lsn), timeline };
+      this.#walBytes = replayBytes(plan);
+      return server;
+    });
+  }
+
+  async #check(server: SandboxServer, dataFolder: string): Promise<void> {
+    this.#depth = "checked";
+    await this.#timed("check", async () => {
+      await requireExtensions(server, this.#options);
+      const control = parseControlFile(await this.#tools.files.readFile(path.join(dataFolder, CONTROL_FILE_PATH)));
+      const checksums = control.dataChecksumVersion > 0;
+      const scan = await scanPages(
+        this.#tools.files,
+        { dataFolder, checksums, segmentBlocks: control.segmentBlocks },
+        { onProgress: (at) => this.#progress("pages", at.doneBytes, at.totalBytes), ...this.#options },
+      );
+      for (const [index, page] of scan.bad.entries()) this.#findings.push(await this.#pageFinding(server, page, index));
+      const relations = await checkRelations(
+        server,
+        ({ done, total }) => this.#progress("relations", done, total),
+        this.#options,
+      );
+      this.#findings.push(...relations.findings);
+      this.#progress("invariants");
+      const { invariants } = this.#request;
+      this.#findings.push(...(await checkInvariants(server, invariants, this.#options)));
+      const { databases, heaps, indexes } = relations;
+      this.#checked = { databases, heaps, indexes, pages: scan.pageCount, invariants: invariants.length };
+    });
+    this.#shown();
+  }
+
+  async #pageFinding(server: SandboxServer, page: BadPage, index: number): Promise<ProofFinding> {
+    // Asking for names costs two sessions each.
+    const name = index < FINDINGS_KEPT_MAX ? await relationOf(server, page, this.#options) : undefined;
+    const object = `${page.path}, block ${page.block}`;
+    const of = name === undefined ? "" : ` (${name})`;
+    return {
+      object: `${object}${of}`,
+      code: "page",
+      message: `block ${page.block} of ${page.path}${of}: ${VERDICTS[page.verdict]}`,
+    };
+  }
+
+  #lookTools() {
+    const onProgress = (at: { readonly doneBytes: number; readonly totalBytes: number }): void =>
+      this.#progress("reading", at.doneBytes, at.totalBytes);
+    return { vault: this.#tools.vault, wal: this.#restoreTools.wal, onProgress };
+  }
+
+  #progress(step: ProofProgress["step"], done?: number, total?: number): void {
+    const counted = done === undefined || total === undefined || total === 0 ? {} : { done, total };
+    this.#tools.onProgress({ step, ...counted });
+  }
+
+  #take(look: Look): void {
+    this.#findings.push(...look.findings);
+    this.#readBytes += look.readBytes;
+  }
+
+  /** The depth under way is shown unless something was found. */
+  #shown(): void {
+    if (this.#findings.length === 0) this.#reached = this.#depth;
+  }
+
+  #goesOn(next: ProofDepth): boolean {
+    return this.#findings.length === 0 && isAtLeast(this.#request.depth, next);
+  }
+
+  async #timed<T>(phase: ProofPhase, work: () => Promise<T>): Promise<T> {
+    const { clock } = this.#tools;
+    const begun = clock.monotonic();
+    try {
+      return await work();
+    } finally {
+      this.#phases.push({ phase, durationMs: Math.round(clock.monotonic() - begun) });
+    }
+  }
+}
+
+const VERDICTS: Readonly<Record<BadPage["verdict"], string>> = {
+  "bad-checksum": "its checksum does not fit its content",
+  "bad-header": "its header cannot be right",
+  "half-empty": "it says that it was never used, and is not all zero",
+};

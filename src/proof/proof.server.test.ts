@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import path from "node:path";
+import { test } from "node:test";
+import { storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { prove } from "../../test/support/proofs.ts";
+import { giveTo, MAJORS, serverUser, startServer } from "../../test/support/servers.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import { systemFiles } from "../platform/files.ts";
+import { listProofs } from "../vault/proofs.ts";
+
+for (const major of MAJORS) {
+  test(`PostgreSQL ${major}: a sound backup is shown at every depth, to the newest point, and nothing stays`, async () => {
+    await withFolder(async (folder) => {
+      await using server = await startServer({ major });
+      const elsewhere = path.join(folder, "elsewhere");
+      await systemFiles.makeFolder(elsewhere, 0o700);
+      await giveTo(await serverUser(), elsewhere);
+      await server.query("CREATE TABLE plain (id int PRIMARY KEY, body text)");
+      await server.query("INSERT INTO plain SELECT g, repeat(md5(g::text), 8) FROM generate_series(1, 2000) g");
+      await server.query(`CREATE TABLESPACE elsewhere LOCATION '${elsewhere}'`);
+      await server.query("CREATE TABLE moved (id int) TABLESPACE elsewhere");
+      await server.query("CREATE DATABASE shop");
+      await server.query("VACUUM (FREEZE) plain");
+      const vault = await createTestVault();
+      const backup = await takeTestBackup(server, vault);
+      await server.query("INSERT INTO plain VALUES (2001, 'after the backup')");
+      await server.query("SELECT pg_switch_wal()");
+      await storeServerWal(server, vault);
+      const sandboxes = path.join(folder, "sandboxes");
+      const proof = await prove({ vault, backup, server, folder: sandboxes }, "checked", {
+        invariants: [
+          { name: "newest row", database: "postgres", expect: "is-true", sql: "SELECT max(id) = 2001 FROM plain" },
+          { name: "no holes", database: "postgres", expect: "no-rows", sql: "SELECT id FROM plain WHERE id > 2001" },
+        ],
+      });
+      assert.deepEqual(proof.findings, []);
+      assert.deepEqual(
+        [proof.reached, proof.failedAt, proof.serverVersion],
+        ["checked", null, server.installation.version],
+      );
+      assert.deepEqual(
+        proof.phases.map(({ phase }) => phase),
+        ["present", "intact", "restore", "recover", "check"],
+      );
+      assert.equal(proof.pointTimeline, 2);
+      assert.ok(proof.readBytes > 0 && proof.restoredBytes > backup.dataBytes && proof.walBytes > 0);
+      const { databases = 0, heaps = 0, indexes = 0, pages = 0, invariants = 0 } = proof.checked ?? {};
+      assert.deepEqual([databases, invariants], [4, 2]);
+      assert.ok(heaps > 200 && indexes > 300 && pages > 2000, `${heaps} ${indexes} ${pages}`);
+      assert.deepEqual(await systemFiles.list(sandboxes), []);
+      assert.deepEqual((await listProofs(vault, {}, {})).proofs, [proof]);
+    });
+  });
+}

@@ -1,0 +1,50 @@
+/**
+ * Proofs of test backups, as the verb makes them, with the programs of a test server.
+ */
+
+import { systemLocks } from "../../src/platform/lock.ts";
+import type { Processes } from "../../src/platform/processes.ts";
+import { systemRandom } from "../../src/platform/random.ts";
+import { type ProofProgress, type ProofRequest, proveBackup } from "../../src/proof/act.ts";
+import type { BackupRecord } from "../../src/vault/backups.ts";
+import type { ProofDepth, ProofRecord } from "../../src/vault/proofs.ts";
+import type { Vault } from "../../src/vault/vault.ts";
+import { PORTS, SUPERUSER, serverUser, type TestServer } from "./servers.ts";
+
+/** What is proven, by what, and where its sandbox lies. `server` only lends its programs. */
+export type Proven = {
+  readonly vault: Vault;
+  readonly backup: BackupRecord;
+  readonly server?: TestServer;
+  readonly folder: string;
+};
+
+/** Proves and records. */
+export async function prove(
+  of: Proven,
+  depth: ProofDepth,
+  changes: Partial<ProofRequest> & {
+    readonly signal?: AbortSignal;
+    readonly onProgress?: (progress: ProofProgress) => void;
+    readonly processes?: Processes;
+  } = {},
+): Promise<ProofRecord> {
+  const { vault, backup, server } = of;
+  const { signal, onProgress = () => undefined, processes = PORTS.processes, ...request } = changes;
+  return proveBackup(
+    { ...PORTS, processes, locks: systemLocks, random: systemRandom, vault, onProgress },
+    {
+      backup,
+      depth,
+      sandboxFolder: of.folder,
+      installation: server?.installation,
+      user: await serverUser(),
+      role: SUPERUSER.name,
+      bootTimeoutMs: 60_000,
+      invariants: [],
+      host: "here",
+      ...request,
+    },
+    { signal },
+  );
+}
