@@ -14,9 +14,6 @@ import { MACHINE, uniqueName } from "./engine-machine.ts";
 /** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
 const WAL_TIMEOUT_MS = 120_000;
 
-/** Zstandard at level 1 finds as much in pages as at 3 when it may look for shorter matches, in two thirds of the time. */
-const PAGE_MATCH_BYTES = 4;
-
 /** Takes a backup of the configured server. */
 export const takeConfiguredBackup: TakeConfiguredBackup = async (call) => {
   const { config, session, choice } = call;
@@ -67,8 +64,7 @@ export const takeConfiguredBackup: TakeConfiguredBackup = async (call) => {
 };
 
 function compressionOf({ backup }: Config) {
-  const level = backup.compressionLevel;
-  return level === 1 ? { level, minMatchBytes: PAGE_MATCH_BYTES } : { level };
+  return { level: backup.compressionLevel };
 }
 
 function rateOf({ backup }: Config): number | undefined {

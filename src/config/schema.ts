@@ -164,8 +164,8 @@ export const SETTINGS = {
       ),
       compressionLevel: setting(
         whole("LEVEL", { min: 1, max: 19 }),
-        1,
-        "Zstandard level; above 1 it costs much time and saves little.",
+        2,
+        "Zstandard level; above 2 it costs much time and saves little.",
       ),
       maxRate: optionalSetting(
         byteSize({ min: bytes(32 * KIB), max: bytes(KIB ** 3) }),

@@ -40,7 +40,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A vault that gets nothing new for so long while the backup waits for WAL is not going to. */
 const WAL_TIMEOUT_MS = 120_000;
 /** What `lifeboat backup` does by default. */
-const COMPRESSION = { level: 1, minMatchBytes: 4 };
+const COMPRESSION = { level: 2 };
 
 /** Makes the server and fills it. */
 export async function makeServer(

@@ -11,7 +11,7 @@ import { constants, type Stats, type StatsFs } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { LifeboatError } from "../errors/error.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
 
 const run = promisify(execFile);
 
@@ -32,10 +32,13 @@ export type FileFacts = {
 /** One name in a folder. */
 export type FolderEntry = { readonly name: string; readonly kind: FileFacts["kind"] };
 
+/** Part of a file; with `into`, a buffer of at least `length` bytes, it is read into that one. */
+type FileRange = { readonly position: number; readonly length: number; readonly into?: Buffer | undefined };
+
 /** An open file. Close it exactly once. */
 export interface FileHandle {
-  /** Reads up to `length` bytes at `position` into a new buffer; fewer only at the end of the file. */
-  read(at: { readonly position: number; readonly length: number }): Promise<Buffer>;
+  /** Reads up to `length` bytes at `position` into a new buffer or the one given; fewer only at the end of the file. */
+  read(at: FileRange): Promise<Buffer>;
   /** Writes all of `data` at `position`. */
   write(data: Uint8Array, position: number): Promise<void>;
   /** Cuts or extends (with zeros) to `lengthBytes`. */
@@ -149,8 +152,9 @@ class SystemFileHandle implements FileHandle {
     this.#handle = handle;
   }
 
-  async read(at: { readonly position: number; readonly length: number }): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafeSlow(at.length);
+  async read(at: FileRange): Promise<Buffer> {
+    assert(at.into === undefined || at.into.byteLength >= at.length, "what is read fits into the buffer given");
+    const buffer = at.into ?? Buffer.allocUnsafeSlow(at.length);
     let filled = 0;
     while (filled < at.length) {
       const from = filled;

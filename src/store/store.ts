@@ -16,6 +16,12 @@ export type ObjectFacts = {
   readonly storedMs: number;
 };
 
+/**
+ * Part of an object. With `into`, a buffer of at least `length` bytes, the answer may be a view of it: whoever reads an
+ * object from end to end need not make a buffer for each part.
+ */
+export type ObjectRange = { readonly offset: number; readonly length: number; readonly into?: Buffer | undefined };
+
 /** Cancels what can wait. */
 export type StoreOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -28,11 +34,7 @@ export interface Store {
   /** The whole object. Rejects with `store.object-missing` only when it is proven absent. */
   get(key: string, options?: StoreOptions): Promise<Buffer>;
   /** Exactly `length` bytes from `offset`; rejects with `store.object-truncated` when the object ends before. */
-  getRange(
-    key: string,
-    range: { readonly offset: number; readonly length: number },
-    options?: StoreOptions,
-  ): Promise<Buffer>;
+  getRange(key: string, range: ObjectRange, options?: StoreOptions): Promise<Buffer>;
   /** Facts of one object; undefined only when it is proven absent. */
   head(key: string, options?: StoreOptions): Promise<ObjectFacts | undefined>;
   /** Every object whose key begins with `prefix`, in key order. Rejects rather than answer with part of them. */

@@ -11,14 +11,13 @@ export type Codec = (typeof CODEC)[keyof typeof CODEC];
 /** A frame's bytes as they will be sealed. */
 export type Packed = { readonly codec: Codec; readonly bytes: Uint8Array };
 
-/** How hard to compress: zstd's level, 1 to 19, and its shortest match in bytes where the level's own is not wanted. */
-export type CompressionChoice = { readonly level: number; readonly minMatchBytes?: number };
+/** How hard to compress: zstd's level, 1 to 19. */
+export type CompressionChoice = { readonly level: number };
 
 /** Compresses, or keeps the bytes when that saves nothing. `plain` must not change until the promise settles. */
 export function compress(plain: Uint8Array, choice: CompressionChoice): Promise<Packed> {
   return new Promise((resolve, reject) => {
     const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: choice.level };
-    if (choice.minMatchBytes !== undefined) params[constants.ZSTD_c_minMatch] = choice.minMatchBytes;
     // The default of 16 KiB sends every chunk through the pool several times; a chunk of pages rarely needs more than this.
     const chunkSize = Math.min(Math.max(MIN_OUTPUT_BYTES, plain.byteLength), OUTPUT_BYTES_MAX);
     zstdCompress(plain, { chunkSize, params, pledgedSrcSize: plain.byteLength }, (error, bytes) => {

@@ -16,7 +16,7 @@ import { assert, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { KeyId } from "./names.ts";
-import { type DataKey, type ObjectKey, openFrame, sealFrame, TAG_BYTES } from "./sealing.ts";
+import { type DataKey, type ObjectKey, objectKey, openFrame, sealFrame, TAG_BYTES } from "./sealing.ts";
 
 /** What opens a wrap. */
 export type VaultSecret =
@@ -205,7 +205,7 @@ async function deriveWrappingKey(
 ): Promise<ObjectKey> {
   if (secret.kind === "recovery-key") {
     const bytes = parseRecoveryKey(secret.recoveryKey);
-    return Buffer.from(hkdfSync("sha256", bytes, stretch.salt, RECOVERY_INFO, DATA_KEY_BYTES)) as ObjectKey;
+    return objectKey(Buffer.from(hkdfSync("sha256", bytes, stretch.salt, RECOVERY_INFO, DATA_KEY_BYTES)));
   }
   const key = await new Promise<Buffer>((resolve, reject) => {
     const parameters = {
@@ -218,7 +218,7 @@ async function deriveWrappingKey(
     };
     argon2("argon2id", parameters, (error, result) => (error === null ? resolve(result) : reject(error)));
   });
-  return key as ObjectKey;
+  return objectKey(key);
 }
 
 /** Crockford's alphabet: no I, L, O or U. */

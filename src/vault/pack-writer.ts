@@ -25,6 +25,7 @@ import {
 } from "./pack.ts";
 import type { ObjectKey } from "./sealing.ts";
 import { SALT_BYTES } from "./sealing.ts";
+import { Gathering, SlabPool } from "./slabs.ts";
 import type { Vault } from "./vault.ts";
 
 /** A chunk to be filled: write into `buffer`, then submit it. */
@@ -49,15 +50,14 @@ const CHUNKS_IN_FLIGHT_MAX = 24;
 /** Packs being put or read back at a time. */
 const PACKS_CLOSING_MAX = 2;
 /** How much of a pack is read back at a time. */
-const READ_BACK_BYTES = 4 * 1024 * 1024;
+const READ_BACK_BYTES = 1024 * 1024;
 
 type Building = {
   readonly id: PackId;
   readonly key: ObjectKey;
-  readonly parts: Buffer[];
+  readonly bytes: Gathering;
   readonly numbers: number[];
   readonly places: ChunkPlace[];
-  sizeBytes: number;
   crc: number;
 };
 
@@ -69,6 +69,8 @@ export class PackWriter {
   readonly #options: PackWriterOptions;
   readonly #compressor: Compressor;
   readonly #free: Buffer[] = [];
+  readonly #readBack: Buffer[] = [];
+  readonly #slabs = new SlabPool();
   readonly #inFlight: InFlight[] = [];
   readonly #closing = new Set<Promise<void>>();
   #building: Building | undefined;
@@ -172,32 +174,31 @@ export class PackWriter {
     const ordinal = building.places.length;
     const facts = { ordinal, plainBytes: entry.plainBytes, codec: packed.codec };
     const sealed = sealChunk(building.key, { ...facts, bytes: packed.bytes });
-    const offset = building.sizeBytes;
+    const offset = building.bytes.sizeBytes;
     const storedBytes = this.#addParts(building, sealed);
     building.places.push({ ...facts, offset, storedBytes });
     building.numbers.push(entry.chunk.number);
-    if (building.sizeBytes >= PACK_BYTES_TARGET) this.#close(building);
+    if (building.bytes.sizeBytes >= PACK_BYTES_TARGET) this.#close(building);
   }
 
   #begin(): Building {
     const id = this.#vault.random(SALT_BYTES).toString("hex") as PackId;
     const key = packKey(id, this.#vault.dataKey);
-    const building: Building = { id, key, parts: [], numbers: [], places: [], sizeBytes: 0, crc: 0 };
+    const building: Building = { id, key, bytes: new Gathering(this.#slabs), numbers: [], places: [], crc: 0 };
     this.#addParts(building, [packHeader(id, this.#vault.dataKey.id)]);
     this.#building = building;
     return building;
   }
 
   #addParts(building: Building, parts: readonly Buffer[]): number {
-    let bytes = 0;
+    const before = building.bytes.sizeBytes;
     for (const part of parts) {
-      building.parts.push(part);
+      building.bytes.append(part);
       building.crc = crc32(part, building.crc);
-      bytes += part.byteLength;
     }
-    building.sizeBytes += bytes;
-    this.#storedBytes += bytes;
-    return bytes;
+    const added = building.bytes.sizeBytes - before;
+    this.#storedBytes += added;
+    return added;
   }
 
   #close(building: Building): void {
@@ -217,21 +218,24 @@ export class PackWriter {
   async #storeAndReadBack(building: Building): Promise<void> {
     const { signal } = this.#options;
     const name = packName(building.id);
-    await this.#vault.store.put(name, building.parts, { signal });
-    building.parts.length = 0;
+    const { sizeBytes } = building.bytes;
+    await this.#vault.store.put(name, building.bytes.parts(), { signal });
+    building.bytes.release();
     let crc = 0;
-    for (let offset = 0; offset < building.sizeBytes; offset += READ_BACK_BYTES) {
-      const length = Math.min(READ_BACK_BYTES, building.sizeBytes - offset);
-      crc = crc32(await this.#vault.store.getRange(name, { offset, length }, { signal }), crc);
+    const into = this.#readBack.pop() ?? Buffer.allocUnsafeSlow(READ_BACK_BYTES);
+    for (let offset = 0; offset < sizeBytes; offset += READ_BACK_BYTES) {
+      const length = Math.min(READ_BACK_BYTES, sizeBytes - offset);
+      crc = crc32(await this.#vault.store.getRange(name, { offset, length, into }, { signal }), crc);
     }
+    this.#readBack.push(into);
     const facts = await this.#vault.store.head(name, { signal });
-    if (crc !== building.crc || facts?.sizeBytes !== building.sizeBytes) {
+    if (crc !== building.crc || facts?.sizeBytes !== sizeBytes) {
       throw objectDamaged(
         name,
         `read back right after it was stored it has other bytes: CRC ${crc}, stored ${building.crc}`,
       );
     }
-    const { id, sizeBytes, numbers, places } = building;
+    const { id, numbers, places } = building;
     const keyId = this.#vault.dataKey.id;
     this.#options.onPack({ facts: { id, keyId, sizeBytes, crc32: crc }, numbers, places });
   }

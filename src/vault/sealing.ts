@@ -7,15 +7,15 @@
  * (its number, lengths, codec, the object's name) is authenticated with it, so a frame moved elsewhere does not open.
  * Sources: NIST SP 800-38D (GCM), RFC 5869 (HKDF).
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import { assert } from "../errors/error.ts";
 import type { KeyId } from "./names.ts";
 
 /** A data key, opened. */
 export type DataKey = { readonly id: KeyId; readonly secret: Buffer };
 
-/** The key of one object. */
-export type ObjectKey = Buffer & { readonly brand: "ObjectKey" };
+/** The key of one object. Prepared once: handing the bytes over for each frame costs as much as the sealing of a small one. */
+export type ObjectKey = KeyObject & { readonly brand: "ObjectKey" };
 
 /** Bytes that sealing adds to a frame. */
 export const TAG_BYTES = 16;
@@ -30,7 +30,13 @@ const DERIVE_INFO = Buffer.from("lifeboat object key v1");
 export function deriveObjectKey(dataKey: DataKey, salt: Buffer): ObjectKey {
   assert(dataKey.secret.byteLength === DATA_KEY_BYTES, "a data key has 32 bytes");
   assert(salt.byteLength === SALT_BYTES, "a salt has 16 bytes");
-  return Buffer.from(hkdfSync("sha256", dataKey.secret, salt, DERIVE_INFO, DATA_KEY_BYTES)) as ObjectKey;
+  return objectKey(Buffer.from(hkdfSync("sha256", dataKey.secret, salt, DERIVE_INFO, DATA_KEY_BYTES)));
+}
+
+/** A key of these 32 bytes. */
+export function objectKey(secret: Buffer): ObjectKey {
+  assert(secret.byteLength === DATA_KEY_BYTES, "an object's key has 32 bytes");
+  return createSecretKey(secret) as ObjectKey;
 }
 
 /** Derives a secret for another purpose, for example the name of content; `purpose` keeps them apart. */

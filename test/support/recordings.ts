@@ -53,7 +53,7 @@ export async function recordBackup(server: TestServer): Promise<Recording> {
         begin = facts;
       },
       archive: (facts) => void archives.push({ ...facts, parts: [] }),
-      data: (view) => void archives.at(-1)?.parts.push(view),
+      data: (view) => void archives.at(-1)?.parts.push(Buffer.from(view)),
       manifest: (json) => {
         manifest = json;
       },

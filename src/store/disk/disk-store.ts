@@ -24,7 +24,7 @@ import {
   objectTruncated,
   TEMPORARY_PART,
 } from "../key.ts";
-import type { ObjectFacts, Store, StoreOptions } from "../store.ts";
+import type { ObjectFacts, ObjectRange, Store, StoreOptions } from "../store.ts";
 import { mergeSmallParts } from "./parts.ts";
 
 /** How to open a disk store. */
@@ -113,11 +113,7 @@ class DiskStore implements Store {
     return this.#guarded(`read ${key}`, () => this.#present(key, () => this.#files.readFile(file)));
   }
 
-  async getRange(
-    key: string,
-    range: { readonly offset: number; readonly length: number },
-    options?: StoreOptions,
-  ): Promise<Buffer> {
+  async getRange(key: string, range: ObjectRange, options?: StoreOptions): Promise<Buffer> {
     assert(range.offset >= 0 && range.length >= 0, "a range begins at 0 or later and has a length");
     const file = this.#fileOf(key);
     throwIfAborted(options?.signal, `reading ${key}`);
@@ -125,7 +121,7 @@ class DiskStore implements Store {
       this.#present(key, async () => {
         const handle = await this.#files.open(file, "read");
         try {
-          const bytes = await handle.read({ position: range.offset, length: range.length });
+          const bytes = await handle.read({ position: range.offset, length: range.length, into: range.into });
           if (bytes.byteLength === range.length) return bytes;
           throw objectTruncated(this.name, key, {
             neededBytes: range.offset + range.length,

@@ -7,7 +7,7 @@
 import { assert } from "../../errors/error.ts";
 import { type Clock, throwIfAborted } from "../../platform/clock.ts";
 import { badKey, checkKey, checkPrefix, objectExists, objectMissing, objectTruncated } from "../key.ts";
-import type { ObjectFacts, Store, StoreOptions } from "../store.ts";
+import type { ObjectFacts, ObjectRange, Store, StoreOptions } from "../store.ts";
 
 /** Opens an empty store in memory. */
 export function openMemoryStore(options: { readonly clock: Clock; readonly name?: string }): Store {
@@ -44,11 +44,7 @@ class MemoryStore implements Store {
     return Buffer.from(this.#find(key, options).bytes);
   }
 
-  async getRange(
-    key: string,
-    range: { readonly offset: number; readonly length: number },
-    options?: StoreOptions,
-  ): Promise<Buffer> {
+  async getRange(key: string, range: ObjectRange, options?: StoreOptions): Promise<Buffer> {
     assert(range.offset >= 0 && range.length >= 0, "a range begins at 0 or later and has a length");
     const { bytes } = this.#find(key, options);
     const end = range.offset + range.length;
