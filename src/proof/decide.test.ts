@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { syntheticProof } from "../../test/support/proofs.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { SystemId } from "../postgres/lsn.ts";
-import type { BackupId, ProofId } from "../vault/names.ts";
+import type { BackupId } from "../vault/names.ts";
 import type { DamagedProof, ProofDepth, ProofRecord } from "../vault/proofs.ts";
 import { measuredRates, provenBackups, standings } from "./decide.ts";
 
@@ -10,39 +11,15 @@ const backupId = "20260101t030000z-0a1b2c3d" as BackupId;
 const systemId = "7301234567890123456" as SystemId;
 const MIB = 1024 * 1024;
 
-/** A proof of the given minute. Depths up to `failedAt` were shown, or all that were asked for. */
+/** A proof of the given minute. */
 function proof(
   minute: number,
   asked: ProofDepth,
   failedAt: ProofDepth | null,
   changes: Partial<ProofRecord> = {},
 ): ProofRecord {
-  const at = `2026-01-01T04:${String(minute).padStart(2, "0")}:00.000Z`;
-  return {
-    format: "lifeboat-proof",
-    version: 1,
-    proofId: `20260101t04${String(minute).padStart(2, "0")}00z-00000000` as ProofId,
-    backupId,
-    systemId,
-    asked,
-    reached: failedAt === null ? asked : null,
-    failedAt,
-    findings: [],
-    findingCount: 0,
-    startedAt: at,
-    endedAt: at,
-    durationMs: 1000,
-    phases: [],
-    readBytes: 0,
-    restoredBytes: 0,
-    walBytes: 0,
-    pointLsn: null,
-    pointTimeline: null,
-    serverVersion: null,
-    host: "here",
-    checked: null,
-    ...changes,
-  };
+  const failed = failedAt === null ? {} : { failedAt };
+  return { ...syntheticProof({ backupId, systemId }, { minute, asked, ...failed }), ...changes };
 }
 
 function unreadable(minute: number): DamagedProof {

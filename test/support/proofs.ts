@@ -7,6 +7,7 @@ import type { Processes } from "../../src/platform/processes.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { type ProofProgress, type ProofRequest, proveBackup } from "../../src/proof/act.ts";
 import type { BackupRecord } from "../../src/vault/backups.ts";
+import type { ProofId } from "../../src/vault/names.ts";
 import type { ProofDepth, ProofRecord } from "../../src/vault/proofs.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 import { PORTS, SUPERUSER, serverUser, type TestServer } from "./servers.ts";
@@ -47,4 +48,37 @@ export async function prove(
     },
     { signal },
   );
+}
+
+/** A record that nobody's proof made: of the given minute, passed unless it says where it failed. */
+export function syntheticProof(
+  backup: Pick<BackupRecord, "backupId" | "systemId">,
+  as: { readonly minute: number; readonly asked: ProofDepth; readonly failedAt?: ProofDepth },
+): ProofRecord {
+  const minute = String(as.minute).padStart(2, "0");
+  const at = `2026-01-01T04:${minute}:00.000Z`;
+  return {
+    format: "lifeboat-proof",
+    version: 1,
+    proofId: `20260101t04${minute}00z-00000000` as ProofId,
+    backupId: backup.backupId,
+    systemId: backup.systemId,
+    asked: as.asked,
+    reached: as.failedAt === undefined ? as.asked : null,
+    failedAt: as.failedAt ?? null,
+    findings: [],
+    findingCount: 0,
+    startedAt: at,
+    endedAt: at,
+    durationMs: 1000,
+    phases: [],
+    readBytes: 0,
+    restoredBytes: 0,
+    walBytes: 0,
+    pointLsn: null,
+    pointTimeline: null,
+    serverVersion: null,
+    host: "here",
+    checked: null,
+  };
 }

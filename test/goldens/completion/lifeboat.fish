@@ -11,6 +11,7 @@ complete -c lifeboat -n __fish_use_subcommand -a 'status' -d 'Show what can be r
 complete -c lifeboat -n __fish_use_subcommand -a 'vault' -d 'vault commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'backup' -d 'Take a backup of the server'
 complete -c lifeboat -n __fish_use_subcommand -a 'backups' -d 'List the backups that can be restored'
+complete -c lifeboat -n __fish_use_subcommand -a 'verify' -d 'Prove a backup by restoring, booting and checking it'
 complete -c lifeboat -n __fish_use_subcommand -a 'prune' -d 'Remove the backups and the WAL that the retention policy lets go'
 complete -c lifeboat -n __fish_use_subcommand -a 'points' -d 'Show which moments can be restored'
 complete -c lifeboat -n __fish_use_subcommand -a 'wal' -d 'wal commands'
@@ -74,6 +75,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from status' -l receiver-applica
 complete -c lifeboat -n '__fish_seen_subcommand_from status' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from status' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from status' -l status-backup-max-age -d 'A newest backup older than this is wrong; a day and two hours suits one backup a day.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from status' -l status-proof-max-age -d 'A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from init' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
@@ -126,7 +128,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-applica
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
-complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-compression-level -d 'Zstandard level; above 1 it costs much time and saves little.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-compression-level -d 'Zstandard level; above 2 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l all -d 'Hold everything in the vault.'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l reason -d 'Why, for whoever finds it held.' -x
@@ -150,6 +152,23 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphras
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from backups' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l depth -d 'How much is shown.' -x -a 'present intact booted checked'
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l all -d 'Prove every backup, the oldest first.'
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l system -d 'System identifier. Default: the only one of the vault.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l sandbox -d 'Where the sandbox lies. Default: folders.sandbox.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l proof-invariants-file -d 'YAML list of queries that must hold in the restored databases; see docs/operating.md.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l dry-run -d 'Print the plan and change nothing.'
 complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l remove -d 'Let this backup go too, for example a manual one.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from prune' -l vault-path -d 'Folder of the vault.' -r -F
@@ -232,8 +251,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l target -d 'Folder for the restored data directory: empty or not there.' -r -F
-complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to -d 'How far to recover. Default: latest, or time when --to-time is given.' -x -a 'latest time'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to -d 'How far to recover. Default: latest, or what another --to says.' -x -a 'latest time lsn xid name immediate'
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-time -d 'Recover all that was committed up to this moment, and nothing after it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-lsn -d 'Recover up to this position in the WAL.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-xid -d 'Recover up to the end of this transaction; others may have ended before it.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-name -d 'Recover up to this restore point, made with pg_create_restore_point().' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l immediate -d 'Recover until the backup is consistent, and no further.'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l exclusive -d 'With --to-time, --to-lsn or --to-xid: stop just before it instead of just after.'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l timeline -d 'Timeline to follow. Default: latest, the newest that grew out of the backup\'s own.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l backup -d 'Start from this backup. Default: the newest that reaches the wanted moment.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l system -d 'System identifier. Default: the only one of the vault.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l accept-gap -d 'Where WAL is missing, restore to the last position before the hole, knowingly.'
@@ -292,7 +317,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-compression-level -d 'Zstandard level; above 1 it costs much time and saves little.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-compression-level -d 'Zstandard level; above 2 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-hourly -d 'In how many hours the newest backup is kept.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-daily -d 'In how many days the newest backup is kept.' -x
@@ -300,7 +325,9 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-manual-days -d 'After how many days manual backups go.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-grace -d 'How long a backup that is to go can be brought back.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l proof-invariants-file -d 'YAML list of queries that must hold in the restored databases; see docs/operating.md.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-backup-max-age -d 'A newest backup older than this is wrong; a day and two hours suits one backup a day.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-proof-max-age -d 'A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

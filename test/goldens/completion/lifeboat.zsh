@@ -62,7 +62,8 @@ _lifeboat_status() {
     '--receiver-application-name=[Name of the standby connection, as synchronous_standby_names lists it.]:value: ' \
     '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
     '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
-    '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: '
+    '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: ' \
+    '--status-proof-max-age=[A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.]:value: '
 }
 _lifeboat_vault_init() {
   _arguments -s : \
@@ -166,6 +167,33 @@ _lifeboat_backups() {
     '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
     '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files'
+}
+_lifeboat_verify() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--depth=[How much is shown.]:value:(present intact booted checked)' \
+    '--all[Prove every backup, the oldest first.]' \
+    '--system=[System identifier. Default\: the only one of the vault.]:value: ' \
+    '--sandbox=[Where the sandbox lies. Default\: folders.sandbox.]:value:_files -/' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--proof-invariants-file=[YAML list of queries that must hold in the restored databases; see docs/operating.md.]:value:_files' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
+    '1:argument: '
 }
 _lifeboat_prune() {
   _arguments -s : \
@@ -303,8 +331,14 @@ _lifeboat_restore() {
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
     '--target=[Folder for the restored data directory\: empty or not there.]:value:_files -/' \
-    '--to=[How far to recover. Default\: latest, or time when --to-time is given.]:value:(latest time)' \
+    '--to=[How far to recover. Default\: latest, or what another --to says.]:value:(latest time lsn xid name immediate)' \
     '--to-time=[Recover all that was committed up to this moment, and nothing after it.]:value: ' \
+    '--to-lsn=[Recover up to this position in the WAL.]:value: ' \
+    '--to-xid=[Recover up to the end of this transaction; others may have ended before it.]:value: ' \
+    '--to-name=[Recover up to this restore point, made with pg_create_restore_point().]:value: ' \
+    '--immediate[Recover until the backup is consistent, and no further.]' \
+    '--exclusive[With --to-time, --to-lsn or --to-xid\: stop just before it instead of just after.]' \
+    '--timeline=[Timeline to follow. Default\: latest, the newest that grew out of the backup'\''s own.]:value: ' \
     '--backup=[Start from this backup. Default\: the newest that reaches the wanted moment.]:value: ' \
     '--system=[System identifier. Default\: the only one of the vault.]:value: ' \
     '--accept-gap[Where WAL is missing, restore to the last position before the hole, knowingly.]' \
@@ -381,7 +415,7 @@ _lifeboat_config_explain() {
     '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
     '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
     '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
-    '--backup-compression-level=[Zstandard level; above 1 it costs much time and saves little.]:value: ' \
+    '--backup-compression-level=[Zstandard level; above 2 it costs much time and saves little.]:value: ' \
     '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
     '--retention-hourly=[In how many hours the newest backup is kept.]:value: ' \
     '--retention-daily=[In how many days the newest backup is kept.]:value: ' \
@@ -389,7 +423,9 @@ _lifeboat_config_explain() {
     '--retention-manual-days=[After how many days manual backups go.]:value: ' \
     '--retention-grace=[How long a backup that is to go can be brought back.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--proof-invariants-file=[YAML list of queries that must hold in the restored databases; see docs/operating.md.]:value:_files' \
     '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: ' \
+    '--status-proof-max-age=[A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -471,7 +507,7 @@ _lifeboat_backup() {
     '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
     '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
     '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
-    '--backup-compression-level=[Zstandard level; above 1 it costs much time and saves little.]:value: ' \
+    '--backup-compression-level=[Zstandard level; above 2 it costs much time and saves little.]:value: ' \
     '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
     '1: :->command' '*:: :->rest'
   case $state in
@@ -540,6 +576,7 @@ _lifeboat() {
     'vault:vault commands'
     'backup:Take a backup of the server'
     'backups:List the backups that can be restored'
+    'verify:Prove a backup by restoring, booting and checking it'
     'prune:Remove the backups and the WAL that the retention policy lets go'
     'points:Show which moments can be restored'
     'wal:wal commands'
@@ -560,7 +597,7 @@ _lifeboat() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        doctor|status|vault|backup|backups|prune|points|wal|restore|demo|config|completion) _lifeboat_$line[1] ;;
+        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|demo|config|completion) _lifeboat_$line[1] ;;
       esac ;;
   esac
 }
