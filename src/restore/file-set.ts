@@ -16,6 +16,11 @@ const MAKERS = 4;
 const SYNC_EARLY_BYTES_MIN = 16 * 1024 * 1024;
 /** Syncs under way at a time. */
 const SYNCS_MAX = 4;
+/**
+ * Bytes after which a file that is still being written is synced on the side. A kernel with much memory would else begin to
+ * write when a tenth of that is dirty: here, after all the work is done.
+ */
+const FLUSH_BYTES = 64 * 1024 * 1024;
 
 type Entry = {
   readonly path: string;
@@ -24,6 +29,8 @@ type Entry = {
   outstanding: number;
   handle: Promise<FileHandle> | undefined;
   busy: number;
+  /** Written since the last sync on the side. */
+  dirtyBytes: number;
 };
 
 /** One set serves one restore. */
@@ -33,6 +40,7 @@ export class FileSet {
   readonly #entries: (Entry | undefined)[] = [];
   readonly #open = new Set<Entry>();
   readonly #syncing = new Set<Promise<void>>();
+  #flushing: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
 
   constructor(files: Files, owner: Owner | undefined) {
@@ -47,7 +55,7 @@ export class FileSet {
 
   /** Adds a file; it comes into being with `prepare`. */
   add(file: { readonly path: string; readonly mode: number; readonly sizeBytes: number }): number {
-    return this.#entries.push({ ...file, outstanding: 0, handle: undefined, busy: 0 }) - 1;
+    return this.#entries.push({ ...file, outstanding: 0, handle: undefined, busy: 0, dirtyBytes: 0 }) - 1;
   }
 
   /** Says how many writes complete a file. */
@@ -87,6 +95,7 @@ export class FileSet {
     try {
       const handle = await this.#acquire(entry);
       await handle.write(data, position);
+      this.#flush(entry, handle, data.byteLength);
     } finally {
       entry.busy -= 1;
     }
@@ -107,7 +116,7 @@ export class FileSet {
 
   /** Closes what is open, whatever became of it. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#syncing);
+    await Promise.allSettled([...this.#syncing, this.#flushing]);
     for (const entry of [...this.#open]) await this.#release(entry);
   }
 
@@ -145,6 +154,23 @@ export class FileSet {
     }
   }
 
+  /** Has the disk work while the rest comes in. One at a time: threads are needed for the rest. */
+  #flush(entry: Entry, handle: FileHandle, writtenBytes: number): void {
+    entry.dirtyBytes += writtenBytes;
+    if (entry.dirtyBytes < FLUSH_BYTES || this.#flushing !== undefined) return;
+    entry.dirtyBytes = 0;
+    entry.busy += 1;
+    this.#flushing = handle
+      .sync()
+      .catch((cause: unknown) => {
+        this.#failure ??= { cause };
+      })
+      .finally(() => {
+        entry.busy -= 1;
+        this.#flushing = undefined;
+      });
+  }
+
   async #complete(entry: Entry): Promise<void> {
     while (this.#syncing.size >= SYNCS_MAX) await Promise.race(this.#syncing);
     const work = this.#syncAndRelease(entry)
@@ -161,6 +187,8 @@ export class FileSet {
     entry.handle = undefined;
     this.#open.delete(entry);
     const opened = await handle;
+    // It may be this file's: nothing is closed that is in use.
+    await this.#flushing;
     try {
       if (entry.sizeBytes >= SYNC_EARLY_BYTES_MIN) await opened.sync();
     } finally {

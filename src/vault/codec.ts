@@ -37,7 +37,9 @@ export function decompress(packed: Packed, plainBytes: number): Promise<Buffer |
     return Promise.resolve(plain.byteLength === plainBytes ? plain : undefined);
   }
   return new Promise((resolve) => {
-    const options = { chunkSize: Math.max(MIN_OUTPUT_BYTES, plainBytes), maxOutputLength: Math.max(1, plainBytes) };
+    // One byte more than comes out: a buffer that is filled to the end costs a second one and another turn in the pool.
+    const chunkSize = Math.max(MIN_OUTPUT_BYTES, plainBytes + 1);
+    const options = { chunkSize, maxOutputLength: Math.max(1, plainBytes) };
     zstdDecompress(packed.bytes, options, (error, bytes) => {
       resolve(error === null && bytes.byteLength === plainBytes ? bytes : undefined);
     });

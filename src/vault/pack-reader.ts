@@ -4,6 +4,7 @@
 import { crc32 } from "node:zlib";
 import { isLifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
+import type { ObjectRange } from "../store/store.ts";
 import type { Codec } from "./codec.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
 import type { ChunkTable } from "./manifest.ts";
@@ -20,7 +21,7 @@ import {
 import { dataKeyOf, type Vault } from "./vault.ts";
 
 /** Bytes fetched at a time: long enough for a disk or an object store, short enough to overlap with opening. */
-const RANGE_BYTES_MAX = 4 * 1024 * 1024;
+const RANGE_BYTES_MAX = 1024 * 1024;
 /** Unwanted bytes that are cheaper to read than to skip. */
 const GAP_BYTES_MAX = 256 * 1024;
 
@@ -63,14 +64,20 @@ export async function* fetchChunks(
   const key = packKey(pack.id, dataKeyOf(vault, { name, keyId: pack.keyId }));
   const numbers = [...wanted.numbers].sort((a, b) => (table.offsets[a] ?? 0) - (table.offsets[b] ?? 0));
   const ranges = [...rangesOf(table, numbers)];
-  let next = ranges[0] === undefined ? undefined : fetchRange(vault, name, ranges[0], options);
+  // Two buffers in turns: a chunk is opened, which copies it, before the range after the next is asked for.
+  const lengthMax = Math.max(0, ...ranges.map((range) => range.length));
+  const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(lengthMax));
+  const fetch = (index: number): Promise<Buffer> | undefined => {
+    const range = ranges[index];
+    return range && fetchRange(vault, name, { ...range, into: buffers[index % 2] }, options);
+  };
+  let next = fetch(0);
   // A stop on request may come before anybody waits for it.
   next?.catch(() => undefined);
   for (const [index, range] of ranges.entries()) {
     throwIfAborted(options.signal, "fetching chunks");
     const bytes = await next;
-    const following = ranges[index + 1];
-    next = following === undefined ? undefined : fetchRange(vault, name, following, options);
+    next = fetch(index + 1);
     // Nobody may be left to take a rejection when the consumer stops early.
     next?.catch(() => undefined);
     if (bytes === undefined) throw objectDamaged(name, "a range was not fetched");
@@ -88,9 +95,10 @@ export async function* fetchChunks(
 export async function checkPackBytes(vault: Vault, pack: PackFacts, options: CallOptions): Promise<void> {
   const name = packName(pack.id);
   let crc = 0;
+  const into = Buffer.allocUnsafeSlow(RANGE_BYTES_MAX);
   for (let offset = 0; offset < pack.sizeBytes; offset += RANGE_BYTES_MAX) {
     const length = Math.min(RANGE_BYTES_MAX, pack.sizeBytes - offset);
-    crc = crc32(await fetchRange(vault, name, { offset, length }, options), crc);
+    crc = crc32(await fetchRange(vault, name, { offset, length, into }, options), crc);
   }
   if (crc !== pack.crc32) throw objectDamaged(name, `its CRC is ${crc}, ${pack.crc32} was stored`);
 }
@@ -132,12 +140,7 @@ function* rangesOf(table: ChunkTable, numbers: readonly number[]): Generator<Ran
     yield { offset: current.offset, length: current.end - current.offset, numbers: current.numbers };
 }
 
-async function fetchRange(
-  vault: Vault,
-  name: string,
-  range: { readonly offset: number; readonly length: number },
-  options: CallOptions,
-): Promise<Buffer> {
+async function fetchRange(vault: Vault, name: string, range: ObjectRange, options: CallOptions): Promise<Buffer> {
   try {
     return await vault.store.getRange(name, range, options);
   } catch (error) {
