@@ -31,7 +31,8 @@ export const pruneConfiguredVault: PruneConfiguredVault = async (call) => {
     proven: provenBackups(await listProofs(vault, {}, { signal })),
   };
   if (dryRun) return { plan: await planPrune(vault, request, { signal }), result: undefined };
-  await makeFolderDurable(MACHINE.files, folders.state);
+  // The user of a sandbox's server passes through it.
+  await makeFolderDurable(MACHINE.files, folders.state, 0o755);
   const file = path.join(folders.state, "prune.lock");
   const lock = MACHINE.locks.tryAcquire(file);
   if (lock === undefined) {
