@@ -61,6 +61,8 @@ export async function replaceVolatile(
     readonly unique: string;
     /** Default 0644: reports are for everybody. */
     readonly permissions?: number;
+    /** Who the file is given to before it gets its name. */
+    readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
   },
 ): Promise<void> {
   const temporary = path.join(path.dirname(write.file), `.${path.basename(write.file)}.${write.unique}.tmp`);
@@ -71,6 +73,7 @@ export async function replaceVolatile(
     } finally {
       await handle.close();
     }
+    if (write.owner !== undefined) await files.changeOwner(temporary, write.owner);
     await files.rename(temporary, write.file);
   } catch (error) {
     await files.remove(temporary);

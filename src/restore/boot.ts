@@ -2,12 +2,13 @@
  * Starts a restored server and makes sure that it came as far as was planned.
  *
  * Looked at from outside, without logging in: the control file says when the server left recovery, and the history of the
- * timeline it began says where. A server that came up short is stopped and reported, never handed over as recovered.
+ * timeline it began says where. Where WAL is left to be fed, it is fed meanwhile. A server that came up short is stopped and reported, never handed over as recovered.
  */
 import path from "node:path";
-import { LifeboatError } from "../errors/error.ts";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
+import type { Locks } from "../platform/lock.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { formatLsn, historyName, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { LocalServer } from "../postgres/server.ts";
@@ -18,6 +19,7 @@ import type { RestorePlan } from "./plan.ts";
 import { recordsOf } from "./planned-wal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 import { describeStop, meetsTarget } from "./target.ts";
+import { feedWal, removeFeed } from "./wal-feeder.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -31,6 +33,10 @@ export type BootTools = {
   readonly files: Files;
   readonly clock: Clock;
   readonly wal: RestoreWal;
+  /** For a plan with WAL to feed. */
+  readonly locks?: Locks | undefined;
+  /** Told of segments that are fed. */
+  readonly onFed?: ((doneCount: number) => void) | undefined;
 };
 
 /** Where recovery ended. */
@@ -39,7 +45,7 @@ export type Reached = { readonly timeline: Timeline; readonly lsn: Lsn; readonly
 /**
  * Starts the server and waits until it left recovery. Throws `restore.point-not-reached` when it ended elsewhere than
  * at the planned stop, or, with nothing to stop at, before the last whole record of the planned WAL; and whatever starting
- * throws.
+ * throws; `restore.feed-failed` for all of that when WAL was fed, the server being stopped then.
  */
 export async function bootRestored(
   tools: BootTools,
@@ -49,8 +55,10 @@ export async function bootRestored(
   const { server, clock } = tools;
   const begun = clock.monotonic();
   const needed = await neededEnd(tools.wal, plan, options);
-  await server.start({ until: "accepting", ...options });
-  await untilInProduction(tools, { ...options, deadlineMs: begun + options.timeoutMs });
+  await whileFed(tools, plan, options, async () => {
+    await server.start({ until: "accepting", ...options });
+    await untilInProduction(tools, { ...options, deadlineMs: begun + options.timeoutMs });
+  });
   const recoveryMs = clock.monotonic() - begun;
   const reached = await readReached(tools.files, server.setup.dataFolder);
   if (await isAsPlanned({ wal: tools.wal, needed }, plan, reached.lsn, options)) return { ...reached, recoveryMs };
@@ -60,6 +68,47 @@ export async function bootRestored(
     message: `the restored server in ${server.setup.dataFolder} ended recovery at ${formatLsn(reached.lsn)}, planned was ${formatLsn(planned)}, ${describeStop(plan.stop)}`,
     remedy: "It was stopped. Look at its log, run `lifeboat vault check --read-data`, and restore again.",
     details: { reached: formatLsn(reached.lsn), planned: formatLsn(planned) },
+  });
+}
+
+/** Runs `recover` while the server is fed what the plan leaves to be fed. */
+async function whileFed(
+  tools: BootTools,
+  plan: RestorePlan,
+  options: CallOptions,
+  recover: () => Promise<void>,
+): Promise<void> {
+  if (plan.fed.length === 0) return recover();
+  const { server, locks, files } = tools;
+  const { dataFolder, user: owner } = server.setup;
+  assert(locks !== undefined, "a plan with WAL to feed is booted with locks");
+  const ending = new AbortController();
+  const signal = options.signal === undefined ? ending.signal : AbortSignal.any([options.signal, ending.signal]);
+  const feed = { ...plan, dataFolder, segments: plan.fed.map(({ name }) => name), owner };
+  let failure: unknown;
+  const feeding = feedWal({ ...tools, locks, onSegment: tools.onFed }, feed, { signal }).catch((error: unknown) => {
+    if (!ending.signal.aborted) failure = error;
+  });
+  try {
+    await recover();
+  } catch (error) {
+    if (isLifeboatError(error, "platform.aborted") || isLifeboatError(failure, "platform.aborted")) throw error;
+    // Nobody would feed it any more.
+    await server.stop({ mode: "fast", timeoutMs: STOP_TIMEOUT_MS });
+    throw feedError(dataFolder, isLifeboatError(failure) ? failure : error);
+  } finally {
+    ending.abort();
+    await feeding;
+  }
+  await removeFeed(files, dataFolder);
+}
+
+function feedError(dataFolder: string, cause: unknown): LifeboatError {
+  return new LifeboatError("restore.feed-failed", {
+    message: `recovery in ${dataFolder} stopped: ${cause instanceof Error ? cause.message : String(cause)}`,
+    remedy: `What was replayed is kept. When the cause is mended, run \`lifeboat wal feed --target ${dataFolder}\` and start the server beside it.`,
+    retryable: true,
+    cause,
   });
 }
 

@@ -41,6 +41,8 @@ export type RestorePlan = {
   readonly timeline: Timeline;
   readonly walSegmentBytes: number;
   readonly segments: readonly PlannedSegment[];
+  /** Those of them that are handed to the server while it recovers; the others are laid before it starts. */
+  readonly fed: readonly PlannedSegment[];
   /** Timelines whose history files are laid. */
   readonly histories: readonly Timeline[];
   /** The end of the WAL that is used; with nothing to stop at also where recovery ends, but for a record cut short. */
@@ -117,7 +119,23 @@ export function shortenPlan(plan: RestorePlan, lastSegment: string): RestorePlan
   return { ...plan, segments, endLsn, gapAfter: undefined };
 }
 
-/** Bytes of WAL that a plan lays. */
+/**
+ * The same plan with at most so many bytes of WAL laid, and the rest fed. The unfinished tail is always laid: it may lie in
+ * the spool of a receiver, which goes on.
+ */
+export function feedPlan(plan: RestorePlan, laidBytesMax: number): RestorePlan {
+  if (plannedWalBytes(plan) <= laidBytesMax) return plan;
+  const laidCount = Math.floor(laidBytesMax / plan.walSegmentBytes);
+  return { ...plan, fed: plan.segments.slice(laidCount).filter((each) => each.validBytes === plan.walSegmentBytes) };
+}
+
+/** The segments of a plan that are laid before the server starts. */
+export function laidSegments(plan: RestorePlan): readonly PlannedSegment[] {
+  const fed = new Set(plan.fed.map((segment) => segment.name));
+  return plan.segments.filter((segment) => !fed.has(segment.name));
+}
+
+/** Bytes of WAL that recovery is given. */
 export function plannedWalBytes(plan: RestorePlan): number {
   return plan.segments.length * plan.walSegmentBytes;
 }
@@ -183,6 +201,7 @@ function planFrom(
       timeline,
       walSegmentBytes: holdings.walSegmentBytes,
       segments: segmentsOf(holdings, parts, { from, range }),
+      fed: [],
       // All of them, not only the lineage's: a history that is missing lets the server take a timeline id twice (rule B10).
       histories: [...holdings.histories.keys()].sort((a, b) => a - b),
       endLsn: range.to,

@@ -1,9 +1,11 @@
 /**
- * The texts a restored cluster recovers by: settings, the signal file, and the command that guards the end of the WAL.
+ * The texts a restored cluster recovers by: settings, the signal file, and the command that hands out its WAL.
  *
- * The WAL that recovery needs is laid into pg_wal beforehand, and its names are listed. When the server asks for a
- * segment on the list that is not there, the answer is neither "found" nor "absent": recovery must stop, not take the hole
- * for the end of the log (safety rule B2). Source: PostgreSQL manual, "Recovering Using a Continuous Archive Backup".
+ * WAL is either laid into pg_wal beforehand or fed: handed over through a spool while the server recovers. Both are listed
+ * by name. When the server asks for a file on a list and it cannot be had, the answer is neither "found" nor "absent":
+ * recovery must stop, not take the hole for the end of the log (safety rule B2). What lies in pg_wal under the name of a
+ * segment that is fed is never used: the server keeps old segments there under names to come.
+ * Source: PostgreSQL manual, "Recovering Using a Continuous Archive Backup".
  */
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn, type Timeline } from "../postgres/lsn.ts";
@@ -11,6 +13,16 @@ import { type RecoveryTarget, shortXid } from "./target.ts";
 
 /** The folder, inside the data directory, of everything that a restore adds. */
 export const RECOVERY_FOLDER = "lifeboat-restore";
+
+/** The list of the segments that are fed, one name a line. */
+export const FED_LIST = `${RECOVERY_FOLDER}/fed`;
+
+/**
+ * The spool of fed segments. The server's side writes `want`, the name of the segment it waits for, and takes that segment
+ * away when it is there; the feeder's side puts segments, `<segment>.failed` with a reason, and `feeder`, whose content
+ * changes as long as somebody feeds.
+ */
+export const FEED_SPOOL = `${RECOVERY_FOLDER}/spool`;
 
 /** A file to write into the restored data directory. */
 export type RecoveryFile = {
@@ -29,24 +41,26 @@ export type CapacitySettings = {
   readonly maxLocksPerTransaction: number;
 };
 
-/** The files of one recovery. `laid` are the names of segments and histories laid into pg_wal. */
+/** The files of one recovery. `laid` are the names of segments and histories laid into pg_wal, `fed` of those to come. */
 export function recoveryFiles(recovery: {
   readonly target: RecoveryTarget;
   readonly timeline: Timeline;
   readonly laid: readonly string[];
+  readonly fed: readonly string[];
 }): readonly RecoveryFile[] {
   return [
-    {
-      path: `${RECOVERY_FOLDER}/planned`,
-      text: recovery.laid.map((name) => `${name}\n`).join(""),
-      how: "new",
-      mode: 0o600,
-    },
+    { path: `${RECOVERY_FOLDER}/planned`, text: listOf(recovery.laid), how: "new", mode: 0o600 },
+    // Also when it is empty: a list that is not there says nothing.
+    { path: FED_LIST, text: listOf(recovery.fed), how: "new", mode: 0o600 },
     { path: `${RECOVERY_FOLDER}/guard`, text: GUARD_SCRIPT, how: "new", mode: 0o600 },
     { path: `${RECOVERY_FOLDER}/ended`, text: ENDED_SCRIPT, how: "new", mode: 0o600 },
     { path: "postgresql.auto.conf", text: recoverySettings(recovery), how: "append", mode: 0o600 },
     { path: "recovery.signal", text: "", how: "new", mode: 0o600 },
   ];
+}
+
+function listOf(names: readonly string[]): string {
+  return names.map((name) => `${name}\n`).join("");
 }
 
 /** A configuration that starts, for a cluster whose own lies outside the data directory. */
@@ -77,34 +91,45 @@ export function startableConfiguration(capacity: CapacitySettings): readonly Rec
 }
 
 function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly timeline: Timeline }): string {
-  const lines = [
-    "",
-    "# Added by lifeboat restore. The last setting of a name counts.",
+  const passing = [
     // A shell that finds no script ends with 2 or 127, and PostgreSQL takes 2 for "there is no such file".
-    `restore_command = 'test -r ${RECOVERY_FOLDER}/guard || exit 202; exec sh ${RECOVERY_FOLDER}/guard "%f"'`,
+    `restore_command = 'test -r ${RECOVERY_FOLDER}/guard || exit 202; exec sh ${RECOVERY_FOLDER}/guard "%f" "%p"'`,
     `recovery_end_command = 'sh ${RECOVERY_FOLDER}/ended'`,
     // The cluster's own would remove WAL that somebody else still needs.
     "archive_cleanup_command = ''",
     // A delay that was meant for a standby would hold recovery up for as long.
     "recovery_min_apply_delay = 0",
-    HOT_STANDBY_OFF,
+    // With it on, recovery stops for good as soon as the WAL tells of a larger max_connections (or the like) than the
+    // backup's configuration has.
+    "hot_standby = off",
     `recovery_target_timeline = '${recovery.timeline}'`,
+  ];
+  const chosen = targetSettings(recovery.target);
+  // PostgreSQL refuses to start with two of them, and the cluster's own configuration may have one. The chosen one comes
+  // last: to set another, even to nothing, behind it counts as a second.
+  for (const name of TARGET_SETTINGS) if (!chosen.has(name)) passing.push(`${name} = ''`);
+  for (const [name, value] of chosen) passing.push(`${name} = '${value}'`);
+  if (chosen.size > 0) {
+    const inclusive = "inclusive" in recovery.target && !recovery.target.inclusive ? "off" : "on";
+    passing.push(`recovery_target_inclusive = ${inclusive}`, "recovery_target_action = 'promote'");
+  }
+  const lines = [
+    "",
+    "# Added by lifeboat restore. The last setting of a name counts.",
+    ...passing.map((line) => `${line}${PASSING}`),
     // A copy must never stream from, or be waited for by, the cluster it was copied from (safety rule B12).
     "primary_conninfo = ''",
     "primary_slot_name = ''",
     "synchronous_standby_names = ''",
   ];
-  const chosen = targetSettings(recovery.target);
-  // PostgreSQL refuses to start with two of them, and the cluster's own configuration may have one. The chosen one comes
-  // last: to set another, even to nothing, behind it counts as a second.
-  for (const name of TARGET_SETTINGS) if (!chosen.has(name)) lines.push(`${name} = ''`);
-  for (const [name, value] of chosen) lines.push(`${name} = '${value}'`);
-  if (chosen.size > 0) {
-    const inclusive = "inclusive" in recovery.target && !recovery.target.inclusive ? "off" : "on";
-    lines.push(`recovery_target_inclusive = ${inclusive}`, "recovery_target_action = 'promote'");
-  }
   return `${lines.join("\n")}\n`;
 }
+
+/**
+ * Ends a line that is taken out again when recovery has ended: a later start must not depend on where this one got its WAL
+ * from, and a replica made of this cluster should let readers in.
+ */
+const PASSING = " # only while this cluster recovers";
 
 const TARGET_SETTINGS = [
   "recovery_target",
@@ -150,31 +175,74 @@ function timestampOf(time: Instant): string {
   return formatInstant(time).replace("T", " ").replace("Z", "+00");
 }
 
-/**
- * With it on, recovery stops for good as soon as the WAL tells of a larger max_connections (or the like) than the backup's
- * configuration has. Taken out again when recovery has ended: a replica made of this cluster should let readers in.
- */
-const HOT_STANDBY_OFF = "hot_standby = off # only while this cluster recovers";
-
 const ENDED_SCRIPT = `# Written by lifeboat restore. The server runs it once, when recovery has ended.
-sed '/^${HOT_STANDBY_OFF}$/d' postgresql.auto.conf >postgresql.auto.conf.lifeboat &&
+sed '/${PASSING}$/d' postgresql.auto.conf >postgresql.auto.conf.lifeboat &&
   mv postgresql.auto.conf.lifeboat postgresql.auto.conf
 `;
 
+/**
+ * How often the server's side looks for a segment that is not there yet, and how many times in a row it may find that the
+ * feeder has not stirred: about a minute, since a feeder on a busy machine may well be silent for some seconds.
+ */
+const LOOK_SECONDS = "0.05";
+const LOOKS_A_SECOND = 20;
+const SILENT_LOOKS_MAX = 60 * LOOKS_A_SECOND;
+
 const GUARD_SCRIPT = `# Written by lifeboat restore. The server runs it for every WAL file it looks for.
-# The files that recovery needs were laid into pg_wal: status 1 sends the server there. A file that was laid and is gone
-# stops recovery with status 200, because the log does not end there; so does 201, when the list itself cannot be read.
-grep -qxF -e "$1" ${RECOVERY_FOLDER}/planned
+# Status 0 hands the file over. 1 says that it is not to be had, or sends the server to pg_wal, where it was laid. Anything
+# from 200 on stops recovery: the file is to be had and could not be, so the log does not end here.
+name=$1 target=$2
+list() { grep -qxF -e "$name" "${RECOVERY_FOLDER}/$1"; }
+fail() {
+  echo "lifeboat: $name: $2" >&2
+  exit "$1"
+}
+
+list planned
 case $? in
 0)
-  if [ -f "pg_wal/$1" ]; then exit 1; fi
-  echo "lifeboat: $1 was laid into pg_wal and is gone" >&2
-  exit 200
+  if [ -f "pg_wal/$name" ]; then exit 1; fi
+  fail 200 "it was laid into pg_wal and is gone"
   ;;
-1) exit 1 ;;
-*)
-  echo "lifeboat: the list of the WAL that was laid cannot be read" >&2
-  exit 201
-  ;;
+1) ;;
+*) fail 201 "the list of the WAL that was laid cannot be read" ;;
 esac
+list fed
+case $? in
+0) ;;
+1) exit 1 ;;
+*) fail 201 "the list of the WAL that is fed cannot be read" ;;
+esac
+
+spool=${FEED_SPOOL}
+silent_looks_max=${SILENT_LOOKS_MAX}
+rm -f "$spool/want"
+beat= silent=0
+while :; do
+  # Asked again when it is not there any more: a feeder that begins forgets what a server asked for that was killed.
+  if [ ! -f "$spool/want" ]; then
+    { echo "$name" >"$spool/want.new" && mv -f "$spool/want.new" "$spool/want"; } || fail 203 "it cannot be asked for"
+  fi
+  # A server that was killed leaves this script behind, which must not hand anything to the next one.
+  kill -0 "$PPID" 2>/dev/null || fail 204 "the server that asked for it is gone"
+  if [ -f "$spool/$name" ]; then
+    if mv -f "$spool/$name" "$target"; then
+      rm -f "$spool/want"
+      exit 0
+    fi
+    # A feeder that begins anew clears the spool, and puts it there again.
+    if [ -f "$spool/$name" ]; then fail 205 "it cannot be moved to $target"; fi
+  fi
+  if [ -f "$spool/$name.failed" ]; then fail 206 "$(cat "$spool/$name.failed")"; fi
+  seen=$(cat "$spool/feeder" 2>/dev/null)
+  if [ "$seen" != "$beat" ]; then beat=$seen silent=0; fi
+  [ "$silent" -lt "$silent_looks_max" ] ||
+    fail 207 "nobody feeds this recovery: run lifeboat wal feed --target $(pwd), then start the server again"
+  if sleep ${LOOK_SECONDS} 2>/dev/null; then
+    silent=$((silent + 1))
+  else
+    sleep 1
+    silent=$((silent + ${LOOKS_A_SECOND}))
+  fi
+done
 `;

@@ -24,13 +24,14 @@ import type { Owner } from "./file-set.ts";
 import { findStop } from "./find-stop.ts";
 import { writeImage } from "./image-writer.ts";
 import { checkLayout, type Layout, layoutOf, placePath, type TablespaceChoice, tablespaceOf } from "./layout.ts";
-import { plannedWalBytes, planRestore, type RestorePlan } from "./plan.ts";
+import { feedPlan, laidSegments, plannedWalBytes, planRestore, type RestorePlan } from "./plan.ts";
 import { RECOVERY_FOLDER, type RecoveryFile, recoveryFiles, startableConfiguration } from "./recovery-files.ts";
 import { refusalError } from "./refusal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 import type { RecoveryTarget } from "./target.ts";
 import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts";
 import { withTargetLocks } from "./target-lock.ts";
+import { fedDiskBytes } from "./wal-feeder.ts";
 import { layWal } from "./wal-layer.ts";
 
 /** What is asked for. */
@@ -41,6 +42,8 @@ export type RestoreRequest = {
   readonly acceptGap: boolean;
   /** Undefined: the newest that grew out of the backup's own. */
   readonly timeline?: Timeline | undefined;
+  /** Most bytes of WAL to lay; the rest is fed by `bootRestored`. Undefined: all is laid, and any server may be started. */
+  readonly walLaidBytesMax?: number | undefined;
 };
 
 /** Where it goes. */
@@ -97,7 +100,8 @@ export async function prepareRestore(
     doneBytes += segmentBytes;
     tools.onSearch?.(doneBytes);
   };
-  const plan = await findStop(outcome.plans, { wal: tools.wal, onSegment }, options);
+  const stopped = await findStop(outcome.plans, { wal: tools.wal, onSegment }, options);
+  const plan = feedPlan(stopped, request.walLaidBytesMax ?? Number.POSITIVE_INFINITY);
   const tablespaceBytes = new Map<number, number>();
   const onFile = (file: ManifestFile): void => {
     const oid = tablespaceOf(file.path);
@@ -155,8 +159,9 @@ async function restoreInto(
   const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress };
   await layWal(walTools, plan, path.join(place.folder, "pg_wal"), options);
   tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
-  const laid = [...plan.histories.map(historyName), ...plan.segments.map((segment) => segment.name)];
-  const settings = recoveryFiles({ target: settledTarget(plan), timeline: plan.timeline, laid });
+  const laid = [...plan.histories.map(historyName), ...laidSegments(plan).map(({ name }) => name)];
+  const fed = plan.fed.map(({ name }) => name);
+  const settings = recoveryFiles({ target: settledTarget(plan), timeline: plan.timeline, laid, fed });
   await writeFiles(tools.files, place, settings);
   await configureIfOutside(tools.files, place, image.controlFile);
   throwIfAborted(options.signal, "finishing the restore");
@@ -272,5 +277,6 @@ function bytesByRoot(plan: PricedPlan, layout: Layout): ReadonlyMap<string, numb
     bytes.set(root, tablespaceBytes);
     inside -= tablespaceBytes;
   }
-  return bytes.set(main, inside + plan.walBytes + SPARE_BYTES);
+  const walBytes = laidSegments(plan).length * plan.walSegmentBytes + fedDiskBytes(plan);
+  return bytes.set(main, inside + walBytes + SPARE_BYTES);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import path from "node:path";
-import { after, describe, test } from "node:test";
+import { test } from "node:test";
 import { restoreTools, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { unsyncedFiles } from "../../test/support/restored-files.ts";
 import { type Major, PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
@@ -159,10 +159,9 @@ async function assertStops(story: Story): Promise<void> {
   }
 }
 
-describe("PostgreSQL 18", async () => {
-  const server = await startServer({ major: 18, walSegmentBytes: MIB });
+test("PostgreSQL 18:", async (t) => {
+  await using server = await startServer({ major: 18, walSegmentBytes: MIB });
   const story = await tell(server);
-  after(() => server[Symbol.asyncDispose]());
   const { first, second, xid, subxid, lsn, end } = story;
   const inclusive = true;
   const refused = async (
@@ -177,9 +176,9 @@ describe("PostgreSQL 18", async () => {
     return error;
   };
 
-  test("recovery ends at each kind of target where the plan says", () => assertStops(story));
+  await t.test("recovery ends at each kind of target where the plan says", () => assertStops(story));
 
-  test("a position at the end of all WAL that is held is reached, though no record begins there", async () => {
+  await t.test("a position at the end of all WAL that is held is reached, though no record begins there", async () => {
     const restored = await rowsAt(story, { kind: "lsn", lsn: end, inclusive });
     // As pg_switch_wal() tells it: behind the record, of which the rest of the segment is a part.
     const inside = await prepare(story, { kind: "lsn", lsn: lsnAdd(end, -MIB / 2), inclusive });
@@ -187,7 +186,7 @@ describe("PostgreSQL 18", async () => {
     assert.deepEqual([restored.rows, restored.reached.lsn], ["0,1,2,3,4", end]);
   });
 
-  test("the newest backup that is consistent by then is taken, an older one for what lies before", async () => {
+  await t.test("the newest backup that is consistent by then is taken, an older one for what lies before", async () => {
     const early = await rowsAt(story, { kind: "name", name: "early" });
     assert.deepEqual([early.rows, early.plan.backup.backupId], ["0,1", first.backupId]);
     const named = await prepare(story, { kind: "name", name: TWICE }, { backupId: first.backupId });
@@ -197,7 +196,7 @@ describe("PostgreSQL 18", async () => {
     assert.equal((await prepare(story, { kind: "lsn", lsn: position, inclusive })).backup.backupId, first.backupId);
   });
 
-  test("no more WAL is laid than the target needs", async () => {
+  await t.test("no more WAL is laid than the target needs", async () => {
     const whole = await prepare(story, { kind: "latest" });
     const immediate = await prepare(story, { kind: "immediate" });
     const transaction = await prepare(story, { kind: "xid", xid, inclusive });
@@ -205,17 +204,17 @@ describe("PostgreSQL 18", async () => {
     assert.ok(transaction.segments.length < whole.segments.length);
   });
 
-  test("a transaction is known by its epoch where that is given", async () => {
+  await t.test("a transaction is known by its epoch where that is given", async () => {
     const epoch = 1n << 32n;
     await refused({ kind: "xid", xid: xid + 5n * epoch, inclusive }, "restore.point-out-of-reach", /searched/);
   });
 
-  test("a subtransaction is no target, and its transaction is named", async () => {
+  await t.test("a subtransaction is no target, and its transaction is named", async () => {
     const says = new RegExp(`^${subxid} is a subtransaction of transaction ${xid}:`);
     await refused({ kind: "xid", xid: subxid, inclusive }, "restore.not-a-transaction", says);
   });
 
-  test("what is not held is refused, and told what was searched", async () => {
+  await t.test("what is not held is refused, and told what was searched", async () => {
     const from = `${first.startLsn} to `;
     const code = "restore.point-out-of-reach";
     assert.match((await refused({ kind: "xid", xid: 4_000_000n, inclusive }, code)).message, new RegExp(from));
@@ -225,7 +224,7 @@ describe("PostgreSQL 18", async () => {
     await refused({ kind: "lsn", lsn: parseLsn("0/10"), inclusive }, "restore.no-backup");
   });
 
-  test("what lies before the named backup is consistent is refused", async () => {
+  await t.test("what lies before the named backup is consistent is refused", async () => {
     const more = { backupId: second.backupId };
     const code = "restore.point-out-of-reach";
     const at = lsnAdd(parseLsn(second.endLsn), -200);
@@ -234,13 +233,13 @@ describe("PostgreSQL 18", async () => {
     await refused(ancient, code, /^1970-01-01T00:00:00.000Z lies before backup/, more);
   });
 
-  test("a timeline that no backup lies on is refused, the only one can be named", async () => {
+  await t.test("a timeline that no backup lies on is refused, the only one can be named", async () => {
     const timeline = 7 as Timeline;
     await refused({ kind: "latest" }, "restore.no-backup", /timeline 7/, { timeline });
     assert.equal((await prepare(story, { kind: "latest" }, { timeline: 1 as Timeline })).timeline, 1);
   });
 
-  test("a hole before the target is named, with what can be reached", async () => {
+  await t.test("a hole before the target is named, with what can be reached", async () => {
     const { store } = story.vault;
     const segment = segmentName({ timeline: 1 as Timeline, lsn, walSegmentBytes: MIB });
     const key = segmentKey({ systemId: first.systemId, segment });

@@ -7,7 +7,7 @@ import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { historyName } from "../postgres/lsn.ts";
 import type { Owner } from "./file-set.ts";
-import type { RestorePlan } from "./plan.ts";
+import { laidSegments, type RestorePlan } from "./plan.ts";
 import { fetchPlanned, gone } from "./planned-wal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
@@ -21,7 +21,7 @@ export type WalLayerTools = {
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
 };
 
-/** Writes every planned segment and history into `folder`. Throws `wal.segment-missing` or `wal.segment-damaged`. */
+/** Writes every history, and every planned segment that is not fed, into `folder`. Throws `wal.segment-missing` or `wal.segment-damaged`. */
 export async function layWal(
   tools: WalLayerTools,
   plan: RestorePlan,
@@ -34,7 +34,7 @@ export async function layWal(
     if (content === undefined) throw gone(`the history of timeline ${timeline}`);
     await put(tools, path.join(folder, historyName(timeline)), [content]);
   }
-  const waiting = [...plan.segments];
+  const waiting = [...laidSegments(plan)];
   const totalBytes = waiting.length * plan.walSegmentBytes;
   let doneBytes = 0;
   const worker = async (): Promise<void> => {

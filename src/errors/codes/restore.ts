@@ -42,6 +42,21 @@ export const restoreErrors = defineErrors({
     exit: EXIT.damaged,
     meaning: "The restored server ended recovery before the planned point.",
   },
+  "restore.feed-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "WAL that a recovery waited for could not be fed to it; the server stopped there and can go on later.",
+  },
+  "restore.feed-busy": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Another process feeds WAL to this folder's recovery.",
+  },
+  "restore.nothing-to-feed": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "The folder holds no recovery that waits for WAL to be fed.",
+  },
   "restore.no-space": {
     kind: "operator",
     exit: EXIT.refused,
