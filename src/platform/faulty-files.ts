@@ -85,12 +85,12 @@ function wrapFiles(files: Files, effect: Effect): Files {
 function wrapHandle(handle: FileHandle, file: string, effect: Effect): FileHandle {
   return {
     read: (at) => effect("read", file, () => handle.read(at)),
-    write: (data, position) =>
-      effect("write", file, () => handle.write(data, position), {
-        half: () => handle.write(data.subarray(0, data.byteLength >> 1), position),
+    write: (data, position, wait) =>
+      effect("write", file, () => handle.write(data, position, wait), {
+        half: () => handle.write(data.subarray(0, data.byteLength >> 1), position, wait),
       }),
     truncate: (lengthBytes) => effect("truncate", file, () => handle.truncate(lengthBytes)),
-    sync: () => effect("sync", file, () => handle.sync()),
+    sync: (wait) => effect("sync", file, () => handle.sync(wait)),
     stat: () => effect("look at", file, () => handle.stat()),
     close: () => handle.close(),
   };

@@ -7,7 +7,7 @@
  * the path; a full disk has its own code (`platform.disk-full`), a missing file has its own (`platform.file-missing`).
  */
 import { execFile } from "node:child_process";
-import { constants, type Stats, type StatsFs } from "node:fs";
+import { constants, fdatasyncSync, type Stats, type StatsFs, writeSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -35,16 +35,23 @@ export type FolderEntry = { readonly name: string; readonly kind: FileFacts["kin
 /** Part of a file; with `into`, a buffer of at least `length` bytes, it is read into that one. */
 type FileRange = { readonly position: number; readonly length: number; readonly into?: Buffer | undefined };
 
+/**
+ * Where a write or a sync waits. `blocking` holds this whole process up until the disk is done: for the few bytes that
+ * somebody waits for and nothing else here is worth as much, since a turn through the pool of threads takes as long as the
+ * disk itself (docs/measurements.md, "Receiving WAL").
+ */
+export type WaitMode = "pooled" | "blocking";
+
 /** An open file. Close it exactly once. */
 export interface FileHandle {
   /** Reads up to `length` bytes at `position` into a new buffer or the one given; fewer only at the end of the file. */
   read(at: FileRange): Promise<Buffer>;
-  /** Writes all of `data` at `position`. */
-  write(data: Uint8Array, position: number): Promise<void>;
+  /** Writes all of `data` at `position`. Default pooled. */
+  write(data: Uint8Array, position: number, wait?: WaitMode): Promise<void>;
   /** Cuts or extends (with zeros) to `lengthBytes`. */
   truncate(lengthBytes: number): Promise<void>;
-  /** Returns when data and size are on stable storage (fdatasync). A failed sync is final: never retry, reopen. */
-  sync(): Promise<void>;
+  /** Returns when data and size are on stable storage (fdatasync). A failed sync is final: never retry, reopen. Default pooled. */
+  sync(wait?: WaitMode): Promise<void>;
   stat(): Promise<FileFacts>;
   close(): Promise<void>;
 }
@@ -167,14 +174,15 @@ class SystemFileHandle implements FileHandle {
     return buffer.subarray(0, filled);
   }
 
-  async write(data: Uint8Array, position: number): Promise<void> {
+  async write(data: Uint8Array, position: number, wait: WaitMode = "pooled"): Promise<void> {
     let done = 0;
     while (done < data.byteLength) {
       const from = done;
-      const { bytesWritten } = await named("write", this.#file, () =>
-        this.#handle.write(data, from, data.byteLength - from, position + from),
-      );
-      done += bytesWritten;
+      const length = data.byteLength - from;
+      done += await named("write", this.#file, async () => {
+        if (wait === "blocking") return writeSync(this.#handle.fd, data, from, length, position + from);
+        return (await this.#handle.write(data, from, length, position + from)).bytesWritten;
+      });
     }
   }
 
@@ -182,8 +190,11 @@ class SystemFileHandle implements FileHandle {
     return named("truncate", this.#file, () => this.#handle.truncate(lengthBytes));
   }
 
-  sync(): Promise<void> {
-    return named("sync", this.#file, () => this.#handle.datasync());
+  sync(wait: WaitMode = "pooled"): Promise<void> {
+    return named("sync", this.#file, async () => {
+      if (wait === "blocking") fdatasyncSync(this.#handle.fd);
+      else await this.#handle.datasync();
+    });
   }
 
   async stat(): Promise<FileFacts> {

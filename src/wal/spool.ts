@@ -12,7 +12,7 @@ import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import { makeFolderDurable, renameDurable } from "../platform/durable.ts";
-import type { FileHandle, Files } from "../platform/files.ts";
+import type { FileHandle, Files, WaitMode } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { retry } from "../platform/retry.ts";
@@ -44,6 +44,11 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 const LOCK_RETRY = { attemptsMax: 10, delayMinMs: 50, delayMaxMs: 200 };
 /** Bytes written again at a time when a spool is taken over. */
 const SETTLE_BYTES = 1024 * 1024;
+
+/** A group of at most this size is commits that clients wait for; more is a receiver that catches up. */
+const BLOCKING_BYTES_MAX = 256 * 1024;
+/** A disk that took longer for its last sync is not waited for with the whole process: status and alarms must go on. */
+const BLOCKING_SYNC_MS_MAX = 10;
 
 /** The lock of a spool's receiver. */
 export function spoolLock(folder: string): string {
@@ -90,6 +95,8 @@ export class Spool {
   #current: Current | undefined;
   #written = LSN_NONE;
   #flushed = LSN_NONE;
+  /** How long the last sync took. */
+  #syncMs = 0;
   /** Files whose last sync failed, with the bytes that the sync before it had made safe. */
   readonly #unsafe = new Map<string, number>();
   /** Files of which every byte is known to be on stable storage, or to be written by this process. */
@@ -191,7 +198,7 @@ export class Spool {
     while (taken < data.byteLength) {
       const current = this.#current ?? (await this.#begin());
       const piece = data.subarray(taken, taken + this.#walSegmentBytes - current.written);
-      await current.handle.write(piece, current.written);
+      await current.handle.write(piece, current.written, this.#waitMode(piece.byteLength));
       current.written += piece.byteLength;
       taken += piece.byteLength;
       this.#written = lsnAdd(current.start, current.written);
@@ -205,7 +212,9 @@ export class Spool {
     const current = this.#current;
     if (current !== undefined && current.synced < current.written) {
       const { written } = current;
-      await current.handle.sync();
+      const begun = this.#tools.clock.monotonic();
+      await current.handle.sync(this.#waitMode(written - current.synced));
+      this.#syncMs = this.#tools.clock.monotonic() - begun;
       current.synced = written;
       this.#flushed = lsnAdd(current.start, written);
     }
@@ -270,6 +279,10 @@ export class Spool {
     const { systemId, walSegmentBytes } = this.#state;
     const folder = timelineFolder(this.folder, { systemId, timeline: at.timeline });
     return path.join(folder, partialName(segmentName({ ...at, walSegmentBytes })));
+  }
+
+  #waitMode(sizeBytes: number): WaitMode {
+    return sizeBytes <= BLOCKING_BYTES_MAX && this.#syncMs <= BLOCKING_SYNC_MS_MAX ? "blocking" : "pooled";
   }
 
   /** Opens the file of the segment that begins at `written`, an empty one of that name included. */
