@@ -43,4 +43,27 @@ describe("files of this machine", () => {
       await rm(folder, { recursive: true });
     }
   });
+
+  test("a write that blocks leaves the same bytes as one through the pool, and a full disk has its code in both", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "files-"));
+    try {
+      const handle = await systemFiles.open(path.join(folder, "file"), "create");
+      await handle.write(Buffer.from("one, "), 0, "pooled");
+      await handle.write(Buffer.from("two"), 5, "blocking");
+      await handle.sync("blocking");
+      const into = Buffer.alloc(10, "x");
+      assert.equal((await handle.read({ position: 0, length: 10, into })).toString(), "one, two");
+      assert.equal(into.toString(), "one, twoxx");
+      await handle.close();
+      const full = await systemFiles.open("/dev/full", "update");
+      for (const wait of ["pooled", "blocking"] as const) {
+        await assert.rejects(full.write(Buffer.from("x"), 0, wait), (error) =>
+          isLifeboatError(error, "platform.disk-full"),
+        );
+      }
+      await full.close();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
