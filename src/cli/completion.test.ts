@@ -41,13 +41,13 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 
 test("bash offers the commands, and the words of a group", () => {
   assert.deepEqual(offered("b"), ["backup", "backups"]);
-  assert.deepEqual(offered("wal", ""), ["receive", "status", "get"]);
+  assert.deepEqual(offered("wal", ""), ["receive", "status", "get", "feed"]);
   assert.deepEqual(offered("--json", "vault", "c"), ["check"]);
   assert.deepEqual(offered("--config", "shop.yaml", "rest"), ["restore"]);
 });
 
 test("bash offers the options of the command, settings and global ones included", () => {
-  assert.deepEqual(offered("restore", "--to"), ["--to", "--to-time"]);
+  assert.deepEqual(offered("restore", "--to"), ["--to", "--to-time", "--to-lsn", "--to-xid", "--to-name"]);
   assert.deepEqual(offered("backup", "--server-h"), ["--server-host"]);
   assert.deepEqual(offered("wal", "get", "x", "--js"), ["--json"]);
   assert.deepEqual(offered("backups", "--server-h"), []);

@@ -21,6 +21,7 @@ import type { KeyEngine } from "./vault-key.ts";
 import type { Session } from "./verb.ts";
 import type { VerifyConfigured } from "./verify.ts";
 import type { GetWal, LookAtWal, ReceiveWal } from "./wal.ts";
+import type { FeedRecovery } from "./wal-feed.ts";
 
 type Call = { readonly config: Config; readonly session: Session };
 
@@ -91,6 +92,9 @@ export const lookAtWal: LookAtWal = async (call) => (await import("./engine-wal.
 
 /** Puts one file of WAL where PostgreSQL asked for it. */
 export const getWal: GetWal = async (call) => (await import("./engine-wal.ts")).getWal(call);
+
+/** Feeds a recovery until it has ended. */
+export const feedRecovery: FeedRecovery = async (call) => (await import("./engine-wal.ts")).feedRecovery(call);
 
 /** Prunes the configured vault. */
 export const pruneConfiguredVault: PruneConfiguredVault = async (call) =>

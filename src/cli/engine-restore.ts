@@ -61,8 +61,11 @@ export const restoreEngine: RestoreEngine = {
       onSearch,
     };
     const { target, timeline, backupId, acceptGap } = choice;
-    const plan = await prepareRestore(tools, { systemId, target, timeline, backupId, acceptGap }, options).catch(
-      (error: unknown) => tellBackups(call, { vault, systemId, damaged: undefined }, error),
+    // A server that somebody else starts must find all of its WAL.
+    const walLaidBytesMax = choice.boot === undefined ? undefined : config.restore.walLaidMax;
+    const request = { systemId, target, timeline, backupId, acceptGap, walLaidBytesMax };
+    const plan = await prepareRestore(tools, request, options).catch((error: unknown) =>
+      tellBackups(call, { vault, systemId, damaged: undefined }, error),
     );
     await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, choice.tablespaces);
     const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, choice.tablespaces);
@@ -172,14 +175,15 @@ async function boot(
   );
   session.progress.report({ phase: "replaying WAL" });
   const wal = await heldWal(restored.vault, config, restored.plan.systemId, { signal: session.signal });
-  const tools = { server, files: MACHINE.files, clock: session.clock, wal };
+  const onFed = (doneCount: number): void => session.progress.report(replayProgress(restored.plan, doneCount));
+  const tools = { ...MACHINE, server, clock: session.clock, wal, onFed };
   const options = { timeoutMs: config.restore.bootTimeout, signal: session.signal };
   const reached = await bootRestored(tools, restored.plan, options).catch(async (error: unknown) => {
     if (!isLifeboatError(error, "platform.aborted")) throw error;
     await server.stop({ mode: "fast", timeoutMs: ABORTED_STOP_TIMEOUT_MS });
     throw new LifeboatError("platform.aborted", {
       message: "stopped on request while the restored server replayed WAL; that server was stopped",
-      remedy: `The folder ${choice.targetFolder} is restored: start a server on it, which goes on replaying, or remove it and restore again.`,
+      remedy: `The folder ${choice.targetFolder} is restored: ${howToGoOn(restored.plan, choice.targetFolder)}, or remove it and restore again.`,
       cause: error,
     });
   });
@@ -187,6 +191,17 @@ async function boot(
   const pid = state.kind === "stopped" ? 0 : state.pid;
   const { socketFolder } = server.setup;
   return { host: LISTENS_ON, port, pid, binFolder, socketFolder, reached, recoveryMs: reached.recoveryMs };
+}
+
+/** How far replay is, as far as feeding shows it. */
+function replayProgress(plan: PricedPlan, doneCount: number) {
+  const laid = plan.segments.length - plan.fed.length;
+  return { phase: "replaying WAL", done: (laid + doneCount) * plan.walSegmentBytes, total: plan.walBytes };
+}
+
+function howToGoOn(plan: PricedPlan, folder: string): string {
+  if (plan.fed.length === 0) return "start a server on it, which goes on replaying";
+  return `run \`lifeboat wal feed --target ${folder}\` and start a server beside it, which goes on replaying`;
 }
 
 /** Inside the restored folder, which only the server's user can enter; elsewhere where that path is too long for a socket. */
@@ -251,6 +266,7 @@ function planFacts(plan: PricedPlan, choice: Call["choice"], measured: MeasuredR
     fetchBytes: plan.fetchBytes,
     walSegmentCount: plan.segments.length,
     walBytes: plan.walBytes,
+    fedBytes: plan.fed.length * plan.walSegmentBytes,
     estimatedMs: estimateMs({ ...plan, replayBytes: replayBytes(plan) }, measured),
     warnings,
   };

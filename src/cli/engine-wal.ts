@@ -1,10 +1,11 @@
-/** What `wal receive`, `wal status`, `wal get` and `points` do. */
+/** What `wal receive`, `wal status`, `wal get`, `wal feed` and `points` do. */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { replaceVolatile } from "../platform/durable.ts";
 import { lsnAdd, lsnDistance, parseLsn, segmentName, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { HeldWal } from "../restore/held-wal.ts";
+import { feedUntilRecovered, readFeed } from "../restore/wal-feeder.ts";
 import { listBackups } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listSystems } from "../vault/wal-store.ts";
@@ -18,6 +19,7 @@ import { MACHINE, uniqueName } from "./engine-machine.ts";
 import { chooseSystem, segmentBytesOf, walSources } from "./engine-system.ts";
 import type { FindPoints, Points, PointsGap, PointsRange } from "./points.ts";
 import type { GetWal, LookAtWal, ReceiveWal, WalStatus } from "./wal.ts";
+import type { FeedRecovery } from "./wal-feed.ts";
 
 /** Receives until stopped. */
 export const receiveWal: ReceiveWal = async (call) => {
@@ -107,6 +109,21 @@ export const getWal: GetWal = async (call) => {
     await replaceVolatile(MACHINE.files, file);
   }
   return { kind: answer.kind };
+};
+
+/** Feeds a recovery until it has ended. */
+export const feedRecovery: FeedRecovery = async (call) => {
+  const { config, session, targetFolder } = call;
+  const options = { signal: session.signal };
+  const feed = await readFeed(MACHINE.files, targetFolder);
+  const vault = await openConfiguredVault(call, "read");
+  const systemId = await chooseSystem(vault, feed.systemId, options);
+  const wal = new HeldWal(walSources(vault, config, systemId), feed.walSegmentBytes);
+  const total = feed.segments.length * feed.walSegmentBytes;
+  const onSegment = (doneCount: number): void =>
+    session.progress.report({ phase: "feeding WAL", done: doneCount * feed.walSegmentBytes, total });
+  const reached = await feedUntilRecovered({ ...MACHINE, clock: session.clock, wal, onSegment }, feed, options);
+  return { targetFolder, reached };
 };
 
 /** Finds what can be restored. */

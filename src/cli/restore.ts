@@ -1,30 +1,22 @@
 /** `lifeboat restore`. */
 import type { Config } from "../config/schema.ts";
-import {
-  choice,
-  location,
-  moment,
-  port,
-  text,
-  transactionId,
-  type ValueKind,
-  walPosition,
-} from "../config/value-kind.ts";
+import { choice, location, moment, port, text } from "../config/value-kind.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import type { TablespaceChoice } from "../restore/layout.ts";
-import {
-  describeStop,
-  describeTarget,
-  type PlannedStop,
-  RESTORE_POINT_BYTES_MAX,
-  type RecoveryTarget,
-  type StopRecord,
-} from "../restore/target.ts";
+import { describeStop, describeTarget, type PlannedStop, type RecoveryTarget } from "../restore/target.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
-import { formatWalTime } from "../wal/records/events.ts";
 import { usageError } from "./failure.ts";
+import {
+  stopJson,
+  TARGET_WORDS,
+  targetJson,
+  targetOf,
+  timelineChoice,
+  transactionId,
+  walPosition,
+} from "./restore-target.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts } from "./table.ts";
 import { defineVerb, optional, required, type Session, toggle, type Verb } from "./verb.ts";
@@ -60,6 +52,8 @@ export type RestorePlanFacts = {
   readonly fetchBytes: number;
   readonly walSegmentCount: number;
   readonly walBytes: number;
+  /** Of it, what is fed to the server while it recovers instead of laid before. */
+  readonly fedBytes: number;
   readonly estimatedMs: number | undefined;
   /** What a person should know before going on. */
   readonly warnings: readonly string[];
@@ -170,78 +164,6 @@ export function restoreVerb(engine: RestoreEngine): Verb {
   });
 }
 
-const TARGET_WORDS = ["latest", "time", "lsn", "xid", "name", "immediate"] as const;
-
-/** What the command line says of the target. */
-export type TargetOptions = {
-  readonly to?: (typeof TARGET_WORDS)[number] | undefined;
-  readonly toTime?: Instant | undefined;
-  readonly toLsn?: Lsn | undefined;
-  readonly toXid?: bigint | undefined;
-  readonly toName?: string | undefined;
-  readonly immediate?: boolean;
-  readonly exclusive?: boolean;
-};
-
-/** The target that the options say. Throws `config.usage` when they contradict each other. */
-export function targetOf(options: TargetOptions): RecoveryTarget {
-  const inclusive = options.exclusive !== true;
-  const given: RecoveryTarget[] = [];
-  if (options.toTime !== undefined) given.push({ kind: "time", time: options.toTime, inclusive });
-  if (options.toLsn !== undefined) given.push({ kind: "lsn", lsn: options.toLsn, inclusive });
-  if (options.toXid !== undefined) given.push({ kind: "xid", xid: options.toXid, inclusive });
-  if (options.toName !== undefined) given.push({ kind: "name", name: checkedName(options.toName) });
-  if (options.immediate === true) given.push({ kind: "immediate" });
-  const [target, second] = given;
-  if (target !== undefined && second !== undefined) {
-    throw usageError(`${flagOf(target)} and ${flagOf(second)} contradict each other`, "Give one of them.");
-  }
-  const { to } = options;
-  if (to !== undefined && target !== undefined && to !== target.kind) {
-    throw usageError(`--to ${to} and ${flagOf(target)} contradict each other`, "Give one of them.");
-  }
-  if (target === undefined && to !== undefined && to !== "latest" && to !== "immediate") {
-    throw usageError(`--to ${to} does not say which`, `Add --to-${to}, for example --to-${to} ${EXAMPLES[to]}.`);
-  }
-  const settled = target ?? { kind: to === "immediate" ? "immediate" : "latest" };
-  if (!inclusive && !("inclusive" in settled)) {
-    throw usageError(
-      `--exclusive with ${describeTarget(settled)}: there is nothing to leave out`,
-      "Leave --exclusive out, or add --to-time, --to-lsn or --to-xid.",
-    );
-  }
-  return settled;
-}
-
-const EXAMPLES = { time: "2026-01-01T03:00:00Z", lsn: "0/3000060", xid: "81274", name: "before_import" } as const;
-
-function flagOf(target: RecoveryTarget): string {
-  return target.kind === "immediate" ? "--immediate" : `--to-${target.kind}`;
-}
-
-function checkedName(name: string): string {
-  const sizeBytes = Buffer.byteLength(name);
-  if (sizeBytes <= RESTORE_POINT_BYTES_MAX) return name;
-  throw usageError(
-    `--to-name has ${sizeBytes} bytes, a restore point has at most ${RESTORE_POINT_BYTES_MAX}`,
-    "Give the name as it was given to pg_create_restore_point().",
-  );
-}
-
-/** A timeline's number, or "latest". */
-function timelineChoice(): ValueKind<Timeline | "latest"> {
-  return {
-    placeholder: "N",
-    accepts: 'a timeline\'s number, or "latest"',
-    parse: (given) => {
-      if (given === "latest") return given;
-      const value = /^\d{1,10}$/.test(given) ? Number(given) : 0;
-      return value >= 1 && value < 2 ** 32 ? (value as Timeline) : undefined;
-    },
-    format: String,
-  };
-}
-
 /** Reads `16385=/srv/a,16386=/srv/b`. Throws `config.usage`. */
 export function tablespacesOf(given: string | undefined): ReadonlyMap<number, string> {
   const folders = new Map<number, string>();
@@ -259,6 +181,7 @@ export function tablespacesOf(given: string | undefined): ReadonlyMap<number, st
 export function renderPlan(plan: RestorePlanFacts, style: Style): string {
   const { reaches } = plan;
   const time = reaches.time === undefined ? "" : `${formatInstant(reaches.time)}, `;
+  const fed = plan.fedBytes === 0 ? "" : `, of which ${describeByteSize(plan.fedBytes)} are fed while it recovers`;
   const facts = renderFacts([
     ["backup", `${plan.backupId} of PostgreSQL ${plan.postgresMajor}`],
     ["into", plan.targetFolder],
@@ -267,7 +190,7 @@ export function renderPlan(plan: RestorePlanFacts, style: Style): string {
     ["reaches", `${time}${formatLsn(reaches.lsn)} on timeline ${reaches.timeline}`],
     ["writes", describeByteSize(plan.dataBytes)],
     ["fetches", describeByteSize(plan.fetchBytes)],
-    ["replays", `${plan.walSegmentCount} segments of WAL, ${describeByteSize(plan.walBytes)}`],
+    ["replays", `${plan.walSegmentCount} segments of WAL, ${describeByteSize(plan.walBytes)}${fed}`],
     ["takes about", plan.estimatedMs === undefined ? "not known" : describeDuration(plan.estimatedMs)],
   ]);
   const warnings = plan.warnings.map((warning) => style.warning(`warning: ${printable(warning)}`));
@@ -307,20 +230,4 @@ function planJson(plan: RestorePlanFacts) {
   const { time } = plan.reaches;
   const reaches = { ...plan.reaches, time: time === undefined ? null : formatInstant(time) };
   return { ...plan, target: targetJson(plan.target), stop: stopJson(plan.stop), reaches };
-}
-
-// In JSON a bigint is an LSN, and a transaction id is not.
-function targetJson(target: RecoveryTarget) {
-  if (target.kind === "xid") return { ...target, xid: String(target.xid) };
-  return target.kind === "time" ? { ...target, time: formatInstant(target.time) } : target;
-}
-
-function stopJson(stop: PlannedStop) {
-  if (stop.kind !== "record") return stop;
-  const timed = ({ time, ...record }: StopRecord) => ({
-    ...record,
-    xid: record.xid ?? null,
-    time: time === undefined ? null : formatWalTime(time),
-  });
-  return { ...stop, record: timed(stop.record), others: stop.others.map(timed) };
 }

@@ -318,6 +318,7 @@ const plan: RestorePlanFacts = {
   fetchBytes: 660_602_880,
   walSegmentCount: 3,
   walBytes: 50_331_648,
+  fedBytes: 16_777_216,
   estimatedMs: 95_000,
   warnings: ["the backup was never booted"],
 };

@@ -9,6 +9,7 @@ import { completionVerb } from "./completion.ts";
 import {
   checkConfiguredVault,
   diagnoseConfigured,
+  feedRecovery,
   findPoints,
   getWal,
   holdEngine,
@@ -37,6 +38,7 @@ import { vaultKeyVerb } from "./vault-key.ts";
 import type { Verb } from "./verb.ts";
 import { verifyVerb } from "./verify.ts";
 import { walGetVerb, walReceiveVerb, walStatusVerb } from "./wal.ts";
+import { walFeedVerb } from "./wal-feed.ts";
 
 /** Every verb whose engine is there. */
 export const VERBS: readonly Verb[] = [
@@ -55,6 +57,7 @@ export const VERBS: readonly Verb[] = [
   walReceiveVerb(receiveWal),
   walStatusVerb(lookAtWal),
   walGetVerb(getWal),
+  walFeedVerb(feedRecovery),
   restoreVerb(restoreEngine),
   demoVerb(runDemo),
   configExplainVerb(),

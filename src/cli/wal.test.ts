@@ -150,3 +150,18 @@ test("a stopped receiver says what it did", async () => {
     "Stopped. Confirmed up to 0/6000000 on timeline 2; 1 segment waits in the spool for the vault.\n",
   );
 });
+
+test("wal feed ends with where recovery ended", async () => {
+  const calls: string[] = [];
+  const verbs = allVerbs({
+    feedRecovery: async ({ targetFolder }) => {
+      calls.push(targetFolder);
+      return { targetFolder, reached: { timeline: 2 as Timeline, lsn: 0x5000060n as Lsn } };
+    },
+  });
+  const frame = recordedFrame({ workingFolder: "/srv" });
+  assert.equal(await runCli(["wal", "feed", "--target", "r"], verbs, frame), 0);
+  assert.deepEqual(calls, ["/srv/r"]);
+  const ended = "The recovery in /srv/r has ended at 0/5000060 on timeline 2; nothing needs to be fed any more.\n";
+  assert.equal(frame.stdout.written(), ended);
+});

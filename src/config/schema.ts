@@ -200,6 +200,12 @@ export const SETTINGS = {
         ms(3_600 * SECOND_MS),
         "How long the restored server may take to replay WAL and accept connections.",
       ),
+      walLaidMax: setting(
+        byteSize({ min: bytes(KIB ** 2), max: bytes(16 * KIB ** 4) }),
+        // A few minutes of replay: below, what is simplest; above, WAL would take more and more room beside the data.
+        bytes(4 * KIB ** 3),
+        "With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.",
+      ),
     },
   },
   proof: {

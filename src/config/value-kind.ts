@@ -7,7 +7,6 @@
  */
 import path from "node:path";
 import type { Instant } from "../platform/clock.ts";
-import { formatLsn, type Lsn, parseLsn } from "../postgres/lsn.ts";
 import { type ByteSize, formatByteSize, parseByteSize } from "../units/byte-size.ts";
 import { type DurationMs, formatDuration, parseDuration } from "../units/duration.ts";
 
@@ -150,30 +149,6 @@ export function moment(): ValueKind<Instant> {
       return Number.isNaN(value) || !isCalendarDay(date ?? "") ? undefined : (value as Instant);
     },
     format: (value) => new Date(value).toISOString(),
-  };
-}
-
-/** A position in the WAL as PostgreSQL writes it: `0/3000060`. */
-export function walPosition(): ValueKind<Lsn> {
-  return {
-    placeholder: "LSN",
-    accepts: "a position in the WAL, for example 0/3000060",
-    parse: (given) => (/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(given) ? parseLsn(given) : undefined),
-    format: formatLsn,
-  };
-}
-
-/** A transaction id: 32 bits, or 64 with the epoch, as pg_current_xact_id() has it. */
-export function transactionId(): ValueKind<bigint> {
-  return {
-    placeholder: "XID",
-    accepts: "a transaction id from 3 on, as pg_current_xact_id() shows it",
-    parse: (given) => {
-      const value = /^\d{1,20}$/.test(given) ? BigInt(given) : 0n;
-      // 0 to 2 of every epoch are PostgreSQL's own.
-      return value >= 1n << 64n || value % (1n << 32n) < 3n ? undefined : value;
-    },
-    format: String,
   };
 }
 

@@ -4,19 +4,17 @@
  * Looked at from outside, without logging in: the control file says when the server left recovery, and the history of the
  * timeline it began says where. Where WAL is left to be fed, it is fed meanwhile. A server that came up short is stopped and reported, never handed over as recovered.
  */
-import path from "node:path";
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
-import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { formatLsn, historyName, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { LocalServer } from "../postgres/server.ts";
-import { parseHistory } from "../wal/history.ts";
 import { SEGMENT_HEADER_BYTES } from "../wal/records/page.ts";
 import { findEndOfWal, readEvents } from "../wal/records/reader.ts";
 import type { RestorePlan } from "./plan.ts";
 import { recordsOf } from "./planned-wal.ts";
+import { hasRecovered, readReached } from "./reached.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 import { describeStop, meetsTarget } from "./target.ts";
 import { feedWal, removeFeed } from "./wal-feeder.ts";
@@ -146,9 +144,8 @@ async function untilInProduction(
   { files, server, clock }: BootTools,
   options: { readonly deadlineMs: number; readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const file = path.join(server.setup.dataFolder, CONTROL_FILE_PATH);
   for (;;) {
-    if (parseControlFile(await files.readFile(file)).state === "in production") return;
+    if (await hasRecovered(files, server.setup.dataFolder)) return;
     const state = await server.state();
     if (state.kind === "stopped" || state.kind === "crashed") {
       throw new LifeboatError("restore.point-not-reached", {
@@ -165,18 +162,4 @@ async function untilInProduction(
     }
     await clock.sleep(LOOK_INTERVAL_MS, options);
   }
-}
-
-async function readReached(
-  files: Files,
-  dataFolder: string,
-): Promise<{ readonly timeline: Timeline; readonly lsn: Lsn }> {
-  const folder = path.join(dataFolder, "pg_wal");
-  const names = (await files.list(folder))
-    .map((entry) => entry.name)
-    .filter((name) => /^[0-9A-F]{8}\.history$/.test(name));
-  const newest = Number.parseInt(names.at(-1)?.slice(0, 8) ?? "", 16) as Timeline;
-  const history = parseHistory(newest, await files.readFile(path.join(folder, historyName(newest))));
-  const switchLsn = history.at(-1)?.switchLsn ?? (0n as Lsn);
-  return { timeline: newest, lsn: switchLsn };
 }

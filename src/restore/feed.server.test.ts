@@ -65,10 +65,10 @@ async function serverOn(story: Story, dataFolder: string): Promise<LocalServer> 
 
 async function contentIn(story: Story, local: LocalServer): Promise<ReadonlyMap<string, string>> {
   const { server } = story;
-  const query: TestServer["query"] = async (sql, parameters = [], logIn = {}) => {
-    const session = await local.connect(logIn, {});
+  const query: TestServer["query"] = async (sql, parameters, logIn) => {
+    const session = await local.connect(logIn ?? {}, {});
     try {
-      return await session.query(sql, parameters, { timeoutMs: 10_000 });
+      return await session.query(sql, parameters ?? [], { timeoutMs: 10_000 });
     } finally {
       await session.close();
     }
@@ -139,108 +139,111 @@ async function inFolder(body: (dataFolder: string) => Promise<void>): Promise<vo
   await withFolder((folder) => body(path.join(folder, "restored")));
 }
 
+async function assertFed(story: Story): Promise<void> {
+  await inFolder(async (dataFolder) => {
+    const plan = await restored(story, dataFolder);
+    const local = await serverOn(story, dataFolder);
+    const counting = countingFiles(dataFolder);
+    try {
+      const reached = await bootRestored(bootTools(story, local, { files: counting.files }), plan, BOOT);
+      assert.equal(reached.timeline, 2);
+      assert.equal(counting.most(), FEED_WINDOW);
+      assert.equal(await systemFiles.stat(path.join(dataFolder, FEED_SPOOL)), undefined);
+      await assertWhole(story, local, dataFolder);
+    } finally {
+      await local.kill();
+    }
+  });
+}
+
+async function assertStops(story: Story): Promise<void> {
+  await inFolder(async (dataFolder) => {
+    const plan = await restored(story, dataFolder);
+    const { name = "" } = plan.fed[4] ?? {};
+    const local = await serverOn(story, dataFolder);
+    const { wal } = bootTools(story, local);
+    const failing = async (): Promise<never> => {
+      throw new LifeboatError("store.failed", { message: "no answer", remedy: "Look at the store." });
+    };
+    try {
+      for (const answer of [async () => undefined, failing]) {
+        const hole = gated(wal, name, answer);
+        await assert.rejects(bootRestored(bootTools(story, local, { wal: hole.wal }), plan, BOOT), (error) => {
+          assert.ok(isLifeboatError(error, "restore.feed-failed"), String(error));
+          assert.ok(isLifeboatError(error.cause, answer === failing ? "store.failed" : "wal.segment-missing"));
+          assert.match(error.remedy, /lifeboat wal feed --target/);
+          return true;
+        });
+        assert.match(await local.logTail(), new RegExp(`lifeboat: ${name}: .+`));
+        const control = parseControlFile(await systemFiles.readFile(path.join(dataFolder, CONTROL_FILE_PATH)));
+        assert.equal(control.state, "in archive recovery");
+      }
+      await bootRestored(bootTools(story, local), plan, BOOT);
+      await assertWhole(story, local, dataFolder);
+    } finally {
+      await local.kill();
+    }
+  });
+}
+
+async function assertGoesOn(story: Story): Promise<void> {
+  await inFolder(async (dataFolder) => {
+    const plan = await restored(story, dataFolder);
+    const { name = "" } = plan.fed[6] ?? {};
+    const local = await serverOn(story, dataFolder);
+    const gate = gated(bootTools(story, local).wal, name);
+    const first = bootRestored(bootTools(story, local, { wal: gate.wal }), plan, BOOT);
+    const failed = assert.rejects(first, (error) => isLifeboatError(error, "restore.feed-failed"));
+    try {
+      const want = path.join(dataFolder, FEED_SPOOL, "want");
+      await eventually("the server waits for the segment", async () => {
+        const text =
+          (await systemFiles.stat(want)) === undefined ? "" : await systemFiles.readFile(want).catch(() => "");
+        return text.toString() === `${name}\n`;
+      });
+      await local.kill();
+      gate.letGo();
+      await failed;
+      await giveTo(await serverUser(), dataFolder);
+      const feed = await readFeed(systemFiles, dataFolder);
+      assert.deepEqual(
+        feed.segments,
+        plan.fed.map((segment) => segment.name),
+      );
+      const ending = new AbortController();
+      const feeding = feedWal(bootTools(story, local), feed, { signal: ending.signal });
+      const ended = assert.rejects(feeding, (error) => isLifeboatError(error, "platform.aborted"));
+      await local.start({ until: "recovered", timeoutMs: 60_000 });
+      const busy = feedWal(bootTools(story, local), feed, { signal: ending.signal });
+      await assert.rejects(busy, (error) => isLifeboatError(error, "restore.feed-busy"));
+      ending.abort();
+      await ended;
+      await assert.rejects(readFeed(systemFiles, dataFolder), (error) =>
+        isLifeboatError(error, "restore.nothing-to-feed"),
+      );
+      await assertWhole(story, local, dataFolder);
+    } finally {
+      await local.kill();
+    }
+  });
+}
+
 for (const major of [15, 18] as const) {
   test(`PostgreSQL ${major}: a recovery whose WAL is fed`, async (t) => {
     await using server = await startServer({ major, walSegmentBytes: MIB });
     const story = await tell(server);
     await server.stop();
 
-    await t.test(
-      "has the same content, a spool that stays small, and nothing left that a later start needs",
-      async () => {
-        await inFolder(async (dataFolder) => {
-          const plan = await restored(story, dataFolder);
-          const local = await serverOn(story, dataFolder);
-          const counting = countingFiles(dataFolder);
-          try {
-            const reached = await bootRestored(bootTools(story, local, { files: counting.files }), plan, BOOT);
-            assert.equal(reached.timeline, 2);
-            assert.equal(counting.most(), FEED_WINDOW);
-            assert.equal(await systemFiles.stat(path.join(dataFolder, FEED_SPOOL)), undefined);
-            await assertWhole(story, local, dataFolder);
-          } finally {
-            await local.kill();
-          }
-        });
-      },
+    await t.test("has the same content, a spool that stays small, and nothing left that a later start needs", () =>
+      assertFed(story),
     );
-
     await t.test(
       "stops at a segment that is gone or cannot be read, names it, and does not promote; mended, it goes on",
-      async () => {
-        await inFolder(async (dataFolder) => {
-          const plan = await restored(story, dataFolder);
-          const { name = "" } = plan.fed[4] ?? {};
-          const local = await serverOn(story, dataFolder);
-          const { wal } = bootTools(story, local);
-          const failing = async (): Promise<never> => {
-            throw new LifeboatError("store.failed", { message: "no answer", remedy: "Look at the store." });
-          };
-          try {
-            for (const answer of [async () => undefined, failing]) {
-              const hole = gated(wal, name, answer);
-              await assert.rejects(bootRestored(bootTools(story, local, { wal: hole.wal }), plan, BOOT), (error) => {
-                assert.ok(isLifeboatError(error, "restore.feed-failed"), String(error));
-                assert.ok(isLifeboatError(error.cause, answer === failing ? "store.failed" : "wal.segment-missing"));
-                assert.match(error.remedy, /lifeboat wal feed --target/);
-                return true;
-              });
-              assert.match(await local.logTail(), new RegExp(`lifeboat: ${name}: .+`));
-              const control = parseControlFile(await systemFiles.readFile(path.join(dataFolder, CONTROL_FILE_PATH)));
-              assert.equal(control.state, "in archive recovery");
-            }
-            await bootRestored(bootTools(story, local), plan, BOOT);
-            await assertWhole(story, local, dataFolder);
-          } finally {
-            await local.kill();
-          }
-        });
-      },
+      () => assertStops(story),
     );
-
     await t.test(
       "killed in the middle, goes on where it was, with a feed of its own and a server that anybody starts",
-      async () => {
-        await inFolder(async (dataFolder) => {
-          const plan = await restored(story, dataFolder);
-          const { name = "" } = plan.fed[6] ?? {};
-          const local = await serverOn(story, dataFolder);
-          const gate = gated(bootTools(story, local).wal, name);
-          const first = bootRestored(bootTools(story, local, { wal: gate.wal }), plan, BOOT);
-          const failed = assert.rejects(first, (error) => isLifeboatError(error, "restore.feed-failed"));
-          try {
-            const want = path.join(dataFolder, FEED_SPOOL, "want");
-            await eventually("the server waits for the segment", async () => {
-              const text =
-                (await systemFiles.stat(want)) === undefined ? "" : await systemFiles.readFile(want).catch(() => "");
-              return text.toString() === `${name}\n`;
-            });
-            await local.kill();
-            gate.letGo();
-            await failed;
-            await giveTo(await serverUser(), dataFolder);
-            const feed = await readFeed(systemFiles, dataFolder);
-            assert.deepEqual(
-              feed.segments,
-              plan.fed.map((segment) => segment.name),
-            );
-            const ending = new AbortController();
-            const feeding = feedWal(bootTools(story, local), feed, { signal: ending.signal });
-            const ended = assert.rejects(feeding, (error) => isLifeboatError(error, "platform.aborted"));
-            await local.start({ until: "recovered", timeoutMs: 60_000 });
-            const busy = feedWal(bootTools(story, local), feed, { signal: ending.signal });
-            await assert.rejects(busy, (error) => isLifeboatError(error, "restore.feed-busy"));
-            ending.abort();
-            await ended;
-            await assert.rejects(readFeed(systemFiles, dataFolder), (error) =>
-              isLifeboatError(error, "restore.nothing-to-feed"),
-            );
-            await assertWhole(story, local, dataFolder);
-          } finally {
-            await local.kill();
-          }
-        });
-      },
+      () => assertGoesOn(story),
     );
   });
 }

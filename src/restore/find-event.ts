@@ -8,9 +8,9 @@ import { LifeboatError } from "../errors/error.ts";
 import { formatLsn, LSN_NONE, type Lsn, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { WalEvent } from "../wal/records/events.ts";
 import { readEvents, type WalEnd } from "../wal/records/reader.ts";
-import { type Candidates, describeEnd, isTooEarly, notFound, type SearchTools, tooEarly } from "./find-stop.ts";
 import { type RestorePlan, stopPlan } from "./plan.ts";
 import { recordsOf } from "./planned-wal.ts";
+import { type Candidates, describeEnd, isTooEarly, notFound, type SearchTools, tooEarly } from "./search.ts";
 import {
   describeTarget,
   fullXid,

@@ -6,27 +6,16 @@
  * Invariant: a plan that is returned has a stop that was seen in the WAL, or needs none; everything else is an error that
  * says what was searched and what can be reached.
  */
-import { LifeboatError } from "../errors/error.ts";
 import { formatLsn, type Lsn, lsnAdd, lsnMax, lsnMin, parseLsn, segmentStart } from "../postgres/lsn.ts";
 import { findEndOfWal, scanRecords, type WalEnd, type WalSource } from "../wal/records/reader.ts";
 import { findEventStop } from "./find-event.ts";
 import { findTimeStop } from "./find-time.ts";
-import { describeGap, type RestorePlan, shortenPlan, stopPlan } from "./plan.ts";
+import { type RestorePlan, shortenPlan, stopPlan } from "./plan.ts";
 import { recordsOf } from "./planned-wal.ts";
-import type { RestoreWal } from "./restore-wal.ts";
-import { type PlannedStop, type StopRecord, stopAt } from "./target.ts";
+import { type Candidates, isTooEarly, notFound, type SearchTools, tooEarly } from "./search.ts";
+import { type StopRecord, stopAt } from "./target.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
-
-/** What looking into the WAL needs. */
-export type SearchTools = {
-  readonly wal: RestoreWal;
-  /** Called for every segment that was read. */
-  readonly onSegment: (segmentBytes: number) => void;
-};
-
-/** Plans of one target, the one to prefer first. */
-export type Candidates = readonly [RestorePlan, ...RestorePlan[]];
 
 /**
  * The first of the plans from which its target is reached, with its stop and no more WAL than it needs. Throws
@@ -48,42 +37,6 @@ export async function findStop(plans: Candidates, tools: SearchTools, options: C
     case "name":
       return findEventStop(plans, target, tools, options);
   }
-}
-
-/** Why valid WAL ends where nobody wrote further; all else is damage. */
-const UNWRITTEN: ReadonlySet<WalEnd["reason"]> = new Set(["no-segment", "no-more-bytes", "empty", "limit"]);
-
-/** Where valid WAL ends, in words, with the reason when it is damage. */
-export function describeEnd(end: WalEnd): string {
-  const at = formatLsn(end.last?.end ?? end.at);
-  return UNWRITTEN.has(end.reason) ? at : `${at}, where it is damaged (${end.reason})`;
-}
-
-/** Whether recovery would stop before the backup of the plan is consistent. */
-export function isTooEarly(plan: RestorePlan, stop: PlannedStop): boolean {
-  return stop.kind !== "end-of-wal" && stop.reaches < parseLsn(plan.backup.endLsn);
-}
-
-/** The refusal of a target that lies before the backup is consistent. */
-export function tooEarly(what: string, plan: RestorePlan): LifeboatError {
-  return new LifeboatError("restore.point-out-of-reach", {
-    message: `${what} lies before backup ${plan.backup.backupId} is consistent: it ended at ${plan.backup.endedAt}, ${plan.backup.endLsn}`,
-    remedy: "Choose a later point, or an older backup with --backup; `lifeboat backups` lists them.",
-  });
-}
-
-/** The refusal of a target that was not found; `searched` says where. */
-export function notFound(what: string, searched: string, plan: RestorePlan): LifeboatError {
-  if (plan.gapAfter !== undefined) {
-    return new LifeboatError("restore.wal-gap", {
-      message: `${what} lies not before a hole in the WAL: ${describeGap(plan.gapAfter)}; ${searched}`,
-      remedy: "Choose a point before the hole, or one after a backup that was taken after it.",
-    });
-  }
-  return new LifeboatError("restore.point-out-of-reach", {
-    message: `${what} is not in the WAL that is held: ${searched}`,
-    remedy: "Choose another point; `lifeboat points` shows what is held, --to latest restores to its end.",
-  });
 }
 
 async function findLsnStop(

@@ -9,9 +9,9 @@ import { formatInstant, throwIfAborted } from "../platform/clock.ts";
 import { lsnMax, parseLsn } from "../postgres/lsn.ts";
 import { formatWalTime, type WalTime } from "../wal/records/events.ts";
 import { readEvents, segmentSummary } from "../wal/records/reader.ts";
-import { type Candidates, isTooEarly, type SearchTools, tooEarly } from "./find-stop.ts";
 import { describeGap, type PlannedSegment, type RestorePlan, stopPlan } from "./plan.ts";
 import { fetchPlanned, recordsOf } from "./planned-wal.ts";
+import { type Candidates, isTooEarly, type SearchTools, tooEarly } from "./search.ts";
 import { isBeyond, meetsTarget, type RecoveryTarget, recordOf, type StopRecord, stopAt } from "./target.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import path from "node:path";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { restoreTools, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { unsyncedFiles } from "../../test/support/restored-files.ts";
 import { type Major, PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
@@ -159,100 +159,114 @@ async function assertStops(story: Story): Promise<void> {
   }
 }
 
-test("PostgreSQL 18:", async (t) => {
-  await using server = await startServer({ major: 18, walSegmentBytes: MIB });
-  const story = await tell(server);
-  const { first, second, xid, subxid, lsn, end } = story;
-  const inclusive = true;
-  const refused = async (
-    target: RecoveryTarget,
-    code: LifeboatError["code"],
-    says?: RegExp,
-    more: Partial<RestoreRequest> = {},
-  ): Promise<LifeboatError> => {
-    const error = await refusal(story, target, more);
-    assert.equal(error.code, code, error.message);
-    if (says !== undefined) assert.match(error.message, says);
-    return error;
-  };
+/** Of the newest version, for the tests below. */
+let story: Story;
+let newest: TestServer;
+const inclusive = true;
 
-  await t.test("recovery ends at each kind of target where the plan says", () => assertStops(story));
+before(async () => {
+  newest = await startServer({ major: 18, walSegmentBytes: MIB });
+  story = await tell(newest);
+});
 
-  await t.test("a position at the end of all WAL that is held is reached, though no record begins there", async () => {
-    const restored = await rowsAt(story, { kind: "lsn", lsn: end, inclusive });
-    // As pg_switch_wal() tells it: behind the record, of which the rest of the segment is a part.
-    const inside = await prepare(story, { kind: "lsn", lsn: lsnAdd(end, -MIB / 2), inclusive });
-    assert.deepEqual([inside.stop.kind, inside.endLsn], ["end-of-wal", end]);
-    assert.deepEqual([restored.rows, restored.reached.lsn], ["0,1,2,3,4", end]);
-  });
+after(() => newest[Symbol.asyncDispose]());
 
-  await t.test("the newest backup that is consistent by then is taken, an older one for what lies before", async () => {
-    const early = await rowsAt(story, { kind: "name", name: "early" });
-    assert.deepEqual([early.rows, early.plan.backup.backupId], ["0,1", first.backupId]);
-    const named = await prepare(story, { kind: "name", name: TWICE }, { backupId: first.backupId });
-    assert.ok(named.stop.kind === "record" && plannedReach(named) < parseLsn(second.startLsn));
-    assert.equal(named.stop.others.length, 2, "further ones of that name are told");
-    const position = lsnAdd(parseLsn(second.endLsn), -8);
-    assert.equal((await prepare(story, { kind: "lsn", lsn: position, inclusive })).backup.backupId, first.backupId);
-  });
+async function refused(
+  target: RecoveryTarget,
+  code: LifeboatError["code"],
+  says?: RegExp,
+  more: Partial<RestoreRequest> = {},
+): Promise<LifeboatError> {
+  const error = await refusal(story, target, more);
+  assert.equal(error.code, code, error.message);
+  if (says !== undefined) assert.match(error.message, says);
+  return error;
+}
 
-  await t.test("no more WAL is laid than the target needs", async () => {
-    const whole = await prepare(story, { kind: "latest" });
-    const immediate = await prepare(story, { kind: "immediate" });
-    const transaction = await prepare(story, { kind: "xid", xid, inclusive });
-    assert.ok(immediate.segments.length < transaction.segments.length);
-    assert.ok(transaction.segments.length < whole.segments.length);
-  });
+test("PostgreSQL 18: recovery ends at each kind of target where the plan says", () => assertStops(story));
 
-  await t.test("a transaction is known by its epoch where that is given", async () => {
-    const epoch = 1n << 32n;
-    await refused({ kind: "xid", xid: xid + 5n * epoch, inclusive }, "restore.point-out-of-reach", /searched/);
-  });
+test("a position at the end of all WAL that is held is reached, though no record begins there", async () => {
+  const { end } = story;
+  const restored = await rowsAt(story, { kind: "lsn", lsn: end, inclusive });
+  // As pg_switch_wal() tells it: behind the record, of which the rest of the segment is a part.
+  const inside = await prepare(story, { kind: "lsn", lsn: lsnAdd(end, -MIB / 2), inclusive });
+  assert.deepEqual([inside.stop.kind, inside.endLsn], ["end-of-wal", end]);
+  assert.deepEqual([restored.rows, restored.reached.lsn], ["0,1,2,3,4", end]);
+});
 
-  await t.test("a subtransaction is no target, and its transaction is named", async () => {
-    const says = new RegExp(`^${subxid} is a subtransaction of transaction ${xid}:`);
-    await refused({ kind: "xid", xid: subxid, inclusive }, "restore.not-a-transaction", says);
-  });
+test("the newest backup that is consistent by then is taken, an older one for what lies before", async () => {
+  const { first, second } = story;
+  const early = await rowsAt(story, { kind: "name", name: "early" });
+  assert.deepEqual([early.rows, early.plan.backup.backupId], ["0,1", first.backupId]);
+  const named = await prepare(story, { kind: "name", name: TWICE }, { backupId: first.backupId });
+  assert.ok(named.stop.kind === "record" && plannedReach(named) < parseLsn(second.startLsn));
+  assert.equal(named.stop.others.length, 2, "further ones of that name are told");
+  const position = lsnAdd(parseLsn(second.endLsn), -8);
+  assert.equal((await prepare(story, { kind: "lsn", lsn: position, inclusive })).backup.backupId, first.backupId);
+});
 
-  await t.test("what is not held is refused, and told what was searched", async () => {
-    const from = `${first.startLsn} to `;
-    const code = "restore.point-out-of-reach";
-    assert.match((await refused({ kind: "xid", xid: 4_000_000n, inclusive }, code)).message, new RegExp(from));
-    assert.match((await refused({ kind: "name", name: "never" }, code)).message, new RegExp(from));
-    const beyond = await refused({ kind: "lsn", lsn: lsnAdd(end, 8), inclusive }, code);
-    assert.match(beyond.message, new RegExp(`to ${formatLsn(end)}$`));
-    await refused({ kind: "lsn", lsn: parseLsn("0/10"), inclusive }, "restore.no-backup");
-  });
+test("no more WAL is laid than the target needs", async () => {
+  const { xid } = story;
+  const whole = await prepare(story, { kind: "latest" });
+  const immediate = await prepare(story, { kind: "immediate" });
+  const transaction = await prepare(story, { kind: "xid", xid, inclusive });
+  assert.ok(immediate.segments.length < transaction.segments.length);
+  assert.ok(transaction.segments.length < whole.segments.length);
+});
 
-  await t.test("what lies before the named backup is consistent is refused", async () => {
-    const more = { backupId: second.backupId };
-    const code = "restore.point-out-of-reach";
-    const at = lsnAdd(parseLsn(second.endLsn), -200);
-    await refused({ kind: "lsn", lsn: at, inclusive: false }, code, /before backup .+ is consistent/, more);
-    const ancient = { kind: "time", time: 0 as Instant, inclusive } as const;
-    await refused(ancient, code, /^1970-01-01T00:00:00.000Z lies before backup/, more);
-  });
+test("a transaction is known by its epoch where that is given", async () => {
+  const { xid } = story;
+  const epoch = 1n << 32n;
+  await refused({ kind: "xid", xid: xid + 5n * epoch, inclusive }, "restore.point-out-of-reach", /searched/);
+});
 
-  await t.test("a timeline that no backup lies on is refused, the only one can be named", async () => {
-    const timeline = 7 as Timeline;
-    await refused({ kind: "latest" }, "restore.no-backup", /timeline 7/, { timeline });
-    assert.equal((await prepare(story, { kind: "latest" }, { timeline: 1 as Timeline })).timeline, 1);
-  });
+test("a subtransaction is no target, and its transaction is named", async () => {
+  const { xid, subxid } = story;
+  const says = new RegExp(`^${subxid} is a subtransaction of transaction ${xid}:`);
+  await refused({ kind: "xid", xid: subxid, inclusive }, "restore.not-a-transaction", says);
+});
 
-  await t.test("a hole before the target is named, with what can be reached", async () => {
-    const { store } = story.vault;
-    const segment = segmentName({ timeline: 1 as Timeline, lsn, walSegmentBytes: MIB });
-    const key = segmentKey({ systemId: first.systemId, segment });
-    const bytes = await store.get(key);
-    await store.delete(key);
-    for (const target of [
-      { kind: "lsn", lsn: lsnAdd(end, -8), inclusive },
-      { kind: "name", name: TWICE },
-      { kind: "xid", xid, inclusive },
-    ] satisfies RecoveryTarget[]) {
-      const { message } = await refused(target, "restore.wal-gap", undefined, { backupId: second.backupId });
-      assert.match(message, new RegExp(`a hole in the WAL: 0/\\w+ to 0/\\w+ on timeline 1 .*${segment}`));
-    }
-    await store.put(key, [bytes]);
-  });
+test("what is not held is refused, and told what was searched", async () => {
+  const { first, end } = story;
+  const from = `${first.startLsn} to `;
+  const code = "restore.point-out-of-reach";
+  assert.match((await refused({ kind: "xid", xid: 4_000_000n, inclusive }, code)).message, new RegExp(from));
+  assert.match((await refused({ kind: "name", name: "never" }, code)).message, new RegExp(from));
+  const beyond = await refused({ kind: "lsn", lsn: lsnAdd(end, 8), inclusive }, code);
+  assert.match(beyond.message, new RegExp(`to ${formatLsn(end)}$`));
+  await refused({ kind: "lsn", lsn: parseLsn("0/10"), inclusive }, "restore.no-backup");
+});
+
+test("what lies before the named backup is consistent is refused", async () => {
+  const { second } = story;
+  const more = { backupId: second.backupId };
+  const code = "restore.point-out-of-reach";
+  const at = lsnAdd(parseLsn(second.endLsn), -200);
+  await refused({ kind: "lsn", lsn: at, inclusive: false }, code, /before backup .+ is consistent/, more);
+  const ancient = { kind: "time", time: 0 as Instant, inclusive } as const;
+  await refused(ancient, code, /^1970-01-01T00:00:00.000Z lies before backup/, more);
+});
+
+test("a timeline that no backup lies on is refused, the only one can be named", async () => {
+  const timeline = 7 as Timeline;
+  await refused({ kind: "latest" }, "restore.no-backup", /timeline 7/, { timeline });
+  assert.equal((await prepare(story, { kind: "latest" }, { timeline: 1 as Timeline })).timeline, 1);
+});
+
+test("a hole before the target is named, with what can be reached", async () => {
+  const { first, second, xid, lsn, end } = story;
+  const { store } = story.vault;
+  const segment = segmentName({ timeline: 1 as Timeline, lsn, walSegmentBytes: MIB });
+  const key = segmentKey({ systemId: first.systemId, segment });
+  const bytes = await store.get(key);
+  await store.delete(key);
+  for (const target of [
+    { kind: "lsn", lsn: lsnAdd(end, -8), inclusive },
+    { kind: "name", name: TWICE },
+    { kind: "xid", xid, inclusive },
+  ] satisfies RecoveryTarget[]) {
+    const { message } = await refused(target, "restore.wal-gap", undefined, { backupId: second.backupId });
+    assert.match(message, new RegExp(`a hole in the WAL: 0/\\w+ to 0/\\w+ on timeline 1 .*${segment}`));
+  }
+  await store.put(key, [bytes]);
 });

@@ -15,10 +15,11 @@ import { replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { parseSegmentName, type SystemId } from "../postgres/lsn.ts";
+import { type Lsn, parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { Owner } from "./file-set.ts";
 import type { RestorePlan } from "./plan.ts";
 import { fetchPlanned } from "./planned-wal.ts";
+import { hasRecovered, readReached } from "./reached.ts";
 import { FED_LIST, FEED_SPOOL, RECOVERY_FOLDER } from "./recovery-files.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
@@ -97,6 +98,37 @@ export async function feedWal(tools: FeederTools, feed: Feed, options: CallOptio
     await feeder.close();
     lock.release();
   }
+}
+
+/** How often the restored server is looked at: nobody waits for the answer. */
+const RECOVERY_LOOK_INTERVAL_MS = 200;
+
+/**
+ * Feeds until the server has left recovery, whoever starts it and when; then nothing of the feed is left. Rejects as
+ * `feedWal` does.
+ */
+export async function feedUntilRecovered(
+  tools: FeederTools,
+  feed: Feed,
+  options: CallOptions,
+): Promise<{ readonly timeline: Timeline; readonly lsn: Lsn }> {
+  const ending = new AbortController();
+  const signal = options.signal === undefined ? ending.signal : AbortSignal.any([options.signal, ending.signal]);
+  let failure: { readonly cause: unknown } | undefined;
+  const feeding = feedWal(tools, feed, { signal }).catch((cause: unknown) => {
+    failure = { cause };
+  });
+  try {
+    while (!(await hasRecovered(tools.files, feed.dataFolder))) {
+      if (failure !== undefined) throw failure.cause;
+      await tools.clock.sleep(RECOVERY_LOOK_INTERVAL_MS, options);
+    }
+  } finally {
+    ending.abort();
+    await feeding;
+  }
+  await removeFeed(tools.files, feed.dataFolder);
+  return readReached(tools.files, feed.dataFolder);
 }
 
 class Feeder {

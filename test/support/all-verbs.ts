@@ -23,6 +23,7 @@ import {
   walReceiveVerb,
   walStatusVerb,
 } from "../../src/cli/wal.ts";
+import { type FeedRecovery, walFeedVerb } from "../../src/cli/wal-feed.ts";
 
 /** The engines behind the verbs. */
 export type Engines = {
@@ -40,6 +41,7 @@ export type Engines = {
   readonly receiveWal: ReceiveWal;
   readonly lookAtWal: LookAtWal;
   readonly getWal: GetWal;
+  readonly feedRecovery: FeedRecovery;
   readonly restore: RestoreEngine;
   readonly runDemo: RunDemo;
 };
@@ -64,6 +66,7 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     walReceiveVerb(engines.receiveWal ?? notGiven),
     walStatusVerb(engines.lookAtWal ?? notGiven),
     walGetVerb(engines.getWal ?? notGiven),
+    walFeedVerb(engines.feedRecovery ?? notGiven),
     restoreVerb(engines.restore ?? { plan: notGiven }),
     demoVerb(engines.runDemo ?? notGiven),
     configExplainVerb(),

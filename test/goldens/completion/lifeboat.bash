@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--size|--seconds|--pg|--durability)
+      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--size|--seconds|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -152,6 +152,7 @@ _lifeboat() {
     'verify --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'verify --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'verify --restore-boot-timeout')  return ;;
+    'verify --restore-wal-laid-max')  return ;;
     'verify --proof-invariants-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'verify --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'verify --postgres-run-as')  return ;;
@@ -234,6 +235,16 @@ _lifeboat() {
     'wal get --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'wal get --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'wal get --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'wal feed --target') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'wal feed --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'wal feed --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'wal feed --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'wal feed --vault-passphrase-command')  return ;;
+    'wal feed --vault-recovery-key-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'wal feed --vault-identity-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'wal feed --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'wal feed --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'wal feed --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --target') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --to') mapfile -t COMPREPLY < <(compgen -W 'latest time lsn xid name immediate' -- "$current"); return ;;
     'restore --to-time')  return ;;
@@ -256,6 +267,7 @@ _lifeboat() {
     'restore --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --restore-boot-timeout')  return ;;
+    'restore --restore-wal-laid-max')  return ;;
     'restore --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restore --postgres-run-as')  return ;;
     'demo --size')  return ;;
@@ -270,6 +282,7 @@ _lifeboat() {
     'demo --receiver-status-interval')  return ;;
     'demo --receiver-delay')  return ;;
     'demo --restore-boot-timeout')  return ;;
+    'demo --restore-wal-laid-max')  return ;;
     'demo --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'demo --postgres-run-as')  return ;;
     'config explain --server-host')  return ;;
@@ -303,6 +316,7 @@ _lifeboat() {
     'config explain --retention-manual-days')  return ;;
     'config explain --retention-grace')  return ;;
     'config explain --restore-boot-timeout')  return ;;
+    'config explain --restore-wal-laid-max')  return ;;
     'config explain --proof-invariants-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'config explain --status-backup-max-age')  return ;;
     'config explain --status-proof-max-age')  return ;;
@@ -322,15 +336,16 @@ _lifeboat() {
       'backup hold') options+=' --all --reason --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
       'backup release') options+=' --all --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
       'backups') options+=' --all --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
-      'verify') options+=' --depth --all --system --sandbox --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --proof-invariants-file --postgres-bin-dir --postgres-run-as' ;;
+      'verify') options+=' --depth --all --system --sandbox --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --postgres-bin-dir --postgres-run-as' ;;
       'prune') options+=' --dry-run --remove --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace' ;;
       'points') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'wal receive') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;
       'wal status') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay' ;;
       'wal get') options+=' --mode --system --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
-      'restore') options+=' --target --to --to-time --to-lsn --to-xid --to-name --immediate --exclusive --timeline --backup --system --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
-      'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --postgres-bin-dir --postgres-run-as' ;;
-      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --proof-invariants-file --status-backup-max-age --status-proof-max-age --postgres-bin-dir --postgres-run-as' ;;
+      'wal feed') options+=' --target --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
+      'restore') options+=' --target --to --to-time --to-lsn --to-xid --to-name --immediate --exclusive --timeline --backup --system --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
+      'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
+      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --postgres-bin-dir --postgres-run-as' ;;
       'completion') options+=' ' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
@@ -340,7 +355,7 @@ _lifeboat() {
     ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups verify prune points wal restore demo config completion' -- "$current") ;;
     'vault 0') mapfile -t COMPREPLY < <(compgen -W 'init check key' -- "$current") ;;
     'backup 0') mapfile -t COMPREPLY < <(compgen -W 'hold release' -- "$current") ;;
-    'wal 0') mapfile -t COMPREPLY < <(compgen -W 'receive status get' -- "$current") ;;
+    'wal 0') mapfile -t COMPREPLY < <(compgen -W 'receive status get feed' -- "$current") ;;
     'config 0') mapfile -t COMPREPLY < <(compgen -W 'explain' -- "$current") ;;
     'vault key 0') mapfile -t COMPREPLY < <(compgen -W 'list add remove rewrap rotate' -- "$current"); ;;
     'wal get 1') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;

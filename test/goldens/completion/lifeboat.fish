@@ -24,9 +24,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'key' -d 'Show and change who can open the vault'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from hold release' -a 'hold' -d 'Keep a backup, or everything, from being pruned'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from hold release' -a 'release' -d 'Let a held backup, or everything, be pruned again'
-complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'receive' -d 'Receive WAL from the server into the vault'
-complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'status' -d 'Show how receiving WAL stands'
-complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get' -a 'get' -d 'Fetch a WAL segment or history, as restore_command'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'receive' -d 'Receive WAL from the server into the vault'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'status' -d 'Show how receiving WAL stands'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'get' -d 'Fetch a WAL segment or history, as restore_command'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'feed' -d 'Go on feeding WAL to an interrupted recovery'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain' -a 'explain' -d 'Show every setting and where its value comes from'
 complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-port -d 'Port of the server.' -x
@@ -166,6 +167,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-state -d
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l restore-wal-laid-max -d 'With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l proof-invariants-file -d 'YAML list of queries that must hold in the restored databases; see docs/operating.md.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
@@ -250,6 +252,16 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l target -d 'The restored data directory.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from feed' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l target -d 'Folder for the restored data directory: empty or not there.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to -d 'How far to recover. Default: latest, or what another --to says.' -x -a 'latest time lsn xid name immediate'
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-time -d 'Recover all that was committed up to this moment, and nothing after it.' -x
@@ -277,6 +289,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-state -
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-wal-laid-max -d 'With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l size -d 'How much data to make.' -x
@@ -292,6 +305,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-applicati
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l restore-wal-laid-max -d 'With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
@@ -325,6 +339,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-manual-days -d 'After how many days manual backups go.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-grace -d 'How long a backup that is to go can be brought back.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-wal-laid-max -d 'With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l proof-invariants-file -d 'YAML list of queries that must hold in the restored databases; see docs/operating.md.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-backup-max-age -d 'A newest backup older than this is wrong; a day and two hours suits one backup a day.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-proof-max-age -d 'A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.' -x

@@ -190,6 +190,7 @@ _lifeboat_verify() {
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--restore-wal-laid-max=[With --boot\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
     '--proof-invariants-file=[YAML list of queries that must hold in the restored databases; see docs/operating.md.]:value:_files' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
@@ -322,6 +323,25 @@ _lifeboat_wal_get() {
     '1:argument: ' \
     '2:argument:_files'
 }
+_lifeboat_wal_feed() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--target=[The restored data directory.]:value:_files -/' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/'
+}
 _lifeboat_restore() {
   _arguments -s : \
     '--config=[Configuration file.]:value:_files' \
@@ -357,6 +377,7 @@ _lifeboat_restore() {
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--restore-wal-laid-max=[With --boot\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -381,6 +402,7 @@ _lifeboat_demo() {
     '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
     '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--restore-wal-laid-max=[With --boot\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -423,6 +445,7 @@ _lifeboat_config_explain() {
     '--retention-manual-days=[After how many days manual backups go.]:value: ' \
     '--retention-grace=[How long a backup that is to go can be brought back.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
+    '--restore-wal-laid-max=[With --boot\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
     '--proof-invariants-file=[YAML list of queries that must hold in the restored databases; see docs/operating.md.]:value:_files' \
     '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: ' \
     '--status-proof-max-age=[A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.]:value: ' \
@@ -526,6 +549,7 @@ _lifeboat_wal() {
     'receive:Receive WAL from the server into the vault'
     'status:Show how receiving WAL stands'
     'get:Fetch a WAL segment or history, as restore_command'
+    'feed:Go on feeding WAL to an interrupted recovery'
   )
   _arguments -C \
     '--config=[Configuration file.]:value:_files' \
@@ -539,7 +563,7 @@ _lifeboat_wal() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        receive|status|get) _lifeboat_wal_$line[1] ;;
+        receive|status|get|feed) _lifeboat_wal_$line[1] ;;
       esac ;;
   esac
 }
