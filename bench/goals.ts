@@ -13,8 +13,8 @@ const STORED_RATIO_MAX = 1.1;
 const PEAK_RSS_BYTES_MAX = 400 * 1024 ** 2;
 /** Peak memory with four times the data, against without; a garbage collector is that inexact. */
 const GROWTH_RATIO_MAX = 1.1;
-/** A commit that waits for our receiver, against one that waits for pg_receivewal --synchronous. */
-const COMMIT_RATIO_MAX = 1.5;
+/** From the server's flush to our confirmed one, against pg_receivewal --synchronous. */
+const FLUSH_LAG_RATIO_MAX = 1.5;
 
 /** What became of a goal. */
 export type Verdict = {
@@ -58,13 +58,16 @@ export function growthVerdict(peakBytes: {
   };
 }
 
-/** The verdict on the latency of a commit that waits for us, from the ratios of each round's median. */
-export function receiveVerdict(ratios: readonly number[]): Verdict {
-  return ratioVerdict(
-    `commit latency at most ${COMMIT_RATIO_MAX} of pg_receivewal --synchronous's`,
-    ratios,
-    COMMIT_RATIO_MAX,
-  );
+/** Verdicts on the time from the server's flush to our confirmed flush, from the ratios of each round. */
+export function receiveVerdicts(ratios: {
+  readonly median: readonly number[];
+  readonly p99: readonly number[];
+}): readonly Verdict[] {
+  const goal = `at most ${FLUSH_LAG_RATIO_MAX} of pg_receivewal --synchronous's`;
+  return [
+    ratioVerdict(`flush lag by the median ${goal}`, ratios.median, FLUSH_LAG_RATIO_MAX),
+    ratioVerdict(`flush lag at p99 ${goal}`, ratios.p99, FLUSH_LAG_RATIO_MAX),
+  ];
 }
 
 function ratioVerdict(goal: string, ratios: readonly number[], max: number): Verdict {

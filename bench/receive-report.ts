@@ -1,5 +1,5 @@
 /** The table and verdict of `bench receive`. Pure. */
-import { receiveVerdict } from "./goals.ts";
+import { receiveVerdicts } from "./goals.ts";
 import type { Usage } from "./measure.ts";
 import { figures, type Report, showSpread, showVerdicts, showVersions } from "./report.ts";
 import { ratiosByRound, spreadOf } from "./statistics.ts";
@@ -12,6 +12,8 @@ export type ReceiveRun = {
   /** Only with a receiver. */
   readonly flushLagP50Ms?: number;
   readonly flushLagP99Ms?: number;
+  /** From the server's last flush of a segment until the store has it. */
+  readonly storeP50Ms?: number;
   /** What the receiver took, its start and end included. */
   readonly receiver?: Usage;
 };
@@ -27,6 +29,7 @@ const FIGURES: readonly { readonly title: string; readonly digits: number; reado
   { title: "flush lag ms p50", digits: 2, of: (run) => run.flushLagP50Ms },
   { title: "p99", digits: 2, of: (run) => run.flushLagP99Ms },
   { title: "commits", digits: 0, of: (run) => run.commitCount },
+  { title: "to the store ms p50", digits: 0, of: (run) => run.storeP50Ms },
   { title: "CPU s receiver", digits: 1, of: ({ receiver }) => receiver && receiver.cpuMs / 1000 },
   { title: "peak MiB", digits: 0, of: ({ receiver }) => receiver && receiver.peakRssBytes / 1024 ** 2 },
 ];
@@ -41,7 +44,10 @@ export function receiveReport(
   const rows = receivers.map(({ title, runs }) => [title, ...FIGURES.map((figure) => cell(runs, figure))]);
   const [peer, ours] = receivers.slice(-2);
   const against = (of: FigureOf) => ratiosByRound(valuesOf(ours?.runs ?? [], of), valuesOf(peer?.runs ?? [], of));
-  const verdicts = [receiveVerdict(against((run) => run.commitP50Ms))];
+  const verdicts = receiveVerdicts({
+    median: against((run) => run.flushLagP50Ms),
+    p99: against((run) => run.flushLagP99Ms),
+  });
   const ratios = RATIOS.map(({ of }) => showSpread(spreadOf(against(of)), 2));
   return {
     text: [

@@ -38,6 +38,13 @@ const LAG_SAMPLE_MS = 50;
 const STREAMING_TIMEOUT_MS = 60_000;
 const LOOK_MS = 50;
 const PGBENCH_GRACE_MS = 60_000;
+/** Segments whose way into the store is timed after each load. */
+const STORED_SEGMENTS = 5;
+const STORE_TIMEOUT_MS = 30_000;
+const STORE_LOOK_MS = 2;
+/** Most of a segment of WAL that does not compress to nothing. */
+const FILL_SEGMENT =
+  "SELECT pg_logical_emit_message(false, 'bench', string_agg(md5(random()::text), '')) FROM generate_series(1, 400000)";
 
 type Call = { readonly signal: AbortSignal };
 
@@ -49,6 +56,8 @@ type Receiver = {
   readonly slot: string;
   readonly prepare: (call: Call) => Promise<void>;
   readonly command: Command;
+  /** Where complete segments go; undefined where the receiver's own folder is all there is. */
+  readonly store?: string;
 };
 
 /** Measures in turns: no receiver, pg_receivewal, Lifeboat. */
@@ -110,8 +119,9 @@ async function withReceiver(
     await untilStreaming(base, { receiver, measurement, logFile }, call);
     const names = { synchronous_standby_names: `ANY 1 (${receiver.applicationName})` };
     await reload(place, base, { ...CLUSTER_SETTINGS, ...names }, call);
-    const run = await load(at, call);
+    const loaded = await load(at, call);
     await reload(place, base, CLUSTER_SETTINGS, call);
+    const run = { ...loaded, ...(receiver.store === undefined ? {} : await timeStore(base, receiver.store, call)) };
     // pg_receivewal 15 ends well at this one only.
     await measurement.stop("SIGINT");
     return { ...run, receiver: await measurement.usage };
@@ -205,6 +215,34 @@ async function sampleLag(base: Base, signal: AbortSignal): Promise<readonly numb
   }
 }
 
+/** How long after its last byte was flushed by the server a segment is in the store. */
+async function timeStore(base: Base, folder: string, call: Call): Promise<{ readonly storeP50Ms: number }> {
+  const delaysMs: number[] = [];
+  const session = await base.server.connect({}, {});
+  try {
+    for (let segment = 0; segment < STORED_SEGMENTS; segment += 1) {
+      const options = { timeoutMs: STORE_TIMEOUT_MS, signal: call.signal };
+      await session.query(FILL_SEGMENT, [], options);
+      const [row] = await session.query("SELECT lower(pg_walfile_name(pg_switch_wal())) AS name", [], options);
+      delaysMs.push(await untilStored(folder, String(row?.["name"]), call));
+    }
+  } finally {
+    await session.close();
+  }
+  return { storeP50Ms: percentile(delaysMs, 0.5) };
+}
+
+async function untilStored(folder: string, name: string, call: Call): Promise<number> {
+  const begun = performance.now();
+  for (;;) {
+    const names = await readdir(folder, { recursive: true }).catch(() => []);
+    const elapsedMs = performance.now() - begun;
+    if (names.some((each) => path.basename(each) === name)) return elapsedMs;
+    if (elapsedMs > STORE_TIMEOUT_MS) throw new Stop(`segment ${name} did not reach ${folder} in time`);
+    await sleep(STORE_LOOK_MS, undefined, { signal: call.signal });
+  }
+}
+
 function pgReceiveWal(place: Place, base: Base): Receiver {
   const folder = path.join(place.runFolder, "pg_receivewal");
   const command = path.join(BIN_FOLDER, "pg_receivewal");
@@ -232,5 +270,6 @@ function lifeboatReceiver(place: Place, base: Base): Receiver {
     slot: "lifeboat_vault",
     prepare: (call) => home.make(call),
     command: home.command("wal", "receive"),
+    store: path.join(home.folder, "vault", "wal"),
   };
 }
