@@ -110,7 +110,7 @@ export class FrameReader {
   }
 
   #take(size: number): Buffer {
-    const joined = Buffer.allocUnsafeSlow(size);
+    const joined = Buffer.allocUnsafe(size);
     let filled = 0;
     while (filled < size) {
       const part = this.#chunks[this.#head];
