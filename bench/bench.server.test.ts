@@ -73,7 +73,7 @@ test("a receiver is measured beside pg_receivewal", async () => {
   await withFolder(async (folder) => {
     const { status, output } = await bench(["receive", "--runs", "1", "--seconds", "1", "--folder", folder]);
     assert.equal(status, 0, output);
-    assert.match(output, /commit latency at most 1\.5 of pg_receivewal --synchronous's: [\d.]+ x/);
+    assert.match(output, /flush lag at p99 at most 1\.5 of pg_receivewal --synchronous's: [\d.]+ x/);
     assert.deepEqual(await leftRunning(folder), []);
   });
 });

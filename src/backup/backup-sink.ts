@@ -6,7 +6,7 @@ import { formatLsn, type Lsn, parseLsn, type Timeline } from "../postgres/lsn.ts
 import type { BackupTablespace, BaseBackupSink } from "../postgres/replication.ts";
 import { type ManifestEnd, type ManifestHeader, ManifestWriter } from "../vault/manifest.ts";
 import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
-import { derivePurposeKey } from "../vault/sealing.ts";
+import { contentNameKey } from "../vault/sealing.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { WhyFull } from "./decide.ts";
 import { FileCollector } from "./file-collector.ts";
@@ -115,9 +115,9 @@ export class BackupSink implements BaseBackupSink {
       startLsn: formatLsn(facts.startLsn),
       tablespaces: facts.tablespaces.map(({ oid, location }) => ({ oid, location })),
     });
-    const contentNameKey = derivePurposeKey(vault.dataKey, "lifeboat content name v1");
     const { signal } = this.#tools;
-    const files = new FileCollector({ manifest, packs, contentNameKey, parent: this.#parent, signal });
+    const nameKey = contentNameKey(vault.dataKey);
+    const files = new FileCollector({ manifest, packs, contentNameKey: nameKey, parent: this.#parent, signal });
     this.#begun = { ...facts, manifest, files };
   }
 

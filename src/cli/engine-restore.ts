@@ -10,11 +10,13 @@ import { LocalServer, SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import { measuredRates } from "../proof/decide.ts";
 import { bootRestored } from "../restore/boot.ts";
+import { presentTablespaces } from "../restore/delta-guard.ts";
+import type { DeltaSurvey } from "../restore/delta-survey.ts";
 import { estimateMs, type MeasuredRates } from "../restore/estimate.ts";
 import { checkTarget, layoutOf } from "../restore/layout.ts";
 import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
-import { type PricedPlan, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
+import { type PricedPlan, prepareDelta, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
 import type { PlannedStop } from "../restore/target.ts";
 import { listBackups } from "../vault/backups.ts";
 import { listProofs } from "../vault/proofs.ts";
@@ -67,26 +69,33 @@ export const restoreEngine: RestoreEngine = {
     const plan = await prepareRestore(tools, request, options).catch((error: unknown) =>
       tellBackups(call, { vault, systemId, damaged: undefined }, error),
     );
-    await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, choice.tablespaces);
-    const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, choice.tablespaces);
-    await checkReachable(roots, await serverUserOf(config.postgres.runAs, session.signal), options);
+    const tablespaces = choice.delta
+      ? await presentTablespaces(MACHINE.files, choice.targetFolder, choice.tablespaces)
+      : choice.tablespaces;
+    const user = await serverUserOf(config.postgres.runAs, session.signal);
+    const place = { folder: choice.targetFolder, tablespaces, owner: user };
+    const onCompared = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
+      session.progress.report({ phase: "comparing", done: done.doneBytes, total: done.totalBytes });
+    const deltaTools = { vault, files: MACHINE.files, processes: MACHINE.processes, onCompared };
+    const delta = choice.delta ? await prepareDelta(deltaTools, plan, place, options) : undefined;
+    if (delta === undefined) await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, tablespaces);
+    const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, tablespaces);
+    await checkReachable(roots, user, options);
     const { proofs } = await listProofs(vault, { systemId }, options);
-    const facts = planFacts(plan, choice, measuredRates(proofs, os.hostname()));
+    const facts = planFacts(plan, { choice, delta: delta?.survey }, measuredRates(proofs, os.hostname()));
     return {
       facts,
       carryOut: async () => {
         const begun = session.clock.monotonic();
         // Found before anything is written: a restore that cannot be started should say so at once.
         const installation = choice.boot === undefined ? undefined : await installationFor(call, plan);
-        const user = await serverUserOf(config.postgres.runAs, session.signal);
-        const place = { folder: choice.targetFolder, tablespaces: choice.tablespaces, owner: user };
-        await runRestore(tools, plan, place, options).catch((error: unknown) =>
+        await runRestore(tools, plan, place, { ...options, delta }).catch((error: unknown) =>
           tellBackups(call, { vault, systemId, damaged: plan.backup.backupId }, error),
         );
         const filesMs = session.clock.monotonic() - begun;
         const server = installation === undefined ? undefined : await boot(call, { plan, installation, vault });
         const durationMs = session.clock.monotonic() - begun;
-        const writtenBytes = plan.writeBytes + plan.walBytes;
+        const writtenBytes = (delta?.survey.writeBytes ?? plan.writeBytes) + plan.walBytes;
         return { plan: facts, owner: user?.name, durationMs, filesMs, writtenBytes, server };
       },
     };
@@ -245,7 +254,11 @@ function versionMismatch(
   });
 }
 
-function planFacts(plan: PricedPlan, choice: Call["choice"], measured: MeasuredRates): RestorePlanFacts {
+function planFacts(
+  plan: PricedPlan,
+  { choice, delta }: { readonly choice: Call["choice"]; readonly delta: DeltaSurvey | undefined },
+  measured: MeasuredRates,
+): RestorePlanFacts {
   const warnings: string[] = [];
   if (plan.gapAfter !== undefined) {
     warnings.push(`WAL is missing after ${plan.segments.at(-1)?.name ?? "the backup"}: this is not the newest point`);
@@ -263,11 +276,12 @@ function planFacts(plan: PricedPlan, choice: Call["choice"], measured: MeasuredR
       time: plan.target.kind === "time" ? plan.target.time : undefined,
     },
     dataBytes: plan.writeBytes,
-    fetchBytes: plan.fetchBytes,
+    fetchBytes: delta?.fetchBytes ?? plan.fetchBytes,
+    delta: delta && { keptBytes: delta.keptBytes, writeBytes: delta.writeBytes, removedCount: delta.removed.length },
     walSegmentCount: plan.segments.length,
     walBytes: plan.walBytes,
     fedBytes: plan.fed.length * plan.walSegmentBytes,
-    estimatedMs: estimateMs({ ...plan, replayBytes: replayBytes(plan) }, measured),
+    estimatedMs: estimateMs({ ...plan, ...delta, replayBytes: replayBytes(plan) }, measured),
     warnings,
   };
 }

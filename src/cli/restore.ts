@@ -34,6 +34,8 @@ export type RestoreChoice = {
   /** Undefined: the only system of the vault. */
   readonly system: string | undefined;
   readonly acceptGap: boolean;
+  /** Keep what of the folder the backup has too. */
+  readonly delta: boolean;
   readonly tablespaces: TablespaceChoice;
 };
 
@@ -55,6 +57,10 @@ export type RestorePlanFacts = {
   /** Of it, what is fed to the server while it recovers instead of laid before. */
   readonly fedBytes: number;
   readonly estimatedMs: number | undefined;
+  /** What a delta restore finds in the folder; undefined for a restore into an empty one. */
+  readonly delta:
+    | { readonly keptBytes: number; readonly writeBytes: number; readonly removedCount: number }
+    | undefined;
   /** What a person should know before going on. */
   readonly warnings: readonly string[];
 };
@@ -93,6 +99,18 @@ export type RestoreEngine = {
   }) => Promise<{ readonly facts: RestorePlanFacts; readonly carryOut: () => Promise<RestoreFacts> }>;
 };
 
+const EXAMPLES = [
+  { line: "lifeboat restore --target /var/lib/postgresql/16/main", does: "To the last commit in the vault." },
+  { line: "lifeboat restore --target /srv/r --to-time 2026-01-01T03:00:00Z", does: "To just before a mistake." },
+  { line: "lifeboat restore --target /srv/r --to-xid 81274 --exclusive", does: "To just before a transaction." },
+  {
+    line: "lifeboat restore --target /srv/pg --delta",
+    does: "Over a stopped server's data, keeping what is equal.",
+  },
+  { line: "lifeboat restore --target /srv/r --dry-run", does: "What it would do and how long that takes." },
+  { line: "lifeboat restore --target /srv/r --boot --port 5499", does: "And start the server." },
+];
+
 /** `restore`. */
 export function restoreVerb(engine: RestoreEngine): Verb {
   return defineVerb({
@@ -100,7 +118,8 @@ export function restoreVerb(engine: RestoreEngine): Verb {
     summary: "Restore a backup and replay WAL",
     description:
       "Writes a backup into an empty folder, lays the WAL for the wanted moment beside it, and with --boot starts the " +
-      "server and waits until it accepts connections. A folder with files in it is refused.",
+      "server and waits until it accepts connections. A folder with files in it is refused. With --delta it may be the data " +
+      "directory of a stopped server of the same system: what is equal stays, the rest is overwritten or removed.",
     arguments: {},
     options: {
       target: required(location("folder"), "Folder for the restored data directory: empty or not there."),
@@ -117,6 +136,7 @@ export function restoreVerb(engine: RestoreEngine): Verb {
       ),
       backup: optional(text("ID"), "Start from this backup. Default: the newest that reaches the wanted moment."),
       system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
+      delta: toggle("Into the data directory of a stopped server: keep what is equal, overwrite or remove the rest."),
       acceptGap: toggle("Where WAL is missing, restore to the last position before the hole, knowingly."),
       tablespace: optional(text("OID=FOLDER[,...]"), "Where tablespaces go, by their OID."),
       tablespacesUnder: optional(
@@ -128,13 +148,7 @@ export function restoreVerb(engine: RestoreEngine): Verb {
       port: optional(port(), "Port of the started server. Default: a free one."),
     },
     configuration: { kind: "checked", sections: ["vault", "folders", "restore", "postgres"] },
-    examples: [
-      { line: "lifeboat restore --target /var/lib/postgresql/16/main", does: "To the last commit in the vault." },
-      { line: "lifeboat restore --target /srv/r --to-time 2026-01-01T03:00:00Z", does: "To just before a mistake." },
-      { line: "lifeboat restore --target /srv/r --to-xid 81274 --exclusive", does: "To just before a transaction." },
-      { line: "lifeboat restore --target /srv/r --dry-run", does: "What it would do and how long that takes." },
-      { line: "lifeboat restore --target /srv/r --boot --port 5499", does: "And start the server." },
-    ],
+    examples: EXAMPLES,
     run: async ({ options, session }) => {
       if (options.port !== undefined && !options.boot) {
         throw usageError("--port without --boot: no server is started", "Add --boot, or leave --port out.");
@@ -150,6 +164,7 @@ export function restoreVerb(engine: RestoreEngine): Verb {
           boot: options.boot ? { port: options.port } : undefined,
           system: options.system,
           acceptGap: options.acceptGap,
+          delta: options.delta,
           tablespaces: { byOid: tablespacesOf(options.tablespace), under: options.tablespacesUnder },
         },
       });
@@ -188,13 +203,22 @@ export function renderPlan(plan: RestorePlanFacts, style: Style): string {
     ["target", describeTarget(plan.target)],
     ["stops", describeStop(plan.stop)],
     ["reaches", `${time}${formatLsn(reaches.lsn)} on timeline ${reaches.timeline}`],
-    ["writes", describeByteSize(plan.dataBytes)],
+    ["writes", describeByteSize(plan.delta?.writeBytes ?? plan.dataBytes)],
+    ...deltaRows(plan.delta),
     ["fetches", describeByteSize(plan.fetchBytes)],
     ["replays", `${plan.walSegmentCount} segments of WAL, ${describeByteSize(plan.walBytes)}${fed}`],
     ["takes about", plan.estimatedMs === undefined ? "not known" : describeDuration(plan.estimatedMs)],
   ]);
   const warnings = plan.warnings.map((warning) => style.warning(`warning: ${printable(warning)}`));
   return [style.strong("The plan"), facts, ...warnings].join("\n");
+}
+
+function deltaRows(delta: RestorePlanFacts["delta"]): readonly (readonly [string, string])[] {
+  if (delta === undefined) return [];
+  return [
+    ["keeps", `${describeByteSize(delta.keptBytes)} of what lies there`],
+    ["removes", `${delta.removedCount} files and folders that the backup lacks or has otherwise`],
+  ];
 }
 
 /** A finished restore for people. */

@@ -299,6 +299,7 @@ const plan: RestorePlanFacts = {
   backupId: record.backupId,
   postgresMajor: 16,
   targetFolder: "/srv/r",
+  delta: undefined,
   target: { kind: "time", time: at(30), inclusive: true },
   stop: {
     kind: "record",
@@ -326,6 +327,14 @@ const plan: RestorePlanFacts = {
 test("a dry run prints the plan that would be carried out, and carries out nothing", async () => {
   const engines = { restore: { plan: async () => ({ facts: plan, carryOut: () => assert.fail("carried out") }) } };
   assert.equal(await keeps("restore-plan", "restore --target /srv/r --dry-run", engines), 0);
+  const delta = { keptBytes: 2_000_000_000, writeBytes: 147_000_000, removedCount: 12 };
+  const inPlace = {
+    restore: {
+      ...engines.restore,
+      plan: async () => ({ ...(await engines.restore.plan()), facts: { ...plan, delta } }),
+    },
+  };
+  assert.equal(await keeps("restore-delta-plan", "restore --target /srv/r --delta --dry-run", inPlace), 0);
 });
 
 test("a restore says how long it took and what answers now", async () => {
@@ -377,6 +386,7 @@ test("a restore's goal is the newest point or a moment; contradictions are refus
   assert.equal(await say("--to name --to-name before_import"), 0);
   assert.equal(await say("--immediate"), 0);
   assert.equal(await say("--to immediate"), 0);
+  assert.equal(await say("--delta"), 0);
   for (const bad of [
     "--to time",
     "--to xid --to-lsn 0/3000060",
@@ -400,6 +410,7 @@ test("a restore's goal is the newest point or a moment; contradictions are refus
     boot: undefined,
     system: undefined,
     acceptGap: false,
+    delta: false,
     timeline: undefined,
     tablespaces: { byOid: new Map(), under: undefined },
   };
@@ -414,6 +425,7 @@ test("a restore's goal is the newest point or a moment; contradictions are refus
     { ...otherwise, target: { kind: "name", name: "before_import" } },
     { ...otherwise, target: { kind: "immediate" } },
     { ...otherwise, target: { kind: "immediate" } },
+    { ...otherwise, target: { kind: "latest" }, delta: true },
   ]);
 });
 

@@ -71,6 +71,9 @@ export const SOCKET_PATH_BYTES_MAX = 107;
 // How often a state is looked at while waiting: a start takes 100 ms at best, and a look costs well under 1 ms.
 const LOOK_INTERVAL_MS = 10;
 
+/** A process that is not waiting for a disk halts within a turn of the scheduler. */
+const HALT_TIMEOUT_MS = 5_000;
+
 // A server that takes longer to answer on a local socket is not accepting connections in any useful sense.
 const PROBE_TIMEOUT_MS = 5000;
 
@@ -184,7 +187,21 @@ export class LocalServer {
 
   /** Halts every process of the server (it neither answers nor closes its connections), as a machine that hangs. */
   async halt(): Promise<void> {
-    await this.#signalAll("SIGSTOP");
+    const pids = await this.#signalAll("SIGSTOP");
+    const { processes } = this.#ports;
+    // The kernel stops a process some time after it was told to.
+    await this.#wait(
+      { timeoutMs: HALT_TIMEOUT_MS },
+      async () => {
+        const facts = await Promise.all(pids.map((pid) => processes.facts(pid)));
+        return facts.every((each) => each === undefined || each.halted || each.zombie);
+      },
+      async () =>
+        new LifeboatError("postgres.stop-timeout", {
+          message: `processes of the server in ${this.setup.dataFolder} run ${HALT_TIMEOUT_MS} ms after SIGSTOP`,
+          remedy: "Look at the disk: a process that waits for it cannot be halted.",
+        }),
+    );
   }
 
   /** Ends a halt. */
@@ -270,10 +287,12 @@ export class LocalServer {
     }
   }
 
-  async #signalAll(signal: NodeJS.Signals): Promise<void> {
+  async #signalAll(signal: NodeJS.Signals): Promise<readonly number[]> {
     const state = await this.state();
-    if (state.kind === "stopped" || state.kind === "crashed") return;
-    for (const pid of await this.#ports.processes.tree(state.pid)) this.#ports.processes.signal(pid, signal);
+    if (state.kind === "stopped" || state.kind === "crashed") return [];
+    const pids = await this.#ports.processes.tree(state.pid);
+    for (const pid of pids) this.#ports.processes.signal(pid, signal);
+    return pids;
   }
 
   /** The kernel has room for 4096 segments: a data folder that is never started again would hold one for ever. */

@@ -26,6 +26,8 @@ type Entry = {
   readonly path: string;
   readonly mode: number;
   readonly sizeBytes: number;
+  /** It is there, and parts of it stay. */
+  readonly existing: boolean;
   outstanding: number;
   handle: Promise<FileHandle> | undefined;
   busy: number;
@@ -53,9 +55,16 @@ export class FileSet {
     return this.#entries.push(undefined) - 1;
   }
 
-  /** Adds a file; it comes into being with `prepare`. */
-  add(file: { readonly path: string; readonly mode: number; readonly sizeBytes: number }): number {
-    return this.#entries.push({ ...file, outstanding: 0, handle: undefined, busy: 0, dirtyBytes: 0 }) - 1;
+  /** Adds a file; it comes into being with `prepare`, or gets its length where it is there already. */
+  add(file: {
+    readonly path: string;
+    readonly mode: number;
+    readonly sizeBytes: number;
+    readonly existing?: boolean;
+  }): number {
+    return (
+      this.#entries.push({ existing: false, ...file, outstanding: 0, handle: undefined, busy: 0, dirtyBytes: 0 }) - 1
+    );
   }
 
   /** Says how many writes complete a file. */
@@ -121,12 +130,13 @@ export class FileSet {
   }
 
   async #make(entry: Entry): Promise<void> {
-    const handle = await this.#files.open(entry.path, "create", entry.mode);
+    const handle = await this.#files.open(entry.path, entry.existing ? "update" : "create", entry.mode);
     try {
-      if (entry.sizeBytes > 0) await handle.truncate(entry.sizeBytes);
+      if (entry.existing || entry.sizeBytes > 0) await handle.truncate(entry.sizeBytes);
     } finally {
       await handle.close();
     }
+    if (entry.existing) await this.#files.changeMode(entry.path, entry.mode);
     if (this.#owner !== undefined) await this.#files.changeOwner(entry.path, this.#owner);
   }
 

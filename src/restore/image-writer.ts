@@ -14,8 +14,12 @@ import type { BackupRecord } from "../vault/backups.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
 import { fetchChunks } from "../vault/pack-reader.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { KeptFile } from "./delta-survey.ts";
 import { FileSet, type Owner } from "./file-set.ts";
 import { PlacementTable } from "./placements.ts";
+
+/** Numbers of an extent: first page, pages, chunk, first page in the chunk. */
+const EXTENT_NUMBERS = 4;
 
 /** Chunks fetched and not yet written: 4 MiB of plain pages, and work for both cores. */
 const CHUNKS_IN_FLIGHT_MAX = 32;
@@ -27,6 +31,8 @@ export type ImageRequest = {
   /** Where a manifest's path goes: for paths outside the folder, tablespaces among them. Undefined leaves the path out. */
   readonly placePath: (manifestPath: string) => string | undefined;
   readonly owner: Owner | undefined;
+  /** What lies there already and stays, by its path on this machine; nothing else lies where a file is to be written. */
+  readonly kept?: ReadonlyMap<string, KeptFile> | undefined;
 };
 
 export type ImageTools = {
@@ -57,7 +63,7 @@ export async function writeImage(
     }
     const target = request.placePath(line.path);
     if (target === undefined) continue;
-    await placeLine(set, placements, line, target);
+    await placeLine(set, placements, line, { target, kept: request.kept?.get(target) });
   }
   placements.seal();
   try {
@@ -70,24 +76,47 @@ export async function writeImage(
   return { controlFile: control.bytes, writtenBytes: placements.totalBytes };
 }
 
-async function placeLine(set: FileSet, placements: PlacementTable, line: ManifestFile, target: string): Promise<void> {
+async function placeLine(
+  set: FileSet,
+  placements: PlacementTable,
+  line: ManifestFile,
+  { target, kept }: { readonly target: string; readonly kept: KeptFile | undefined },
+): Promise<void> {
   if (line.kind === "folder") return set.makeFolder(target, line.mode);
   if (line.kind === "link") return set.makeLink(target, line.target);
+  const file = set.add({ path: target, mode: line.mode, sizeBytes: line.sizeBytes, existing: kept !== undefined });
+  if (kept?.kind === "same") return;
   if (line.kind === "bytes") {
-    const file = set.add({ path: target, mode: line.mode, sizeBytes: line.sizeBytes });
     placements.addPieces(file, line.pieces);
     set.expect(file, line.pieces.length / 3);
     return;
   }
-  const file = set.add({ path: target, mode: line.mode, sizeBytes: line.sizeBytes });
-  let stored = 0;
-  for (let at = 0; at < line.extents.length; at += 4) {
-    const [page = 0, pages = 0, chunk = 0, slot = 0] = line.extents.slice(at, at + 4);
-    if (chunk === ZERO_CHUNK) continue;
-    stored += 1;
-    placements.add({ chunk, file, to: page * BLOCK_BYTES, from: slot * BLOCK_BYTES, length: pages * BLOCK_BYTES });
+  const wanted = kept?.differing ?? [0, line.sizeBytes / BLOCK_BYTES];
+  set.expect(file, placePages(placements, file, { extents: line.extents, wanted }));
+}
+
+/** Adds placements for the wanted pages of a file (flat runs of two, in order); returns how many. */
+export function placePages(
+  placements: PlacementTable,
+  file: number,
+  { extents, wanted }: { readonly extents: readonly number[]; readonly wanted: readonly number[] },
+): number {
+  let placed = 0;
+  let run = 0;
+  for (let at = 0; at < extents.length; at += EXTENT_NUMBERS) {
+    const [page = 0, pages = 0, chunk = 0, slot = 0] = extents.slice(at, at + EXTENT_NUMBERS);
+    const end = page + pages;
+    while (run < wanted.length && (wanted[run] ?? 0) + (wanted[run + 1] ?? 0) <= page) run += 2;
+    for (let each = run; each < wanted.length && (wanted[each] ?? 0) < end; each += 2) {
+      if (chunk === ZERO_CHUNK) continue;
+      const from = Math.max(page, wanted[each] ?? 0);
+      const count = Math.min(end, (wanted[each] ?? 0) + (wanted[each + 1] ?? 0)) - from;
+      const length = count * BLOCK_BYTES;
+      placements.add({ chunk, file, to: from * BLOCK_BYTES, from: (slot + from - page) * BLOCK_BYTES, length });
+      placed += 1;
+    }
   }
-  set.expect(file, stored);
+  return placed;
 }
 
 type Copy = {

@@ -52,6 +52,12 @@ export function layoutOf(folder: string, tablespaces: readonly Tablespace[], cho
 
 /** Throws unless every root may be written into, and no root lies in another. */
 export async function checkLayout(files: Files, layout: Layout): Promise<void> {
+  checkApart(layout);
+  for (const root of layout.roots) await guardTarget(files, root);
+}
+
+/** Throws when a root lies in another. */
+export function checkApart(layout: Layout): void {
   for (const root of layout.roots) {
     const other = layout.roots.find((each) => each !== root && `${root}/`.startsWith(`${each}/`));
     if (other !== undefined || layout.roots.filter((each) => each === root).length > 1) {
@@ -60,7 +66,6 @@ export async function checkLayout(files: Files, layout: Layout): Promise<void> {
         remedy: "Give the data directory and every tablespace a folder of its own.",
       });
     }
-    await guardTarget(files, root);
   }
 }
 
@@ -77,7 +82,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
 ]);
 
 /** What a restore cut at its very end may have left in a root. */
-const MARKS: ReadonlySet<string> = new Set([UNFINISHED_MARKER, ...LOCK_NAMES]);
+export const MARKS: ReadonlySet<string> = new Set([UNFINISHED_MARKER, ...LOCK_NAMES]);
 
 /** The file on this machine that a manifest's path stands for; undefined for what is left out. */
 export function placePath(layout: Layout, manifestPath: string): string | undefined {

@@ -6,7 +6,8 @@
  * Invariants: nothing is written into a folder that could hold somebody's data; WAL that is missing is an error, never
  * the end of the log; the control file comes last, so what was cut short cannot start and can be begun again.
  * Order: marker, image, WAL, settings, control file, marker away. Cut anywhere before the control file, the folder does
- * not start and the next restore clears it; after it, the folder is whole.
+ * not start and the next restore clears it; after it, the folder is whole. A delta restore into a data directory removes
+ * the control file behind the marker: cut before that, nothing was changed; after it, the same delta restore goes on.
  */
 import path from "node:path";
 import { LifeboatError } from "../errors/error.ts";
@@ -20,10 +21,20 @@ import { describeByteSize } from "../units/byte-size.ts";
 import { listBackups } from "../vault/backups.ts";
 import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
+import { assertUnchanged, type DeltaProcesses, type DeltaState, guardDelta } from "./delta-guard.ts";
+import { type DeltaSurvey, surveyTarget } from "./delta-survey.ts";
 import type { Owner } from "./file-set.ts";
 import { findStop } from "./find-stop.ts";
 import { writeImage } from "./image-writer.ts";
-import { checkLayout, type Layout, layoutOf, placePath, type TablespaceChoice, tablespaceOf } from "./layout.ts";
+import {
+  checkApart,
+  checkLayout,
+  type Layout,
+  layoutOf,
+  placePath,
+  type TablespaceChoice,
+  tablespaceOf,
+} from "./layout.ts";
 import { feedPlan, laidSegments, plannedWalBytes, planRestore, type RestorePlan } from "./plan.ts";
 import { RECOVERY_FOLDER, type RecoveryFile, recoveryFiles, startableConfiguration } from "./recovery-files.ts";
 import { refusalError } from "./refusal.ts";
@@ -115,19 +126,55 @@ export async function prepareRestore(
   return { ...plan, ...priced, tablespaces: manifest.header.tablespaces, tablespaceBytes };
 }
 
+/** What a delta restore into a data directory found and needs. */
+export type DeltaRestore = {
+  readonly survey: DeltaSurvey;
+  /** What was there when it was compared. */
+  readonly state: DeltaState;
+  /** Looks whether a server runs there. */
+  readonly processes: DeltaProcesses;
+};
+
 /**
- * Carries out a plan. Resolves when the folder could be started and all of it is on stable storage. Throws
- * `restore.target-not-empty`, `restore.target-in-use`, `restore.no-space`, `restore.tablespace-unmapped`, and whatever
+ * Looks at what lies in the folder of a delta restore. Undefined when nothing does: an ordinary restore it is then. Throws
+ * `restore.target-in-use`, `restore.other-system`, `restore.target-not-empty`; changes nothing.
+ */
+export async function prepareDelta(
+  tools: Pick<RestoreTools, "vault" | "files"> & {
+    readonly processes: DeltaProcesses;
+    readonly onCompared: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+  },
+  plan: PricedPlan,
+  place: RestorePlace,
+  options: CallOptions,
+): Promise<DeltaRestore | undefined> {
+  const { processes } = tools;
+  const layout = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
+  checkApart(layout);
+  const state = await guardDelta(tools, layout, plan.systemId);
+  if (state.kind === "fresh") return undefined;
+  const survey = await surveyTarget(
+    { ...tools, onProgress: tools.onCompared },
+    { backup: plan.backup, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },
+    options,
+  );
+  return { survey, state, processes };
+}
+
+/**
+ * Carries out a plan. With `delta` what lies in the folder is kept where the backup has it too. Resolves when the folder
+ * could be started and all of it is on stable storage. Throws `restore.target-changed`, `restore.target-not-empty`, `restore.target-in-use`, `restore.no-space`, `restore.tablespace-unmapped`, and whatever
  * reading the vault throws.
  */
 export async function runRestore(
   tools: RestoreTools,
   plan: PricedPlan,
   place: RestorePlace,
-  options: CallOptions,
+  options: CallOptions & { readonly delta?: DeltaRestore | undefined },
 ): Promise<void> {
   const layout = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
-  await checkLayout(tools.files, layout);
+  if (options.delta === undefined) await checkLayout(tools.files, layout);
+  else checkApart(layout);
   const makeRoot = (folder: string): Promise<void> => makeOwnedFolder(tools.files, folder, place.owner);
   await withTargetLocks({ ...tools, makeRoot }, layout.roots, () =>
     restoreInto(tools, plan, { place, layout }, options),
@@ -138,11 +185,16 @@ async function restoreInto(
   tools: RestoreTools,
   plan: PricedPlan,
   { place, layout }: { readonly place: RestorePlace; readonly layout: Layout },
-  options: CallOptions,
+  options: CallOptions & { readonly delta?: DeltaRestore | undefined },
 ): Promise<void> {
-  await clearUnfinished(tools.files, layout.roots);
-  await checkSpace(tools.files, plan, layout);
-  await makeRoots(tools, layout, place.owner);
+  const { delta } = options;
+  // Asked again now that no other restore can be here.
+  if (delta === undefined) await clearUnfinished(tools.files, layout.roots);
+  else assertUnchanged(place.folder, delta.state, await guardDelta({ ...tools, ...delta }, layout, plan.systemId));
+  await checkSpace(tools.files, plan, layout, delta?.survey.presentBytes ?? 0);
+  await markRoots(tools, layout, place.owner);
+  if (delta !== undefined) await clearSurplus(tools.files, layout, delta.survey);
+  await makeRecoveryFolders(tools.files, layout, place.owner);
   const image = await writeImage(
     { vault: tools.vault, files: tools.files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
     {
@@ -150,6 +202,7 @@ async function restoreInto(
       roots: layout.roots,
       placePath: (manifestPath) => placePath(layout, manifestPath),
       owner: place.owner,
+      kept: delta?.survey.kept,
     },
     options,
   );
@@ -173,7 +226,7 @@ function settledTarget(plan: RestorePlan): RecoveryTarget {
   return plan.stop.kind === "end-of-wal" ? { kind: "latest" } : plan.target;
 }
 
-async function makeRoots(tools: RestoreTools, layout: Layout, owner: Owner | undefined): Promise<void> {
+async function markRoots(tools: RestoreTools, layout: Layout, owner: Owner | undefined): Promise<void> {
   const { files, vault } = tools;
   const main = layout.roots[0] ?? "";
   const restoreId = vault.random(RESTORE_ID_BYTES).toString("hex");
@@ -182,6 +235,18 @@ async function makeRoots(tools: RestoreTools, layout: Layout, owner: Owner | und
     await files.changeMode(folder, 0o700);
     await markUnfinished(files, folder, { restoreId, main });
   }
+}
+
+/** From the control file's removal on the folder cannot be started. */
+async function clearSurplus(files: Files, { roots }: Layout, { removed }: DeltaSurvey): Promise<void> {
+  const control = path.join(roots[0] ?? "", CONTROL_FILE_PATH);
+  await files.remove(control);
+  if ((await files.stat(path.dirname(control))) !== undefined) await files.syncFolder(path.dirname(control));
+  for (const each of removed) await files.removeTree(each);
+}
+
+async function makeRecoveryFolders(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
+  const main = layout.roots[0] ?? "";
   for (const folder of [RECOVERY_FOLDER, `${RECOVERY_FOLDER}/outside`]) {
     const made = path.join(main, folder);
     await files.makeFolder(made, 0o700);
@@ -201,6 +266,8 @@ async function makeOwnedFolder(files: Files, folder: string, owner: Owner | unde
 
 async function linkTablespaces(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
   for (const { at, target } of layout.links) {
+    // A delta restore leaves a link that leads there.
+    if ((await files.stat(at)) !== undefined) continue;
     await files.symlink(target, at);
     if (owner !== undefined) await files.changeOwner(at, owner);
     await files.syncFolder(path.dirname(at));
@@ -246,9 +313,9 @@ const RESTORE_ID_BYTES = 16;
 /** Room that recovery itself needs beside files and WAL: checkpoints, temporary files, the first new segments. */
 const SPARE_BYTES = 256 * 1024 * 1024;
 
-async function checkSpace(files: Files, plan: PricedPlan, layout: Layout): Promise<void> {
+async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, presentBytes: number): Promise<void> {
   const needed = new Map<number, { freeBytes: number; neededBytes: number; readonly folders: string[] }>();
-  for (const [folder, neededBytes] of bytesByRoot(plan, layout)) {
+  for (const [folder, neededBytes] of bytesByRoot(plan, layout, presentBytes)) {
     let existing = folder;
     while ((await files.stat(existing)) === undefined) existing = path.dirname(existing);
     const { freeBytes, device } = await files.space(existing);
@@ -267,10 +334,10 @@ async function checkSpace(files: Files, plan: PricedPlan, layout: Layout): Promi
   }
 }
 
-function bytesByRoot(plan: PricedPlan, layout: Layout): ReadonlyMap<string, number> {
+function bytesByRoot(plan: PricedPlan, layout: Layout, presentBytes: number): ReadonlyMap<string, number> {
   const [main = "", ...others] = layout.roots;
   const bytes = new Map(others.map((root) => [root, 0]));
-  let inside = plan.writeBytes;
+  let inside = plan.writeBytes - presentBytes;
   for (const [oid, tablespaceBytes] of plan.tablespaceBytes) {
     const root = layout.tablespaceFolders.get(oid) ?? "";
     if (!bytes.has(root)) continue;
@@ -278,5 +345,5 @@ function bytesByRoot(plan: PricedPlan, layout: Layout): ReadonlyMap<string, numb
     inside -= tablespaceBytes;
   }
   const walBytes = laidSegments(plan).length * plan.walSegmentBytes + fedDiskBytes(plan);
-  return bytes.set(main, inside + walBytes + SPARE_BYTES);
+  return bytes.set(main, Math.max(0, inside) + walBytes + SPARE_BYTES);
 }

@@ -55,7 +55,7 @@ export async function guardTarget(files: Files, folder: string): Promise<TargetS
   }
   // Cut before the marker was written: nothing else is here yet.
   if (names.every((name) => name === MARKER_TEMPORARY || LOCK_NAMES.includes(name))) return "unfinished";
-  if (await isUnfinished(files, folder)) return "unfinished";
+  if ((await unfinishedId(files, folder)) !== undefined) return "unfinished";
   throw new LifeboatError("restore.target-not-empty", {
     message: `${folder} is not empty: it holds ${describe(names)}`,
     remedy: names.includes("PG_VERSION")
@@ -97,13 +97,14 @@ async function removeMarker(files: Files, folder: string): Promise<void> {
   await files.syncFolder(folder);
 }
 
-async function isUnfinished(files: Files, folder: string): Promise<boolean> {
+/** The id of the restore of ours that left a root before its end; undefined for any other folder. */
+export async function unfinishedId(files: Files, folder: string): Promise<string | undefined> {
   const own = await readMarker(files, folder);
-  if (own === undefined) return false;
+  if (own === undefined) return undefined;
   for (const each of [folder, own.main]) {
-    if ((await files.stat(path.join(each, CONTROL_FILE_PATH))) !== undefined) return false;
+    if ((await files.stat(path.join(each, CONTROL_FILE_PATH))) !== undefined) return undefined;
   }
-  return (await readMarker(files, own.main))?.restoreId === own.restoreId;
+  return (await readMarker(files, own.main))?.restoreId === own.restoreId ? own.restoreId : undefined;
 }
 
 async function readMarker(files: Files, folder: string): Promise<Marker | undefined> {

@@ -11,6 +11,16 @@ export const restoreErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "A server runs on the restore target; nothing was touched.",
   },
+  "restore.other-system": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The data directory to be brought to a backup's state is of another system; nothing was touched.",
+  },
+  "restore.target-changed": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The data directory changed after it was compared with the backup; nothing was touched.",
+  },
   "restore.no-backup": {
     kind: "operator",
     exit: EXIT.notFound,

@@ -361,6 +361,7 @@ _lifeboat_restore() {
     '--timeline=[Timeline to follow. Default\: latest, the newest that grew out of the backup'\''s own.]:value: ' \
     '--backup=[Start from this backup. Default\: the newest that reaches the wanted moment.]:value: ' \
     '--system=[System identifier. Default\: the only one of the vault.]:value: ' \
+    '--delta[Into the data directory of a stopped server\: keep what is equal, overwrite or remove the rest.]' \
     '--accept-gap[Where WAL is missing, restore to the last position before the hole, knowingly.]' \
     '--tablespace=[Where tablespaces go, by their OID.]:value: ' \
     '--tablespaces-under=[Where tablespaces go that --tablespace does not name, one folder each.]:value:_files -/' \

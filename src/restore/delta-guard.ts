@@ -1,0 +1,135 @@
+/**
+ * Says whether a folder that holds data may be brought to a backup's state in place.
+ *
+ * Nouns: a *delta restore* keeps the pages of a data directory that the backup has too, and overwrites the rest.
+ * Invariants: only a stopped server's data directory of the backup's own system is touched, or what a delta restore of ours
+ * left unfinished; a tablespace's folder only when the data directory leads to it. Nothing is written here.
+ */
+import path from "node:path";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import type { Processes } from "../platform/processes.ts";
+import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
+import type { SystemId } from "../postgres/lsn.ts";
+import type { Layout, TablespaceChoice } from "./layout.ts";
+import { LOCK_NAMES, unfinishedId } from "./target-guard.ts";
+
+/** What must be asked of the machine's processes. */
+export type DeltaProcesses = Pick<Processes, "isAlive" | "worksIn">;
+
+type Tools = { readonly files: Files; readonly processes: DeltaProcesses };
+
+/**
+ * `fresh`: nothing is there, an ordinary restore will do. The stamp changes with every start of a server on the folder and
+ * with every restore into it.
+ */
+export type DeltaState = { readonly kind: "fresh" } | { readonly kind: "data" | "unfinished"; readonly stamp: string };
+
+/**
+ * Looks at all roots. Throws `restore.target-in-use` when a server runs on the data directory,
+ * `restore.other-system` when it is of another one, and `restore.target-not-empty` when a root holds anything else.
+ */
+export async function guardDelta(tools: Tools, layout: Layout, systemId: SystemId): Promise<DeltaState> {
+  const [main = "", ...tablespaces] = layout.roots;
+  const { files } = tools;
+  const state = await mainState(tools, main, systemId);
+  for (const root of tablespaces) {
+    if ((await isEmpty(files, root)) || (await unfinishedId(files, root)) !== undefined) continue;
+    const at = layout.links.find(({ target }) => target === root)?.at;
+    if (at !== undefined && state.kind !== "fresh" && (await linkTarget(files, at)) === root) continue;
+    throw new LifeboatError("restore.target-not-empty", {
+      message: `${root} is not empty, and ${at ?? main} does not lead to it`,
+      remedy: "Name an empty folder for this tablespace, or the one that the data directory uses.",
+    });
+  }
+  return state;
+}
+
+/** Throws `restore.target-changed` when somebody was in the folder between two looks. */
+export function assertUnchanged(folder: string, before: DeltaState, now: DeltaState): void {
+  if (before.kind !== "fresh" && now.kind === before.kind && now.stamp === before.stamp) return;
+  throw new LifeboatError("restore.target-changed", {
+    message: `${folder} is not what it was when it was compared with the backup`,
+    remedy: "Make sure that nobody starts a server there, then run the same command again.",
+  });
+}
+
+/** Where the tablespaces of a data directory lie now, for those that were given no other place. */
+export async function presentTablespaces(
+  files: Files,
+  folder: string,
+  choice: TablespaceChoice,
+): Promise<TablespaceChoice> {
+  const byOid = new Map(choice.byOid);
+  const links = path.join(path.resolve(folder), "pg_tblspc");
+  if ((await files.stat(links))?.kind !== "folder") return choice;
+  for (const entry of await files.list(links)) {
+    if (entry.kind !== "link" || !/^\d+$/.test(entry.name) || byOid.has(Number(entry.name))) continue;
+    byOid.set(Number(entry.name), await files.readLink(path.join(links, entry.name)));
+  }
+  return { ...choice, byOid };
+}
+
+async function mainState(tools: Tools, main: string, systemId: SystemId): Promise<DeltaState> {
+  const { files } = tools;
+  if (await isEmpty(files, main)) return { kind: "fresh" };
+  await refuseRunning(tools, main);
+  const control = await readIfThere(files, path.join(main, CONTROL_FILE_PATH));
+  if (control === undefined) {
+    const restoreId = await unfinishedId(files, main);
+    if (restoreId !== undefined) return { kind: "unfinished", stamp: restoreId };
+    throw new LifeboatError("restore.target-not-empty", {
+      message: `${main} is not empty and no data directory: it has no ${CONTROL_FILE_PATH}`,
+      remedy: "Name the data directory of a stopped server, or a folder that is empty or not there yet.",
+    });
+  }
+  const found = parseControlFile(control).systemId;
+  if (found === systemId) return { kind: "data", stamp: control.toString("base64") };
+  throw new LifeboatError("restore.other-system", {
+    message: `${main} is the data directory of system ${found}, the backup is of ${systemId}`,
+    remedy: "Name the data directory that belongs to this vault's system, or restore into an empty folder.",
+  });
+}
+
+async function isEmpty(files: Files, folder: string): Promise<boolean> {
+  const facts = await files.stat(folder);
+  if (facts === undefined) return true;
+  return facts.kind === "folder" && (await files.list(folder)).every(({ name }) => LOCK_NAMES.includes(name));
+}
+
+/** A lock file that a killed server left is no hindrance; a process that works in the folder is, whoever it is. */
+async function refuseRunning({ files, processes }: Tools, main: string): Promise<void> {
+  const pid = await lockingPid(files, main);
+  if (pid !== undefined && (await processes.isAlive(pid))) throw running(main, pid);
+  // Backends outlive a killed postmaster for a moment, and every process of PostgreSQL works in its data directory.
+  for (const { name } of await files.list("/proc")) {
+    if (/^\d+$/.test(name) && (await processes.worksIn(Number(name), main))) throw running(main, Number(name));
+  }
+}
+
+async function lockingPid(files: Files, main: string): Promise<number | undefined> {
+  const text = await readIfThere(files, path.join(main, "postmaster.pid"));
+  const pid = Number(text?.toString("utf8").split("\n")[0]);
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+}
+
+async function readIfThere(files: Files, file: string): Promise<Buffer | undefined> {
+  try {
+    return await files.readFile(file);
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return undefined;
+    throw error;
+  }
+}
+
+async function linkTarget(files: Files, at: string): Promise<string | undefined> {
+  return (await files.stat(at))?.kind === "link" ? path.resolve(path.dirname(at), await files.readLink(at)) : undefined;
+}
+
+function running(main: string, pid: number): LifeboatError {
+  return new LifeboatError("restore.target-in-use", {
+    message: `process ${pid} works in ${main}: a server runs on it`,
+    remedy: "Stop the server first.",
+    details: { pid },
+  });
+}
