@@ -19,6 +19,20 @@ async function withLog<T>(body: (logFile: string) => Promise<T>): Promise<T> {
   }
 }
 
+async function untilWritten(logFile: string, word: string): Promise<void> {
+  const written = new AbortController();
+  const changes = watch(path.dirname(logFile), { signal: written.signal })[Symbol.asyncIterator]();
+  for (;;) {
+    // It watches from here on: what is written before the next line's look is seen there, all else wakes us.
+    const changed = changes.next();
+    if ((await readFile(logFile, "utf8")).includes(word)) {
+      written.abort();
+      return void (await changed.catch(() => undefined));
+    }
+    await changed;
+  }
+}
+
 // Takes 300 ms of CPU with 100 MiB in hand, in a grandchild.
 const WORK = "const held = Buffer.alloc(100 * 1024 ** 2, 1); while (process.cpuUsage().user < 300_000); held.at(0);";
 const NODE = { command: "sh", args: ["-c", '"$0" -e "$1"; true', process.execPath, WORK] };
@@ -65,14 +79,7 @@ test("a command that ends well when asked to stop has a usage", async () => {
   await withLog(async (logFile) => {
     const script = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done";
     const measurement = await startMeasured({ command: "sh", args: ["-c", script] }, logFile);
-    const log = watch(path.dirname(logFile))[Symbol.asyncIterator]();
-    for (;;) {
-      // It watches from here on: what is written before the next line's look is seen there, all else wakes us.
-      const changed = log.next();
-      if ((await readFile(logFile, "utf8")).includes("ready")) break;
-      await changed;
-    }
-    await log.return?.();
+    await untilWritten(logFile, "ready");
     await measurement.stop();
     const usage = await measurement.usage;
     assert.ok(usage.wallMs > 0 && usage.cpuMs >= 0);
