@@ -7,7 +7,7 @@ import type { Instant } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import { RECOVERY_FOLDER, recoveryFiles } from "./recovery-files.ts";
+import { RECOVERY_FOLDER, recoveryFiles, standbyFiles } from "./recovery-files.ts";
 import type { RecoveryTarget } from "./target.ts";
 
 const laid = ["00000002.history", "000000010000000000000005"];
@@ -209,4 +209,19 @@ test("each kind of target is one setting, behind the others, which are empty", (
     assert.ok(lines.slice(0, -1).every((line) => line.endsWith(" = ''")));
   }
   assert.ok(settingsOf({ kind: "latest" }).every((line) => line.endsWith(" = ''")));
+});
+
+test("a standby's settings have no target, quote what they name, and leave nothing that ends recovery", () => {
+  const files = standbyFiles({ conninfo: "host='/tmp/it\\'s' port=5432", slot: "db_replica" });
+  assert.deepEqual(
+    files.map((file) => file.path),
+    ["postgresql.auto.conf", "standby.signal"],
+  );
+  const text = files[0]?.text ?? "";
+  assert.match(text, /^primary_conninfo = 'host=''\/tmp\/it\\\\''s'' port=5432'$/m);
+  assert.match(text, /^primary_slot_name = 'db_replica'$/m);
+  assert.match(text, /^synchronous_standby_names = ''$/m);
+  for (const name of ["recovery_target", "recovery_target_time", "recovery_target_lsn", "restore_command"]) {
+    assert.match(text, new RegExp(`^${name} = ''$`, "m"));
+  }
 });

@@ -59,6 +59,41 @@ export function recoveryFiles(recovery: {
   ];
 }
 
+/** Whom a restored cluster follows as a standby. */
+export type Upstream = {
+  /** primary_conninfo. Every superuser can read it: name a password file in it rather than a password. */
+  readonly conninfo: string;
+  /** Physical slot on the upstream; undefined: what is needed must be there by other means. */
+  readonly slot: string | undefined;
+};
+
+/**
+ * The files of a cluster that stays in recovery and goes on with the WAL of another. The WAL that was laid it finds in
+ * pg_wal; where that ends, or lacks something, it asks its upstream, which has it or says that it has not.
+ * Source: PostgreSQL manual, "Setting Up a Standby Server".
+ */
+export function standbyFiles(upstream: Upstream): readonly RecoveryFile[] {
+  const settings = [
+    // Set to nothing: recovery begins as a standby's only when no target is set.
+    ...TARGET_SETTINGS.map((name) => `${name} = ''`),
+    "recovery_target_timeline = 'latest'",
+    "restore_command = ''",
+    "recovery_end_command = ''",
+    "archive_cleanup_command = ''",
+    "recovery_min_apply_delay = 0",
+    "hot_standby = on",
+    `primary_conninfo = '${quoted(upstream.conninfo)}'`,
+    `primary_slot_name = '${quoted(upstream.slot ?? "")}'`,
+    // The upstream's confirmers are not this one's (safety rule B12).
+    "synchronous_standby_names = ''",
+  ];
+  const text = ["", "# Added by lifeboat restore. The last setting of a name counts.", ...settings, ""].join("\n");
+  return [
+    { path: "postgresql.auto.conf", text, how: "append", mode: 0o600 },
+    { path: "standby.signal", text: "", how: "new", mode: 0o600 },
+  ];
+}
+
 function listOf(names: readonly string[]): string {
   return names.map((name) => `${name}\n`).join("");
 }

@@ -10,7 +10,7 @@
  * the control file behind the marker: cut before that, nothing was changed; after it, the same delta restore goes on.
  */
 import path from "node:path";
-import { LifeboatError } from "../errors/error.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
 import { type Clock, throwIfAborted } from "../platform/clock.ts";
 import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
@@ -36,7 +36,14 @@ import {
   tablespaceOf,
 } from "./layout.ts";
 import { feedPlan, laidSegments, plannedWalBytes, planRestore, type RestorePlan } from "./plan.ts";
-import { RECOVERY_FOLDER, type RecoveryFile, recoveryFiles, startableConfiguration } from "./recovery-files.ts";
+import {
+  RECOVERY_FOLDER,
+  type RecoveryFile,
+  recoveryFiles,
+  standbyFiles,
+  startableConfiguration,
+  type Upstream,
+} from "./recovery-files.ts";
 import { refusalError } from "./refusal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 import type { RecoveryTarget } from "./target.ts";
@@ -62,6 +69,8 @@ export type RestorePlace = {
   readonly folder: string;
   readonly tablespaces: TablespaceChoice;
   readonly owner: Owner | undefined;
+  /** Given: the cluster is to follow this one as a standby. The plan must lay all its WAL; its target says how much that is. */
+  readonly follow?: Upstream | undefined;
 };
 
 /** How far a restore is. */
@@ -212,13 +221,18 @@ async function restoreInto(
   const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress };
   await layWal(walTools, plan, path.join(place.folder, "pg_wal"), options);
   tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
-  const laid = [...plan.histories.map(historyName), ...laidSegments(plan).map(({ name }) => name)];
-  const fed = plan.fed.map(({ name }) => name);
-  const settings = recoveryFiles({ target: settledTarget(plan), timeline: plan.timeline, laid, fed });
-  await writeFiles(tools.files, place, settings);
+  await writeFiles(tools.files, place, settingsOf(plan, place.follow));
   await configureIfOutside(tools.files, place, image.controlFile);
   throwIfAborted(options.signal, "finishing the restore");
   await finish(tools.files, place, { controlFile: image.controlFile, roots: layout.roots });
+}
+
+function settingsOf(plan: RestorePlan, follow: Upstream | undefined): readonly RecoveryFile[] {
+  const laid = [...plan.histories.map(historyName), ...laidSegments(plan).map(({ name }) => name)];
+  const fed = plan.fed.map(({ name }) => name);
+  if (follow === undefined) return recoveryFiles({ target: settledTarget(plan), timeline: plan.timeline, laid, fed });
+  assert(fed.length === 0, "a standby finds its WAL in pg_wal and at its upstream");
+  return standbyFiles(follow);
 }
 
 /** What the server is told to stop at. */
