@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BackupFacts, type BackupRequest, planBackup } from "./backup-plan.ts";
+import { type BackupRequest, planBackup } from "./backup-plan.ts";
+import type { PlanFacts } from "./plan.ts";
 
 const GIB = 1024 ** 3;
 const REQUEST: BackupRequest = { mib: 2048, runs: 3, peers: ["pgbackrest"], restore: false, scale: false };
-const FACTS: BackupFacts = {
+const FACTS: PlanFacts = {
   cacheFolder: "/var/cache/lifeboat/bench",
   freeBytes: 100 * GIB,
   pgBackRestInstalled: true,
+  newerPgBackRestFetched: false,
   basesThere: [2048],
 };
 
@@ -19,6 +21,9 @@ test("a plan says what it installs and makes, and nothing else", () => {
   assert.equal(planBackup(REQUEST, FACTS).steps.length, 2);
   const withoutIt = planBackup({ ...REQUEST, peers: [] }, { ...FACTS, pgBackRestInstalled: false });
   assert.doesNotMatch(withoutIt.steps.join("\n"), /apt-get/);
+  const newer = { ...REQUEST, peers: ["pgbackrest-block"] as const };
+  assert.match(planBackup(newer, FACTS).steps[0] ?? "", /fetch pgBackRest of Debian 13 .* without installing it/);
+  assert.equal(planBackup(newer, { ...FACTS, newerPgBackRestFetched: true }).steps.length, 2);
 });
 
 test("too little disk is a problem with both figures", () => {

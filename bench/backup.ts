@@ -3,56 +3,33 @@
  *
  * Nouns: a *round* runs every tool once, in the same order; a ratio is taken within a round.
  */
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
-import { systemFiles } from "../src/platform/files.ts";
-import { findFreePort } from "../src/platform/free-port.ts";
-import { systemRandom } from "../src/platform/random.ts";
-import { type BackupFacts, type BackupPlan, type BackupRequest, type Peer, planBackup } from "./backup-plan.ts";
+import { type BackupPeer, type BackupPlan, type BackupRequest, planBackup, sizesOf } from "./backup-plan.ts";
 import { type BackupRun, backupReport, type ToolRuns } from "./backup-report.ts";
 import type { BackupTool, MakeBackupTool } from "./backup-tools/backup-tool.ts";
-import { lifeboatTool, lifeboatVersion } from "./backup-tools/lifeboat.ts";
+import { lifeboatTool } from "./backup-tools/lifeboat.ts";
+import { newerPgBackRestTool } from "./backup-tools/newer-pgbackrest.ts";
 import { pgBaseBackupTool } from "./backup-tools/pg-basebackup.ts";
-import { hasPgBackRest, installPgBackRest, pgBackRestTool, pgBackRestVersion } from "./backup-tools/pgbackrest.ts";
+import { pgBackRestTool } from "./backup-tools/pgbackrest.ts";
 import { settle } from "./machine.ts";
 import { type Measured, measure } from "./measure.ts";
+import { observe, readyPeers, versionsOf } from "./peers.ts";
 import type { Report } from "./report.ts";
-import {
-  type Base,
-  baseName,
-  freeBytes,
-  hasBase,
-  type Place,
-  query,
-  serverIn,
-  stopServerIn,
-  takePlace,
-  withBase,
-  withServer,
-} from "./workload.ts";
+import { makeRestoreFolder, measureRestore, removeRestored } from "./restoring.ts";
+import { type Base, baseName, type Place, query, takePlace, withBase } from "./workload.ts";
 
-const MAKE_PEER: Readonly<Record<Peer, MakeBackupTool>> = {
+const MAKE_PEER: Readonly<Record<BackupPeer, MakeBackupTool>> = {
   pg_basebackup: pgBaseBackupTool,
   pgbackrest: pgBackRestTool,
+  "pgbackrest-block": newerPgBackRestTool,
 };
-
-/** A server that is started only to see that it starts must not push WAL anywhere, nor listen. */
-const RESTORED_SETTINGS = { archive_mode: "off" };
 
 type Call = { readonly signal: AbortSignal };
 
 /** Looks at what is there and plans. */
 export async function planFor(request: BackupRequest, cacheFolder: string): Promise<BackupPlan> {
-  const there: BackupFacts = {
-    cacheFolder,
-    freeBytes: await freeBytes(cacheFolder),
-    pgBackRestInstalled: await hasPgBackRest(),
-    basesThere: [],
-  };
-  const { sizesMib } = planBackup(request, there);
-  const basesThere: number[] = [];
-  for (const mib of sizesMib) if (await hasBase(cacheFolder, await baseName(mib))) basesThere.push(mib);
-  return planBackup(request, { ...there, basesThere });
+  return planBackup(request, await observe(cacheFolder, sizesOf(request)));
 }
 
 /** Carries the plan out. With `keep` the last round's backups stay in the run folder until the next benchmark. */
@@ -62,18 +39,16 @@ export async function benchBackup(
   at: { readonly cacheFolder: string; readonly keep: boolean },
   call: Call,
 ): Promise<Report> {
-  const withPgBackRest = request.peers.includes("pgbackrest");
-  if (withPgBackRest) await installPgBackRest(call);
   const place = await takePlace(at.cacheFolder, call);
   try {
+    const ready = await readyPeers(request.peers, at.cacheFolder, call);
     const versions = {
-      lifeboat: await lifeboatVersion(call),
+      ...(await versionsOf(ready, at.cacheFolder, call)),
       postgres: place.installation.version,
-      ...(withPgBackRest ? { pgbackrest: await pgBackRestVersion(call) } : {}),
     };
     const measured: { readonly mib: number; readonly base: string; readonly tools: readonly ToolRuns[] }[] = [];
     for (const mib of plan.sizesMib) {
-      const peers = mib === request.mib ? request.peers : [];
+      const peers = mib === request.mib ? ready : [];
       const tools = await withBase(place, mib, call, (base) => rounds(place, base, { request, peers, ...at }, call));
       measured.push({ mib, base: await baseName(mib), tools });
     }
@@ -88,7 +63,7 @@ export async function benchBackup(
 async function rounds(
   place: Place,
   base: Base,
-  wanted: { readonly request: BackupRequest; readonly peers: readonly Peer[]; readonly keep: boolean },
+  wanted: { readonly request: BackupRequest; readonly peers: readonly BackupPeer[]; readonly keep: boolean },
   call: Call,
 ): Promise<readonly ToolRuns[]> {
   const { runs, restore } = wanted.request;
@@ -127,27 +102,14 @@ async function backUp(
   return { backup, storedBytes, restored: await restore(place, tool, `${logFile}.restore`, call) };
 }
 
-/** From the first command until the restored server has left recovery and accepts connections. */
+/** The restored server is gone afterwards, its folder too. */
 async function restore(place: Place, tool: BackupTool, logFile: string, call: Call): Promise<Measured> {
-  const folder = path.join(place.runFolder, "restored");
-  const dataFolder = path.join(folder, "data");
-  await mkdir(dataFolder, { recursive: true, mode: 0o755 });
-  for (const each of [folder, dataFolder]) {
-    if (place.user !== undefined) await systemFiles.changeOwner(each, place.user);
-  }
-  await systemFiles.changeMode(dataFolder, 0o700);
-  const { command, boots } = tool.restore(dataFolder);
+  const dataFolder = await makeRestoreFolder(place, "restored");
   try {
-    await settle(place.runFolder, call);
-    const measured = await measure(command, { logFile, postmasterPid: undefined, ...call });
-    if (boots) return measured;
-    const begun = performance.now();
-    const server = serverIn(place, dataFolder, await findFreePort(systemRandom), RESTORED_SETTINGS);
-    const startMs = await withServer(server, call, async () => performance.now() - begun);
-    return { ...measured, wallMs: measured.wallMs + startMs };
+    const of = { restore: tool.restore(dataFolder), dataFolder, logFile, from: tool.folder };
+    return (await measureRestore(place, of, call)).measured;
   } finally {
-    await stopServerIn(place, dataFolder);
-    await rm(folder, { recursive: true, force: true });
+    await removeRestored(place, dataFolder);
   }
 }
 

@@ -97,7 +97,7 @@ test("what cannot be measured is refused before anything is made", async () => {
     const dry = await bench([...SMALL, "--dry-run", ...at]);
     assert.match(dry.output, /make a PostgreSQL 15 cluster of 16 MiB/);
     const mistyped = await bench(["backup", "--peers", "barman", ...at]);
-    assert.match(mistyped.output, /--peers barman: must be pg_basebackup, pgbackrest or none/);
+    assert.match(mistyped.output, /--peers barman: must be pg_basebackup, pgbackrest, pgbackrest-block or none/);
     assert.deepEqual([tooLarge.status, dry.status, mistyped.status], [2, 0, 2]);
     assert.deepEqual(await readdir(folder), []);
   });

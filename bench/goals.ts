@@ -16,6 +16,20 @@ const GROWTH_RATIO_MAX = 1.1;
 /** From the server's flush to our confirmed one, against pg_receivewal --synchronous. */
 const FLUSH_LAG_RATIO_MAX = 1.5;
 
+/** A restore until the server accepts connections, against the quickest pgBackRest. */
+const RESTORE_RATIO_MAX = 1.1;
+/** After 1 % of the products changed, against pgBackRest with bundles and blocks. */
+const UPDATED_WALL_RATIO_MAX = 0.5;
+const UPDATED_STORED_RATIO_MAX = 0.6;
+/** When nothing changed, against reading the same stream and throwing it away. */
+const UNCHANGED_WALL_RATIO_MAX = 1.3;
+/** And of the bytes of a full one. */
+const UNCHANGED_STORED_SHARE_MAX = 0.01;
+/** A restore in place after 1 % of the products changed, the start of the server left out. */
+const IN_PLACE_MS_MAX = 3000;
+/** Latency at p99 of a load at half the rate that the server can bear, during a backup, against without. */
+const DURING_RATIO_MAX = 1.5;
+
 /** What became of a goal. */
 export type Verdict = {
   readonly goal: string;
@@ -68,6 +82,75 @@ export function receiveVerdicts(ratios: {
     ratioVerdict(`flush lag by the median ${goal}`, ratios.median, FLUSH_LAG_RATIO_MAX),
     ratioVerdict(`flush lag at p99 ${goal}`, ratios.p99, FLUSH_LAG_RATIO_MAX),
   ];
+}
+
+/** The verdict on a restore, from its ratios to the quickest pgBackRest of each round. */
+export function restoreVerdict(what: string, ratios: readonly number[]): Verdict {
+  const goal = `${what} until connections are accepted at most ${RESTORE_RATIO_MAX} of pgBackRest's quickest`;
+  return ratioVerdict(goal, ratios, RESTORE_RATIO_MAX);
+}
+
+/** Verdicts on backups after an update of 1 %, from their ratios to pgBackRest's block incremental ones. */
+export function updatedVerdicts(ratios: {
+  readonly wall: readonly number[];
+  readonly stored: readonly number[];
+}): readonly Verdict[] {
+  const peer = "of pgBackRest's block incremental";
+  const goal = (what: string, max: number) => `after 1 % changed, ${what} at most ${max} ${peer}`;
+  return [
+    ratioVerdict(goal("wall time", UPDATED_WALL_RATIO_MAX), ratios.wall, UPDATED_WALL_RATIO_MAX),
+    ratioVerdict(goal("stored bytes", UPDATED_STORED_RATIO_MAX), ratios.stored, UPDATED_STORED_RATIO_MAX),
+  ];
+}
+
+/** Verdicts on backups when nothing changed: the worst of what they stored is judged. */
+export function unchangedVerdicts(measured: {
+  /** Wall time against reading the stream. */
+  readonly ratios: readonly number[];
+  /** Of the bytes of the full backup. */
+  readonly storedShares: readonly number[];
+}): readonly Verdict[] {
+  const share = Math.max(...measured.storedShares);
+  return [
+    ratioVerdict(
+      `nothing changed, wall time at most ${UNCHANGED_WALL_RATIO_MAX} of the stream thrown away`,
+      measured.ratios,
+      UNCHANGED_WALL_RATIO_MAX,
+    ),
+    {
+      goal: `nothing changed, stored bytes below ${percent(UNCHANGED_STORED_SHARE_MAX)} of a full one`,
+      measured: `${percent(share)} at most`,
+      kept: share < UNCHANGED_STORED_SHARE_MAX,
+    },
+  ];
+}
+
+/** The verdict on restores in place, from the time each took beyond starting the server. */
+export function inPlaceVerdict(beyondStartMs: readonly number[]): Verdict {
+  const median = percentile(beyondStartMs, 0.5);
+  return {
+    goal: `restore in place after 1 % changed at most ${IN_PLACE_MS_MAX / 1000} s beyond starting`,
+    measured: `${(median / 1000).toFixed(1)} s`,
+    kept: median <= IN_PLACE_MS_MAX,
+  };
+}
+
+/** The verdict on a load's p99 during a backup; `peer` are the ratios to the same during pgBackRest's. */
+export function duringVerdict(ratios: {
+  readonly alone: readonly number[];
+  readonly peer: readonly number[];
+}): Verdict {
+  const alone = percentile(ratios.alone, 0.5);
+  const peer = ratios.peer.length === 0 ? undefined : percentile(ratios.peer, 0.5);
+  return {
+    goal: `p99 during a backup at most ${DURING_RATIO_MAX} of alone, or no worse than during pgBackRest's`,
+    measured: `${alone.toFixed(2)} x alone${peer === undefined ? "" : `, ${peer.toFixed(2)} x pgBackRest's`}`,
+    kept: alone <= DURING_RATIO_MAX || (peer !== undefined && peer <= 1),
+  };
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toFixed(2))} %`;
 }
 
 function ratioVerdict(goal: string, ratios: readonly number[], max: number): Verdict {

@@ -1,5 +1,5 @@
 /**
- * Benchmarks: `npm run bench -- backup | receive`.
+ * Benchmarks: `npm run bench -- backup | delta | during | receive`.
  *
  * Nouns: a *workload* is named data or load that makes a figure comparable; a *tool* is a program under measurement, ours
  * first; a *round* runs every tool once in the same order, so that what disturbs the machine disturbs all; a *goal* is a
@@ -13,8 +13,9 @@ import { parseArgs } from "node:util";
 import { EXIT } from "../src/errors/entry.ts";
 import { isLifeboatError } from "../src/errors/error.ts";
 import { benchBackup, planFor } from "./backup.ts";
-import { PEERS } from "./backup-plan.ts";
+import { BACKUP_PEERS } from "./backup-plan.ts";
 import { loadAverage, Stop } from "./machine.ts";
+import type { BenchPlan } from "./plan.ts";
 import { benchReceive } from "./receive.ts";
 import { provenance, type Report } from "./report.ts";
 import { cacheFolderDefault } from "./workload.ts";
@@ -22,7 +23,7 @@ import { cacheFolderDefault } from "./workload.ts";
 const USAGE = `npm run bench -- backup [options]     full backups beside the peers'
   --mib N            size of the database (default 2048; made once, 3 minutes, and kept)
   --runs N           rounds (default 3)
-  --peers A,B        ${PEERS.join(",")} (default both), or none
+  --peers A,B        ${BACKUP_PEERS.join(",")} (default all), or none
   --restore          restore each backup and start the server too
   --scale            Lifeboat also with a quarter of the data: does its memory grow?
   --keep             leave the last backups until the next benchmark
@@ -43,18 +44,46 @@ const RUNS_MAX = 100;
 const SECONDS_MAX = 3600;
 
 const OPTIONS = {
-  mib: { type: "string", default: "2048" },
-  runs: { type: "string", default: "3" },
-  peers: { type: "string", default: PEERS.join(",") },
-  restore: { type: "boolean", default: false },
-  scale: { type: "boolean", default: false },
-  keep: { type: "boolean", default: false },
-  "dry-run": { type: "boolean", default: false },
-  seconds: { type: "string", default: "10" },
-  folder: { type: "string", default: cacheFolderDefault(process.env) },
+  mib: { type: "string" },
+  runs: { type: "string" },
+  peers: { type: "string" },
+  restore: { type: "boolean" },
+  scale: { type: "boolean" },
+  keep: { type: "boolean" },
+  "dry-run": { type: "boolean" },
+  seconds: { type: "string" },
+  folder: { type: "string" },
   json: { type: "string" },
-  help: { type: "boolean", short: "h", default: false },
+  help: { type: "boolean", short: "h" },
 } as const;
+
+type OptionName = keyof typeof OPTIONS;
+type Values = ReturnType<typeof parse>["values"];
+
+/** A benchmark: the options that it takes besides --folder and --json, and what it does. */
+type Benchmark = {
+  readonly options: readonly OptionName[];
+  readonly run: (values: Values, cacheFolder: string, signal: AbortSignal) => Promise<Report | undefined>;
+};
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  backup: {
+    options: ["mib", "runs", "peers", "restore", "scale", "keep", "dry-run"],
+    run: async (values, cacheFolder, signal) => {
+      const { restore = false, scale = false, keep = false } = values;
+      const peers = peersOf(values.peers, BACKUP_PEERS, BACKUP_PEERS);
+      const request = { mib: mibOf(values), runs: runsOf(values, 3), peers, restore, scale };
+      const plan = await planFor(request, cacheFolder);
+      if (!agree(plan, values, cacheFolder)) return undefined;
+      return benchBackup(request, plan, { cacheFolder, keep }, { signal });
+    },
+  },
+  receive: {
+    options: ["runs", "seconds"],
+    run: (values, cacheFolder, signal) =>
+      benchReceive({ runs: runsOf(values, 3), seconds: secondsOf(values, 10), cacheFolder }, { signal }),
+  },
+};
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -80,10 +109,19 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     console.log(USAGE);
     return positionals.length === 0 && !values.help ? EXIT.usage : 0;
   }
-  const [benchmark] = positionals;
+  const [name = "", ...more] = positionals;
+  const benchmark = BENCHMARKS[name];
+  if (benchmark === undefined) throw new Stop(`there is no benchmark ${name}\n\n${USAGE}`);
+  if (more.length > 0) throw new Stop(`${more.join(" ")}: only one benchmark runs at a time\n\n${USAGE}`);
+  for (const option of Object.keys(values)) {
+    const known = ["folder", "json", ...benchmark.options];
+    if (!known.includes(option)) throw new Stop(`bench ${name} has no option --${option}\n\n${USAGE}`);
+  }
+  const cacheFolder = values.folder ?? cacheFolderDefault(process.env);
+  if (!cacheFolder.startsWith("/")) throw new Stop(`--folder ${cacheFolder}: must be an absolute path`);
   const load = loadAverage();
   if (load > QUIET_LOAD_MAX) console.log(`the machine is busy (load ${load.toFixed(1)}): trust ratios, not seconds`);
-  const report = await measureOne(benchmark ?? "", values, signal);
+  const report = await benchmark.run(values, cacheFolder, signal);
   if (report === undefined) return 0;
   console.log(`\n${report.text}`);
   if (values.json !== undefined) {
@@ -93,26 +131,6 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   return 0;
 }
 
-async function measureOne(name: string, values: Values, signal: AbortSignal): Promise<Report | undefined> {
-  const runs = whole("runs", values.runs, RUNS_MAX);
-  const cacheFolder = values.folder;
-  if (!cacheFolder.startsWith("/")) throw new Stop(`--folder ${cacheFolder}: must be an absolute path`);
-  if (name === "receive") {
-    return benchReceive({ runs, seconds: whole("seconds", values.seconds, SECONDS_MAX), cacheFolder }, { signal });
-  }
-  if (name !== "backup") throw new Stop(`there is no benchmark ${name}\n\n${USAGE}`);
-  const { restore, scale, keep } = values;
-  const request = { mib: whole("mib", values.mib, MIB_MAX), runs, peers: peersOf(values.peers), restore, scale };
-  const plan = await planFor(request, cacheFolder);
-  for (const step of plan.steps) console.log(`- ${step}`);
-  console.log(`- needs ${Math.ceil(plan.diskBytes / 1024 ** 2)} MiB of disk below ${cacheFolder}\n`);
-  if (plan.problem !== undefined) throw new Stop(plan.problem);
-  if (values["dry-run"]) return undefined;
-  return benchBackup(request, plan, { cacheFolder, keep }, { signal });
-}
-
-type Values = ReturnType<typeof parse>["values"];
-
 function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
@@ -121,17 +139,42 @@ function parse(args: readonly string[]) {
   }
 }
 
+/** Says what a plan will do; false when that is all that was asked for. Throws `Stop` when it cannot be done. */
+function agree(plan: BenchPlan, values: Values, cacheFolder: string): boolean {
+  for (const step of plan.steps) console.log(`- ${step}`);
+  console.log(`- needs ${Math.ceil(plan.diskBytes / 1024 ** 2)} MiB of disk below ${cacheFolder}\n`);
+  if (plan.problem !== undefined) throw new Stop(plan.problem);
+  return values["dry-run"] !== true;
+}
+
+function mibOf({ mib }: Values): number {
+  return whole("mib", mib ?? "2048", MIB_MAX);
+}
+
+function runsOf({ runs }: Values, otherwise: number): number {
+  return whole("runs", runs ?? String(otherwise), RUNS_MAX);
+}
+
+function secondsOf({ seconds }: Values, otherwise: number): number {
+  return whole("seconds", seconds ?? String(otherwise), SECONDS_MAX);
+}
+
 function whole(name: string, text: string, max: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= max) return value;
   throw new Stop(`--${name} ${text}: must be a whole number from 1 to ${max}`);
 }
 
-function peersOf(text: string) {
+function peersOf<Peer extends string>(
+  text: string | undefined,
+  known: readonly Peer[],
+  otherwise: readonly Peer[],
+): readonly Peer[] {
+  if (text === undefined) return otherwise;
   const words = text.split(",").filter((word) => word !== "" && word !== "none");
   return words.map((word) => {
-    const peer = PEERS.find((each) => each === word);
-    if (peer === undefined) throw new Stop(`--peers ${text}: must be ${PEERS.join(", ")} or none`);
+    const peer = known.find((each) => each === word);
+    if (peer === undefined) throw new Stop(`--peers ${text}: must be ${known.join(", ")} or none`);
     return peer;
   });
 }

@@ -23,6 +23,8 @@ export type Usage = {
 export type Measured = Usage & {
   /** CPU time of the server that it worked with. */
   readonly serverCpuMs: number;
+  /** CPU time of the companion; 0 without one. */
+  readonly companionCpuMs: number;
   /** CPU time that went elsewhere: other processes, the kernel's own threads, the host. */
   readonly noiseMs: number;
 };
@@ -39,6 +41,8 @@ const SCRIPT = 'trap : INT TERM; "$@"; status=$?; echo; times; exit $status';
 
 /** A command under measurement. */
 export type Measurement = {
+  /** The process that waits for the command. */
+  readonly pid: number;
   /** Settles when it has ended; rejects with `Stop` and the end of its log when that was not with status 0. */
   readonly usage: Promise<Usage>;
   /** Asks it to end (default SIGTERM), kills it when it does not, and resolves when it has ended, however. */
@@ -68,29 +72,39 @@ export async function startMeasured(command: Command, logFile: string): Promise<
   });
   // Whoever stops it need not listen.
   usage.catch(() => undefined);
-  return { usage, stop: (signal) => stopProcess(process, signal ?? "SIGTERM") };
+  return { pid: process.pid, usage, stop: (signal) => stopProcess(process, signal ?? "SIGTERM") };
 }
 
-/** Runs a command to its end beside the server `postmasterPid`. Throws `Stop` when it fails; aborting ends it. */
+/**
+ * Runs a command to its end beside the server `postmasterPid` and, where the tool has one, a process of its own, the
+ * companion. Throws `Stop` when the command fails; aborting ends it.
+ */
 export async function measure(
   command: Command,
-  around: { readonly logFile: string; readonly postmasterPid: number | undefined; readonly signal: AbortSignal },
+  around: {
+    readonly logFile: string;
+    readonly postmasterPid: number | undefined;
+    readonly companionPid?: number | undefined;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Measured> {
-  const { postmasterPid, signal } = around;
+  const { signal } = around;
   throwIfAborted(signal, "measuring");
-  const serverCpu = async () => (postmasterPid === undefined ? 0 : await treeCpuMs(postmasterPid));
+  const others = () =>
+    Promise.all([busyMs(), ...[around.postmasterPid, around.companionPid].map((pid) => (pid ? treeCpuMs(pid) : 0))]);
   const own = process.cpuUsage();
-  const [busyBefore, serverBefore] = await Promise.all([busyMs(), serverCpu()]);
+  const [busyBefore = 0, serverBefore = 0, companionBefore = 0] = await others();
   const measurement = await startMeasured(command, around.logFile);
   const onAbort = () => void measurement.stop();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     const usage = await measurement.usage;
-    const [busyAfter, serverAfter] = await Promise.all([busyMs(), serverCpu()]);
+    const [busyAfter = 0, serverAfter = 0, companionAfter = 0] = await others();
     const { user, system } = process.cpuUsage(own);
     const serverCpuMs = serverAfter - serverBefore;
-    const noiseMs = busyAfter - busyBefore - usage.cpuMs - serverCpuMs - (user + system) / 1000;
-    return { ...usage, serverCpuMs, noiseMs: Math.max(0, noiseMs) };
+    const companionCpuMs = companionAfter - companionBefore;
+    const noiseMs = busyAfter - busyBefore - usage.cpuMs - serverCpuMs - companionCpuMs - (user + system) / 1000;
+    return { ...usage, serverCpuMs, companionCpuMs, noiseMs: Math.max(0, noiseMs) };
   } catch (error) {
     throwIfAborted(signal, "measuring");
     throw error;

@@ -1,8 +1,17 @@
 /** The table and verdict of `bench receive`. Pure. */
 import { receiveVerdicts } from "./goals.ts";
 import type { Usage } from "./measure.ts";
-import { figures, type Report, showSpread, showVerdicts, showVersions } from "./report.ts";
-import { ratiosByRound, spreadOf } from "./statistics.ts";
+import {
+  type Figure,
+  figureTable,
+  type Report,
+  type Runs,
+  ratioTable,
+  showVerdicts,
+  showVersions,
+  valuesOf,
+} from "./report.ts";
+import { ratiosByRound } from "./statistics.ts";
 
 /** One load. */
 export type ReceiveRun = {
@@ -19,11 +28,9 @@ export type ReceiveRun = {
 };
 
 /** All loads with one receiver, in the order of the rounds. */
-export type ReceiverRuns = { readonly title: string; readonly runs: readonly ReceiveRun[] };
+export type ReceiverRuns = Runs<ReceiveRun>;
 
-type FigureOf = (run: ReceiveRun) => number | undefined;
-
-const FIGURES: readonly { readonly title: string; readonly digits: number; readonly of: FigureOf }[] = [
+const FIGURES: readonly Figure<ReceiveRun>[] = [
   { title: "commit ms p50", digits: 2, of: (run) => run.commitP50Ms },
   { title: "p99", digits: 2, of: (run) => run.commitP99Ms },
   { title: "flush lag ms p50", digits: 2, of: (run) => run.flushLagP50Ms },
@@ -41,32 +48,22 @@ export function receiveReport(
   receivers: readonly ReceiverRuns[],
   facts: { readonly seconds: number; readonly versions: Readonly<Record<string, string>> },
 ): Report {
-  const rows = receivers.map(({ title, runs }) => [title, ...FIGURES.map((figure) => cell(runs, figure))]);
-  const [peer, ours] = receivers.slice(-2);
-  const against = (of: FigureOf) => ratiosByRound(valuesOf(ours?.runs ?? [], of), valuesOf(peer?.runs ?? [], of));
+  const pair = receivers.slice(-2).toReversed();
+  const against = (of: Figure<ReceiveRun>["of"]) =>
+    ratiosByRound(valuesOf(pair[0]?.runs ?? [], of), valuesOf(pair[1]?.runs ?? [], of));
   const verdicts = receiveVerdicts({
     median: against((run) => run.flushLagP50Ms),
     p99: against((run) => run.flushLagP99Ms),
   });
-  const ratios = RATIOS.map(({ of }) => showSpread(spreadOf(against(of)), 2));
   return {
     text: [
       `Workload inserts, 4 clients, ${facts.seconds} s each: median of the rounds (least-most)`,
-      figures(["", ...FIGURES.map(({ title }) => title)], rows),
+      figureTable(receivers, FIGURES),
       "Ratios, round by round: below 1 is less than the peer",
-      figures(["Lifeboat against", ...RATIOS.map(({ title }) => title)], [[peer?.title ?? "", ...ratios]]),
+      ratioTable(pair, RATIOS),
       showVerdicts(verdicts),
       showVersions(facts.versions),
     ].join("\n\n"),
     data: { kind: "receive", ...facts, receivers, verdicts },
   };
-}
-
-function cell(runs: readonly ReceiveRun[], { of, digits }: (typeof FIGURES)[number]): string {
-  const values = valuesOf(runs, of);
-  return values.length === 0 ? "-" : showSpread(spreadOf(values), digits);
-}
-
-function valuesOf(runs: readonly ReceiveRun[], of: FigureOf): readonly number[] {
-  return runs.map(of).filter((value) => value !== undefined);
 }

@@ -8,12 +8,11 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemFiles } from "../src/platform/files.ts";
-import type { Command } from "../src/platform/processes.ts";
 import type { Settings } from "../src/postgres/cluster.ts";
 import { LifeboatFolder, lifeboatVersion } from "./backup-tools/lifeboat.ts";
-import { must, Stop } from "./machine.ts";
-import { type Measurement, startMeasured } from "./measure.ts";
+import { must } from "./machine.ts";
 import { type ReceiveRun, type ReceiverRuns, receiveReport } from "./receive-report.ts";
+import { dropSlot, lifeboatReceiver, type Receiver, startReceiver, untilStored } from "./receiver.ts";
 import type { Report } from "./report.ts";
 import { percentile } from "./statistics.ts";
 import {
@@ -35,30 +34,17 @@ const WARM_UP_SECONDS = 1;
 const CLUSTER_SETTINGS: Settings = { autovacuum: false, max_wal_size: "6GB" };
 /** How often the server is asked how far behind the receiver is: often enough for a percentile, too seldom to matter. */
 const LAG_SAMPLE_MS = 50;
-const STREAMING_TIMEOUT_MS = 60_000;
+const LAG_QUERY_TIMEOUT_MS = 60_000;
 const LOOK_MS = 50;
 const PGBENCH_GRACE_MS = 60_000;
 /** Segments whose way into the store is timed after each load. */
 const STORED_SEGMENTS = 5;
 const STORE_TIMEOUT_MS = 30_000;
-const STORE_LOOK_MS = 2;
 /** Most of a segment of WAL that does not compress to nothing. */
 const FILL_SEGMENT =
   "SELECT pg_logical_emit_message(false, 'bench', string_agg(md5(random()::text), '')) FROM generate_series(1, 400000)";
 
 type Call = { readonly signal: AbortSignal };
-
-/** A program that receives WAL. */
-type Receiver = {
-  readonly title: string;
-  /** As synchronous_standby_names lists it. */
-  readonly applicationName: string;
-  readonly slot: string;
-  readonly prepare: (call: Call) => Promise<void>;
-  readonly command: Command;
-  /** Where complete segments go; undefined where the receiver's own folder is all there is. */
-  readonly store?: string;
-};
 
 /** Measures in turns: no receiver, pg_receivewal, Lifeboat. */
 export async function benchReceive(
@@ -86,7 +72,7 @@ async function rounds(
   request: { readonly runs: number; readonly seconds: number },
   call: Call,
 ): Promise<readonly ReceiverRuns[]> {
-  const receivers = [undefined, pgReceiveWal(place, base), lifeboatReceiver(place, base)];
+  const receivers = [undefined, pgReceiveWal(place, base), lifeboatReceiver(new LifeboatFolder(place, base))];
   const all = receivers.map((receiver) => ({
     receiver,
     title: receiver?.title ?? "no receiver (local flush only)",
@@ -114,9 +100,8 @@ async function withReceiver(
 ): Promise<ReceiveRun> {
   const { place, base } = at;
   await receiver.prepare(call);
-  const measurement = await startMeasured(receiver.command, logFile);
+  const measurement = await startReceiver(base, { receiver, logFile }, call);
   try {
-    await untilStreaming(base, { receiver, measurement, logFile }, call);
     const names = { synchronous_standby_names: `ANY 1 (${receiver.applicationName})` };
     await reload(place, base, { ...CLUSTER_SETTINGS, ...names }, call);
     const loaded = await load(at, call);
@@ -127,29 +112,7 @@ async function withReceiver(
     return { ...run, receiver: await measurement.usage };
   } finally {
     await measurement.stop();
-    const drop = `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${receiver.slot}'`;
-    if (!call.signal.aborted) await query(base.server, drop, call);
-  }
-}
-
-/** Waits until the server streams to the receiver and has heard of a flush; throws what the receiver says when it ends. */
-async function untilStreaming(
-  base: Base,
-  of: { readonly receiver: Receiver; readonly measurement: Measurement; readonly logFile: string },
-  call: Call,
-): Promise<void> {
-  const sql = `SELECT 1 FROM pg_stat_replication
-    WHERE application_name = '${of.receiver.applicationName}' AND state = 'streaming' AND flush_lsn IS NOT NULL`;
-  const early = of.measurement.usage.then(() => {
-    throw new Stop(`${of.receiver.title} ended by itself`);
-  });
-  early.catch(() => undefined);
-  const deadline = performance.now() + STREAMING_TIMEOUT_MS;
-  while ((await query(base.server, sql, call)).length === 0) {
-    if (performance.now() > deadline) {
-      throw new Stop(`${of.receiver.title} does not stream; it says:\n${await readFile(of.logFile, "utf8")}`);
-    }
-    await Promise.race([early, sleep(LOOK_MS)]);
+    if (!call.signal.aborted) await dropSlot(base, receiver.slot, call);
   }
 }
 
@@ -205,7 +168,7 @@ async function sampleLag(base: Base, signal: AbortSignal): Promise<readonly numb
   const session = await base.server.connect({}, {});
   try {
     while (!signal.aborted) {
-      for (const row of await session.query(sql, [], { timeoutMs: STREAMING_TIMEOUT_MS }))
+      for (const row of await session.query(sql, [], { timeoutMs: LAG_QUERY_TIMEOUT_MS }))
         lagsMs.push(Number(row["ms"]));
       await sleep(LAG_SAMPLE_MS, undefined, { signal }).catch(() => undefined);
     }
@@ -224,23 +187,12 @@ async function timeStore(base: Base, folder: string, call: Call): Promise<{ read
       const options = { timeoutMs: STORE_TIMEOUT_MS, signal: call.signal };
       await session.query(FILL_SEGMENT, [], options);
       const [row] = await session.query("SELECT lower(pg_walfile_name(pg_switch_wal())) AS name", [], options);
-      delaysMs.push(await untilStored(folder, String(row?.["name"]), call));
+      delaysMs.push(await untilStored(folder, { segment: String(row?.["name"]), timeoutMs: STORE_TIMEOUT_MS }, call));
     }
   } finally {
     await session.close();
   }
   return { storeP50Ms: percentile(delaysMs, 0.5) };
-}
-
-async function untilStored(folder: string, name: string, call: Call): Promise<number> {
-  const begun = performance.now();
-  for (;;) {
-    const names = await readdir(folder, { recursive: true }).catch(() => []);
-    const elapsedMs = performance.now() - begun;
-    if (names.some((each) => path.basename(each) === name)) return elapsedMs;
-    if (elapsedMs > STORE_TIMEOUT_MS) throw new Stop(`segment ${name} did not reach ${folder} in time`);
-    await sleep(STORE_LOOK_MS, undefined, { signal: call.signal });
-  }
 }
 
 function pgReceiveWal(place: Place, base: Base): Receiver {
@@ -259,17 +211,5 @@ function pgReceiveWal(place: Place, base: Base): Receiver {
       await must({ command, args: [...args, "--create-slot"] }, call);
     },
     command: { command, args: [...args, "-D", folder, "--synchronous", "--no-loop"], user: place.user },
-  };
-}
-
-function lifeboatReceiver(place: Place, base: Base): Receiver {
-  const home = new LifeboatFolder(place, base);
-  return {
-    title: "Lifeboat",
-    applicationName: "lifeboat_vault",
-    slot: "lifeboat_vault",
-    prepare: (call) => home.make(call),
-    command: home.command("wal", "receive"),
-    store: path.join(home.folder, "vault", "wal"),
   };
 }

@@ -5,7 +5,7 @@ import { createStyle } from "../src/cli/style.ts";
 import { type Column, renderTable } from "../src/cli/table.ts";
 import type { Verdict } from "./goals.ts";
 import { loadAverage, machineFacts } from "./machine.ts";
-import type { Spread } from "./statistics.ts";
+import { ratiosByRound, type Spread, spreadOf } from "./statistics.ts";
 
 /** The result of a benchmark. */
 export type Report = {
@@ -26,6 +26,48 @@ export function figures(titles: readonly string[], rows: readonly (readonly stri
 export function showSpread(spread: Spread, digits: number): string {
   const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => value.toFixed(digits));
   return min === max ? `${median}` : `${median} (${min}-${max})`;
+}
+
+/** What can be read off a run, and how many digits of it mean something; undefined where a run has none. */
+export type Figure<Run> = {
+  readonly title: string;
+  readonly digits: number;
+  readonly of: (run: Run) => number | undefined;
+};
+
+/** All runs of one subject, in the order of the rounds. */
+export type Runs<Run> = { readonly title: string; readonly runs: readonly Run[] };
+
+/** The values of a figure, of the runs that have it. */
+export function valuesOf<Run>(runs: readonly Run[], of: Figure<Run>["of"]): readonly number[] {
+  return runs.map(of).filter((value) => value !== undefined);
+}
+
+/** A row for each subject: the spread of every figure over its runs. */
+export function figureTable<Run>(subjects: readonly Runs<Run>[], columns: readonly Figure<Run>[]): string {
+  const rows = subjects.map(({ title, runs }) => [
+    title,
+    ...columns.map(({ digits, of }) => spreadCell(valuesOf(runs, of), digits)),
+  ]);
+  return figures(["", ...columns.map(({ title }) => title)], rows);
+}
+
+/** Ratios of the first subject to each other one, taken within a round. Empty without another one. */
+export function ratioTable<Run>(
+  subjects: readonly Runs<Run>[],
+  columns: readonly Omit<Figure<Run>, "digits">[],
+): string {
+  const [ours, ...peers] = subjects;
+  if (ours === undefined || peers.length === 0) return "";
+  const rows = peers.map((peer) => [
+    peer.title,
+    ...columns.map(({ of }) => spreadCell(ratiosByRound(valuesOf(ours.runs, of), valuesOf(peer.runs, of)), 2)),
+  ]);
+  return figures([`${ours.title} against`, ...columns.map(({ title }) => title)], rows);
+}
+
+function spreadCell(values: readonly number[], digits: number): string {
+  return values.length === 0 ? "-" : showSpread(spreadOf(values), digits);
 }
 
 /** One line a verdict. */

@@ -1,4 +1,4 @@
-/** Lifeboat: encrypted, default settings, a new vault for each backup, by its own command line. */
+/** Lifeboat: encrypted, default settings, a new vault for each full backup, by its own command line. */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "../../src/platform/processes.ts";
@@ -53,12 +53,13 @@ export class LifeboatFolder {
   }
 }
 
-/** Lifeboat. */
+/** Lifeboat, receiving the WAL of its backup by itself. */
 export function lifeboatTool(place: Place, base: Base): BackupTool {
   const home = new LifeboatFolder(place, base);
   const vault = path.join(home.folder, "vault");
   return {
     title: "Lifeboat",
+    folder: home.folder,
     prepare: (call) => home.make(call),
     backup: home.command("backup"),
     storedBytes: async () => (await folderBytes(vault)) - (await folderBytes(path.join(vault, "wal"))),

@@ -14,6 +14,7 @@ export function pgBaseBackupTool(place: Place, base: Base): BackupTool {
   const clear = () => rm(folder, { recursive: true, force: true });
   return {
     title: "pg_basebackup tar",
+    folder,
     prepare: async () => {
       await clear();
       await mkdir(folder, { mode: 0o700 });

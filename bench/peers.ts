@@ -1,0 +1,54 @@
+/**
+ * The programs that a benchmark measures against: what is there, and getting what is missing.
+ */
+
+import { lifeboatVersion } from "./backup-tools/lifeboat.ts";
+import { fetchNewerPgBackRest, hasNewerPgBackRest, newerPgBackRest } from "./backup-tools/newer-pgbackrest.ts";
+import { DEBIAN_PGBACKREST, hasPgBackRest, installPgBackRest, pgBackRestVersion } from "./backup-tools/pgbackrest.ts";
+import type { PlanFacts } from "./plan.ts";
+import { baseName, freeBytes, hasBase } from "./workload.ts";
+
+type Call = { readonly signal: AbortSignal };
+
+/** Looks at what is there for a plan. */
+export async function observe(cacheFolder: string, sizesMib: readonly number[]): Promise<PlanFacts> {
+  const basesThere: number[] = [];
+  for (const mib of sizesMib) if (await hasBase(cacheFolder, await baseName(mib))) basesThere.push(mib);
+  return {
+    cacheFolder,
+    freeBytes: await freeBytes(cacheFolder),
+    pgBackRestInstalled: await hasPgBackRest(),
+    newerPgBackRestFetched: await hasNewerPgBackRest(cacheFolder),
+    basesThere,
+  };
+}
+
+/** Gets the peers. One that cannot be fetched is told and left out. Throws `Stop` where a person must install one. */
+export async function readyPeers<Peer extends string>(
+  peers: readonly Peer[],
+  cacheFolder: string,
+  call: Call,
+): Promise<readonly Peer[]> {
+  const ready: Peer[] = [];
+  for (const peer of peers) {
+    if (peer === "pgbackrest") await installPgBackRest(call);
+    const why = peer === "pgbackrest-block" ? await fetchNewerPgBackRest(cacheFolder, call) : undefined;
+    if (why === undefined) ready.push(peer);
+    else console.log(`going on without pgBackRest with bundles and blocks, which cannot be fetched: ${why}`);
+  }
+  return ready;
+}
+
+/** The versions of Lifeboat and of the peers. */
+export async function versionsOf(
+  peers: readonly string[],
+  cacheFolder: string,
+  call: Call,
+): Promise<Readonly<Record<string, string>>> {
+  const newer = newerPgBackRest(cacheFolder);
+  return {
+    lifeboat: await lifeboatVersion(call),
+    ...(peers.includes("pgbackrest") ? { pgbackrest: await pgBackRestVersion(DEBIAN_PGBACKREST, call) } : {}),
+    ...(peers.includes("pgbackrest-block") ? { "pgbackrest bundle+block": await pgBackRestVersion(newer, call) } : {}),
+  };
+}
