@@ -78,8 +78,11 @@ export const diagnoseConfigured: Diagnose = async (call) =>
 export const lookAtStatus: LookAtStatus = async (call) => (await import("./engine-status.ts")).lookAtStatus(call);
 
 /** Takes a backup of the configured server. */
-export const takeConfiguredBackup: TakeConfiguredBackup = async (call) =>
-  (await import("./engine-backup.ts")).takeConfiguredBackup(call);
+export const takeConfiguredBackup: TakeConfiguredBackup = async (call) => {
+  const { vault } = await beginOpeningVault(call, "write");
+  const { takeConfiguredBackup: take } = await import("./engine-backup.ts");
+  return take({ ...call, vault: await vault });
+};
 
 /** Finds what can be restored. */
 export const findPoints: FindPoints = async (call) => (await import("./engine-wal.ts")).findPoints(call);
@@ -108,7 +111,11 @@ export const holdEngine: HoldEngine = {
 
 /** Plans and carries out restores. */
 export const restoreEngine: RestoreEngine = {
-  plan: async (call) => (await import("./engine-restore.ts")).restoreEngine.plan(call),
+  plan: async (call) => {
+    const { vault } = await beginOpeningVault(call, "read");
+    const { planConfiguredRestore } = await import("./engine-restore.ts");
+    return planConfiguredRestore({ ...call, vault: await vault });
+  },
 };
 
 /** Proves backups of the configured vault. */
@@ -120,7 +127,12 @@ export const runDemo: RunDemo = async (call) => (await import("./engine-demo.ts"
 
 /** Opens the configured vault, asking for its passphrase where none is configured. */
 export async function openConfiguredVault(call: Call, access: "read" | "write"): Promise<Vault> {
-  const [{ openVault }, { explainNoVault }] = await Promise.all([
+  return (await beginOpeningVault(call, access)).vault;
+}
+
+/** As `openConfiguredVault`, but resolves while the passphrase is being stretched: time to load what comes next. */
+async function beginOpeningVault(call: Call, access: "read" | "write"): Promise<{ readonly vault: Promise<Vault> }> {
+  const [{ beginOpening }, { explainNoVault }] = await Promise.all([
     import("../vault/vault.ts"),
     import("./engine-vault.ts"),
   ]);
@@ -128,7 +140,7 @@ export async function openConfiguredVault(call: Call, access: "read" | "write"):
   // one for writing makes its folder, and a vault whose disk is not mounted must not begin anew in the mount point.
   const readOnly = await vaultTools(call, "read").catch(explainNoVault(call.config.vault.path));
   const tools = access === "read" ? readOnly : await vaultTools(call, access);
-  return openVault(tools, await vaultSecret(call, "known"), { signal: call.session.signal });
+  return beginOpening(tools, await vaultSecret(call, "known"), { signal: call.session.signal });
 }
 
 /** How to reach the configured server; `applicationName` is what the server calls the connection. */

@@ -4,21 +4,23 @@ import { takeBackup } from "../backup/backup.ts";
 import { captureOutsideFiles } from "../backup/outside-files.ts";
 import type { Config } from "../config/schema.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
+import type { Vault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { createReceiver } from "../wal/receiver.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
 import { backupUpdate, type TakeConfiguredBackup } from "./backup.ts";
-import { openConfiguredVault, serverConnection } from "./compose.ts";
+import { serverConnection } from "./compose.ts";
 import { MACHINE, uniqueName } from "./engine-machine.ts";
 
 /** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
 const WAL_TIMEOUT_MS = 120_000;
 
-/** Takes a backup of the configured server. */
-export const takeConfiguredBackup: TakeConfiguredBackup = async (call) => {
-  const { config, session, choice } = call;
+type Call = Parameters<TakeConfiguredBackup>[0] & { readonly vault: Vault };
+
+/** Takes a backup of the configured server into the configured vault. */
+export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfiguredBackup> {
+  const { config, session, choice, vault } = call;
   const { signal, clock } = session;
-  const vault = await openConfiguredVault(call, "write");
   const address = await serverConnection(call, "lifeboat_backup");
   const connection = await openReplication(address, { signal });
   const receiverAddress = await serverConnection(call, config.receiver.applicationName);
@@ -61,7 +63,7 @@ export const takeConfiguredBackup: TakeConfiguredBackup = async (call) => {
     await coverage.end();
     await connection.close();
   }
-};
+}
 
 function compressionOf({ backup }: Config) {
   return { level: backup.compressionLevel };

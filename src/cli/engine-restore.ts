@@ -21,7 +21,6 @@ import type { PlannedStop } from "../restore/target.ts";
 import { listBackups } from "../vault/backups.ts";
 import { listProofs } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
-import { openConfiguredVault } from "./compose.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import { chooseSystem, heldWal } from "./engine-system.ts";
 import type { RestoreEngine, RestoreFacts, RestorePlanFacts } from "./restore.ts";
@@ -38,69 +37,66 @@ const LISTENS_ON = "127.0.0.1";
 /** Within the time that a command has to clean up. */
 const ABORTED_STOP_TIMEOUT_MS = 10_000;
 
-type Call = Parameters<RestoreEngine["plan"]>[0];
+type Call = Parameters<RestoreEngine["plan"]>[0] & { readonly vault: Vault };
 
 /** Plans and carries out restores of the configured vault. */
-export const restoreEngine: RestoreEngine = {
-  plan: async (call) => {
-    const { config, session, choice } = call;
-    const options = { signal: session.signal };
-    const vault = await openConfiguredVault(call, "read");
-    const systemId = await chooseSystem(vault, choice.system, options);
-    const wal = await heldWal(vault, config, systemId, options);
-    const onProgress = ({ phase, doneBytes, totalBytes }: RestoreProgress): void =>
-      session.progress.report(
-        totalBytes === 0 ? { phase: PHASES[phase] } : { phase: PHASES[phase], done: doneBytes, total: totalBytes },
-      );
-    const onSearch = (done: number): void => session.progress.report({ phase: "looking through the WAL", done });
-    const tools = {
-      vault,
-      files: MACHINE.files,
-      clock: session.clock,
-      locks: MACHINE.locks,
-      wal,
-      onProgress,
-      onSearch,
-    };
-    const { target, timeline, backupId, acceptGap } = choice;
-    // A server that somebody else starts must find all of its WAL.
-    const walLaidBytesMax = choice.boot === undefined ? undefined : config.restore.walLaidMax;
-    const request = { systemId, target, timeline, backupId, acceptGap, walLaidBytesMax };
-    const plan = await prepareRestore(tools, request, options).catch((error: unknown) =>
-      tellBackups(call, { vault, systemId, damaged: undefined }, error),
+export async function planConfiguredRestore(call: Call): ReturnType<RestoreEngine["plan"]> {
+  const { config, session, choice, vault } = call;
+  const options = { signal: session.signal };
+  const systemId = await chooseSystem(vault, choice.system, options);
+  const wal = await heldWal(vault, config, systemId, options);
+  const onProgress = ({ phase, doneBytes, totalBytes }: RestoreProgress): void =>
+    session.progress.report(
+      totalBytes === 0 ? { phase: PHASES[phase] } : { phase: PHASES[phase], done: doneBytes, total: totalBytes },
     );
-    const tablespaces = choice.delta
-      ? await presentTablespaces(MACHINE.files, choice.targetFolder, choice.tablespaces)
-      : choice.tablespaces;
-    const user = await serverUserOf(config.postgres.runAs, session.signal);
-    const place = { folder: choice.targetFolder, tablespaces, owner: user };
-    const onCompared = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
-      session.progress.report({ phase: "comparing", done: done.doneBytes, total: done.totalBytes });
-    const deltaTools = { vault, files: MACHINE.files, processes: MACHINE.processes, onCompared };
-    const delta = choice.delta ? await prepareDelta(deltaTools, plan, place, options) : undefined;
-    if (delta === undefined) await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, tablespaces);
-    const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, tablespaces);
-    await checkReachable(roots, user, options);
-    const { proofs } = await listProofs(vault, { systemId }, options);
-    const facts = planFacts(plan, { choice, delta: delta?.survey }, measuredRates(proofs, os.hostname()));
-    return {
-      facts,
-      carryOut: async () => {
-        const begun = session.clock.monotonic();
-        // Found before anything is written: a restore that cannot be started should say so at once.
-        const installation = choice.boot === undefined ? undefined : await installationFor(call, plan);
-        await runRestore(tools, plan, place, { ...options, delta }).catch((error: unknown) =>
-          tellBackups(call, { vault, systemId, damaged: plan.backup.backupId }, error),
-        );
-        const filesMs = session.clock.monotonic() - begun;
-        const server = installation === undefined ? undefined : await boot(call, { plan, installation, vault });
-        const durationMs = session.clock.monotonic() - begun;
-        const writtenBytes = (delta?.survey.writeBytes ?? plan.writeBytes) + plan.walBytes;
-        return { plan: facts, owner: user?.name, durationMs, filesMs, writtenBytes, server };
-      },
-    };
-  },
-};
+  const onSearch = (done: number): void => session.progress.report({ phase: "looking through the WAL", done });
+  const tools = {
+    vault,
+    files: MACHINE.files,
+    clock: session.clock,
+    locks: MACHINE.locks,
+    wal,
+    onProgress,
+    onSearch,
+  };
+  const { target, timeline, backupId, acceptGap } = choice;
+  // A server that somebody else starts must find all of its WAL.
+  const walLaidBytesMax = choice.boot === undefined ? undefined : config.restore.walLaidMax;
+  const request = { systemId, target, timeline, backupId, acceptGap, walLaidBytesMax };
+  const plan = await prepareRestore(tools, request, options).catch((error: unknown) =>
+    tellBackups(call, { vault, systemId, damaged: undefined }, error),
+  );
+  const tablespaces = choice.delta
+    ? await presentTablespaces(MACHINE.files, choice.targetFolder, choice.tablespaces)
+    : choice.tablespaces;
+  const user = await serverUserOf(config.postgres.runAs, session.signal);
+  const place = { folder: choice.targetFolder, tablespaces, owner: user };
+  const onCompared = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
+    session.progress.report({ phase: "comparing", done: done.doneBytes, total: done.totalBytes });
+  const deltaTools = { vault, files: MACHINE.files, processes: MACHINE.processes, onCompared };
+  const delta = choice.delta ? await prepareDelta(deltaTools, plan, place, options) : undefined;
+  if (delta === undefined) await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, tablespaces);
+  const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, tablespaces);
+  await checkReachable(roots, user, options);
+  const { proofs } = await listProofs(vault, { systemId }, options);
+  const facts = planFacts(plan, { choice, delta: delta?.survey }, measuredRates(proofs, os.hostname()));
+  return {
+    facts,
+    carryOut: async () => {
+      const begun = session.clock.monotonic();
+      // Found before anything is written: a restore that cannot be started should say so at once.
+      const installation = choice.boot === undefined ? undefined : await installationFor(call, plan);
+      await runRestore(tools, plan, place, { ...options, delta }).catch((error: unknown) =>
+        tellBackups(call, { vault, systemId, damaged: plan.backup.backupId }, error),
+      );
+      const filesMs = session.clock.monotonic() - begun;
+      const server = installation === undefined ? undefined : await boot(call, { plan, installation, vault });
+      const durationMs = session.clock.monotonic() - begun;
+      const writtenBytes = (delta?.survey.writeBytes ?? plan.writeBytes) + plan.walBytes;
+      return { plan: facts, owner: user?.name, durationMs, filesMs, writtenBytes, server };
+    },
+  };
+}
 
 /** Throws `platform.not-reachable` when the server's user could not enter a folder that is to be written. */
 export async function checkReachable(

@@ -15,17 +15,10 @@ import { throwIfAborted } from "../platform/clock.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import {
-  type BytesFile,
-  type ManifestFile,
-  OUTSIDE_PREFIX,
-  type PagesFile,
-  readManifest,
-  ZERO_CHUNK,
-} from "../vault/manifest.ts";
+import { type BytesFile, type ManifestFile, OUTSIDE_PREFIX, type PagesFile, ZERO_CHUNK } from "../vault/manifest.ts";
 import { contentNameKey } from "../vault/sealing.ts";
 import type { Vault } from "../vault/vault.ts";
-import { placePages } from "./image-writer.ts";
+import { type PlannedImage, placePages } from "./image-writer.ts";
 import { type Layout, MARKS, tablespaceOf } from "./layout.ts";
 import { PlacementTable } from "./placements.ts";
 
@@ -58,6 +51,7 @@ type Tools = {
 
 type Wanted = {
   readonly backup: BackupRecord;
+  readonly image: PlannedImage;
   readonly placePath: (manifestPath: string) => string | undefined;
   readonly layout: Layout;
 };
@@ -70,8 +64,7 @@ const CRC_BYTES = 4;
 
 /** Compares the folders with the backup. */
 export async function surveyTarget(tools: Tools, wanted: Wanted, options: CallOptions): Promise<DeltaSurvey> {
-  const lines: ManifestFile[] = [];
-  const { chunks } = await readManifest(tools.vault, wanted.backup, { onFile: (file) => lines.push(file) }, options);
+  const { lines, chunks } = wanted.image;
   const image = await ParentImage.open(tools.vault, wanted.backup, options);
   const kept = new Map<string, KeptFile>();
   const folders = new Set<string>(wanted.layout.roots);

@@ -11,7 +11,7 @@ import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
+import { type ChunkTable, type ManifestFile, ZERO_CHUNK } from "../vault/manifest.ts";
 import { fetchChunks } from "../vault/pack-reader.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { KeptFile } from "./delta-survey.ts";
@@ -24,8 +24,12 @@ const EXTENT_NUMBERS = 4;
 /** Chunks fetched and not yet written: 4 MiB of plain pages, and work for both cores. */
 const CHUNKS_IN_FLIGHT_MAX = 32;
 
+/** What the manifest of a backup says of its files, and where their bytes lie. */
+export type PlannedImage = { readonly lines: readonly ManifestFile[]; readonly chunks: ChunkTable };
+
 export type ImageRequest = {
   readonly backup: BackupRecord;
+  readonly image: PlannedImage;
   /** Empty folders, made with the right owner: the data directory, and those of tablespaces. */
   readonly roots: readonly string[];
   /** Where a manifest's path goes: for paths outside the folder, tablespaces among them. Undefined leaves the path out. */
@@ -47,8 +51,7 @@ export async function writeImage(
   request: ImageRequest,
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<{ readonly controlFile: Buffer; readonly writtenBytes: number }> {
-  const lines: ManifestFile[] = [];
-  const { chunks } = await readManifest(tools.vault, request.backup, { onFile: (file) => lines.push(file) }, options);
+  const { lines, chunks } = request.image;
   const set = new FileSet(tools.files, request.owner);
   const placements = new PlacementTable();
   const control: { bytes: Buffer | undefined; sizeBytes: number } = { bytes: undefined, sizeBytes: 0 };

@@ -25,7 +25,7 @@ import { assertUnchanged, type DeltaProcesses, type DeltaState, guardDelta } fro
 import { type DeltaSurvey, surveyTarget } from "./delta-survey.ts";
 import type { Owner } from "./file-set.ts";
 import { findStop } from "./find-stop.ts";
-import { writeImage } from "./image-writer.ts";
+import { type PlannedImage, writeImage } from "./image-writer.ts";
 import {
   checkApart,
   checkLayout,
@@ -91,8 +91,9 @@ export type RestoreTools = {
   readonly onSearch?: ((doneBytes: number) => void) | undefined;
 };
 
-/** A plan with what it costs. */
+/** A plan with what it costs, and what is to be written. */
 export type PricedPlan = RestorePlan & {
+  readonly image: PlannedImage;
   readonly fetchBytes: number;
   readonly writeBytes: number;
   readonly walBytes: number;
@@ -123,7 +124,9 @@ export async function prepareRestore(
   const stopped = await findStop(outcome.plans, { wal: tools.wal, onSegment }, options);
   const plan = feedPlan(stopped, request.walLaidBytesMax ?? Number.POSITIVE_INFINITY);
   const tablespaceBytes = new Map<number, number>();
+  const lines: ManifestFile[] = [];
   const onFile = (file: ManifestFile): void => {
+    lines.push(file);
     const oid = tablespaceOf(file.path);
     if (oid === undefined || !("sizeBytes" in file)) return;
     tablespaceBytes.set(oid, (tablespaceBytes.get(oid) ?? 0) + file.sizeBytes);
@@ -132,7 +135,13 @@ export async function prepareRestore(
   let fetchBytes = 0;
   for (const bytes of manifest.chunks.storedBytes) fetchBytes += bytes;
   const priced = { fetchBytes, writeBytes: plan.backup.dataBytes, walBytes: plannedWalBytes(plan) };
-  return { ...plan, ...priced, tablespaces: manifest.header.tablespaces, tablespaceBytes };
+  return {
+    ...plan,
+    ...priced,
+    tablespaces: manifest.header.tablespaces,
+    tablespaceBytes,
+    image: { lines, chunks: manifest.chunks },
+  };
 }
 
 /** What a delta restore into a data directory found and needs. */
@@ -164,7 +173,7 @@ export async function prepareDelta(
   if (state.kind === "fresh") return undefined;
   const survey = await surveyTarget(
     { ...tools, onProgress: tools.onCompared },
-    { backup: plan.backup, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },
+    { backup: plan.backup, image: plan.image, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },
     options,
   );
   return { survey, state, processes };
@@ -208,6 +217,7 @@ async function restoreInto(
     { vault: tools.vault, files: tools.files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
     {
       backup: plan.backup,
+      image: plan.image,
       roots: layout.roots,
       placePath: (manifestPath) => placePath(layout, manifestPath),
       owner: place.owner,

@@ -33,6 +33,9 @@ export const OUTSIDE_PREFIX = "lifeboat-outside/";
 
 const lsnText = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
 const whole = z.number().int().min(0);
+/** Millions of numbers in the manifest of a large cluster: looked at in one loop each. */
+const wholes = z.custom<number[]>((value) => areNumbersFrom(0, value), "not a list of whole numbers");
+const wholesOrZeroChunk = z.custom<number[]>((value) => areNumbersFrom(ZERO_CHUNK, value), "not a list of extents");
 
 const headerSchema = z.strictObject({
   kind: z.literal("manifest"),
@@ -61,9 +64,9 @@ const pagesSchema = z.strictObject({
   ...attributes,
   sizeBytes: whole,
   /** Flat runs of four: first page, pages, chunk (or -1), first page in the chunk. */
-  extents: z.array(z.number().int()),
+  extents: wholesOrZeroChunk,
   /** Flat runs of three: chunk, byte in the chunk, bytes. All LSNs (8 bytes each), then all CRC-32s (4 bytes each). */
-  fingerprints: z.array(whole),
+  fingerprints: wholes,
 });
 
 const bytesSchema = z.strictObject({
@@ -71,7 +74,7 @@ const bytesSchema = z.strictObject({
   ...attributes,
   sizeBytes: whole,
   /** Flat runs of three: chunk, byte in the chunk, bytes. */
-  pieces: z.array(whole),
+  pieces: wholes,
   /** Keyed SHA-256 of the content, 64 hexadecimal digits. */
   contentName: z.string().regex(/^[0-9a-f]{64}$/),
 });
@@ -86,7 +89,7 @@ const packSchema = z.strictObject({
   sizeBytes: whole,
   crc32: whole,
   /** Flat runs of six: chunk number, ordinal, offset, stored bytes, plain bytes, codec. */
-  chunks: z.array(whole),
+  chunks: wholes,
 });
 
 const endSchema = z.strictObject({
@@ -302,6 +305,12 @@ async function* linesOf(frames: AsyncIterable<Buffer>): AsyncGenerator<string> {
 
 const NEWLINE = 10;
 
+function areNumbersFrom(least: number, value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  for (const each of value) if (!Number.isSafeInteger(each) || each < least) return false;
+  return true;
+}
+
 function parseLine(name: string, line: string): ManifestLine {
   let parsed: ManifestLine;
   try {
@@ -321,8 +330,8 @@ function coversFile(file: PagesFile | BytesFile): boolean {
   const { extents } = file;
   let page = 0;
   for (let at = 0; at < extents.length; at += EXTENT_NUMBERS) {
-    const [first = -1, pages = 0, chunk = 0, slot = -1] = extents.slice(at, at + EXTENT_NUMBERS);
-    if (first !== page || pages < 1 || chunk < ZERO_CHUNK || slot < 0) return false;
+    const pages = extents[at + 1] ?? 0;
+    if (extents[at] !== page || pages < 1 || (extents[at + 3] ?? -1) < 0) return false;
     page += pages;
   }
   return page * BLOCK_BYTES === file.sizeBytes && lengthOf(file.fingerprints) === page * FINGERPRINT_BYTES;

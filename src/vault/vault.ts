@@ -83,10 +83,25 @@ export async function initVault(
  * Throws `vault.not-a-vault`, `vault.format-unknown`, and as `openKeys` does.
  */
 export async function openVault(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Vault> {
+  return (await beginOpening(tools, secret, options)).vault;
+}
+
+/**
+ * Opens a vault and resolves as soon as its passphrase is being stretched, which takes a core a third of a second and this
+ * thread nothing: the caller has other things to do meanwhile. Throws, and `vault` rejects, as `openVault` does.
+ */
+export async function beginOpening(
+  tools: VaultTools,
+  secret: VaultSecret,
+  options: CallOptions,
+): Promise<{ readonly vault: Promise<Vault> }> {
   const id = await readMarker(tools.store, options);
   const listing = await readWraps(tools.store, options);
-  const { dataKeys, newest } = await openKeys(listing, { vaultId: id, secret, storeName: tools.store.name });
-  return { ...tools, id, dataKey: newest, dataKeys };
+  const keys = openKeys(listing, { vaultId: id, secret, storeName: tools.store.name });
+  const vault = keys.then(({ dataKeys, newest }) => ({ ...tools, id, dataKey: newest, dataKeys }));
+  // Awaited later: until then its rejection is nobody's.
+  vault.catch(() => undefined);
+  return { vault };
 }
 
 /** The data key that an object needs. Throws `vault.key-missing`. */
