@@ -20,11 +20,13 @@ import {
   packName,
   parseBackupName,
   parseWalKey,
+  proofName,
   segmentKey,
   WAL_PREFIX,
 } from "./names.ts";
 import type { PackFacts } from "./pack.ts";
 import { checkPackBytes, chunksByPack, fetchChunks } from "./pack-reader.ts";
+import { listProofs } from "./proofs.ts";
 import { getBlob, type Vault } from "./vault.ts";
 
 /** One thing that is wrong. */
@@ -37,7 +39,7 @@ export type VaultReport = {
     readonly whole: boolean;
     readonly findings: readonly Finding[];
   }[];
-  /** Announcements that do not open, WAL that does not open: findings outside of any readable backup. */
+  /** Announcements, proofs, key wraps and WAL that do not open: findings outside of any readable backup. */
   readonly findings: readonly Finding[];
   readonly unfinished: readonly { readonly systemId: SystemId; readonly backupId: BackupId }[];
   /**
@@ -80,6 +82,8 @@ export async function checkVault(vault: Vault, options: CheckOptions): Promise<V
   }
   const findings: Finding[] = listing.damaged.map((each) => ({ object: nameOf(each), reason: each.reason }));
   findings.push(...(await checkKeyWraps(vault, options)));
+  const proofs = await listProofs(vault, {}, options);
+  findings.push(...proofs.damaged.map((proof) => ({ object: proofName(proof), reason: proof.reason })));
   for (const [object, reason] of wal.damaged) if (!wal.needed.has(object)) findings.push({ object, reason });
   // What an unreadable record or manifest names is not known: then no pack can be said to be named by none.
   const allRead = listing.damaged.length === 0 && !packs.unknown;
@@ -103,7 +107,8 @@ class ReadProgress {
     this.#options = options;
     let total = 0;
     for (const [key, sizeBytes] of sizes) {
-      if (key.startsWith(PACKS_PREFIX) || key.startsWith(WAL_PREFIX)) total += sizeBytes;
+      const isData = key.startsWith(PACKS_PREFIX) || parseWalKey(key)?.kind === "segment";
+      if (isData ? options.readData : key.startsWith(WAL_PREFIX)) total += sizeBytes;
     }
     this.#totalBytes = total;
   }
@@ -233,7 +238,7 @@ async function checkWal(
   const segmentBytes = new Map(held.backups.map((backup) => [backup.systemId, backup.walSegmentBytes]));
   const damaged = new Map<string, LifeboatError>();
   let segmentCount = 0;
-  for (const key of held.sizes.keys()) {
+  for (const [key, sizeBytes] of held.sizes) {
     const named = parseWalKey(key);
     if (named === undefined) continue;
     throwIfAborted(options.signal, "checking WAL");
@@ -241,7 +246,7 @@ async function checkWal(
     if (named.kind === "segment" && !options.readData) continue;
     const reason = await damageOf(async () => {
       const plain = await getBlob(vault, key, options);
-      held.progress.add(plain.byteLength);
+      held.progress.add(sizeBytes);
       if (named.kind === "segment") checkSegment(key, { ...named, plain }, segmentBytes.get(named.systemId));
     });
     if (reason !== undefined) damaged.set(key, reason);

@@ -245,6 +245,20 @@ describe("a check", () => {
     for (const backup of report.backups) assert.deepEqual(backup.findings, []);
   });
 
+  test("says how far it is, in bytes as they are stored", async () => {
+    const { vault } = await twoBackups();
+    const stored = new Map<string, number>();
+    for await (const { key, sizeBytes } of vault.store.list("", {})) stored.set(key, sizeBytes);
+    const expected = [...stored]
+      .filter(([key]) => /^(packs|wal)\//.test(key))
+      .reduce((sum, [, bytes]) => sum + bytes, 0);
+    const steps: { readonly doneBytes: number; readonly totalBytes: number }[] = [];
+    const report = await checkVault(vault, { readData: true, onProgress: (step) => steps.push(step) });
+    assert.ok(steps.every((step) => step.totalBytes === expected && step.doneBytes <= expected));
+    assert.deepEqual(steps.at(-1), { doneBytes: expected, totalBytes: expected });
+    assert.equal(report.readBytes, expected);
+  });
+
   test("stops on request", async () => {
     const { vault } = await twoBackups();
     const controller = new AbortController();

@@ -99,6 +99,11 @@ describe("proofs", () => {
         [odd.proofId, "vault.object-damaged"],
       ],
     );
+    const report = await checkVault(vault, { readData: false, onProgress: () => undefined });
+    assert.deepEqual(
+      report.findings.map(({ object, reason }) => [object, reason.code]),
+      damaged.map((each) => [proofName(each), each.reason.code]),
+    );
   });
 
   for (const [what, change] of [
