@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import path from "node:path";
 import { describe, test } from "node:test";
 import { takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.ts";
 import { type Proven, prove } from "../../test/support/proofs.ts";
 import { takeRecorded } from "../../test/support/recordings.ts";
 import { startServer, type TestServer } from "../../test/support/servers.ts";
 import { recordSmallCluster } from "../../test/support/small-cluster.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
-import { computeChecksum, PD_ALL_VISIBLE, pageLower } from "../postgres/page.ts";
+import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type ManifestFile, ManifestWriter, readManifest } from "../vault/manifest.ts";
 import { backupName, packName, segmentKey } from "../vault/names.ts";
 import { chunksByPack, placeOf } from "../vault/pack-reader.ts";
@@ -17,7 +16,6 @@ import { PROOF_DEPTHS } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 
 const cluster = await recordSmallCluster();
-const BLOCK_BYTES = 8192;
 
 /** A vault with one backup, and the names of its objects. */
 async function oneBackup() {
@@ -145,36 +143,6 @@ async function swapFingerprints(vault: Vault, backup: Parameters<typeof readMani
   return one.path;
 }
 
-/** Changes one page of a relation's file while its server is stopped; a checksum that is kept right hides it from the server. */
-function changePage(
-  file: string,
-  block: number,
-  change: (page: Buffer) => void,
-  checksum: "kept right" | "left" | "none" = "kept right",
-): void {
-  const bytes = readFileSync(file);
-  const page = bytes.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
-  change(page);
-  if (checksum === "kept right") page.writeUInt16LE(computeChecksum(page, 0, block), 8);
-  writeFileSync(file, bytes);
-}
-
-async function fileOf(server: TestServer, relation: string): Promise<string> {
-  return path.join(server.dataFolder, await server.value("SELECT pg_relation_filepath($1::regclass)", [relation]));
-}
-
-/** The byte offset of the item with this number. */
-function itemOffset(page: Buffer, item: number): number {
-  return page.readUInt32LE(24 + (item - 1) * 4) & 0x7fff;
-}
-
-/** Flips a bit in the data of the middle item of an index page, behind its eight bytes of header. */
-function flipKey(page: Buffer): void {
-  const items = (pageLower(page, 0) - 24) / 4;
-  const at = itemOffset(page, items >> 1) + 8;
-  page[at] = (page[at] ?? 0) ^ 1;
-}
-
 async function fill(server: TestServer): Promise<void> {
   for (const table of ["heaped", "indexed", "mapped", "stale", "sound"]) {
     await server.query(`CREATE TABLE ${table} (id int PRIMARY KEY, body text)`);
@@ -198,13 +166,13 @@ describe("damage that the server had before the backup was taken, and that its p
       };
       await server.stop();
       // A tuple that claims to begin its data outside of itself.
-      changePage(files.heaped, 2, (page) => page.writeUInt8(255, itemOffset(page, 3) + 22));
-      changePage(files.indexed, 1, flipKey);
+      changePage(files.heaped, 2, PLANTED.rowOutside);
+      changePage(files.indexed, 1, PLANTED.key);
       // The flag that the map relies on is taken from the page (safety rule A1).
-      changePage(files.mapped, 1, (page) => page.writeUInt16LE(page.readUInt16LE(10) & ~PD_ALL_VISIBLE, 10));
+      changePage(files.mapped, 1, PLANTED.flagTaken);
       // Map and page both call a block all-visible in which rows were deleted.
-      changePage(files.stale, 0, (page) => page.writeUInt16LE(page.readUInt16LE(10) | PD_ALL_VISIBLE, 10));
-      changePage(`${files.stale}_vm`, 0, (page) => page.writeUInt8(page.readUInt8(24) | 3, 24));
+      changePage(files.stale, 0, PLANTED.flagSet);
+      changePage(`${files.stale}_vm`, 0, PLANTED.firstBlockVisible);
       await server.start();
       const vault = await createTestVault();
       const backup = await takeTestBackup(server, vault);
@@ -236,7 +204,7 @@ describe("damage that the server had before the backup was taken, and that its p
       await fill(server);
       const file = await fileOf(server, "indexed_pkey");
       await server.stop();
-      changePage(file, 1, flipKey, "none");
+      changePage(file, 1, PLANTED.key, "none");
       await server.start();
       const vault = await createTestVault();
       const backup = await takeTestBackup(server, vault);

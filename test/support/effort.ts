@@ -6,9 +6,9 @@
 const LONG_FACTOR = 10;
 const USUAL_SEED = 20_260_418;
 
-/** How often to repeat: `usual` times, ten times as often in the long run. */
-export function repetitions(usual: number): number {
-  return process.env["LIFEBOAT_TEST_LONG"] === "1" ? usual * LONG_FACTOR : usual;
+/** How often to repeat: `usual` times, ten times as often in the long run, or as often as said. */
+export function repetitions(usual: number, long = usual * LONG_FACTOR): number {
+  return process.env["LIFEBOAT_TEST_LONG"] === "1" ? long : usual;
 }
 
 /** The seed of this run: always the same, another each time in the long run. */
