@@ -51,6 +51,7 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
           user,
           role: config.server.user,
           bootTimeoutMs: config.restore.bootTimeout,
+          walLaidBytesMax: config.restore.walLaidMax,
           invariants,
           host: os.hostname(),
         },

@@ -60,6 +60,8 @@ export type ProofRequest = {
   /** A role that may exist in the cluster; see `SandboxServer`. */
   readonly role: string;
   readonly bootTimeoutMs: number;
+  /** WAL beyond it is fed to the sandbox while it recovers instead of being laid before. */
+  readonly walLaidBytesMax: number;
   readonly invariants: readonly Invariant[];
   /** This machine's name. */
   readonly host: string;
@@ -156,7 +158,8 @@ class ProofRun {
   async #present(): Promise<PricedPlan> {
     const { backup } = this.#request;
     const { systemId, backupId } = backup;
-    const wanted = { systemId, backupId, target: { kind: "latest" }, acceptGap: true } as const;
+    const { walLaidBytesMax } = this.#request;
+    const wanted = { systemId, backupId, target: { kind: "latest" }, acceptGap: true, walLaidBytesMax } as const;
     const plan = await this.#timed("present", async () => {
       const planned = await prepareRestore(this.#restoreTools, wanted, this.#options);
       this.#take(await lookPresent(this.#lookTools(), { backup, plan: planned }, this.#options));

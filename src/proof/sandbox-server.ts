@@ -8,6 +8,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
+import type { Locks } from "../platform/lock.ts";
 import type { Processes, ProcessUser } from "../platform/processes.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import type { Installation } from "../postgres/installation.ts";
@@ -44,6 +45,8 @@ export type ServerTools = {
   readonly processes: Processes;
   readonly clock: Clock;
   readonly wal: RestoreWal;
+  /** For WAL that is fed. */
+  readonly locks: Locks;
 };
 
 /** Who and what runs it. */

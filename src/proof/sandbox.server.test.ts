@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { prove } from "../../test/support/proofs.ts";
 import { PORTS, startServer } from "../../test/support/servers.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
@@ -13,6 +13,8 @@ import { systemRandom } from "../platform/random.ts";
 import { listProofs } from "../vault/proofs.ts";
 import type { ProofProgress } from "./act.ts";
 import { removeLeftSandboxes } from "./sandbox.ts";
+
+const MIB = 1024 * 1024;
 
 const ports = { ...PORTS, locks: systemLocks, random: systemRandom };
 
@@ -51,6 +53,28 @@ describe("a sandbox", () => {
       const proof = await prove({ vault, backup, server, folder }, "checked", { role: "nobody_of_this_name" });
       assert.deepEqual([proof.reached, proof.findings], ["checked", []]);
       assert.equal(await systemFiles.stat(touched), undefined);
+    });
+  });
+
+  test("is fed the WAL that does not fit beside its data", async () => {
+    await withFolder(async (folder) => {
+      await using server = await startServer({ major: 16, walSegmentBytes: MIB });
+      await server.query("CREATE TABLE t (id int, filler text)");
+      const vault = await createTestVault();
+      const backup = await takeTestBackup(server, vault);
+      for (let round = 1; round <= 6; round += 1) {
+        await server.query(`INSERT INTO t SELECT ${round}, repeat(md5(g::text), 20) FROM generate_series(1, 600) g`);
+        await server.query("SELECT pg_switch_wal()");
+      }
+      await storeServerWal(server, vault);
+      const laid: number[] = [];
+      const proof = await prove({ vault, backup, server, folder }, "booted", {
+        walLaidBytesMax: 2 * MIB,
+        onProgress: ({ step, total }) => laid.push(step === "wal" ? (total ?? 0) : 0),
+      });
+      assert.deepEqual([proof.reached, proof.findings], ["booted", []]);
+      assert.ok(proof.walBytes > 4 * MIB, `${proof.walBytes} bytes replayed`);
+      assert.equal(Math.max(...laid), 2 * MIB);
     });
   });
 

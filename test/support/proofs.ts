@@ -42,6 +42,7 @@ export async function prove(
       user: await serverUser(),
       role: SUPERUSER.name,
       bootTimeoutMs: 60_000,
+      walLaidBytesMax: Number.POSITIVE_INFINITY,
       invariants: [],
       host: "here",
       ...request,
