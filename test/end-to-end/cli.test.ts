@@ -139,6 +139,39 @@ test("a server that refuses or is not there is named with what to do, and nothin
   assert.equal(await slots(), "");
 });
 
+type Checks = {
+  readonly fit: boolean;
+  readonly checks: readonly { readonly id: string; readonly level: string; readonly remedy?: string }[];
+};
+
+test("doctor says what is missing with the statement that mends it, and goes on when there is no server", async () => {
+  const { fit, checks } = (await cli.json("doctor", { status: 3 })) as Checks;
+  assert.equal(fit, false);
+  // Servers of tests run without it.
+  assert.deepEqual(
+    checks.filter(({ level }) => level === "problem").map(({ id, remedy }) => [id, remedy]),
+    [["fsync", "ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();"]],
+  );
+  const lacking = checks.filter((each) => each.level !== "ok");
+  assert.ok(lacking.some(({ remedy }) => /GRANT .*pg_read_server_files.* TO "lifeboat"/.test(remedy ?? "")));
+  assert.ok(checks.some(({ id, level }) => id === "replication-login" && level === "ok"));
+  const gone = (await cli.json("doctor --server-port 1", { status: 3 })) as Checks;
+  assert.equal(gone.fit, false);
+  assert.equal(gone.checks.find(({ id }) => id === "login")?.level, "unknown");
+  assert.equal(gone.checks.find(({ id }) => id === "vault")?.level, "warning");
+});
+
+type Status = {
+  readonly faults: readonly { readonly message: string; readonly remedy: string }[];
+  readonly receiver: { readonly kind: string };
+  readonly vault: { readonly newestBackup?: { readonly label: string } };
+};
+
+async function wrongNow(options = ""): Promise<readonly string[]> {
+  const { faults } = (await cli.json(`status ${options}`, { status: 5 })) as Status;
+  return faults.map(({ message }) => message);
+}
+
 test("a backup without a receiver brings the WAL it needs, can be restored, and leaves no slot behind", async () => {
   await write("before the first backup");
   const ran = await cli.expect(0, "backup --label first", { launcher: true });
@@ -211,6 +244,13 @@ test("a receiver is found well by wal status, a second one is refused, and a bac
   assert.equal(await slots(), "lifeboat_vault");
   const second = await cli.expect(3, "wal receive");
   assert.match(second.err, /another receiver uses the spool .*\n.*\ncode: wal\.spool-busy/);
+  const wrong = await wrongNow();
+  assert.deepEqual(wrong.length, 1, `no backup is proven, and nothing else is wrong: ${wrong.join("; ")}`);
+  const unreached = await wrongNow("--server-port 1");
+  assert.ok(
+    unreached.some((message) => /127\.0\.0\.1:1/.test(message)),
+    unreached.join("; "),
+  );
   await write("under the receiver");
   const record = (await cli.json("backup --backup-compression-level 2", {
     environment: {
@@ -226,6 +266,11 @@ test("a receiver is found well by wal status, a second one is refused, and a bac
   assert.match(ended.out, /^Stopped\. Confirmed up to .* on timeline 1; /);
   const status = await cli.expect(6, "wal status");
   assert.match(status.out, /not running; last seen stopped/);
+  const alone = await wrongNow();
+  assert.ok(
+    alone.some((message) => /receiver/.test(message)),
+    alone.join("; "),
+  );
 });
 
 test("a receiver that is killed while the server writes, and a server that restarts, leave no gap", async () => {
