@@ -7,7 +7,13 @@ import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.t
 import { giveTo, MAJORS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { contentOfAll, faultsOf } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
-import { dealOperations, OPERATION_NAMES, type Operation, prepareWorkload } from "../../test/support/workload.ts";
+import {
+  dealOperations,
+  numbersFrom,
+  OPERATION_NAMES,
+  type Operation,
+  prepareWorkload,
+} from "../../test/support/workload.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { checkVault } from "../vault/check.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -15,7 +21,7 @@ import type { Vault } from "../vault/vault.ts";
 /** In place of the slot of a receiver: WAL since the last backup stays on the server. */
 const SMALL_SEGMENTS = { walSegmentBytes: 1_048_576, settings: { wal_keep_size: "4GB", max_wal_size: "4GB" } };
 
-/** Operations between two backups; the last of them goes on while the backup is taken. */
+/** Operations between two backups; the last of them is done in the middle of the server's sending. */
 const OPERATIONS_EACH = 4;
 const DELTA_COUNT = 10;
 const RESTORED: ReadonlySet<number> = new Set([1, 5, 10]);
@@ -45,7 +51,9 @@ async function chain(server: TestServer, seed: number, log: Done[]): Promise<voi
   await prepareWorkload(server);
   const operations = dealOperations(seed);
   const vault = await createTestVault();
-  assert.equal((await takeTestBackup(server, vault)).whyFull, "no-parent");
+  const full = await takeTestBackup(server, vault);
+  assert.equal(full.whyFull, "no-parent");
+  const draw = numbersFrom(seed + 1);
   for (let delta = 1; delta <= DELTA_COUNT; delta += 1) {
     const dealt = Array.from({ length: OPERATIONS_EACH }, () => operations.next().value);
     const during = dealt.at(-1)?.exclusive === false ? dealt.pop() : undefined;
@@ -53,8 +61,10 @@ async function chain(server: TestServer, seed: number, log: Done[]): Promise<voi
       log.push({ when: `before ${delta}`, operation });
       await operation.run(server);
     }
-    if (during !== undefined) log.push({ when: `during ${delta}`, operation: during });
-    const [backup] = await Promise.all([takeTestBackup(server, vault), during?.run(server)]);
+    const atBytes = draw(Math.floor(full.dataBytes * 0.9));
+    if (during !== undefined) log.push({ when: `during ${delta}, after ${atBytes} bytes`, operation: during });
+    const hold = during === undefined ? undefined : { atBytes, meanwhile: () => during.run(server) };
+    const backup = await takeTestBackup(server, vault, { hold });
     assert.equal(backup.whyFull, null);
     if (RESTORED.has(delta)) await restoresTo(server, vault, backup);
   }

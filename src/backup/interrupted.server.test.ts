@@ -5,46 +5,17 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
 import type { BackupOrder } from "../../test/support/backup-process.ts";
-import { openTestReplication, takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { repetitions, testSeed } from "../../test/support/effort.ts";
 import { startServer, type TestServer } from "../../test/support/servers.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
-import type { BaseBackupSink, ReplicationConnection } from "../postgres/replication.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { checkVault } from "../vault/check.ts";
 import type { Vault } from "../vault/vault.ts";
-
-/** The connection, with `inTheMiddle` called once while the stream is held back; far more follows than sockets hold. */
-function heldOnce(connection: ReplicationConnection, inTheMiddle: () => Promise<void>): ReplicationConnection {
-  let held = false;
-  const hold = (sink: BaseBackupSink): BaseBackupSink => ({
-    begin: (facts) => sink.begin(facts),
-    archive: (facts) => sink.archive(facts),
-    manifest: (json) => sink.manifest(json),
-    data: async (view) => {
-      if (!held) await inTheMiddle();
-      held = true;
-      await sink.data(view);
-    },
-  });
-  return {
-    serverVersion: connection.serverVersion,
-    backendPid: connection.backendPid,
-    identifySystem: (options) => connection.identifySystem(options),
-    show: (name, options) => connection.show(name, options),
-    timelineHistory: (timeline, options) => connection.timelineHistory(timeline, options),
-    createSlot: (slot, options) => connection.createSlot(slot, options),
-    readSlot: (name, options) => connection.readSlot(name, options),
-    dropSlot: (name, options) => connection.dropSlot(name, options),
-    baseBackup: (request, sink, options) => connection.baseBackup(request, hold(sink), options),
-    startWal: (from, options) => connection.startWal(from, options),
-    close: () => connection.close(),
-  };
-}
 
 async function assertNothing(vault: Vault): Promise<void> {
   const report = await checkVault(vault, { readData: true, onProgress: () => undefined });
@@ -60,11 +31,9 @@ test("a backup that is stopped, or whose server is killed, in the middle leaves 
     { code: "postgres.connection-lost", inTheMiddle: () => server.server.kill() },
   ] as const;
   for (const { code, inTheMiddle } of interruptions) {
-    const connection = await openTestReplication(server);
     const changes = code === "platform.aborted" ? { signal: controller.signal } : {};
-    const tools = { connection: heldOnce(connection, inTheMiddle) };
-    await assert.rejects(takeTestBackup(server, vault, { ...changes, tools }), (error) => isLifeboatError(error, code));
-    await connection.close();
+    const hold = { atBytes: 0, meanwhile: inTheMiddle };
+    await assert.rejects(takeTestBackup(server, vault, { ...changes, hold }), (error) => isLifeboatError(error, code));
     await assertNothing(vault);
   }
   await server.start();

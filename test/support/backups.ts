@@ -4,11 +4,12 @@
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
-import { type BackupTools, takeBackup, type WalCoverage } from "../../src/backup/backup.ts";
+import { type BackupRequest, type BackupTools, takeBackup, type WalCoverage } from "../../src/backup/backup.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { systemLocks } from "../../src/platform/lock.ts";
 import type { SystemId, Timeline } from "../../src/postgres/lsn.ts";
+import type { BaseBackupSink, ReplicationConnection } from "../../src/postgres/replication.ts";
 import { openReplication } from "../../src/postgres/replication-connection.ts";
 import { HeldWal } from "../../src/restore/held-wal.ts";
 import type { PricedPlan, RestoreTools } from "../../src/restore/restore.ts";
@@ -58,7 +59,13 @@ export async function segmentBytesOf(server: TestServer): Promise<number> {
 export async function takeTestBackup(
   server: TestServer,
   vault: Vault,
-  changes: { readonly tools?: Partial<BackupTools>; readonly signal?: AbortSignal } = {},
+  changes: {
+    readonly tools?: Partial<BackupTools>;
+    readonly request?: Partial<BackupRequest>;
+    readonly signal?: AbortSignal;
+    /** Something to do in the middle of the server's sending, after so many bytes. */
+    readonly hold?: Parameters<typeof heldConnection>[1] | undefined;
+  } = {},
 ): Promise<BackupRecord> {
   const between = walBetween(
     { vault, files: systemFiles },
@@ -78,16 +85,52 @@ export async function takeTestBackup(
       settings: between.settings,
     },
   };
-  const connection = await openTestReplication(server);
+  const direct = await openTestReplication(server);
+  const connection = changes.hold === undefined ? direct : heldConnection(direct, changes.hold);
   try {
     return await takeBackup(
       { vault, clock: systemClock, connection, wal, outsideFiles: [], onProgress: () => undefined, ...changes.tools },
-      { label: "test", checkpoint: "fast", compression: COMPRESSION, adoptSystem: false },
+      { label: "test", checkpoint: "fast", compression: COMPRESSION, adoptSystem: false, ...changes.request },
       { signal: changes.signal },
     );
   } finally {
     await connection.close();
   }
+}
+
+/** The connection, with one base backup's stream held back once, after `atBytes`, until `meanwhile` is done: far more follows than sockets hold. */
+export function heldConnection(
+  connection: ReplicationConnection,
+  hold: { readonly atBytes: number; readonly meanwhile: () => Promise<unknown> },
+): ReplicationConnection {
+  let bytes = 0;
+  let held = false;
+  const holding = (sink: BaseBackupSink): BaseBackupSink => ({
+    begin: (facts) => sink.begin(facts),
+    archive: (facts) => sink.archive(facts),
+    manifest: (json) => sink.manifest(json),
+    data: async (view) => {
+      bytes += view.byteLength;
+      if (!held && bytes > hold.atBytes) {
+        held = true;
+        await hold.meanwhile();
+      }
+      await sink.data(view);
+    },
+  });
+  return {
+    serverVersion: connection.serverVersion,
+    backendPid: connection.backendPid,
+    identifySystem: (options) => connection.identifySystem(options),
+    show: (name, options) => connection.show(name, options),
+    timelineHistory: (timeline, options) => connection.timelineHistory(timeline, options),
+    createSlot: (slot, options) => connection.createSlot(slot, options),
+    readSlot: (name, options) => connection.readSlot(name, options),
+    dropSlot: (name, options) => connection.dropSlot(name, options),
+    baseBackup: (request, sink, options) => connection.baseBackup(request, holding(sink), options),
+    startWal: (from, options) => connection.startWal(from, options),
+    close: () => connection.close(),
+  };
 }
 
 /** What a restore of a test backup needs. */

@@ -62,3 +62,26 @@ export async function faultsOf(server: TestServer): Promise<readonly string[]> {
   }
   return faults;
 }
+
+/** The rows of `<table> WHERE ...`, counted by reading the table and by an index alone, as far as its map allows that. */
+export async function countBothWays(
+  server: TestServer,
+  rows: string,
+): Promise<{ readonly sequential: number; readonly indexed: number }> {
+  const session = await server.server.connect({}, {});
+  try {
+    const counts: number[] = [];
+    for (const way of ["enable_seqscan", "enable_indexscan"]) {
+      for (const each of ["enable_seqscan", "enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"]) {
+        const on = each === way || (way === "enable_indexscan" && each === "enable_indexonlyscan");
+        await session.query(`SET ${each} = ${on}`, [], { timeoutMs: 30_000 });
+      }
+      const found = await session.query(`SELECT count(*) AS count FROM ${rows}`, [], { timeoutMs: 30_000 });
+      counts.push(Number(found[0]?.["count"]));
+    }
+    const [sequential = Number.NaN, indexed = Number.NaN] = counts;
+    return { sequential, indexed };
+  } finally {
+    await session.close();
+  }
+}

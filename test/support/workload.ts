@@ -22,7 +22,7 @@ type Drawn = {
 export type Operation = Drawn & { readonly name: string };
 
 /** Numbers from a seed: mulberry32. */
-function numbersFrom(seed: number): Draw {
+export function numbersFrom(seed: number): Draw {
   let state = seed >>> 0;
   return (below) => {
     state = (state + 0x6d2b79f5) >>> 0;
