@@ -19,7 +19,7 @@ import {
   type Setting,
   setting,
 } from "./setting.ts";
-import { byteSize, choice, duration, host, location, port, slotName, text, whole } from "./value-kind.ts";
+import { addresses, byteSize, choice, duration, host, location, port, slotName, text, whole } from "./value-kind.ts";
 
 const SECOND_MS = 1_000;
 const KIB = 1_024;
@@ -204,7 +204,7 @@ export const SETTINGS = {
         byteSize({ min: bytes(KIB ** 2), max: bytes(16 * KIB ** 4) }),
         // A few minutes of replay: below, what is simplest; above, WAL would take more and more room beside the data.
         bytes(4 * KIB ** 3),
-        "With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.",
+        "With --boot, and in a proof: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.",
       ),
     },
   },
@@ -230,6 +230,56 @@ export const SETTINGS = {
         waiting({ minMs: 60 * SECOND_MS, maxMs: 366 * 86_400 * SECOND_MS }),
         ms(8 * 86_400 * SECOND_MS),
         "A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.",
+      ),
+    },
+  },
+  stack: {
+    describe: "The stack that `lifeboat up` runs on this machine.",
+    settings: {
+      name: setting(slotName(), "catalog", "Name of the stack; its folder is stacks/<name> below folders.state."),
+      postgresMajor: setting(choice(["15", "16", "17", "18"]), "16", "Major version of its PostgreSQL."),
+      database: setting(slotName(), "catalog", "Database of the application."),
+      applicationRole: setting(slotName(), "buywhere", "Role of the application; it owns the database."),
+      durability: setting(
+        choice(["async", "quorum", "strict"]),
+        "quorum",
+        "At the first start: of replica and receiver, commits wait for none, for one of them, or for both.",
+      ),
+      frontPort: setting(port(), 8000, "The balancer's port, which leads to the API."),
+      readPort: setting(port(), 5434, "The balancer's port that leads to a server to read from."),
+      dbPort: setting(port(), 5432, "Port of the primary."),
+      replicaPort: setting(port(), 5433, "Port of the replica."),
+      poolerPort: setting(port(), 5435, "Port of PgBouncer."),
+      redisPort: setting(port(), 6379, "Port of redis."),
+      api: optionalSetting(
+        addresses(),
+        "the front answers 503",
+        "Instances of the API behind the balancer, as host:port with commas between.",
+      ),
+      maxConnections: setting(
+        whole("COUNT", { min: 30, max: 10_000 }),
+        200,
+        "Connections a node takes (max_connections).",
+      ),
+      sharedBuffers: setting(
+        byteSize({ min: bytes(16 * KIB ** 2), max: bytes(KIB ** 4) }),
+        bytes(128 * KIB ** 2),
+        "Memory of a node for pages (shared_buffers).",
+      ),
+      slotWalMax: setting(
+        byteSize({ min: bytes(64 * KIB ** 2), max: bytes(16 * KIB ** 4) }),
+        bytes(8 * KIB ** 3),
+        "Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).",
+      ),
+      cacheMemoryMax: setting(
+        byteSize({ min: bytes(KIB ** 2), max: bytes(16 * KIB ** 4) }),
+        bytes(256 * KIB ** 2),
+        "Most memory of redis.",
+      ),
+      cachePolicy: setting(
+        choice(["allkeys-lru", "allkeys-lfu", "volatile-lru", "volatile-ttl", "noeviction"]),
+        "allkeys-lru",
+        "What goes when redis' memory is full.",
       ),
     },
   },

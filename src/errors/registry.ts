@@ -7,6 +7,8 @@
  * Invariants: codes are unique; an exit status belongs to one meaning; every code has a row in docs/errors.md.
  */
 import { backupErrors } from "./codes/backup.ts";
+import { balancerErrors } from "./codes/balancer.ts";
+import { cacheErrors } from "./codes/cache.ts";
 import { configErrors } from "./codes/config.ts";
 import { demoErrors } from "./codes/demo.ts";
 import { platformErrors } from "./codes/platform.ts";
@@ -14,6 +16,7 @@ import { postgresErrors } from "./codes/postgres.ts";
 import { proofErrors } from "./codes/proof.ts";
 import { restoreErrors } from "./codes/restore.ts";
 import { retentionErrors } from "./codes/retention.ts";
+import { stackErrors } from "./codes/stack.ts";
 import { storeErrors } from "./codes/store.ts";
 import { vaultErrors } from "./codes/vault.ts";
 import { walErrors } from "./codes/wal.ts";
@@ -21,6 +24,8 @@ import { walErrors } from "./codes/wal.ts";
 /** The registry; each concept keeps its rows in `codes/`. */
 export const ERROR_REGISTRY = {
   ...backupErrors,
+  ...balancerErrors,
+  ...cacheErrors,
   ...configErrors,
   ...demoErrors,
   ...platformErrors,
@@ -28,6 +33,7 @@ export const ERROR_REGISTRY = {
   ...proofErrors,
   ...restoreErrors,
   ...retentionErrors,
+  ...stackErrors,
   ...storeErrors,
   ...vaultErrors,
   ...walErrors,

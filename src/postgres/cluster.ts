@@ -119,8 +119,12 @@ export async function writeAccess(
     readonly unique: string;
   },
 ): Promise<void> {
-  const text = `# Written by Lifeboat; changes made here are lost.\n${request.lines.map((line) => `${line}\n`).join("")}`;
-  await writeOwned(files, path.join(request.dataFolder, "pg_hba.conf"), text, request);
+  await writeOwned(files, path.join(request.dataFolder, "pg_hba.conf"), formatAccess(request.lines), request);
+}
+
+/** The text of a pg_hba.conf of these lines. */
+export function formatAccess(lines: readonly string[]): string {
+  return `# Written by Lifeboat; changes made here are lost.\n${lines.map((line) => `${line}\n`).join("")}`;
 }
 
 function formatValue(name: string, value: string | number | boolean): string {

@@ -26,8 +26,11 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   config: DRIVERS,
   doctor: [...BELOW_CONCEPTS, "wal"],
   status: [...BELOW_CONCEPTS, "wal"],
+  balancer: DRIVERS,
+  cache: DRIVERS,
+  stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache"],
   demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config"],
-  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status"],
+  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status", "stack"],
 };
 
 /** One override of .oxlintrc.json. */

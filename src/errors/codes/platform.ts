@@ -15,6 +15,11 @@ export const platformErrors = defineErrors({
     exit: EXIT.bug,
     meaning: "Something that must always hold did not: a bug in Lifeboat.",
   },
+  "platform.no-answer": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A program on this machine that should listen did not answer, or not in time.",
+  },
   "platform.process-not-started": {
     kind: "operator",
     exit: EXIT.notFound,

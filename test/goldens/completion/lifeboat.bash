@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--size|--seconds|--pg|--durability)
+      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--size|--seconds|--pg|--durability|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-front-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-cache-policy)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -320,6 +320,23 @@ _lifeboat() {
     'config explain --proof-invariants-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'config explain --status-backup-max-age')  return ;;
     'config explain --status-proof-max-age')  return ;;
+    'config explain --stack-name')  return ;;
+    'config explain --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'config explain --stack-database')  return ;;
+    'config explain --stack-application-role')  return ;;
+    'config explain --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'config explain --stack-front-port')  return ;;
+    'config explain --stack-read-port')  return ;;
+    'config explain --stack-db-port')  return ;;
+    'config explain --stack-replica-port')  return ;;
+    'config explain --stack-pooler-port')  return ;;
+    'config explain --stack-redis-port')  return ;;
+    'config explain --stack-api')  return ;;
+    'config explain --stack-max-connections')  return ;;
+    'config explain --stack-shared-buffers')  return ;;
+    'config explain --stack-slot-wal-max')  return ;;
+    'config explain --stack-cache-memory-max')  return ;;
+    'config explain --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
     'config explain --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'config explain --postgres-run-as')  return ;;
     *' --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
@@ -345,7 +362,7 @@ _lifeboat() {
       'wal feed') options+=' --target --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'restore') options+=' --target --to --to-time --to-lsn --to-xid --to-name --immediate --exclusive --timeline --backup --system --delta --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
-      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --postgres-bin-dir --postgres-run-as' ;;
+      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
       'completion') options+=' ' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

@@ -167,7 +167,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-state -d
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l restore-wal-laid-max -d 'With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l restore-wal-laid-max -d 'With --boot, and in a proof: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l proof-invariants-file -d 'YAML list of queries that must hold in the restored databases; see docs/operating.md.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from verify' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
@@ -290,7 +290,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-state -
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-wal-laid-max -d 'With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-wal-laid-max -d 'With --boot, and in a proof: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l size -d 'How much data to make.' -x
@@ -306,7 +306,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-applicati
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l restore-wal-laid-max -d 'With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l restore-wal-laid-max -d 'With --boot, and in a proof: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
@@ -340,10 +340,27 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-manual-days -d 'After how many days manual backups go.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-grace -d 'How long a backup that is to go can be brought back.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-boot-timeout -d 'How long the restored server may take to replay WAL and accept connections.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-wal-laid-max -d 'With --boot: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l restore-wal-laid-max -d 'With --boot, and in a proof: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l proof-invariants-file -d 'YAML list of queries that must hold in the restored databases; see docs/operating.md.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-backup-max-age -d 'A newest backup older than this is wrong; a day and two hours suits one backup a day.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-proof-max-age -d 'A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

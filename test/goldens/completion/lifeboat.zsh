@@ -190,7 +190,7 @@ _lifeboat_verify() {
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
-    '--restore-wal-laid-max=[With --boot\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
+    '--restore-wal-laid-max=[With --boot, and in a proof\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
     '--proof-invariants-file=[YAML list of queries that must hold in the restored databases; see docs/operating.md.]:value:_files' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
@@ -378,7 +378,7 @@ _lifeboat_restore() {
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
-    '--restore-wal-laid-max=[With --boot\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
+    '--restore-wal-laid-max=[With --boot, and in a proof\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -403,7 +403,7 @@ _lifeboat_demo() {
     '--receiver-status-interval=[Longest time between two reports to the server.]:value: ' \
     '--receiver-delay=[Hold back every confirmation for so long; only to show what a slow receiver costs.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
-    '--restore-wal-laid-max=[With --boot\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
+    '--restore-wal-laid-max=[With --boot, and in a proof\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -446,10 +446,27 @@ _lifeboat_config_explain() {
     '--retention-manual-days=[After how many days manual backups go.]:value: ' \
     '--retention-grace=[How long a backup that is to go can be brought back.]:value: ' \
     '--restore-boot-timeout=[How long the restored server may take to replay WAL and accept connections.]:value: ' \
-    '--restore-wal-laid-max=[With --boot\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
+    '--restore-wal-laid-max=[With --boot, and in a proof\: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.]:value: ' \
     '--proof-invariants-file=[YAML list of queries that must hold in the restored databases; see docs/operating.md.]:value:_files' \
     '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: ' \
     '--status-proof-max-age=[A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.]:value: ' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }

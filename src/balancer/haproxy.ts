@@ -1,0 +1,98 @@
+/**
+ * The balancer: HAProxy's configuration. Pure.
+ *
+ * Nouns: the *front* leads HTTP clients to the API's instances; the *read port* leads PostgreSQL clients to the replica,
+ * and to the primary while the replica is away; the *stats socket* is HAProxy's own console.
+ * Invariants: an instance gets requests only while its health check passes; a request that never reached an instance is
+ * sent to another one, one that may have had an effect never; with no instance at all the front still answers on its own
+ * page, so that "the balancer is down" and "nothing is behind it" can be told apart.
+ * Source: HAProxy 2.6 configuration manual.
+ */
+
+/** A server behind the balancer. */
+export type BalancedServer = { readonly name: string; readonly host: string; readonly port: number };
+
+/** What the balancer is to do. */
+export type BalancerRequest = {
+  readonly frontPort: number;
+  readonly readPort: number;
+  readonly api: readonly BalancedServer[];
+  /** Where reads go, the first choice first. */
+  readonly readers: readonly BalancedServer[];
+  /** Role whose name the database's health check gives; it never logs in. */
+  readonly checkRole: string;
+  readonly statsSocket: string;
+};
+
+/** The page that the balancer answers by itself: 200 while it runs. */
+export const BALANCER_HEALTH_PATH = "/balancer/health";
+
+/** What an instance of the API is asked: 200 while it can serve. */
+export const API_HEALTH_PATH = "/health/ready";
+
+/** The text of haproxy.cfg. */
+export function renderHaproxy(request: BalancerRequest): string {
+  return `# Written by lifeboat; changes made here are lost.
+global
+    maxconn 4096
+    # The parent process reloads and the worker serves; state is kept over a reload by handing the listening sockets over.
+    stats socket ${quoted(request.statsSocket)} mode 600 level admin expose-fd listeners
+    stats timeout 10s
+    # How long an old worker may finish its requests after a reload.
+    hard-stop-after 30s
+    log stdout format raw local0 notice
+
+defaults
+    log global
+    timeout connect 1s
+    timeout client 65s
+    timeout server 65s
+    timeout queue 5s
+    timeout check 1s
+    # A connection that cannot be made is tried again at another server; nothing was sent yet.
+    retries 3
+    option redispatch 1
+
+frontend front
+    mode http
+    bind 127.0.0.1:${request.frontPort}
+    http-request return status 200 content-type text/plain string ok if { path ${BALANCER_HEALTH_PATH} }
+    default_backend api
+
+backend api
+    mode http
+    balance leastconn
+    option httpchk GET ${API_HEALTH_PATH}
+    http-check expect status 200
+    # A request that may have had an effect is never sent twice, but for a connection that could not be made.
+    retry-on conn-failure empty-response 503
+    http-request disable-l7-retry unless METH_GET
+    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 maxconn 512
+${serverLines(request.api, () => "check")}
+frontend reads
+    mode tcp
+    bind 127.0.0.1:${request.readPort}
+    # Sessions may be idle for longer than a request takes.
+    timeout client 1h
+    default_backend readers
+
+backend readers
+    mode tcp
+    balance first
+    timeout server 1h
+    option pgsql-check user ${request.checkRole}
+    option tcpka
+    default-server inter 1s fastinter 200ms downinter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
+${serverLines(request.readers, (index) => (index === 0 ? "check" : "check backup"))}`;
+}
+
+function serverLines(servers: readonly BalancedServer[], options: (index: number) => string): string {
+  return servers
+    .map(({ name, host, port }, index) => `    server ${name} ${host}:${port} ${options(index)}\n`)
+    .join("");
+}
+
+/** As HAProxy reads a word: quotes around what could be anything but one. */
+function quoted(word: string): string {
+  return /^[\w./:-]+$/.test(word) ? word : `"${word.replace(/[\\"$]/g, "\\$&")}"`;
+}

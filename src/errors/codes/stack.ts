@@ -1,0 +1,44 @@
+import { defineErrors, EXIT } from "../entry.ts";
+
+export const stackErrors = defineErrors({
+  "stack.port-busy": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Something else listens on a port that the stack is to use.",
+  },
+  "stack.record-damaged": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "The file that records a stack's ports cannot be read.",
+  },
+  "stack.secret-unusable": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A file of the stack's secrets does not hold one.",
+  },
+  "stack.data-missing": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The primary's data is gone while the vault holds backups of it: it is to be restored, not begun anew.",
+  },
+  "stack.roles-changed": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A node is not in the role that the stack was described with; starting both could give two primaries.",
+  },
+  "stack.program-missing": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "A program that the stack runs is not installed.",
+  },
+  "stack.proof-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The stack's pooler did not take a write, or its components do not agree on it.",
+  },
+  "stack.step-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A step of the start-up was done and its effect did not show in time.",
+  },
+});

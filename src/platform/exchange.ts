@@ -1,0 +1,63 @@
+/**
+ * One question to a program that listens, and its answer: for health checks and consoles, whose answers are small.
+ */
+import net from "node:net";
+import { LifeboatError } from "../errors/error.ts";
+import { abortedError, throwIfAborted } from "./clock.ts";
+import { startTimer } from "./timer.ts";
+
+/** Where a program listens. */
+export type Endpoint = { readonly host: string; readonly port: number } | { readonly socket: string };
+
+/** What to say and when the answer is whole. */
+export type Question = {
+  readonly to: Endpoint;
+  readonly send: string;
+  /** True when what has come so far is the whole answer; the end of the connection always is. */
+  readonly whole: (answer: string) => boolean;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** 1 MiB: no console of ours prints more when it does what it should. */
+const ANSWER_BYTES_MAX = 1024 * 1024;
+
+/** Asks and answers. Rejects with `platform.no-answer` when nobody listens, or the answer is not whole in time. */
+export async function exchange(question: Question): Promise<string> {
+  const { to, signal } = question;
+  const name = "socket" in to ? to.socket : `${to.host}:${to.port}`;
+  throwIfAborted(signal, `asking ${name}`);
+  const connection = "socket" in to ? net.connect(to.socket) : net.connect(to.port, to.host);
+  let stop = (): void => undefined;
+  let cancel = (): void => undefined;
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      const fail = (why: string, cause?: unknown): void =>
+        reject(
+          new LifeboatError("platform.no-answer", {
+            message: `no answer from ${name}: ${why}`,
+            remedy: "Check that the program runs and listens there.",
+            retryable: true,
+            cause,
+          }),
+        );
+      stop = () => reject(abortedError(`asking ${name}`, signal?.reason));
+      signal?.addEventListener("abort", stop, { once: true });
+      cancel = startTimer(question.timeoutMs, () => fail(`nothing whole within ${question.timeoutMs} ms`));
+      let answer = "";
+      connection.setEncoding("utf8");
+      connection.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error));
+      connection.on("data", (text: string) => {
+        answer += text;
+        if (answer.length > ANSWER_BYTES_MAX) fail(`more than ${ANSWER_BYTES_MAX} bytes`);
+        else if (question.whole(answer)) resolve(answer);
+      });
+      connection.on("end", () => resolve(answer));
+      connection.write(question.send);
+    });
+  } finally {
+    cancel();
+    signal?.removeEventListener("abort", stop);
+    connection.destroy();
+  }
+}

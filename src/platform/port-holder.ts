@@ -1,0 +1,51 @@
+/**
+ * Who listens on a TCP port of this machine.
+ *
+ * Source: proc(5), "/proc/net/tcp" and "/proc/pid/fd". Only processes of our own user can be looked into, by root all.
+ */
+import { readdir, readFile, readlink } from "node:fs/promises";
+
+/** A process that listens. */
+export type PortHolder = { readonly pid: number; readonly name: string };
+
+/** `0A`: the state LISTEN in /proc/net/tcp. */
+const LISTENING = "0A";
+
+/** The process that listens on the port; undefined when none does or we may not know. */
+export async function holderOfPort(port: number): Promise<PortHolder | undefined> {
+  const sockets = new Set<string>();
+  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
+    for (const line of (await readOrNothing(table)).split("\n").slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      const [, localPort = ""] = (fields[1] ?? "").split(":");
+      if (fields[3] === LISTENING && Number.parseInt(localPort, 16) === port) sockets.add(`socket:[${fields[9]}]`);
+    }
+  }
+  if (sockets.size === 0) return undefined;
+  for (const name of await readdir("/proc")) {
+    if (/^\d+$/.test(name) && (await holdsOne(name, sockets))) {
+      return { pid: Number(name), name: (await readOrNothing(`/proc/${name}/comm`)).trim() };
+    }
+  }
+  return undefined;
+}
+
+async function holdsOne(pid: string, sockets: ReadonlySet<string>): Promise<boolean> {
+  try {
+    for (const descriptor of await readdir(`/proc/${pid}/fd`)) {
+      if (sockets.has(await readlink(`/proc/${pid}/fd/${descriptor}`))) return true;
+    }
+  } catch {
+    // Ended meanwhile, or another user's: it cannot be told to hold the port.
+  }
+  return false;
+}
+
+async function readOrNothing(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch {
+    // A kernel without IPv6 has no tcp6; a process may end.
+    return "";
+  }
+}

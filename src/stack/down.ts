@@ -1,0 +1,32 @@
+/** Takes a stack down: stops its components in the order of plan.ts. Their data, logs and secrets stay. */
+import type { Files } from "../platform/files.ts";
+import { planDown } from "./plan.ts";
+import { controlSocketOf, statsSocketOf } from "./render.ts";
+import type { ComponentName, StackDescription } from "./stack.ts";
+import type { CallOptions, StackTools } from "./tools.ts";
+
+/** What is told while a stack goes down. */
+export type DownEvent = { readonly component: ComponentName; readonly durationMs: number };
+
+/**
+ * Stops what runs, one after another, and removes the sockets' folder where it lies outside the stack's own. Repeatable.
+ * Rejects with what stopping a component rejects with; those after it then still run.
+ */
+export async function runStackDown(
+  tools: Pick<StackTools, "platform" | "clock"> & { readonly files: Files },
+  stack: StackDescription,
+  options: CallOptions & { readonly onEvent: (event: DownEvent) => void },
+): Promise<readonly ComponentName[]> {
+  const { platform, clock, files } = tools;
+  const stopping = planDown(await platform.running(options));
+  for (const component of stopping) {
+    const begun = clock.monotonic();
+    await platform.stop(component, options);
+    options.onEvent({ component, durationMs: Math.round(clock.monotonic() - begun) });
+  }
+  // HAProxy leaves its sockets behind.
+  for (const socket of [statsSocketOf(stack), controlSocketOf(stack)]) await files.remove(socket);
+  const { sockets, folder } = stack.place;
+  if (!sockets.startsWith(`${folder}/`)) await files.removeTree(sockets);
+  return stopping;
+}

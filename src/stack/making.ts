@@ -1,0 +1,246 @@
+/** How the parts of a stack are made: folders, files, the primary, the vault with its first backup, the replica. */
+import path from "node:path";
+import { takeBackup } from "../backup/backup.ts";
+import { reloadBalancer } from "../balancer/ask.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
+import { renameDurable, writeDurable } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import { filesOwnedBy } from "../platform/owned-files.ts";
+import { initCluster, writeSettings } from "../postgres/cluster.ts";
+import { parseLsn } from "../postgres/lsn.ts";
+import type { ConnectOptions } from "../postgres/replication.ts";
+import { openReplication } from "../postgres/replication-connection.ts";
+import { HeldWal } from "../restore/held-wal.ts";
+import { prepareRestore, runRestore } from "../restore/restore.ts";
+import { openDiskStore } from "../store/disk/disk-store.ts";
+import { listBackups } from "../vault/backups.ts";
+import { initVault } from "../vault/vault.ts";
+import { ReceivedCoverage } from "../wal/coverage.ts";
+import { parseSegmentSize } from "../wal/segment-size.ts";
+import { type NodeName, nodeSettings, replicaConnection } from "./node-settings.ts";
+import { nodeAddress, withNode } from "./nodes.ts";
+import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
+import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
+import { readSecrets, type StackSecrets } from "./secrets.ts";
+import { COMPONENT_NAMES, CONFIRMERS, type ComponentName, ROLES, type StackDescription } from "./stack.ts";
+import type { StepTools } from "./steps.ts";
+import type { CallOptions, StackTools } from "./tools.ts";
+
+/** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
+const WAL_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** As `lifeboat backup` does by default. */
+const COMPRESSION = { level: 2 };
+/** Every user may pass, the unprivileged one must; what is secret has its own mode. */
+const OPEN_MODE = 0o755;
+const PRIVATE_MODE = 0o700;
+
+/** Makes the folders; the one of the secrets last, as the sign that all are there. */
+export async function makeFolders({ files, stack, user }: StepTools): Promise<void> {
+  const { place } = stack;
+  await makeOpenFolder(files, place.folder);
+  const private_ = [place.sockets, place.logs, place.vault, place.spool, place.programCache];
+  for (const name of COMPONENT_NAMES) private_.push(path.dirname(place.configOf(name)), place.configOf(name));
+  private_.push(path.dirname(place.dataOf("db")), place.dataOf("redis"), place.secrets);
+  for (const folder of private_) {
+    // No child process may be started in between with the folder half ours: mode and owner are set each time.
+    await files.makeFolder(folder, PRIVATE_MODE);
+    await files.changeMode(folder, PRIVATE_MODE);
+    if (user !== undefined) await files.changeOwner(folder, user);
+  }
+  await files.syncFolder(place.folder);
+}
+
+/** Writes every file that is not as described; what runs with it reads it again, or is restarted where it cannot. */
+export async function writeConfiguration(tools: StepTools, options: CallOptions): Promise<void> {
+  const { files, stack, platform } = tools;
+  const secrets = await readSecrets(files, stack.place);
+  const stale = await staleConfig(tools, stack, secrets);
+  for (const rendered of renderStack(stack, secrets)) {
+    const dataIsThere = (await files.stat(path.dirname(rendered.file))) !== undefined;
+    if (stale.includes(rendered.component) && dataIsThere) await writeRendered(tools, rendered);
+  }
+  const running = await platform.running(options);
+  for (const component of stale)
+    if (running.has(component)) await applyConfiguration(tools, component, secrets, options);
+}
+
+/** Writes a node's files into its data folder where they are not as described. */
+export async function writeNodeFiles(tools: StepTools, node: NodeName, options: CallOptions): Promise<void> {
+  const { files, stack, user, random } = tools;
+  const secrets = await readSecrets(files, stack.place);
+  for (const rendered of renderComponent(stack, secrets, node)) {
+    if (!(await isAsRendered(tools, rendered))) await writeRendered(tools, rendered, options);
+  }
+  // Makes postgresql.conf include ours, whatever a restore brought.
+  const unique = random(8).toString("hex");
+  const dataFolder = stack.place.dataOf(node);
+  await writeSettings(files, { dataFolder, user, settings: nodeSettings(stack, node), unique });
+}
+
+/** Runs initdb beside the place and gives the cluster its name when it is whole: cut short, the next start begins anew. */
+export async function makePrimary(tools: StepTools, options: CallOptions): Promise<void> {
+  const { files, stack, user, programs, random } = tools;
+  const secrets = await readSecrets(files, stack.place);
+  const dataFolder = stack.place.dataOf("db");
+  const making = `${dataFolder}.making`;
+  await files.removeTree(making);
+  await initCluster(tools, {
+    installation: programs.postgres,
+    dataFolder: making,
+    user,
+    superuser: { name: ROLES.superuser, password: secrets.superuser },
+    socketAuthentication: "scram-sha-256",
+    settings: nodeSettings(stack, "db"),
+    unique: random(8).toString("hex"),
+    ...options,
+  });
+  await renameDurable(files, { from: making, to: dataFolder });
+  await writeNodeFiles(tools, "db", options);
+}
+
+/** Makes the vault and shows its recovery key. */
+export async function makeVault(tools: StepTools, options: CallOptions): Promise<void> {
+  const { stack, clock, random } = tools;
+  const secrets = await readSecrets(tools.files, stack.place);
+  const store = await openDiskStore({
+    files: vaultFiles(tools),
+    random,
+    clock,
+    folder: stack.place.vault,
+    access: "write",
+  });
+  const secret = { kind: "passphrase", passphrase: secrets["vault-passphrase"] } as const;
+  const { recoveryKey } = await initVault({ store, clock, random }, secret, options);
+  assert(recoveryKey !== undefined, "a vault with a passphrase has a recovery key");
+  tools.onRecoveryKey(recoveryKey);
+}
+
+/** Takes the backup that the replica is made of. The receiver must stream. */
+export async function takeFirstBackup(tools: StepTools, options: CallOptions): Promise<void> {
+  const { stack, clock, files, locks } = tools;
+  const secrets = await readSecrets(files, stack.place);
+  const vault = await openStackVault({ ...tools, files: vaultFiles(tools) }, stack, secrets, {
+    ...options,
+    access: "write",
+  });
+  const connection = await openReplication(backupAddress(stack, secrets), options);
+  try {
+    const wal = new ReceivedCoverage({
+      vault,
+      clock,
+      files,
+      locks,
+      spoolFolder: stack.place.spool,
+      walSegmentBytes: parseSegmentSize(await connection.show("wal_segment_size", options)),
+      timeoutMs: WAL_TIMEOUT_MS,
+      createReceiver: () => {
+        throw new LifeboatError("stack.step-failed", {
+          message: `the receiver of stack ${stack.name} ended while the first backup was taken`,
+          remedy: `Look at its log in ${stack.place.logs}, then run lifeboat up again.`,
+          retryable: true,
+        });
+      },
+    });
+    try {
+      await takeBackup(
+        { vault, clock, connection, wal, outsideFiles: [], onProgress: () => undefined },
+        { label: "first", checkpoint: "fast", compression: COMPRESSION, adoptSystem: false },
+        options,
+      );
+    } finally {
+      await wal.end();
+    }
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Restores the newest backup to follow the primary. */
+export async function makeReplica(tools: StepTools, options: CallOptions): Promise<void> {
+  const { stack, files, clock, locks, user } = tools;
+  const secrets = await readSecrets(files, stack.place);
+  const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
+  const newest = (await listBackups(vault, {}, options)).backups.at(-1);
+  assert(newest !== undefined, "a replica is made after the first backup");
+  const { systemId, walSegmentBytes } = newest;
+  const wal = new HeldWal({ vault, files, spoolFolder: stack.place.spool, systemId }, walSegmentBytes);
+  const restoreTools = { vault, files, clock, locks, wal, onProgress: () => undefined };
+  // What follows the backup is streamed, where the slot has kept it; else the vault's WAL is laid and the rest streamed.
+  const kept = await slotReaches(stack, secrets, parseLsn(newest.endLsn), options);
+  const target = { kind: kept ? "immediate" : "latest" } as const;
+  const plan = await prepareRestore(restoreTools, { systemId, target, acceptGap: false }, options);
+  const folder = stack.place.dataOf("db_replica");
+  const place = { folder, tablespaces: { byOid: new Map(), under: undefined }, owner: user };
+  await runRestore(restoreTools, plan, { ...place, follow: replicaConnection(stack) }, options);
+  await writeNodeFiles(tools, "db_replica", options);
+}
+
+async function slotReaches(
+  stack: StackDescription,
+  secrets: StackSecrets,
+  lsn: bigint,
+  options: CallOptions,
+): Promise<boolean> {
+  return await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
+    const [row] = await run(
+      "SELECT restart_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1 AND wal_status <> 'lost'",
+      [CONFIRMERS.replica],
+    );
+    const kept = row?.["lsn"];
+    return typeof kept === "string" && parseLsn(kept) <= lsn;
+  });
+}
+
+async function applyConfiguration(
+  tools: StepTools,
+  component: ComponentName,
+  secrets: StackSecrets,
+  options: CallOptions,
+): Promise<void> {
+  if (component === "db" || component === "db_replica") {
+    await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {
+      await run("SELECT pg_reload_conf()");
+    });
+  } else if (component === "haproxy") await reloadBalancer(controlSocketOf(tools.stack), options);
+  else await tools.platform.restart(component, options);
+}
+
+async function writeRendered(
+  { files, random, user }: Pick<StackTools, "files" | "random" | "user">,
+  rendered: RenderedFile,
+  options: CallOptions = {},
+): Promise<void> {
+  const { file } = rendered;
+  const unique = random(8).toString("hex");
+  const parts = [Buffer.from(rendered.text)];
+  const owned = user === undefined ? files : filesOwnedBy(files, user);
+  await writeDurable(owned, { file, parts, over: "replace", permissions: 0o600, unique, ...options });
+}
+
+/** What goes into the vault belongs to the user whose receiver writes there too. */
+function vaultFiles({ files, user, programs }: StackTools): Files {
+  return user === undefined || !programs.lifeboatAsUser ? files : filesOwnedBy(files, user);
+}
+
+function backupAddress(stack: StackDescription, secrets: StackSecrets): ConnectOptions {
+  return {
+    host: "127.0.0.1",
+    port: stack.ports.db,
+    user: ROLES.lifeboat,
+    password: secrets.backup,
+    tls: { mode: "disable" },
+    applicationName: "lifeboat_backup",
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  };
+}
+
+/** Makes a folder and the parents it lacks so that every user can pass, whatever the umask is. */
+async function makeOpenFolder(files: Files, folder: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = folder; (await files.stat(at)) === undefined; at = path.dirname(at)) missing.unshift(at);
+  for (const each of missing) {
+    await files.makeFolder(each, OPEN_MODE);
+    await files.changeMode(each, OPEN_MODE);
+  }
+}

@@ -1,0 +1,175 @@
+/** Asks the nodes of a stack, and tells them. Statements here name only constants and checked identifiers. */
+import path from "node:path";
+import { isLifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
+import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
+import type { ConnectOptions } from "../postgres/replication.ts";
+import { type NodeName, nodePort } from "./node-settings.ts";
+import type { NodeData, PrimaryFacts } from "./plan.ts";
+import type { StackSecrets } from "./secrets.ts";
+import { CONFIRMERS, ROLES, type StackDescription, type StackDurability, synchronousStandbys } from "./stack.ts";
+import type { CallOptions } from "./tools.ts";
+
+/** A local server answers in milliseconds; one that writes a checkpoint on a busy disk, in seconds. */
+const QUERY_TIMEOUT_MS = 15_000;
+const CONNECT_TIMEOUT_MS = 2_000;
+
+/** The table that a start-up proves itself with; it holds one row. */
+export const PROOF_TABLE = "lifeboat_stack_proof";
+
+/** What is in a node's data folder. */
+export async function nodeDataOf(files: Files, folder: string): Promise<NodeData> {
+  if ((await files.stat(folder)) === undefined || (await files.list(folder)).length === 0) return "absent";
+  if ((await files.stat(path.join(folder, CONTROL_FILE_PATH))) === undefined) return "unfinished";
+  return (await files.stat(path.join(folder, "standby.signal"))) === undefined ? "primary" : "standby";
+}
+
+/** How to log in to a node over its Unix socket as the superuser. */
+export function nodeAddress(stack: StackDescription, secrets: StackSecrets, node: NodeName): ConnectOptions {
+  return {
+    host: stack.place.sockets,
+    port: nodePort(stack, node),
+    user: ROLES.superuser,
+    password: secrets.superuser,
+    database: "postgres",
+    tls: { mode: "disable" },
+    applicationName: "lifeboat_stack",
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  };
+}
+
+/** A session that never waits for confirmers, and runs statements one by one. */
+export type NodeSession = {
+  readonly run: (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]>;
+};
+
+/** Runs `work` in a session. Rejects as `openQuery` and its queries do. */
+export async function withNode<T>(
+  address: ConnectOptions,
+  options: CallOptions,
+  work: (session: NodeSession) => Promise<T>,
+): Promise<T> {
+  const connection: QueryConnection = await openQuery(address, options);
+  const run = (sql: string, parameters: readonly unknown[] = []): Promise<readonly QueryRow[]> =>
+    connection.query(sql, parameters, { ...options, timeoutMs: QUERY_TIMEOUT_MS });
+  try {
+    // Our own statements must not hang while the confirmers are being started.
+    await run("SET synchronous_commit = local");
+    return await work({ run });
+  } finally {
+    await connection.close();
+  }
+}
+
+/** What the primary says; undefined when it cannot be asked. */
+export async function askPrimary(
+  stack: StackDescription,
+  secrets: StackSecrets,
+  options: CallOptions,
+): Promise<PrimaryFacts | undefined> {
+  try {
+    return await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
+      const [row] = await run(FACTS, [
+        stack.applicationRole,
+        stack.database,
+        [ROLES.replication, ROLES.lifeboat],
+        CONFIRMERS.receiver,
+        CONFIRMERS.replica,
+      ]);
+      const durability = row?.["durability"];
+      return {
+        prepared: row?.["prepared"] === true && (await hasProofTable(stack, secrets, options)),
+        durability: typeof durability === "string" ? durabilityOf(durability) : "unset",
+        receiverStreams: row?.["receiver"] === true,
+        replicaStreams: row?.["replica"] === true,
+      };
+    });
+  } catch (error) {
+    if (isLifeboatError(error, "platform.aborted") || !isLifeboatError(error)) throw error;
+    // Not there, not yet, or not ours: the step that starts it says what is wrong.
+    return undefined;
+  }
+}
+
+// A setting that is in postgresql.auto.conf was decided by somebody, also when it was decided to be empty.
+const FACTS = `SELECT
+  (SELECT count(*) = 2 FROM pg_roles WHERE rolname = ANY($3) AND rolreplication)
+    AND EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
+    AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+                 WHERE r.rolname = '${ROLES.lifeboat}' AND m.roleid = 'pg_monitor'::regrole)
+    AND EXISTS (SELECT FROM pg_database WHERE datname = $2)
+    AND EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $5) AS prepared,
+  (SELECT current_setting(name) FROM pg_settings
+    WHERE name = 'synchronous_standby_names' AND sourcefile LIKE '%postgresql.auto.conf') AS durability,
+  EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $4 AND state = 'streaming') AS receiver,
+  EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $5 AND state = 'streaming') AS replica`;
+
+async function hasProofTable(stack: StackDescription, secrets: StackSecrets, options: CallOptions): Promise<boolean> {
+  try {
+    return await withNode(
+      { ...nodeAddress(stack, secrets, "db"), database: stack.database },
+      options,
+      async ({ run }) => {
+        const [row] = await run("SELECT to_regclass($1) IS NOT NULL AS there", [PROOF_TABLE]);
+        return row?.["there"] === true;
+      },
+    );
+  } catch (error) {
+    if (isLifeboatError(error, "postgres.login-refused")) return false;
+    throw error;
+  }
+}
+
+function durabilityOf(text: string): StackDurability | "other" {
+  const known = ["async", "quorum", "strict"] as const;
+  return known.find((each) => synchronousStandbys(each) === text) ?? "other";
+}
+
+/** Makes what the primary lacks of roles, grants, database, slots and the table of the proof. Repeatable. */
+export async function prepareDatabase(
+  stack: StackDescription,
+  secrets: StackSecrets,
+  options: CallOptions,
+): Promise<void> {
+  const { replication, lifeboat } = ROLES;
+  await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
+    const lacks = async (sql: string, parameter: string): Promise<boolean> =>
+      (await run(sql, [parameter])).length === 0;
+    for (const [role, options_, password] of [
+      [stack.applicationRole, "LOGIN", secrets.application],
+      [replication, "LOGIN REPLICATION", secrets.replication],
+      [lifeboat, "LOGIN REPLICATION", secrets.backup],
+    ] as const) {
+      if (await lacks("SELECT FROM pg_roles WHERE rolname = $1", role)) await run(`CREATE ROLE "${role}"`);
+      // The text of this statement is logged by nobody: log_statement is off, and it does not fail for want of a role.
+      await run(`ALTER ROLE "${role}" WITH ${options_} PASSWORD '${password}'`);
+    }
+    await run(`GRANT pg_monitor TO ${lifeboat}`);
+    if (await lacks("SELECT FROM pg_database WHERE datname = $1", stack.database)) {
+      await run(`CREATE DATABASE "${stack.database}" OWNER "${stack.applicationRole}"`);
+    }
+    // With WAL reserved from now on: what follows the first backup must be there for the replica. The receiver makes its own.
+    if (await lacks("SELECT FROM pg_replication_slots WHERE slot_name = $1", CONFIRMERS.replica)) {
+      await run("SELECT pg_create_physical_replication_slot($1, true)", [CONFIRMERS.replica]);
+    }
+  });
+  await withNode({ ...nodeAddress(stack, secrets, "db"), database: stack.database }, options, async ({ run }) => {
+    await run(
+      `CREATE TABLE IF NOT EXISTS ${PROOF_TABLE} (id int PRIMARY KEY, token text NOT NULL, at timestamptz NOT NULL)`,
+    );
+    await run(`ALTER TABLE ${PROOF_TABLE} OWNER TO "${stack.applicationRole}"`);
+  });
+}
+
+/** Makes commits wait as described. Rejects when the server does not say so itself afterwards. */
+export async function setDurability(
+  stack: StackDescription,
+  secrets: StackSecrets,
+  options: CallOptions,
+): Promise<void> {
+  await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
+    await run(`ALTER SYSTEM SET synchronous_standby_names = '${synchronousStandbys(stack.durability)}'`);
+    await run("SELECT pg_reload_conf()");
+  });
+}

@@ -1,0 +1,94 @@
+/** Looks at a stack: folders, files, data, vault, programs, and what the primary says. Changes nothing. */
+import { isLifeboatError } from "../errors/error.ts";
+import { openDiskStore } from "../store/disk/disk-store.ts";
+import { listBackups } from "../vault/backups.ts";
+import { openVault, type Vault } from "../vault/vault.ts";
+import { askPrimary, nodeDataOf } from "./nodes.ts";
+import type { StackFacts } from "./plan.ts";
+import { type RenderedFile, renderStack } from "./render.ts";
+import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets } from "./secrets.ts";
+import { COMPONENT_NAMES, type ComponentName, type StackDescription } from "./stack.ts";
+import type { CallOptions, StackTools } from "./tools.ts";
+
+/** What looking needs. */
+export type LookTools = Pick<StackTools, "files" | "clock" | "random" | "platform">;
+
+/** Looks. Rejects with `stack.secret-unusable`, and with what a vault that cannot be opened rejects with. */
+export async function observeStack(
+  tools: LookTools,
+  stack: StackDescription,
+  options: CallOptions,
+): Promise<StackFacts> {
+  const { files } = tools;
+  const { place } = stack;
+  const missing = (await files.stat(place.secrets)) === undefined ? SECRET_NAMES : await missingSecrets(files, place);
+  const secrets = missing.length === 0 ? await readSecrets(files, place) : undefined;
+  const alive = await tools.platform.running(options);
+  const running = new Set(COMPONENT_NAMES.filter((name) => alive.has(name)));
+  return {
+    folders: (await files.stat(place.secrets)) !== undefined,
+    secretsMissing: missing.length,
+    configStale: secrets === undefined ? COMPONENT_NAMES : await staleConfig(tools, stack, secrets),
+    db: await nodeDataOf(files, place.dataOf("db")),
+    replica: await nodeDataOf(files, place.dataOf("db_replica")),
+    vault: await lookAtVault(tools, stack, secrets, options),
+    running,
+    primary: secrets === undefined || !running.has("db") ? undefined : await askPrimary(stack, secrets, options),
+  };
+}
+
+/** Whether a file on disk is as rendered. */
+export async function isAsRendered({ files }: Pick<LookTools, "files">, wanted: RenderedFile): Promise<boolean> {
+  if ((await files.stat(wanted.file)) === undefined) return false;
+  return (await files.readFile(wanted.file)).toString("utf8") === wanted.text;
+}
+
+/** The stack's vault. Rejects as `openVault` does. */
+export async function openStackVault(
+  tools: Pick<LookTools, "files" | "clock" | "random">,
+  stack: StackDescription,
+  secrets: StackSecrets,
+  options: CallOptions & { readonly access: "read" | "write" },
+): Promise<Vault> {
+  const { files, random, clock } = tools;
+  const store = await openDiskStore({ files, random, clock, folder: stack.place.vault, access: options.access });
+  return openVault({ store, clock, random }, { kind: "passphrase", passphrase: secrets["vault-passphrase"] }, options);
+}
+
+/** Components whose files are not as described, or not there. */
+export async function staleConfig(
+  tools: Omit<LookTools, "platform">,
+  stack: StackDescription,
+  secrets: StackSecrets,
+): Promise<readonly ComponentName[]> {
+  const stale = new Set<ComponentName>();
+  for (const rendered of renderStack(stack, secrets)) {
+    // The files of a node that has no data yet are written with it.
+    if (
+      rendered.lies === "data" &&
+      (await nodeDataOf(tools.files, stack.place.dataOf(rendered.component))) === "absent"
+    ) {
+      continue;
+    }
+    if (!(await isAsRendered(tools, rendered))) stale.add(rendered.component);
+  }
+  return [...stale];
+}
+
+/** What the vault has. Rejects as `openVault` does. */
+export async function lookAtVault(
+  tools: Omit<LookTools, "platform">,
+  stack: StackDescription,
+  secrets: StackSecrets | undefined,
+  options: CallOptions,
+): Promise<StackFacts["vault"]> {
+  if (secrets === undefined || (await tools.files.stat(stack.place.vault)) === undefined) return "absent";
+  try {
+    const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
+    return (await listBackups(vault, {}, options)).backups.length > 0 ? "has-backup" : "no-backup";
+  } catch (error) {
+    // A start-up that was cut short before the vault's marker: it has nothing yet.
+    if (isLifeboatError(error, "vault.not-a-vault") || isLifeboatError(error, "store.not-a-store")) return "absent";
+    throw error;
+  }
+}

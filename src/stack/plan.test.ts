@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { repetitions, testSeed } from "../../test/support/effort.ts";
+import { planDown, planUp, type StackFacts, UP_STEPS } from "./plan.ts";
+import { COMPONENT_NAMES } from "./stack.ts";
+
+const fresh: StackFacts = {
+  folders: false,
+  secretsMissing: 7,
+  configStale: [...COMPONENT_NAMES],
+  db: "absent",
+  replica: "absent",
+  vault: "absent",
+  running: new Set(),
+  primary: undefined,
+};
+
+const up: StackFacts = {
+  folders: true,
+  secretsMissing: 0,
+  configStale: [],
+  db: "primary",
+  replica: "standby",
+  vault: "has-backup",
+  running: new Set(COMPONENT_NAMES),
+  primary: { prepared: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
+};
+
+function stepsOf(facts: StackFacts): readonly string[] {
+  const plan = planUp(facts);
+  assert.equal(plan.kind, "steps");
+  return plan.kind === "steps" ? plan.steps : [];
+}
+
+test("from nothing every step is taken, in its order", () => {
+  assert.deepEqual(stepsOf(fresh), UP_STEPS);
+});
+
+test("a stack that is up is left alone", () => {
+  assert.deepEqual(stepsOf(up), []);
+});
+
+test("a durability that an operator chose since stays, one that nobody chose is set", () => {
+  const durable = (durability: NonNullable<StackFacts["primary"]>["durability"]): StackFacts => ({
+    ...up,
+    primary: { prepared: true, durability, receiverStreams: true, replicaStreams: true },
+  });
+  assert.deepEqual(stepsOf(durable("async")), []);
+  assert.deepEqual(stepsOf(durable("other")), []);
+  assert.deepEqual(stepsOf(durable("unset")), ["durability", "proof"]);
+});
+
+test("after a kill of everything the data is kept and the programs are started, nodes before those who lead to them", () => {
+  assert.deepEqual(stepsOf({ ...up, running: new Set(), primary: undefined }), [
+    "db-start",
+    "database",
+    "receiver",
+    "replica-start",
+    "durability",
+    "redis",
+    "pgbouncer",
+    "haproxy",
+    "proof",
+  ]);
+});
+
+test("a primary whose data is gone is not begun anew while the vault holds backups of it", () => {
+  assert.deepEqual(planUp({ ...up, db: "absent" }), { kind: "refused", reason: "data-missing" });
+});
+
+test("nodes that changed their roles are not started", () => {
+  assert.deepEqual(planUp({ ...up, db: "standby" }), { kind: "refused", reason: "roles-changed", node: "db" });
+  assert.deepEqual(planUp({ ...up, replica: "primary" }), {
+    kind: "refused",
+    reason: "roles-changed",
+    node: "db_replica",
+  });
+});
+
+test("whatever is seen, steps keep their order, commits wait for confirmers last of the nodes' steps, and a proof ends it", () => {
+  const facts = fc.record<StackFacts>({
+    folders: fc.boolean(),
+    secretsMissing: fc.nat(2),
+    configStale: fc.subarray([...COMPONENT_NAMES]),
+    db: fc.constantFrom("absent", "unfinished", "primary", "standby"),
+    replica: fc.constantFrom("absent", "unfinished", "primary", "standby"),
+    vault: fc.constantFrom("absent", "no-backup", "has-backup"),
+    running: fc.subarray([...COMPONENT_NAMES]).map((names) => new Set(names)),
+    primary: fc.option(
+      fc.record({
+        prepared: fc.boolean(),
+        durability: fc.constantFrom("unset", "other", "async", "quorum", "strict"),
+        receiverStreams: fc.boolean(),
+        replicaStreams: fc.boolean(),
+      }),
+      { nil: undefined },
+    ),
+  });
+  fc.assert(
+    fc.property(facts, (seen) => {
+      const plan = planUp(seen);
+      if (plan.kind === "refused") return;
+      const places = plan.steps.map((step) => UP_STEPS.indexOf(step));
+      assert.deepEqual(
+        places,
+        places.toSorted((a, b) => a - b),
+      );
+      assert.equal(plan.steps.length === 0 || plan.steps.at(-1) === "proof", true);
+      // A new cluster only where there was none and nothing is held of an earlier one.
+      if (plan.steps.includes("db-data")) assert.notEqual(seen.db === "absent" && seen.vault === "has-backup", true);
+    }),
+    { numRuns: repetitions(300), seed: testSeed() },
+  );
+});
+
+test("going down, clients are let go first, and the receiver last, behind the primary", () => {
+  assert.deepEqual(planDown(new Set(COMPONENT_NAMES)), [
+    "haproxy",
+    "pgbouncer",
+    "redis",
+    "db_replica",
+    "db",
+    "receiver",
+  ]);
+  assert.deepEqual(planDown(new Set(["db", "somebody_else"])), ["db"]);
+});

@@ -1,0 +1,138 @@
+/**
+ * What bringing a stack up, or down, will do. Pure: decided from what was seen, printed and carried out as it stands.
+ *
+ * Nouns: a *step* is one effect with its own look whether it is there; a step that cannot be looked at yet (the roles of a
+ * database that does not run) is planned, and does nothing when its turn comes and its effect is there.
+ * Order, going up: whatever a step needs comes before it, and the replica's slot before the backup that the replica is made
+ * of, so that the primary keeps what follows the backup. Commits wait for confirmers only once these are connected: cut
+ * before, the primary serves alone; after, it serves as described. Cut anywhere, `up` goes on.
+ * Order, going down: first whom clients reach, then who serves them, the primary behind the replica, the receiver behind
+ * the primary: the primary's last WAL is then in the vault.
+ */
+import { COMPONENT_NAMES, type ComponentName, type StackDurability } from "./stack.ts";
+
+/** The steps of a start-up, in their order. */
+export const UP_STEPS = [
+  "folders",
+  "secrets",
+  "config",
+  "db-data",
+  "db-start",
+  "database",
+  "vault",
+  "receiver",
+  "backup",
+  "replica-data",
+  "replica-start",
+  "durability",
+  "redis",
+  "pgbouncer",
+  "haproxy",
+  "proof",
+] as const;
+
+/** One of them. */
+export type UpStep = (typeof UP_STEPS)[number];
+
+/** What each step brings about, as an operator reads it. */
+export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
+  folders: "the stack's folders are there",
+  secrets: "every secret is made and only its owner can read it",
+  config: "each program's configuration is as described",
+  "db-data": "the primary has a data directory with checksums",
+  "db-start": "the primary accepts connections",
+  database: "roles, grants, the database and the slots are there",
+  vault: "the vault is made",
+  receiver: "the receiver streams into the vault",
+  backup: "the vault has a backup",
+  "replica-data": "the replica is restored from the vault",
+  "replica-start": "the replica streams",
+  durability: "commits wait for as many confirmers as described",
+  redis: "redis answers",
+  pgbouncer: "PgBouncer answers",
+  haproxy: "the balancer answers",
+  proof: "a write through PgBouncer was read back on the replica",
+};
+
+/** What is in the data folder of a node. */
+export type NodeData =
+  /** Nothing, or not even the folder. */
+  | "absent"
+  /** A cluster that was not made to the end, by initdb or by a restore: it cannot start. */
+  | "unfinished"
+  /** A cluster that starts as a primary. */
+  | "primary"
+  /** A cluster that starts as a standby. */
+  | "standby";
+
+/** What was seen of a stack. */
+export type StackFacts = {
+  readonly folders: boolean;
+  readonly secretsMissing: number;
+  /** Components whose files are not as described, or not there. */
+  readonly configStale: readonly ComponentName[];
+  readonly db: NodeData;
+  readonly replica: NodeData;
+  readonly vault: "absent" | "no-backup" | "has-backup";
+  readonly running: ReadonlySet<ComponentName>;
+  /** What the primary says; undefined while it cannot be asked. */
+  readonly primary: PrimaryFacts | undefined;
+};
+
+/** What the primary says of itself. */
+export type PrimaryFacts = {
+  /** Roles, grants, database and slots. */
+  readonly prepared: boolean;
+  /** `unset`: nobody has decided yet; `other`: somebody set something that is none of ours. */
+  readonly durability: StackDurability | "unset" | "other";
+  readonly receiverStreams: boolean;
+  readonly replicaStreams: boolean;
+};
+
+/** What bringing up will do, or why it must not be done. */
+export type UpPlan =
+  | { readonly kind: "steps"; readonly steps: readonly UpStep[] }
+  /** The primary's data is gone and the vault has backups: a new cluster in its place would be a silent loss of all of it. */
+  | { readonly kind: "refused"; readonly reason: "data-missing" }
+  /** The node named db is a standby, or the replica would start as a primary: both could then take writes. */
+  | { readonly kind: "refused"; readonly reason: "roles-changed"; readonly node: "db" | "db_replica" };
+
+/** The order in which components are stopped. */
+const STOP_ORDER: readonly ComponentName[] = ["haproxy", "pgbouncer", "redis", "db_replica", "db", "receiver"];
+
+/** Plans a start-up. No steps: the stack is up, and nothing is changed. */
+export function planUp(facts: StackFacts): UpPlan {
+  if (facts.db === "standby") return { kind: "refused", reason: "roles-changed", node: "db" };
+  if (facts.replica === "primary") return { kind: "refused", reason: "roles-changed", node: "db_replica" };
+  if (facts.db === "absent" && facts.vault === "has-backup") return { kind: "refused", reason: "data-missing" };
+  const lacking: Readonly<Record<Exclude<UpStep, "proof">, boolean>> = {
+    folders: !facts.folders,
+    secrets: facts.secretsMissing > 0,
+    config: facts.configStale.length > 0,
+    "db-data": facts.db !== "primary",
+    "db-start": !facts.running.has("db") || facts.primary === undefined,
+    database: facts.primary?.prepared !== true,
+    vault: facts.vault === "absent",
+    receiver: !facts.running.has("receiver") || facts.primary?.receiverStreams !== true,
+    backup: facts.vault !== "has-backup",
+    "replica-data": facts.replica !== "standby",
+    "replica-start": !facts.running.has("db_replica") || facts.primary?.replicaStreams !== true,
+    // Once decided it stays: an operator may have chosen otherwise since.
+    durability: facts.primary === undefined || facts.primary.durability === "unset",
+    redis: !facts.running.has("redis"),
+    pgbouncer: !facts.running.has("pgbouncer"),
+    haproxy: !facts.running.has("haproxy"),
+  };
+  const needed = UP_STEPS.filter((step) => step !== "proof" && lacking[step]);
+  return { kind: "steps", steps: needed.length === 0 ? [] : [...needed, "proof"] };
+}
+
+/** Plans a stop: the components that run, in the order in which they are stopped. */
+export function planDown(running: ReadonlySet<string>): readonly ComponentName[] {
+  return STOP_ORDER.filter((name) => running.has(name));
+}
+
+/** The components that are not running, in the order in which they start. */
+export function notRunning(facts: Pick<StackFacts, "running">): readonly ComponentName[] {
+  return COMPONENT_NAMES.filter((name) => !facts.running.has(name));
+}

@@ -1,0 +1,101 @@
+/**
+ * The ports of a stack: the described ones, or free ones that stay the same from then on.
+ *
+ * Ports that were taken freely are recorded in ports.json before anything listens on them; whoever comes later uses those,
+ * so that clients find the stack where it was. Described in docs/formats/stack-ports.md.
+ */
+import { z } from "zod";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { writeDurable } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import { findFreePort, isPortFree } from "../platform/free-port.ts";
+import { holderOfPort } from "../platform/port-holder.ts";
+import type { RandomSource } from "../platform/random.ts";
+import { LISTENER, PORT_NAMES, type PortName, type StackPorts } from "./stack.ts";
+
+/** How ports are chosen where none were recorded. */
+export type PortChoice = "described" | "auto";
+
+type Tools = { readonly files: Files; readonly random: RandomSource };
+
+const portSchema = z.int().min(1).max(65_535);
+
+const recordSchema = z.strictObject({
+  format: z.literal("lifeboat-stack-ports"),
+  version: z.literal(1),
+  ports: z.strictObject({
+    front: portSchema,
+    pgbouncer: portSchema,
+    db: portSchema,
+    dbReplica: portSchema,
+    reads: portSchema,
+    redis: portSchema,
+  }),
+});
+
+/** Two of a handful of ports that are drawn from ten thousand are rarely the same. */
+const DRAWS_MAX = 100;
+
+/** The recorded ports; undefined when none are. Throws `stack.record-damaged`. */
+export async function readPorts(files: Files, file: string): Promise<StackPorts | undefined> {
+  if ((await files.stat(file)) === undefined) return undefined;
+  try {
+    return recordSchema.parse(JSON.parse((await files.readFile(file)).toString("utf8"))).ports;
+  } catch (cause) {
+    if (isLifeboatError(cause)) throw cause;
+    throw new LifeboatError("stack.record-damaged", {
+      message: `${file} does not say which ports the stack uses: ${cause instanceof Error ? cause.message : String(cause)}`,
+      remedy: "Stop the stack and remove this file; `lifeboat up --ports auto` takes other ports then.",
+      cause,
+    });
+  }
+}
+
+/** Records the ports, durably. */
+export async function recordPorts(
+  { files, random }: Tools,
+  file: string,
+  ports: StackPorts,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  const text = `${JSON.stringify({ format: "lifeboat-stack-ports", version: 1, ports })}\n`;
+  const unique = random(8).toString("hex");
+  const parts = [Buffer.from(text)];
+  await writeDurable(files, { file, parts, over: "replace", permissions: 0o644, unique, signal: options.signal });
+}
+
+/** Ports that nobody listens on right now, all different. Rejects with `platform.no-free-port`. */
+export async function freePorts(random: RandomSource): Promise<StackPorts> {
+  const found = new Set<number>();
+  for (let draws = 0; found.size < PORT_NAMES.length; draws += 1) {
+    assert(draws < DRAWS_MAX, "free ports differ sooner or later");
+    found.add(await findFreePort(random));
+  }
+  const ports = [...found];
+  const at = (name: PortName): number => ports[PORT_NAMES.indexOf(name)] ?? 0;
+  return {
+    front: at("front"),
+    pgbouncer: at("pgbouncer"),
+    db: at("db"),
+    dbReplica: at("dbReplica"),
+    reads: at("reads"),
+    redis: at("redis"),
+  };
+}
+
+/** Throws `stack.port-busy` for all ports of these components on which something listens, with who it is. */
+export async function checkPortsFree(ports: StackPorts, of: (name: PortName) => boolean): Promise<void> {
+  const busy: string[] = [];
+  for (const name of PORT_NAMES) {
+    if (!of(name) || (await isPortFree(ports[name]))) continue;
+    const holder = await holderOfPort(ports[name]);
+    const who = holder === undefined ? "a process of another user" : `process ${holder.pid} (${holder.name})`;
+    busy.push(`${ports[name]}, wanted for ${LISTENER[name]} (${name}), is held by ${who}`);
+  }
+  if (busy.length === 0) return;
+  throw new LifeboatError("stack.port-busy", {
+    message: `port ${busy.join("; port ")}`,
+    remedy:
+      "End what holds it, set another port (section stack in lifeboat.yaml), or take free ones: lifeboat up --ports auto.",
+  });
+}

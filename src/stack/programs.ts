@@ -1,0 +1,81 @@
+/** Finds the programs that a stack runs. */
+import path from "node:path";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import type { Processes, ProcessUser } from "../platform/processes.ts";
+import { findInstallation } from "../postgres/installation.ts";
+import type { StackDescription } from "./stack.ts";
+import type { CallOptions, StackPrograms } from "./tools.ts";
+
+type Tools = { readonly files: Files; readonly processes: Processes };
+
+/** Where systems keep the programs of services. */
+export const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"] as const;
+
+/** Loading a program of Lifeboat's size on a cold disk. */
+const TRY_TIMEOUT_MS = 30_000;
+
+/** What is looked for. */
+export type ProgramsRequest = {
+  readonly user: ProcessUser | undefined;
+  /** Looked into in this order. */
+  readonly folders: readonly string[];
+  readonly lifeboat: StackPrograms["lifeboat"];
+  readonly unique: string;
+};
+
+/** Finds all. Rejects with `stack.program-missing` for every one that is not there, or as `findInstallation`. */
+export async function findPrograms(
+  tools: Tools,
+  stack: StackDescription,
+  request: ProgramsRequest,
+  options: CallOptions,
+): Promise<StackPrograms> {
+  const { folders } = request;
+  const find = async (name: string): Promise<string | undefined> => {
+    for (const folder of folders) {
+      const program = path.join(folder, name);
+      if ((await tools.files.stat(program)) !== undefined) return program;
+    }
+    return undefined;
+  };
+  const [redis, pgbouncer, haproxy] = await Promise.all(["redis-server", "pgbouncer", "haproxy"].map(find));
+  if (redis === undefined || pgbouncer === undefined || haproxy === undefined) {
+    const missing = [
+      redis === undefined ? "redis-server" : "",
+      pgbouncer === undefined ? "pgbouncer" : "",
+      haproxy === undefined ? "haproxy" : "",
+    ].filter((name) => name !== "");
+    throw new LifeboatError("stack.program-missing", {
+      message: `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} in none of ${folders.join(", ")}`,
+      remedy: `Install ${missing.length === 1 ? "it" : "them"}, on Debian: apt-get install ${missing.join(" ")}.`,
+    });
+  }
+  const wanted = stack.binDir === undefined ? { major: stack.major } : { binFolder: stack.binDir };
+  const { user, unique, lifeboat } = request;
+  const postgres = await findInstallation(tools, { wanted, user, unique, ...options });
+  return { postgres, redis, pgbouncer, haproxy, lifeboat, lifeboatAsUser: await canRun(tools, request, options) };
+}
+
+/** Whether the unprivileged user can run Lifeboat itself: a clone below /root it cannot reach. */
+async function canRun(
+  { processes }: Tools,
+  { user, lifeboat }: ProgramsRequest,
+  options: CallOptions,
+): Promise<boolean> {
+  if (user === undefined) return true;
+  try {
+    const tried = await processes.run({
+      command: lifeboat.command,
+      args: [...lifeboat.args, "--version"],
+      folder: "/",
+      user,
+      timeoutMs: TRY_TIMEOUT_MS,
+      ...options,
+    });
+    return tried.exit.kind === "exited" && tried.exit.status === 0;
+  } catch (error) {
+    if (isLifeboatError(error, "platform.process-not-started")) return false;
+    throw error;
+  }
+}

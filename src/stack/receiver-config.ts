@@ -1,0 +1,36 @@
+/** The configuration of the stack's receiver and of every other Lifeboat command about the stack: a lifeboat.yaml. Pure. */
+import path from "node:path";
+import { secretFile } from "./secrets.ts";
+import { CONFIRMERS, ROLES, type StackDescription } from "./stack.ts";
+
+/** The name of the file in the folder of the receiver's configuration. */
+export const LIFEBOAT_CONFIG = "lifeboat.yaml";
+
+/** Where it lies. */
+export function lifeboatConfigFile({ place }: StackDescription): string {
+  return path.join(place.configOf("receiver"), LIFEBOAT_CONFIG);
+}
+
+/** Its text. It names the secrets' files and holds no secret. */
+export function renderLifeboatConfig(stack: StackDescription): string {
+  const { place, ports } = stack;
+  // Strings are written as JSON, which YAML reads alike, whatever a path holds.
+  return `# Written by lifeboat up; changes made here are lost.
+# Also for other commands about this stack: lifeboat --config <this file> backup
+server:
+  host: 127.0.0.1
+  port: ${ports.db}
+  user: ${ROLES.lifeboat}
+  passwordFile: ${JSON.stringify(secretFile(place, "backup"))}
+vault:
+  path: ${JSON.stringify(place.vault)}
+  passphraseFile: ${JSON.stringify(secretFile(place, "vault-passphrase"))}
+folders:
+  state: ${JSON.stringify(place.folder)}
+  spool: ${JSON.stringify(place.spool)}
+receiver:
+  slot: ${CONFIRMERS.receiver}
+  applicationName: ${CONFIRMERS.receiver}
+  statusInterval: 1s
+`;
+}

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { matchesGolden } from "../../test/support/golden.ts";
+import { testStack } from "../../test/support/stacks.ts";
+import { renderStack } from "./render.ts";
+import { HIDDEN_SECRETS, SECRET_NAMES, STARS } from "./secrets.ts";
+import { COMPONENT_NAMES, describeStack, synchronousStandbys } from "./stack.ts";
+
+const stack = testStack();
+
+for (const component of COMPONENT_NAMES) {
+  test(`the configuration of ${component} is as it was looked at when it was written`, () => {
+    const files = renderStack(stack, HIDDEN_SECRETS).filter((file) => file.component === component);
+    matchesGolden(
+      `stack/${component.replace("_", "-")}.txt`,
+      files.map(({ file, text }) => `== ${file}\n${text}`).join("\n"),
+    );
+  });
+}
+
+test("shown configuration holds stars for every secret that written configuration holds, and lifeboat.yaml holds none", () => {
+  const secrets = { ...HIDDEN_SECRETS };
+  for (const name of SECRET_NAMES) secrets[name] = `value-of-${name}`;
+  const shown = renderStack(stack, HIDDEN_SECRETS);
+  const written = renderStack(stack, secrets);
+  const hidden = (text: string) => SECRET_NAMES.reduce((all, name) => all.replaceAll(`value-of-${name}`, STARS), text);
+  assert.deepEqual(
+    shown.map(({ text }) => text),
+    written.map(({ text }) => hidden(text)),
+  );
+  const holding = written.filter(({ text }) => text.includes("value-of-")).map(({ file }) => file.split("/config/")[1]);
+  assert.deepEqual(holding, ["db/pgpass", "db_replica/pgpass", "redis/redis.conf", "pgbouncer/userlist.txt"]);
+});
+
+test("two nodes differ in their port alone", () => {
+  const [db = "", replica = ""] = ["db", "db_replica"].map(
+    (name) => renderStack(stack, HIDDEN_SECRETS).find(({ file }) => file.endsWith(`/${name}/lifeboat.conf`))?.text,
+  );
+  assert.equal(db.replace("port = 5432", "port = 5433"), replica);
+});
+
+test("commits wait for none, one or both of replica and receiver", () => {
+  assert.deepEqual((["async", "quorum", "strict"] as const).map(synchronousStandbys), [
+    "",
+    "ANY 1 (db_replica, lifeboat_vault)",
+    "ANY 2 (db_replica, lifeboat_vault)",
+  ]);
+});
+
+test("sockets leave a folder whose path is too long for them, each stack to a place of its own", () => {
+  const long = `/srv/${"long/".repeat(20)}stacks`;
+  const [one, two] = ["one", "two"].map((name) => testStack({ name, stacksFolder: long }).place.sockets);
+  assert.match(one ?? "", /^\/tmp\/lifeboat-stack-[0-9a-f]{12}$/);
+  assert.notEqual(one, two);
+  assert.equal(stack.place.sockets, "/srv/lifeboat/stacks/shop/run");
+  assert.equal(describeStack({ ...stack, stacksFolder: "/srv/lifeboat/stacks" }).place.folder, stack.place.folder);
+});

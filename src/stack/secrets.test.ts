@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { chmod, readFile, stat, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { withFolder } from "../../test/support/backups.ts";
+import { testStack } from "../../test/support/stacks.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemFiles } from "../platform/files.ts";
+import { systemRandom } from "../platform/random.ts";
+import { makeSecrets, missingSecrets, readSecrets, SECRET_NAMES, secretFile } from "./secrets.ts";
+
+const tools = { files: systemFiles, random: systemRandom };
+
+test("each secret is made once, is like no other, and only its owner can read it", async () => {
+  await withFolder(async (folder) => {
+    const { place } = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(place.secrets);
+    assert.deepEqual(await missingSecrets(systemFiles, place), SECRET_NAMES);
+    await makeSecrets(tools, place, { owner: undefined });
+    const made = await readSecrets(systemFiles, place);
+    assert.equal(new Set(Object.values(made)).size, SECRET_NAMES.length);
+    for (const name of SECRET_NAMES) {
+      assert.equal(made[name].length, 32);
+      assert.equal((await stat(secretFile(place, name))).mode & 0o777, 0o600);
+    }
+    await makeSecrets(tools, place, { owner: undefined });
+    assert.deepEqual(await readSecrets(systemFiles, place), made);
+  });
+});
+
+test("a start that is cut short keeps the secrets it had made", async () => {
+  await withFolder(async (folder) => {
+    const { place } = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(place.secrets);
+    await makeSecrets(tools, place, { owner: undefined });
+    const before = await readSecrets(systemFiles, place);
+    await systemFiles.remove(secretFile(place, "redis"));
+    await makeSecrets(tools, place, { owner: undefined });
+    const after = await readSecrets(systemFiles, place);
+    assert.deepEqual({ ...after, redis: before.redis }, before);
+    assert.notEqual(after.redis, before.redis);
+  });
+});
+
+test("a file that holds no secret of ours is refused before it ends up in somebody's configuration, and is not shown", async () => {
+  await withFolder(async (folder) => {
+    const { place } = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(place.secrets);
+    await makeSecrets(tools, place, { owner: undefined });
+    const file = secretFile(place, "replication");
+    await chmod(file, 0o600);
+    for (const text of ["", "two words\n", "it's\n", `${"x".repeat(2_000)}\n`, "one\ntwo\n"]) {
+      await writeFile(file, text);
+      await assert.rejects(readSecrets(systemFiles, place), (error) => {
+        assert(isLifeboatError(error, "stack.secret-unusable"));
+        assert.equal(text.trim() !== "" && error.message.includes(text.trim()), false);
+        return true;
+      });
+    }
+    assert.equal(await readFile(file, "utf8"), "one\ntwo\n");
+  });
+});

@@ -1,0 +1,99 @@
+/** How each component of a stack is run. Pure. */
+import path from "node:path";
+import { type NodeName, nodePort } from "./node-settings.ts";
+import { POOLER_CONFIG } from "./pooler-config.ts";
+import { lifeboatConfigFile } from "./receiver-config.ts";
+import { controlSocketOf } from "./render.ts";
+import type { ComponentName, StackDescription } from "./stack.ts";
+import type { ComponentSpec, StackTools } from "./tools.ts";
+
+/** A fast stop writes a checkpoint and waits for its confirmers, at most wal_sender_timeout for each that is stuck. */
+const NODE_STOP_TIMEOUT_MS = 60_000;
+/** Redis writes its last file; the receiver stores what it has; the others have nothing to keep. */
+const STOP_TIMEOUT_MS = 15_000;
+/** How long clients of the balancer and of the pooler may finish. */
+const DRAIN_TIMEOUT_MS = 3_000;
+
+/** What the platform is told. */
+export function componentSpec(
+  stack: StackDescription,
+  component: ComponentName,
+  { programs, user }: Pick<StackTools, "programs" | "user">,
+): ComponentSpec {
+  const { place, ports } = stack;
+  const config = (name: string): string => path.join(place.configOf(component), name);
+  const common = { name: component, environment: {}, workFolder: place.folder, runAs: user } as const;
+  switch (component) {
+    case "db":
+    case "db_replica":
+      return nodeSpec(stack, component, { programs, user });
+    case "receiver":
+      return {
+        ...common,
+        runAs: programs.lifeboatAsUser ? user : undefined,
+        program: programs.lifeboat.command,
+        arguments: [...programs.lifeboat.args, "--config", lifeboatConfigFile(stack), "wal", "receive"],
+        environment: { XDG_CACHE_HOME: place.programCache },
+        ports: [],
+        restart: "on-failure",
+        stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
+        readiness: { kind: "none" },
+      };
+    case "redis":
+      return {
+        ...common,
+        program: programs.redis,
+        arguments: [config("redis.conf")],
+        ports: [{ name: "redis", port: ports.redis }],
+        restart: "on-failure",
+        stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
+        readiness: { kind: "tcp", port: ports.redis },
+      };
+    case "pgbouncer":
+      return {
+        ...common,
+        program: programs.pgbouncer,
+        arguments: [config(POOLER_CONFIG)],
+        ports: [{ name: "pgbouncer", port: ports.pgbouncer }],
+        restart: "on-failure",
+        // On every version: transactions under way end, idle clients do not matter.
+        stop: { signal: "SIGINT", timeoutMs: DRAIN_TIMEOUT_MS },
+        readiness: { kind: "tcp", port: ports.pgbouncer },
+      };
+    case "haproxy":
+      return {
+        ...common,
+        program: programs.haproxy,
+        // A parent process, which stays in the foreground, and its worker: the parent can reload without a closed port.
+        arguments: ["-W", "-S", `${controlSocketOf(stack)},mode,600`, "-f", config("haproxy.cfg")],
+        ports: [
+          { name: "front", port: ports.front },
+          { name: "reads", port: ports.reads },
+        ],
+        restart: "on-failure",
+        stop: { signal: "SIGUSR1", timeoutMs: DRAIN_TIMEOUT_MS },
+        readiness: { kind: "tcp", port: ports.front },
+      };
+  }
+}
+
+/** The platform never starts a node again by itself: whether it may be the primary is not its to know. */
+function nodeSpec(
+  stack: StackDescription,
+  node: NodeName,
+  { programs, user }: Pick<StackTools, "programs" | "user">,
+): ComponentSpec {
+  const port = nodePort(stack, node);
+  return {
+    name: node,
+    program: path.join(programs.postgres.binFolder, "postgres"),
+    arguments: ["-D", stack.place.dataOf(node)],
+    environment: {},
+    workFolder: stack.place.folder,
+    runAs: user,
+    ports: [{ name: node, port }],
+    restart: "never",
+    stop: { signal: "SIGINT", timeoutMs: NODE_STOP_TIMEOUT_MS },
+    readiness: { kind: "tcp", port },
+  };
+}

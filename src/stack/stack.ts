@@ -1,0 +1,149 @@
+/**
+ * A stack on this machine: what belongs to it, where it lies, and how its components are connected.
+ *
+ * Nouns: a *component* is one program of the stack, known by its name; a *node* is a component that is a PostgreSQL server;
+ * a *confirmer* is what a commit can wait for: the replica, or the receiver; the *front* is the balancer's port for
+ * clients, the *read port* the one that leads to a server one may read from.
+ * Invariants: a description is made from the configuration alone and says everything; each program's configuration, the
+ * start-up plan and what `config render` prints follow from it. All of a stack lies in one folder, but for its sockets
+ * where the path of that folder is too long for them. Everything listens on 127.0.0.1 only. Programs run as an
+ * unprivileged user, to whom the folder's content belongs.
+ *
+ * ```
+ *  clients ── haproxy ──┬── the API's instances          (front)
+ *                       └── db_replica, else db          (read port)
+ *  clients ── pgbouncer ── db ══ WAL ══▶ db_replica, receiver ──▶ vault
+ *             redis
+ * ```
+ */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import type { Major } from "../postgres/installation.ts";
+import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
+import type { ByteSize } from "../units/byte-size.ts";
+
+/** The components, in the order in which they start. */
+export const COMPONENT_NAMES = ["db", "receiver", "db_replica", "redis", "pgbouncer", "haproxy"] as const;
+
+/** The name of a component. */
+export type ComponentName = (typeof COMPONENT_NAMES)[number];
+
+/** What somebody can connect to, in the order in which a person thinks of it. */
+export const PORT_NAMES = ["front", "pgbouncer", "db", "dbReplica", "reads", "redis"] as const;
+
+/** The name of a port. */
+export type PortName = (typeof PORT_NAMES)[number];
+
+/** The TCP ports of a stack on 127.0.0.1. */
+export type StackPorts = Readonly<Record<PortName, number>>;
+
+/** The component that listens on each port. */
+export const LISTENER: Readonly<Record<PortName, ComponentName>> = {
+  front: "haproxy",
+  pgbouncer: "pgbouncer",
+  db: "db",
+  dbReplica: "db_replica",
+  reads: "haproxy",
+  redis: "redis",
+};
+
+/** How many confirmers a commit waits for: none, one, two. */
+export type StackDurability = "async" | "quorum" | "strict";
+
+/** Where something else listens. */
+export type Address = { readonly host: string; readonly port: number };
+
+/** What can be chosen of a stack. */
+export type StackChoice = {
+  readonly name: string;
+  /** The folder of all stacks; this one lies in a folder of its name below it. */
+  readonly stacksFolder: string;
+  readonly ports: StackPorts;
+  readonly major: Major;
+  /** Folder of PostgreSQL's programs; undefined: those of `major` that came with Lifeboat, else the system's. */
+  readonly binDir: string | undefined;
+  readonly database: string;
+  /** Role of the application. */
+  readonly applicationRole: string;
+  readonly durability: StackDurability;
+  /** Instances of the API that the front leads to; none are there before there is an API. */
+  readonly api: readonly Address[];
+  readonly maxConnections: number;
+  readonly sharedBuffers: ByteSize;
+  /** WAL that a slot may keep on the primary for a confirmer that is away. */
+  readonly slotWalMax: ByteSize;
+  readonly cacheMemoryMax: ByteSize;
+  readonly cachePolicy: CachePolicy;
+};
+
+/** What redis does when its memory is full. Source: redis.conf, "MEMORY MANAGEMENT". */
+export const CACHE_POLICIES = ["allkeys-lru", "allkeys-lfu", "volatile-lru", "volatile-ttl", "noeviction"] as const;
+
+/** One of them. */
+export type CachePolicy = (typeof CACHE_POLICIES)[number];
+
+/** The paths of a stack; all absolute. */
+export type StackPlace = {
+  readonly folder: string;
+  /** Sockets of the programs; outside the folder when its path is too long for one. */
+  readonly sockets: string;
+  readonly logs: string;
+  readonly secrets: string;
+  readonly vault: string;
+  readonly spool: string;
+  /** Compiled code of the receiver's program, so that it starts sooner. */
+  readonly programCache: string;
+  readonly portsFile: string;
+  readonly dataOf: (component: ComponentName) => string;
+  readonly configOf: (component: ComponentName) => string;
+};
+
+/** A stack, described. */
+export type StackDescription = Omit<StackChoice, "stacksFolder"> & { readonly place: StackPlace };
+
+/** The roles of the database that every stack has beside the application's. */
+export const ROLES = {
+  /** Only over the Unix socket. */
+  superuser: "postgres",
+  /** The replica's. */
+  replication: "replicator",
+  /** The receiver's and the backups'. */
+  lifeboat: "lifeboat",
+  /** The balancer's health check gives this name, and goes as soon as it is asked for a password; there is no such role. */
+  check: "lifeboat_check",
+} as const;
+
+/** A confirmer's name: of its connection, as synchronous_standby_names lists it, and of its slot on the primary. */
+export const CONFIRMERS = { replica: "db_replica", receiver: "lifeboat_vault" } as const;
+
+/** A description of what was chosen. */
+export function describeStack({ stacksFolder, ...chosen }: StackChoice): StackDescription {
+  return { ...chosen, place: placeOf(path.join(stacksFolder, chosen.name)) };
+}
+
+/** The value of synchronous_standby_names. Source: PostgreSQL manual, "Synchronous Replication". */
+export function synchronousStandbys(durability: StackDurability): string {
+  const count = { async: 0, quorum: 1, strict: 2 }[durability];
+  return count === 0 ? "" : `ANY ${count} (${CONFIRMERS.replica}, ${CONFIRMERS.receiver})`;
+}
+
+/** The longest name of a socket in the folder. */
+const LONGEST_SOCKET = ".s.PGSQL.65535.lock";
+
+function placeOf(folder: string): StackPlace {
+  const inside = (...names: readonly string[]): string => path.join(folder, ...names);
+  const fits = Buffer.byteLength(inside("run", LONGEST_SOCKET)) <= SOCKET_PATH_BYTES_MAX;
+  const short = createHash("sha256").update(folder).digest("hex").slice(0, 12);
+  return {
+    folder,
+    sockets: fits ? inside("run") : path.join("/tmp", `lifeboat-stack-${short}`),
+    logs: inside("logs"),
+    secrets: inside("secrets"),
+    vault: inside("vault"),
+    spool: inside("spool"),
+    programCache: inside("cache"),
+    portsFile: inside("ports.json"),
+    dataOf: (component) => inside("data", component),
+    configOf: (component) => inside("config", component),
+  };
+}

@@ -1,0 +1,192 @@
+/** The steps of a start-up: how each is looked at, and how it is brought about. What they are is in plan.ts. */
+import { askBalancerHealth } from "../balancer/ask.ts";
+import { pingCache } from "../cache/ask.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import {
+  makeFolders,
+  makePrimary,
+  makeReplica,
+  makeVault,
+  takeFirstBackup,
+  writeConfiguration,
+  writeNodeFiles,
+} from "./making.ts";
+import type { NodeName } from "./node-settings.ts";
+import { askPrimary, nodeDataOf, prepareDatabase, setDurability } from "./nodes.ts";
+import { lookAtVault, staleConfig } from "./observe.ts";
+import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
+import { askPooler, proveStack } from "./prove.ts";
+import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
+import { componentSpec } from "./specs.ts";
+import type { ComponentName, StackDescription } from "./stack.ts";
+import type { CallOptions, StackTools } from "./tools.ts";
+
+/** What a step needs. */
+export type StepTools = StackTools & {
+  readonly stack: StackDescription;
+  readonly onRecoveryKey: (recoveryKey: string) => void;
+};
+
+/** How a step is done. */
+export type Step = {
+  /** Whose log says why it failed. */
+  readonly component?: ComponentName;
+  /** How long its effect may take to show once it was acted. */
+  readonly timeoutMs: number;
+  readonly holds: (tools: StepTools, options: CallOptions) => Promise<boolean>;
+  readonly act: (tools: StepTools, options: CallOptions) => Promise<void>;
+};
+
+/** What shows at once. */
+const AT_ONCE_MS = 2_000;
+/** A server that recovers after a crash, with the WAL of some minutes to replay. */
+const NODE_START_TIMEOUT_MS = 120_000;
+/** Redis may have an AOF to load, PgBouncer and HAProxy nothing. */
+const PROGRAM_START_TIMEOUT_MS = 30_000;
+/** A confirmer that has to catch up first. */
+const STREAM_TIMEOUT_MS = 60_000;
+/** All steps. */
+export const STEPS: Readonly<Record<UpStep, Step>> = {
+  folders: {
+    timeoutMs: AT_ONCE_MS,
+    holds: async ({ files, stack }) => (await files.stat(stack.place.secrets)) !== undefined,
+    act: makeFolders,
+  },
+  secrets: {
+    timeoutMs: AT_ONCE_MS,
+    holds: async ({ files, stack }) => (await missingSecrets(files, stack.place)).length === 0,
+    act: async ({ files, random, stack, user }, options) =>
+      await makeSecrets({ files, random }, stack.place, { owner: user, ...options }),
+  },
+  config: {
+    timeoutMs: AT_ONCE_MS,
+    holds: async (tools) =>
+      (await staleConfig(tools, tools.stack, await readSecrets(tools.files, tools.stack.place))).length === 0,
+    act: writeConfiguration,
+  },
+  "db-data": {
+    timeoutMs: AT_ONCE_MS,
+    holds: async ({ files, stack }) => (await nodeDataOf(files, stack.place.dataOf("db"))) === "primary",
+    act: makePrimary,
+  },
+  "db-start": nodeStart(
+    "db",
+    async (tools, secrets, options) => (await askPrimary(tools.stack, secrets, options)) !== undefined,
+  ),
+  database: {
+    timeoutMs: AT_ONCE_MS,
+    holds: async (tools, options) => (await primaryFacts(tools, options))?.prepared === true,
+    act: async ({ files, stack }, options) =>
+      await prepareDatabase(stack, await readSecrets(files, stack.place), options),
+  },
+  vault: {
+    timeoutMs: AT_ONCE_MS,
+    holds: async (tools, options) => (await vaultState(tools, options)) !== "absent",
+    act: makeVault,
+  },
+  receiver: {
+    component: "receiver",
+    timeoutMs: STREAM_TIMEOUT_MS,
+    holds: async (tools, options) =>
+      (await runs(tools, "receiver", options)) && (await primaryFacts(tools, options))?.receiverStreams === true,
+    act: startComponent("receiver"),
+  },
+  backup: {
+    timeoutMs: AT_ONCE_MS,
+    holds: async (tools, options) => (await vaultState(tools, options)) === "has-backup",
+    act: takeFirstBackup,
+  },
+  "replica-data": {
+    timeoutMs: AT_ONCE_MS,
+    holds: async ({ files, stack }) => (await nodeDataOf(files, stack.place.dataOf("db_replica"))) === "standby",
+    act: makeReplica,
+  },
+  "replica-start": nodeStart(
+    "db_replica",
+    async (tools, secrets, options) => (await askPrimary(tools.stack, secrets, options))?.replicaStreams === true,
+  ),
+  durability: {
+    timeoutMs: AT_ONCE_MS,
+    // It was set by somebody; the steps before have seen both confirmers stream.
+    holds: async (tools, options) => ((await primaryFacts(tools, options))?.durability ?? "unset") !== "unset",
+    act: async ({ files, stack }, options) =>
+      await setDurability(stack, await readSecrets(files, stack.place), options),
+  },
+  redis: programStart("redis", async ({ stack }, secrets, options) => {
+    await pingCache({ port: stack.ports.redis, password: secrets.redis }, options);
+  }),
+  pgbouncer: programStart("pgbouncer", async ({ stack }, secrets, options) => {
+    await askPooler(stack, secrets, options);
+  }),
+  haproxy: programStart("haproxy", async ({ stack }, _secrets, options) => {
+    await askBalancerHealth(stack.ports.front, options);
+  }),
+  proof: {
+    component: "pgbouncer",
+    timeoutMs: AT_ONCE_MS,
+    holds: async (tools, options) =>
+      await proveStack(
+        tools,
+        { stack: tools.stack, secrets: await readSecrets(tools.files, tools.stack.place) },
+        options,
+      ),
+    act: async () => undefined,
+  },
+};
+
+/** Starting a node: its files are as described first, since a restore brings those of the node that was backed up. */
+function nodeStart(
+  component: NodeName,
+  isUp: (tools: StepTools, secrets: StackSecrets, options: CallOptions) => Promise<boolean>,
+): Step {
+  return {
+    component,
+    timeoutMs: NODE_START_TIMEOUT_MS,
+    holds: async (tools, options) =>
+      (await runs(tools, component, options)) &&
+      (await isUp(tools, await readSecrets(tools.files, tools.stack.place), options)),
+    act: async (tools, options) => {
+      await writeNodeFiles(tools, component, options);
+      await startComponent(component)(tools, options);
+    },
+  };
+}
+
+/** Starting a program that is up when it answers. */
+function programStart(
+  component: ComponentName,
+  ask: (tools: StepTools, secrets: StackSecrets, options: CallOptions) => Promise<void>,
+): Step {
+  return {
+    component,
+    timeoutMs: PROGRAM_START_TIMEOUT_MS,
+    holds: async (tools, options) => {
+      if (!(await runs(tools, component, options))) return false;
+      try {
+        await ask(tools, await readSecrets(tools.files, tools.stack.place), options);
+        return true;
+      } catch (error) {
+        // Not yet: it still opens its port or loads its data. A lasting refusal is told when the time is over.
+        if (isLifeboatError(error, "platform.aborted") || !isLifeboatError(error)) throw error;
+        return false;
+      }
+    },
+    act: startComponent(component),
+  };
+}
+
+function startComponent(component: ComponentName): Step["act"] {
+  return async (tools, options) => await tools.platform.start(componentSpec(tools.stack, component, tools), options);
+}
+
+async function runs(tools: StepTools, component: ComponentName, options: CallOptions): Promise<boolean> {
+  return (await tools.platform.running(options)).has(component);
+}
+
+async function primaryFacts(tools: StepTools, options: CallOptions): Promise<PrimaryFacts | undefined> {
+  return await askPrimary(tools.stack, await readSecrets(tools.files, tools.stack.place), options);
+}
+
+async function vaultState(tools: StepTools, options: CallOptions): Promise<StackFacts["vault"]> {
+  return await lookAtVault(tools, tools.stack, await readSecrets(tools.files, tools.stack.place), options);
+}

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import { withFolder } from "../../test/support/backups.ts";
+import { withListener } from "../../test/support/listener.ts";
+import { STACK_CHOICE, testStack } from "../../test/support/stacks.ts";
+import { storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemClock } from "../platform/clock.ts";
+import { systemFiles } from "../platform/files.ts";
+import { systemLocks } from "../platform/lock.ts";
+import { systemProcesses } from "../platform/processes.ts";
+import { systemRandom } from "../platform/random.ts";
+import type { SystemId } from "../postgres/lsn.ts";
+import { openDiskStore } from "../store/disk/disk-store.ts";
+import { initVault } from "../vault/vault.ts";
+import { findPrograms } from "./programs.ts";
+import { askPooler } from "./prove.ts";
+import { HIDDEN_SECRETS, makeSecrets, readSecrets } from "./secrets.ts";
+import type { StackTools } from "./tools.ts";
+import { planStackUp } from "./up.ts";
+
+/** A machine on which nothing runs. */
+const TOOLS: StackTools = {
+  files: systemFiles,
+  processes: systemProcesses,
+  clock: systemClock,
+  locks: systemLocks,
+  random: systemRandom,
+  user: undefined,
+  platform: {
+    start: async () => undefined,
+    stop: async () => undefined,
+    restart: async () => undefined,
+    running: async () => new Set(),
+    lastWords: async () => "",
+  },
+  programs: {
+    postgres: { major: 16, version: "16.0", binFolder: "/nowhere", source: "named" },
+    redis: "/nowhere/redis-server",
+    pgbouncer: "/nowhere/pgbouncer",
+    haproxy: "/nowhere/haproxy",
+    lifeboat: { command: "/nowhere/node", args: [] },
+    lifeboatAsUser: true,
+  },
+};
+
+async function makeCluster(folder: string, as: "primary" | "standby"): Promise<void> {
+  await mkdir(path.join(folder, "global"), { recursive: true });
+  await writeFile(path.join(folder, "global/pg_control"), "");
+  if (as === "standby") await writeFile(path.join(folder, "standby.signal"), "");
+}
+
+test("a primary that became a standby, and a replica that was promoted, are told with their folder, and nothing is started", async () => {
+  for (const [node, as] of [
+    ["db", "standby"],
+    ["db_replica", "primary"],
+  ] as const) {
+    await withFolder(async (folder) => {
+      const stack = testStack({ stacksFolder: folder });
+      await makeCluster(stack.place.dataOf(node), as);
+      await assert.rejects(planStackUp(TOOLS, stack, {}), (error) => {
+        assert(isLifeboatError(error, "stack.roles-changed"));
+        assert.match(error.message, new RegExp(`data/${node} holds`));
+        return true;
+      });
+    });
+  }
+});
+
+test("a primary whose data is gone is refused while the vault holds backups of it, and nothing is made in its place", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(stack.place.secrets);
+    await makeSecrets(TOOLS, stack.place, { owner: undefined });
+    const passphrase = (await readSecrets(systemFiles, stack.place))["vault-passphrase"];
+    const store = await openDiskStore({ ...TOOLS, folder: stack.place.vault });
+    const { vault } = await initVault({ ...TOOLS, store }, { kind: "passphrase", passphrase }, {});
+    await storeSyntheticBackup(vault, { systemId: "7000000000000000001" as SystemId, segment: 1 });
+    await assert.rejects(planStackUp(TOOLS, stack, {}), (error) => {
+      assert(isLifeboatError(error, "stack.data-missing"));
+      assert.match(error.remedy, /restore --target .*\/data\/db/);
+      return true;
+    });
+    assert.equal(await systemFiles.stat(stack.place.dataOf("db")), undefined);
+  });
+});
+
+test("looking at a stack that was never started makes nothing", async () => {
+  await withFolder(async (folder) => {
+    const { steps } = await planStackUp(TOOLS, testStack({ stacksFolder: folder }), {});
+    assert.equal(steps[0], "folders");
+    assert.deepEqual(await systemFiles.list(folder), []);
+  });
+});
+
+test("all programs that are missing are named at once, with the folders that were looked into", async () => {
+  const stack = testStack();
+  const request = {
+    user: undefined,
+    folders: ["/nowhere", "/else"],
+    lifeboat: TOOLS.programs.lifeboat,
+    unique: "test",
+  };
+  await assert.rejects(findPrograms(TOOLS, stack, request, {}), (error) => {
+    assert(isLifeboatError(error, "stack.program-missing"));
+    assert.match(error.message, /^redis-server, pgbouncer, haproxy are in none of \/nowhere, \/else$/);
+    return true;
+  });
+});
+
+test("a pooler that does not let the application in is told with its port", async () => {
+  await withListener(
+    (socket) => socket.end(),
+    async (port) => {
+      const stack = testStack({ ports: { ...STACK_CHOICE.ports, pgbouncer: port } });
+      await assert.rejects(askPooler(stack, HIDDEN_SECRETS, {}), (error) => {
+        assert(isLifeboatError(error, "stack.proof-failed"));
+        assert.match(error.message, new RegExp(`on port ${port} does not serve buywhere`));
+        return true;
+      });
+    },
+  );
+});
