@@ -136,6 +136,14 @@ export function trimRecording(recording: Recording, keep: (path: string) => bool
   return changeManifest({ ...recording, archives }, (files) => files.filter((file) => keep(file.Path)));
 }
 
+/** The same backup with the bytes of one file changed; its length stays. */
+export function changeFile(recording: Recording, name: string, change: (content: Buffer) => void): Recording {
+  const archives = recording.archives.map((archive) => ({ ...archive, bytes: Buffer.from(archive.bytes) }));
+  const changed = { ...recording, archives };
+  for (const member of membersOf(changed)) if (member.path === name) change(member.content);
+  return changed;
+}
+
 type ManifestFile = { readonly Path: string; readonly Size: number };
 
 /** The same backup with another list of files, whose checksum fits. */
