@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backupVerdicts, growthVerdict, memoryVerdict, receiveVerdicts } from "./goals.ts";
+import {
+  backupVerdicts,
+  duringVerdict,
+  growthVerdict,
+  inPlaceVerdict,
+  memoryVerdict,
+  receiveVerdicts,
+  restoreVerdict,
+  unchangedVerdicts,
+  updatedVerdicts,
+} from "./goals.ts";
 
 const MIB = 1024 ** 2;
 
@@ -22,4 +32,25 @@ test("the memory goal is judged by the worst run", () => {
 test("the growth goal compares medians", () => {
   assert.equal(growthVerdict({ small: [200 * MIB], large: [219 * MIB] }).kept, true);
   assert.equal(growthVerdict({ small: [200 * MIB, 100 * MIB, 90 * MIB], large: [219 * MIB] }).kept, false);
+});
+
+test("chains are judged by their ratios, what an unchanged backup stored by the worst", () => {
+  const verdicts = [
+    ...updatedVerdicts({ wall: [0.5, 0.4, 0.9], stored: [0.61] }),
+    ...unchangedVerdicts({ ratios: [1.3], storedShares: [0.001, 0.01] }),
+    restoreVerdict("restore", [1.1]),
+    inPlaceVerdict([2000, 3001, 3002]),
+  ];
+  assert.deepEqual(
+    verdicts.map(({ kept }) => kept),
+    [true, false, true, false, true, false],
+  );
+  assert.equal(verdicts[3]?.measured, "1 % at most");
+});
+
+test("a load may wait longer during a backup than alone when it waits no longer than during pgBackRest's", () => {
+  assert.equal(duringVerdict({ alone: [1.5], peer: [2] }).kept, true);
+  assert.equal(duringVerdict({ alone: [1.6], peer: [1] }).kept, true);
+  assert.equal(duringVerdict({ alone: [1.6], peer: [1.1] }).kept, false);
+  assert.equal(duringVerdict({ alone: [1.6], peer: [] }).kept, false);
 });

@@ -14,6 +14,9 @@ import { EXIT } from "../src/errors/entry.ts";
 import { isLifeboatError } from "../src/errors/error.ts";
 import { benchBackup, planFor } from "./backup.ts";
 import { BACKUP_PEERS } from "./backup-plan.ts";
+import { benchDelta, planDeltaFor } from "./delta.ts";
+import { CHAIN_PEERS } from "./delta-plan.ts";
+import { benchDuring, planDuringFor } from "./during.ts";
 import { loadAverage, Stop } from "./machine.ts";
 import type { BenchPlan } from "./plan.ts";
 import { benchReceive } from "./receive.ts";
@@ -28,6 +31,20 @@ const USAGE = `npm run bench -- backup [options]     full backups beside the pee
   --scale            Lifeboat also with a quarter of the data: does its memory grow?
   --keep             leave the last backups until the next benchmark
   --dry-run          say what would be installed and made, and how much disk it takes
+
+npm run bench -- delta [options]      backups of what changed, and restores from them, beside pgBackRest's
+  --mib N            as above
+  --backups N        in a row (default 10): a full one, --runs without a change, the others after 1 % changed
+  --runs N           how often whatever can be repeated on one chain of backups is (default 3)
+  --peers A,B        ${CHAIN_PEERS.join(",")} (default pgbackrest-block), or none
+  --dry-run          as above
+
+npm run bench -- during [options]     what clients wait for while the server is backed up
+  --mib N            as above
+  --runs N           rounds (default 3)
+  --seconds N        of load in each (default 20); should be longer than a backup
+  --peers A,B        ${CHAIN_PEERS.join(",")} (default pgbackrest), or none
+  --dry-run          as above
 
 npm run bench -- receive [options]    what a commit waits for a receiver, beside pg_receivewal
   --runs N           rounds (default 3)
@@ -46,6 +63,7 @@ const SECONDS_MAX = 3600;
 const OPTIONS = {
   mib: { type: "string" },
   runs: { type: "string" },
+  backups: { type: "string" },
   peers: { type: "string" },
   restore: { type: "boolean" },
   scale: { type: "boolean" },
@@ -76,6 +94,25 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       const plan = await planFor(request, cacheFolder);
       if (!agree(plan, values, cacheFolder)) return undefined;
       return benchBackup(request, plan, { cacheFolder, keep }, { signal });
+    },
+  },
+  delta: {
+    options: ["mib", "runs", "backups", "peers", "dry-run"],
+    run: async (values, cacheFolder, signal) => {
+      const peers = peersOf(values.peers, CHAIN_PEERS, ["pgbackrest-block"]);
+      const backups = whole("backups", values.backups ?? "10", RUNS_MAX);
+      const request = { mib: mibOf(values), runs: runsOf(values, 3), backups, peers };
+      const plan = await planDeltaFor(request, cacheFolder);
+      return agree(plan, values, cacheFolder) ? benchDelta(request, cacheFolder, { signal }) : undefined;
+    },
+  },
+  during: {
+    options: ["mib", "runs", "seconds", "peers", "dry-run"],
+    run: async (values, cacheFolder, signal) => {
+      const peers = peersOf(values.peers, CHAIN_PEERS, ["pgbackrest"]);
+      const request = { mib: mibOf(values), runs: runsOf(values, 3), seconds: secondsOf(values, 20), peers };
+      const plan = await planDuringFor(request, cacheFolder);
+      return agree(plan, values, cacheFolder) ? benchDuring(request, cacheFolder, { signal }) : undefined;
     },
   },
   receive: {

@@ -4,13 +4,14 @@
  * Nouns: *commit latency* is what a client sees of one INSERT that commits by itself; *flush lag* is the server's own
  * measure: from its flush of some WAL to the receiver's report of having flushed it too (pg_stat_replication.flush_lag).
  */
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemFiles } from "../src/platform/files.ts";
 import type { Settings } from "../src/postgres/cluster.ts";
 import { LifeboatFolder, lifeboatVersion } from "./backup-tools/lifeboat.ts";
 import { must } from "./machine.ts";
+import { pgbench } from "./pgbench.ts";
 import { type ReceiveRun, type ReceiverRuns, receiveReport } from "./receive-report.ts";
 import { dropSlot, lifeboatReceiver, type Receiver, startReceiver, untilStored } from "./receiver.ts";
 import type { Report } from "./report.ts";
@@ -36,9 +37,8 @@ const CLUSTER_SETTINGS: Settings = { autovacuum: false, max_wal_size: "6GB" };
 const LAG_SAMPLE_MS = 50;
 const LAG_QUERY_TIMEOUT_MS = 60_000;
 const LOOK_MS = 50;
-const PGBENCH_GRACE_MS = 60_000;
-/** Segments whose way into the store is timed after each load. */
-const STORED_SEGMENTS = 5;
+/** Segments whose way into the store is timed after each load: one for each second of load, and no more than this. */
+const STORED_SEGMENTS_MAX = 5;
 const STORE_TIMEOUT_MS = 30_000;
 /** Most of a segment of WAL that does not compress to nothing. */
 const FILL_SEGMENT =
@@ -106,7 +106,7 @@ async function withReceiver(
     await reload(place, base, { ...CLUSTER_SETTINGS, ...names }, call);
     const loaded = await load(at, call);
     await reload(place, base, CLUSTER_SETTINGS, call);
-    const run = { ...loaded, ...(receiver.store === undefined ? {} : await timeStore(base, receiver.store, call)) };
+    const run = { ...loaded, ...(receiver.store === undefined ? {} : await timeStore(at, receiver.store, call)) };
     // pg_receivewal 15 ends well at this one only.
     await measurement.stop("SIGINT");
     return { ...run, receiver: await measurement.usage };
@@ -130,10 +130,12 @@ async function reload(place: Place, base: Base, settings: Settings, call: Call):
 async function load(at: At, call: Call): Promise<ReceiveRun> {
   const { place, base, seconds } = at;
   const folder = path.join(place.runFolder, "pgbench");
-  await pgbench(base, { folder, seconds: WARM_UP_SECONDS }, call);
+  const load = { folder, database: "postgres", args: ["-c", String(CLIENTS), "-f", SCRIPT_FILE] };
+  await pgbench(base, { ...load, seconds: WARM_UP_SECONDS }, call);
   const ended = new AbortController();
   const lags = sampleLag(base, AbortSignal.any([ended.signal, call.signal]));
-  const latenciesMs = await pgbench(base, { folder, seconds }, call).finally(() => ended.abort());
+  const transactions = await pgbench(base, { ...load, seconds }, call).finally(() => ended.abort());
+  const latenciesMs = transactions.map(({ latencyMs }) => latencyMs);
   const lagsMs = await lags;
   return {
     commitCount: latenciesMs.length,
@@ -141,24 +143,6 @@ async function load(at: At, call: Call): Promise<ReceiveRun> {
     commitP99Ms: percentile(latenciesMs, 0.99),
     ...(lagsMs.length === 0 ? {} : { flushLagP50Ms: percentile(lagsMs, 0.5), flushLagP99Ms: percentile(lagsMs, 0.99) }),
   };
-}
-
-async function pgbench(
-  base: Base,
-  run: { readonly folder: string; readonly seconds: number },
-  call: Call,
-): Promise<readonly number[]> {
-  const { folder, seconds } = run;
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder);
-  const load = ["-n", "-M", "prepared", "-c", String(CLIENTS), "-T", String(seconds), "-f", SCRIPT_FILE];
-  const command = path.join(BIN_FOLDER, "pgbench");
-  const args = [...clientArguments(base.server), ...load, "--log", `--log-prefix=${path.join(folder, "commits")}`];
-  await must({ command, args: [...args, "postgres"], timeoutMs: seconds * 1000 + PGBENCH_GRACE_MS }, call);
-  const logs = await Promise.all((await readdir(folder)).map((name) => readFile(path.join(folder, name), "utf8")));
-  const lines = logs.join("").trim().split("\n");
-  // Source: "Per-Transaction Logging" of the pgbench manual: the third field is the elapsed time in microseconds.
-  return lines.map((line) => Number(line.split(" ")[2]) / 1000);
 }
 
 async function sampleLag(base: Base, signal: AbortSignal): Promise<readonly number[]> {
@@ -179,11 +163,12 @@ async function sampleLag(base: Base, signal: AbortSignal): Promise<readonly numb
 }
 
 /** How long after its last byte was flushed by the server a segment is in the store. */
-async function timeStore(base: Base, folder: string, call: Call): Promise<{ readonly storeP50Ms: number }> {
+async function timeStore({ base, seconds }: At, folder: string, call: Call): Promise<{ readonly storeP50Ms: number }> {
+  const segments = Math.min(seconds, STORED_SEGMENTS_MAX);
   const delaysMs: number[] = [];
   const session = await base.server.connect({}, {});
   try {
-    for (let segment = 0; segment < STORED_SEGMENTS; segment += 1) {
+    for (let segment = 0; segment < segments; segment += 1) {
       const options = { timeoutMs: STORE_TIMEOUT_MS, signal: call.signal };
       await session.query(FILL_SEGMENT, [], options);
       const [row] = await session.query("SELECT lower(pg_walfile_name(pg_switch_wal())) AS name", [], options);

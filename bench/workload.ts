@@ -31,7 +31,8 @@ export const BIN_FOLDER = "/usr/lib/postgresql/15/bin";
 
 const WORKLOAD = "catalog-2gib";
 const WORKLOAD_FILE = path.join(import.meta.dirname, WORKLOAD, "make-catalog.sql");
-const DATABASE = "catalog";
+/** The database of the catalogue. */
+export const DATABASE = "catalog";
 const DIGEST_LENGTH = 8;
 
 /** As the peers were measured: see docs/measurements.md. WAL is "archived" to nowhere except while pgBackRest runs. */
@@ -139,6 +140,30 @@ export async function withBase<T>(place: Place, mib: number, call: Call, body: (
   if (!(await hasBase(place.cacheFolder, name))) await makeBase(place, { folder, mib }, call);
   const dataFolder = path.join(folder, "data");
   // A killed run may have left another archive_command.
+  await setSettings(place, dataFolder, SETTINGS);
+  return withServer(serverIn(place, dataFolder, await findFreePort(systemRandom)), call, (postmasterPid, server) =>
+    body({ name, mib, server, postmasterPid }),
+  );
+}
+
+/**
+ * As `withBase`, on a copy in the run folder that `body` may change, and that is gone with that folder. The copy has the
+ * base's old WAL too: its files are used again, as on a server that has run for a while.
+ */
+export async function withBaseCopy<T>(
+  place: Place,
+  mib: number,
+  call: Call,
+  body: (base: Base) => Promise<T>,
+): Promise<T> {
+  const name = await baseName(mib);
+  const from = path.join(place.cacheFolder, name);
+  if (!(await hasBase(place.cacheFolder, name))) await makeBase(place, { folder: from, mib }, call);
+  const folder = path.join(place.runFolder, "copy");
+  const dataFolder = path.join(folder, "data");
+  await mkdir(folder, { mode: 0o755 });
+  if (place.user !== undefined) await systemFiles.changeOwner(folder, place.user);
+  await must({ command: "cp", args: ["-a", "--reflink=auto", path.join(from, "data"), dataFolder] }, call);
   await setSettings(place, dataFolder, SETTINGS);
   return withServer(serverIn(place, dataFolder, await findFreePort(systemRandom)), call, (postmasterPid, server) =>
     body({ name, mib, server, postmasterPid }),
@@ -284,8 +309,8 @@ export async function applySettings(place: Place, base: Base, settings: Settings
 }
 
 /** Runs one statement in a session of its own. */
-export async function query(server: LocalServer, sql: string, call: Call) {
-  const session = await server.connect({}, call);
+export async function query(server: LocalServer, sql: string, call: Call & { readonly database?: string }) {
+  const session = await server.connect(call.database === undefined ? {} : { database: call.database }, call);
   try {
     return await session.query(sql, [], { timeoutMs: QUERY_TIMEOUT_MS, ...call });
   } finally {

@@ -1,0 +1,240 @@
+/**
+ * `bench delta`: chains of backups of a server that changes, and restores from them, beside pgBackRest's.
+ *
+ * Nouns: a *chain* is a full backup and those after it; an *update* changes 1 % of the products, chosen at random.
+ * Invariants: all tools back up the same server in the same state, one after another, and each its own WAL only; a backup
+ * that should have kept what an earlier one has, and did not, ends the benchmark, and so does a restored server whose
+ * products are not the source's.
+ */
+import { readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import type { LocalServer } from "../src/postgres/server.ts";
+import type { ChainTool, MakeChainTool } from "./backup-tools/backup-tool.ts";
+import { lifeboatChainTool } from "./backup-tools/lifeboat-chain.ts";
+import { newerPgBackRestTool } from "./backup-tools/newer-pgbackrest.ts";
+import { pgBackRestTool } from "./backup-tools/pgbackrest.ts";
+import { type StreamReader, streamReaders } from "./backup-tools/stream-readers.ts";
+import { type ChainPeer, type DeltaRequest, planDelta, updatesOf } from "./delta-plan.ts";
+import { type ChainRuns, type DeltaMeasured, deltaReport } from "./delta-report.ts";
+import { must, Stop, settle } from "./machine.ts";
+import { type Measured, measure } from "./measure.ts";
+import { observe, readyPeers, versionsOf } from "./peers.ts";
+import type { BenchPlan } from "./plan.ts";
+import type { Report } from "./report.ts";
+import { makeRestoreFolder, measureRestore, type Restored, removeRestored, withRestored } from "./restoring.ts";
+import {
+  type Base,
+  BIN_FOLDER,
+  clientArguments,
+  DATABASE,
+  type Place,
+  query,
+  takePlace,
+  withBaseCopy,
+} from "./workload.ts";
+
+const MAKE_PEER: Readonly<Record<ChainPeer, MakeChainTool>> = {
+  pgbackrest: pgBackRestTool,
+  "pgbackrest-block": newerPgBackRestTool,
+};
+
+const UPDATE_FILE = path.join(import.meta.dirname, "catalog-2gib", "update-share.sql");
+/** Tells states of the products apart: every update raises both sums. */
+const PRODUCTS =
+  "SELECT count(*) || ', ' || sum(price) || ', ' || sum(extract(epoch FROM updated_at)) AS state FROM products";
+
+type Call = { readonly signal: AbortSignal };
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] extends readonly (infer Each)[] ? Each[] : T[Key] };
+type Link = { readonly tool: ChainTool; readonly runs: Writable<ChainRuns> };
+type Chain = {
+  readonly place: Place;
+  readonly base: Base;
+  readonly request: DeltaRequest;
+  readonly links: readonly Link[];
+  readonly readers: readonly { readonly reader: StreamReader; readonly runs: Measured[] }[];
+};
+
+/** Looks at what is there and plans. Throws `Stop` when too few backups are asked for. */
+export async function planDeltaFor(request: DeltaRequest, cacheFolder: string): Promise<BenchPlan> {
+  if (updatesOf(request) < 1) {
+    throw new Stop(`--backups ${request.backups}: must be at least 2 more than --runs, which is ${request.runs}`);
+  }
+  return planDelta(request, await observe(cacheFolder, [request.mib]));
+}
+
+/** Carries the plan out. */
+export async function benchDelta(request: DeltaRequest, cacheFolder: string, call: Call): Promise<Report> {
+  const place = await takePlace(cacheFolder, call);
+  try {
+    const peers = await readyPeers(request.peers, cacheFolder, call);
+    const versions = { ...(await versionsOf(peers, cacheFolder, call)), postgres: place.installation.version };
+    const measured = await withBaseCopy(place, request.mib, call, (base) =>
+      measureChain(place, base, { ...request, peers }, call),
+    );
+    return deltaReport(measured, { request, versions });
+  } finally {
+    await rm(place.runFolder, { recursive: true, force: true });
+    place.lock.release();
+  }
+}
+
+async function measureChain(place: Place, base: Base, request: DeltaRequest, call: Call): Promise<DeltaMeasured> {
+  const makers = [lifeboatChainTool, ...request.peers.map((peer) => MAKE_PEER[peer])];
+  const links = makers.map((make): Link => {
+    const tool = make(place, base);
+    return {
+      tool,
+      runs: { title: tool.title, full: [], unchanged: [], updated: [], first: [], last: [], inPlace: [] },
+    };
+  });
+  const readers = streamReaders(place, base).map((reader) => ({ reader, runs: [] as Measured[] }));
+  const chain: Chain = { place, base, request, links, readers };
+  try {
+    for (const { tool } of links) {
+      await tool.prepare(call);
+      await tool.endTurn(call);
+    }
+    await backUpAll(chain, "full", call);
+    await repeat(request.runs, () => restoreAll(chain, "first", call));
+    await repeat(request.runs, async () => {
+      await readStreams(chain, call);
+      await backUpAll(chain, "unchanged", call);
+    });
+    for (let update = 1; update <= updatesOf(request); update += 1) {
+      await updateShare(base.server, update, call);
+      await backUpAll(chain, "updated", call);
+    }
+    await repeat(request.runs, () => restoreAll(chain, "last", call));
+    return {
+      base: base.name,
+      chains: links.map(({ runs }) => runs),
+      readers: readers.map(({ reader, runs }) => ({ title: reader.title, runs })),
+    };
+  } finally {
+    for (const { tool } of links) await tool.close();
+  }
+}
+
+async function repeat(times: number, body: () => Promise<void>): Promise<void> {
+  for (let time = 0; time < times; time += 1) await body();
+}
+
+/** One backup with each tool, of the same state. */
+async function backUpAll(chain: Chain, step: "full" | "unchanged" | "updated", call: Call): Promise<void> {
+  const { base } = chain;
+  for (const { tool, runs } of chain.links) {
+    const logFile = logFileOf(chain, tool, step, runs[step].length);
+    const begun = tell(`${step}: ${tool.title}`);
+    const command = step === "full" ? tool.backup : tool.next;
+    await tool.beginTurn(call);
+    await query(base.server, "CHECKPOINT", call);
+    await settle(base.server.setup.dataFolder, call);
+    const before = await tool.storedBytes();
+    const around = { logFile, postmasterPid: base.postmasterPid, companionPid: tool.companionPid(), ...call };
+    const measured = await measure(command, around);
+    const storedBytes = (await tool.storedBytes()) - before;
+    const full = await tool.wasFull(await readFile(logFile, "utf8"), call);
+    if (full !== (step === "full")) {
+      throw new Stop(`${tool.title} took a ${full ? "full" : "partial"} backup at the step ${step}; see ${logFile}`);
+    }
+    await tool.endTurn(call);
+    runs[step].push({ measured, storedBytes });
+    begun(`${seconds(measured.wallMs)}, ${(storedBytes / 1e6).toFixed(1)} MB`);
+  }
+}
+
+async function readStreams({ place, base, readers }: Chain, call: Call): Promise<void> {
+  for (const { reader, runs } of readers) {
+    const begun = tell(`unchanged: ${reader.title}`);
+    await query(base.server, "CHECKPOINT", call);
+    await settle(base.server.setup.dataFolder, call);
+    const logFile = path.join(place.runFolder, `${reader.title.replaceAll(/\W+/g, "-")}-${runs.length}.log`);
+    const measured = await measure(reader.command, { logFile, postmasterPid: base.postmasterPid, ...call });
+    runs.push(measured);
+    begun(seconds(measured.wallMs));
+  }
+}
+
+/** Restores the newest backup with each tool; of the last of the chain also in place, after the restored server diverged. */
+async function restoreAll(chain: Chain, step: "first" | "last", call: Call): Promise<void> {
+  const { place, base } = chain;
+  const wanted = await products(base.server, call);
+  for (const { tool, runs } of chain.links) {
+    const dataFolder = await makeRestoreFolder(place, "restored");
+    try {
+      const begun = tell(`restore of the ${step}: ${tool.title}`);
+      const logFile = logFileOf(chain, tool, `restore-${step}`, runs[step].length);
+      const of = { restore: tool.restore(dataFolder), dataFolder, logFile, from: tool.folder };
+      const restored = await measureRestore(place, of, call);
+      runs[step].push(restored);
+      begun(seconds(restored.measured.wallMs));
+      await withRestored(place, dataFolder, call, async (server) => {
+        await mustEqual(server, { wanted, title: tool.title }, call);
+        if (step === "last") await updateShare(server, chain.request.backups, call);
+      });
+      if (step === "last") runs.inPlace.push(await restoreInPlace(chain, { tool, dataFolder, wanted, runs }, call));
+    } finally {
+      await removeRestored(place, dataFolder);
+    }
+  }
+}
+
+async function restoreInPlace(
+  chain: Chain,
+  of: {
+    readonly tool: ChainTool;
+    readonly dataFolder: string;
+    readonly wanted: string;
+    readonly runs: { readonly inPlace: readonly Restored[] };
+  },
+  call: Call,
+): Promise<Restored> {
+  const { tool, dataFolder } = of;
+  const begun = tell(`restore in place: ${tool.title}`);
+  const logFile = logFileOf(chain, tool, "restore-in-place", of.runs.inPlace.length);
+  await settle(dataFolder, call);
+  const restore = tool.restoreInPlace(dataFolder);
+  const restored = await measureRestore(chain.place, { restore, dataFolder, logFile, from: tool.folder }, call);
+  const startMs = restored.startMs ?? tool.startMs(await readFile(logFile, "utf8"));
+  begun(seconds(restored.measured.wallMs));
+  await withRestored(chain.place, dataFolder, call, (server) =>
+    mustEqual(server, { wanted: of.wanted, title: tool.title }, call),
+  );
+  return { ...restored, startMs };
+}
+
+async function updateShare(server: LocalServer, update: number, call: Call): Promise<void> {
+  const begun = tell("update of 1 % of the products");
+  const args = [...clientArguments(server), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", `seed=${1 / (1 + update)}`];
+  await must({ command: path.join(BIN_FOLDER, "psql"), args: [...args, "-f", UPDATE_FILE, DATABASE] }, call);
+  begun("done");
+}
+
+async function products(server: LocalServer, call: Call): Promise<string> {
+  const [row] = await query(server, PRODUCTS, { ...call, database: DATABASE });
+  return String(row?.["state"]);
+}
+
+async function mustEqual(
+  server: LocalServer,
+  { wanted, title }: { readonly wanted: string; readonly title: string },
+  call: Call,
+): Promise<void> {
+  const got = await products(server, call);
+  if (got !== wanted)
+    throw new Stop(`${title} restored products that are not the source's: ${got}, expected ${wanted}`);
+}
+
+function logFileOf(chain: Chain, tool: ChainTool, step: string, index: number): string {
+  return path.join(chain.place.runFolder, `${tool.title.replaceAll(/\W+/g, "-")}-${step}-${index + 1}.log`);
+}
+
+/** Says what begins, and with the returned function how it ended. */
+function tell(what: string): (result: string) => void {
+  process.stdout.write(`${what} … `);
+  return (result) => console.log(result);
+}
+
+function seconds(durationMs: number): string {
+  return `${(durationMs / 1000).toFixed(1)} s`;
+}
