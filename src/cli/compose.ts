@@ -9,6 +9,7 @@ import type { ConnectOptions } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { TakeConfiguredBackup } from "./backup.ts";
 import type { ListConfiguredBackups } from "./backups.ts";
+import type { RenderConfigured } from "./config-render.ts";
 import type { RunDemo } from "./demo.ts";
 import type { Diagnose } from "./doctor.ts";
 import type { HoldEngine } from "./hold.ts";
@@ -121,6 +122,10 @@ export const restoreEngine: RestoreEngine = {
 /** Proves backups of the configured vault. */
 export const verifyConfigured: VerifyConfigured = async (call) =>
   (await import("./engine-verify.ts")).verifyConfigured(call);
+
+/** Renders the configuration of the stack's programs. */
+export const renderConfigured: RenderConfigured = async (call) =>
+  (await import("./engine-stack.ts")).renderConfigured(call);
 
 /** Runs the demo. */
 export const runDemo: RunDemo = async (call) => (await import("./engine-demo.ts")).runDemo(call);

@@ -34,8 +34,8 @@ export const runDemo: RunDemo = async ({ config, session, choice }) => {
   return facts;
 };
 
-/** In a clone the sources run as they are; in the npm package everything is bundled into dist/. */
-function programPaths(): ProgramPaths {
+/** How this program is started again. In a clone the sources run as they are; in the npm package everything is bundled into dist/. */
+export function programPaths(): ProgramPaths {
   const here = fileURLToPath(import.meta.url);
   const beside = (name: string) => path.join(path.dirname(here), name);
   const sources = here.endsWith(".ts");

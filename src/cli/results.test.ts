@@ -533,3 +533,21 @@ test("damaged writes, and deleted rows that do not come back, are status 5 in ev
   const notFound = { ...demo, deletion: { ...measured.deletion, foundRows: 3, same: false } };
   assert.equal(await keeps("demo-not-found", "demo", { runDemo: async () => notFound }), EXIT.damaged);
 });
+
+test("rendered configuration is told with the file it is for", async () => {
+  const renderConfigured: Engines["renderConfigured"] = async ({ component }) => [
+    {
+      component: component ?? "db",
+      file: "/srv/stacks/shop/data/db/lifeboat.conf",
+      text: "port = 5432\n",
+      lies: "data",
+    },
+    {
+      component: "redis",
+      file: "/srv/stacks/shop/config/redis/redis.conf",
+      text: "port 6379\nrequirepass ********\n",
+      lies: "config",
+    },
+  ];
+  assert.equal(await keeps("config-render", "config render", { renderConfigured }), 0);
+});

@@ -20,12 +20,14 @@ import {
   makeVault,
   pruneConfiguredVault,
   receiveWal,
+  renderConfigured,
   restoreEngine,
   runDemo,
   takeConfiguredBackup,
   verifyConfigured,
 } from "./compose.ts";
 import { configExplainVerb } from "./config.ts";
+import { configRenderVerb } from "./config-render.ts";
 import { demoVerb } from "./demo.ts";
 import { doctorVerb } from "./doctor.ts";
 import { holdVerb, releaseVerb } from "./hold.ts";
@@ -61,5 +63,6 @@ export const VERBS: readonly Verb[] = [
   restoreVerb(restoreEngine),
   demoVerb(runDemo),
   configExplainVerb(),
+  configRenderVerb(renderConfigured),
   completionVerb(() => VERBS),
 ];

@@ -20,6 +20,7 @@ import { parseSegmentSize } from "../wal/segment-size.ts";
 import { type NodeName, nodeSettings, replicaConnection } from "./node-settings.ts";
 import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
+import { makeOpenFolder } from "./open-folder.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
 import { readSecrets, type StackSecrets } from "./secrets.ts";
 import { COMPONENT_NAMES, CONFIRMERS, type ComponentName, ROLES, type StackDescription } from "./stack.ts";
@@ -31,8 +32,6 @@ const WAL_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** As `lifeboat backup` does by default. */
 const COMPRESSION = { level: 2 };
-/** Every user may pass, the unprivileged one must; what is secret has its own mode. */
-const OPEN_MODE = 0o755;
 const PRIVATE_MODE = 0o700;
 
 /** Makes the folders; the one of the secrets last, as the sign that all are there. */
@@ -233,14 +232,4 @@ function backupAddress(stack: StackDescription, secrets: StackSecrets): ConnectO
     applicationName: "lifeboat_backup",
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   };
-}
-
-/** Makes a folder and the parents it lacks so that every user can pass, whatever the umask is. */
-async function makeOpenFolder(files: Files, folder: string): Promise<void> {
-  const missing: string[] = [];
-  for (let at = folder; (await files.stat(at)) === undefined; at = path.dirname(at)) missing.unshift(at);
-  for (const each of missing) {
-    await files.makeFolder(each, OPEN_MODE);
-    await files.changeMode(each, OPEN_MODE);
-  }
 }

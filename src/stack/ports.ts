@@ -11,7 +11,8 @@ import type { Files } from "../platform/files.ts";
 import { findFreePort, isPortFree } from "../platform/free-port.ts";
 import { holderOfPort } from "../platform/port-holder.ts";
 import type { RandomSource } from "../platform/random.ts";
-import { LISTENER, PORT_NAMES, type PortName, type StackPorts } from "./stack.ts";
+import { makeOpenFolder } from "./open-folder.ts";
+import { LISTENER, PORT_NAMES, type PortName, type StackDescription, type StackPorts } from "./stack.ts";
 
 /** How ports are chosen where none were recorded. */
 export type PortChoice = "described" | "auto";
@@ -49,6 +50,30 @@ export async function readPorts(files: Files, file: string): Promise<StackPorts 
       cause,
     });
   }
+}
+
+/** The ports that a stack uses: the recorded ones, else the described ones. Throws `stack.record-damaged`. */
+export async function portsInUse(files: Files, stack: StackDescription): Promise<StackDescription> {
+  const ports = await readPorts(files, stack.place.portsFile);
+  return ports === undefined ? stack : { ...stack, ports };
+}
+
+/** The same before a start; `auto` takes free ones and records them where none were recorded. */
+export async function settlePorts(
+  tools: Tools,
+  stack: StackDescription,
+  choice: PortChoice,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<StackDescription> {
+  const { files, random } = tools;
+  const { place } = stack;
+  const recorded = await readPorts(files, place.portsFile);
+  if (recorded !== undefined) return { ...stack, ports: recorded };
+  if (choice === "described") return stack;
+  const ports = await freePorts(random);
+  await makeOpenFolder(files, place.folder);
+  await recordPorts(tools, place.portsFile, ports, options);
+  return { ...stack, ports };
 }
 
 /** Records the ports, durably. */

@@ -3,14 +3,14 @@ import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import type { Processes, ProcessUser } from "../platform/processes.ts";
-import { findInstallation } from "../postgres/installation.ts";
+import { findInstallation, type Installation, type Major } from "../postgres/installation.ts";
 import type { StackDescription } from "./stack.ts";
 import type { CallOptions, StackPrograms } from "./tools.ts";
 
 type Tools = { readonly files: Files; readonly processes: Processes };
 
 /** Where systems keep the programs of services. */
-export const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"] as const;
+export const SYSTEM_FOLDERS: readonly string[] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 
 /** Loading a program of Lifeboat's size on a cold disk. */
 const TRY_TIMEOUT_MS = 30_000;
@@ -51,9 +51,12 @@ export async function findPrograms(
       remedy: `Install ${missing.length === 1 ? "it" : "them"}, on Debian: apt-get install ${missing.join(" ")}.`,
     });
   }
-  const wanted = stack.binDir === undefined ? { major: stack.major } : { binFolder: stack.binDir };
   const { user, unique, lifeboat } = request;
-  const postgres = await findInstallation(tools, { wanted, user, unique, ...options });
+  const locate = (wanted: { readonly binFolder: string } | { readonly major: Major }): Promise<Installation> =>
+    findInstallation(tools, { wanted, user, unique, ...options });
+  const named = stack.binDir === undefined ? undefined : await locate({ binFolder: stack.binDir });
+  // The configured programs are for the operator's own servers too, and may be of another version.
+  const postgres = named?.major === stack.major ? named : await locate({ major: stack.major });
   return { postgres, redis, pgbouncer, haproxy, lifeboat, lifeboatAsUser: await canRun(tools, request, options) };
 }
 

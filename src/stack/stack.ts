@@ -60,7 +60,7 @@ export type StackChoice = {
   readonly stacksFolder: string;
   readonly ports: StackPorts;
   readonly major: Major;
-  /** Folder of PostgreSQL's programs; undefined: those of `major` that came with Lifeboat, else the system's. */
+  /** Folder of PostgreSQL's programs; undefined, or of another major: those that came with Lifeboat, else the system's. */
   readonly binDir: string | undefined;
   readonly database: string;
   /** Role of the application. */

@@ -4,6 +4,7 @@ import { backupVerb } from "../../src/cli/backup.ts";
 import { backupsVerb, type ListConfiguredBackups } from "../../src/cli/backups.ts";
 import { completionVerb } from "../../src/cli/completion.ts";
 import { configExplainVerb } from "../../src/cli/config.ts";
+import { configRenderVerb, type RenderConfigured } from "../../src/cli/config-render.ts";
 import { demoVerb, type RunDemo } from "../../src/cli/demo.ts";
 import { type Diagnose, doctorVerb } from "../../src/cli/doctor.ts";
 import { type HoldEngine, holdVerb, releaseVerb } from "../../src/cli/hold.ts";
@@ -44,6 +45,7 @@ export type Engines = {
   readonly feedRecovery: FeedRecovery;
   readonly restore: RestoreEngine;
   readonly runDemo: RunDemo;
+  readonly renderConfigured: RenderConfigured;
 };
 
 /** All verbs in the order of help. */
@@ -70,6 +72,7 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     restoreVerb(engines.restore ?? { plan: notGiven }),
     demoVerb(engines.runDemo ?? notGiven),
     configExplainVerb(),
+    configRenderVerb(engines.renderConfigured ?? notGiven),
     completionVerb(() => verbs),
   ];
   return verbs;

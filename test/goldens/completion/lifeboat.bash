@@ -339,6 +339,26 @@ _lifeboat() {
     'config explain --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
     'config explain --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'config explain --postgres-run-as')  return ;;
+    'config render --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'config render --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'config render --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'config render --stack-name')  return ;;
+    'config render --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'config render --stack-database')  return ;;
+    'config render --stack-application-role')  return ;;
+    'config render --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'config render --stack-front-port')  return ;;
+    'config render --stack-read-port')  return ;;
+    'config render --stack-db-port')  return ;;
+    'config render --stack-replica-port')  return ;;
+    'config render --stack-pooler-port')  return ;;
+    'config render --stack-redis-port')  return ;;
+    'config render --stack-api')  return ;;
+    'config render --stack-max-connections')  return ;;
+    'config render --stack-shared-buffers')  return ;;
+    'config render --stack-slot-wal-max')  return ;;
+    'config render --stack-cache-memory-max')  return ;;
+    'config render --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
     *' --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
   esac
   if [[ $current == -* ]]; then
@@ -363,6 +383,7 @@ _lifeboat() {
       'restore') options+=' --target --to --to-time --to-lsn --to-xid --to-name --immediate --exclusive --timeline --backup --system --delta --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
       'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
+      'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-cache-policy' ;;
       'completion') options+=' ' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
@@ -373,9 +394,10 @@ _lifeboat() {
     'vault 0') mapfile -t COMPREPLY < <(compgen -W 'init check key' -- "$current") ;;
     'backup 0') mapfile -t COMPREPLY < <(compgen -W 'hold release' -- "$current") ;;
     'wal 0') mapfile -t COMPREPLY < <(compgen -W 'receive status get feed' -- "$current") ;;
-    'config 0') mapfile -t COMPREPLY < <(compgen -W 'explain' -- "$current") ;;
+    'config 0') mapfile -t COMPREPLY < <(compgen -W 'explain render' -- "$current") ;;
     'vault key 0') mapfile -t COMPREPLY < <(compgen -W 'list add remove rewrap rotate' -- "$current"); ;;
     'wal get 1') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
+    'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy' -- "$current"); ;;
     'completion 0') mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$current"); ;;
   esac
 }

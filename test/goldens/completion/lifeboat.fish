@@ -28,7 +28,8 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_su
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'status' -d 'Show how receiving WAL stands'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'get' -d 'Fetch a WAL segment or history, as restore_command'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'feed' -d 'Go on feeding WAL to an interrupted recovery'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain' -a 'explain' -d 'Show every setting and where its value comes from'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain render' -a 'explain' -d 'Show every setting and where its value comes from'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain render' -a 'render' -d 'Show the configuration of each program of the stack'
 complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-port -d 'Port of the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-user -d 'Role to log in as; it needs REPLICATION.' -x
@@ -363,4 +364,25 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer haproxy'
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

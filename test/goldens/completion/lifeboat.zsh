@@ -470,6 +470,36 @@ _lifeboat_config_explain() {
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
+_lifeboat_config_render() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '1:argument:(db receiver db_replica redis pgbouncer haproxy)'
+}
 _lifeboat_completion() {
   _arguments -s : \
     '--config=[Configuration file.]:value:_files' \
@@ -591,6 +621,7 @@ _lifeboat_config() {
   local -a commands
   commands=(
     'explain:Show every setting and where its value comes from'
+    'render:Show the configuration of each program of the stack'
   )
   _arguments -C \
     '--config=[Configuration file.]:value:_files' \
@@ -604,7 +635,7 @@ _lifeboat_config() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        explain) _lifeboat_config_$line[1] ;;
+        explain|render) _lifeboat_config_$line[1] ;;
       esac ;;
   esac
 }

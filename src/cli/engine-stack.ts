@@ -1,0 +1,75 @@
+/** The configured stack, for the verbs that show it and run it. */
+import path from "node:path";
+import type { Config } from "../config/schema.ts";
+import { MAJORS } from "../postgres/installation.ts";
+import { type PortChoice, portsInUse, settlePorts } from "../stack/ports.ts";
+import { findPrograms, SYSTEM_FOLDERS } from "../stack/programs.ts";
+import { renderComponent, renderStack } from "../stack/render.ts";
+import { HIDDEN_SECRETS } from "../stack/secrets.ts";
+import { describeStack, type StackDescription } from "../stack/stack.ts";
+import type { StackPlatform, StackTools } from "../stack/tools.ts";
+import type { RenderConfigured } from "./config-render.ts";
+import { programPaths } from "./engine-demo.ts";
+import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
+import type { Session } from "./verb.ts";
+
+/** The stack of the configuration, with the ports that it says; nothing is looked at. */
+export function describedStack({ stack, folders, postgres }: Config): StackDescription {
+  return describeStack({
+    name: stack.name,
+    stacksFolder: path.join(folders.state, "stacks"),
+    ports: {
+      front: stack.frontPort,
+      pgbouncer: stack.poolerPort,
+      db: stack.dbPort,
+      dbReplica: stack.replicaPort,
+      reads: stack.readPort,
+      redis: stack.redisPort,
+    },
+    major: MAJORS.find((major) => String(major) === stack.postgresMajor) ?? MAJORS[1],
+    binDir: postgres.binDir,
+    database: stack.database,
+    applicationRole: stack.applicationRole,
+    durability: stack.durability,
+    api: stack.api ?? [],
+    maxConnections: stack.maxConnections,
+    sharedBuffers: stack.sharedBuffers,
+    slotWalMax: stack.slotWalMax,
+    cacheMemoryMax: stack.cacheMemoryMax,
+    cachePolicy: stack.cachePolicy,
+  });
+}
+
+/** The configured stack with the ports that it uses: the recorded ones, where some were. */
+export async function configuredStack(config: Config): Promise<StackDescription> {
+  return await portsInUse(MACHINE.files, describedStack(config));
+}
+
+/** The configured stack before a start; with `auto`, free ports are taken and recorded where none were. */
+export async function stackToStart(config: Config, session: Session, ports: PortChoice): Promise<StackDescription> {
+  return await settlePorts(MACHINE, describedStack(config), ports, { signal: session.signal });
+}
+
+/** What bringing a stack up needs. Rejects with `stack.program-missing`, and as `findInstallation` and `findServerUser`. */
+export async function stackTools(
+  call: { readonly config: Config; readonly session: Session },
+  stack: StackDescription,
+  platform: StackPlatform,
+): Promise<StackTools> {
+  const { config, session } = call;
+  const { signal, clock } = session;
+  const user = await serverUserOf(config.postgres.runAs, signal);
+  const paths = programPaths();
+  const lifeboat = { command: paths.node, args: [...paths.nodeArguments, paths.cli] };
+  const request = { user, folders: SYSTEM_FOLDERS, lifeboat, unique: uniqueName() };
+  const programs = await findPrograms(MACHINE, stack, request, { signal });
+  return { ...MACHINE, clock, platform, user, programs };
+}
+
+/** Renders the configured stack's files with stars for secrets. */
+export const renderConfigured: RenderConfigured = async ({ config, component }) => {
+  const stack = await configuredStack(config);
+  return component === undefined
+    ? renderStack(stack, HIDDEN_SECRETS)
+    : renderComponent(stack, HIDDEN_SECRETS, component);
+};
