@@ -1,15 +1,19 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { contentOf, restoreLatest, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
-import { giveTo, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
+import { restoreLatest, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.ts";
+import { PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
+import { contentOfAll, faultsOf } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { systemFiles } from "../platform/files.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { backupName } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
+import { parseSegmentSize } from "../wal/segment-size.ts";
+import { walBetween } from "../wal/settings-between.ts";
 
-const KEEPS_WAL = { wal_keep_size: "4GB", max_wal_size: "4GB" };
-const SMALL = { walSegmentBytes: 1_048_576, settings: KEEPS_WAL };
+const SMALL = { walSegmentBytes: 1_048_576, settings: { wal_keep_size: "4GB", max_wal_size: "4GB" } };
 
 async function fill(server: TestServer): Promise<void> {
   await server.query("CREATE TABLE t (id int, body text)");
@@ -18,148 +22,146 @@ async function fill(server: TestServer): Promise<void> {
   await server.query("CHECKPOINT");
 }
 
-/** Restores the newest point of the vault into a server and hands it over. */
-async function withRestored(
-  of: { readonly server: TestServer; readonly vault: Vault; readonly backup: BackupRecord },
-  body: (restored: TestServer) => Promise<void>,
-): Promise<void> {
+/** The newest point of the vault, restored, holds what the server holds, and nothing is wrong with it. */
+async function assertRestores(server: TestServer, vault: Vault, backup: BackupRecord): Promise<void> {
+  const wanted = await contentOfAll(server);
   await withFolder(async (folder) => {
     const target = path.join(folder, "restored");
-    await restoreLatest(of.vault, of.backup, { folder: target, tablespacesUnder: path.join(folder, "tablespaces") });
-    await giveTo(await serverUser(), target);
-    await using restored = await startServer({ major: of.server.major, dataFolder: target, until: "recovered" });
-    await body(restored);
+    await restoreLatest(vault, backup, { folder: target });
+    await using restored = await startServer({ major: server.major, dataFolder: target, until: "recovered" });
+    assert.deepEqual(await contentOfAll(restored), wanted);
+    assert.deepEqual(await faultsOf(restored), []);
   });
 }
 
-/** Changes settings of the server's start. */
+/** Changes settings that take a restart. */
 async function restartWith(server: TestServer, settings: Readonly<Record<string, string>>): Promise<void> {
   for (const [name, value] of Object.entries(settings)) await server.query(`ALTER SYSTEM SET ${name} = '${value}'`);
   await server.restart();
 }
 
-describe("a server without checksums and without wal_log_hints", () => {
-  test("gets full backups that say why, because VACUUM changes pages without moving their LSN (rule A1)", async () => {
-    await using server = await startServer({ major: 15, dataChecksums: false, ...SMALL });
+describe("settings between two backups", () => {
+  test("that let pages change unseen, at the parent, now or in between, make it full and are named (rules A1, A4)", async () => {
+    await using server = await startServer({ major: 17, dataChecksums: false, ...SMALL });
     await fill(server);
     const vault = await createTestVault();
-    const first = await takeTestBackup(server, vault);
-    const flags = "SELECT count(*) FROM pg_visibility('t') WHERE all_visible AND NOT pd_all_visible";
-    const before = await systemFiles.readFile(
-      path.join(server.dataFolder, await server.value("SELECT pg_relation_filepath('t')")),
-    );
-    await server.query("CREATE EXTENSION pg_visibility");
-    await server.query("VACUUM t");
-    await server.query("CHECKPOINT");
-    const after = await systemFiles.readFile(
-      path.join(server.dataFolder, await server.value("SELECT pg_relation_filepath('t')")),
-    );
-    let silent = 0;
-    for (let at = 0; at < before.byteLength; at += 8192) {
-      const sameLsn = before.subarray(at, at + 8).equals(after.subarray(at, at + 8));
-      if (sameLsn && !before.subarray(at, at + 8192).equals(after.subarray(at, at + 8192))) silent += 1;
-    }
-    assert.ok(silent > 0, "VACUUM changed pages whose LSN stayed: what the rule is there for");
-    const second = await takeTestBackup(server, vault);
-    assert.equal(first.whyFull, "no-parent");
-    assert.equal(second.whyFull, "no-checksums-and-no-hints");
-    // What a delta by LSN alone would restore: the old pages beside the new visibility map.
-    assert.equal(await server.value(flags), "0");
-    const heap = path.join(server.dataFolder, await server.value("SELECT pg_relation_filepath('t')"));
-    await server.stop();
-    const handle = await systemFiles.open(heap, "update");
-    await handle.write(before, 0);
-    await handle.close();
-    await server.start();
-    assert.notEqual(await server.value(flags), "0", "pg_visibility shows map bits whose page flag is not set");
-  });
-
-  test("with wal_log_hints gets deltas, and a full one after hints were off for a while", async () => {
-    await using server = await startServer({
-      major: 17,
-      dataChecksums: false,
-      walSegmentBytes: SMALL.walSegmentBytes,
-      settings: { ...KEEPS_WAL, wal_log_hints: true },
-    });
-    await fill(server);
-    const vault = await createTestVault();
-    await takeTestBackup(server, vault);
-    assert.equal((await takeTestBackup(server, vault)).whyFull, null);
+    const why = async (): Promise<string | null> => (await takeTestBackup(server, vault)).whyFull;
+    assert.equal(await why(), "no-parent");
+    await restartWith(server, { wal_log_hints: "on" });
+    assert.equal(await why(), "no-checksums-and-no-hints", "the parent was taken without");
+    assert.equal(await why(), null);
     await restartWith(server, { wal_log_hints: "off" });
     await server.query("VACUUM t");
     await restartWith(server, { wal_log_hints: "on" });
-    assert.equal((await takeTestBackup(server, vault)).whyFull, "settings-changed-between");
-    assert.equal((await takeTestBackup(server, vault)).whyFull, null);
+    assert.equal(await why(), "settings-changed-between");
+    await restartWith(server, { wal_level: "logical" });
+    assert.equal(await why(), "wal-level-changed");
+    await restartWith(server, { wal_level: "minimal", max_wal_senders: "0" });
+    // Written without WAL, in files that the parent may know by name.
+    await server.query("CREATE TABLE unlogged_load AS SELECT g AS id FROM generate_series(1, 20000) g");
+    await restartWith(server, { wal_level: "logical", max_wal_senders: "10" });
+    assert.equal(await why(), "settings-changed-between");
+    await server.query("ALTER SYSTEM SET full_page_writes = off");
+    await server.query("SELECT pg_reload_conf()");
+    assert.equal(await why(), "full-page-writes-off");
+    await server.query("ALTER SYSTEM RESET full_page_writes");
+    await server.query("SELECT pg_reload_conf()");
+    assert.equal(await why(), "full-page-writes-off", "the parent was taken without");
+    const backup = await takeTestBackup(server, vault);
+    assert.equal(backup.whyFull, null);
+    await assertRestores(server, vault, backup);
+  });
+
+  test("data checksums switched by pg_checksums make it full; off and on again, pages changed meanwhile are not kept (rules A2, A3)", async () => {
+    await using server = await startServer({ major: "system", ...SMALL });
+    await fill(server);
+    const vault = await createTestVault();
+    const take = (): Promise<BackupRecord> => takeTestBackup(server, vault);
+    assert.equal((await take()).whyFull, "no-parent");
+    await switchChecksums(server, "--disable");
+    // Sets flags on pages and leaves their LSN.
+    await server.query("VACUUM t");
+    await switchChecksums(server, "--enable");
+    const after = await take();
+    assert.equal(after.whyFull, null, "nothing tells that they were off");
+    await assertRestores(server, vault, after);
+    await restartWith(server, { wal_log_hints: "on" });
+    assert.equal((await take()).whyFull, "settings-changed-between");
+    await switchChecksums(server, "--disable");
+    assert.equal((await take()).whyFull, "checksums-switched");
+    await switchChecksums(server, "--enable");
+    assert.equal((await take()).whyFull, "checksums-switched");
+    assert.equal((await take()).whyFull, null);
   });
 });
 
+async function switchChecksums(server: TestServer, how: "--enable" | "--disable"): Promise<void> {
+  await server.stop();
+  const done = await PORTS.processes.run({
+    command: path.join(server.installation.binFolder, "pg_checksums"),
+    args: [how, "--no-sync", "-D", server.dataFolder],
+    user: await serverUser(),
+    timeoutMs: 30_000,
+  });
+  assert.deepEqual(done.exit, { kind: "exited", status: 0 }, done.stderr);
+  await server.start();
+}
+
 describe("a delta", () => {
-  test("keeps nothing of a table that was dropped and made again, truncated and grown, or moved", async () => {
-    await withFolder(async (folder) => {
-      const tablespace = path.join(folder, "elsewhere");
-      await systemFiles.makeFolder(tablespace, 0o700);
-      await giveTo(await serverUser(), tablespace);
-      await using server = await startServer({ major: 16, ...SMALL });
-      await fill(server);
-      await server.query(`CREATE TABLESPACE elsewhere LOCATION '${tablespace}'`);
-      await server.query("CREATE TABLE grown AS SELECT g AS id FROM generate_series(1, 20000) g");
-      await server.query("CREATE UNLOGGED TABLE u (id int)");
-      const vault = await createTestVault();
-      await takeTestBackup(server, vault);
-      await server.query("DROP TABLE t");
-      await fill(server);
-      await server.query("TRUNCATE grown");
-      await server.query("INSERT INTO grown SELECT g + 7 FROM generate_series(1, 15000) g");
-      await server.query("ALTER TABLE t SET TABLESPACE elsewhere");
-      const backup = await takeTestBackup(server, vault);
-      assert.equal(backup.whyFull, null);
-      const wanted = await contentOf(server);
-      await withRestored({ server, vault, backup }, async (restored) => {
-        assert.deepEqual(await contentOf(restored), wanted);
-      });
-    });
+  test("keeps no page that is other than its LSN says: changed by hand, or a database of the same OID copied anew (rules A2, A4)", async () => {
+    await using server = await startServer({ major: 18, ...SMALL });
+    await fill(server);
+    const inside = (database: string, sql: string) => server.query(sql, [], { database });
+    await server.query("CREATE DATABASE one");
+    await inside("one", "CREATE TABLE t AS SELECT g AS id, md5(g::text) AS body FROM generate_series(1, 5000) g");
+    await server.query("CREATE DATABASE two TEMPLATE one STRATEGY file_copy");
+    await inside("two", "UPDATE t SET body = 'two' WHERE id % 3 = 0");
+    await inside("two", "VACUUM (FREEZE) t");
+    const copyOf = (template: string): string =>
+      `CREATE DATABASE copied OID 40000 TEMPLATE ${template} STRATEGY file_copy`;
+    await server.query(copyOf("one"));
+    const file = await fileOf(server, "t");
+    const vault = await createTestVault();
+    await takeTestBackup(server, vault);
+    await server.query("DROP DATABASE copied");
+    await server.query(copyOf("two"));
+    const before = await contentOfAll(server);
+    await server.stop();
+    changePage(file, 3, PLANTED.rowChanged);
+    await server.start();
+    const changed = await contentOfAll(server);
+    assert.notEqual(changed.get("postgres: public.t"), before.get("postgres: public.t"));
+    assert.equal(changed.get("copied: public.t"), changed.get("two: public.t"));
+    const backup = await takeTestBackup(server, vault);
+    assert.equal(backup.whyFull, null);
+    await assertRestores(server, vault, backup);
   });
 
-  test("is possible across a promotion that came after the parent", async () => {
-    await withFolder(async (folder) => {
-      await using primary = await startServer({ major: 18, ...SMALL });
-      await fill(primary);
-      const vault = await createTestVault();
-      const first = await takeTestBackup(primary, vault);
-      await storeServerWal(primary, vault);
-      await primary.query("UPDATE t SET body = 'on the primary' WHERE id % 5 = 0");
-      await primary.query("SELECT pg_switch_wal()");
-      await storeServerWal(primary, vault);
-      const target = path.join(folder, "promoted");
-      await restoreLatest(vault, first, { folder: target });
-      await giveTo(await serverUser(), target);
-      await using promoted = await startServer({
-        major: 18,
-        dataFolder: target,
-        until: "recovered",
-        settings: KEEPS_WAL,
-      });
-      assert.equal(await promoted.value("SELECT timeline_id FROM pg_control_checkpoint()"), "2");
-      await promoted.query("UPDATE t SET body = 'after the promotion' WHERE id % 7 = 0");
-      const backup = await takeTestBackup(promoted, vault);
-      assert.equal(backup.whyFull, null);
-      assert.equal(backup.parent, first.backupId);
-      const wanted = await contentOf(promoted);
-      await withRestored({ server: promoted, vault, backup }, async (restored) => {
-        assert.deepEqual(await contentOf(restored), wanted);
-      });
-    });
-  });
-
-  test("is refused when the WAL since the parent has a hole, and when a full one is asked for", async () => {
+  test("is not taken without all WAL since the parent, of a parent that cannot be read, or when a full one is asked for", async () => {
     await using server = await startServer({ major: 16, ...SMALL });
     await fill(server);
     const vault = await createTestVault();
     const first = await takeTestBackup(server, vault);
     await server.query("INSERT INTO t SELECT g FROM generate_series(1, 30000) g");
-    const wal = { begin: async () => undefined, covered: () => storeServerWal(server, vault) };
-    const between = { holds: async () => false, settings: async () => ({ kind: "missing" }) as const };
-    const second = await takeTestBackup(server, vault, { tools: { wal: { ...wal, between } } });
+    // No receiver ran: what is in the vault ends with the first backup.
+    const between = walBetween({ vault, files: systemFiles }, parseSegmentSize("1MB"));
+    const wal = { begin: async () => undefined, covered: () => storeCurrent(server, vault), between };
+    const second = await takeTestBackup(server, vault, { tools: { wal } });
     assert.deepEqual([first.whyFull, second.whyFull], ["no-parent", "wal-missing-between"]);
+    const asked = await takeTestBackup(server, vault, { request: { full: true } });
+    assert.equal(asked.whyFull, "asked-for");
+    const manifest = backupName(asked, "manifest");
+    const bytes = await vault.store.get(manifest);
+    bytes[bytes.byteLength >> 1] = (bytes[bytes.byteLength >> 1] ?? 0) ^ 1;
+    await vault.store.delete(manifest);
+    await vault.store.put(manifest, [bytes]);
+    const last = await takeTestBackup(server, vault);
+    assert.equal(last.whyFull, "parent-unreadable");
+    await assertRestores(server, vault, last);
   });
 });
+
+async function storeCurrent(server: TestServer, vault: Vault): Promise<void> {
+  await server.query("SELECT pg_switch_wal()");
+  await storeServerWal(server, vault);
+}
