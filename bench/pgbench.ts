@@ -41,15 +41,15 @@ export async function pgbench(
     log
       .split("\n")
       .filter((line) => line !== "")
-      .map(readLine),
+      .map(readTransaction),
   );
 }
 
 /**
- * `client transaction elapsed_us script epoch_s epoch_us [lag_us]`: the time is that of the end, and what elapsed counts from
- * the intended begin. Source: "Per-Transaction Logging" and `--rate` of the pgbench manual.
+ * Reads a line of a log: `client transaction elapsed_us script epoch_s epoch_us [lag_us]`. The time is that of the end, and
+ * what elapsed counts from the intended begin. Source: "Per-Transaction Logging" and `--rate` of the pgbench manual.
  */
-function readLine(line: string): Transaction {
+export function readTransaction(line: string): Transaction {
   const [, , elapsedUs = Number.NaN, , epochS = 0, epochUs = 0] = line.split(" ").map(Number);
   const latencyMs = elapsedUs / 1000;
   return { latencyMs, beganAtMs: epochS * 1000 + epochUs / 1000 - latencyMs };
