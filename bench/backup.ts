@@ -14,7 +14,7 @@ import { pgBaseBackupTool } from "./backup-tools/pg-basebackup.ts";
 import { pgBackRestTool } from "./backup-tools/pgbackrest.ts";
 import { settle } from "./machine.ts";
 import { type Measured, measure } from "./measure.ts";
-import { observe, readyPeers, versionsOf } from "./peers.ts";
+import { observe, readyLifeboat, readyPeers } from "./peers.ts";
 import type { Report } from "./report.ts";
 import { makeRestoreFolder, measureRestore, removeRestored } from "./restoring.ts";
 import { type Base, baseName, type Place, query, takePlace, withBase } from "./workload.ts";
@@ -42,10 +42,7 @@ export async function benchBackup(
   const place = await takePlace(at.cacheFolder, call);
   try {
     const ready = await readyPeers(request.peers, at.cacheFolder, call);
-    const versions = {
-      ...(await versionsOf(ready, at.cacheFolder, call)),
-      postgres: place.installation.version,
-    };
+    const versions = await readyLifeboat(ready, place, call);
     const measured: { readonly mib: number; readonly base: string; readonly tools: readonly ToolRuns[] }[] = [];
     for (const mib of plan.sizesMib) {
       const peers = mib === request.mib ? ready : [];

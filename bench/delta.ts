@@ -18,7 +18,7 @@ import { type ChainPeer, type DeltaRequest, planDelta, updatesOf } from "./delta
 import { type ChainRuns, type DeltaMeasured, deltaReport } from "./delta-report.ts";
 import { must, Stop, settle } from "./machine.ts";
 import { type Measured, measure } from "./measure.ts";
-import { observe, readyPeers, versionsOf } from "./peers.ts";
+import { observe, readyLifeboat, readyPeers } from "./peers.ts";
 import type { BenchPlan } from "./plan.ts";
 import type { Report } from "./report.ts";
 import { makeRestoreFolder, measureRestore, type Restored, removeRestored, withRestored } from "./restoring.ts";
@@ -67,7 +67,7 @@ export async function benchDelta(request: DeltaRequest, cacheFolder: string, cal
   const place = await takePlace(cacheFolder, call);
   try {
     const peers = await readyPeers(request.peers, cacheFolder, call);
-    const versions = { ...(await versionsOf(peers, cacheFolder, call)), postgres: place.installation.version };
+    const versions = await readyLifeboat(peers, place, call);
     const measured = await withBaseCopy(place, request.mib, call, (base) =>
       measureChain(place, base, { ...request, peers }, call),
     );

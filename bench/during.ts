@@ -18,7 +18,7 @@ import { type DuringRequest, planDuring } from "./during-plan.ts";
 import { type DuringRun, duringReport } from "./during-report.ts";
 import { must, Stop, settle } from "./machine.ts";
 import { type Measured, measure } from "./measure.ts";
-import { observe, readyPeers, versionsOf } from "./peers.ts";
+import { observe, readyLifeboat, readyPeers } from "./peers.ts";
 import { pgbench, type Transaction } from "./pgbench.ts";
 import type { BenchPlan } from "./plan.ts";
 import type { Report, Runs } from "./report.ts";
@@ -54,7 +54,7 @@ export async function benchDuring(request: DuringRequest, cacheFolder: string, c
   const place = await takePlace(cacheFolder, call);
   try {
     const peers = await readyPeers(request.peers, cacheFolder, call);
-    const versions = { ...(await versionsOf(peers, cacheFolder, call)), postgres: place.installation.version };
+    const versions = await readyLifeboat(peers, place, call);
     return await withBaseCopy(place, request.mib, call, async (base) => {
       const maximum = await findMaximum({ place, base, request }, call);
       const rate = Math.max(1, Math.round(maximum / 2));

@@ -2,11 +2,11 @@
  * The programs that a benchmark measures against: what is there, and getting what is missing.
  */
 
-import { lifeboatVersion } from "./backup-tools/lifeboat.ts";
+import { packLifeboat } from "./backup-tools/lifeboat-package.ts";
 import { fetchNewerPgBackRest, hasNewerPgBackRest, newerPgBackRest } from "./backup-tools/newer-pgbackrest.ts";
 import { DEBIAN_PGBACKREST, hasPgBackRest, installPgBackRest, pgBackRestVersion } from "./backup-tools/pgbackrest.ts";
 import type { PlanFacts } from "./plan.ts";
-import { baseName, freeBytes, hasBase } from "./workload.ts";
+import { baseName, freeBytes, hasBase, type Place } from "./workload.ts";
 
 type Call = { readonly signal: AbortSignal };
 
@@ -39,16 +39,17 @@ export async function readyPeers<Peer extends string>(
   return ready;
 }
 
-/** The versions of Lifeboat and of the peers. */
-export async function versionsOf(
+/** Packs Lifeboat into the run folder; returns its version, those of the peers and that of the server. */
+export async function readyLifeboat(
   peers: readonly string[],
-  cacheFolder: string,
+  place: Place,
   call: Call,
 ): Promise<Readonly<Record<string, string>>> {
-  const newer = newerPgBackRest(cacheFolder);
+  const newer = newerPgBackRest(place.cacheFolder);
   return {
-    lifeboat: await lifeboatVersion(call),
+    lifeboat: await packLifeboat(place, call),
     ...(peers.includes("pgbackrest") ? { pgbackrest: await pgBackRestVersion(DEBIAN_PGBACKREST, call) } : {}),
     ...(peers.includes("pgbackrest-block") ? { "pgbackrest bundle+block": await pgBackRestVersion(newer, call) } : {}),
+    postgres: place.installation.version,
   };
 }

@@ -9,8 +9,9 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemFiles } from "../src/platform/files.ts";
 import type { Settings } from "../src/postgres/cluster.ts";
-import { LifeboatFolder, lifeboatVersion } from "./backup-tools/lifeboat.ts";
+import { LifeboatFolder } from "./backup-tools/lifeboat.ts";
 import { must } from "./machine.ts";
+import { readyLifeboat } from "./peers.ts";
 import { pgbench } from "./pgbench.ts";
 import { type ReceiveRun, type ReceiverRuns, receiveReport } from "./receive-report.ts";
 import { dropSlot, lifeboatReceiver, type Receiver, startReceiver, untilStored } from "./receiver.ts";
@@ -53,12 +54,11 @@ export async function benchReceive(
 ): Promise<Report> {
   const place = await takePlace(request.cacheFolder, call);
   try {
-    const lifeboat = await lifeboatVersion(call);
+    const versions = await readyLifeboat([], place, call);
     const receivers = await withNewCluster(place, CLUSTER_SETTINGS, call, async (base) => {
       await query(base.server, TABLE, call);
       return rounds(place, base, request, call);
     });
-    const versions = { lifeboat, postgres: place.installation.version };
     return receiveReport(receivers, { seconds: request.seconds, versions });
   } finally {
     await rm(place.runFolder, { recursive: true, force: true });

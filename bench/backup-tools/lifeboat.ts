@@ -1,28 +1,14 @@
 /** Lifeboat: encrypted, default settings, a new vault for each full backup, by the command that npm installs. */
-import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "../../src/platform/processes.ts";
 import { folderBytes, must } from "../machine.ts";
 import type { Base, Place } from "../workload.ts";
 import { BIN_FOLDER } from "../workload.ts";
 import type { BackupTool } from "./backup-tool.ts";
+import { launcherIn } from "./lifeboat-package.ts";
 
-const ROOT = path.resolve(import.meta.dirname, "../..");
-const PACKAGE_FOLDER = path.join(ROOT, ".lifeboat/bench-package");
-const LAUNCHER = path.join(PACKAGE_FOLDER, "package/bin/lifeboat");
-
-/** The version of Lifeboat. Packs and unpacks it as npm does, since a clone takes longer to start than what is installed. */
-export async function lifeboatVersion(call: { readonly signal: AbortSignal }): Promise<string> {
-  await rm(PACKAGE_FOLDER, { recursive: true, force: true });
-  await mkdir(PACKAGE_FOLDER, { recursive: true });
-  const pack = ["pack", "--pack-destination", PACKAGE_FOLDER, "--silent"];
-  const file = (await must({ command: "npm", args: pack, folder: ROOT }, call)).trim().split("\n").at(-1) ?? "";
-  await must({ command: "tar", args: ["xzf", path.join(PACKAGE_FOLDER, file), "-C", PACKAGE_FOLDER] }, call);
-  await symlink(path.join(ROOT, "node_modules"), path.join(PACKAGE_FOLDER, "package/node_modules"));
-  return (await must({ command: "sh", args: [LAUNCHER, "--version"] }, call)).trim();
-}
-
-/** A folder with a configuration of Lifeboat, and commands that use it. */
+/** A folder with a configuration of Lifeboat, and commands that use it. The run folder must have the package. */
 export class LifeboatFolder {
   readonly folder: string;
   readonly #place: Place;
@@ -45,7 +31,10 @@ export class LifeboatFolder {
 
   /** A command line of Lifeboat with this configuration. */
   command(...args: readonly string[]): Command {
-    return { command: "sh", args: [LAUNCHER, "--config", path.join(this.folder, "lifeboat.yaml"), ...args] };
+    return {
+      command: "sh",
+      args: [launcherIn(this.#place), "--config", path.join(this.folder, "lifeboat.yaml"), ...args],
+    };
   }
 
   /** YAML is a superset of JSON. */
