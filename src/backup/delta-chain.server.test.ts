@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import path from "node:path";
 import { type TestContext, test } from "node:test";
-import { restoreLatest, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { takeTestBackup } from "../../test/support/backups.ts";
 import { repetitions, testSeed } from "../../test/support/effort.ts";
 import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.ts";
-import { giveTo, MAJORS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
-import { contentOfAll, faultsOf } from "../../test/support/soundness.ts";
+import { MAJORS, startServer, type TestServer } from "../../test/support/servers.ts";
+import { assertRestores, contentOfAll, faultsOf } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import {
   dealOperations,
@@ -14,9 +13,7 @@ import {
   type Operation,
   prepareWorkload,
 } from "../../test/support/workload.ts";
-import type { BackupRecord } from "../vault/backups.ts";
 import { checkVault } from "../vault/check.ts";
-import type { Vault } from "../vault/vault.ts";
 
 /** In place of the slot of a receiver: WAL since the last backup stays on the server. */
 const SMALL_SEGMENTS = { walSegmentBytes: 1_048_576, settings: { wal_keep_size: "4GB", max_wal_size: "4GB" } };
@@ -29,22 +26,6 @@ const RESTORED: ReadonlySet<number> = new Set([1, 5, 10]);
 const LONG_SEEDS = 25;
 
 type Done = { readonly when: string; readonly operation: Operation };
-
-/** Restores the newest point; its content is the server's, and PostgreSQL finds nothing wrong with it. */
-async function restoresTo(server: TestServer, vault: Vault, backup: BackupRecord): Promise<void> {
-  await server.query("SELECT pg_switch_wal()");
-  await storeServerWal(server, vault);
-  const wanted = await contentOfAll(server);
-  await withFolder(async (folder) => {
-    const target = path.join(folder, "restored");
-    const plan = await restoreLatest(vault, backup, { folder: target });
-    assert.equal(plan.backup.backupId, backup.backupId);
-    await giveTo(await serverUser(), target);
-    await using restored = await startServer({ major: server.major, dataFolder: target, until: "recovered" });
-    assert.deepEqual(await contentOfAll(restored), wanted);
-    assert.deepEqual(await faultsOf(restored), []);
-  });
-}
 
 /** A full backup and ten deltas, operations before and during each; `log` tells them. */
 async function chain(server: TestServer, seed: number, log: Done[]): Promise<void> {
@@ -66,7 +47,7 @@ async function chain(server: TestServer, seed: number, log: Done[]): Promise<voi
     const hold = during === undefined ? undefined : { atBytes, meanwhile: () => during.run(server) };
     const backup = await takeTestBackup(server, vault, { hold });
     assert.equal(backup.whyFull, null);
-    if (RESTORED.has(delta)) await restoresTo(server, vault, backup);
+    if (RESTORED.has(delta)) await assertRestores({ server, vault, backup });
   }
   const report = await checkVault(vault, { readData: true, onProgress: () => undefined });
   assert.deepEqual(report.findings, []);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { restoreLatest, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { storeServerWal, takeTestBackup } from "../../test/support/backups.ts";
 import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.ts";
 import { PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
-import { contentOfAll, faultsOf } from "../../test/support/soundness.ts";
+import { assertRestores, contentOfAll } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { systemFiles } from "../platform/files.ts";
 import type { BackupRecord } from "../vault/backups.ts";
@@ -20,18 +20,6 @@ async function fill(server: TestServer): Promise<void> {
   await server.query("INSERT INTO t SELECT g, repeat(md5(g::text), 6) FROM generate_series(1, 5000) g");
   await server.query("CREATE INDEX t_id ON t (id)");
   await server.query("CHECKPOINT");
-}
-
-/** The newest point of the vault, restored, holds what the server holds, and nothing is wrong with it. */
-async function assertRestores(server: TestServer, vault: Vault, backup: BackupRecord): Promise<void> {
-  const wanted = await contentOfAll(server);
-  await withFolder(async (folder) => {
-    const target = path.join(folder, "restored");
-    await restoreLatest(vault, backup, { folder: target });
-    await using restored = await startServer({ major: server.major, dataFolder: target, until: "recovered" });
-    assert.deepEqual(await contentOfAll(restored), wanted);
-    assert.deepEqual(await faultsOf(restored), []);
-  });
 }
 
 /** Changes settings that take a restart. */
@@ -69,7 +57,7 @@ describe("settings between two backups", () => {
     assert.equal(await why(), "full-page-writes-off", "the parent was taken without");
     const backup = await takeTestBackup(server, vault);
     assert.equal(backup.whyFull, null);
-    await assertRestores(server, vault, backup);
+    await assertRestores({ server, vault, backup });
   });
 
   test("data checksums switched by pg_checksums make it full; off and on again, pages changed meanwhile are not kept (rules A2, A3)", async () => {
@@ -84,7 +72,7 @@ describe("settings between two backups", () => {
     await switchChecksums(server, "--enable");
     const after = await take();
     assert.equal(after.whyFull, null, "nothing tells that they were off");
-    await assertRestores(server, vault, after);
+    await assertRestores({ server, vault, backup: after });
     await restartWith(server, { wal_log_hints: "on" });
     assert.equal((await take()).whyFull, "settings-changed-between");
     await switchChecksums(server, "--disable");
@@ -134,7 +122,7 @@ describe("a delta", () => {
     assert.equal(changed.get("copied: public.t"), changed.get("two: public.t"));
     const backup = await takeTestBackup(server, vault);
     assert.equal(backup.whyFull, null);
-    await assertRestores(server, vault, backup);
+    await assertRestores({ server, vault, backup });
   });
 
   test("is not taken without all WAL since the parent, of a parent that cannot be read, or when a full one is asked for", async () => {
@@ -157,7 +145,7 @@ describe("a delta", () => {
     await vault.store.put(manifest, [bytes]);
     const last = await takeTestBackup(server, vault);
     assert.equal(last.whyFull, "parent-unreadable");
-    await assertRestores(server, vault, last);
+    await assertRestores({ server, vault, backup: last });
   });
 });
 

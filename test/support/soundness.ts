@@ -2,9 +2,13 @@
  * Whether what a server holds is what another one held, and whether PostgreSQL itself finds it in order: every database,
  * every table by the checksum of its rows, amcheck and pg_visibility over every relation.
  */
+import assert from "node:assert/strict";
+import path from "node:path";
 import { isLifeboatError } from "../../src/errors/error.ts";
-import { contentOf } from "./backups.ts";
-import type { TestServer } from "./servers.ts";
+import type { BackupRecord } from "../../src/vault/backups.ts";
+import type { Vault } from "../../src/vault/vault.ts";
+import { contentOf, restoreLatest, storeServerWal, withFolder } from "./backups.ts";
+import { startServer, type TestServer } from "./servers.ts";
 
 /** Names of the databases that one can connect to, but for the one template that nobody writes to. */
 async function databasesOf(server: TestServer): Promise<readonly string[]> {
@@ -63,25 +67,55 @@ export async function faultsOf(server: TestServer): Promise<readonly string[]> {
   return faults;
 }
 
-/** The rows of `<table> WHERE ...`, counted by reading the table and by an index alone, as far as its map allows that. */
+/**
+ * The rows of `<table> WHERE ...`, counted by reading the table and by an index: alone, as far as the table's map allows
+ * that, or for a bitmap of the table's rows, which is all that some kinds of index can do.
+ */
 export async function countBothWays(
   server: TestServer,
   rows: string,
+  by: "index" | "bitmap" = "index",
 ): Promise<{ readonly sequential: number; readonly indexed: number }> {
   const session = await server.server.connect({}, {});
   try {
-    const counts: number[] = [];
-    for (const way of ["enable_seqscan", "enable_indexscan"]) {
-      for (const each of ["enable_seqscan", "enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"]) {
-        const on = each === way || (way === "enable_indexscan" && each === "enable_indexonlyscan");
-        await session.query(`SET ${each} = ${on}`, [], { timeoutMs: 30_000 });
+    const count = async (ways: readonly string[]): Promise<number> => {
+      for (const each of ["seqscan", "indexscan", "indexonlyscan", "bitmapscan"]) {
+        await session.query(`SET enable_${each} = ${ways.includes(each)}`, [], { timeoutMs: 30_000 });
       }
-      const found = await session.query(`SELECT count(*) AS count FROM ${rows}`, [], { timeoutMs: 30_000 });
-      counts.push(Number(found[0]?.["count"]));
-    }
-    const [sequential = Number.NaN, indexed = Number.NaN] = counts;
-    return { sequential, indexed };
+      const [found] = await session.query(`SELECT count(*) AS count FROM ${rows}`, [], { timeoutMs: 30_000 });
+      return Number(found?.["count"]);
+    };
+    const indexed = await count(by === "bitmap" ? ["bitmapscan"] : ["indexscan", "indexonlyscan"]);
+    return { sequential: await count(["seqscan"]), indexed };
   } finally {
     await session.close();
   }
 }
+
+/**
+ * The newest point of the vault, restored from this backup, holds what the server holds now, unlogged tables being empty,
+ * and PostgreSQL finds nothing wrong with it; `look` sees more. The server's WAL is stored first.
+ */
+export async function assertRestores(
+  of: { readonly server: TestServer; readonly vault: Vault; readonly backup: BackupRecord },
+  look: (restored: TestServer) => Promise<void> = async () => undefined,
+): Promise<void> {
+  const { server, vault, backup } = of;
+  await server.query("SELECT pg_switch_wal()");
+  await storeServerWal(server, vault);
+  const wanted = await contentOfAll(server);
+  for (const { name } of await server.query(UNLOGGED)) wanted.set(`postgres: ${String(name)}`, "0 0");
+  await withFolder(async (folder) => {
+    const target = path.join(folder, "restored");
+    const place = { folder: target, tablespacesUnder: path.join(folder, "tablespaces") };
+    const plan = await restoreLatest(vault, backup, place);
+    assert.equal(plan.backup.backupId, backup.backupId);
+    await using restored = await startServer({ major: server.major, dataFolder: target, until: "recovered" });
+    assert.deepEqual(await contentOfAll(restored), wanted);
+    assert.deepEqual(await faultsOf(restored), []);
+    await look(restored);
+  });
+}
+
+const UNLOGGED =
+  "SELECT format('%I.%I', relnamespace::regnamespace, relname) AS name FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u'";
