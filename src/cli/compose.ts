@@ -177,14 +177,18 @@ async function identityMakesNone() {
 
 /** The store of the configured vault, and what else a vault needs. */
 export async function vaultTools(call: Call, access: "read" | "write") {
-  const [{ openDiskStore }, { systemFiles }, { systemRandom }] = await Promise.all([
+  const [{ openDiskStore }, { systemFiles }, { systemRandom }, { filesOfFolder }, { currentUid }] = await Promise.all([
     import("../store/disk/disk-store.ts"),
     import("../platform/files.ts"),
     import("../platform/random.ts"),
+    import("../platform/owned-files.ts"),
+    import("../platform/run-as.ts"),
   ]);
   const { clock } = call.session;
-  const machine = { files: systemFiles, random: systemRandom, clock };
-  const store = await openDiskStore({ ...machine, folder: call.config.vault.path, access });
+  const folder = call.config.vault.path;
+  // A receiver that runs as somebody else must be able to work with what root stores beside it.
+  const files = await filesOfFolder(systemFiles, folder, currentUid());
+  const store = await openDiskStore({ files, random: systemRandom, clock, folder, access });
   return { store, clock, random: systemRandom };
 }
 

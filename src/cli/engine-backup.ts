@@ -3,6 +3,8 @@
 import { takeBackup } from "../backup/backup.ts";
 import { captureOutsideFiles } from "../backup/outside-files.ts";
 import type { Config } from "../config/schema.ts";
+import { filesOfFolder } from "../platform/owned-files.ts";
+import { currentUid } from "../platform/run-as.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import type { Vault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
@@ -24,6 +26,7 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
   const address = await serverConnection(call, "lifeboat_backup");
   const connection = await openReplication(address, { signal });
   const receiverAddress = await serverConnection(call, config.receiver.applicationName);
+  const spoolFiles = await filesOfFolder(MACHINE.files, config.folders.spool, currentUid());
   const coverage = new ReceivedCoverage({
     vault,
     clock,
@@ -34,7 +37,13 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
     timeoutMs: WAL_TIMEOUT_MS,
     createReceiver: () =>
       createReceiver(
-        { ...MACHINE, vault, clock, connect: (options) => openReplication(receiverAddress, options) },
+        {
+          ...MACHINE,
+          files: spoolFiles,
+          vault,
+          clock,
+          connect: (options) => openReplication(receiverAddress, options),
+        },
         {
           spoolFolder: config.folders.spool,
           slot: `lifeboat_backup_${uniqueName()}`,

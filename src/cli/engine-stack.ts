@@ -61,7 +61,9 @@ export async function stackTools(
   const user = await serverUserOf(config.postgres.runAs, signal);
   const paths = programPaths();
   const lifeboat = { command: paths.node, args: [...paths.nodeArguments, paths.cli] };
-  const request = { user, folders: SYSTEM_FOLDERS, lifeboat, unique: uniqueName() };
+  const { programsDir } = config.stack;
+  const folders = programsDir === undefined ? SYSTEM_FOLDERS : [programsDir, ...SYSTEM_FOLDERS];
+  const request = { user, folders, lifeboat, unique: uniqueName() };
   const programs = await findPrograms(MACHINE, stack, request, { signal });
   return { ...MACHINE, clock, platform, user, programs };
 }

@@ -276,6 +276,11 @@ export const SETTINGS = {
         bytes(256 * KIB ** 2),
         "Most memory of redis.",
       ),
+      programsDir: optionalSetting(
+        location("folder"),
+        "the system's folders",
+        "Folder that is looked into first for redis-server, pgbouncer and haproxy.",
+      ),
       cachePolicy: setting(
         choice(["allkeys-lru", "allkeys-lfu", "volatile-lru", "volatile-ttl", "noeviction"]),
         "allkeys-lru",

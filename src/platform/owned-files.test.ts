@@ -4,7 +4,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { writeDurable } from "./durable.ts";
 import { type Files, systemFiles } from "./files.ts";
-import { filesOwnedBy } from "./owned-files.ts";
+import { filesOfFolder, filesOwnedBy } from "./owned-files.ts";
 
 test("files, folders and links that are made are given to the owner, before they have their name, and what was there is left", async () => {
   const folder = await mkdtemp("/tmp/lifeboat-owned-");
@@ -32,4 +32,17 @@ test("files, folders and links that are made are given to the owner, before they
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test("only root, and only in a folder of somebody else, gives away what it makes", async () => {
+  const facts = { kind: "folder", sizeBytes: 0, modifiedMs: 0, mode: 0o700, gid: 8 } as const;
+  const files: Files = {
+    ...systemFiles,
+    stat: async (file) =>
+      file === "/theirs" ? { ...facts, uid: 7 } : file === "/ours" ? { ...facts, uid: 0 } : undefined,
+  };
+  assert.notEqual(await filesOfFolder(files, "/theirs", 0), files);
+  assert.equal(await filesOfFolder(files, "/ours", 0), files);
+  assert.equal(await filesOfFolder(files, "/not-there", 0), files);
+  assert.equal(await filesOfFolder(files, "/theirs", 7), files);
 });

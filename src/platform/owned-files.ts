@@ -35,3 +35,14 @@ export function filesOwnedBy(files: Files, owner: FileOwner): Files {
     },
   };
 }
+
+/**
+ * The files to work with in a folder: for root in a folder that belongs to somebody else, those that are given to that
+ * user; else `files` themselves. A folder that is not there yet will be our own.
+ */
+export async function filesOfFolder(files: Files, folder: string, uid: number): Promise<Files> {
+  const facts = uid === ROOT_UID ? await files.stat(folder) : undefined;
+  return facts === undefined || facts.uid === ROOT_UID ? files : filesOwnedBy(files, facts);
+}
+
+const ROOT_UID = 0;
