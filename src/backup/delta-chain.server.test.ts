@@ -57,13 +57,17 @@ async function chain(server: TestServer, seed: number, log: Done[]): Promise<voi
 
 async function runChain(context: TestContext, major: TestServer["major"], seed: number): Promise<void> {
   const log: Done[] = [];
+  const told = (): string => {
+    const lines = log.map(({ when, operation }) => `${when}: ${operation.name} ${operation.words}`.trimEnd());
+    return [`PostgreSQL ${major}, seed ${seed}:`, ...lines].join("\n");
+  };
   try {
     await using server = await startServer({ major, ...SMALL_SEGMENTS });
     await chain(server, seed, log);
-  } finally {
-    const told = log.map(({ when, operation }) => `${when}: ${operation.name} ${operation.words}`.trimEnd());
-    context.diagnostic(`PostgreSQL ${major}, seed ${seed}:\n${told.join("\n")}`);
+  } catch (cause) {
+    throw new Error(told(), { cause });
   }
+  context.diagnostic(told());
 }
 
 for (const major of MAJORS) {
