@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { takeTestBackup } from "../../test/support/backups.ts";
 import { keptPages, placesOf } from "../../test/support/page-places.ts";
 import { fileOf } from "../../test/support/planted-faults.ts";
-import { startServer, type TestServer } from "../../test/support/servers.ts";
+import { dropTemplates, startServer, type TestServer } from "../../test/support/servers.ts";
 import { assertRestores } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
@@ -19,6 +19,7 @@ const wideRows = (from: number, to: number): string =>
 
 /** A table whose rows lie at its beginning and on both sides of its first GiB; between them pages that no row ever used. */
 async function makeLarge(server: TestServer): Promise<string> {
+  await dropTemplates(server);
   await server.query("CREATE TABLE large (id int, body text)");
   await server.query("ALTER TABLE large ALTER body SET STORAGE plain");
   await server.query(wideRows(1, 300));

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { restoreLatest, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { keptPages, placesOf } from "../../test/support/page-places.ts";
 import { eventually } from "../../test/support/receivers.ts";
-import { SUPERUSER, startServer, type TestServer } from "../../test/support/servers.ts";
+import { dropTemplates, SUPERUSER, startServer, type TestServer } from "../../test/support/servers.ts";
 import { assertRestores, contentOfAll } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
@@ -25,6 +25,7 @@ async function fill(server: TestServer): Promise<void> {
   await server.query("CREATE TABLE t (id int, body text)");
   await server.query("INSERT INTO t SELECT g, repeat(md5(g::text), 6) FROM generate_series(1, 5000) g");
   await server.query("CREATE INDEX t_id ON t (id)");
+  await dropTemplates(server);
 }
 
 /** A copy of a stopped server's data directory. */

@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { storeServerWal, takeTestBackup } from "../../test/support/backups.ts";
 import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.ts";
-import { PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
+import { dropTemplates, PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { assertRestores, contentOfAll } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { systemFiles } from "../platform/files.ts";
@@ -19,6 +19,7 @@ async function fill(server: TestServer): Promise<void> {
   await server.query("CREATE TABLE t (id int, body text)");
   await server.query("INSERT INTO t SELECT g, repeat(md5(g::text), 6) FROM generate_series(1, 5000) g");
   await server.query("CREATE INDEX t_id ON t (id)");
+  await dropTemplates(server);
   await server.query("CHECKPOINT");
 }
 
@@ -98,9 +99,9 @@ async function switchChecksums(server: TestServer, how: "--enable" | "--disable"
 describe("a delta", () => {
   test("keeps no page that is other than its LSN says: changed by hand, or a database of the same OID copied anew (rules A2, A4)", async () => {
     await using server = await startServer({ major: 18, ...SMALL });
-    await fill(server);
     const inside = (database: string, sql: string) => server.query(sql, [], { database });
     await server.query("CREATE DATABASE one");
+    await fill(server);
     await inside("one", "CREATE TABLE t AS SELECT g AS id, md5(g::text) AS body FROM generate_series(1, 5000) g");
     await server.query("CREATE DATABASE two TEMPLATE one STRATEGY file_copy");
     await inside("two", "UPDATE t SET body = 'two' WHERE id % 3 = 0");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
 import { contentOf, restoreLatest, takeTestBackup, withFolder } from "../../test/support/backups.ts";
-import { MAJORS, startServer, type TestServer } from "../../test/support/servers.ts";
+import { dropTemplates, MAJORS, startServer, type TestServer } from "../../test/support/servers.ts";
 import { countBothWays, faultsOf } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { systemFiles } from "../platform/files.ts";
@@ -15,6 +15,7 @@ async function fill(server: TestServer): Promise<void> {
   await server.query("CREATE TABLE t (id int, body text)");
   await server.query("INSERT INTO t SELECT g, repeat(md5(g::text), 6) FROM generate_series(1, 5000) g");
   await server.query("CREATE INDEX t_id ON t (id)");
+  await dropTemplates(server);
   await server.query("CHECKPOINT");
 }
 

@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { takeTestBackup } from "../../test/support/backups.ts";
 import { keptPages, placesOf } from "../../test/support/page-places.ts";
-import { giveTo, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
+import { dropTemplates, giveTo, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { assertRestores, countBothWays } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { systemFiles } from "../platform/files.ts";
@@ -65,6 +65,7 @@ describe("a delta", () => {
     await giveTo(await serverUser(), elsewhere);
     await run(server, [`CREATE TABLESPACE elsewhere LOCATION '${elsewhere}'`, ...BEFORE]);
     await run(server, ["CREATE TABLE item (id int, body text)", rows("item", 1, 2000)], "shop");
+    await dropTemplates(server);
     const vault = await createTestVault();
     const before = await placesOf(vault, await takeTestBackup(server, vault));
     const fileOf = (relation: string): Promise<string> => server.value(`SELECT pg_relation_filepath('${relation}')`);
@@ -108,6 +109,7 @@ describe("a delta", () => {
 
   test("stores what is left of a chunk whole again once less than three eighths of it is in use, and only then", async () => {
     await using server = await startServer({ major: 18, ...SMALL });
+    await dropTemplates(server);
     // One row a page, which stays on its page when it is updated.
     await run(server, [
       "CREATE TABLE spread (id int, body text) WITH (fillfactor = 50)",

@@ -171,6 +171,15 @@ export class TestServer {
   }
 }
 
+/**
+ * Drops the databases that nobody connects to: a third of a thousand files each, which a test of many backups would copy
+ * every time. What is created afterwards needs another template.
+ */
+export async function dropTemplates(server: TestServer): Promise<void> {
+  await server.query("UPDATE pg_database SET datistemplate = false");
+  for (const name of ["template0", "template1"]) await server.query(`DROP DATABASE ${name}`);
+}
+
 const live = new Set<TestServer>();
 
 /** Runs `body` with a server that is gone afterwards, whatever happens. */
