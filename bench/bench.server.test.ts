@@ -75,7 +75,10 @@ describe("benchmarks", { concurrency: 2 }, () => {
       assert.match(output, /nothing changed, wall time at most 1\.3 of the stream thrown away: [\d.]+ x/);
       assert.match(output, /restore in place after 1 % changed at most 3 s beyond starting: [\d.]+ s/);
       type Backup = { storedBytes: number; measured: { companionCpuMs: number } };
-      type Chain = Record<"full" | "unchanged" | "updated", Backup[]> & Record<"first" | "last" | "inPlace", unknown[]>;
+      type Chain = Record<"full" | "unchanged" | "updated", Backup[]> &
+        Record<"first" | "last", unknown[]> & {
+          inPlace: { startMs?: number; writtenBytes?: number }[];
+        };
       const result: { chains: Chain[]; readers: { title: string }[] } = JSON.parse(await readFile(json, "utf8"));
       const [ours] = result.chains;
       assert.ok(ours !== undefined && result.chains.length === 1);
@@ -87,6 +90,8 @@ describe("benchmarks", { concurrency: 2 }, () => {
         ([backup]) => backup?.storedBytes ?? 0,
       );
       assert.ok(unchanged > 0 && unchanged < updated && updated < full, `${unchanged}, ${updated}, ${full}`);
+      const { startMs = 0, writtenBytes = 0 } = ours.inPlace[0] ?? {};
+      assert.ok(startMs > 0 && writtenBytes > 0, `${startMs} ms, ${writtenBytes} bytes`);
       assert.ok((ours.full[0]?.measured.companionCpuMs ?? 0) > 0, "the receiver's CPU time counts");
       assert.deepEqual(
         result.readers.map(({ title }) => title),

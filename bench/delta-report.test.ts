@@ -11,7 +11,7 @@ function backup(wallMs: number, storedBytes: number) {
 }
 
 function restore(wallMs: number, startMs?: number): Restored {
-  return { measured: { ...IDLE, wallMs }, startMs };
+  return { measured: { ...IDLE, wallMs }, ...(startMs === undefined ? {} : { startMs }) };
 }
 
 const OURS: ChainRuns = {

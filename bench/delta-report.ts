@@ -72,6 +72,7 @@ const RESTORE_FIGURES: readonly Figure<Restored>[] = [
 const IN_PLACE_FIGURES: readonly Figure<Restored>[] = [
   ...RESTORE_FIGURES,
   { title: "beyond starting s", digits: 2, of: (run) => inSeconds(beyondStartMs(run)) },
+  { title: "written MB", digits: 1, of: ({ writtenBytes }) => writtenBytes && writtenBytes / 1e6 },
 ];
 
 const BACKUP_RATIOS: readonly Omit<Figure<Backup>, "digits">[] = [

@@ -195,12 +195,12 @@ async function restoreInPlace(
   await settle(dataFolder, call);
   const restore = tool.restoreInPlace(dataFolder);
   const restored = await measureRestore(chain.place, { restore, dataFolder, logFile, from: tool.folder }, call);
-  const startMs = restored.startMs ?? tool.startMs(await readFile(logFile, "utf8"));
+  const told = tool.toldBy(await readFile(logFile, "utf8"));
   begun(seconds(restored.measured.wallMs));
   await withRestored(chain.place, dataFolder, call, (server) =>
     mustEqual(server, { wanted: of.wanted, title: tool.title }, call),
   );
-  return { ...restored, startMs };
+  return { ...restored, ...told };
 }
 
 async function updateShare(server: LocalServer, update: number, call: Call): Promise<void> {

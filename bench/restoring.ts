@@ -26,7 +26,9 @@ type Call = { readonly signal: AbortSignal };
 export type Restored = {
   readonly measured: Measured;
   /** Of it, the start of the server; undefined where the command starts it and does not say. */
-  readonly startMs: number | undefined;
+  readonly startMs?: number;
+  /** Undefined where the command does not say. */
+  readonly writtenBytes?: number;
 };
 
 /** An empty data directory for a restored server, in a folder of its own in the run folder. */
@@ -58,7 +60,7 @@ export async function measureRestore(
   const measured = await measure(restore.command, { logFile, postmasterPid: undefined, ...call });
   if (restore.boots) {
     await serverIn(place, dataFolder, 0).stop({ mode: "fast", timeoutMs: STOP_TIMEOUT_MS });
-    return { measured, startMs: undefined };
+    return { measured };
   }
   const begun = performance.now();
   const startMs = await withRestored(place, dataFolder, call, async () => performance.now() - begun);

@@ -14,6 +14,13 @@ type Call = { readonly signal: AbortSignal };
 /** A command that restores; `boots` when it also starts the server. */
 export type RestoreCommand = { readonly command: Command; readonly boots: boolean };
 
+/** What some tools say of a restore. */
+export type RestoreTold = {
+  /** Of one that boots: how long the server took to start. */
+  readonly startMs?: number;
+  readonly writtenBytes?: number;
+};
+
 /** A program that takes backups. */
 export interface BackupTool {
   /** What it is, for tables. */
@@ -45,8 +52,8 @@ export interface ChainTool extends BackupTool {
   wasFull(log: string, call: Call): Promise<boolean>;
   /** Brings the folder of a stopped server to the newest backup's state. */
   restoreInPlace(targetFolder: string): RestoreCommand;
-  /** How long the server took to start, of a restore that boots, from what its command printed. Milliseconds. */
-  startMs(log: string): number | undefined;
+  /** What the command of a restore printed about itself. */
+  toldBy(log: string): RestoreTold;
   /** Ends every process that it still has; legal at any time. */
   close(): Promise<void>;
 }

@@ -43,11 +43,13 @@ export function lifeboatChainTool(place: Place, base: Base): ChainTool {
       boots: true,
     }),
     restoreInPlace: (targetFolder) => ({ command: restoreInPlace(targetFolder), boots: true }),
-    startMs: (log) => {
-      const { server } = resultIn(log);
-      return typeof server === "object" && server !== null && "recoveryMs" in server
-        ? Number(server.recoveryMs)
-        : undefined;
+    toldBy: (log) => {
+      const { server, writtenBytes } = resultIn(log);
+      const started = typeof server === "object" && server !== null && "recoveryMs" in server;
+      return {
+        ...(started ? { startMs: Number(server.recoveryMs) } : {}),
+        ...(typeof writtenBytes === "number" ? { writtenBytes } : {}),
+      };
     },
     clear: async (call) => {
       await close();

@@ -113,7 +113,7 @@ export function pgBackRest(build: PgBackRestBuild, place: Place, base: Base): Ch
       command: command("restore", "--delta", `--pg1-path=${targetFolder}`),
       boots: false,
     }),
-    startMs: () => undefined,
+    toldBy: () => ({}),
     close: async () => {},
   };
 }
