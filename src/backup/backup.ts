@@ -3,12 +3,13 @@
  *
  * Nouns: a *backup* is a restorable image of a cluster; it is *announced* once it could be restored; *coverage* is the WAL
  * from the backup's start to its end lying readable in the vault.
- * Invariants: nothing is announced before every pack and the manifest were read back and the WAL is covered; whatever
- * ends a backup early leaves no announced backup behind; packs are never shared between backups under way.
+ * Invariants: nothing is announced before every pack and the manifest were read back and the WAL is covered, and the
+ * announcement is read back too; whatever ends a backup early leaves no announced backup behind; packs are never shared
+ * between backups under way.
  * Order: started marker, packs, manifest, WAL, announcement. Cut anywhere, the vault holds what it held, and objects that
  * nothing names.
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
 import { MAJORS } from "../postgres/installation.ts";
 import { formatLsn, type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
@@ -24,7 +25,7 @@ import {
 } from "../vault/backups.ts";
 import type { CompressionChoice } from "../vault/codec.ts";
 import { backupName } from "../vault/names.ts";
-import type { Vault } from "../vault/vault.ts";
+import { getBlob, type Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
 import type { SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
 import { chooseParent, type ParentChoice } from "./choose-parent.ts";
@@ -266,5 +267,19 @@ async function announceOnce(
       throw error;
     }
     if (!announced) throw error;
+  }
+  await readBackAnnouncement(vault, record, options);
+}
+
+/** Takes an announcement back that the store did not keep as it was given; rejects then. */
+async function readBackAnnouncement(vault: Vault, record: BackupRecord, options: CallOptions): Promise<void> {
+  const name = backupName(record, "announced");
+  try {
+    await getBlob(vault, name, options);
+  } catch (error) {
+    // Acknowledged, and only not to be looked at now: announced.
+    if (!isLifeboatError(error, "vault.object-damaged") && !isLifeboatError(error, "store.object-missing")) return;
+    await vault.store.delete(name, options);
+    throw error;
   }
 }

@@ -101,7 +101,13 @@ describe("a backup into a store that goes away", () => {
       const error = await failureOf(takeRecorded(cluster.second, { ...vault, store: faulty.store }));
       const report = await check(vault);
       if (faulty.effects.length < at) return;
-      assert.equal(error?.code, "store.failed");
+      if (error === undefined) {
+        // The announcement was acknowledged, and only reading it back failed.
+        assert.deepEqual([faulty.effects[at - 1]?.operation, report.backups.length], ["get", 2]);
+        assert.match(faulty.effects[at - 1]?.key ?? "", /announced$/);
+        continue;
+      }
+      assert.equal(error.code, "store.failed");
       assert.equal(report.backups.length, 1);
       await takeRecorded(cluster.second, vault);
       assert.equal((await check(vault)).backups.length, 2);
@@ -112,8 +118,10 @@ describe("a backup into a store that goes away", () => {
     const vault = await vaultWithBackup();
     const quiet = faultyStore({ store: vault.store, clock: systemClock });
     await takeRecorded(cluster.second, { ...vault, store: quiet.store });
-    const last = quiet.effects.length;
-    assert.match(quiet.effects[last - 1]?.key ?? "", /announced$/);
+    const announcing = ({ operation, key }: (typeof quiet.effects)[number]): boolean =>
+      operation === "put" && key.endsWith("/announced");
+    const last = quiet.effects.findIndex(announcing) + 1;
+    assert.ok(last > 0);
     const other = await vaultWithBackup();
     const faults: StoreFault[] = [
       { at: last, kind: "fail-after" },
@@ -125,6 +133,41 @@ describe("a backup into a store that goes away", () => {
     assert.equal(error?.code, "store.failed");
     assert.equal((await check(other)).backups.length, 2);
   });
+});
+
+describe("a backup into a store that keeps other bytes than it was given, and says nothing,", () => {
+  const damages = {
+    "cuts an object": (bytes: Buffer) => bytes.subarray(0, bytes.byteLength >> 1),
+    "keeps nothing of one": () => Buffer.alloc(0),
+    "flips a bit of one": (bytes: Buffer) => {
+      bytes[bytes.byteLength >> 1] = (bytes[bytes.byteLength >> 1] ?? 0) ^ 1;
+      return bytes;
+    },
+  };
+  for (const [how, damage] of Object.entries(damages)) {
+    test(`${how}: is not announced, whichever of its own objects it is`, async () => {
+      const kinds = new Set<string>();
+      for (let at = 1; ; at += 1) {
+        const vault = await vaultWithBackup();
+        const before = await objectsOf(vault);
+        const { store, puts } = lying(vault.store, at, damage);
+        const error = await failureOf(takeRecorded(cluster.second, { ...vault, store }));
+        const kind = puts[at - 1]?.replace(/^.*\/(\w+)$/, "$1").replace(/^[0-9a-f]{32}$/, "pack") ?? "";
+        if (puts.length < at) break;
+        // The marker of a backup under way has no content that matters.
+        if (kind === "started") continue;
+        kinds.add(kind);
+        assert.match(
+          error?.code ?? "",
+          /^(vault\.object-damaged|store\.object-truncated)$/,
+          `${kind}: ${error?.message}`,
+        );
+        assert.deepEqual(await objectsOf(vault), before, kind);
+        await check(vault);
+      }
+      assert.deepEqual(kinds, new Set(["pack", "manifest", "announced"]));
+    });
+  }
 });
 
 describe("a backup that is stopped", () => {
@@ -284,6 +327,26 @@ describe("a backup", () => {
     );
   });
 });
+
+/** A store that keeps other bytes of its `at`-th put, WAL left out. */
+function lying(
+  store: Store,
+  at: number,
+  damage: (bytes: Buffer) => Buffer,
+): { readonly store: Store; readonly puts: readonly string[] } {
+  const puts: string[] = [];
+  return {
+    puts,
+    store: {
+      ...watched(store, () => undefined),
+      put: (key, parts, options) => {
+        if (!key.startsWith("wal/")) puts.push(key);
+        const lies = puts.length === at && puts.at(-1) === key;
+        return store.put(key, lies ? [damage(Buffer.concat(parts))] : parts, options);
+      },
+    },
+  };
+}
 
 /** A store that calls `after` once each of its effects has begun. */
 function watched(store: Store, after: () => unknown): Store {
