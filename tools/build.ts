@@ -10,8 +10,12 @@ const root = path.resolve(import.meta.dirname, "..");
 rmSync(path.join(root, "dist"), { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  // The client of the demo runs in a process of its own.
-  entryPoints: { lifeboat: "src/cli/main.ts", "demo-client": "src/demo/client/main.ts" },
+  // The client of the demo and the supervisor of a stack run in processes of their own.
+  entryPoints: {
+    lifeboat: "src/cli/main.ts",
+    "demo-client": "src/demo/client/main.ts",
+    supervisor: "src/platform/local/main.ts",
+  },
   outdir: "dist",
   bundle: true,
   // Keeps what verbs load lazily in files of its own, so that --help stays quick.

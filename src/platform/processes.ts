@@ -52,9 +52,9 @@ export type RunResult = {
 
 /** A command to be left running. */
 export type StartRequest = Command & {
-  /** `file`: stdout and stderr are appended to it (made 0600, owned by the child's user). */
+  /** `file`: stdout and stderr are appended to it (made 0600, owned by the child's user unless it stays ours). */
   readonly output:
-    | { readonly kind: "file"; readonly file: string }
+    | { readonly kind: "file"; readonly file: string; readonly staysOurs?: boolean | undefined }
     | { readonly kind: "pipe" }
     | { readonly kind: "none" };
   readonly input: "pipe" | "none";
@@ -181,9 +181,11 @@ async function runToEnd(request: RunRequest): Promise<RunResult> {
 }
 
 async function startProcess(request: StartRequest): Promise<RunningProcess> {
-  const log = request.output.kind === "file" ? await openLog(request.output.file, request.user) : undefined;
+  const { output } = request;
+  const owner = output.kind === "file" && output.staysOurs === true ? undefined : request.user;
+  const log = output.kind === "file" ? await openLog(output.file, owner) : undefined;
   try {
-    const out = log?.fd ?? (request.output.kind === "pipe" ? "pipe" : "ignore");
+    const out = log?.fd ?? (output.kind === "pipe" ? "pipe" : "ignore");
     const child = await spawned(request, {
       stdio: [request.input === "pipe" ? "pipe" : "ignore", out, out],
       detached: request.detached,

@@ -20,6 +20,26 @@ export const platformErrors = defineErrors({
     exit: EXIT.world,
     meaning: "A program on this machine that should listen did not answer, or not in time.",
   },
+  "platform.component-unknown": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "The stack has no component of this name, or it was never started.",
+  },
+  "platform.component-fenced": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A component that was taken out of service is not started.",
+  },
+  "platform.component-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A component could not be brought to do what was asked.",
+  },
+  "platform.supervisor-record": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "What a supervisor recorded of its components cannot be read; nothing was started or ended.",
+  },
   "platform.process-not-started": {
     kind: "operator",
     exit: EXIT.notFound,

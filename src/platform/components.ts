@@ -1,0 +1,91 @@
+/**
+ * The platform port: what runs the components of a stack.
+ *
+ * Nouns: a *component* is one program of a stack, known by its name; its *spec* says how it is run; a component that is
+ * *fenced* is down and cannot be started until it is unfenced, whatever else happens.
+ * Invariants: nothing above this port knows a process id. A platform starts a component again by itself only where its spec
+ * says so, which a database node's never does. What was asked for is durable before it is answered: a platform that was
+ * killed knows afterwards what it runs, and a fence outlives it.
+ */
+import type { Instant } from "./clock.ts";
+import type { ProcessUser } from "./processes.ts";
+
+/** A call that can be cut short. */
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** How a component is run. */
+export type ComponentSpec = {
+  readonly name: string;
+  readonly program: string;
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workFolder: string;
+  /** Undefined: whoever runs the platform. */
+  readonly runAs: ProcessUser | undefined;
+  readonly ports: readonly { readonly name: string; readonly port: number }[];
+  /** `on-failure`: again whenever it ended without having been told to, ever later, and not for ever. */
+  readonly restart: "never" | "on-failure";
+  /** How it is asked to end, and how long it may take before it is killed. */
+  readonly stop: { readonly signal: NodeJS.Signals; readonly timeoutMs: number };
+};
+
+/** What a component is doing. */
+export type ComponentMode =
+  | "running"
+  /** Halted by `freeze`: it neither answers nor closes its connections. */
+  | "frozen"
+  /** It ended by itself and is started again in a moment. */
+  | "backing-off"
+  /** It ended by itself and is left alone: its spec says so. */
+  | "ended"
+  /** It ended by itself again and again, and is left alone. */
+  | "gave-up"
+  | "stopped"
+  | "fenced";
+
+/** What is known of a component. */
+export type ComponentState = {
+  readonly name: string;
+  readonly mode: ComponentMode;
+  /** Since when it is so. */
+  readonly since: Instant;
+  /** Started by a supervisor that was killed: of its end only the moment will be known. */
+  readonly adopted: boolean;
+  /** How it ended the last time, in words; undefined when it never did. */
+  readonly lastEnd: string | undefined;
+  /** How often it was started again by itself since it was last asked to start. */
+  readonly restarts: number;
+  readonly ports: ComponentSpec["ports"];
+};
+
+/** What a fence saw. */
+export type FenceAnswer = {
+  /** Whether it ran when the fence came. In either case it is down now. */
+  readonly ran: boolean;
+  readonly at: Instant;
+};
+
+/** The platform port. Every call but `start` rejects with `platform.component-unknown` for a name it was never given. */
+export interface Platform {
+  /**
+   * Resolves when the component runs; whether it is ready is for the caller to look at. One that runs is left, and its new
+   * spec counts from its next start on. Rejects with `platform.component-fenced`.
+   */
+  start(spec: ComponentSpec, options: CallOptions): Promise<void>;
+  /** Asks it to end, kills it when its time is over, and returns when it is gone. It stays down. */
+  stop(name: string, options: CallOptions): Promise<{ readonly killed: boolean }>;
+  /** Ends it with all it started at once, as the loss of its machine would. It stays down. */
+  kill(name: string, options: CallOptions): Promise<void>;
+  freeze(name: string, options: CallOptions): Promise<void>;
+  thaw(name: string, options: CallOptions): Promise<void>;
+  /** Stops it and starts it as it was described last. */
+  restart(name: string, options: CallOptions): Promise<void>;
+  /** Has it down for sure, and keeps it down: durable before anything is killed. Also for a name never heard of. */
+  fence(name: string, options: CallOptions): Promise<FenceAnswer>;
+  /** Lets it be started again; does not start it. */
+  unfence(name: string, options: CallOptions): Promise<void>;
+  /** All components that were ever started, by their names. */
+  state(options: CallOptions): Promise<readonly ComponentState[]>;
+  /** The last lines that a component wrote; empty when there are none. */
+  lastLines(name: string, lines: number, options: CallOptions): Promise<readonly string[]>;
+}

@@ -1,0 +1,380 @@
+/**
+ * One program that a supervisor runs.
+ *
+ * Nouns: its *wish* is whether it shall run; its *end* is told by the kernel for a child of ours, and seen by looking for one
+ * that was adopted. Calls come one after another: the supervisor sees to it.
+ * Invariants: a program's own code begins only after its process was recorded, so that no supervisor is killed between the
+ * two and leaves a process nobody knows (it is started halted on a pipe, and what it waits for never comes then); a process
+ * is known by its number and its start, never by the number alone.
+ */
+import path from "node:path";
+import { assert, LifeboatError } from "../../errors/error.ts";
+import type { Clock, Instant, Monotonic } from "../clock.ts";
+import type { ComponentMode, ComponentSpec, ComponentState, FenceAnswer } from "../components.ts";
+import type { ProcessExit, Processes } from "../processes.ts";
+import { startTimer } from "../timer.ts";
+import type { ComponentRecord } from "./record.ts";
+import { afterEnd } from "./restart.ts";
+
+/** What a component needs of its supervisor. */
+export type ComponentTools = {
+  readonly processes: Processes;
+  readonly clock: Clock;
+  readonly logFolder: string;
+  /** Brings this component's record to stable storage. */
+  readonly save: (name: string, record: ComponentRecord) => Promise<void>;
+  /** Runs `work` when it is this component's turn. */
+  readonly inTurn: (name: string, work: () => Promise<void>) => void;
+};
+
+/** A program that does not see what ends with its shell's input. */
+const GATE = 'read -r go && exec "$@" </dev/null';
+
+/** How often an adopted process is looked for: its end is nobody else's to tell. */
+const ADOPTED_LOOK_MS = 200;
+const GONE_LOOK_MS = 10;
+/** SIGKILL takes effect at once, except for a process that waits for a disk. */
+const KILL_TIMEOUT_MS = 20_000;
+const FREEZE_TIMEOUT_MS = 5_000;
+
+type Running = {
+  readonly pid: number;
+  readonly startTicks: string;
+  readonly startedAt: Instant;
+  readonly begun: Monotonic;
+  readonly adopted: boolean;
+};
+
+/** A component. */
+export class Component {
+  readonly name: string;
+  readonly #tools: ComponentTools;
+  #spec: ComponentSpec | undefined;
+  #fencedAt: Instant | undefined;
+  #running: Running | undefined;
+  #mode: ComponentMode = "stopped";
+  #since: Instant;
+  #lastEnd: string | undefined;
+  #restarts = 0;
+  #quickEnds = 0;
+  #cancelRestart: (() => void) | undefined;
+  #stopLooking: (() => void) | undefined;
+
+  constructor(tools: ComponentTools, name: string) {
+    this.#tools = tools;
+    this.name = name;
+    this.#since = tools.clock.now();
+  }
+
+  /** Takes over what an earlier supervisor recorded; a process that still lives is kept. */
+  async adopt(record: ComponentRecord): Promise<void> {
+    this.#spec = record.spec === undefined ? undefined : specOf(record.spec);
+    this.#fencedAt = record.fencedAt === null ? undefined : (record.fencedAt as Instant);
+    if (this.#fencedAt !== undefined) this.#enter("fenced", this.#fencedAt);
+    const held = record.process;
+    if (held === null) return;
+    const running: Running = {
+      ...held,
+      startedAt: held.startedAt as Instant,
+      begun: this.#tools.clock.monotonic(),
+      adopted: true,
+    };
+    if (!(await this.#isThere(running))) {
+      this.#lastEnd = "it ended while nobody looked after it";
+      return this.#settle("ended");
+    }
+    this.#running = running;
+    // A fence that was cut short before it had killed.
+    if (this.#fencedAt !== undefined) await this.fence();
+    else {
+      const facts = await this.#tools.processes.facts(running.pid);
+      this.#enter(facts?.halted === true ? "frozen" : "running", running.startedAt);
+      this.#look();
+    }
+  }
+
+  async start(spec: ComponentSpec): Promise<void> {
+    if (this.#fencedAt !== undefined) {
+      throw new LifeboatError("platform.component-fenced", {
+        message: `${this.name} is fenced: it was taken out of service and must not come back by itself`,
+        remedy: "Find out why before it runs again; a fenced database node is rebuilt.",
+      });
+    }
+    this.#spec = spec;
+    if (this.#running !== undefined) return this.#save();
+    this.#cancelRestart?.();
+    this.#restarts = 0;
+    this.#quickEnds = 0;
+    await this.#spawn();
+  }
+
+  async stop(): Promise<{ readonly killed: boolean }> {
+    const { spec, running } = this.#leaveAlone();
+    if (running === undefined || spec === undefined) {
+      await this.#settle("stopped");
+      return { killed: false };
+    }
+    const { processes } = this.#tools;
+    // A frozen program hears nothing.
+    await this.#signalTree(running, "SIGCONT");
+    processes.signal(running.pid, spec.stop.signal);
+    const gone = await this.#untilGone([running.pid], spec.stop.timeoutMs, running);
+    if (!gone) await this.#killTree(running);
+    this.#lastEnd = gone ? "stopped on request" : `killed: it had not stopped after ${spec.stop.timeoutMs} ms`;
+    await this.#settle("stopped");
+    return { killed: !gone };
+  }
+
+  async kill(): Promise<void> {
+    const { running } = this.#leaveAlone();
+    if (running !== undefined) {
+      await this.#killTree(running);
+      this.#lastEnd = "killed on request";
+    }
+    await this.#settle("stopped");
+  }
+
+  async freeze(): Promise<void> {
+    const running = this.#mustRun();
+    const { clock, processes } = this.#tools;
+    const deadline = clock.monotonic() + FREEZE_TIMEOUT_MS;
+    for (;;) {
+      // Again: a process may have begun another between the look and the signal.
+      const pids = await this.#signalTree(running, "SIGSTOP");
+      const facts = await Promise.all(pids.map((pid) => processes.facts(pid)));
+      if (facts.every((each) => each === undefined || each.halted || each.zombie)) break;
+      if (clock.monotonic() > deadline) throw this.#failed(`was not halted after ${FREEZE_TIMEOUT_MS} ms`);
+      await clock.sleep(GONE_LOOK_MS, {});
+    }
+    this.#enter("frozen");
+  }
+
+  async thaw(): Promise<void> {
+    await this.#signalTree(this.#mustRun(), "SIGCONT");
+    if (this.#mode === "frozen") this.#enter("running");
+  }
+
+  async restart(): Promise<void> {
+    const spec = this.#spec;
+    if (spec === undefined) throw this.#failed("was never started");
+    await this.stop();
+    await this.start(spec);
+  }
+
+  async fence(): Promise<FenceAnswer> {
+    this.#fencedAt ??= this.#tools.clock.now();
+    // Durable first: whoever comes after us must not start it, and ends what is left of it.
+    await this.#save();
+    const { running } = this.#leaveAlone();
+    if (running !== undefined) {
+      await this.#killTree(running);
+      this.#lastEnd = "killed by a fence";
+    }
+    await this.#settle("fenced");
+    return { ran: running !== undefined, at: this.#tools.clock.now() };
+  }
+
+  async unfence(): Promise<void> {
+    if (this.#fencedAt === undefined) return;
+    this.#fencedAt = undefined;
+    await this.#settle("stopped");
+  }
+
+  get state(): ComponentState {
+    return {
+      name: this.name,
+      mode: this.#mode,
+      since: this.#since,
+      adopted: this.#running?.adopted ?? false,
+      lastEnd: this.#lastEnd,
+      restarts: this.#restarts,
+      ports: this.#spec?.ports ?? [],
+    };
+  }
+
+  /** Where the program's output goes. */
+  get logFile(): string {
+    return path.join(this.#tools.logFolder, `${this.name}.log`);
+  }
+
+  async #spawn(): Promise<void> {
+    const spec = this.#spec;
+    assert(spec !== undefined && this.#running === undefined, "a component that is started is described and down");
+    const { processes, clock } = this.#tools;
+    const child = await processes.start({
+      command: "/bin/sh",
+      args: ["-c", GATE, spec.name, spec.program, ...spec.arguments],
+      folder: spec.workFolder,
+      environment: spec.environment,
+      user: spec.runAs,
+      output: { kind: "file", file: this.logFile, staysOurs: true },
+      input: "pipe",
+      detached: true,
+    });
+    const startTicks = (await processes.facts(child.pid))?.startTicks ?? "";
+    const running = {
+      pid: child.pid,
+      startTicks,
+      startedAt: clock.now(),
+      begun: clock.monotonic(),
+      adopted: false,
+    };
+    this.#running = running;
+    try {
+      await this.#save();
+    } catch (error) {
+      // Its gate stays shut: it ends as soon as its input does.
+      this.#running = undefined;
+      child.stdin?.destroy();
+      throw error;
+    }
+    // It may be gone already: then its end is told below.
+    child.stdin?.on("error", () => undefined);
+    child.stdin?.end("go\n");
+    this.#enter("running");
+    void child.exited.then((exit) => this.#tools.inTurn(this.name, () => this.#ended(running, describeExit(exit))));
+  }
+
+  /** It ended. Nothing to do where somebody meant it to. */
+  async #ended(running: Running, how: string): Promise<void> {
+    if (this.#running !== running) return;
+    this.#running = undefined;
+    this.#stopLooking?.();
+    this.#lastEnd = how;
+    const ranMs = this.#tools.clock.monotonic() - running.begun;
+    const spec = this.#spec;
+    assert(spec !== undefined, "what ran was described");
+    const next = afterEnd({ restart: spec.restart, ranMs, quickEnds: this.#quickEnds });
+    if (next.kind === "leave") return this.#settle(next.mode);
+    this.#quickEnds = next.quickEnds;
+    this.#enter("backing-off");
+    await this.#save();
+    this.#cancelRestart = startTimer(next.delayMs, () => this.#tools.inTurn(this.name, () => this.#again()));
+  }
+
+  async #again(): Promise<void> {
+    if (this.#mode !== "backing-off") return;
+    this.#restarts += 1;
+    try {
+      await this.#spawn();
+    } catch (error) {
+      // Its program cannot even be begun: that is an end, too.
+      this.#lastEnd = error instanceof Error ? error.message : String(error);
+      await this.#settle("gave-up");
+    }
+  }
+
+  /** From here on its end is ours, and nothing starts it again. */
+  #leaveAlone(): { readonly spec: ComponentSpec | undefined; readonly running: Running | undefined } {
+    const running = this.#running;
+    this.#running = undefined;
+    this.#cancelRestart?.();
+    this.#stopLooking?.();
+    return { spec: this.#spec, running };
+  }
+
+  async #settle(mode: ComponentMode): Promise<void> {
+    this.#enter(this.#fencedAt === undefined ? mode : "fenced");
+    await this.#save();
+  }
+
+  #enter(mode: ComponentMode, since: Instant = this.#tools.clock.now()): void {
+    if (mode === this.#mode) return;
+    this.#mode = mode;
+    this.#since = since;
+  }
+
+  async #save(): Promise<void> {
+    const { pid = 0, startTicks = "", startedAt = 0 } = this.#running ?? {};
+    await this.#tools.save(this.name, {
+      spec: this.#spec === undefined ? undefined : recordedSpec(this.#spec),
+      fencedAt: this.#fencedAt ?? null,
+      process: this.#running === undefined ? null : { pid, startTicks, startedAt },
+    });
+  }
+
+  #mustRun(): Running {
+    if (this.#running === undefined) throw this.#failed("does not run");
+    return this.#running;
+  }
+
+  #failed(what: string): LifeboatError {
+    return new LifeboatError("platform.component-failed", {
+      message: `${this.name} ${what}`,
+      remedy: "`lifeboat ps` shows what runs; `lifeboat logs` shows what it said.",
+    });
+  }
+
+  async #isThere({ pid, startTicks }: Pick<Running, "pid" | "startTicks">): Promise<boolean> {
+    const facts = await this.#tools.processes.facts(pid);
+    return facts !== undefined && !facts.zombie && facts.startTicks === startTicks;
+  }
+
+  /** Looks for an adopted process until it is gone. */
+  #look(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#stopLooking = startTimer(ADOPTED_LOOK_MS, () =>
+      this.#tools.inTurn(this.name, async () => {
+        if (this.#running !== running) return;
+        if (await this.#isThere(running)) this.#look();
+        else await this.#ended(running, "it ended; how, only its log tells");
+      }),
+    );
+  }
+
+  async #signalTree(running: Running, signal: NodeJS.Signals): Promise<readonly number[]> {
+    if (!(await this.#isThere(running))) return [];
+    const { processes } = this.#tools;
+    const pids = await processes.tree(running.pid);
+    for (const pid of pids) processes.signal(pid, signal);
+    return pids;
+  }
+
+  async #killTree(running: Running): Promise<void> {
+    if (!(await this.#isThere(running))) return;
+    const killed = await this.#tools.processes.killTree(running.pid);
+    if (await this.#untilGone(killed, KILL_TIMEOUT_MS, running)) return;
+    this.#running = running;
+    throw this.#failed(`is still there ${KILL_TIMEOUT_MS} ms after SIGKILL: a process of it waits for a disk`);
+  }
+
+  async #untilGone(pids: readonly number[], timeoutMs: number, running: Running): Promise<boolean> {
+    const { clock, processes } = this.#tools;
+    const deadline = clock.monotonic() + timeoutMs;
+    for (;;) {
+      const there = await Promise.all(
+        pids.map((pid) => (pid === running.pid ? this.#isThere(running) : processes.isAlive(pid))),
+      );
+      if (!there.includes(true)) return true;
+      if (clock.monotonic() > deadline) return false;
+      await clock.sleep(GONE_LOOK_MS, {});
+    }
+  }
+}
+
+function describeExit(exit: ProcessExit): string {
+  return exit.kind === "exited" ? `it ended with status ${exit.status}` : `it was ended by ${exit.signal}`;
+}
+
+/** A recorded spec is what was sent. */
+export function specOf(recorded: NonNullable<ComponentRecord["spec"]>): ComponentSpec {
+  const { stop, runAs, ...rest } = recorded;
+  return { ...rest, runAs, stop: { ...stop, signal: stop.signal as NodeJS.Signals } };
+}
+
+/** A spec as it is sent and recorded. */
+export function recordedSpec(spec: ComponentSpec): NonNullable<ComponentRecord["spec"]> {
+  const { name, program, workFolder, restart, stop, runAs } = spec;
+  return {
+    name,
+    program,
+    arguments: [...spec.arguments],
+    environment: { ...spec.environment },
+    workFolder,
+    runAs: runAs === undefined ? undefined : { name: runAs.name, uid: runAs.uid, gid: runAs.gid },
+    ports: spec.ports.map((each) => ({ name: each.name, port: each.port })),
+    restart,
+    stop: { signal: stop.signal, timeoutMs: stop.timeoutMs },
+  };
+}

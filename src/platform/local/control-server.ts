@@ -1,0 +1,71 @@
+/** Answers what a supervisor is asked over its Unix socket. */
+import net from "node:net";
+import { createInterface } from "node:readline";
+import { specOf } from "./component.ts";
+import { type Answer, answerLine, failureLine, parseRequest, type Request } from "./protocol.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** A socket that is listened to; close it. */
+export type ControlServer = { close(): Promise<void> };
+
+/**
+ * Listens. The socket lies in a folder that only its owner can enter, and whoever can is believed: a supervisor runs what it
+ * is told to. `onEnd` is called after the last component was stopped on request and the answer is out.
+ */
+export async function serveControl(socket: string, supervisor: Supervisor, onEnd: () => void): Promise<ControlServer> {
+  const server = net.createServer((connection) => {
+    connection.on("error", () => connection.destroy());
+    createInterface({ input: connection }).on("line", (line) => {
+      void answer(supervisor, line).then(({ text, ended }) => {
+        connection.end(text, () => {
+          if (ended) onEnd();
+        });
+        // Who asked may be gone.
+        if (connection.destroyed && ended) onEnd();
+      });
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(socket, () => resolve());
+  });
+  return { close: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+async function answer(
+  supervisor: Supervisor,
+  line: string,
+): Promise<{ readonly text: string; readonly ended: boolean }> {
+  try {
+    const request = parseRequest(line);
+    return { text: answerLine(await carryOut(supervisor, request)), ended: request.call === "end" };
+  } catch (error) {
+    return { text: failureLine(error), ended: false };
+  }
+}
+
+async function carryOut(supervisor: Supervisor, request: Request): Promise<Answer> {
+  switch (request.call) {
+    case "hello":
+      return { pid: process.pid };
+    case "start":
+      await supervisor.start(specOf(request.spec));
+      return {};
+    case "stop":
+      return await supervisor.stop(request.name);
+    case "fence":
+      return { fence: await supervisor.fence(request.name) };
+    case "kill":
+    case "freeze":
+    case "thaw":
+    case "restart":
+    case "unfence":
+      await supervisor[request.call](request.name);
+      return {};
+    case "state":
+      return { components: supervisor.state() };
+    case "end":
+      await supervisor.end();
+      return {};
+  }
+}

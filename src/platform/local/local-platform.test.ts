@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { eventually } from "../../../test/support/receivers.ts";
+import { systemClock } from "../clock.ts";
+import {
+  COUNTS_AND_STAYS,
+  modeOf,
+  platformConformance,
+  scriptSpec,
+  startsIn,
+  untilMode,
+  type WithPlatform,
+} from "../conformance/conformance.ts";
+import { systemFiles } from "../files.ts";
+import { systemProcesses } from "../processes.ts";
+import { LocalPlatform } from "./local-platform.ts";
+import { asideOf, LOG_BYTES_MAX, lastLinesOf, trimLog } from "./log-file.ts";
+
+const TOOLS = { files: systemFiles, processes: systemProcesses, clock: systemClock };
+const MAIN = path.join(import.meta.dirname, "main.ts");
+const mark = process.env["LIFEBOAT_TEST_FILE"];
+
+function platformIn(folder: string): LocalPlatform {
+  return new LocalPlatform(TOOLS, {
+    folder: path.join(folder, "supervisor"),
+    supervisor: { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", MAIN] },
+    environment: mark === undefined ? undefined : { LIFEBOAT_TEST_FILE: mark },
+  });
+}
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-platform-"));
+  try {
+    await work(folder);
+  } finally {
+    await platformIn(folder).end({});
+    await rm(folder, { recursive: true });
+  }
+}
+
+const withLocal: WithPlatform = (work) => inFolder((folder) => work({ platform: platformIn(folder), folder }));
+
+/** Processes that name a folder in their arguments or work in it. */
+async function processesOf(folder: string): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (const name of await readdir("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
+    const command = (await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ");
+    if (command.includes(`${folder}/`) || (await systemProcesses.worksIn(Number(name), folder)))
+      found.push(Number(name));
+  }
+  return found;
+}
+
+async function supervisorOf(folder: string): Promise<number> {
+  for (const pid of await processesOf(folder)) {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (command.includes(MAIN)) return pid;
+  }
+  throw new Error("no supervisor runs");
+}
+
+async function killed(pid: number): Promise<void> {
+  process.kill(pid, "SIGKILL");
+  await eventually("it is gone", async () => !(await systemProcesses.isAlive(pid)));
+}
+
+describe("the local platform", () => {
+  platformConformance(withLocal);
+});
+
+describe("a supervisor", () => {
+  test("that was killed leaves its components running; the next one takes them over and sees their end", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      await platform.start(scriptSpec(folder, "kept", COUNTS_AND_STAYS, { restart: "on-failure" }), {});
+      await platform.start(scriptSpec(folder, "node", "echo $$ > pid; exec sleep 1000"), {});
+      await eventually("both run", async () => (await startsIn(folder)) === 1 && (await pidIn(folder)) > 0);
+      await killed(await supervisorOf(folder));
+      const states = await platform.state({});
+      assert.deepEqual(
+        states.map(({ name, mode, adopted }) => [name, mode, adopted]),
+        [
+          ["kept", "running", true],
+          ["node", "running", true],
+        ],
+      );
+      assert.equal(await startsIn(folder), 1);
+      await killed(await pidIn(folder));
+      await untilMode(platform, "node", "ended");
+      assert.deepEqual(await platform.stop("kept", {}), { killed: false });
+    });
+  });
+
+  test("that was killed with all it ran starts nothing by itself", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      await platform.start(scriptSpec(folder, "kept", COUNTS_AND_STAYS, { restart: "on-failure" }), {});
+      await eventually("it runs", async () => (await startsIn(folder)) === 1);
+      for (const pid of [await supervisorOf(folder), ...(await processesOf(folder))]) process.kill(pid, "SIGKILL");
+      await eventually("all are gone", async () => (await processesOf(folder)).length === 0);
+      const [state] = await platform.state({});
+      assert.deepEqual([state?.mode, state?.lastEnd], ["ended", "it ended while nobody looked after it"]);
+      assert.equal(await startsIn(folder), 1);
+    });
+  });
+
+  test("that is killed in the middle of a start leaves no process that nobody knows", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      await platform.start(scriptSpec(folder, "first", "exec sleep 1000"), {});
+      // The record cannot be written any more, which is where a start may be cut.
+      await rm(path.join(folder, "supervisor/components.json"));
+      await systemFiles.makeFolder(path.join(folder, "supervisor/components.json"));
+      await writeFile(path.join(folder, "supervisor/components.json/x"), "");
+      await assert.rejects(platform.start(scriptSpec(folder, "second", COUNTS_AND_STAYS), {}));
+      assert.equal(await startsIn(folder), 0);
+      await rm(path.join(folder, "supervisor/components.json"), { recursive: true });
+      await platform.stop("first", {});
+      await eventually("only the supervisor is there", async () => (await processesOf(folder)).length === 1);
+      assert.equal(await startsIn(folder), 0);
+    });
+  });
+
+  test("is one, also when two are started at once", async () => {
+    await inFolder(async (folder) => {
+      const specs = ["a", "b", "c"].map((name) => scriptSpec(folder, name, "exec sleep 1000"));
+      await Promise.all(specs.map((spec) => platformIn(folder).start(spec, {})));
+      const states = await platformIn(folder).state({});
+      assert.deepEqual(
+        states.map(({ mode }) => mode),
+        ["running", "running", "running"],
+      );
+      await eventually("the others have ended", async () => {
+        const supervisors = await Promise.all(
+          (await processesOf(folder)).map(async (pid) =>
+            (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).includes(MAIN),
+          ),
+        );
+        return supervisors.filter(Boolean).length === 1;
+      });
+    });
+  });
+
+  test("that is ended, or told to by a signal, stops everything and leaves logs and fences only", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      await platform.start(scriptSpec(folder, "one", COUNTS_AND_STAYS, { restart: "on-failure" }), {});
+      await platform.fence("db", {});
+      await eventually("it runs", async () => (await startsIn(folder)) === 1);
+      process.kill(await supervisorOf(folder), "SIGTERM");
+      await eventually("all are gone", async () => (await processesOf(folder)).length === 0);
+      assert.deepEqual(
+        (await platform.state({})).map(({ name, mode }) => [name, mode]),
+        [["db", "fenced"]],
+      );
+      assert.deepEqual(await processesOf(folder), [], "looking started nothing");
+      await platform.unfence("db", {});
+      await platform.end({});
+      await platform.end({});
+      assert.deepEqual(await processesOf(folder), []);
+      assert.deepEqual(await platform.state({}), []);
+      const left = (await readdir(path.join(folder, "supervisor"))).toSorted();
+      assert.deepEqual(left, ["lock", "logs", "supervisor.log"]);
+    });
+  });
+
+  test("listens where the path of its folder is too long for a socket", async () => {
+    await inFolder(async (folder) => {
+      const deep = path.join(folder, "x".repeat(90));
+      const platform = platformIn(deep);
+      await systemFiles.makeFolder(deep);
+      await platform.start(scriptSpec(folder, "one", "exec sleep 1000"), {});
+      assert.equal(await modeOf(platform, "one"), "running");
+      await platform.end({});
+      assert.deepEqual(
+        (await readdir("/tmp")).filter((name) => name.startsWith("lifeboat-supervisor-")),
+        [],
+      );
+    });
+  });
+
+  test("says why it does not come up", async () => {
+    await inFolder(async (folder) => {
+      const record = path.join(folder, "supervisor/components.json");
+      await systemFiles.makeFolder(path.dirname(record));
+      await writeFile(record, "{");
+      await assert.rejects(platformIn(folder).state({}), { code: "platform.supervisor-record" });
+      await assert.rejects(platformIn(folder).start(scriptSpec(folder, "one", "exec sleep 1"), {}), (error: Error) => {
+        assert.match(error.message, /did not come up; its log ends: .*components\.json cannot be read/);
+        return true;
+      });
+      await rm(record);
+    });
+  });
+});
+
+test("a log that grew too long is set aside, and what is appended goes on in a new one", async () => {
+  await inFolder(async (folder) => {
+    const log = path.join(folder, "log");
+    await writeFile(log, `${"x".repeat(LOG_BYTES_MAX)}\nlast\n`);
+    await trimLog(systemFiles, log);
+    assert.equal((await stat(log)).size, 0);
+    assert.deepEqual(await lastLinesOf(systemFiles, asideOf(log), 1), ["last"]);
+    await writeFile(log, "one\ntwo\nthr", { flag: "a" });
+    assert.deepEqual(await lastLinesOf(systemFiles, log, 2), ["two", "thr"]);
+    await trimLog(systemFiles, log);
+    assert.equal((await stat(log)).size, 11);
+  });
+});
+
+async function pidIn(folder: string): Promise<number> {
+  return Number(await readFile(path.join(folder, "pid"), "utf8").catch(() => "0"));
+}

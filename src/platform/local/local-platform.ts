@@ -1,0 +1,235 @@
+/**
+ * The platform of one machine: a supervisor of its own for each stack, which is started when something is to be started,
+ * survives who started it, and is asked over a Unix socket.
+ *
+ * Invariant: without a supervisor nothing is known to run but what its record says, so the calls that look and the calls
+ * that end something bring one up first where a record is there: what a killed supervisor left is taken over.
+ */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import { isLifeboatError, LifeboatError } from "../../errors/error.ts";
+import { type Clock, type Instant, throwIfAborted } from "../clock.ts";
+import type { ComponentSpec, ComponentState, FenceAnswer, Platform } from "../components.ts";
+import { exchange } from "../exchange.ts";
+import type { Files } from "../files.ts";
+import type { Processes } from "../processes.ts";
+import { recordedSpec } from "./component.ts";
+import { endOfLog, type LogPosition, lastLinesOf, newLinesOf } from "./log-file.ts";
+import { type Answer, parseAnswer, type Request } from "./protocol.ts";
+import { type ComponentRecord, hasRecord, readRecord } from "./record.ts";
+import { logFolderOf } from "./supervisor.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** What it needs of the machine. */
+export type LocalTools = { readonly files: Files; readonly processes: Processes; readonly clock: Clock };
+
+/** Where a stack's supervisor lies and how it is started. */
+export type LocalPlace = {
+  /** The supervisor's own: only who runs it may write there, since it runs what it finds. */
+  readonly folder: string;
+  /** A command line that runs main.ts, without its arguments. */
+  readonly supervisor: { readonly command: string; readonly args: readonly string[] };
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+};
+
+/** What a supervisor ends with that found another one at work. */
+export const STATUS_BUSY = 3;
+/** Loading a program of this size on a cold disk, and taking over what an earlier supervisor left. */
+const READY_TIMEOUT_MS = 30_000;
+const READY_LOOK_MS = 25;
+/** A supervisor that lives answers at once. */
+const STATE_TIMEOUT_MS = 10_000;
+/** A component may take a minute to stop, and as long to be killed. */
+const ACT_TIMEOUT_MS = 300_000;
+/** Source: unix(7), sun_path. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** A stack's platform on this machine. */
+export class LocalPlatform implements Platform {
+  readonly #tools: LocalTools;
+  readonly #place: LocalPlace;
+  readonly #socket: string;
+
+  constructor(tools: LocalTools, place: LocalPlace) {
+    this.#tools = tools;
+    this.#place = place;
+    this.#socket = socketOf(place.folder);
+  }
+
+  async start(spec: ComponentSpec, options: CallOptions): Promise<void> {
+    await this.#ensure(options);
+    await this.#ask({ call: "start", spec: recordedSpec(spec) }, options);
+  }
+
+  async stop(name: string, options: CallOptions): Promise<{ readonly killed: boolean }> {
+    const { killed = false } = await this.#askOf({ call: "stop", name }, options);
+    return { killed };
+  }
+
+  async kill(name: string, options: CallOptions): Promise<void> {
+    await this.#askOf({ call: "kill", name }, options);
+  }
+
+  async freeze(name: string, options: CallOptions): Promise<void> {
+    await this.#askOf({ call: "freeze", name }, options);
+  }
+
+  async thaw(name: string, options: CallOptions): Promise<void> {
+    await this.#askOf({ call: "thaw", name }, options);
+  }
+
+  async restart(name: string, options: CallOptions): Promise<void> {
+    await this.#askOf({ call: "restart", name }, options);
+  }
+
+  async fence(name: string, options: CallOptions): Promise<FenceAnswer> {
+    await this.#ensure(options);
+    const { fence } = await this.#ask({ call: "fence", name }, options);
+    if (fence === undefined) throw silent(this.#socket, "the answer to a fence says nothing of it");
+    return fence;
+  }
+
+  async unfence(name: string, options: CallOptions): Promise<void> {
+    await this.#askOf({ call: "unfence", name }, options);
+  }
+
+  async state(options: CallOptions): Promise<readonly ComponentState[]> {
+    if (!(await this.#answers(options))) {
+      const recorded = await readRecord(this.#tools.files, this.#place.folder);
+      const processes = [...recorded.values()].filter(({ process }) => process !== null);
+      // Nothing to take over: what is fenced needs nobody to look after it.
+      if (processes.length === 0) return [...recorded].map(([name, record]) => restingState(name, record));
+    }
+    await this.#ensure(options);
+    return (await this.#ask({ call: "state" }, options)).components ?? [];
+  }
+
+  async lastLines(name: string, lines: number, _options: CallOptions): Promise<readonly string[]> {
+    return lastLinesOf(this.#tools.files, this.logOf(name), lines);
+  }
+
+  /** Where a log ends now, and what came since. */
+  endOfLog(name: string): Promise<LogPosition> {
+    return endOfLog(this.#tools.files, this.logOf(name));
+  }
+
+  newLines(
+    name: string,
+    position: LogPosition,
+  ): Promise<{ readonly lines: readonly string[]; readonly next: LogPosition }> {
+    return newLinesOf(this.#tools.files, this.logOf(name), position);
+  }
+
+  /** Stops what still runs, ends the supervisor and forgets all but what is fenced; logs stay. Repeatable. */
+  async end(options: CallOptions): Promise<void> {
+    const answers = await this.#answers(options);
+    if (!answers && (await this.state(options)).every(({ mode }) => mode === "fenced")) return;
+    await this.#ensure(options);
+    const { pid } = await this.#ask({ call: "hello" }, options);
+    await this.#ask({ call: "end" }, options);
+    const { clock, files, processes } = this.#tools;
+    const deadline = clock.monotonic() + READY_TIMEOUT_MS;
+    while (pid !== undefined && (await processes.isAlive(pid))) {
+      if (clock.monotonic() > deadline) throw silent(this.#socket, "the supervisor had not ended in time");
+      await clock.sleep(READY_LOOK_MS, options);
+    }
+    const folder = path.dirname(this.#socket);
+    if (folder !== this.#place.folder) await files.removeTree(folder);
+  }
+
+  /** The log of a component. */
+  logOf(name: string): string {
+    return path.join(logFolderOf(this.#place.folder), `${name}.log`);
+  }
+
+  async #askOf(request: Request & { readonly name: string }, options: CallOptions): Promise<Answer> {
+    if (!(await this.#answers(options)) && !(await hasRecord(this.#tools.files, this.#place.folder))) {
+      throw new LifeboatError("platform.component-unknown", {
+        message: `there is no component ${request.name}: nothing was ever started in ${this.#place.folder}`,
+        remedy: "`lifeboat up` starts the stack.",
+      });
+    }
+    await this.#ensure(options);
+    return this.#ask(request, options);
+  }
+
+  async #ask(request: Request, options: CallOptions): Promise<Answer> {
+    const quick = request.call === "state" || request.call === "hello";
+    const answer = await exchange({
+      to: { socket: this.#socket },
+      send: `${JSON.stringify(request)}\n`,
+      whole: (text) => text.endsWith("\n"),
+      timeoutMs: quick ? STATE_TIMEOUT_MS : ACT_TIMEOUT_MS,
+      ...options,
+    });
+    if (!answer.endsWith("\n")) throw silent(this.#socket, "it ended while it was asked");
+    return parseAnswer(answer.trimEnd());
+  }
+
+  /** Returns when a supervisor answers, having started one where none did. */
+  async #ensure(options: CallOptions): Promise<void> {
+    if (await this.#answers(options)) return;
+    const { files, processes, clock } = this.#tools;
+    const { folder, supervisor, environment } = this.#place;
+    await files.makeFolder(folder, 0o700);
+    await files.makeFolder(path.dirname(this.#socket), 0o700);
+    const log = path.join(folder, "supervisor.log");
+    const started = await processes.start({
+      command: supervisor.command,
+      args: [...supervisor.args, folder, this.#socket],
+      folder: "/",
+      environment,
+      output: { kind: "file", file: log },
+      input: "none",
+      detached: true,
+    });
+    let failed = false;
+    void started.exited.then((exit) => {
+      // Another command may have started one at the same time: that one answers soon.
+      failed = exit.kind === "signalled" || exit.status !== STATUS_BUSY;
+    });
+    const deadline = clock.monotonic() + READY_TIMEOUT_MS;
+    while (!(await this.#answers(options))) {
+      throwIfAborted(options.signal, "waiting for the supervisor");
+      if (clock.monotonic() > deadline || failed) {
+        const said = (await lastLinesOf(files, log, 1)).join();
+        throw silent(this.#socket, `the supervisor did not come up; its log ends: ${said}`);
+      }
+      await clock.sleep(READY_LOOK_MS, options);
+    }
+  }
+
+  async #answers(options: CallOptions): Promise<boolean> {
+    if ((await this.#tools.files.stat(this.#socket)) === undefined) return false;
+    try {
+      await this.#ask({ call: "hello" }, options);
+      return true;
+    } catch (error) {
+      if (isLifeboatError(error, "platform.no-answer")) return false;
+      throw error;
+    }
+  }
+}
+
+function restingState(name: string, { spec, fencedAt }: ComponentRecord): ComponentState {
+  const mode = fencedAt === null ? "stopped" : "fenced";
+  const since = (fencedAt ?? 0) as Instant;
+  return { name, mode, since, adopted: false, lastEnd: undefined, restarts: 0, ports: spec?.ports ?? [] };
+}
+
+/** In the supervisor's folder, or beside it all where that path is too long for a socket. */
+function socketOf(folder: string): string {
+  const inside = path.join(folder, "control.sock");
+  if (Buffer.byteLength(inside) <= SOCKET_PATH_BYTES_MAX) return inside;
+  const short = createHash("sha256").update(folder).digest("hex").slice(0, 12);
+  return path.join("/tmp", `lifeboat-supervisor-${short}`, "control.sock");
+}
+
+function silent(socket: string, what: string): LifeboatError {
+  return new LifeboatError("platform.no-answer", {
+    message: `no answer at ${socket}: ${what}`,
+    remedy: "Look at supervisor.log beside it, then run the command again.",
+    retryable: true,
+  });
+}

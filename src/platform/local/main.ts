@@ -1,0 +1,64 @@
+/**
+ * The supervisor's process: `node main.ts <folder> <socket>`. Started by local-platform.ts; it outlives who started it.
+ *
+ * It ends on request, on SIGTERM and on SIGINT, having stopped its components; nothing else ends it but its death, after
+ * which its components run on and the next supervisor takes them over.
+ */
+import { formatInstant, systemClock } from "../clock.ts";
+import { systemFiles } from "../files.ts";
+import { systemLocks } from "../lock.ts";
+import { systemProcesses } from "../processes.ts";
+import { serveControl } from "./control-server.ts";
+import { STATUS_BUSY } from "./local-platform.ts";
+import { logFolderOf, Supervisor } from "./supervisor.ts";
+
+/** A log grows by some MiB between two looks at most. */
+const TRIM_INTERVAL_MS = 30_000;
+
+const [folder, socket] = process.argv.slice(2);
+if (folder === undefined || socket === undefined) throw new Error("a supervisor is given its folder and its socket");
+
+const notice = (message: string): void => {
+  process.stderr.write(`${formatInstant(systemClock.now())} ${message}\n`);
+};
+
+try {
+  await supervise(folder, socket);
+} catch (error) {
+  notice(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+process.exit();
+
+async function supervise(ours: string, listenAt: string): Promise<void> {
+  const ports = { files: systemFiles, processes: systemProcesses, clock: systemClock, locks: systemLocks, notice };
+  await systemFiles.makeFolder(logFolderOf(ours), 0o700);
+  const supervisor = await Supervisor.open(ports, ours);
+  if (supervisor === undefined) {
+    process.exitCode = STATUS_BUSY;
+    return;
+  }
+  // Nobody listens on it: we have the lock.
+  await systemFiles.remove(listenAt);
+  const ending = new AbortController();
+  const server = await serveControl(listenAt, supervisor, () => ending.abort());
+  notice("ready");
+  // The terminal it was started from may go.
+  process.on("SIGHUP", () => undefined);
+  for (const signal of ["SIGTERM", "SIGINT"]) {
+    process.once(signal, () => {
+      notice(`${signal}: stopping all components`);
+      supervisor.end().then(
+        () => ending.abort(),
+        (error: unknown) => notice(`could not stop all: ${error instanceof Error ? error.message : String(error)}`),
+      );
+    });
+  }
+  while (!ending.signal.aborted) {
+    await supervisor.trimLogs();
+    await systemClock.sleep(TRIM_INTERVAL_MS, { signal: ending.signal }).catch(() => undefined);
+  }
+  await server.close();
+  await systemFiles.remove(listenAt);
+  notice("ended");
+}

@@ -1,0 +1,118 @@
+/** What a supervisor is asked and answers: one line of JSON each. docs/formats/supervisor.md is the specification. */
+import { z } from "zod";
+import { LifeboatError } from "../../errors/error.ts";
+import { ERROR_REGISTRY, type ErrorCode } from "../../errors/registry.ts";
+import type { Instant } from "../clock.ts";
+import type { ComponentState, FenceAnswer } from "../components.ts";
+import { specSchema } from "./record.ts";
+
+const named = { name: z.string() };
+
+const requestSchema = z.discriminatedUnion("call", [
+  z.strictObject({ call: z.literal("hello") }),
+  z.strictObject({ call: z.literal("start"), spec: specSchema }),
+  z.strictObject({ call: z.literal("stop"), ...named }),
+  z.strictObject({ call: z.literal("kill"), ...named }),
+  z.strictObject({ call: z.literal("freeze"), ...named }),
+  z.strictObject({ call: z.literal("thaw"), ...named }),
+  z.strictObject({ call: z.literal("restart"), ...named }),
+  z.strictObject({ call: z.literal("fence"), ...named }),
+  z.strictObject({ call: z.literal("unfence"), ...named }),
+  z.strictObject({ call: z.literal("state") }),
+  z.strictObject({ call: z.literal("end") }),
+]);
+
+/** A question. */
+export type Request = z.output<typeof requestSchema>;
+
+const instant = z.number().transform((value) => value as Instant);
+
+const stateSchema = z.strictObject({
+  name: z.string(),
+  mode: z.enum(["running", "frozen", "backing-off", "ended", "gave-up", "stopped", "fenced"]),
+  since: instant,
+  adopted: z.boolean(),
+  lastEnd: z.string().nullable(),
+  restarts: z.number(),
+  ports: z.array(z.strictObject({ name: z.string(), port: z.number() })),
+});
+
+const answerSchema = z.union([
+  z.strictObject({
+    error: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }),
+  }),
+  z.strictObject({
+    pid: z.number().optional(),
+    killed: z.boolean().optional(),
+    ran: z.boolean().optional(),
+    at: instant.optional(),
+    components: z.array(stateSchema).optional(),
+  }),
+]);
+
+/** What was answered. */
+export type Answer = {
+  /** Of the supervisor. */
+  readonly pid?: number | undefined;
+  readonly killed?: boolean | undefined;
+  readonly fence?: FenceAnswer | undefined;
+  readonly components?: readonly ComponentState[] | undefined;
+};
+
+/** Reads a question. Throws a SyntaxError or a ZodError. */
+export function parseRequest(line: string): Request {
+  return requestSchema.parse(JSON.parse(line));
+}
+
+/** Writes an answer. */
+export function answerLine(answer: Answer): string {
+  const { pid, killed, fence, components } = answer;
+  const sent = components?.map((each) => ({ ...each, lastEnd: each.lastEnd ?? null }));
+  return `${JSON.stringify({ pid, killed, ran: fence?.ran, at: fence?.at, components: sent })}\n`;
+}
+
+/** Writes a failure. */
+export function failureLine(error: unknown): string {
+  const known = error instanceof LifeboatError;
+  const { code, message, remedy } = known
+    ? error
+    : { code: "platform.component-failed", message: String(error), remedy: "Look at the supervisor's log." };
+  return `${JSON.stringify({ error: { code, message, remedy } })}\n`;
+}
+
+/** Reads an answer. Throws what the supervisor failed with, or `platform.no-answer` for one that cannot be read. */
+export function parseAnswer(line: string): Answer {
+  const parsed = readAnswer(line);
+  if ("error" in parsed) {
+    const { code, message, remedy } = parsed.error;
+    throw new LifeboatError(knownCode(code), { message, remedy });
+  }
+  const { pid, killed, ran, at, components } = parsed;
+  return {
+    pid,
+    killed,
+    fence: ran === undefined || at === undefined ? undefined : { ran, at },
+    components: components?.map((each) => ({ ...each, lastEnd: each.lastEnd ?? undefined })),
+  };
+}
+
+function readAnswer(line: string): z.output<typeof answerSchema> {
+  try {
+    return answerSchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new LifeboatError("platform.no-answer", {
+      message: `the supervisor answered what cannot be read: ${line.slice(0, 200)}`,
+      remedy:
+        "It may be of another version of Lifeboat: `lifeboat down` with that version, then `lifeboat up` with this one.",
+      cause,
+    });
+  }
+}
+
+function knownCode(code: string): ErrorCode {
+  return isKnown(code) ? code : "platform.component-failed";
+}
+
+function isKnown(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_REGISTRY, code);
+}

@@ -1,0 +1,85 @@
+/** What a supervisor must still know after it was killed. docs/formats/supervisor.md is the specification. */
+import path from "node:path";
+import { z } from "zod";
+import { isLifeboatError, LifeboatError } from "../../errors/error.ts";
+import { writeDurable } from "../durable.ts";
+import type { Files } from "../files.ts";
+
+const whole = z.number().int().min(0);
+
+/** A component's spec, as it is sent and recorded. */
+export const specSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/),
+  program: z.string().min(1),
+  arguments: z.array(z.string()),
+  environment: z.record(z.string(), z.string()),
+  workFolder: z.string().min(1),
+  runAs: z.strictObject({ name: z.string(), uid: whole, gid: whole }).optional(),
+  ports: z.array(z.strictObject({ name: z.string(), port: whole })),
+  restart: z.enum(["never", "on-failure"]),
+  stop: z.strictObject({ signal: z.string().regex(/^SIG[A-Z0-9]+$/), timeoutMs: whole }),
+});
+
+const componentSchema = z.strictObject({
+  /** Undefined for a name that was fenced before it was ever started. */
+  spec: specSchema.optional(),
+  /** When it was fenced; null: it is not. */
+  fencedAt: whole.nullable(),
+  /** The process that runs it; the ticks tell it from a later one with its number. Null: it shall be down. */
+  process: z.strictObject({ pid: whole, startTicks: z.string(), startedAt: whole }).nullable(),
+});
+
+const recordSchema = z.strictObject({
+  format: z.literal("lifeboat-supervisor"),
+  version: z.literal(1),
+  components: z.record(z.string(), componentSchema),
+});
+
+/** What is recorded of a component. */
+export type ComponentRecord = z.output<typeof componentSchema>;
+
+const RECORD_FILE = "components.json";
+
+/** Reads the record; empty where there is none. Throws `platform.supervisor-record` for one that cannot be read. */
+export async function readRecord(files: Files, folder: string): Promise<ReadonlyMap<string, ComponentRecord>> {
+  const file = path.join(folder, RECORD_FILE);
+  try {
+    const { components } = recordSchema.parse(JSON.parse((await files.readFile(file)).toString("utf8")));
+    return new Map(Object.entries(components));
+  } catch (cause) {
+    if (isLifeboatError(cause, "platform.file-missing")) return new Map();
+    if (isLifeboatError(cause)) throw cause;
+    throw new LifeboatError("platform.supervisor-record", {
+      message: `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      remedy: "See what still runs of the stack and end it, then remove this file and run `lifeboat up` again.",
+      cause,
+    });
+  }
+}
+
+/** Whether there is a record. */
+export async function hasRecord(files: Files, folder: string): Promise<boolean> {
+  return (await files.stat(path.join(folder, RECORD_FILE))) !== undefined;
+}
+
+/** Removes a record that says nothing any more. */
+export async function removeRecord(files: Files, folder: string): Promise<void> {
+  await files.remove(path.join(folder, RECORD_FILE));
+  await files.syncFolder(folder);
+}
+
+/** Writes the record; it survives a power cut once this returns. */
+export async function writeRecord(
+  files: Files,
+  folder: string,
+  components: ReadonlyMap<string, ComponentRecord>,
+): Promise<void> {
+  const record = { format: "lifeboat-supervisor", version: 1, components: Object.fromEntries(components) };
+  await writeDurable(files, {
+    file: path.join(folder, RECORD_FILE),
+    parts: [Buffer.from(`${JSON.stringify(record, undefined, 2)}\n`)],
+    over: "replace",
+    permissions: 0o600,
+    unique: "lifeboat",
+  });
+}

@@ -1,0 +1,187 @@
+/**
+ * Runs the components of one stack and keeps the record of them.
+ *
+ * Invariants: one supervisor for each folder, by a kernel lock; what is asked of one component happens in the order in which
+ * it was asked; components do not wait for each other.
+ */
+import path from "node:path";
+import { LifeboatError } from "../../errors/error.ts";
+import type { Clock } from "../clock.ts";
+import type { ComponentSpec, ComponentState, FenceAnswer } from "../components.ts";
+import type { Files } from "../files.ts";
+import type { Lock, Locks } from "../lock.ts";
+import type { Processes } from "../processes.ts";
+import { Component } from "./component.ts";
+import { trimLog } from "./log-file.ts";
+import { type ComponentRecord, readRecord, removeRecord, writeRecord } from "./record.ts";
+
+/** What a supervisor needs of the machine. */
+export type SupervisorTools = {
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly clock: Clock;
+  readonly locks: Locks;
+  /** Told of what cannot be told to anybody else. */
+  readonly notice: (message: string) => void;
+};
+
+/** Where a supervisor's logs lie. */
+export function logFolderOf(folder: string): string {
+  return path.join(folder, "logs");
+}
+
+/** A supervisor of this process. */
+export class Supervisor {
+  readonly #tools: SupervisorTools;
+  readonly #folder: string;
+  readonly #lock: Lock;
+  readonly #components = new Map<string, Component>();
+  readonly #records = new Map<string, ComponentRecord>();
+  readonly #turns = new Map<string, Promise<void>>();
+  #saving: Promise<void> = Promise.resolve();
+
+  private constructor(tools: SupervisorTools, folder: string, lock: Lock) {
+    this.#tools = tools;
+    this.#folder = folder;
+    this.#lock = lock;
+  }
+
+  /**
+   * Takes a folder over with all that still runs of it. Undefined when another supervisor has it. Rejects with
+   * `platform.supervisor-record`.
+   */
+  static async open(tools: SupervisorTools, folder: string): Promise<Supervisor | undefined> {
+    const lock = tools.locks.tryAcquire(path.join(folder, "lock"));
+    if (lock === undefined) return undefined;
+    const supervisor = new Supervisor(tools, folder, lock);
+    try {
+      const recorded = await readRecord(tools.files, folder);
+      for (const [name, record] of recorded) supervisor.#records.set(name, record);
+      for (const [name, record] of recorded) await supervisor.#component(name).adopt(record);
+      return supervisor;
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  start(spec: ComponentSpec): Promise<void> {
+    return this.#turn(spec.name, () => this.#component(spec.name).start(spec));
+  }
+
+  stop(name: string): Promise<{ readonly killed: boolean }> {
+    return this.#known(name, (component) => component.stop());
+  }
+
+  kill(name: string): Promise<void> {
+    return this.#known(name, (component) => component.kill());
+  }
+
+  freeze(name: string): Promise<void> {
+    return this.#known(name, (component) => component.freeze());
+  }
+
+  thaw(name: string): Promise<void> {
+    return this.#known(name, (component) => component.thaw());
+  }
+
+  restart(name: string): Promise<void> {
+    return this.#known(name, (component) => component.restart());
+  }
+
+  fence(name: string): Promise<FenceAnswer> {
+    return this.#turn(name, () => this.#component(name).fence());
+  }
+
+  unfence(name: string): Promise<void> {
+    return this.#known(name, (component) => component.unfence());
+  }
+
+  state(): readonly ComponentState[] {
+    return [...this.#components.values()]
+      .map((component) => component.state)
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Keeps the logs from growing for ever. */
+  async trimLogs(): Promise<void> {
+    for (const component of this.#components.values()) {
+      await trimLog(this.#tools.files, component.logFile).catch((error: unknown) =>
+        this.#tools.notice(
+          `cannot trim ${component.logFile}: ${error instanceof Error ? error.message : String(error)}`,
+        ),
+      );
+    }
+  }
+
+  /** Stops what runs, last started first, forgets all but what is fenced, and lets the folder go. */
+  async end(): Promise<void> {
+    const running = this.state().filter(
+      ({ mode }) => mode === "running" || mode === "frozen" || mode === "backing-off",
+    );
+    for (const { name } of running.toSorted((a, b) => b.since - a.since)) await this.stop(name);
+    await this.#saving;
+    const fenced = new Map([...this.#records].filter(([, record]) => record.fencedAt !== null));
+    if (fenced.size === 0) await removeRecord(this.#tools.files, this.#folder);
+    else await writeRecord(this.#tools.files, this.#folder, fenced);
+    this.#lock.release();
+  }
+
+  #component(name: string): Component {
+    const there = this.#components.get(name);
+    if (there !== undefined) return there;
+    const { processes, clock, notice } = this.#tools;
+    const component = new Component(
+      {
+        processes,
+        clock,
+        logFolder: logFolderOf(this.#folder),
+        save: (of, record) => this.#save(of, record),
+        inTurn: (of, work) => {
+          this.#turn(of, work).catch((error: unknown) =>
+            notice(`${of}: ${error instanceof Error ? error.message : String(error)}`),
+          );
+        },
+      },
+      name,
+    );
+    this.#components.set(name, component);
+    return component;
+  }
+
+  async #known<T>(name: string, work: (component: Component) => Promise<T>): Promise<T> {
+    const component = this.#components.get(name);
+    if (component === undefined) {
+      throw new LifeboatError("platform.component-unknown", {
+        message: `there is no component ${name}; there ${describeNames([...this.#components.keys()])}`,
+        remedy: "`lifeboat ps` lists them.",
+      });
+    }
+    return this.#turn(name, () => work(component));
+  }
+
+  async #turn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(name) ?? Promise.resolve();
+    const mine = before.then(work);
+    this.#turns.set(
+      name,
+      mine.then(
+        () => undefined,
+        () => undefined,
+      ),
+    );
+    return mine;
+  }
+
+  async #save(name: string, record: ComponentRecord): Promise<void> {
+    this.#records.set(name, record);
+    const saved = this.#saving.then(() => writeRecord(this.#tools.files, this.#folder, this.#records));
+    this.#saving = saved.catch(() => undefined);
+    await saved;
+  }
+}
+
+function describeNames(names: readonly string[]): string {
+  if (names.length === 0) return "is none";
+  return names.length === 1 ? `is ${names.join()}` : `are ${names.toSorted().join(", ")}`;
+}
