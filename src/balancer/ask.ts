@@ -1,5 +1,6 @@
 /** Asks the balancer: its own page, and its console. Source: HAProxy management guide, "Unix Socket commands", "CSV format". */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Clock } from "../platform/clock.ts";
 import { exchange } from "../platform/exchange.ts";
 import { BALANCER_HEALTH_PATH } from "./haproxy.ts";
 
@@ -51,19 +52,50 @@ export async function readBalancer(statsSocket: string, options: CallOptions): P
  * Has HAProxy's parent process read its configuration again: a new worker takes the listening sockets over, the old one
  * finishes its requests. A configuration that is not accepted leaves the old worker and rejects with `balancer.refused`.
  */
-export async function reloadBalancer(controlSocket: string, options: CallOptions): Promise<void> {
-  // HAProxy 2.6 closes the connection as soon as it begins; what became of it shows in the list of processes.
-  await ask(controlSocket, "reload", options);
+export async function reloadBalancer(
+  controlSocket: string,
+  { clock, signal }: CallOptions & { readonly clock: Clock },
+): Promise<void> {
+  const before = await readReloads(controlSocket, { signal });
+  // It closes the connection and begins; while it replaces itself nobody answers.
+  await ask(controlSocket, "reload", { signal });
+  const deadline = clock.monotonic() + RELOAD_TIMEOUT_MS;
+  for (;;) {
+    try {
+      const now = await readReloads(controlSocket, { signal });
+      if (now.failedCount > before.failedCount) {
+        throw refused(`the parent process behind ${controlSocket} did not accept its configuration`);
+      }
+      if (now.reloadCount > before.reloadCount) return;
+    } catch (error) {
+      if (!isLifeboatError(error, "platform.no-answer") || clock.monotonic() > deadline) throw error;
+    }
+    if (clock.monotonic() > deadline) throw refused(`the parent process behind ${controlSocket} does not reload`);
+    await clock.sleep(LOOK_INTERVAL_MS, { signal });
+  }
+}
+
+/** A reload takes a tenth of a second. */
+const RELOAD_TIMEOUT_MS = 5_000;
+const LOOK_INTERVAL_MS = 25;
+
+/** How often the parent process has reloaded, and how often it could not, by its line in the list of processes. */
+async function readReloads(
+  controlSocket: string,
+  options: CallOptions,
+): Promise<{ readonly reloadCount: number; readonly failedCount: number }> {
   const processes = await ask(controlSocket, "show proc", options);
-  if (/^\d+\s+worker\s/m.test(processes) && !/^# *.*failed/im.test(processes)) return;
-  throw refused(`the parent process behind ${controlSocket} has no worker after a reload`);
+  const match = /^\d+\s+\w+\s+(\d+) \[failed: (\d+)\]/m.exec(processes);
+  if (match !== null) return { reloadCount: Number(match[1]), failedCount: Number(match[2]) };
+  throw refused(`the parent process behind ${controlSocket} answers ${JSON.stringify(processes)}`);
 }
 
 async function ask(socket: string, command: string, options: CallOptions): Promise<string> {
   return await exchange({
     to: { socket },
     send: `${command}\n`,
-    whole: () => false,
+    // An answer ends with an empty line; of the two consoles one closes the connection behind it.
+    whole: (text) => text.endsWith("\n\n"),
     timeoutMs: ANSWER_TIMEOUT_MS,
     ...options,
   });

@@ -3,7 +3,7 @@ import type { Files } from "../platform/files.ts";
 import { planDown } from "./plan.ts";
 import { controlSocketOf, statsSocketOf } from "./render.ts";
 import type { ComponentName, StackDescription } from "./stack.ts";
-import type { CallOptions, StackTools } from "./tools.ts";
+import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
 /** What is told while a stack goes down. */
 export type DownEvent = { readonly component: ComponentName; readonly durationMs: number };
@@ -18,7 +18,7 @@ export async function runStackDown(
   options: CallOptions & { readonly onEvent: (event: DownEvent) => void },
 ): Promise<readonly ComponentName[]> {
   const { platform, clock, files } = tools;
-  const stopping = planDown(await platform.running(options));
+  const stopping = planDown(await runningComponents(platform, options));
   for (const component of stopping) {
     const begun = clock.monotonic();
     await platform.stop(component, options);

@@ -25,7 +25,7 @@ import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from
 import { readSecrets, type StackSecrets } from "./secrets.ts";
 import { COMPONENT_NAMES, CONFIRMERS, type ComponentName, ROLES, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
-import type { CallOptions, StackTools } from "./tools.ts";
+import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
 /** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
 const WAL_TIMEOUT_MS = 60_000;
@@ -59,7 +59,7 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
     const dataIsThere = (await files.stat(path.dirname(rendered.file))) !== undefined;
     if (stale.includes(rendered.component) && dataIsThere) await writeRendered(tools, rendered);
   }
-  const running = await platform.running(options);
+  const running = await runningComponents(platform, options);
   for (const component of stale)
     if (running.has(component)) await applyConfiguration(tools, component, secrets, options);
 }
@@ -201,8 +201,9 @@ async function applyConfiguration(
     await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {
       await run("SELECT pg_reload_conf()");
     });
-  } else if (component === "haproxy") await reloadBalancer(controlSocketOf(tools.stack), options);
-  else await tools.platform.restart(component, options);
+  } else if (component === "haproxy") {
+    await reloadBalancer(controlSocketOf(tools.stack), { ...options, clock: tools.clock });
+  } else await tools.platform.restart(component, options);
 }
 
 async function writeRendered(

@@ -8,7 +8,7 @@ import type { StackFacts } from "./plan.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
 import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets } from "./secrets.ts";
 import { COMPONENT_NAMES, type ComponentName, type StackDescription } from "./stack.ts";
-import type { CallOptions, StackTools } from "./tools.ts";
+import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
 /** What looking needs. */
 export type LookTools = Pick<StackTools, "files" | "clock" | "random" | "platform">;
@@ -23,7 +23,7 @@ export async function observeStack(
   const { place } = stack;
   const missing = (await files.stat(place.secrets)) === undefined ? SECRET_NAMES : await missingSecrets(files, place);
   const secrets = missing.length === 0 ? await readSecrets(files, place) : undefined;
-  const alive = await tools.platform.running(options);
+  const alive = await runningComponents(tools.platform, options);
   const running = new Set(COMPONENT_NAMES.filter((name) => alive.has(name)));
   return {
     folders: (await files.stat(place.secrets)) !== undefined,

@@ -37,7 +37,6 @@ export function componentSpec(
         ports: [],
         restart: "on-failure",
         stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
-        readiness: { kind: "none" },
       };
     case "redis":
       return {
@@ -47,7 +46,6 @@ export function componentSpec(
         ports: [{ name: "redis", port: ports.redis }],
         restart: "on-failure",
         stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
-        readiness: { kind: "tcp", port: ports.redis },
       };
     case "pgbouncer":
       return {
@@ -58,7 +56,6 @@ export function componentSpec(
         restart: "on-failure",
         // On every version: transactions under way end, idle clients do not matter.
         stop: { signal: "SIGINT", timeoutMs: DRAIN_TIMEOUT_MS },
-        readiness: { kind: "tcp", port: ports.pgbouncer },
       };
     case "haproxy":
       return {
@@ -72,7 +69,6 @@ export function componentSpec(
         ],
         restart: "on-failure",
         stop: { signal: "SIGUSR1", timeoutMs: DRAIN_TIMEOUT_MS },
-        readiness: { kind: "tcp", port: ports.front },
       };
   }
 }
@@ -94,6 +90,5 @@ function nodeSpec(
     ports: [{ name: node, port }],
     restart: "never",
     stop: { signal: "SIGINT", timeoutMs: NODE_STOP_TIMEOUT_MS },
-    readiness: { kind: "tcp", port },
   };
 }

@@ -19,7 +19,7 @@ import { askPooler, proveStack } from "./prove.ts";
 import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
 import { componentSpec } from "./specs.ts";
 import type { ComponentName, StackDescription } from "./stack.ts";
-import type { CallOptions, StackTools } from "./tools.ts";
+import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
 /** What a step needs. */
 export type StepTools = StackTools & {
@@ -180,7 +180,7 @@ function startComponent(component: ComponentName): Step["act"] {
 }
 
 async function runs(tools: StepTools, component: ComponentName, options: CallOptions): Promise<boolean> {
-  return (await tools.platform.running(options)).has(component);
+  return (await runningComponents(tools.platform, options)).has(component);
 }
 
 async function primaryFacts(tools: StepTools, options: CallOptions): Promise<PrimaryFacts | undefined> {

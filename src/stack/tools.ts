@@ -17,19 +17,27 @@ export type ComponentSpec = {
   readonly ports: readonly { readonly name: string; readonly port: number }[];
   readonly restart: "never" | "on-failure";
   readonly stop: { readonly signal: NodeJS.Signals; readonly timeoutMs: number };
-  readonly readiness: { readonly kind: "tcp"; readonly port: number } | { readonly kind: "none" };
 };
 
 /** What is called of the platform. */
 export interface StackPlatform {
   /** Resolves when the component runs; whether it is ready is looked at by the caller. One that runs already is left. */
   start(spec: ComponentSpec, options: CallOptions): Promise<void>;
-  stop(name: string, options: CallOptions): Promise<void>;
+  stop(name: string, options: CallOptions): Promise<unknown>;
   restart(name: string, options: CallOptions): Promise<void>;
-  /** The components that run now. */
-  running(options: CallOptions): Promise<ReadonlySet<string>>;
+  /** What every component is doing that was ever started; it runs when its mode says `running`. */
+  state(options: CallOptions): Promise<readonly { readonly name: string; readonly mode: string }[]>;
   /** The last lines of a component's log; empty when there are none. */
-  lastWords(name: string, options: CallOptions): Promise<string>;
+  lastLines(name: string, lines: number, options: CallOptions): Promise<readonly string[]>;
+}
+
+/** The components that run now. */
+export async function runningComponents(
+  platform: Pick<StackPlatform, "state">,
+  options: CallOptions,
+): Promise<ReadonlySet<string>> {
+  const states = await platform.state(options);
+  return new Set(states.filter(({ mode }) => mode === "running").map(({ name }) => name));
 }
 
 /** A call that can be cut short. */

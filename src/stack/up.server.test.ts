@@ -23,8 +23,8 @@ test("a primary that does not run is told with the words of its log, what was ma
         start: async () => undefined,
         stop: async () => undefined,
         restart: async () => undefined,
-        running: async () => new Set(),
-        lastWords: async (name) => `${name} ended`,
+        state: async () => [],
+        lastLines: async (name) => [`${name} ended`],
       },
       programs: {
         postgres: await installationOf(16),

@@ -33,8 +33,8 @@ const TOOLS: StackTools = {
     start: async () => undefined,
     stop: async () => undefined,
     restart: async () => undefined,
-    running: async () => new Set(),
-    lastWords: async () => "",
+    state: async () => [],
+    lastLines: async () => [],
   },
   programs: {
     postgres: { major: 16, version: "16.0", binFolder: "/nowhere", source: "named" },

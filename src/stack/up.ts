@@ -5,13 +5,13 @@
  * is there is never made twice; a step that fails leaves all before it as they are, and the next `up` goes on from there.
  */
 import { LifeboatError } from "../errors/error.ts";
-import type { Monotonic } from "../platform/clock.ts";
+import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import { observeStack } from "./observe.ts";
 import { notRunning, planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
 import { LISTENER, type StackDescription } from "./stack.ts";
 import { STEPS, type StepTools } from "./steps.ts";
-import type { CallOptions, StackTools } from "./tools.ts";
+import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
 /** What is told while a stack comes up. */
 export type UpEvent =
@@ -64,6 +64,7 @@ export async function runStackUp(
     onRecoveryKey: (recoveryKey) => options.onEvent({ kind: "recovery-key", recoveryKey }),
   };
   for (const step of steps) {
+    throwIfAborted(options.signal, `bringing up stack ${stack.name}, before step ${step}`);
     const from = tools.clock.monotonic();
     const did = await runStep(stepTools, step, options);
     if (did) acted.push(step);
@@ -84,7 +85,7 @@ async function runStep(tools: StepTools, name: UpStep, options: CallOptions): Pr
   while (!(await step.holds(tools, options))) {
     if (tools.clock.monotonic() > deadline) throw await stepFailed(tools, name);
     // A program that has ended will not answer, however long one waits.
-    if (step.component !== undefined && !(await tools.platform.running(options)).has(step.component)) {
+    if (step.component !== undefined && !(await runningComponents(tools.platform, options)).has(step.component)) {
       throw await stepFailed(tools, name);
     }
     await tools.clock.sleep(LOOK_INTERVAL_MS, options);
@@ -92,9 +93,13 @@ async function runStep(tools: StepTools, name: UpStep, options: CallOptions): Pr
   return true;
 }
 
+/** Of a failed program's log: the line that says why, and those around it. */
+const LOG_LINES = 5;
+
 async function stepFailed(tools: StepTools, name: UpStep): Promise<LifeboatError> {
   const step = STEPS[name];
-  const log = step.component === undefined ? "" : await tools.platform.lastWords(step.component, {});
+  const lines = step.component === undefined ? [] : await tools.platform.lastLines(step.component, LOG_LINES, {});
+  const log = lines.join("; ");
   const said = log === "" ? "" : `; its log ends: ${log}`;
   return new LifeboatError("stack.step-failed", {
     message: `step ${name} of stack ${tools.stack.name} was done, and it does not hold that ${STEP_EFFECTS[name]}${said}`,
