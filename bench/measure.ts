@@ -90,16 +90,16 @@ export async function measure(
 ): Promise<Measured> {
   const { signal } = around;
   throwIfAborted(signal, "measuring");
-  const others = () =>
-    Promise.all([busyMs(), ...[around.postmasterPid, around.companionPid].map((pid) => (pid ? treeCpuMs(pid) : 0))]);
+  const cpuMsOf = (pid: number | undefined) => (pid === undefined ? 0 : treeCpuMs(pid));
+  const others = () => Promise.all([busyMs(), cpuMsOf(around.postmasterPid), cpuMsOf(around.companionPid)]);
   const own = process.cpuUsage();
-  const [busyBefore = 0, serverBefore = 0, companionBefore = 0] = await others();
+  const [busyBefore, serverBefore, companionBefore] = await others();
   const measurement = await startMeasured(command, around.logFile);
   const onAbort = () => void measurement.stop();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     const usage = await measurement.usage;
-    const [busyAfter = 0, serverAfter = 0, companionAfter = 0] = await others();
+    const [busyAfter, serverAfter, companionAfter] = await others();
     const { user, system } = process.cpuUsage(own);
     const serverCpuMs = serverAfter - serverBefore;
     const companionCpuMs = companionAfter - companionBefore;

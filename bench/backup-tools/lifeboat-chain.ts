@@ -65,7 +65,7 @@ function resultIn(log: string): Readonly<Record<string, unknown>> {
   const results = log
     .split("\n")
     .filter((line) => line.startsWith("{"))
-    .map((line): Record<string, unknown> => JSON.parse(line))
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
     .filter((value) => !("progress" in value || "note" in value));
   return results.at(-1) ?? {};
 }

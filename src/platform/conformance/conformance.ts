@@ -58,6 +58,12 @@ export async function untilMode(platform: Platform, name: string, wanted: Compon
 
 /** Declares the tests. */
 export function platformConformance(withPlatform: WithPlatform): void {
+  startAndStopConformance(withPlatform);
+  restartConformance(withPlatform);
+  fenceConformance(withPlatform);
+}
+
+function startAndStopConformance(withPlatform: WithPlatform): void {
   test("a component is started once, however often it is asked for, and shows in the state with its ports", async () => {
     await withPlatform(async ({ platform, folder }) => {
       assert.deepEqual(await platform.state({}), []);
@@ -119,7 +125,9 @@ export function platformConformance(withPlatform: WithPlatform): void {
       assert.equal(await startsIn(folder), 1);
     });
   });
+}
 
+function restartConformance(withPlatform: WithPlatform): void {
   test("what ends by itself is started again where its spec says so, and left where not", async () => {
     await withPlatform(async ({ platform, folder }) => {
       const dies = "echo x >> starts; exit 3";
@@ -166,7 +174,9 @@ export function platformConformance(withPlatform: WithPlatform): void {
       );
     });
   });
+}
 
+function fenceConformance(withPlatform: WithPlatform): void {
   test("a fenced component is down and is not started until it is unfenced", async () => {
     await withPlatform(async ({ platform, folder }) => {
       const spec = scriptSpec(folder, "db", COUNTS_AND_STAYS);
