@@ -4,7 +4,7 @@ import { takeTestBackup } from "../../test/support/backups.ts";
 import { repetitions, testSeed } from "../../test/support/effort.ts";
 import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.ts";
 import { MAJORS, startServer, type TestServer } from "../../test/support/servers.ts";
-import { assertRestores, contentOfAll, faultsOf } from "../../test/support/soundness.ts";
+import { assertRestores, contentOfAll, countBothWays, faultsOf } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import {
   dealOperations,
@@ -47,12 +47,20 @@ async function chain(server: TestServer, seed: number, log: Done[]): Promise<voi
     const hold = during === undefined ? undefined : { atBytes, meanwhile: () => during.run(server) };
     const backup = await takeTestBackup(server, vault, { hold });
     assert.equal(backup.whyFull, null);
-    if (RESTORED.has(delta)) await assertRestores({ server, vault, backup });
+    if (RESTORED.has(delta)) await assertRestores({ server, vault, backup }, sameByIndex);
   }
   const report = await checkVault(vault, { readData: true, onProgress: () => undefined });
   assert.deepEqual(report.findings, []);
   assert.ok(report.backups.every((each) => each.whole));
   assert.deepEqual(new Set(log.map(({ operation }) => operation.name)), new Set(OPERATION_NAMES));
+}
+
+/** What the indexes and the visibility maps say together is what the tables say. */
+async function sameByIndex(restored: TestServer): Promise<void> {
+  for (const table of ["a", "b"]) {
+    const { sequential, indexed } = await countBothWays(restored, `${table} WHERE id > 0`);
+    assert.equal(indexed, sequential, table);
+  }
 }
 
 async function runChain(context: TestContext, major: TestServer["major"], seed: number): Promise<void> {

@@ -3,7 +3,7 @@
  */
 import { LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
-import { BLOCK_BYTES, CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
+import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
 import { formatLsn, historyName, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { BaseBackupEnd, ReplicationConnection, SystemIdentity } from "../postgres/replication.ts";
 import { OUTSIDE_PREFIX, readManifest } from "../vault/manifest.ts";
@@ -152,12 +152,6 @@ export async function readHistory(
 }
 
 function checkControl(control: ControlFile, server: SystemIdentity): void {
-  if (control.blockBytes !== BLOCK_BYTES) {
-    throw new LifeboatError("backup.version-unsupported", {
-      message: `the server's block size is ${control.blockBytes} bytes, Lifeboat backs up ${BLOCK_BYTES}`,
-      remedy: "Use another tool for a server that was built with another block size.",
-    });
-  }
   if (control.systemId !== server.systemId) {
     throw new LifeboatError("backup.stream-malformed", {
       message: `the control file in the backup is of system ${control.systemId}, the server is ${server.systemId}`,

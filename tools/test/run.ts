@@ -16,7 +16,7 @@ import { runStaticCheck, STATIC_CHECKS } from "./static-checks.ts";
 const root = path.resolve(import.meta.dirname, "../..");
 const long = process.env["LIFEBOAT_TEST_LONG"] === "1";
 // The long run repeats tests; a file gets this many times its time.
-const LONG_TIMEOUT_FACTOR = 10;
+const LONG_TIMEOUT_FACTOR = 20;
 
 type Counts = { readonly passed: number; readonly failed: number };
 
