@@ -8,6 +8,7 @@ import { currentUid } from "../platform/run-as.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import type { Vault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
+import { addressUnder } from "../wal/mandate.ts";
 import { createReceiver } from "../wal/receiver.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
 import { backupUpdate, type TakeConfiguredBackup } from "./backup.ts";
@@ -42,12 +43,15 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
           files: spoolFiles,
           vault,
           clock,
-          connect: (options) => openReplication(receiverAddress, options),
+          // A spool that has a mandate has it for whoever receives into it.
+          connect: ({ mandate, signal: until }) =>
+            openReplication(addressUnder(mandate, receiverAddress), { signal: until }),
         },
         {
           spoolFolder: config.folders.spool,
           slot: `lifeboat_backup_${uniqueName()}`,
           slotLifetime: "session",
+          applicationName: config.receiver.applicationName,
           pid: process.pid,
           statusIntervalMs: config.receiver.statusInterval,
           newSystem: choice.adoptSystem,

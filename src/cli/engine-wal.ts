@@ -2,6 +2,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { replaceVolatile } from "../platform/durable.ts";
+import { currentUid } from "../platform/run-as.ts";
 import { lsnAdd, lsnDistance, parseLsn, segmentName, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { HeldWal } from "../restore/held-wal.ts";
@@ -11,9 +12,11 @@ import type { Vault } from "../vault/vault.ts";
 import { listSystems } from "../vault/wal-store.ts";
 import { lastCommitTime } from "../wal/commit-times.ts";
 import { fetchWal } from "../wal/get.ts";
+import { addressUnder } from "../wal/mandate.ts";
 import { createReceiver } from "../wal/receiver.ts";
 import { type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
 import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
+import { governBySocket } from "../witness/control.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
 import { MACHINE, uniqueName } from "./engine-machine.ts";
 import { chooseSystem, segmentBytesOf, walSources } from "./engine-system.ts";
@@ -27,10 +30,17 @@ export const receiveWal: ReceiveWal = async (call) => {
   const vault = await openConfiguredVault(call, "write");
   const address = await serverConnection(call, config.receiver.applicationName);
   const receiver = createReceiver(
-    { ...MACHINE, vault, clock: session.clock, connect: (options) => openReplication(address, options) },
+    {
+      ...MACHINE,
+      vault,
+      clock: session.clock,
+      connect: ({ mandate, signal }) => openReplication(addressUnder(mandate, address), { signal }),
+      govern: (open) => governBySocket({ files: MACHINE.files, uid: currentUid() }, config.folders.spool, open),
+    },
     {
       spoolFolder: config.folders.spool,
       slot: config.receiver.slot,
+      applicationName: config.receiver.applicationName,
       pid: process.pid,
       statusIntervalMs: config.receiver.statusInterval,
       delayMs: config.receiver.delay,

@@ -78,7 +78,7 @@ const status: StatusFacts = {
     kind: "running",
     report: {
       format: "lifeboat-receiver",
-      version: 1,
+      version: 2,
       pid: 4711,
       mode: "streaming",
       startedAt: "2026-01-01T00:00:00.000Z",
@@ -86,6 +86,8 @@ const status: StatusFacts = {
       systemId: "7000",
       timeline: 1,
       slot: "lifeboat_vault",
+      epoch: 0,
+      applicationName: "lifeboat_vault",
       writtenLsn: "0/5000000",
       flushedLsn: "0/5000000",
       serverEndLsn: "0/5000060",

@@ -90,6 +90,8 @@ test("how receiving stands is told for people and for programs, with and without
     systemId: "7000000000000000001",
     timeline: 1,
     slot: "lifeboat_vault",
+    epoch: 0,
+    applicationName: "lifeboat_vault",
     writtenLsn: "0/3000060",
     flushedLsn: "0/3000060",
     serverEndLsn: "0/3000160",

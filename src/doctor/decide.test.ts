@@ -51,7 +51,7 @@ const machine: MachineFacts = {
     kind: "running",
     report: {
       format: "lifeboat-receiver",
-      version: 1,
+      version: 2,
       pid: 1,
       mode: "streaming",
       startedAt: "",
@@ -59,6 +59,8 @@ const machine: MachineFacts = {
       systemId: "7000",
       timeline: 1,
       slot: "lifeboat_vault",
+      epoch: 0,
+      applicationName: "lifeboat_vault",
       writtenLsn: "0/0",
       flushedLsn: "0/0",
       serverEndLsn: "0/0",

@@ -9,7 +9,7 @@ const now = Date.UTC(2026, 0, 2) as Instant;
 
 const report: ReceiverReport = {
   format: "lifeboat-receiver",
-  version: 1,
+  version: 2,
   pid: 4711,
   mode: "streaming",
   startedAt: "2026-01-01T00:00:00.000Z",
@@ -17,6 +17,8 @@ const report: ReceiverReport = {
   systemId: "7000",
   timeline: 1,
   slot: "lifeboat_vault",
+  epoch: 0,
+  applicationName: "lifeboat_vault",
   writtenLsn: "0/5000000",
   flushedLsn: "0/5000000",
   serverEndLsn: "0/5000060",

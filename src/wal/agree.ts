@@ -23,16 +23,19 @@ import type { ReplicationConnection } from "../postgres/replication.ts";
 import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
 import { decideStart, type StartDecision } from "./decide.ts";
 import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
-import { checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
+import { checkAgainstMandate, checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
+import { walLineage } from "./ranges.ts";
 import { parseSegmentSize } from "./segment-size.ts";
 import type { Plan, SessionContext } from "./session-context.ts";
 import type { SpoolState } from "./spool-state.ts";
 
 type CallOptions = { readonly signal: AbortSignal };
 
+type GoingOn = Exclude<StartDecision, { kind: "server-behind" | "gone" }>;
+
 /**
  * Checks who the server is, registers its history, sees to the slot, and makes the spool ready. Throws
- * `wal.foreign-system`, `wal.foreign-lineage`, `wal.timeline-behind`, `wal.server-behind`, `wal.segment-conflict`.
+ * `wal.foreign-system`, `wal.foreign-lineage`, `wal.timeline-behind`, `wal.timeline-unexpected`, `wal.server-behind`, `wal.segment-conflict`.
  */
 export async function agreeOnStart(
   connection: ReplicationConnection,
@@ -41,6 +44,7 @@ export async function agreeOnStart(
 ): Promise<Plan> {
   const { spool, options } = context;
   const server = await identify(connection, call);
+  checkAgainstMandate(server, context.mandate);
   if (spool.state !== undefined) checkAgainstSpool(server, spool.state);
   if (spool.state?.vaultId !== context.vault.id) {
     await checkAgainstVault(server, context.vault, { newSystem: options.newSystem, signal: call.signal });
@@ -53,7 +57,8 @@ export async function agreeOnStart(
   const decision = decideStart({ server, lineage, slotRestartLsn, held, walSegmentBytes, gone: context.gone });
   if (decision.kind === "server-behind") throw serverBehind(server, decision.heldLsn);
   if (decision.kind === "gone") throw nothingLater(server, decision.at);
-  await takeUp(context, server, decision, histories);
+  const rangeFrom = await beginOfRange(context, server, { lineage, decision }, call);
+  await takeUp(context, server, { decision, histories, rangeFrom });
   return planOf(context, server, { decision, held }, call);
 }
 
@@ -61,9 +66,13 @@ export async function agreeOnStart(
 async function takeUp(
   context: SessionContext,
   server: ServerFacts,
-  decision: Exclude<StartDecision, { kind: "server-behind" | "gone" }>,
-  histories: ReadonlyMap<Timeline, string>,
+  start: {
+    readonly decision: GoingOn;
+    readonly histories: ReadonlyMap<Timeline, string>;
+    readonly rangeFrom: Lsn | undefined;
+  },
 ): Promise<void> {
+  const { decision, histories, rangeFrom } = start;
   const { spool, options, vault } = context;
   const { state } = spool;
   const skipped = decision.kind === "begin" ? decision.skipped : undefined;
@@ -76,6 +85,7 @@ async function takeUp(
     history: histories.get(decision.timeline) ?? "",
     slot: options.slot,
     flushedLsn: decision.at,
+    rangeFrom,
     gaps: [...(state?.gaps ?? []), ...(gap === undefined ? [] : [gap])],
   };
   const unchanged =
@@ -84,6 +94,7 @@ async function takeUp(
     state.timeline === next.timeline &&
     state.history === next.history &&
     state.vaultId === next.vaultId &&
+    state.rangeFrom === next.rangeFrom &&
     state.slot === next.slot;
   if (!unchanged) await spool.adopt(next);
   if (gap !== undefined) context.lost(gap);
@@ -96,7 +107,7 @@ async function planOf(
   context: SessionContext,
   server: ServerFacts,
   start: {
-    readonly decision: Exclude<StartDecision, { kind: "server-behind" | "gone" }>;
+    readonly decision: GoingOn;
     readonly held: ReadonlyMap<Timeline, Lsn>;
   },
   call: CallOptions,
@@ -115,6 +126,36 @@ async function planOf(
   const stretch = { timeline, from: decision.compareFrom, to: at };
   const expected = await heldBytes(context, server, stretch, call);
   return expected === undefined ? plan : { ...plan, streamFrom: decision.compareFrom, expected };
+}
+
+/**
+ * Where the gap-free range begins that this start goes on with (rule B9); undefined when the vault must be asked and
+ * does not answer, which keeps nobody from receiving.
+ */
+async function beginOfRange(
+  { spool, vault }: SessionContext,
+  server: ServerFacts,
+  start: { readonly lineage: readonly LineagePart[]; readonly decision: GoingOn },
+  call: CallOptions,
+): Promise<Lsn | undefined> {
+  const { decision, lineage } = start;
+  if (decision.kind === "begin") return decision.at;
+  if (spool.state?.rangeFrom !== undefined) return spool.state.rangeFrom;
+  const { systemId, walSegmentBytes } = server;
+  try {
+    const { segments } = await listWal(vault, { systemId }, call);
+    const files = (await spool.list()).filter(({ sizeBytes }) => sizeBytes > 0);
+    const complete = files.filter(({ kind }) => kind === "complete").map(({ segment }) => segment);
+    const tails = files.filter(({ kind }) => kind !== "complete");
+    const histories = new Map([[server.timeline, server.history]]);
+    const holdings = { systemId, walSegmentBytes, segments: [...segments, ...complete], tails, histories };
+    const { timeline } = lineage.at(-1) ?? server;
+    const at = decision.kind === "follow" ? decision.switchLsn : decision.at;
+    return walLineage(holdings, timeline).ranges.find(({ from, to }) => from <= at && at <= to)?.from;
+  } catch (error) {
+    if (!isLifeboatError(error) || error.kind === "bug" || error.code === "platform.aborted") throw error;
+    return undefined;
+  }
 }
 
 async function identify(connection: ReplicationConnection, call: CallOptions): Promise<ServerFacts> {

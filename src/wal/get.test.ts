@@ -47,6 +47,7 @@ async function place(faults: readonly StoreFault[] = []): Promise<AsyncDisposabl
     history: "",
     slot: "s",
     flushedLsn: START,
+    rangeFrom: undefined,
     gaps: [],
   });
   await spool.continueAt({ timeline: ONE, lsn: START });

@@ -31,6 +31,7 @@ function spool(timeline: number, history = "", more: Partial<SpoolState> = {}): 
     history,
     slot: "s",
     flushedLsn: 0n as Lsn,
+    rangeFrom: undefined,
     gaps: [],
     ...more,
   };

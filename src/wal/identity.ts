@@ -5,10 +5,12 @@
  * the vault has registered.
  */
 import { LifeboatError } from "../errors/error.ts";
+import { formatLsn } from "../postgres/lsn.ts";
 import type { SystemIdentity } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listSystems, listWal } from "../vault/wal-store.ts";
 import { parseHistory, type TimelineHistory } from "./history.ts";
+import type { MandateTerms } from "./mandate.ts";
 import type { SpoolState } from "./spool-state.ts";
 
 /** What a server says of itself. */
@@ -18,6 +20,27 @@ export type ServerFacts = SystemIdentity & {
   readonly historyText: string;
   readonly history: TimelineHistory;
 };
+
+/**
+ * Checks a server against what the mandate says of it. Throws `wal.foreign-system`, and `wal.timeline-unexpected` for one
+ * that may yet be promoted.
+ */
+export function checkAgainstMandate(server: ServerFacts, mandate: MandateTerms): void {
+  const { reign, systemId, timeline, switchLsn } = mandate;
+  if (systemId !== undefined && server.systemId !== systemId) {
+    throw foreignSystem(describe(server), `the mandate of reign ${reign} is for system ${systemId}`);
+  }
+  const began = server.history.at(-1)?.switchLsn;
+  const right = timeline === undefined || server.timeline === timeline;
+  if (right && (switchLsn === undefined || began === switchLsn)) return;
+  const since = switchLsn === undefined ? "" : ` since ${formatLsn(switchLsn)}`;
+  const found = began === undefined ? "" : ` since ${formatLsn(began)}`;
+  throw new LifeboatError("wal.timeline-unexpected", {
+    message: `the server is on timeline ${server.timeline}${found}, the mandate of reign ${reign} is for timeline ${timeline ?? "any"}${since}`,
+    remedy: "Wait until the server is promoted; if it has been, withdraw the mandate and give one for its timeline.",
+    retryable: true,
+  });
+}
 
 /** Checks a server against the spool. Throws `wal.foreign-system`, `wal.timeline-behind`, `wal.foreign-lineage`. */
 export function checkAgainstSpool(server: ServerFacts, state: SpoolState): void {

@@ -4,15 +4,16 @@
  * Nouns: the *spool* is the folder where WAL is synced before it is confirmed; a *session* is one connection to the
  * server; a *plan* says where a session starts and what it compares first; an *upload* brings a complete segment from
  * the spool into the vault; a *tail* is the segment that is not complete yet; a *gap* is WAL that the server no longer
- * had; the *report* is what the receiver says of itself.
+ * had; the *report* is what the receiver says of itself;
+ * its *mandate* is what permits it to confirm (see mandate.ts).
  * Invariants: WAL is confirmed only when it is on stable storage here, contiguous, from a system, timeline and history
  * that the vault has registered; a vault that fails delays uploads and never a confirmation, up to the spool's limit; a
- * failed sync, a full disk or a full spool drop the connection, and the server's slot keeps the WAL meanwhile; there is
- * one receiver to a spool. A receiver killed at any moment goes on where it was: what it confirmed is there.
+ * failed sync, a full disk or a full spool drop the connection, and the server's slot keeps the WAL meanwhile; without a
+ * mandate it is connected to nobody; there is one receiver to a spool. A receiver killed at any moment goes on where it was: what it confirmed is there.
  */
-import { assert, isLifeboatError } from "../errors/error.ts";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
-import { abortedError, type Clock, formatInstant, type Instant } from "../platform/clock.ts";
+import { abortedError, type Clock, formatInstant, type Instant, throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import type { RandomSource } from "../platform/random.ts";
@@ -21,6 +22,8 @@ import { formatLsn, LSN_NONE, lsnDistance, type SystemId } from "../postgres/lsn
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
 import { alarmsOf, reportedError } from "./alarms.ts";
+import { type Mandate, NO_MANDATE, nameInReign } from "./mandate.ts";
+import { Mandates } from "./mandates.ts";
 import { checkSpoolSpace } from "./reception.ts";
 import { REPORT_HEAD, type ReceiverMode, type ReceiverReport, type ReportedError, writeReport } from "./report.ts";
 import { runSession } from "./session.ts";
@@ -36,8 +39,25 @@ export type ReceiverTools = {
   readonly locks: Locks;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** Opens a session with the server, logged in under the application name that its synchronous_standby_names lists. */
-  readonly connect: (options: { readonly signal: AbortSignal }) => Promise<ReplicationConnection>;
+  /** Opens a session with the server of a mandate, see `addressUnder`. */
+  readonly connect: (options: {
+    readonly signal: AbortSignal;
+    readonly mandate: Mandate;
+  }) => Promise<ReplicationConnection>;
+  /** Called when the spool is ours, before anything is received; closed before it is given up. */
+  readonly govern?: ((receiver: OpenReceiver) => Promise<{ close(): Promise<void> }>) | undefined;
+};
+
+/** A receiver that has its spool, for whoever decides about its mandate. */
+export type OpenReceiver = {
+  readonly mandates: Mandates;
+  readonly spool: Spool;
+  readonly vault: Vault;
+  /** Runs `work` while no session uses the spool. It waits for the session of a mandate that has not ended. */
+  readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly report: () => ReceiverReport;
+  /** Milliseconds since the server was last heard of; undefined while there is no stream. */
+  readonly heardAgoMs: () => number | undefined;
 };
 
 /** How a receiver behaves. */
@@ -46,6 +66,8 @@ export type ReceiverOptions = {
   readonly spoolFolder: string;
   /** Physical replication slot; made when it is not there. */
   readonly slot: string;
+  /** Name of the connection in epoch 0, for the report. Default that of the slot. */
+  readonly applicationName?: string | undefined;
   /**
    * `lasting`: the slot keeps WAL on the server while no receiver runs. `session`: it ends with the connection, for a
    * receiver that runs as long as one backup. Default lasting.
@@ -110,6 +132,9 @@ class WalReceiver implements Receiver {
   #modeAt: Instant;
   #running: Promise<void> | undefined;
   #context: SessionContext | undefined;
+  #mandates: Mandates | undefined;
+  /** Settles when nothing uses the spool. */
+  #turn: Promise<unknown> = Promise.resolve();
   #lastError: ReportedError | undefined;
   #lostGaps: readonly ReceivedGap[] = [];
 
@@ -176,6 +201,8 @@ class WalReceiver implements Receiver {
       systemId: spool?.state?.systemId ?? null,
       timeline: spool?.state?.timeline ?? null,
       slot: this.#options.slot,
+      epoch: this.#mandates?.record.epoch ?? 0,
+      applicationName: nameInReign(this.#options.applicationName ?? this.#options.slot, this.#reign),
       writtenLsn: formatLsn(spool?.written ?? LSN_NONE),
       flushedLsn: formatLsn(flushed),
       serverEndLsn: formatLsn(serverEnd),
@@ -191,6 +218,11 @@ class WalReceiver implements Receiver {
         to: formatLsn(gap.to),
       })),
     };
+  }
+
+  /** Of whom it follows, or followed last. */
+  get #reign(): number {
+    return this.#mandates?.current?.reign ?? this.#context?.mandate.reign ?? 0;
   }
 
   #alarms(): ReceiverReport["alarms"] {
@@ -232,21 +264,65 @@ class WalReceiver implements Receiver {
   async #serve(spool: Spool, signal: AbortSignal): Promise<never> {
     const parts = new AbortController();
     const both = AbortSignal.any([signal, parts.signal]);
+    const mandates = await Mandates.open(this.#tools, this.#options.spoolFolder);
+    this.#mandates = mandates;
     const context = this.#newContext(spool);
     this.#context = context;
-    const jobs = [this.#receive(context, both), context.uploads.run(both), this.#reportRegularly(both)];
+    const governor = await this.#tools.govern?.({
+      mandates,
+      spool,
+      vault: this.#tools.vault,
+      exclusively: (work) => this.#exclusively(work),
+      report: () => this.report(),
+      heardAgoMs: () => {
+        const { heardAt } = context;
+        return heardAt === undefined ? undefined : this.#tools.clock.monotonic() - heardAt;
+      },
+    });
+    const jobs = [this.#receive(context, mandates, both), context.uploads.run(both), this.#reportRegularly(both)];
     try {
       return await Promise.race(jobs.slice(0, 2).map(neverResolving));
     } finally {
       parts.abort();
-      await Promise.allSettled(jobs);
+      await Promise.allSettled([...jobs, governor?.close()]);
+      await this.#turn;
       this.#setMode(signal.aborted ? "stopped" : "failed");
       await this.#writeReport();
     }
   }
 
-  async #receive(context: SessionContext, signal: AbortSignal): Promise<never> {
-    return await retry<never>(this.#tools, SESSION_RETRY, (attempt) => this.#session(context, attempt, signal), {
+  /** Receives under one mandate after the other. */
+  async #receive(context: SessionContext, mandates: Mandates, signal: AbortSignal): Promise<never> {
+    for (;;) {
+      if (mandates.current === undefined) this.#withoutMandate();
+      const mandate = await mandates.next({ signal });
+      try {
+        await this.#receiveUnder(mandate, context, AbortSignal.any([signal, mandate.ended]));
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (mandate.ended.aborted) continue;
+        // Nobody governs it: whoever started it has to look. Else the next mandate may be for another server.
+        if (mandate.reign === 0) throw error;
+        this.#setMode("failed");
+        await untilAborted(AbortSignal.any([signal, mandate.ended]));
+      }
+    }
+  }
+
+  #withoutMandate(): void {
+    this.#setMode("withdrawn");
+    if (this.#settled.slotLifetime === "lasting") return;
+    throw new LifeboatError("wal.withdrawn", {
+      message: `the mandate of the receiver in ${this.#options.spoolFolder} was withdrawn in epoch ${this.#mandates?.record.epoch ?? 0}, and there is no other`,
+      remedy: "A failover is under way: let it end, then run the command again.",
+      retryable: true,
+    });
+  }
+
+  async #receiveUnder(mandate: Mandate, context: SessionContext, signal: AbortSignal): Promise<never> {
+    const work = (attempt: Attempt): Promise<never> =>
+      this.#exclusively(() => this.#session(mandate, context, { attempt, signal }));
+    return await retry<never>(this.#tools, SESSION_RETRY, work, {
       signal,
       permanent: (error) => isHopeless(error, this.#streamed),
       failed: ({ error }) => {
@@ -258,13 +334,19 @@ class WalReceiver implements Receiver {
     });
   }
 
-  async #session(context: SessionContext, attempt: Attempt, signal: AbortSignal): Promise<never> {
+  async #session(
+    mandate: Mandate,
+    context: SessionContext,
+    { attempt, signal }: { readonly attempt: Attempt; readonly signal: AbortSignal },
+  ): Promise<never> {
+    throwIfAborted(signal, "connecting");
     const { spool, uploads } = context;
+    context.mandate = mandate;
     await spool.completeFull();
     for (const file of await spool.list()) if (file.kind === "complete") uploads.add(file);
     checkSpoolSpace(context);
-    if (this.#mode === "starting" || this.#mode === "streaming") this.#setMode("connecting");
-    const connection = await this.#tools.connect({ signal });
+    if (this.#mode !== "backing-off" && this.#mode !== "waiting-for-space") this.#setMode("connecting");
+    const connection = await this.#tools.connect({ signal, mandate });
     context.streaming = () => {
       attempt.progressed();
       this.#streamed = true;
@@ -275,9 +357,16 @@ class WalReceiver implements Receiver {
       return await runSession(connection, context, { signal });
     } finally {
       // The connection first: nothing may be confirmed on it after the spool has failed.
+      context.heardAt = undefined;
       await Promise.allSettled([connection.close()]);
       await context.spool.abandon();
     }
+  }
+
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => undefined);
+    return await mine;
   }
 
   async #reportRegularly(signal: AbortSignal): Promise<void> {
@@ -305,8 +394,10 @@ class WalReceiver implements Receiver {
       vault,
       clock,
       options: this.#settled,
+      mandate: NO_MANDATE,
       gone: undefined,
       serverEnd: LSN_NONE,
+      heardAt: undefined,
       confirmedAt: clock.monotonic(),
       streaming: () => {},
       lost: (gap) => {
@@ -321,6 +412,11 @@ class WalReceiver implements Receiver {
     this.#modeAt = this.#tools.clock.now();
     this.#options.onMode?.(mode);
   }
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** A job that ends well has ended because it was told to: only its failure counts. */

@@ -5,14 +5,18 @@
  * before anything is confirmed.
  * Invariants: only positions that the spool calls flushed are confirmed, none of them before the comparison is through,
  * and on a timeline that was followed none before its switch point (rule B3); after a failure of the spool nothing more
- * is said on this connection (rule B9).
+ * is said on this connection (rule B9); nothing is said after the mandate has ended, and while it has no grant
+ * the server is told again what it was told before (rules B4, B5 and B9).
  */
 import { LifeboatError } from "../errors/error.ts";
-import type { Monotonic } from "../platform/clock.ts";
+import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import { formatLsn, LSN_NONE, type Lsn, lsnAdd, lsnDistance } from "../postgres/lsn.ts";
 import type { ReplicationConnection, WalMessage, WalStream } from "../postgres/replication.ts";
 import { foreignLineage } from "./identity.ts";
 import type { Plan, SessionContext } from "./session-context.ts";
+
+/** How soon a grant is noticed while no WAL comes: commits wait for it. */
+const GRANT_LOOK_MS = 50;
 
 /** The stream of one plan. */
 export class Reception {
@@ -58,6 +62,7 @@ export class Reception {
       let asked = false;
       if (group !== undefined) {
         this.#heardAt = clock.monotonic();
+        this.#context.heardAt = this.#heardAt;
         this.#askedAt = undefined;
         asked = await this.#take(group, signal);
         if (group.at(-1)?.kind === "timeline-end") return;
@@ -88,7 +93,8 @@ export class Reception {
       });
       await context.spool.flush();
     }
-    if (context.spool.flushed >= context.serverEnd) context.confirmedAt = context.clock.monotonic();
+    const nothingToConfirm = this.#mayConfirm && context.spool.flushed >= context.serverEnd;
+    if (nothingToConfirm) context.confirmedAt = context.clock.monotonic();
     return asked;
   }
 
@@ -111,10 +117,11 @@ export class Reception {
 
   /** Reports, when there is something to report, somebody asks, or the last report is old. */
   async #tell(stream: WalStream, asked: boolean): Promise<void> {
-    const { clock, options } = this.#context;
+    const { clock, options, mandate } = this.#context;
+    throwIfAborted(mandate.ended, "confirming WAL");
     const now = clock.monotonic();
     this.#checkHeard(now);
-    const flushed = this.#confirmable();
+    const flushed = this.#mayConfirm ? this.#confirmable() : this.#told;
     const ask = this.#askedAt === undefined && now - this.#heardAt > options.serverTimeoutMs / 2;
     if (!asked && !ask && flushed === this.#told && now - this.#toldAt < options.statusIntervalMs) return;
     if (ask) this.#askedAt = now;
@@ -123,6 +130,11 @@ export class Reception {
     this.#toldAt = now;
     // Nothing is applied here: a commit that waits for that must not return because of us.
     await stream.sendStatus({ written: flushed, flushed, applied: LSN_NONE, replyRequested: ask });
+  }
+
+  get #mayConfirm(): boolean {
+    const { mandate, spool } = this.#context;
+    return mandate.mayConfirm(spool.state?.rangeFrom);
   }
 
   #confirmable(): Lsn {
@@ -135,7 +147,8 @@ export class Reception {
     const now = clock.monotonic();
     const statusMs = this.#toldAt + options.statusIntervalMs - now;
     const silenceMs = this.#heardAt + options.serverTimeoutMs / 2 - now;
-    return Math.max(1, Math.min(statusMs, this.#askedAt === undefined ? silenceMs : statusMs));
+    const patienceMs = Math.max(1, Math.min(statusMs, this.#askedAt === undefined ? silenceMs : statusMs));
+    return this.#mayConfirm ? patienceMs : Math.min(patienceMs, GRANT_LOOK_MS);
   }
 
   #checkHeard(now: Monotonic): void {

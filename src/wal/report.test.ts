@@ -19,6 +19,8 @@ const REPORT: ReceiverReport = {
   systemId: "7000000000000000001",
   timeline: 1,
   slot: "lifeboat_vault",
+  epoch: 0,
+  applicationName: "lifeboat_vault",
   writtenLsn: "0/3000060",
   flushedLsn: "0/3000060",
   serverEndLsn: "0/3000060",

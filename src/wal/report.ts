@@ -14,14 +14,14 @@ import type { RandomSource } from "../platform/random.ts";
 import { spoolLock } from "./spool.ts";
 
 const FORMAT = "lifeboat-receiver";
-const VERSION = 1;
+const VERSION = 2;
 const REPORT_FILE = "receiver.json";
 
 /**
  * What the receiver is doing. `starting`: takes its spool over. `connecting`: reaches for the server and agrees with it
  * on where to start. `streaming`: receives and confirms. `backing-off`: waits before it tries again, `lastError` says
- * why. `waiting-for-space`: the same, because spool or vault are full. `stopped`: was told to. `failed`: met what no
- * repetition mends.
+ * why. `waiting-for-space`: the same, because spool or vault are full. `withdrawn`: has no mandate and is connected to
+ * nobody. `stopped`: was told to. `failed`: met what no repetition mends; under a mandate it waits for the next one.
  */
 export const RECEIVER_MODES = [
   "starting",
@@ -29,6 +29,7 @@ export const RECEIVER_MODES = [
   "streaming",
   "backing-off",
   "waiting-for-space",
+  "withdrawn",
   "stopped",
   "failed",
 ] as const;
@@ -56,7 +57,8 @@ const alarmSchema = z.strictObject({
   since: z.string(),
 });
 
-const reportSchema = z.strictObject({
+/** The report as it is written. */
+export const reportSchema = z.strictObject({
   format: z.literal(FORMAT),
   version: z.literal(VERSION),
   pid: z.int(),
@@ -66,6 +68,9 @@ const reportSchema = z.strictObject({
   systemId: z.string().nullable(),
   timeline: z.int().nullable(),
   slot: z.string(),
+  /** The greatest epoch it has seen; and the name of its connection, as synchronous_standby_names must list it. */
+  epoch: z.int(),
+  applicationName: z.string(),
   /** Positions as PostgreSQL prints them; 0/0 while unknown. */
   writtenLsn: z.string(),
   flushedLsn: z.string(),

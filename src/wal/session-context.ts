@@ -4,6 +4,7 @@
 import type { Clock, Monotonic } from "../platform/clock.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { Mandate } from "./mandate.ts";
 import type { Spool } from "./spool.ts";
 import type { ReceivedGap } from "./spool-state.ts";
 import type { Uploads } from "./uploads.ts";
@@ -27,10 +28,14 @@ export type SessionContext = {
   readonly vault: Vault;
   readonly clock: Clock;
   readonly options: SessionOptions;
+  /** Under which the session runs; each has its own. */
+  mandate: Mandate;
   /** What the server was found not to have any more, until something was received again. */
   gone: "comparison" | "wal" | undefined;
   /** The server's end of WAL, as far as it told. */
   serverEnd: Lsn;
+  /** When the server was last heard of; undefined while there is no stream. */
+  heardAt: Monotonic | undefined;
   /** When the confirmed position last moved, or had nothing to move to. */
   confirmedAt: Monotonic;
   /** Called when the stream runs and the comparison is through; each session has its own. */

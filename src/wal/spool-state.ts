@@ -35,6 +35,8 @@ export type SpoolState = {
   readonly slot: string;
   /** The last position on stable storage when this was written. */
   readonly flushedLsn: Lsn;
+  /** Where the gap-free range begins that reception goes on with; undefined while that is not known. */
+  readonly rangeFrom: Lsn | undefined;
   /** Newest last, at most GAPS_MAX. */
   readonly gaps: readonly ReceivedGap[];
 };
@@ -43,7 +45,7 @@ export type SpoolState = {
 const GAPS_MAX = 100;
 const STATE_FILE = "state.json";
 const FORMAT = "lifeboat-spool";
-const VERSION = 1;
+const VERSION = 2;
 
 const lsnSchema = z
   .string()
@@ -55,9 +57,8 @@ const timelineSchema = z
   .max(0xffffffff)
   .transform((timeline) => timeline as Timeline);
 
-const stateSchema = z.strictObject({
+const sharedSchema = {
   format: z.literal(FORMAT),
-  version: z.literal(VERSION),
   vaultId: z.string().min(1),
   systemId: z
     .string()
@@ -69,10 +70,13 @@ const stateSchema = z.strictObject({
   slot: z.string(),
   flushedLsn: lsnSchema,
   gaps: z.array(z.strictObject({ timeline: timelineSchema, from: lsnSchema, to: lsnSchema, noticedAt: z.string() })),
-  // Room for failover: who may confirm is decided by epoch and upstream there. Today there is one of each.
-  epoch: z.literal(0),
-  upstream: z.null(),
-});
+};
+
+const stateSchema = z.discriminatedUnion("version", [
+  // The first version kept room for what the mandate has become, and did not say where its range begins.
+  z.strictObject({ ...sharedSchema, version: z.literal(1), epoch: z.literal(0), upstream: z.null() }),
+  z.strictObject({ ...sharedSchema, version: z.literal(VERSION), rangeFrom: lsnSchema.nullable() }),
+]);
 
 /** The state of a spool; undefined when nothing was received into it yet. Throws `wal.spool-damaged`. */
 export async function readSpoolState(files: Files, folder: string): Promise<SpoolState | undefined> {
@@ -85,14 +89,10 @@ export async function readSpoolState(files: Files, folder: string): Promise<Spoo
     throw error;
   }
   try {
-    const {
-      format: _format,
-      version: _version,
-      epoch: _epoch,
-      upstream: _upstream,
-      ...state
-    } = stateSchema.parse(JSON.parse(`${bytes}`));
-    return state;
+    const read = stateSchema.parse(JSON.parse(`${bytes}`));
+    const { vaultId, systemId, walSegmentBytes, timeline, history, slot, flushedLsn, gaps } = read;
+    const rangeFrom = read.version === 1 ? undefined : (read.rangeFrom ?? undefined);
+    return { vaultId, systemId, walSegmentBytes, timeline, history, slot, flushedLsn, rangeFrom, gaps };
   } catch (cause) {
     throw spoolDamaged(file, "it is not a spool's state of a version this program reads", cause);
   }
@@ -110,9 +110,8 @@ export async function writeSpoolState(
     version: VERSION,
     ...state,
     flushedLsn: formatLsn(state.flushedLsn),
+    rangeFrom: state.rangeFrom === undefined ? null : formatLsn(state.rangeFrom),
     gaps,
-    epoch: 0,
-    upstream: null,
   };
   await writeDurable(tools.files, {
     file: path.join(folder, STATE_FILE),

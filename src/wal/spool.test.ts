@@ -27,6 +27,7 @@ const STATE: SpoolState = {
   history: "",
   slot: "lifeboat_vault",
   flushedLsn: START,
+  rangeFrom: undefined,
   gaps: [],
 };
 /** One and a half segments of WAL, with headers that are right. */

@@ -127,6 +127,11 @@ export class Spool {
     return this.#flushed;
   }
 
+  /** `flushed` where that is of this timeline, else none. */
+  flushedOn(timeline: Timeline): Lsn {
+    return this.#timeline === timeline ? this.#flushed : LSN_NONE;
+  }
+
   /** Bytes of the current file. */
   get currentBytes(): number {
     return this.#current?.written ?? 0;
@@ -164,6 +169,11 @@ export class Spool {
     } finally {
       await handle.close();
     }
+  }
+
+  /** The bytes of a file of this spool that count as held. */
+  async readFile(file: SpoolFile): Promise<Buffer> {
+    return (await this.#tools.files.readFile(file.path)).subarray(0, file.sizeBytes);
   }
 
   /**

@@ -8,13 +8,16 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { type Files, systemFiles } from "../../src/platform/files.ts";
 import { systemLocks } from "../../src/platform/lock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
+import { currentUid } from "../../src/platform/run-as.ts";
 import type { ConnectOptions } from "../../src/postgres/replication.ts";
 import { openReplication } from "../../src/postgres/replication-connection.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 import { getSegment } from "../../src/vault/wal-store.ts";
+import { addressUnder } from "../../src/wal/mandate.ts";
 import { createReceiver, type Receiver, type ReceiverOptions } from "../../src/wal/receiver.ts";
 import { listSpool } from "../../src/wal/spool-files.ts";
 import { readSpoolState } from "../../src/wal/spool-state.ts";
+import { governBySocket } from "../../src/witness/control.ts";
 import type { TestServer } from "./servers.ts";
 import { createTestVault } from "./vaults.ts";
 
@@ -68,7 +71,8 @@ export class Station implements AsyncDisposable {
         locks: systemLocks,
         clock: systemClock,
         random: systemRandom,
-        connect: (call) => openReplication(address, call),
+        connect: ({ mandate, signal }) => openReplication(addressUnder(mandate, address), { signal }),
+        govern: (open) => governBySocket({ files: systemFiles, uid: currentUid() }, this.spoolFolder, open),
       },
       { spoolFolder: this.spoolFolder, slot: RECEIVER_NAME, pid: process.pid, statusIntervalMs: 100, ...options },
     );

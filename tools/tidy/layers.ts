@@ -23,6 +23,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   restore: [...BELOW_CONCEPTS, ...CONCEPTS],
   proof: [...BELOW_CONCEPTS, ...CONCEPTS],
   retention: [...BELOW_CONCEPTS, ...CONCEPTS],
+  witness: [...BELOW_CONCEPTS, "wal"],
   config: DRIVERS,
   doctor: [...BELOW_CONCEPTS, "wal"],
   status: [...BELOW_CONCEPTS, "wal"],
@@ -30,7 +31,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   cache: DRIVERS,
   stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache"],
   demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config"],
-  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status", "stack"],
+  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status", "stack", "witness"],
 };
 
 /** One override of .oxlintrc.json. */

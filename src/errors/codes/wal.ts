@@ -41,6 +41,31 @@ export const walErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The server is on an older timeline than the one that was followed: an old primary has come back.",
   },
+  "wal.timeline-unexpected": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The server is not on the timeline that the receiver's mandate is for; it may yet be promoted.",
+  },
+  "wal.epoch-stale": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning: "The receiver has seen a later epoch: somebody else acts, or has acted, since.",
+  },
+  "wal.not-following": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning: "The receiver follows another server than the one that it was permitted to confirm to.",
+  },
+  "wal.withdrawn": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning: "The receiver's mandate was withdrawn: nothing is received before another one is granted.",
+  },
+  "wal.bad-question": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "The receiver was asked something over its socket that it does not understand.",
+  },
   "wal.server-behind": {
     kind: "world",
     exit: EXIT.world,
@@ -50,6 +75,11 @@ export const walErrors = defineErrors({
     kind: "world",
     exit: EXIT.world,
     meaning: "The server sent nothing for too long; the connection was dropped.",
+  },
+  "wal.spool-shared": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Others can write to the folder of the socket at which the receiver is asked.",
   },
   "wal.spool-busy": { kind: "operator", exit: EXIT.refused, meaning: "Another receiver uses the spool." },
   "wal.spool-damaged": {

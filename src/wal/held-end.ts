@@ -1,0 +1,162 @@
+/**
+ * What a receiver holds when no session runs: how far its WAL reaches, and where the last whole record ends.
+ *
+ * Safety rule B8: a flushed position can lie inside a record, of which no server ever replays a part; what a failover
+ * waits for is the end of the last record with a valid checksum.
+ */
+import { isLifeboatError } from "../errors/error.ts";
+import {
+  LSN_NONE,
+  type Lsn,
+  lsnAdd,
+  lsnMax,
+  parseSegmentName,
+  type SystemId,
+  segmentStart,
+  type Timeline,
+} from "../postgres/lsn.ts";
+import type { Vault } from "../vault/vault.ts";
+import { getSegment, listWal } from "../vault/wal-store.ts";
+import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
+import { findEndOfWal, type WalSource } from "./records/reader.ts";
+import type { Spool } from "./spool.ts";
+import type { SpoolState } from "./spool-state.ts";
+
+/** Where WAL lies. */
+export type HeldSources = { readonly spool: Spool; readonly vault: Vault };
+
+/** What is held. */
+export type HeldWal = {
+  readonly systemId: SystemId;
+  readonly timeline: Timeline;
+  /** The timeline's history file; empty for timeline 1. */
+  readonly history: string;
+  readonly walSegmentBytes: number;
+  /** Where the gap-free range begins that ends at `flushedLsn`; undefined when that is not known. */
+  readonly rangeFrom: Lsn | undefined;
+  /** Held without a gap up to here, all of it on stable storage: at or after every position that was ever confirmed. */
+  readonly flushedLsn: Lsn;
+  /** The end of the last whole record at or before that; undefined when none could be found. */
+  readonly recordEndLsn: Lsn | undefined;
+};
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/**
+ * Looks at what is held of the timeline that was received last. No session may use the spool meanwhile. Undefined when
+ * nothing was ever received. Rejects when the vault must be asked and does not answer: then nothing is known.
+ */
+export async function holdStill(sources: HeldSources, options: CallOptions): Promise<HeldWal | undefined> {
+  const { spool } = sources;
+  const { state } = spool;
+  if (state === undefined) return undefined;
+  const known = spool.flushedOn(state.timeline);
+  await spool.completeFull();
+  const { systemId, timeline, history, walSegmentBytes, rangeFrom } = state;
+  const lineage = lineageOfState(state);
+  const flushedLsn = await settledEnd(sources, { state, lineage, known }, options);
+  const recordEndLsn = flushedLsn === LSN_NONE ? undefined : await recordEnd(sources, { state, flushedLsn }, options);
+  return { systemId, timeline, history, walSegmentBytes, rangeFrom, flushedLsn, recordEndLsn };
+}
+
+/** The stretches of WAL that lead to the timeline of a spool. */
+function lineageOfState({ timeline, history }: SpoolState): readonly LineagePart[] {
+  return lineageOf(timeline, timeline === 1 ? [] : parseHistory(timeline, Buffer.from(history)));
+}
+
+/** Brings what an earlier process left of the newest segment to stable storage; returns where all of it ends. */
+async function settledEnd(
+  { spool, vault }: HeldSources,
+  of: { readonly state: SpoolState; readonly lineage: readonly LineagePart[]; readonly known: Lsn },
+  options: CallOptions,
+): Promise<Lsn> {
+  const { state, lineage, known } = of;
+  const { timeline, walSegmentBytes } = state;
+  const files = await spool.list();
+  const own = files.filter((file) => file.timeline === timeline && file.kind !== "ended");
+  let end = own.reduce((newest, file) => lsnMax(newest, file.end), known);
+  if (end === LSN_NONE) end = await storedEnd(vault, state, options);
+  if (end !== LSN_NONE) {
+    const partial = own.some((file) => file.kind === "partial" && file.end === end);
+    const at = partial || end % BigInt(walSegmentBytes) === 0n ? end : undefined;
+    if (at !== undefined) {
+      await spool.continueAt({ timeline, lsn: at });
+      spool.trustBefore();
+    }
+  }
+  // A timeline that is being followed repeats its ancestor up to the switch, and that is held.
+  const parent = lineage.at(-2);
+  const switchLsn = parent?.to ?? LSN_NONE;
+  const parentHeld = files.some(
+    (file) => file.timeline === parent?.timeline && file.start <= switchLsn && file.end >= switchLsn,
+  );
+  return parentHeld ? lsnMax(end, switchLsn) : end;
+}
+
+async function storedEnd(vault: Vault, state: SpoolState, options: CallOptions): Promise<Lsn> {
+  const { systemId, timeline, walSegmentBytes } = state;
+  const { segments } = await listWal(vault, { systemId, timeline }, options);
+  const newest = parseSegmentName(segments.at(-1) ?? "", walSegmentBytes);
+  return newest === undefined ? LSN_NONE : lsnAdd(newest.start, walSegmentBytes);
+}
+
+/** A record is rarely longer than a segment; one of 1 GiB, the longest, has 64 of them. */
+const SEGMENTS_BACK = [0, 1, 2, 4, 8, 16, 32, 64];
+
+async function recordEnd(
+  sources: HeldSources,
+  of: { readonly state: SpoolState; readonly flushedLsn: Lsn },
+  options: CallOptions,
+): Promise<Lsn | undefined> {
+  const { state, flushedLsn } = of;
+  const { walSegmentBytes } = state;
+  // Where a timeline begins, a record has ended.
+  if (flushedLsn === lineageOfState(state).at(-1)?.from) return flushedLsn;
+  const source = walSource(sources, state);
+  const newest = segmentStart(lsnAdd(flushedLsn, -1), walSegmentBytes);
+  for (const back of SEGMENTS_BACK) {
+    const from = newest - BigInt(back) * BigInt(walSegmentBytes);
+    if (from <= 0n) return undefined;
+    try {
+      const { last } = await findEndOfWal(source, { from: from as Lsn, limit: flushedLsn }, options);
+      if (last !== undefined) return last.end;
+    } catch (error) {
+      // The vault does not answer: not to know the end of a record is an answer, and a failover must not wait for a store.
+      if (!isLifeboatError(error) || error.kind === "bug" || error.code === "platform.aborted") throw error;
+      return undefined;
+    }
+  }
+  return undefined;
+}
+
+function walSource(sources: HeldSources, state: SpoolState): WalSource {
+  const { walSegmentBytes } = state;
+  const lineage = lineageOfState(state);
+  return {
+    walSegmentBytes,
+    // Where a timeline begins inside a segment, its own file repeats what came before.
+    timelineAt: (start) =>
+      lineage.findLast(({ from }) => segmentStart(from, walSegmentBytes) <= start)?.timeline ?? state.timeline,
+    readSegment: (name, options) => readHeldSegment(sources, { state, name }, options),
+  };
+}
+
+/** The held bytes of a segment, from the spool or else the vault; undefined when neither has any. */
+async function readHeldSegment(
+  { spool, vault }: HeldSources,
+  wanted: { readonly state: SpoolState; readonly name: string },
+  options: CallOptions,
+): Promise<Buffer | undefined> {
+  const { state, name } = wanted;
+  const file = (await spool.list()).find((each) => each.segment === name && each.kind !== "ended");
+  if (file !== undefined) {
+    try {
+      const bytes = await spool.readFile(file);
+      if (bytes.byteLength > 0) return bytes;
+    } catch (error) {
+      // Stored and removed since we looked.
+      if (!isLifeboatError(error, "platform.file-missing")) throw error;
+    }
+  }
+  return await getSegment(vault, { systemId: state.systemId, segment: name }, options);
+}

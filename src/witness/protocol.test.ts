@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import type { MandateRecord } from "../wal/mandate.ts";
+import { REPORT_HEAD, type ReceiverReport } from "../wal/report.ts";
+import {
+  bytesLine,
+  digestLine,
+  failureLine,
+  parseBytes,
+  parseDigest,
+  parseRequest,
+  parseStatus,
+  parseWithdrawal,
+  questionLine,
+  statusLine,
+  withdrawalLine,
+} from "./protocol.ts";
+
+const receiver: ReceiverReport = {
+  ...REPORT_HEAD,
+  pid: 1,
+  mode: "withdrawn",
+  startedAt: "a",
+  updatedAt: "b",
+  systemId: "7000",
+  timeline: 1,
+  slot: "lifeboat_vault",
+  epoch: 8,
+  applicationName: "lifeboat_vault_e8",
+  writtenLsn: "0/0",
+  flushedLsn: "0/0",
+  serverEndLsn: "0/0",
+  lagBytes: null,
+  segmentsWaiting: 0,
+  spoolBytes: 0,
+  spoolBytesMax: 1,
+  lastError: null,
+  alarms: [],
+  gaps: [],
+};
+
+test("a status is read as it was written, whatever the mandate", () => {
+  const none = { upstream: undefined, systemId: undefined, timeline: undefined, switchLsn: undefined };
+  const records: readonly MandateRecord[] = [
+    { kind: "withdrawn", epoch: 8 },
+    {
+      kind: "following",
+      epoch: 9,
+      reign: 8,
+      upstream: { host: "db", port: 1 },
+      systemId: "7000" as SystemId,
+      timeline: 2 as Timeline,
+      switchLsn: 0x3000000n as Lsn,
+      lasting: { contiguousWith: 0x2000000n as Lsn },
+    },
+    { kind: "following", epoch: 0, reign: 0, ...none, lasting: { contiguousWith: undefined } },
+    { kind: "following", epoch: 3, reign: 3, ...none, lasting: undefined },
+  ];
+  for (const mandate of records) {
+    const status = { mandate, mayConfirm: false, ticket: "t", rangeFrom: undefined, heardAgoMs: undefined, receiver };
+    assert.deepEqual(parseStatus(statusLine(status)), status);
+    const more = { ...status, rangeFrom: 0x1000000n as Lsn, heardAgoMs: 3.5 };
+    assert.deepEqual(parseStatus(statusLine(more)), more);
+  }
+});
+
+test("a withdrawal is read as it was written", () => {
+  const held = {
+    systemId: "7000" as SystemId,
+    timeline: 1 as Timeline,
+    history: "",
+    walSegmentBytes: 1024,
+    rangeFrom: 0x4000000n as Lsn,
+    flushedLsn: 0x5000123n as Lsn,
+    recordEndLsn: 0x5000100n as Lsn,
+  };
+  for (const each of [undefined, held, { ...held, rangeFrom: undefined, recordEndLsn: undefined }]) {
+    assert.deepEqual(parseWithdrawal(withdrawalLine({ epoch: 3, held: each })), { epoch: 3, held: each });
+  }
+});
+
+test("bytes and digests are read as they were written", () => {
+  assert.deepEqual(parseBytes(bytesLine(Buffer.from([0, 255, 10]))), Buffer.from([0, 255, 10]));
+  assert.equal(parseDigest(digestLine("ab")), "ab");
+});
+
+test("positions of a question are read as positions", () => {
+  const question = { call: "read", epoch: 1, timeline: 2, from: "1/0", to: "1/10" } as const;
+  assert.deepEqual(parseRequest(questionLine(question)), { ...question, from: 0x100000000n, to: 0x100000010n });
+});
+
+test("a question of no known kind is refused, and a failure comes out with its code", () => {
+  assert.throws(() => parseRequest('{"call":"withdraw"}'));
+  assert.throws(() => parseRequest('{"call":"withdraw","epoch":0}'));
+  assert.throws(() => parseRequest("hello"));
+  const failure = failureLine(new LifeboatError("wal.epoch-stale", { message: "m", remedy: "r" }));
+  assert.throws(
+    () => parseStatus(failure),
+    (error) => isLifeboatError(error, "wal.epoch-stale"),
+  );
+  assert.throws(
+    () => parseStatus(failureLine(new Error("x"))),
+    (error) => isLifeboatError(error, "wal.bad-question"),
+  );
+  assert.throws(
+    () => parseStatus("?"),
+    (error) => isLifeboatError(error, "platform.no-answer"),
+  );
+});
