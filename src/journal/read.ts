@@ -1,0 +1,71 @@
+/** Reads a journal, whether or not somebody writes it, and says how far it can be believed. */
+import { createHash } from "node:crypto";
+import { isLifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import { decodeHeader, decodeRecord, FIRST_HASH, type JournalRecord } from "./record.ts";
+
+/** How a journal ends. */
+export type JournalTail =
+  | { readonly kind: "whole" }
+  /** A crash cut off its last record; or it is being written just now. */
+  | { readonly kind: "torn"; readonly bytes: number; readonly digest: string }
+  /** From this line on, counted from 1, it is not what was written. */
+  | { readonly kind: "changed"; readonly line: number };
+
+/** What a journal says. */
+export type JournalReading = {
+  /** Those that can be believed, in their order. */
+  readonly records: readonly JournalRecord[];
+  readonly tail: JournalTail;
+  /** The hash of the last of them; compare it with one that was kept elsewhere. */
+  readonly head: string;
+  readonly sizeBytes: number;
+  /** Up to the end of the last record. */
+  readonly wholeBytes: number;
+};
+
+/** Reads it; undefined when there is none. Rejects as files do. */
+export async function readJournal(files: Files, file: string): Promise<JournalReading | undefined> {
+  try {
+    return interpretJournal(await files.readFile(file));
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return undefined;
+    throw error;
+  }
+}
+
+/** What the bytes of a journal say. Pure. */
+export function interpretJournal(bytes: Buffer): JournalReading {
+  const records: JournalRecord[] = [];
+  let head = FIRST_HASH;
+  let position = 0;
+  const reading = (tail: JournalTail): JournalReading => ({
+    records,
+    tail,
+    head,
+    sizeBytes: bytes.byteLength,
+    wholeBytes: position,
+  });
+  for (let line = 1; position < bytes.byteLength; line += 1) {
+    const end = bytes.indexOf(0x0a, position);
+    const torn = bytes.subarray(position);
+    // The first line is written durably with its file: it is never torn.
+    if (end < 0 && line > 1) {
+      const digest = createHash("sha256").update(torn).digest("hex");
+      return reading({ kind: "torn", bytes: torn.byteLength, digest });
+    }
+    const text = bytes.toString("utf8", position, end < 0 ? bytes.byteLength : end);
+    if (line === 1) {
+      const header = decodeHeader(text);
+      if (header === undefined || end < 0) return reading({ kind: "changed", line });
+      head = header.previous;
+    } else {
+      const record = decodeRecord(text, head);
+      if (record === undefined || record.number !== line - 1) return reading({ kind: "changed", line });
+      records.push(record);
+      head = record.hash;
+    }
+    position = end + 1;
+  }
+  return reading(bytes.byteLength === 0 ? { kind: "changed", line: 1 } : { kind: "whole" });
+}
