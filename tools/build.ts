@@ -10,10 +10,10 @@ const root = path.resolve(import.meta.dirname, "..");
 rmSync(path.join(root, "dist"), { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  // The client of the demo and the supervisor of a stack run in processes of their own.
+  // The probe and the supervisor of a stack run in processes of their own.
   entryPoints: {
     lifeboat: "src/cli/main.ts",
-    "demo-client": "src/demo/client/main.ts",
+    probe: "src/probe/main.ts",
     supervisor: "src/platform/local/main.ts",
   },
   outdir: "dist",

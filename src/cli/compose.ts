@@ -14,6 +14,7 @@ import type { RunDemo } from "./demo.ts";
 import type { Diagnose } from "./doctor.ts";
 import type { HoldEngine } from "./hold.ts";
 import type { FindPoints } from "./points.ts";
+import type { ProbeEngine } from "./probe.ts";
 import type { PruneConfiguredVault } from "./prune.ts";
 import type { RestoreEngine } from "./restore.ts";
 import type { LookAtStatus } from "./status.ts";
@@ -126,6 +127,12 @@ export const verifyConfigured: VerifyConfigured = async (call) =>
 /** Renders the configuration of the stack's programs. */
 export const renderConfigured: RenderConfigured = async (call) =>
   (await import("./engine-stack.ts")).renderConfigured(call);
+
+/** Measures from outside. */
+export const probeEngine: ProbeEngine = {
+  run: async (call) => (await import("./engine-probe.ts")).probeEngine.run(call),
+  readBack: async (call) => (await import("./engine-probe.ts")).probeEngine.readBack(call),
+};
 
 /** Runs the demo. */
 export const runDemo: RunDemo = async (call) => (await import("./engine-demo.ts")).runDemo(call);

@@ -43,7 +43,7 @@ export function programPaths(): ProgramPaths {
     node: process.execPath,
     nodeArguments: ["--disable-warning=ExperimentalWarning"],
     cli: beside(sources ? "main.ts" : "lifeboat.js"),
-    client: beside(sources ? "../demo/client/main.ts" : "demo-client.js"),
+    probe: beside(sources ? "../probe/main.ts" : "probe.js"),
     command: sources ? beside("../../bin/lifeboat") : "lifeboat",
   };
 }

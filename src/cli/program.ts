@@ -188,7 +188,13 @@ function typedOf(command: Command, verb: Verb): Typed {
   }
   return {
     arguments: Object.fromEntries(Object.keys(verb.arguments).map((name, index) => [name, command.args[index]])),
-    options: Object.fromEntries(Object.keys(verb.options).map((name) => [name, texts(options[attributeOf(name)])])),
+    options: Object.fromEntries(
+      Object.keys(verb.options).map((name) => {
+        const attribute = attributeOf(name);
+        // An option that the outer verb has as well was taken by it, wherever it stood.
+        return [name, texts(options[attribute] ?? globals[attribute])];
+      }),
+    ),
     settings,
     global: {
       config: typeof globals["config"] === "string" ? globals["config"] : undefined,

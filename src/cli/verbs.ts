@@ -18,6 +18,7 @@ import {
   lookAtStatus,
   lookAtWal,
   makeVault,
+  probeEngine,
   pruneConfiguredVault,
   receiveWal,
   renderConfigured,
@@ -32,6 +33,7 @@ import { demoVerb } from "./demo.ts";
 import { doctorVerb } from "./doctor.ts";
 import { holdVerb, releaseVerb } from "./hold.ts";
 import { pointsVerb } from "./points.ts";
+import { probeReadBackVerb, probeVerb } from "./probe.ts";
 import { pruneVerb } from "./prune.ts";
 import { restoreVerb } from "./restore.ts";
 import { statusVerb } from "./status.ts";
@@ -61,6 +63,8 @@ export const VERBS: readonly Verb[] = [
   walGetVerb(getWal),
   walFeedVerb(feedRecovery),
   restoreVerb(restoreEngine),
+  probeVerb(probeEngine),
+  probeReadBackVerb(probeEngine),
   demoVerb(runDemo),
   configExplainVerb(),
   configRenderVerb(renderConfigured),

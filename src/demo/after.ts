@@ -5,10 +5,10 @@
 import { assert } from "../errors/error.ts";
 import { formatInstant } from "../platform/clock.ts";
 import type { LocalServer } from "../postgres/server.ts";
+import { type LedgerRecord, readLedger } from "../probe/ledger.ts";
+import type { ProbeReport } from "../probe/measurements.ts";
+import { type ReadBack, readBack } from "../probe/read-back.ts";
 import { describeDuration } from "../units/duration.ts";
-import { type LedgerRecord, readLedger } from "./client/ledger.ts";
-import type { ClientReport } from "./client/measurements.ts";
-import { type ReadBack, readBack } from "./client/read-back.ts";
 import { DELETED_TABLE, type Deletion, lookAtTable } from "./deletion.ts";
 import { type Outage, resume, type Scene, strike } from "./disaster.ts";
 import { type DeletionFacts, type RecoveryFacts, recoveryOf, type WriteFacts } from "./facts.ts";
@@ -23,7 +23,7 @@ const CLOCK_SLACK_MS = 10;
 export async function haveDisaster(stage: Stage, scene: Scene): Promise<Outage> {
   const { signal, say } = stage;
   const outage = await strike(scene, { signal });
-  const { okCount, latency } = outage.before;
+  const { okCount, latency } = outage.before.writes;
   say(
     `${count(okCount)} writes acknowledged so far, half of them within ${describeDuration(latency.p50Ms)}, 99% within ${describeDuration(latency.p99Ms)}`,
   );
@@ -93,7 +93,7 @@ export async function proveWrites(
 function writeFactsOf(seen: {
   readonly outage: Outage;
   readonly readyMs: number;
-  readonly report: ClientReport;
+  readonly report: ProbeReport;
   readonly found: ReadBack;
   readonly records: readonly LedgerRecord[];
 }): WriteFacts {
@@ -109,11 +109,11 @@ function writeFactsOf(seen: {
     missing: missing.size,
     damaged: found.damaged.length,
     missingSpanMs: Math.round(outage.killedMs - oldestMissingMs),
-    unknown: report.unknownCount,
+    unknown: report.writes.unknownCount,
     unknownPresent: report.unknownSequences.filter((sequence) => unexpected.has(sequence)).length,
     acknowledgedAfter: seen.records.length - early.length,
-    latencyP50Ms: outage.before.latency.p50Ms,
-    latencyP99Ms: outage.before.latency.p99Ms,
+    latencyP50Ms: outage.before.writes.latency.p50Ms,
+    latencyP99Ms: outage.before.writes.latency.p99Ms,
   };
 }
 

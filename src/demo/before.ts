@@ -10,6 +10,8 @@ import type { SystemId } from "../postgres/lsn.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import type { LocalServer } from "../postgres/server.ts";
+import { ProbeProcess } from "../probe/process.ts";
+import { makeWriteTable } from "../probe/write-table.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
@@ -18,8 +20,6 @@ import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
 import { type LoadResult, loadCatalog } from "./catalog-data/catalog-data.ts";
-import { ClientProcess } from "./client/process.ts";
-import { makeWriteTable } from "./client/write-table.ts";
 import { DELETED_TABLE, type Deletion, deleteByMistake } from "./deletion.ts";
 import type { Scene } from "./disaster.ts";
 import type { DemoBackupFacts } from "./facts.ts";
@@ -103,21 +103,22 @@ export async function protect(stage: Stage, server: LocalServer): Promise<Receiv
 }
 
 /** Starts the client in its own process and lets it write for a moment. */
-export async function startClient(stage: Stage, server: LocalServer): Promise<ClientProcess> {
+export async function startClient(stage: Stage, server: LocalServer): Promise<ProbeProcess> {
   const { tools, place, kit, scope, signal, say } = stage;
   const connect = {
     ...server.address({ database: DATABASE, over: "tcp", password: kit.password }),
-    applicationName: "lifeboat_demo_client",
+    applicationName: "lifeboat_probe",
     connectTimeoutMs: CLIENT_QUEUE_DEADLINE_MS,
   };
-  const client = await ClientProcess.start(tools.processes, {
+  const client = await ProbeProcess.start(tools.processes, {
     node: tools.program.node,
-    entry: tools.program.client,
+    entry: tools.program.probe,
     ledgerFile: place.ledgerFile,
-    client: {
+    probe: {
       connect,
       clientId: tools.random(16).toString("hex"),
-      ratePerSecond: CLIENT_RATE_PER_SECOND,
+      writesPerSecond: CLIENT_RATE_PER_SECOND,
+      readsPerSecond: 0,
       laneCount: CLIENT_LANES,
       queueDeadlineMs: CLIENT_QUEUE_DEADLINE_MS,
       answerDeadlineMs: CLIENT_ANSWER_DEADLINE_MS,
@@ -139,7 +140,7 @@ export async function backUp(stage: Stage, scene: Scene): Promise<DemoBackupFact
   const record = await takeDemoBackup(stage, scene);
   const later = await scene.client.status({ signal });
   const { backupId, dataBytes, storedBytes, durationMs } = record;
-  const acknowledgedMeanwhile = later.okCount - earlier.okCount;
+  const acknowledgedMeanwhile = later.writes.okCount - earlier.writes.okCount;
   say(
     `a backup is in the vault: ${describeByteSize(dataBytes)}, stored in ${describeByteSize(storedBytes)}, in ${describeDuration(durationMs)}; meanwhile ${count(acknowledgedMeanwhile)} writes were acknowledged`,
   );

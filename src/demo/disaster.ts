@@ -11,8 +11,8 @@ import type { Clock, Monotonic } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import type { LocalServer } from "../postgres/server.ts";
-import type { ClientReport } from "./client/measurements.ts";
-import type { ClientProcess } from "./client/process.ts";
+import type { ProbeReport } from "../probe/measurements.ts";
+import type { ProbeProcess } from "../probe/process.ts";
 import { type RecoveryFacts, type RecoveryPart, recoveryOf } from "./facts.ts";
 import type { ReceiverProcess } from "./receiver.ts";
 import { readSystemId } from "./servers.ts";
@@ -32,13 +32,13 @@ export type Scene = {
   readonly server: LocalServer;
   readonly systemId: SystemId;
   readonly receiver: ReceiverProcess;
-  readonly client: ClientProcess;
+  readonly client: ProbeProcess;
 };
 
 /** A disaster that was noticed. */
 export type Outage = {
   /** What the client had seen just before. */
-  readonly before: ClientReport;
+  readonly before: ProbeReport;
   readonly killedMs: number;
   readonly beganMs: number;
   readonly noticedAt: Monotonic;
@@ -57,11 +57,11 @@ export async function strike(scene: Scene, options: CallOptions): Promise<Outage
   // The receiver too: what it had not synced by now is gone, as if it had still been on its way.
   await receiver.kill();
   await files.removeTree(folder);
-  const failed = (report: ClientReport) => report.window.firstFailedMs !== undefined;
+  const failed = (report: ProbeReport) => report.writes.window.firstFailedMs !== undefined;
   const failing = await untilReport(scene, { what: "a failed write", seen: failed }, options);
   const noticedAt = clock.monotonic();
-  const beganMs = Math.min(killedMs, failing.window.firstFailedMs ?? killedMs);
-  return { before, killedMs, beganMs, noticedAt, reason: failing.window.firstFailedReason ?? "no answer" };
+  const beganMs = Math.min(killedMs, failing.writes.window.firstFailedMs ?? killedMs);
+  return { before, killedMs, beganMs, noticedAt, reason: failing.writes.window.firstFailedReason ?? "no answer" };
 }
 
 /** Leads the client to the restored server and closes the clocks. `parts` begin at `outage.noticedAt`. */
@@ -76,10 +76,10 @@ export async function resume(
   await scene.client.reconnectTo({ host, port }, options);
   const readyMs = wall.at(restored.readyAt);
   // A write acknowledged before the kill may have been counted after the mark.
-  const acknowledged = ({ window }: ClientReport) => (window.lastAcknowledgedMs ?? 0) > readyMs;
+  const acknowledged = ({ writes }: ProbeReport) => (writes.window.lastAcknowledgedMs ?? 0) > readyMs;
   const healthy = await untilReport(scene, { what: "an acknowledged write", seen: acknowledged }, options);
   // The longest time without an acknowledged write is the outage, and it ends with the first of them.
-  const endedMs = Math.max(readyMs, healthy.window.longestGap.toMs);
+  const endedMs = Math.max(readyMs, healthy.writes.window.longestGap.toMs);
   const noticedMs = wall.at(outage.noticedAt);
   return recoveryOf([
     { what: "notice that writes fail", durationMs: noticedMs - outage.beganMs },
@@ -90,16 +90,16 @@ export async function resume(
 
 async function untilReport(
   { client, clock }: Scene,
-  wanted: { readonly what: string; readonly seen: (report: ClientReport) => boolean },
+  wanted: { readonly what: string; readonly seen: (report: ProbeReport) => boolean },
   options: CallOptions,
-): Promise<ClientReport> {
+): Promise<ProbeReport> {
   const deadline = clock.monotonic() + CLIENT_TIMEOUT_MS;
   for (;;) {
     const report = await client.status(options);
     if (wanted.seen(report)) return report;
     if (clock.monotonic() > deadline) {
-      const reasons = Object.entries({ ...report.failedReasons, ...report.connectReasons });
-      throw new LifeboatError("demo.client-failed", {
+      const reasons = Object.entries({ ...report.writes.failedReasons, ...report.connectReasons });
+      throw new LifeboatError("probe.process-failed", {
         message: `the client process ${client.pid} did not report ${wanted.what} within ${CLIENT_TIMEOUT_MS} ms; its failures: ${reasons.map(([why, count]) => `${why} ${count} times`).join(", ") || "none"}`,
         remedy: "Run the demo again with --keep and look at the servers' logs in its folder.",
       });

@@ -9,7 +9,7 @@ test("a receiver that ends at once is named with its last words, by whoever wait
   await using server = await startServer({ major: 16 });
   const cli = path.join(server.folder, "ends.mjs");
   await writeFile(cli, "console.error('no such vault'); process.exit(4);\n");
-  const program = { node: process.execPath, nodeArguments: [], cli, client: cli, command: "lifeboat" };
+  const program = { node: process.execPath, nodeArguments: [], cli, probe: cli, command: "lifeboat" };
   const logFile = path.join(server.folder, "receiver.log");
   const receiver = await ReceiverProcess.start(PORTS, { program, configFile: "/dev/null", folder: "/", logFile });
   const failed = { code: "demo.receiver-failed", message: /ended with status 4/ };

@@ -16,9 +16,9 @@ export const STANDBY_NAME = "lifeboat_vault";
 export type ProgramPaths = {
   readonly node: string;
   readonly nodeArguments: readonly string[];
-  /** The entry of the command line, and that of the demo's client. */
+  /** The entry of the command line, and that of the probe. */
   readonly cli: string;
-  readonly client: string;
+  readonly probe: string;
   /** What a person types to start it. */
   readonly command: string;
 };

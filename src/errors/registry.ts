@@ -15,6 +15,7 @@ import { journalErrors } from "./codes/journal.ts";
 import { leaseErrors } from "./codes/lease.ts";
 import { platformErrors } from "./codes/platform.ts";
 import { postgresErrors } from "./codes/postgres.ts";
+import { probeErrors } from "./codes/probe.ts";
 import { proofErrors } from "./codes/proof.ts";
 import { restoreErrors } from "./codes/restore.ts";
 import { retentionErrors } from "./codes/retention.ts";
@@ -34,6 +35,7 @@ export const ERROR_REGISTRY = {
   ...leaseErrors,
   ...platformErrors,
   ...postgresErrors,
+  ...probeErrors,
   ...proofErrors,
   ...restoreErrors,
   ...retentionErrors,

@@ -24,6 +24,15 @@ export type ProgramsRequest = {
   readonly unique: string;
 };
 
+/** The program of this name in the first of the folders that has it. */
+export async function findProgram(files: Files, folders: readonly string[], name: string): Promise<string | undefined> {
+  for (const folder of folders) {
+    const program = path.join(folder, name);
+    if ((await files.stat(program)) !== undefined) return program;
+  }
+  return undefined;
+}
+
 /** Finds all. Rejects with `stack.program-missing` for every one that is not there, or as `findInstallation`. */
 export async function findPrograms(
   tools: Tools,
@@ -32,14 +41,9 @@ export async function findPrograms(
   options: CallOptions,
 ): Promise<StackPrograms> {
   const { folders } = request;
-  const find = async (name: string): Promise<string | undefined> => {
-    for (const folder of folders) {
-      const program = path.join(folder, name);
-      if ((await tools.files.stat(program)) !== undefined) return program;
-    }
-    return undefined;
-  };
-  const [redis, pgbouncer, haproxy] = await Promise.all(["redis-server", "pgbouncer", "haproxy"].map(find));
+  const [redis, pgbouncer, haproxy] = await Promise.all(
+    ["redis-server", "pgbouncer", "haproxy"].map((name) => findProgram(tools.files, folders, name)),
+  );
   if (redis === undefined || pgbouncer === undefined || haproxy === undefined) {
     const missing = [
       redis === undefined ? "redis-server" : "",

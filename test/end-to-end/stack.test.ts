@@ -8,15 +8,15 @@ import { createServer } from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { readBalancer } from "../../src/balancer/ask.ts";
-import { ClientProcess } from "../../src/demo/client/process.ts";
-import { readBack } from "../../src/demo/client/read-back.ts";
-import { makeWriteTable, WRITE_TABLE } from "../../src/demo/client/write-table.ts";
 import { isLifeboatError } from "../../src/errors/error.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { isPortFree } from "../../src/platform/free-port.ts";
 import { systemLocks } from "../../src/platform/lock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import type { ConnectOptions } from "../../src/postgres/replication.ts";
+import { ProbeProcess } from "../../src/probe/process.ts";
+import { readBack } from "../../src/probe/read-back.ts";
+import { makeWriteTable } from "../../src/probe/write-table.ts";
 import { runStackDown } from "../../src/stack/down.ts";
 import { nodeAddress, withNode } from "../../src/stack/nodes.ts";
 import { UP_STEPS } from "../../src/stack/plan.ts";
@@ -125,15 +125,16 @@ class RealStack {
   }
 
   /** A client that writes to the primary, in a process of its own. */
-  async client(ledgerFile: string): Promise<ClientProcess> {
-    return await ClientProcess.start(PORTS.processes, {
+  async client(ledgerFile: string): Promise<ProbeProcess> {
+    return await ProbeProcess.start(PORTS.processes, {
       node: process.execPath,
-      entry: path.join(ROOT, "src/demo/client/main.ts"),
+      entry: path.join(ROOT, "src/probe/main.ts"),
       ledgerFile,
-      client: {
+      probe: {
         connect: { ...(await this.application()), applicationName: "client" },
         clientId: systemRandom(16).toString("hex"),
-        ratePerSecond: RATE_PER_SECOND,
+        writesPerSecond: RATE_PER_SECOND,
+        readsPerSecond: 0,
         laneCount: 16,
         queueDeadlineMs: 5_000,
         answerDeadlineMs: 10_000,
@@ -260,8 +261,8 @@ test("under 200 writes a second, killing the replica, the receiver and redis, on
     await systemClock.sleep(WHILE_MS, {});
     const report = await client.stop({});
     t.diagnostic(JSON.stringify(report));
-    assert.deepEqual([report.failedCount, report.unknownCount], [0, 0]);
-    assert.ok(report.okCount > 1_000, `${report.okCount}`);
+    assert.deepEqual([report.writes.failedCount, report.writes.unknownCount], [0, 0]);
+    assert.ok(report.writes.okCount > 1_000, `${report.writes.okCount}`);
   } finally {
     await client.kill();
   }
@@ -272,9 +273,6 @@ test("under 200 writes a second, killing the replica, the receiver and redis, on
 
 test("after a kill of every process the next up goes on with everything that was acknowledged, on the same ports", async (t) => {
   const ledgerFile = path.join(folder, "ledger-2");
-  // A second client counts from one again.
-  await withNode(await one.application(), {}, ({ run }) => run(`DROP TABLE ${WRITE_TABLE}`));
-  await makeWriteTable(await one.application(), {});
   const client = await one.client(ledgerFile);
   await systemClock.sleep(WHILE_MS, {});
   await one.platform.killAll();

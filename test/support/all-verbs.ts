@@ -9,6 +9,7 @@ import { demoVerb, type RunDemo } from "../../src/cli/demo.ts";
 import { type Diagnose, doctorVerb } from "../../src/cli/doctor.ts";
 import { type HoldEngine, holdVerb, releaseVerb } from "../../src/cli/hold.ts";
 import { type FindPoints, pointsVerb } from "../../src/cli/points.ts";
+import { type ProbeEngine, probeReadBackVerb, probeVerb } from "../../src/cli/probe.ts";
 import { type PruneConfiguredVault, pruneVerb } from "../../src/cli/prune.ts";
 import { type RestoreEngine, restoreVerb } from "../../src/cli/restore.ts";
 import { type LookAtStatus, statusVerb } from "../../src/cli/status.ts";
@@ -44,6 +45,7 @@ export type Engines = {
   readonly getWal: GetWal;
   readonly feedRecovery: FeedRecovery;
   readonly restore: RestoreEngine;
+  readonly probe: ProbeEngine;
   readonly runDemo: RunDemo;
   readonly renderConfigured: RenderConfigured;
 };
@@ -70,6 +72,8 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     walGetVerb(engines.getWal ?? notGiven),
     walFeedVerb(engines.feedRecovery ?? notGiven),
     restoreVerb(engines.restore ?? { plan: notGiven }),
+    probeVerb(engines.probe ?? noProbe),
+    probeReadBackVerb(engines.probe ?? noProbe),
     demoVerb(engines.runDemo ?? notGiven),
     configExplainVerb(),
     configRenderVerb(engines.renderConfigured ?? notGiven),
@@ -78,6 +82,7 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
   return verbs;
 }
 
+const noProbe: ProbeEngine = { run: notGiven, readBack: notGiven };
 const noHolds: HoldEngine = { hold: notGiven, release: notGiven };
 
 async function notGiven(): Promise<never> {

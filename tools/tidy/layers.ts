@@ -31,9 +31,10 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   cache: DRIVERS,
   lease: DRIVERS,
   journal: [...DRIVERS, "postgres"],
+  probe: [...DRIVERS, "postgres"],
   stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache"],
-  demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config"],
-  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status", "stack", "witness"],
+  demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "probe"],
+  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status", "stack", "witness", "probe"],
 };
 
 /** One override of .oxlintrc.json. */

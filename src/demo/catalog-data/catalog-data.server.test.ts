@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startServer } from "../../../test/support/servers.ts";
 import { isLifeboatError } from "../../errors/error.ts";
+import { withSession } from "../../postgres/session.ts";
 import { copyIn } from "../copy-in.ts";
-import { withSession } from "../session.ts";
 import { type LoadProgress, loadCatalog } from "./catalog-data.ts";
 import { isGtin } from "./gtin.ts";
 

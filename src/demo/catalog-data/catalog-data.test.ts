@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { Prng } from "../../platform/prng.ts";
 import { productCountFor } from "./catalog-data.ts";
 import { type Category, compileCategory } from "./category.ts";
 import { gtinOf, isGtin } from "./gtin.ts";
 import { MARKETS, shopPrice } from "./markets.ts";
-import { Prng } from "./prng.ts";
 import { NEWEST_MS, type Product, ProductSource, plainText } from "./product.ts";
 import { generatePrices, generateProducts } from "./rows.ts";
 

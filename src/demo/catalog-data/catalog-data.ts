@@ -11,8 +11,8 @@ import type pg from "pg";
 import { LifeboatError } from "../../errors/error.ts";
 import { throwIfAborted } from "../../platform/clock.ts";
 import type { ConnectOptions } from "../../postgres/replication.ts";
+import { withSession } from "../../postgres/session.ts";
 import { copyIn } from "../copy-in.ts";
-import { withSession } from "../session.ts";
 import { generatePrices, generateProducts, PRICE_COLUMNS, PRODUCT_COLUMNS } from "./rows.ts";
 import { INDEXES, TABLES } from "./schema.ts";
 

@@ -2,7 +2,7 @@
  * The countries products are sold in: currency, how shops there round a price, and who sells.
  */
 import { assert } from "../../errors/error.ts";
-import type { Prng } from "./prng.ts";
+import type { Prng } from "../../platform/prng.ts";
 
 /** The kinds of wares a shop sells. */
 export type Family = "tools" | "electronics" | "home" | "fashion" | "everyday";

@@ -2,6 +2,7 @@
  * One product of the catalogue, drawn from a seed and its number alone.
  */
 
+import { Prng } from "../../platform/prng.ts";
 import { ELECTRONICS } from "./categories/electronics.ts";
 import { EVERYDAY } from "./categories/everyday.ts";
 import { FASHION } from "./categories/fashion.ts";
@@ -10,7 +11,6 @@ import { TOOLS } from "./categories/tools.ts";
 import { type Category, type CompiledCategory, compileCategory, type Draw, drawSlots, fill } from "./category.ts";
 import { gtinOf } from "./gtin.ts";
 import { type Family, MARKETS, type Market, type Merchant, shopPrice } from "./markets.ts";
-import { Prng } from "./prng.ts";
 
 /** A row of `products`. Texts are as COPY's text format wants them: only a backslash differs from the plain value. */
 export type Product = {

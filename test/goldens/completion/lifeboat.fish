@@ -16,6 +16,7 @@ complete -c lifeboat -n __fish_use_subcommand -a 'prune' -d 'Remove the backups 
 complete -c lifeboat -n __fish_use_subcommand -a 'points' -d 'Show which moments can be restored'
 complete -c lifeboat -n __fish_use_subcommand -a 'wal' -d 'wal commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'restore' -d 'Restore a backup and replay WAL'
+complete -c lifeboat -n __fish_use_subcommand -a 'probe' -d 'Write and read at a fixed rate, and tell what clients get'
 complete -c lifeboat -n __fish_use_subcommand -a 'demo' -d 'Back up a live server, destroy it, restore it, and count what is missing'
 complete -c lifeboat -n __fish_use_subcommand -a 'config' -d 'config commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'completion' -d 'Print a shell completion script'
@@ -28,6 +29,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_su
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'status' -d 'Show how receiving WAL stands'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'get' -d 'Fetch a WAL segment or history, as restore_command'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'feed' -d 'Go on feeding WAL to an interrupted recovery'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and not __fish_seen_subcommand_from read-back' -a 'read-back' -d 'Look up every acknowledged write of a probe\'s ledger'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain render' -a 'explain' -d 'Show every setting and where its value comes from'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain render' -a 'render' -d 'Show the configuration of each program of the stack'
 complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
@@ -294,6 +296,67 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-boot-ti
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l restore-wal-laid-max -d 'With --boot, and in a proof: most WAL to lay into pg_wal before the start; the rest is fed while the server recovers.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l rate -d 'Writes per second.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l reads -d 'Reads of acknowledged rows per second.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l seconds -d 'How long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l lanes -d 'Connections.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l queue-deadline -d 'How long an operation may wait for a connection; then it has failed, and was never sent.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l answer-deadline -d 'How long a sent operation may go without an answer; then a write is unknown, a read has failed.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l ledger -d 'The ledger; must not exist. Default: a new file below folders.state.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l keep -d 'Leave the rows and the ledger.'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l host -d 'Server or pooler. Default: 127.0.0.1.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l port -d 'Its port. Default: that of the stack\'s PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l user -d 'Role. Default: the application\'s of the stack, with its password.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l database -d 'Database. Default: the stack\'s.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l password-file -d 'File with the role\'s password, when --user is given.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l host -d 'Server or pooler. Default: 127.0.0.1.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l port -d 'Its port. Default: that of the stack\'s PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l user -d 'Role. Default: the application\'s of the stack, with its password.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l database -d 'Database. Default: the stack\'s.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l password-file -d 'File with the role\'s password, when --user is given.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -F
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l size -d 'How much data to make.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l seconds -d 'How long the client writes before the disaster, at least.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l pg -d 'PostgreSQL\'s major version.' -x -a '15 16 17 18'

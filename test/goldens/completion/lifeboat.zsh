@@ -382,6 +382,42 @@ _lifeboat_restore() {
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
+_lifeboat_probe_read-back() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--host=[Server or pooler. Default\: 127.0.0.1.]:value: ' \
+    '--port=[Its port. Default\: that of the stack'\''s PgBouncer.]:value: ' \
+    '--user=[Role. Default\: the application'\''s of the stack, with its password.]:value: ' \
+    '--database=[Database. Default\: the stack'\''s.]:value: ' \
+    '--password-file=[File with the role'\''s password, when --user is given.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '1:argument:_files'
+}
 _lifeboat_demo() {
   _arguments -s : \
     '--config=[Configuration file.]:value:_files' \
@@ -617,6 +653,63 @@ _lifeboat_wal() {
       esac ;;
   esac
 }
+_lifeboat_probe() {
+  local context state state_descr line curcontext="$curcontext"
+  typeset -A opt_args
+  local -a commands
+  commands=(
+    'read-back:Look up every acknowledged write of a probe'\''s ledger'
+  )
+  _arguments -C \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--rate=[Writes per second.]:value: ' \
+    '--reads=[Reads of acknowledged rows per second.]:value: ' \
+    '--seconds=[How long.]:value: ' \
+    '--lanes=[Connections.]:value: ' \
+    '--queue-deadline=[How long an operation may wait for a connection; then it has failed, and was never sent.]:value: ' \
+    '--answer-deadline=[How long a sent operation may go without an answer; then a write is unknown, a read has failed.]:value: ' \
+    '--ledger=[The ledger; must not exist. Default\: a new file below folders.state.]:value:_files' \
+    '--keep[Leave the rows and the ledger.]' \
+    '--host=[Server or pooler. Default\: 127.0.0.1.]:value: ' \
+    '--port=[Its port. Default\: that of the stack'\''s PgBouncer.]:value: ' \
+    '--user=[Role. Default\: the application'\''s of the stack, with its password.]:value: ' \
+    '--database=[Database. Default\: the stack'\''s.]:value: ' \
+    '--password-file=[File with the role'\''s password, when --user is given.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $line[1] in
+        read-back) _lifeboat_probe_$line[1] ;;
+      esac ;;
+  esac
+}
 _lifeboat_config() {
   local context state state_descr line curcontext="$curcontext"
   typeset -A opt_args
@@ -656,6 +749,7 @@ _lifeboat() {
     'points:Show which moments can be restored'
     'wal:wal commands'
     'restore:Restore a backup and replay WAL'
+    'probe:Write and read at a fixed rate, and tell what clients get'
     'demo:Back up a live server, destroy it, restore it, and count what is missing'
     'config:config commands'
     'completion:Print a shell completion script'
@@ -672,7 +766,7 @@ _lifeboat() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|demo|config|completion) _lifeboat_$line[1] ;;
+        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|demo|config|completion) _lifeboat_$line[1] ;;
       esac ;;
   esac
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import pg from "pg";
-import type { Clock, Instant, Monotonic } from "../../platform/clock.ts";
-import { Histogram, Measurements } from "./measurements.ts";
+import type { Clock, Instant, Monotonic } from "../platform/clock.ts";
+import { Histogram } from "./histogram.ts";
+import { Measurements } from "./measurements.ts";
 import { type Outcome, outcomeOfFailure, outcomeOfWarning, reasonOf } from "./outcome.ts";
 
 const OK: Outcome = { kind: "ok" };
@@ -19,8 +20,9 @@ function measurements(): Measurements {
 }
 
 function end(of: Measurements, write: { due: number; ended: number; outcome?: Outcome; sequence?: number }): void {
-  of.arrived();
+  of.arrived("write");
   of.ended({
+    kind: "write",
     sequence: write.sequence ?? write.due,
     dueAt: at(write.due),
     endedAt: at(write.ended),
@@ -47,7 +49,7 @@ test("quantiles are exact to two per cent and the maximum is exact", () => {
 test("latency counts from the scheduled arrival, however late the write was sent", () => {
   const seen = measurements();
   end(seen, { due: 100, ended: 2_100 });
-  assert.equal(seen.report(at(2_100)).latency.maxMs, 2_000);
+  assert.equal(seen.report(at(2_100)).writes.latency.maxMs, 2_000);
 });
 
 test("the outage starts at the earliest scheduled arrival that did not succeed, in whatever order they are given up", () => {
@@ -60,7 +62,7 @@ test("the outage starts at the earliest scheduled arrival that did not succeed, 
   end(seen, { due: 80, ended: 95, outcome: unknown });
   end(seen, { due: 100, ended: 110 });
   end(seen, { due: 120, ended: 130 });
-  const { window } = seen.report(at(130));
+  const { window } = seen.report(at(130)).writes;
   assert.equal(window.firstFailedMs, START_MS + 20);
   assert.equal(window.firstFailedReason, "ECONNRESET");
   assert.equal(window.lastFailedMs, START_MS + 95);
@@ -70,12 +72,12 @@ test("the outage starts at the earliest scheduled arrival that did not succeed, 
 
 test("a gap that still runs is counted, and a mark begins a window without what came before", () => {
   const seen = measurements();
-  end(seen, { due: 0, ended: 10, outcome: { kind: "failed", reason: "queue-deadline", sent: false } });
+  end(seen, { due: 0, ended: 10, outcome: { kind: "failed", reason: "deadline-in-pool-queue", sent: false } });
   end(seen, { due: 20, ended: 30 });
-  assert.equal(seen.report(at(1_030)).window.longestGap.durationMs, 1_000);
-  seen.mark(at(1_030));
+  assert.equal(seen.report(at(1_030)).writes.window.longestGap.durationMs, 1_000);
+  seen.mark(at(1_030), { label: "fault" });
   end(seen, { due: 1_040, ended: 1_045 });
-  const { window, failedCount } = seen.report(at(1_050));
+  const { window, failedCount } = seen.report(at(1_050)).writes;
   assert.equal(window.beganMs, START_MS + 1_030);
   assert.equal(window.firstFailedMs, undefined);
   assert.equal(window.longestGap.durationMs, 15);
@@ -84,19 +86,25 @@ test("a gap that still runs is counted, and a mark begins a window without what 
 
 test("counts go by outcome and reason, and sent writes without success are listed", () => {
   const seen = measurements();
-  end(seen, { due: 1, ended: 2, outcome: { kind: "failed", reason: "queue-deadline", sent: false } });
+  end(seen, { due: 1, ended: 2, outcome: { kind: "failed", reason: "deadline-in-pool-queue", sent: false } });
   end(seen, { due: 2, ended: 3, outcome: { kind: "failed", reason: "25006", sent: true } });
   end(seen, { due: 3, ended: 4, outcome: { kind: "unknown", reason: "warning-01000" } });
   end(seen, { due: 4, ended: 5 });
-  seen.arrived();
+  seen.arrived("write");
   seen.connectFailed("ECONNREFUSED");
   const report = seen.report(at(6));
   assert.deepEqual(
-    [report.arrivedCount, report.okCount, report.failedCount, report.unknownCount, report.outstandingCount],
+    [
+      report.writes.arrivedCount,
+      report.writes.okCount,
+      report.writes.failedCount,
+      report.writes.unknownCount,
+      report.writes.outstandingCount,
+    ],
     [5, 1, 2, 1, 1],
   );
-  assert.deepEqual(report.failedReasons, { "queue-deadline": 1, "25006": 1 });
-  assert.deepEqual(report.unknownReasons, { "warning-01000": 1 });
+  assert.deepEqual(report.writes.failedReasons, { "deadline-in-pool-queue": 1, "25006": 1 });
+  assert.deepEqual(report.writes.unknownReasons, { "warning-01000": 1 });
   assert.deepEqual(report.connectReasons, { ECONNREFUSED: 1 });
   assert.deepEqual(report.refusedSequences, [2]);
   assert.deepEqual(report.unknownSequences, [3]);
@@ -104,15 +112,45 @@ test("counts go by outcome and reason, and sent writes without success are liste
 
 function serverError(severity: string, code: string): pg.DatabaseError {
   const error = new pg.DatabaseError("words that nobody reads", 0, "error");
-  return Object.assign(error, { severity, code });
+  return Object.assign(error, { severity, code, routine: "exec_simple_query" });
 }
 
 test("an ERROR of the server is a failure, a FATAL or a broken connection proves nothing", () => {
-  assert.deepEqual(outcomeOfFailure(serverError("ERROR", "25006")), { kind: "failed", reason: "25006", sent: true });
-  assert.deepEqual(outcomeOfFailure(serverError("FATAL", "57P01")), { kind: "unknown", reason: "57P01" });
+  assert.deepEqual(outcomeOfFailure(serverError("ERROR", "23514")), { kind: "failed", reason: "23514", sent: true });
+  assert.deepEqual(outcomeOfFailure(serverError("FATAL", "XX000")), { kind: "unknown", reason: "XX000" });
   const reset = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
-  assert.deepEqual(outcomeOfFailure(reset), { kind: "unknown", reason: "ECONNRESET" });
-  assert.deepEqual(outcomeOfFailure(new Error("gone")), { kind: "unknown", reason: "connection-lost" });
+  assert.deepEqual(outcomeOfFailure(reset), { kind: "unknown", reason: "connection-lost" });
+  assert.equal(reasonOf(reset), "ECONNRESET");
   assert.deepEqual(outcomeOfWarning("57P01"), { kind: "unknown", reason: "warning-57P01" });
   assert.equal(reasonOf("nonsense"), "connection-lost");
+});
+
+test("a mark dated back keeps the answers that came since, and each closed window stays with its label", () => {
+  const seen = measurements();
+  end(seen, { due: 0, ended: 10 });
+  end(seen, { due: 90, ended: 100 });
+  seen.mark(at(110), { label: "fault", at: at(95) });
+  end(seen, { due: 400, ended: 500, outcome: { kind: "failed", reason: "25006", sent: true } });
+  end(seen, { due: 500, ended: 600 });
+  const report = seen.report(at(600));
+  assert.deepEqual([report.label, report.closed.map(({ label }) => label)], ["fault", ["start"]]);
+  const { window } = report.writes;
+  assert.equal(window.beganMs, START_MS + 95);
+  assert.deepEqual(window.longestGap, { fromMs: START_MS + 100, toMs: START_MS + 600, durationMs: 500 });
+  assert.deepEqual([window.okCount, window.failedCount, window.failedReasons], [1, 1, { "25006": 1 }]);
+  assert.equal(report.closed[0]?.writes.okCount, 2);
+});
+
+test("writes and reads are counted apart, and numbers of different reasons are bounded", () => {
+  const seen = measurements();
+  end(seen, { due: 1, ended: 2 });
+  seen.arrived("read");
+  const failed: Outcome = { kind: "failed", reason: "25006", sent: true };
+  seen.ended({ kind: "read", sequence: 1, dueAt: at(1), endedAt: at(9), outcome: failed });
+  seen.rowMissing();
+  for (let number = 0; number < 200; number++) seen.connectFailed(`reason ${number}`);
+  const { writes, reads, rowMissingCount, refusedSequences, connectReasons } = seen.report(at(10));
+  assert.deepEqual([writes.okCount, writes.failedCount, reads.okCount, reads.failedCount], [1, 0, 0, 1]);
+  assert.deepEqual([rowMissingCount, refusedSequences], [1, []]);
+  assert.deepEqual([Object.keys(connectReasons).length, connectReasons["more"]], [101, 100]);
 });

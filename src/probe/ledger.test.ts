@@ -3,9 +3,9 @@ import { appendFile, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
-import type { Instant } from "../../platform/clock.ts";
-import { faultyFiles } from "../../platform/faulty-files.ts";
-import { systemFiles } from "../../platform/files.ts";
+import type { Instant } from "../platform/clock.ts";
+import { faultyFiles } from "../platform/faulty-files.ts";
+import { systemFiles } from "../platform/files.ts";
 import { LEDGER_RECORD_BYTES, type LedgerRecord, LedgerWriter, readLedger } from "./ledger.ts";
 import { checksumOf, payloadOf } from "./write-table.ts";
 
@@ -42,7 +42,7 @@ test("a ledger is read as it was written", async (t) => {
   });
 });
 
-/** A ledger of version 1 with the record of write 1; see docs/formats/demo-ledger.md. */
+/** A ledger of version 1 with the record of write 1; see docs/formats/ledger.md. */
 const GOLDEN_VERSION_1 = [
   "4c424c4544474552010000002800000000112233445566778899aabbccddeeff0000000089ae044c",
   "01000000000000000010506cfad97942f5954fc1a3c557e986db675b7678f5de000000005800805b",
@@ -130,7 +130,7 @@ test("any changed byte of header or middle record is damage; of the last record,
     bytes.writeUInt8((bytes[position] ?? 0) ^ 0x10, position);
     await writeFile(file, bytes);
     if (position >= 3 * LEDGER_RECORD_BYTES) assert.equal((await readLedger(systemFiles, file)).records.length, 2);
-    else await assert.rejects(readLedger(systemFiles, file), { code: "demo.ledger-damaged" });
+    else await assert.rejects(readLedger(systemFiles, file), { code: "probe.ledger-damaged" });
   }
 });
 
@@ -138,7 +138,7 @@ test("a file that is no ledger, and one of another version, are refused", async 
   const file = await newFile(t);
   for (const content of ["", "LBLEDGER", "x".repeat(100)]) {
     await writeFile(file, content);
-    await assert.rejects(readLedger(systemFiles, file), { code: "demo.ledger-damaged" });
+    await assert.rejects(readLedger(systemFiles, file), { code: "probe.ledger-damaged" });
   }
   await assert.rejects(readLedger(systemFiles, `${file}-2`), { code: "platform.file-missing" });
 });

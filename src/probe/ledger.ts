@@ -2,16 +2,16 @@
  * The ledger: which writes the server acknowledged, kept where the server's disasters do not reach.
  *
  * Nouns: a *record* is one acknowledged write (sequence number, time of the answer, checksum of the row); a *torn tail* is
- * what a power cut leaves of the last records. The format is described in docs/formats/demo-ledger.md.
+ * what a power cut leaves of the last records. The format is described in docs/formats/ledger.md.
  * Invariants: a record counts once it is synced, and only then (`append` resolves); records are never changed; a torn tail
  * is at the very end, so a bad record with a good one behind it is damage, and then nothing is read.
  */
 
 import path from "node:path";
 import { crc32 } from "node:zlib";
-import { assert, LifeboatError } from "../../errors/error.ts";
-import type { Instant } from "../../platform/clock.ts";
-import type { FileHandle, Files } from "../../platform/files.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
+import type { Instant } from "../platform/clock.ts";
+import type { FileHandle, Files } from "../platform/files.ts";
 import { CHECKSUM_BYTES } from "./write-table.ts";
 
 /** One acknowledged write. */
@@ -104,7 +104,7 @@ export class LedgerWriter {
 
 type Waiting = { readonly bytes: Buffer; resolve(): void; reject(cause: Error): void };
 
-/** Reads a ledger, without its torn tail. Rejects with `demo.ledger-damaged` when more than the tail is wrong. */
+/** Reads a ledger, without its torn tail. Rejects with `probe.ledger-damaged` when more than the tail is wrong. */
 export async function readLedger(files: Files, file: string): Promise<Ledger> {
   const bytes = await files.readFile(file);
   const clientId = decodeHeader(bytes, file);
@@ -186,8 +186,8 @@ function isSealed(bytes: Buffer): boolean {
 }
 
 function damaged(message: string): LifeboatError {
-  return new LifeboatError("demo.ledger-damaged", {
+  return new LifeboatError("probe.ledger-damaged", {
     message,
-    remedy: "Run the demo again with a new ledger; from this one the number of lost writes cannot be told.",
+    remedy: "Run again with a new ledger; from this one the number of lost writes cannot be told.",
   });
 }

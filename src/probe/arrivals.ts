@@ -1,18 +1,21 @@
 /**
- * The writes that wait for a connection: first come, first served, bounded in number and in time.
+ * The operations that wait for a connection: first come, first served, bounded in number and in time.
  */
-import type { Clock, Monotonic } from "../../platform/clock.ts";
+import type { Clock, Monotonic } from "../platform/clock.ts";
 
-/** A write whose time has come. */
-export type Arrival = { readonly sequence: number; readonly dueAt: Monotonic };
+/** What the probe does. */
+export type OperationKind = "write" | "read";
 
-/** Why a write left the queue unsent. */
+/** An operation whose time has come; writes and reads are numbered apart, each from one. */
+export type Arrival = { readonly kind: OperationKind; readonly sequence: number; readonly dueAt: Monotonic };
+
+/** Why an operation left the queue unsent. */
 export type Expiry = "overload" | "deadline";
 
-/** At a hundred writes a second these are more than a minute and a half of outage without a deadline. */
+/** At four hundred operations a second these are 25 seconds of outage without a deadline. */
 const WAITING_MAX = 10_000;
 
-/** The queue. `expired` is called for writes that will not be sent. */
+/** The queue. `expired` is called for operations that will not be sent. */
 export class ArrivalQueue {
   readonly #clock: Clock;
   readonly #deadlineMs: number;
@@ -34,7 +37,7 @@ export class ArrivalQueue {
     return this.#waiting.length - this.#head;
   }
 
-  /** Adds a write, or hands it to who waits for one. */
+  /** Adds an operation, or hands it to who waits for one. */
   add(arrival: Arrival): void {
     const taker = this.#takers.shift();
     if (taker !== undefined) taker(arrival);
@@ -42,7 +45,7 @@ export class ArrivalQueue {
     else this.#waiting.push(arrival);
   }
 
-  /** The next write that still has time; undefined once the signal aborts. */
+  /** The next operation that still has time; undefined once the signal aborts. */
   take(signal: AbortSignal): Promise<Arrival | undefined> {
     if (signal.aborted) return Promise.resolve(undefined);
     this.dropExpired();
@@ -62,7 +65,7 @@ export class ArrivalQueue {
     });
   }
 
-  /** Gives up the writes that have waited too long. */
+  /** Gives up the operations that have waited too long. */
   dropExpired(): void {
     const oldest = this.#clock.monotonic() - this.#deadlineMs;
     for (let next = this.#waiting[this.#head]; next !== undefined && next.dueAt <= oldest; ) {

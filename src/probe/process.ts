@@ -1,25 +1,25 @@
 /**
- * Starts the client process and speaks with it.
+ * Starts the probe process and speaks with it.
  *
  * Invariants: a request gets its answer, or an error when the process ends or falls silent first; ending us ends the
  * process, because its standard input closes.
  */
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { LifeboatError } from "../../errors/error.ts";
-import { abortedError, throwIfAborted } from "../../platform/clock.ts";
-import type { Processes, RunningProcess } from "../../platform/processes.ts";
-import { startTimer } from "../../platform/timer.ts";
-import type { Address, ClientOptions } from "./client.ts";
-import type { ClientReport } from "./measurements.ts";
-import { type ClientAnswer, type ClientRequest, parseAnswer } from "./protocol.ts";
+import { LifeboatError } from "../errors/error.ts";
+import { abortedError, throwIfAborted } from "../platform/clock.ts";
+import type { Processes, RunningProcess } from "../platform/processes.ts";
+import { startTimer } from "../platform/timer.ts";
+import type { ProbeReport } from "./measurements.ts";
+import type { Address, ProbeOptions } from "./probe.ts";
+import { type ProbeAnswer, type ProbeRequest, parseAnswer } from "./protocol.ts";
 
-/** How to start the client. */
-export type ClientProcessRequest = {
-  /** The Node program and the client's entry: src/demo/client/main.ts, or what it was bundled to. */
+/** How to start the probe. */
+export type ProbeProcessRequest = {
+  /** The Node program and the probe's entry: src/probe/main.ts, or what it was bundled to. */
   readonly node: string;
   readonly entry: string;
-  readonly client: ClientOptions;
+  readonly probe: ProbeOptions;
   /** Must not exist yet. */
   readonly ledgerFile: string;
   readonly signal?: AbortSignal | undefined;
@@ -34,17 +34,17 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** What we keep of the standard error of the process, for the error message. */
 const LAST_WORDS_CHARACTERS = 2_000;
 
-/** The client in its own process. */
-export class ClientProcess {
+/** The probe in its own process. */
+export class ProbeProcess {
   readonly #process: RunningProcess;
   readonly #input: Writable;
-  readonly #options: ClientOptions;
+  readonly #options: ProbeOptions;
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
   #lastWords = "";
   #ended: string | undefined;
 
-  private constructor(process: RunningProcess, options: ClientOptions) {
+  private constructor(process: RunningProcess, options: ProbeOptions) {
     this.#process = process;
     this.#options = options;
     this.#input = present(process.stdin);
@@ -62,11 +62,11 @@ export class ClientProcess {
   }
 
   /**
-   * Starts the process and in it the client; resolves when it writes. The server need not be there. Rejects with
-   * `demo.client-failed` when the process does not come up or refuses, for example because the ledger exists.
+   * Starts the process and in it the probe; resolves when it writes. The server need not be there. Rejects with
+   * `probe.process-failed` when the process does not come up or refuses, for example because the ledger exists.
    */
-  static async start(processes: Processes, request: ClientProcessRequest): Promise<ClientProcess> {
-    throwIfAborted(request.signal, "starting the client");
+  static async start(processes: Processes, request: ProbeProcessRequest): Promise<ProbeProcess> {
+    throwIfAborted(request.signal, "starting the probe");
     const process = await processes.start({
       command: request.node,
       args: [request.entry],
@@ -74,13 +74,13 @@ export class ClientProcess {
       input: "pipe",
       detached: false,
     });
-    const client = new ClientProcess(process, request.client);
+    const probe = new ProbeProcess(process, request.probe);
     try {
-      const { ledgerFile, client: options } = request;
-      await client.#call((id) => ({ kind: "start", id, ledgerFile, client: started(options) }), request);
-      return client;
+      const { ledgerFile, probe: options } = request;
+      await probe.#call((id) => ({ kind: "start", id, ledgerFile, probe: started(options) }), request);
+      return probe;
     } catch (error) {
-      await client.kill();
+      await probe.kill();
       throw error;
     }
   }
@@ -89,23 +89,26 @@ export class ClientProcess {
     return this.#process.pid;
   }
 
-  /** What the client has seen so far. */
-  status(limits: CallLimits): Promise<ClientReport> {
+  /** What the probe has seen so far. */
+  status(limits: CallLimits): Promise<ProbeReport> {
     return this.#call((id) => ({ kind: "status", id }), limits);
   }
 
-  /** Begins a new window of observation; the report is the first of it. */
-  mark(limits: CallLimits): Promise<ClientReport> {
-    return this.#call((id) => ({ kind: "mark", id }), limits);
+  /** Begins a new window of observation, now or at a moment just past; the report is the first of it. */
+  mark(
+    limits: CallLimits,
+    begins: { readonly label: string; readonly atMs?: number | undefined } = { label: "mark" },
+  ): Promise<ProbeReport> {
+    return this.#call((id) => ({ kind: "mark", id, ...begins }), limits);
   }
 
-  /** Lets the client write to another server from now on. */
-  reconnectTo(address: Address, limits: CallLimits): Promise<ClientReport> {
+  /** Lets the probe go to another server from now on. */
+  reconnectTo(address: Address, limits: CallLimits): Promise<ProbeReport> {
     return this.#call((id) => ({ kind: "reconnect", id, ...address }), limits);
   }
 
-  /** Ends the arrivals, waits for the outcome of every write and for the end of the process; the last report. */
-  async stop({ signal }: CallLimits): Promise<ClientReport> {
+  /** Ends the arrivals, waits for the outcome of every operation and for the end of the process; the last report. */
+  async stop({ signal }: CallLimits): Promise<ProbeReport> {
     const { queueDeadlineMs, answerDeadlineMs } = this.#options;
     const timeoutMs = queueDeadlineMs + answerDeadlineMs + ANSWER_TIMEOUT_MS;
     const report = await this.#call((id) => ({ kind: "stop", id }), { signal, timeoutMs });
@@ -120,15 +123,15 @@ export class ClientProcess {
   }
 
   async #call(
-    request: (id: number) => ClientRequest,
+    request: (id: number) => ProbeRequest,
     { signal, timeoutMs = ANSWER_TIMEOUT_MS }: CallLimits & { readonly timeoutMs?: number },
-  ): Promise<ClientReport> {
+  ): Promise<ProbeReport> {
     const id = ++this.#lastId;
     const message = request(id);
-    const step = `waiting for the client's answer to ${message.kind}`;
+    const step = `waiting for the probe's answer to ${message.kind}`;
     throwIfAborted(signal, step);
     if (this.#ended !== undefined) throw this.#failure(this.#ended);
-    const { promise, resolve, reject } = Promise.withResolvers<ClientReport>();
+    const { promise, resolve, reject } = Promise.withResolvers<ProbeReport>();
     const onAbort = () => this.#settle(id)?.reject(abortedError(step, signal?.reason));
     const cancel = startTimer(timeoutMs, () => {
       this.#settle(id)?.reject(this.#failure(`gave no answer to ${message.kind} within ${timeoutMs} ms`));
@@ -144,7 +147,7 @@ export class ClientProcess {
     }
   }
 
-  #answered(answer: ClientAnswer): void {
+  #answered(answer: ProbeAnswer): void {
     const pending = this.#settle(answer.id);
     if (answer.kind === "done") pending?.resolve(answer.report);
     else pending?.reject(this.#failure(`refused: ${answer.message} (${answer.code})`));
@@ -158,22 +161,22 @@ export class ClientProcess {
 
   #failure(what: string): LifeboatError {
     const words = this.#lastWords.trim();
-    return new LifeboatError("demo.client-failed", {
-      message: `the client process ${this.#process.pid} ${what}${words === "" ? "" : `; it last said: ${words}`}`,
-      remedy: "Run the demo again; if it happens twice, report it with this text.",
+    return new LifeboatError("probe.process-failed", {
+      message: `the probe process ${this.#process.pid} ${what}${words === "" ? "" : `; it last said: ${words}`}`,
+      remedy: "Run it again; if it happens twice, report it with this text.",
     });
   }
 }
 
-type Pending = { resolve(report: ClientReport): void; reject(cause: Error): void };
+type Pending = { resolve(report: ProbeReport): void; reject(cause: Error): void };
 
-/** The options as they go over the pipe; the client speaks no TLS. */
-function started(options: ClientOptions): Extract<ClientRequest, { kind: "start" }>["client"] {
+/** The options as they go over the pipe; the probe speaks no TLS. */
+function started(options: ProbeOptions): Extract<ProbeRequest, { kind: "start" }>["probe"] {
   const { tls: _tls, ...connect } = options.connect;
   return { ...options, connect };
 }
 
 function present<T extends Readable | Writable>(stream: T | undefined): T {
-  if (stream === undefined) throw new TypeError("the client process was started without pipes");
+  if (stream === undefined) throw new TypeError("the probe process was started without pipes");
   return stream;
 }

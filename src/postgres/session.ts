@@ -8,8 +8,8 @@
 import pg from "pg";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
-import type { ConnectOptions } from "../postgres/replication.ts";
-import { connectionLost, serverError } from "../postgres/server-error.ts";
+import type { ConnectOptions } from "./replication.ts";
+import { connectionLost, serverError } from "./server-error.ts";
 
 /** Makes a client that is not connected yet. `settings` are server parameters of the session. */
 export function newSession(connect: ConnectOptions, settings: Readonly<Record<string, string>> = {}): pg.Client {

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import { startServer } from "../../../test/support/servers.ts";
-import { type Instant, systemClock } from "../../platform/clock.ts";
-import { systemFiles } from "../../platform/files.ts";
+import { startServer } from "../../test/support/servers.ts";
+import { type Instant, systemClock } from "../platform/clock.ts";
+import { systemFiles } from "../platform/files.ts";
 import { LedgerWriter } from "./ledger.ts";
 import { readBack } from "./read-back.ts";
 import { checksumOf, makeWriteTable, payloadOf, WRITE_TABLE } from "./write-table.ts";
@@ -31,7 +31,7 @@ test("of thousands of acknowledged writes exactly the missing, damaged and unexp
   await makeWriteTable(server.server.address(), {});
   const columns = [rows.map((row) => row.sequence), rows.map((row) => row.payload)];
   await server.query(
-    `INSERT INTO ${WRITE_TABLE} SELECT s, '${CLIENT_ID}', p, now() FROM unnest($1::bigint[], $2::text[]) AS w(s, p)`,
+    `INSERT INTO ${WRITE_TABLE} SELECT '${CLIENT_ID}', s, p, now() FROM unnest($1::bigint[], $2::text[]) AS w(s, p)`,
     columns,
   );
   const request = { connect: server.server.address(), ledgerFile };
@@ -41,7 +41,7 @@ test("of thousands of acknowledged writes exactly the missing, damaged and unexp
   await server.query(`DELETE FROM ${WRITE_TABLE} WHERE sequence IN (7, 999, 4500)`);
   await server.query(`UPDATE ${WRITE_TABLE} SET payload = payload || ' ' WHERE sequence = 1000`);
   await server.query(
-    `INSERT INTO ${WRITE_TABLE} VALUES (5001, '${CLIENT_ID}', '', now()), (5002, 'another', '', now())`,
+    `INSERT INTO ${WRITE_TABLE} VALUES ('${CLIENT_ID}', 5001, '', now()), ('another', 5002, '', now())`,
   );
   assert.deepEqual(await readBack(systemFiles, request), {
     acknowledged: WRITES,

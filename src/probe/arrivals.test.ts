@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Clock, Instant, Monotonic } from "../../platform/clock.ts";
+import type { Clock, Instant, Monotonic } from "../platform/clock.ts";
 import { type Arrival, ArrivalQueue } from "./arrivals.ts";
 
 function queueAt(time: { nowMs: number }) {
@@ -18,7 +18,7 @@ function queueAt(time: { nowMs: number }) {
 }
 
 function arrival(sequence: number, dueMs: number): Arrival {
-  return { sequence, dueAt: dueMs as Monotonic };
+  return { kind: "write", sequence, dueAt: dueMs as Monotonic };
 }
 
 const never = new AbortController().signal;
