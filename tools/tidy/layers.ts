@@ -27,6 +27,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   config: DRIVERS,
   doctor: [...BELOW_CONCEPTS, "wal"],
   status: [...BELOW_CONCEPTS, "wal"],
+  failover: [...DRIVERS, "postgres"],
   balancer: DRIVERS,
   cache: DRIVERS,
   lease: DRIVERS,

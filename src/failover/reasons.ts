@@ -1,0 +1,53 @@
+/** Why a decision came out as it did: codes for programs, with the node and the facts they are about. */
+import type { NodeName } from "./ports.ts";
+
+/** Every reason there is, and what it says to an operator. */
+export const REASONS = {
+  "not-watched": "nothing was seen of it lately",
+  "nobody-listens": "its machine answers and nobody listens on its port",
+  silent: "it does not answer",
+  starting: "it is starting or recovering (57P03)",
+  error: "it answers with an error, so it is alive",
+  stuck: "it takes new sessions, and a write with its sync does not end",
+  "write-failed": "it is alive and a write on it fails",
+  "nobody-answers": "no node and no witness answers: it is we who are cut off",
+  "still-heard": "somebody else received from the primary after we lost it: views disagree",
+  "foreign-system": "it is another database cluster",
+  "foreign-timeline": "it is on another timeline than the record says",
+  "primary-in-recovery": "the node that should be the primary is a standby",
+  "confirmers-missing": "commits wait: fewer confirmers are connected than a commit needs",
+  "other-durability": "its synchronous_standby_names are not what the record says",
+  "replica-not-connected": "it does not stream from the primary",
+  "name-used-twice": "two connections confirm under its name",
+  "witness-not-connected": "the vault's receiver does not confirm",
+  "witness-silent": "the vault's receiver does not answer",
+  "witness-hole": "the vault's WAL begins after the end of the candidate's",
+  maintenance: "failover is paused by the operator",
+  "automatic-off": "the policy leaves it to a person",
+  "candidate-silent": "it does not answer",
+  "never-joined": "it was never seen streaming from this primary",
+  cloning: "it is still being made",
+  "not-a-standby": "it is no standby",
+  "little-room": "its disk is nearly full",
+  "not-healthy": "a switchover needs a primary that is well",
+  "is-the-primary": "it is the primary already",
+  "replay-behind": "it has much WAL still to replay: clients would wait for it",
+  "no-candidate": "no node can take over",
+  "loss-possible": "acknowledged commits may be missing on it",
+} as const;
+
+/** One of them. */
+export type ReasonCode = keyof typeof REASONS;
+
+/** A reason. */
+export type Reason = {
+  readonly code: ReasonCode;
+  /** Undefined: of no node, or of the witness. */
+  readonly node: NodeName | undefined;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+};
+
+/** Makes one. */
+export function reason(code: ReasonCode, node?: NodeName, facts: Reason["facts"] = {}): Reason {
+  return { code, node, facts };
+}
