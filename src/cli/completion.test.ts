@@ -43,7 +43,7 @@ test("bash offers the commands, and the words of a group", () => {
   assert.deepEqual(offered("b"), ["backup", "backups"]);
   assert.deepEqual(offered("wal", ""), ["receive", "status", "get", "feed"]);
   assert.deepEqual(offered("--json", "vault", "c"), ["check"]);
-  assert.deepEqual(offered("--config", "shop.yaml", "rest"), ["restore"]);
+  assert.deepEqual(offered("--config", "shop.yaml", "rest"), ["restore", "restart"]);
 });
 
 test("bash offers the options of the command, settings and global ones included", () => {

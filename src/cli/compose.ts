@@ -12,12 +12,17 @@ import type { ListConfiguredBackups } from "./backups.ts";
 import type { RenderConfigured } from "./config-render.ts";
 import type { RunDemo } from "./demo.ts";
 import type { Diagnose } from "./doctor.ts";
+import type { TakeDown } from "./down.ts";
 import type { HoldEngine } from "./hold.ts";
+import type { ReadLogs } from "./logs.ts";
 import type { FindPoints } from "./points.ts";
 import type { ProbeEngine } from "./probe.ts";
 import type { PruneConfiguredVault } from "./prune.ts";
+import type { LookAtStack } from "./ps.ts";
+import type { RestartConfigured } from "./restart.ts";
 import type { RestoreEngine } from "./restore.ts";
 import type { LookAtStatus } from "./status.ts";
+import type { UpEngine } from "./up.ts";
 import type { CheckConfiguredVault, MakeVault } from "./vault.ts";
 import type { KeyEngine } from "./vault-key.ts";
 import type { Session } from "./verb.ts";
@@ -133,6 +138,25 @@ export const probeEngine: ProbeEngine = {
   run: async (call) => (await import("./engine-probe.ts")).probeEngine.run(call),
   readBack: async (call) => (await import("./engine-probe.ts")).probeEngine.readBack(call),
 };
+
+/** Brings the configured stack up. */
+export const upEngine: UpEngine = {
+  plan: async (call) => (await import("./engine-stack-run.ts")).upEngine.plan(call),
+  run: async (call) => (await import("./engine-stack-run.ts")).upEngine.run(call),
+};
+
+/** Takes the configured stack down. */
+export const takeDown: TakeDown = async (call) => (await import("./engine-stack-run.ts")).takeDown(call);
+
+/** Looks at the configured stack. */
+export const lookAtStack: LookAtStack = async (call) => (await import("./engine-stack-run.ts")).lookAtStack(call);
+
+/** Reads the logs of the configured stack. */
+export const readLogs: ReadLogs = async (call) => (await import("./engine-stack-run.ts")).readLogs(call);
+
+/** Restarts a component of the configured stack. */
+export const restartConfigured: RestartConfigured = async (call) =>
+  (await import("./engine-stack-run.ts")).restartConfigured(call);
 
 /** Runs the demo. */
 export const runDemo: RunDemo = async (call) => (await import("./engine-demo.ts")).runDemo(call);

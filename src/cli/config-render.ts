@@ -1,8 +1,8 @@
 /** `lifeboat config render`: the configuration of every program of the stack. */
 import type { Config } from "../config/schema.ts";
 import { choice } from "../config/value-kind.ts";
+import { COMPONENT_NAMES, type ComponentName } from "../stack/component-names.ts";
 import type { RenderedFile } from "../stack/render.ts";
-import type { ComponentName } from "../stack/stack.ts";
 import { printable, type Style } from "./style.ts";
 import { defineVerb, optional, type Session, type Verb } from "./verb.ts";
 
@@ -13,16 +13,6 @@ export type RenderConfigured = (call: {
   readonly component: ComponentName | undefined;
 }) => Promise<readonly RenderedFile[]>;
 
-// Not taken from src/stack: this declaration is loaded with every command.
-const COMPONENTS = [
-  "db",
-  "receiver",
-  "db_replica",
-  "redis",
-  "pgbouncer",
-  "haproxy",
-] as const satisfies readonly ComponentName[];
-
 /** The verb. */
 export function configRenderVerb(render: RenderConfigured): Verb {
   return defineVerb({
@@ -32,7 +22,7 @@ export function configRenderVerb(render: RenderConfigured): Verb {
       "Prints every file that `lifeboat up` writes for the stack's programs, made from the section stack. Secrets are stars. " +
       "Nothing is read from a running stack but the ports that were recorded, and nothing is written.",
     arguments: {
-      component: optional(choice(COMPONENTS), `One of ${COMPONENTS.join(", ")}; without it all.`),
+      component: optional(choice(COMPONENT_NAMES), `One of ${COMPONENT_NAMES.join(", ")}; without it all.`),
     },
     options: {},
     configuration: { kind: "checked", sections: ["stack", "folders"] },

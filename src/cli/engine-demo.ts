@@ -35,7 +35,7 @@ export const runDemo: RunDemo = async ({ config, session, choice }) => {
 };
 
 /** How this program is started again. In a clone the sources run as they are; in the npm package everything is bundled into dist/. */
-export function programPaths(): ProgramPaths {
+export function programPaths(): ProgramPaths & { readonly supervisor: string; readonly installer: string } {
   const here = fileURLToPath(import.meta.url);
   const beside = (name: string) => path.join(path.dirname(here), name);
   const sources = here.endsWith(".ts");
@@ -44,6 +44,9 @@ export function programPaths(): ProgramPaths {
     nodeArguments: ["--disable-warning=ExperimentalWarning"],
     cli: beside(sources ? "main.ts" : "lifeboat.js"),
     probe: beside(sources ? "../probe/main.ts" : "probe.js"),
+    // Lies beside the launcher in both.
+    installer: beside(sources ? "../../bin/install-programs" : "../bin/install-programs"),
+    supervisor: beside(sources ? "../platform/local/main.ts" : "supervisor.js"),
     command: sources ? beside("../../bin/lifeboat") : "lifeboat",
   };
 }

@@ -1,8 +1,9 @@
 /** The configured stack, for the verbs that show it and run it. */
 import path from "node:path";
 import type { Config } from "../config/schema.ts";
+import { LocalPlatform } from "../platform/local/local-platform.ts";
 import { MAJORS } from "../postgres/installation.ts";
-import { type PortChoice, portsInUse, settlePorts } from "../stack/ports.ts";
+import { portsInUse } from "../stack/ports.ts";
 import { findPrograms, SYSTEM_FOLDERS } from "../stack/programs.ts";
 import { renderComponent, renderStack } from "../stack/render.ts";
 import { HIDDEN_SECRETS } from "../stack/secrets.ts";
@@ -45,14 +46,19 @@ export async function configuredStack(config: Config): Promise<StackDescription>
   return await portsInUse(MACHINE.files, describedStack(config));
 }
 
-/** The configured stack before a start; with `auto`, free ports are taken and recorded where none were. */
-export async function stackToStart(config: Config, session: Session, ports: PortChoice): Promise<StackDescription> {
-  return await settlePorts(MACHINE, describedStack(config), ports, { signal: session.signal });
+/** What runs the programs of a stack on this machine. */
+export function platformOf({ place }: StackDescription, { clock }: Session): LocalPlatform {
+  const { node, nodeArguments, supervisor } = programPaths();
+  const command = { command: node, args: [...nodeArguments, supervisor] };
+  return new LocalPlatform({ ...MACHINE, clock }, { folder: place.supervisor, supervisor: command });
 }
+
+/** A call of a verb about the stack. */
+export type StackCall = { readonly config: Config; readonly session: Session };
 
 /** What bringing a stack up needs. Rejects with `stack.program-missing`, and as `findInstallation` and `findServerUser`. */
 export async function stackTools(
-  call: { readonly config: Config; readonly session: Session },
+  call: StackCall,
   stack: StackDescription,
   platform: StackPlatform,
 ): Promise<StackTools> {

@@ -11,8 +11,14 @@ export interface Sink {
 
 /** Writes a result. JSON is one line, indented on a terminal; LSNs (bigint) are written as PostgreSQL prints them. */
 export function writeResult(result: VerbResult, stdout: Sink, format: "text" | "json"): void {
-  if (format === "json") stdout.write(`${toJson(result.json, stdout.isTerminal ? 2 : 0)}\n`);
-  else if (result.text !== "") stdout.write(`${result.text}\n`);
+  if (format === "json") {
+    if (result.json !== undefined) stdout.write(`${toJson(result.json, stdout.isTerminal ? 2 : 0)}\n`);
+  } else if (result.text !== "") stdout.write(`${result.text}\n`);
+}
+
+/** Writes a part of a result: a line of text, or of JSON. */
+export function writePart(part: VerbResult, stdout: Sink, format: "text" | "json"): void {
+  stdout.write(`${format === "json" ? toJson(part.json, 0) : part.text}\n`);
 }
 
 /** A value as JSON; a bigint is an LSN. */

@@ -140,7 +140,8 @@ function argumentName(name: string): string {
 
 /** The flag of an option with the name of its value: `--to-time <TIME>`. */
 export function optionFlags(name: string, spec: OptionSpec): string {
-  return spec.takes === "nothing" ? flagOf(name) : `${flagOf(name)} <${placeholderOf(spec.kind)}>`;
+  if (spec.takes === "value") return `${flagOf(name)} <${placeholderOf(spec.kind)}>`;
+  return spec.letter === undefined ? flagOf(name) : `-${spec.letter}, ${flagOf(name)}`;
 }
 
 function optionOf(name: string, spec: OptionSpec): Option {

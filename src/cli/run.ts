@@ -18,7 +18,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { parseCall } from "./call.ts";
 import { exitOf, failureJson, failureOf, renderFailure, usageError, usageProblems } from "./failure.ts";
-import { type Sink, writeResult } from "./output.ts";
+import { type Sink, writePart, writeResult } from "./output.ts";
 import { createProgram, type GlobalOptions, type Typed } from "./program.ts";
 import { createProgress, type ProgressMode } from "./progress.ts";
 import type { Prompt } from "./prompt.ts";
@@ -103,6 +103,10 @@ function createSession(global: GlobalOptions, frame: Frame, request: LoadRequest
     clock: frame.clock,
     progress,
     notice: (text) => progress.note(text),
+    tell: (part) => {
+      progress.end();
+      writePart(part, stdout, global.json ? "json" : "text");
+    },
     style: createStyle({ colours, columns: stdout.columns }),
     json: global.json,
     get prompt() {

@@ -4,7 +4,7 @@
  * Nouns: a *verb* is one command (`backup`, `wal get`) with its arguments, options, examples and the sections of the
  * configuration whose values it takes as flags; a *session* is what the frame lends it while it runs.
  * Invariants: help, shell completion, docs/reference.md and parsing follow from the declaration alone; a verb returns its
- * result as data and as text and prints nothing itself, except through the session's progress and notices; it never
+ * result as data and as text and prints nothing itself, except through what the session lends it; it never
  * touches signals, the environment or the exit status.
  */
 import type { LoadedSettings } from "../config/load.ts";
@@ -25,7 +25,12 @@ export type ValueSpec<T> = {
 };
 
 /** An option that is on or off. */
-export type ToggleSpec = { readonly takes: "nothing"; readonly describe: string };
+export type ToggleSpec = {
+  readonly takes: "nothing";
+  readonly describe: string;
+  /** One letter for people in a hurry; not one of the global options'. */
+  readonly letter?: string | undefined;
+};
 
 type AnyValueSpec = Omit<ValueSpec<unknown>, "kind"> & { readonly kind: AnyValueKind };
 
@@ -55,8 +60,8 @@ export function withDefault<T>(
 }
 
 /** An option that is on or off. */
-export function toggle(describe: string): ToggleSpec {
-  return { takes: "nothing", describe };
+export function toggle(describe: string, letter?: string): ToggleSpec {
+  return { takes: "nothing", describe, letter };
 }
 
 type ValueOfSpec<S> = S extends ToggleSpec
@@ -83,6 +88,7 @@ export type VerbConfiguration =
 
 /** What a verb answers: the same facts for programs and for people. */
 export type VerbResult = {
+  /** Undefined: nothing is written that was not told already. */
   readonly json: unknown;
   /** Without a line end after the last line; empty prints nothing. */
   readonly text: string;
@@ -98,6 +104,8 @@ export type Session = {
   readonly progress: Progress;
   /** Tells a person something beside the result, on stderr. */
   readonly notice: (text: string) => void;
+  /** Writes a part of a result that goes on and on, such as a line of a log, to stdout at once. */
+  readonly tell: (part: { readonly json: unknown; readonly text: string }) => void;
   /** Colours and width of the result's text. */
   readonly style: Style;
   readonly json: boolean;

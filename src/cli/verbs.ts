@@ -15,28 +15,38 @@ import {
   holdEngine,
   keyEngine,
   listConfiguredBackups,
+  lookAtStack,
   lookAtStatus,
   lookAtWal,
   makeVault,
   probeEngine,
   pruneConfiguredVault,
+  readLogs,
   receiveWal,
   renderConfigured,
+  restartConfigured,
   restoreEngine,
   runDemo,
   takeConfiguredBackup,
+  takeDown,
+  upEngine,
   verifyConfigured,
 } from "./compose.ts";
 import { configExplainVerb } from "./config.ts";
 import { configRenderVerb } from "./config-render.ts";
 import { demoVerb } from "./demo.ts";
 import { doctorVerb } from "./doctor.ts";
+import { downVerb } from "./down.ts";
 import { holdVerb, releaseVerb } from "./hold.ts";
+import { logsVerb } from "./logs.ts";
 import { pointsVerb } from "./points.ts";
 import { probeReadBackVerb, probeVerb } from "./probe.ts";
 import { pruneVerb } from "./prune.ts";
+import { psVerb } from "./ps.ts";
+import { restartVerb } from "./restart.ts";
 import { restoreVerb } from "./restore.ts";
 import { statusVerb } from "./status.ts";
+import { upVerb } from "./up.ts";
 import { vaultCheckVerb, vaultInitVerb } from "./vault.ts";
 import { vaultKeyVerb } from "./vault-key.ts";
 import type { Verb } from "./verb.ts";
@@ -65,6 +75,11 @@ export const VERBS: readonly Verb[] = [
   restoreVerb(restoreEngine),
   probeVerb(probeEngine),
   probeReadBackVerb(probeEngine),
+  upVerb(upEngine),
+  downVerb(takeDown),
+  psVerb(lookAtStack),
+  logsVerb(readLogs),
+  restartVerb(restartConfigured),
   demoVerb(runDemo),
   configExplainVerb(),
   configRenderVerb(renderConfigured),

@@ -105,7 +105,7 @@ async function locate(files: Files, request: InstallationRequest): Promise<Locat
     remedy:
       "binFolder" in wanted
         ? "Name the folder that holds the PostgreSQL programs postgres and initdb."
-        : `Run tools/set-up, or install the package postgresql-${wanted.major}.`,
+        : `In a clone of Lifeboat run sh tools/set-up/set-up.sh demo. Elsewhere install the package postgresql-${wanted.major}, or name the folder of its programs (postgres.binDir).`,
   });
 }
 

@@ -1,12 +1,18 @@
 /** Takes a stack down: stops its components in the order of plan.ts. Their data, logs and secrets stay. */
 import type { Files } from "../platform/files.ts";
+import type { ComponentName } from "./component-names.ts";
 import { planDown } from "./plan.ts";
 import { controlSocketOf, statsSocketOf } from "./render.ts";
-import type { ComponentName, StackDescription } from "./stack.ts";
-import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
+import type { StackDescription } from "./stack.ts";
+import { type CallOptions, type StackTools, standingComponents } from "./tools.ts";
 
 /** What is told while a stack goes down. */
-export type DownEvent = { readonly component: ComponentName; readonly durationMs: number };
+export type DownEvent = {
+  readonly component: ComponentName;
+  readonly durationMs: number;
+  /** It had not ended in its time. */
+  readonly killed: boolean;
+};
 
 /**
  * Stops what runs, one after another, and removes the sockets' folder where it lies outside the stack's own. Repeatable.
@@ -18,11 +24,11 @@ export async function runStackDown(
   options: CallOptions & { readonly onEvent: (event: DownEvent) => void },
 ): Promise<readonly ComponentName[]> {
   const { platform, clock, files } = tools;
-  const stopping = planDown(await runningComponents(platform, options));
+  const stopping = planDown(await standingComponents(platform, options));
   for (const component of stopping) {
     const begun = clock.monotonic();
-    await platform.stop(component, options);
-    options.onEvent({ component, durationMs: Math.round(clock.monotonic() - begun) });
+    const { killed } = await platform.stop(component, options);
+    options.onEvent({ component, durationMs: Math.round(clock.monotonic() - begun), killed });
   }
   // HAProxy leaves its sockets behind.
   for (const socket of [statsSocketOf(stack), controlSocketOf(stack)]) await files.remove(socket);

@@ -17,13 +17,14 @@ import { listBackups } from "../vault/backups.ts";
 import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
+import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { type NodeName, nodeSettings, replicaConnection } from "./node-settings.ts";
 import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
 import { readSecrets, type StackSecrets } from "./secrets.ts";
-import { COMPONENT_NAMES, CONFIRMERS, type ComponentName, ROLES, type StackDescription } from "./stack.ts";
+import { CONFIRMERS, ROLES, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
@@ -38,7 +39,7 @@ const PRIVATE_MODE = 0o700;
 export async function makeFolders({ files, stack, user }: StepTools): Promise<void> {
   const { place } = stack;
   await makeOpenFolder(files, place.folder);
-  const private_ = [place.sockets, place.logs, place.vault, place.spool, place.programCache];
+  const private_ = [place.sockets, place.vault, place.spool, place.programCache];
   for (const name of COMPONENT_NAMES) private_.push(path.dirname(place.configOf(name)), place.configOf(name));
   private_.push(path.dirname(place.dataOf("db")), place.dataOf("redis"), place.secrets);
   for (const folder of private_) {

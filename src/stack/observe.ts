@@ -3,11 +3,12 @@ import { isLifeboatError } from "../errors/error.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { openVault, type Vault } from "../vault/vault.ts";
+import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
 import type { StackFacts } from "./plan.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
 import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets } from "./secrets.ts";
-import { COMPONENT_NAMES, type ComponentName, type StackDescription } from "./stack.ts";
+import type { StackDescription } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
 /** What looking needs. */

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { repetitions, testSeed } from "../../test/support/effort.ts";
+import { COMPONENT_NAMES } from "./component-names.ts";
 import { planDown, planUp, type StackFacts, UP_STEPS } from "./plan.ts";
-import { COMPONENT_NAMES } from "./stack.ts";
 
 const fresh: StackFacts = {
   folders: false,

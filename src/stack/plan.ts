@@ -9,7 +9,8 @@
  * Order, going down: first whom clients reach, then who serves them, the primary behind the replica, the receiver behind
  * the primary: the primary's last WAL is then in the vault.
  */
-import { COMPONENT_NAMES, type ComponentName, type StackDurability } from "./stack.ts";
+import type { ComponentName } from "./component-names.ts";
+import type { StackDurability } from "./stack.ts";
 
 /** The steps of a start-up, in their order. */
 export const UP_STEPS = [
@@ -53,6 +54,16 @@ export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
   haproxy: "the balancer answers",
   proof: "a write through PgBouncer was read back on the replica",
 };
+
+/** The step that starts each component, and looks whether it does its work. */
+export const START_STEPS = {
+  db: "db-start",
+  receiver: "receiver",
+  db_replica: "replica-start",
+  redis: "redis",
+  pgbouncer: "pgbouncer",
+  haproxy: "haproxy",
+} as const satisfies Readonly<Record<ComponentName, UpStep>>;
 
 /** What is in the data folder of a node. */
 export type NodeData =
@@ -130,9 +141,4 @@ export function planUp(facts: StackFacts): UpPlan {
 /** Plans a stop: the components that run, in the order in which they are stopped. */
 export function planDown(running: ReadonlySet<string>): readonly ComponentName[] {
   return STOP_ORDER.filter((name) => running.has(name));
-}
-
-/** The components that are not running, in the order in which they start. */
-export function notRunning(facts: Pick<StackFacts, "running">): readonly ComponentName[] {
-  return COMPONENT_NAMES.filter((name) => !facts.running.has(name));
 }

@@ -50,10 +50,7 @@ export async function findPrograms(
       pgbouncer === undefined ? "pgbouncer" : "",
       haproxy === undefined ? "haproxy" : "",
     ].filter((name) => name !== "");
-    throw new LifeboatError("stack.program-missing", {
-      message: `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} in none of ${folders.join(", ")}`,
-      remedy: `Install ${missing.length === 1 ? "it" : "them"}, on Debian: apt-get install ${missing.join(" ")}.`,
-    });
+    throw programsMissing(missing, folders);
   }
   const { user, unique, lifeboat } = request;
   const locate = (wanted: { readonly binFolder: string } | { readonly major: Major }): Promise<Installation> =>
@@ -86,3 +83,34 @@ async function canRun(
     throw error;
   }
 }
+
+function programsMissing(missing: readonly string[], folders: readonly string[]): LifeboatError {
+  return new LifeboatError("stack.program-missing", {
+    message: `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} in none of ${folders.join(", ")}`,
+    remedy: `Root on Debian: lifeboat up --install. By hand: apt-get install --no-install-recommends ${missing.join(" ")}, then stop and disable their services. Programs elsewhere: name their folder (stack.programsDir).`,
+    // Debian's packages are named as the programs are.
+    details: { packages: missing.join(" ") },
+  });
+}
+
+/** A package mirror that answers slowly; apt waits five minutes for another apt alone. */
+const INSTALL_TIMEOUT_MS = 1_800_000;
+
+/** Installs Debian's packages with the script `installer`. Rejects with `stack.install-failed` and what apt-get said. */
+export async function installPrograms(
+  { processes }: Pick<Tools, "processes">,
+  { installer, packages }: { readonly installer: string; readonly packages: readonly string[] },
+  options: CallOptions,
+): Promise<void> {
+  const args = [installer, ...packages];
+  const ran = await processes.run({ command: "/bin/sh", args, timeoutMs: INSTALL_TIMEOUT_MS, ...options });
+  if (ran.exit.kind === "exited" && ran.exit.status === 0) return;
+  throw new LifeboatError("stack.install-failed", {
+    message: `installing ${packages.join(", ")} failed: ${ran.stderr.trim().split("\n").slice(-APT_LINES).join("; ")}`,
+    remedy: `Mend that, or install by hand: apt-get install --no-install-recommends ${packages.join(" ")}.`,
+    retryable: true,
+  });
+}
+
+/** apt-get says last what went wrong. */
+const APT_LINES = 4;

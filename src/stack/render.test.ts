@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { matchesGolden } from "../../test/support/golden.ts";
 import { testStack } from "../../test/support/stacks.ts";
+import { COMPONENT_NAMES } from "./component-names.ts";
 import { renderStack } from "./render.ts";
 import { HIDDEN_SECRETS, SECRET_NAMES, STARS } from "./secrets.ts";
-import { COMPONENT_NAMES, describeStack, synchronousStandbys } from "./stack.ts";
+import { describeStack, synchronousStandbys } from "./stack.ts";
 
 const stack = testStack();
 

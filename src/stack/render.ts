@@ -7,11 +7,12 @@ import path from "node:path";
 import { renderHaproxy } from "../balancer/haproxy.ts";
 import { renderRedis } from "../cache/redis.ts";
 import { formatAccess, formatSettings, SETTINGS_FILE } from "../postgres/cluster.ts";
+import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { nodeAccess, nodePort, nodeSettings, passwordFileOf, passwordFileText } from "./node-settings.ts";
 import { renderPooler } from "./pooler-config.ts";
 import { lifeboatConfigFile, renderLifeboatConfig } from "./receiver-config.ts";
 import type { StackSecrets } from "./secrets.ts";
-import { COMPONENT_NAMES, type ComponentName, ROLES, type StackDescription } from "./stack.ts";
+import { ROLES, type StackDescription } from "./stack.ts";
 
 /** A file of a component. Only its owner can read any of them. */
 export type RenderedFile = {

@@ -1,11 +1,13 @@
 /** How each component of a stack is run. Pure. */
 import path from "node:path";
+import type { ComponentSpec } from "../platform/components.ts";
+import type { ComponentName } from "./component-names.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import { POOLER_CONFIG } from "./pooler-config.ts";
 import { lifeboatConfigFile } from "./receiver-config.ts";
 import { controlSocketOf } from "./render.ts";
-import type { ComponentName, StackDescription } from "./stack.ts";
-import type { ComponentSpec, StackTools } from "./tools.ts";
+import type { StackDescription } from "./stack.ts";
+import type { StackTools } from "./tools.ts";
 
 /** A fast stop writes a checkpoint and waits for its confirmers, at most wal_sender_timeout for each that is stuck. */
 const NODE_STOP_TIMEOUT_MS = 60_000;

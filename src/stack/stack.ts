@@ -21,12 +21,7 @@ import path from "node:path";
 import type { Major } from "../postgres/installation.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import type { ByteSize } from "../units/byte-size.ts";
-
-/** The components, in the order in which they start. */
-export const COMPONENT_NAMES = ["db", "receiver", "db_replica", "redis", "pgbouncer", "haproxy"] as const;
-
-/** The name of a component. */
-export type ComponentName = (typeof COMPONENT_NAMES)[number];
+import type { ComponentName } from "./component-names.ts";
 
 /** What somebody can connect to, in the order in which a person thinks of it. */
 export const PORT_NAMES = ["front", "pgbouncer", "db", "dbReplica", "reads", "redis"] as const;
@@ -87,6 +82,8 @@ export type StackPlace = {
   readonly folder: string;
   /** Sockets of the programs; outside the folder when its path is too long for one. */
   readonly sockets: string;
+  /** Of the supervisor that runs the programs; only who started the stack may enter it. */
+  readonly supervisor: string;
   readonly logs: string;
   readonly secrets: string;
   readonly vault: string;
@@ -137,7 +134,8 @@ function placeOf(folder: string): StackPlace {
   return {
     folder,
     sockets: fits ? inside("run") : path.join("/tmp", `lifeboat-stack-${short}`),
-    logs: inside("logs"),
+    supervisor: inside("supervisor"),
+    logs: inside("supervisor", "logs"),
     secrets: inside("secrets"),
     vault: inside("vault"),
     spool: inside("spool"),

@@ -2,6 +2,7 @@
 import { askBalancerHealth } from "../balancer/ask.ts";
 import { pingCache } from "../cache/ask.ts";
 import { isLifeboatError } from "../errors/error.ts";
+import type { ComponentName } from "./component-names.ts";
 import {
   makeFolders,
   makePrimary,
@@ -13,13 +14,16 @@ import {
 } from "./making.ts";
 import type { NodeName } from "./node-settings.ts";
 import { askPrimary, nodeDataOf, prepareDatabase, setDurability } from "./nodes.ts";
-import { lookAtVault, staleConfig } from "./observe.ts";
+import { type LookTools, lookAtVault, staleConfig } from "./observe.ts";
 import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
 import { askPooler, proveStack } from "./prove.ts";
 import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
 import { componentSpec } from "./specs.ts";
-import type { ComponentName, StackDescription } from "./stack.ts";
+import type { StackDescription } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
+
+/** What looking at the effect of a step needs. */
+export type StepLookTools = LookTools & { readonly stack: StackDescription };
 
 /** What a step needs. */
 export type StepTools = StackTools & {
@@ -33,7 +37,7 @@ export type Step = {
   readonly component?: ComponentName;
   /** How long its effect may take to show once it was acted. */
   readonly timeoutMs: number;
-  readonly holds: (tools: StepTools, options: CallOptions) => Promise<boolean>;
+  readonly holds: (tools: StepLookTools, options: CallOptions) => Promise<boolean>;
   readonly act: (tools: StepTools, options: CallOptions) => Promise<void>;
 };
 
@@ -137,7 +141,7 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
 /** Starting a node: its files are as described first, since a restore brings those of the node that was backed up. */
 function nodeStart(
   component: NodeName,
-  isUp: (tools: StepTools, secrets: StackSecrets, options: CallOptions) => Promise<boolean>,
+  isUp: (tools: StepLookTools, secrets: StackSecrets, options: CallOptions) => Promise<boolean>,
 ): Step {
   return {
     component,
@@ -155,7 +159,7 @@ function nodeStart(
 /** Starting a program that is up when it answers. */
 function programStart(
   component: ComponentName,
-  ask: (tools: StepTools, secrets: StackSecrets, options: CallOptions) => Promise<void>,
+  ask: (tools: StepLookTools, secrets: StackSecrets, options: CallOptions) => Promise<void>,
 ): Step {
   return {
     component,
@@ -179,14 +183,14 @@ function startComponent(component: ComponentName): Step["act"] {
   return async (tools, options) => await tools.platform.start(componentSpec(tools.stack, component, tools), options);
 }
 
-async function runs(tools: StepTools, component: ComponentName, options: CallOptions): Promise<boolean> {
+async function runs(tools: StepLookTools, component: ComponentName, options: CallOptions): Promise<boolean> {
   return (await runningComponents(tools.platform, options)).has(component);
 }
 
-async function primaryFacts(tools: StepTools, options: CallOptions): Promise<PrimaryFacts | undefined> {
+async function primaryFacts(tools: StepLookTools, options: CallOptions): Promise<PrimaryFacts | undefined> {
   return await askPrimary(tools.stack, await readSecrets(tools.files, tools.stack.place), options);
 }
 
-async function vaultState(tools: StepTools, options: CallOptions): Promise<StackFacts["vault"]> {
+async function vaultState(tools: StepLookTools, options: CallOptions): Promise<StackFacts["vault"]> {
   return await lookAtVault(tools, tools.stack, await readSecrets(tools.files, tools.stack.place), options);
 }

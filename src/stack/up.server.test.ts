@@ -21,7 +21,7 @@ test("a primary that does not run is told with the words of its log, what was ma
       // A machine on which a program ends as soon as it was started.
       platform: {
         start: async () => undefined,
-        stop: async () => undefined,
+        stop: async () => ({ killed: false }),
         restart: async () => undefined,
         state: async () => [],
         lastLines: async (name) => [`${name} ended`],
@@ -37,7 +37,7 @@ test("a primary that does not run is told with the words of its log, what was ma
     };
     const done: string[] = [];
     const onEvent = (event: { readonly kind: string; readonly step?: string }): void => {
-      done.push(event.step ?? event.kind);
+      if (event.kind === "step") done.push(event.step ?? "");
     };
     await assert.rejects(runStackUp(tools, stack, { onEvent }), (error) => {
       assert(isLifeboatError(error, "stack.step-failed"));

@@ -31,7 +31,7 @@ const TOOLS: StackTools = {
   user: undefined,
   platform: {
     start: async () => undefined,
-    stop: async () => undefined,
+    stop: async () => ({ killed: false }),
     restart: async () => undefined,
     state: async () => [],
     lastLines: async () => [],

@@ -6,15 +6,17 @@
  */
 import { LifeboatError } from "../errors/error.ts";
 import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
-import { observeStack } from "./observe.ts";
-import { notRunning, planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
+import { type LookTools, observeStack } from "./observe.ts";
+import { planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
+import { runStep } from "./run-step.ts";
 import { LISTENER, type StackDescription } from "./stack.ts";
-import { STEPS, type StepTools } from "./steps.ts";
-import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
+import type { StepTools } from "./steps.ts";
+import { type CallOptions, type StackTools, standingComponents } from "./tools.ts";
 
 /** What is told while a stack comes up. */
 export type UpEvent =
+  | { readonly kind: "begin"; readonly step: UpStep; readonly index: number; readonly count: number }
   | {
       readonly kind: "step";
       readonly step: UpStep;
@@ -34,7 +36,7 @@ export type UpResult = {
 
 /** Looks and plans. Rejects with `stack.data-missing` or `stack.roles-changed` where nothing must be done. */
 export async function planStackUp(
-  tools: StackTools,
+  tools: LookTools,
   stack: StackDescription,
   options: CallOptions,
 ): Promise<{ readonly facts: StackFacts; readonly steps: readonly UpStep[] }> {
@@ -45,7 +47,23 @@ export async function planStackUp(
 }
 
 /**
- * Brings up what is not. Rejects as `planStackUp`, with `stack.port-busy`, `stack.step-failed` (with the step, and the last
+ * The same for a stack that shall come up now: also looks at the ports, unless they are still to be chosen. Rejects as
+ * `planStackUp`, and with `stack.port-busy`.
+ */
+export async function checkedPlan(
+  tools: LookTools,
+  stack: StackDescription,
+  options: CallOptions & { readonly portsChosen: boolean },
+): Promise<readonly UpStep[]> {
+  const { steps } = await planStackUp(tools, stack, options);
+  if (!options.portsChosen) return steps;
+  const standing = await standingComponents(tools.platform, options);
+  await checkPortsFree(stack.ports, (name) => !standing.has(LISTENER[name]));
+  return steps;
+}
+
+/**
+ * Brings up what is not. Rejects as `checkedPlan`, with `stack.step-failed` (with the step, and the last
  * words of the program's log), or with what making the missing part rejects with.
  */
 export async function runStackUp(
@@ -54,17 +72,16 @@ export async function runStackUp(
   options: CallOptions & { readonly onEvent: (event: UpEvent) => void },
 ): Promise<UpResult> {
   const begun = tools.clock.monotonic();
-  const { facts, steps } = await planStackUp(tools, stack, options);
-  const starting = new Set(notRunning(facts));
-  await checkPortsFree(stack.ports, (name) => starting.has(LISTENER[name]));
+  const steps = await checkedPlan(tools, stack, { ...options, portsChosen: true });
   const acted: UpStep[] = [];
   const stepTools: StepTools = {
     ...tools,
     stack,
     onRecoveryKey: (recoveryKey) => options.onEvent({ kind: "recovery-key", recoveryKey }),
   };
-  for (const step of steps) {
+  for (const [index, step] of steps.entries()) {
     throwIfAborted(options.signal, `bringing up stack ${stack.name}, before step ${step}`);
+    options.onEvent({ kind: "begin", step, index, count: steps.length });
     const from = tools.clock.monotonic();
     const did = await runStep(stepTools, step, options);
     if (did) acted.push(step);
@@ -72,41 +89,6 @@ export async function runStackUp(
     options.onEvent({ kind: "step", step, effect: STEP_EFFECTS[step], durationMs, acted: did });
   }
   return { acted, durationMs: since(tools, begun) };
-}
-
-/** Milliseconds between two looks at an effect: a start of the quickest program takes about thirty. */
-const LOOK_INTERVAL_MS = 25;
-
-async function runStep(tools: StepTools, name: UpStep, options: CallOptions): Promise<boolean> {
-  const step = STEPS[name];
-  if (await step.holds(tools, options)) return false;
-  await step.act(tools, options);
-  const deadline = tools.clock.monotonic() + step.timeoutMs;
-  while (!(await step.holds(tools, options))) {
-    if (tools.clock.monotonic() > deadline) throw await stepFailed(tools, name);
-    // A program that has ended will not answer, however long one waits.
-    if (step.component !== undefined && !(await runningComponents(tools.platform, options)).has(step.component)) {
-      throw await stepFailed(tools, name);
-    }
-    await tools.clock.sleep(LOOK_INTERVAL_MS, options);
-  }
-  return true;
-}
-
-/** Of a failed program's log: the line that says why, and those around it. */
-const LOG_LINES = 5;
-
-async function stepFailed(tools: StepTools, name: UpStep): Promise<LifeboatError> {
-  const step = STEPS[name];
-  const lines = step.component === undefined ? [] : await tools.platform.lastLines(step.component, LOG_LINES, {});
-  const log = lines.join("; ");
-  const said = log === "" ? "" : `; its log ends: ${log}`;
-  return new LifeboatError("stack.step-failed", {
-    message: `step ${name} of stack ${tools.stack.name} was done, and it does not hold that ${STEP_EFFECTS[name]}${said}`,
-    remedy: `What was started runs on. Look at ${tools.stack.place.logs}, then run lifeboat up again: it goes on from here.`,
-    retryable: true,
-    details: { step: name },
-  });
 }
 
 function since({ clock }: StackTools, from: Monotonic): number {

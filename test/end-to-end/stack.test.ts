@@ -1,48 +1,120 @@
 /**
- * A whole stack of real programs: brought up from nothing, written to while its parts are killed, killed as a whole, brought
- * up again, and taken down.
+ * A whole stack of real programs by the real command line: brought up from nothing, looked at, restarted, cut short, shared
+ * with a second one, and taken down.
  */
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { readBalancer } from "../../src/balancer/ask.ts";
-import { isLifeboatError } from "../../src/errors/error.ts";
+import { EXIT } from "../../src/errors/entry.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { isPortFree } from "../../src/platform/free-port.ts";
-import { systemLocks } from "../../src/platform/lock.ts";
-import { systemRandom } from "../../src/platform/random.ts";
-import type { ConnectOptions } from "../../src/postgres/replication.ts";
-import { ProbeProcess } from "../../src/probe/process.ts";
-import { readBack } from "../../src/probe/read-back.ts";
-import { makeWriteTable } from "../../src/probe/write-table.ts";
-import { runStackDown } from "../../src/stack/down.ts";
-import { nodeAddress, withNode } from "../../src/stack/nodes.ts";
-import { UP_STEPS } from "../../src/stack/plan.ts";
-import { settlePorts } from "../../src/stack/ports.ts";
-import { findPrograms, SYSTEM_FOLDERS } from "../../src/stack/programs.ts";
+import { withNode } from "../../src/stack/nodes.ts";
 import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
 import { statsSocketOf } from "../../src/stack/render.ts";
 import { readSecrets } from "../../src/stack/secrets.ts";
-import type { StackDescription } from "../../src/stack/stack.ts";
-import { runningComponents, type StackTools } from "../../src/stack/tools.ts";
-import { runStackUp, type UpResult } from "../../src/stack/up.ts";
-import { CommandLine } from "../support/command-line.ts";
-import { PlainPlatform, processesOf } from "../support/plain-platform.ts";
+import { withListener } from "../support/listener.ts";
+import { processesOf } from "../support/processes-of.ts";
+import { RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { PORTS, serverUser } from "../support/servers.ts";
-import { testStack } from "../support/stacks.ts";
-
-const ROOT = path.resolve(import.meta.dirname, "../..");
 
 /** What we promise of a first start; it takes about ten seconds on two cores. */
 const UP_MAX_MS = 60_000;
 
-const RATE_PER_SECOND = 200;
+let folder = "";
+let one: RealStack;
+let two: RealStack;
 
-/** How long the client writes before a kill and behind it. */
-const WHILE_MS = 1_000;
+before(async () => {
+  folder = await mkdtemp("/tmp/stack-");
+  await chmod(folder, 0o755);
+  one = new RealStack(folder, "one");
+  two = new RealStack(folder, "two");
+});
+
+after(async () => {
+  await one.end();
+  await two.end();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const portsOf = async (stack: RealStack): Promise<readonly number[]> => Object.values((await stack.stack()).ports);
+
+test("from nothing to all healthy in under a minute, by the plan that the dry run printed, with a recovery key shown once", async (t) => {
+  const { plan } = (await one.cli.json("up --ports auto --dry-run")) as {
+    plan: { steps: readonly { step: string }[]; portsToChoose: boolean };
+  };
+  assert.equal(plan.portsToChoose, true);
+  assert.equal((await readdir(folder)).includes("state"), false, "a dry run makes nothing");
+  const { durationMs, steps, recoveryKey } = await one.up();
+  t.diagnostic(`up from nothing: ${durationMs} ms`);
+  assert.ok(durationMs < UP_MAX_MS, `${durationMs} ms`);
+  // The proof changes nothing.
+  assert.deepEqual(
+    [...steps.map(({ step }) => step), "proof"],
+    plan.steps.map(({ step }) => step),
+  );
+  assert.match(recoveryKey ?? "", /^[0-9A-Z]{4,}-/);
+  assert.equal((await one.ps()).up, true);
+  assert.equal(await one.ask("db", "SHOW synchronous_standby_names"), "ANY 1 (db_replica, lifeboat_vault)");
+  const states = "SELECT string_agg(sync_state, ',' ORDER BY application_name) FROM pg_stat_replication";
+  assert.equal(await one.ask("db", states), "quorum,quorum");
+  assert.equal(await one.ask("db_replica", "SELECT pg_is_in_recovery()::text"), "true");
+});
+
+test("up of a stack that is up changes nothing and says so", async () => {
+  const { steps, recoveryKey } = await one.up();
+  assert.deepEqual([steps, recoveryKey], [[], null]);
+  const { out } = await one.cli.expect(0, "up");
+  assert.match(out, /^Stack one was up; nothing was changed\./);
+  assert.doesNotMatch(out, /Recovery key/);
+});
+
+test("what runs the programs is in a session of its own, and outlives the terminal that started it", async () => {
+  const pid = await one.supervisorPid();
+  const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /s, "").split(" ");
+  const [, , group, session, terminal] = fields;
+  assert.deepEqual([group, session, terminal], [`${pid}`, `${pid}`, "0"]);
+  process.kill(pid, "SIGHUP");
+  assert.equal((await one.ps()).up, true);
+  assert.equal(await one.supervisorPid(), pid);
+});
+
+test("secrets lie in files that only their owner can read, and in no argument, log or configuration that others can read", async () => {
+  const { place } = await one.stack();
+  const user = await serverUser();
+  const secrets = await readSecrets(PORTS.files, place);
+  for (const name of await readdir(place.secrets)) {
+    const facts = await stat(path.join(place.secrets, name));
+    assert.equal(facts.mode & 0o777, 0o600, name);
+    assert.equal(facts.uid, user?.uid ?? process.getuid?.(), name);
+  }
+  const commands = (await processesOf(folder)).map(({ command }) => command).join("\n");
+  for (const log of await readdir(place.logs)) {
+    const said = (await PORTS.files.readFile(path.join(place.logs, log))).toString("utf8");
+    for (const [name, secret] of Object.entries(secrets)) {
+      assert.equal(said.includes(secret), false, `${name} in ${log}`);
+      assert.equal(commands.includes(secret), false, name);
+    }
+  }
+});
+
+test("the balancer leads reads to the replica, and says that no instance of the API is there", async () => {
+  const stack = await one.stack();
+  await eventually("the balancer has checked its servers", async () => {
+    const states = await readBalancer(statsSocketOf(stack), {});
+    return states.map(({ server, status }) => `${server} ${status}`).join(", ") === "db_replica UP, db UP";
+  });
+  await withNode({ ...(await one.application()), port: stack.ports.reads }, {}, async ({ run }) => {
+    const [row] = await run("SELECT pg_is_in_recovery() AS standby");
+    assert.equal(row?.["standby"], true);
+  });
+  const answer = await fetch(`http://127.0.0.1:${stack.ports.front}/health`);
+  assert.equal(answer.status, 503);
+});
 
 /** The status of every answer to a request after another, until the signal; a request that gets none is a 0. */
 async function askAll(port: number, url: string, signal: AbortSignal): Promise<readonly number[]> {
@@ -57,177 +129,30 @@ async function askAll(port: number, url: string, signal: AbortSignal): Promise<r
   return statuses;
 }
 
-/** A stack with everything it needs, in a folder of its own. */
-class RealStack {
-  readonly stack: StackDescription;
-  readonly platform: PlainPlatform;
-  readonly #tools: StackTools;
-  recoveryKeys: readonly string[] = [];
-
-  private constructor(stack: StackDescription, tools: StackTools, platform: PlainPlatform) {
-    this.stack = stack;
-    this.#tools = tools;
-    this.platform = platform;
-  }
-
-  /** The stack of this name; one that was there before is found as it is, by a platform that knows of nothing. */
-  static async open(stacksFolder: string, name: string): Promise<RealStack> {
-    const machine = { ...PORTS, locks: systemLocks, random: systemRandom };
-    const stack = await settlePorts(machine, testStack({ stacksFolder, name, api: [] }), "auto", {});
-    const user = await serverUser();
-    const lifeboat = {
-      command: process.execPath,
-      args: ["--disable-warning=ExperimentalWarning", path.join(ROOT, "src/cli/main.ts")],
-    };
-    const folders = [...(process.env["LIFEBOAT_TEST_PROGRAMS"] ?? "").split(":"), ...SYSTEM_FOLDERS];
-    const programs = await findPrograms(machine, stack, { user, folders, lifeboat, unique: "test" }, {});
-    const platform = new PlainPlatform(stack.place);
-    return new RealStack(stack, { ...machine, user, programs, platform }, platform);
-  }
-
-  up(
-    different: { readonly stack?: StackDescription; readonly onStep?: (step: string) => void } = {},
-  ): Promise<UpResult> {
-    const cutting = new AbortController();
-    return runStackUp(this.#tools, different.stack ?? this.stack, {
-      signal: cutting.signal,
-      onEvent: (event) => {
-        if (event.kind === "recovery-key") this.recoveryKeys = [...this.recoveryKeys, event.recoveryKey];
-        else if (event.acted && different.onStep !== undefined) {
-          different.onStep(event.step);
-          cutting.abort();
-        }
-      },
-    });
-  }
-
-  down(): Promise<unknown> {
-    return runStackDown(this.#tools, this.stack, { onEvent: () => undefined });
-  }
-
-  async application(): Promise<ConnectOptions> {
-    const secrets = await readSecrets(this.#tools.files, this.stack.place);
-    const user = this.stack.applicationRole;
-    const { database } = this.stack;
-    return {
-      ...nodeAddress(this.stack, secrets, "db"),
-      host: "127.0.0.1",
-      user,
-      password: secrets.application,
-      database,
-    };
-  }
-
-  async ask(node: "db" | "db_replica", sql: string): Promise<string> {
-    const secrets = await readSecrets(this.#tools.files, this.stack.place);
-    const [row] = await withNode(nodeAddress(this.stack, secrets, node), {}, ({ run }) => run(sql));
-    return String(Object.values(row ?? {})[0]);
-  }
-
-  /** A client that writes to the primary, in a process of its own. */
-  async client(ledgerFile: string): Promise<ProbeProcess> {
-    return await ProbeProcess.start(PORTS.processes, {
-      node: process.execPath,
-      entry: path.join(ROOT, "src/probe/main.ts"),
-      ledgerFile,
-      probe: {
-        connect: { ...(await this.application()), applicationName: "client" },
-        clientId: systemRandom(16).toString("hex"),
-        writesPerSecond: RATE_PER_SECOND,
-        readsPerSecond: 0,
-        laneCount: 16,
-        queueDeadlineMs: 5_000,
-        answerDeadlineMs: 10_000,
-      },
-    });
-  }
-}
-
-let folder = "";
-let one: RealStack;
-let two: RealStack;
-
-const portsOf = ({ stack }: RealStack) => Object.values(stack.ports);
-
-before(async () => {
-  folder = await mkdtemp("/tmp/stack-");
-  await chmod(folder, 0o755);
-  one = await RealStack.open(folder, "one");
-});
-
-after(async () => {
-  for (const line of await processesOf(folder)) process.kill(Number.parseInt(line, 10), "SIGKILL");
-  await rm(folder, { recursive: true, force: true });
-});
-
-test("from nothing to all healthy in under a minute, with a recovery key shown once; up again changes nothing", async (t) => {
-  const { durationMs, acted } = await one.up();
-  t.diagnostic(`up from nothing: ${durationMs} ms`);
-  assert.ok(durationMs < UP_MAX_MS, `${durationMs} ms`);
-  assert.equal(acted.length, 15);
-  assert.equal(one.recoveryKeys.length, 1);
-  assert.equal(await one.ask("db", "SHOW synchronous_standby_names"), "ANY 1 (db_replica, lifeboat_vault)");
-  const states = "SELECT string_agg(sync_state, ',' ORDER BY application_name) FROM pg_stat_replication";
-  assert.equal(await one.ask("db", states), "quorum,quorum");
-  assert.equal(await one.ask("db_replica", "SELECT pg_is_in_recovery()::text"), "true");
-  assert.deepEqual((await one.up()).acted, []);
-  assert.equal(one.recoveryKeys.length, 1);
-});
-
-test("secrets lie in files that only their owner can read, and in no argument, log or configuration that others can read", async () => {
-  const { place } = one.stack;
-  const user = await serverUser();
-  const secrets = await readSecrets(PORTS.files, place);
-  for (const name of await readdir(place.secrets)) {
-    const facts = await stat(path.join(place.secrets, name));
-    assert.equal(facts.mode & 0o777, 0o600, name);
-    assert.equal(facts.uid, user?.uid ?? process.getuid?.(), name);
-  }
-  const commands = (await processesOf(folder)).join("\n");
-  for (const log of await readdir(place.logs)) {
-    const said = (await PORTS.files.readFile(path.join(place.logs, log))).toString("utf8");
-    for (const [name, secret] of Object.entries(secrets)) {
-      assert.equal(said.includes(secret), false, `${name} in ${log}`);
-      assert.equal(commands.includes(secret), false, name);
-    }
-  }
-});
-
-test("the balancer leads reads to the replica, and says that no instance of the API is there", async () => {
-  await eventually("the balancer has checked its servers", async () => {
-    const states = await readBalancer(statsSocketOf(one.stack), {});
-    return states.map(({ server, status }) => `${server} ${status}`).join(", ") === "db_replica UP, db UP";
-  });
-  const application = await one.application();
-  const reads = { ...application, port: one.stack.ports.reads };
-  await withNode(reads, {}, async ({ run }) => {
-    const [row] = await run("SELECT pg_is_in_recovery() AS standby");
-    assert.equal(row?.["standby"], true);
-  });
-  const answer = await fetch(`http://127.0.0.1:${one.stack.ports.front}/health`);
-  assert.equal(answer.status, 503);
-});
-
 test("an instance of the API that is described later is led to without a request being refused meanwhile", async () => {
+  const { front } = (await one.stack()).ports;
   const instance = createServer((request, response) => response.end(request.url));
   await new Promise<void>((resolve) => instance.listen(0, "127.0.0.1", resolve));
   const address = instance.address();
   assert(typeof address === "object" && address !== null);
-  const stack = { ...one.stack, api: [{ host: "127.0.0.1", port: address.port }] };
+  const described = `--stack-api 127.0.0.1:${address.port}`;
   const asking = new AbortController();
-  const answers = askAll(one.stack.ports.front, "/balancer/health", asking.signal);
+  const answers = askAll(front, "/balancer/health", asking.signal);
   try {
-    const { acted } = await one.up({ stack });
-    assert.deepEqual(acted, ["config"]);
+    const { steps } = await one.up(described);
+    assert.deepEqual(
+      steps.map(({ step }) => step),
+      ["config"],
+    );
     await eventually("the front leads to the instance", async () => {
-      const answer = await fetch(`http://127.0.0.1:${one.stack.ports.front}/products`);
+      const answer = await fetch(`http://127.0.0.1:${front}/products`);
       return answer.status === 200 && (await answer.text()) === "/products";
     });
     asking.abort();
     const statuses = await answers;
     assert.ok(statuses.length > 20, `${statuses.length}`);
     assert.deepEqual(new Set(statuses), new Set([200]));
-    assert.deepEqual((await one.up({ stack })).acted, []);
+    assert.deepEqual((await one.up(described)).steps, []);
   } finally {
     asking.abort();
     instance.close();
@@ -237,90 +162,98 @@ test("an instance of the API that is described later is led to without a request
 });
 
 test("a backup that we take leaves nothing in the vault that the receiver's user could not remove", async () => {
-  const cli = new CommandLine(path.join(folder, "cli"));
-  await cli.expect(0, `backup --config ${lifeboatConfigFile(one.stack)}`);
+  const stack = await one.stack();
+  await one.cli.expect(0, `backup --config ${lifeboatConfigFile(stack)}`);
   const user = await serverUser();
-  for (const name of await readdir(one.stack.place.vault, { recursive: true })) {
-    const facts = await stat(path.join(one.stack.place.vault, name));
+  for (const name of await readdir(stack.place.vault, { recursive: true })) {
+    const facts = await stat(path.join(stack.place.vault, name));
     assert.equal(facts.uid, user?.uid ?? process.getuid?.(), name);
   }
 });
 
-test("under 200 writes a second, killing the replica, the receiver and redis, one after another, fails no write", async (t) => {
-  await makeWriteTable(await one.application(), {});
-  const ledgerFile = path.join(folder, "ledger-1");
-  const client = await one.client(ledgerFile);
-  try {
-    for (const name of ["db_replica", "receiver", "redis"]) {
-      await systemClock.sleep(WHILE_MS, {});
-      await one.platform.kill(name);
-      await systemClock.sleep(WHILE_MS, {});
-      await one.up();
-      assert.equal((await runningComponents(one.platform, {})).has(name), true);
-    }
-    await systemClock.sleep(WHILE_MS, {});
-    const report = await client.stop({});
-    t.diagnostic(JSON.stringify(report));
-    assert.deepEqual([report.writes.failedCount, report.writes.unknownCount], [0, 0]);
-    assert.ok(report.writes.okCount > 1_000, `${report.writes.okCount}`);
-  } finally {
-    await client.kill();
-  }
-  const { present, missing, damaged } = await readBack(PORTS.files, { connect: await one.application(), ledgerFile });
-  assert.ok(present > 1_000);
-  assert.deepEqual([missing, damaged], [[], []]);
+test("logs are told by component, and followed until they are interrupted", async () => {
+  const { out } = await one.cli.expect(0, "logs --lines 2");
+  assert.match(out, /^db {9}\| .*\n/);
+  assert.match(out, /^supervisor \| .* ready$/m);
+  const following = one.cli.start("logs db --lines 1 -f");
+  await following.printed(/\n/);
+  await assert.rejects(one.ask("db", "SELECT no_such_column"));
+  await following.printed(/column "no_such_column" does not exist/);
+  following.child.kill("SIGINT");
+  const { status, out: followed } = await following.ended;
+  assert.equal(status, 0);
+  assert.doesNotMatch(followed, /\| /, "a single log has no names");
 });
 
-test("after a kill of every process the next up goes on with everything that was acknowledged, on the same ports", async (t) => {
-  const ledgerFile = path.join(folder, "ledger-2");
-  const client = await one.client(ledgerFile);
-  await systemClock.sleep(WHILE_MS, {});
-  await one.platform.killAll();
-  await client.kill();
-  assert.deepEqual(await processesOf(one.stack.place.folder), []);
-  const again = await RealStack.open(folder, "one");
-  assert.deepEqual(again.stack.ports, one.stack.ports);
-  one = again;
-  const { durationMs } = await one.up();
-  t.diagnostic(`up after a kill of everything: ${durationMs} ms`);
-  const { acknowledged, missing, damaged } = await readBack(PORTS.files, {
-    connect: await one.application(),
-    ledgerFile,
-  });
-  assert.ok(acknowledged > 50, `${acknowledged}`);
-  assert.deepEqual([missing, damaged], [[], []]);
-  assert.deepEqual((await one.up()).acted, []);
+test("a component that is restarted works when the command ends; db only when the outage is accepted", async () => {
+  const before = await one.pidOf("receiver");
+  const { out } = await one.cli.expect(0, "restart receiver");
+  assert.match(out, /^receiver works again after /);
+  assert.notEqual(await one.pidOf("receiver"), before);
+  assert.equal((await one.look("receiver")).works, true);
+  const primary = await one.pidOf("db");
+  const refused = await one.cli.expect(EXIT.refused, "restart db", { withoutTerminal: true });
+  assert.match(refused.err, /interrupts every write.*\nremedy: .*--accept-outage/);
+  assert.equal(await one.pidOf("db"), primary);
+  await one.cli.expect(0, "restart db --accept-outage");
+  assert.notEqual(await one.pidOf("db"), primary);
+  await eventually("all work", async () => (await one.ps()).up);
 });
 
-test("a second stack comes up beside the first though each of its starts is cut short after one step", async () => {
-  two = await RealStack.open(folder, "two");
-  assert.equal(new Set([...portsOf(one), ...portsOf(two)]).size, 12);
-  // What an initdb that was killed leaves.
-  const { place } = two.stack;
-  await mkdir(`${place.dataOf("db")}.making`, { recursive: true });
-  const steps: string[] = [];
-  const last = UP_STEPS.at(-2);
-  while (steps.at(-1) !== last) {
-    const cut = two.up({ onStep: (step) => steps.push(step) });
-    await assert.rejects(cut, (error) => isLifeboatError(error, "platform.aborted"));
-  }
-  assert.deepEqual(steps, UP_STEPS.slice(0, -1));
-  assert.equal(two.recoveryKeys.length, 1);
-  assert.deepEqual((await two.up()).acted, []);
-  assert.equal(await two.ask("db_replica", "SELECT count(*)::text FROM pg_stat_wal_receiver"), "1");
+test("a port that somebody holds is told with its holder, and nothing is begun", async () => {
+  await withListener(
+    (socket) => socket.end(),
+    async (port) => {
+      const { err } = await two.cli.expect(EXIT.refused, `up --stack-name other --stack-redis-port ${port}`);
+      assert.match(err, new RegExp(`port ${port}, wanted for redis \\(redis\\), is held by process ${process.pid} `));
+      assert.match(err, /remedy: .*lifeboat up --ports auto/);
+    },
+  );
+  const { place } = await two.stack();
+  assert.deepEqual(await readdir(path.join(path.dirname(place.folder), "other")), ["lock"]);
 });
 
-test("each stack goes down alone and leaves nothing but its folder", async (t) => {
+test("an up that is interrupted ends what it did; while it is at work no other command changes the stack; the next goes on", async () => {
+  const first = two.cli.start("up --ports auto");
+  await first.said(/the primary accepts connections/);
+  const { err } = await two.cli.expect(EXIT.refused, "down");
+  assert.match(err, /another command changes stack two/);
+  first.child.kill("SIGINT");
+  assert.equal((await first.ended).status, EXIT.interrupted);
+  assert.equal((await two.ps()).up, false);
+  const { steps } = await two.up();
+  assert.ok(steps.length > 0 && steps.every(({ step }) => step !== "db-start"), JSON.stringify(steps));
+  assert.equal((await two.ps()).up, true);
+  assert.equal(new Set([...(await portsOf(one)), ...(await portsOf(two))]).size, 12, "each stack has its own ports");
+});
+
+test("each stack goes down alone and leaves no process, port, socket or temporary file", async (t) => {
+  const stack = await one.stack();
+  const { durationMs } = (await one.cli.json("down")) as { durationMs: number };
+  t.diagnostic(`down: ${durationMs} ms`);
+  assert.deepEqual(await processesOf(stack.place.folder), []);
+  for (const port of Object.values(stack.ports)) assert.equal(await isPortFree(port), true, `port ${port}`);
+  assert.deepEqual(await readdir(stack.place.sockets), []);
+  assert.deepEqual((await readdir(stack.place.supervisor)).toSorted(), ["lock", "logs", "supervisor.log"]);
+  const { out } = await one.cli.expect(EXIT.world, "ps");
+  assert.match(out, /^Stack one is down\./);
+  const again = await one.cli.expect(0, "down");
+  assert.match(again.out, /^Stack one was down; nothing was done\./);
+  assert.deepEqual(await processesOf(stack.place.folder), [], "looking started nothing");
+  assert.equal((await two.ps()).up, true);
+  await two.cli.expect(0, "down");
+  assert.deepEqual(await processesOf(path.join(folder, "state")), []);
+});
+
+test("a stack that was down comes up again with its data, and a stack that never was is told so", async () => {
   const begun = systemClock.monotonic();
-  await one.down();
-  t.diagnostic(`down: ${Math.round(systemClock.monotonic() - begun)} ms`);
-  assert.deepEqual(await processesOf(one.stack.place.folder), []);
-  for (const port of portsOf(one)) assert.equal(await isPortFree(port), true, `port ${port}`);
-  assert.deepEqual(await readdir(one.stack.place.sockets), []);
-  assert.equal(await two.ask("db", "SELECT 1"), "1");
-  await two.down();
-  assert.deepEqual(await processesOf(folder), []);
-  await one.up();
+  assert.equal((await one.up()).recoveryKey, null);
+  assert.ok(systemClock.monotonic() - begun < UP_MAX_MS);
   assert.equal(await one.ask("db_replica", "SELECT count(*)::text FROM pg_stat_wal_receiver"), "1");
-  await one.down();
+  await one.cli.expect(0, "down");
+  const { out } = await one.cli.expect(0, "down --stack-name nobody");
+  assert.match(out, /^Stack nobody was down/);
+  const { err } = await one.cli.expect(EXIT.notFound, "restart redis --stack-name nobody");
+  assert.match(err, /nothing was ever started in .*nobody.*\nremedy: `lifeboat up`/);
+  assert.deepEqual((await readdir(path.join(folder, "state", "stacks"))).toSorted(), ["one", "other", "two"]);
 });

@@ -7,12 +7,17 @@ import { configExplainVerb } from "../../src/cli/config.ts";
 import { configRenderVerb, type RenderConfigured } from "../../src/cli/config-render.ts";
 import { demoVerb, type RunDemo } from "../../src/cli/demo.ts";
 import { type Diagnose, doctorVerb } from "../../src/cli/doctor.ts";
+import { downVerb, type TakeDown } from "../../src/cli/down.ts";
 import { type HoldEngine, holdVerb, releaseVerb } from "../../src/cli/hold.ts";
+import { logsVerb, type ReadLogs } from "../../src/cli/logs.ts";
 import { type FindPoints, pointsVerb } from "../../src/cli/points.ts";
 import { type ProbeEngine, probeReadBackVerb, probeVerb } from "../../src/cli/probe.ts";
 import { type PruneConfiguredVault, pruneVerb } from "../../src/cli/prune.ts";
+import { type LookAtStack, psVerb } from "../../src/cli/ps.ts";
+import { type RestartConfigured, restartVerb } from "../../src/cli/restart.ts";
 import { type RestoreEngine, restoreVerb } from "../../src/cli/restore.ts";
 import { type LookAtStatus, statusVerb } from "../../src/cli/status.ts";
+import { type UpEngine, upVerb } from "../../src/cli/up.ts";
 import { type CheckConfiguredVault, type MakeVault, vaultCheckVerb, vaultInitVerb } from "../../src/cli/vault.ts";
 import { type KeyEngine, vaultKeyVerb } from "../../src/cli/vault-key.ts";
 import type { Verb } from "../../src/cli/verb.ts";
@@ -46,6 +51,11 @@ export type Engines = {
   readonly feedRecovery: FeedRecovery;
   readonly restore: RestoreEngine;
   readonly probe: ProbeEngine;
+  readonly up: UpEngine;
+  readonly takeDown: TakeDown;
+  readonly lookAtStack: LookAtStack;
+  readonly readLogs: ReadLogs;
+  readonly restart: RestartConfigured;
   readonly runDemo: RunDemo;
   readonly renderConfigured: RenderConfigured;
 };
@@ -74,6 +84,11 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     restoreVerb(engines.restore ?? { plan: notGiven }),
     probeVerb(engines.probe ?? noProbe),
     probeReadBackVerb(engines.probe ?? noProbe),
+    upVerb(engines.up ?? { plan: notGiven, run: notGiven }),
+    downVerb(engines.takeDown ?? notGiven),
+    psVerb(engines.lookAtStack ?? notGiven),
+    logsVerb(engines.readLogs ?? notGiven),
+    restartVerb(engines.restart ?? notGiven),
     demoVerb(engines.runDemo ?? notGiven),
     configExplainVerb(),
     configRenderVerb(engines.renderConfigured ?? notGiven),

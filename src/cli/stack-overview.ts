@@ -1,0 +1,43 @@
+/** Where a stack lies and where its components listen, as every verb about it says. */
+import type { StackDescription, StackPorts } from "../stack/stack.ts";
+import type { Cell } from "./table.ts";
+
+/** What somebody needs to use a stack. */
+export type StackOverview = {
+  readonly name: string;
+  readonly folder: string;
+  readonly ports: StackPorts;
+  readonly database: string;
+  readonly applicationRole: string;
+  /** File that holds the password of the application's role. */
+  readonly passwordFile: string;
+  /** For `--config` of other commands about the stack. */
+  readonly configFile: string;
+  /** Instances of the API behind the front. */
+  readonly apiCount: number;
+};
+
+/** The overview of a stack. */
+export function overviewOf(
+  stack: StackDescription,
+  files: Pick<StackOverview, "passwordFile" | "configFile">,
+): StackOverview {
+  const { name, place, ports, database, applicationRole, api } = stack;
+  return { name, folder: place.folder, ports, database, applicationRole, apiCount: api.length, ...files };
+}
+
+/** Where to connect, for people. */
+export function connectRows(overview: StackOverview): readonly (readonly [string, Cell])[] {
+  const { ports, database, applicationRole, apiCount } = overview;
+  const url = (port: number): string => `postgresql://${applicationRole}@127.0.0.1:${port}/${database}`;
+  const instances = apiCount === 0 ? "no instance of the API yet: answers 503" : `leads to ${apiCount} of the API`;
+  return [
+    ["application", `${url(ports.pgbouncer)}  PgBouncer`],
+    ["reads", `${url(ports.reads)}  the replica, else the primary`],
+    ["front", `http://127.0.0.1:${ports.front}  ${instances}`],
+    ["servers", `127.0.0.1:${ports.db} db, 127.0.0.1:${ports.dbReplica} db_replica`],
+    ["redis", `127.0.0.1:${ports.redis}`],
+    ["password", `in ${overview.passwordFile}`],
+    ["other commands", `lifeboat --config ${overview.configFile} status`],
+  ];
+}

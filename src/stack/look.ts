@@ -1,0 +1,46 @@
+/** Looks at what each component of a stack is doing, and whether it does its work. Changes nothing. */
+import { isLifeboatError } from "../errors/error.ts";
+import type { ComponentState } from "../platform/components.ts";
+import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
+import { START_STEPS } from "./plan.ts";
+import { missingSecrets } from "./secrets.ts";
+import { STEPS, type StepLookTools } from "./steps.ts";
+import type { CallOptions } from "./tools.ts";
+
+/** What was seen of a component. */
+export type ComponentLook = {
+  readonly component: ComponentName;
+  /** Undefined: it was never started, or the stack was taken down since. */
+  readonly state: ComponentState | undefined;
+  /** Whether it does its work, as a start-up looks at it: a node of a replication streams, the others answer. */
+  readonly works: boolean;
+};
+
+/** A component on this machine that works answers in milliseconds; one that hangs is not waited for. */
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/** Looks at all, at the same time. */
+export async function lookAtComponents(tools: StepLookTools, options: CallOptions): Promise<readonly ComponentLook[]> {
+  const { files, platform, stack } = tools;
+  const states = await platform.state(options);
+  const secrets = (await files.stat(stack.place.secrets)) !== undefined && (await missingSecrets(files, stack.place));
+  const canAsk = secrets !== false && secrets.length === 0;
+  return await Promise.all(
+    COMPONENT_NAMES.map(async (component) => {
+      const state = states.find(({ name }) => name === component);
+      const works = canAsk && state?.mode === "running" && (await doesItsWork(tools, component, options));
+      return { component, state, works };
+    }),
+  );
+}
+
+async function doesItsWork(tools: StepLookTools, component: ComponentName, options: CallOptions): Promise<boolean> {
+  const tooLong = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  const signal = options.signal === undefined ? tooLong : AbortSignal.any([options.signal, tooLong]);
+  try {
+    return await STEPS[START_STEPS[component]].holds(tools, { signal });
+  } catch (error) {
+    if (options.signal?.aborted !== true && isLifeboatError(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,22 @@
+/** Restarts one component of a stack, and waits until it does its work again. */
+
+import type { ComponentName } from "./component-names.ts";
+import { START_STEPS } from "./plan.ts";
+import { awaitEffect } from "./run-step.ts";
+import type { StepLookTools } from "./steps.ts";
+import type { CallOptions } from "./tools.ts";
+
+/**
+ * Restarts it as it was started last. Rejects with `platform.component-unknown` where it never was, with
+ * `platform.component-fenced`, or with `stack.step-failed` and the last words of its log.
+ */
+export async function restartComponent(
+  tools: StepLookTools,
+  component: ComponentName,
+  options: CallOptions,
+): Promise<{ readonly durationMs: number }> {
+  const begun = tools.clock.monotonic();
+  await tools.platform.restart(component, options);
+  await awaitEffect(tools, START_STEPS[component], options);
+  return { durationMs: Math.round(tools.clock.monotonic() - begun) };
+}

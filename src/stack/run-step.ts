@@ -1,0 +1,56 @@
+/** Carries out one step of a start-up, and waits until its effect shows. */
+import { LifeboatError } from "../errors/error.ts";
+import type { ComponentName } from "./component-names.ts";
+import { STEP_EFFECTS, type UpStep } from "./plan.ts";
+import { STEPS, type StepLookTools, type StepTools } from "./steps.ts";
+import { type CallOptions, runningComponents } from "./tools.ts";
+
+/** Milliseconds between two looks at an effect: a start of the quickest program takes about thirty. */
+const LOOK_INTERVAL_MS = 25;
+
+/** Of a failed program's log: the line that says why, and those around it. */
+const LOG_LINES = 5;
+
+/** Acts unless the effect is there already. Answers whether it acted; rejects with `stack.step-failed`. */
+export async function runStep(tools: StepTools, name: UpStep, options: CallOptions): Promise<boolean> {
+  const step = STEPS[name];
+  if (await step.holds(tools, options)) return false;
+  await step.act(tools, options);
+  await awaitEffect(tools, name, options);
+  return true;
+}
+
+/** Waits for the effect of a step that was acted. Rejects with `stack.step-failed` when its time is over. */
+export async function awaitEffect(tools: StepLookTools, name: UpStep, options: CallOptions): Promise<void> {
+  const step = STEPS[name];
+  const deadline = tools.clock.monotonic() + step.timeoutMs;
+  while (!(await step.holds(tools, options))) {
+    if (tools.clock.monotonic() > deadline) throw await stepFailed(tools, name);
+    // A program that has ended will not answer, however long one waits.
+    if (step.component !== undefined && !(await runningComponents(tools.platform, options)).has(step.component)) {
+      throw await stepFailed(tools, name);
+    }
+    await tools.clock.sleep(LOOK_INTERVAL_MS, options);
+  }
+}
+
+async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatError> {
+  const { component } = STEPS[name];
+  const { stack } = tools;
+  const said = component === undefined ? "" : await lastWords(tools, component);
+  return new LifeboatError("stack.step-failed", {
+    message: `step ${name} of stack ${stack.name} was done, and it does not hold that ${STEP_EFFECTS[name]}${said}`,
+    remedy: `What was started runs on. Look at ${stack.place.logs}, then run lifeboat up again: it goes on from here.`,
+    retryable: true,
+    details: { step: name },
+  });
+}
+
+/** What the platform and the log say of a program that failed. */
+async function lastWords({ platform }: StepLookTools, component: ComponentName): Promise<string> {
+  const state = (await platform.state({})).find(({ name }) => name === component);
+  const log = (await platform.lastLines(component, LOG_LINES, {})).join("; ");
+  const mode = state === undefined || state.mode === "running" ? "" : `; ${component} is ${state.mode}`;
+  const how = mode === "" || state?.lastEnd === undefined ? "" : ` (${state.lastEnd})`;
+  return `${mode}${how}${log === "" ? "" : `; its log ends: ${log}`}`;
+}

@@ -1,0 +1,137 @@
+/**
+ * A whole stack of real programs while its parts are killed under writes, left without its supervisor, and killed as a whole.
+ */
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { readBack } from "../../src/probe/read-back.ts";
+import { makeWriteTable } from "../../src/probe/write-table.ts";
+import type { ComponentName } from "../../src/stack/component-names.ts";
+import { processesOf } from "../support/processes-of.ts";
+import { forAWhile, RealStack } from "../support/real-stack.ts";
+import { eventually } from "../support/receivers.ts";
+import { PORTS } from "../support/servers.ts";
+
+const RATE_PER_SECOND = 200;
+
+/** How long the probe writes before a kill and behind it. */
+const WHILE_MS = 1_000;
+
+let folder = "";
+let one: RealStack;
+
+before(async () => {
+  folder = await mkdtemp("/tmp/stack-");
+  await chmod(folder, 0o755);
+  one = new RealStack(folder, "one");
+  await one.up();
+});
+
+after(async () => {
+  await one.end();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function works(name: ComponentName): Promise<void> {
+  await eventually(`${name} works`, async () => (await one.look(name)).works);
+}
+
+test("under 200 writes a second, the deaths of the replica, the receiver and redis, one after another, fail no write", async (t) => {
+  await makeWriteTable(await one.application(), {});
+  const ledgerFile = path.join(folder, "ledger-1");
+  const probe = await one.probe(ledgerFile, RATE_PER_SECOND);
+  try {
+    await forAWhile(WHILE_MS);
+    await one.crash("db_replica");
+    await forAWhile(WHILE_MS);
+    const replica = await one.look("db_replica");
+    assert.deepEqual([replica.mode, replica.lastEnd], ["ended", "it was ended by SIGKILL"], "a node is left");
+    const { steps } = await one.up();
+    assert.deepEqual(
+      steps.map(({ step }) => step),
+      ["replica-start"],
+    );
+    for (const name of ["receiver", "redis"] as const) {
+      await forAWhile(WHILE_MS);
+      await one.crash(name);
+      await works(name);
+      assert.equal((await one.look(name)).restarts, 1, "a program is started again by itself");
+    }
+    await forAWhile(WHILE_MS);
+    const report = await probe.stop({});
+    t.diagnostic(JSON.stringify(report));
+    assert.deepEqual([report.writes.failedCount, report.writes.unknownCount], [0, 0]);
+    assert.ok(report.writes.okCount > 1_000, `${report.writes.okCount}`);
+  } finally {
+    await probe.kill();
+  }
+  const { present, missing, damaged } = await readBack(PORTS.files, { connect: await one.application(), ledgerFile });
+  assert.ok(present > 1_000);
+  assert.deepEqual([missing, damaged], [[], []]);
+  assert.equal((await one.ps()).up, true);
+});
+
+test("without replica and receiver no write is acknowledged; none fails, and all are as soon as one of them is back", async (t) => {
+  const probe = await one.probe(path.join(folder, "ledger-2"), RATE_PER_SECOND);
+  try {
+    await forAWhile(WHILE_MS);
+    await one.platform.kill("db_replica", {});
+    await one.platform.kill("receiver", {});
+    const waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    await eventually("commits wait", async () => Number(await one.ask("db", waiting)) > 0);
+    const before = await probe.status({});
+    await forAWhile(WHILE_MS);
+    const meanwhile = await probe.status({});
+    assert.equal(meanwhile.writes.okCount, before.writes.okCount, "acknowledged without a confirmer");
+    assert.ok(meanwhile.writes.arrivedCount > before.writes.arrivedCount);
+    const { steps } = await one.up();
+    assert.deepEqual(
+      steps.map(({ step }) => step),
+      ["receiver", "replica-start"],
+    );
+    await eventually(
+      "writes are acknowledged",
+      async () => (await probe.status({})).writes.okCount > before.writes.okCount,
+    );
+    const report = await probe.stop({});
+    t.diagnostic(JSON.stringify(report));
+    assert.deepEqual([report.writes.failedCount, report.writes.unknownCount], [0, 0]);
+  } finally {
+    await probe.kill();
+  }
+});
+
+test("without its supervisor a stack works on; the next command takes it over, and down leaves nothing of it", async () => {
+  const pids = [await one.pidOf("db"), await one.pidOf("haproxy")];
+  process.kill(await one.supervisorPid(), "SIGKILL");
+  const seen = await one.ps();
+  assert.deepEqual([seen.up, seen.components.every(({ adopted }) => adopted)], [true, true]);
+  assert.deepEqual((await one.up()).steps, []);
+  assert.deepEqual([await one.pidOf("db"), await one.pidOf("haproxy")], pids);
+  process.kill(await one.supervisorPid(), "SIGKILL");
+  await one.cli.expect(0, "down");
+  assert.deepEqual(await processesOf((await one.stack()).place.folder), []);
+  await one.up();
+});
+
+test("after a kill of everything the next up goes on with everything that was acknowledged, on the same ports", async (t) => {
+  const ledgerFile = path.join(folder, "ledger-3");
+  const probe = await one.probe(ledgerFile, RATE_PER_SECOND);
+  await forAWhile(WHILE_MS);
+  const { ports } = await one.stack();
+  await one.crashAll();
+  await probe.kill();
+  assert.equal((await one.ps()).up, false);
+  const { durationMs } = await one.up();
+  t.diagnostic(`up after a kill of everything: ${durationMs} ms`);
+  assert.deepEqual((await one.stack()).ports, ports);
+  const { acknowledged, missing, damaged } = await readBack(PORTS.files, {
+    connect: await one.application(),
+    ledgerFile,
+  });
+  assert.ok(acknowledged > 50, `${acknowledged}`);
+  assert.deepEqual([missing, damaged], [[], []]);
+  assert.deepEqual((await one.up()).steps, []);
+  await one.cli.expect(0, "down");
+});

@@ -1,0 +1,44 @@
+/** A whole stack of real programs whose start is cut short after every step. */
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { test } from "node:test";
+import { isLifeboatError } from "../../src/errors/error.ts";
+import { UP_STEPS } from "../../src/stack/plan.ts";
+import { runStackUp } from "../../src/stack/up.ts";
+import { RealStack } from "../support/real-stack.ts";
+
+test("a stack comes up though each of its starts is cut short after one step, with one recovery key in all", async () => {
+  const folder = await mkdtemp("/tmp/stack-");
+  await chmod(folder, 0o755);
+  const cut = new RealStack(folder, "cut");
+  try {
+    const { stack, tools } = await cut.tools();
+    // What an initdb that was killed leaves.
+    await mkdir(`${stack.place.dataOf("db")}.making`, { recursive: true });
+    const acted: string[] = [];
+    const recoveryKeys: string[] = [];
+    const upOneStep = (): Promise<unknown> => {
+      const cutting = new AbortController();
+      return runStackUp(tools, stack, {
+        signal: cutting.signal,
+        onEvent: (event) => {
+          if (event.kind === "recovery-key") recoveryKeys.push(event.recoveryKey);
+          else if (event.kind === "step" && event.acted) {
+            acted.push(event.step);
+            cutting.abort();
+          }
+        },
+      });
+    };
+    while (acted.at(-1) !== UP_STEPS.at(-2)) {
+      await assert.rejects(upOneStep(), (error) => isLifeboatError(error, "platform.aborted"));
+    }
+    assert.deepEqual(acted, UP_STEPS.slice(0, -1));
+    assert.equal(recoveryKeys.length, 1);
+    assert.deepEqual((await cut.up()).steps, []);
+    assert.equal(await cut.ask("db_replica", "SELECT count(*)::text FROM pg_stat_wal_receiver"), "1");
+  } finally {
+    await cut.end();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
