@@ -7,7 +7,7 @@
  * asks (`assertFired`), since the test that planned it tested nothing.
  */
 import { assert } from "../errors/error.ts";
-import { type FileHandle, type Files, fileError } from "./files.ts";
+import { type FileHandle, type FilePart, type Files, fileError } from "./files.ts";
 
 /** What goes wrong at one effect. */
 export type FileFault = {
@@ -89,11 +89,20 @@ function wrapHandle(handle: FileHandle, file: string, effect: Effect): FileHandl
       effect("write", file, () => handle.write(data, position, wait), {
         half: () => handle.write(data.subarray(0, data.byteLength >> 1), position, wait),
       }),
+    writeParts: (parts) =>
+      effect("write", file, () => handle.writeParts(parts), { half: () => handle.writeParts(halfOf(parts)) }),
     truncate: (lengthBytes) => effect("truncate", file, () => handle.truncate(lengthBytes)),
     sync: (wait) => effect("sync", file, () => handle.sync(wait)),
     stat: () => effect("look at", file, () => handle.stat()),
     close: () => handle.close(),
   };
+}
+
+/** All but the last, and half of that. */
+function halfOf(parts: readonly FilePart[]): readonly FilePart[] {
+  return parts.map(({ data, position }, index) => {
+    return { data: index < parts.length - 1 ? data : data.subarray(0, data.byteLength >> 1), position };
+  });
 }
 
 function errnoError(errno: string): Error {

@@ -32,6 +32,28 @@ describe("files of this machine", () => {
     }
   });
 
+  test("parts of a file are written each at its own place, and a file that cannot be written is named", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "files-"));
+    const file = path.join(folder, "file");
+    try {
+      const handle = await systemFiles.open(file, "create");
+      const parts = [
+        { data: Buffer.from("three"), position: 8 },
+        { data: Buffer.from("one "), position: 0 },
+        { data: Buffer.alloc(0), position: 100 },
+        { data: Buffer.from("two "), position: 4 },
+      ];
+      await handle.writeParts(parts);
+      await handle.close();
+      assert.equal((await systemFiles.readFile(file)).toString(), "one two three");
+      const reader = await systemFiles.open(file, "read");
+      await assert.rejects(reader.writeParts(parts), (error) => isLifeboatError(error, "platform.file-failed"));
+      await reader.close();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   test("one sync covers all of a file system, and a folder that is not there is named", async () => {
     const folder = await mkdtemp(path.join(tmpdir(), "files-"));
     try {

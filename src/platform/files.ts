@@ -42,12 +42,20 @@ type FileRange = { readonly position: number; readonly length: number; readonly 
  */
 export type WaitMode = "pooled" | "blocking";
 
+/** Bytes and where in a file they go. */
+export type FilePart = { readonly data: Uint8Array; readonly position: number };
+
 /** An open file. Close it exactly once. */
 export interface FileHandle {
   /** Reads up to `length` bytes at `position` into a new buffer or the one given; fewer only at the end of the file. */
   read(at: FileRange): Promise<Buffer>;
   /** Writes all of `data` at `position`. Default pooled. */
   write(data: Uint8Array, position: number, wait?: WaitMode): Promise<void>;
+  /**
+   * Writes several parts, each whole and at its own position, blocking: for parts that are each done before a turn through
+   * the pool of threads would have begun. Where it fails, any of them may be written or not.
+   */
+  writeParts(parts: readonly FilePart[]): Promise<void>;
   /** Cuts or extends (with zeros) to `lengthBytes`. */
   truncate(lengthBytes: number): Promise<void>;
   /** Returns when data and size are on stable storage (fdatasync). A failed sync is final: never retry, reopen. Default pooled. */
@@ -183,6 +191,19 @@ class SystemFileHandle implements FileHandle {
         if (wait === "blocking") return writeSync(this.#handle.fd, data, from, length, position + from);
         return (await this.#handle.write(data, from, length, position + from)).bytesWritten;
       });
+    }
+  }
+
+  async writeParts(parts: readonly FilePart[]): Promise<void> {
+    for (const { data, position } of parts) {
+      let done = 0;
+      try {
+        while (done < data.byteLength) {
+          done += writeSync(this.#handle.fd, data, done, data.byteLength - done, position + done);
+        }
+      } catch (cause) {
+        throw fileError("write", this.#file, cause);
+      }
     }
   }
 

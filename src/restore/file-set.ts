@@ -3,7 +3,7 @@
  */
 import { assert } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
-import type { FileHandle, Files } from "../platform/files.ts";
+import type { FileHandle, FilePart, Files } from "../platform/files.ts";
 
 /** Who owns what is written; undefined leaves it to this process. */
 export type Owner = { readonly uid: number; readonly gid: number };
@@ -96,19 +96,19 @@ export class FileSet {
     await Promise.all(Array.from({ length: MAKERS }, worker));
   }
 
-  /** Writes a part of a file; the last part has it synced. */
-  async write(file: number, data: Buffer, position: number): Promise<void> {
+  /** Writes parts of a file, which do for so many of the writes that were announced; the last one has it synced. */
+  async write(file: number, parts: readonly FilePart[], writes: number): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure.cause;
     const entry = this.#entry(file);
     entry.busy += 1;
     try {
       const handle = await this.#acquire(entry);
-      await handle.write(data, position);
-      this.#flush(entry, handle, data.byteLength);
+      await handle.writeParts(parts);
+      for (const { data } of parts) this.#flush(entry, handle, data.byteLength);
     } finally {
       entry.busy -= 1;
     }
-    entry.outstanding -= 1;
+    entry.outstanding -= writes;
     assert(entry.outstanding >= 0, "a file gets no more writes than were announced");
     if (entry.outstanding === 0) await this.#complete(entry);
   }

@@ -11,8 +11,8 @@ import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { type FetchedBatch, fetchBatches } from "../vault/batches.ts";
 import { type ChunkTable, type ManifestFile, ZERO_CHUNK } from "../vault/manifest.ts";
-import { fetchChunks } from "../vault/pack-reader.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { KeptFile } from "./delta-survey.ts";
 import { FileSet, type Owner } from "./file-set.ts";
@@ -20,9 +20,6 @@ import { PlacementTable } from "./placements.ts";
 
 /** Numbers of an extent: first page, pages, chunk, first page in the chunk. */
 const EXTENT_NUMBERS = 4;
-
-/** Chunks fetched and not yet written: 4 MiB of plain pages, and work for both cores. */
-const CHUNKS_IN_FLIGHT_MAX = 32;
 
 /** What the manifest of a backup says of its files, and where their bytes lie. */
 export type PlannedImage = { readonly lines: readonly ManifestFile[]; readonly chunks: ChunkTable };
@@ -135,53 +132,51 @@ async function copyChunks(
   copy: Copy,
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const { chunks, placements } = copy;
+  const { chunks: table, placements } = copy;
   const totalBytes = placements.totalBytes;
   let doneBytes = 0;
-  const inFlight = new Set<Promise<void>>();
-  let failure: { readonly cause: unknown } | undefined;
   await copy.set.prepare(options);
-  try {
-    const byPack: number[][] = chunks.packs.map(() => []);
-    for (const chunk of placements.chunks) byPack[chunks.packOf[chunk] ?? 0]?.push(chunk);
-    for (const [index, pack] of chunks.packs.entries()) {
-      const numbers = byPack[index] ?? [];
-      if (numbers.length === 0) continue;
-      for await (const chunk of fetchChunks(tools.vault, { table: chunks, pack, numbers }, options)) {
-        throwIfAborted(options.signal, "writing files");
-        const work = writeChunk(copy, chunk.number, chunk.plain)
-          .then((bytes) => {
-            doneBytes += bytes;
-            tools.onProgress({ doneBytes, totalBytes });
-          })
-          .catch((cause: unknown) => {
-            failure ??= { cause };
-          })
-          .finally(() => inFlight.delete(work));
-        inFlight.add(work);
-        while (inFlight.size >= CHUNKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
-        if (failure !== undefined) break;
-      }
-      if (failure !== undefined) break;
-    }
-  } finally {
-    // Also when fetching failed: whoever clears the folder must not meet a write that is still under way.
-    await Promise.all(inFlight);
+  for await (const batch of fetchBatches(tools.vault, { table, numbers: placements.chunks }, options)) {
+    throwIfAborted(options.signal, "writing files");
+    doneBytes += await writeBatch(copy, batch);
+    tools.onProgress({ doneBytes, totalBytes });
   }
-  if (failure !== undefined) throw failure.cause;
 }
 
-async function writeChunk(copy: Copy, number: number, pending: Promise<Buffer>): Promise<number> {
-  const plain = await pending;
+type Parts = { readonly parts: { data: Buffer; readonly position: number }[]; placementCount: number };
+
+async function writeBatch(copy: Copy, batch: FetchedBatch): Promise<number> {
+  const byFile = new Map<number, Parts>();
   let bytes = 0;
-  for (const placement of copy.placements.of(number)) {
-    const data = plain.subarray(placement.from, placement.from + placement.length);
-    assert(data.byteLength === placement.length, "a placement lies inside its chunk");
-    if (placement.file === copy.controlFile) data.copy(copy.control.bytes ?? Buffer.alloc(0), placement.to);
-    else await copy.set.write(placement.file, data, placement.to);
-    bytes += placement.length;
+  for (const [index, number] of batch.numbers.entries()) {
+    const start = batch.starts[index] ?? 0;
+    const end = batch.starts[index + 1] ?? batch.plain.byteLength;
+    for (const { file, from, length, to } of copy.placements.of(number)) {
+      assert(start + from + length <= end, "a placement lies inside its chunk");
+      const data = batch.plain.subarray(start + from, start + from + length);
+      if (file === copy.controlFile) data.copy(copy.control.bytes ?? Buffer.alloc(0), to);
+      else addPart(byFile, { file, data, position: to });
+      bytes += length;
+    }
   }
+  for (const [file, { parts, placementCount }] of byFile) await copy.set.write(file, parts, placementCount);
   return bytes;
+}
+
+/** Adds to the parts of a file; what follows the last one both in the file and in memory makes that one longer. */
+function addPart(byFile: Map<number, Parts>, part: { readonly file: number; data: Buffer; readonly position: number }) {
+  const known = byFile.get(part.file) ?? { parts: [], placementCount: 0 };
+  const last = known.parts.at(-1);
+  const follows =
+    last !== undefined &&
+    last.position + last.data.byteLength === part.position &&
+    last.data.byteOffset + last.data.byteLength === part.data.byteOffset;
+  if (follows) {
+    const length = last.data.byteLength + part.data.byteLength;
+    last.data = Buffer.from(last.data.buffer, last.data.byteOffset, length);
+  } else known.parts.push({ data: part.data, position: part.position });
+  known.placementCount += 1;
+  byFile.set(part.file, known);
 }
 
 function noControlFile(backup: BackupRecord): LifeboatError {

@@ -20,8 +20,8 @@ export class PlacementTable {
   readonly #from: number[] = [];
   readonly #length: number[] = [];
   #order: Uint32Array | undefined;
-  #chunks: readonly number[] = [];
-  #firstOf = new Map<number, number>();
+  /** Of each chunk, where in the order its placements begin; one more behind the last. */
+  #firstOf = new Uint32Array(0);
   #totalBytes = 0;
 
   /** Bytes of all placements. */
@@ -49,33 +49,38 @@ export class PlacementTable {
     }
   }
 
-  /** Sorts by chunk. */
+  /** Sorts by chunk; those of one chunk keep their order. */
   seal(): void {
+    const last = this.#chunk.reduce((highest, chunk) => Math.max(highest, chunk), -1);
+    const firstOf = new Uint32Array(last + 2);
+    for (const chunk of this.#chunk) firstOf[chunk + 1] = (firstOf[chunk + 1] ?? 0) + 1;
+    for (let chunk = 0; chunk <= last; chunk += 1)
+      firstOf[chunk + 1] = (firstOf[chunk + 1] ?? 0) + (firstOf[chunk] ?? 0);
+    const next = firstOf.slice();
     const order = new Uint32Array(this.#chunk.length);
-    for (let index = 0; index < order.length; index += 1) order[index] = index;
-    order.sort((a, b) => (this.#chunk[a] ?? 0) - (this.#chunk[b] ?? 0) || a - b);
-    const chunks: number[] = [];
-    for (const [place, index] of order.entries()) {
-      const chunk = this.#chunk[index] ?? 0;
-      if (this.#firstOf.has(chunk)) continue;
-      this.#firstOf.set(chunk, place);
-      chunks.push(chunk);
+    for (const [index, chunk] of this.#chunk.entries()) {
+      const place = next[chunk] ?? 0;
+      order[place] = index;
+      next[chunk] = place + 1;
     }
     this.#order = order;
-    this.#chunks = chunks;
+    this.#firstOf = firstOf;
   }
 
-  /** All chunks that anything is placed from. */
+  /** All chunks that anything is placed from, in order. */
   get chunks(): readonly number[] {
-    return this.#chunks;
+    const chunks: number[] = [];
+    for (let chunk = 0; chunk + 1 < this.#firstOf.length; chunk += 1) {
+      if ((this.#firstOf[chunk] ?? 0) < (this.#firstOf[chunk + 1] ?? 0)) chunks.push(chunk);
+    }
+    return chunks;
   }
 
   /** The placements of one chunk. */
   *of(chunk: number): Generator<Placement> {
     assert(this.#order !== undefined, "placements are asked for after the table is sealed");
-    for (let place = this.#firstOf.get(chunk) ?? this.#order.length; place < this.#order.length; place += 1) {
+    for (let place = this.#firstOf[chunk] ?? 0; place < (this.#firstOf[chunk + 1] ?? 0); place += 1) {
       const index = this.#order[place] ?? 0;
-      if (this.#chunk[index] !== chunk) return;
       yield {
         chunk,
         file: this.#file[index] ?? 0,

@@ -140,7 +140,13 @@ function* rangesOf(table: ChunkTable, numbers: readonly number[]): Generator<Ran
     yield { offset: current.offset, length: current.end - current.offset, numbers: current.numbers };
 }
 
-async function fetchRange(vault: Vault, name: string, range: ObjectRange, options: CallOptions): Promise<Buffer> {
+/** Part of an object. Throws `vault.object-missing`, or `vault.object-damaged` when the object is shorter. */
+export async function fetchRange(
+  vault: Vault,
+  name: string,
+  range: ObjectRange,
+  options: CallOptions,
+): Promise<Buffer> {
   try {
     return await vault.store.getRange(name, range, options);
   } catch (error) {

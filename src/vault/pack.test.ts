@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { tableOf, writeChunks } from "../../test/support/packs.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -7,60 +8,11 @@ import { systemRandom } from "../platform/random.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
-import type { ChunkTable } from "./manifest.ts";
 import { packName } from "./names.ts";
 import { CHUNK_BYTES_MAX, PACK_BYTES_TARGET } from "./pack.ts";
 import { checkPackBytes, fetchChunks, readPackIndex } from "./pack-reader.ts";
-import { PackWriter, type StoredPack } from "./pack-writer.ts";
+import type { StoredPack } from "./pack-writer.ts";
 import type { Vault } from "./vault.ts";
-
-const compression = { level: 1 };
-
-async function writeChunks(
-  vault: Vault,
-  plains: readonly Buffer[],
-  signal?: AbortSignal,
-): Promise<readonly StoredPack[]> {
-  const packs: StoredPack[] = [];
-  const writer = new PackWriter(vault, { compression, onPack: (pack) => packs.push(pack), signal });
-  try {
-    for (const plain of plains) {
-      const chunk = writer.open();
-      plain.copy(chunk.buffer);
-      writer.submit(chunk, plain.byteLength);
-      await writer.room();
-    }
-    await writer.finish();
-  } finally {
-    await writer.settle();
-  }
-  return packs;
-}
-
-function tableOf(packs: readonly StoredPack[]): ChunkTable {
-  const count = packs.reduce((sum, pack) => sum + pack.numbers.length, 0);
-  const table = {
-    packs: packs.map((pack) => pack.facts),
-    packOf: new Uint32Array(count),
-    ordinals: new Uint32Array(count),
-    offsets: new Uint32Array(count),
-    storedBytes: new Uint32Array(count),
-    plainBytes: new Uint32Array(count),
-    codecs: new Uint8Array(count),
-  };
-  for (const [index, pack] of packs.entries()) {
-    for (const [at, place] of pack.places.entries()) {
-      const number = pack.numbers[at] ?? 0;
-      table.packOf[number] = index;
-      table.ordinals[number] = place.ordinal;
-      table.offsets[number] = place.offset;
-      table.storedBytes[number] = place.storedBytes;
-      table.plainBytes[number] = place.plainBytes;
-      table.codecs[number] = place.codec;
-    }
-  }
-  return table;
-}
 
 async function readAll(vault: Vault, packs: readonly StoredPack[]): Promise<ReadonlyMap<number, Buffer>> {
   const table = tableOf(packs);

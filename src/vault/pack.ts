@@ -146,7 +146,8 @@ function encodeFooter(chunkCount: number): Buffer {
 
 const INDEX_NUMBER = { space: "index", ordinal: 0 } as const;
 
-function chunkMeaning(chunk: { readonly plainBytes: number; readonly codec: Codec }): Buffer {
+/** What is authenticated with a chunk's bytes. */
+export function chunkMeaning(chunk: { readonly plainBytes: number; readonly codec: Codec }): Buffer {
   const meaning = Buffer.alloc(8);
   meaning.writeUInt32LE(chunk.plainBytes, 0);
   meaning.writeUInt32LE(chunk.codec, 4);

@@ -62,6 +62,7 @@ class Disk {
         unsynced.push({ position, length: data.byteLength });
         await handle.write(data, position);
       },
+      writeParts: (parts) => handle.writeParts(parts),
       truncate: (lengthBytes) => handle.truncate(lengthBytes),
       sync: async () => {
         if (this.fault === "sync") {

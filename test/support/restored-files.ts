@@ -24,6 +24,7 @@ export const unsyncedFiles: Files = {
     return {
       read: (at) => handle.read(at),
       write: (data, position) => handle.write(data, position),
+      writeParts: (parts) => handle.writeParts(parts),
       truncate: (lengthBytes) => handle.truncate(lengthBytes),
       sync: async () => undefined,
       stat: () => handle.stat(),

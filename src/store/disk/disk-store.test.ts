@@ -123,6 +123,7 @@ test("many small parts are written in few writes, and large ones are not copied"
           written.push(data);
           return handle.write(data, position);
         },
+        writeParts: (parts) => handle.writeParts(parts),
         truncate: (length) => handle.truncate(length),
         sync: () => handle.sync(),
         stat: () => handle.stat(),

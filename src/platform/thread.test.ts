@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Thread } from "./thread.ts";
+
+/** Adds what it was given at its start to each number; ends on a zero. */
+const ADDER = new URL(
+  `data:text/javascript,${encodeURIComponent(`
+    import { parentPort, workerData } from "node:worker_threads";
+    parentPort.on("message", (number) => {
+      if (number === 0) throw new Error("a zero");
+      parentPort.postMessage(number + workerData);
+    });`)}`,
+);
+
+describe("a thread", () => {
+  test("answers each message in turn with what it was given at its start", async () => {
+    const thread = new Thread<number, number>(ADDER, 100);
+    assert.deepEqual(await Promise.all([1, 2, 3].map((each) => thread.ask(each))), [101, 102, 103]);
+    assert.equal(await thread.ask(4), 104);
+    await thread.stop();
+  });
+
+  test("that fails gives its error to all that wait, and to whoever asks later", async () => {
+    const thread = new Thread<number, number>(ADDER, 100);
+    const asked = [1, 0, 2].map((each) => thread.ask(each));
+    const ended = await Promise.allSettled(asked);
+    assert.deepEqual(
+      ended.map(({ status }) => status),
+      ["fulfilled", "rejected", "rejected"],
+    );
+    await assert.rejects(thread.ask(5), /a zero/);
+    await thread.stop();
+  });
+
+  test("that is stopped answers nobody any more, and may be stopped again", async () => {
+    const thread = new Thread<number, number>(ADDER, 100);
+    const waiting = thread.ask(1);
+    const rejected = assert.rejects(waiting, /ended with status/);
+    await thread.stop();
+    await rejected;
+    await thread.stop();
+    await assert.rejects(thread.ask(1), /ended with status/);
+  });
+});

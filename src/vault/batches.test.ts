@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { tableOf, writeChunks } from "../../test/support/packs.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemRandom } from "../platform/random.ts";
+import { fetchBatches } from "./batches.ts";
+import type { ChunkTable } from "./manifest.ts";
+import { packName } from "./names.ts";
+import { CHUNK_BYTES_MAX, PACK_BYTES_TARGET } from "./pack.ts";
+import type { Vault } from "./vault.ts";
+
+const WAYS = [
+  { name: "here", beside: false },
+  { name: "beside the main thread", beside: true },
+] as const;
+
+/** Compressible and not, long and short: over two packs. */
+function manyChunks(): readonly Buffer[] {
+  const count = Math.ceil((PACK_BYTES_TARGET * 2) / CHUNK_BYTES_MAX);
+  return Array.from({ length: count }, (_, index) => {
+    if (index % 3 === 0) return Buffer.alloc(1 + ((index * 977) % CHUNK_BYTES_MAX), `chunk ${index} `);
+    return systemRandom(CHUNK_BYTES_MAX - (index % 50));
+  });
+}
+
+async function readChunks(
+  vault: Vault,
+  wanted: { readonly table: ChunkTable; readonly numbers: readonly number[]; readonly beside: boolean },
+): Promise<ReadonlyMap<number, Buffer>> {
+  const found = new Map<number, Buffer>();
+  for await (const { numbers, starts, plain } of fetchBatches(vault, wanted, {})) {
+    for (const [index, number] of numbers.entries()) {
+      found.set(number, Buffer.from(plain.subarray(starts[index], starts[index + 1])));
+    }
+  }
+  return found;
+}
+
+for (const { name, beside } of WAYS) {
+  describe(`fetching chunks in batches that are opened ${name}`, () => {
+    test("gives each that is wanted and no other, over several packs", async () => {
+      const vault = await createTestVault();
+      const plains = manyChunks();
+      const packs = await writeChunks(vault, plains);
+      assert.ok(packs.length > 1);
+      const table = tableOf(packs);
+      const all = [...plains.keys()];
+      for (const numbers of [all, all.filter((number) => number % 7 === 0), [3], []]) {
+        const found = await readChunks(vault, { table, numbers, beside });
+        assert.deepEqual(
+          [...found.keys()].toSorted((a, b) => a - b),
+          numbers,
+        );
+        for (const [number, plain] of found) assert.ok(plains[number]?.equals(plain), `chunk ${number}`);
+      }
+    });
+
+    test("names the pack and the chunk that is damaged, after all that lies before it", async () => {
+      const vault = await createTestVault();
+      const plains = Array.from({ length: 100 }, (_, index) => systemRandom(100_000 + index));
+      const [pack] = await writeChunks(vault, plains);
+      assert.ok(pack !== undefined);
+      const object = packName(pack.facts.id);
+      const bytes = Buffer.from(await vault.store.get(object));
+      const at = (pack.places[70]?.offset ?? 0) + 5;
+      bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+      await vault.store.delete(object);
+      await vault.store.put(object, [bytes]);
+      let count = 0;
+      const reading = async (): Promise<void> => {
+        const wanted = { table: tableOf([pack]), numbers: [...plains.keys()], beside };
+        for await (const { numbers } of fetchBatches(vault, wanted, {})) count += numbers.length;
+      };
+      await assert.rejects(reading(), (error) => {
+        assert.ok(isLifeboatError(error, "vault.object-damaged"));
+        assert.match(error.message, new RegExp(`${object}.*chunk 70 at byte ${pack.places[70]?.offset} does not open`));
+        return true;
+      });
+      assert.ok(count > 50 && count <= 70, `${count} chunks came before`);
+    });
+
+    test("ends with whoever takes them, and on request", async () => {
+      const vault = await createTestVault();
+      const plains = manyChunks();
+      const wanted = { table: tableOf(await writeChunks(vault, plains)), numbers: [...plains.keys()], beside };
+      for await (const { numbers } of fetchBatches(vault, wanted, {})) {
+        assert.ok(numbers.length > 0);
+        break;
+      }
+      const stop = new AbortController();
+      const reading = async (): Promise<void> => {
+        for await (const { numbers } of fetchBatches(vault, wanted, { signal: stop.signal })) {
+          assert.ok(numbers.length > 0);
+          stop.abort();
+        }
+      };
+      await assert.rejects(reading(), (error) => isLifeboatError(error, "platform.aborted"));
+    });
+  });
+}
