@@ -7,7 +7,7 @@
  * any; nothing that was not seen is called ok.
  */
 
-import { majorOf, minorOf } from "../postgres/server-version.ts";
+import { commitsWaitAfterStart, describeVersion, firstSafeMinor } from "../postgres/server-version.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { DoctorFacts, Observed, SpaceFacts } from "./facts.ts";
@@ -24,14 +24,6 @@ export type Check = {
 };
 
 type Answer = Omit<Check, "id">;
-
-/** Majors that are protected, and the first minor of each whose commits always wait for standbys after a start (rule B6). */
-const FIRST_SAFE_MINOR: ReadonlyMap<number, number> = new Map([
-  [15, 13],
-  [16, 9],
-  [17, 5],
-  [18, 0],
-]);
 
 /** A clock further off than this makes a restore to a time miss what its operator means. */
 const CLOCK_AHEAD_MS_MAX = 1_000;
@@ -145,13 +137,12 @@ function setting({ server, policy }: DoctorFacts, name: string, judge: (value: s
 }
 
 function versionOf(version: number, { server, policy }: DoctorFacts): Answer {
-  const [major, minor] = [majorOf(version), minorOf(version)];
-  const name = `PostgreSQL ${major}.${minor}`;
-  const safe = FIRST_SAFE_MINOR.get(major);
+  const name = describeVersion(version);
+  const safe = firstSafeMinor(version);
   if (safe === undefined) return problem(`${name} is not supported`, "Use PostgreSQL 15, 16, 17 or 18.");
-  if (minor >= safe) return ok(name);
-  const found = `${name}: commits right after a start may not wait for standbys before ${major}.${safe}`;
-  const remedy = `Update the server to ${major}.${safe} or later; until then no acknowledged commit is promised to survive.`;
+  if (commitsWaitAfterStart(version)) return ok(name);
+  const found = `${name}: commits right after a start may not wait for standbys before ${safe}`;
+  const remedy = `Update the server to ${safe} or later; until then no acknowledged commit is promised to survive.`;
   const names = seen(server.settings)?.get("synchronous_standby_names") ?? "";
   return namesStandby(names, policy.applicationName) ? problem(found, remedy) : warning(found, remedy);
 }

@@ -13,6 +13,7 @@ import { configErrors } from "./codes/config.ts";
 import { demoErrors } from "./codes/demo.ts";
 import { journalErrors } from "./codes/journal.ts";
 import { leaseErrors } from "./codes/lease.ts";
+import { durabilityErrors } from "./codes/durability.ts";
 import { platformErrors } from "./codes/platform.ts";
 import { postgresErrors } from "./codes/postgres.ts";
 import { probeErrors } from "./codes/probe.ts";
@@ -33,6 +34,7 @@ export const ERROR_REGISTRY = {
   ...demoErrors,
   ...journalErrors,
   ...leaseErrors,
+  ...durabilityErrors,
   ...platformErrors,
   ...postgresErrors,
   ...probeErrors,

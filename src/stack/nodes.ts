@@ -1,5 +1,6 @@
 /** Asks the nodes of a stack, and tells them. Statements here name only constants and checked identifiers. */
 import path from "node:path";
+import { modeOfNames } from "../durability/names.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
@@ -8,7 +9,7 @@ import type { ConnectOptions } from "../postgres/replication.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import type { NodeData, PrimaryFacts } from "./plan.ts";
 import type { StackSecrets } from "./secrets.ts";
-import { CONFIRMERS, ROLES, type StackDescription, type StackDurability, synchronousStandbys } from "./stack.ts";
+import { CONFIRMERS, ROLES, type StackDescription, synchronousStandbys } from "./stack.ts";
 import type { CallOptions } from "./tools.ts";
 
 /** A local server answers in milliseconds; one that writes a checkpoint on a busy disk, in seconds. */
@@ -80,7 +81,7 @@ export async function askPrimary(
       const durability = row?.["durability"];
       return {
         prepared: row?.["prepared"] === true && (await hasProofTable(stack, secrets, options)),
-        durability: typeof durability === "string" ? durabilityOf(durability) : "unset",
+        durability: typeof durability === "string" ? modeOfNames(durability) : "unset",
         receiverStreams: row?.["receiver"] === true,
         replicaStreams: row?.["replica"] === true,
       };
@@ -121,11 +122,6 @@ async function hasProofTable(stack: StackDescription, secrets: StackSecrets, opt
   }
 }
 
-function durabilityOf(text: string): StackDurability | "other" {
-  const known = ["async", "quorum", "strict"] as const;
-  return known.find((each) => synchronousStandbys(each) === text) ?? "other";
-}
-
 /** Makes what the primary lacks of roles, grants, database, slots and the table of the proof. Repeatable. */
 export async function prepareDatabase(
   stack: StackDescription,
@@ -162,7 +158,7 @@ export async function prepareDatabase(
   });
 }
 
-/** Makes commits wait as described. Rejects when the server does not say so itself afterwards. */
+/** Makes commits wait as described. Whether they do is to be looked at. */
 export async function setDurability(
   stack: StackDescription,
   secrets: StackSecrets,

@@ -9,8 +9,8 @@
  * Order, going down: first whom clients reach, then who serves them, the primary behind the replica, the receiver behind
  * the primary: the primary's last WAL is then in the vault.
  */
+import type { DurabilityMode } from "../durability/names.ts";
 import type { ComponentName } from "./component-names.ts";
-import type { StackDurability } from "./stack.ts";
 
 /** The steps of a start-up, in their order. */
 export const UP_STEPS = [
@@ -95,7 +95,7 @@ export type PrimaryFacts = {
   /** Roles, grants, database and slots. */
   readonly prepared: boolean;
   /** `unset`: nobody has decided yet; `other`: somebody set something that is none of ours. */
-  readonly durability: StackDurability | "unset" | "other";
+  readonly durability: DurabilityMode | "unset" | "other";
   readonly receiverStreams: boolean;
   readonly replicaStreams: boolean;
 };

@@ -18,6 +18,7 @@
  */
 import { createHash } from "node:crypto";
 import path from "node:path";
+import { type Confirmers, type DurabilityMode, synchronousStandbyNames } from "../durability/names.ts";
 import type { Major } from "../postgres/installation.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import type { ByteSize } from "../units/byte-size.ts";
@@ -42,9 +43,6 @@ export const LISTENER: Readonly<Record<PortName, ComponentName>> = {
   redis: "redis",
 };
 
-/** How many confirmers a commit waits for: none, one, two. */
-export type StackDurability = "async" | "quorum" | "strict";
-
 /** Where something else listens. */
 export type Address = { readonly host: string; readonly port: number };
 
@@ -60,7 +58,7 @@ export type StackChoice = {
   readonly database: string;
   /** Role of the application. */
   readonly applicationRole: string;
-  readonly durability: StackDurability;
+  readonly durability: DurabilityMode;
   /** Instances of the API that the front leads to; none are there before there is an API. */
   readonly api: readonly Address[];
   readonly maxConnections: number;
@@ -91,6 +89,8 @@ export type StackPlace = {
   /** Compiled code of the receiver's program, so that it starts sooner. */
   readonly programCache: string;
   readonly portsFile: string;
+  /** Which durability was chosen; not there while none was. */
+  readonly durabilityFile: string;
   readonly dataOf: (component: ComponentName) => string;
   readonly configOf: (component: ComponentName) => string;
 };
@@ -118,10 +118,14 @@ export function describeStack({ stacksFolder, ...chosen }: StackChoice): StackDe
   return { ...chosen, place: placeOf(path.join(stacksFolder, chosen.name)) };
 }
 
-/** The value of synchronous_standby_names. Source: PostgreSQL manual, "Synchronous Replication". */
-export function synchronousStandbys(durability: StackDurability): string {
-  const count = { async: 0, quorum: 1, strict: 2 }[durability];
-  return count === 0 ? "" : `ANY ${count} (${CONFIRMERS.replica}, ${CONFIRMERS.receiver})`;
+/** Who can confirm the commits of a primary: the other node, by its component's name, and the receiver. */
+export function confirmersOf(primary: "db" | "db_replica"): Confirmers {
+  return { nodes: [primary === "db" ? "db_replica" : "db"], receiver: CONFIRMERS.receiver };
+}
+
+/** The value of synchronous_standby_names while db is the primary. */
+export function synchronousStandbys(mode: DurabilityMode): string {
+  return synchronousStandbyNames(mode, confirmersOf("db"));
 }
 
 /** The longest name of a socket in the folder. */
@@ -141,6 +145,7 @@ function placeOf(folder: string): StackPlace {
     spool: inside("spool"),
     programCache: inside("cache"),
     portsFile: inside("ports.json"),
+    durabilityFile: inside("durability.json"),
     dataOf: (component) => inside("data", component),
     configOf: (component) => inside("config", component),
   };

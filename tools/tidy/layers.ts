@@ -25,6 +25,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   retention: [...BELOW_CONCEPTS, ...CONCEPTS],
   witness: [...BELOW_CONCEPTS, "wal"],
   config: DRIVERS,
+  durability: [...DRIVERS, "postgres"],
+  replication: [...DRIVERS, "postgres", "durability"],
   doctor: [...BELOW_CONCEPTS, "wal"],
   status: [...BELOW_CONCEPTS, "wal"],
   failover: [...DRIVERS, "postgres"],
@@ -33,9 +35,21 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   lease: DRIVERS,
   journal: [...DRIVERS, "postgres"],
   probe: [...DRIVERS, "postgres"],
-  stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache"],
+  stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache", "durability", "replication"],
   demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "probe"],
-  cli: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "demo", "doctor", "status", "stack", "witness", "probe"],
+  cli: [
+    ...BELOW_CONCEPTS,
+    ...CONCEPTS,
+    "config",
+    "demo",
+    "doctor",
+    "durability",
+    "replication",
+    "status",
+    "stack",
+    "witness",
+    "probe",
+  ],
 };
 
 /** One override of .oxlintrc.json. */

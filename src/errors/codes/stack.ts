@@ -16,6 +16,21 @@ export const stackErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "A command that interrupts writes was not told that it may.",
   },
+  "stack.not-started": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "The stack was never started: there is nothing to look at.",
+  },
+  "stack.no-primary": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "No node of the stack could be asked that takes writes.",
+  },
+  "stack.two-primaries": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "More than one node of the stack takes writes.",
+  },
   "stack.record-damaged": {
     kind: "world",
     exit: EXIT.damaged,
