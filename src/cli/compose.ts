@@ -13,12 +13,14 @@ import type { RenderConfigured } from "./config-render.ts";
 import type { RunDemo } from "./demo.ts";
 import type { Diagnose } from "./doctor.ts";
 import type { TakeDown } from "./down.ts";
+import type { DurabilityEngine } from "./durability.ts";
 import type { HoldEngine } from "./hold.ts";
 import type { ReadLogs } from "./logs.ts";
 import type { FindPoints } from "./points.ts";
 import type { ProbeEngine } from "./probe.ts";
 import type { PruneConfiguredVault } from "./prune.ts";
 import type { LookAtStack } from "./ps.ts";
+import type { WatchReplication } from "./replication.ts";
 import type { RestartConfigured } from "./restart.ts";
 import type { RestoreEngine } from "./restore.ts";
 import type { LookAtStatus } from "./status.ts";
@@ -157,6 +159,16 @@ export const readLogs: ReadLogs = async (call) => (await import("./engine-stack-
 /** Restarts a component of the configured stack. */
 export const restartConfigured: RestartConfigured = async (call) =>
   (await import("./engine-stack-run.ts")).restartConfigured(call);
+/** Looks at the stack's durability and changes it. */
+export const durabilityEngine: DurabilityEngine = {
+  look: async (call) => (await import("./engine-durability.ts")).durabilityEngine.look(call),
+  plan: async (call) => (await import("./engine-durability.ts")).durabilityEngine.plan(call),
+  change: async (call) => (await import("./engine-durability.ts")).durabilityEngine.change(call),
+};
+
+/** Watches the replication of the stack. */
+export const watchReplication: WatchReplication = async (call) =>
+  (await import("./engine-replication.ts")).watchReplication(call);
 
 /** Runs the demo. */
 export const runDemo: RunDemo = async (call) => (await import("./engine-demo.ts")).runDemo(call);

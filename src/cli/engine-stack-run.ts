@@ -1,7 +1,9 @@
 /** What `up`, `down`, `ps`, `logs` and `restart` do with the configured stack. */
 import type { Config } from "../config/schema.ts";
+import { judgeDurability } from "../durability/decide.ts";
 import type { LogPosition } from "../platform/local/log-file.ts";
 import { runStackDown } from "../stack/down.ts";
+import { durabilityInUse, observeStackDurability } from "../stack/durability.ts";
 import { exclusively } from "../stack/exclusive.ts";
 import { lookAtComponents } from "../stack/look.ts";
 import { makeOpenFolder } from "../stack/open-folder.ts";
@@ -50,10 +52,11 @@ export const upEngine: UpEngine = {
     const tools = await stackToolsOrInstall({ config, session }, described, { platform, install });
     await makeOpenFolder(MACHINE.files, described.place.folder);
     return await exclusively(MACHINE, described, async () => {
-      const stack = await settlePorts(MACHINE, described, ports, { signal });
+      const stack = await durabilityInUse(MACHINE.files, await settlePorts(MACHINE, described, ports, { signal }));
       const told = new UpTeller(session);
       try {
         const { durationMs } = await runStackUp(tools, stack, { signal, onEvent: (event) => told.tell(event) });
+        await tellDurability({ ...stack, durability: described.durability }, session);
         return { stack: overview(stack), steps: told.steps, durationMs, recoveryKey: told.recoveryKey };
       } catch (error) {
         told.giveRecoveryKey();
@@ -62,6 +65,12 @@ export const upEngine: UpEngine = {
     });
   },
 };
+
+/** A start changes no durability that somebody decided, and does not pass over it either when another is described. */
+async function tellDurability(stack: StackDescription, { signal, notice }: Session): Promise<void> {
+  const { faults } = judgeDurability(await observeStackDurability(MACHINE, stack, { signal }));
+  for (const { message, remedy } of faults) notice(`warning: ${message}. ${remedy}`);
+}
 
 /** Tells a person how far a start-up is, and keeps what the result says of it. */
 class UpTeller {

@@ -3,6 +3,7 @@ import path from "node:path";
 import type { Config } from "../config/schema.ts";
 import { LocalPlatform } from "../platform/local/local-platform.ts";
 import { MAJORS } from "../postgres/installation.ts";
+import { durabilityInUse } from "../stack/durability.ts";
 import { portsInUse } from "../stack/ports.ts";
 import { findPrograms, SYSTEM_FOLDERS } from "../stack/programs.ts";
 import { renderComponent, renderStack } from "../stack/render.ts";
@@ -42,8 +43,13 @@ export function describedStack({ stack, folders, postgres }: Config): StackDescr
 }
 
 /** The configured stack with the ports that it uses: the recorded ones, where some were. */
-export async function configuredStack(config: Config): Promise<StackDescription> {
+export async function describedPlace(config: Config): Promise<StackDescription> {
   return await portsInUse(MACHINE.files, describedStack(config));
+}
+
+/** The same with the durability that was chosen since it was configured. */
+export async function configuredStack(config: Config): Promise<StackDescription> {
+  return await durabilityInUse(MACHINE.files, await describedPlace(config));
 }
 
 /** What runs the programs of a stack on this machine. */

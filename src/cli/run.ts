@@ -22,6 +22,7 @@ import { type Sink, writePart, writeResult } from "./output.ts";
 import { createProgram, type GlobalOptions, type Typed } from "./program.ts";
 import { createProgress, type ProgressMode } from "./progress.ts";
 import type { Prompt } from "./prompt.ts";
+import { createScreen } from "./screen.ts";
 import { createStyle, printable, wantsColours } from "./style.ts";
 import type { Session, Verb } from "./verb.ts";
 
@@ -102,6 +103,7 @@ function createSession(global: GlobalOptions, frame: Frame, request: LoadRequest
     signal: frame.signal,
     clock: frame.clock,
     progress,
+    screen: createScreen(stdout),
     notice: (text) => progress.note(text),
     tell: (part) => {
       progress.end();

@@ -13,6 +13,7 @@ import type { AnyValueKind, ValueKind } from "../config/value-kind.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Progress } from "./progress.ts";
 import type { Prompt } from "./prompt.ts";
+import type { Screen } from "./screen.ts";
 import type { Style } from "./style.ts";
 
 /** An option or argument with a value. */
@@ -102,6 +103,8 @@ export type Session = {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly progress: Progress;
+  /** For what is redrawn in place. */
+  readonly screen: Screen;
   /** Tells a person something beside the result, on stderr. */
   readonly notice: (text: string) => void;
   /** Writes a part of a result that goes on and on, such as a line of a log, to stdout at once. */

@@ -9,6 +9,7 @@ import { completionVerb } from "./completion.ts";
 import {
   checkConfiguredVault,
   diagnoseConfigured,
+  durabilityEngine,
   feedRecovery,
   findPoints,
   getWal,
@@ -31,18 +32,21 @@ import {
   takeDown,
   upEngine,
   verifyConfigured,
+  watchReplication,
 } from "./compose.ts";
 import { configExplainVerb } from "./config.ts";
 import { configRenderVerb } from "./config-render.ts";
 import { demoVerb } from "./demo.ts";
 import { doctorVerb } from "./doctor.ts";
 import { downVerb } from "./down.ts";
+import { durabilityVerb } from "./durability.ts";
 import { holdVerb, releaseVerb } from "./hold.ts";
 import { logsVerb } from "./logs.ts";
 import { pointsVerb } from "./points.ts";
 import { probeReadBackVerb, probeVerb } from "./probe.ts";
 import { pruneVerb } from "./prune.ts";
 import { psVerb } from "./ps.ts";
+import { replicationVerb } from "./replication.ts";
 import { restartVerb } from "./restart.ts";
 import { restoreVerb } from "./restore.ts";
 import { statusVerb } from "./status.ts";
@@ -80,6 +84,8 @@ export const VERBS: readonly Verb[] = [
   psVerb(lookAtStack),
   logsVerb(readLogs),
   restartVerb(restartConfigured),
+  durabilityVerb(durabilityEngine),
+  replicationVerb(watchReplication),
   demoVerb(runDemo),
   configExplainVerb(),
   configRenderVerb(renderConfigured),

@@ -233,6 +233,21 @@ export const SETTINGS = {
       ),
     },
   },
+  replication: {
+    describe: "What counts as well between the stack's primary and those who follow it.",
+    settings: {
+      lagMax: setting(
+        waiting({ minMs: 100, maxMs: 86_400 * SECOND_MS }),
+        ms(30 * SECOND_MS),
+        "A replica that has not replayed for so long is wrong, and a receiver that has not synced; by heartbeat.",
+      ),
+      lagBytesMax: setting(
+        byteSize({ min: bytes(KIB ** 2), max: bytes(KIB ** 4) }),
+        bytes(KIB ** 3),
+        "So much WAL that is not replayed, or not synced, is wrong.",
+      ),
+    },
+  },
   stack: {
     describe: "The stack that `lifeboat up` runs on this machine.",
     settings: {
@@ -243,7 +258,7 @@ export const SETTINGS = {
       durability: setting(
         choice(["async", "quorum", "strict"]),
         "quorum",
-        "At the first start: of replica and receiver, commits wait for none, for one of them, or for both.",
+        "Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.",
       ),
       frontPort: setting(port(), 8000, "The balancer's port, which leads to the API."),
       readPort: setting(port(), 5434, "The balancer's port that leads to a server to read from."),

@@ -5,11 +5,11 @@ import { test } from "node:test";
 import { type Pair, REPLICA_NAME, startPair } from "../../test/support/pairs.ts";
 import { eventually, openStation, RECEIVER_NAME, temporaryFolder } from "../../test/support/receivers.ts";
 import { MAJORS, PORTS, startServer, withServer } from "../../test/support/servers.ts";
-import { ClientProcess } from "../demo/client/process.ts";
-import { readBack } from "../demo/client/read-back.ts";
-import { makeWriteTable } from "../demo/client/write-table.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
+import { ProbeProcess } from "../probe/process.ts";
+import { readBack } from "../probe/read-back.ts";
+import { makeWriteTable } from "../probe/write-table.ts";
 import { setSyncNames, waitersReleased } from "./act.ts";
 import { judgeDurability } from "./decide.ts";
 import type { DurabilityFacts } from "./facts.ts";
@@ -158,14 +158,15 @@ test("changed again and again under 200 writes a second, no write fails and none
   const ledgerFile = path.join(place.folder, "ledger");
   const connect = { ...pair.primary.server.address(), connectTimeoutMs: 1_000 };
   await makeWriteTable(connect, {});
-  const client = await ClientProcess.start(PORTS.processes, {
+  const client = await ProbeProcess.start(PORTS.processes, {
     node: process.execPath,
-    entry: path.resolve(import.meta.dirname, "../demo/client/main.ts"),
+    entry: path.resolve(import.meta.dirname, "../probe/main.ts"),
     ledgerFile,
-    client: {
+    probe: {
       connect,
       clientId: "a1b2c3d4e5f60718293a4b5c6d7e8f90",
-      ratePerSecond: RATE_PER_SECOND,
+      writesPerSecond: RATE_PER_SECOND,
+      readsPerSecond: 0,
       laneCount: 16,
       queueDeadlineMs: 5_000,
       answerDeadlineMs: 10_000,
@@ -176,10 +177,13 @@ test("changed again and again under 200 writes a second, no write fails and none
     for (const mode of ["quorum", "strict", "async", "strict", "quorum", "async", "quorum"] as const) {
       await setMode(pair, mode);
       changes += 1;
-      const { okCount } = await client.status({});
-      await eventually("writes go on", async () => (await client.status({})).okCount > okCount + RATE_PER_SECOND / 4);
+      const { okCount } = (await client.status({})).writes;
+      await eventually(
+        "writes go on",
+        async () => (await client.status({})).writes.okCount > okCount + RATE_PER_SECOND / 4,
+      );
     }
-    const report = await client.stop({});
+    const report = (await client.stop({})).writes;
     t.diagnostic(`${changes} changes: ${JSON.stringify(report)}`);
     assert.deepEqual([report.failedCount, report.unknownCount], [0, 0]);
     assert.ok(report.okCount > RATE_PER_SECOND, String(report.okCount));

@@ -8,12 +8,14 @@ import { configRenderVerb, type RenderConfigured } from "../../src/cli/config-re
 import { demoVerb, type RunDemo } from "../../src/cli/demo.ts";
 import { type Diagnose, doctorVerb } from "../../src/cli/doctor.ts";
 import { downVerb, type TakeDown } from "../../src/cli/down.ts";
+import { type DurabilityEngine, durabilityVerb } from "../../src/cli/durability.ts";
 import { type HoldEngine, holdVerb, releaseVerb } from "../../src/cli/hold.ts";
 import { logsVerb, type ReadLogs } from "../../src/cli/logs.ts";
 import { type FindPoints, pointsVerb } from "../../src/cli/points.ts";
 import { type ProbeEngine, probeReadBackVerb, probeVerb } from "../../src/cli/probe.ts";
 import { type PruneConfiguredVault, pruneVerb } from "../../src/cli/prune.ts";
 import { type LookAtStack, psVerb } from "../../src/cli/ps.ts";
+import { replicationVerb, type WatchReplication } from "../../src/cli/replication.ts";
 import { type RestartConfigured, restartVerb } from "../../src/cli/restart.ts";
 import { type RestoreEngine, restoreVerb } from "../../src/cli/restore.ts";
 import { type LookAtStatus, statusVerb } from "../../src/cli/status.ts";
@@ -56,6 +58,8 @@ export type Engines = {
   readonly lookAtStack: LookAtStack;
   readonly readLogs: ReadLogs;
   readonly restart: RestartConfigured;
+  readonly durability: DurabilityEngine;
+  readonly watchReplication: WatchReplication;
   readonly runDemo: RunDemo;
   readonly renderConfigured: RenderConfigured;
 };
@@ -89,6 +93,8 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     psVerb(engines.lookAtStack ?? notGiven),
     logsVerb(engines.readLogs ?? notGiven),
     restartVerb(engines.restart ?? notGiven),
+    durabilityVerb(engines.durability ?? { look: notGiven, plan: notGiven, change: notGiven }),
+    replicationVerb(engines.watchReplication ?? notGiven),
     demoVerb(engines.runDemo ?? notGiven),
     configExplainVerb(),
     configRenderVerb(engines.renderConfigured ?? notGiven),
