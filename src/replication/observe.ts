@@ -8,7 +8,7 @@
  */
 import { isLifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
-import { LSN_NONE, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, LSN_NONE, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import { openQuery, type QueryRow } from "../postgres/query-connection.ts";
 import type { CallOptions, ConnectOptions } from "../postgres/replication.ts";
 import type { NodeLook, PrimaryLook, Reception, ReplicaLook, ReplicationLook, Sender, Slot } from "./facts.ts";
@@ -30,8 +30,8 @@ export type LookRequest = {
   /** Gets this look's sample. */
   readonly samples: LagSamples;
   /**
-   * Wait so long for replicas to replay this look's heartbeat: without samples of earlier looks, that is what tells a
-   * replica that replays from one that stands still.
+   * Wait so long for this look's heartbeat to arrive: without samples of earlier looks, that is what tells a replica that
+   * replays from one that stands still.
    */
   readonly settleMs: number;
 };
@@ -52,14 +52,15 @@ export async function lookAtReplication(
       return await withSession(node, options, async (run) => {
         const [row] = await run("SELECT pg_is_in_recovery() AS standby");
         if (row?.["standby"] !== true) {
-          const primary = await lookAtPrimary(run, node.name);
-          samples.add(`${primary.name}/${primary.timeline}`, clock.monotonic(), primary.end);
-          asked[index]?.resolve(primary.end);
-          return primary;
+          const beat = await heartbeat(run);
+          samples.add(`${node.name}/${beat.timeline}`, clock.monotonic(), beat.end);
+          asked[index]?.resolve(beat.end);
+          await settle(ALL_FLUSHED_SQL, { run, clock, end: beat.end, settleMs }, options);
+          return await lookAtPrimary(run, node.name, beat);
         }
         asked[index]?.resolve(undefined);
         const end = await sampled;
-        if (end !== undefined) await settle({ run, clock, end, settleMs }, options);
+        if (end !== undefined) await settle(REPLAYED_SQL, { run, clock, end, settleMs }, options);
         return await lookAtReplica(run, node.name);
       });
     } catch (error) {
@@ -83,36 +84,40 @@ async function withSession<T>(node: WatchedNode, options: CallOptions, work: (ru
   }
 }
 
-async function lookAtPrimary(run: Run, name: string): Promise<PrimaryLook> {
+type Heartbeat = { readonly end: Lsn; readonly timeline: Timeline };
+
+async function heartbeat(run: Run): Promise<Heartbeat> {
   // The end of our own record: where the next one begins may lie behind a page's header that no confirmer has yet.
-  const [position = {}] = await run(HEARTBEAT_SQL);
+  const [row = {}] = await run(HEARTBEAT_SQL);
+  const timeline = Number.parseInt(String(row["file"]).slice(0, TIMELINE_DIGITS), 16) as Timeline;
+  return { end: lsnOf(row["lsn"]) ?? LSN_NONE, timeline };
+}
+
+async function lookAtPrimary(run: Run, name: string, beat: Heartbeat): Promise<PrimaryLook> {
   return {
     kind: "primary",
     name,
-    end: lsnOf(position["lsn"]) ?? LSN_NONE,
-    timeline: Number.parseInt(String(position["file"]).slice(0, TIMELINE_DIGITS), 16) as Timeline,
+    ...beat,
     senders: (await run(SENDERS_SQL)).map(senderOf),
     slots: (await run(SLOTS_SQL)).map(slotOf),
   };
 }
 
-/** Waits until a replica has replayed up to `end`, or its time is over. */
-async function settle(
-  {
-    run,
-    clock,
-    end,
-    settleMs,
-  }: { readonly run: Run; readonly clock: Clock; readonly end: Lsn; readonly settleMs: number },
-  options: CallOptions,
-): Promise<void> {
+type Settling = { readonly run: Run; readonly clock: Clock; readonly end: Lsn; readonly settleMs: number };
+
+/** Waits until the statement says that `end` has arrived, or its time is over. */
+async function settle(sql: string, { run, clock, end, settleMs }: Settling, options: CallOptions): Promise<void> {
   const deadline = clock.monotonic() + settleMs;
   while (clock.monotonic() < deadline) {
-    const [row] = await run("SELECT pg_last_wal_replay_lsn()::text AS lsn");
-    if ((lsnOf(row?.["lsn"]) ?? LSN_NONE) >= end) return;
+    const [row] = await run(sql, [formatLsn(end)]);
+    if (row?.["arrived"] === true) return;
     await clock.sleep(LOOK_INTERVAL_MS, options);
   }
 }
+
+const REPLAYED_SQL = "SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS arrived";
+const ALL_FLUSHED_SQL = `SELECT coalesce(bool_and(flush_lsn >= $1::pg_lsn), true) AS arrived
+  FROM pg_stat_replication WHERE state = 'streaming'`;
 
 async function lookAtReplica(run: Run, name: string): Promise<ReplicaLook> {
   const [row = {}] = await run(REPLICA_SQL);
