@@ -149,6 +149,11 @@ export function duringVerdict(ratios: {
   };
 }
 
+/** The verdict on a value against the most that it may be. */
+export function within(goal: string, value: number, max: number, unit: string): Verdict {
+  return { goal, measured: `${Number(value.toFixed(2))} ${unit}`, kept: value <= max };
+}
+
 function percent(share: number): string {
   return `${Number((share * 100).toFixed(2))} %`;
 }

@@ -1,5 +1,5 @@
 /**
- * Benchmarks: `npm run bench -- backup | delta | during | receive`.
+ * Benchmarks: `npm run bench -- backup | delta | during | failover | receive`.
  *
  * Nouns: a *workload* is named data or load that makes a figure comparable; a *tool* is a program under measurement, ours
  * first; a *round* runs every tool once in the same order, so that what disturbs the machine disturbs all; a *goal* is a
@@ -17,11 +17,15 @@ import { BACKUP_PEERS } from "./backup-plan.ts";
 import { benchDelta, planDeltaFor } from "./delta.ts";
 import { CHAIN_PEERS } from "./delta-plan.ts";
 import { benchDuring, planDuringFor } from "./during.ts";
+import { benchFailover } from "./failover.ts";
+import { DURABILITIES, FAULTS } from "./failover-plan.ts";
 import { loadAverage, Stop } from "./machine.ts";
 import type { BenchPlan } from "./plan.ts";
 import { benchReceive } from "./receive.ts";
 import { provenance, type Report } from "./report.ts";
 import { cacheFolderDefault } from "./workload.ts";
+
+const FAULT_NAMES = FAULTS.map(({ name }) => name);
 
 const USAGE = `npm run bench -- backup [options]     full backups beside the peers'
   --mib N            size of the database (default 2048; made once, 3 minutes, and kept)
@@ -46,6 +50,14 @@ npm run bench -- during [options]     what clients wait for while the server is 
   --peers A,B        ${CHAIN_PEERS.join(",")} (default pgbackrest), or none
   --dry-run          as above
 
+npm run bench -- failover [options]   what clients get while parts of a stack are killed, frozen and moved
+  --faults A,B       ${FAULT_NAMES.join(",")}
+                     (default all)
+  --runs N           of each fault (default 3)
+  --rate N           writes a second, and reads (default 200)
+  --durability MODE  ${DURABILITIES.join(", ")} (default quorum)
+  --fresh            begin anew; otherwise runs of the same commit are kept and only missing ones are made
+
 npm run bench -- receive [options]    what a commit waits for a receiver, beside pg_receivewal
   --runs N           rounds (default 3)
   --seconds N        of load in each (default 10)
@@ -59,6 +71,7 @@ const QUIET_LOAD_MAX = 0.5;
 const MIB_MAX = 1024 * 1024;
 const RUNS_MAX = 100;
 const SECONDS_MAX = 3600;
+const RATE_MAX = 10_000;
 
 const OPTIONS = {
   mib: { type: "string" },
@@ -70,6 +83,10 @@ const OPTIONS = {
   keep: { type: "boolean" },
   "dry-run": { type: "boolean" },
   seconds: { type: "string" },
+  faults: { type: "string" },
+  rate: { type: "string" },
+  durability: { type: "string" },
+  fresh: { type: "boolean" },
   folder: { type: "string" },
   json: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -113,6 +130,16 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       const request = { mib: mibOf(values), runs: runsOf(values, 3), seconds: secondsOf(values, 20), peers };
       const plan = await planDuringFor(request, cacheFolder);
       return agree(plan, values, cacheFolder) ? benchDuring(request, cacheFolder, { signal }) : undefined;
+    },
+  },
+  failover: {
+    options: ["faults", "runs", "rate", "durability", "fresh"],
+    run: (values, cacheFolder, signal) => {
+      const faults = listOf("faults", values.faults, { known: FAULT_NAMES, otherwise: FAULT_NAMES });
+      const [durability = "quorum"] = listOf("durability", values.durability, { known: DURABILITIES, otherwise: [] });
+      const ratePerSecond = whole("rate", values.rate ?? "200", RATE_MAX);
+      const request = { faults, runs: runsOf(values, 3), ratePerSecond, durability };
+      return benchFailover(request, { cacheFolder, fresh: values.fresh === true }, { signal });
     },
   },
   receive: {
@@ -207,13 +234,24 @@ function peersOf<Peer extends string>(
   known: readonly Peer[],
   otherwise: readonly Peer[],
 ): readonly Peer[] {
+  return listOf("peers", text === "none" ? "" : text, { known, otherwise, or: " or none" });
+}
+
+function listOf<Word extends string>(
+  option: string,
+  text: string | undefined,
+  words: { readonly known: readonly Word[]; readonly otherwise: readonly Word[]; readonly or?: string },
+): readonly Word[] {
+  const { known, otherwise, or = "" } = words;
   if (text === undefined) return otherwise;
-  const words = text.split(",").filter((word) => word !== "" && word !== "none");
-  return words.map((word) => {
-    const peer = known.find((each) => each === word);
-    if (peer === undefined) throw new Stop(`--peers ${text}: must be ${known.join(", ")} or none`);
-    return peer;
-  });
+  return text
+    .split(",")
+    .filter((word) => word !== "")
+    .map((given) => {
+      const word = known.find((each) => each === given);
+      if (word === undefined) throw new Stop(`--${option} ${text}: must be ${known.join(", ")}${or}`);
+      return word;
+    });
 }
 
 function tell(error: unknown): number {

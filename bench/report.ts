@@ -94,7 +94,7 @@ export async function provenance(startedLoad: number): Promise<Readonly<Record<s
 }
 
 /** The commit that is checked out, with a plus when files were changed since; `unknown` outside a clone. */
-async function commit(): Promise<string> {
+export async function commit(): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)("git", ["describe", "--always", "--dirty=+"], {
       cwd: import.meta.dirname,

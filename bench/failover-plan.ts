@@ -1,0 +1,152 @@
+/** What `bench failover` does to a stack, and what was promised of it. Pure. */
+
+/** What is done to the stack. */
+export type FaultName =
+  | "killed"
+  | "killed-with-controller"
+  | "frozen"
+  | "switchover"
+  | "pause"
+  | "replica"
+  | "receiver"
+  | "redis";
+
+/** What must come of it: another node is the primary, or all stays as it is. */
+export type Expectation = "new-primary" | "same-primary";
+
+/** A fault, what must come of it, and the figures that were promised. */
+export type Fault = {
+  readonly name: FaultName;
+  readonly title: string;
+  readonly expects: Expectation;
+  /** Of the write outage, seconds: by the median, and at worst. */
+  readonly outageMax: { readonly median: number; readonly worst: number } | undefined;
+  /** Operations that are not ok in one run; undefined where what was in flight may be. */
+  readonly notOkMax: number | undefined;
+  /** How long an operation may wait for a connection and for its answer, milliseconds. */
+  readonly deadlineMs: number;
+};
+
+const DEADLINE_MS = 2_000;
+/** A pause of two seconds is to be waited out. */
+const PATIENT_DEADLINE_MS = 5_000;
+
+/** A false alarm: halted for this long and let go on, milliseconds. */
+export const PAUSE_MS = 2_000;
+
+/** Everything that can be done, in the order of the table. */
+export const FAULTS: readonly Fault[] = [
+  {
+    name: "killed",
+    title: "database killed (SIGKILL)",
+    expects: "new-primary",
+    outageMax: { median: 0.6, worst: 2 },
+    notOkMax: undefined,
+    deadlineMs: DEADLINE_MS,
+  },
+  {
+    name: "killed-with-controller",
+    title: "database and controller killed (SIGKILL)",
+    expects: "new-primary",
+    outageMax: { median: 0.6, worst: 2 },
+    notOkMax: undefined,
+    deadlineMs: DEADLINE_MS,
+  },
+  {
+    name: "frozen",
+    title: "frozen (SIGSTOP)",
+    expects: "new-primary",
+    outageMax: { median: 3.5, worst: 6 },
+    notOkMax: undefined,
+    deadlineMs: DEADLINE_MS,
+  },
+  {
+    name: "switchover",
+    title: "planned switchover",
+    expects: "new-primary",
+    outageMax: { median: 0.4, worst: 2 },
+    notOkMax: 0,
+    deadlineMs: DEADLINE_MS,
+  },
+  {
+    name: "pause",
+    title: `primary halted for ${PAUSE_MS / 1_000} s`,
+    expects: "same-primary",
+    outageMax: undefined,
+    notOkMax: 0,
+    deadlineMs: PATIENT_DEADLINE_MS,
+  },
+  ...(["replica", "receiver", "redis"] as const).map((name) => ({
+    name,
+    title: `${name} killed (SIGKILL)`,
+    expects: "same-primary" as const,
+    outageMax: undefined,
+    notOkMax: 0,
+    deadlineMs: DEADLINE_MS,
+  })),
+];
+
+/** How the stack confirms commits. */
+export const DURABILITIES = ["quorum", "strict", "async"] as const;
+
+/** One of them. */
+export type Durability = (typeof DURABILITIES)[number];
+
+/** What is asked of the benchmark. */
+export type FailoverRequest = {
+  readonly faults: readonly FaultName[];
+  /** Of each. */
+  readonly runs: number;
+  /** Of each, writes and reads. */
+  readonly ratePerSecond: number;
+  readonly durability: Durability;
+};
+
+/** A run that was measured. */
+export type FailoverRun = {
+  readonly fault: FaultName;
+  /** From one. */
+  readonly number: number;
+  readonly at: string;
+  readonly primaryBefore: string;
+  readonly primaryAfter: string;
+  /** The longest time without an acknowledged write, from the fault on, seconds. */
+  readonly writeOutageS: number;
+  /** From the fault to the end of it. */
+  readonly faultToWriteOkS: number;
+  readonly readOutageS: number;
+  /** The last operation that was given up; undefined without one. */
+  readonly faultToLastErrorS: number | undefined;
+  readonly longestOkS: number;
+  readonly writesFailed: number;
+  readonly writesUnknown: number;
+  readonly readsFailed: number;
+  readonly reasons: Readonly<Record<string, number>>;
+  readonly unknownPresent: number;
+  readonly acknowledged: number;
+  readonly lost: number;
+  /** Changed, there though failed, or never due. */
+  readonly odd: number;
+  /** Reads that did not see an acknowledged row. */
+  readonly rowMissing: number;
+  /** Until the stack was whole again, seconds. */
+  readonly healS: number;
+};
+
+/** Operations that did not end well. */
+export function notOkOf(run: FailoverRun): number {
+  return run.writesFailed + run.writesUnknown + run.readsFailed;
+}
+
+/** What is still to be run, in turns, so that what disturbs the machine for a while disturbs all. */
+export function remaining(
+  request: FailoverRequest,
+  done: readonly Pick<FailoverRun, "fault" | "number">[],
+): readonly { readonly fault: Fault; readonly number: number }[] {
+  const have = new Set(done.map(({ fault, number }) => `${fault} ${number}`));
+  const faults = FAULTS.filter(({ name }) => request.faults.includes(name));
+  const rounds = Array.from({ length: request.runs }, (_, index) => index + 1);
+  return rounds
+    .flatMap((number) => faults.map((fault) => ({ fault, number })))
+    .filter(({ fault, number }) => !have.has(`${fault.name} ${number}`));
+}

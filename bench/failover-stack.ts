@@ -1,0 +1,232 @@
+/**
+ * The stack of `bench failover`: brought up and healed by Lifeboat's command lines, disturbed by signals.
+ *
+ * Invariants: everything of it lies in one folder of the cache folder; it never outlives the benchmark, and what a killed
+ * one left is taken down by the next; only processes of this stack are signalled, by the numbers its supervisor recorded.
+ */
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { configuredStack } from "../src/cli/engine-stack.ts";
+import { loadSettings } from "../src/config/load.ts";
+import { configOf } from "../src/config/resolve.ts";
+import { systemFiles } from "../src/platform/files.ts";
+import { readRecord } from "../src/platform/local/record.ts";
+import { type Command, systemProcesses } from "../src/platform/processes.ts";
+import { findInstallation, type Installation } from "../src/postgres/installation.ts";
+import type { ConnectOptions } from "../src/postgres/replication.ts";
+import type { NodeName } from "../src/stack/node-settings.ts";
+import { nodeAddress, withNode } from "../src/stack/nodes.ts";
+import { readSecrets } from "../src/stack/secrets.ts";
+import { CONFIRMERS, type StackDescription } from "../src/stack/stack.ts";
+import { launcherIn } from "./backup-tools/lifeboat-package.ts";
+import { type FailoverRequest, type FaultName, PAUSE_MS } from "./failover-plan.ts";
+import { must, Stop } from "./machine.ts";
+import type { Place } from "./workload.ts";
+
+const STACK_NAME = "bench";
+const MAJOR = 16 as const;
+const FOLDER_NAME = "failover-stack";
+const NODES: readonly NodeName[] = ["db", "db_replica"];
+/** The component that decides on failovers. */
+const CONTROLLER = "daemon";
+const LOOK_MS = 50;
+/** A rebuild of a few MiB takes seconds. */
+const WHOLE_TIMEOUT_MS = 120_000;
+const CONNECT_TIMEOUT_MS = 2_000;
+
+type Call = { readonly signal: AbortSignal };
+
+/** A stack under test. */
+export class FailoverStack {
+  readonly #place: Place;
+  readonly #folder: string;
+  #stack: StackDescription | undefined;
+
+  private constructor(place: Place) {
+    this.#place = place;
+    this.#folder = path.join(place.cacheFolder, FOLDER_NAME);
+  }
+
+  /** PostgreSQL of the stack. The package in the run folder has no servers beside it. */
+  static async installation({ user }: Place, call: Call): Promise<Installation> {
+    const ports = { files: systemFiles, processes: systemProcesses };
+    return await findInstallation(ports, { wanted: { major: MAJOR }, user, unique: "bench", ...call });
+  }
+
+  /** Takes down what an earlier benchmark left, and brings up a new one. */
+  static async up(place: Place, request: FailoverRequest, call: Call): Promise<FailoverStack> {
+    const stack = new FailoverStack(place);
+    await stack.#clear(call);
+    await mkdir(stack.#folder, { mode: 0o755 });
+    const { binFolder } = await FailoverStack.installation(place, call);
+    const folder = (name: string) => path.join(stack.#folder, name);
+    const configuration = {
+      stack: { name: STACK_NAME, durability: request.durability, postgresMajor: String(MAJOR) },
+      folders: { state: folder("state"), spool: folder("spool"), sandbox: folder("sandbox") },
+      postgres: { binDir: binFolder, ...(place.user === undefined ? {} : { runAs: place.user.name }) },
+    };
+    // YAML is a superset of JSON.
+    await writeFile(stack.#configFile, JSON.stringify(configuration, undefined, 2));
+    try {
+      await must(stack.command("up", "--ports", "auto"), call);
+      stack.#stack = await stack.#describe();
+      return stack;
+    } catch (error) {
+      await stack.down();
+      throw error;
+    }
+  }
+
+  /** A command line of Lifeboat for this stack. */
+  command(...args: readonly string[]): Command {
+    return { command: "sh", args: [launcherIn(this.#place), "--config", this.#configFile, ...args] };
+  }
+
+  /** Takes it down and removes it; also what is not whole. */
+  async down(): Promise<void> {
+    await this.#clear({ signal: new AbortController().signal });
+  }
+
+  /** How the application reaches its database. */
+  async application(): Promise<ConnectOptions> {
+    const { applicationRole, database, ports, place } = this.#described;
+    const { application } = await readSecrets(systemFiles, place);
+    return {
+      host: "127.0.0.1",
+      port: ports.pgbouncer,
+      user: applicationRole,
+      password: application,
+      database,
+      tls: { mode: "disable" },
+      applicationName: "lifeboat_probe",
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    };
+  }
+
+  /** The node that is the primary; undefined while none or both say so. */
+  async primary(call: Call): Promise<NodeName | undefined> {
+    const answers = await Promise.all(
+      NODES.map((node) => this.#ask(node, "SELECT NOT pg_is_in_recovery() AS yes", call)),
+    );
+    const primaries = NODES.filter((_, index) => answers[index]?.["yes"] === true);
+    return primaries.length === 1 ? primaries[0] : undefined;
+  }
+
+  /** Waits until both confirmers stream from the primary; returns it. */
+  async untilWhole(call: Call): Promise<NodeName> {
+    const deadline = performance.now() + WHOLE_TIMEOUT_MS;
+    const names = [CONFIRMERS.replica, CONFIRMERS.receiver, ...NODES].map((name) => `'${name}'`).join(", ");
+    const sql = `SELECT count(DISTINCT application_name) = 2 AS yes FROM pg_stat_replication
+      WHERE state = 'streaming' AND application_name IN (${names})`;
+    for (;;) {
+      const primary = await this.primary(call);
+      if (primary !== undefined && (await this.#ask(primary, sql, call))?.["yes"] === true) return primary;
+      if (performance.now() > deadline) {
+        throw new Stop(`the stack is not whole after ${WHOLE_TIMEOUT_MS / 1_000} s; look at ${this.#folder}`);
+      }
+      await sleep(LOOK_MS, undefined, call);
+    }
+  }
+
+  /** Disturbs it; returns when that was, in milliseconds since 1970, at the end of the disturbance. */
+  async inject(fault: FaultName, primary: NodeName, call: Call): Promise<number> {
+    switch (fault) {
+      case "killed":
+        return await this.#kill([primary]);
+      case "killed-with-controller":
+        return await this.#kill([primary, CONTROLLER]);
+      case "replica":
+        return await this.#kill([otherThan(primary)]);
+      case "receiver":
+      case "redis":
+        return await this.#kill([fault]);
+      case "frozen":
+        return await this.#signal(primary, "SIGSTOP");
+      case "pause": {
+        const at = await this.#signal(primary, "SIGSTOP");
+        await sleep(PAUSE_MS, undefined, call);
+        await this.#signal(primary, "SIGCONT");
+        return at;
+      }
+      case "switchover": {
+        const at = Date.now();
+        await must(this.command("switchover", "--to", otherThan(primary)), call);
+        return at;
+      }
+    }
+  }
+
+  /** Makes it whole again after a fault, and waits until it is. */
+  async heal(fault: FaultName, before: NodeName, call: Call): Promise<NodeName> {
+    const after = await this.primary(call);
+    if (after !== undefined && after !== before && fault !== "switchover") {
+      // A frozen one is fenced by now; if it is not, it must not come back while it is made anew.
+      await must(this.command("rebuild", before), call);
+    } else if (fault !== "switchover" && fault !== "pause") {
+      await must(this.command("up"), call);
+    }
+    return await this.untilWhole(call);
+  }
+
+  get #configFile(): string {
+    return path.join(this.#folder, "lifeboat.yaml");
+  }
+
+  get #described(): StackDescription {
+    if (this.#stack === undefined) throw new Stop("the stack is not up");
+    return this.#stack;
+  }
+
+  async #describe(): Promise<StackDescription> {
+    const home = os.homedir();
+    const place = { uid: process.getuid?.() ?? 0, home, stateHome: home, dataHome: home, configHome: home };
+    const request = { configFile: this.#configFile, flags: {}, environment: {}, place, workingFolder: this.#folder };
+    return await configuredStack(configOf((await loadSettings(systemFiles, request)).rows));
+  }
+
+  async #ask(node: NodeName, sql: string, call: Call): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const { place } = this.#described;
+    try {
+      const address = nodeAddress(this.#described, await readSecrets(systemFiles, place), node);
+      return await withNode(address, call, async ({ run }) => (await run(sql))[0]);
+    } catch {
+      call.signal.throwIfAborted();
+      // Down, frozen or starting: it has no say.
+      return undefined;
+    }
+  }
+
+  async #kill(names: readonly string[]): Promise<number> {
+    const pids = await Promise.all(names.map((name) => this.#pidOf(name)));
+    const at = Date.now();
+    await Promise.all(pids.map((pid) => systemProcesses.killTree(pid)));
+    return at;
+  }
+
+  async #signal(name: string, signal: "SIGSTOP" | "SIGCONT"): Promise<number> {
+    const pid = await this.#pidOf(name);
+    const at = Date.now();
+    // The parent first, so that it starts nothing in between.
+    systemProcesses.signal(pid, signal);
+    for (const each of await systemProcesses.tree(pid)) systemProcesses.signal(each, signal);
+    return at;
+  }
+
+  async #pidOf(name: string): Promise<number> {
+    const recorded = (await readRecord(systemFiles, this.#described.place.supervisor)).get(name)?.process;
+    if (recorded === undefined || recorded === null) throw new Stop(`the stack runs no ${name}`);
+    return recorded.pid;
+  }
+
+  async #clear(call: Call): Promise<void> {
+    const there = await readFile(this.#configFile, "utf8").catch(() => undefined);
+    if (there !== undefined) await must(this.command("down"), call);
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function otherThan(node: NodeName): NodeName {
+  return node === "db" ? "db_replica" : "db";
+}
