@@ -16,6 +16,7 @@ import type { StackDescription } from "../stack/stack.ts";
 import { checkedPlan, runStackUp, type UpEvent } from "../stack/up.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { StoppedFacts, TakeDown } from "./down.ts";
+import { programPaths } from "./engine-demo.ts";
 import { MACHINE } from "./engine-machine.ts";
 import { configuredStack, describedStack, platformOf, stackTools } from "./engine-stack.ts";
 import { stackToolsOrInstall } from "./engine-stack-programs.ts";
@@ -174,5 +175,6 @@ function overview(stack: StackDescription): StackOverview {
   return overviewOf(stack, {
     passwordFile: secretFile(stack.place, "application"),
     configFile: lifeboatConfigFile(stack),
+    command: programPaths().command,
   });
 }

@@ -47,14 +47,14 @@ export function restartVerb(restart: RestartConfigured): Verb {
 }
 
 async function askAboutOutage({ prompt }: Session): Promise<void> {
-  const what = "Restarting db interrupts every write until it accepts connections again";
+  const what = "restarting db interrupts every write until it accepts connections again";
   if (prompt === undefined) {
     throw new LifeboatError("stack.outage-not-accepted", {
       message: `${what}, and there is no terminal to ask at`,
       remedy: "Nothing was done. If that is what you want: lifeboat restart db --accept-outage.",
     });
   }
-  await prompt.confirm({ what: `${what}.`, word: "db" });
+  await prompt.confirm({ what: `R${what.slice(1)}.`, word: "db" });
 }
 
 /** What was done, for people. */

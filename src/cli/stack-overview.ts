@@ -13,6 +13,8 @@ export type StackOverview = {
   readonly passwordFile: string;
   /** For `--config` of other commands about the stack. */
   readonly configFile: string;
+  /** What a person types to start this program. */
+  readonly command: string;
   /** Instances of the API behind the front. */
   readonly apiCount: number;
 };
@@ -20,7 +22,7 @@ export type StackOverview = {
 /** The overview of a stack. */
 export function overviewOf(
   stack: StackDescription,
-  files: Pick<StackOverview, "passwordFile" | "configFile">,
+  files: Pick<StackOverview, "passwordFile" | "configFile" | "command">,
 ): StackOverview {
   const { name, place, ports, database, applicationRole, api } = stack;
   return { name, folder: place.folder, ports, database, applicationRole, apiCount: api.length, ...files };
@@ -38,6 +40,6 @@ export function connectRows(overview: StackOverview): readonly (readonly [string
     ["servers", `127.0.0.1:${ports.db} db, 127.0.0.1:${ports.dbReplica} db_replica`],
     ["redis", `127.0.0.1:${ports.redis}`],
     ["password", `in ${overview.passwordFile}`],
-    ["other commands", `lifeboat --config ${overview.configFile} status`],
+    ["other commands", `${overview.command} --config ${overview.configFile} status`],
   ];
 }

@@ -33,6 +33,7 @@ const stack: StackOverview = {
   applicationRole: "buywhere",
   passwordFile: "/var/lib/lifeboat/stacks/catalog/secrets/application",
   configFile: "/var/lib/lifeboat/stacks/catalog/config/receiver/lifeboat.yaml",
+  command: "lifeboat",
   apiCount: 0,
 };
 

@@ -1,6 +1,6 @@
 /** Carries out one step of a start-up, and waits until its effect shows. */
-import { LifeboatError } from "../errors/error.ts";
-import type { ComponentName } from "./component-names.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { STEP_EFFECTS, type UpStep } from "./plan.ts";
 import { STEPS, type StepLookTools, type StepTools } from "./steps.ts";
 import { type CallOptions, runningComponents } from "./tools.ts";
@@ -15,7 +15,11 @@ const LOG_LINES = 5;
 export async function runStep(tools: StepTools, name: UpStep, options: CallOptions): Promise<boolean> {
   const step = STEPS[name];
   if (await step.holds(tools, options)) return false;
-  await step.act(tools, options);
+  try {
+    await step.act(tools, options);
+  } catch (error) {
+    throw await withEnds(tools, error);
+  }
   await awaitEffect(tools, name, options);
   return true;
 }
@@ -44,6 +48,18 @@ async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatE
     retryable: true,
     details: { step: name },
   });
+}
+
+/** The same error with the ends of the programs that ended: whoever asked one of them knows only that it is gone. */
+async function withEnds(tools: StepLookTools, error: unknown): Promise<unknown> {
+  if (!isLifeboatError(error) || error.kind !== "world") return error;
+  const ended = (await tools.platform.state({})).filter(({ mode }) => mode === "ended" || mode === "gave-up");
+  const words = await Promise.all(
+    COMPONENT_NAMES.filter((name) => ended.some((each) => each.name === name)).map((name) => lastWords(tools, name)),
+  );
+  if (words.length === 0) return error;
+  const { code, remedy, retryable, details, cause } = error;
+  return new LifeboatError(code, { message: `${error.message}${words.join("")}`, remedy, retryable, details, cause });
 }
 
 /** What the platform and the log say of a program that failed. */

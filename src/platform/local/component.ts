@@ -23,6 +23,8 @@ export type ComponentTools = {
   readonly logFolder: string;
   /** Brings this component's record to stable storage. */
   readonly save: (name: string, record: ComponentRecord) => Promise<void>;
+  /** Told of what cannot be told to anybody else. */
+  readonly notice: (message: string) => void;
   /** Runs `work` when it is this component's turn. */
   readonly inTurn: (name: string, work: () => Promise<void>) => void;
 };
@@ -81,7 +83,7 @@ export class Component {
     };
     if (!(await this.#isThere(running))) {
       this.#lastEnd = "it ended while nobody looked after it";
-      return this.#settle("ended");
+      return this.#settleDown("ended");
     }
     this.#running = running;
     // A fence that was cut short before it had killed.
@@ -111,7 +113,7 @@ export class Component {
   async stop(): Promise<{ readonly killed: boolean }> {
     const { spec, running } = this.#leaveAlone();
     if (running === undefined || spec === undefined) {
-      await this.#settle("stopped");
+      await this.#settleDown("stopped");
       return { killed: false };
     }
     const { processes } = this.#tools;
@@ -121,7 +123,7 @@ export class Component {
     const gone = await this.#untilGone([running.pid], spec.stop.timeoutMs, running);
     if (!gone) await this.#killTree(running);
     this.#lastEnd = gone ? "stopped on request" : `killed: it had not stopped after ${spec.stop.timeoutMs} ms`;
-    await this.#settle("stopped");
+    await this.#settleDown("stopped");
     return { killed: !gone };
   }
 
@@ -131,7 +133,7 @@ export class Component {
       await this.#killTree(running);
       this.#lastEnd = "killed on request";
     }
-    await this.#settle("stopped");
+    await this.#settleDown("stopped");
   }
 
   async freeze(): Promise<void> {
@@ -170,7 +172,7 @@ export class Component {
       await this.#killTree(running);
       this.#lastEnd = "killed by a fence";
     }
-    await this.#settle("fenced");
+    await this.#settleDown("fenced");
     return { ran: running !== undefined, at: this.#tools.clock.now() };
   }
 
@@ -241,15 +243,18 @@ export class Component {
     this.#running = undefined;
     this.#stopLooking?.();
     this.#lastEnd = how;
-    const ranMs = this.#tools.clock.monotonic() - running.begun;
+    await this.#afterEnd(this.#tools.clock.monotonic() - running.begun);
+  }
+
+  async #afterEnd(ranMs: number): Promise<void> {
     const spec = this.#spec;
     assert(spec !== undefined, "what ran was described");
     const next = afterEnd({ restart: spec.restart, ranMs, quickEnds: this.#quickEnds });
-    if (next.kind === "leave") return this.#settle(next.mode);
+    if (next.kind === "leave") return this.#settleDown(next.mode);
     this.#quickEnds = next.quickEnds;
-    this.#enter("backing-off");
-    await this.#save();
+    // Whatever becomes of the record: on a full disk, too, it is tried again.
     this.#cancelRestart = startTimer(next.delayMs, () => this.#tools.inTurn(this.name, () => this.#again()));
+    await this.#settleDown("backing-off");
   }
 
   async #again(): Promise<void> {
@@ -258,9 +263,9 @@ export class Component {
     try {
       await this.#spawn();
     } catch (error) {
-      // Its program cannot even be begun: that is an end, too.
-      this.#lastEnd = error instanceof Error ? error.message : String(error);
-      await this.#settle("gave-up");
+      // It cannot even be begun: that is an end, too.
+      this.#lastEnd = describe(error);
+      await this.#afterEnd(0);
     }
   }
 
@@ -276,6 +281,18 @@ export class Component {
   async #settle(mode: ComponentMode): Promise<void> {
     this.#enter(this.#fencedAt === undefined ? mode : "fenced");
     await this.#save();
+  }
+
+  /**
+   * The same when it has no process any more. A record that cannot be written, on a full disk, is no reason to fail: it
+   * names a process that is gone, which starts nothing.
+   */
+  async #settleDown(mode: ComponentMode): Promise<void> {
+    try {
+      await this.#settle(mode);
+    } catch (error) {
+      this.#tools.notice(`the record does not say that ${this.name} is down: ${describe(error)}`);
+    }
   }
 
   #enter(mode: ComponentMode, since: Instant = this.#tools.clock.now()): void {
@@ -351,6 +368,10 @@ export class Component {
       await clock.sleep(GONE_LOOK_MS, {});
     }
   }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function describeExit(exit: ProcessExit): string {

@@ -148,7 +148,7 @@ export class LocalPlatform implements Platform {
   async #askOf(request: Request & { readonly name: string }, options: CallOptions): Promise<Answer> {
     if (!(await this.#answers(options)) && !(await hasRecord(this.#tools.files, this.#place.folder))) {
       throw new LifeboatError("platform.component-unknown", {
-        message: `there is no component ${request.name}: nothing was ever started in ${this.#place.folder}`,
+        message: `there is no component ${request.name}: nothing runs or is fenced of what is kept in ${this.#place.folder}`,
         remedy: "`lifeboat up` starts the stack.",
       });
     }

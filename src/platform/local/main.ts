@@ -13,10 +13,13 @@ import { STATUS_BUSY } from "./local-platform.ts";
 import { logFolderOf, Supervisor } from "./supervisor.ts";
 
 /** A log grows by some MiB between two looks at most. */
-const TRIM_INTERVAL_MS = 30_000;
+const TIDY_INTERVAL_MS = 30_000;
 
 const [folder, socket] = process.argv.slice(2);
 if (folder === undefined || socket === undefined) throw new Error("a supervisor is given its folder and its socket");
+
+// Its log may lie on a full disk.
+process.stderr.on("error", () => undefined);
 
 const notice = (message: string): void => {
   process.stderr.write(`${formatInstant(systemClock.now())} ${message}\n`);
@@ -55,8 +58,8 @@ async function supervise(ours: string, listenAt: string): Promise<void> {
     });
   }
   while (!ending.signal.aborted) {
-    await supervisor.trimLogs();
-    await systemClock.sleep(TRIM_INTERVAL_MS, { signal: ending.signal }).catch(() => undefined);
+    await supervisor.tidy();
+    await systemClock.sleep(TIDY_INTERVAL_MS, { signal: ending.signal }).catch(() => undefined);
   }
   await server.close();
   await systemFiles.remove(listenAt);

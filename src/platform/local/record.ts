@@ -39,6 +39,9 @@ const recordSchema = z.strictObject({
 export type ComponentRecord = z.output<typeof componentSchema>;
 
 const RECORD_FILE = "components.json";
+const RESERVE_FILE = "reserve";
+/** Ten components take some ten thousand bytes. */
+const RESERVE_BYTES = 128 * 1024;
 
 /** Reads the record; empty where there is none. Throws `platform.supervisor-record` for one that cannot be read. */
 export async function readRecord(files: Files, folder: string): Promise<ReadonlyMap<string, ComponentRecord>> {
@@ -62,18 +65,52 @@ export async function hasRecord(files: Files, folder: string): Promise<boolean> 
   return (await files.stat(path.join(folder, RECORD_FILE))) !== undefined;
 }
 
-/** Removes a record that says nothing any more. */
+/** Removes a record that says nothing any more, and what was kept for it. */
 export async function removeRecord(files: Files, folder: string): Promise<void> {
   await files.remove(path.join(folder, RECORD_FILE));
+  await files.remove(path.join(folder, RESERVE_FILE));
   await files.syncFolder(folder);
 }
 
-/** Writes the record; it survives a power cut once this returns. */
+/**
+ * Keeps room for a record where none would be left: a full disk must not keep a node from being fenced, or anything from
+ * being started that mends it. Without room for it there is none; it is tried again.
+ */
+export async function keepReserve(files: Files, folder: string): Promise<void> {
+  const file = path.join(folder, RESERVE_FILE);
+  if ((await files.stat(file)) !== undefined) return;
+  try {
+    const handle = await files.open(file, "create", 0o600);
+    try {
+      // Not empty: some file systems keep no blocks for zeros.
+      await handle.write(Buffer.alloc(RESERVE_BYTES, 1), 0);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (!isLifeboatError(error, "platform.disk-full")) throw error;
+    await files.remove(file);
+  }
+}
+
+/** Writes the record, on a full disk with what was kept for it; it survives a power cut once this returns. */
 export async function writeRecord(
   files: Files,
   folder: string,
   components: ReadonlyMap<string, ComponentRecord>,
 ): Promise<void> {
+  try {
+    await write(files, folder, components);
+  } catch (error) {
+    const reserve = path.join(folder, RESERVE_FILE);
+    if (!isLifeboatError(error, "platform.disk-full") || (await files.stat(reserve)) === undefined) throw error;
+    await files.remove(reserve);
+    await write(files, folder, components);
+  }
+}
+
+async function write(files: Files, folder: string, components: ReadonlyMap<string, ComponentRecord>): Promise<void> {
   const record = { format: "lifeboat-supervisor", version: 1, components: Object.fromEntries(components) };
   await writeDurable(files, {
     file: path.join(folder, RECORD_FILE),

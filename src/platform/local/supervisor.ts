@@ -13,7 +13,7 @@ import type { Lock, Locks } from "../lock.ts";
 import type { Processes } from "../processes.ts";
 import { Component } from "./component.ts";
 import { trimLog } from "./log-file.ts";
-import { type ComponentRecord, readRecord, removeRecord, writeRecord } from "./record.ts";
+import { type ComponentRecord, keepReserve, readRecord, removeRecord, writeRecord } from "./record.ts";
 
 /** What a supervisor needs of the machine. */
 export type SupervisorTools = {
@@ -58,6 +58,7 @@ export class Supervisor {
       const recorded = await readRecord(tools.files, folder);
       for (const [name, record] of recorded) supervisor.#records.set(name, record);
       for (const [name, record] of recorded) await supervisor.#component(name).adopt(record);
+      await keepReserve(tools.files, folder);
       return supervisor;
     } catch (error) {
       lock.release();
@@ -103,15 +104,15 @@ export class Supervisor {
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Keeps the logs from growing for ever. */
-  async trimLogs(): Promise<void> {
-    for (const component of this.#components.values()) {
-      await trimLog(this.#tools.files, component.logFile).catch((error: unknown) =>
-        this.#tools.notice(
-          `cannot trim ${component.logFile}: ${error instanceof Error ? error.message : String(error)}`,
-        ),
-      );
+  /** Keeps the logs from growing for ever, and room for the record. */
+  async tidy(): Promise<void> {
+    const { files, notice } = this.#tools;
+    const told = (what: string) => (error: unknown) =>
+      notice(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    for (const { logFile } of this.#components.values()) {
+      await trimLog(files, logFile).catch(told(`cannot trim ${logFile}`));
     }
+    await keepReserve(files, this.#folder).catch(told("cannot keep room for the record"));
   }
 
   /** Stops what runs, last started first, forgets all but what is fenced, and lets the folder go. */
@@ -136,6 +137,7 @@ export class Supervisor {
         processes,
         clock,
         logFolder: logFolderOf(this.#folder),
+        notice,
         save: (of, record) => this.#save(of, record),
         inTurn: (of, work) => {
           this.#turn(of, work).catch((error: unknown) =>

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import { withFolder } from "../../test/support/backups.ts";
+import { testStack } from "../../test/support/stacks.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { type Instant, systemClock } from "../platform/clock.ts";
+import type { ComponentState } from "../platform/components.ts";
+import { systemFiles } from "../platform/files.ts";
+import { systemLocks } from "../platform/lock.ts";
+import { systemProcesses } from "../platform/processes.ts";
+import { systemRandom } from "../platform/random.ts";
+import { runStep } from "./run-step.ts";
+import type { StepTools } from "./steps.ts";
+
+function toolsFor(stacksFolder: string, states: readonly Partial<ComponentState>[]): StepTools {
+  const state = { since: 0 as Instant, adopted: false, restarts: 0, ports: [], lastEnd: "it ended with status 1" };
+  return {
+    files: systemFiles,
+    processes: systemProcesses,
+    clock: systemClock,
+    locks: systemLocks,
+    random: systemRandom,
+    user: undefined,
+    stack: testStack({ stacksFolder }),
+    onRecoveryKey: () => undefined,
+    platform: {
+      start: async () => undefined,
+      stop: async () => ({ killed: false }),
+      restart: async () => undefined,
+      state: async () => states.map((each) => ({ name: "db", mode: "ended", ...state, ...each })),
+      lastLines: async (name) => [`PANIC of ${name}`],
+    },
+    programs: {
+      postgres: { major: 16, version: "16.0", binFolder: "/nowhere", source: "named" },
+      redis: "/nowhere/redis-server",
+      pgbouncer: "/nowhere/pgbouncer",
+      haproxy: "/nowhere/haproxy",
+      lifeboat: { command: "/nowhere/node", args: [] },
+      lifeboatAsUser: true,
+    },
+  };
+}
+
+test("a step that the world fails is told with the end and the last words of what ended meanwhile", async () => {
+  await withFolder(async (folder) => {
+    await writeFile(path.join(folder, "file"), "");
+    const stacks = path.join(folder, "file");
+    const ended = runStep(toolsFor(stacks, [{}, { name: "redis", mode: "running" }]), "folders", {});
+    await assert.rejects(ended, (error) => {
+      assert(isLifeboatError(error, "platform.file-failed"));
+      assert.match(error.message, /; db is ended \(it ended with status 1\); its log ends: PANIC of db$/);
+      return true;
+    });
+    await assert.rejects(runStep(toolsFor(stacks, [{ mode: "running" }]), "folders", {}), (error) => {
+      assert(isLifeboatError(error, "platform.file-failed"));
+      assert.doesNotMatch(error.message, /PANIC/);
+      return true;
+    });
+  });
+});
