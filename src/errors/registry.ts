@@ -24,6 +24,7 @@ import { stackErrors } from "./codes/stack.ts";
 import { storeErrors } from "./codes/store.ts";
 import { vaultErrors } from "./codes/vault.ts";
 import { walErrors } from "./codes/wal.ts";
+import { witnessErrors } from "./codes/witness.ts";
 
 /** The registry; each concept keeps its rows in `codes/`. */
 export const ERROR_REGISTRY = {
@@ -45,6 +46,7 @@ export const ERROR_REGISTRY = {
   ...storeErrors,
   ...vaultErrors,
   ...walErrors,
+  ...witnessErrors,
 } as const;
 
 /** A code of the registry. */

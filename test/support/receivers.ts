@@ -86,6 +86,12 @@ export class Station implements AsyncDisposable {
     return receiver;
   }
 
+  /** Stops the receiver and starts another one; streaming when this resolves. */
+  async restart(server: TestServer): Promise<Receiver> {
+    await this.#receiver?.stop();
+    return await this.start(server);
+  }
+
   /** How a receiver reaches the server. */
   address(server: TestServer): ConnectOptions {
     return { ...server.server.address(), database: undefined, applicationName: RECEIVER_NAME };

@@ -1,0 +1,19 @@
+import { defineErrors, EXIT } from "../entry.ts";
+
+export const witnessErrors = defineErrors({
+  "witness.node-not-still": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning: "A node was to be given WAL of the witness and is no standby, or still receives from somebody.",
+  },
+  "witness.end-unknown": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "It could not be told where the last whole record ends that the witness holds.",
+  },
+  "witness.gap-not-written": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A node does not hold what was written into its WAL.",
+  },
+});

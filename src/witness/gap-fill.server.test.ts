@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import { Scene } from "../../test/support/quorum-scene.ts";
+import { temporaryFolder } from "../../test/support/receivers.ts";
+import { MAJORS } from "../../test/support/servers.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemFiles } from "../platform/files.ts";
+import { formatLsn, type Lsn, lsnAdd, lsnMin, segmentName, segmentStart } from "../postgres/lsn.ts";
+import { listSpool } from "../wal/spool-files.ts";
+import { readSpoolState } from "../wal/spool-state.ts";
+import { READ_BYTES_MAX } from "./protocol.ts";
+
+const MIB = 1024 * 1024;
+const CALL = { timeoutMs: 10_000 };
+
+for (const major of MAJORS) {
+  for (const [how, rows, each] of [
+    ["within a segment", 40, 1],
+    ["by more than two segments", 2_600, 100],
+  ] as const) {
+    test(`PostgreSQL ${major}: the witness is ahead of the replica ${how}, the primary dies: no row is lost`, async () => {
+      await using scene = await Scene.open(major);
+      await scene.write(20);
+      await scene.stopReceiving();
+      await scene.write(rows, each);
+      await scene.primary.server.kill();
+      const { held } = await scene.witness.withdraw(2, CALL);
+      assert.ok(held !== undefined && held.flushedLsn > (await scene.flushed()), "the replica lacks something");
+      const switchLsn = await scene.failOver(held);
+      await scene.assertNothingLost();
+      assert.ok(switchLsn <= held.flushedLsn);
+      assert.match(await scene.replica.value("SELECT pg_walfile_name(pg_current_wal_lsn())"), /^00000002/);
+    });
+  }
+
+  test(`PostgreSQL ${major}: the replica is ahead of the witness, the primary dies: no row is lost`, async () => {
+    await using scene = await Scene.open(major, { delayMs: 300 });
+    await scene.write(300);
+    await scene.primary.server.kill();
+    const { held } = await scene.witness.withdraw(2, CALL);
+    await scene.stopReceiving();
+    assert.ok(held === undefined || held.flushedLsn < (await scene.flushed()), "the witness lacks something");
+    assert.deepEqual(await scene.fill(2, held), { kind: "nothing-to-add" });
+    await scene.failOver(held);
+    await scene.assertNothingLost();
+  });
+}
+
+test("what the old timeline had beyond the switch is kept apart, and none of it counts on the new one", async () => {
+  await using scene = await Scene.open(18);
+  await scene.write(20);
+  await scene.stopReceiving();
+  await scene.write(40);
+  await scene.primary.server.kill();
+  const { held } = await scene.witness.withdraw(2, CALL);
+  assert.ok(held !== undefined);
+  // A person accepted the loss: the replica is promoted as it is.
+  const switchLsn = await scene.failOver(undefined);
+  assert.ok(switchLsn < held.flushedLsn);
+  const state = await readSpoolState(systemFiles, scene.station.spoolFolder);
+  assert.ok(state !== undefined);
+  const ended = (await listSpool(systemFiles, scene.station.spoolFolder, state)).filter(({ kind }) => kind === "ended");
+  assert.equal(formatLsn(ended.at(-1)?.end ?? (0n as Lsn)), formatLsn(held.flushedLsn));
+  const { receiver } = await scene.witness.status(CALL);
+  assert.equal(receiver.timeline, 2);
+  assert.equal(receiver.flushedLsn, await scene.replica.value("SELECT pg_current_wal_flush_lsn()"));
+});
+
+test("a node that still receives, or is no standby, is given nothing", async () => {
+  await using scene = await Scene.open(18);
+  await scene.write(5);
+  const { held } = await scene.witness.withdraw(2, CALL);
+  await assert.rejects(scene.fill(2, held), (error) => isLifeboatError(error, "witness.node-not-still"));
+  await scene.failOver(held);
+  await assert.rejects(scene.fill(2, held), (error) => isLifeboatError(error, "witness.node-not-still"));
+});
+
+test("a node whose WAL is not what the witness has of it is left as it is, and the place is named", async () => {
+  await using scene = await Scene.open(18);
+  await scene.write(20);
+  await scene.stopReceiving();
+  const end = await scene.flushed();
+  const wal = path.join(scene.replica.dataFolder, "pg_wal");
+  const segment = await scene.primary.value("SELECT pg_walfile_name($1::pg_lsn)", [formatLsn(end)]);
+  await scene.write(20);
+  const { held } = await scene.witness.withdraw(2, CALL);
+  const file = path.join(wal, segment);
+  const bytes = await readFile(file);
+  const at = Number(end % BigInt(MIB)) - 100;
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  await writeFile(file, bytes);
+  const answer = await scene.fill(2, held);
+  assert.equal(answer.kind, "diverged");
+  assert.equal(answer.kind === "diverged" && answer.at <= end && end - answer.at < 8192n + 100n, true);
+  assert.ok((await readFile(file)).equals(bytes), "nothing was written");
+});
+
+test("WAL that neither has is a hole, and the end of a record that cannot be told is not guessed", async () => {
+  await using scene = await Scene.open(18);
+  await scene.write(5);
+  await scene.stopReceiving();
+  await scene.write(5);
+  const { held } = await scene.witness.withdraw(2, CALL);
+  assert.ok(held !== undefined);
+  const rangeFrom = held.flushedLsn;
+  const answer = await scene.fill(2, { ...held, rangeFrom });
+  assert.deepEqual(answer, { kind: "hole", from: await scene.flushed(), to: rangeFrom });
+  await assert.rejects(scene.fill(2, { ...held, recordEndLsn: undefined }), (error) =>
+    isLifeboatError(error, "witness.end-unknown"),
+  );
+});
+
+test("a segment shorter than the replica's own, handed to restore_command, destroys WAL that was acknowledged: none ever is", async () => {
+  await using scene = await Scene.open(18, { delayMs: 300 });
+  await using archive = await temporaryFolder("archive");
+  await chmod(archive.folder, 0o755);
+  await scene.write(300);
+  await scene.primary.server.kill();
+  const { held } = await scene.witness.withdraw(2, CALL);
+  assert.ok(held !== undefined && held.flushedLsn < (await scene.flushed()));
+  const at = { lsn: lsnAdd(held.flushedLsn, -1), walSegmentBytes: MIB };
+  const from = segmentStart(at.lsn, MIB);
+  const bytes = Buffer.alloc(MIB);
+  const { timeline } = held;
+  for (let done = 0; lsnAdd(from, done) < held.flushedLsn; done += READ_BYTES_MAX) {
+    const to = lsnMin(held.flushedLsn, lsnAdd(from, done + READ_BYTES_MAX));
+    (await scene.witness.read(2, { timeline, from: lsnAdd(from, done), to }, CALL)).copy(bytes, done);
+  }
+  const file = path.join(archive.folder, segmentName({ timeline, ...at }));
+  await writeFile(file, bytes, { mode: 0o644 });
+  await scene.stopReceiving();
+  await scene.replica.query(`ALTER SYSTEM SET restore_command = 'cp ${archive.folder}/%f %p'`);
+  await scene.replica.query("SELECT pg_reload_conf()");
+  await scene.replica.query("SELECT pg_promote()").catch(() => undefined);
+  const count = "SELECT count(DISTINCT i) FROM t WHERE i BETWEEN 1 AND $1";
+  const found = await scene.replica.value(count, [scene.acknowledged]).catch(() => "none: the server is broken");
+  assert.notEqual(found, String(scene.acknowledged));
+});
