@@ -25,6 +25,7 @@ function lookAt(mode: DurabilityMode, different: Partial<DurabilityLook["server"
     primary: "db",
     described: { mode, by: "configuration" },
     expected: { nodes: ["db_replica"], receiver: "lifeboat_vault" },
+    withdrawnBy: undefined,
     server: {
       version: 160_014,
       inRecovery: false,
@@ -157,7 +158,7 @@ test("a higher mode that nobody would confirm is refused with what to bring back
   assert.equal(stack.done.length, 1);
 });
 
-test("a mode that waits is refused where the version may not wait, where a name is there twice, and on a replica", async () => {
+test("a mode that waits is refused where the version may not wait, where a name is there twice, on a replica, and in a failover", async () => {
   const refusals = [
     [lookAt("async", { version: 160_008 }), "durability.version-unsafe"],
     [
@@ -165,6 +166,7 @@ test("a mode that waits is refused where the version may not wait, where a name 
       "durability.name-twice",
     ],
     [lookAt("async", { inRecovery: true }), "durability.not-primary"],
+    [{ ...lookAt("async"), withdrawnBy: 8 }, "durability.failover-under-way"],
   ] as const;
   for (const [look, code] of refusals) {
     const { status, err } = await run("durability quorum", stackAt(look));

@@ -55,7 +55,7 @@ export function durabilityVerb(engine: DurabilityEngine): Verb {
     arguments: { mode: optional(choice(DURABILITY_MODES), `One of ${DURABILITY_MODES.join(", ")}.`) },
     options: {
       yes: toggle("Accept without being asked what a lower mode means."),
-      force: toggle("Also a mode for which too few confirm now: no write is acknowledged until they do."),
+      force: toggle("Also a mode for which too few confirm now, and while a failover is under way."),
     },
     configuration: { kind: "checked", sections: ["stack", "folders"] },
     examples: [
@@ -125,6 +125,11 @@ function refusal(
       return new LifeboatError("durability.not-primary", {
         message: `${facts.primary} follows another server now and takes no writes`,
         remedy: "Run the same command again: it asks for the primary anew.",
+      });
+    case "failover-under-way":
+      return new LifeboatError("durability.failover-under-way", {
+        message: `a failover of epoch ${plan.epoch} has told the receiver to confirm nothing: what waits on ${facts.primary} may be on no other node`,
+        remedy: `Let it end, or look why it does not. If nothing is going to be promoted: lifeboat durability ${mode} --force.`,
       });
     case "version-unsafe":
       return new LifeboatError("durability.version-unsafe", {

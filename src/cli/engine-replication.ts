@@ -3,6 +3,7 @@ import type { ReplicationView } from "../replication/decide.ts";
 import { writeMetrics } from "../replication/metrics.ts";
 import { ReplicationWatch } from "../replication/watch.ts";
 import { startedSecrets } from "../stack/primary.ts";
+import { receiverNow } from "../stack/receiver-now.ts";
 import { watchedConfirmers, watchedNodes } from "../stack/replication.ts";
 import { MACHINE } from "./engine-machine.ts";
 import { configuredStack } from "./engine-stack.ts";
@@ -15,7 +16,7 @@ export const watchReplication: WatchReplication = async ({ config, session, inte
   const secrets = await startedSecrets(MACHINE.files, stack);
   const watch = new ReplicationWatch(session, {
     nodes: watchedNodes(stack, secrets),
-    confirmers: watchedConfirmers(),
+    confirmers: async () => watchedConfirmers((await receiverNow(MACHINE.files, stack.place)).name),
     policy: { lagMsMax: config.replication.lagMax, lagBytesMax: config.replication.lagBytesMax },
   });
   const tell = async (view: ReplicationView): Promise<void> => {

@@ -28,6 +28,7 @@ function facts(
   return {
     described: { mode: described, by: "configuration" },
     expected,
+    withdrawnBy: undefined,
     server: {
       version: 160_014,
       inRecovery: false,
@@ -176,6 +177,14 @@ test("nothing is done only where server, files and description say the same alre
   assert.equal(planChange(facts("quorum", { setNames: "" }), { to: "quorum", force: false }).kind, "change");
   // Blank by default and blank by choice are not the same to the next start.
   assert.equal(planChange(facts("async", { setNames: undefined }), { to: "async", force: false }).kind, "change");
+});
+
+test("while a failover has the receiver's mandate nothing is changed, since whoever waits would be told too much; unless forced", () => {
+  const stuck = { ...facts("quorum", { confirmers: [], waiting: { count: 2, longestMs: 100 } }), withdrawnBy: 8 };
+  const refused = { kind: "refused", reason: "failover-under-way", epoch: 8 };
+  assert.deepEqual(planChange(stuck, { to: "async", force: false }), refused);
+  const forced = planChange(stuck, { to: "async", force: true });
+  assert.deepEqual(forced.kind === "change" && forced.lowers, { waiting: 2, clients: 3 });
 });
 
 test("a node in recovery is no place to change durability", () => {

@@ -64,6 +64,7 @@ export type ChangePlan =
   /** The server and the description say so already. */
   | { readonly kind: "nothing" }
   | { readonly kind: "refused"; readonly reason: "not-primary" }
+  | { readonly kind: "refused"; readonly reason: "failover-under-way"; readonly epoch: number }
   | { readonly kind: "refused"; readonly reason: "version-unsafe"; readonly version: number }
   | { readonly kind: "refused"; readonly reason: "name-twice"; readonly name: string; readonly pids: readonly number[] }
   | {
@@ -86,6 +87,10 @@ export type ChangePlan =
 export function planChange(facts: DurabilityFacts, { to, force }: ChangeRequest): ChangePlan {
   const { server, described } = facts;
   if (server.inRecovery) return { kind: "refused", reason: "not-primary" };
+  // What waits there must not be acknowledged: the node that is about to be promoted may not have it (rule B13).
+  if (facts.withdrawnBy !== undefined && !force) {
+    return { kind: "refused", reason: "failover-under-way", epoch: facts.withdrawnBy };
+  }
   const names = wantedNames(facts, to);
   const settled = sameSyncNames(server.effectiveNames, names) && sameSyncNames(server.setNames ?? "", names);
   const said = server.setNames !== undefined && described.mode === to;

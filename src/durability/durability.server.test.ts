@@ -26,7 +26,7 @@ async function setMode(pair: Pick<Pair, "primary">, mode: DurabilityMode) {
 
 async function look(pair: Pick<Pair, "primary">, described: DurabilityMode): Promise<DurabilityFacts> {
   const server = await observeDurability(pair.primary.server.address(), {});
-  return { described: { mode: described, by: "configuration" }, expected: CONFIRMERS, server };
+  return { described: { mode: described, by: "configuration" }, expected: CONFIRMERS, withdrawnBy: undefined, server };
 }
 
 const codesOf = (facts: DurabilityFacts): readonly string[] => judgeDurability(facts).faults.map(({ code }) => code);

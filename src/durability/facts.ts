@@ -54,5 +54,7 @@ export type DurabilityFacts = {
   readonly described: DescribedDurability;
   /** Who should be able to confirm. */
   readonly expected: Confirmers;
+  /** The epoch for whose sake the receiver confirms nothing: a failover is under way, or was given up. */
+  readonly withdrawnBy: number | undefined;
   readonly server: ServerDurability;
 };

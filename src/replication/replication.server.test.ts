@@ -27,7 +27,7 @@ function watchOf(pair: Pair): ReplicationWatch {
           address: pair.replica.server.address({ user: "watcher", password: "watch", over: "tcp" }),
         },
       ],
-      confirmers: [
+      confirmers: async () => [
         { kind: "replica", name: "db", slot: "db" },
         { kind: "replica", name: REPLICA_NAME, slot: REPLICA_NAME },
         { kind: "receiver", name: RECEIVER_NAME, slot: RECEIVER_NAME },

@@ -10,7 +10,8 @@ import { LagSamples } from "./samples.ts";
 /** What is watched. */
 export type WatchedReplication = {
   readonly nodes: readonly WatchedNode[];
-  readonly confirmers: readonly Confirmer[];
+  /** Asked at every look: a failover gives the receiver another name. */
+  readonly confirmers: () => Promise<readonly Confirmer[]>;
   readonly policy: ReplicationPolicy;
 };
 
@@ -37,7 +38,8 @@ export class ReplicationWatch {
     const settleMs = this.#looked ? 0 : SETTLE_MS;
     const look = await lookAtReplication({ clock: this.#clock }, { nodes, samples, settleMs }, options);
     this.#looked = true;
-    return viewReplication({ look, samples, confirmers, now: this.#clock.monotonic() }, policy);
+    const now = this.#clock.monotonic();
+    return viewReplication({ look, samples, now, confirmers: await confirmers() }, policy);
   }
 
   /** A look at every interval until the signal aborts: its normal end. A look that takes longer delays the next. */

@@ -10,6 +10,7 @@ import type { RandomSource } from "../platform/random.ts";
 import type { NodeName } from "./node-settings.ts";
 import { nodeAddress } from "./nodes.ts";
 import { findPrimary, startedSecrets } from "./primary.ts";
+import { receiverNow } from "./receiver-now.ts";
 import { confirmersOf, type StackDescription } from "./stack.ts";
 import type { CallOptions } from "./tools.ts";
 
@@ -37,7 +38,8 @@ export async function observeStackDurability(
   const described = await describedDurability(files, stack.place.durabilityFile, stack.durability);
   const primary = await findPrimary(stack, secrets, options);
   const server = await observeDurability(nodeAddress(stack, secrets, primary), options);
-  return { primary, described, expected: confirmersOf(primary), server };
+  const { name, withdrawnBy } = await receiverNow(files, stack.place);
+  return { primary, described, expected: confirmersOf(primary, name), withdrawnBy, server };
 }
 
 /** What a change came to. */
@@ -58,7 +60,7 @@ export async function changeStackDurability(
   const file = stack.place.durabilityFile;
   await recordDurability(tools, { file, mode: to, at: clock.now() }, options);
   const address = nodeAddress(stack, secrets, primary);
-  const expected = confirmersOf(primary);
+  const expected = confirmersOf(primary, (await receiverNow(files, stack.place)).name);
   await setSyncNames(
     tools,
     { address, wanted: { names: wantedNames({ expected }, to), confirmers: expected } },

@@ -1,6 +1,6 @@
 /** Asks the nodes of a stack, and tells them. Statements here name only constants and checked identifiers. */
 import path from "node:path";
-import { modeOfNames } from "../durability/names.ts";
+import { modeOfNames, synchronousStandbyNames } from "../durability/names.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
@@ -9,7 +9,7 @@ import type { ConnectOptions } from "../postgres/replication.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import type { NodeData, PrimaryFacts } from "./plan.ts";
 import type { StackSecrets } from "./secrets.ts";
-import { CONFIRMERS, ROLES, type StackDescription, synchronousStandbys } from "./stack.ts";
+import { CONFIRMERS, confirmersOf, ROLES, type StackDescription } from "./stack.ts";
 import type { CallOptions } from "./tools.ts";
 
 /** A local server answers in milliseconds; one that writes a checkpoint on a busy disk, in seconds. */
@@ -103,7 +103,8 @@ const FACTS = `SELECT
     AND EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $5) AS prepared,
   (SELECT current_setting(name) FROM pg_settings
     WHERE name = 'synchronous_standby_names' AND sourcefile LIKE '%postgresql.auto.conf') AS durability,
-  EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $4 AND state = 'streaming') AS receiver,
+  EXISTS (SELECT FROM pg_stat_replication WHERE application_name ~ ('^' || $4 || '(_e[0-9]+)?$')
+    AND state = 'streaming') AS receiver,
   EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $5 AND state = 'streaming') AS replica`;
 
 async function hasProofTable(stack: StackDescription, secrets: StackSecrets, options: CallOptions): Promise<boolean> {
@@ -158,14 +159,15 @@ export async function prepareDatabase(
   });
 }
 
-/** Makes commits wait as described. Whether they do is to be looked at. */
+/** Makes commits of the described primary wait as described. Whether they do is to be looked at. */
 export async function setDurability(
   stack: StackDescription,
-  secrets: StackSecrets,
+  { secrets, receiver }: { readonly secrets: StackSecrets; readonly receiver: string },
   options: CallOptions,
 ): Promise<void> {
+  const names = synchronousStandbyNames(stack.durability, confirmersOf("db", receiver));
   await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
-    await run(`ALTER SYSTEM SET synchronous_standby_names = '${synchronousStandbys(stack.durability)}'`);
+    await run(`ALTER SYSTEM SET synchronous_standby_names = '${names}'`);
     await run("SELECT pg_reload_conf()");
   });
 }

@@ -5,7 +5,7 @@ import { testStack } from "../../test/support/stacks.ts";
 import { COMPONENT_NAMES } from "./component-names.ts";
 import { renderStack } from "./render.ts";
 import { HIDDEN_SECRETS, SECRET_NAMES, STARS } from "./secrets.ts";
-import { describeStack, synchronousStandbys } from "./stack.ts";
+import { confirmersOf, describeStack } from "./stack.ts";
 
 const stack = testStack();
 
@@ -40,12 +40,9 @@ test("two nodes differ in their port alone", () => {
   assert.equal(db.replace("port = 5432", "port = 5433"), replica);
 });
 
-test("commits wait for none, one or both of replica and receiver", () => {
-  assert.deepEqual((["async", "quorum", "strict"] as const).map(synchronousStandbys), [
-    "",
-    "ANY 1 (db_replica, lifeboat_vault)",
-    "ANY 2 (db_replica, lifeboat_vault)",
-  ]);
+test("whichever node is the primary, the other one and the receiver can confirm", () => {
+  assert.deepEqual(confirmersOf("db", "lifeboat_vault"), { nodes: ["db_replica"], receiver: "lifeboat_vault" });
+  assert.deepEqual(confirmersOf("db_replica", "lifeboat_vault_e8"), { nodes: ["db"], receiver: "lifeboat_vault_e8" });
 });
 
 test("sockets leave a folder whose path is too long for them, each stack to a place of its own", () => {

@@ -25,11 +25,10 @@ export function watchedNodes(stack: StackDescription, secrets: StackSecrets): re
   }));
 }
 
-/** Whoever could follow: both nodes, of which the primary does not, and the receiver. */
-export function watchedConfirmers(): readonly Confirmer[] {
-  const { receiver } = CONFIRMERS;
+/** Whoever could follow: both nodes, of which the primary does not, and the receiver by its name now. */
+export function watchedConfirmers(receiver: string): readonly Confirmer[] {
   return [
     ...NODE_NAMES.map((name): Confirmer => ({ kind: "replica", name, slot: name })),
-    { kind: "receiver", name: receiver, slot: receiver },
+    { kind: "receiver", name: receiver, slot: CONFIRMERS.receiver },
   ];
 }

@@ -18,7 +18,7 @@
  */
 import { createHash } from "node:crypto";
 import path from "node:path";
-import { type Confirmers, type DurabilityMode, synchronousStandbyNames } from "../durability/names.ts";
+import type { Confirmers, DurabilityMode } from "../durability/names.ts";
 import type { Major } from "../postgres/installation.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import type { ByteSize } from "../units/byte-size.ts";
@@ -118,14 +118,9 @@ export function describeStack({ stacksFolder, ...chosen }: StackChoice): StackDe
   return { ...chosen, place: placeOf(path.join(stacksFolder, chosen.name)) };
 }
 
-/** Who can confirm the commits of a primary: the other node, by its component's name, and the receiver. */
-export function confirmersOf(primary: "db" | "db_replica"): Confirmers {
-  return { nodes: [primary === "db" ? "db_replica" : "db"], receiver: CONFIRMERS.receiver };
-}
-
-/** The value of synchronous_standby_names while db is the primary. */
-export function synchronousStandbys(mode: DurabilityMode): string {
-  return synchronousStandbyNames(mode, confirmersOf("db"));
+/** Who can confirm the commits of a primary: the other node, by its component's name, and the receiver, by its name now. */
+export function confirmersOf(primary: "db" | "db_replica", receiver: string): Confirmers {
+  return { nodes: [primary === "db" ? "db_replica" : "db"], receiver };
 }
 
 /** The longest name of a socket in the folder. */

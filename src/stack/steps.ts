@@ -17,6 +17,7 @@ import { askPrimary, nodeDataOf, prepareDatabase, setDurability } from "./nodes.
 import { type LookTools, lookAtVault, staleConfig } from "./observe.ts";
 import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
 import { askPooler, proveStack } from "./prove.ts";
+import { receiverNow } from "./receiver-now.ts";
 import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
 import { componentSpec } from "./specs.ts";
 import type { StackDescription } from "./stack.ts";
@@ -113,8 +114,10 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     timeoutMs: AT_ONCE_MS,
     // It was set by somebody; the steps before have seen both confirmers stream.
     holds: async (tools, options) => ((await primaryFacts(tools, options))?.durability ?? "unset") !== "unset",
-    act: async ({ files, stack }, options) =>
-      await setDurability(stack, await readSecrets(files, stack.place), options),
+    act: async ({ files, stack }, options) => {
+      const { name: receiver } = await receiverNow(files, stack.place);
+      await setDurability(stack, { secrets: await readSecrets(files, stack.place), receiver }, options);
+    },
   },
   redis: programStart("redis", async ({ stack }, secrets, options) => {
     await pingCache({ port: stack.ports.redis, password: secrets.redis }, options);

@@ -6,6 +6,12 @@ export const durabilityErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The server whose durability was to be changed follows another one and takes no writes.",
   },
+  "durability.failover-under-way": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "A failover has told the receiver to confirm nothing; changing durability now could lose acknowledged writes.",
+  },
   "durability.version-unsafe": {
     kind: "operator",
     exit: EXIT.refused,
