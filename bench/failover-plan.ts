@@ -7,6 +7,8 @@ export type FaultName =
   | "frozen"
   | "switchover"
   | "pause"
+  | "silence"
+  | "disk"
   | "replica"
   | "receiver"
   | "redis";
@@ -31,7 +33,7 @@ const DEADLINE_MS = 2_000;
 /** A pause of two seconds is to be waited out. */
 const PATIENT_DEADLINE_MS = 5_000;
 
-/** A false alarm: halted for this long and let go on, milliseconds. */
+/** A false alarm: halted for this long and then let go on, milliseconds. */
 export const PAUSE_MS = 2_000;
 
 /** Everything that can be done, in the order of the table. */
@@ -68,14 +70,20 @@ export const FAULTS: readonly Fault[] = [
     notOkMax: 0,
     deadlineMs: DEADLINE_MS,
   },
-  {
-    name: "pause",
-    title: `primary halted for ${PAUSE_MS / 1_000} s`,
-    expects: "same-primary",
+  ...(
+    [
+      ["pause", "primary halted"],
+      ["silence", "nothing of its WAL arrives"],
+      ["disk", "its WAL's disk takes nothing"],
+    ] as const
+  ).map(([name, what]) => ({
+    name,
+    title: `${what} for ${PAUSE_MS / 1_000} s`,
+    expects: "same-primary" as const,
     outageMax: undefined,
     notOkMax: 0,
     deadlineMs: PATIENT_DEADLINE_MS,
-  },
+  })),
   ...(["replica", "receiver", "redis"] as const).map((name) => ({
     name,
     title: `${name} killed (SIGKILL)`,

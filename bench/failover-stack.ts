@@ -23,6 +23,7 @@ import { CONFIRMERS, type StackDescription } from "../src/stack/stack.ts";
 import { launcherIn } from "./backup-tools/lifeboat-package.ts";
 import { type FailoverRequest, type FaultName, PAUSE_MS } from "./failover-plan.ts";
 import { must, Stop } from "./machine.ts";
+import { WalDisks } from "./wal-disks.ts";
 import type { Place } from "./workload.ts";
 
 const STACK_NAME = "bench";
@@ -31,6 +32,8 @@ const FOLDER_NAME = "failover-stack";
 const NODES: readonly NodeName[] = ["db", "db_replica"];
 /** The component that decides on failovers. */
 const CONTROLLER = "daemon";
+/** Faults that leave something down which no failover replaces. */
+const RESTARTED: readonly FaultName[] = ["killed", "killed-with-controller", "frozen", "replica", "receiver", "redis"];
 const LOOK_MS = 50;
 /** A rebuild of a few MiB takes seconds. */
 const WHOLE_TIMEOUT_MS = 120_000;
@@ -42,11 +45,13 @@ type Call = { readonly signal: AbortSignal };
 export class FailoverStack {
   readonly #place: Place;
   readonly #folder: string;
+  readonly #disks: WalDisks;
   #stack: StackDescription | undefined;
 
   private constructor(place: Place) {
     this.#place = place;
     this.#folder = path.join(place.cacheFolder, FOLDER_NAME);
+    this.#disks = new WalDisks(this.#folder);
   }
 
   /** PostgreSQL of the stack. The package in the run folder has no servers beside it. */
@@ -72,6 +77,7 @@ export class FailoverStack {
     try {
       await must(stack.command("up", "--ports", "auto"), call);
       stack.#stack = await stack.#describe();
+      if (request.faults.includes("disk")) await stack.#giveDisks(call);
       return stack;
     } catch (error) {
       await stack.down();
@@ -143,11 +149,14 @@ export class FailoverStack {
       case "redis":
         return await this.#kill([fault]);
       case "frozen":
-        return await this.#signal(primary, "SIGSTOP");
-      case "pause": {
-        const at = await this.#signal(primary, "SIGSTOP");
-        await sleep(PAUSE_MS, undefined, call);
-        await this.#signal(primary, "SIGCONT");
+        return signalAll(await this.#treeOf(primary), "SIGSTOP");
+      case "pause":
+        return await this.#halt(await this.#treeOf(primary), call);
+      case "silence":
+        return await this.#halt(await this.#sendersOf(primary), call);
+      case "disk": {
+        const at = Date.now();
+        await this.#disks.hold(primary, PAUSE_MS);
         return at;
       }
       case "switchover": {
@@ -164,7 +173,7 @@ export class FailoverStack {
     if (after !== undefined && after !== before && fault !== "switchover") {
       // A frozen one is fenced by now; if it is not, it must not come back while it is made anew.
       await must(this.command("rebuild", before), call);
-    } else if (fault !== "switchover" && fault !== "pause") {
+    } else if (RESTARTED.includes(fault)) {
       await must(this.command("up"), call);
     }
     return await this.untilWhole(call);
@@ -205,13 +214,38 @@ export class FailoverStack {
     return at;
   }
 
-  async #signal(name: string, signal: "SIGSTOP" | "SIGCONT"): Promise<number> {
-    const pid = await this.#pidOf(name);
-    const at = Date.now();
-    // The parent first, so that it starts nothing in between.
-    systemProcesses.signal(pid, signal);
-    for (const each of await systemProcesses.tree(pid)) systemProcesses.signal(each, signal);
+  /** Halts processes for a while. */
+  async #halt(pids: readonly number[], call: Call): Promise<number> {
+    const at = signalAll(pids, "SIGSTOP");
+    try {
+      await sleep(PAUSE_MS, undefined, call);
+    } finally {
+      signalAll(pids, "SIGCONT");
+    }
     return at;
+  }
+
+  /** All processes of a component, the parent first, so that when it is halted it starts nothing more. */
+  async #treeOf(name: string): Promise<readonly number[]> {
+    return await systemProcesses.tree(await this.#pidOf(name));
+  }
+
+  /** The processes that send a node's WAL. */
+  async #sendersOf(node: NodeName): Promise<readonly number[]> {
+    const senders: number[] = [];
+    for (const pid of await this.#treeOf(node)) {
+      const title = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+      if (title.startsWith("postgres: walsender ")) senders.push(pid);
+    }
+    if (senders.length === 0) throw new Stop(`${node} sends its WAL to nobody`);
+    return senders;
+  }
+
+  async #giveDisks(call: Call): Promise<void> {
+    await must(this.command("down"), call);
+    const { user: owner } = this.#place;
+    for (const node of NODES) await this.#disks.give(node, { folder: this.#described.place.dataOf(node), owner }, call);
+    await must(this.command("up"), call);
   }
 
   async #pidOf(name: string): Promise<number> {
@@ -223,8 +257,16 @@ export class FailoverStack {
   async #clear(call: Call): Promise<void> {
     const there = await readFile(this.#configFile, "utf8").catch(() => undefined);
     if (there !== undefined) await must(this.command("down"), call);
+    await this.#disks.clear(call);
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** When that was, in milliseconds since 1970. */
+function signalAll(pids: readonly number[], signal: "SIGSTOP" | "SIGCONT"): number {
+  const at = Date.now();
+  for (const pid of pids) systemProcesses.signal(pid, signal);
+  return at;
 }
 
 function otherThan(node: NodeName): NodeName {

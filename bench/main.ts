@@ -136,6 +136,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     options: ["faults", "runs", "rate", "durability", "fresh"],
     run: (values, cacheFolder, signal) => {
       const faults = listOf("faults", values.faults, { known: FAULT_NAMES, otherwise: FAULT_NAMES });
+      if (faults.includes("disk") && process.getuid?.() !== 0) {
+        throw new Stop("only root can make a disk and hold it up: leave disk out of --faults");
+      }
       const [durability = "quorum"] = listOf("durability", values.durability, { known: DURABILITIES, otherwise: [] });
       const ratePerSecond = whole("rate", values.rate ?? "200", RATE_MAX);
       const request = { faults, runs: runsOf(values, 3), ratePerSecond, durability };
