@@ -19,7 +19,7 @@ import type { ConnectOptions } from "../src/postgres/replication.ts";
 import type { NodeName } from "../src/stack/node-settings.ts";
 import { nodeAddress, withNode } from "../src/stack/nodes.ts";
 import { readSecrets } from "../src/stack/secrets.ts";
-import { CONFIRMERS, type StackDescription } from "../src/stack/stack.ts";
+import type { StackDescription } from "../src/stack/stack.ts";
 import { launcherIn } from "./backup-tools/lifeboat-package.ts";
 import { type FailoverRequest, type FaultName, PAUSE_MS } from "./failover-plan.ts";
 import { must, Stop } from "./machine.ts";
@@ -37,6 +37,8 @@ const RESTARTED: readonly FaultName[] = ["killed", "killed-with-controller", "fr
 const LOOK_MS = 50;
 /** A rebuild of a few MiB takes seconds. */
 const WHOLE_TIMEOUT_MS = 120_000;
+/** The controller makes the old primary a replica by itself. */
+const SELF_HEAL_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 
 type Call = { readonly signal: AbortSignal };
@@ -120,17 +122,18 @@ export class FailoverStack {
     return primaries.length === 1 ? primaries[0] : undefined;
   }
 
-  /** Waits until both confirmers stream from the primary; returns it. */
-  async untilWhole(call: Call): Promise<NodeName> {
-    const deadline = performance.now() + WHOLE_TIMEOUT_MS;
-    const names = [CONFIRMERS.replica, CONFIRMERS.receiver, ...NODES].map((name) => `'${name}'`).join(", ");
-    const sql = `SELECT count(DISTINCT application_name) = 2 AS yes FROM pg_stat_replication
-      WHERE state = 'streaming' AND application_name IN (${names})`;
+  /** Waits until replica and receiver stream from the primary and commits wait for them as asked for; returns it. */
+  async untilWhole(call: Call, timeoutMs = WHOLE_TIMEOUT_MS): Promise<NodeName> {
+    const deadline = performance.now() + timeoutMs;
+    // By what they are for, not by their names: the receiver's is another after each failover.
+    const states = this.#described.durability === "async" ? "'async'" : "'quorum', 'sync'";
+    const sql = `SELECT count(*) >= 2 AS yes FROM pg_stat_replication
+      WHERE state = 'streaming' AND sync_state IN (${states})`;
     for (;;) {
       const primary = await this.primary(call);
       if (primary !== undefined && (await this.#ask(primary, sql, call))?.["yes"] === true) return primary;
       if (performance.now() > deadline) {
-        throw new Stop(`the stack is not whole after ${WHOLE_TIMEOUT_MS / 1_000} s; look at ${this.#folder}`);
+        throw new Stop(`the stack is not whole after ${timeoutMs / 1_000} s; look at ${this.#folder}`);
       }
       await sleep(LOOK_MS, undefined, call);
     }
@@ -167,16 +170,19 @@ export class FailoverStack {
     }
   }
 
-  /** Makes it whole again after a fault, and waits until it is. */
-  async heal(fault: FaultName, before: NodeName, call: Call): Promise<NodeName> {
+  /** Waits until it is whole again after a fault; what does not heal by itself is helped. */
+  async heal(fault: FaultName, before: NodeName, call: Call): Promise<void> {
     const after = await this.primary(call);
-    if (after !== undefined && after !== before && fault !== "switchover") {
-      // A frozen one is fenced by now; if it is not, it must not come back while it is made anew.
+    const moved = after !== undefined && after !== before;
+    if (!moved && RESTARTED.includes(fault)) await must(this.command("up"), call);
+    try {
+      await this.untilWhole(call, moved ? SELF_HEAL_TIMEOUT_MS : WHOLE_TIMEOUT_MS);
+    } catch (error) {
+      if (!moved || call.signal.aborted) throw error;
+      console.log(`${before} does not come back by itself: lifeboat rebuild ${before}`);
       await must(this.command("rebuild", before), call);
-    } else if (RESTARTED.includes(fault)) {
-      await must(this.command("up"), call);
+      await this.untilWhole(call);
     }
-    return await this.untilWhole(call);
   }
 
   get #configFile(): string {
