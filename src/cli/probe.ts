@@ -176,7 +176,7 @@ function renderWindow(label: string, writes: WindowReport, reads: WindowReport):
   const of = (window: WindowReport) => {
     const { longestGap, failedCount, unknownCount, beganMs, lastFailedMs, okCount } = window;
     if (okCount + failedCount + unknownCount === 0) return "none";
-    const first = `answered again ${describeDuration(longestGap.toMs - beganMs)} after it`;
+    const first = `until ${describeDuration(longestGap.toMs - beganMs)} after it`;
     const last =
       lastFailedMs === undefined ? "" : `, last failure ${describeDuration(lastFailedMs - beganMs)} after it`;
     return `longest gap ${describeDuration(longestGap.durationMs)}, ${first}; ${number(failedCount)} failed, ${number(unknownCount)} unknown${last}`;
