@@ -12,7 +12,7 @@ test("the receiver confirms under the name of its reign, and under none while it
     assert.deepEqual(await receiverNow(PORTS.files, { spool }), { name: "lifeboat_vault", withdrawnBy: undefined });
     await writeMandate(tools, spool, { ...UNGOVERNED, epoch: 9, reign: 8 });
     assert.deepEqual(await receiverNow(PORTS.files, { spool }), { name: "lifeboat_vault_e8", withdrawnBy: undefined });
-    await writeMandate(tools, spool, { kind: "withdrawn", epoch: 10 });
+    await writeMandate(tools, spool, { kind: "withdrawn", epoch: 10, contiguousWith: undefined });
     assert.deepEqual(await receiverNow(PORTS.files, { spool }), { name: "lifeboat_vault", withdrawnBy: 10 });
   });
 });

@@ -50,11 +50,9 @@ export async function holdStill(sources: HeldSources, options: CallOptions): Pro
   const { spool } = sources;
   const { state } = spool;
   if (state === undefined) return undefined;
-  const known = spool.flushedOn(state.timeline);
-  await spool.completeFull();
+  const spooled = await settleSpool(spool);
   const { systemId, timeline, history, walSegmentBytes, rangeFrom } = state;
-  const lineage = lineageOfState(state);
-  const flushedLsn = await settledEnd(sources, { state, lineage, known }, options);
+  const flushedLsn = await heldEnd(sources, { state, spooled }, options);
   const recordEndLsn = flushedLsn === LSN_NONE ? undefined : await recordEnd(sources, { state, flushedLsn }, options);
   return { systemId, timeline, history, walSegmentBytes, rangeFrom, flushedLsn, recordEndLsn };
 }
@@ -64,30 +62,43 @@ function lineageOfState({ timeline, history }: SpoolState): readonly LineagePart
   return lineageOf(timeline, timeline === 1 ? [] : parseHistory(timeline, Buffer.from(history)));
 }
 
-/** Brings what an earlier process left of the newest segment to stable storage; returns where all of it ends. */
-async function settledEnd(
+/**
+ * Brings what an earlier process left of the newest segment to stable storage, so that it counts as flushed. No session may
+ * use the spool meanwhile. Returns where what is in the spool ends, of the timeline that was received last; else none.
+ */
+export async function settleSpool(spool: Spool): Promise<Lsn> {
+  const { state } = spool;
+  if (state === undefined) return LSN_NONE;
+  const { timeline, walSegmentBytes } = state;
+  const known = spool.flushedOn(timeline);
+  await spool.completeFull();
+  const own = (await spool.list()).filter((file) => file.timeline === timeline && file.kind !== "ended");
+  const end = own.reduce((newest, file) => lsnMax(newest, file.end), known);
+  const partial = own.some((file) => file.kind === "partial" && file.end === end);
+  if (end !== LSN_NONE && (partial || end % BigInt(walSegmentBytes) === 0n)) {
+    await spool.continueAt({ timeline, lsn: end });
+    spool.trustBefore();
+  }
+  return end;
+}
+
+/** The end of all that is held of the timeline, and of its parent up to the switch. */
+async function heldEnd(
   { spool, vault }: HeldSources,
-  of: { readonly state: SpoolState; readonly lineage: readonly LineagePart[]; readonly known: Lsn },
+  of: { readonly state: SpoolState; readonly spooled: Lsn },
   options: CallOptions,
 ): Promise<Lsn> {
-  const { state, lineage, known } = of;
-  const { timeline, walSegmentBytes } = state;
-  const files = await spool.list();
-  const own = files.filter((file) => file.timeline === timeline && file.kind !== "ended");
-  let end = own.reduce((newest, file) => lsnMax(newest, file.end), known);
-  if (end === LSN_NONE) end = await storedEnd(vault, state, options);
-  if (end !== LSN_NONE) {
-    const partial = own.some((file) => file.kind === "partial" && file.end === end);
-    const at = partial || end % BigInt(walSegmentBytes) === 0n ? end : undefined;
-    if (at !== undefined) {
-      await spool.continueAt({ timeline, lsn: at });
-      spool.trustBefore();
-    }
+  const { state, spooled } = of;
+  let end = spooled;
+  if (end === LSN_NONE) {
+    end = await storedEnd(vault, state, options);
+    await spool.continueAt({ timeline: state.timeline, lsn: end });
+    spool.trustBefore();
   }
-  // A timeline that is being followed repeats its ancestor up to the switch, and that is held.
-  const parent = lineage.at(-2);
+  // A timeline that is being followed repeats its parent up to the switch, and that is held.
+  const parent = lineageOfState(state).at(-2);
   const switchLsn = parent?.to ?? LSN_NONE;
-  const parentHeld = files.some(
+  const parentHeld = (await spool.list()).some(
     (file) => file.timeline === parent?.timeline && file.start <= switchLsn && file.end >= switchLsn,
   );
   return parentHeld ? lsnMax(end, switchLsn) : end;

@@ -20,12 +20,6 @@ import { spoolDamaged } from "./spool-state.ts";
 /** Where a server listens. */
 export type Upstream = { readonly host: string; readonly port: number };
 
-/** A grant that lasts until the mandate is withdrawn, also through restarts. */
-export type LastingGrant = {
-  /** As of Grant in mandates.ts. */
-  readonly contiguousWith: Lsn | undefined;
-};
-
 /** Whom to follow. What is undefined is not checked, but for the server: that is the configured one then. */
 export type MandateTerms = {
   /** From 1; 0 is the reign that nobody declared. */
@@ -38,15 +32,23 @@ export type MandateTerms = {
 };
 
 /** What the spool remembers. */
-export type MandateRecord =
+export type MandateRecord = {
+  /** The greatest epoch that was seen. */
+  readonly epoch: number;
+  /** See Grant in mandates.ts; undefined before the first comparison. */
+  readonly contiguousWith: Lsn | undefined;
+} & (
   | (MandateTerms & {
       readonly kind: "following";
-      /** The greatest epoch that was seen. */
-      readonly epoch: number;
-      readonly lasting: LastingGrant | undefined;
+      /** Whether a grant was given that lasts until the mandate is withdrawn, also through restarts. */
+      readonly lasting: boolean;
     })
   /** Nothing is received before there is a mandate of this epoch or a later one. */
-  | { readonly kind: "withdrawn"; readonly epoch: number };
+  | { readonly kind: "withdrawn" }
+);
+
+/** The record of a mandate. */
+export type FollowingRecord = MandateRecord & { readonly kind: "following" };
 
 /** A mandate in force. */
 export type Mandate = MandateTerms & {
@@ -62,12 +64,13 @@ export type Mandate = MandateTerms & {
 const NO_TERMS = { upstream: undefined, systemId: undefined, timeline: undefined, switchLsn: undefined };
 
 /** The record of a spool about which nobody has ever decided anything. */
-export const UNGOVERNED: MandateRecord & { readonly kind: "following" } = {
+export const UNGOVERNED: FollowingRecord = {
   kind: "following",
   epoch: 0,
   reign: 0,
   ...NO_TERMS,
-  lasting: { contiguousWith: undefined },
+  contiguousWith: undefined,
+  lasting: true,
 };
 
 /** What there is while there is none. */
@@ -127,10 +130,12 @@ export const TERMS_SCHEMA = {
   switchLsn: lsnSchema.nullable(),
 };
 
-/** A lasting grant in JSON; null for none. */
-export const lastingSchema = z.strictObject({ contiguousWith: lsnSchema.nullable() }).nullable();
-
-const headSchema = { format: z.literal(FORMAT), version: z.literal(VERSION), epoch: epochSchema };
+const headSchema = {
+  format: z.literal(FORMAT),
+  version: z.literal(VERSION),
+  epoch: epochSchema,
+  contiguousWith: lsnSchema.nullable(),
+};
 
 const recordSchema = z.discriminatedUnion("mandate", [
   z.strictObject({
@@ -138,7 +143,7 @@ const recordSchema = z.discriminatedUnion("mandate", [
     mandate: z.literal("following"),
     reign: z.int().min(0).max(EPOCH_MAX),
     ...TERMS_SCHEMA,
-    lasting: lastingSchema,
+    lasting: z.boolean(),
   }),
   z.strictObject({ ...headSchema, mandate: z.literal("withdrawn") }),
 ]);
@@ -173,16 +178,6 @@ export function positionJson(lsn: Lsn | undefined): string | null {
   return lsn === undefined ? null : formatLsn(lsn);
 }
 
-/** A lasting grant for JSON. */
-export function lastingJson(lasting: LastingGrant | undefined) {
-  return lasting === undefined ? null : { contiguousWith: positionJson(lasting.contiguousWith) };
-}
-
-/** A lasting grant from JSON. */
-export function lastingOf(sent: z.output<typeof lastingSchema>): LastingGrant | undefined {
-  return sent === null ? undefined : { contiguousWith: sent.contiguousWith ?? undefined };
-}
-
 /** The record of a spool; UNGOVERNED when there is none. Throws `wal.spool-damaged`. */
 export async function readMandate(files: Files, spool: string): Promise<MandateRecord> {
   const file = path.join(spool, RECORD_FILE);
@@ -195,8 +190,9 @@ export async function readMandate(files: Files, spool: string): Promise<MandateR
   }
   try {
     const read = recordSchema.parse(JSON.parse(`${bytes}`));
-    if (read.mandate === "withdrawn") return { kind: "withdrawn", epoch: read.epoch };
-    return { kind: "following", epoch: read.epoch, ...termsOf(read), lasting: lastingOf(read.lasting) };
+    const shared = { epoch: read.epoch, contiguousWith: read.contiguousWith ?? undefined };
+    if (read.mandate === "withdrawn") return { kind: "withdrawn", ...shared };
+    return { kind: "following", ...shared, ...termsOf(read), lasting: read.lasting };
   } catch (cause) {
     throw spoolDamaged(file, "it is not a mandate of a version this program reads", cause);
   }
@@ -208,9 +204,9 @@ export async function writeMandate(
   spool: string,
   record: MandateRecord,
 ): Promise<void> {
-  const head = { format: FORMAT, version: VERSION, mandate: record.kind, epoch: record.epoch };
-  const stored =
-    record.kind === "withdrawn" ? head : { ...head, ...termsJson(record), lasting: lastingJson(record.lasting) };
+  const { kind, epoch, contiguousWith } = record;
+  const head = { format: FORMAT, version: VERSION, mandate: kind, epoch, contiguousWith: positionJson(contiguousWith) };
+  const stored = kind === "withdrawn" ? head : { ...head, ...termsJson(record), lasting: record.lasting };
   await writeDurable(tools.files, {
     file: path.join(spool, RECORD_FILE),
     parts: [Buffer.from(`${JSON.stringify(stored, undefined, 2)}\n`)],

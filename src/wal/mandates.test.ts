@@ -19,13 +19,18 @@ const REPLICA = { host: "127.0.0.1", port: 5433 };
 const TWO = 2 as Timeline;
 const FROM = 0x5000000n as Lsn;
 
-function terms(reign: number, more: Partial<MandateTerms & { readonly lasting: boolean }> = {}) {
-  const rest = { systemId: undefined, timeline: undefined, switchLsn: undefined };
-  return { reign, upstream: DB, ...rest, lasting: true, ...more };
+function terms(reign: number, more: Partial<MandateTerms> = {}): MandateTerms {
+  return { reign, upstream: DB, systemId: undefined, timeline: undefined, switchLsn: undefined, ...more };
 }
 
-function lastingGrant(epoch: number, reign: number, contiguousWith?: Lsn): Grant {
+function lastingGrant(epoch: number, reign: number, contiguousWith: Lsn | undefined = FROM): Grant {
   return { epoch, reign, duration: undefined, contiguousWith };
+}
+
+/** Follows, and is permitted to confirm until further notice. */
+async function followed(mandates: Mandates, of: MandateTerms): Promise<void> {
+  await mandates.follow(of);
+  await mandates.grant(lastingGrant(of.reign, of.reign), FROM);
 }
 
 function open(folder: string, more: { readonly files?: Files; readonly clock?: Clock } = {}): Promise<Mandates> {
@@ -66,7 +71,7 @@ test("a withdrawal ends the mandate at once, and is what a receiver that starts 
   await recorded;
   const later = await open(folder.folder);
   assert.equal(later.current, undefined);
-  assert.deepEqual(later.record, { kind: "withdrawn", epoch: 1 });
+  assert.deepEqual(later.record, { kind: "withdrawn", epoch: 1, contiguousWith: undefined });
   await mandates.withdraw(1);
 });
 
@@ -76,7 +81,7 @@ test("decisions of earlier epochs come too late, and a reign has one server", as
   await mandates.withdraw(3);
   assert.throws(() => mandates.withdraw(2), failsWith("wal.epoch-stale"));
   await assert.rejects(mandates.follow(terms(2)), failsWith("wal.epoch-stale"));
-  await mandates.follow(terms(3, { upstream: REPLICA }));
+  await followed(mandates, terms(3, { upstream: REPLICA }));
   const mandate = mandates.current;
   await mandates.follow(terms(3, { upstream: REPLICA }));
   assert.equal(mandates.current, mandate, "the same again changes nothing");
@@ -92,10 +97,10 @@ test("decisions of earlier epochs come too late, and a reign has one server", as
 test("all that a mandate says is there after a restart", async () => {
   await using folder = await temporaryFolder("mandate");
   const mandates = await open(folder.folder);
-  const asked = terms(7, { systemId: "7000" as SystemId, timeline: TWO, switchLsn: FROM, lasting: false });
+  const asked = terms(7, { systemId: "7000" as SystemId, timeline: TWO, switchLsn: FROM });
   await mandates.follow(asked);
   const { record } = await open(folder.folder);
-  assert.deepEqual(record, { kind: "following", epoch: 7, ...asked, lasting: undefined });
+  assert.deepEqual(record, { kind: "following", epoch: 7, contiguousWith: undefined, ...asked, lasting: false });
 });
 
 test("a waiting receiver goes on when there is a mandate, and stops waiting when told to", async () => {
@@ -125,7 +130,11 @@ test("whatever fails while a withdrawal gets onto the disk, nothing is confirmed
     assert.equal(mandates.current, undefined);
     if (failure === undefined) return assert.ok(at > 5, "the write has steps that can fail");
     await mandates.withdraw(2);
-    assert.deepEqual(await readMandate(systemFiles, folder.folder), { kind: "withdrawn", epoch: 2 });
+    assert.deepEqual(await readMandate(systemFiles, folder.folder), {
+      kind: "withdrawn",
+      epoch: 2,
+      contiguousWith: undefined,
+    });
   }
 });
 
@@ -142,7 +151,7 @@ test("a mandate that does not get onto the disk is none", async () => {
   await assert.rejects(mandates.follow(terms(1)));
   assert.equal(mandates.current, undefined);
   disk.down = false;
-  await mandates.follow(terms(1));
+  await followed(mandates, terms(1));
   assert.equal((await mandates.next({})).mayConfirm(FROM), true);
 });
 
@@ -157,9 +166,9 @@ test("a grant permits for as long as it says since its ticket was given out, by 
   let now = 1_000;
   const clock = { ...systemClock, monotonic: () => now as Monotonic };
   const mandates = await open(folder.folder, { clock });
-  const grant = (ticket: string, more: Partial<Grant> = {}): Promise<void> =>
-    mandates.grant({ epoch: 1, reign: 1, duration: { ms: 500, ticket }, contiguousWith: undefined, ...more });
-  await mandates.follow(terms(1, { lasting: false }));
+  const grant = (ticket: string): Promise<void> =>
+    mandates.grant({ epoch: 1, reign: 1, duration: { ms: 500, ticket }, contiguousWith: FROM }, FROM);
+  await mandates.follow(terms(1));
   const confirms = (): boolean => mandates.current?.mayConfirm(FROM) === true;
   assert.equal(confirms(), false, "nothing is granted yet");
   const first = mandates.ticket;
@@ -176,45 +185,59 @@ test("a grant permits for as long as it says since its ticket was given out, by 
   await grant(ticket);
   assert.equal(confirms(), true);
   const restarted = await open(folder.folder, { clock });
-  await restarted.grant({ epoch: 1, reign: 1, duration: { ms: 500, ticket }, contiguousWith: undefined });
+  await restarted.grant({ epoch: 1, reign: 1, duration: { ms: 500, ticket }, contiguousWith: FROM }, FROM);
   assert.equal(restarted.current?.mayConfirm(FROM), false, "neither grant nor ticket outlive their process");
 });
 
 test("a lasting grant permits after a restart too, until the mandate is withdrawn", async () => {
   await using folder = await temporaryFolder("mandate");
   const mandates = await open(folder.folder);
-  await mandates.follow(terms(1, { lasting: false }));
-  await mandates.grant(lastingGrant(1, 1));
+  await mandates.follow(terms(1));
+  await mandates.grant(lastingGrant(1, 1), FROM);
   const restarted = await open(folder.folder);
   assert.equal(restarted.current?.mayConfirm(FROM), true);
   await restarted.withdraw(2);
-  await assert.rejects(restarted.grant(lastingGrant(2, 1)), failsWith("wal.not-following"));
+  await assert.rejects(restarted.grant(lastingGrant(2, 1), FROM), failsWith("wal.not-following"));
   assert.equal(restarted.current, undefined);
 });
 
 test("a grant of a later epoch is remembered, one of an earlier epoch or for another reign grants nothing", async () => {
   await using folder = await temporaryFolder("mandate");
   const mandates = await open(folder.folder);
-  await mandates.follow(terms(2, { lasting: false }));
-  await assert.rejects(mandates.grant(lastingGrant(2, 1)), failsWith("wal.not-following"));
-  await mandates.grant(lastingGrant(5, 2));
+  await mandates.follow(terms(2));
+  await assert.rejects(mandates.grant(lastingGrant(2, 1), FROM), failsWith("wal.not-following"));
+  await mandates.grant(lastingGrant(5, 2), FROM);
   assert.equal((await readMandate(systemFiles, folder.folder)).epoch, 5);
   assert.throws(() => mandates.withdraw(4), failsWith("wal.epoch-stale"));
-  await assert.rejects(mandates.grant(lastingGrant(4, 2)), failsWith("wal.epoch-stale"));
+  await assert.rejects(mandates.grant(lastingGrant(4, 2), FROM), failsWith("wal.epoch-stale"));
   await assert.rejects(mandates.follow(terms(4)), failsWith("wal.epoch-stale"));
 });
 
 test("what is held must begin at or before the end of the replica that would need it", async () => {
   await using folder = await temporaryFolder("mandate");
   const mandates = await open(folder.folder);
-  await mandates.follow(terms(1, { lasting: false }));
-  await mandates.grant(lastingGrant(1, 1, FROM));
-  const { current } = mandates;
-  assert.equal(current?.mayConfirm(FROM), true);
-  assert.equal(current?.mayConfirm(lsnAdd(FROM, 1)), false);
-  assert.equal(current?.mayConfirm(undefined), false, "not to know is not to have");
+  const later = lsnAdd(FROM, 1);
+  await mandates.follow(terms(1));
+  await mandates.grant({ ...lastingGrant(1, 1), contiguousWith: undefined }, FROM);
+  const current = await mandates.next({});
+  assert.equal(current.mayConfirm(FROM), false, "nothing was compared yet");
+  await mandates.grant(lastingGrant(1, 1, FROM), FROM);
+  assert.equal(current.mayConfirm(FROM), true);
+  assert.equal(current.mayConfirm(later), false, "a gap");
+  assert.equal(current.mayConfirm(undefined), false, "not to know is not to have");
+  await mandates.grant({ ...lastingGrant(1, 1), contiguousWith: undefined }, FROM);
+  assert.equal(current.mayConfirm(FROM), true, "where nothing is known, what was compared last goes on");
+  assert.equal(current.mayConfirm(later), false);
   const restarted = await open(folder.folder);
-  assert.equal(restarted.current?.mayConfirm(lsnAdd(FROM, 1)), false);
-  await mandates.grant(lastingGrant(1, 1, lsnAdd(FROM, 1)));
-  assert.equal(current?.mayConfirm(lsnAdd(FROM, 1)), true, "the replica has come nearer");
+  assert.equal(restarted.current?.mayConfirm(FROM), true);
+  assert.equal(restarted.current?.mayConfirm(later), false);
+  await mandates.grant(lastingGrant(1, 1, later), later);
+  assert.equal(current.mayConfirm(later), true, "the replica has come nearer");
+  await mandates.withdraw(2);
+  await mandates.follow(terms(2));
+  await mandates.grant({ ...lastingGrant(2, 2), contiguousWith: undefined }, later);
+  assert.equal(mandates.current?.mayConfirm(later), true, "also in the next reign");
+  await mandates.grant(lastingGrant(2, 2, FROM), later);
+  assert.equal(mandates.current?.mayConfirm(later), false, "another replica, which is farther behind");
+  assert.equal((await open(folder.folder)).current?.mayConfirm(later), false);
 });

@@ -6,7 +6,14 @@ import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../pla
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { Lsn } from "../postgres/lsn.ts";
-import { type Mandate, type MandateRecord, type MandateTerms, readMandate, writeMandate } from "./mandate.ts";
+import {
+  type FollowingRecord,
+  type Mandate,
+  type MandateRecord,
+  type MandateTerms,
+  readMandate,
+  writeMandate,
+} from "./mandate.ts";
 
 /** What keeping mandates needs of the machine. */
 export type MandateTools = { readonly files: Files; readonly random: RandomSource; readonly clock: Clock };
@@ -20,8 +27,8 @@ export type Grant = {
   /** How long it lasts; undefined: until the mandate is withdrawn. */
   readonly duration: { readonly ms: number; readonly ticket: string } | undefined;
   /**
-   * The flushed position of the replica that would be promoted: nothing is confirmed while what is held begins after it,
-   * since what lies between could not be handed to that replica (rule B9). Undefined: nothing is compared.
+   * The end of what the replica has that would be promoted: nothing is confirmed while what is held begins after it, since
+   * what lies between could not be handed to that replica (rule B9). Undefined: not known, the last one stays.
    */
   readonly contiguousWith: Lsn | undefined;
 };
@@ -34,6 +41,7 @@ type Held = {
   readonly ending: AbortController;
   /** Until when a grant that does not last permits. */
   until: Monotonic;
+  /** The newest one; the record may have an earlier one that says the same. */
   contiguousWith: Lsn | undefined;
 };
 
@@ -96,25 +104,24 @@ export class Mandates {
     const before = this.#record;
     if (epoch < before.epoch || (before.kind === "following" && epoch === before.reign)) throw stale(epoch, before);
     this.#freeze();
-    this.#record = { kind: "withdrawn", epoch };
+    this.#record = { kind: "withdrawn", epoch, contiguousWith: before.contiguousWith };
     return writeMandate(this.#tools, this.#spool, this.#record);
   }
 
   /**
    * Follows a server in an epoch, which becomes its reign; in force, and on stable storage, when this resolves. Repeatable;
-   * a reign has one server. Without `lasting` nothing is confirmed before the first grant. Rejects with `wal.epoch-stale`.
+   * a reign has one server. Nothing is confirmed before the first grant. Rejects with `wal.epoch-stale`.
    */
-  async follow(terms: MandateTerms & { readonly lasting: boolean }): Promise<void> {
+  async follow(terms: MandateTerms): Promise<void> {
     const before = this.#record;
-    const { lasting, ...asked } = terms;
-    const again = before.kind === "following" && before.reign === asked.reign;
-    if (asked.reign < before.epoch || (again && !sameServer(before, asked))) throw stale(asked.reign, before);
+    const again = before.kind === "following" && before.reign === terms.reign;
+    if (terms.reign < before.epoch || (again && !sameServer(before, terms))) throw stale(terms.reign, before);
     if (again && this.#held !== undefined) return;
     // Whoever had it before has it no more, also should the record not get onto the disk.
     this.#freeze();
-    this.#record = { kind: "withdrawn", epoch: asked.reign };
-    const grant = lasting ? { contiguousWith: undefined } : undefined;
-    const record: MandateRecord = { kind: "following", epoch: asked.reign, ...asked, lasting: grant };
+    const { contiguousWith } = before;
+    this.#record = { kind: "withdrawn", epoch: terms.reign, contiguousWith };
+    const record = { kind: "following", epoch: terms.reign, contiguousWith, ...terms, lasting: false } as const;
     await writeMandate(this.#tools, this.#spool, record);
     this.#record = record;
     this.#begin(record);
@@ -126,37 +133,30 @@ export class Mandates {
   }
 
   /**
-   * Permits to confirm. A grant for a while lasts from the moment of its ticket, so that one which was long under way does
-   * not last longer than whoever waits it out believes. Rejects with `wal.epoch-stale`, and with `wal.not-following` when
-   * the mandate is another one or none.
+   * Permits to confirm; `rangeFrom` is where the gap-free range begins that is held. A grant for a while lasts from the
+   * moment of its ticket, so that one which was long under way does not last longer than whoever waits it out believes.
+   * Rejects with `wal.epoch-stale`, and with `wal.not-following` when the mandate is another one or none.
    */
-  async grant(grant: Grant): Promise<void> {
-    const { epoch, reign, duration, contiguousWith } = grant;
-    if (epoch < this.#record.epoch) throw stale(epoch, this.#record);
-    const record = this.#record;
+  async grant(grant: Grant, rangeFrom: Lsn | undefined): Promise<void> {
+    const { epoch, reign, duration } = grant;
+    const before = this.#record;
     const held = this.#held;
-    if (record.kind !== "following" || record.reign !== reign || held === undefined) throw notFollowing(reign, record);
-    if (duration === undefined) {
-      // Positions grow with every grant; what a restart goes back to may be an older one.
-      const lasting = record.lasting ?? { contiguousWith };
-      await this.#note({ ...record, epoch, lasting });
-    } else {
-      await this.#note({ ...record, epoch });
-      const now = this.#tools.clock.monotonic();
-      const seenAt = Number(duration.ticket.slice(this.#nonce.length + 1));
-      if (!duration.ticket.startsWith(`${this.#nonce}.`) || !(seenAt <= now)) return;
-      held.until = Math.max(held.until, seenAt + duration.ms) as Monotonic;
+    if (epoch < before.epoch) throw stale(epoch, before);
+    if (before.kind !== "following" || before.reign !== reign || held === undefined) throw notFollowing(reign, before);
+    const contiguousWith = grant.contiguousWith ?? held.contiguousWith;
+    const lasting = before.lasting || duration === undefined;
+    // Positions grow with every grant: what a restart goes back to may be an earlier one, if it says the same.
+    const same = contiguous(rangeFrom, contiguousWith) === contiguous(rangeFrom, before.contiguousWith);
+    if (epoch > before.epoch || lasting !== before.lasting || !same) {
+      const record = { ...before, epoch, lasting, contiguousWith };
+      await writeMandate(this.#tools, this.#spool, record);
+      this.#record = record;
     }
     held.contiguousWith = contiguousWith;
-  }
-
-  /** Writes what changed of a mandate that goes on. */
-  async #note(record: MandateRecord & { readonly kind: "following" }): Promise<void> {
-    const before = this.#record;
-    const wasLasting = before.kind === "following" && before.lasting !== undefined;
-    if (before.epoch === record.epoch && wasLasting === (record.lasting !== undefined)) return;
-    await writeMandate(this.#tools, this.#spool, record);
-    this.#record = record;
+    if (duration === undefined) return;
+    const seenAt = Number(duration.ticket.slice(this.#nonce.length + 1));
+    if (!duration.ticket.startsWith(`${this.#nonce}.`) || !(seenAt <= this.#tools.clock.monotonic())) return;
+    held.until = Math.max(held.until, seenAt + duration.ms) as Monotonic;
   }
 
   #freeze(): void {
@@ -164,23 +164,27 @@ export class Mandates {
     this.#held = undefined;
   }
 
-  #begin(record: MandateRecord & { readonly kind: "following" }): void {
+  #begin(record: FollowingRecord): void {
     const { clock } = this.#tools;
-    const { reign, upstream, systemId, timeline, switchLsn, lasting } = record;
+    const { reign, upstream, systemId, timeline, switchLsn, contiguousWith } = record;
     const ending = new AbortController();
     const mayConfirm = (rangeFrom: Lsn | undefined): boolean => {
       if (ending.signal.aborted) return false;
-      const { contiguousWith } = held;
-      if (contiguousWith !== undefined && (rangeFrom === undefined || rangeFrom > contiguousWith)) return false;
+      // Nobody governs it: there is no replica that it would be compared with.
+      if (reign !== 0 && !contiguous(rangeFrom, held.contiguousWith)) return false;
       const now = this.#record;
-      return (now.kind === "following" && now.lasting !== undefined) || clock.monotonic() < held.until;
+      return (now.kind === "following" && now.lasting) || clock.monotonic() < held.until;
     };
     const mandate = { reign, upstream, systemId, timeline, switchLsn, ended: ending.signal, mayConfirm };
-    const held: Held = { mandate, ending, until: clock.monotonic(), contiguousWith: lasting?.contiguousWith };
+    const held: Held = { mandate, ending, until: clock.monotonic(), contiguousWith };
     this.#held = held;
     this.#given.resolve();
     this.#given = Promise.withResolvers<void>();
   }
+}
+
+function contiguous(rangeFrom: Lsn | undefined, contiguousWith: Lsn | undefined): boolean {
+  return rangeFrom !== undefined && contiguousWith !== undefined && rangeFrom <= contiguousWith;
 }
 
 function sameServer(a: MandateTerms, b: MandateTerms): boolean {

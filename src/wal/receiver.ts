@@ -22,6 +22,7 @@ import { formatLsn, LSN_NONE, lsnDistance, type SystemId } from "../postgres/lsn
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
 import { alarmsOf, reportedError } from "./alarms.ts";
+import { settleSpool } from "./held-end.ts";
 import { type Mandate, NO_MANDATE, nameInReign } from "./mandate.ts";
 import { Mandates } from "./mandates.ts";
 import { checkSpoolSpace } from "./reception.ts";
@@ -268,6 +269,8 @@ class WalReceiver implements Receiver {
     this.#mandates = mandates;
     const context = this.#newContext(spool);
     this.#context = context;
+    // So that it can be told what is held while nobody can be connected to. A session meets what stands in the way again.
+    await Promise.allSettled([settleSpool(spool)]);
     const governor = await this.#tools.govern?.({
       mandates,
       spool,

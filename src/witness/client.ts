@@ -34,9 +34,8 @@ export class WitnessClient {
   }
 
   /** See `Mandates.follow`. */
-  async follow(terms: MandateTerms & { readonly lasting: boolean }, options: CallOptions): Promise<WitnessStatus> {
-    const question = { call: "follow", ...termsJson(terms), lasting: terms.lasting } as const;
-    return parseStatus(await this.#ask(question, options));
+  async follow(terms: MandateTerms, options: CallOptions): Promise<WitnessStatus> {
+    return parseStatus(await this.#ask({ call: "follow", ...termsJson(terms) }, options));
   }
 
   /** See `Mandates.grant`; the ticket is of an earlier status. */

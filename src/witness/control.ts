@@ -78,7 +78,7 @@ async function carryOut(witness: Witness, request: WitnessRequest): Promise<stri
     case "withdraw":
       return withdrawalLine(await witness.withdraw(request.epoch));
     case "follow":
-      return statusLine(await witness.follow({ ...termsOf(request), lasting: request.lasting }));
+      return statusLine(await witness.follow(termsOf(request)));
     case "grant": {
       const { epoch, reign, duration, contiguousWith } = request;
       const grant = { epoch, reign, duration: duration ?? undefined, contiguousWith: contiguousWith ?? undefined };

@@ -44,19 +44,19 @@ const receiver: ReceiverReport = {
 test("a status is read as it was written, whatever the mandate", () => {
   const none = { upstream: undefined, systemId: undefined, timeline: undefined, switchLsn: undefined };
   const records: readonly MandateRecord[] = [
-    { kind: "withdrawn", epoch: 8 },
+    { kind: "withdrawn", epoch: 8, contiguousWith: 0x2000000n as Lsn },
     {
       kind: "following",
       epoch: 9,
+      contiguousWith: 0x2000000n as Lsn,
       reign: 8,
       upstream: { host: "db", port: 1 },
       systemId: "7000" as SystemId,
       timeline: 2 as Timeline,
       switchLsn: 0x3000000n as Lsn,
-      lasting: { contiguousWith: 0x2000000n as Lsn },
+      lasting: false,
     },
-    { kind: "following", epoch: 0, reign: 0, ...none, lasting: { contiguousWith: undefined } },
-    { kind: "following", epoch: 3, reign: 3, ...none, lasting: undefined },
+    { kind: "following", epoch: 0, contiguousWith: undefined, reign: 0, ...none, lasting: true },
   ];
   for (const mandate of records) {
     const status = { mandate, mayConfirm: false, ticket: "t", rangeFrom: undefined, heardAgoMs: undefined, receiver };
@@ -95,10 +95,12 @@ test("a question of no known kind is refused, and a failure comes out with its c
   assert.throws(() => parseRequest('{"call":"withdraw"}'));
   assert.throws(() => parseRequest('{"call":"withdraw","epoch":0}'));
   assert.throws(() => parseRequest("hello"));
-  const failure = failureLine(new LifeboatError("wal.epoch-stale", { message: "m", remedy: "r" }));
+  const failure = failureLine(
+    new LifeboatError("wal.epoch-stale", { message: "m", remedy: "r", details: { epoch: 9 } }),
+  );
   assert.throws(
     () => parseStatus(failure),
-    (error) => isLifeboatError(error, "wal.epoch-stale"),
+    (error) => isLifeboatError(error, "wal.epoch-stale") && error.details["epoch"] === 9,
   );
   assert.throws(
     () => parseStatus(failureLine(new Error("x"))),

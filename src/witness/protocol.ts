@@ -5,9 +5,6 @@ import { ERROR_REGISTRY, type ErrorCode } from "../errors/registry.ts";
 import { formatLsn, type SystemId } from "../postgres/lsn.ts";
 import {
   epochSchema,
-  lastingJson,
-  lastingOf,
-  lastingSchema,
   lsnSchema,
   type MandateRecord,
   positionJson,
@@ -27,7 +24,7 @@ const stretch = { epoch: epochSchema, timeline: timelineSchema, from: lsnSchema,
 const requestSchema = z.discriminatedUnion("call", [
   z.strictObject({ call: z.literal("status") }),
   z.strictObject({ call: z.literal("withdraw"), epoch: epochSchema }),
-  z.strictObject({ call: z.literal("follow"), reign: epochSchema, ...TERMS_SCHEMA, lasting: z.boolean() }),
+  z.strictObject({ call: z.literal("follow"), reign: epochSchema, ...TERMS_SCHEMA }),
   z.strictObject({
     call: z.literal("grant"),
     epoch: epochSchema,
@@ -45,17 +42,23 @@ export type WitnessRequest = z.output<typeof requestSchema>;
 export type WitnessQuestion = z.input<typeof requestSchema>;
 
 const failureSchema = z.strictObject({
-  error: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }),
+  error: z.strictObject({
+    code: z.string(),
+    message: z.string(),
+    remedy: z.string(),
+    details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  }),
 });
 
 const mandateSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("withdrawn"), epoch: z.int().min(1) }),
+  z.strictObject({ kind: z.literal("withdrawn"), epoch: z.int().min(1), contiguousWith: lsnSchema.nullable() }),
   z.strictObject({
     kind: z.literal("following"),
     epoch: z.int().min(0),
+    contiguousWith: lsnSchema.nullable(),
     reign: z.int().min(0),
     ...TERMS_SCHEMA,
-    lasting: lastingSchema,
+    lasting: z.boolean(),
   }),
 ]);
 
@@ -98,10 +101,9 @@ export function questionLine(question: WitnessQuestion): string {
 
 /** Writes a status. */
 export function statusLine({ mandate, rangeFrom, heardAgoMs, ...rest }: WitnessStatus): string {
-  const sent =
-    mandate.kind === "withdrawn"
-      ? mandate
-      : { kind: mandate.kind, epoch: mandate.epoch, ...termsJson(mandate), lasting: lastingJson(mandate.lasting) };
+  const { kind, epoch } = mandate;
+  const shared = { kind, epoch, contiguousWith: positionJson(mandate.contiguousWith) };
+  const sent = kind === "withdrawn" ? shared : { ...shared, ...termsJson(mandate), lasting: mandate.lasting };
   return line({ mandate: sent, ...rest, rangeFrom: positionJson(rangeFrom), heardAgoMs: heardAgoMs ?? null });
 }
 
@@ -117,8 +119,9 @@ export function parseStatus(text: string): WitnessStatus {
 }
 
 function mandateOf(sent: z.output<typeof mandateSchema>): MandateRecord {
-  if (sent.kind === "withdrawn") return sent;
-  return { kind: sent.kind, epoch: sent.epoch, ...termsOf(sent), lasting: lastingOf(sent.lasting) };
+  const shared = { epoch: sent.epoch, contiguousWith: sent.contiguousWith ?? undefined };
+  if (sent.kind === "withdrawn") return { kind: sent.kind, ...shared };
+  return { kind: sent.kind, ...shared, ...termsOf(sent), lasting: sent.lasting };
 }
 
 /** Writes the answer to a withdrawal. */
@@ -162,15 +165,12 @@ export function parseDigest(text: string): string {
 
 /** Writes a failure. */
 export function failureLine(error: unknown): string {
-  const known = error instanceof LifeboatError;
-  const { code, message, remedy } = known
-    ? error
-    : {
-        code: "wal.bad-question",
-        message: `the receiver cannot tell what it was asked: ${String(error)}`,
-        remedy: REMEDY,
-      };
-  return line({ error: { code, message, remedy } });
+  if (error instanceof LifeboatError) {
+    const { code, message, remedy, details } = error;
+    return line({ error: { code, message, remedy, details } });
+  }
+  const message = `the receiver cannot tell what it was asked: ${String(error)}`;
+  return line({ error: { code: "wal.bad-question", message, remedy: REMEDY, details: {} } });
 }
 
 const REMEDY = "It may be of another version of Lifeboat: run the same version everywhere.";
@@ -184,8 +184,8 @@ function parse<T extends z.ZodType>(schema: T, text: string): z.output<T> {
     const answer: unknown = JSON.parse(text);
     const failure = failureSchema.safeParse(answer);
     if (failure.success) {
-      const { code, message, remedy } = failure.data.error;
-      throw new LifeboatError(isKnown(code) ? code : "wal.bad-question", { message, remedy });
+      const { code, message, remedy, details } = failure.data.error;
+      throw new LifeboatError(isKnown(code) ? code : "wal.bad-question", { message, remedy, details });
     }
     return schema.parse(answer);
   } catch (cause) {

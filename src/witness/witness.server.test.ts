@@ -3,22 +3,30 @@ import { test } from "node:test";
 import { eventually, openStation, type Station } from "../../test/support/receivers.ts";
 import { startServer, type TestServer } from "../../test/support/servers.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { formatLsn, lsnAdd, parseLsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, lsnAdd, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { MandateTerms } from "../wal/mandate.ts";
 import { WitnessClient } from "./client.ts";
 import { controlSocket } from "./control.ts";
+import type { WitnessStatus } from "./witness.ts";
 
 const MIB = 1024 * 1024;
+const LSN_MAX = 0xffffffffffffffffn as Lsn;
 const CALL = { timeoutMs: 10_000 };
 
 function witnessOf(station: Station): WitnessClient {
   return new WitnessClient(controlSocket(station.spoolFolder));
 }
 
-function terms(server: TestServer, reign: number, more: Partial<MandateTerms & { readonly lasting: boolean }> = {}) {
+function terms(server: TestServer, reign: number, more: Partial<MandateTerms> = {}): MandateTerms {
   const { host, port } = server.server.address();
-  const rest = { systemId: undefined, timeline: undefined, switchLsn: undefined };
-  return { reign, upstream: { host, port }, ...rest, lasting: true, ...more };
+  return { reign, upstream: { host, port }, systemId: undefined, timeline: undefined, switchLsn: undefined, ...more };
+}
+
+/** Follows, and is permitted to confirm until further notice, whatever it holds. */
+async function followed(witness: WitnessClient, of: MandateTerms): Promise<WitnessStatus> {
+  const { reign } = of;
+  await witness.follow(of, CALL);
+  return await witness.grant({ epoch: reign, reign, duration: undefined, contiguousWith: LSN_MAX }, CALL);
 }
 
 /** Lets commits wait for the receiver under this name. */
@@ -66,7 +74,7 @@ test("a withdrawn receiver confirms nothing, also after a restart, until it foll
   await assert.rejects(witness.follow(terms(server, 1), CALL), (error) => isLifeboatError(error, "wal.epoch-stale"));
   assert.equal(await commitsWaiting(server), "1");
 
-  const { receiver: report } = await witness.follow(terms(server, 2), CALL);
+  const { receiver: report } = await followed(witness, terms(server, 2));
   assert.equal(report.applicationName, "lifeboat_vault_e2");
   await starting;
   await eventually("it streams again", async () => (await walsenders(server)) === "lifeboat_vault_e2");
@@ -111,7 +119,7 @@ test("without a grant positions stay as they were and the connection stays, and 
   const receiver = await station.start(server);
   const witness = witnessOf(station);
   await server.query("CREATE TABLE t (i int)");
-  await witness.follow(terms(server, 1, { lasting: false }), CALL);
+  await witness.follow(terms(server, 1), CALL);
   await eventually("it streams", async () => (await walsenders(server)) === "lifeboat_vault_e1");
   await waitFor(server, "lifeboat_vault_e1");
   const pid = await server.value("SELECT pid FROM pg_stat_replication");
@@ -125,7 +133,7 @@ test("without a grant positions stay as they were and the connection stays, and 
     });
     assert.equal(await commitsWaiting(server), "1");
     const { ticket } = await witness.status(CALL);
-    const grant = { epoch: 1, reign: 1, duration: { ms: 400, ticket }, contiguousWith: undefined };
+    const grant = { epoch: 1, reign: 1, duration: { ms: 400, ticket }, contiguousWith: LSN_MAX };
     await witness.grant(grant, CALL);
     await commit;
   }
@@ -138,7 +146,7 @@ test("a new vault confirms nothing until the replica has all that lies before wh
   await station.start(server);
   const witness = witnessOf(station);
   await server.query("CREATE TABLE t (i int)");
-  const { ticket } = await witness.follow(terms(server, 1, { lasting: false }), CALL);
+  const { ticket } = await witness.follow(terms(server, 1), CALL);
   await eventually("it streams", async () => (await walsenders(server)) === "lifeboat_vault_e1");
   const { rangeFrom } = await witness.status(CALL);
   assert.ok(rangeFrom !== undefined);
@@ -162,10 +170,10 @@ test("a mandate for a timeline confirms nothing to a server that is not on it", 
   await using station = await openStation();
   const receiver = await station.start(server);
   const witness = witnessOf(station);
-  await witness.follow(terms(server, 1, { timeline: 2 as Timeline }), CALL);
+  await followed(witness, terms(server, 1, { timeline: 2 as Timeline }));
   await eventually("it says why", async () => receiver.report().lastError?.code === "wal.timeline-unexpected");
   assert.equal(await server.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"), "0");
-  await witness.follow(terms(server, 2, { timeline: 1 as Timeline }), CALL);
+  await followed(witness, terms(server, 2, { timeline: 1 as Timeline }));
   await eventually("it streams", async () => (await walsenders(server)) === "lifeboat_vault_e2");
 });
 
@@ -175,10 +183,10 @@ test("a governed receiver that meets another system waits for its next mandate",
   await using station = await openStation();
   const receiver = await station.start(server);
   const witness = witnessOf(station);
-  await witness.follow(terms(other, 1), CALL);
+  await followed(witness, terms(other, 1));
   await eventually("it gives up", async () => receiver.report().mode === "failed");
   assert.equal(receiver.report().lastError?.code, "wal.foreign-system");
-  await witness.follow(terms(server, 2), CALL);
+  await followed(witness, terms(server, 2));
   await eventually("it streams", async () => receiver.report().mode === "streaming");
 });
 

@@ -83,7 +83,7 @@ export class Witness {
   }
 
   /** See `Mandates.follow`. */
-  follow(terms: MandateTerms & { readonly lasting: boolean }): Promise<WitnessStatus> {
+  follow(terms: MandateTerms): Promise<WitnessStatus> {
     return this.#inTurn(async () => {
       await this.#receiver.mandates.follow(terms);
       this.#stored = undefined;
@@ -94,7 +94,8 @@ export class Witness {
   /** See `Mandates.grant`. */
   grant(grant: Grant): Promise<WitnessStatus> {
     return this.#inTurn(async () => {
-      await this.#receiver.mandates.grant(grant);
+      const { mandates, spool } = this.#receiver;
+      await mandates.grant(grant, spool.state?.rangeFrom);
       return this.status();
     });
   }

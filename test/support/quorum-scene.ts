@@ -89,8 +89,10 @@ export class Scene implements AsyncDisposable {
   async follow(server: TestServer, of: { readonly reign: number; readonly timeline?: Timeline }): Promise<void> {
     const { host, port } = server.server.address();
     const { reign, timeline } = of;
-    const rest = { systemId: undefined, switchLsn: undefined, lasting: true };
-    await this.witness.follow({ reign, upstream: { host, port }, timeline, ...rest }, CALL);
+    const terms = { reign, upstream: { host, port }, timeline, systemId: undefined, switchLsn: undefined };
+    await this.witness.follow(terms, CALL);
+    const contiguousWith = await this.flushed();
+    await this.witness.grant({ epoch: reign, reign, duration: undefined, contiguousWith }, CALL);
   }
 
   /** Waits until a confirmer of this name streams from the server. */
@@ -158,10 +160,15 @@ export class Scene implements AsyncDisposable {
     assert.equal(await this.replica.value("SELECT pg_promote()"), "true");
     await this.follow(this.replica, { reign: 2, timeline: TWO });
     await this.replica.query(`INSERT INTO t VALUES (-1, ${ROW})`);
-    const history = await readFile(path.join(this.replica.dataFolder, "pg_wal", "00000002.history"), "utf8");
-    const switchLsn = parseLsn(history.split(/\s+/)[1] ?? "");
+    const switchLsn = await this.timelineStart();
     if (target !== undefined) assert.ok(switchLsn >= target, "the new timeline begins behind all that is acknowledged");
     return switchLsn;
+  }
+
+  /** Where the replica's timeline 2 began. */
+  async timelineStart(): Promise<Lsn> {
+    const history = await readFile(path.join(this.replica.dataFolder, "pg_wal", "00000002.history"), "utf8");
+    return parseLsn(history.split(/\s+/)[1] ?? "");
   }
 
   /** Fails when an acknowledged row is not on the new primary. */

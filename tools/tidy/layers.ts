@@ -23,7 +23,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   restore: [...BELOW_CONCEPTS, ...CONCEPTS],
   proof: [...BELOW_CONCEPTS, ...CONCEPTS],
   retention: [...BELOW_CONCEPTS, ...CONCEPTS],
-  witness: [...BELOW_CONCEPTS, "wal"],
+  witness: [...BELOW_CONCEPTS, "wal", "failover"],
   config: DRIVERS,
   durability: [...DRIVERS, "postgres"],
   replication: [...DRIVERS, "postgres", "durability"],

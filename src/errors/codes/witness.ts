@@ -11,6 +11,11 @@ export const witnessErrors = defineErrors({
     exit: EXIT.world,
     meaning: "It could not be told where the last whole record ends that the witness holds.",
   },
+  "witness.node-unknown": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "The witness was to follow a node that its configuration does not name.",
+  },
   "witness.gap-not-written": {
     kind: "world",
     exit: EXIT.world,
