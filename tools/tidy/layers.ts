@@ -30,6 +30,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   doctor: [...BELOW_CONCEPTS, "wal"],
   status: [...BELOW_CONCEPTS, "wal"],
   failover: [...DRIVERS, "postgres"],
+  node: [...DRIVERS, "postgres", "failover"],
   balancer: DRIVERS,
   cache: DRIVERS,
   lease: DRIVERS,

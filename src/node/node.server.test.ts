@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inspect } from "node:util";
+import { conninfoOf, type Pair, REPLICA_NAME, startPair } from "../../test/support/pairs.ts";
+import { eventually } from "../../test/support/receivers.ts";
+import { MAJORS, SUPERUSER, startServer, type TestServer } from "../../test/support/servers.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import type { Epoch, NodeView } from "../failover/ports.ts";
+import { systemClock } from "../platform/clock.ts";
+import { SqlNode } from "./node.ts";
+
+const CALL = { timeoutMs: 5_000 };
+const ONE = 1 as Epoch;
+
+function nodeOf(server: TestServer, upstream?: TestServer): SqlNode {
+  const { socketFolder, port } = server.server.setup;
+  return new SqlNode(systemClock, {
+    name: "node",
+    address: {
+      host: socketFolder,
+      port,
+      user: SUPERUSER.name,
+      password: SUPERUSER.password,
+      tls: { mode: "disable" },
+      applicationName: "lifeboat_node",
+      connectTimeoutMs: 5_000,
+    },
+    connectionTo: () => ({
+      conninfo: upstream === undefined ? "" : conninfoOf(upstream, REPLICA_NAME),
+      slot: REPLICA_NAME,
+    }),
+    freeBytes: async () => 7,
+    cloning: () => false,
+    admit: async () => undefined,
+  });
+}
+
+async function viewOf(node: SqlNode): Promise<NodeView> {
+  const probe = await node.probe(CALL);
+  assert.ok(probe.kind === "answered", inspect(probe));
+  return probe.view;
+}
+
+for (const major of MAJORS) {
+  test(`on PostgreSQL ${major} a primary and its replica say what they are, before and after a promotion`, async () => {
+    await using pair = await startPair({ major });
+    const primary = nodeOf(pair.primary);
+    const replica = nodeOf(pair.replica, pair.primary);
+    const before = await viewOf(primary);
+    assert.ok(before.role.kind === "primary");
+    assert.deepEqual(before.role.write, { kind: "written" });
+    assert.equal(before.role.timelineStart, undefined);
+    const confirmer = before.role.confirmers.find(({ applicationName }) => applicationName === REPLICA_NAME);
+    assert.ok(confirmer?.streaming === true);
+    assert.equal(before.freeBytes, 7);
+    const standby = await eventually("the replica has replayed all", async () => {
+      const view = await viewOf(replica);
+      const { role } = view;
+      return role.kind === "standby" && role.replayIdle && role.receiver.kind === "streaming" && { view, role };
+    });
+    assert.deepEqual([standby.view.timeline, standby.view.systemId], [1, before.systemId]);
+    assert.ok(standby.role.upstream && standby.role.flushed >= standby.role.replayed);
+    await promoteByOrders(pair, replica);
+  });
+}
+
+async function promoteByOrders(pair: Pair, replica: SqlNode): Promise<void> {
+  assert.deepEqual(await replica.stopReceiving({ epoch: ONE }, CALL), { kind: "done" });
+  await eventually("its receiver is gone", async () => {
+    const { role } = await viewOf(replica);
+    return role.kind === "standby" && role.receiver.kind === "none" && !role.upstream && role.replayIdle;
+  });
+  await replica.makeSlots({ epoch: ONE, slots: ["lifeboat_vault", REPLICA_NAME] }, CALL);
+  await replica.makeSlots({ epoch: ONE, slots: ["lifeboat_vault", REPLICA_NAME] }, CALL);
+  await replica.setSynchronousNames({ epoch: ONE, names: "ANY 1 (somebody)" }, CALL);
+  await replica.promote({ epoch: ONE }, CALL);
+  const after = await eventually("it is a primary", async () => {
+    const view = await viewOf(replica);
+    return view.role.kind === "primary" && { view, role: view.role };
+  });
+  assert.deepEqual([after.view.timeline, after.view.synchronousNames], [2, "ANY 1 (somebody)"]);
+  assert.ok(after.role.timelineStart !== undefined && after.role.timelineStart <= after.role.flushed);
+  // Nobody confirms, and it writes all the same.
+  assert.deepEqual(after.role.write, { kind: "written" });
+  await replica.promote({ epoch: ONE }, CALL);
+  assert.equal(
+    await pair.replica.value("SELECT count(*) FROM pg_replication_slots WHERE restart_lsn IS NOT NULL"),
+    "2",
+  );
+}
+
+test("a replica that was told to stop receives again from whom it is told", async () => {
+  await using pair = await startPair();
+  const replica = nodeOf(pair.replica, pair.primary);
+  await replica.stopReceiving({ epoch: ONE }, CALL);
+  await eventually("its receiver is gone", async () => {
+    const { role } = await viewOf(replica);
+    return role.kind === "standby" && role.receiver.kind === "none";
+  });
+  await replica.receiveFrom({ epoch: ONE, upstream: "primary" }, CALL);
+  await pair.streams();
+  assert.equal(await pair.replica.value("SHOW max_standby_streaming_delay"), "30s");
+});
+
+test("a killed, a frozen, a full and a missing server are told apart, and so is a write that does not end", async () => {
+  await using server = await startServer({
+    major: 16,
+    settings: { max_connections: 10, superuser_reserved_connections: 1 },
+  });
+  const node = nodeOf(server);
+  const sessions = [];
+  for (;;) {
+    const session = await server.server.connect({}, {}).catch(() => undefined);
+    if (session === undefined) break;
+    sessions.push(session);
+  }
+  assert.deepEqual(await node.probe(CALL), { kind: "error", sqlstate: "53300" });
+  await Promise.all(sessions.map((session) => session.close()));
+  await eventually("there is room", async () => (await node.probe(CALL)).kind === "answered");
+  await server.server.halt();
+  const begun = systemClock.monotonic();
+  assert.deepEqual(await node.probe({ timeoutMs: 200 }), { kind: "silent" });
+  assert.ok(systemClock.monotonic() - begun < 1_000);
+  await server.server.resume();
+  await eventually("it answers again", async () => (await node.probe(CALL)).kind === "answered");
+  await server.server.kill();
+  assert.deepEqual(await node.probe(CALL), { kind: "nobody-listens" });
+  await assert.rejects(node.promote({ epoch: ONE }, CALL), (error) => isLifeboatError(error, "postgres.unreachable"));
+});
+
+test("an order of an epoch that is not admitted has no effect, and a probe stops on request", async () => {
+  await using server = await startServer({ major: 16 });
+  const stale = { kind: "stale-epoch", seen: 9 as Epoch } as const;
+  const { socketFolder, port } = server.server.setup;
+  const node = new SqlNode(systemClock, {
+    name: "node",
+    address: {
+      host: socketFolder,
+      port,
+      user: SUPERUSER.name,
+      password: undefined,
+      tls: { mode: "disable" },
+      applicationName: "lifeboat_node",
+      connectTimeoutMs: 5_000,
+    },
+    connectionTo: () => ({ conninfo: "", slot: "" }),
+    freeBytes: async () => 0,
+    cloning: () => true,
+    admit: async () => stale,
+  });
+  assert.deepEqual(await node.setSynchronousNames({ epoch: ONE, names: "ANY 1 (a)" }, CALL), stale);
+  assert.equal(await server.value("SHOW synchronous_standby_names"), "");
+  await assert.rejects(node.probe({ timeoutMs: 5_000, signal: AbortSignal.abort() }), (error) =>
+    isLifeboatError(error, "platform.aborted"),
+  );
+});

@@ -1,0 +1,244 @@
+/**
+ * One PostgreSQL server, asked and told over SQL: what failover sees of it, and what it may order.
+ *
+ * Nouns: a *probe* is a new session that asks what the node is and, of a primary, writes; an *order* carries an epoch.
+ * Invariants: a probe never takes an open session's word for it (a frozen postmaster lets old sessions live); its write has
+ * its sync and waits for no confirmer, so that missing confirmers never look like a dead primary; it writes into no table. An
+ * order's epoch is durable before it has an effect, an order is answered when the server has loaded what it says, and what
+ * holds already is not written again. Statements name only constants, checked identifiers and parameters.
+ */
+import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
+import type { Call, Done, NodePort, NodeProbe, NodeView, Order, StaleEpoch } from "../failover/ports.ts";
+import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
+import { startTimer } from "../platform/timer.ts";
+import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
+import type { ConnectOptions } from "../postgres/replication.ts";
+import { readNodeView, viewSql, WRITE } from "./view.ts";
+
+/** How a node is reached and known. */
+export type NodePlace = {
+  readonly name: string;
+  /** Of a superuser, over a way that stays open when the server is full. */
+  readonly address: ConnectOptions;
+  /** How this node would stream from another: primary_conninfo and primary_slot_name. */
+  readonly connectionTo: (upstream: string) => { readonly conninfo: string; readonly slot: string };
+  readonly freeBytes: () => Promise<number>;
+  /** Being made from a backup: not a node yet. */
+  readonly cloning: () => boolean;
+  /** Undefined: an order of this epoch may have its effect. */
+  readonly admit: (order: Order, call: Call) => Promise<StaleEpoch | undefined>;
+};
+
+/** A session for one order or one probe. */
+type Session = { readonly run: (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]> };
+
+/** What a candidate is set to, so that its promotion waits for nobody (rules B7, B13). */
+const CANDIDATE_SETTINGS = {
+  primary_conninfo: "",
+  max_standby_streaming_delay: "0",
+  max_standby_archive_delay: "0",
+  wal_retrieve_retry_interval: "100ms",
+} as const;
+
+/** Between two looks whether a reload has arrived: the signal takes well under a millisecond, the postmaster a few. */
+const RELOAD_LOOK_MS = 2;
+
+/** As a session has them, and as the files do: the last mention there wins. */
+const VALUES_SQL = `SELECT name, current_setting(name) AS loaded,
+    (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1) AS written
+  FROM pg_settings s WHERE name = ANY($1)`;
+
+/** A node. */
+export class SqlNode implements NodePort {
+  readonly name: string;
+  readonly #clock: Clock;
+  readonly #place: NodePlace;
+
+  constructor(clock: Clock, place: NodePlace) {
+    this.#clock = clock;
+    this.#place = place;
+    this.name = place.name;
+  }
+
+  async probe(call: Call): Promise<NodeProbe> {
+    let seen: NodeView | undefined;
+    try {
+      await this.#within(call, async (session, signal) => {
+        const [row] = await session.run(viewSql());
+        // A disk that hangs does not answer this either, and must not hold the probe.
+        const freeBytes = await unlessAborted(this.#place.freeBytes(), signal);
+        const facts = { freeBytes, cloning: this.#place.cloning() };
+        seen = readNodeView(row ?? {}, facts);
+        if (seen.role.kind !== "primary") return;
+        // Stuck until it is shown not to be.
+        const view = { ...seen, role: { ...seen.role, write: { kind: "stuck" } as const } };
+        seen = view;
+        seen = { ...view, role: { ...view.role, write: await tryWrite(session) } };
+      });
+    } catch (error) {
+      if (call.signal?.aborted === true) throw abortedError(`probing ${this.name}`, call.signal.reason);
+      return seen === undefined ? failedProbe(error) : { kind: "answered", view: seen };
+    }
+    return seen === undefined ? { kind: "silent" } : { kind: "answered", view: seen };
+  }
+
+  async setSynchronousNames(order: Order<{ readonly names: string }>, call: Call): Promise<Done | StaleEpoch> {
+    return await this.#order(order, call, async (session) => {
+      await this.#set(session, { synchronous_standby_names: order.names });
+    });
+  }
+
+  async stopReceiving(order: Order, call: Call): Promise<Done | StaleEpoch> {
+    return await this.#order(order, call, async (session) => {
+      await this.#set(session, CANDIDATE_SETTINGS);
+    });
+  }
+
+  async receiveFrom(order: Order<{ readonly upstream: string }>, call: Call): Promise<Done | StaleEpoch> {
+    const { conninfo, slot } = this.#place.connectionTo(order.upstream);
+    return await this.#order(order, call, async (session) => {
+      await this.#set(session, { primary_slot_name: slot, primary_conninfo: conninfo });
+      for (const name of ["max_standby_streaming_delay", "max_standby_archive_delay"]) {
+        await session.run(`ALTER SYSTEM RESET ${name}`);
+      }
+      await session.run("SELECT pg_reload_conf()");
+    });
+  }
+
+  async makeSlots(order: Order<{ readonly slots: readonly string[] }>, call: Call): Promise<Done | StaleEpoch> {
+    return await this.#order(order, call, async (session) => {
+      for (const slot of order.slots) {
+        // What it kept is gone: nobody could follow from it.
+        await session.run(
+          `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+            WHERE slot_name = $1 AND wal_status = 'lost' AND NOT active`,
+          [slot],
+        );
+        await session.run(
+          `SELECT pg_create_physical_replication_slot($1, true)
+            WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)`,
+          [slot],
+        );
+      }
+    });
+  }
+
+  async promote(order: Order, call: Call): Promise<Done | StaleEpoch> {
+    return await this.#order(order, call, async (session) => {
+      // Not waited for: whether it did is to be seen.
+      await session.run("SELECT pg_promote(false) WHERE pg_is_in_recovery()");
+    });
+  }
+
+  async #order(order: Order, call: Call, work: (session: Session) => Promise<void>): Promise<Done | StaleEpoch> {
+    const stale = await this.#place.admit(order, call);
+    if (stale !== undefined) return stale;
+    await this.#within(call, work);
+    return { kind: "done" };
+  }
+
+  /**
+   * Writes what differs, reloads, and returns when the server says so. What is in force and not in the files differs too:
+   * somebody was cut between writing and loading, and the next reload, whoever asks for it, would load that.
+   */
+  async #set(session: Session, settings: Readonly<Record<string, string>>): Promise<void> {
+    const names = Object.keys(settings);
+    const differing = async (): Promise<readonly string[]> => {
+      const rows = await session.run(VALUES_SQL, [names]);
+      return rows
+        .filter(({ name, loaded, written }) => {
+          const wanted = settings[String(name)] ?? "";
+          return !isSame(String(loaded), wanted) || (typeof written === "string" && !isSame(written, wanted));
+        })
+        .map(({ name }) => String(name));
+    };
+    const changes = await differing();
+    if (changes.length === 0) return;
+    for (const name of changes) await session.run(`ALTER SYSTEM SET ${name} = '${quoted(settings[name] ?? "")}'`);
+    await session.run("SELECT pg_reload_conf()");
+    while ((await differing()).length > 0) await this.#clock.sleep(RELOAD_LOOK_MS, {});
+  }
+
+  /** A new session that lives as long as the call at most. */
+  async #within(call: Call, work: (session: Session, signal: AbortSignal) => Promise<void>): Promise<void> {
+    throwIfAborted(call.signal, `asking ${this.name}`);
+    const begun: Monotonic = this.#clock.monotonic();
+    const ending = new AbortController();
+    const stop = (): void => ending.abort(call.signal?.reason);
+    call.signal?.addEventListener("abort", stop, { once: true });
+    const cancel = startTimer(call.timeoutMs, stop);
+    const { signal } = ending;
+    let connection: QueryConnection | undefined;
+    try {
+      const address = { ...this.#place.address, connectTimeoutMs: call.timeoutMs };
+      connection = await openQuery(address, { signal });
+      const open = connection;
+      const run: Session["run"] = (sql, parameters = []) => {
+        const left = Math.max(1, Math.ceil(call.timeoutMs - (this.#clock.monotonic() - begun)));
+        return open.query(sql, parameters, { timeoutMs: left, signal });
+      };
+      await work({ run }, signal);
+    } finally {
+      cancel();
+      call.signal?.removeEventListener("abort", stop);
+      // What is left is a goodbye, which a frozen server does not hear.
+      void connection?.close();
+    }
+  }
+}
+
+/** Leaves what does not end to itself. Rejects with `platform.aborted`. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const stop = (): void => aborted.reject(abortedError("looking at a disk", signal.reason));
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    // Nobody waits for it where the work won.
+    aborted.promise.catch(() => undefined);
+  }
+}
+
+/** A write that fails is an answer; one that does not end is told by the time of the probe. */
+async function tryWrite({ run }: Session): Promise<Extract<NodeView["role"], { kind: "primary" }>["write"]> {
+  try {
+    await run(WRITE);
+    return { kind: "written" };
+  } catch (error) {
+    const sqlstate = isLifeboatError(error) ? error.details["sqlstate"] : undefined;
+    // Cancelled by the limit of the probe, or no answer at all.
+    if (typeof sqlstate !== "string" || sqlstate === "57014") return { kind: "stuck" };
+    // It ends while it is asked: not a write that fails, a server that goes.
+    if (sqlstate.startsWith("57P")) throw error;
+    return { kind: "failed", sqlstate };
+  }
+}
+
+/** Nobody behind the port, or behind the socket's name. */
+const NOBODY = new Set(["ECONNREFUSED", "ENOENT"]);
+
+function failedProbe(error: unknown): NodeProbe {
+  if (!isLifeboatError(error)) throw error;
+  const sqlstate = error.details["sqlstate"];
+  if (typeof sqlstate === "string") return { kind: "error", sqlstate };
+  return NOBODY.has(errnoOf(error) ?? "") ? { kind: "nobody-listens" } : { kind: "silent" };
+}
+
+function errnoOf(error: LifeboatError): string | undefined {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if ("code" in cause && typeof cause.code === "string" && /^E[A-Z]+$/.test(cause.code)) return cause.code;
+  }
+  return undefined;
+}
+
+/** `0` and `0ms`, `100ms` and `100ms`: the server adds a unit to a bare zero. */
+function isSame(loaded: string, wanted: string): boolean {
+  return loaded === wanted || (wanted === "0" && /^0(ms|s|min)?$/.test(loaded));
+}
+
+function quoted(text: string): string {
+  return text.replaceAll("'", "''");
+}

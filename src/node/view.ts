@@ -1,0 +1,130 @@
+/** What a node says of itself, in one statement, and how its answer is read. Pure. */
+import type { ConfirmerView, NodeReceiverView, NodeView } from "../failover/ports.ts";
+import { LSN_NONE, type Lsn, lsnMax, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+
+/**
+ * A commit with its sync that touches no table: a logical message in a transaction of its own. In one string, so that the
+ * setting costs no round trip.
+ */
+export const WRITE =
+  "SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'lifeboat', '')";
+
+/** Waits of a startup process that has replayed all that it can read. Source: PostgreSQL manual, "Wait Event Activity". */
+const IDLE_WAITS = "'RecoveryWalStream', 'RecoveryRetrieveRetryInterval'";
+
+/**
+ * The statement. A standby's timeline is the greatest of three: of its receiver, of the control file, and of the segments that
+ * hold what it has replayed, since the first is gone with the receiver and the second is written late.
+ */
+export function viewSql(): string {
+  return `SELECT pg_is_in_recovery() AS standby,
+    (SELECT system_identifier::text FROM pg_control_system()) AS system,
+    current_setting('synchronous_standby_names') AS names,
+    CASE WHEN NOT pg_is_in_recovery() THEN json_build_object(
+      'timeline', substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
+      'flushed', pg_current_wal_flush_lsn()::text,
+      'history', (SELECT pg_read_file('pg_wal/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.history', 0, 8388608, true)),
+      'confirmers', (SELECT coalesce(json_agg(json_build_object('name', application_name, 'state', state, 'flushed', coalesce(flush_lsn, '0/0')::text)), '[]')
+                       FROM pg_stat_replication)
+    )::text END AS primary_,
+    CASE WHEN pg_is_in_recovery() THEN json_build_object(
+      'controlTimeline', (SELECT greatest(min_recovery_end_timeline, 0) FROM pg_control_recovery()),
+      'checkpointTimeline', (SELECT timeline_id FROM pg_control_checkpoint()),
+      'receiverTimeline', (SELECT received_tli FROM pg_stat_wal_receiver),
+      'segmentBytes', (SELECT bytes_per_wal_segment FROM pg_control_init()),
+      'segments', (SELECT coalesce(json_agg(name ORDER BY modification DESC), '[]') FROM
+                    (SELECT name, modification FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$') AS files),
+      'received', coalesce(pg_last_wal_receive_lsn(), '0/0')::text,
+      'replayed', coalesce(pg_last_wal_replay_lsn(), '0/0')::text,
+      'idle', EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event IN (${IDLE_WAITS})),
+      'receives', EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walreceiver'),
+      'streams', (SELECT status = 'streaming' FROM pg_stat_wal_receiver),
+      'agoMs', (SELECT extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000 FROM pg_stat_wal_receiver),
+      'upstream', current_setting('primary_conninfo') <> ''
+    )::text END AS standby_`;
+}
+
+/** Reads the answer. Throws a TypeError or `postgres.protocol` for one that no server gives. */
+export function readNodeView(
+  row: Readonly<Record<string, unknown>>,
+  facts: { readonly freeBytes: number; readonly cloning: boolean },
+): NodeView {
+  const common = { systemId: String(row["system"]) as SystemId, synchronousNames: String(row["names"]), ...facts };
+  if (row["standby"] === true) {
+    const said = JSON.parse(String(row["standby_"])) as StandbyAnswer;
+    const replayed = parseLsn(said.replayed);
+    const role = {
+      kind: "standby",
+      flushed: lsnMax(parseLsn(said.received), replayed),
+      replayed,
+      replayIdle: said.idle,
+      receiver: receiverOf(said),
+      upstream: said.upstream,
+    } as const;
+    return { ...common, timeline: standbyTimeline(said, replayed), role };
+  }
+  const said = JSON.parse(String(row["primary_"])) as PrimaryAnswer;
+  const role = {
+    kind: "primary",
+    flushed: parseLsn(said.flushed),
+    timelineStart: startOf(said.history),
+    write: { kind: "stuck" },
+    confirmers: said.confirmers.map(confirmerOf),
+  } as const;
+  return { ...common, timeline: Number.parseInt(said.timeline, 16) as Timeline, role };
+}
+
+type PrimaryAnswer = {
+  readonly timeline: string;
+  readonly flushed: string;
+  readonly history: string | null;
+  readonly confirmers: readonly { readonly name: string; readonly state: string; readonly flushed: string }[];
+};
+
+type StandbyAnswer = {
+  readonly controlTimeline: number;
+  readonly checkpointTimeline: number;
+  readonly receiverTimeline: number | null;
+  readonly segmentBytes: number;
+  readonly segments: readonly string[];
+  readonly received: string;
+  readonly replayed: string;
+  readonly idle: boolean;
+  readonly receives: boolean;
+  readonly streams: boolean | null;
+  readonly agoMs: number | null;
+  readonly upstream: boolean;
+};
+
+function receiverOf({ receives, streams, agoMs }: StandbyAnswer): NodeReceiverView {
+  if (!receives) return { kind: "none" };
+  return streams === true && agoMs !== null ? { kind: "streaming", receivedAgoMs: agoMs } : { kind: "connecting" };
+}
+
+function standbyTimeline(said: StandbyAnswer, replayed: Lsn): Timeline {
+  const timelines = [said.controlTimeline, said.checkpointTimeline, said.receiverTimeline ?? 0];
+  // The segment with the last byte that was replayed.
+  const last = replayed === LSN_NONE ? replayed : replayed - 1n;
+  const number = last / BigInt(said.segmentBytes);
+  const perId = 0x100000000n / BigInt(said.segmentBytes);
+  const tail = `${hex8(number / perId)}${hex8(number % perId)}`;
+  for (const name of said.segments) if (name.endsWith(tail)) timelines.push(Number.parseInt(name.slice(0, 8), 16));
+  return Math.max(...timelines) as Timeline;
+}
+
+function hex8(value: bigint): string {
+  return value.toString(16).toUpperCase().padStart(8, "0");
+}
+
+/** Where the timeline began: the last line of its history. */
+function startOf(history: string | null): Lsn | undefined {
+  const lines = (history ?? "")
+    .split("\n")
+    .flatMap((line) => /^\s*\d+\s+([0-9A-Fa-f]+\/[0-9A-Fa-f]+)/.exec(line)?.[1] ?? []);
+  const last = lines.at(-1);
+  return last === undefined ? undefined : parseLsn(last);
+}
+
+function confirmerOf({ name, state, flushed }: PrimaryAnswer["confirmers"][number]): ConfirmerView {
+  return { applicationName: name, streaming: state === "streaming", flushed: parseLsn(flushed) };
+}
