@@ -10,11 +10,11 @@ const root = path.resolve(import.meta.dirname, "..");
 rmSync(path.join(root, "dist"), { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  // The probe and the supervisor of a stack run in processes of their own, opening chunks in threads.
+  // The probe and the supervisor of a stack run in processes of their own, work on chunks in threads.
   entryPoints: {
     lifeboat: "src/cli/main.ts",
     probe: "src/probe/main.ts",
-    "chunk-opener": "src/vault/threads/main.ts",
+    "chunk-thread": "src/vault/threads/main.ts",
     supervisor: "src/platform/local/main.ts",
   },
   outdir: "dist",

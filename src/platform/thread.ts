@@ -9,6 +9,12 @@
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { assert } from "../errors/error.ts";
 
+/**
+ * A thread's own heap, in MiB. What it works on is shared memory; left to the limits of the main thread, it would keep as much
+ * garbage as that.
+ */
+const HEAP = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 };
+
 type Waiting<Answer> = { readonly resolve: (answer: Answer) => void; readonly reject: (cause: unknown) => void };
 
 /** A running thread. Its program and its user agree on the types. */
@@ -19,7 +25,7 @@ export class Thread<Question, Answer> {
 
   /** Starts `program`, which calls `answerQuestions`; `given` is what that hands to it. */
   constructor(program: URL, given: unknown) {
-    this.#worker = new Worker(program, { workerData: given });
+    this.#worker = new Worker(program, { workerData: given, resourceLimits: HEAP });
     this.#worker.unref();
     this.#worker.on("message", (answer: Answer) => {
       this.#waiting.shift()?.resolve(answer);

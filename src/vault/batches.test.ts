@@ -17,7 +17,7 @@ const WAYS = [
 
 /** Compressible and not, long and short: over two packs. */
 function manyChunks(): readonly Buffer[] {
-  const count = Math.ceil((PACK_BYTES_TARGET * 2) / CHUNK_BYTES_MAX);
+  const count = Math.ceil((PACK_BYTES_TARGET * 1.7) / CHUNK_BYTES_MAX);
   return Array.from({ length: count }, (_, index) => {
     if (index % 3 === 0) return Buffer.alloc(1 + ((index * 977) % CHUNK_BYTES_MAX), `chunk ${index} `);
     return systemRandom(CHUNK_BYTES_MAX - (index % 50));

@@ -12,7 +12,7 @@ import { packName } from "./names.ts";
 import { type ChunkPlace, type PackFacts, packKey } from "./pack.ts";
 import { chunksByPack, fetchRange, placeOf } from "./pack-reader.ts";
 import type { ObjectKey } from "./sealing.ts";
-import { OpenerPool } from "./threads/pool.ts";
+import { OpenerPool } from "./threads/opener-pool.ts";
 import { dataKeyOf, type Vault } from "./vault.ts";
 
 /** Bytes fetched by one request: long enough for a disk or an object store. */

@@ -1,8 +1,9 @@
 /**
- * Turns a stream of chunks into stored packs: compress on the thread pool, seal in order, put, read back.
+ * Turns a stream of chunks into stored packs: compress in threads, seal in order, put, read back.
  *
  * Nouns: a chunk has a *number*, given when it is opened and used by the manifest ever after; it is *in flight* from
- * `submit` until it is sealed; a pack is *closing* from its last chunk until it was read back.
+ * `submit` until it is sealed, first gathered into a batch, then compressed with it; a pack is *closing* from its last chunk
+ * until it was read back.
  * Invariants: memory is bounded (chunks in flight, packs closing); `finish` resolves only when every pack was stored and
  * its bytes were read back equal; after the first failure nothing more is stored and every later call rejects with it.
  */
@@ -10,7 +11,6 @@ import { crc32 } from "node:zlib";
 import { assert } from "../errors/error.ts";
 import { abortedError } from "../platform/clock.ts";
 import type { CompressionChoice, Packed } from "./codec.ts";
-import { Compressor } from "./compressor.ts";
 import { objectDamaged } from "./header.ts";
 import { type PackId, packName } from "./names.ts";
 import {
@@ -26,6 +26,7 @@ import {
 import type { ObjectKey } from "./sealing.ts";
 import { SALT_BYTES } from "./sealing.ts";
 import { Gathering, SlabPool } from "./slabs.ts";
+import { BATCH_CHUNKS, type PackedBatch, PackerPool } from "./threads/packer-pool.ts";
 import type { Vault } from "./vault.ts";
 
 /** A chunk to be filled: write into `buffer`, then submit it. */
@@ -45,8 +46,8 @@ export type PackWriterOptions = {
   readonly signal?: AbortSignal | undefined;
 };
 
-/** Chunks in flight: enough to keep the four threads of the pool busy while the socket is read. */
-const CHUNKS_IN_FLIGHT_MAX = 24;
+/** Chunks in flight: a batch under way and one that waits for each thread, and the one that is being gathered. */
+const CHUNKS_IN_FLIGHT_MAX = 5 * BATCH_CHUNKS;
 /** Packs being put or read back at a time. */
 const PACKS_CLOSING_MAX = 2;
 /** How much of a pack is read back at a time. */
@@ -61,17 +62,19 @@ type Building = {
   crc: number;
 };
 
-type InFlight = { readonly chunk: OpenChunk; readonly plainBytes: number; packed: Packed | undefined };
+type Submitted = { readonly number: number; readonly buffer: Buffer; readonly plainBytes: number };
+type InFlight = { readonly chunks: readonly Submitted[]; done: PackedBatch | undefined };
 
 /** One writer serves one backup. Not for concurrent calls. */
 export class PackWriter {
   readonly #vault: Vault;
   readonly #options: PackWriterOptions;
-  readonly #compressor: Compressor;
-  readonly #free: Buffer[] = [];
+  readonly #pool: PackerPool;
   readonly #readBack: Buffer[] = [];
   readonly #slabs = new SlabPool();
   readonly #inFlight: InFlight[] = [];
+  #gathered: Submitted[] = [];
+  #chunksInFlight = 0;
   readonly #closing = new Set<Promise<void>>();
   #building: Building | undefined;
   #nextNumber = 0;
@@ -82,7 +85,7 @@ export class PackWriter {
   constructor(vault: Vault, options: PackWriterOptions) {
     this.#vault = vault;
     this.#options = options;
-    this.#compressor = new Compressor(options.compression);
+    this.#pool = new PackerPool(options.compression);
   }
 
   /** Sealed bytes so far, in packs stored and to be stored. */
@@ -99,22 +102,15 @@ export class PackWriter {
 
   /** Opens a chunk of CHUNK_BYTES_MAX bytes to write into. */
   open(): OpenChunk {
-    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
-    return { number: this.reserveNumber(), buffer };
+    return { number: this.reserveNumber(), buffer: this.#pool.take() };
   }
 
   /** Hands a chunk over; its buffer belongs to the writer from now on. `plainBytes` of it are meant. */
   submit(chunk: OpenChunk, plainBytes: number): void {
     assert(plainBytes > 0 && plainBytes <= CHUNK_BYTES_MAX, "a chunk is neither empty nor too large");
-    const entry: InFlight = { chunk, plainBytes, packed: undefined };
-    this.#inFlight.push(entry);
-    this.#compressor.compress(chunk.buffer.subarray(0, plainBytes)).then(
-      (packed) => {
-        entry.packed = packed;
-        this.#guard(() => this.#drain());
-      },
-      (cause: unknown) => this.#fail(cause),
-    );
+    this.#gathered.push({ ...chunk, plainBytes });
+    this.#chunksInFlight += 1;
+    if (this.#gathered.length === BATCH_CHUNKS) this.#packGathered();
   }
 
   /** A promise to wait for before the next chunk is submitted; undefined when there is room. Throws the first failure. */
@@ -126,6 +122,7 @@ export class PackWriter {
 
   /** Stores what is left and waits until every pack was read back. */
   async finish(): Promise<void> {
+    if (this.#gathered.length > 0) this.#packGathered();
     while (this.#inFlight.length > 0) {
       this.#throwFailure();
       await this.#nextChange();
@@ -143,7 +140,7 @@ export class PackWriter {
   async settle(): Promise<void> {
     this.#failure ??= { cause: abortedError("writing packs", this.#options.signal?.reason) };
     await Promise.allSettled(this.#closing);
-    this.#compressor.close();
+    await this.#pool.close();
   }
 
   async #waitForRoom(): Promise<void> {
@@ -154,30 +151,49 @@ export class PackWriter {
   }
 
   #hasRoom(): boolean {
-    return this.#inFlight.length < CHUNKS_IN_FLIGHT_MAX && this.#closing.size <= PACKS_CLOSING_MAX;
+    return this.#chunksInFlight < CHUNKS_IN_FLIGHT_MAX && this.#closing.size <= PACKS_CLOSING_MAX;
+  }
+
+  #packGathered(): void {
+    const entry: InFlight = { chunks: this.#gathered, done: undefined };
+    this.#gathered = [];
+    this.#inFlight.push(entry);
+    this.#pool.pack(entry.chunks).then(
+      (done) => {
+        entry.done = done;
+        this.#guard(() => this.#drain());
+      },
+      (cause: unknown) => this.#fail(cause),
+    );
   }
 
   #drain(): void {
-    // Sealing follows the order of submission, so equal input gives equal packs whatever the pool does.
+    // Sealing follows the order of submission, so equal input gives equal packs whatever the threads do.
     while (this.#failure === undefined) {
       const head = this.#inFlight[0];
-      if (head?.packed === undefined) break;
+      if (head?.done === undefined) break;
       this.#inFlight.shift();
-      this.#append(head, head.packed);
-      this.#free.push(head.chunk.buffer);
+      for (const [index, chunk] of head.chunks.entries()) {
+        const packed = head.done.packed[index];
+        assert(packed !== undefined, "every chunk of a batch was compressed");
+        this.#append(chunk, packed);
+        this.#pool.giveBack(chunk.buffer);
+      }
+      head.done.release();
+      this.#chunksInFlight -= head.chunks.length;
     }
     this.#notify();
   }
 
-  #append(entry: InFlight, packed: Packed): void {
+  #append(chunk: Submitted, packed: Packed): void {
     const building = this.#building ?? this.#begin();
     const ordinal = building.places.length;
-    const facts = { ordinal, plainBytes: entry.plainBytes, codec: packed.codec };
+    const facts = { ordinal, plainBytes: chunk.plainBytes, codec: packed.codec };
     const sealed = sealChunk(building.key, { ...facts, bytes: packed.bytes });
     const offset = building.bytes.sizeBytes;
     const storedBytes = this.#addParts(building, sealed);
     building.places.push({ ...facts, offset, storedBytes });
-    building.numbers.push(entry.chunk.number);
+    building.numbers.push(chunk.number);
     if (building.bytes.sizeBytes >= PACK_BYTES_TARGET) this.#close(building);
   }
 

@@ -20,7 +20,7 @@ export type SealedChunk = {
 };
 
 /** What is to be opened with one pack's key. `slot` says which input and output. */
-export type Batch = { readonly slot: number; readonly key: ObjectKey; readonly chunks: readonly SealedChunk[] };
+export type SealedBatch = { readonly slot: number; readonly key: ObjectKey; readonly chunks: readonly SealedChunk[] };
 
 /** Undefined: all of it lies in the output. Else the first chunk that does not open. */
 export type Opened = { readonly index: number; readonly why: "sealed" | "compressed" } | undefined;
@@ -38,7 +38,7 @@ export class Opener {
   }
 
   /** Opens and decompresses every chunk of a batch into its slot's output. */
-  open(batch: Batch): Opened {
+  open(batch: SealedBatch): Opened {
     const slot = this.#slots[batch.slot];
     if (slot === undefined) return { index: 0, why: "sealed" };
     let filled = 0;

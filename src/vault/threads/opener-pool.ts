@@ -3,36 +3,32 @@
  *
  * Invariant: a slot belongs to one batch at a time, and always to the same thread.
  */
-import { Thread } from "../../platform/thread.ts";
-import { type Batch, type Opened, Opener, type Slot } from "./opener.ts";
+import type { Thread } from "../../platform/thread.ts";
+import { type Opened, Opener, type SealedBatch, type Slot } from "./opener.ts";
+import { startThreads, THREADS } from "./start.ts";
 
-/** As many as the smallest machine has cores: whoever takes the batches needs its share of them too. */
-const THREADS = 2;
 /** Of each thread: one batch is opened, one is fetched or waits to be taken. */
 const SLOTS_PER_THREAD = 2;
-
-/** The bundle has no types, the sources have. */
-const PROGRAM = new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./chunk-opener.js", import.meta.url);
 
 /** One pool serves one restore. Close it. */
 export class OpenerPool {
   readonly slots: readonly Slot[];
-  readonly #threads: readonly Thread<Batch, Opened>[];
+  readonly #threads: readonly Thread<SealedBatch, Opened>[];
   readonly #here: Opener;
 
   /** Slots have the given sizes; `beside` says whether threads are started. */
   constructor(sizes: { readonly inputBytes: number; readonly outputBytes: number }, beside: boolean) {
-    const shared = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => ({
+    const slots = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => ({
       input: new SharedArrayBuffer(sizes.inputBytes),
       output: new SharedArrayBuffer(sizes.outputBytes),
     }));
-    this.slots = shared.map(({ input, output }) => ({ input: Buffer.from(input), output: Buffer.from(output) }));
+    this.slots = slots.map(({ input, output }) => ({ input: Buffer.from(input), output: Buffer.from(output) }));
     this.#here = new Opener(this.slots);
-    this.#threads = beside ? Array.from({ length: THREADS }, () => new Thread<Batch, Opened>(PROGRAM, shared)) : [];
+    this.#threads = beside ? startThreads<SealedBatch, Opened>({ kind: "open", slots }) : [];
   }
 
   /** Opens a batch whose input is filled. */
-  async open(batch: Batch): Promise<Opened> {
+  async open(batch: SealedBatch): Promise<Opened> {
     const thread = this.#threads[batch.slot % THREADS];
     return thread === undefined ? this.#here.open(batch) : thread.ask(batch);
   }
