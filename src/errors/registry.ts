@@ -12,6 +12,7 @@ import { cacheErrors } from "./codes/cache.ts";
 import { configErrors } from "./codes/config.ts";
 import { demoErrors } from "./codes/demo.ts";
 import { durabilityErrors } from "./codes/durability.ts";
+import { failoverErrors } from "./codes/failover.ts";
 import { journalErrors } from "./codes/journal.ts";
 import { leaseErrors } from "./codes/lease.ts";
 import { platformErrors } from "./codes/platform.ts";
@@ -36,6 +37,7 @@ export const ERROR_REGISTRY = {
   ...journalErrors,
   ...leaseErrors,
   ...durabilityErrors,
+  ...failoverErrors,
   ...platformErrors,
   ...postgresErrors,
   ...probeErrors,

@@ -165,6 +165,21 @@ const DOUBT: readonly Case[] = [
     because: ["still-heard"],
   },
   {
+    name: "a vault that still hears an earlier primary proves nothing of this one",
+    rounds: lasting(
+      {
+        a: SILENT,
+        witness: witnessAnswer({
+          mode: { kind: "following", upstream: "b", reign: 6 as Epoch, streaming: true },
+          receivedAgoMs: 100,
+        }),
+      },
+      1_500,
+      3_000,
+    ),
+    is: "promotable",
+  },
+  {
     name: "a crash restart (57P03) is given its time",
     rounds: lasting({ a: error("57P03") }, 5_000, 9_000),
     is: "suspect",
@@ -318,7 +333,13 @@ test("a replica and the vault together prove that nothing is lost, and the role 
   const decision = promotable(decide(lasting({ a: GONE }, 200)));
   assert.equal(decision.automatic, true);
   assert.deepEqual(decision.loss, { kind: "none" });
-  assert.deepEqual(decision.terms, { consultWitness: true, outwaitGrant: false, confirmedStop: false, others: [] });
+  assert.deepEqual(decision.terms, {
+    consultWitness: true,
+    outwaitGrant: false,
+    confirmedStop: false,
+    holdBack: false,
+    others: [],
+  });
 });
 
 test("the policy may leave it to a person, and maintenance does", () => {

@@ -48,6 +48,8 @@ export type PromotionTerms = {
   readonly outwaitGrant: boolean;
   /** No proof without it (async). */
   readonly confirmedStop: boolean;
+  /** In async the candidate would acknowledge by itself: it is held back until the record names it. */
+  readonly holdBack: boolean;
   /** Other standbys that must stop receiving too. */
   readonly others: readonly NodeName[];
 };
@@ -88,9 +90,12 @@ export function requiredConfirmers(durability: Durability): number {
   return { async: 0, quorum: 1, strict: 2 }[durability];
 }
 
+/** The witness's application name, before its reign. */
+export const WITNESS_NAME = "lifeboat_vault";
+
 /** The witness's application name in a reign (rule B4). */
 export function witnessNameOf(reign: number): string {
-  return `lifeboat_vault_e${reign}`;
+  return `${WITNESS_NAME}_e${reign}`;
 }
 
 /** `synchronous_standby_names` of a primary in a reign. Empty in async only. */
@@ -233,9 +238,9 @@ function disagreeing(seen: Observation, primary: NodeHistory, policy: FailoverPo
       judge(name, node.at, role.receiver.receivedAgoMs);
   }
   const { view, at } = seen.witness;
-  if (view?.mode.kind === "following" && view.mode.streaming && view.receivedAgoMs !== undefined) {
-    judge(undefined, at, view.receivedAgoMs);
-  }
+  // Who was left behind with an earlier primary hears that one.
+  const follows = view?.mode.kind === "following" && view.mode.reign === seen.record.reign && view.mode.streaming;
+  if (follows && view.receivedAgoMs !== undefined) judge(undefined, at, view.receivedAgoMs);
   return heard;
 }
 
@@ -274,6 +279,7 @@ function judgeCandidates(seen: Observation, policy: FailoverPolicy, why: readonl
   const terms: PromotionTerms = {
     consultWitness: witness !== undefined,
     outwaitGrant: unseen && required > 0 && policy.grants === "leased",
+    holdBack: required === 0,
     confirmedStop: required === 0 || (unseen && policy.grants === "lasting"),
     others: able.map(({ name }) => name).filter((name) => name !== best.name),
   };

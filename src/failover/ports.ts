@@ -132,9 +132,10 @@ export interface MachinePort {
   /** Lifts the fence and starts the node as it is: for undoing a switchover before its promotion. */
   start(order: Order<{ readonly node: NodeName }>, call: Call): Promise<Done | StaleEpoch>;
   /**
-   * Has a stopped, fenced or diverged node follow the primary by the least force that works: start as standby, delta
-   * restore, restore. Returns once it is under way; ends are seen in the node's view (`cloning`). Refuses a node that
-   * could be the primary.
+   * Has a node follow the primary by the least force that works, whatever it does now (an old primary that came back may
+   * still run): down first, then start as standby, delta restore, restore. Returns once it is under way; ends are seen in
+   * the node's view (`cloning`). Refused while one is under way, and for a node that could be the primary. What is under
+   * way ends when an order of a greater epoch comes to that node: it must not come upon a node that was given a role since.
    */
   rejoin(
     order: Order<{ readonly node: NodeName; readonly upstream: NodeName }>,

@@ -1,0 +1,308 @@
+/**
+ * The controller: looks, decides, acts, again and again, for as long as it holds the lease.
+ *
+ * Nouns: a *pace* is how often and how long it looks; a *wish* is what an operator asked for; an epoch is *fresh* while no
+ * action has run under it.
+ * Invariants: it acts only under a lease; an action has an epoch to itself, so that an order of an earlier action that was
+ * long on its way is refused; events wake nobody, each round decides from fresh facts; a controller that comes after another
+ * begins by looking.
+ */
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Monotonic } from "../platform/clock.ts";
+import { type Lsn, lsnMin } from "../postgres/lsn.ts";
+import { Acting, describe } from "./acting.ts";
+import { type Decision, decideFailover, type FailoverPolicy } from "./decide.ts";
+import { grantLifetime, type SequenceLimits } from "./limits.ts";
+import { lookAround, type Round } from "./look.ts";
+import { type Memory, remember } from "./observation.ts";
+import { type Plan, planNext } from "./plan.ts";
+import type { Epoch, FailoverPorts, HeldLease, NodeName, StoredRecord } from "./ports.ts";
+import { type PlanOutcome, runPlan } from "./sequence.ts";
+import { decideSwitchover } from "./switchover.ts";
+
+/** How often it looks. */
+export type Pace = {
+  /** How long a probe may take: what is slower is silent in this round. */
+  readonly probeMs: number;
+  /** Between the end of a round and the next one. */
+  readonly intervalMs: number;
+  /** Between two claims while somebody else holds the lease. */
+  readonly claimMs: number;
+  /** A node that is down or not connected for so long is made to follow again. */
+  readonly rejoinAfterMs: number;
+  /** One that was asked to follow is not asked again for so long. */
+  readonly rejoinAgainMs: number;
+  /** After an action that came to nothing. */
+  readonly retryMs: number;
+};
+
+/** What a controller works by. */
+export type ControllerOptions = {
+  readonly policy: FailoverPolicy;
+  readonly limits: SequenceLimits;
+  readonly pace: Pace;
+};
+
+/** What the controller sees and is about to do, for `--check-only`. */
+export type ControllerState = {
+  readonly mode: "waiting-for-lease" | "watching" | "acting";
+  readonly epoch: Epoch | undefined;
+  readonly decision: Decision | undefined;
+  readonly plan: Plan | undefined;
+};
+
+type Wish = { readonly to: NodeName; readonly settle: (outcome: SwitchoverOutcome) => void };
+
+/** What came of a switchover. */
+export type SwitchoverOutcome =
+  | { readonly kind: "done"; readonly shortcomings: readonly string[] }
+  | { readonly kind: "refused"; readonly reasons: ReturnType<typeof decideSwitchover> }
+  | { readonly kind: "failed"; readonly error: LifeboatError };
+
+/** One controller. Several may run; one of them holds the lease. */
+export class Controller {
+  readonly #ports: FailoverPorts;
+  readonly #options: ControllerOptions;
+  #state: ControllerState = { mode: "waiting-for-lease", epoch: undefined, decision: undefined, plan: undefined };
+  #memory: Memory | undefined;
+  #floor = 0 as Epoch;
+  #acceptLoss: FailoverPolicy["acceptLoss"];
+  #wish: Wish | undefined;
+  readonly #rejoinedAt = new Map<NodeName, Monotonic>();
+
+  constructor(ports: FailoverPorts, options: ControllerOptions) {
+    this.#ports = ports;
+    this.#options = options;
+  }
+
+  get state(): ControllerState {
+    return this.#state;
+  }
+
+  /** Whether a switchover was asked for and has not ended. */
+  get hasWish(): boolean {
+    return this.#wish !== undefined;
+  }
+
+  /** Asks for a switchover; resolves when it has ended. One at a time. */
+  switchOver(to: NodeName): Promise<SwitchoverOutcome> {
+    assert(this.#wish === undefined, "one switchover at a time");
+    return new Promise((resolve) => {
+      this.#wish = { to, settle: resolve };
+    });
+  }
+
+  /** A person has accepted this loss, for the failover that is blocked now. */
+  acceptLoss(accepted: { readonly bytesMax: number } | undefined): void {
+    this.#acceptLoss = accepted;
+  }
+
+  /** Runs until the signal aborts; then it has given up the lease. Never rejects but with a bug of ours. */
+  async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#claimAndHold(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        // What ends a term (a lease store or record that cannot be reached) is waited out; a bug is not.
+        if (!isLifeboatError(error) || error.kind === "bug") throw error;
+        const facts = { code: error.code, why: error.message };
+        this.#ports.hooks.tell({ kind: "controller-waits", at: this.#ports.clock.now(), facts });
+        await this.#pause(this.#options.pace.claimMs, signal);
+      }
+    }
+  }
+
+  async #claimAndHold(signal: AbortSignal): Promise<void> {
+    const { lease: leases } = this.#ports;
+    const answer = await leases.claim(this.#floor, { timeoutMs: this.#options.limits.orderMs, signal });
+    if (answer.kind === "held") {
+      this.#setState({ mode: "waiting-for-lease", epoch: undefined });
+      await this.#pause(this.#options.pace.claimMs, signal);
+      return;
+    }
+    const { lease } = answer;
+    this.#floor = lease.epoch;
+    this.#setState({ mode: "watching", epoch: lease.epoch });
+    const held = new AbortController();
+    const keeping = this.#keep(lease, AbortSignal.any([signal, held.signal]));
+    try {
+      await this.#hold(lease, signal);
+    } finally {
+      held.abort();
+      await lease.end();
+      await keeping;
+    }
+  }
+
+  /** Renews well before the lease ends, beside whatever else is done. */
+  async #keep(lease: HeldLease, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#ports.clock.sleep(this.#ports.lease.durationMs / 4, { signal });
+        await lease.renew({ signal });
+      } catch {
+        // Only an abort ends a sleep; what fails in a renewal leaves the deadline where it is.
+        return;
+      }
+    }
+  }
+
+  /** Rounds under one epoch; returns when the epoch is used up or lost. */
+  async #hold(lease: HeldLease, signal: AbortSignal): Promise<void> {
+    const acting = new Acting(this.#ports, lease, signal);
+    let stored = await this.#readRecord(signal);
+    while (!signal.aborted && lease.holds(0)) {
+      const round = await lookAround(this.#ports, { timeoutMs: this.#options.pace.probeMs, signal });
+      if (!lease.holds(0)) return;
+      const decision = await this.#judge(acting, stored, round);
+      const asked = this.#askedPlan(stored);
+      if (asked === undefined) await this.#grant(acting, stored, round);
+      const plan = asked ?? this.#nextPlan(stored, round, decision);
+      if (plan === undefined) {
+        await this.#pause(this.#options.pace.intervalMs, signal);
+        continue;
+      }
+      const outcome = await this.#act(acting, plan, stored);
+      if (outcome.kind === "failed") {
+        if (!outcome.lost) await this.#pause(this.#options.pace.retryMs, signal);
+        return;
+      }
+      stored = outcome.stored;
+      if (plan.kind !== "mend") return;
+    }
+  }
+
+  async #readRecord(signal: AbortSignal): Promise<StoredRecord> {
+    const stored = await this.#ports.record.read({ timeoutMs: this.#options.limits.orderMs, signal });
+    if (stored === undefined) {
+      throw new LifeboatError("failover.no-record", {
+        message: "nothing says which node is the primary",
+        remedy: "Bring the stack up once: lifeboat up.",
+        retryable: true,
+      });
+    }
+    return stored;
+  }
+
+  async #judge(acting: Acting, { record }: StoredRecord, round: Round): Promise<Decision> {
+    this.#memory = remember(this.#memory, { record, nodes: round.nodes, witness: round.witness });
+    const policy = { ...this.#options.policy, acceptLoss: this.#acceptLoss };
+    const decision = decideFailover({ ...this.#memory, now: this.#ports.clock.monotonic() }, policy);
+    const before = this.#state.decision;
+    this.#setState({ decision });
+    if (before === undefined || summary(before) !== summary(decision)) {
+      await acting.note({ kind: "decision", name: decision.kind, facts: { ...decision } });
+      const at = this.#ports.clock.now();
+      this.#ports.hooks.tell({ kind: `decision-${decision.kind}`, at, facts: { ...decision } });
+    }
+    return decision;
+  }
+
+  #askedPlan({ record }: StoredRecord): Plan | undefined {
+    const wish = this.#wish;
+    if (wish === undefined || this.#memory === undefined || record.action !== undefined) return undefined;
+    const seen = { ...this.#memory, now: this.#ports.clock.monotonic() };
+    const answer = decideSwitchover(seen, { to: wish.to, policy: this.#options.policy });
+    if (answer.kind === "ready") return answer.plan;
+    this.#wish = undefined;
+    wish.settle({ kind: "refused", reasons: answer });
+    return undefined;
+  }
+
+  #nextPlan({ record }: StoredRecord, round: Round, decision: Decision): Plan | undefined {
+    if (this.#memory === undefined) return undefined;
+    const seen = { ...this.#memory, record, now: this.#ports.clock.monotonic() };
+    const { rejoinAfterMs, rejoinAgainMs } = this.#options.pace;
+    const timing = { rejoinAfterMs, rejoinAgainMs, rejoinedAt: this.#rejoinedAt };
+    return planNext({ seen, decision, poolers: round.poolers, timing });
+  }
+
+  /** Lets the witness confirm for a while longer (rules B5, B9). What fails is tried again in the next round. */
+  async #grant(acting: Acting, { record }: StoredRecord, { witness }: Round): Promise<void> {
+    const { view } = witness;
+    if (view === undefined || view.mode.kind !== "following" || record.action !== undefined) return;
+    if (view.mode.reign !== record.reign || view.mode.upstream !== record.primary) return;
+    const { limits } = this.#options;
+    const { orderMs } = limits;
+    const grant = {
+      reign: record.reign,
+      lifetime: grantLifetime(limits, view.ticket),
+      contiguousWith: this.#contiguousWith(),
+    };
+    try {
+      await acting.order(orderMs, (epoch, call) => acting.ports.witness.grant({ ...grant, epoch }, call));
+    } catch (error) {
+      if (!isLifeboatError(error, "failover.stale-epoch")) return;
+      this.#heed(error);
+      throw error;
+    }
+  }
+
+  /** The least of what the candidates have, as far as it was ever seen; a position only grows. */
+  #contiguousWith(): Lsn | undefined {
+    const { record, nodes } = this.#memory ?? {};
+    if (record === undefined || nodes === undefined) return undefined;
+    if (record.joined.length === 0) {
+      const role = nodes.get(record.primary)?.last?.view.role;
+      return role?.kind === "primary" ? role.timelineStart : undefined;
+    }
+    let least: Lsn | undefined;
+    for (const name of record.joined) {
+      const view = nodes.get(name)?.last?.view;
+      if (view?.role.kind !== "standby" || view.timeline !== record.timeline) return undefined;
+      least = least === undefined ? view.role.flushed : lsnMin(least, view.role.flushed);
+    }
+    return least;
+  }
+
+  async #act(acting: Acting, plan: Plan, stored: StoredRecord): Promise<PlanOutcome> {
+    this.#setState({ mode: "acting", plan });
+    for (const step of plan.stages.flat()) {
+      if (step.kind === "rejoin") this.#rejoinedAt.set(step.node, acting.ports.clock.monotonic());
+    }
+    const outcome = await runPlan({ acting, limits: this.#options.limits, plan, stored });
+    this.#setState({ mode: "watching", plan: undefined });
+    if (outcome.kind === "failed") this.#heed(outcome.error);
+    else if (plan.kind === "failover") this.#acceptLoss = undefined;
+    this.#settleWish(plan, outcome);
+    const facts =
+      outcome.kind === "done"
+        ? { primary: outcome.stored.record.primary, shortcomings: outcome.shortcomings }
+        : { at: outcome.at, why: describe(outcome.error) };
+    this.#ports.hooks.tell({ kind: `${plan.kind}-${outcome.kind}`, at: this.#ports.clock.now(), facts });
+    return outcome;
+  }
+
+  #settleWish(plan: Plan, outcome: PlanOutcome): void {
+    const wish = this.#wish;
+    if (plan.kind !== "switchover" || wish === undefined) return;
+    this.#wish = undefined;
+    wish.settle(
+      outcome.kind === "done"
+        ? { kind: "done", shortcomings: outcome.shortcomings }
+        : { kind: "failed", error: outcome.error },
+    );
+  }
+
+  /** The next claim asks for an epoch beyond every one that refused us. */
+  #heed(error: unknown): void {
+    if (!isLifeboatError(error, "failover.stale-epoch")) return;
+    this.#floor = Math.max(this.#floor, Number(error.details["seen"] ?? 0)) as Epoch;
+  }
+
+  #setState(change: Partial<ControllerState>): void {
+    this.#state = { ...this.#state, ...change };
+  }
+
+  /** Waits, and returns at once when the signal aborts. */
+  async #pause(durationMs: number, signal: AbortSignal): Promise<void> {
+    await this.#ports.clock.sleep(durationMs, { signal }).catch(() => undefined);
+  }
+}
+
+/** What must change for a decision to be told again: not its numbers. */
+function summary(decision: Decision): string {
+  const reasons = "reasons" in decision ? decision.reasons.map(({ code, node }) => `${code} ${node}`) : [];
+  return `${decision.kind} ${"candidate" in decision ? decision.candidate : ""} ${reasons.join(",")}`;
+}

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  confirmer,
+  lasting,
+  observe,
+  POLICY,
+  primaryAnswer,
+  RECORD,
+  type SeenRound,
+  standbyAnswer,
+  witnessAnswer,
+} from "../../test/support/failover-views.ts";
+import type { Lsn, Timeline } from "../postgres/lsn.ts";
+import { decideFailover } from "./decide.ts";
+import { type Plan, planNext, STEP_EFFECTS, type Step } from "./plan.ts";
+import type { ClusterRecord, Epoch, NodeProbe, PoolerPort, PoolerView } from "./ports.ts";
+import { decideSwitchover } from "./switchover.ts";
+
+const GONE: NodeProbe = { kind: "nobody-listens" };
+const AWAY = lasting({ a: GONE }, 500);
+const ACTION: ClusterRecord["action"] = {
+  kind: "failover",
+  epoch: 8 as Epoch,
+  from: "a",
+  to: "b",
+  phase: "promoting",
+  target: 900n as Lsn,
+};
+const FOLLOWING = witnessAnswer({ mode: { kind: "following", upstream: "a", reign: 7 as Epoch, streaming: true } });
+const STREAMING = standbyAnswer({ receiver: { kind: "streaming", receivedAgoMs: 1 } });
+const WELL: readonly SeenRound[] = [{ atMs: 0, b: STREAMING, witness: FOLLOWING }];
+
+function next(
+  rounds: readonly SeenRound[],
+  record: Partial<ClusterRecord> = {},
+  pooler: Partial<PoolerView> = {},
+): Plan | undefined {
+  const seen = observe(rounds, record);
+  const view: PoolerView = { epoch: 7, mode: "serving", target: "a", ...pooler };
+  return planNext({
+    seen,
+    decision: decideFailover(seen, POLICY),
+    // Plans look at views only.
+    poolers: [{ pooler: { name: "pooler" } as PoolerPort, view }],
+    timing: { rejoinAfterMs: 1_000, rejoinAgainMs: 5_000, rejoinedAt: new Map() },
+  });
+}
+
+function steps(plan: Plan | undefined): readonly Step["kind"][] {
+  return plan?.stages.flat().map(({ kind }) => kind) ?? [];
+}
+
+test("a stack that is well needs nothing", () => {
+  assert.equal(next(WELL), undefined);
+});
+
+test("in a failover whoever could confirm is stopped before anybody is asked what is held, and clients come last", () => {
+  const order = steps(next(AWAY));
+  for (const [first, second] of [
+    ["note-action", "withdraw-witness"],
+    ["withdraw-witness", "fill-gap"],
+    ["see-receivers-gone", "fill-gap"],
+    ["fill-gap", "await-replay"],
+    ["await-replay", "prepare-candidate"],
+    ["prepare-candidate", "note-promotion"],
+    ["note-promotion", "promote"],
+    ["see-promoted", "note-primary"],
+    ["note-primary", "witness-follows"],
+    ["repoint-poolers", "resume-poolers"],
+    ["resume-poolers", "prove-writes"],
+  ] as const) {
+    assert.ok(order.includes(first) && order.indexOf(first) < order.indexOf(second), `${first} before ${second}`);
+  }
+});
+
+test("a suspicion makes clients wait, once; when it is over they go on", () => {
+  const suspicion = lasting({ a: GONE });
+  assert.deepEqual(steps(next(suspicion)), ["pause-poolers"]);
+  assert.equal(next(suspicion, {}, { mode: "paused" }), undefined);
+  assert.deepEqual(steps(next(WELL, {}, { mode: "paused" })), ["resume-poolers"]);
+});
+
+test("an action that was cut short is finished where its candidate is a primary that misses nothing", () => {
+  const promoted = primaryAnswer({ timelineStart: 900n as Lsn }, { timeline: 4 as Timeline });
+  assert.equal(next(lasting({ a: GONE, b: promoted }, 500), { action: ACTION })?.kind, "finish");
+  const short = primaryAnswer({ timelineStart: 899n as Lsn }, { timeline: 4 as Timeline });
+  assert.notEqual(next(lasting({ a: GONE, b: short }, 500), { action: ACTION })?.kind, "finish");
+});
+
+test("an action that was cut short is undone where the old primary serves, and begun anew where it is gone", () => {
+  assert.equal(next([{ atMs: 0, b: standbyAnswer({ upstream: false }) }], { action: ACTION })?.kind, "reinstate");
+  assert.equal(next(AWAY, { action: ACTION })?.kind, "failover");
+});
+
+test("where nobody can take over, the recorded primary is started again, unless failover is paused", () => {
+  const both = lasting({ a: GONE, b: GONE }, 500);
+  assert.equal(steps(next(both))[0], "start-primary");
+  assert.notEqual(steps(next(both, { maintenance: true }))[0], "start-primary");
+});
+
+test("a witness that does not follow the primary in its reign, or names of another reign, get a new one", () => {
+  const withdrawn = witnessAnswer({ mode: { kind: "withdrawn", by: 8 as Epoch } });
+  assert.equal(next([{ atMs: 0, b: STREAMING, witness: withdrawn }])?.kind, "reinstate");
+  const old = primaryAnswer({}, { synchronousNames: "ANY 1 (b, lifeboat_vault_e6)" });
+  assert.equal(next([{ atMs: 0, a: old, b: STREAMING, witness: FOLLOWING }])?.kind, "reinstate");
+});
+
+test("a replica becomes a candidate once both sides say that it streams", () => {
+  assert.deepEqual(steps(next(WELL, { joined: [] })), ["note-joined"]);
+  const alone = primaryAnswer({ confirmers: [confirmer("lifeboat_vault_e7")] });
+  assert.equal(next([{ atMs: 0, a: alone, b: STREAMING, witness: FOLLOWING }], { joined: [] }), undefined);
+});
+
+test("an old primary that came back is made to follow, whatever it does", () => {
+  const old = primaryAnswer({}, { timeline: 2 as Timeline });
+  assert.deepEqual(steps(next([{ atMs: 0, b: old, witness: FOLLOWING }])), ["rejoin"]);
+});
+
+test("every step says what it brings about", () => {
+  for (const effect of Object.values(STEP_EFFECTS)) assert.match(effect, /^([a-z]|WAL ).*[^.]$/);
+});
+
+test("a switchover is refused with its reasons unless everything is well", () => {
+  const refused = decideSwitchover(observe([{ atMs: 0, witness: null }]), { to: "b", policy: POLICY });
+  assert.ok(refused.kind === "refused");
+  assert.deepEqual(
+    refused.reasons.map(({ code }) => code),
+    ["replica-not-connected", "witness-silent"],
+  );
+  const ready = decideSwitchover(observe(WELL), { to: "b", policy: POLICY });
+  assert.ok(ready.kind === "ready");
+  const order = steps(ready.plan);
+  assert.ok(order.indexOf("pause-poolers") < order.indexOf("note-action"), "a pause that fails needs no undoing");
+  assert.equal(decideSwitchover(observe(WELL), { to: "a", policy: POLICY }).kind, "refused");
+  assert.equal(RECORD.primary, "a");
+});

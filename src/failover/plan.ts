@@ -1,0 +1,340 @@
+/**
+ * What will be done, as a value: printed by the dry run, journaled, and carried out as it stands. Pure.
+ *
+ * Nouns: a *step* is one effect on one kind of party; a *stage* is steps that do not wait for each other; a *plan* is stages
+ * one after another, under one epoch.
+ * Order of a promotion, and why: the action is in the record before anything is done, so that whoever comes next knows of it.
+ * Then everybody who could confirm to the old primary is stopped, and only then is it asked what is held: what is held can no
+ * longer grow. Then the gap is closed and replayed, the candidate is made ready for its own confirmers, and the record says
+ * `promoting` before it is told. The record names the new primary before anybody confirms to it (in async, where nobody needs
+ * to, the candidate is promoted with confirmers that cannot be there yet): as long as it names the old one, nothing was
+ * acknowledged on the new one, and the old one may be reinstated. Clients come last. Every prefix leaves
+ * either the old primary or the new one to be established by a later plan, and nothing acknowledged is on the other only.
+ */
+import type { Monotonic } from "../platform/clock.ts";
+import { type Decision, type PromotionTerms, synchronousNamesOf, WITNESS_NAME } from "./decide.ts";
+import type { SeenPooler } from "./look.ts";
+import type { Observation } from "./observation.ts";
+import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
+
+/** A step. */
+export type Step =
+  | { readonly kind: "check-logins" }
+  | { readonly kind: "pause-poolers"; readonly drain: boolean }
+  | { readonly kind: "note-action"; readonly action: "failover" | "switchover" }
+  | { readonly kind: "stop-primary" }
+  | { readonly kind: "withdraw-witness" }
+  | { readonly kind: "stop-receiving"; readonly nodes: readonly NodeName[] }
+  /** `wait`: nothing goes on without a confirmed stop. */
+  | { readonly kind: "fence"; readonly node: NodeName; readonly wait: boolean }
+  | { readonly kind: "outwait-grant" }
+  | { readonly kind: "see-receivers-gone"; readonly nodes: readonly NodeName[] }
+  | { readonly kind: "fill-gap" }
+  | { readonly kind: "await-replay" }
+  | { readonly kind: "prepare-candidate" }
+  | { readonly kind: "note-promotion" }
+  | { readonly kind: "promote" }
+  | { readonly kind: "see-promoted" }
+  | { readonly kind: "start-primary" }
+  | { readonly kind: "note-primary"; readonly keepJoined: boolean }
+  | { readonly kind: "name-confirmers" }
+  | { readonly kind: "witness-follows" }
+  | { readonly kind: "receive-from"; readonly nodes: readonly NodeName[] }
+  | { readonly kind: "repoint-poolers" }
+  | { readonly kind: "drop-dead" }
+  | { readonly kind: "resume-poolers" }
+  | { readonly kind: "prove-writes" }
+  | { readonly kind: "rejoin"; readonly node: NodeName }
+  | { readonly kind: "note-joined"; readonly nodes: readonly NodeName[] };
+
+/** A plan. `to` is the primary when it has ended. */
+export type Plan = {
+  readonly kind: "failover" | "switchover" | "finish" | "reinstate" | "mend" | "rejoin";
+  readonly from: NodeName;
+  readonly to: NodeName;
+  readonly stages: readonly (readonly Step[])[];
+};
+
+/** What each step brings about, as an operator reads it. */
+export const STEP_EFFECTS: Readonly<Record<Step["kind"], string>> = {
+  "check-logins": "every pooler can log in to the new primary",
+  "pause-poolers": "clients wait instead of failing",
+  "note-action": "the record says what is under way",
+  "stop-primary": "the old primary is shut down",
+  "withdraw-witness": "the vault's receiver confirms nothing more to the old primary",
+  "stop-receiving": "the replica is told to stop receiving from the old primary",
+  fence: "the old server is down and stays down",
+  "outwait-grant": "what the vault's receiver may have been allowed to confirm has run out",
+  "see-receivers-gone": "the replica receives no more",
+  "fill-gap": "WAL that only the vault has is handed to the replica",
+  "await-replay": "the replica has replayed to the last whole record of both",
+  "prepare-candidate": "the replica knows who will confirm to it, and keeps WAL for them",
+  "note-promotion": "the record says that the replica is being promoted",
+  promote: "the replica is told to become the primary",
+  "see-promoted": "it is the primary, on a timeline that begins late enough",
+  "start-primary": "the primary is started again",
+  "note-primary": "the record names the primary",
+  "name-confirmers": "the primary waits for the confirmers of this epoch",
+  "witness-follows": "the vault's receiver follows the primary and confirms to it",
+  "receive-from": "replicas stream from the primary",
+  "repoint-poolers": "poolers send clients to the primary",
+  "drop-dead": "clients that hang on the old server are dropped",
+  "resume-poolers": "clients go on",
+  "prove-writes": "a write through each pooler is acknowledged",
+  rejoin: "the node is made a replica of the primary",
+  "note-joined": "the record counts the replica as a candidate",
+};
+
+/** Moves the role away from a primary that is gone. */
+export function planFailover(facts: {
+  readonly from: NodeName;
+  readonly to: NodeName;
+  readonly terms: PromotionTerms;
+}): Plan {
+  const { from, to, terms } = facts;
+  const nodes = [to, ...terms.others];
+  const freeze: Step[] = [
+    { kind: "pause-poolers", drain: false },
+    { kind: "stop-receiving", nodes },
+    { kind: "fence", node: from, wait: terms.confirmedStop },
+  ];
+  if (terms.consultWitness) freeze.push({ kind: "withdraw-witness" });
+  const stages: Step[][] = [[{ kind: "note-action", action: "failover" }], freeze];
+  if (terms.outwaitGrant) stages.push([{ kind: "outwait-grant" }]);
+  return { kind: "failover", from, to, stages: [...stages, ...promotionStages(nodes, terms)] };
+}
+
+/** Moves the role away from a primary that is well, without a failed query. */
+export function planSwitchover(facts: {
+  readonly from: NodeName;
+  readonly to: NodeName;
+  readonly others: readonly NodeName[];
+  /** As of PromotionTerms. */
+  readonly holdBack: boolean;
+}): Plan {
+  const { from, to, others, holdBack } = facts;
+  const nodes = [to, ...others];
+  const stages: Step[][] = [
+    [{ kind: "check-logins" }],
+    [{ kind: "pause-poolers", drain: true }],
+    [{ kind: "note-action", action: "switchover" }],
+    [{ kind: "stop-primary" }],
+    // The stopped primary has sent everything to whom is connected; only then may they stop receiving.
+    [{ kind: "withdraw-witness" }, { kind: "stop-receiving", nodes }],
+  ];
+  const terms: PromotionTerms = { consultWitness: true, outwaitGrant: false, confirmedStop: true, holdBack, others };
+  return {
+    kind: "switchover",
+    from,
+    to,
+    stages: [...stages, ...promotionStages(nodes, terms), [{ kind: "rejoin", node: from }]],
+  };
+}
+
+function promotionStages(nodes: readonly NodeName[], terms: PromotionTerms): Step[][] {
+  const gap: Step[][] = terms.consultWitness ? [[{ kind: "fill-gap" }]] : [];
+  return [
+    [{ kind: "see-receivers-gone", nodes }],
+    ...gap,
+    [{ kind: "await-replay" }],
+    [{ kind: "prepare-candidate" }],
+    [{ kind: "note-promotion" }],
+    [{ kind: "promote" }],
+    [{ kind: "see-promoted" }],
+    [{ kind: "note-primary", keepJoined: false }],
+    ...(terms.holdBack ? [[{ kind: "name-confirmers" } as const]] : []),
+    ...establishStages(terms.others),
+  ];
+}
+
+/** Whoever is in the record as the primary becomes it for everybody. */
+function establishStages(replicas: readonly NodeName[]): Step[][] {
+  const receive: Step[] = replicas.length === 0 ? [] : [{ kind: "receive-from", nodes: replicas }];
+  return [
+    [{ kind: "witness-follows" }, ...receive, { kind: "repoint-poolers" }],
+    [{ kind: "drop-dead" }],
+    [{ kind: "resume-poolers" }],
+    [{ kind: "prove-writes" }],
+  ];
+}
+
+/** The candidate of a cut-short action is a primary already: establish it. */
+export function planFinish(record: ClusterRecord, action: NonNullable<ClusterRecord["action"]>): Plan {
+  const stages: Step[][] = [
+    [{ kind: "see-promoted" }],
+    [{ kind: "note-primary", keepJoined: false }],
+    [{ kind: "name-confirmers" }],
+    ...establishStages([]),
+  ];
+  return { kind: "finish", from: record.primary, to: action.to, stages };
+}
+
+/** The recorded primary is to serve again, under a new epoch: after an action that came to nothing, or a lost witness. */
+export function planReinstate(facts: {
+  readonly primary: NodeName;
+  readonly replicas: readonly NodeName[];
+  readonly start: boolean;
+}): Plan {
+  const { primary, replicas, start } = facts;
+  const stages: Step[][] = [
+    ...(start ? [[{ kind: "start-primary" } as const]] : []),
+    [{ kind: "note-primary", keepJoined: true }],
+    [{ kind: "name-confirmers" }],
+    ...establishStages(replicas),
+  ];
+  return { kind: "reinstate", from: primary, to: primary, stages };
+}
+
+/** Everything the next plan is made of. */
+export type Situation = {
+  readonly seen: Observation;
+  readonly decision: Decision;
+  readonly poolers: readonly SeenPooler[];
+  readonly timing: {
+    /** A node that is down or not connected for so long is made to follow again. */
+    readonly rejoinAfterMs: number;
+    /** One that was asked to is not asked again for so long. */
+    readonly rejoinAgainMs: number;
+    readonly rejoinedAt: ReadonlyMap<NodeName, Monotonic>;
+  };
+};
+
+/** What to do next; undefined: nothing. */
+export function planNext(situation: Situation): Plan | undefined {
+  const { seen, decision } = situation;
+  const { record } = seen;
+  const serving = isServing(decision);
+  if (record.action !== undefined) return planUnfinished(situation, record.action);
+  if (decision.kind === "promotable" && decision.automatic) {
+    return planFailover({ from: record.primary, to: decision.candidate, terms: decision.terms });
+  }
+  if (mayStartAgain(situation))
+    return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: true });
+  if (decision.kind === "suspect") return mendPoolers(situation, "paused");
+  if (!serving) return mendPoolers(situation, "serving");
+  if (needsNewReign(seen) || namesOldReign(seen))
+    return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: false });
+  return mendPoolers(situation, "serving") ?? noteJoined(seen) ?? planRejoin(situation);
+}
+
+/** An action was cut short: its candidate is established, its old primary reinstated, or a new failover begun. */
+function planUnfinished(situation: Situation, action: NonNullable<ClusterRecord["action"]>): Plan | undefined {
+  const { seen, decision } = situation;
+  const { record } = seen;
+  const candidate = viewOf(seen, action.to);
+  if (candidate !== undefined && isPromoted(candidate, record, action)) return planFinish(record, action);
+  if (isServing(decision)) return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: false });
+  if (decision.kind === "promotable" && decision.automatic) {
+    return planFailover({ from: record.primary, to: decision.candidate, terms: decision.terms });
+  }
+  if (mayStartAgain(situation))
+    return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: true });
+  return mendPoolers(situation, decision.kind === "suspect" ? "paused" : "serving");
+}
+
+/** It became a primary of this action, and its timeline begins where nothing is missing. */
+function isPromoted(
+  { role, timeline, systemId }: NodeView,
+  record: ClusterRecord,
+  { target }: NonNullable<ClusterRecord["action"]>,
+): boolean {
+  if (role.kind !== "primary" || timeline <= record.timeline || systemId !== record.systemId) return false;
+  return target !== undefined && role.timelineStart !== undefined && role.timelineStart >= target;
+}
+
+function isServing(decision: Decision): boolean {
+  return decision.kind === "healthy" || decision.kind === "lost-quorum";
+}
+
+/** Nobody can take over, and the recorded primary is down: starting it again loses nothing. Only a person stops that. */
+function mayStartAgain({ seen, decision }: Situation): boolean {
+  if (seen.record.maintenance) return false;
+  if (decision.kind !== "blocked" && !(decision.kind === "promotable" && !decision.automatic)) return false;
+  return seen.nodes.get(seen.record.primary)?.probe.kind === "nobody-listens";
+}
+
+/** The witness is there and does not follow the recorded primary in its reign: nobody counts its confirmations. */
+function needsNewReign({ record, witness }: Observation): boolean {
+  const mode = witness.view?.mode;
+  if (mode === undefined) return false;
+  return mode.kind === "withdrawn" || mode.reign !== record.reign || mode.upstream !== record.primary;
+}
+
+/** The primary waits for confirmers of another reign, or is still held back: an action ended before it had named them. */
+function namesOldReign(seen: Observation): boolean {
+  const { record, nodes } = seen;
+  const names = viewOf(seen, record.primary)?.synchronousNames ?? "";
+  if (!names.includes(WITNESS_NAME)) return false;
+  return names !== synchronousNamesOf({ ...record, nodes: nodes.keys() });
+}
+
+function replicasOf({ record, nodes }: Observation): readonly NodeName[] {
+  return [...nodes]
+    .filter(([name, { probe }]) => {
+      if (name === record.primary || probe.kind !== "answered") return false;
+      const { role, timeline, cloning } = probe.view;
+      return role.kind === "standby" && timeline === record.timeline && !cloning;
+    })
+    .map(([name]) => name);
+}
+
+/** Poolers are brought to where clients should be: nothing when all of them that answer are there. */
+function mendPoolers({ seen, poolers, decision }: Situation, wanted: "serving" | "paused"): Plan | undefined {
+  const { primary } = seen.record;
+  const answering = poolers.flatMap(({ view }) => (view === undefined || view.mode === "ending" ? [] : [view]));
+  const base = { kind: "mend", from: primary, to: primary } as const;
+  if (wanted === "paused") {
+    if (answering.every(({ mode }) => mode === "paused")) return undefined;
+    return { ...base, stages: [[{ kind: "pause-poolers", drain: false }]] };
+  }
+  const astray = answering.some(({ target }) => target !== primary);
+  if (astray && isServing(decision)) {
+    return { ...base, stages: [[{ kind: "repoint-poolers" }], [{ kind: "resume-poolers" }]] };
+  }
+  if (answering.every(({ mode }) => mode === "serving")) return undefined;
+  return { ...base, stages: [[{ kind: "resume-poolers" }]] };
+}
+
+/** Replicas that stream, as both sides say, become candidates. */
+function noteJoined(seen: Observation): Plan | undefined {
+  const { record } = seen;
+  const primary = viewOf(seen, record.primary);
+  if (primary?.role.kind !== "primary") return undefined;
+  const { confirmers } = primary.role;
+  const joined = replicasOf(seen).filter((name) => {
+    const role = viewOf(seen, name)?.role;
+    if (role?.kind !== "standby" || role.receiver.kind !== "streaming" || record.joined.includes(name)) return false;
+    return (
+      confirmers.filter((each) => each.applicationName === name && each.streaming && each.flushed > 0n).length === 1
+    );
+  });
+  if (joined.length === 0) return undefined;
+  return { kind: "mend", from: record.primary, to: record.primary, stages: [[{ kind: "note-joined", nodes: joined }]] };
+}
+
+/** Whoever is neither the primary nor following it is made to follow. */
+function planRejoin({ seen, timing }: Situation): Plan | undefined {
+  const { record, now, nodes } = seen;
+  const base = { kind: "rejoin", from: record.primary, to: record.primary } as const;
+  for (const [node, history] of nodes) {
+    if (node === record.primary) continue;
+    const { probe, failingSince } = history;
+    // One that was asked for lately is given its time: a copy takes as long as there is to copy.
+    const askedAt = timing.rejoinedAt.get(node);
+    if (askedAt !== undefined && now - askedAt < timing.rejoinAgainMs) continue;
+    const again: Plan = { ...base, stages: [[{ kind: "rejoin", node }]] };
+    if (probe.kind === "nobody-listens" && now - (failingSince ?? now) >= timing.rejoinAfterMs) return again;
+    if (probe.kind !== "answered" || probe.view.cloning) continue;
+    const { role, timeline } = probe.view;
+    if (role.kind === "primary" || timeline !== record.timeline) return again;
+    if (!role.upstream) return { ...base, stages: [[{ kind: "receive-from", nodes: [node] }]] };
+    const { detachedSince } = history;
+    if (detachedSince !== undefined && now - detachedSince >= timing.rejoinAfterMs) return again;
+  }
+  return undefined;
+}
+
+function viewOf(seen: Observation, name: NodeName): NodeView | undefined {
+  const probe = seen.nodes.get(name)?.probe;
+  return probe?.kind === "answered" ? probe.view : undefined;
+}

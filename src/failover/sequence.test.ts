@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
+import { RECORD, standbyAnswer } from "../../test/support/failover-views.ts";
+import type { Lsn } from "../postgres/lsn.ts";
+import { Acting } from "./acting.ts";
+import { SEQUENCE_LIMITS } from "./limits.ts";
+import type { Plan, Step } from "./plan.ts";
+import type { Epoch, FailoverPorts, GapAnswer, HeldWal, NodePort, WitnessPort } from "./ports.ts";
+import { type PlanOutcome, runPlan } from "./sequence.ts";
+
+const HELD: HeldWal = {
+  timeline: RECORD.timeline,
+  from: 0n as Lsn,
+  flushed: 1_000n as Lsn,
+  recordEnd: 990n as Lsn,
+};
+
+function planOf(...steps: readonly Step[]): Plan {
+  return { kind: "failover", from: "a", to: "b", stages: steps.map((step) => [step]) };
+}
+
+function run(ports: FailoverPorts, plan: Plan): Promise<PlanOutcome> {
+  const acting = new Acting(ports, leaseThat(true), undefined);
+  const stored = { version: 3, epoch: 7 as Epoch, record: RECORD };
+  return runPlan({ acting, limits: SEQUENCE_LIMITS, plan, stored });
+}
+
+/** Ports where the witness answers so to a gap that is to be filled, and b has replayed so far. */
+function gapPorts(answer: GapAnswer, role: Parameters<typeof standbyAnswer>[0] = {}): FailoverPorts {
+  const witness = only<WitnessPort>("witness", {
+    withdraw: async () => ({ kind: "withdrawn", held: HELD }),
+    fillGap: async () => answer,
+  });
+  const b = only<NodePort>("b", { name: "b", probe: async () => standbyAnswer(role) });
+  return portsFor({ witness, nodes: [b] });
+}
+
+const GAP: readonly Step[] = [{ kind: "withdraw-witness" }, { kind: "fill-gap" }, { kind: "await-replay" }];
+
+test("a candidate with other bytes than the vault, or WAL that is nowhere, ends the plan before anything is promoted", async () => {
+  for (const answer of [
+    { kind: "diverged", at: 1n as Lsn },
+    { kind: "hole", from: 1n as Lsn, to: 2n as Lsn },
+  ] as const) {
+    const outcome = await run(gapPorts(answer), planOf(...GAP));
+    assert.ok(outcome.kind === "failed");
+    assert.deepEqual([outcome.at, outcome.error.code, outcome.lost], ["fill-gap", "failover.unsafe-candidate", false]);
+  }
+});
+
+test("replay is done at the last whole record of the vault, not at its flushed position (rule B8)", async () => {
+  const role = { flushed: 995n as Lsn, replayed: 990n as Lsn, replayIdle: true };
+  const outcome = await run(gapPorts({ kind: "serving", recordEnd: 990n as Lsn }, role), planOf(...GAP));
+  assert.equal(outcome.kind, "done");
+});
+
+test("replay that stands before the vault's last record ends the plan, however idle it says it is", async () => {
+  const role = { flushed: 900n as Lsn, replayed: 900n as Lsn, replayIdle: true };
+  const outcome = await run(gapPorts({ kind: "serving", recordEnd: 990n as Lsn }, role), planOf(...GAP));
+  assert.ok(outcome.kind === "failed");
+  assert.deepEqual([outcome.at, outcome.error.code], ["await-replay", "failover.step-failed"]);
+});
+
+test("a receiver that still runs after its upstream was taken away is waited for, and seen gone twice (rule B7)", async () => {
+  let looks = 0;
+  const b = only<NodePort>("b", {
+    name: "b",
+    probe: async () => {
+      looks += 1;
+      const receiver = looks < 3 ? ({ kind: "streaming", receivedAgoMs: 1 } as const) : ({ kind: "none" } as const);
+      return standbyAnswer({ upstream: false, receiver });
+    },
+  });
+  const outcome = await run(portsFor({ nodes: [b] }), planOf({ kind: "see-receivers-gone", nodes: ["b"] }));
+  assert.equal(outcome.kind, "done");
+  assert.equal(looks, 4);
+});
+
+test("each step has its intent and its outcome in the journal, the plan around them", async () => {
+  const ports = portsFor({});
+  await run(ports, planOf({ kind: "resume-poolers" }));
+  assert.deepEqual(
+    ports.written.map(({ kind, name, epoch }) => [kind, name, epoch]),
+    [
+      ["intent", "failover", 8],
+      ["intent", "resume-poolers", 8],
+      ["outcome", "resume-poolers", 8],
+      ["outcome", "failover", 8],
+    ],
+  );
+});

@@ -1,0 +1,87 @@
+/** What clients notice: poolers are paused, sent elsewhere, resumed. One pooler that fails stops no other. */
+import type { Step } from "./plan.ts";
+import { type Progress, persist, type StepTools, stepFailed, tryAll } from "./step-tools.ts";
+
+type ClientStep = Extract<
+  Step,
+  {
+    readonly kind:
+      | "check-logins"
+      | "pause-poolers"
+      | "repoint-poolers"
+      | "drop-dead"
+      | "resume-poolers"
+      | "prove-writes";
+  }
+>;
+
+/** Does one of these steps. Rejects with `failover.*`: what a single pooler fails at is a shortcoming, except before a switchover. */
+export async function performClientStep(tools: StepTools, step: ClientStep): Promise<Partial<Progress>> {
+  const { acting, limits, plan } = tools;
+  const { poolers } = acting.ports;
+  const { orderMs } = limits;
+  switch (step.kind) {
+    case "check-logins":
+      return checkLogins(tools);
+    case "pause-poolers":
+      return step.drain ? drainPoolers(tools) : pausePoolers(tools);
+    case "repoint-poolers":
+      return {
+        shortcomings: await tryAll(poolers, (pooler) =>
+          persist(tools, () => acting.order(orderMs, (epoch, call) => pooler.repoint({ epoch, node: plan.to }, call))),
+        ),
+      };
+    case "drop-dead":
+      if (plan.from === plan.to) return {};
+      return {
+        shortcomings: await tryAll(poolers, (pooler) =>
+          acting.order(orderMs, (epoch, call) => pooler.dropDead({ epoch, node: plan.from }, call)),
+        ),
+      };
+    case "resume-poolers":
+      return {
+        shortcomings: await tryAll(poolers, (pooler) =>
+          persist(tools, () => acting.order(orderMs, (epoch, call) => pooler.resume({ epoch }, call))),
+        ),
+      };
+    case "prove-writes":
+      // Through each pooler (I26): a pooler that serves somebody else is found here.
+      return {
+        shortcomings: await tryAll(poolers, (pooler) => pooler.proveWrite(acting.call(limits.proveMs))),
+      };
+  }
+}
+
+async function checkLogins(tools: StepTools): Promise<Partial<Progress>> {
+  const { acting, limits, plan } = tools;
+  const failures = await tryAll(acting.ports.poolers, async (pooler) => {
+    const can = await pooler.canLogIn(plan.to, acting.call(limits.orderMs));
+    if (!can) throw stepFailed("check-logins", `${pooler.name} cannot log in to ${plan.to}`);
+  });
+  if (failures.length > 0) throw stepFailed("check-logins", failures.join("; "));
+  return {};
+}
+
+/** For servers that are gone: clients wait at those poolers that answer. */
+async function pausePoolers(tools: StepTools): Promise<Partial<Progress>> {
+  const { acting, limits } = tools;
+  const wish = { drain: false, drainMs: 0, holdMsMax: limits.pauseHoldMs };
+  const shortcomings = await tryAll(acting.ports.poolers, (pooler) =>
+    acting.order(limits.pauseMs, (epoch, call) => pooler.pause({ epoch, ...wish }, call)),
+  );
+  return { shortcomings };
+}
+
+/** For a switchover: all of them or none. */
+async function drainPoolers(tools: StepTools): Promise<Partial<Progress>> {
+  const { acting, limits } = tools;
+  const wish = { drain: true, drainMs: limits.drainMs, holdMsMax: limits.pauseHoldMs };
+  const failures = await tryAll(acting.ports.poolers, async (pooler) => {
+    const answer = await acting.order(limits.drainMs + limits.orderMs, (epoch, call) =>
+      pooler.pause({ epoch, ...wish }, call),
+    );
+    if (answer.kind === "not-drained") throw stepFailed("pause-poolers", `${pooler.name}: transactions did not end`);
+  });
+  if (failures.length > 0) throw stepFailed("pause-poolers", failures.join("; "));
+  return {};
+}

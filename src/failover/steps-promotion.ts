@@ -1,0 +1,230 @@
+/** From freezing the old quorum to a new primary. Rule numbers are those of the safety rules. */
+import { LSN_NONE, type Lsn, lsnMax } from "../postgres/lsn.ts";
+import { synchronousNamesOf } from "./decide.ts";
+import type { Step } from "./plan.ts";
+import type { NodeName } from "./ports.ts";
+import {
+  nodePort,
+  type Progress,
+  persist,
+  type StepTools,
+  stepFailed,
+  unsafeCandidate,
+  viewOf,
+  watchNode,
+  writeRecord,
+} from "./step-tools.ts";
+
+type PromotionStep = Extract<
+  Step,
+  {
+    readonly kind:
+      | "withdraw-witness"
+      | "stop-receiving"
+      | "outwait-grant"
+      | "see-receivers-gone"
+      | "fill-gap"
+      | "await-replay"
+      | "prepare-candidate"
+      | "note-promotion"
+      | "promote"
+      | "see-promoted";
+  }
+>;
+
+/** Does one of these steps. Rejects with `failover.*`, or what the port rejects with. */
+export async function performPromotionStep(
+  tools: StepTools,
+  step: PromotionStep,
+  progress: Progress,
+): Promise<Partial<Progress>> {
+  switch (step.kind) {
+    case "withdraw-witness":
+      return withdrawWitness(tools);
+    case "stop-receiving":
+      return stopReceiving(tools, step.nodes);
+    case "outwait-grant":
+      return outwaitGrant(tools, progress);
+    case "see-receivers-gone":
+      return seeReceiversGone(tools, step.nodes);
+    case "fill-gap":
+      return fillGap(tools, progress);
+    case "await-replay":
+      return awaitReplay(tools, progress);
+    case "prepare-candidate":
+      return prepareCandidate(tools, progress);
+    case "note-promotion":
+      return notePromotion(tools, progress);
+    case "promote":
+      return promote(tools);
+    case "see-promoted":
+      return seePromoted(tools, progress);
+  }
+}
+
+async function withdrawWitness(tools: StepTools): Promise<Partial<Progress>> {
+  const { acting, limits } = tools;
+  const { witness } = acting.ports;
+  const { held } = await persist(tools, () =>
+    acting.order(limits.orderMs, (epoch, call) => witness.withdraw({ epoch }, call)),
+  );
+  return { held };
+}
+
+async function stopReceiving(tools: StepTools, nodes: readonly NodeName[]): Promise<Partial<Progress>> {
+  const { acting, limits } = tools;
+  await Promise.all(
+    nodes.map((name) =>
+      persist(tools, () =>
+        acting.order(limits.orderMs, (epoch, call) => nodePort(tools, name).stopReceiving({ epoch }, call)),
+      ),
+    ),
+  );
+  return {};
+}
+
+/**
+ * Rule B5: a witness out of our reach may go on confirming until its grant has run out. Nobody has granted since this epoch
+ * was claimed, and it counts each grant from before it was asked for.
+ */
+async function outwaitGrant(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
+  if (progress.stopped === true) return {};
+  const { acting, limits, startedAt } = tools;
+  const { clock } = acting.ports;
+  if (limits.grantMs === undefined) throw stepFailed("outwait-grant", "the witness's grant does not end by itself");
+  // Its clock may be slow and ours fast.
+  const end = startedAt + limits.grantMs * (1 + 2 * limits.driftShare) + limits.orderMs;
+  while (clock.monotonic() < end) await acting.sleep(Math.min(end - clock.monotonic(), limits.orderMs));
+  return {};
+}
+
+/** Rule B7: seen twice, because the view is empty while one connects. */
+async function seeReceiversGone(tools: StepTools, nodes: readonly NodeName[]): Promise<Partial<Progress>> {
+  await Promise.all(
+    nodes.map(async (node) => {
+      let seen = 0;
+      const watch = {
+        node,
+        step: "see-receivers-gone",
+        limitMs: tools.limits.receiversMs,
+        waitsFor: "no receiver",
+      } as const;
+      await watchNode(tools, watch, ({ role }) => {
+        const gone = role.kind === "standby" && !role.upstream && role.receiver.kind === "none";
+        seen = gone ? seen + 1 : 0;
+        return seen >= 2 ? true : undefined;
+      });
+    }),
+  );
+  return {};
+}
+
+async function fillGap(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
+  const { acting, limits, plan } = tools;
+  const candidate = plan.to;
+  const view = await viewOf(tools, candidate);
+  if (view?.role.kind !== "standby") throw stepFailed("fill-gap", `${candidate} is no standby, or does not answer`);
+  const { timeline } = progress.stored.record;
+  // A witness that never came to this timeline has confirmed nothing on it.
+  if (progress.held?.timeline !== timeline) return {};
+  const { flushed } = view.role;
+  const answer = await persist(tools, () =>
+    acting.order(limits.orderMs, (epoch, call) =>
+      acting.ports.witness.fillGap({ epoch, candidate, timeline, flushed }, call),
+    ),
+  );
+  switch (answer.kind) {
+    case "nothing-to-add":
+    case "serving":
+      return {};
+    case "diverged":
+      throw unsafeCandidate(candidate, "it and the vault have different bytes at the same position");
+    case "hole":
+      throw unsafeCandidate(candidate, "WAL between its end and the vault's beginning is nowhere");
+    case "not-withdrawn":
+      throw stepFailed("fill-gap", "the vault's receiver is not withdrawn under this epoch");
+  }
+}
+
+/**
+ * Rule B8: not "replayed past both flush positions", which never comes true when one lies inside a record, but past the last
+ * whole record that the witness holds, and all that the candidate can read itself: seen idle twice at the same place.
+ */
+async function awaitReplay(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
+  const { limits, plan, acting } = tools;
+  const { clock } = acting.ports;
+  const { held, stored } = progress;
+  const witnessEnd = held?.timeline === stored.record.timeline ? held.recordEnd : LSN_NONE;
+  const needed = lsnMax(witnessEnd, progress.shutdownLsn ?? LSN_NONE);
+  let idleAt: Lsn | undefined;
+  let last: Lsn | undefined;
+  let movedAt = clock.monotonic();
+  for (;;) {
+    const role = (await viewOf(tools, plan.to))?.role;
+    if (role?.kind === "primary") throw stepFailed("await-replay", `${plan.to} is a primary already`);
+    if (role !== undefined) {
+      if (role.replayed !== last) {
+        last = role.replayed;
+        movedAt = clock.monotonic();
+      }
+      const idle = role.replayIdle && role.replayed >= needed;
+      if (idle && idleAt === role.replayed) return { target: role.replayed };
+      idleAt = idle ? role.replayed : undefined;
+    }
+    if (clock.monotonic() - movedAt >= limits.replayStallMs) {
+      throw stepFailed("await-replay", `${plan.to} makes no progress before the position that is needed`);
+    }
+    await acting.sleep(limits.pollMs);
+  }
+}
+
+/** Its first commit must find confirmers, and these the WAL that they need (rule B9). */
+async function prepareCandidate(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
+  const { acting, limits, plan } = tools;
+  const node = nodePort(tools, plan.to);
+  const { durability } = progress.stored.record;
+  const names = synchronousNamesOf({
+    // In async it would acknowledge before the record names it: it waits for confirmers that follow it only then.
+    durability: durability === "async" ? "quorum" : durability,
+    primary: plan.to,
+    nodes: acting.ports.nodes.map(({ name }) => name),
+    reign: acting.epoch,
+  });
+  const { slots } = limits;
+  await persist(tools, () => acting.order(limits.orderMs, (epoch, call) => node.makeSlots({ epoch, slots }, call)));
+  await persist(tools, () =>
+    acting.order(limits.orderMs, (epoch, call) => node.setSynchronousNames({ epoch, names }, call)),
+  );
+  return {};
+}
+
+async function notePromotion(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
+  const { record } = progress.stored;
+  const { action } = record;
+  if (action === undefined) throw stepFailed("note-promotion", "the record knows of no action");
+  const promoting = { ...action, phase: "promoting", target: progress.target } as const;
+  return writeRecord(tools, progress, { ...record, action: promoting });
+}
+
+async function promote(tools: StepTools): Promise<Partial<Progress>> {
+  const { acting, limits, plan } = tools;
+  const node = nodePort(tools, plan.to);
+  await persist(tools, () => acting.order(limits.orderMs, (epoch, call) => node.promote({ epoch }, call)));
+  return {};
+}
+
+/** Seen, not believed (I27); and the new timeline must begin where nothing is missing (rule B7). */
+async function seePromoted(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
+  const { limits, plan } = tools;
+  const { record } = progress.stored;
+  const watch = { node: plan.to, step: "see-promoted", limitMs: limits.promoteMs, waitsFor: "a primary" } as const;
+  const promoted = await watchNode(tools, watch, ({ role, timeline }) => {
+    if (role.kind !== "primary" || timeline <= record.timeline || role.timelineStart === undefined) return undefined;
+    return { timeline, start: role.timelineStart };
+  });
+  const target = progress.target ?? record.action?.target;
+  if (target === undefined || promoted.start < target) {
+    throw unsafeCandidate(plan.to, "its timeline begins before what it had to have");
+  }
+  return { promoted };
+}
