@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type FailoverRequest, remaining } from "./failover-plan.ts";
 
-const request: FailoverRequest = { faults: ["frozen", "killed"], runs: 2, ratePerSecond: 200, durability: "quorum" };
+const request: FailoverRequest = {
+  faults: ["frozen", "killed"],
+  runs: 2,
+  ratePerSecond: 200,
+  durability: "quorum",
+  mib: 0,
+};
 
 test("faults run in turns, and after an interruption only what is missing", () => {
   const names = (done: Parameters<typeof remaining>[1]) =>

@@ -6,6 +6,7 @@ export type FaultName =
   | "killed-with-controller"
   | "frozen"
   | "switchover"
+  | "diverged"
   | "pause"
   | "silence"
   | "disk"
@@ -70,6 +71,14 @@ export const FAULTS: readonly Fault[] = [
     notOkMax: 0,
     deadlineMs: DEADLINE_MS,
   },
+  {
+    name: "diverged",
+    title: "killed after 1 % of its rows diverged",
+    expects: "new-primary",
+    outageMax: undefined,
+    notOkMax: undefined,
+    deadlineMs: DEADLINE_MS,
+  },
   ...(
     [
       ["pause", "primary halted"],
@@ -108,6 +117,8 @@ export type FailoverRequest = {
   /** Of each, writes and reads. */
   readonly ratePerSecond: number;
   readonly durability: Durability;
+  /** Of products in the database, MiB; 0: none. */
+  readonly mib: number;
 };
 
 /** A run that was measured. */

@@ -28,10 +28,10 @@ export class FailoverRecord {
     },
     fresh: boolean,
   ): Promise<FailoverRecord> {
-    const { durability, ratePerSecond } = conditions.request;
-    const file = path.join(cacheFolder, `failover-${durability}-${ratePerSecond}.jsonl`);
+    const { durability, ratePerSecond, mib } = conditions.request;
+    const file = path.join(cacheFolder, `failover-${durability}-${ratePerSecond}-${mib}mib.jsonl`);
     const { versions, commit } = conditions;
-    const header = JSON.stringify({ durability, ratePerSecond, versions, commit });
+    const header = JSON.stringify({ durability, ratePerSecond, mib, versions, commit });
     const [first = "", ...lines] = (await readFile(file, "utf8").catch(() => "")).split("\n");
     if (first === header && !fresh) return new FailoverRecord(file, lines.flatMap(runOf));
     if (first !== "") await rename(file, `${file}.before`);

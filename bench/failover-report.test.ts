@@ -31,14 +31,14 @@ function run(fault: FaultName, different: Partial<FailoverRun> = {}): FailoverRu
 
 /** Goals that are missed, by what they say. */
 function missed(runs: readonly FailoverRun[], durability: FailoverRequest["durability"] = "quorum"): readonly string[] {
-  const request: FailoverRequest = { faults: [], runs: 1, ratePerSecond: 200, durability };
+  const request: FailoverRequest = { faults: [], runs: 1, ratePerSecond: 200, durability, mib: 0 };
   const { text } = failoverReport(runs, { request, versions: {} });
   return text.split("\n").flatMap((line) => /^MISSED +(.*)$/.exec(line)?.[1] ?? []);
 }
 
 test("a failover within its times that loses nothing keeps every goal, and stands beside the peers", () => {
   assert.deepEqual(missed([run("killed", { writesUnknown: 3 })]), []);
-  const request: FailoverRequest = { faults: [], runs: 1, ratePerSecond: 200, durability: "quorum" };
+  const request: FailoverRequest = { faults: [], runs: 1, ratePerSecond: 200, durability: "quorum", mib: 0 };
   const { text } = failoverReport([run("killed", { writesUnknown: 3 })], { request, versions: {} });
   assert.match(text, /^Lifeboat +0\.30; 3$/m);
   assert.match(text, /^Patroni 3\.0, fastest documented +3\.00; 760$/m);

@@ -83,10 +83,10 @@ export function failoverReport(
     runs: subject.runs,
   }));
   const verdicts = subjects.flatMap((subject) => verdictsOn(subject.fault, subject.runs, facts.request));
-  const { ratePerSecond, durability } = facts.request;
+  const { ratePerSecond, durability, mib } = facts.request;
   return {
     text: [
-      `${ratePerSecond} writes and ${ratePerSecond} reads a second through PgBouncer, ${durability}: median (least-most) of the runs`,
+      `${ratePerSecond} writes and ${ratePerSecond} reads a second through PgBouncer, ${durability}, ${mib} MiB of products: median (least-most) of the runs`,
       figureTable(titled, FIGURES),
       lossTable(subjects),
       peerTable(subjects),

@@ -14,6 +14,7 @@ import { configOf } from "../src/config/resolve.ts";
 import { systemFiles } from "../src/platform/files.ts";
 import { readRecord } from "../src/platform/local/record.ts";
 import { type Command, systemProcesses } from "../src/platform/processes.ts";
+import { systemRandom } from "../src/platform/random.ts";
 import { findInstallation, type Installation } from "../src/postgres/installation.ts";
 import type { ConnectOptions } from "../src/postgres/replication.ts";
 import type { NodeName } from "../src/stack/node-settings.ts";
@@ -24,7 +25,7 @@ import { launcherIn } from "./backup-tools/lifeboat-package.ts";
 import { type FailoverRequest, type FaultName, PAUSE_MS } from "./failover-plan.ts";
 import { must, Stop } from "./machine.ts";
 import { WalDisks } from "./wal-disks.ts";
-import type { Place } from "./workload.ts";
+import { BIN_FOLDER, type Place } from "./workload.ts";
 
 const STACK_NAME = "bench";
 const MAJOR = 16 as const;
@@ -33,7 +34,19 @@ const NODES: readonly NodeName[] = ["db", "db_replica"];
 /** The component that decides on failovers. */
 const CONTROLLER = "daemon";
 /** Faults that leave something down which no failover replaces. */
-const RESTARTED: readonly FaultName[] = ["killed", "killed-with-controller", "frozen", "replica", "receiver", "redis"];
+const RESTARTED: readonly FaultName[] = [
+  "killed",
+  "killed-with-controller",
+  "frozen",
+  "diverged",
+  "replica",
+  "receiver",
+  "redis",
+];
+const CATALOG_FILE = path.join(import.meta.dirname, "catalog-2gib", "make-catalog.sql");
+const UPDATE_FILE = path.join(import.meta.dirname, "catalog-2gib", "update-share.sql");
+/** 2 GiB take some five minutes with a receiver and a replica on two cores. */
+const FILL_TIMEOUT_MS = 3_600_000;
 const LOOK_MS = 50;
 /** A rebuild of a few MiB takes seconds. */
 const WHOLE_TIMEOUT_MS = 120_000;
@@ -80,6 +93,7 @@ export class FailoverStack {
       await must(stack.command("up", "--ports", "auto"), call);
       stack.#stack = await stack.#describe();
       if (request.faults.includes("disk")) await stack.#giveDisks(call);
+      if (request.mib > 0) await stack.#fill(request.mib, call);
       return stack;
     } catch (error) {
       await stack.down();
@@ -153,10 +167,12 @@ export class FailoverStack {
         return await this.#kill([fault]);
       case "frozen":
         return signalAll(await this.#treeOf(primary), "SIGSTOP");
+      case "diverged":
+        return await this.#diverge(primary, call);
       case "pause":
         return await this.#halt(await this.#treeOf(primary), call);
       case "silence":
-        return await this.#halt(await this.#sendersOf(primary), call);
+        return await this.#halt(await this.#walProcessesOf(primary, "walsender"), call);
       case "disk": {
         const at = Date.now();
         await this.#disks.hold(primary, PAUSE_MS);
@@ -236,15 +252,61 @@ export class FailoverStack {
     return await systemProcesses.tree(await this.#pidOf(name));
   }
 
-  /** The processes that send a node's WAL. */
-  async #sendersOf(node: NodeName): Promise<readonly number[]> {
-    const senders: number[] = [];
+  /** A node's processes that send its WAL, or receive it. */
+  async #walProcessesOf(node: NodeName, kind: "walsender" | "walreceiver"): Promise<readonly number[]> {
+    const found: number[] = [];
     for (const pid of await this.#treeOf(node)) {
       const title = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-      if (title.startsWith("postgres: walsender ")) senders.push(pid);
+      if (title.startsWith(`postgres: ${kind} `)) found.push(pid);
     }
-    if (senders.length === 0) throw new Stop(`${node} sends its WAL to nobody`);
-    return senders;
+    if (found.length === 0) throw new Stop(`${node} has no ${kind}`);
+    return found;
+  }
+
+  /** Changes rows on the primary while nobody receives them, and kills it. */
+  async #diverge(primary: NodeName, call: Call): Promise<number> {
+    const receiving = [
+      ...(await this.#walProcessesOf(otherThan(primary), "walreceiver")),
+      ...(await this.#treeOf("receiver")),
+    ];
+    signalAll(receiving, "SIGSTOP");
+    try {
+      const seed = systemRandom(2).readUInt16LE(0) / 65_536;
+      await this.#psql(primary, [UPDATE_FILE, `seed=${seed}`], call);
+      return await this.#kill([primary]);
+    } finally {
+      signalAll(receiving, "SIGCONT");
+    }
+  }
+
+  /** Products, and a backup that has them: what a rebuild keeps pages of. */
+  async #fill(mib: number, call: Call): Promise<void> {
+    const begun = performance.now();
+    console.log(`loading ${mib} MiB of products`);
+    await this.#psql("db", [CATALOG_FILE, `mib=${mib}`], call);
+    const configFile = path.join(this.#described.place.configOf("receiver"), "lifeboat.yaml");
+    const args = [launcherIn(this.#place), "--config", configFile, "backup"];
+    await must({ command: "sh", args, timeoutMs: FILL_TIMEOUT_MS }, call);
+    await this.untilWhole(call, FILL_TIMEOUT_MS);
+    console.log(`loaded and backed up in ${Math.round((performance.now() - begun) / 1_000)} s`);
+  }
+
+  /** Runs a script as the superuser, whose commits wait for nobody. */
+  async #psql(node: NodeName, [file, variable]: readonly [string, string], call: Call): Promise<void> {
+    const { place, database } = this.#described;
+    const secrets = await readSecrets(systemFiles, place);
+    const { host, port, user } = nodeAddress(this.#described, secrets, node);
+    await must(
+      {
+        command: path.join(BIN_FOLDER, "psql"),
+        args: ["-X", "-q", "-h", host, "-p", String(port), "-U", user, "-v", "ON_ERROR_STOP=1"].concat([
+          ...["-v", variable, "-f", file, database],
+        ]),
+        environment: { PGPASSWORD: secrets.superuser, PGOPTIONS: "-c synchronous_commit=local" },
+        timeoutMs: FILL_TIMEOUT_MS,
+      },
+      call,
+    );
   }
 
   async #giveDisks(call: Call): Promise<void> {

@@ -56,6 +56,7 @@ npm run bench -- failover [options]   what clients get while parts of a stack ar
   --runs N           of each fault (default 3)
   --rate N           writes a second, and reads (default 200)
   --durability MODE  ${DURABILITIES.join(", ")} (default quorum)
+  --mib N            of products in the database, in the vault's backup too (default none); diverged needs it
   --fresh            begin anew; otherwise runs of the same commit are kept and only missing ones are made
 
 npm run bench -- receive [options]    what a commit waits for a receiver, beside pg_receivewal
@@ -133,15 +134,18 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     },
   },
   failover: {
-    options: ["faults", "runs", "rate", "durability", "fresh"],
+    options: ["faults", "runs", "rate", "durability", "mib", "fresh"],
     run: (values, cacheFolder, signal) => {
-      const faults = listOf("faults", values.faults, { known: FAULT_NAMES, otherwise: FAULT_NAMES });
+      const mib = values.mib === undefined ? 0 : mibOf(values);
+      const otherwise = FAULT_NAMES.filter((name) => mib > 0 || name !== "diverged");
+      const faults = listOf("faults", values.faults, { known: FAULT_NAMES, otherwise });
+      if (faults.includes("diverged") && mib === 0) throw new Stop("diverged needs rows that diverge: give --mib");
       if (faults.includes("disk") && process.getuid?.() !== 0) {
         throw new Stop("only root can make a disk and hold it up: leave disk out of --faults");
       }
       const [durability = "quorum"] = listOf("durability", values.durability, { known: DURABILITIES, otherwise: [] });
       const ratePerSecond = whole("rate", values.rate ?? "200", RATE_MAX);
-      const request = { faults, runs: runsOf(values, 3), ratePerSecond, durability };
+      const request = { faults, runs: runsOf(values, 3), ratePerSecond, durability, mib };
       return benchFailover(request, { cacheFolder, fresh: values.fresh === true }, { signal });
     },
   },
