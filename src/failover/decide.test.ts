@@ -371,6 +371,23 @@ test("an async failover needs a confirmed stop even when its loss was accepted",
   );
 });
 
+test("a primary that waited for less than the record says when it answered last has no proof, whatever the record says", () => {
+  const lastSeen = (synchronousNames: string): Decision =>
+    decide([
+      { atMs: -1_000, a: primaryAnswer({}, { synchronousNames }) },
+      { atMs: 0, a: GONE },
+      { atMs: 200, a: GONE },
+    ]);
+  for (const names of ["", "FIRST 1 (b)", "ANY 1 (elsewhere, b)", "*"]) {
+    const decision = lastSeen(names);
+    assert.ok(decision.kind === "blocked", `${names}: ${decision.kind}`);
+    assert.equal(decision.offers[0]?.kind, "accept-loss", names);
+  }
+  // The names of an earlier reign are ours.
+  assert.ok(promotable(lastSeen("ANY 1 (b, lifeboat_vault)")).automatic);
+  assert.ok(promotable(lastSeen("ANY 1 (b, lifeboat_vault_e6)")).automatic);
+});
+
 test("primary and replica gone: the first offer is a restore from the vault", () => {
   const decision = decide(lasting({ a: GONE, b: SILENT }, 200));
   assert.ok(decision.kind === "blocked");

@@ -6,6 +6,7 @@
  * Invariants: what was not seen is never taken for good or for gone; nothing is promotable by itself unless every
  * acknowledged commit is provably within reach (consulted + required > confirmers), which async never is.
  */
+import { parseSyncNames, synchronousStandbyNames } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Lsn, lsnDistance, lsnMax } from "../postgres/lsn.ts";
 import type { NodeHistory, Observation } from "./observation.ts";
@@ -105,10 +106,27 @@ export function synchronousNamesOf(cluster: {
   readonly nodes: Iterable<NodeName>;
   readonly reign: number;
 }): string {
-  const required = requiredConfirmers(cluster.durability);
-  if (required === 0) return "";
-  const others = [...cluster.nodes].filter((name) => name !== cluster.primary);
-  return `ANY ${required} (${[...others, witnessNameOf(cluster.reign)].join(", ")})`;
+  const nodes = [...cluster.nodes].filter((name) => name !== cluster.primary);
+  return synchronousStandbyNames(cluster.durability, { nodes, receiver: witnessNameOf(cluster.reign) });
+}
+
+/**
+ * How many of ours the primary was waiting for when it answered last: not more than the record says, and less where somebody
+ * has changed it by hand. What it acknowledged since then is proven nowhere.
+ */
+function waitedFor({ record, nodes }: Observation): number {
+  const required = requiredConfirmers(record.durability);
+  const view = nodes.get(record.primary)?.last?.view;
+  if (view?.role.kind !== "primary" || view.timeline !== record.timeline) return required;
+  const names = parseSyncNames(view.synchronousNames);
+  if (names?.kind !== "wait" || names.method !== "any") return 0;
+  const ours = names.names.every((name) => nodes.has(name) || isWitnessName(name));
+  return ours ? Math.min(required, names.count) : 0;
+}
+
+/** Of any reign: under a mode that was set in an earlier one the same witness waited. */
+function isWitnessName(name: string): boolean {
+  return /^lifeboat_vault(?:_e[0-9]+)?$/.test(name);
 }
 
 /** Decides. */
@@ -269,7 +287,7 @@ function judgeCandidates(seen: Observation, policy: FailoverPolicy, why: readonl
     return { kind: "blocked", reasons: [...why, ...against, reason("no-candidate")], offers };
   }
   const hole = held !== undefined && held.from > best.flushed;
-  const required = requiredConfirmers(record.durability);
+  const required = waitedFor(seen);
   const consulted = able.length + (witness === undefined || hole ? 0 : 1);
   const proven = required > 0 && consulted + required > others.length + 1;
   if (witness === undefined) against.push(reason("witness-silent"));

@@ -38,13 +38,20 @@ export const RECORD: ClusterRecord = {
   maintenance: false,
 };
 
+/** What a primary does that does as its record says. */
+const NAMES = {
+  async: "",
+  quorum: "ANY 1 (b, lifeboat_vault_e7)",
+  strict: "ANY 2 (b, lifeboat_vault_e7)",
+} as const satisfies Readonly<Record<ClusterRecord["durability"], string>>;
+
 type PrimaryRole = Extract<NodeView["role"], { kind: "primary" }>;
 type StandbyRole = Extract<NodeView["role"], { kind: "standby" }>;
 
 const BASE = {
   systemId: RECORD.systemId,
   timeline: RECORD.timeline,
-  synchronousNames: "ANY 1 (b, lifeboat_vault_e7)",
+  synchronousNames: NAMES.quorum,
   cloning: false,
   freeBytes: 1_000_000,
 } as const;
@@ -110,8 +117,9 @@ export function observe(rounds: readonly SeenRound[], record: Partial<ClusterRec
     const at = round.atMs as Monotonic;
     const seen = (probe: NodeProbe): NodeRound => ({ sentAt: at, at, probe });
     const view = round.witness === null ? undefined : (round.witness ?? witnessAnswer());
+    const synchronousNames = NAMES[record.durability ?? RECORD.durability];
     const nodes = new Map([
-      ["a", seen(round.a ?? primaryAnswer())],
+      ["a", seen(round.a ?? primaryAnswer({}, { synchronousNames }))],
       ["b", seen(round.b ?? standbyAnswer())],
     ]);
     memory = remember(memory, { record: { ...RECORD, ...record }, nodes, witness: { sentAt: at, at, view } });

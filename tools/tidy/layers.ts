@@ -29,7 +29,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   replication: [...DRIVERS, "postgres", "durability"],
   doctor: [...BELOW_CONCEPTS, "wal"],
   status: [...BELOW_CONCEPTS, "wal"],
-  failover: [...DRIVERS, "postgres"],
+  failover: [...DRIVERS, "postgres", "durability"],
   node: [...DRIVERS, "postgres", "failover"],
   balancer: DRIVERS,
   cache: DRIVERS,
