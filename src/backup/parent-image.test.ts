@@ -73,15 +73,15 @@ describe("what of a parent is stored again although it did not change", () => {
     );
   });
 
-  test("packs of which less than 35 to 65 % is in use, by their name", async () => {
+  test("packs of which less than 15 to 35 % is in use, by their name", async () => {
     const pack = (id: string, live: number): Pack => ({ id, chunksInAll: 100, livePages: full(live) });
     const cases = [
-      [pack("00", 36), true],
-      [pack("00", 34), false],
-      [pack("80", 51), true],
-      [pack("80", 49), false],
-      [pack("ff", 66), true],
-      [pack("ff", 64), false],
+      [pack("00", 16), true],
+      [pack("00", 14), false],
+      [pack("80", 26), true],
+      [pack("80", 24), false],
+      [pack("ff", 36), true],
+      [pack("ff", 34), false],
     ] as const;
     const worth = await worthOf(cases.map(([each]) => each));
     for (const [index, [{ id, livePages }, kept]] of cases.entries()) {
