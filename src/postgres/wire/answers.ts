@@ -56,6 +56,23 @@ export function readRow(body: Buffer): TextRow {
   return row;
 }
 
+/** Reads the names of the columns of a RowDescription. */
+export function readColumns(body: Buffer): readonly string[] {
+  if (body.byteLength < 2) throw protocolError("a description of the server's rows is too short");
+  const names: string[] = [];
+  let position = 2;
+  for (let count = body.readUInt16BE(0); count > 0; count -= 1) {
+    const { text, next } = readCString(body, position);
+    names.push(text);
+    position = next + COLUMN_FACTS_BYTES;
+  }
+  if (position > body.byteLength) throw protocolError("a description of the server's rows is too short");
+  return names;
+}
+
+/** Behind a column's name: table, number, type, its size and modifier, format. */
+const COLUMN_FACTS_BYTES = 18;
+
 /** Reads a zero-terminated text at `position`; `next` is the position behind it. */
 export function readCString(body: Buffer, position: number): { readonly text: string; readonly next: number } {
   const end = body.indexOf(0, position);

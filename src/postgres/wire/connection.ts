@@ -98,12 +98,15 @@ export class WireConnection {
     }
   }
 
-  /** Sends a simple query or a replication command; its answer is read by the caller. */
-  query(text: string): void {
+  /**
+   * Sends a simple query or a replication command; its answer is read by the caller. Several are sent as one piece, and answered
+   * one by one: each answer ends with the server being ready.
+   */
+  query(...texts: readonly string[]): void {
     if (this.#ended !== undefined) throw this.#lost();
     assert(this.#ready, "a command is sent only to a server that waits for one");
     this.#ready = false;
-    this.#socket.write(query(text));
+    this.#socket.write(Buffer.concat(texts.map(query)));
   }
 
   /** Sends a message and returns; a failure shows at the next read. */

@@ -38,6 +38,26 @@ export async function openSession(
   parameters: Readonly<Record<string, string>>,
   call: CallOptions,
 ): Promise<Session> {
+  const { wire, backendPid, version } = await openAnySession(options, parameters, call);
+  try {
+    const serverVersion = versionNumber(version);
+    if (serverVersion < VERSION_MIN) throw tooOld(wire.peer, version);
+    return { wire, serverVersion, backendPid };
+  } catch (error) {
+    wire.destroy();
+    throw error;
+  }
+}
+
+/** A session with whatever speaks the protocol, a pooler's console for example; `version` is what it says of itself. */
+export type AnySession = { readonly wire: WireConnection; readonly version: string; readonly backendPid: number };
+
+/** As `openSession`, and the version is not judged. */
+export async function openAnySession(
+  options: ConnectOptions,
+  parameters: Readonly<Record<string, string>>,
+  call: CallOptions,
+): Promise<AnySession> {
   return await withinConnectTime(options, call, (signal) => attemptSession(options, parameters, signal));
 }
 
@@ -45,7 +65,7 @@ async function attemptSession(
   options: ConnectOptions,
   parameters: Readonly<Record<string, string>>,
   signal: AbortSignal,
-): Promise<Session> {
+): Promise<AnySession> {
   const reads = new ReadBuffers();
   const socket = await dial(options, signal, reads);
   const peer = peerOf(options, { socket, database: parameters["database"] });
@@ -57,10 +77,7 @@ async function attemptSession(
       wire.send(startup({ user: options.user, ...parameters }));
       await authenticate(wire, options, binding);
       const backendPid = await untilReady(wire);
-      const version = wire.parameters.get("server_version") ?? "";
-      const serverVersion = versionNumber(version);
-      if (serverVersion < VERSION_MIN) throw tooOld(peer, version);
-      return { wire, serverVersion, backendPid };
+      return { wire, version: wire.parameters.get("server_version") ?? "", backendPid };
     });
   } catch (error) {
     wire.destroy();
