@@ -16,6 +16,7 @@ import { failoverErrors } from "./codes/failover.ts";
 import { journalErrors } from "./codes/journal.ts";
 import { leaseErrors } from "./codes/lease.ts";
 import { platformErrors } from "./codes/platform.ts";
+import { poolerErrors } from "./codes/pooler.ts";
 import { postgresErrors } from "./codes/postgres.ts";
 import { probeErrors } from "./codes/probe.ts";
 import { proofErrors } from "./codes/proof.ts";
@@ -39,6 +40,7 @@ export const ERROR_REGISTRY = {
   ...durabilityErrors,
   ...failoverErrors,
   ...platformErrors,
+  ...poolerErrors,
   ...postgresErrors,
   ...probeErrors,
   ...proofErrors,

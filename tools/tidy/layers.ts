@@ -33,10 +33,11 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   node: [...DRIVERS, "postgres", "failover"],
   balancer: DRIVERS,
   cache: DRIVERS,
+  pooler: [...DRIVERS, "postgres"],
   lease: DRIVERS,
   journal: [...DRIVERS, "postgres"],
   probe: [...DRIVERS, "postgres"],
-  stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache", "durability", "replication"],
+  stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache", "durability", "replication", "pooler"],
   demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "probe"],
   cli: [
     ...BELOW_CONCEPTS,
@@ -50,6 +51,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "stack",
     "witness",
     "probe",
+    "pooler",
   ],
 };
 
