@@ -58,7 +58,8 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
   const stale = await staleConfig(tools, stack, secrets);
   for (const rendered of renderStack(stack, secrets)) {
     const dataIsThere = (await files.stat(path.dirname(rendered.file))) !== undefined;
-    if (stale.includes(rendered.component) && dataIsThere) await writeRendered(tools, rendered);
+    if (!stale.includes(rendered.component) || !dataIsThere) continue;
+    if (!(await isAsRendered(tools, rendered))) await writeRendered(tools, rendered);
   }
   const running = await runningComponents(platform, options);
   for (const component of stale)

@@ -41,7 +41,8 @@ export async function observeStack(
 /** Whether a file on disk is as rendered. */
 export async function isAsRendered({ files }: Pick<LookTools, "files">, wanted: RenderedFile): Promise<boolean> {
   if ((await files.stat(wanted.file)) === undefined) return false;
-  return (await files.readFile(wanted.file)).toString("utf8") === wanted.text;
+  const there = (await files.readFile(wanted.file)).toString("utf8");
+  return there === wanted.text || wanted.isKept?.(there) === true;
 }
 
 /** The stack's vault. Rejects as `openVault` does. */

@@ -1,5 +1,6 @@
 /** The configuration of the stack's receiver and of every other Lifeboat command about the stack: a lifeboat.yaml. Pure. */
 import path from "node:path";
+import { databasesFileOf } from "./pooler-config.ts";
 import { secretFile } from "./secrets.ts";
 import { CONFIRMERS, ROLES, type StackDescription } from "./stack.ts";
 
@@ -32,5 +33,9 @@ receiver:
   slot: ${CONFIRMERS.receiver}
   applicationName: ${CONFIRMERS.receiver}
   statusInterval: 1s
+pooler:
+  consoles: 127.0.0.1:${ports.pgbouncer}
+  passwordFile: ${JSON.stringify(secretFile(place, "pooler-admin"))}
+  databasesFile: ${JSON.stringify(databasesFileOf(stack))}
 `;
 }

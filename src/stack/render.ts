@@ -21,6 +21,8 @@ export type RenderedFile = {
   readonly text: string;
   /** `data`: it lies in a node's data folder, which must be there first. */
   readonly lies: "config" | "data";
+  /** True for what is there and counts as described although it reads otherwise: somebody else has written it since. */
+  readonly isKept?: ((there: string) => boolean) | undefined;
 };
 
 /** All files, in the order in which the components start. */
@@ -56,7 +58,7 @@ export function renderComponent(
     case "redis":
       return [config("redis.conf", redisText(stack, secrets))];
     case "pgbouncer":
-      return renderPooler(stack, secrets).map(({ name, text }) => config(name, text));
+      return renderPooler(stack, secrets).map(({ name, text, isKept }) => ({ ...config(name, text), isKept }));
     case "haproxy":
       return [config("haproxy.cfg", haproxyText(stack))];
   }
