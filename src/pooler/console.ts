@@ -155,7 +155,7 @@ class KeptConsole implements PoolerConsole {
 /** The rows of the last answer. The first refusal is raised once all have been read. */
 async function readAnswers(wire: WireConnection, count: number): Promise<readonly ConsoleRow[]> {
   let rows: readonly ConsoleRow[] = [];
-  let refusal: unknown;
+  let refusal: LifeboatError | undefined;
   for (let read = 0; read < count; read += 1) {
     try {
       rows = await readAnswer(wire);
