@@ -30,6 +30,9 @@ const IN_PLACE_MS_MAX = 3000;
 /** Latency at p99 of a load at half the rate that the server can bear, during a backup, against without. */
 const DURING_RATIO_MAX = 1.5;
 
+/** Guarded loops of pause, repoint and resume: so many at least, and no error in any. */
+const REPOINT_LOOPS_MIN = 400;
+
 /** What became of a goal. */
 export type Verdict = {
   readonly goal: string;
@@ -165,4 +168,20 @@ function ratioVerdict(goal: string, ratios: readonly number[], max: number): Ver
 
 function mib(bytes: number): string {
   return `${Math.round(bytes / 1024 ** 2)} MiB`;
+}
+
+/** The verdict on leading a pooler to another server and back. */
+export function repointVerdicts(
+  runs: readonly { readonly title: string; readonly loops: number; readonly errors: number }[],
+): readonly Verdict[] {
+  const guarded = runs.find(({ title }) => title === "guarded");
+  if (guarded === undefined) return [];
+  const { loops, errors } = guarded;
+  return [
+    {
+      goal: `no error in ${REPOINT_LOOPS_MIN} guarded loops`,
+      measured: `${errors} in ${loops}`,
+      kept: errors === 0 && loops >= REPOINT_LOOPS_MIN,
+    },
+  ];
 }

@@ -1,5 +1,5 @@
 /**
- * Benchmarks: `npm run bench -- backup | delta | during | failover | receive`.
+ * Benchmarks: `npm run bench -- backup | delta | during | failover | receive | repoint`.
  *
  * Nouns: a *workload* is named data or load that makes a figure comparable; a *tool* is a program under measurement, ours
  * first; a *round* runs every tool once in the same order, so that what disturbs the machine disturbs all; a *goal* is a
@@ -22,6 +22,7 @@ import { DURABILITIES, FAULTS } from "./failover-plan.ts";
 import { loadAverage, Stop } from "./machine.ts";
 import type { BenchPlan } from "./plan.ts";
 import { benchReceive } from "./receive.ts";
+import { benchRepoint } from "./repoint.ts";
 import { provenance, type Report } from "./report.ts";
 import { cacheFolderDefault } from "./workload.ts";
 
@@ -63,6 +64,10 @@ npm run bench -- receive [options]    what a commit waits for a receiver, beside
   --runs N           rounds (default 3)
   --seconds N        of load in each (default 10)
 
+npm run bench -- repoint [options]    what clients notice when a pooler is led to another server
+  --loops N          guarded: pause, hold, repoint, resume (default 400, some 3 minutes)
+  --others N         the same with PAUSE after a look for logins in flight, and with PAUSE alone (default 0)
+
   --folder FOLDER    where to work and to keep what was made (default ${cacheFolderDefault(process.env)})
   --json FILE        write everything that was measured there as well
 Goals that are missed are told; they do not change the exit status.`;
@@ -73,6 +78,7 @@ const MIB_MAX = 1024 * 1024;
 const RUNS_MAX = 100;
 const SECONDS_MAX = 3600;
 const RATE_MAX = 10_000;
+const LOOPS_MAX = 100_000;
 
 const OPTIONS = {
   mib: { type: "string" },
@@ -88,6 +94,8 @@ const OPTIONS = {
   rate: { type: "string" },
   durability: { type: "string" },
   fresh: { type: "boolean" },
+  loops: { type: "string" },
+  others: { type: "string" },
   folder: { type: "string" },
   json: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -153,6 +161,14 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     options: ["runs", "seconds"],
     run: (values, cacheFolder, signal) =>
       benchReceive({ runs: runsOf(values, 3), seconds: secondsOf(values, 10), cacheFolder }, { signal }),
+  },
+  repoint: {
+    options: ["loops", "others"],
+    run: (values, _cacheFolder, signal) => {
+      const loops = whole("loops", values.loops ?? "400", LOOPS_MAX);
+      const others = values.others === undefined ? 0 : whole("others", values.others, LOOPS_MAX);
+      return benchRepoint({ loops, others }, { signal });
+    },
   },
 };
 
