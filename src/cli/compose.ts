@@ -17,6 +17,7 @@ import type { DurabilityEngine } from "./durability.ts";
 import type { HoldEngine } from "./hold.ts";
 import type { ReadLogs } from "./logs.ts";
 import type { FindPoints } from "./points.ts";
+import type { PoolerEngine } from "./pooler.ts";
 import type { ProbeEngine } from "./probe.ts";
 import type { PruneConfiguredVault } from "./prune.ts";
 import type { LookAtStack } from "./ps.ts";
@@ -107,6 +108,13 @@ export const getWal: GetWal = async (call) => (await import("./engine-wal.ts")).
 
 /** Feeds a recovery until it has ended. */
 export const feedRecovery: FeedRecovery = async (call) => (await import("./engine-wal.ts")).feedRecovery(call);
+
+/** Looks at poolers, resumes and watches them. */
+export const poolerEngine: PoolerEngine = {
+  look: async (call) => (await import("./engine-pooler.ts")).poolerEngine.look(call),
+  resume: async (call) => (await import("./engine-pooler.ts")).poolerEngine.resume(call),
+  watch: async (call) => (await import("./engine-pooler.ts")).poolerEngine.watch(call),
+};
 
 /** Prunes the configured vault. */
 export const pruneConfiguredVault: PruneConfiguredVault = async (call) =>

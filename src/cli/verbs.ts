@@ -20,6 +20,7 @@ import {
   lookAtStatus,
   lookAtWal,
   makeVault,
+  poolerEngine,
   probeEngine,
   pruneConfiguredVault,
   readLogs,
@@ -43,6 +44,7 @@ import { durabilityVerb } from "./durability.ts";
 import { holdVerb, releaseVerb } from "./hold.ts";
 import { logsVerb } from "./logs.ts";
 import { pointsVerb } from "./points.ts";
+import { poolerResumeVerb, poolerStatusVerb, poolerWatchVerb } from "./pooler.ts";
 import { probeReadBackVerb, probeVerb } from "./probe.ts";
 import { pruneVerb } from "./prune.ts";
 import { psVerb } from "./ps.ts";
@@ -86,6 +88,9 @@ export const VERBS: readonly Verb[] = [
   restartVerb(restartConfigured),
   durabilityVerb(durabilityEngine),
   replicationVerb(watchReplication),
+  poolerStatusVerb(poolerEngine),
+  poolerResumeVerb(poolerEngine),
+  poolerWatchVerb(poolerEngine),
   demoVerb(runDemo),
   configExplainVerb(),
   configRenderVerb(renderConfigured),

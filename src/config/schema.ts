@@ -303,6 +303,26 @@ export const SETTINGS = {
       ),
     },
   },
+  pooler: {
+    describe: "The PgBouncers in front of the server, by their consoles.",
+    settings: {
+      consoles: optionalSetting(
+        addresses(),
+        "no pooler",
+        "Where they listen, as host:port with commas between; each process by an address of its own.",
+      ),
+      passwordFile: optionalSetting(
+        location("file"),
+        "no password",
+        "File that holds the password of the role lifeboat_pooler, one of their admin_users.",
+      ),
+      databasesFile: optionalSetting(
+        location("file"),
+        "not known",
+        "File that their pgbouncer.ini includes and that says where their databases lead.",
+      ),
+    },
+  },
   postgres: {
     describe: "PostgreSQL servers that Lifeboat starts itself.",
     settings: {

@@ -12,6 +12,7 @@ import { type DurabilityEngine, durabilityVerb } from "../../src/cli/durability.
 import { type HoldEngine, holdVerb, releaseVerb } from "../../src/cli/hold.ts";
 import { logsVerb, type ReadLogs } from "../../src/cli/logs.ts";
 import { type FindPoints, pointsVerb } from "../../src/cli/points.ts";
+import { type PoolerEngine, poolerResumeVerb, poolerStatusVerb, poolerWatchVerb } from "../../src/cli/pooler.ts";
 import { type ProbeEngine, probeReadBackVerb, probeVerb } from "../../src/cli/probe.ts";
 import { type PruneConfiguredVault, pruneVerb } from "../../src/cli/prune.ts";
 import { type LookAtStack, psVerb } from "../../src/cli/ps.ts";
@@ -60,6 +61,7 @@ export type Engines = {
   readonly restart: RestartConfigured;
   readonly durability: DurabilityEngine;
   readonly watchReplication: WatchReplication;
+  readonly poolers: PoolerEngine;
   readonly runDemo: RunDemo;
   readonly renderConfigured: RenderConfigured;
 };
@@ -95,6 +97,9 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     restartVerb(engines.restart ?? notGiven),
     durabilityVerb(engines.durability ?? { look: notGiven, plan: notGiven, change: notGiven }),
     replicationVerb(engines.watchReplication ?? notGiven),
+    poolerStatusVerb(engines.poolers ?? noPoolers),
+    poolerResumeVerb(engines.poolers ?? noPoolers),
+    poolerWatchVerb(engines.poolers ?? noPoolers),
     demoVerb(engines.runDemo ?? notGiven),
     configExplainVerb(),
     configRenderVerb(engines.renderConfigured ?? notGiven),
@@ -104,6 +109,8 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
 }
 
 const noProbe: ProbeEngine = { run: notGiven, readBack: notGiven };
+const noPoolers: PoolerEngine = { look: notGiven, resume: notGiven, watch: notGiven };
+
 const noHolds: HoldEngine = { hold: notGiven, release: notGiven };
 
 async function notGiven(): Promise<never> {

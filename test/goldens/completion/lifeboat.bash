@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-front-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--lines|--size|--pg|--durability)
+      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-front-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--lines|--interval|--metrics|--replication-lag-max|--replication-lag-bytes-max|--pooler-consoles|--pooler-password-file|--pooler-databases-file|--size|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -16,7 +16,7 @@ _lifeboat() {
     if [[ -z $command ]]; then command="$word"
     elif [[ $position -eq 0 ]]; then
       case "$command" in
-        vault|backup|wal|probe|config) command="$command $word" ;;
+        vault|backup|wal|probe|pooler|config) command="$command $word" ;;
         *) position=1 ;;
       esac
     else ((position++)); fi
@@ -438,6 +438,61 @@ _lifeboat() {
     'restart --stack-cache-memory-max')  return ;;
     'restart --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restart --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'durability --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'durability --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'durability --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'durability --stack-name')  return ;;
+    'durability --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'durability --stack-database')  return ;;
+    'durability --stack-application-role')  return ;;
+    'durability --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'durability --stack-front-port')  return ;;
+    'durability --stack-read-port')  return ;;
+    'durability --stack-db-port')  return ;;
+    'durability --stack-replica-port')  return ;;
+    'durability --stack-pooler-port')  return ;;
+    'durability --stack-redis-port')  return ;;
+    'durability --stack-api')  return ;;
+    'durability --stack-max-connections')  return ;;
+    'durability --stack-shared-buffers')  return ;;
+    'durability --stack-slot-wal-max')  return ;;
+    'durability --stack-cache-memory-max')  return ;;
+    'durability --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'durability --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'replication --interval')  return ;;
+    'replication --metrics') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'replication --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'replication --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'replication --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'replication --replication-lag-max')  return ;;
+    'replication --replication-lag-bytes-max')  return ;;
+    'replication --stack-name')  return ;;
+    'replication --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'replication --stack-database')  return ;;
+    'replication --stack-application-role')  return ;;
+    'replication --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'replication --stack-front-port')  return ;;
+    'replication --stack-read-port')  return ;;
+    'replication --stack-db-port')  return ;;
+    'replication --stack-replica-port')  return ;;
+    'replication --stack-pooler-port')  return ;;
+    'replication --stack-redis-port')  return ;;
+    'replication --stack-api')  return ;;
+    'replication --stack-max-connections')  return ;;
+    'replication --stack-shared-buffers')  return ;;
+    'replication --stack-slot-wal-max')  return ;;
+    'replication --stack-cache-memory-max')  return ;;
+    'replication --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'replication --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'pooler status --pooler-consoles')  return ;;
+    'pooler status --pooler-password-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'pooler status --pooler-databases-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'pooler resume --pooler-consoles')  return ;;
+    'pooler resume --pooler-password-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'pooler resume --pooler-databases-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'pooler watch --pooler-consoles')  return ;;
+    'pooler watch --pooler-password-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'pooler watch --pooler-databases-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'demo --size')  return ;;
     'demo --seconds')  return ;;
     'demo --pg') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
@@ -488,6 +543,8 @@ _lifeboat() {
     'config explain --proof-invariants-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'config explain --status-backup-max-age')  return ;;
     'config explain --status-proof-max-age')  return ;;
+    'config explain --replication-lag-max')  return ;;
+    'config explain --replication-lag-bytes-max')  return ;;
     'config explain --stack-name')  return ;;
     'config explain --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
     'config explain --stack-database')  return ;;
@@ -506,6 +563,9 @@ _lifeboat() {
     'config explain --stack-cache-memory-max')  return ;;
     'config explain --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'config explain --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'config explain --pooler-consoles')  return ;;
+    'config explain --pooler-password-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'config explain --pooler-databases-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'config explain --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'config explain --postgres-run-as')  return ;;
     'config render --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
@@ -558,8 +618,13 @@ _lifeboat() {
       'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'pooler status') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
+      'pooler resume') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
+      'pooler watch') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
-      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
+      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --pooler-consoles --pooler-password-file --pooler-databases-file --postgres-bin-dir --postgres-run-as' ;;
       'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'completion') options+=' ' ;;
     esac
@@ -567,17 +632,19 @@ _lifeboat() {
     return
   fi
   case "$command $position" in
-    ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups verify prune points wal restore probe up down ps logs restart demo config completion' -- "$current") ;;
+    ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups verify prune points wal restore probe up down ps logs restart durability replication pooler demo config completion' -- "$current") ;;
     'vault 0') mapfile -t COMPREPLY < <(compgen -W 'init check key' -- "$current") ;;
     'backup 0') mapfile -t COMPREPLY < <(compgen -W 'hold release' -- "$current") ;;
     'wal 0') mapfile -t COMPREPLY < <(compgen -W 'receive status get feed' -- "$current") ;;
     'probe 0') mapfile -t COMPREPLY < <(compgen -W 'read-back' -- "$current") ;;
+    'pooler 0') mapfile -t COMPREPLY < <(compgen -W 'status resume watch' -- "$current") ;;
     'config 0') mapfile -t COMPREPLY < <(compgen -W 'explain render' -- "$current") ;;
     'vault key 0') mapfile -t COMPREPLY < <(compgen -W 'list add remove rewrap rotate' -- "$current"); ;;
     'wal get 1') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
     'probe read-back 0') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
     'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy supervisor' -- "$current"); ;;
     'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy' -- "$current"); ;;
+    'durability 0') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); ;;
     'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy' -- "$current"); ;;
     'completion 0') mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$current"); ;;
   esac

@@ -22,6 +22,9 @@ complete -c lifeboat -n __fish_use_subcommand -a 'down' -d 'Take the stack down'
 complete -c lifeboat -n __fish_use_subcommand -a 'ps' -d 'Show what the stack\'s components are doing'
 complete -c lifeboat -n __fish_use_subcommand -a 'logs' -d 'Show what the stack\'s components write'
 complete -c lifeboat -n __fish_use_subcommand -a 'restart' -d 'Restart one component of the stack'
+complete -c lifeboat -n __fish_use_subcommand -a 'durability' -d 'Show or change how many confirmers a commit of the stack waits for'
+complete -c lifeboat -n __fish_use_subcommand -a 'replication' -d 'Watch how far replica and receiver are behind the primary'
+complete -c lifeboat -n __fish_use_subcommand -a 'pooler' -d 'pooler commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'demo' -d 'Back up a live server, destroy it, restore it, and count what is missing'
 complete -c lifeboat -n __fish_use_subcommand -a 'config' -d 'config commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'completion' -d 'Print a shell completion script'
@@ -35,6 +38,9 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_su
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'get' -d 'Fetch a WAL segment or history, as restore_command'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'feed' -d 'Go on feeding WAL to an interrupted recovery'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and not __fish_seen_subcommand_from read-back' -a 'read-back' -d 'Look up every acknowledged write of a probe\'s ledger'
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and not __fish_seen_subcommand_from status resume watch' -a 'status' -d 'Show what the poolers do'
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and not __fish_seen_subcommand_from status resume watch' -a 'resume' -d 'Let clients go on that a paused pooler has waiting'
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and not __fish_seen_subcommand_from status resume watch' -a 'watch' -d 'Resume poolers whose controller died while they were paused'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain render' -a 'explain' -d 'Show every setting and where its value comes from'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain render' -a 'render' -d 'Show the configuration of each program of the stack'
 complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
@@ -321,7 +327,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-name -d 'Na
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-db-port -d 'Port of the primary.' -x
@@ -347,7 +353,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subc
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-db-port -d 'Port of the primary.' -x
@@ -372,7 +378,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-name -d 'Name 
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-db-port -d 'Port of the primary.' -x
@@ -395,7 +401,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-name -d 'Nam
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-db-port -d 'Port of the primary.' -x
@@ -416,7 +422,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-name -d 'Name 
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-db-port -d 'Port of the primary.' -x
@@ -439,7 +445,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-name -d 'Nam
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-db-port -d 'Port of the primary.' -x
@@ -462,7 +468,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-name -d '
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-db-port -d 'Port of the primary.' -x
@@ -477,6 +483,65 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-mem
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer haproxy'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l yes -d 'Accept without being asked what a lower mode means.'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l force -d 'Also a mode for which too few confirm now: no write is acknowledged until they do.'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l once -d 'Look once; waits up to a second for a heartbeat to arrive.'
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l interval -d 'Time between two looks.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l metrics -d 'Write each look to this file, for the node exporter\'s textfile collector.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l replication-lag-max -d 'A replica that has not replayed for so long is wrong, and a receiver that has not synced; by heartbeat.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l replication-lag-bytes-max -d 'So much WAL that is not replayed, or not synced, is wrong.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from status' -l pooler-consoles -d 'Where they listen, as host:port with commas between; each process by an address of its own.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from status' -l pooler-password-file -d 'File that holds the password of the role lifeboat_pooler, one of their admin_users.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from status' -l pooler-databases-file -d 'File that their pgbouncer.ini includes and that says where their databases lead.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from resume' -l pooler-consoles -d 'Where they listen, as host:port with commas between; each process by an address of its own.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from resume' -l pooler-password-file -d 'File that holds the password of the role lifeboat_pooler, one of their admin_users.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from resume' -l pooler-databases-file -d 'File that their pgbouncer.ini includes and that says where their databases lead.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from watch' -l pooler-consoles -d 'Where they listen, as host:port with commas between; each process by an address of its own.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from watch' -l pooler-password-file -d 'File that holds the password of the role lifeboat_pooler, one of their admin_users.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from watch' -l pooler-databases-file -d 'File that their pgbouncer.ini includes and that says where their databases lead.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l size -d 'How much data to make.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l seconds -d 'How long the client writes before the disaster, at least.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l pg -d 'PostgreSQL\'s major version.' -x -a '15 16 17 18'
@@ -528,11 +593,13 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l proof-invariants-file -d 'YAML list of queries that must hold in the restored databases; see docs/operating.md.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-backup-max-age -d 'A newest backup older than this is wrong; a day and two hours suits one backup a day.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l status-proof-max-age -d 'A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l replication-lag-max -d 'A replica that has not replayed for so long is wrong, and a receiver that has not synced; by heartbeat.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l replication-lag-bytes-max -d 'So much WAL that is not replayed, or not synced, is wrong.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-db-port -d 'Port of the primary.' -x
@@ -546,6 +613,9 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l pooler-consoles -d 'Where they listen, as host:port with commas between; each process by an address of its own.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l pooler-password-file -d 'File that holds the password of the role lifeboat_pooler, one of their admin_users.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l pooler-databases-file -d 'File that their pgbouncer.ini includes and that says where their databases lead.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l folders-state -d 'State that must survive a restart.' -r -F
@@ -555,7 +625,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-application-role -d 'Role of the application; it owns the database.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-durability -d 'At the first start: of replica and receiver, commits wait for none, for one of them, or for both.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-db-port -d 'Port of the primary.' -x

@@ -402,7 +402,7 @@ _lifeboat_probe_read-back() {
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -436,7 +436,7 @@ _lifeboat_up() {
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -468,7 +468,7 @@ _lifeboat_down() {
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -498,7 +498,7 @@ _lifeboat_ps() {
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -530,7 +530,7 @@ _lifeboat_logs() {
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -562,7 +562,7 @@ _lifeboat_restart() {
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -577,6 +577,110 @@ _lifeboat_restart() {
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
     '1:argument:(db receiver db_replica redis pgbouncer haproxy)'
+}
+_lifeboat_durability() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--yes[Accept without being asked what a lower mode means.]' \
+    '--force[Also a mode for which too few confirm now\: no write is acknowledged until they do.]' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '1:argument:(async quorum strict)'
+}
+_lifeboat_replication() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--once[Look once; waits up to a second for a heartbeat to arrive.]' \
+    '--interval=[Time between two looks.]:value: ' \
+    '--metrics=[Write each look to this file, for the node exporter'\''s textfile collector.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--replication-lag-max=[A replica that has not replayed for so long is wrong, and a receiver that has not synced; by heartbeat.]:value: ' \
+    '--replication-lag-bytes-max=[So much WAL that is not replayed, or not synced, is wrong.]:value: ' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)'
+}
+_lifeboat_pooler_status() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--pooler-consoles=[Where they listen, as host\:port with commas between; each process by an address of its own.]:value: ' \
+    '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
+    '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files'
+}
+_lifeboat_pooler_resume() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--pooler-consoles=[Where they listen, as host\:port with commas between; each process by an address of its own.]:value: ' \
+    '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
+    '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files'
+}
+_lifeboat_pooler_watch() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--pooler-consoles=[Where they listen, as host\:port with commas between; each process by an address of its own.]:value: ' \
+    '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
+    '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files'
 }
 _lifeboat_demo() {
   _arguments -s : \
@@ -646,11 +750,13 @@ _lifeboat_config_explain() {
     '--proof-invariants-file=[YAML list of queries that must hold in the restored databases; see docs/operating.md.]:value:_files' \
     '--status-backup-max-age=[A newest backup older than this is wrong; a day and two hours suits one backup a day.]:value: ' \
     '--status-proof-max-age=[A newest proof of a restored backup older than this is wrong; eight days suit one proof a week.]:value: ' \
+    '--replication-lag-max=[A replica that has not replayed for so long is wrong, and a receiver that has not synced; by heartbeat.]:value: ' \
+    '--replication-lag-bytes-max=[So much WAL that is not replayed, or not synced, is wrong.]:value: ' \
     '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -664,6 +770,9 @@ _lifeboat_config_explain() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--pooler-consoles=[Where they listen, as host\:port with commas between; each process by an address of its own.]:value: ' \
+    '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
+    '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -682,7 +791,7 @@ _lifeboat_config_render() {
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -847,7 +956,7 @@ _lifeboat_probe() {
     '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
-    '--stack-durability=[At the first start\: of replica and receiver, commits wait for none, for one of them, or for both.]:value:(async quorum strict)' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -867,6 +976,31 @@ _lifeboat_probe() {
     rest)
       case $line[1] in
         read-back) _lifeboat_probe_$line[1] ;;
+      esac ;;
+  esac
+}
+_lifeboat_pooler() {
+  local context state state_descr line curcontext="$curcontext"
+  typeset -A opt_args
+  local -a commands
+  commands=(
+    'status:Show what the poolers do'
+    'resume:Let clients go on that a paused pooler has waiting'
+    'watch:Resume poolers whose controller died while they were paused'
+  )
+  _arguments -C \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $line[1] in
+        status|resume|watch) _lifeboat_pooler_$line[1] ;;
       esac ;;
   esac
 }
@@ -915,6 +1049,9 @@ _lifeboat() {
     'ps:Show what the stack'\''s components are doing'
     'logs:Show what the stack'\''s components write'
     'restart:Restart one component of the stack'
+    'durability:Show or change how many confirmers a commit of the stack waits for'
+    'replication:Watch how far replica and receiver are behind the primary'
+    'pooler:pooler commands'
     'demo:Back up a live server, destroy it, restore it, and count what is missing'
     'config:config commands'
     'completion:Print a shell completion script'
@@ -931,7 +1068,7 @@ _lifeboat() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|up|down|ps|logs|restart|demo|config|completion) _lifeboat_$line[1] ;;
+        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|up|down|ps|logs|restart|durability|replication|pooler|demo|config|completion) _lifeboat_$line[1] ;;
       esac ;;
   esac
 }
