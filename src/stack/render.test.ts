@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { matchesGolden } from "../../test/support/golden.ts";
 import { testStack } from "../../test/support/stacks.ts";
+import { formatDatabases } from "../pooler/databases-file.ts";
 import { COMPONENT_NAMES } from "./component-names.ts";
-import { renderStack } from "./render.ts";
+import { renderComponent, renderStack } from "./render.ts";
 import { HIDDEN_SECRETS, SECRET_NAMES, STARS } from "./secrets.ts";
 import { confirmersOf, describeStack } from "./stack.ts";
 
@@ -52,4 +53,19 @@ test("sockets leave a folder whose path is too long for them, each stack to a pl
   assert.notEqual(one, two);
   assert.equal(stack.place.sockets, "/srv/lifeboat/stacks/shop/run");
   assert.equal(describeStack({ ...stack, stacksFolder: "/srv/lifeboat/stacks" }).place.folder, stack.place.folder);
+});
+
+test("where the pooler leads is as described until a controller has acted on it, and then as it is", () => {
+  const file = renderComponent(testStack(), HIDDEN_SECRETS, "pgbouncer").find((each) =>
+    /databases\.ini$/.test(each.file),
+  );
+  const elsewhere = (epoch: number): string =>
+    formatDatabases({
+      epoch,
+      databases: [{ name: "catalog", database: "catalog", server: { host: "127.0.0.1", port: 5433 } }],
+    });
+  assert.deepEqual(
+    [elsewhere(0), elsewhere(1), "anything"].map((there) => file?.isKept?.(there)),
+    [false, true, false],
+  );
 });
