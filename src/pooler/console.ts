@@ -2,10 +2,12 @@
  * The admin console of a PgBouncer: text commands by the simple query protocol, the only one it takes.
  *
  * Invariants: a session is kept open, so that a command takes as long as PgBouncer needs for it; one that was lost is opened
- * anew by the next command. Commands here may be sent twice: a session can be lost between the command and its answer.
+ * anew by the next command. Commands here may be sent twice: a session can be lost between the command and its answer. What a
+ * session that was given up had sent comes into force before any later command, or never.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import { abortedError, throwIfAborted } from "../platform/clock.ts";
+import { abortedError, systemClock, throwIfAborted } from "../platform/clock.ts";
+import { systemRandom } from "../platform/random.ts";
 import { startTimer } from "../platform/timer.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { readColumns, readRow } from "../postgres/wire/answers.ts";
@@ -53,15 +55,32 @@ export type ConsoleAddress = {
 
 /** A console behind an address. Nothing is opened before the first command. */
 export function consoleOf(address: ConsoleAddress): PoolerConsole {
-  return new KeptConsole(address);
+  return new KeptConsole(address, new Set());
 }
+
+/** Two sessions with the same pooler, one for commands that answer late. What either gives up, both wait for the end of. */
+export function consolesOf(address: ConsoleAddress): {
+  readonly console: PoolerConsole;
+  readonly waitingConsole: PoolerConsole;
+} {
+  const givenUp = new Set<string>();
+  return { console: new KeptConsole(address, givenUp), waitingConsole: new KeptConsole(address, givenUp) };
+}
+
+/** Between two looks whether a session that was given up has ended: the pooler sees its end at its next turn. */
+const END_LOOK_MS = 2;
+
+type Session = { readonly wire: WireConnection; readonly version: PoolerVersion; readonly name: string };
 
 class KeptConsole implements PoolerConsole {
   readonly #address: ConsoleAddress;
-  #session: { readonly wire: WireConnection; readonly version: PoolerVersion } | undefined;
+  /** Sessions that were dropped in the middle of a command, by their names. */
+  readonly #givenUp: Set<string>;
+  #session: Session | undefined;
 
-  constructor(address: ConsoleAddress) {
+  constructor(address: ConsoleAddress, givenUp: Set<string>) {
     this.#address = address;
+    this.#givenUp = givenUp;
   }
 
   async version(options: CommandOptions): Promise<PoolerVersion> {
@@ -96,8 +115,9 @@ class KeptConsole implements PoolerConsole {
     signal: AbortSignal,
     options: CommandOptions,
   ): Promise<readonly ConsoleRow[]> {
-    const { wire } = await this.#open(signal, options);
+    const { wire, name } = await this.#open(signal, options);
     try {
+      await this.#untilGivenUpEnded(wire, signal);
       return await wire.command({ step: `running ${commands.join(" and ")}`, signal, codes: REFUSED }, async () => {
         wire.query(...commands);
         return await readAnswers(wire, commands.length);
@@ -106,24 +126,42 @@ class KeptConsole implements PoolerConsole {
       // After anything but a refusal nobody knows what the next answer would be to.
       if (!isLifeboatError(error, "pooler.refused") || !wire.ready) {
         this.#session = undefined;
+        this.#givenUp.add(name);
         wire.destroy();
       }
       throw error;
     }
   }
 
-  async #open(signal: AbortSignal, { timeoutMs }: CommandOptions) {
+  /**
+   * Waits until the pooler has seen the end of every session that was given up. Before that it may not have read yet what was
+   * sent by them: a PAUSE would come into force after the RESUME that was to take it back.
+   */
+  async #untilGivenUpEnded(wire: WireConnection, signal: AbortSignal): Promise<void> {
+    while (this.#givenUp.size > 0) {
+      const rows = await wire.command({ step: "running SHOW CLIENTS", signal, codes: REFUSED }, async () => {
+        wire.query("SHOW CLIENTS");
+        return await readAnswers(wire, 1);
+      });
+      const there = new Set(rows.map((row) => row.get("application_name") ?? ""));
+      for (const name of this.#givenUp) if (!there.has(name)) this.#givenUp.delete(name);
+      if (this.#givenUp.size > 0) await systemClock.sleep(END_LOOK_MS, { signal });
+    }
+  }
+
+  async #open(signal: AbortSignal, { timeoutMs }: CommandOptions): Promise<Session> {
     if (this.#session !== undefined) return this.#session;
+    const name = `lifeboat-${systemRandom(8).toString("hex")}`;
     const options: ConnectOptions = {
       ...this.#address,
       user: POOLER_CONSOLE_ROLE,
       tls: { mode: "disable" },
-      applicationName: "lifeboat",
+      applicationName: name,
       connectTimeoutMs: timeoutMs,
     };
-    const parameters = { database: CONSOLE_DATABASE, application_name: "lifeboat", client_encoding: "UTF8" };
+    const parameters = { database: CONSOLE_DATABASE, application_name: name, client_encoding: "UTF8" };
     const { wire, version } = await openAnySession(options, parameters, { signal });
-    this.#session = { wire, version: parseVersion(version, this.#name) };
+    this.#session = { wire, version: parseVersion(version, this.#name), name };
     return this.#session;
   }
 

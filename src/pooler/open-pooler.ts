@@ -1,6 +1,6 @@
 /** Poolers by their addresses: for whoever drives them and for the watchdog, under the same names. */
 import type { ProcessUser } from "../platform/processes.ts";
-import { consoleOf } from "./console.ts";
+import { consoleOf, consolesOf } from "./console.ts";
 import { PgBouncer, type PoolerTools } from "./pgbouncer.ts";
 import type { ServerAddress } from "./pooler.ts";
 import type { WatchedPooler } from "./watchdog.ts";
@@ -19,14 +19,8 @@ export type PoolerPlace = {
 /** A driver. Nothing is opened before its first call; closing it is the caller's. */
 export function openPooler(tools: PoolerTools, place: PoolerPlace): PgBouncer {
   const { databasesFile, owner, password } = place;
-  const address = { ...place.console, password };
-  return new PgBouncer(tools, {
-    name: nameOf(place),
-    console: consoleOf(address),
-    waitingConsole: consoleOf(address),
-    databasesFile,
-    owner,
-  });
+  const consoles = consolesOf({ ...place.console, password });
+  return new PgBouncer(tools, { name: nameOf(place), ...consoles, databasesFile, owner });
 }
 
 /** An instance for the watchdog. */

@@ -147,6 +147,8 @@ async function sendPause(
     return true;
   } catch (error) {
     const isOne = isLifeboatError(error, "pooler.refused") || isLifeboatError(error, "pooler.unreachable");
+    // A suspended pooler whose session was lost takes a turn to resume, and looks paused until then.
+    if (isOne && (await isPaused(options))) await clock.sleep(DRAIN_LOOK_MS, options);
     // Refused because it is paused, or no answer because something still runs: either way it is paused. Else it failed.
     if (!isOne || !(await isPaused(options))) throw error;
   }

@@ -104,6 +104,33 @@ describe("one server", { concurrency: 1 }, () => {
     });
   });
 
+  test("a pause that is given up at any moment leaves nobody paused or suspended, then or later", async () => {
+    await withServer({ major: 16 }, async (server) => {
+      await withSlowLogins(addressOf(server), async (slow) => {
+        await using pooler = await startPooler({ server: slow.address });
+        const driver = await pooler.driver();
+        const client = await pooler.client();
+        await client.query("BEGIN");
+        for (let drainMs = 1; drainMs <= (LONG ? 300 : 30); drainMs += 1) {
+          slow.delayMs = drainMs % 3 === 0 ? 2 * LOGIN_MS : 0;
+          // Somebody needs a login while it is suspended.
+          const another = pooler.client().then(async (each) => {
+            await each.query("SELECT 1");
+            await each.end();
+          });
+          const given = await driver.pause({ epoch: 1, drain: true, drainMs: drainMs % 60, holdMsMax: 60_000 }, {});
+          assert.equal(given.kind, "not-drained");
+          assert.equal((await driver.state({})).mode, "serving", `after ${drainMs} ms`);
+          await another;
+          // The sessions are anew at every second turn.
+          if (drainMs % 2 === 0) await driver.close();
+        }
+        await client.query("COMMIT");
+        await client.end();
+      });
+    });
+  });
+
   test("a statement that runs on holds up its old connection, until it ends", async () => {
     await withServer({ major: 16 }, async (server) => {
       await using pooler = await startPooler({ server: addressOf(server) });

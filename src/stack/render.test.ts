@@ -57,7 +57,7 @@ test("sockets leave a folder whose path is too long for them, each stack to a pl
 
 test("where the pooler leads is as described until a controller has acted on it, and then as it is", () => {
   const file = renderComponent(testStack(), HIDDEN_SECRETS, "pgbouncer").find((each) =>
-    /databases\.ini$/.test(each.file),
+    each.file.endsWith("/databases.ini"),
   );
   const elsewhere = (epoch: number): string =>
     formatDatabases({

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { systemLocks } from "../../src/platform/lock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
-import { type ConsoleAddress, consoleOf } from "../../src/pooler/console.ts";
+import { type ConsoleAddress, consolesOf } from "../../src/pooler/console.ts";
 import { PgBouncer } from "../../src/pooler/pgbouncer.ts";
 
 /** What the process is told. */
@@ -20,7 +20,7 @@ export type PoolerControllerOptions = {
 const { name, console: address, databasesFile, holdMs }: PoolerControllerOptions = JSON.parse(process.argv[2] ?? "");
 const pooler = new PgBouncer(
   { clock: systemClock, files: systemFiles, locks: systemLocks, random: systemRandom },
-  { name, console: consoleOf(address), waitingConsole: consoleOf(address), databasesFile },
+  { name, ...consolesOf(address), databasesFile },
 );
 for (;;) {
   const answer = await pooler.pause({ epoch: 1, drain: true, drainMs: 5_000, holdMsMax: holdMs }, {});

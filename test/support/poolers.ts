@@ -9,7 +9,7 @@ import { systemLocks } from "../../src/platform/lock.ts";
 import { filesOwnedBy } from "../../src/platform/owned-files.ts";
 import { type RunningProcess, systemProcesses } from "../../src/platform/processes.ts";
 import { systemRandom } from "../../src/platform/random.ts";
-import { type ConsoleAddress, consoleOf, POOLER_CONSOLE_ROLE } from "../../src/pooler/console.ts";
+import { type ConsoleAddress, consoleOf, consolesOf, POOLER_CONSOLE_ROLE } from "../../src/pooler/console.ts";
 import { formatDatabases } from "../../src/pooler/databases-file.ts";
 import { PgBouncer } from "../../src/pooler/pgbouncer.ts";
 import { renderPgBouncer, renderPoolerUsers } from "../../src/pooler/pgbouncer-ini.ts";
@@ -73,8 +73,7 @@ export class TestPooler {
       { clock: systemClock, files, locks: systemLocks, random: systemRandom },
       {
         name: this.name,
-        console: consoleOf(this.consoleAddress),
-        waitingConsole: consoleOf(this.consoleAddress),
+        ...consolesOf(this.consoleAddress),
         databasesFile: this.databasesFile,
         owner: user,
       },
