@@ -29,7 +29,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   replication: [...DRIVERS, "postgres", "durability"],
   doctor: [...BELOW_CONCEPTS, "wal"],
   status: [...BELOW_CONCEPTS, "wal"],
-  failover: [...DRIVERS, "postgres", "durability"],
+  failover: [...DRIVERS, "postgres", "durability", "pooler"],
   node: [...DRIVERS, "postgres", "failover"],
   balancer: DRIVERS,
   cache: DRIVERS,

@@ -587,7 +587,7 @@ _lifeboat_durability() {
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
     '--yes[Accept without being asked what a lower mode means.]' \
-    '--force[Also a mode for which too few confirm now\: no write is acknowledged until they do.]' \
+    '--force[Also a mode for which too few confirm now, and while a failover is under way.]' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
