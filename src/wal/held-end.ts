@@ -111,6 +111,9 @@ async function storedEnd(vault: Vault, state: SpoolState, options: CallOptions):
   return newest === undefined ? LSN_NONE : lsnAdd(newest.start, walSegmentBytes);
 }
 
+/** Nearly every record ends within so much of the end; to read a whole segment takes time that a failover waits for. */
+const NEAR_BYTES = 256 * 1024;
+
 /** A record is rarely longer than a segment; one of 1 GiB, the longest, has 64 of them. */
 const SEGMENTS_BACK = [0, 1, 2, 4, 8, 16, 32, 64];
 
@@ -125,11 +128,12 @@ async function recordEnd(
   if (flushedLsn === lineageOfState(state).at(-1)?.from) return flushedLsn;
   const source = walSource(sources, state);
   const newest = segmentStart(lsnAdd(flushedLsn, -1), walSegmentBytes);
-  for (const back of SEGMENTS_BACK) {
-    const from = newest - BigInt(back) * BigInt(walSegmentBytes);
+  const near = lsnMax(newest, lsnAdd(flushedLsn, -NEAR_BYTES));
+  const begins = SEGMENTS_BACK.map((back) => lsnAdd(newest, -back * walSegmentBytes));
+  for (const from of [near, ...begins]) {
     if (from <= 0n) return undefined;
     try {
-      const { last } = await findEndOfWal(source, { from: from as Lsn, limit: flushedLsn }, options);
+      const { last } = await findEndOfWal(source, { from, limit: flushedLsn }, options);
       if (last !== undefined) return last.end;
     } catch (error) {
       // The vault does not answer: not to know the end of a record is an answer, and a failover must not wait for a store.

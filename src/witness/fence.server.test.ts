@@ -31,7 +31,8 @@ for (const major of MAJORS) {
         }).then(() => undefined);
       await waits();
       await scene.replica.restart();
-      await scene.station.restart(scene.replica);
+      // Its configuration names the old primary still: the mandate says otherwise.
+      await scene.station.restart(scene.primary);
       await scene.streams(scene.replica, "lifeboat_vault_e2");
       await scene.replica.query(`INSERT INTO t VALUES (-2, ${ROW})`);
       await waits();

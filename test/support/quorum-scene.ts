@@ -7,6 +7,7 @@ import { appendFile, chmod, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Lsn, parseLsn, type Timeline } from "../../src/postgres/lsn.ts";
 import type { QueryConnection } from "../../src/postgres/query-connection.ts";
+import type { Vault } from "../../src/vault/vault.ts";
 import type { HeldWal } from "../../src/wal/held-end.ts";
 import { WitnessClient } from "../../src/witness/client.ts";
 import { controlSocket } from "../../src/witness/control.ts";
@@ -58,7 +59,10 @@ export class Scene implements AsyncDisposable {
   }
 
   /** Opens one; the receiver may hold every group back for a while. */
-  static async open(major: Major, receiver: { readonly delayMs?: number } = {}): Promise<Scene> {
+  static async open(
+    major: Major,
+    receiver: { readonly delayMs?: number; readonly vault?: Vault } = {},
+  ): Promise<Scene> {
     await using stack = new AsyncDisposableStack();
     const primary = stack.use(await startServer({ major, walSegmentBytes: MIB, name: "primary" }));
     await primary.query("CREATE TABLE t (i int, t text)");
@@ -75,8 +79,8 @@ export class Scene implements AsyncDisposable {
     ];
     await appendFile(path.join(clone.dataFolder, "postgresql.auto.conf"), `${settings.join("\n")}\n`);
     const replica = stack.use(await startServer({ major, dataFolder: clone.dataFolder, name: "replica" }));
-    const station = stack.use(await openStation());
-    await station.start(primary, receiver);
+    const station = stack.use(await openStation(receiver.vault));
+    await station.start(primary, { delayMs: receiver.delayMs });
     const scene = new Scene({ primary, replica, station }, stack.move());
     await scene.follow(primary, { reign: 1 });
     await scene.streams(primary, "lifeboat_vault_e1");

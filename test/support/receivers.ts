@@ -132,11 +132,11 @@ export async function openStation(vault?: Vault): Promise<Station> {
 }
 
 /** Waits until the server says that the receiver has flushed all that the server has. */
-export async function caughtUp(server: TestServer): Promise<void> {
+export async function caughtUp(server: TestServer, name: string = RECEIVER_NAME): Promise<void> {
   const lsn = await server.value("SELECT pg_current_wal_flush_lsn()");
   await eventually(`the receiver confirms ${lsn}`, async () => {
     const sql = `SELECT count(*) FROM pg_stat_replication WHERE application_name = $1 AND flush_lsn >= '${lsn}'`;
-    return (await server.value(sql, [RECEIVER_NAME])) === "1";
+    return (await server.value(sql, [name])) === "1";
   });
 }
 
