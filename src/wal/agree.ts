@@ -21,7 +21,7 @@ import {
 } from "../postgres/lsn.ts";
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
-import { decideStart, type StartDecision } from "./decide.ts";
+import { decideStart, lastPage, type StartDecision } from "./decide.ts";
 import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
 import { checkAgainstMandate, checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
 import { walLineage } from "./ranges.ts";
@@ -117,10 +117,16 @@ async function planOf(
   const plan = { timeline, streamFrom: at, writeFrom: at, expected: Buffer.alloc(0), confirmFrom: at };
   if (decision.kind === "begin") return plan;
   if (decision.kind === "follow") {
+    const { switchLsn } = decision;
     const heldLsn = held.get(decision.ancestor) ?? at;
-    const to = lsnMin(heldLsn, decision.switchLsn);
-    const expected = await heldBytes(context, server, { timeline: decision.ancestor, from: at, to }, call);
-    return { ...plan, expected: expected ?? plan.expected, confirmFrom: decision.switchLsn };
+    const stretch = { timeline: decision.ancestor, from: at, to: lsnMin(heldLsn, switchLsn) };
+    const shared = await heldBytes(context, server, stretch, call);
+    if (shared === undefined || stretch.to < switchLsn) return { ...plan, confirmFrom: switchLsn };
+    // Taken from what is held: the first commit of a new primary waits for this, and a segment takes long to be sent.
+    await context.spool.append(shared, () => undefined);
+    const streamFrom = lsnMax(at, lastPage(switchLsn));
+    const expected = shared.subarray(lsnDistance({ from: at, to: streamFrom }));
+    return { timeline, streamFrom, writeFrom: switchLsn, expected, confirmFrom: switchLsn };
   }
   if (decision.compareFrom === undefined) return plan;
   const stretch = { timeline, from: decision.compareFrom, to: at };

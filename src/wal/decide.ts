@@ -114,6 +114,7 @@ function segmentAt(facts: StartFacts, lsn: Lsn): { readonly timeline: Timeline; 
   return { timeline: partAt(facts.lineage, lsn).timeline, at: segmentStart(lsn, facts.walSegmentBytes) };
 }
 
-function lastPage(end: Lsn): Lsn {
+/** The first byte of the page that holds the last byte before `end`: what is compared before anything is received behind it. */
+export function lastPage(end: Lsn): Lsn {
   return segmentStart((end - 1n) as Lsn, WAL_PAGE_BYTES);
 }
