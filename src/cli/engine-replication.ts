@@ -16,7 +16,7 @@ export const watchReplication: WatchReplication = async ({ config, session, inte
   const secrets = await startedSecrets(MACHINE.files, stack);
   const watch = new ReplicationWatch(session, {
     nodes: watchedNodes(stack, secrets),
-    confirmers: async () => watchedConfirmers((await receiverNow(MACHINE.files, stack.place)).name),
+    confirmers: async () => watchedConfirmers(await receiverNow(MACHINE.files, stack.place)),
     policy: { lagMsMax: config.replication.lagMax, lagBytesMax: config.replication.lagBytesMax },
   });
   const tell = async (view: ReplicationView): Promise<void> => {

@@ -110,6 +110,18 @@ test("who is not connected has no lag of zero, however much it has, and is an al
   ]);
 });
 
+test("a receiver that a failover has withdrawn is told as such, and has no lag of zero either", () => {
+  const withdrawn = CONFIRMERS.map((each) => (each.kind === "receiver" ? { ...each, withdrawnBy: 8 } : each));
+  const look = { at: 0 as Instant, nodes: [primary({ senders: [sender("db_replica")] }), replica()] };
+  const seen = viewReplication({ look, samples: samples(), now: NOW, confirmers: withdrawn }, POLICY);
+  const { state, lag } = named(seen, "lifeboat_vault");
+  assert.deepEqual([state, lag.flush.kind], ["withdrawn", "disconnected"]);
+  assert.deepEqual(
+    seen.faults.map(({ code }) => code),
+    ["withdrawn"],
+  );
+});
+
 test("a replica that cannot be asked itself is judged by the primary's word", () => {
   const cut: NodeLook = { kind: "unreachable", name: "db_replica", code: "postgres.timeout", message: "no answer" };
   const seen = view([primary(), cut]);

@@ -36,7 +36,7 @@ export type Lag =
 /** What is known of a confirmer. */
 export type ConfirmerView = Confirmer & {
   readonly connected: boolean;
-  /** The primary's word for the connection; `disconnected`; `unknown` while no primary can be asked. */
+  /** The primary's word for the connection; `disconnected`; `withdrawn`; `unknown` while no primary can be asked. */
   readonly state: string;
   readonly syncState: string | undefined;
   readonly lag: Readonly<Record<Stage, Lag>>;
@@ -122,7 +122,7 @@ function viewConfirmer(confirmer: Confirmer, primary: PrimaryLook | undefined, f
   return {
     ...confirmer,
     connected,
-    state: connected ? (sender?.state ?? "unknown") : asked || replica !== undefined ? "disconnected" : "unknown",
+    state: connected ? (sender?.state ?? "unknown") : absentState(confirmer, asked || replica !== undefined),
     syncState: sender?.syncState,
     lag: lagsOf({ connected, primary, sender, replica }, facts),
     slotView,
@@ -130,6 +130,11 @@ function viewConfirmer(confirmer: Confirmer, primary: PrimaryLook | undefined, f
     replayPaused: replica?.replayPaused ?? false,
     conflicts: replica?.conflicts,
   };
+}
+
+function absentState({ withdrawnBy }: Confirmer, isSeen: boolean): string {
+  if (withdrawnBy !== undefined) return "withdrawn";
+  return isSeen ? "disconnected" : "unknown";
 }
 
 type Ends = {
@@ -219,6 +224,9 @@ function connectionFaults(confirmer: ConfirmerView, fault: MakeFault): Replicati
   if (confirmer.state === "disconnected") {
     const what = kind === "receiver" ? "new commits are in no backup" : "it is further behind with every write";
     faults.push(...fault("disconnected", `${name} is not connected: ${what}`, `See whether it runs, and its log.`));
+  } else if (confirmer.state === "withdrawn") {
+    const message = `${name} takes no WAL: a failover of epoch ${confirmer.withdrawnBy} has withdrawn it`;
+    faults.push(...fault("withdrawn", message, "Let the failover end, or look why it does not."));
   } else if (confirmer.connected && confirmer.state === "catchup") {
     faults.push(...fault("catching-up", `${name} catches up and confirms nothing yet`, "It goes on by itself."));
   }

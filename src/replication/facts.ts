@@ -25,6 +25,8 @@ export type Confirmer = {
   readonly name: string;
   /** Its physical slot on the primary. */
   readonly slot: string;
+  /** The epoch for whose sake a receiver takes nothing: a failover is under way, or was given up. */
+  readonly withdrawnBy?: number | undefined;
 };
 
 /** The primary's end of a connection. */

@@ -3,6 +3,7 @@ import type { Confirmer } from "../replication/facts.ts";
 import type { WatchedNode } from "../replication/observe.ts";
 import { nodePort } from "./node-settings.ts";
 import { NODE_NAMES } from "./primary.ts";
+import type { ReceiverNow } from "./receiver-now.ts";
 import type { StackSecrets } from "./secrets.ts";
 import { CONFIRMERS, ROLES, type StackDescription } from "./stack.ts";
 
@@ -25,10 +26,10 @@ export function watchedNodes(stack: StackDescription, secrets: StackSecrets): re
   }));
 }
 
-/** Whoever could follow: both nodes, of which the primary does not, and the receiver by its name now. */
-export function watchedConfirmers(receiver: string): readonly Confirmer[] {
+/** Whoever could follow: both nodes, of which the primary does not, and the receiver as it is now. */
+export function watchedConfirmers({ name, withdrawnBy }: ReceiverNow): readonly Confirmer[] {
   return [
-    ...NODE_NAMES.map((name): Confirmer => ({ kind: "replica", name, slot: name })),
-    { kind: "receiver", name: receiver, slot: CONFIRMERS.receiver },
+    ...NODE_NAMES.map((node): Confirmer => ({ kind: "replica", name: node, slot: node })),
+    { kind: "receiver", name, slot: CONFIRMERS.receiver, withdrawnBy },
   ];
 }
