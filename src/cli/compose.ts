@@ -24,6 +24,7 @@ import type { LookAtStack } from "./ps.ts";
 import type { WatchReplication } from "./replication.ts";
 import type { RestartConfigured } from "./restart.ts";
 import type { RestoreEngine } from "./restore.ts";
+import type { ScaleConfigured } from "./scale.ts";
 import type { LookAtStatus } from "./status.ts";
 import type { UpEngine } from "./up.ts";
 import type { CheckConfiguredVault, MakeVault } from "./vault.ts";
@@ -167,6 +168,10 @@ export const readLogs: ReadLogs = async (call) => (await import("./engine-stack-
 /** Restarts a component of the configured stack. */
 export const restartConfigured: RestartConfigured = async (call) =>
   (await import("./engine-stack-run.ts")).restartConfigured(call);
+
+/** Scales a component of the configured stack. */
+export const scaleConfigured: ScaleConfigured = async (call) =>
+  (await import("./engine-stack-run.ts")).scaleConfigured(call);
 /** Looks at the stack's durability and changes it. */
 export const durabilityEngine: DurabilityEngine = {
   look: async (call) => (await import("./engine-durability.ts")).durabilityEngine.look(call),

@@ -1,16 +1,19 @@
-/** What `up`, `down`, `ps`, `logs` and `restart` do with the configured stack. */
+/** What `up`, `down`, `ps`, `logs`, `restart` and `scale` do with the configured stack. */
 import type { Config } from "../config/schema.ts";
 import { judgeDurability } from "../durability/decide.ts";
+import { SUPERVISOR } from "../platform/local/local-platform.ts";
 import type { LogPosition } from "../platform/local/log-file.ts";
 import { runStackDown } from "../stack/down.ts";
 import { durabilityInUse, observeStackDurability } from "../stack/durability.ts";
 import { exclusively } from "../stack/exclusive.ts";
+import { instancesOf } from "../stack/instances.ts";
 import { lookAtComponents } from "../stack/look.ts";
 import { makeOpenFolder } from "../stack/open-folder.ts";
 import { STEP_EFFECTS } from "../stack/plan.ts";
 import { readPorts, settlePorts } from "../stack/ports.ts";
 import { lifeboatConfigFile } from "../stack/receiver-config.ts";
 import { restartComponent } from "../stack/restart.ts";
+import { runScale, scaled, scaleInUse } from "../stack/scale.ts";
 import { secretFile } from "../stack/secrets.ts";
 import type { StackDescription } from "../stack/stack.ts";
 import { checkedPlan, runStackUp, type UpEvent } from "../stack/up.ts";
@@ -18,11 +21,12 @@ import { describeDuration } from "../units/duration.ts";
 import type { StoppedFacts, TakeDown } from "./down.ts";
 import { programPaths } from "./engine-demo.ts";
 import { MACHINE } from "./engine-machine.ts";
-import { configuredStack, describedStack, platformOf, stackTools } from "./engine-stack.ts";
+import { configuredStack, describedPlace, describedStack, platformOf, stackTools } from "./engine-stack.ts";
 import { stackToolsOrInstall } from "./engine-stack-programs.ts";
-import type { LogName, ReadLogs } from "./logs.ts";
+import type { ReadLogs } from "./logs.ts";
 import type { LookAtStack } from "./ps.ts";
 import type { RestartConfigured } from "./restart.ts";
+import type { ScaleConfigured } from "./scale.ts";
 import { overviewOf, type StackOverview } from "./stack-overview.ts";
 import type { BroughtUp, UpEngine } from "./up.ts";
 import type { Session } from "./verb.ts";
@@ -53,7 +57,8 @@ export const upEngine: UpEngine = {
     const tools = await stackToolsOrInstall({ config, session }, described, { platform, install });
     await makeOpenFolder(MACHINE.files, described.place.folder);
     return await exclusively(MACHINE, described, async () => {
-      const stack = await durabilityInUse(MACHINE.files, await settlePorts(MACHINE, described, ports, { signal }));
+      const settled = await scaleInUse(MACHINE.files, await settlePorts(MACHINE, described, ports, { signal }));
+      const stack = await durabilityInUse(MACHINE.files, settled);
       const told = new UpTeller(session);
       try {
         const { durationMs } = await runStackUp(tools, stack, { signal, onEvent: (event) => told.tell(event) });
@@ -141,17 +146,36 @@ export const restartConfigured: RestartConfigured = async ({ config, session, co
   });
 };
 
+/** Scales a component of the configured stack. */
+export const scaleConfigured: ScaleConfigured = async ({ config, session, component, count }) => {
+  const { clock, signal } = session;
+  const described = await configuredStack(config);
+  const platform = platformOf(described, session);
+  const tools = await stackTools({ config, session }, described, platform);
+  await makeOpenFolder(MACHINE.files, described.place.folder);
+  return await exclusively(MACHINE, described, async () => {
+    const begun = clock.monotonic();
+    const before = await configuredStack(config);
+    session.progress.report({ phase: `scaling ${component}` });
+    const result = await runScale(tools, scaled(before, component, count), component, { signal });
+    const was = instancesOf(before, component).length;
+    return { component, was, count, applied: result !== "down", durationMs: Math.round(clock.monotonic() - begun) };
+  });
+};
+
 /** Opens logs of the configured stack. */
 export const readLogs: ReadLogs = async ({ config, session, names, lines }) => {
-  const platform = platformOf(describedStack(config), session);
-  const positions = new Map<LogName, LogPosition>();
-  const logs: { readonly name: LogName; readonly lines: readonly string[] }[] = [];
-  for (const name of names) {
+  const stack = await describedPlace(config);
+  const platform = platformOf(stack, session);
+  const programs = names.flatMap((name) => (name === SUPERVISOR ? [name] : instancesOf(stack, name)));
+  const positions = new Map<string, LogPosition>();
+  const logs: { readonly name: string; readonly lines: readonly string[] }[] = [];
+  for (const name of programs) {
     const tail = await platform.tail(name, lines);
     positions.set(name, tail.next);
     logs.push({ name, lines: tail.lines });
   }
-  const follow = async (onLine: (name: LogName, line: string) => void): Promise<void> => {
+  const follow = async (onLine: (name: string, line: string) => void): Promise<void> => {
     while (!session.signal.aborted) {
       for (const [name, position] of positions) {
         const part = await platform.newLines(name, position);

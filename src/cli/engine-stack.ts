@@ -7,6 +7,7 @@ import { durabilityInUse } from "../stack/durability.ts";
 import { portsInUse } from "../stack/ports.ts";
 import { findPrograms, SYSTEM_FOLDERS } from "../stack/programs.ts";
 import { renderComponent, renderStack } from "../stack/render.ts";
+import { scaleInUse } from "../stack/scale.ts";
 import { HIDDEN_SECRETS } from "../stack/secrets.ts";
 import { describeStack, type StackDescription } from "../stack/stack.ts";
 import type { StackPlatform, StackTools } from "../stack/tools.ts";
@@ -33,6 +34,8 @@ export function describedStack({ stack, folders, postgres }: Config): StackDescr
     database: stack.database,
     applicationRole: stack.applicationRole,
     durability: stack.durability,
+    // Recorded where it is more: see scale.ts.
+    poolers: 1,
     api: stack.api ?? [],
     maxConnections: stack.maxConnections,
     sharedBuffers: stack.sharedBuffers,
@@ -42,9 +45,9 @@ export function describedStack({ stack, folders, postgres }: Config): StackDescr
   });
 }
 
-/** The configured stack with the ports that it uses: the recorded ones, where some were. */
+/** The configured stack with the ports and as many programs as it uses: the recorded ones, where some were. */
 export async function describedPlace(config: Config): Promise<StackDescription> {
-  return await portsInUse(MACHINE.files, describedStack(config));
+  return await scaleInUse(MACHINE.files, await portsInUse(MACHINE.files, describedStack(config)));
 }
 
 /** The same with the durability that was chosen since it was configured. */

@@ -13,12 +13,12 @@ export type LogName = (typeof LOG_NAMES)[number];
 
 /** Logs that are open: their last lines, and what comes. */
 export type OpenLogs = {
-  readonly logs: readonly { readonly name: LogName; readonly lines: readonly string[] }[];
+  readonly logs: readonly { readonly name: string; readonly lines: readonly string[] }[];
   /** Tells every line that is written from here on, until the session's signal; then it returns. */
-  readonly follow: (onLine: (name: LogName, line: string) => void) => Promise<void>;
+  readonly follow: (onLine: (name: string, line: string) => void) => Promise<void>;
 };
 
-/** Opens logs of the configured stack. */
+/** Opens logs of the configured stack; a component that is several programs has several. */
 export type ReadLogs = (call: {
   readonly config: Config;
   readonly session: Session;
@@ -56,20 +56,18 @@ export function logsVerb(readLogs: ReadLogs): Verb {
       const names = component === undefined ? LOG_NAMES : [component];
       const config = await session.config();
       const { logs, follow } = await readLogs({ config, session, names, lines: options.lines });
-      const text = (name: LogName, line: string): string =>
-        component === undefined ? `${name.padEnd(NAME_WIDTH)} | ${printable(line)}` : printable(line);
+      const width = Math.max(...logs.map(({ name }) => name.length));
+      const text = (name: string, line: string): string =>
+        logs.length > 1 ? `${name.padEnd(width)} | ${printable(line)}` : printable(line);
       const linesOf = logs.flatMap(({ name, lines }) => lines.map((line) => ({ name, line })));
       if (!options.follow) {
         if (linesOf.length === 0) session.notice("Nothing was logged yet.");
         return { json: { logs }, text: linesOf.map(({ name, line }) => text(name, line)).join("\n") };
       }
-      const tell = (name: LogName, line: string): void =>
-        session.tell({ json: { name, line }, text: text(name, line) });
+      const tell = (name: string, line: string): void => session.tell({ json: { name, line }, text: text(name, line) });
       for (const { name, line } of linesOf) tell(name, line);
       await follow(tell);
       return { json: undefined, text: "" };
     },
   });
 }
-
-const NAME_WIDTH = Math.max(...LOG_NAMES.map((name) => name.length));

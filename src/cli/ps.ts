@@ -19,6 +19,8 @@ export type StackSeen = {
 /** What was seen of a component. */
 export type ComponentSeen = {
   readonly component: ComponentName;
+  /** Of the program: the component's own, but for further poolers. */
+  readonly name: string;
   /** Undefined: it was not started. */
   readonly state: ComponentState | undefined;
   readonly works: boolean;
@@ -71,11 +73,11 @@ export function renderStackSeen({ stack, components, now }: StackSeen, style: St
     align: title === "restarts" ? ("right" as const) : ("left" as const),
   }));
   const rows = components.map((seen): readonly Cell[] => {
-    const { component, state } = seen;
-    if (state === undefined) return [component, { painted: style.bad("not started") }];
+    const { name, state } = seen;
+    if (state === undefined) return [name, { painted: style.bad("not started") }];
     const since = describeDuration(Math.max(0, now - state.since));
     const ports = state.ports.map(({ port }) => port).join(", ");
-    return [component, stateCell(seen, state, style), since, `${state.restarts}`, ports, remarksOf(seen, state)];
+    return [name, stateCell(seen, state, style), since, `${state.restarts}`, ports, remarksOf(seen, state)];
   });
   return renderTable(columns, rows, style);
 }
@@ -97,8 +99,9 @@ function stackSeenJson({ stack, components }: StackSeen, up: boolean) {
   return {
     stack,
     up,
-    components: components.map(({ component, state, works }) => ({
+    components: components.map(({ component, name, state, works }) => ({
       component,
+      name,
       mode: state?.mode ?? "not-started",
       works,
       since: state === undefined ? null : formatInstant(state.since),

@@ -85,7 +85,7 @@ test("ps shows a stack that is up with status 0, and otherwise what is wrong wit
     now: NOW,
     components: COMPONENT_NAMES.map(of),
   });
-  const well = all((component) => ({ component, state: running(component), works: true }));
+  const well = all((component) => ({ component, name: component, state: running(component), works: true }));
   assert.equal(await keeps("ps", "ps", { lookAtStack: async () => well }), 0);
   const ill = new Map([
     ["db", running("db", { mode: "ended", lastEnd: "it was ended by SIGKILL" })],
@@ -94,15 +94,20 @@ test("ps shows a stack that is up with status 0, and otherwise what is wrong wit
     ["pgbouncer", running("pgbouncer", { mode: "gave-up", restarts: 12, lastEnd: "it ended with status 1" })],
     ["haproxy", running("haproxy", { mode: "fenced" })],
   ]);
-  const wrong = all((component) => ({ component, state: ill.get(component), works: component === "redis" }));
+  const wrong = all((component) => ({
+    component,
+    name: component,
+    state: ill.get(component),
+    works: component === "redis",
+  }));
   assert.equal(await keeps("ps-wrong", "ps", { lookAtStack: async () => wrong }), EXIT.world);
-  const down = all((component) => ({ component, state: undefined, works: false }));
+  const down = all((component) => ({ component, name: component, state: undefined, works: false }));
   assert.equal(await keeps("ps-down", "ps", { lookAtStack: async () => down }), EXIT.world);
 });
 
 test("logs are shown with the names of who wrote them, one log without, and what is followed line by line", async () => {
   const open = (names: readonly string[]) => ({
-    logs: names.includes("db") ? [{ name: "db" as const, lines: ["LOG:  ready", "bell \u0007"] }] : [],
+    logs: names.map((name) => ({ name, lines: name === "db" ? ["LOG:  ready", "bell \u0007"] : [] })),
     follow: async (onLine: (name: "db", line: string) => void) => onLine("db", "LOG:  more"),
   });
   const readLogs: Engines["readLogs"] = async ({ names }) => open(names);
@@ -119,6 +124,18 @@ test("logs are shown with the names of who wrote them, one log without, and what
   const nothing = recordedFrame();
   assert.equal(await runCli(["logs", "redis"], allVerbs({ readLogs }), nothing), 0);
   assert.equal(nothing.stderr.written(), "Nothing was logged yet.\n");
+});
+
+test("scale says how many there are now and were before, and that a stack that is down comes up with them", async () => {
+  const scale = (different: object): Partial<Engines> => ({
+    scale: async ({ component, count }) => ({ component, was: 1, count, applied: true, durationMs: 420, ...different }),
+  });
+  assert.equal(await keeps("scale", "scale pgbouncer 2", scale({})), 0);
+  assert.equal(await keeps("scale-same", "scale pgbouncer 2", scale({ was: 2 })), 0);
+  assert.equal(await keeps("scale-down", "scale pgbouncer 2", scale({ applied: false })), 0);
+  for (const line of ["scale", "scale pgbouncer", "scale db 2", "scale pgbouncer 0", "scale pgbouncer 17"]) {
+    assert.equal(await runCli(line.split(" "), allVerbs(scale({})), recordedFrame()), EXIT.usage, line);
+  }
 });
 
 test("db is restarted only when a person at the terminal, or the command line, accepts the outage", async () => {

@@ -29,6 +29,7 @@ import {
   restartConfigured,
   restoreEngine,
   runDemo,
+  scaleConfigured,
   takeConfiguredBackup,
   takeDown,
   upEngine,
@@ -51,6 +52,7 @@ import { psVerb } from "./ps.ts";
 import { replicationVerb } from "./replication.ts";
 import { restartVerb } from "./restart.ts";
 import { restoreVerb } from "./restore.ts";
+import { scaleVerb } from "./scale.ts";
 import { statusVerb } from "./status.ts";
 import { upVerb } from "./up.ts";
 import { vaultCheckVerb, vaultInitVerb } from "./vault.ts";
@@ -86,6 +88,7 @@ export const VERBS: readonly Verb[] = [
   psVerb(lookAtStack),
   logsVerb(readLogs),
   restartVerb(restartConfigured),
+  scaleVerb(scaleConfigured),
   durabilityVerb(durabilityEngine),
   replicationVerb(watchReplication),
   poolerStatusVerb(poolerEngine),

@@ -307,9 +307,9 @@ export const SETTINGS = {
     describe: "The PgBouncers in front of the server, by their consoles.",
     settings: {
       consoles: optionalSetting(
-        addresses(),
+        addresses({ sockets: true }),
         "no pooler",
-        "Where they listen, as host:port with commas between; each process by an address of its own.",
+        "Where they listen, as host:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.",
       ),
       passwordFile: optionalSetting(
         location("file"),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { choice, host, location, moment, port, slotName, text, whole } from "./value-kind.ts";
+import { addresses, choice, host, location, moment, port, slotName, text, whole } from "./value-kind.ts";
 
 const BASE = { folder: "/srv", home: "/home/alice" };
 
@@ -15,6 +15,25 @@ test("numbers keep to their bounds and have no other spelling", () => {
   for (const bad of ["0", "20", "1.5", "-1", "1e1", "0x3", "", " 3"])
     assert.equal(level.parse(bad, BASE), undefined, bad);
   assert.equal(port().parse("65536", BASE), undefined);
+});
+
+test("addresses are hosts with ports, the folder of a socket only where one is taken", () => {
+  const given = "127.0.0.1:8101, db.example.org:8102";
+  assert.deepEqual(addresses().parse(given, BASE), [
+    { host: "127.0.0.1", port: 8101 },
+    { host: "db.example.org", port: 8102 },
+  ]);
+  const sockets = "/srv/run:5435,/srv/run/two:5435";
+  assert.equal(addresses().parse(sockets, BASE), undefined);
+  const parsed = addresses({ sockets: true }).parse(sockets, BASE);
+  assert.deepEqual(
+    parsed?.map(({ host: folder }) => folder),
+    ["/srv/run", "/srv/run/two"],
+  );
+  assert.equal(addresses({ sockets: true }).format(parsed ?? []), sockets);
+  for (const bad of ["", ":1", "a:0", "a:65536", "run:1,", "/srv\n:1", "relative/run:5435"]) {
+    assert.equal(addresses({ sockets: true }).parse(bad, BASE), undefined, bad);
+  }
 });
 
 test("a slot name is what PostgreSQL takes", () => {

@@ -69,13 +69,16 @@ export function port(): ValueKind<number> {
   return { ...whole("PORT", { min: 1, max: 65_535 }), accepts: "a port from 1 to 65535" };
 }
 
-/** Addresses of this network, `host:port`, with commas between; IPv4 or a name. */
-export function addresses(): ValueKind<readonly { readonly host: string; readonly port: number }[]> {
+/** Addresses, `host:port`, with commas between; IPv4, a name, or where it is allowed the folder of a Unix socket. */
+export function addresses({
+  sockets = false,
+} = {}): ValueKind<readonly { readonly host: string; readonly port: number }[]> {
   return {
     placeholder: "HOST:PORT,…",
     accepts: "addresses such as 127.0.0.1:8101,127.0.0.1:8102, at most 32",
     parse: (given) => {
-      const found = given.split(",").map((each) => /^([\w.-]{1,253}):(\d{1,5})$/.exec(each.trim()));
+      const address = sockets ? /^([\w.-]{1,253}|\/[^,\p{Cc}]{0,100}):(\d{1,5})$/u : /^([\w.-]{1,253}):(\d{1,5})$/;
+      const found = given.split(",").map((each) => address.exec(each.trim()));
       if (found.length > ADDRESSES_MAX) return undefined;
       const parsed = found.map((match) => ({ host: match?.[1] ?? "", port: Number(match?.[2]) }));
       return parsed.every((each) => each.port >= 1 && each.port <= 65_535) ? parsed : undefined;

@@ -24,9 +24,12 @@ const holdSchema = z.strictObject({
   pausedAt: whole,
 });
 
+/** How the names of holds end. */
+export const HOLD_ENDING = ".hold";
+
 /** Where the hold of an instance lies. Several may read where their databases lead from one file. */
 export function holdFileOf(of: { readonly name: string; readonly databasesFile: string }): string {
-  return `${of.databasesFile}.${of.name.replaceAll(/[^\w.-]/g, "-")}.hold`;
+  return `${of.databasesFile}.${of.name.replaceAll(/[^\w.-]/g, "-")}${HOLD_ENDING}`;
 }
 
 /** Reads the hold; undefined when there is none. Rejects with `pooler.file-damaged`. */

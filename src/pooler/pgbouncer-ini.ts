@@ -9,7 +9,11 @@ export type PgBouncerRequest = {
   /** Where its databases lead: databases-file.ts. */
   readonly databasesFile: string;
   readonly usersFile: string;
+  /** Most connections to the server for a database and user; default 100. Several poolers share what the server takes. */
+  readonly poolSize?: number;
 };
+
+const POOL_SIZE = 100;
 
 /**
  * The text of pgbouncer.ini. How long clients wait and how soon a server counts as dead is tuned for a failover: nothing here
@@ -25,13 +29,15 @@ export function renderPgBouncer(request: PgBouncerRequest): string {
 listen_addr = 127.0.0.1
 listen_port = ${request.port}
 listen_backlog = 1024
+;; Several poolers can share the port: the kernel hands each new connection to one of them.
+so_reuseport = 1
 unix_socket_dir = ${request.socketFolder}
 auth_type = scram-sha-256
 auth_file = ${request.usersFile}
 admin_users = ${POOLER_CONSOLE_ROLE}
 pool_mode = transaction
 max_client_conn = 1000
-default_pool_size = 100
+default_pool_size = ${request.poolSize ?? POOL_SIZE}
 ignore_startup_parameters = extra_float_digits,search_path
 
 ;; Above the longest failover: a client that waits for a server, or to be let in, waits for it to end.

@@ -1,6 +1,5 @@
 /** Takes a stack down: stops its components in the order of plan.ts. Their data, logs and secrets stay. */
 import type { Files } from "../platform/files.ts";
-import type { ComponentName } from "./component-names.ts";
 import { planDown } from "./plan.ts";
 import { controlSocketOf, statsSocketOf } from "./render.ts";
 import type { StackDescription } from "./stack.ts";
@@ -8,7 +7,7 @@ import { type CallOptions, type StackTools, standingComponents } from "./tools.t
 
 /** What is told while a stack goes down. */
 export type DownEvent = {
-  readonly component: ComponentName;
+  readonly component: string;
   readonly durationMs: number;
   /** It had not ended in its time. */
   readonly killed: boolean;
@@ -22,7 +21,7 @@ export async function runStackDown(
   tools: Pick<StackTools, "platform" | "clock"> & { readonly files: Files },
   stack: StackDescription,
   options: CallOptions & { readonly onEvent: (event: DownEvent) => void },
-): Promise<readonly ComponentName[]> {
+): Promise<readonly string[]> {
   const { platform, clock, files } = tools;
   const stopping = planDown(await standingComponents(platform, options));
   for (const component of stopping) {

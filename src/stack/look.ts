@@ -2,14 +2,18 @@
 import { isLifeboatError } from "../errors/error.ts";
 import type { ComponentState } from "../platform/components.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
+import { instancesOf } from "./instances.ts";
 import { START_STEPS } from "./plan.ts";
-import { missingSecrets } from "./secrets.ts";
+import { askPooler } from "./prove.ts";
+import { missingSecrets, readSecrets } from "./secrets.ts";
 import { STEPS, type StepLookTools } from "./steps.ts";
 import type { CallOptions } from "./tools.ts";
 
-/** What was seen of a component. */
+/** What was seen of a program of the stack. */
 export type ComponentLook = {
   readonly component: ComponentName;
+  /** At the platform: the component's own, but for further poolers. */
+  readonly name: string;
   /** Undefined: it was never started, or the stack was taken down since. */
   readonly state: ComponentState | undefined;
   /** Whether it does its work, as a start-up looks at it: a node of a replication streams, the others answer. */
@@ -25,20 +29,31 @@ export async function lookAtComponents(tools: StepLookTools, options: CallOption
   const states = await platform.state(options);
   const secrets = (await files.stat(stack.place.secrets)) !== undefined && (await missingSecrets(files, stack.place));
   const canAsk = secrets !== false && secrets.length === 0;
+  const programs = COMPONENT_NAMES.flatMap((component) =>
+    instancesOf(stack, component).map((name) => ({ component, name })),
+  );
   return await Promise.all(
-    COMPONENT_NAMES.map(async (component) => {
-      const state = states.find(({ name }) => name === component);
-      const works = canAsk && state?.mode === "running" && (await doesItsWork(tools, component, options));
-      return { component, state, works };
+    programs.map(async (program) => {
+      const state = states.find(({ name }) => name === program.name);
+      const works = canAsk && state?.mode === "running" && (await doesItsWork(tools, program, options));
+      return { ...program, state, works };
     }),
   );
 }
 
-async function doesItsWork(tools: StepLookTools, component: ComponentName, options: CallOptions): Promise<boolean> {
+async function doesItsWork(
+  tools: StepLookTools,
+  { component, name }: Pick<ComponentLook, "component" | "name">,
+  options: CallOptions,
+): Promise<boolean> {
   const tooLong = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   const signal = options.signal === undefined ? tooLong : AbortSignal.any([options.signal, tooLong]);
   try {
-    return await STEPS[START_STEPS[component]].holds(tools, { signal });
+    if (component !== "pgbouncer") return await STEPS[START_STEPS[component]].holds(tools, { signal });
+    // Each by itself: one of several may be ill.
+    const { stack, files } = tools;
+    await askPooler(stack, await readSecrets(files, stack.place), { signal, instance: name });
+    return true;
   } catch (error) {
     if (options.signal?.aborted !== true && isLifeboatError(error)) return false;
     throw error;

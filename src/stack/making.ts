@@ -2,10 +2,12 @@
 import path from "node:path";
 import { takeBackup } from "../backup/backup.ts";
 import { reloadBalancer } from "../balancer/ask.ts";
-import { assert, LifeboatError } from "../errors/error.ts";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { renameDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
+import { consoleOf } from "../pooler/console.ts";
+import { COMMAND_TIMEOUT_MS } from "../pooler/pausing.ts";
 import { initCluster, writeSettings } from "../postgres/cluster.ts";
 import { parseLsn } from "../postgres/lsn.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
@@ -18,6 +20,7 @@ import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
+import { instancesOf, poolerSocketFolder } from "./instances.ts";
 import { type NodeName, nodeSettings, replicaConnection } from "./node-settings.ts";
 import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
@@ -51,19 +54,36 @@ export async function makeFolders({ files, stack, user }: StepTools): Promise<vo
   await files.syncFolder(place.folder);
 }
 
+/** Makes a folder for the socket of each pooler but the first, whose lies in the stack's own. */
+export async function makePoolerFolders({ files, stack, user }: StepTools): Promise<void> {
+  for (const instance of instancesOf(stack, "pgbouncer").slice(1)) {
+    const folder = poolerSocketFolder(stack, instance);
+    await files.makeFolder(folder, PRIVATE_MODE);
+    if (user !== undefined) await files.changeOwner(folder, user);
+  }
+}
+
 /** Writes every file that is not as described; what runs with it reads it again, or is restarted where it cannot. */
 export async function writeConfiguration(tools: StepTools, options: CallOptions): Promise<void> {
   const { files, stack, platform } = tools;
   const secrets = await readSecrets(files, stack.place);
   const stale = await staleConfig(tools, stack, secrets);
+  const unread = new Set<ComponentName>();
   for (const rendered of renderStack(stack, secrets)) {
     const dataIsThere = (await files.stat(path.dirname(rendered.file))) !== undefined;
     if (!stale.includes(rendered.component) || !dataIsThere) continue;
-    if (!(await isAsRendered(tools, rendered))) await writeRendered(tools, rendered);
+    if (await isAsRendered(tools, rendered)) continue;
+    if (await wouldBeReadOtherwise(tools, rendered)) unread.add(rendered.component);
+    await writeRendered(tools, rendered);
   }
   const running = await runningComponents(platform, options);
-  for (const component of stale)
+  for (const component of unread)
     if (running.has(component)) await applyConfiguration(tools, component, secrets, options);
+}
+
+async function wouldBeReadOtherwise({ files }: StepTools, { file, text, reads }: RenderedFile): Promise<boolean> {
+  if (reads === undefined || (await files.stat(file)) === undefined) return true;
+  return reads((await files.readFile(file)).toString("utf8")) !== reads(text);
 }
 
 /** Writes a node's files into its data folder where they are not as described. */
@@ -203,9 +223,29 @@ async function applyConfiguration(
     await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {
       await run("SELECT pg_reload_conf()");
     });
+  } else if (component === "pgbouncer") {
+    await reloadPoolers(tools, secrets, options);
   } else if (component === "haproxy") {
     await reloadBalancer(controlSocketOf(tools.stack), { ...options, clock: tools.clock });
   } else await tools.platform.restart(component, options);
+}
+
+/** Has every pooler that runs read its files again: its clients notice nothing. One that listens elsewhere is restarted. */
+async function reloadPoolers(tools: StepTools, secrets: StackSecrets, options: CallOptions): Promise<void> {
+  const { stack, platform } = tools;
+  const running = await runningComponents(platform, options);
+  for (const name of instancesOf(stack, "pgbouncer").filter((each) => running.has(each))) {
+    const place = { host: poolerSocketFolder(stack, name), port: stack.ports.pgbouncer };
+    const console = consoleOf({ ...place, password: secrets["pooler-admin"] });
+    try {
+      await console.run("RELOAD", { ...options, timeoutMs: COMMAND_TIMEOUT_MS });
+    } catch (error) {
+      if (!isLifeboatError(error, "pooler.unreachable")) throw error;
+      await platform.restart(name, options);
+    } finally {
+      await console.close();
+    }
+  }
 }
 
 async function writeRendered(

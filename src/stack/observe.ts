@@ -1,14 +1,16 @@
 /** Looks at a stack: folders, files, data, vault, programs, and what the primary says. Changes nothing. */
 import { isLifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { openVault, type Vault } from "../vault/vault.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
+import { allRun } from "./instances.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
 import type { StackFacts } from "./plan.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
 import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets } from "./secrets.ts";
-import type { StackDescription } from "./stack.ts";
+import type { StackDescription, StackPlace } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
 /** What looking needs. */
@@ -25,9 +27,9 @@ export async function observeStack(
   const missing = (await files.stat(place.secrets)) === undefined ? SECRET_NAMES : await missingSecrets(files, place);
   const secrets = missing.length === 0 ? await readSecrets(files, place) : undefined;
   const alive = await runningComponents(tools.platform, options);
-  const running = new Set(COMPONENT_NAMES.filter((name) => alive.has(name)));
+  const running = new Set(COMPONENT_NAMES.filter((name) => allRun(stack, name, alive)));
   return {
-    folders: (await files.stat(place.secrets)) !== undefined,
+    folders: await hasFolders(files, place),
     secretsMissing: missing.length,
     configStale: secrets === undefined ? COMPONENT_NAMES : await staleConfig(tools, stack, secrets),
     db: await nodeDataOf(files, place.dataOf("db")),
@@ -36,6 +38,11 @@ export async function observeStack(
     running,
     primary: secrets === undefined || !running.has("db") ? undefined : await askPrimary(stack, secrets, options),
   };
+}
+
+/** Whether the folders are there. That of the sockets may lie apart, and goes with the stack or with the machine's memory. */
+export async function hasFolders(files: Files, { secrets, sockets }: StackPlace): Promise<boolean> {
+  return (await files.stat(secrets)) !== undefined && (await files.stat(sockets)) !== undefined;
 }
 
 /** Whether a file on disk is as rendered. */

@@ -11,6 +11,7 @@
  */
 import type { DurabilityMode } from "../durability/names.ts";
 import type { ComponentName } from "./component-names.ts";
+import { componentOf } from "./instances.ts";
 
 /** The steps of a start-up, in their order. */
 export const UP_STEPS = [
@@ -138,7 +139,7 @@ export function planUp(facts: StackFacts): UpPlan {
   return { kind: "steps", steps: needed.length === 0 ? [] : [...needed, "proof"] };
 }
 
-/** Plans a stop: the components that run, in the order in which they are stopped. */
-export function planDown(running: ReadonlySet<string>): readonly ComponentName[] {
-  return STOP_ORDER.filter((name) => running.has(name));
+/** Plans a stop: the programs that run, in the order in which they are stopped. */
+export function planDown(running: ReadonlySet<string>): readonly string[] {
+  return STOP_ORDER.flatMap((component) => [...running].filter((name) => componentOf(name) === component).toSorted());
 }

@@ -3,6 +3,7 @@ import path from "node:path";
 import { POOLER_CONSOLE_ROLE } from "../pooler/console.ts";
 import { formatDatabases, parseDatabases } from "../pooler/databases-file.ts";
 import { renderPgBouncer, renderPoolerUsers } from "../pooler/pgbouncer-ini.ts";
+import { instancesOf, poolerSocketFolder } from "./instances.ts";
 import type { StackSecrets } from "./secrets.ts";
 import type { StackDescription } from "./stack.ts";
 
@@ -14,8 +15,13 @@ export type PoolerFile = {
   readonly isKept?: (there: string) => boolean;
 };
 
-/** The name of the main file. */
-export const POOLER_CONFIG = "pgbouncer.ini";
+/** The name of a pooler's main file. */
+export function poolerConfigOf(instance: string): string {
+  return `${instance}.ini`;
+}
+
+/** Connections to the server, for all poolers together. */
+const POOL_SIZE = 100;
 
 /** Where the pooler leads: described at first, the controller's once it has acted. */
 export function databasesFileOf({ place }: StackDescription): string {
@@ -29,15 +35,16 @@ export function renderPooler(stack: StackDescription, secrets: StackSecrets): re
   const server = { host: "127.0.0.1", port: stack.ports.db };
   const databases = [{ name: stack.database, database: stack.database, server }];
   return [
-    {
-      name: POOLER_CONFIG,
+    ...instancesOf(stack, "pgbouncer").map((instance) => ({
+      name: poolerConfigOf(instance),
       text: renderPgBouncer({
         port: stack.ports.pgbouncer,
-        socketFolder: stack.place.sockets,
+        socketFolder: poolerSocketFolder(stack, instance),
         databasesFile,
         usersFile,
+        poolSize: Math.floor(POOL_SIZE / stack.poolers),
       }),
-    },
+    })),
     {
       name: path.basename(databasesFile),
       text: formatDatabases({ epoch: 0, databases }),

@@ -2,6 +2,7 @@
 import pg from "pg";
 import { LifeboatError } from "../errors/error.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
+import { poolerSocketFolder } from "./instances.ts";
 import { nodeAddress, PROOF_TABLE, withNode } from "./nodes.ts";
 import type { StackSecrets } from "./secrets.ts";
 import type { StackDescription } from "./stack.ts";
@@ -14,9 +15,13 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const REPLAY_TIMEOUT_MS = 10_000;
 const LOOK_INTERVAL_MS = 10;
 
-/** Resolves when the pooler lets the application in. Rejects with `stack.proof-failed`. */
-export async function askPooler(stack: StackDescription, secrets: StackSecrets, options: CallOptions): Promise<void> {
-  await throughPooler(stack, secrets, "SELECT 1", options);
+/** Resolves when a pooler lets the application in over its own socket. Rejects with `stack.proof-failed`. */
+export async function askPooler(
+  stack: StackDescription,
+  secrets: StackSecrets,
+  options: CallOptions & { readonly instance: string },
+): Promise<void> {
+  await throughPooler(stack, secrets, "SELECT 1", { ...options, host: poolerSocketFolder(stack, options.instance) });
 }
 
 /** True when a write through the pooler showed on the replica. Rejects with `stack.proof-failed` when the write fails. */
@@ -53,12 +58,13 @@ async function throughPooler(
   stack: StackDescription,
   secrets: StackSecrets,
   sql: string,
-  options: CallOptions,
+  options: CallOptions & { readonly host?: string },
 ): Promise<void> {
+  const { host = "127.0.0.1" } = options;
   const step = `asking the pooler on port ${stack.ports.pgbouncer}`;
   throwIfAborted(options.signal, step);
   const client = new pg.Client({
-    host: "127.0.0.1",
+    host,
     port: stack.ports.pgbouncer,
     user: stack.applicationRole,
     database: stack.database,
@@ -79,7 +85,7 @@ async function throughPooler(
     await client.query(sql);
   } catch (cause) {
     if (options.signal?.aborted === true) throw abortedError(step, options.signal.reason);
-    throw poolerError(stack, cause);
+    throw poolerError(stack, host, cause);
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
     // What is left is a goodbye, and a session already broken off has none to say.
@@ -87,9 +93,9 @@ async function throughPooler(
   }
 }
 
-function poolerError(stack: StackDescription, cause: unknown): LifeboatError {
+function poolerError(stack: StackDescription, host: string, cause: unknown): LifeboatError {
   return new LifeboatError("stack.proof-failed", {
-    message: `the pooler of stack ${stack.name} on port ${stack.ports.pgbouncer} does not serve ${stack.applicationRole}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    message: `the pooler of stack ${stack.name} at ${host} on port ${stack.ports.pgbouncer} does not serve ${stack.applicationRole}: ${cause instanceof Error ? cause.message : String(cause)}`,
     remedy: `Look at the logs of pgbouncer and db in ${stack.place.logs}.`,
     retryable: true,
     cause,

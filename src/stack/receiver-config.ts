@@ -1,5 +1,6 @@
 /** The configuration of the stack's receiver and of every other Lifeboat command about the stack: a lifeboat.yaml. Pure. */
 import path from "node:path";
+import { instancesOf, poolerSocketFolder } from "./instances.ts";
 import { databasesFileOf } from "./pooler-config.ts";
 import { secretFile } from "./secrets.ts";
 import { CONFIRMERS, ROLES, type StackDescription } from "./stack.ts";
@@ -10,6 +11,19 @@ export const LIFEBOAT_CONFIG = "lifeboat.yaml";
 /** Where it lies. */
 export function lifeboatConfigFile({ place }: StackDescription): string {
   return path.join(place.configOf("receiver"), LIFEBOAT_CONFIG);
+}
+
+/** What of the file the receiver itself reads: all but who else is told of. */
+export function receiverReads(text: string): string {
+  return text.split(/^pooler:$/m, 1).join();
+}
+
+/** One pooler is reached as clients reach it; of several, which share their port, each by its own socket. */
+function consolesOf(stack: StackDescription): string {
+  const { poolers, ports } = stack;
+  if (poolers === 1) return `127.0.0.1:${ports.pgbouncer}`;
+  const sockets = instancesOf(stack, "pgbouncer").map((name) => poolerSocketFolder(stack, name));
+  return JSON.stringify(sockets.map((folder) => `${folder}:${ports.pgbouncer}`).join(","));
 }
 
 /** Its text. It names the secrets' files and holds no secret. */
@@ -34,7 +48,7 @@ receiver:
   applicationName: ${CONFIRMERS.receiver}
   statusInterval: 1s
 pooler:
-  consoles: 127.0.0.1:${ports.pgbouncer}
+  consoles: ${consolesOf(stack)}
   passwordFile: ${JSON.stringify(secretFile(place, "pooler-admin"))}
   databasesFile: ${JSON.stringify(databasesFileOf(stack))}
 `;

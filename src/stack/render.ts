@@ -10,7 +10,7 @@ import { formatAccess, formatSettings, SETTINGS_FILE } from "../postgres/cluster
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { nodeAccess, nodePort, nodeSettings, passwordFileOf, passwordFileText } from "./node-settings.ts";
 import { renderPooler } from "./pooler-config.ts";
-import { lifeboatConfigFile, renderLifeboatConfig } from "./receiver-config.ts";
+import { lifeboatConfigFile, receiverReads, renderLifeboatConfig } from "./receiver-config.ts";
 import type { StackSecrets } from "./secrets.ts";
 import { ROLES, type StackDescription } from "./stack.ts";
 
@@ -23,6 +23,8 @@ export type RenderedFile = {
   readonly lies: "config" | "data";
   /** True for what is there and counts as described although it reads otherwise: somebody else has written it since. */
   readonly isKept?: ((there: string) => boolean) | undefined;
+  /** The part of the text that its program reads; without this all of it. */
+  readonly reads?: (text: string) => string;
 };
 
 /** All files, in the order in which the components start. */
@@ -54,7 +56,9 @@ export function renderComponent(
       ];
     }
     case "receiver":
-      return [config(path.basename(lifeboatConfigFile(stack)), renderLifeboatConfig(stack))];
+      return [
+        { ...config(path.basename(lifeboatConfigFile(stack)), renderLifeboatConfig(stack)), reads: receiverReads },
+      ];
     case "redis":
       return [config("redis.conf", redisText(stack, secrets))];
     case "pgbouncer":

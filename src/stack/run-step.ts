@@ -1,6 +1,7 @@
 /** Carries out one step of a start-up, and waits until its effect shows. */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
+import type { ComponentName } from "./component-names.ts";
+import { instancesOf } from "./instances.ts";
 import { STEP_EFFECTS, type UpStep } from "./plan.ts";
 import { STEPS, type StepLookTools, type StepTools } from "./steps.ts";
 import { type CallOptions, runningComponents } from "./tools.ts";
@@ -31,17 +32,23 @@ export async function awaitEffect(tools: StepLookTools, name: UpStep, options: C
   while (!(await step.holds(tools, options))) {
     if (tools.clock.monotonic() > deadline) throw await stepFailed(tools, name);
     // A program that has ended will not answer, however long one waits.
-    if (step.component !== undefined && !(await runningComponents(tools.platform, options)).has(step.component)) {
+    if (step.component !== undefined && (await hasEnded(tools, step.component, options))) {
       throw await stepFailed(tools, name);
     }
     await tools.clock.sleep(LOOK_INTERVAL_MS, options);
   }
 }
 
+async function hasEnded(tools: StepLookTools, component: ComponentName, options: CallOptions): Promise<boolean> {
+  const running = await runningComponents(tools.platform, options);
+  return instancesOf(tools.stack, component).some((name) => !running.has(name));
+}
+
 async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatError> {
   const { component } = STEPS[name];
   const { stack } = tools;
-  const said = component === undefined ? "" : await lastWords(tools, component);
+  const programs = component === undefined ? [] : instancesOf(stack, component);
+  const said = (await Promise.all(programs.map((program) => lastWords(tools, program)))).join("");
   return new LifeboatError("stack.step-failed", {
     message: `step ${name} of stack ${stack.name} was done, and it does not hold that ${STEP_EFFECTS[name]}${said}`,
     remedy: `What was started runs on. Look at ${stack.place.logs}, then run lifeboat up again: it goes on from here.`,
@@ -54,19 +61,17 @@ async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatE
 async function withEnds(tools: StepLookTools, error: unknown): Promise<unknown> {
   if (!isLifeboatError(error) || error.kind !== "world") return error;
   const ended = (await tools.platform.state({})).filter(({ mode }) => mode === "ended" || mode === "gave-up");
-  const words = await Promise.all(
-    COMPONENT_NAMES.filter((name) => ended.some((each) => each.name === name)).map((name) => lastWords(tools, name)),
-  );
+  const words = await Promise.all(ended.map(({ name }) => lastWords(tools, name)));
   if (words.length === 0) return error;
   const { code, remedy, retryable, details, cause } = error;
   return new LifeboatError(code, { message: `${error.message}${words.join("")}`, remedy, retryable, details, cause });
 }
 
 /** What the platform and the log say of a program that failed. */
-async function lastWords({ platform }: StepLookTools, component: ComponentName): Promise<string> {
-  const state = (await platform.state({})).find(({ name }) => name === component);
-  const log = (await platform.lastLines(component, LOG_LINES, {})).join("; ");
-  const mode = state === undefined || state.mode === "running" ? "" : `; ${component} is ${state.mode}`;
+async function lastWords({ platform }: StepLookTools, program: string): Promise<string> {
+  const state = (await platform.state({})).find(({ name }) => name === program);
+  const log = (await platform.lastLines(program, LOG_LINES, {})).join("; ");
+  const mode = state === undefined || state.mode === "running" ? "" : `; ${program} is ${state.mode}`;
   const how = mode === "" || state?.lastEnd === undefined ? "" : ` (${state.lastEnd})`;
   return `${mode}${how}${log === "" ? "" : `; its log ends: ${log}`}`;
 }

@@ -2,8 +2,9 @@
 import path from "node:path";
 import type { ComponentSpec } from "../platform/components.ts";
 import type { ComponentName } from "./component-names.ts";
+import { instancesOf } from "./instances.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
-import { POOLER_CONFIG } from "./pooler-config.ts";
+import { poolerConfigOf } from "./pooler-config.ts";
 import { lifeboatConfigFile } from "./receiver-config.ts";
 import { controlSocketOf } from "./render.ts";
 import type { StackDescription } from "./stack.ts";
@@ -16,8 +17,19 @@ const STOP_TIMEOUT_MS = 15_000;
 /** How long clients of the balancer and of the pooler may finish. */
 const DRAIN_TIMEOUT_MS = 3_000;
 
-/** What the platform is told. */
-export function componentSpec(
+/** What the platform is told: how each program of a component is run. */
+export function componentSpecs(
+  stack: StackDescription,
+  component: ComponentName,
+  tools: Pick<StackTools, "programs" | "user">,
+): readonly ComponentSpec[] {
+  const spec = componentSpec(stack, component, tools);
+  if (component !== "pgbouncer") return [spec];
+  const config = (instance: string): string => path.join(stack.place.configOf(component), poolerConfigOf(instance));
+  return instancesOf(stack, component).map((name) => ({ ...spec, name, arguments: [config(name)] }));
+}
+
+function componentSpec(
   stack: StackDescription,
   component: ComponentName,
   { programs, user }: Pick<StackTools, "programs" | "user">,
@@ -53,7 +65,7 @@ export function componentSpec(
       return {
         ...common,
         program: programs.pgbouncer,
-        arguments: [config(POOLER_CONFIG)],
+        arguments: [config(poolerConfigOf(component))],
         ports: [{ name: "pgbouncer", port: ports.pgbouncer }],
         restart: "on-failure",
         // On every version: transactions under way end, idle clients do not matter.

@@ -59,6 +59,8 @@ export type StackChoice = {
   /** Role of the application. */
   readonly applicationRole: string;
   readonly durability: DurabilityMode;
+  /** How many PgBouncers there are. */
+  readonly poolers: number;
   /** Instances of the API that the front leads to; none are there before there is an API. */
   readonly api: readonly Address[];
   readonly maxConnections: number;
@@ -89,6 +91,7 @@ export type StackPlace = {
   /** Compiled code of the receiver's program, so that it starts sooner. */
   readonly programCache: string;
   readonly portsFile: string;
+  readonly scaleFile: string;
   /** Which durability was chosen; not there while none was. */
   readonly durabilityFile: string;
   readonly dataOf: (component: ComponentName) => string;
@@ -124,7 +127,7 @@ export function confirmersOf(primary: "db" | "db_replica", receiver: string): Co
 }
 
 /** The longest name of a socket in the folder. */
-const LONGEST_SOCKET = ".s.PGSQL.65535.lock";
+const LONGEST_SOCKET = "pgbouncer_16/.s.PGSQL.65535.lock";
 
 function placeOf(folder: string): StackPlace {
   const inside = (...names: readonly string[]): string => path.join(folder, ...names);
@@ -140,6 +143,7 @@ function placeOf(folder: string): StackPlace {
     spool: inside("spool"),
     programCache: inside("cache"),
     portsFile: inside("ports.json"),
+    scaleFile: inside("scale.json"),
     durabilityFile: inside("durability.json"),
     dataOf: (component) => inside("data", component),
     configOf: (component) => inside("config", component),

@@ -3,8 +3,10 @@ import { askBalancerHealth } from "../balancer/ask.ts";
 import { pingCache } from "../cache/ask.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ComponentName } from "./component-names.ts";
+import { allRun, instancesOf, surplusOf } from "./instances.ts";
 import {
   makeFolders,
+  makePoolerFolders,
   makePrimary,
   makeReplica,
   makeVault,
@@ -14,14 +16,14 @@ import {
 } from "./making.ts";
 import type { NodeName } from "./node-settings.ts";
 import { askPrimary, nodeDataOf, prepareDatabase, setDurability } from "./nodes.ts";
-import { type LookTools, lookAtVault, staleConfig } from "./observe.ts";
+import { hasFolders, type LookTools, lookAtVault, staleConfig } from "./observe.ts";
 import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
 import { askPooler, proveStack } from "./prove.ts";
 import { receiverNow } from "./receiver-now.ts";
 import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
-import { componentSpec } from "./specs.ts";
+import { componentSpecs } from "./specs.ts";
 import type { StackDescription } from "./stack.ts";
-import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
+import { type CallOptions, runningComponents, type StackTools, standingComponents } from "./tools.ts";
 
 /** What looking at the effect of a step needs. */
 export type StepLookTools = LookTools & { readonly stack: StackDescription };
@@ -54,7 +56,7 @@ const STREAM_TIMEOUT_MS = 60_000;
 export const STEPS: Readonly<Record<UpStep, Step>> = {
   folders: {
     timeoutMs: AT_ONCE_MS,
-    holds: async ({ files, stack }) => (await files.stat(stack.place.secrets)) !== undefined,
+    holds: async ({ files, stack }) => await hasFolders(files, stack.place),
     act: makeFolders,
   },
   secrets: {
@@ -123,7 +125,7 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     await pingCache({ port: stack.ports.redis, password: secrets.redis }, options);
   }),
   pgbouncer: programStart("pgbouncer", async ({ stack }, secrets, options) => {
-    await askPooler(stack, secrets, options);
+    for (const instance of instancesOf(stack, "pgbouncer")) await askPooler(stack, secrets, { ...options, instance });
   }),
   haproxy: programStart("haproxy", async ({ stack }, _secrets, options) => {
     await askBalancerHealth(stack.ports.front, options);
@@ -183,11 +185,21 @@ function programStart(
 }
 
 function startComponent(component: ComponentName): Step["act"] {
-  return async (tools, options) => await tools.platform.start(componentSpec(tools.stack, component, tools), options);
+  return async (tools, options) => {
+    const { platform, stack } = tools;
+    if (component === "pgbouncer") await makePoolerFolders(tools);
+    for (const spec of componentSpecs(stack, component, tools)) await platform.start(spec, options);
+    const standing = await standingComponents(platform, options);
+    for (const name of surplusOf(stack, component, standing)) await platform.stop(name, options);
+  };
 }
 
-async function runs(tools: StepLookTools, component: ComponentName, options: CallOptions): Promise<boolean> {
-  return (await runningComponents(tools.platform, options)).has(component);
+async function runs(
+  { platform, stack }: StepLookTools,
+  component: ComponentName,
+  options: CallOptions,
+): Promise<boolean> {
+  return allRun(stack, component, await runningComponents(platform, options));
 }
 
 async function primaryFacts(tools: StepLookTools, options: CallOptions): Promise<PrimaryFacts | undefined> {

@@ -3,8 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
-import { withListener } from "../../test/support/listener.ts";
-import { STACK_CHOICE, testStack } from "../../test/support/stacks.ts";
+import { testStack } from "../../test/support/stacks.ts";
 import { storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -95,6 +94,18 @@ test("looking at a stack that was never started makes nothing", async () => {
   });
 });
 
+test("a sockets' folder that is gone, as after a restart of the machine, is made again", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(stack.place.secrets);
+    await makeSecrets(TOOLS, stack.place, { owner: undefined });
+    const { steps } = await planStackUp(TOOLS, stack, {});
+    assert.equal(steps[0], "folders");
+    await systemFiles.makeFolder(stack.place.sockets);
+    assert.notEqual((await planStackUp(TOOLS, stack, {})).steps[0], "folders");
+  });
+});
+
 test("all programs that are missing are named at once, with the folders that were looked into", async () => {
   const stack = testStack();
   const request = {
@@ -110,16 +121,13 @@ test("all programs that are missing are named at once, with the folders that wer
   });
 });
 
-test("a pooler that does not let the application in is told with its port", async () => {
-  await withListener(
-    (socket) => socket.end(),
-    async (port) => {
-      const stack = testStack({ ports: { ...STACK_CHOICE.ports, pgbouncer: port } });
-      await assert.rejects(askPooler(stack, HIDDEN_SECRETS, {}), (error) => {
-        assert(isLifeboatError(error, "stack.proof-failed"));
-        assert.match(error.message, new RegExp(`on port ${port} does not serve buywhere`));
-        return true;
-      });
-    },
-  );
+test("a pooler that does not let the application in is told with its socket's folder and its port", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await assert.rejects(askPooler(stack, HIDDEN_SECRETS, { instance: "pgbouncer_2" }), (error) => {
+      assert(isLifeboatError(error, "stack.proof-failed"));
+      assert.match(error.message, /at .*\/run\/pgbouncer_2 on port 5435 does not serve buywhere/);
+      return true;
+    });
+  });
 });

@@ -6,6 +6,7 @@
  */
 import { LifeboatError } from "../errors/error.ts";
 import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
+import { componentOf } from "./instances.ts";
 import { type LookTools, observeStack } from "./observe.ts";
 import { planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
@@ -57,7 +58,7 @@ export async function checkedPlan(
 ): Promise<readonly UpStep[]> {
   const { steps } = await planStackUp(tools, stack, options);
   if (!options.portsChosen) return steps;
-  const standing = await standingComponents(tools.platform, options);
+  const standing = new Set([...(await standingComponents(tools.platform, options))].map(componentOf));
   await checkPortsFree(stack.ports, (name) => !standing.has(LISTENER[name]));
   return steps;
 }

@@ -19,6 +19,7 @@ import { type LookAtStack, psVerb } from "../../src/cli/ps.ts";
 import { replicationVerb, type WatchReplication } from "../../src/cli/replication.ts";
 import { type RestartConfigured, restartVerb } from "../../src/cli/restart.ts";
 import { type RestoreEngine, restoreVerb } from "../../src/cli/restore.ts";
+import { type ScaleConfigured, scaleVerb } from "../../src/cli/scale.ts";
 import { type LookAtStatus, statusVerb } from "../../src/cli/status.ts";
 import { type UpEngine, upVerb } from "../../src/cli/up.ts";
 import { type CheckConfiguredVault, type MakeVault, vaultCheckVerb, vaultInitVerb } from "../../src/cli/vault.ts";
@@ -59,6 +60,7 @@ export type Engines = {
   readonly lookAtStack: LookAtStack;
   readonly readLogs: ReadLogs;
   readonly restart: RestartConfigured;
+  readonly scale: ScaleConfigured;
   readonly durability: DurabilityEngine;
   readonly watchReplication: WatchReplication;
   readonly poolers: PoolerEngine;
@@ -95,6 +97,7 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     psVerb(engines.lookAtStack ?? notGiven),
     logsVerb(engines.readLogs ?? notGiven),
     restartVerb(engines.restart ?? notGiven),
+    scaleVerb(engines.scale ?? notGiven),
     durabilityVerb(engines.durability ?? { look: notGiven, plan: notGiven, change: notGiven }),
     replicationVerb(engines.watchReplication ?? notGiven),
     poolerStatusVerb(engines.poolers ?? noPoolers),

@@ -41,6 +41,7 @@ export type PsAnswer = {
   readonly up: boolean;
   readonly components: readonly {
     readonly component: string;
+    readonly name: string;
     readonly mode: string;
     readonly works: boolean;
     readonly restarts: number;
@@ -104,7 +105,7 @@ export class RealStack {
   }
 
   /** The process of a component, as its supervisor recorded it. */
-  async pidOf(component: ComponentName): Promise<number> {
+  async pidOf(component: string): Promise<number> {
     const file = path.join(this.#described.place.supervisor, "components.json");
     const pid: unknown = JSON.parse(await readFile(file, "utf8")).components[component].process?.pid;
     assert(typeof pid === "number", `${component} has a process`);
@@ -156,14 +157,15 @@ export class RealStack {
     return String(Object.values(row ?? {})[0]);
   }
 
-  /** A probe that writes to the primary, in a process of its own. */
-  async probe(ledgerFile: string, writesPerSecond: number): Promise<ProbeProcess> {
+  /** A probe that writes to the primary, or through whatever listens at `port`, in a process of its own. */
+  async probe(ledgerFile: string, writesPerSecond: number, port?: number): Promise<ProbeProcess> {
+    const application = await this.application();
     return await ProbeProcess.start(PORTS.processes, {
       node: process.execPath,
       entry: path.join(ROOT, "src/probe/main.ts"),
       ledgerFile,
       probe: {
-        connect: { ...(await this.application()), applicationName: "probe" },
+        connect: { ...application, port: port ?? application.port, applicationName: "probe" },
         clientId: systemRandom(16).toString("hex"),
         writesPerSecond,
         readsPerSecond: 0,

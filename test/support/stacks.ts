@@ -14,6 +14,7 @@ export const STACK_CHOICE: StackChoice = {
   database: "catalog",
   applicationRole: "buywhere",
   durability: "quorum",
+  poolers: 1,
   api: [
     { host: "127.0.0.1", port: 8101 },
     { host: "127.0.0.1", port: 8102 },

@@ -34,7 +34,7 @@ export type LocalPlace = {
 };
 
 /** The name of the supervisor's own log among those of its components; none of them has this name. */
-export const SUPERVISOR = "supervisor";
+export const SUPERVISOR = "supervisor" as const;
 
 /** What a supervisor ends with that found another one at work. */
 export const STATUS_BUSY = 3;

@@ -438,6 +438,29 @@ _lifeboat() {
     'restart --stack-cache-memory-max')  return ;;
     'restart --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'restart --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'scale --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'scale --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'scale --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'scale --stack-name')  return ;;
+    'scale --stack-postgres-major') mapfile -t COMPREPLY < <(compgen -W '15 16 17 18' -- "$current"); return ;;
+    'scale --stack-database')  return ;;
+    'scale --stack-application-role')  return ;;
+    'scale --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
+    'scale --stack-front-port')  return ;;
+    'scale --stack-read-port')  return ;;
+    'scale --stack-db-port')  return ;;
+    'scale --stack-replica-port')  return ;;
+    'scale --stack-pooler-port')  return ;;
+    'scale --stack-redis-port')  return ;;
+    'scale --stack-api')  return ;;
+    'scale --stack-max-connections')  return ;;
+    'scale --stack-shared-buffers')  return ;;
+    'scale --stack-slot-wal-max')  return ;;
+    'scale --stack-cache-memory-max')  return ;;
+    'scale --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'scale --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'scale --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'scale --postgres-run-as')  return ;;
     'durability --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'durability --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'durability --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
@@ -618,6 +641,7 @@ _lifeboat() {
       'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'scale') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
       'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'pooler status') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
@@ -632,7 +656,7 @@ _lifeboat() {
     return
   fi
   case "$command $position" in
-    ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups verify prune points wal restore probe up down ps logs restart durability replication pooler demo config completion' -- "$current") ;;
+    ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups verify prune points wal restore probe up down ps logs restart scale durability replication pooler demo config completion' -- "$current") ;;
     'vault 0') mapfile -t COMPREPLY < <(compgen -W 'init check key' -- "$current") ;;
     'backup 0') mapfile -t COMPREPLY < <(compgen -W 'hold release' -- "$current") ;;
     'wal 0') mapfile -t COMPREPLY < <(compgen -W 'receive status get feed' -- "$current") ;;
@@ -644,6 +668,7 @@ _lifeboat() {
     'probe read-back 0') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
     'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy supervisor' -- "$current"); ;;
     'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy' -- "$current"); ;;
+    'scale 0') mapfile -t COMPREPLY < <(compgen -W 'pgbouncer' -- "$current"); ;;
     'durability 0') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); ;;
     'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy' -- "$current"); ;;
     'completion 0') mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$current"); ;;

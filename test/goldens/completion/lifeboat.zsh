@@ -578,6 +578,40 @@ _lifeboat_restart() {
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
     '1:argument:(db receiver db_replica redis pgbouncer haproxy)'
 }
+_lifeboat_scale() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
+    '1:argument:(pgbouncer)' \
+    '2:argument: '
+}
 _lifeboat_durability() {
   _arguments -s : \
     '--config=[Configuration file.]:value:_files' \
@@ -654,7 +688,7 @@ _lifeboat_pooler_status() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
-    '--pooler-consoles=[Where they listen, as host\:port with commas between; each process by an address of its own.]:value: ' \
+    '--pooler-consoles=[Where they listen, as host\:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.]:value: ' \
     '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
     '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files'
 }
@@ -666,7 +700,7 @@ _lifeboat_pooler_resume() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
-    '--pooler-consoles=[Where they listen, as host\:port with commas between; each process by an address of its own.]:value: ' \
+    '--pooler-consoles=[Where they listen, as host\:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.]:value: ' \
     '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
     '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files'
 }
@@ -678,7 +712,7 @@ _lifeboat_pooler_watch() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
-    '--pooler-consoles=[Where they listen, as host\:port with commas between; each process by an address of its own.]:value: ' \
+    '--pooler-consoles=[Where they listen, as host\:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.]:value: ' \
     '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
     '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files'
 }
@@ -770,7 +804,7 @@ _lifeboat_config_explain() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '--pooler-consoles=[Where they listen, as host\:port with commas between; each process by an address of its own.]:value: ' \
+    '--pooler-consoles=[Where they listen, as host\:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.]:value: ' \
     '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
     '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
@@ -1049,6 +1083,7 @@ _lifeboat() {
     'ps:Show what the stack'\''s components are doing'
     'logs:Show what the stack'\''s components write'
     'restart:Restart one component of the stack'
+    'scale:Run more or fewer programs of a component of the stack'
     'durability:Show or change how many confirmers a commit of the stack waits for'
     'replication:Watch how far replica and receiver are behind the primary'
     'pooler:pooler commands'
@@ -1068,7 +1103,7 @@ _lifeboat() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|up|down|ps|logs|restart|durability|replication|pooler|demo|config|completion) _lifeboat_$line[1] ;;
+        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|up|down|ps|logs|restart|scale|durability|replication|pooler|demo|config|completion) _lifeboat_$line[1] ;;
       esac ;;
   esac
 }

@@ -1,0 +1,58 @@
+/**
+ * The programs that a platform runs for a component.
+ *
+ * Every component is one program, but PgBouncer, which uses one processor only, can be several: the kernel hands each new
+ * connection to one of them (so_reuseport), and each has its console on a Unix socket of its own. Pure.
+ */
+import path from "node:path";
+import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
+import type { StackDescription } from "./stack.ts";
+
+/** Components that can be several programs. */
+export const SCALABLE = ["pgbouncer"] as const satisfies readonly ComponentName[];
+
+/** One of them. */
+export type Scalable = (typeof SCALABLE)[number];
+
+/** More than the processors of a machine that runs a stack. */
+export const INSTANCES_MAX = 16;
+
+/** The names of a component's programs at the platform; the first has the component's own. */
+export function instancesOf(
+  { poolers }: Pick<StackDescription, "poolers">,
+  component: ComponentName,
+): readonly string[] {
+  if (component !== "pgbouncer") return [component];
+  return Array.from({ length: poolers }, (_, index) => (index === 0 ? component : `${component}_${index + 1}`));
+}
+
+/** The component that a program at the platform belongs to; undefined for one that is none of a stack's. */
+export function componentOf(instance: string): ComponentName | undefined {
+  const [, scaled] = /^(.+)_\d+$/.exec(instance) ?? [];
+  return COMPONENT_NAMES.find((name) => name === instance) ?? SCALABLE.find((name) => name === scaled);
+}
+
+/** Whether all programs of a component run, and none too many. */
+export function allRun(
+  stack: Pick<StackDescription, "poolers">,
+  component: ComponentName,
+  running: ReadonlySet<string>,
+): boolean {
+  const wanted = instancesOf(stack, component);
+  return wanted.every((name) => running.has(name)) && surplusOf(stack, component, running).length === 0;
+}
+
+/** Programs of a component that are there and not wanted any more. */
+export function surplusOf(
+  stack: Pick<StackDescription, "poolers">,
+  component: ComponentName,
+  there: Iterable<string>,
+): readonly string[] {
+  const wanted = instancesOf(stack, component);
+  return [...there].filter((name) => componentOf(name) === component && !wanted.includes(name));
+}
+
+/** The folder of a pooler's socket; that of the first is the stack's, where clients look for it. */
+export function poolerSocketFolder({ place }: Pick<StackDescription, "place">, instance: string): string {
+  return instance === "pgbouncer" ? place.sockets : path.join(place.sockets, instance);
+}

@@ -1,0 +1,101 @@
+/**
+ * How many programs a component has: recorded beside the stack, so that a start brings up as many.
+ * docs/formats/stack-scale.md is the specification.
+ */
+import { z } from "zod";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { writeDurable } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import type { RandomSource } from "../platform/random.ts";
+import { HOLD_ENDING } from "../pooler/hold-file.ts";
+import { allRun, componentOf, INSTANCES_MAX, type Scalable } from "./instances.ts";
+import { START_STEPS } from "./plan.ts";
+import { runStep } from "./run-step.ts";
+import type { StackDescription } from "./stack.ts";
+import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
+
+const recordSchema = z.strictObject({
+  format: z.literal("lifeboat-stack-scale"),
+  version: z.literal(1),
+  instances: z.strictObject({ pgbouncer: z.int().min(1).max(INSTANCES_MAX) }),
+});
+
+/** The stack with as many programs as were recorded, else one of each. Rejects with `stack.record-damaged`. */
+export async function scaleInUse(files: Files, stack: StackDescription): Promise<StackDescription> {
+  const file = stack.place.scaleFile;
+  if ((await files.stat(file)) === undefined) return stack;
+  try {
+    const { instances } = recordSchema.parse(JSON.parse((await files.readFile(file)).toString("utf8")));
+    return { ...stack, poolers: instances.pgbouncer };
+  } catch (cause) {
+    if (isLifeboatError(cause)) throw cause;
+    throw new LifeboatError("stack.record-damaged", {
+      message: `${file} does not say how many programs the stack has: ${cause instanceof Error ? cause.message : String(cause)}`,
+      remedy: "Remove this file; the stack has one of each then, until it is scaled again.",
+      cause,
+    });
+  }
+}
+
+/** The stack with so many programs of a component. */
+export function scaled(stack: StackDescription, component: Scalable, count: number): StackDescription {
+  switch (component) {
+    case "pgbouncer":
+      return { ...stack, poolers: count };
+  }
+}
+
+/** Records how many programs a stack has, durably. */
+export async function recordScale(
+  { files, random }: { readonly files: Files; readonly random: RandomSource },
+  stack: StackDescription,
+  options: CallOptions,
+): Promise<void> {
+  const record = { format: "lifeboat-stack-scale", version: 1, instances: { pgbouncer: stack.poolers } };
+  const parts = [Buffer.from(`${JSON.stringify(record)}\n`)];
+  const unique = random(8).toString("hex");
+  await writeDurable(files, {
+    file: stack.place.scaleFile,
+    parts,
+    over: "replace",
+    permissions: 0o644,
+    unique,
+    signal: options.signal,
+  });
+}
+
+/** What came of it: `down`, the stack does not run and comes up with as many. */
+export type ScaleResult = "done" | "unchanged" | "down";
+
+/**
+ * Records how many programs of a component `stack` has, and has as many run where the stack runs. Repeatable; cut short, the
+ * next start goes on. Rejects as `runStackUp` does.
+ */
+export async function runScale(
+  tools: StackTools,
+  stack: StackDescription,
+  component: Scalable,
+  options: CallOptions,
+): Promise<ScaleResult> {
+  await refuseWhilePaused(tools, stack);
+  await recordScale(tools, stack, options);
+  const running = await runningComponents(tools.platform, options);
+  if (![...running].some((name) => componentOf(name) === component)) return "down";
+  if (allRun(stack, component, running)) return "unchanged";
+  const stepTools = { ...tools, stack, onRecoveryKey: () => undefined };
+  // Each knows first how many connections to the server are its own.
+  for (const step of ["config", START_STEPS[component]] as const) await runStep(stepTools, step, options);
+  return "done";
+}
+
+/** A pooler that starts in the middle of a switch is not paused: its clients would reach the server that is being left. */
+async function refuseWhilePaused({ files }: StackTools, stack: StackDescription): Promise<void> {
+  const folder = stack.place.configOf("pgbouncer");
+  const names = (await files.stat(folder)) === undefined ? [] : await files.list(folder);
+  if (!names.some(({ name }) => name.endsWith(HOLD_ENDING))) return;
+  throw new LifeboatError("stack.busy", {
+    message: `somebody has the poolers of stack ${stack.name} paused`,
+    remedy: "Wait until the switch is over: `lifeboat pooler status` with the stack's own file shows who pauses them.",
+    retryable: true,
+  });
+}
