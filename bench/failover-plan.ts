@@ -150,7 +150,20 @@ export type FailoverRun = {
   readonly rowMissing: number;
   /** Until the stack was whole again, seconds. */
   readonly healS: number;
+  /** What the controller itself says of it; undefined when it reported nothing. */
+  readonly event?: EventFacts | undefined;
 };
+
+/** Of a controller's report of an event: the parts of the outage and the steps, milliseconds. */
+export type EventFacts = {
+  readonly kind: string;
+  readonly outageMs: number;
+  readonly parts: Readonly<Record<string, number | null>>;
+  readonly steps: readonly { readonly step: string; readonly ms: number; readonly failed: string | null }[];
+};
+
+/** The parts of an outage, in their order. */
+export const PARTS = ["detect", "decide", "fence", "promote", "route", "prove"] as const;
 
 /** Operations that did not end well. */
 export function notOkOf(run: FailoverRun): number {

@@ -6,9 +6,10 @@ import {
   type Fault,
   type FaultName,
   notOkOf,
+  PARTS,
 } from "./failover-plan.ts";
 import { type Verdict, within } from "./goals.ts";
-import { type Figure, figures, figureTable, type Report, showVerdicts, showVersions } from "./report.ts";
+import { type Figure, figures, figureTable, type Report, type Runs, showVerdicts, showVersions } from "./report.ts";
 import { percentile } from "./statistics.ts";
 
 /** Write outage, median s; operations not ok. */
@@ -89,6 +90,7 @@ export function failoverReport(
       `${ratePerSecond} writes and ${ratePerSecond} reads a second through PgBouncer, ${durability}, ${mib} MiB of products: median (least-most) of the runs`,
       figureTable(titled, FIGURES),
       lossTable(subjects),
+      partsTable(titled),
       peerTable(subjects),
       ...reasonLines(subjects),
       showVerdicts(verdicts),
@@ -98,6 +100,21 @@ export function failoverReport(
       .join("\n\n"),
     data: { kind: "failover", ...facts, runs, verdicts },
   };
+}
+
+/** Where the controller says that the time went. */
+function partsTable(titled: readonly Runs<FailoverRun>[]): string {
+  const reported = titled.filter(({ runs }) => runs.some(({ event }) => event !== undefined));
+  if (reported.length === 0) return "";
+  const columns = PARTS.map(
+    (part): Figure<FailoverRun> => ({
+      title: part,
+      digits: 0,
+      of: ({ event }) => event?.parts[part] ?? undefined,
+    }),
+  );
+  const outage: Figure<FailoverRun> = { title: "outage", digits: 0, of: ({ event }) => event?.outageMs };
+  return `The controller's own account, ms\n${figureTable(reported, [...columns, outage])}`;
 }
 
 type Subject = { readonly fault: Fault; readonly runs: readonly FailoverRun[] };

@@ -4,7 +4,7 @@
  * Invariants: everything of it lies in one folder of the cache folder; it never outlives the benchmark, and what a killed
  * one left is taken down by the next; only processes of this stack are signalled, by the numbers its supervisor recorded.
  */
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,7 +22,8 @@ import { nodeAddress, withNode } from "../src/stack/nodes.ts";
 import { readSecrets } from "../src/stack/secrets.ts";
 import type { StackDescription } from "../src/stack/stack.ts";
 import { launcherIn } from "./backup-tools/lifeboat-package.ts";
-import { type FailoverRequest, type FaultName, PAUSE_MS } from "./failover-plan.ts";
+import { newestEvent } from "./failover-events.ts";
+import { type EventFacts, type FailoverRequest, type FaultName, PAUSE_MS } from "./failover-plan.ts";
 import { must, Stop } from "./machine.ts";
 import { WalDisks } from "./wal-disks.ts";
 import { BIN_FOLDER, type Place } from "./workload.ts";
@@ -184,6 +185,25 @@ export class FailoverStack {
         return at;
       }
     }
+  }
+
+  /** What the controller reported of an event that ended after a moment, in milliseconds since 1970. */
+  async eventSince(atMs: number): Promise<EventFacts | undefined> {
+    return await newestEvent(this.#described.place.folder, atMs);
+  }
+
+  /** Keeps what its programs and its controller said, for reading after the stack is gone. */
+  async keepLogs(): Promise<string> {
+    const kept = path.join(this.#place.cacheFolder, "failover-logs");
+    await rm(kept, { recursive: true, force: true });
+    const { folder } = this.#described.place;
+    const told = (await readdir(folder, { recursive: true })).filter((name) =>
+      /(^|\/)(logs|reports|journal|supervisor)\/[^/]+$|\.log$/.test(name),
+    );
+    for (const name of told) {
+      await cp(path.join(folder, name), path.join(kept, name), { recursive: true }).catch(() => undefined);
+    }
+    return kept;
   }
 
   /** Waits until it is whole again after a fault; what does not heal by itself is helped. */

@@ -84,6 +84,7 @@ async function runAll(
       await record.add(run);
     }
   } finally {
+    console.log(`what the stack said is kept in ${await stack.keepLogs()}`);
     await stack.down();
   }
 }
@@ -140,7 +141,9 @@ async function measureRun(at: At, call: Call): Promise<FailoverRun> {
   const begun = performance.now();
   const after = (await stack.primary(call)) ?? "none";
   await stack.heal(fault.name, before, call);
-  return runOf({ fault, number, before, after, probe, healMs: performance.now() - begun });
+  const healMs = performance.now() - begun;
+  const event = await stack.eventSince(probe.report.writes.window.beganMs);
+  return { ...runOf({ fault, number, before, after, probe, healMs }), event };
 }
 
 /** Lets the load run, injects the fault, and waits until clients are well again. */
