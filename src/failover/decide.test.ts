@@ -159,6 +159,11 @@ const DOUBT: readonly Case[] = [
     because: ["still-heard"],
   },
   {
+    name: "received just after the first look that failed, and never again: gone, for that look went out before the freeze",
+    rounds: lasting({ a: SILENT, b: streaming(2_500), witness: following(2_400) }, 1_500, 3_000),
+    is: "promotable",
+  },
+  {
     name: "the vault has received since the suspicion: views disagree, hold",
     rounds: lasting({ a: SILENT, witness: following(100) }, 1_500, 3_000),
     is: "hold",
