@@ -12,7 +12,7 @@ import type { Vault } from "../vault/vault.ts";
 import { listSystems } from "../vault/wal-store.ts";
 import { lastCommitTime } from "../wal/commit-times.ts";
 import { fetchWal } from "../wal/get.ts";
-import { addressUnder } from "../wal/mandate.ts";
+import { addressUnder, readMandate } from "../wal/mandate.ts";
 import { createReceiver } from "../wal/receiver.ts";
 import { type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
 import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
@@ -86,7 +86,10 @@ async function lookAtServer(call: Parameters<LookAtWal>[0], receiver: ReceiverSt
   const { config, session } = call;
   const options = { signal: session.signal };
   try {
-    const connection = await openReplication(await serverConnection(call, "lifeboat_status"), options);
+    const address = await serverConnection(call, "lifeboat_status");
+    const mandate = await readMandate(MACHINE.files, config.folders.spool);
+    const upstream = mandate.kind === "following" ? mandate.upstream : undefined;
+    const connection = await openReplication({ ...address, ...upstream }, options);
     try {
       const identity = await connection.identifySystem(options);
       const slot = await connection.readSlot(config.receiver.slot, options);

@@ -206,6 +206,7 @@ export function renderWalStatus(status: WalStatus, style: Style): string {
     }
     const waiting = `${segments(report.segmentsWaiting)} for the vault, ${describeByteSize(report.spoolBytes)} of at most ${describeByteSize(report.spoolBytesMax)}`;
     facts.push(["confirmed", `${report.flushedLsn}, timeline ${report.timeline ?? "not known"}`], ["spool", waiting]);
+    if (report.epoch > 0) facts.push(["mandate", `as ${report.applicationName}; newest epoch ${report.epoch}`]);
     if (report.lastError !== null) {
       const { message, code, at } = report.lastError;
       facts.push(["last error", `${message} (${code}) at ${at}`]);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import net from "node:net";
 import { test } from "node:test";
 import { eventually, openStation, type Station } from "../../test/support/receivers.ts";
 import { startServer, type TestServer } from "../../test/support/servers.ts";
@@ -163,6 +164,29 @@ test("a new vault confirms nothing until the replica has all that lies before wh
   await eventually("it confirms", async () => {
     return (await server.value("SELECT max(flush_lsn) FROM pg_stat_replication")) === lsn;
   });
+});
+
+test("whoever hangs on the socket, or dies there, keeps no commit waiting", async () => {
+  await using server = await startServer({ walSegmentBytes: MIB });
+  await using station = await openStation();
+  await station.start(server);
+  const witness = witnessOf(station);
+  await server.query("CREATE TABLE t (i int)");
+  await followed(witness, terms(server, 1));
+  await waitFor(server, "lifeboat_vault_e1");
+  const socket = controlSocket(station.spoolFolder);
+  const hanging = Array.from({ length: 80 }, (_, index) => {
+    const connection = net.connect(
+      socket,
+      () => void connection.write(index % 2 === 0 ? "" : '{"call":"withdraw","ep'),
+    );
+    connection.on("error", () => undefined);
+    return connection;
+  });
+  for (let row = 0; row < 20; row += 1) await server.query("INSERT INTO t VALUES ($1)", [row]);
+  for (const connection of hanging) connection.destroy();
+  for (let row = 0; row < 20; row += 1) await server.query("INSERT INTO t VALUES ($1)", [row]);
+  assert.equal((await witness.status(CALL)).mayConfirm, true);
 });
 
 test("a mandate for a timeline confirms nothing to a server that is not on it", async () => {
