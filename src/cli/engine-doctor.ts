@@ -6,6 +6,7 @@ import { observe, observeServer } from "../doctor/observe-server.ts";
 import { findInstallation, MAJORS } from "../postgres/installation.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import { listBackups } from "../vault/backups.ts";
+import { nameInReign, readMandate } from "../wal/mandate.ts";
 import { readReceiverStatus } from "../wal/report.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
 import type { Diagnose } from "./doctor.ts";
@@ -14,11 +15,14 @@ import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 /** Looks at server and machine, and judges. */
 export const diagnoseConfigured: Diagnose = async (call) => {
   const { config, session } = call;
+  // A receiver that is governed confirms under another name than the configured one.
+  const mandate = await observe(() => readMandate(MACHINE.files, config.folders.spool));
+  const reign = mandate.kind === "seen" && mandate.value.kind === "following" ? mandate.value.reign : 0;
   const policy: DoctorPolicy = {
     role: config.server.user,
     database: config.server.database,
     slot: config.receiver.slot,
-    applicationName: config.receiver.applicationName,
+    applicationName: nameInReign(config.receiver.applicationName, reign),
   };
   const address = await serverConnection(call, "lifeboat_doctor");
   const server = await observeServer({ clock: session.clock }, { address, policy }, { signal: session.signal });

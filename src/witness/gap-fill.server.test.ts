@@ -78,6 +78,21 @@ test("WAL that neither has is a hole, and the end of a record that cannot be tol
   );
 });
 
+test("what was written is read back: a node that does not keep it is not taken for filled, and can be filled again", async () => {
+  await using scene = await Scene.open(18);
+  await scene.write(5);
+  await scene.stopReceiving();
+  await scene.write(5);
+  const { held } = await scene.witness.withdraw(2, CALL);
+  const forgetful = scene.fill(2, held, (node) => ({
+    serverVersion: node.serverVersion,
+    query: async (sql, ...rest) => (sql.startsWith("COPY") ? [] : node.query(sql, ...rest)),
+    close: () => node.close(),
+  }));
+  await assert.rejects(forgetful, (error) => isLifeboatError(error, "witness.gap-not-written"));
+  assert.equal((await scene.fill(2, held)).kind, "filled");
+});
+
 test("a segment shorter than the replica's own, handed to restore_command, destroys WAL that was acknowledged: none ever is", async () => {
   await using scene = await Scene.open(18, { delayMs: 300 });
   await using archive = await temporaryFolder("archive");

@@ -25,15 +25,15 @@ import { planGap, type SegmentGap } from "./gap-plan.ts";
 import { READ_BYTES_MAX } from "./protocol.ts";
 import type { HeldStretch } from "./witness.ts";
 
-/** Who is asked, and for how long at a time. */
+/** Who is asked, and for how long. */
 export type GapTools = {
   readonly witness: Pick<WitnessClient, "read" | "digest">;
   /** The epoch in which the witness was withdrawn. */
   readonly epoch: number;
   /** A superuser's session on the node. */
   readonly node: QueryConnection;
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
+  /** Asked before each step: how long it may take of what is left. */
+  readonly limits: () => { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined };
 };
 
 /** What came of it. */
@@ -119,7 +119,7 @@ async function same(tools: GapTools, { segment, start, timeline, from, to }: Str
   const { witness, epoch } = tools;
   const offset = lsnDistance({ from: start, to: from });
   const [theirs, [row]] = await Promise.all([
-    witness.digest(epoch, { timeline, from, to }, tools),
+    witness.digest(epoch, { timeline, from, to }, tools.limits()),
     query(tools, "SELECT encode(sha256(pg_read_binary_file('pg_wal/' || $1, $2, $3, true)), 'hex') AS digest", [
       segment,
       offset,
@@ -137,7 +137,7 @@ async function write(tools: GapTools, gap: SegmentGap, walSegmentBytes: number):
   const make = `dd if=/dev/zero of=${file}.lifeboat bs=${WAL_PAGE_BYTES} count=${walSegmentBytes / WAL_PAGE_BYTES} conv=fsync 2>/dev/null && mv ${file}.lifeboat ${file} && sync pg_wal`;
   for (let from = writeFrom; from < gap.to; from = lsnAdd(from, READ_BYTES_MAX)) {
     const to = lsnMin(gap.to, lsnAdd(from, READ_BYTES_MAX));
-    const bytes = await witness.read(epoch, { timeline, from, to }, tools);
+    const bytes = await witness.read(epoch, { timeline, from, to }, tools.limits());
     const page = lsnDistance({ from: start, to: from }) / WAL_PAGE_BYTES;
     const put = `base64 -d | dd of=${file} bs=${WAL_PAGE_BYTES} seek=${page} conv=notrunc,fsync 2>/dev/null`;
     const program = `{ [ -e ${file} ] || { ${make}; }; } && { ${put}; }`;
@@ -146,11 +146,11 @@ async function write(tools: GapTools, gap: SegmentGap, walSegmentBytes: number):
 }
 
 async function query(
-  { node, timeoutMs, signal }: GapTools,
+  { node, limits }: GapTools,
   sql: string,
   parameters: readonly unknown[] = [],
 ): Promise<readonly QueryRow[]> {
-  return await node.query(sql, parameters, { timeoutMs, signal });
+  return await node.query(sql, parameters, limits());
 }
 
 function endUnknown({ flushedLsn }: HeldWal): LifeboatError {

@@ -4,7 +4,7 @@ import { Scene } from "../../test/support/quorum-scene.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Epoch, WitnessPort } from "../failover/ports.ts";
-import { systemClock } from "../platform/clock.ts";
+import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
 import { type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { witnessPort } from "./witness-port.ts";
 
@@ -13,7 +13,7 @@ const ONE = 1 as Timeline;
 const epoch = (number: number): Epoch => number as Epoch;
 
 /** The scene's witness behind the port of failover, which calls the nodes db and db_replica. */
-function portOf(scene: Scene): WitnessPort {
+function portOf(scene: Scene, clock: Clock = systemClock): WitnessPort {
   const nodes = new Map(
     [["db", scene.primary] as const, ["db_replica", scene.replica] as const].map(([name, { server }]) => {
       const { host, port } = server.address();
@@ -21,7 +21,7 @@ function portOf(scene: Scene): WitnessPort {
     }),
   );
   const openNode = () => scene.replica.server.connect({}, {});
-  return witnessPort({ client: scene.witness, clock: systemClock, nodes, openNode });
+  return witnessPort({ client: scene.witness, clock, nodes, openNode });
 }
 
 test("a failover through the port: what it sees, what it orders, what comes too late", async () => {
@@ -106,4 +106,23 @@ test("a grant for a while through the port lasts from its ticket on; a new timel
   await eventually("it gives up", async () => (await scene.witness.status(CALL)).receiver.mode === "failed");
   await port.follow({ epoch: epoch(5), ...follow }, CALL);
   await scene.streams(scene.primary, "lifeboat_vault_e5");
+});
+
+test("a gap that cannot be filled in the time allowed is left unfinished, and said to be", async () => {
+  await using scene = await Scene.open(18);
+  await scene.write(5);
+  await scene.stopReceiving();
+  await scene.write(5);
+  await portOf(scene).withdraw({ epoch: epoch(2) }, CALL);
+  const order = { epoch: epoch(2), candidate: "db_replica", timeline: ONE, flushed: 0n as Lsn };
+  let now = 0;
+  const monotonic = (): Monotonic => {
+    now += 1_000;
+    return now as Monotonic;
+  };
+  const hasty = portOf(scene, { ...systemClock, monotonic });
+  await assert.rejects(hasty.fillGap(order, { timeoutMs: 5_500 }), (error) =>
+    isLifeboatError(error, "witness.gap-unfinished"),
+  );
+  assert.equal((await portOf(scene).fillGap(order, CALL)).kind, "serving");
 });

@@ -79,7 +79,15 @@ async function fill(
 ): Promise<GapAnswer> {
   const { epoch, candidate, timeline, flushed } = order;
   const deadline = clock.monotonic() + call.timeoutMs;
-  const rest = (): Call => ({ ...call, timeoutMs: Math.max(1, Math.ceil(deadline - clock.monotonic())) });
+  const rest = (): Call => {
+    const timeoutMs = Math.floor(deadline - clock.monotonic());
+    if (timeoutMs > 0) return { ...call, timeoutMs };
+    throw new LifeboatError("witness.gap-unfinished", {
+      message: `the gap of ${candidate} was not filled within ${call.timeoutMs} ms`,
+      remedy: "Fill it again: what was written is kept, and it goes on behind what the node has replayed of it.",
+      retryable: true,
+    });
+  };
   const { mandate } = await client.status(rest());
   if (mandate.epoch > epoch) return { kind: "stale-epoch", seen: mandate.epoch as Epoch };
   if (mandate.kind !== "withdrawn" || mandate.epoch !== epoch) return { kind: "not-withdrawn" };
@@ -87,7 +95,7 @@ async function fill(
   const { held } = await client.withdraw(epoch, rest());
   const node = await openNode(candidate, rest());
   try {
-    const tools = { witness: client, epoch, node, ...rest() };
+    const tools = { witness: client, epoch, node, limits: rest };
     const answer = await fillGap(tools, { held, node: { timeline, flushed } });
     return answer.kind === "filled" ? { kind: "serving", recordEnd: answer.recordEnd } : answer;
   } finally {

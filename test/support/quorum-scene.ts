@@ -137,11 +137,15 @@ export class Scene implements AsyncDisposable {
     return parseLsn(await this.replica.value("SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"));
   }
 
-  /** Fills the replica's gap from the witness. */
-  async fill(epoch: number, held: HeldWal | undefined): Promise<GapAnswer> {
+  /** Fills the replica's gap from the witness; `through` may stand in the way. */
+  async fill(
+    epoch: number,
+    held: HeldWal | undefined,
+    through: (node: QueryConnection) => QueryConnection = (node) => node,
+  ): Promise<GapAnswer> {
     const node: QueryConnection = await this.replica.server.connect({}, {});
     try {
-      const tools = { witness: this.witness, epoch, node, ...CALL };
+      const tools = { witness: this.witness, epoch, node: through(node), limits: () => CALL };
       return await fillGap(tools, { held, node: { timeline: ONE, flushed: await this.flushed() } });
     } finally {
       await node.close();

@@ -16,6 +16,11 @@ export const witnessErrors = defineErrors({
     exit: EXIT.usage,
     meaning: "The witness was to follow a node that its configuration does not name.",
   },
+  "witness.gap-unfinished": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A node's gap was larger than could be filled in the time allowed; it can be gone on with.",
+  },
   "witness.gap-not-written": {
     kind: "world",
     exit: EXIT.world,
