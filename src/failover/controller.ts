@@ -18,6 +18,7 @@ import { type Memory, remember } from "./observation.ts";
 import { type Plan, planNext } from "./plan.ts";
 import type { Epoch, FailoverPorts, HeldLease, NodeName, StoredRecord } from "./ports.ts";
 import { type PlanOutcome, runPlan } from "./sequence.ts";
+import { stepFailed } from "./step-tools.ts";
 import { decideSwitchover } from "./switchover.ts";
 
 /** How often it looks. */
@@ -151,7 +152,7 @@ export class Controller {
   /** Rounds under one epoch; returns when the epoch is used up or lost. */
   async #hold(lease: HeldLease, signal: AbortSignal): Promise<void> {
     const acting = new Acting(this.#ports, lease, signal);
-    let stored = await this.#readRecord(signal);
+    let stored = await this.#takeRecord(acting, signal);
     while (!signal.aborted && lease.holds(0)) {
       const round = await lookAround(this.#ports, { timeoutMs: this.#options.pace.probeMs, signal });
       if (!lease.holds(0)) return;
@@ -173,8 +174,13 @@ export class Controller {
     }
   }
 
-  async #readRecord(signal: AbortSignal): Promise<StoredRecord> {
-    const stored = await this.#ports.record.read({ timeoutMs: this.#options.limits.orderMs, signal });
+  /**
+   * Reads the record and writes it as it is under our own epoch: a write of a controller before us that is still on its way is
+   * refused from here on. Without that one arrived behind our back, and an action that nobody knew of stayed for ever.
+   */
+  async #takeRecord(acting: Acting, signal: AbortSignal): Promise<StoredRecord> {
+    const { orderMs } = this.#options.limits;
+    const stored = await this.#ports.record.read({ timeoutMs: orderMs, signal });
     if (stored === undefined) {
       throw new LifeboatError("failover.no-record", {
         message: "nothing says which node is the primary",
@@ -182,7 +188,17 @@ export class Controller {
         retryable: true,
       });
     }
-    return stored;
+    const { record, version: over } = stored;
+    try {
+      const answer = await acting.order(orderMs, (epoch, call) =>
+        acting.ports.record.write({ epoch, over, record }, call),
+      );
+      if (answer.kind === "done") return { version: answer.version, epoch: acting.epoch, record };
+    } catch (error) {
+      this.#heed(error);
+      throw error;
+    }
+    throw stepFailed("note-action", "the record was written while it was taken over");
   }
 
   async #judge(acting: Acting, { record }: StoredRecord, round: Round): Promise<Decision> {

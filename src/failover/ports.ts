@@ -221,9 +221,9 @@ export interface WitnessPort {
    */
   grant(grant: Grant, call: Call): Promise<Done | StaleEpoch | { readonly kind: "not-following" }>;
   /**
-   * From now on, until it is told to follow, serves the candidate's restore_command from its spool, partial segment
-   * included, under rule B1: frozen, beyond the candidate's end in that segment, common prefix equal byte for byte with
-   * the candidate's own file, the union written and never a shorter file.
+   * Hands the candidate the WAL that it lacks from the spool, partial segment included, under rule B1: the witness frozen
+   * under this epoch, what both have of the candidate's last segment equal byte for byte, never anything shorter than what
+   * the candidate has. `serving`: it is handed over, or will be; how far it has come is seen by what is replayed.
    */
   fillGap(
     order: Order<{ readonly candidate: NodeName; readonly timeline: Timeline; readonly flushed: Lsn }>,

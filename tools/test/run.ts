@@ -1,7 +1,7 @@
 /**
  * The whole gate: static checks, then the test files stage by stage.
  *
- *   node tools/test/run.ts [static | tidy | unit | server | end-to-end | part of a path]...
+ *   node tools/test/run.ts [static | tidy | unit | simulation | server | end-to-end | part of a path]...
  *
  * Ends with one line "N passed, M failed" and status 0 only when something ran, all of it passed and nothing was
  * skipped. LIFEBOAT_TEST_LONG=1 gives the same tests more seeds and repetitions, and more time.
@@ -62,7 +62,7 @@ async function runStaticStage(signal: AbortSignal): Promise<Counts> {
 
 async function runStage(stage: StageName, files: readonly string[], signal: AbortSignal): Promise<Counts> {
   const started = performance.now();
-  const { concurrency, fileTimeoutMs } = STAGE_LIMITS[stage];
+  const { concurrency, fileTimeoutMs, shows = false } = STAGE_LIMITS[stage];
   const timeoutMs = fileTimeoutMs * (long ? LONG_TIMEOUT_FACTOR : 1);
   const total = { passed: 0, failed: 0 };
   console.log(`# ${stage}: ${files.length} files`);
@@ -71,7 +71,7 @@ async function runStage(stage: StageName, files: readonly string[], signal: Abor
     if (signal.aborted) return;
     total.passed += outcome.passed;
     total.failed += countFailed(outcome);
-    printFile(outcome);
+    printFile(outcome, { shows });
   });
   console.log(`${stage}: ${total.passed} passed, ${total.failed} failed in ${seconds(performance.now() - started)}\n`);
   return total;
@@ -82,9 +82,10 @@ function countFailed(outcome: FileOutcome): number {
   return outcome.failures.length + outcome.complaints.length + outcome.skipped;
 }
 
-function printFile(outcome: FileOutcome): void {
+function printFile(outcome: FileOutcome, { shows }: { readonly shows: boolean }): void {
   const good = countFailed(outcome) === 0;
   console.log(`${mark(good)} ${outcome.file}: ${outcome.passed} passed (${seconds(outcome.durationMs)})`);
+  if (good && shows) console.log(indent(outcome.output.trimEnd()));
   if (good) return;
   for (const failure of outcome.failures) console.log(indent(`not ok: ${failure.name}\n${indent(failure.error)}`));
   for (const complaint of outcome.complaints) console.log(indent(`not ok: the file ${complaint}`));

@@ -13,6 +13,7 @@ test("the stage of a file follows from its name and folder", () => {
   assert.equal(stageOf("src/wal/spool.test.ts"), "unit");
   assert.equal(stageOf("src/wal/spool.server.test.ts"), "server");
   assert.equal(stageOf("test/end-to-end/demo.test.ts"), "end-to-end");
+  assert.equal(stageOf("test/simulation/teeth.test.ts"), "simulation");
   assert.equal(stageOf("tools/tidy/names.test.ts"), "tidy");
   assert.equal(stageOf("src/wal/spool.ts"), undefined);
 });

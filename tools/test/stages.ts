@@ -5,7 +5,7 @@
  */
 
 /** The stages of node:test files, in the order they run. */
-export const STAGES = ["tidy", "unit", "server", "end-to-end"] as const;
+export const STAGES = ["tidy", "unit", "simulation", "server", "end-to-end"] as const;
 
 /** A stage's name. */
 export type StageName = (typeof STAGES)[number];
@@ -16,12 +16,16 @@ export type StageLimits = {
   readonly concurrency: number;
   /** A file that takes longer is killed and failed: far above the slowest, so that only a hang meets it. */
   readonly fileTimeoutMs: number;
+  /** Shows what its tests write also when they pass. */
+  readonly shows?: boolean;
 };
 
 /** Limits for a machine with 2 cores. One end-to-end test at a time, since those measure durations. */
 export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   tidy: { concurrency: 2, fileTimeoutMs: 60_000 },
   unit: { concurrency: 2, fileTimeoutMs: 90_000 },
+  // One at a time: each runs on both cores.
+  simulation: { concurrency: 1, fileTimeoutMs: 600_000, shows: true },
   server: { concurrency: 2, fileTimeoutMs: 180_000 },
   "end-to-end": { concurrency: 1, fileTimeoutMs: 240_000 },
 };
@@ -30,6 +34,7 @@ export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
 export function stageOf(file: string): StageName | undefined {
   if (!file.endsWith(".test.ts")) return undefined;
   if (file.startsWith("test/end-to-end/")) return "end-to-end";
+  if (file.startsWith("test/simulation/")) return "simulation";
   if (file.endsWith(".server.test.ts")) return "server";
   if (file.startsWith("tools/tidy/")) return "tidy";
   return "unit";

@@ -1,0 +1,90 @@
+/** What clients were told, and what that must mean: the invariants that can be judged while things happen. */
+import type { Server } from "./server.ts";
+import type { WalRecord } from "./wal.ts";
+
+/** An invariant that was broken. */
+export type Violation = {
+  readonly kind: "acknowledged write lost" | "two nodes acknowledged" | "not writable" | "clients left waiting" | "bug";
+  readonly what: string;
+  readonly atMs: number;
+};
+
+/** Writes and their ends. */
+export class History {
+  readonly violations: Violation[] = [];
+  readonly acknowledged = new Map<number, { readonly node: string; readonly timeline: number; readonly at: number }>();
+  tell: ((what: () => string) => void) | undefined;
+  #newest: { readonly node: string; readonly at: number } | undefined;
+  attempted = 0;
+  failed = 0;
+  /** The greatest timeline on which anything was acknowledged. */
+  #timeline = 0;
+  readonly #nodeOfEpoch = new Map<number, string>();
+  readonly #now: () => number;
+  readonly #named: () => Server;
+
+  /** `named`: whom the record calls the primary. */
+  constructor(now: () => number, named: () => Server) {
+    this.#now = now;
+    this.#named = named;
+  }
+
+  /** The number of a new write. */
+  begin(): number {
+    this.attempted += 1;
+    return this.attempted;
+  }
+
+  /** A server tells that a write is committed and confirmed. */
+  acknowledge(server: Server, write: number): void {
+    const at = this.#now();
+    const named = this.#named();
+    // What was confirmed before the old primary was halted it may still tell when it goes on: the new one has it.
+    const left = server.name !== named.name && server.timeline < named.timeline;
+    if (left && !named.records.some((record) => record.write === write)) {
+      this.break(
+        "two nodes acknowledged",
+        `${server.name} acknowledged write ${write}, and ${named.name} is the primary`,
+      );
+    } else if (server.timeline < this.#timeline && !left) {
+      const what = `${server.name} acknowledged on timeline ${server.timeline} after somebody had on ${this.#timeline}`;
+      this.break("two nodes acknowledged", what);
+    }
+    this.#timeline = Math.max(this.#timeline, server.timeline);
+    const epoch = server.reign;
+    if (epoch !== undefined) {
+      const other = this.#nodeOfEpoch.get(epoch);
+      if (other === undefined) this.#nodeOfEpoch.set(epoch, server.name);
+      else if (other !== server.name)
+        this.break("two nodes acknowledged", `${other} and ${server.name} in epoch ${epoch}`);
+    }
+    this.tell?.(() => `ack ${write} by ${server.name} t${server.timeline}`);
+    this.#newest = { node: server.name, at };
+    this.acknowledged.set(write, { node: server.name, timeline: server.timeline, at });
+  }
+
+  break(kind: Violation["kind"], what: string): void {
+    if (this.violations.length < 5) this.violations.push({ kind, what, atMs: Math.round(this.#now()) });
+  }
+
+  /** The acknowledgement of last. */
+  get newest(): { readonly node: string; readonly at: number } | undefined {
+    return this.#newest;
+  }
+
+  /** Every acknowledged write is in this copy, but for those that may be missing. */
+  checkNothingLost(
+    copy: { readonly name: string; readonly records: readonly WalRecord[] },
+    mayMiss: (timeline: number) => boolean,
+  ): void {
+    const there = new Set(copy.records.map(({ write }) => write));
+    for (const [write, { node, timeline, at }] of this.acknowledged) {
+      if (there.has(write) || mayMiss(timeline)) continue;
+      this.break(
+        "acknowledged write lost",
+        `write ${write}, acknowledged by ${node} on timeline ${timeline} at ${Math.round(at)} ms, is not on ${copy.name}`,
+      );
+      return;
+    }
+  }
+}

@@ -1,0 +1,22 @@
+/** The safety rules that the simulation can go without, to show that it would notice. */
+
+/** A rule, by what happens without it. */
+export const RULES = {
+  withdraw: "the receiver says that it is withdrawn and goes on confirming",
+  "withdraw durability": "a receiver that restarts has forgotten that it was withdrawn, and the epochs it saw",
+  "epoch check": "nobody refuses orders of an epoch that is over",
+  "gap fill": "WAL that only the vault has is said to be none",
+  B1: "a partial segment is served whenever it is asked for, however short",
+  B3: "on a new timeline the receiver counts what it had beyond the switch point",
+  B5: "the receiver confirms without a grant",
+  B8: "the flushed position is taken for the end of a record",
+  B9: "the receiver confirms beyond a gap, and says that there is none",
+  fence: "a server is said to be down that is not",
+  "replay wait": "nobody waits until the standby has replayed what the vault holds",
+} as const;
+
+/** One of them. */
+export type Rule = keyof typeof RULES;
+
+/** All of them. */
+export const RULE_NAMES = Object.keys(RULES) as readonly Rule[];

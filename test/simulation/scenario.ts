@@ -1,0 +1,230 @@
+/** One seed: its script is acted out event by event, and the end is judged. */
+import type { JournalEntry } from "../../src/failover/ports.ts";
+import { Chance } from "./chance.ts";
+import { SimulatedController } from "./controllers.ts";
+import { destroyDisk, healAll, type Place, strike } from "./faults.ts";
+import type { Violation } from "./history.ts";
+import type { Rule } from "./rules.ts";
+import { type Cut, drawScript, HEAL_MS, type Script } from "./script.ts";
+import type { Server } from "./server.ts";
+import { Stack } from "./stack.ts";
+import { isSettled, judgeEnd } from "./verdict.ts";
+
+/** What a seed came to. */
+export type SeedResult = {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly counts: ReadonlyMap<string, number>;
+  readonly events: number;
+  readonly simulatedMs: number;
+};
+
+/** Whoever needs longer after everything was healed does not come back by itself. */
+const SETTLE_MS = 40_000;
+const LOOK_MS = 300;
+/** Where the recorded primary's data is gone, nobody takes over later than that. */
+const LOST_MS = 6_000;
+
+/** One seed. */
+export class Scenario {
+  readonly seed: number;
+  readonly stack: Stack;
+  readonly #place: Place;
+  readonly #chance: Chance;
+  readonly #script: Script;
+  readonly #cuts: Cut[];
+  /** What strikes once, when its line of the journal comes. */
+  readonly #once = new Set(["withdrawal", "promotion", "hold back"]);
+  #lossAcceptedUpTo = 0;
+  #blockedSince: number | undefined;
+  #end = HEAL_MS + SETTLE_MS;
+  #ended = false;
+
+  constructor(seed: number, without: ReadonlySet<Rule>, tell?: (atMs: number, what: string) => void) {
+    const chance = new Chance(seed);
+    this.seed = seed;
+    this.#chance = chance;
+    this.#script = drawScript(seed, chance);
+    this.#cuts = [...this.#script.cuts];
+    const { durability, leased, poolers, acceptsLoss } = this.#script;
+    this.stack = new Stack(chance, { without, durability, leased, poolers, acceptsLoss }, tell);
+    const controllers = ["controller1", "controller2"].map(
+      (name) => new SimulatedController(this.stack, name, (self, entry) => this.#watchJournal(self, entry)),
+    );
+    this.#place = { stack: this.stack, controllers };
+    this.#begin();
+  }
+
+  /** Runs events until waiting code was woken; false when the seed has ended. */
+  step(): boolean {
+    if (this.#ended) return false;
+    this.stack.world.step(this.#end);
+    if (this.stack.world.now >= this.#end) this.#finish();
+    return !this.#ended;
+  }
+
+  get result(): SeedResult {
+    const { history, counts, world } = this.stack;
+    const { violations } = history;
+    return { seed: this.seed, violations, counts: counts.all, events: world.events, simulatedMs: world.now };
+  }
+
+  #begin(): void {
+    const { stack } = this;
+    const { world, counts } = stack;
+    const chance = this.#chance;
+    stack.bringUp();
+    const { controllers } = this.#place;
+    for (const { process } of [...controllers, stack.witness, stack.store]) process.rate = chance.between(0.98, 1.02);
+    counts.note("clocks drift");
+    for (const [index, controller] of controllers.entries()) world.at(15 + index * 50, () => controller.start());
+    this.#writeOn();
+    for (const { name, atMs, durationMs } of this.#script.faults) {
+      world.at(atMs, () => strike(this.#place, name, durationMs));
+    }
+    const { destroyAtMs } = this.#script;
+    if (destroyAtMs !== undefined) world.at(destroyAtMs, () => destroyDisk(this.#place, chance.pick(stack.servers)));
+    world.at(HEAL_MS, () => healAll(this.#place));
+    world.at(HEAL_MS + LOOK_MS, () => this.#lookWhetherSettled());
+    world.at(1_000, () => this.#operate());
+  }
+
+  /** Clients: through the poolers, and from sessions that were opened on the servers themselves before anything happened. */
+  #writeOn(): void {
+    const { stack } = this;
+    const { world } = stack;
+    const chance = this.#chance;
+    const ignore = (): void => undefined;
+    const write = (): void => {
+      if (this.#ended) return;
+      const number = stack.history.begin();
+      if (chance.often(0.7)) {
+        const pooler = chance.pick(stack.poolers);
+        world.send(stack.client, pooler.process, () => pooler.submit(number, ignore));
+      } else {
+        const server = chance.pick(stack.servers);
+        world.send(stack.client, server.process, () => server.write(number, ignore));
+      }
+      world.at(world.now + (chance.often(0.3) ? chance.between(0, 5) : chance.between(50, 300)), write);
+    };
+    world.at(20, write);
+  }
+
+  /** The person on call: accepts a loss where the failover has been blocked for a while. */
+  #operate(): void {
+    const { world, settings, store, counts } = this.stack;
+    const holder = this.#place.controllers.find(({ controller }) => controller?.state.epoch !== undefined)?.controller;
+    const decision = holder?.state.decision;
+    const offered = decision?.kind === "blocked" && decision.offers.some(({ kind }) => kind === "accept-loss");
+    if (!offered) this.#blockedSince = undefined;
+    else {
+      this.#blockedSince ??= world.now;
+      if (settings.acceptsLoss && world.now - this.#blockedSince > 700) {
+        holder?.acceptLoss({ bytesMax: Number.POSITIVE_INFINITY });
+        this.#lossAcceptedUpTo = Math.max(this.#lossAcceptedUpTo, store.record.timeline);
+        counts.note("loss accepted");
+      }
+    }
+    if (!this.#ended) world.at(world.now + 400, () => this.#operate());
+  }
+
+  /** Cuts the controller at its step, and strikes where it hurts most. True: the controller has ended at this line. */
+  #watchJournal(self: SimulatedController, entry: JournalEntry): boolean {
+    const { stack } = this;
+    const { world } = stack;
+    stack.tell(() => `${self.process.name} ${entry.kind} ${entry.name} ${factsOf(entry)}`);
+    if (world.now > HEAL_MS) return false;
+    this.#strikeAt(self, entry);
+    const [cut] = this.#cuts;
+    if (cut === undefined || cut.step !== entry.name) return false;
+    if (entry.kind !== (cut.at === "outcome" ? "outcome" : "intent")) return false;
+    this.#cuts.shift();
+    stack.counts.note(`cut at ${cut.step}, ${cut.at}`);
+    const end = (): void => {
+      self.crash();
+      world.at(world.now + this.#chance.between(100, 2_500), () => self.start());
+    };
+    if (cut.at === "midway") {
+      world.after(self.process, this.#chance.between(0, 60), end);
+      return false;
+    }
+    end();
+    return true;
+  }
+
+  #strikeAt(self: SimulatedController, { kind, name }: JournalEntry): void {
+    const { afterWithdrawal, afterPromotion, holdBackAt } = this.#script;
+    const { counts, world } = this.stack;
+    if (kind === "intent" && name === holdBackAt && this.#once.delete("hold back")) {
+      counts.note("order on its way too long");
+      world.holdBack = { process: self.process, delayMs: this.#chance.between(300, 4_000) };
+    }
+    if (kind !== "outcome") return;
+    if (name === afterWithdrawal?.step && this.#once.delete("withdrawal")) {
+      counts.note("receiver and replica restarted after the withdrawal");
+      world.at(world.now, () => this.#restartBoth(afterWithdrawal.primaryReturns));
+    }
+    if (name === "note-primary" && afterPromotion !== "nothing" && this.#once.delete("promotion")) {
+      world.at(world.now + this.#chance.between(0, 1_500), () => this.#strikeNewPrimary(afterPromotion === "destroy"));
+    }
+  }
+
+  #restartBoth(primaryReturns: boolean): void {
+    const { stack } = this;
+    const { world } = stack;
+    const old = stack.server(stack.store.record.primary);
+    if (primaryReturns) {
+      stack.counts.note("old primary returns during the action");
+      world.healLinks();
+      world.thaw(old.process);
+      this.#oldSessionsWrite(old);
+    }
+    strike(this.#place, "receiver restarted", this.#chance.between(2, 60));
+    const replica = stack.servers.find((server) => server !== old);
+    if (replica?.process.alive === true && this.#chance.often(0.4)) {
+      replica.crash(false);
+      world.after(replica.agent, this.#chance.between(20, 300), () => replica.start());
+    }
+  }
+
+  /** Sessions that were opened on it before have had to wait, and now do not. */
+  #oldSessionsWrite(server: Server): void {
+    const { world, client, history } = this.stack;
+    for (let delay = 20; delay < 400; delay += 40) {
+      world.at(world.now + delay, () => {
+        const number = history.begin();
+        world.send(client, server.process, () => server.write(number, () => undefined));
+      });
+    }
+  }
+
+  #strikeNewPrimary(destroy: boolean): void {
+    const { stack } = this;
+    if (stack.world.now > HEAL_MS) return;
+    const server = stack.server(stack.store.record.primary);
+    stack.counts.note("new primary lost right after its promotion");
+    if (destroy) destroyDisk(this.#place, server);
+    else if (server.process.alive) server.crash(this.#chance.often(0.5));
+  }
+
+  #lookWhetherSettled(): void {
+    const { world, store } = this.stack;
+    const lost = !this.stack.server(store.record.primary).hasData && world.now > HEAL_MS + LOST_MS;
+    if (isSettled(this.stack) || lost) this.#end = world.now;
+    else world.at(world.now + LOOK_MS, () => this.#lookWhetherSettled());
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    judgeEnd(this.stack, {
+      settled: isSettled(this.stack),
+      lossAcceptedUpTo: this.#lossAcceptedUpTo,
+      controllers: this.#place.controllers,
+    });
+  }
+}
+
+function factsOf({ facts }: JournalEntry): string {
+  const plain = (_key: string, value: unknown): unknown => (typeof value === "bigint" ? Number(value) : value);
+  return JSON.stringify(facts, plain).slice(0, 250);
+}

@@ -1,0 +1,349 @@
+/**
+ * A simulated PostgreSQL server: WAL, streaming, commits that wait for standbys, crashes, promotion.
+ *
+ * What is like the real one, because rules rest on it: a commit is acknowledged when enough connections whose names are in
+ * synchronous_standby_names have confirmed its end; a crash loses what was not synced, and shows commits afterwards that were
+ * never acknowledged; a standby's flushed position can lie inside a record (B8), and it replays whole records only; clearing
+ * primary_conninfo ends its receiver later than at once (B7); a segment from the archive replaces its own, also by a
+ * shorter one (B1); a promotion looks into the archive once, takes what it finds, and goes without what it does not find.
+ */
+import type { Stack } from "./stack.ts";
+import { Stream } from "./stream.ts";
+import { copyOnto, cutAt, differAt, segmentOf, type WalRecord, wholeEnd } from "./wal.ts";
+import { Process } from "./world.ts";
+
+/** What came of a client's write. */
+export type WriteAnswer = "acknowledged" | "failed";
+
+type Waiter = { readonly end: number; readonly write: number; readonly reply: (answer: WriteAnswer) => void };
+
+/** Between two looks of a standby into the archive, and between two attempts to connect. */
+const LOOK_MS = 120;
+
+/** A server with its data directory. */
+export class Server {
+  readonly name: string;
+  readonly stack: Stack;
+  readonly process: Process;
+  readonly agent: Process;
+  records: WalRecord[] = [];
+  timeline = 1;
+  timelineStart: number | undefined = undefined;
+  /** Synced. */
+  flushed = 0;
+  /** Written, on a standby: may be lost by a crash. */
+  received = 0;
+  replayed = 0;
+  mode: "stopped" | "starting" | "primary" | "standby" = "stopped";
+  /** How it starts: standby.signal is there or not. */
+  standby = false;
+  hasData = true;
+  cloning = false;
+  /** primary_conninfo: durable. */
+  upstream: string | undefined;
+  names = "";
+  /** The epoch in its confirmers' names. */
+  reign: number | undefined;
+  /** Greatest epoch seen: durable. */
+  epoch = 0;
+  fenced = false;
+  slots = new Set<string>();
+  /** WAL before it is no longer there for whoever has no slot. */
+  keptFrom = 0;
+  diskFull = false;
+  stuckUntil = 0;
+  replayDelayMs = 5;
+  /** The stream it receives by. */
+  incoming: Stream | undefined;
+  connecting = false;
+  /** Streams it sends. */
+  outgoing: Stream[] = [];
+  #waiters: Waiter[] = [];
+  #required = 0;
+  #named = new Set<string>();
+  #looking = false;
+
+  constructor(stack: Stack, name: string) {
+    this.stack = stack;
+    this.name = name;
+    const machine = stack.world.machine(name);
+    this.process = new Process(name, machine);
+    this.agent = new Process(`agent of ${name}`, machine);
+    this.process.alive = false;
+  }
+
+  get end(): number {
+    return this.records.at(-1)?.end ?? 0;
+  }
+
+  setNames(names: string): void {
+    this.names = names;
+    const match = /^ANY (\d+) \((.*)\)$/.exec(names);
+    this.reign = names === "" ? undefined : Number(/_e(\d+)/.exec(names)?.[1]);
+    this.#required = Number(match?.[1] ?? 0);
+    this.#named = new Set((match?.[2] ?? "").split(", "));
+    this.releaseCommits();
+  }
+
+  // ------------------------------------------------------------------------------------------------ writes
+
+  /** A client's write: inserted, synced, and acknowledged when enough have confirmed it. */
+  write(write: number, reply: (answer: WriteAnswer) => void): void {
+    if (this.mode !== "primary" || this.diskFull) {
+      reply("failed");
+      return;
+    }
+    const { chance } = this.stack.world;
+    // Pages after a checkpoint and the like: records of which a receiver may have half.
+    if (chance.often(0.3)) this.#insert(chance.whole(100, 900), 0);
+    const { end } = this.#insert(chance.whole(20, 70), write);
+    this.#waiters.push({ end, write, reply });
+    this.#sync(end, () => undefined);
+  }
+
+  /** A probe's write, with synchronous_commit = local. */
+  writeLocally(done: (result: "written" | "full") => void): void {
+    if (this.diskFull) {
+      done("full");
+      return;
+    }
+    const { end } = this.#insert(40, 0);
+    this.#sync(end, () => done("written"));
+  }
+
+  #insert(bytes: number, write: number): WalRecord {
+    const start = this.end;
+    const record = { start, end: start + bytes, timeline: this.timeline, write };
+    this.records.push(record);
+    return record;
+  }
+
+  #sync(end: number, done: () => void): void {
+    const { world } = this.stack;
+    const wait = Math.max(0.3 + world.chance.next() * 2, this.stuckUntil - world.now);
+    world.after(this.process, wait, () => {
+      if (this.stuckUntil > world.now) {
+        this.#sync(end, done);
+        return;
+      }
+      if (end > this.flushed) {
+        this.flushed = end;
+        for (const stream of this.outgoing) stream.push();
+        this.releaseCommits();
+      }
+      done();
+    });
+  }
+
+  /** Acknowledges what enough standbys have. */
+  releaseCommits(): void {
+    if (this.mode !== "primary") return;
+    while (this.#waiters.length > 0) {
+      const first = this.#waiters[0];
+      if (first === undefined || first.end > this.flushed) return;
+      if (this.#required > 0 && this.#confirmations(first.end) < this.#required) return;
+      this.#waiters.shift();
+      this.stack.history.acknowledge(this, first.write);
+      first.reply("acknowledged");
+    }
+  }
+
+  #confirmations(end: number): number {
+    let count = 0;
+    for (const stream of this.outgoing) if (stream.confirmed >= end && this.#named.has(stream.name)) count += 1;
+    return count;
+  }
+
+  // ------------------------------------------------------------------------------------------ life and death
+
+  /** Ends it as SIGKILL would, or as a power cut: what was written and not synced may be there or not, or is lost. */
+  crash(power: boolean): void {
+    const { world } = this.stack;
+    this.stack.tell(() => `${this.name} ends as ${this.mode} t${this.timeline} f${this.flushed}`);
+    world.kill(this.process);
+    this.#closeStreams();
+    this.#waiters = [];
+    this.#looking = false;
+    this.connecting = false;
+    if (!power && this.mode === "standby" && world.chance.often(0.5)) this.flushed = this.received;
+    this.received = this.flushed;
+    if (this.mode === "primary") this.flushed = wholeEnd(this.records, this.flushed);
+    cutAt(this.records, this.flushed);
+    this.replayed = Math.min(this.replayed, wholeEnd(this.records, this.flushed));
+    this.mode = "stopped";
+    this.stuckUntil = 0;
+  }
+
+  /** The whole machine is gone, and with it what was being copied. */
+  losePower(): void {
+    this.crash(true);
+    this.cloning = false;
+  }
+
+  /** A fast shutdown: whoever is connected gets everything, with the shutdown checkpoint as the last record. */
+  stopClean(done: (shutdownLsn: number | undefined) => void): void {
+    const { world } = this.stack;
+    if (this.mode !== "primary" || this.stuckUntil > world.now) {
+      if (this.stuckUntil <= world.now) this.crash(false);
+      done(undefined);
+      return;
+    }
+    this.#waiters = [];
+    const { end } = this.#insert(60, 0);
+    this.flushed = end;
+    for (const stream of this.outgoing) stream.push();
+    const deadline = world.now + 400;
+    const wait = (): void => {
+      const sent = this.outgoing.every((stream) => stream.delivered >= end);
+      if (!sent && world.now < deadline) {
+        world.after(this.process, 20, wait);
+        return;
+      }
+      this.crash(false);
+      done(end);
+    };
+    wait();
+  }
+
+  /** Starts it as its data directory says. */
+  start(): void {
+    if (this.process.alive || this.fenced || !this.hasData || this.cloning) return;
+    const { world } = this.stack;
+    this.process.alive = true;
+    this.mode = "starting";
+    this.stack.tell(() => `${this.name} starts t${this.timeline} f${this.flushed}`);
+    const takes = world.chance.often(0.1) ? world.chance.between(1_000, 5_000) : world.chance.between(50, 500);
+    world.after(this.process, takes, () => {
+      this.mode = this.standby ? "standby" : "primary";
+      this.received = this.flushed;
+      if (this.standby) {
+        this.replayed = wholeEnd(this.records, this.flushed);
+        this.receiveAgain();
+        return;
+      }
+      this.setNames(this.names);
+    });
+  }
+
+  #closeStreams(): void {
+    this.incoming?.close();
+    for (const stream of [...this.outgoing]) stream.end();
+  }
+
+  // ---------------------------------------------------------------------------------------------- as a standby
+
+  /** Connects, or looks into the archive, until it streams. */
+  receiveAgain(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    const turn = (): void => {
+      if (this.mode !== "standby" || this.incoming !== undefined) {
+        this.#looking = false;
+        return;
+      }
+      this.#connect();
+      this.lookIntoArchive(() => undefined);
+      this.stack.world.after(this.process, LOOK_MS, turn);
+    };
+    turn();
+  }
+
+  #connect(): void {
+    const { world } = this.stack;
+    const server = this.stack.servers.find(({ name }) => name === this.upstream);
+    if (server === undefined || this.connecting) return;
+    const there = world.travel(this.process.machine, server.process.machine);
+    if (there === undefined) return;
+    this.connecting = true;
+    world.after(this.process, there * 2, () => {
+      this.connecting = false;
+      if (this.mode !== "standby" || this.incoming !== undefined || !this.#canFollow(server)) return;
+      this.timeline = server.timeline;
+      this.stack.tell(() => `${this.name} streams from ${server.name} at ${this.flushed}`);
+      this.incoming = new Stream(this.stack, server, this, this.name);
+    });
+  }
+
+  #canFollow(server: Server): boolean {
+    if (!server.process.running || server.process.haltedUntil > this.stack.world.now) return false;
+    if (server.mode !== "primary" || server.timeline < this.timeline || server.flushed < this.flushed) return false;
+    return (
+      differAt({ records: this.records, end: this.flushed }, { records: server.records, end: server.flushed }, 0) ===
+      undefined
+    );
+  }
+
+  /** From its stream: written, synced a moment later, then told. */
+  receive(source: readonly WalRecord[], to: number, synced: () => void): void {
+    copyOnto(this.records, source, { from: this.received, to });
+    this.received = to;
+    const { world } = this.stack;
+    world.after(this.process, Math.max(0.3 + world.chance.next() * 2, this.stuckUntil - world.now), () => {
+      if (to > this.flushed) this.flushed = to;
+      this.replayLater();
+      synced();
+    });
+  }
+
+  replayLater(): void {
+    this.stack.world.after(this.process, this.replayDelayMs, () => {
+      if (this.mode === "standby") this.replayed = Math.max(this.replayed, wholeEnd(this.records, this.flushed));
+    });
+  }
+
+  get replayIdle(): boolean {
+    return this.replayed >= wholeEnd(this.records, this.flushed);
+  }
+
+  stopReceiving(): void {
+    this.upstream = undefined;
+    const { world } = this.stack;
+    // Acted on when the startup process has run out of WAL (B7).
+    const wait = world.chance.often(0.2) ? world.chance.between(100, 800) : world.chance.between(0, 20);
+    world.after(this.process, wait, () => {
+      if (this.upstream === undefined) this.incoming?.close();
+    });
+  }
+
+  /** Asks the archive for the segment that it is in, and takes what comes in place of its own. */
+  lookIntoArchive(done: () => void): void {
+    this.stack.witness.fetch(this, (found) => {
+      if (found !== undefined && this.incoming === undefined && (this.mode === "standby" || this.mode === "starting")) {
+        const from = segmentOf(this.flushed);
+        const kept = this.records.filter(({ start }) => start < from);
+        this.stack.tell(() => `${this.name} takes a segment to ${found.end}, had ${this.flushed}`);
+        this.records = kept;
+        copyOnto(this.records, found.records, { from, to: found.end });
+        this.flushed = found.end;
+        this.received = found.end;
+        this.replayed = Math.min(this.replayed, wholeEnd(this.records, found.end));
+        this.replayLater();
+      }
+      done();
+    });
+  }
+
+  /** Becomes a primary: one last look into the archive, then what is whole here is where the new timeline begins. */
+  promote(): void {
+    if (this.mode !== "standby") return;
+    const { world } = this.stack;
+    this.upstream = undefined;
+    this.incoming?.close();
+    this.lookIntoArchive(() => undefined);
+    world.after(this.process, world.chance.between(15, 80), () => {
+      if (this.mode !== "standby") return;
+      this.incoming?.close();
+      const begin = wholeEnd(this.records, this.flushed);
+      cutAt(this.records, begin);
+      this.timeline = this.stack.nextTimeline();
+      this.stack.tell(() => `${this.name} promoted t${this.timeline} at ${begin}`);
+      this.timelineStart = begin;
+      this.flushed = begin;
+      this.mode = "primary";
+      this.standby = false;
+      this.keptFrom = this.slots.has("lifeboat_vault") ? 0 : begin;
+      this.setNames(this.names);
+      this.#sync(this.#insert(50, 0).end, () => undefined);
+    });
+  }
+}

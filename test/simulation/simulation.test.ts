@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { STEP_EFFECTS } from "../../src/failover/plan.ts";
+import { repetitions, testSeed } from "../support/effort.ts";
+import { FAULTS } from "./faults.ts";
+import { simulate, tellStory } from "./simulate.ts";
+import type { Share } from "./worker.ts";
+
+const SEEDS = repetitions(10_000);
+/** Each fault, and a cut at each step, in ten thousand seeds: what hardly occurs is hardly tested. */
+const OCCURRENCES_MIN = SEEDS / 100;
+
+test("whatever fails, no acknowledged write is lost, one node acknowledges, and clients can write in the end", async () => {
+  const share = await simulate({ first: testSeed(), count: SEEDS, without: [], stopAtViolation: false });
+  printCounts(share);
+  for (const { seed, violations } of share.broken.slice(0, 5)) {
+    console.log(`replay: LIFEBOAT_TEST_SEED=${seed} npm test -- test/simulation`, violations);
+  }
+  const [first] = share.broken;
+  if (first !== undefined) console.log((await tellStory(first.seed)).join("\n"));
+  assert.deepEqual([share.broken.map(({ seed }) => seed), share.seeds], [[], SEEDS]);
+  const rare = expectedNames().filter((name) => (countsByStep(share).get(name) ?? 0) < OCCURRENCES_MIN);
+  assert.deepEqual(rare, [], "these occur too rarely");
+});
+
+function expectedNames(): readonly string[] {
+  return [...Object.keys(FAULTS), ...Object.keys(STEP_EFFECTS).map((step) => `cut at ${step}`)];
+}
+
+/** Cuts of all kinds at a step are counted together. */
+function countsByStep({ counts }: Share): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const [name, count] of counts) {
+    const step = name.replace(/, (intent|outcome|midway)$/, "");
+    sums.set(step, (sums.get(step) ?? 0) + count);
+  }
+  return sums;
+}
+
+function printCounts(share: Share): void {
+  console.log(
+    `${share.seeds} seeds, ${Math.round(share.simulatedMs / 60_000)} simulated minutes, ${share.events} events`,
+  );
+  for (const [name, count] of [...share.counts].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    console.log(`${String(count).padStart(7)}  ${name}`);
+  }
+}

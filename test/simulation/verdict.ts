@@ -1,0 +1,64 @@
+/** What must be true when everything is healed and has come to rest. */
+import type { SimulatedController } from "./controllers.ts";
+import type { Stack } from "./stack.ts";
+
+/** Writable: the recorded primary serves, poolers lead there, and writes are acknowledged. */
+export function isSettled({ world, store, history, poolers }: Stack): boolean {
+  const { record } = store;
+  if (record.action !== undefined) return false;
+  if (!poolers.every(({ mode, target }) => mode === "serving" && target === record.primary)) return false;
+  const { newest } = history;
+  return newest !== undefined && newest.node === record.primary && newest.at > world.now - 800;
+}
+
+/** Judges the end. `lossAcceptedUpTo`: the last timeline of which a person has accepted that some may be missing. */
+export function judgeEnd(
+  stack: Stack,
+  end: {
+    readonly settled: boolean;
+    readonly lossAcceptedUpTo: number;
+    readonly controllers: readonly SimulatedController[];
+  },
+): void {
+  const { history, settings, store, witness } = stack;
+  const { record } = store;
+  const primary = stack.server(record.primary);
+  const mayMiss = (timeline: number): boolean =>
+    timeline <= end.lossAcceptedUpTo || (settings.durability === "async" && timeline < record.timeline);
+  if (end.settled || primary.hasData) {
+    if (!end.settled) {
+      const paused = stack.poolers.some(({ mode }) => mode === "paused");
+      history.break(paused ? "clients left waiting" : "not writable", describe(stack, end.controllers));
+    }
+    if (primary.mode === "primary") history.checkNothingLost(primary, mayMiss);
+    return;
+  }
+  // The primary's disk is gone and nobody could take over: what was acknowledged is in the vault or on the replica.
+  stack.counts.note("only a restore from the vault helps");
+  if (settings.durability === "async") return;
+  const copies = [witness, ...stack.servers.filter(({ hasData }) => hasData)];
+  const records = [...witness.older, ...copies.flatMap((copy) => copy.records)];
+  history.checkNothingLost({ name: "the vault or a replica", records }, mayMiss);
+}
+
+function describe(stack: Stack, controllers: readonly SimulatedController[]): string {
+  const { record } = stack.store;
+  const servers = stack.servers.map((each) => {
+    const marks = [each.fenced ? "fenced" : "", each.hasData ? "" : "no data", each.cloning ? "cloning" : ""].join(" ");
+    return `${each.name} ${each.mode} t${each.timeline} f${each.flushed} ${marks} from ${each.upstream} waits for ${each.names}`;
+  });
+  const { mandate, timeline, from, flushed, mayConfirm } = stack.witness;
+  const states = controllers.map(({ process, controller }) => {
+    const { mode, epoch, decision, plan } = controller?.state ?? {};
+    const reasons = decision !== undefined && "reasons" in decision ? decision.reasons : [];
+    const why = reasons.map(({ code, node }) => `${code} ${node ?? ""}`).join(", ");
+    return `${process.name} ${mode} e${epoch} ${decision?.kind} (${why}) ${plan?.kind ?? ""}`;
+  });
+  return [
+    `record ${record.primary} e${record.reign} t${record.timeline} joined ${record.joined.join()} ${record.action?.kind ?? ""} ${record.action?.phase ?? ""}`,
+    ...servers,
+    `witness ${JSON.stringify(mandate)} t${timeline} ${from} to ${flushed}${mayConfirm ? " confirms" : ""}`,
+    ...stack.poolers.map(({ name, mode, target }) => `${name} ${mode} ${target}`),
+    ...states,
+  ].join("; ");
+}
