@@ -1,6 +1,6 @@
 /**
- * A whole stack of real programs by the real command line: brought up from nothing, looked at, restarted, cut short, shared
- * with a second one, and taken down.
+ * A whole stack of real programs by the real command line: brought up from nothing, looked at, described otherwise, and
+ * restarted in parts.
  */
 import assert from "node:assert/strict";
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
@@ -9,13 +9,10 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { readBalancer } from "../../src/balancer/ask.ts";
 import { EXIT } from "../../src/errors/entry.ts";
-import { systemClock } from "../../src/platform/clock.ts";
-import { isPortFree } from "../../src/platform/free-port.ts";
 import { withNode } from "../../src/stack/nodes.ts";
 import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
 import { statsSocketOf } from "../../src/stack/render.ts";
 import { readSecrets } from "../../src/stack/secrets.ts";
-import { withListener } from "../support/listener.ts";
 import { processesOf } from "../support/processes-of.ts";
 import { RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
@@ -24,27 +21,19 @@ import { PORTS, serverUser } from "../support/servers.ts";
 /** What we promise of a first start; it takes about ten seconds on two cores. */
 const UP_MAX_MS = 60_000;
 
-/** Its sockets are not in its folder, whose path is too long for them. */
-const TWO = `two_${"x".repeat(50)}`;
-
 let folder = "";
 let one: RealStack;
-let two: RealStack;
 
 before(async () => {
   folder = await mkdtemp("/tmp/stack-");
   await chmod(folder, 0o755);
   one = new RealStack(folder, "one");
-  two = new RealStack(folder, TWO);
 });
 
 after(async () => {
   await one.end();
-  await two.end();
   await rm(folder, { recursive: true, force: true });
 });
-
-const portsOf = async (stack: RealStack): Promise<readonly number[]> => Object.values((await stack.stack()).ports);
 
 test("from nothing to all healthy in under a minute, by the plan that the dry run printed, with a recovery key shown once", async (t) => {
   const { plan } = (await one.cli.json("up --ports auto --dry-run")) as {
@@ -201,64 +190,4 @@ test("a component that is restarted works when the command ends; db only when th
   await one.cli.expect(0, "restart db --accept-outage");
   assert.notEqual(await one.pidOf("db"), primary);
   await eventually("all work", async () => (await one.ps()).up);
-});
-
-test("a port that somebody holds is told with its holder, and nothing is begun", async () => {
-  await withListener(
-    (socket) => socket.end(),
-    async (port) => {
-      const { err } = await two.cli.expect(EXIT.refused, `up --stack-name other --stack-redis-port ${port}`);
-      assert.match(err, new RegExp(`port ${port}, wanted for redis \\(redis\\), is held by process ${process.pid} `));
-      assert.match(err, /remedy: .*lifeboat up --ports auto/);
-    },
-  );
-  const { place } = await two.stack();
-  assert.deepEqual(await readdir(path.join(path.dirname(place.folder), "other")), ["lock"]);
-});
-
-test("an up that is interrupted ends what it did; while it is at work no other command changes the stack; the next goes on", async () => {
-  const first = two.cli.start("up --ports auto");
-  await first.said(/the primary accepts connections/);
-  const { err } = await two.cli.expect(EXIT.refused, "down");
-  assert.match(err, /another command changes stack two_/);
-  first.child.kill("SIGINT");
-  assert.equal((await first.ended).status, EXIT.interrupted);
-  assert.equal((await two.ps()).up, false);
-  const { steps } = await two.up();
-  assert.ok(steps.length > 0 && steps.every(({ step }) => step !== "db-start"), JSON.stringify(steps));
-  assert.equal((await two.ps()).up, true);
-  assert.equal(new Set([...(await portsOf(one)), ...(await portsOf(two))]).size, 12, "each stack has its own ports");
-});
-
-test("each stack goes down alone and leaves no process, port, socket or temporary file", async (t) => {
-  const stack = await one.stack();
-  const { durationMs } = (await one.cli.json("down")) as { durationMs: number };
-  t.diagnostic(`down: ${durationMs} ms`);
-  assert.deepEqual(await processesOf(stack.place.folder), []);
-  for (const port of Object.values(stack.ports)) assert.equal(await isPortFree(port), true, `port ${port}`);
-  assert.deepEqual(await readdir(stack.place.sockets), []);
-  assert.deepEqual((await readdir(stack.place.supervisor)).toSorted(), ["lock", "logs", "supervisor.log"]);
-  const { out } = await one.cli.expect(EXIT.world, "ps");
-  assert.match(out, /^Stack one is down\./);
-  const again = await one.cli.expect(0, "down");
-  assert.match(again.out, /^Stack one was down; nothing was done\./);
-  assert.deepEqual(await processesOf(stack.place.folder), [], "looking started nothing");
-  assert.equal((await two.ps()).up, true);
-  const { place } = await two.stack();
-  await two.cli.expect(0, "down");
-  assert.deepEqual(await processesOf(path.join(folder, "state")), []);
-  assert.equal(await PORTS.files.stat(place.sockets), undefined);
-});
-
-test("a stack that was down comes up again with its data, and a stack that never was is told so", async () => {
-  const begun = systemClock.monotonic();
-  assert.equal((await two.up()).recoveryKey, null);
-  assert.ok(systemClock.monotonic() - begun < UP_MAX_MS);
-  assert.equal(await two.ask("db_replica", "SELECT count(*)::text FROM pg_stat_wal_receiver"), "1");
-  await two.cli.expect(0, "down");
-  const { out } = await one.cli.expect(0, "down --stack-name nobody");
-  assert.match(out, /^Stack nobody was down/);
-  const { err } = await one.cli.expect(EXIT.notFound, "restart redis --stack-name nobody");
-  assert.match(err, /there is no component redis: nothing runs .*nobody.*\nremedy: `lifeboat up`/);
-  assert.deepEqual((await readdir(path.join(folder, "state", "stacks"))).toSorted(), ["one", "other", TWO]);
 });
