@@ -13,21 +13,23 @@ export const WRITE =
 const IDLE_WAITS = "'RecoveryWalStream', 'RecoveryRetrieveRetryInterval'";
 
 /**
- * The statement. A standby's timeline is the greatest of three: of its receiver, of the control file, and of the segments that
+ * The statement. Whether the server is a standby is asked once: a promotion in the middle of the answer would leave it without
+ * either part. What is asked of a standby can be asked of a server that just was one. A standby's timeline is the greatest of three: of its receiver, of the control file, and of the segments that
  * hold what it has replayed, since the first is gone with the receiver and the second is written late.
  */
 export function viewSql(): string {
-  return `SELECT pg_is_in_recovery() AS standby,
+  return `WITH asked AS MATERIALIZED (SELECT pg_is_in_recovery() AS standby)
+    SELECT standby,
     (SELECT system_identifier::text FROM pg_control_system()) AS system,
     current_setting('synchronous_standby_names') AS names,
-    CASE WHEN NOT pg_is_in_recovery() THEN json_build_object(
+    CASE WHEN NOT standby THEN json_build_object(
       'timeline', substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
       'flushed', pg_current_wal_flush_lsn()::text,
       'history', (SELECT pg_read_file('pg_wal/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.history', 0, 8388608, true)),
       'confirmers', (SELECT coalesce(json_agg(json_build_object('name', application_name, 'state', state, 'flushed', coalesce(flush_lsn, '0/0')::text)), '[]')
                        FROM pg_stat_replication)
     )::text END AS primary_,
-    CASE WHEN pg_is_in_recovery() THEN json_build_object(
+    CASE WHEN standby THEN json_build_object(
       'controlTimeline', (SELECT greatest(min_recovery_end_timeline, 0) FROM pg_control_recovery()),
       'checkpointTimeline', (SELECT timeline_id FROM pg_control_checkpoint()),
       'receiverTimeline', (SELECT received_tli FROM pg_stat_wal_receiver),
@@ -41,7 +43,7 @@ export function viewSql(): string {
       'streams', (SELECT status = 'streaming' FROM pg_stat_wal_receiver),
       'agoMs', (SELECT extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000 FROM pg_stat_wal_receiver),
       'upstream', current_setting('primary_conninfo') <> ''
-    )::text END AS standby_`;
+    )::text END AS standby_ FROM asked`;
 }
 
 /** Reads the answer. Throws a TypeError or `postgres.protocol` for one that no server gives. */
