@@ -10,10 +10,12 @@ import type { Vault } from "../vault/vault.ts";
 import type { TakeConfiguredBackup } from "./backup.ts";
 import type { ListConfiguredBackups } from "./backups.ts";
 import type { RenderConfigured } from "./config-render.ts";
+import type { RunDaemon } from "./daemon.ts";
 import type { RunDemo } from "./demo.ts";
 import type { Diagnose } from "./doctor.ts";
 import type { TakeDown } from "./down.ts";
 import type { DurabilityEngine } from "./durability.ts";
+import type { FailoverEngine } from "./failover.ts";
 import type { HoldEngine } from "./hold.ts";
 import type { ReadLogs } from "./logs.ts";
 import type { FindPoints } from "./points.ts";
@@ -182,6 +184,18 @@ export const durabilityEngine: DurabilityEngine = {
 /** Watches the replication of the stack. */
 export const watchReplication: WatchReplication = async (call) =>
   (await import("./engine-replication.ts")).watchReplication(call);
+
+/** Looks at the primary role, and moves it. */
+export const failoverEngine: FailoverEngine = {
+  check: async (call) => (await import("./engine-failover.ts")).failoverEngine.check(call),
+  promote: async (call) => (await import("./engine-failover.ts")).failoverEngine.promote(call),
+  switchover: async (call) => (await import("./engine-failover.ts")).failoverEngine.switchover(call),
+  rebuild: async (call) => (await import("./engine-failover.ts")).failoverEngine.rebuild(call),
+  setMaintenance: async (call) => (await import("./engine-failover.ts")).failoverEngine.setMaintenance(call),
+};
+
+/** Runs the stack's daemon. */
+export const runDaemon: RunDaemon = async (call) => (await import("./engine-failover.ts")).runDaemon(call);
 
 /** Runs the demo. */
 export const runDemo: RunDemo = async (call) => (await import("./engine-demo.ts")).runDemo(call);

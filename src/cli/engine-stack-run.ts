@@ -13,6 +13,7 @@ import { STEP_EFFECTS } from "../stack/plan.ts";
 import { readPorts, settlePorts } from "../stack/ports.ts";
 import { lifeboatConfigFile } from "../stack/receiver-config.ts";
 import { restartComponent } from "../stack/restart.ts";
+import { rolesInUse } from "../stack/roles.ts";
 import { runScale, scaled, scaleInUse } from "../stack/scale.ts";
 import { secretFile } from "../stack/secrets.ts";
 import type { StackDescription } from "../stack/stack.ts";
@@ -58,7 +59,7 @@ export const upEngine: UpEngine = {
     await makeOpenFolder(MACHINE.files, described.place.folder);
     return await exclusively(MACHINE, described, async () => {
       const settled = await scaleInUse(MACHINE.files, await settlePorts(MACHINE, described, ports, { signal }));
-      const stack = await durabilityInUse(MACHINE.files, settled);
+      const stack = await durabilityInUse(MACHINE.files, await rolesInUse(MACHINE.files, settled));
       const told = new UpTeller(session);
       try {
         const { durationMs } = await runStackUp(tools, stack, { signal, onEvent: (event) => told.tell(event) });

@@ -7,17 +7,20 @@ import { durabilityInUse } from "../stack/durability.ts";
 import { portsInUse } from "../stack/ports.ts";
 import { findPrograms, SYSTEM_FOLDERS } from "../stack/programs.ts";
 import { renderComponent, renderStack } from "../stack/render.ts";
+import { rolesInUse } from "../stack/roles.ts";
 import { scaleInUse } from "../stack/scale.ts";
 import { HIDDEN_SECRETS } from "../stack/secrets.ts";
 import { describeStack, type StackDescription } from "../stack/stack.ts";
 import type { StackPlatform, StackTools } from "../stack/tools.ts";
 import type { RenderConfigured } from "./config-render.ts";
+import { daemonConfigOf } from "./daemon-config.ts";
 import { programPaths } from "./engine-demo.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import type { Session } from "./verb.ts";
 
 /** The stack of the configuration, with the ports that it says; nothing is looked at. */
-export function describedStack({ stack, folders, postgres }: Config): StackDescription {
+export function describedStack(config: Config): StackDescription {
+  const { stack, folders, postgres } = config;
   return describeStack({
     name: stack.name,
     stacksFolder: path.join(folders.state, "stacks"),
@@ -42,12 +45,15 @@ export function describedStack({ stack, folders, postgres }: Config): StackDescr
     slotWalMax: stack.slotWalMax,
     cacheMemoryMax: stack.cacheMemoryMax,
     cachePolicy: stack.cachePolicy,
+    daemon: stack.daemon === "on",
+    daemonConfig: daemonConfigOf(config),
   });
 }
 
-/** The configured stack with the ports and as many programs as it uses: the recorded ones, where some were. */
+/** The configured stack with the ports, the programs and the primary that it has: the recorded ones, where some were. */
 export async function describedPlace(config: Config): Promise<StackDescription> {
-  return await scaleInUse(MACHINE.files, await portsInUse(MACHINE.files, describedStack(config)));
+  const placed = await scaleInUse(MACHINE.files, await portsInUse(MACHINE.files, describedStack(config)));
+  return await rolesInUse(MACHINE.files, placed);
 }
 
 /** The same with the durability that was chosen since it was configured. */

@@ -61,6 +61,7 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
   redis: "does not answer",
   pgbouncer: "does not let the application in",
   haproxy: "does not answer",
+  daemon: "does not answer",
 };
 
 /** What was seen, for people. */

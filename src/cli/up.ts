@@ -64,7 +64,7 @@ export function upVerb(engine: UpEngine): Verb {
       install: toggle("As root on Debian, install missing programs (redis, PgBouncer, HAProxy) without asking."),
       dryRun: toggle("Print the plan and change nothing."),
     },
-    configuration: { kind: "checked", sections: ["stack", "folders", "postgres"] },
+    configuration: { kind: "checked", sections: ["stack", "folders", "postgres", "failover"] },
     examples: [
       { line: "lifeboat up", does: "Everything, with the ports of the runbook." },
       { line: "lifeboat up --dry-run", does: "What it would do, and what stands in its way." },

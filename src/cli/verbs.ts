@@ -10,6 +10,7 @@ import {
   checkConfiguredVault,
   diagnoseConfigured,
   durabilityEngine,
+  failoverEngine,
   feedRecovery,
   findPoints,
   getWal,
@@ -28,6 +29,7 @@ import {
   renderConfigured,
   restartConfigured,
   restoreEngine,
+  runDaemon,
   runDemo,
   scaleConfigured,
   takeConfiguredBackup,
@@ -38,10 +40,12 @@ import {
 } from "./compose.ts";
 import { configExplainVerb } from "./config.ts";
 import { configRenderVerb } from "./config-render.ts";
+import { daemonVerb } from "./daemon.ts";
 import { demoVerb } from "./demo.ts";
 import { doctorVerb } from "./doctor.ts";
 import { downVerb } from "./down.ts";
 import { durabilityVerb } from "./durability.ts";
+import { failoverPauseVerb, failoverResumeVerb, failoverVerb } from "./failover.ts";
 import { holdVerb, releaseVerb } from "./hold.ts";
 import { logsVerb } from "./logs.ts";
 import { pointsVerb } from "./points.ts";
@@ -54,6 +58,7 @@ import { restartVerb } from "./restart.ts";
 import { restoreVerb } from "./restore.ts";
 import { scaleVerb } from "./scale.ts";
 import { statusVerb } from "./status.ts";
+import { rebuildVerb, switchoverVerb } from "./switchover.ts";
 import { upVerb } from "./up.ts";
 import { vaultCheckVerb, vaultInitVerb } from "./vault.ts";
 import { vaultKeyVerb } from "./vault-key.ts";
@@ -94,6 +99,12 @@ export const VERBS: readonly Verb[] = [
   poolerStatusVerb(poolerEngine),
   poolerResumeVerb(poolerEngine),
   poolerWatchVerb(poolerEngine),
+  failoverVerb(failoverEngine),
+  failoverPauseVerb(failoverEngine),
+  failoverResumeVerb(failoverEngine),
+  switchoverVerb(failoverEngine),
+  rebuildVerb(failoverEngine),
+  daemonVerb(runDaemon),
   demoVerb(runDemo),
   configExplainVerb(),
   configRenderVerb(renderConfigured),

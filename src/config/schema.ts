@@ -260,6 +260,11 @@ export const SETTINGS = {
         "quorum",
         "Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.",
       ),
+      daemon: setting(
+        choice(["on", "off"]),
+        "on",
+        "Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.",
+      ),
       frontPort: setting(port(), 8000, "The balancer's port, which leads to the API."),
       readPort: setting(port(), 5434, "The balancer's port that leads to a server to read from."),
       dbPort: setting(port(), 5432, "Port of the primary."),
@@ -320,6 +325,58 @@ export const SETTINGS = {
         location("file"),
         "not known",
         "File that their pgbouncer.ini includes and that says where their databases lead.",
+      ),
+    },
+  },
+  failover: {
+    describe: "When the primary role moves, and who is told.",
+    settings: {
+      automatic: setting(
+        choice(["on", "off"]),
+        "on",
+        "Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.",
+      ),
+      silentAfter: setting(
+        waiting({ minMs: 200, maxMs: 600 * SECOND_MS }),
+        ms(2_600),
+        "A server that does not answer counts as gone after this: what tells frozen from slow.",
+      ),
+      refusedAfter: setting(
+        waiting({ minMs: 20, maxMs: 600 * SECOND_MS }),
+        ms(100),
+        "A machine that answers and on whose port nobody listens counts as a dead server after this.",
+      ),
+      startingAfter: setting(
+        waiting({ minMs: 500, maxMs: 3_600 * SECOND_MS }),
+        ms(10 * SECOND_MS),
+        "A server that restarts after a crash of its own is given this long.",
+      ),
+      stuckAfter: setting(
+        waiting({ minMs: 500, maxMs: 3_600 * SECOND_MS }),
+        ms(5 * SECOND_MS),
+        "A server that takes sessions and finishes no write counts as gone after this.",
+      ),
+      diskFull: setting(
+        choice(["hold", "failover"]),
+        "hold",
+        "When the primary's disk is full: wait for a person, or move to a node with room.",
+      ),
+      webhook: optionalSetting(text("URL"), "nobody is told", "Told of every failover, as JSON by POST."),
+      hookCommand: optionalSetting(
+        text("COMMAND"),
+        "none is run",
+        "Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.",
+      ),
+      etcdEndpoints: optionalSetting(
+        text("URLS"),
+        "a lock of this machine",
+        "etcd that grants the right to act, for controllers on several machines; URLs with commas between.",
+      ),
+      etcdPrefix: optionalSetting(text("KEY"), "/lifeboat/ and the stack's name", "Where its keys lie in etcd."),
+      etcdTtl: setting(
+        waiting({ minMs: 12 * SECOND_MS, maxMs: 600 * SECOND_MS }),
+        ms(15 * SECOND_MS),
+        "How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.",
       ),
     },
   },

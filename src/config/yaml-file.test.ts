@@ -24,7 +24,7 @@ test("an unknown section names the nearest, or the setting of that name in its s
     "lifeboat.yaml:1:1: sever is not a section; did you mean server?",
     "lifeboat.yaml:2:1: reciever is not a section; did you mean receiver?",
     "lifeboat.yaml:3:1: binDir is not a section; did you mean postgres.binDir?",
-    "lifeboat.yaml:4:1: zebra is not a section; the sections are server, vault, folders, receiver, backup, retention, restore, proof, status, replication, stack, pooler, postgres",
+    "lifeboat.yaml:4:1: zebra is not a section; the sections are server, vault, folders, receiver, backup, retention, restore, proof, status, replication, stack, pooler, failover, postgres",
   ]);
 });
 

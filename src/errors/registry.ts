@@ -10,6 +10,7 @@ import { backupErrors } from "./codes/backup.ts";
 import { balancerErrors } from "./codes/balancer.ts";
 import { cacheErrors } from "./codes/cache.ts";
 import { configErrors } from "./codes/config.ts";
+import { daemonErrors } from "./codes/daemon.ts";
 import { demoErrors } from "./codes/demo.ts";
 import { durabilityErrors } from "./codes/durability.ts";
 import { failoverErrors } from "./codes/failover.ts";
@@ -34,7 +35,9 @@ export const ERROR_REGISTRY = {
   ...balancerErrors,
   ...cacheErrors,
   ...configErrors,
+  ...daemonErrors,
   ...demoErrors,
+  ...failoverErrors,
   ...journalErrors,
   ...leaseErrors,
   ...durabilityErrors,

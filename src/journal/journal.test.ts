@@ -153,6 +153,17 @@ test("a journal that has grown large is set aside, and the next one goes on from
   assert.ok((await readFile(path.join(folder, JOURNAL_FILE), "utf8")).includes(`"previous":"${hash}"`));
 });
 
+test("entries that the disk does not take are refused when there are too many, and the others get in", async () => {
+  await using temporary = await temporaryFolder("journal");
+  const journal = await Journal.open(tools(), temporary.folder);
+  const appended = Array.from({ length: 1_100 }, (_, index) => journal.append(entry(`${index}`)));
+  const refused = (await Promise.allSettled(appended)).filter(({ status }) => status === "rejected");
+  assert.ok(refused.length > 0 && refused.length < 150, `${refused.length} were refused`);
+  for (const each of refused) assert.ok(each.status === "rejected" && isLifeboatError(each.reason, "journal.stuck"));
+  await journal.close();
+  assert.equal((await read(temporary.folder)).records.length, 1_100 - refused.length);
+});
+
 test("facts of any size end up in a record of bounded size", async () => {
   await using temporary = await temporaryFolder("journal");
   const journal = await Journal.open(tools(), temporary.folder);

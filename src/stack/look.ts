@@ -1,11 +1,12 @@
 /** Looks at what each component of a stack is doing, and whether it does its work. Changes nothing. */
 import { isLifeboatError } from "../errors/error.ts";
 import type { ComponentState } from "../platform/components.ts";
-import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
+import type { ComponentName } from "./component-names.ts";
 import { instancesOf } from "./instances.ts";
-import { START_STEPS } from "./plan.ts";
+import { startStepOf } from "./plan.ts";
 import { askPooler } from "./prove.ts";
 import { missingSecrets, readSecrets } from "./secrets.ts";
+import { componentsOf } from "./stack.ts";
 import { STEPS, type StepLookTools } from "./steps.ts";
 import type { CallOptions } from "./tools.ts";
 
@@ -29,7 +30,7 @@ export async function lookAtComponents(tools: StepLookTools, options: CallOption
   const states = await platform.state(options);
   const secrets = (await files.stat(stack.place.secrets)) !== undefined && (await missingSecrets(files, stack.place));
   const canAsk = secrets !== false && secrets.length === 0;
-  const programs = COMPONENT_NAMES.flatMap((component) =>
+  const programs = componentsOf(stack).flatMap((component) =>
     instancesOf(stack, component).map((name) => ({ component, name })),
   );
   return await Promise.all(
@@ -49,7 +50,7 @@ async function doesItsWork(
   const tooLong = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   const signal = options.signal === undefined ? tooLong : AbortSignal.any([options.signal, tooLong]);
   try {
-    if (component !== "pgbouncer") return await STEPS[START_STEPS[component]].holds(tools, { signal });
+    if (component !== "pgbouncer") return await STEPS[startStepOf(component, tools.stack)].holds(tools, { signal });
     // Each by itself: one of several may be ill.
     const { stack, files } = tools;
     await askPooler(stack, await readSecrets(files, stack.place), { signal, instance: name });

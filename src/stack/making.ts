@@ -27,7 +27,7 @@ import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
 import { readSecrets, type StackSecrets } from "./secrets.ts";
-import { CONFIRMERS, ROLES, type StackDescription } from "./stack.ts";
+import { ROLES, replicaOf, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
@@ -43,7 +43,9 @@ export async function makeFolders({ files, stack, user }: StepTools): Promise<vo
   const { place } = stack;
   await makeOpenFolder(files, place.folder);
   const private_ = [place.sockets, place.vault, place.spool, place.programCache];
-  for (const name of COMPONENT_NAMES) private_.push(path.dirname(place.configOf(name)), place.configOf(name));
+  for (const name of COMPONENT_NAMES) {
+    if (name !== "daemon") private_.push(path.dirname(place.configOf(name)), place.configOf(name));
+  }
   private_.push(path.dirname(place.dataOf("db")), place.dataOf("redis"), place.secrets);
   for (const folder of private_) {
     // No child process may be started in between with the folder half ours: mode and owner are set each time.
@@ -70,6 +72,7 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
   const stale = await staleConfig(tools, stack, secrets);
   const unread = new Set<ComponentName>();
   for (const rendered of renderStack(stack, secrets)) {
+    if (rendered.lies === "controller") await files.makeFolder(stack.place.controller, PRIVATE_MODE);
     const dataIsThere = (await files.stat(path.dirname(rendered.file))) !== undefined;
     if (!stale.includes(rendered.component) || !dataIsThere) continue;
     if (await isAsRendered(tools, rendered)) continue;
@@ -103,7 +106,7 @@ export async function writeNodeFiles(tools: StepTools, node: NodeName, options: 
 export async function makePrimary(tools: StepTools, options: CallOptions): Promise<void> {
   const { files, stack, user, programs, random } = tools;
   const secrets = await readSecrets(files, stack.place);
-  const dataFolder = stack.place.dataOf("db");
+  const dataFolder = stack.place.dataOf(stack.primary);
   const making = `${dataFolder}.making`;
   await files.removeTree(making);
   await initCluster(tools, {
@@ -112,12 +115,12 @@ export async function makePrimary(tools: StepTools, options: CallOptions): Promi
     user,
     superuser: { name: ROLES.superuser, password: secrets.superuser },
     socketAuthentication: "scram-sha-256",
-    settings: nodeSettings(stack, "db"),
+    settings: nodeSettings(stack, stack.primary),
     unique: random(8).toString("hex"),
     ...options,
   });
   await renameDurable(files, { from: making, to: dataFolder });
-  await writeNodeFiles(tools, "db", options);
+  await writeNodeFiles(tools, stack.primary, options);
 }
 
 /** Makes the vault and shows its recovery key. */
@@ -191,10 +194,16 @@ export async function makeReplica(tools: StepTools, options: CallOptions): Promi
   const kept = await slotReaches(stack, secrets, parseLsn(newest.endLsn), options);
   const target = { kind: kept ? "immediate" : "latest" } as const;
   const plan = await prepareRestore(restoreTools, { systemId, target, acceptGap: false }, options);
-  const folder = stack.place.dataOf("db_replica");
+  const node = replicaOf(stack);
+  const folder = stack.place.dataOf(node);
   const place = { folder, tablespaces: { byOid: new Map(), under: undefined }, owner: user };
-  await runRestore(restoreTools, plan, { ...place, follow: replicaConnection(stack) }, options);
-  await writeNodeFiles(tools, "db_replica", options);
+  await runRestore(
+    restoreTools,
+    plan,
+    { ...place, follow: replicaConnection(stack, { node, upstream: stack.primary }) },
+    options,
+  );
+  await writeNodeFiles(tools, node, options);
 }
 
 async function slotReaches(
@@ -203,10 +212,10 @@ async function slotReaches(
   lsn: bigint,
   options: CallOptions,
 ): Promise<boolean> {
-  return await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
+  return await withNode(nodeAddress(stack, secrets, stack.primary), options, async ({ run }) => {
     const [row] = await run(
       "SELECT restart_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1 AND wal_status <> 'lost'",
-      [CONFIRMERS.replica],
+      [replicaOf(stack)],
     );
     const kept = row?.["lsn"];
     return typeof kept === "string" && parseLsn(kept) <= lsn;
@@ -219,7 +228,8 @@ async function applyConfiguration(
   secrets: StackSecrets,
   options: CallOptions,
 ): Promise<void> {
-  if (component === "db" || component === "db_replica") {
+  if (component === "daemon") await tools.platform.restart(component, options);
+  else if (component === "db" || component === "db_replica") {
     await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {
       await run("SELECT pg_reload_conf()");
     });
@@ -256,7 +266,7 @@ async function writeRendered(
   const { file } = rendered;
   const unique = random(8).toString("hex");
   const parts = [Buffer.from(rendered.text)];
-  const owned = user === undefined ? files : filesOwnedBy(files, user);
+  const owned = user === undefined || rendered.lies === "controller" ? files : filesOwnedBy(files, user);
   await writeDurable(owned, { file, parts, over: "replace", permissions: 0o600, unique, ...options });
 }
 

@@ -8,7 +8,7 @@
  */
 import path from "node:path";
 import type { Settings } from "../postgres/cluster.ts";
-import { CONFIRMERS, ROLES, type StackDescription } from "./stack.ts";
+import { ROLES, type StackDescription } from "./stack.ts";
 
 /** A component that is a PostgreSQL server. */
 export type NodeName = "db" | "db_replica";
@@ -89,15 +89,18 @@ export function passwordFileText(password: string): string {
   return `*:*:replication:${ROLES.replication}:${password}\n`;
 }
 
-/** How the replica reaches the primary: primary_conninfo and primary_slot_name. */
-export function replicaConnection(stack: StackDescription): { readonly conninfo: string; readonly slot: string } {
+/** How a node reaches the one that it follows: primary_conninfo and primary_slot_name. Its slot there has its name. */
+export function replicaConnection(
+  stack: StackDescription,
+  { node, upstream }: { readonly node: NodeName; readonly upstream: NodeName },
+): { readonly conninfo: string; readonly slot: string } {
   const parts = {
     host: "127.0.0.1",
-    port: stack.ports.db,
+    port: nodePort(stack, upstream),
     user: ROLES.replication,
     // Not the password: every superuser can read this setting, and logs may show it.
-    passfile: passwordFileOf(stack, "db_replica"),
-    application_name: CONFIRMERS.replica,
+    passfile: passwordFileOf(stack, node),
+    application_name: node,
     connect_timeout: 2,
     keepalives_idle: 5,
     keepalives_interval: 2,
@@ -106,7 +109,7 @@ export function replicaConnection(stack: StackDescription): { readonly conninfo:
   const conninfo = Object.entries(parts)
     .map(([name, value]) => `${name}=${conninfoValue(String(value))}`)
     .join(" ");
-  return { conninfo, slot: CONFIRMERS.replica };
+  return { conninfo, slot: node };
 }
 
 /** Source: PostgreSQL manual, "Keyword/Value Connection Strings". */

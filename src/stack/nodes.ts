@@ -9,7 +9,7 @@ import type { ConnectOptions } from "../postgres/replication.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import type { NodeData, PrimaryFacts } from "./plan.ts";
 import type { StackSecrets } from "./secrets.ts";
-import { CONFIRMERS, confirmersOf, ROLES, type StackDescription } from "./stack.ts";
+import { CONFIRMERS, confirmersOf, ROLES, replicaOf, type StackDescription } from "./stack.ts";
 import type { CallOptions } from "./tools.ts";
 
 /** A local server answers in milliseconds; one that writes a checkpoint on a busy disk, in seconds. */
@@ -70,13 +70,13 @@ export async function askPrimary(
   options: CallOptions,
 ): Promise<PrimaryFacts | undefined> {
   try {
-    return await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
+    return await withNode(nodeAddress(stack, secrets, stack.primary), options, async ({ run }) => {
       const [row] = await run(FACTS, [
         stack.applicationRole,
         stack.database,
         [ROLES.replication, ROLES.lifeboat],
         CONFIRMERS.receiver,
-        CONFIRMERS.replica,
+        replicaOf(stack),
       ]);
       const durability = row?.["durability"];
       return {
@@ -110,7 +110,7 @@ const FACTS = `SELECT
 async function hasProofTable(stack: StackDescription, secrets: StackSecrets, options: CallOptions): Promise<boolean> {
   try {
     return await withNode(
-      { ...nodeAddress(stack, secrets, "db"), database: stack.database },
+      { ...nodeAddress(stack, secrets, stack.primary), database: stack.database },
       options,
       async ({ run }) => {
         const [row] = await run("SELECT to_regclass($1) IS NOT NULL AS there", [PROOF_TABLE]);
@@ -130,7 +130,7 @@ export async function prepareDatabase(
   options: CallOptions,
 ): Promise<void> {
   const { replication, lifeboat } = ROLES;
-  await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
+  await withNode(nodeAddress(stack, secrets, stack.primary), options, async ({ run }) => {
     const lacks = async (sql: string, parameter: string): Promise<boolean> =>
       (await run(sql, [parameter])).length === 0;
     for (const [role, options_, password] of [
@@ -147,16 +147,20 @@ export async function prepareDatabase(
       await run(`CREATE DATABASE "${stack.database}" OWNER "${stack.applicationRole}"`);
     }
     // With WAL reserved from now on: what follows the first backup must be there for the replica. The receiver makes its own.
-    if (await lacks("SELECT FROM pg_replication_slots WHERE slot_name = $1", CONFIRMERS.replica)) {
-      await run("SELECT pg_create_physical_replication_slot($1, true)", [CONFIRMERS.replica]);
+    if (await lacks("SELECT FROM pg_replication_slots WHERE slot_name = $1", replicaOf(stack))) {
+      await run("SELECT pg_create_physical_replication_slot($1, true)", [replicaOf(stack)]);
     }
   });
-  await withNode({ ...nodeAddress(stack, secrets, "db"), database: stack.database }, options, async ({ run }) => {
-    await run(
-      `CREATE TABLE IF NOT EXISTS ${PROOF_TABLE} (id int PRIMARY KEY, token text NOT NULL, at timestamptz NOT NULL)`,
-    );
-    await run(`ALTER TABLE ${PROOF_TABLE} OWNER TO "${stack.applicationRole}"`);
-  });
+  await withNode(
+    { ...nodeAddress(stack, secrets, stack.primary), database: stack.database },
+    options,
+    async ({ run }) => {
+      await run(
+        `CREATE TABLE IF NOT EXISTS ${PROOF_TABLE} (id int PRIMARY KEY, token text NOT NULL, at timestamptz NOT NULL)`,
+      );
+      await run(`ALTER TABLE ${PROOF_TABLE} OWNER TO "${stack.applicationRole}"`);
+    },
+  );
 }
 
 /** Makes commits of the described primary wait as described. Whether they do is to be looked at. */
@@ -165,8 +169,8 @@ export async function setDurability(
   { secrets, receiver }: { readonly secrets: StackSecrets; readonly receiver: string },
   options: CallOptions,
 ): Promise<void> {
-  const names = synchronousStandbyNames(stack.durability, confirmersOf("db", receiver));
-  await withNode(nodeAddress(stack, secrets, "db"), options, async ({ run }) => {
+  const names = synchronousStandbyNames(stack.durability, confirmersOf(stack.primary, receiver));
+  await withNode(nodeAddress(stack, secrets, stack.primary), options, async ({ run }) => {
     await run(`ALTER SYSTEM SET synchronous_standby_names = '${names}'`);
     await run("SELECT pg_reload_conf()");
   });

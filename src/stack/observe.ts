@@ -10,7 +10,7 @@ import { askPrimary, nodeDataOf } from "./nodes.ts";
 import type { StackFacts } from "./plan.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
 import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets } from "./secrets.ts";
-import type { StackDescription, StackPlace } from "./stack.ts";
+import { componentsOf, replicaOf, type StackDescription, type StackPlace } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
 /** What looking needs. */
@@ -31,12 +31,15 @@ export async function observeStack(
   return {
     folders: await hasFolders(files, place),
     secretsMissing: missing.length,
-    configStale: secrets === undefined ? COMPONENT_NAMES : await staleConfig(tools, stack, secrets),
-    db: await nodeDataOf(files, place.dataOf("db")),
-    replica: await nodeDataOf(files, place.dataOf("db_replica")),
+    configStale: secrets === undefined ? componentsOf(stack) : await staleConfig(tools, stack, secrets),
+    roles: stack,
+    wantsDaemon: stack.daemon,
+    db: await nodeDataOf(files, place.dataOf(stack.primary)),
+    replica: await nodeDataOf(files, place.dataOf(replicaOf(stack))),
     vault: await lookAtVault(tools, stack, secrets, options),
     running,
-    primary: secrets === undefined || !running.has("db") ? undefined : await askPrimary(stack, secrets, options),
+    primary:
+      secrets === undefined || !running.has(stack.primary) ? undefined : await askPrimary(stack, secrets, options),
   };
 }
 

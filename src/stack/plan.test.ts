@@ -9,6 +9,8 @@ const fresh: StackFacts = {
   folders: false,
   secretsMissing: 7,
   configStale: [...COMPONENT_NAMES],
+  roles: { primary: "db", recorded: "none" },
+  wantsDaemon: true,
   db: "absent",
   replica: "absent",
   vault: "absent",
@@ -20,6 +22,8 @@ const up: StackFacts = {
   folders: true,
   secretsMissing: 0,
   configStale: [],
+  roles: { primary: "db", recorded: "settled" },
+  wantsDaemon: true,
   db: "primary",
   replica: "standby",
   vault: "has-backup",
@@ -61,21 +65,47 @@ test("after a kill of everything the data is kept and the programs are started, 
     "redis",
     "pgbouncer",
     "haproxy",
+    "daemon",
     "proof",
   ]);
 });
 
 test("a primary whose data is gone is not begun anew while the vault holds backups of it", () => {
-  assert.deepEqual(planUp({ ...up, db: "absent" }), { kind: "refused", reason: "data-missing" });
+  const lost: StackFacts = { ...up, db: "absent", running: new Set() };
+  assert.deepEqual(planUp(lost), { kind: "refused", reason: "data-missing" });
 });
 
-test("nodes that changed their roles are not started", () => {
-  assert.deepEqual(planUp({ ...up, db: "standby" }), { kind: "refused", reason: "roles-changed", node: "db" });
-  assert.deepEqual(planUp({ ...up, replica: "primary" }), {
+test("nodes that changed their roles are not started where no controller has said so", () => {
+  const unknown: StackFacts = { ...up, running: new Set(), roles: { primary: "db", recorded: "none" } };
+  assert.deepEqual(planUp({ ...unknown, db: "standby" }), { kind: "refused", reason: "roles-changed", node: "db" });
+  assert.deepEqual(planUp({ ...unknown, replica: "primary" }), {
     kind: "refused",
     reason: "roles-changed",
     node: "db_replica",
   });
+});
+
+test("after a failover the recorded primary is started, and an old one is left to the daemon to make a replica of", () => {
+  const roles = { primary: "db_replica", recorded: "settled" } as const;
+  const failedOver: StackFacts = { ...up, roles, replica: "primary", running: new Set(), primary: undefined };
+  const steps = stepsOf(failedOver);
+  assert.ok(steps.includes("db-start") && steps.includes("daemon"));
+  assert.ok(!steps.includes("replica-data") && !steps.includes("replica-start") && !steps.includes("proof"));
+  // What should be the primary and is none is for a person.
+  assert.deepEqual(planUp({ ...failedOver, db: "standby" }), {
+    kind: "refused",
+    reason: "roles-changed",
+    node: "db_replica",
+  });
+});
+
+test("nodes are the daemon's while it runs, or while a failover has not ended", () => {
+  const down: StackFacts = { ...up, db: "standby", replica: "primary", primary: undefined };
+  const running = new Set(["daemon", "redis", "pgbouncer", "haproxy", "receiver"] as const);
+  assert.deepEqual(stepsOf({ ...down, running }), ["receiver"]);
+  const unsettled = { primary: "db", recorded: "unsettled" } as const;
+  const steps = stepsOf({ ...down, roles: unsettled, running: new Set() });
+  assert.ok(!steps.some((step) => /^(db|replica)-/.test(step)) && steps.at(-1) === "daemon");
 });
 
 test("whatever is seen, steps keep their order, commits wait for confirmers last of the nodes' steps, and a proof ends it", () => {
@@ -83,6 +113,11 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
     folders: fc.boolean(),
     secretsMissing: fc.nat(2),
     configStale: fc.subarray([...COMPONENT_NAMES]),
+    roles: fc.record({
+      primary: fc.constantFrom("db", "db_replica"),
+      recorded: fc.constantFrom("none", "settled", "unsettled"),
+    }),
+    wantsDaemon: fc.boolean(),
     db: fc.constantFrom("absent", "unfinished", "primary", "standby"),
     replica: fc.constantFrom("absent", "unfinished", "primary", "standby"),
     vault: fc.constantFrom("absent", "no-backup", "has-backup"),
@@ -106,7 +141,11 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
         places,
         places.toSorted((a, b) => a - b),
       );
-      assert.equal(plan.steps.length === 0 || plan.steps.at(-1) === "proof", true);
+      // Without a replica that streams or is about to, there is nobody to read a proof back on.
+      const replica = seen.replica !== "primary" && seen.roles.recorded !== "unsettled" && !seen.running.has("daemon");
+      if (replica) assert.equal(plan.steps.length === 0 || plan.steps.at(-1) === "proof", true);
+      // What a controller decides about a node is not decided here.
+      if (seen.running.has("daemon")) assert.ok(!plan.steps.some((step) => /^(db|replica)-/.test(step)));
       // A new cluster only where there was none and nothing is held of an earlier one.
       if (plan.steps.includes("db-data")) assert.notEqual(seen.db === "absent" && seen.vault === "has-backup", true);
     }),
@@ -116,6 +155,7 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
 
 test("going down, clients are let go first, and the receiver last, behind the primary", () => {
   assert.deepEqual(planDown(new Set(COMPONENT_NAMES)), [
+    "daemon",
     "haproxy",
     "pgbouncer",
     "redis",

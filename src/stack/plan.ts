@@ -30,6 +30,7 @@ export const UP_STEPS = [
   "redis",
   "pgbouncer",
   "haproxy",
+  "daemon",
   "proof",
 ] as const;
 
@@ -53,18 +54,21 @@ export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
   redis: "redis answers",
   pgbouncer: "PgBouncer answers",
   haproxy: "the balancer answers",
+  daemon: "the daemon answers, and watches the stack",
   proof: "a write through PgBouncer was read back on the replica",
 };
 
-/** The step that starts each component, and looks whether it does its work. */
-export const START_STEPS = {
-  db: "db-start",
-  receiver: "receiver",
-  db_replica: "replica-start",
-  redis: "redis",
-  pgbouncer: "pgbouncer",
-  haproxy: "haproxy",
-} as const satisfies Readonly<Record<ComponentName, UpStep>>;
+/** The step that starts a component, and looks whether it does its work. */
+export function startStepOf(component: ComponentName, { primary }: Pick<Roles, "primary">): UpStep {
+  if (component === "db" || component === "db_replica") return component === primary ? "db-start" : "replica-start";
+  return component;
+}
+
+/** Which node is the primary, and whether a controller has said so. */
+export type Roles = {
+  readonly primary: "db" | "db_replica";
+  readonly recorded: "none" | "settled" | "unsettled";
+};
 
 /** What is in the data folder of a node. */
 export type NodeData =
@@ -83,6 +87,10 @@ export type StackFacts = {
   readonly secretsMissing: number;
   /** Components whose files are not as described, or not there. */
   readonly configStale: readonly ComponentName[];
+  readonly roles: Roles;
+  /** Whether the daemon is one of its components. */
+  readonly wantsDaemon: boolean;
+  /** Of the primary. */
   readonly db: NodeData;
   readonly replica: NodeData;
   readonly vault: "absent" | "no-backup" | "has-backup";
@@ -110,33 +118,53 @@ export type UpPlan =
   | { readonly kind: "refused"; readonly reason: "roles-changed"; readonly node: "db" | "db_replica" };
 
 /** The order in which components are stopped. */
-const STOP_ORDER: readonly ComponentName[] = ["haproxy", "pgbouncer", "redis", "db_replica", "db", "receiver"];
+const STOP_ORDER: readonly ComponentName[] = [
+  // First of all: what stops after it must not look like a failure.
+  "daemon",
+  "haproxy",
+  "pgbouncer",
+  "redis",
+  "db_replica",
+  "db",
+  "receiver",
+];
 
 /** Plans a start-up. No steps: the stack is up, and nothing is changed. */
 export function planUp(facts: StackFacts): UpPlan {
-  if (facts.db === "standby") return { kind: "refused", reason: "roles-changed", node: "db" };
-  if (facts.replica === "primary") return { kind: "refused", reason: "roles-changed", node: "db_replica" };
-  if (facts.db === "absent" && facts.vault === "has-backup") return { kind: "refused", reason: "data-missing" };
+  const { primary, recorded } = facts.roles;
+  const replica = primary === "db" ? "db_replica" : "db";
+  // A daemon that runs, or that finds an action that has not ended, knows better: nodes are its to start and to rebuild.
+  const governed = facts.running.has("daemon") || recorded === "unsettled";
+  if (!governed && facts.db === "standby") return { kind: "refused", reason: "roles-changed", node: primary };
+  // An old primary that was replaced is the daemon's to make a replica of.
+  const oldPrimary = facts.replica === "primary";
+  if (oldPrimary && recorded === "none") return { kind: "refused", reason: "roles-changed", node: replica };
+  const leaveReplica = governed || oldPrimary;
+  if (!governed && facts.db === "absent" && facts.vault === "has-backup")
+    return { kind: "refused", reason: "data-missing" };
   const lacking: Readonly<Record<Exclude<UpStep, "proof">, boolean>> = {
     folders: !facts.folders,
     secrets: facts.secretsMissing > 0,
     config: facts.configStale.length > 0,
-    "db-data": facts.db !== "primary",
-    "db-start": !facts.running.has("db") || facts.primary === undefined,
-    database: facts.primary?.prepared !== true,
+    "db-data": facts.db !== "primary" && !governed,
+    "db-start": (!facts.running.has(primary) || facts.primary === undefined) && !governed,
+    database: facts.primary?.prepared !== true && !governed,
     vault: facts.vault === "absent",
     receiver: !facts.running.has("receiver") || facts.primary?.receiverStreams !== true,
     backup: facts.vault !== "has-backup",
-    "replica-data": facts.replica !== "standby",
-    "replica-start": !facts.running.has("db_replica") || facts.primary?.replicaStreams !== true,
+    "replica-data": facts.replica !== "standby" && !leaveReplica,
+    "replica-start": (!facts.running.has(replica) || facts.primary?.replicaStreams !== true) && !leaveReplica,
     // Once decided it stays: an operator may have chosen otherwise since.
-    durability: facts.primary === undefined || facts.primary.durability === "unset",
+    durability: (facts.primary === undefined && !governed) || facts.primary?.durability === "unset",
     redis: !facts.running.has("redis"),
     pgbouncer: !facts.running.has("pgbouncer"),
     haproxy: !facts.running.has("haproxy"),
+    daemon: facts.wantsDaemon && !facts.running.has("daemon"),
   };
   const needed = UP_STEPS.filter((step) => step !== "proof" && lacking[step]);
-  return { kind: "steps", steps: needed.length === 0 ? [] : [...needed, "proof"] };
+  // Without a replica there is nobody to read it back on.
+  const provable = !leaveReplica || facts.primary?.replicaStreams === true;
+  return { kind: "steps", steps: needed.length === 0 || !provable ? needed : [...needed, "proof"] };
 }
 
 /** Plans a stop: the programs that run, in the order in which they are stopped. */

@@ -5,7 +5,7 @@ import { abortedError, throwIfAborted } from "../platform/clock.ts";
 import { poolerSocketFolder } from "./instances.ts";
 import { nodeAddress, PROOF_TABLE, withNode } from "./nodes.ts";
 import type { StackSecrets } from "./secrets.ts";
-import type { StackDescription } from "./stack.ts";
+import { replicaOf, type StackDescription } from "./stack.ts";
 import type { CallOptions, StackTools } from "./tools.ts";
 
 /** A write that waits for a confirmer on a busy disk. */
@@ -39,7 +39,7 @@ export async function proveStack(
     options,
   );
   const deadline = clock.monotonic() + REPLAY_TIMEOUT_MS;
-  const address = { ...nodeAddress(stack, secrets, "db_replica"), database: stack.database };
+  const address = { ...nodeAddress(stack, secrets, replicaOf(stack)), database: stack.database };
   return await withNode(address, options, async ({ run }) => {
     for (;;) {
       const [row] = await run(`SELECT token FROM ${PROOF_TABLE} WHERE id = 1`);

@@ -7,20 +7,21 @@ import path from "node:path";
 import { renderHaproxy } from "../balancer/haproxy.ts";
 import { renderRedis } from "../cache/redis.ts";
 import { formatAccess, formatSettings, SETTINGS_FILE } from "../postgres/cluster.ts";
-import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
+import type { ComponentName } from "./component-names.ts";
+import { daemonConfigFile } from "./daemon-config.ts";
 import { nodeAccess, nodePort, nodeSettings, passwordFileOf, passwordFileText } from "./node-settings.ts";
 import { renderPooler } from "./pooler-config.ts";
 import { lifeboatConfigFile, receiverReads, renderLifeboatConfig } from "./receiver-config.ts";
 import type { StackSecrets } from "./secrets.ts";
-import { ROLES, type StackDescription } from "./stack.ts";
+import { componentsOf, ROLES, type StackDescription } from "./stack.ts";
 
 /** A file of a component. Only its owner can read any of them. */
 export type RenderedFile = {
   readonly component: ComponentName;
   readonly file: string;
   readonly text: string;
-  /** `data`: it lies in a node's data folder, which must be there first. */
-  readonly lies: "config" | "data";
+  /** `data`: it lies in a node's data folder, which must be there first. `controller`: it belongs to who started the stack. */
+  readonly lies: "config" | "data" | "controller";
   /** True for what is there and counts as described although it reads otherwise: somebody else has written it since. */
   readonly isKept?: ((there: string) => boolean) | undefined;
   /** The part of the text that its program reads; without this all of it. */
@@ -29,7 +30,7 @@ export type RenderedFile = {
 
 /** All files, in the order in which the components start. */
 export function renderStack(stack: StackDescription, secrets: StackSecrets): readonly RenderedFile[] {
-  return COMPONENT_NAMES.flatMap((component) => renderComponent(stack, secrets, component));
+  return componentsOf(stack).flatMap((component) => renderComponent(stack, secrets, component));
 }
 
 /** The files of one component. */
@@ -65,6 +66,8 @@ export function renderComponent(
       return renderPooler(stack, secrets).map(({ name, text, isKept }) => ({ ...config(name, text), isKept }));
     case "haproxy":
       return [config("haproxy.cfg", haproxyText(stack))];
+    case "daemon":
+      return [{ component, file: daemonConfigFile(stack), text: stack.daemonConfig, lies: "controller" }];
   }
 }
 

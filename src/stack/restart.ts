@@ -2,7 +2,7 @@
 
 import type { ComponentName } from "./component-names.ts";
 import { instancesOf } from "./instances.ts";
-import { START_STEPS } from "./plan.ts";
+import { startStepOf } from "./plan.ts";
 import { awaitEffect } from "./run-step.ts";
 import type { StepLookTools } from "./steps.ts";
 import type { CallOptions } from "./tools.ts";
@@ -19,7 +19,7 @@ export async function restartComponent(
   const begun = tools.clock.monotonic();
   for (const name of instancesOf(tools.stack, component)) {
     await tools.platform.restart(name, options);
-    await awaitEffect(tools, START_STEPS[component], options);
+    await awaitEffect(tools, startStepOf(component, tools.stack), options);
   }
   return { durationMs: Math.round(tools.clock.monotonic() - begun) };
 }

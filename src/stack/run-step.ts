@@ -3,7 +3,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ComponentName } from "./component-names.ts";
 import { instancesOf } from "./instances.ts";
 import { STEP_EFFECTS, type UpStep } from "./plan.ts";
-import { STEPS, type StepLookTools, type StepTools } from "./steps.ts";
+import { STEPS, type StepLookTools, type StepTools, stepComponent } from "./steps.ts";
 import { type CallOptions, runningComponents } from "./tools.ts";
 
 /** Milliseconds between two looks at an effect: a start of the quickest program takes about thirty. */
@@ -32,7 +32,8 @@ export async function awaitEffect(tools: StepLookTools, name: UpStep, options: C
   while (!(await step.holds(tools, options))) {
     if (tools.clock.monotonic() > deadline) throw await stepFailed(tools, name);
     // A program that has ended will not answer, however long one waits.
-    if (step.component !== undefined && (await hasEnded(tools, step.component, options))) {
+    const component = stepComponent(step, tools.stack);
+    if (component !== undefined && (await hasEnded(tools, component, options))) {
       throw await stepFailed(tools, name);
     }
     await tools.clock.sleep(LOOK_INTERVAL_MS, options);
@@ -45,8 +46,8 @@ async function hasEnded(tools: StepLookTools, component: ComponentName, options:
 }
 
 async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatError> {
-  const { component } = STEPS[name];
   const { stack } = tools;
+  const component = stepComponent(STEPS[name], stack);
   const programs = component === undefined ? [] : instancesOf(stack, component);
   const said = (await Promise.all(programs.map((program) => lastWords(tools, program)))).join("");
   return new LifeboatError("stack.step-failed", {

@@ -9,7 +9,7 @@ import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { HOLD_ENDING } from "../pooler/hold-file.ts";
 import { allRun, componentOf, INSTANCES_MAX, type Scalable } from "./instances.ts";
-import { START_STEPS } from "./plan.ts";
+import { startStepOf } from "./plan.ts";
 import { runStep } from "./run-step.ts";
 import type { StackDescription } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
@@ -84,7 +84,9 @@ export async function runScale(
   if (allRun(stack, component, running)) return "unchanged";
   const stepTools = { ...tools, stack, onRecoveryKey: () => undefined };
   // Each knows first how many connections to the server are its own.
-  for (const step of ["config", START_STEPS[component]] as const) await runStep(stepTools, step, options);
+  for (const step of ["config", startStepOf(component, stack)] as const) await runStep(stepTools, step, options);
+  // It drives the poolers that it found when it began.
+  if (running.has("daemon")) await tools.platform.restart("daemon", options);
   return "done";
 }
 

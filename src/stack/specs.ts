@@ -2,6 +2,7 @@
 import path from "node:path";
 import type { ComponentSpec } from "../platform/components.ts";
 import type { ComponentName } from "./component-names.ts";
+import { daemonConfigFile } from "./daemon-config.ts";
 import { instancesOf } from "./instances.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import { poolerConfigOf } from "./pooler-config.ts";
@@ -29,7 +30,8 @@ export function componentSpecs(
   return instancesOf(stack, component).map((name) => ({ ...spec, name, arguments: [config(name)] }));
 }
 
-function componentSpec(
+/** How the one program of a component, or the first of several, is run. */
+export function componentSpec(
   stack: StackDescription,
   component: ComponentName,
   { programs, user }: Pick<StackTools, "programs" | "user">,
@@ -70,6 +72,17 @@ function componentSpec(
         restart: "on-failure",
         // On every version: transactions under way end, idle clients do not matter.
         stop: { signal: "SIGINT", timeoutMs: DRAIN_TIMEOUT_MS },
+      };
+    case "daemon":
+      return {
+        ...common,
+        // As whoever runs the supervisor, which it asks to start and to fence nodes.
+        runAs: undefined,
+        program: programs.lifeboat.command,
+        arguments: [...programs.lifeboat.args, "--config", daemonConfigFile(stack), "daemon"],
+        ports: [],
+        restart: "on-failure",
+        stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
       };
     case "haproxy":
       return {

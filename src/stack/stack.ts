@@ -22,7 +22,7 @@ import type { Confirmers, DurabilityMode } from "../durability/names.ts";
 import type { Major } from "../postgres/installation.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import type { ByteSize } from "../units/byte-size.ts";
-import type { ComponentName } from "./component-names.ts";
+import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 
 /** What somebody can connect to, in the order in which a person thinks of it. */
 export const PORT_NAMES = ["front", "pgbouncer", "db", "dbReplica", "reads", "redis"] as const;
@@ -69,6 +69,10 @@ export type StackChoice = {
   readonly slotWalMax: ByteSize;
   readonly cacheMemoryMax: ByteSize;
   readonly cachePolicy: CachePolicy;
+  /** Whether the daemon is one of its components. */
+  readonly daemon: boolean;
+  /** The daemon's configuration: a lifeboat.yaml with the sections that it uses, as they were resolved. No secrets. */
+  readonly daemonConfig: string;
 };
 
 /** What redis does when its memory is full. Source: redis.conf, "MEMORY MANAGEMENT". */
@@ -85,6 +89,8 @@ export type StackPlace = {
   /** Of the supervisor that runs the programs; only who started the stack may enter it. */
   readonly supervisor: string;
   readonly logs: string;
+  /** Of the controller; only who started the stack may enter it. */
+  readonly controller: string;
   readonly secrets: string;
   readonly vault: string;
   readonly spool: string;
@@ -99,7 +105,13 @@ export type StackPlace = {
 };
 
 /** A stack, described. */
-export type StackDescription = Omit<StackChoice, "stacksFolder"> & { readonly place: StackPlace };
+export type StackDescription = Omit<StackChoice, "stacksFolder"> & {
+  readonly place: StackPlace;
+  /** Which node is the primary: db, until a controller has recorded otherwise (roles.ts). */
+  readonly primary: "db" | "db_replica";
+  /** Whether a controller has recorded who is what; `unsettled`: a failover or switchover has not ended. */
+  readonly recorded: "none" | "settled" | "unsettled";
+};
 
 /** The roles of the database that every stack has beside the application's. */
 export const ROLES = {
@@ -118,12 +130,22 @@ export const CONFIRMERS = { replica: "db_replica", receiver: "lifeboat_vault" } 
 
 /** A description of what was chosen. */
 export function describeStack({ stacksFolder, ...chosen }: StackChoice): StackDescription {
-  return { ...chosen, place: placeOf(path.join(stacksFolder, chosen.name)) };
+  return { ...chosen, primary: "db", recorded: "none", place: placeOf(path.join(stacksFolder, chosen.name)) };
 }
 
 /** Who can confirm the commits of a primary: the other node, by its component's name, and the receiver, by its name now. */
 export function confirmersOf(primary: "db" | "db_replica", receiver: string): Confirmers {
   return { nodes: [primary === "db" ? "db_replica" : "db"], receiver };
+}
+
+/** The components of a stack, in the order in which they start. */
+export function componentsOf({ daemon }: Pick<StackDescription, "daemon">): readonly ComponentName[] {
+  return COMPONENT_NAMES.filter((name) => daemon || name !== "daemon");
+}
+
+/** The node that is not the primary. */
+export function replicaOf({ primary }: Pick<StackDescription, "primary">): "db" | "db_replica" {
+  return primary === "db" ? "db_replica" : "db";
 }
 
 /** The longest name of a socket in the folder. */
@@ -138,6 +160,7 @@ function placeOf(folder: string): StackPlace {
     sockets: fits ? inside("run") : path.join("/tmp", `lifeboat-stack-${short}`),
     supervisor: inside("supervisor"),
     logs: inside("supervisor", "logs"),
+    controller: inside("controller"),
     secrets: inside("secrets"),
     vault: inside("vault"),
     spool: inside("spool"),

@@ -3,6 +3,7 @@ import { askBalancerHealth } from "../balancer/ask.ts";
 import { pingCache } from "../cache/ask.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ComponentName } from "./component-names.ts";
+import { daemonAnswers } from "./daemon-config.ts";
 import { allRun, instancesOf, surplusOf } from "./instances.ts";
 import {
   makeFolders,
@@ -22,7 +23,7 @@ import { askPooler, proveStack } from "./prove.ts";
 import { receiverNow } from "./receiver-now.ts";
 import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
 import { componentSpecs } from "./specs.ts";
-import type { StackDescription } from "./stack.ts";
+import { replicaOf, type StackDescription } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools, standingComponents } from "./tools.ts";
 
 /** What looking at the effect of a step needs. */
@@ -36,13 +37,18 @@ export type StepTools = StackTools & {
 
 /** How a step is done. */
 export type Step = {
-  /** Whose log says why it failed. */
-  readonly component?: ComponentName;
+  /** Whose log says why it failed; of a node, by its role. */
+  readonly component?: ComponentName | ((stack: StackDescription) => ComponentName);
   /** How long its effect may take to show once it was acted. */
   readonly timeoutMs: number;
   readonly holds: (tools: StepLookTools, options: CallOptions) => Promise<boolean>;
   readonly act: (tools: StepTools, options: CallOptions) => Promise<void>;
 };
+
+/** The component of a step. */
+export function stepComponent({ component }: Step, stack: StackDescription): ComponentName | undefined {
+  return typeof component === "function" ? component(stack) : component;
+}
 
 /** What shows at once. */
 const AT_ONCE_MS = 2_000;
@@ -73,11 +79,11 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   },
   "db-data": {
     timeoutMs: AT_ONCE_MS,
-    holds: async ({ files, stack }) => (await nodeDataOf(files, stack.place.dataOf("db"))) === "primary",
+    holds: async ({ files, stack }) => (await nodeDataOf(files, stack.place.dataOf(stack.primary))) === "primary",
     act: makePrimary,
   },
   "db-start": nodeStart(
-    "db",
+    ({ primary }) => primary,
     async (tools, secrets, options) => (await askPrimary(tools.stack, secrets, options)) !== undefined,
   ),
   database: {
@@ -105,11 +111,11 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   },
   "replica-data": {
     timeoutMs: AT_ONCE_MS,
-    holds: async ({ files, stack }) => (await nodeDataOf(files, stack.place.dataOf("db_replica"))) === "standby",
+    holds: async ({ files, stack }) => (await nodeDataOf(files, stack.place.dataOf(replicaOf(stack)))) === "standby",
     act: makeReplica,
   },
   "replica-start": nodeStart(
-    "db_replica",
+    replicaOf,
     async (tools, secrets, options) => (await askPrimary(tools.stack, secrets, options))?.replicaStreams === true,
   ),
   durability: {
@@ -130,6 +136,13 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   haproxy: programStart("haproxy", async ({ stack }, _secrets, options) => {
     await askBalancerHealth(stack.ports.front, options);
   }),
+  daemon: {
+    component: "daemon",
+    timeoutMs: PROGRAM_START_TIMEOUT_MS,
+    holds: async (tools, options) =>
+      (await runs(tools, "daemon", options)) && (await daemonAnswers(tools.stack, options)),
+    act: startComponent("daemon"),
+  },
   proof: {
     component: "pgbouncer",
     timeoutMs: AT_ONCE_MS,
@@ -145,18 +158,19 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
 
 /** Starting a node: its files are as described first, since a restore brings those of the node that was backed up. */
 function nodeStart(
-  component: NodeName,
+  nodeOf: (stack: StackDescription) => NodeName,
   isUp: (tools: StepLookTools, secrets: StackSecrets, options: CallOptions) => Promise<boolean>,
 ): Step {
   return {
-    component,
+    component: nodeOf,
     timeoutMs: NODE_START_TIMEOUT_MS,
     holds: async (tools, options) =>
-      (await runs(tools, component, options)) &&
+      (await runs(tools, nodeOf(tools.stack), options)) &&
       (await isUp(tools, await readSecrets(tools.files, tools.stack.place), options)),
     act: async (tools, options) => {
-      await writeNodeFiles(tools, component, options);
-      await startComponent(component)(tools, options);
+      const node = nodeOf(tools.stack);
+      await writeNodeFiles(tools, node, options);
+      await startComponent(node)(tools, options);
     },
   };
 }

@@ -5,10 +5,12 @@ import { backupsVerb, type ListConfiguredBackups } from "../../src/cli/backups.t
 import { completionVerb } from "../../src/cli/completion.ts";
 import { configExplainVerb } from "../../src/cli/config.ts";
 import { configRenderVerb, type RenderConfigured } from "../../src/cli/config-render.ts";
+import { daemonVerb, type RunDaemon } from "../../src/cli/daemon.ts";
 import { demoVerb, type RunDemo } from "../../src/cli/demo.ts";
 import { type Diagnose, doctorVerb } from "../../src/cli/doctor.ts";
 import { downVerb, type TakeDown } from "../../src/cli/down.ts";
 import { type DurabilityEngine, durabilityVerb } from "../../src/cli/durability.ts";
+import { type FailoverEngine, failoverPauseVerb, failoverResumeVerb, failoverVerb } from "../../src/cli/failover.ts";
 import { type HoldEngine, holdVerb, releaseVerb } from "../../src/cli/hold.ts";
 import { logsVerb, type ReadLogs } from "../../src/cli/logs.ts";
 import { type FindPoints, pointsVerb } from "../../src/cli/points.ts";
@@ -21,6 +23,7 @@ import { type RestartConfigured, restartVerb } from "../../src/cli/restart.ts";
 import { type RestoreEngine, restoreVerb } from "../../src/cli/restore.ts";
 import { type ScaleConfigured, scaleVerb } from "../../src/cli/scale.ts";
 import { type LookAtStatus, statusVerb } from "../../src/cli/status.ts";
+import { rebuildVerb, switchoverVerb } from "../../src/cli/switchover.ts";
 import { type UpEngine, upVerb } from "../../src/cli/up.ts";
 import { type CheckConfiguredVault, type MakeVault, vaultCheckVerb, vaultInitVerb } from "../../src/cli/vault.ts";
 import { type KeyEngine, vaultKeyVerb } from "../../src/cli/vault-key.ts";
@@ -64,6 +67,8 @@ export type Engines = {
   readonly durability: DurabilityEngine;
   readonly watchReplication: WatchReplication;
   readonly poolers: PoolerEngine;
+  readonly failover: FailoverEngine;
+  readonly runDaemon: RunDaemon;
   readonly runDemo: RunDemo;
   readonly renderConfigured: RenderConfigured;
 };
@@ -103,6 +108,12 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     poolerStatusVerb(engines.poolers ?? noPoolers),
     poolerResumeVerb(engines.poolers ?? noPoolers),
     poolerWatchVerb(engines.poolers ?? noPoolers),
+    failoverVerb(engines.failover ?? noFailover),
+    failoverPauseVerb(engines.failover ?? noFailover),
+    failoverResumeVerb(engines.failover ?? noFailover),
+    switchoverVerb(engines.failover ?? noFailover),
+    rebuildVerb(engines.failover ?? noFailover),
+    daemonVerb(engines.runDaemon ?? notGiven),
     demoVerb(engines.runDemo ?? notGiven),
     configExplainVerb(),
     configRenderVerb(engines.renderConfigured ?? notGiven),
@@ -113,6 +124,14 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
 
 const noProbe: ProbeEngine = { run: notGiven, readBack: notGiven };
 const noPoolers: PoolerEngine = { look: notGiven, resume: notGiven, watch: notGiven };
+
+const noFailover: FailoverEngine = {
+  check: notGiven,
+  promote: notGiven,
+  switchover: notGiven,
+  rebuild: notGiven,
+  setMaintenance: notGiven,
+};
 
 const noHolds: HoldEngine = { hold: notGiven, release: notGiven };
 

@@ -24,6 +24,8 @@ export const STACK_CHOICE: StackChoice = {
   slotWalMax: (8192 * MIB) as ByteSize,
   cacheMemoryMax: (256 * MIB) as ByteSize,
   cachePolicy: "allkeys-lru",
+  daemon: true,
+  daemonConfig: "# The daemon's.\n",
 };
 
 /** The description of it, with what a test wants different. */

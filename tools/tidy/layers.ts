@@ -37,7 +37,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   lease: DRIVERS,
   journal: [...DRIVERS, "postgres"],
   probe: [...DRIVERS, "postgres"],
-  stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache", "durability", "replication", "pooler"],
+  stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache", "durability", "replication", "pooler", "lease"],
+  daemon: [...BELOW_CONCEPTS, ...CONCEPTS, "failover", "journal", "lease", "node", "pooler", "stack", "witness"],
   demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "probe"],
   cli: [
     ...BELOW_CONCEPTS,
@@ -52,6 +53,9 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "witness",
     "probe",
     "pooler",
+    "daemon",
+    "failover",
+    "journal",
   ],
 };
 

@@ -26,4 +26,34 @@ export const failoverErrors = defineErrors({
     exit: EXIT.notFound,
     meaning: "Nothing says which node is the primary: the stack was never brought up.",
   },
+  "failover.two-primaries": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "Two nodes take writes, and nothing says which of them is the primary.",
+  },
+  "failover.primary-lives": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The primary lives, or is not provably gone: it is not replaced, a switchover hands the role over.",
+  },
+  "failover.blocked": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The primary is gone and no node may take over, or only with a loss that was not accepted.",
+  },
+  "failover.loss-not-stated": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The loss that was accepted is not the one that is stated now.",
+  },
+  "failover.switchover-refused": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A planned switchover is refused because not everything is well.",
+  },
+  "failover.lease-held": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Another controller has the right to act at this moment.",
+  },
 });

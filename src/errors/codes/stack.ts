@@ -66,6 +66,11 @@ export const stackErrors = defineErrors({
     exit: EXIT.world,
     meaning: "The stack's pooler did not take a write, or its components do not agree on it.",
   },
+  "stack.rejoin-refused": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A node is not made to follow: its data is of another system, or who it is to follow is no primary.",
+  },
   "stack.step-failed": {
     kind: "world",
     exit: EXIT.world,

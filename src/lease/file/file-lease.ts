@@ -25,8 +25,11 @@ import {
   type Term,
 } from "../lease.ts";
 
-/** How long a holder may go without a look at the file. Nobody is let in by it: the lock decides. */
-const TERM_MS = 5_000;
+/**
+ * How long a holder may go without a look at the file, longer than any single act may take. Nobody waits for it: the lock
+ * decides who is let in.
+ */
+const TERM_MS = 30_000;
 
 const EPOCH_FILE = "epoch.json";
 const LOCK_FILE = "epoch.lock";

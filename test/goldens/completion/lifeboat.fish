@@ -26,6 +26,10 @@ complete -c lifeboat -n __fish_use_subcommand -a 'scale' -d 'Run more or fewer p
 complete -c lifeboat -n __fish_use_subcommand -a 'durability' -d 'Show or change how many confirmers a commit of the stack waits for'
 complete -c lifeboat -n __fish_use_subcommand -a 'replication' -d 'Watch how far replica and receiver are behind the primary'
 complete -c lifeboat -n __fish_use_subcommand -a 'pooler' -d 'pooler commands'
+complete -c lifeboat -n __fish_use_subcommand -a 'failover' -d 'Say whether the primary can be replaced, and replace it'
+complete -c lifeboat -n __fish_use_subcommand -a 'switchover' -d 'Move the primary role to another node, without a failed query'
+complete -c lifeboat -n __fish_use_subcommand -a 'rebuild' -d 'Make a node that is down or has diverged a replica again'
+complete -c lifeboat -n __fish_use_subcommand -a 'daemon' -d 'Watch the stack, and replace its primary when it is gone'
 complete -c lifeboat -n __fish_use_subcommand -a 'demo' -d 'Back up a live server, destroy it, restore it, and count what is missing'
 complete -c lifeboat -n __fish_use_subcommand -a 'config' -d 'config commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'completion' -d 'Print a shell completion script'
@@ -42,6 +46,8 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe; and not __fish_seen_
 complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and not __fish_seen_subcommand_from status resume watch' -a 'status' -d 'Show what the poolers do'
 complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and not __fish_seen_subcommand_from status resume watch' -a 'resume' -d 'Let clients go on that a paused pooler has waiting'
 complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and not __fish_seen_subcommand_from status resume watch' -a 'watch' -d 'Resume poolers whose controller died while they were paused'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and not __fish_seen_subcommand_from pause resume' -a 'pause' -d 'No failover by itself until resumed, for maintenance'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and not __fish_seen_subcommand_from pause resume' -a 'resume' -d 'Failover by itself again'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain render' -a 'explain' -d 'Show every setting and where its value comes from'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from explain render' -a 'render' -d 'Show the configuration of each program of the stack'
 complete -c lifeboat -n '__fish_seen_subcommand_from doctor' -l server-host -d 'Host name, address, or the folder of the server\'s Unix socket.' -x
@@ -329,6 +335,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-postgres-ma
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-db-port -d 'Port of the primary.' -x
@@ -355,6 +362,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subc
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-db-port -d 'Port of the primary.' -x
@@ -380,6 +388,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-postgres-major
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-db-port -d 'Port of the primary.' -x
@@ -393,6 +402,17 @@ complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-slot-wal-max -
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l folders-state -d 'State that must survive a restart.' -r -F
@@ -403,6 +423,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-postgres-maj
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-db-port -d 'Port of the primary.' -x
@@ -424,6 +445,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-postgres-major
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-db-port -d 'Port of the primary.' -x
@@ -447,6 +469,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-postgres-maj
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-db-port -d 'Port of the primary.' -x
@@ -460,7 +483,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-slot-wal-max
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer haproxy supervisor'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer haproxy daemon supervisor'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l accept-outage -d 'Restart db without asking: writes are interrupted.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
@@ -470,6 +493,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-postgres-
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-db-port -d 'Port of the primary.' -x
@@ -483,7 +507,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-slot-wal-
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer haproxy'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer haproxy daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -492,6 +516,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-postgres-ma
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-db-port -d 'Port of the primary.' -x
@@ -518,6 +543,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-postgr
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-db-port -d 'Port of the primary.' -x
@@ -545,6 +571,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-postg
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-db-port -d 'Port of the primary.' -x
@@ -567,6 +594,224 @@ complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from watch' -l pooler-consoles -d 'Where they listen, as host:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from watch' -l pooler-password-file -d 'File that holds the password of the role lifeboat_pooler, one of their admin_users.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_subcommand_from watch' -l pooler-databases-file -d 'File that their pgbouncer.ini includes and that says where their databases lead.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l check-only -d 'Look and decide, and change nothing.'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l follow -d 'With --check-only: go on, and tell every other decision.'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l promote -d 'Replace the primary, which must be gone.'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l accept-loss -d 'With --promote: what may be missing afterwards, typed as --check-only states it (for example 8192 bytes, or unknown).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l reason -d 'Why, for whoever looks.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l to -d 'The node that becomes the primary.' -x -a 'db db_replica'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l dry-run -d 'Look, print the plan, and change nothing.'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -a 'db db_replica'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l size -d 'How much data to make.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l seconds -d 'How long the client writes before the disaster, at least.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from demo' -l pg -d 'PostgreSQL\'s major version.' -x -a '15 16 17 18'
@@ -625,6 +870,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-db-port -d 'Port of the primary.' -x
@@ -641,6 +887,17 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l pooler-consoles -d 'Where they listen, as host:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l pooler-password-file -d 'File that holds the password of the role lifeboat_pooler, one of their admin_users.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l pooler-databases-file -d 'File that their pgbouncer.ini includes and that says where their databases lead.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l folders-state -d 'State that must survive a restart.' -r -F
@@ -651,6 +908,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-database -d 'Database of the application.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-db-port -d 'Port of the primary.' -x
@@ -664,5 +922,5 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer haproxy'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer haproxy daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

@@ -403,6 +403,7 @@ _lifeboat_probe_read-back() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -437,6 +438,7 @@ _lifeboat_up() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -450,6 +452,17 @@ _lifeboat_up() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -469,6 +482,7 @@ _lifeboat_down() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -499,6 +513,7 @@ _lifeboat_ps() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -531,6 +546,7 @@ _lifeboat_logs() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -544,7 +560,7 @@ _lifeboat_logs() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer haproxy supervisor)'
+    '1:argument:(db receiver db_replica redis pgbouncer haproxy daemon supervisor)'
 }
 _lifeboat_restart() {
   _arguments -s : \
@@ -563,6 +579,7 @@ _lifeboat_restart() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -576,7 +593,7 @@ _lifeboat_restart() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer haproxy)'
+    '1:argument:(db receiver db_replica redis pgbouncer haproxy daemon)'
 }
 _lifeboat_scale() {
   _arguments -s : \
@@ -594,6 +611,7 @@ _lifeboat_scale() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -630,6 +648,7 @@ _lifeboat_durability() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -666,6 +685,7 @@ _lifeboat_replication() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -715,6 +735,230 @@ _lifeboat_pooler_watch() {
     '--pooler-consoles=[Where they listen, as host\:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.]:value: ' \
     '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
     '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files'
+}
+_lifeboat_failover_pause() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--reason=[Why, for whoever looks.]:value: ' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
+}
+_lifeboat_failover_resume() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
+}
+_lifeboat_switchover() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--to=[The node that becomes the primary.]:value:(db db_replica)' \
+    '--dry-run[Look, print the plan, and change nothing.]' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
+}
+_lifeboat_rebuild() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
+    '1:argument:(db db_replica)'
+}
+_lifeboat_daemon() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
 _lifeboat_demo() {
   _arguments -s : \
@@ -791,6 +1035,7 @@ _lifeboat_config_explain() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -807,6 +1052,17 @@ _lifeboat_config_explain() {
     '--pooler-consoles=[Where they listen, as host\:port with commas between, the host also the folder of a Unix socket; each process by an address of its own.]:value: ' \
     '--pooler-password-file=[File that holds the password of the role lifeboat_pooler, one of their admin_users.]:value:_files' \
     '--pooler-databases-file=[File that their pgbouncer.ini includes and that says where their databases lead.]:value:_files' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: '
 }
@@ -826,6 +1082,7 @@ _lifeboat_config_render() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -839,7 +1096,7 @@ _lifeboat_config_render() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer haproxy)'
+    '1:argument:(db receiver db_replica redis pgbouncer haproxy daemon)'
 }
 _lifeboat_completion() {
   _arguments -s : \
@@ -991,6 +1248,7 @@ _lifeboat_probe() {
     '--stack-database=[Database of the application.]:value: ' \
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
@@ -1035,6 +1293,69 @@ _lifeboat_pooler() {
     rest)
       case $line[1] in
         status|resume|watch) _lifeboat_pooler_$line[1] ;;
+      esac ;;
+  esac
+}
+_lifeboat_failover() {
+  local context state state_descr line curcontext="$curcontext"
+  typeset -A opt_args
+  local -a commands
+  commands=(
+    'pause:No failover by itself until resumed, for maintenance'
+    'resume:Failover by itself again'
+  )
+  _arguments -C \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--check-only[Look and decide, and change nothing.]' \
+    '--follow[With --check-only\: go on, and tell every other decision.]' \
+    '--promote[Replace the primary, which must be gone.]' \
+    '--accept-loss=[With --promote\: what may be missing afterwards, typed as --check-only states it (for example 8192 bytes, or unknown).]:value: ' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
+    '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $line[1] in
+        pause|resume) _lifeboat_failover_$line[1] ;;
       esac ;;
   esac
 }
@@ -1087,6 +1408,10 @@ _lifeboat() {
     'durability:Show or change how many confirmers a commit of the stack waits for'
     'replication:Watch how far replica and receiver are behind the primary'
     'pooler:pooler commands'
+    'failover:Say whether the primary can be replaced, and replace it'
+    'switchover:Move the primary role to another node, without a failed query'
+    'rebuild:Make a node that is down or has diverged a replica again'
+    'daemon:Watch the stack, and replace its primary when it is gone'
     'demo:Back up a live server, destroy it, restore it, and count what is missing'
     'config:config commands'
     'completion:Print a shell completion script'
@@ -1103,7 +1428,7 @@ _lifeboat() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|up|down|ps|logs|restart|scale|durability|replication|pooler|demo|config|completion) _lifeboat_$line[1] ;;
+        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|up|down|ps|logs|restart|scale|durability|replication|pooler|failover|switchover|rebuild|daemon|demo|config|completion) _lifeboat_$line[1] ;;
       esac ;;
   esac
 }

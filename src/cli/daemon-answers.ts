@@ -1,0 +1,29 @@
+/** How the daemon answers what it is asked. */
+import type { Control } from "../daemon/control.ts";
+import { plainOf } from "../daemon/plain-json.ts";
+import type { Answerer } from "../daemon/socket-server.ts";
+
+/** The answers of a stack's control. */
+export function answererOf(control: Control): Answerer {
+  return async (request, { signal, tell }) => {
+    switch (request.call) {
+      case "hello":
+        return { pid: process.pid };
+      case "check":
+        return plainOf(
+          await control.check({ signal, follow: request.follow ? (report) => tell(plainOf(report)) : undefined }),
+        );
+      // What changes something goes on when who asked for it is gone.
+      case "promote":
+        return plainOf(await control.promote({ acceptLoss: request.acceptLoss }, {}));
+      case "switchover":
+        return plainOf(await control.switchover({ to: request.to, dryRun: request.dryRun }, {}));
+      case "rebuild":
+        return plainOf(await control.rebuild({ node: request.node }, {}));
+      case "pause":
+        return plainOf(await control.setMaintenance({ paused: true, reason: request.reason }, {}));
+      case "resume":
+        return plainOf(await control.setMaintenance({ paused: false, reason: "" }, {}));
+    }
+  };
+}

@@ -1,0 +1,26 @@
+/** `lifeboat daemon`. */
+import type { Config } from "../config/schema.ts";
+import { defineVerb, type Session, type Verb } from "./verb.ts";
+
+/** Runs the daemon until the session's signal aborts, then ends it in an orderly way: that is its normal end. */
+export type RunDaemon = (call: { readonly config: Config; readonly session: Session }) => Promise<void>;
+
+/** `daemon`. */
+export function daemonVerb(run: RunDaemon): Verb {
+  return defineVerb({
+    path: ["daemon"],
+    summary: "Watch the stack, and replace its primary when it is gone",
+    description:
+      "`lifeboat up` starts it with the stack. It looks at every node, the receiver and the poolers, decides, and acts where " +
+      "that is safe (failover.automatic); other commands ask it over its socket. What it decides and does stands in its journal. " +
+      "The first SIGTERM ends it when what is under way has ended, the second at once; the next one goes on.",
+    arguments: {},
+    options: {},
+    configuration: { kind: "checked", sections: ["stack", "folders", "postgres", "failover"] },
+    examples: [{ line: "lifeboat daemon", does: "In the foreground, as a service manager wants it." }],
+    run: async ({ session }) => {
+      await run({ config: await session.config(), session });
+      return { json: { ended: true }, text: "" };
+    },
+  });
+}

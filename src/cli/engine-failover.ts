@@ -1,0 +1,234 @@
+/** What `failover`, `switchover`, `rebuild` and `daemon` do with the configured stack. */
+import os from "node:os";
+import path from "node:path";
+import type { Config } from "../config/schema.ts";
+import { askDaemon } from "../daemon/ask.ts";
+import { type Authority, assemble, KEPT_SLOTS } from "../daemon/assemble.ts";
+import { parseCheckReport } from "../daemon/check-report.ts";
+import { Control } from "../daemon/control.ts";
+import { hookService } from "../daemon/hooks.ts";
+import type { DaemonRequest } from "../daemon/protocol.ts";
+import { Reporter } from "../daemon/reporter.ts";
+import { loopService, ServiceGroup } from "../daemon/service.ts";
+import { socketServer } from "../daemon/socket-server.ts";
+import { LifeboatError } from "../errors/error.ts";
+import type { ControllerOptions } from "../failover/controller.ts";
+import { SEQUENCE_LIMITS } from "../failover/limits.ts";
+import { Journal } from "../journal/journal.ts";
+import { formatInstant } from "../platform/clock.ts";
+import { makeFolderDurable } from "../platform/durable.ts";
+import { daemonSocketOf } from "../stack/daemon-config.ts";
+import { startedSecrets } from "../stack/primary.ts";
+import type { StackDescription } from "../stack/stack.ts";
+import type { RunDaemon } from "./daemon.ts";
+import { answererOf } from "./daemon-answers.ts";
+import { MACHINE } from "./engine-machine.ts";
+import { configuredStack, platformOf, stackTools } from "./engine-stack.ts";
+import type { ActionResult, FailoverEngine } from "./failover.ts";
+import type { Session } from "./verb.ts";
+
+type Call = { readonly config: Config; readonly session: Session };
+
+/** A daemon that looks or acts says so within this, or is stuck. */
+const SILENT_MS = 60_000;
+const MIB = 1024 * 1024;
+
+/** Looks and acts. */
+export const failoverEngine: FailoverEngine = {
+  check: async (call) => {
+    const { follow, session } = call;
+    const onPart = (part: unknown): void => follow?.(parseCheckReport(part));
+    const silentMs = follow === undefined ? SILENT_MS : Number.MAX_SAFE_INTEGER;
+    const request = { call: "check", follow: follow !== undefined } as const;
+    const asked = await ask(call, request, { onPart, silentMs }).catch((error: unknown) => {
+      // Who followed has seen enough.
+      if (follow !== undefined && session.signal.aborted) return { result: undefined };
+      throw error;
+    });
+    if (asked?.result !== undefined) return parseCheckReport(asked.result);
+    return await withControl(call, (control) => control.check({ signal: session.signal, follow }));
+  },
+  promote: async (call) => {
+    const { acceptLoss } = call;
+    const request = { call: "promote", ...(acceptLoss === undefined ? {} : { acceptLoss }) } as const;
+    return await act<ActionResult>(call, request, (control, options) => control.promote({ acceptLoss }, options));
+  },
+  switchover: async (call) => {
+    const { to, dryRun } = call;
+    return await act(call, { call: "switchover", to, dryRun }, (control, options) =>
+      control.switchover({ to, dryRun }, options),
+    );
+  },
+  rebuild: async (call) => {
+    const { node } = call;
+    return await act(call, { call: "rebuild", node }, (control, options) => control.rebuild({ node }, options));
+  },
+  setMaintenance: async (call) => {
+    const { paused, reason } = call;
+    const request: DaemonRequest = paused ? { call: "pause", reason } : { call: "resume" };
+    return await act(call, request, (control, options) => control.setMaintenance({ paused, reason }, options));
+  },
+};
+
+/** Runs the daemon until the session's signal aborts. */
+export const runDaemon: RunDaemon = async (call) => {
+  const { session } = call;
+  const failure = Promise.withResolvers<never>();
+  await withControl(call, async (control, { stack, hooks }) => {
+    const failed = (service: string, error: unknown): void =>
+      failure.reject(error instanceof Error ? error : new Error(`${service}: ${String(error)}`));
+    const socket = daemonSocketOf(stack);
+    await makeFolderDurable(MACHINE.files, path.dirname(socket));
+    const group = new ServiceGroup("daemon", [
+      hooks,
+      loopService("controller", (signal) => control.run({ signal }), failed),
+      socketServer(MACHINE.files, socket, answererOf(control)),
+    ]);
+    await group.start({ signal: session.signal });
+    session.notice(`${formatInstant(session.clock.now())} the daemon of stack ${stack.name} watches`);
+    const ending = new Promise<void>((resolve) => {
+      if (session.signal.aborted) resolve();
+      session.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    try {
+      await Promise.race([ending, failure.promise]);
+    } finally {
+      await group.stop();
+    }
+  });
+};
+
+/** Asks the daemon; without one the same is done here, where nobody else can act meanwhile. */
+async function act<T>(
+  call: Call,
+  request: DaemonRequest,
+  work: (control: Control, options: { readonly signal: AbortSignal }) => Promise<T>,
+): Promise<T> {
+  call.session.progress.report({ phase: request.call });
+  const asked = await ask(call, request, { silentMs: ACT_SILENT_MS });
+  // Between two processes of one version: what the daemon made, this one prints.
+  if (asked !== undefined) return asked.result as T;
+  return await withControl(call, (control) => work(control, { signal: call.session.signal }));
+}
+
+/** A rebuild says nothing until it has ended. */
+const ACT_SILENT_MS = 3_600_000;
+
+async function ask(
+  { config, session }: Call,
+  request: DaemonRequest,
+  options: { readonly silentMs: number; readonly onPart?: (part: unknown) => void },
+): Promise<{ readonly result: unknown } | undefined> {
+  const stack = await configuredStack(config);
+  return await askDaemon(daemonSocketOf(stack), request, { signal: session.signal, ...options });
+}
+
+async function withControl<T>(
+  call: Call,
+  work: (
+    control: Control,
+    parts: { readonly stack: StackDescription; readonly hooks: ReturnType<typeof hookService> },
+  ) => Promise<T>,
+): Promise<T> {
+  const { config, session } = call;
+  const { clock } = session;
+  const stack = await configuredStack(config);
+  const secrets = await startedSecrets(MACHINE.files, stack);
+  const platform = platformOf(stack, session);
+  const tools = await stackTools(call, stack, platform);
+  const folder = stack.place.controller;
+  await makeFolderDurable(MACHINE.files, folder);
+  const lock = MACHINE.locks.tryAcquire(path.join(folder, "daemon.lock"));
+  if (lock === undefined) throw daemonBusy(stack);
+  const notice = (message: string): void => session.notice(`${formatInstant(clock.now())} ${message}`);
+  const { webhook, hookCommand } = config.failover;
+  const hooks = hookService({ ...MACHINE, clock, fetch, notice }, { webhook, command: hookCommand, stack: stack.name });
+  let journal: Journal | undefined;
+  try {
+    journal = await Journal.open({ ...MACHINE, clock }, path.join(folder, "journal"));
+    const opened = journal;
+    const assembly = assemble({
+      ...tools,
+      stack,
+      platform,
+      secrets,
+      journal,
+      hooks,
+      authority: authorityOf(config),
+      holder: `process ${ownPid()} on ${os.hostname()}`,
+      notice,
+      onRecoveryKey: () => undefined,
+    });
+    const reporter = new Reporter(assembly.ports.journal, {
+      files: MACHINE.files,
+      clock,
+      folder: path.join(folder, "reports"),
+      stack: stack.name,
+      journalHead: () => opened.head.hash,
+      notice,
+    });
+    const control = new Control({
+      ports: { ...assembly.ports, journal: reporter },
+      machines: assembly.machines,
+      reporter,
+      options: controllerOptions(config),
+      stack: stack.name,
+      durability: stack.durability,
+      notice,
+    });
+    try {
+      return await work(control, { stack, hooks });
+    } finally {
+      await assembly.close();
+      await hooks.stop();
+    }
+  } finally {
+    await journal?.close();
+    lock.release();
+  }
+}
+
+function controllerOptions({ failover }: Config): ControllerOptions {
+  return {
+    policy: {
+      automatic: failover.automatic === "on",
+      silentMs: failover.silentAfter,
+      refusedMs: failover.refusedAfter,
+      startingMs: failover.startingAfter,
+      stuckMs: failover.stuckAfter,
+      diskFull: failover.diskFull,
+      candidateFreeBytesMin: 256 * MIB,
+      viewMaxAgeMs: 2_000,
+      grants: "lasting",
+      acceptLoss: undefined,
+    },
+    limits: { ...SEQUENCE_LIMITS, slots: KEPT_SLOTS },
+    // A look is slow when a disk is: a single one that was too slow has clients wait for the next.
+    pace: { probeMs: 500, intervalMs: 50, claimMs: 500, rejoinAfterMs: 3_000, rejoinAgainMs: 20_000, retryMs: 500 },
+  };
+}
+
+/** For people, who see it in a lease. */
+function ownPid(): number {
+  return process.pid;
+}
+
+function authorityOf({ failover, stack }: Config): Authority {
+  const { etcdEndpoints, etcdPrefix, etcdTtl } = failover;
+  if (etcdEndpoints === undefined) return { kind: "file" };
+  const endpoints = etcdEndpoints.split(",").map((each) => each.trim());
+  return {
+    kind: "etcd",
+    endpoints,
+    prefix: etcdPrefix ?? `/lifeboat/${stack.name}`,
+    ttlSeconds: Math.ceil(etcdTtl / 1_000),
+  };
+}
+
+function daemonBusy(stack: StackDescription): LifeboatError {
+  return new LifeboatError("daemon.no-answer", {
+    message: `another process controls stack ${stack.name}, and nobody answers at ${daemonSocketOf(stack)}`,
+    remedy: "A daemon that starts answers in a moment; one that hangs is ended by `lifeboat restart daemon`.",
+    retryable: true,
+  });
+}

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { allVerbs, type Engines } from "../../test/support/all-verbs.ts";
+import { matchesGolden } from "../../test/support/golden.ts";
+import { recordedFrame } from "../../test/support/recorded-frame.ts";
+import type { CheckReport } from "../daemon/check-report.ts";
+import { EXIT } from "../errors/entry.ts";
+import type { FailoverEngine } from "./failover.ts";
+import { runCli } from "./run.ts";
+
+const notGiven = async (): Promise<never> => assert.fail();
+const none: FailoverEngine = {
+  check: notGiven,
+  promote: notGiven,
+  switchover: notGiven,
+  rebuild: notGiven,
+  setMaintenance: notGiven,
+};
+
+async function keeps(golden: string, line: readonly string[], engine: Partial<FailoverEngine>): Promise<number> {
+  const engines: Partial<Engines> = { failover: { ...none, ...engine } };
+  const people = recordedFrame();
+  const status = await runCli(line, allVerbs(engines), people);
+  assert.equal(people.stderr.written(), "");
+  matchesGolden(`results/${golden}.txt`, people.stdout.written());
+  const programs = recordedFrame();
+  assert.equal(await runCli([...line, "--json"], allVerbs(engines), programs), status);
+  matchesGolden(`results/${golden}.json`, `${JSON.stringify(JSON.parse(programs.stdout.written()), null, 2)}\n`);
+  return status;
+}
+
+const healthy: CheckReport = {
+  stack: "catalog",
+  at: "2026-11-26T12:00:00.000Z",
+  state: "healthy",
+  primary: "db",
+  epoch: 3,
+  timeline: 2,
+  durability: "quorum",
+  maintenance: false,
+  action: null,
+  candidate: null,
+  automatic: false,
+  loss: null,
+  reasons: [],
+  against: [],
+  offers: [],
+  nodes: [
+    { name: "db", state: "primary", timeline: 2, flushed: "0/5000060", replayed: null, candidate: false },
+    { name: "db_replica", state: "standby", timeline: 2, flushed: "0/5000060", replayed: "0/5000060", candidate: true },
+  ],
+  receiver: { state: "follows db", flushed: "0/5000000", confirms: true },
+  poolers: [{ name: "127.0.0.1:5435", mode: "serving", target: "db" }],
+};
+
+const gone = {
+  code: "nobody-listens",
+  node: "db",
+  says: "its machine answers and nobody listens on its port",
+  facts: {},
+};
+
+const promotable: CheckReport = {
+  ...healthy,
+  state: "promotable",
+  candidate: "db_replica",
+  automatic: true,
+  loss: { possible: false, bytesMax: 0, writesMax: 0, seenAgoMs: null },
+  reasons: [gone],
+  against: [{ code: "witness-silent", node: null, says: "the vault's receiver does not answer", facts: {} }],
+};
+
+const loss = { possible: true, bytesMax: 8_192, writesMax: null, seenAgoMs: 1_200 };
+
+const blocked: CheckReport = {
+  ...healthy,
+  state: "blocked",
+  reasons: [
+    gone,
+    { code: "loss-possible", node: "db_replica", says: "acknowledged commits may be missing on it", facts: {} },
+  ],
+  offers: [
+    { kind: "accept-loss", candidate: "db_replica", loss },
+    { kind: "restore-from-vault", candidate: null, loss: null },
+  ],
+  action: "failover from db to db_replica, preparing",
+  poolers: [{ name: "127.0.0.1:5435", mode: "does not answer", target: null }],
+};
+
+const CHECK = ["failover", "--check-only"];
+
+test("a check says who would take over, what would be lost and what stands in the way, and ends with a status for each", async () => {
+  const check = (report: CheckReport) => ({ check: async () => report });
+  assert.equal(await keeps("failover-healthy", CHECK, check(healthy)), 0);
+  assert.equal(await keeps("failover-promotable", CHECK, check(promotable)), 10);
+  assert.equal(await keeps("failover-blocked", CHECK, check(blocked)), 11);
+  for (const [state, status] of [
+    ["hold", 11],
+    ["lost-quorum", 11],
+    ["suspect", 12],
+    ["unknown", 12],
+  ] as const) {
+    const frame = recordedFrame();
+    const engines = { failover: { ...none, ...check({ ...healthy, state }) } };
+    assert.equal(await runCli(CHECK, allVerbs(engines), frame), status, state);
+  }
+});
+
+test("who follows is told every other decision, and nothing twice", async () => {
+  const engine: Partial<FailoverEngine> = {
+    check: async ({ follow }) => {
+      follow?.(healthy);
+      follow?.(promotable);
+      return promotable;
+    },
+  };
+  const frame = recordedFrame();
+  const line = [...CHECK, "--follow", "--json"];
+  assert.equal(await runCli(line, allVerbs({ failover: { ...none, ...engine } }), frame), 10);
+  const lines = frame.stdout.written().trim().split("\n");
+  assert.deepEqual(
+    lines.map((text) => (JSON.parse(text) as CheckReport).state),
+    ["healthy", "promotable"],
+  );
+});
+
+test("a promotion says who took over, and takes the loss as it was typed", async () => {
+  const typed: (string | undefined)[] = [];
+  const engine: Partial<FailoverEngine> = {
+    promote: async ({ acceptLoss }) => {
+      typed.push(acceptLoss);
+      const shortcomings = ["127.0.0.1:5435: it does not answer"];
+      const reportFile = "/var/lib/lifeboat/stacks/catalog/controller/reports/000004-failover.json";
+      return { done: true, epoch: 4, from: "db", to: "db_replica", shortcomings, outageMs: 1_234, reportFile };
+    },
+  };
+  assert.equal(await keeps("failover-promoted", ["failover", "--promote"], engine), 0);
+  const frame = recordedFrame();
+  const line = ["failover", "--promote", "--accept-loss", "8192 bytes"];
+  await runCli(line, allVerbs({ failover: { ...none, ...engine } }), frame);
+  assert.deepEqual(typed, [undefined, undefined, "8192 bytes"]);
+});
+
+test("options that do not go together are refused before anything is asked", async () => {
+  for (const line of [
+    ["failover"],
+    ["failover", "--check-only", "--promote"],
+    ["failover", "--promote", "--follow"],
+    ["failover", "--check-only", "--accept-loss", "unknown"],
+  ]) {
+    const frame = recordedFrame();
+    assert.equal(await runCli(line, allVerbs({ failover: none }), frame), EXIT.usage, line.join(" "));
+  }
+});
+
+test("a switchover says what it did, what it would do, or what stands in its way", async () => {
+  const to = ["switchover", "--to", "db_replica"];
+  const done = {
+    done: true,
+    epoch: 5,
+    from: "db",
+    to: "db_replica",
+    shortcomings: [],
+    outageMs: 180,
+    reportFile: null,
+  };
+  assert.equal(await keeps("switchover", to, { switchover: async () => done }), 0);
+  const plan = [
+    ["every pooler can log in to the new primary"],
+    ["clients wait instead of failing", "the record says what is under way"],
+  ];
+  const ready = async () => ({ plan, blockedBy: [] });
+  assert.equal(await keeps("switchover-plan", [...to, "--dry-run"], { switchover: ready }), 0);
+  const refused = async () => ({ plan: [], blockedBy: ["db_replica: replica-not-connected"] });
+  assert.equal(await keeps("switchover-refused", [...to, "--dry-run"], { switchover: refused }), 11);
+});
+
+test("a rebuild says by which force, and maintenance that it began and ended", async () => {
+  const rebuild: FailoverEngine["rebuild"] = async ({ node }) => ({ node, did: "delta", durationMs: 2_900 });
+  assert.equal(await keeps("rebuild", ["rebuild", "db"], { rebuild }), 0);
+  const asked: unknown[] = [];
+  const setMaintenance: FailoverEngine["setMaintenance"] = async ({ paused, reason }) => {
+    asked.push([paused, reason]);
+    return { ...healthy, maintenance: paused };
+  };
+  await keeps("failover-pause", ["failover", "pause", "--reason", "new disks"], { setMaintenance });
+  await keeps("failover-resume", ["failover", "resume"], { setMaintenance });
+  assert.deepEqual(
+    asked.filter((_, index) => index % 2 === 0),
+    [
+      [true, "new disks"],
+      [false, ""],
+    ],
+  );
+});

@@ -1,0 +1,218 @@
+/** `lifeboat failover`, `failover pause` and `failover resume`. */
+import type { Config } from "../config/schema.ts";
+import { text } from "../config/value-kind.ts";
+import type { CheckReport } from "../daemon/check-report.ts";
+import { describeByteSize } from "../units/byte-size.ts";
+import { describeDuration } from "../units/duration.ts";
+import { usageError } from "./failure.ts";
+import { printable, type Style } from "./style.ts";
+import { renderFacts, renderTable } from "./table.ts";
+import { defineVerb, optional, type Session, toggle, type Verb } from "./verb.ts";
+
+type Call = { readonly config: Config; readonly session: Session };
+
+/** What came of an action. */
+export type ActionResult = {
+  readonly done: boolean;
+  readonly epoch: number;
+  readonly from: string;
+  readonly to: string;
+  /** What did not work out and stopped nothing. */
+  readonly shortcomings: readonly string[];
+  /** Between the beginning of the outage, or of the switchover, and the first write that was acknowledged again. */
+  readonly outageMs: number | null;
+  readonly reportFile: string | null;
+};
+
+/** Looks, decides and acts: through the stack's daemon where one runs, else by itself. */
+export type FailoverEngine = {
+  /** With `follow` every other report is told, until the session ends; resolves with the last one. */
+  readonly check: (
+    call: Call & { readonly follow: ((report: CheckReport) => void) | undefined },
+  ) => Promise<CheckReport>;
+  readonly promote: (call: Call & { readonly acceptLoss: string | undefined }) => Promise<ActionResult>;
+  readonly switchover: (
+    call: Call & { readonly to: string; readonly dryRun: boolean },
+  ) => Promise<ActionResult | { readonly plan: readonly (readonly string[])[]; readonly blockedBy: readonly string[] }>;
+  readonly rebuild: (
+    call: Call & { readonly node: string },
+  ) => Promise<{ readonly node: string; readonly did: string; readonly durationMs: number }>;
+  readonly setMaintenance: (call: Call & { readonly paused: boolean; readonly reason: string }) => Promise<CheckReport>;
+};
+
+/** Ends of `--check-only`, for schedulers: 0 is healthy. */
+const STATUS: Readonly<Record<CheckReport["state"], number>> = {
+  healthy: 0,
+  promotable: 10,
+  blocked: 11,
+  hold: 11,
+  "lost-quorum": 11,
+  suspect: 12,
+  unknown: 12,
+};
+
+const CONFIGURATION = { kind: "checked", sections: ["stack", "folders", "postgres", "failover"] } as const;
+
+/** `failover`. */
+export function failoverVerb(engine: FailoverEngine): Verb {
+  return defineVerb({
+    path: ["failover"],
+    summary: "Say whether the primary can be replaced, and replace it",
+    description:
+      "With --check-only it changes nothing: which node would take over, why, what would be lost, what stands in the way. Ends " +
+      "with 0 when the primary is healthy, 10 when it is gone and a node can take over, 11 when nothing may be done without a " +
+      "person, 12 when too little is known. With --promote it replaces a primary that is gone; it refuses while the primary " +
+      "lives: that is what `lifeboat switchover` is for. The daemon does it by itself in quorum and strict (failover.automatic).",
+    arguments: {},
+    options: {
+      checkOnly: toggle("Look and decide, and change nothing."),
+      follow: toggle("With --check-only: go on, and tell every other decision."),
+      promote: toggle("Replace the primary, which must be gone."),
+      acceptLoss: optional(
+        text("LOSS"),
+        "With --promote: what may be missing afterwards, typed as --check-only states it (for example 8192 bytes, or unknown).",
+      ),
+    },
+    configuration: CONFIGURATION,
+    examples: [
+      { line: "lifeboat failover --check-only", does: "What would happen, and what it would cost." },
+      { line: "lifeboat failover --check-only --follow", does: "The same, live." },
+      { line: "lifeboat failover --promote", does: "Replaces a dead primary where nothing acknowledged can be lost." },
+    ],
+    run: async ({ options, session }) => {
+      const config = await session.config();
+      if (options.checkOnly === options.promote) {
+        throw usageError("neither --check-only nor --promote was given, or both", "Give one of them.");
+      }
+      if (options.promote) {
+        if (options.follow) throw usageError("--follow was given with --promote", "It goes with --check-only.");
+        const done = await engine.promote({ config, session, acceptLoss: options.acceptLoss });
+        return { json: done, text: renderAction(done, "took over from", session.style) };
+      }
+      if (options.acceptLoss !== undefined) {
+        throw usageError("--accept-loss was given with --check-only", "It goes with --promote.");
+      }
+      const { style, tell } = session;
+      const follow = options.follow
+        ? (report: CheckReport): void => tell({ json: report, text: `${renderCheck(report, style)}\n` })
+        : undefined;
+      const report = await engine.check({ config, session, follow });
+      const exit = STATUS[report.state];
+      // What was followed is told already.
+      if (options.follow) return { json: undefined, text: "", exit };
+      return { json: report, text: renderCheck(report, style), exit };
+    },
+  });
+}
+
+/** `failover pause`. */
+export function failoverPauseVerb(engine: FailoverEngine): Verb {
+  return defineVerb({
+    path: ["failover", "pause"],
+    summary: "No failover by itself until resumed, for maintenance",
+    description:
+      "Recorded durably: it holds across restarts of the daemon. A person can still promote and switch over.",
+    arguments: {},
+    options: { reason: optional(text("TEXT"), "Why, for whoever looks.") },
+    configuration: CONFIGURATION,
+    examples: [{ line: "lifeboat failover pause --reason 'new disks for db'", does: "Before work on the primary." }],
+    run: async ({ options, session }) => {
+      const call = { config: await session.config(), session, paused: true, reason: options.reason ?? "" };
+      const report = await engine.setMaintenance(call);
+      return { json: report, text: session.style.warning("Failover is paused. `lifeboat failover resume` ends that.") };
+    },
+  });
+}
+
+/** `failover resume`. */
+export function failoverResumeVerb(engine: FailoverEngine): Verb {
+  return defineVerb({
+    path: ["failover", "resume"],
+    summary: "Failover by itself again",
+    description: "Ends what `lifeboat failover pause` began.",
+    arguments: {},
+    options: {},
+    configuration: CONFIGURATION,
+    examples: [{ line: "lifeboat failover resume", does: "The work is done." }],
+    run: async ({ session }) => {
+      const call = { config: await session.config(), session, paused: false, reason: "" };
+      const report = await engine.setMaintenance(call);
+      return { json: report, text: session.style.good("Failover works again.") };
+    },
+  });
+}
+
+/** What was done, for people. */
+export function renderAction(done: ActionResult, did: string, style: Style): string {
+  const outage = done.outageMs === null ? "" : ` Clients waited ${describeDuration(done.outageMs)}.`;
+  const head = `${done.to} ${did} ${done.from}, epoch ${done.epoch}.${outage}`;
+  const short = done.shortcomings.map((each) => style.warning(`  ${printable(each)}`));
+  const where = done.reportFile === null ? [] : [`Report: ${done.reportFile}`];
+  return [style.good(head), ...short, ...where].join("\n");
+}
+
+const HEADS: Readonly<Record<CheckReport["state"], (report: CheckReport) => string>> = {
+  healthy: ({ primary }) => `${primary} is the primary and healthy.`,
+  suspect: ({ primary }) => `Something is wrong with ${primary}, for too short a time to act.`,
+  promotable: ({ primary, candidate, automatic }) =>
+    `${primary} is gone. ${candidate} can take over${automatic ? ", and will" : ": lifeboat failover --promote"}.`,
+  blocked: ({ primary }) => `${primary} is gone, and nothing may be done without you.`,
+  "lost-quorum": ({ primary }) => `${primary} works, and its commits wait: too few confirm them.`,
+  hold: ({ primary }) => `${primary} is not provably gone: look at it.`,
+  unknown: () => "Too little is known to say anything.",
+};
+
+/** A decision, for people. */
+export function renderCheck(report: CheckReport, style: Style): string {
+  const paint = report.state === "healthy" ? style.good : report.state === "suspect" ? style.warning : style.bad;
+  const lines = [paint(HEADS[report.state](report))];
+  const say = ({ node, says, facts }: CheckReport["reasons"][number]): string => {
+    const more = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
+    return printable(`  ${node === null ? "" : `${node}: `}${says}${more.length === 0 ? "" : ` (${more.join(", ")})`}`);
+  };
+  lines.push(...report.reasons.map(say));
+  if (report.against.length > 0) lines.push("Against it:", ...report.against.map(say));
+  if (report.loss !== null) lines.push(lossLine(report.loss));
+  for (const { kind, candidate, loss } of report.offers) lines.push(offerLine(kind, candidate, loss));
+  if (report.action !== null) lines.push(style.warning(`Under way: ${report.action}`));
+  const columns = ["node", "state", "timeline", "flushed", "replayed", "candidate"].map((title) => ({
+    title,
+    align: "left" as const,
+  }));
+  const rows = report.nodes.map((node) => [
+    node.name === report.primary ? `${node.name} *` : node.name,
+    node.state,
+    `${node.timeline ?? "?"}`,
+    node.flushed ?? "?",
+    node.replayed ?? "",
+    node.candidate ? "yes" : "",
+  ]);
+  const { receiver } = report;
+  const facts: [string, string][] = [
+    ["receiver", `${receiver.state}, at ${receiver.flushed ?? "?"}${receiver.confirms ? ", confirms" : ""}`],
+    ...report.poolers.map(({ name, mode, target }): [string, string] => [name, `${mode}, leads to ${target ?? "?"}`]),
+    ["durability", `${report.durability}, epoch ${report.epoch}`],
+  ];
+  return [...lines, "", renderTable(columns, rows, style), "", renderFacts(facts)].join("\n");
+}
+
+/** What may be missing, in the words that --accept-loss takes. */
+export function statedLoss({ bytesMax }: NonNullable<CheckReport["loss"]>): string {
+  return bytesMax === null ? "unknown" : `${bytesMax} bytes`;
+}
+
+function lossLine(loss: NonNullable<CheckReport["loss"]>): string {
+  if (!loss.possible) return "Nothing that was acknowledged is lost: 0 writes, 0 bytes.";
+  if (loss.bytesMax === null) return "How much that was acknowledged would be lost, nobody can tell.";
+  const ago = loss.seenAgoMs === null ? "" : `, reckoned from what was seen ${describeDuration(loss.seenAgoMs)} ago`;
+  return `At most ${describeByteSize(loss.bytesMax)} of WAL (${loss.bytesMax} bytes) that were acknowledged may be lost${ago}.`;
+}
+
+function offerLine(kind: string, candidate: string | null, loss: CheckReport["loss"]): string {
+  if (kind === "accept-loss" && loss !== null) {
+    return `  ${lossLine(loss)} To have ${candidate} take over all the same: lifeboat failover --promote --accept-loss '${statedLoss(loss)}'`;
+  }
+  if (kind === "restore-from-vault")
+    return "  Restore from the vault: lifeboat points, then lifeboat restore --target FOLDER --boot";
+  return `  lifeboat failover --promote${candidate === null ? "" : ` would promote ${candidate}`}`;
+}

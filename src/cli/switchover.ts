@@ -1,0 +1,75 @@
+/** `lifeboat switchover` and `lifeboat rebuild`. */
+import { choice } from "../config/value-kind.ts";
+import { describeDuration } from "../units/duration.ts";
+import { type FailoverEngine, renderAction } from "./failover.ts";
+import { printable } from "./style.ts";
+import { defineVerb, required, toggle, type Verb } from "./verb.ts";
+
+const NODES = ["db", "db_replica"] as const;
+
+const CONFIGURATION = { kind: "checked", sections: ["stack", "folders", "postgres", "failover"] } as const;
+
+/** `switchover`. */
+export function switchoverVerb(engine: FailoverEngine): Verb {
+  return defineVerb({
+    path: ["switchover"],
+    summary: "Move the primary role to another node, without a failed query",
+    description:
+      "Looks first whether it can be done: the target streams, has little to replay, and every pooler can log in to it. Then " +
+      "clients wait while the primary is stopped in an orderly way, the target has all of it and is promoted, and the poolers " +
+      "lead there. Where transactions do not end in time, clients go on as before and nothing was changed. The old primary " +
+      "follows the new one afterwards.",
+    arguments: {},
+    options: {
+      to: required(choice(NODES), "The node that becomes the primary."),
+      dryRun: toggle("Look, print the plan, and change nothing."),
+    },
+    configuration: CONFIGURATION,
+    examples: [
+      {
+        line: "lifeboat switchover --to db_replica --dry-run",
+        does: "What would be done, and what stands in the way.",
+      },
+      { line: "lifeboat switchover --to db_replica", does: "Before work on the primary's machine." },
+    ],
+    run: async ({ options, session }) => {
+      const { style } = session;
+      const result = await engine.switchover({ config: await session.config(), session, ...options });
+      if (!("plan" in result)) return { json: result, text: renderAction(result, "took over from", style) };
+      const stages = result.plan.map((stage, index) => `${`${index + 1}`.padStart(3)}  ${stage.join("; ")}`);
+      const blocked = result.blockedBy.map((each) => style.bad(`  ${printable(each)}`));
+      const head =
+        blocked.length === 0
+          ? style.strong(`The plan for a switchover to ${options.to}`)
+          : style.bad(`A switchover to ${options.to} is refused now:`);
+      return { json: result, text: [head, ...blocked, ...stages].join("\n"), exit: blocked.length === 0 ? 0 : 11 };
+    },
+  });
+}
+
+const DID: Readonly<Record<string, string>> = {
+  follow: "follows the primary: its data is part of the primary's past",
+  delta: "was brought to the vault's newest point in place, and follows the primary",
+  restore: "was restored from the vault, and follows the primary",
+};
+
+/** `rebuild`. */
+export function rebuildVerb(engine: FailoverEngine): Verb {
+  return defineVerb({
+    path: ["rebuild"],
+    summary: "Make a node that is down or has diverged a replica again",
+    description:
+      "By the least force that works: a node whose data is part of the primary's past only follows; else what differs from the " +
+      "vault is written over in place; an empty folder is restored into. WAL that only this node has is kept aside. The node " +
+      "that is the primary is refused. The daemon does this by itself after a failover.",
+    arguments: { node: required(choice(NODES), "The node.") },
+    options: {},
+    configuration: CONFIGURATION,
+    examples: [{ line: "lifeboat rebuild db", does: "The old primary streams again." }],
+    run: async ({ arguments: { node }, session }) => {
+      const { did, durationMs } = await engine.rebuild({ config: await session.config(), session, node });
+      const text = session.style.good(`${node} ${DID[did] ?? did}, after ${describeDuration(durationMs)}.`);
+      return { json: { node, did, durationMs }, text };
+    },
+  });
+}

@@ -1,0 +1,220 @@
+/**
+ * The parts of a stack on this machine as failover wants them: what binds its drivers to its description.
+ *
+ * The controller's folder, which only who started the stack may enter:
+ *
+ * ```
+ * epoch.json, epoch.lock   who acts (src/lease)          record.json     what all controllers agree on
+ * journal/                 what was decided and done     node-*.json     the greatest epoch that told a node or its machine
+ * reports/                 one for each event            daemon.sock     where the daemon is asked; daemon.lock while one runs
+ * ```
+ */
+import path from "node:path";
+import { poolerPort } from "../failover/pooler-driver.ts";
+import type { FailoverPorts, NodePort } from "../failover/ports.ts";
+import type { Journal } from "../journal/journal.ts";
+import { etcdLeaseStore } from "../lease/etcd/etcd-lease.ts";
+import { etcdRegister } from "../lease/etcd/etcd-register.ts";
+import { fileLeaseStore } from "../lease/file/file-lease.ts";
+import { fileRegister } from "../lease/file/file-register.ts";
+import type { LeaseStore } from "../lease/lease.ts";
+import type { Register } from "../lease/register.ts";
+import { SqlNode } from "../node/node.ts";
+import type { Platform } from "../platform/components.ts";
+import { filesOwnedBy } from "../platform/owned-files.ts";
+import { openPooler } from "../pooler/open-pooler.ts";
+import type { PgBouncer } from "../pooler/pgbouncer.ts";
+import type { ServerAddress } from "../pooler/pooler.ts";
+import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
+import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
+import { openQuery } from "../postgres/query-connection.ts";
+import { instancesOf, poolerSocketFolder } from "../stack/instances.ts";
+import { type NodeName, nodePort, replicaConnection } from "../stack/node-settings.ts";
+import { nodeAddress, PROOF_TABLE } from "../stack/nodes.ts";
+import { databasesFileOf } from "../stack/pooler-config.ts";
+import { NODE_NAMES } from "../stack/primary.ts";
+import { rejoinNode } from "../stack/rejoin.ts";
+import type { StackSecrets } from "../stack/secrets.ts";
+import { componentSpec } from "../stack/specs.ts";
+import { CONFIRMERS, type StackDescription } from "../stack/stack.ts";
+import type { StepTools } from "../stack/steps.ts";
+import { WitnessClient } from "../witness/client.ts";
+import { controlSocket } from "../witness/control.ts";
+import { witnessPort } from "../witness/witness-port.ts";
+import { journalPort, leasePort, recordPort } from "./authority.ts";
+import { EpochGuard } from "./epoch-guard.ts";
+import { LocalMachines } from "./machines.ts";
+import { logInAs, writeAs } from "./pool-client.ts";
+
+/** Where the right to act is granted: on this machine, or in etcd. */
+export type Authority =
+  | { readonly kind: "file" }
+  | {
+      readonly kind: "etcd";
+      readonly endpoints: readonly string[];
+      readonly prefix: string;
+      readonly ttlSeconds: number;
+    };
+
+/** What the parts are made of. */
+export type AssemblyTools = StepTools & {
+  readonly platform: Platform;
+  readonly secrets: StackSecrets;
+  readonly journal: Journal;
+  readonly hooks: FailoverPorts["hooks"];
+  readonly authority: Authority;
+  /** Says to others who we are. */
+  readonly holder: string;
+  readonly notice: (message: string) => void;
+};
+
+/** The parts, and what must be closed or waited for. */
+export type Assembly = {
+  readonly ports: FailoverPorts;
+  readonly machines: LocalMachines;
+  close(): Promise<void>;
+};
+
+const CONNECT_TIMEOUT_MS = 2_000;
+/** etcd on a local network answers in milliseconds. */
+const ETCD_TIMEOUT_MS = 1_000;
+
+/** Binds. Nothing is connected before it is asked. */
+export function assemble(tools: AssemblyTools): Assembly {
+  const { stack, clock, random, files } = tools;
+  const { store, record } = authorityOf(tools);
+  const machines = new LocalMachines({
+    platform: tools.platform,
+    guard: guardOf(tools, "machines"),
+    specOf: (node) => componentSpec(stack, nodeNameOf(node), tools),
+    shutdownLsnOf: (node) => shutdownLsnOf(tools, nodeNameOf(node)),
+    prepareReplica: async ({ node, upstream }, options) => {
+      const request = { node: nodeNameOf(node), upstream: nodeNameOf(upstream) };
+      const { decision, durationMs, evidence } = await rejoinNode(tools, request, options);
+      const kept = evidence === undefined ? "" : `; WAL that only it had is kept in ${evidence}`;
+      tools.notice(`${node} is made to follow ${upstream} (${decision.kind}, ${durationMs} ms)${kept}`);
+      return decision.kind;
+    },
+    answers: async (node) => {
+      const probe = await nodes.find(({ name }) => name === node)?.probe({ timeoutMs: CONNECT_TIMEOUT_MS });
+      return probe?.kind === "answered" || probe?.kind === "error";
+    },
+    clock,
+    notice: tools.notice,
+  });
+  const nodes: readonly NodePort[] = NODE_NAMES.map((name) => nodeOf(tools, machines, name));
+  // The pooler's user reads what is written for it.
+  const poolerFiles = tools.user === undefined ? files : filesOwnedBy(files, tools.user);
+  const poolers = consolesOf(stack).map((console) =>
+    openPooler(
+      { ...tools, files: poolerFiles },
+      { console, password: tools.secrets["pooler-admin"], databasesFile: databasesFileOf(stack), owner: tools.user },
+    ),
+  );
+  return {
+    machines,
+    ports: {
+      clock,
+      random,
+      nodes,
+      machines,
+      witness: witnessOf(tools),
+      poolers: poolers.map((pooler, index) => poolerOf(tools, pooler, consolesOf(stack)[index])),
+      lease: leasePort({ clock, store }, tools.holder),
+      record: recordPort(record, `the record of stack ${stack.name}`),
+      journal: journalPort(tools.journal),
+      hooks: tools.hooks,
+    },
+    close: async () => {
+      await machines.idle();
+      await Promise.all(poolers.map((pooler) => pooler.close()));
+    },
+  };
+
+  function authorityOf({ authority, locks }: AssemblyTools): { readonly store: LeaseStore; readonly record: Register } {
+    const folder = stack.place.controller;
+    if (authority.kind === "file") {
+      const store = fileLeaseStore({ files, locks, clock }, folder);
+      return { store, record: fileRegister({ files, locks }, path.join(folder, "record.json")) };
+    }
+    const { endpoints, prefix, ttlSeconds } = authority;
+    const place = { endpoints, timeoutMs: ETCD_TIMEOUT_MS, fetch };
+    return { store: etcdLeaseStore({ ...place, prefix, ttlSeconds }), record: etcdRegister(place, `${prefix}/record`) };
+  }
+}
+
+function nodeOf(tools: AssemblyTools, machines: LocalMachines, name: NodeName): NodePort {
+  const { stack, secrets, files, clock } = tools;
+  const guard = guardOf(tools, name);
+  const node = new SqlNode(clock, {
+    name,
+    address: { ...nodeAddress(stack, secrets, name), applicationName: "lifeboat_controller" },
+    connectionTo: (upstream) => replicaConnection(stack, { node: name, upstream: nodeNameOf(upstream) }),
+    freeBytes: async () => (await files.space(stack.place.dataOf(name))).freeBytes,
+    cloning: () => machines.isRejoining(name),
+    admit: (order, { signal }) => guard.admit(order.epoch, { signal }),
+  });
+  const probe = node.probe.bind(node);
+  // Down while it is being made a replica: on its way, and not to be made one again.
+  node.probe = async (call) => {
+    const seen = await probe(call);
+    return seen.kind === "nobody-listens" && machines.isRejoining(name) ? { kind: "error", sqlstate: "57P03" } : seen;
+  };
+  return node;
+}
+
+function witnessOf({ stack, secrets, clock }: AssemblyTools): FailoverPorts["witness"] {
+  return witnessPort({
+    client: new WitnessClient(controlSocket(stack.place.spool)),
+    clock,
+    nodes: new Map(NODE_NAMES.map((node) => [node, { host: "127.0.0.1", port: nodePort(stack, node) }])),
+    openNode: (node, { signal }) =>
+      openQuery({ ...nodeAddress(stack, secrets, nodeNameOf(node)), connectTimeoutMs: CONNECT_TIMEOUT_MS }, { signal }),
+  });
+}
+
+/** One pooler is reached as clients reach it; of several, which share their port, each by its own socket. */
+function consolesOf(stack: StackDescription): readonly ServerAddress[] {
+  const { pgbouncer: port } = stack.ports;
+  if (stack.poolers === 1) return [{ host: "127.0.0.1", port }];
+  return instancesOf(stack, "pgbouncer").map((name) => ({ host: poolerSocketFolder(stack, name), port }));
+}
+
+function poolerOf(
+  { stack, secrets }: AssemblyTools,
+  pooler: PgBouncer,
+  console: ServerAddress = { host: "127.0.0.1", port: stack.ports.pgbouncer },
+): FailoverPorts["poolers"][number] {
+  const server = (port: number) => ({ host: "127.0.0.1", port });
+  const role = { user: stack.applicationRole, password: secrets.application, database: stack.database };
+  const through = { server: console, table: PROOF_TABLE };
+  return poolerPort({
+    pooler,
+    addressOf: new Map(NODE_NAMES.map((name) => [name, server(nodePort(stack, name))])),
+    logIn: (address, options) => logInAs(role, address, options),
+    write: (options) => writeAs(role, through, options),
+  });
+}
+
+function guardOf({ stack, files, locks }: AssemblyTools, name: string): EpochGuard {
+  return new EpochGuard(fileRegister({ files, locks }, path.join(stack.place.controller, `node-${name}.json`)));
+}
+
+/** What a shutdown checkpoint takes at the least: a replica that has replayed past its beginning has replayed it. */
+const RECORD_BYTES_MIN = 24;
+
+/** Just past the beginning of the shutdown checkpoint, which is the last record of a server that ended in an orderly way. */
+async function shutdownLsnOf({ files, stack }: AssemblyTools, node: NodeName): Promise<Lsn | undefined> {
+  const control = parseControlFile(await files.readFile(path.join(stack.place.dataOf(node), CONTROL_FILE_PATH)));
+  return control.state === "shut down" ? lsnAdd(control.checkpoint.lsn, RECORD_BYTES_MIN) : undefined;
+}
+
+/** A name that came from a plan or a person. */
+export function nodeNameOf(name: string): NodeName {
+  const found = NODE_NAMES.find((each) => each === name);
+  if (found === undefined) throw new RangeError(`the stack has no node ${name}`);
+  return found;
+}
+
+/** The slots that a primary keeps: of the receiver and of the other nodes. */
+export const KEPT_SLOTS: readonly string[] = [CONFIRMERS.receiver, ...NODE_NAMES];

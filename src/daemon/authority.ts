@@ -1,0 +1,68 @@
+/** Lease, record and journal as failover wants them: every call bounded. */
+import type { Call, JournalPort, LeasePort, RecordPort } from "../failover/ports.ts";
+import type { Journal } from "../journal/journal.ts";
+import { type Epoch, Lease, type LeaseTools, storeFailed } from "../lease/lease.ts";
+import type { Register } from "../lease/register.ts";
+import { throwIfAborted } from "../platform/clock.ts";
+import { startTimer } from "../platform/timer.ts";
+import { decodeClusterRecord, encodeClusterRecord } from "./cluster-record.ts";
+
+/** Where epochs are claimed. `holder` says to others who we are. */
+export function leasePort(tools: LeaseTools, holder: string): LeasePort {
+  return {
+    durationMs: tools.store.durationMs,
+    claim: async (floor: Epoch, call) => {
+      const answer = await bounded(call, tools.store.name, (signal) =>
+        Lease.claim(tools, { holder, floor }, { signal }),
+      );
+      return answer.kind === "holder" ? answer : { kind: "held", by: answer.by.holder };
+    },
+  };
+}
+
+/** The record of the stack in a register. */
+export function recordPort(register: Register, name: string): RecordPort {
+  return {
+    read: async (call) => {
+      const content = await bounded(call, name, (signal) => register.read({ signal }));
+      if (content === undefined) return undefined;
+      return { version: content.version, epoch: content.epoch, record: decodeClusterRecord(content.value) };
+    },
+    write: async ({ epoch, over, record }, call) => {
+      const value = encodeClusterRecord(record);
+      const answer = await bounded(call, name, (signal) => register.write({ over, epoch, value }, { signal }));
+      if (answer.kind === "written") return { kind: "done", version: answer.version };
+      return answer.kind === "stale" ? { kind: "stale-epoch", seen: answer.seen } : answer;
+    },
+  };
+}
+
+/** The journal on this machine. */
+export function journalPort(journal: Journal): JournalPort {
+  return {
+    append: async (entry, call) => {
+      await bounded(call, "the journal", () => journal.append(entry));
+    },
+  };
+}
+
+/** Settles within the call's time. What was asked may go on; whoever asked looks again. */
+export async function bounded<T>(call: Call, name: string, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  throwIfAborted(call.signal, `asking ${name}`);
+  const ending = new AbortController();
+  const stop = (): void => ending.abort(call.signal?.reason);
+  call.signal?.addEventListener("abort", stop, { once: true });
+  let cancel = (): void => undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    cancel = startTimer(call.timeoutMs, () => {
+      ending.abort();
+      reject(storeFailed(name, `gave no answer in ${call.timeoutMs} ms`));
+    });
+  });
+  try {
+    return await Promise.race([ask(ending.signal), late]);
+  } finally {
+    cancel();
+    call.signal?.removeEventListener("abort", stop);
+  }
+}

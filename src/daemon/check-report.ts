@@ -1,0 +1,159 @@
+/**
+ * What a decision says, as plain data: over the socket, for scripts and for people. Pure.
+ *
+ * docs/formats/daemon.md lists the fields. Positions in the WAL are texts as PostgreSQL prints them.
+ */
+import { z } from "zod";
+import type { Decision, LossEstimate, Offer } from "../failover/decide.ts";
+import type { SeenPooler } from "../failover/look.ts";
+import type { NodeHistory, Observation } from "../failover/observation.ts";
+import { REASONS, type Reason } from "../failover/reasons.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
+import { formatLsn } from "../postgres/lsn.ts";
+
+const fact = z.union([z.string(), z.number(), z.boolean()]);
+
+const reasonSchema = z.strictObject({
+  code: z.string(),
+  /** Null: of no node. */
+  node: z.string().nullable(),
+  says: z.string(),
+  facts: z.record(z.string(), fact),
+});
+
+const lossSchema = z.strictObject({
+  /** False: provably nothing that was acknowledged. */
+  possible: z.boolean(),
+  /** Of WAL, at the most; null where nobody can tell. */
+  bytesMax: z.number().nullable(),
+  /** Writes, at the most: 0 where nothing can be missing; null where that cannot be counted. */
+  writesMax: z.number().nullable(),
+  /** How old the newest position is that this is reckoned from. */
+  seenAgoMs: z.number().nullable(),
+});
+
+const nodeSchema = z.strictObject({
+  name: z.string(),
+  /** `primary`, `standby`, or what is wrong with it. */
+  state: z.string(),
+  timeline: z.number().nullable(),
+  flushed: z.string().nullable(),
+  replayed: z.string().nullable(),
+  candidate: z.boolean(),
+});
+
+const reportSchema = z.strictObject({
+  stack: z.string(),
+  at: z.string(),
+  state: z.enum(["healthy", "suspect", "promotable", "blocked", "lost-quorum", "hold", "unknown"]),
+  primary: z.string(),
+  epoch: z.number(),
+  timeline: z.number(),
+  durability: z.enum(["async", "quorum", "strict"]),
+  maintenance: z.boolean(),
+  /** What is under way, or was cut short. */
+  action: z.string().nullable(),
+  candidate: z.string().nullable(),
+  /** Done without asking. */
+  automatic: z.boolean(),
+  loss: lossSchema.nullable(),
+  reasons: z.array(reasonSchema),
+  against: z.array(reasonSchema),
+  offers: z.array(z.strictObject({ kind: z.string(), candidate: z.string().nullable(), loss: lossSchema.nullable() })),
+  nodes: z.array(nodeSchema),
+  receiver: z.strictObject({ state: z.string(), flushed: z.string().nullable(), confirms: z.boolean() }),
+  poolers: z.array(z.strictObject({ name: z.string(), mode: z.string(), target: z.string().nullable() })),
+});
+
+/** What is known and decided. */
+export type CheckReport = z.output<typeof reportSchema>;
+
+/** Reads one that came over a socket. Throws a ZodError. */
+export function parseCheckReport(value: unknown): CheckReport {
+  return reportSchema.parse(value);
+}
+
+/** Makes one. */
+export function checkReportOf(facts: {
+  readonly stack: string;
+  readonly at: Instant;
+  readonly seen: Observation;
+  readonly decision: Decision;
+  readonly poolers: readonly SeenPooler[];
+}): CheckReport {
+  const { seen, decision, poolers } = facts;
+  const { record } = seen;
+  const promotable = decision.kind === "promotable" ? decision : undefined;
+  const { action } = record;
+  return {
+    stack: facts.stack,
+    at: formatInstant(facts.at),
+    state: decision.kind,
+    primary: record.primary,
+    epoch: record.reign,
+    timeline: record.timeline,
+    durability: record.durability,
+    maintenance: record.maintenance,
+    action: action === undefined ? null : `${action.kind} from ${action.from} to ${action.to}, ${action.phase}`,
+    candidate: promotable?.candidate ?? null,
+    automatic: promotable?.automatic ?? false,
+    loss: promotable === undefined ? null : lossOf(promotable.loss),
+    reasons: reasonsOf(decision).map(reasonOf),
+    against: (promotable?.against ?? []).map(reasonOf),
+    offers: decision.kind === "blocked" ? decision.offers.map(offerOf) : [],
+    nodes: [...seen.nodes].map(([name, history]) => nodeOf(seen, name, history)),
+    receiver: receiverOf(seen),
+    poolers: poolers.map(({ pooler, view }) => ({
+      name: pooler.name,
+      mode: view?.mode ?? "does not answer",
+      target: view?.target ?? null,
+    })),
+  };
+}
+
+function reasonsOf(decision: Decision): readonly Reason[] {
+  return decision.kind === "healthy" ? decision.concerns : decision.reasons;
+}
+
+function reasonOf({ code, node, facts }: Reason): CheckReport["reasons"][number] {
+  return { code, node: node ?? null, says: REASONS[code], facts: { ...facts } };
+}
+
+function lossOf(loss: LossEstimate): NonNullable<CheckReport["loss"]> {
+  if (loss.kind === "none") return { possible: false, bytesMax: 0, writesMax: 0, seenAgoMs: null };
+  const bytesMax = loss.bytesMax ?? null;
+  return { possible: true, bytesMax, writesMax: bytesMax === 0 ? 0 : null, seenAgoMs: loss.seenAgoMs ?? null };
+}
+
+function offerOf(offer: Offer): CheckReport["offers"][number] {
+  return {
+    kind: offer.kind,
+    candidate: "candidate" in offer ? offer.candidate : null,
+    loss: offer.kind === "accept-loss" ? lossOf(offer.loss) : null,
+  };
+}
+
+function nodeOf({ record }: Observation, name: string, history: NodeHistory): CheckReport["nodes"][number] {
+  const { probe } = history;
+  const view = probe.kind === "answered" ? probe.view : history.last?.view;
+  return {
+    name,
+    state: history.trouble?.kind ?? (probe.kind === "answered" ? probe.view.role.kind : probe.kind),
+    timeline: view?.timeline ?? null,
+    flushed: view === undefined ? null : formatLsn(view.role.flushed),
+    replayed: view?.role.kind === "standby" ? formatLsn(view.role.replayed) : null,
+    candidate: record.joined.includes(name),
+  };
+}
+
+function receiverOf({ witness }: Observation): CheckReport["receiver"] {
+  const { view } = witness;
+  if (view === undefined) {
+    const flushed = witness.last === undefined ? null : formatLsn(witness.last.view.held.flushed);
+    return { state: "does not answer", flushed, confirms: false };
+  }
+  const { mode } = view;
+  const following =
+    mode.kind === "following" ? `follows ${mode.upstream}${mode.streaming ? "" : ", not connected"}` : "withdrawn";
+  return { state: following, flushed: formatLsn(view.held.flushed), confirms: view.mayConfirm };
+}

@@ -1,0 +1,59 @@
+/** What all controllers agree on, in a register: how it is written and read. docs/formats/epoch.md is the specification. */
+import { z } from "zod";
+import { LifeboatError } from "../errors/error.ts";
+import type { ClusterRecord } from "../failover/ports.ts";
+import type { Epoch } from "../lease/lease.ts";
+import { formatLsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+
+const whole = z.number().int().min(0);
+const epoch = z
+  .number()
+  .int()
+  .min(1)
+  .transform((value) => value as Epoch);
+const lsn = z.string().transform((text) => parseLsn(text));
+
+const recordSchema = z.strictObject({
+  systemId: z.string().transform((text) => text as SystemId),
+  primary: z.string(),
+  reign: epoch,
+  timeline: whole.transform((value) => value as Timeline),
+  durability: z.enum(["async", "quorum", "strict"]),
+  joined: z.array(z.string()),
+  action: z
+    .strictObject({
+      kind: z.enum(["failover", "switchover"]),
+      epoch,
+      from: z.string(),
+      to: z.string(),
+      phase: z.enum(["preparing", "promoting"]),
+      target: lsn.nullable().transform((value) => value ?? undefined),
+    })
+    .nullable()
+    .transform((value) => value ?? undefined),
+  maintenance: z.boolean(),
+});
+
+/** A record as a register holds it. */
+export function encodeClusterRecord(record: ClusterRecord): unknown {
+  const { action } = record;
+  return {
+    ...record,
+    action:
+      action === undefined
+        ? null
+        : { ...action, target: action.target === undefined ? null : formatLsn(action.target) },
+  };
+}
+
+/** Reads it. Throws `lease.record-damaged`. */
+export function decodeClusterRecord(value: unknown): ClusterRecord {
+  const parsed = recordSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new LifeboatError("lease.record-damaged", {
+    message: `the record of the stack is none of this version: ${parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`,
+    remedy:
+      "Use the version of Lifeboat that wrote it, or put its last content in the journal back (docs/formats/epoch.md).",
+    cause: parsed.error,
+  });
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
+import { POLICY, RECORD } from "../../test/support/failover-views.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import type { ErrorCode } from "../errors/registry.ts";
+import { SEQUENCE_LIMITS } from "../failover/limits.ts";
+import type { FailoverPorts, NodePort, PoolerPort, WitnessPort } from "../failover/ports.ts";
+import { memoryRegister } from "../lease/memory/memory-register.ts";
+import { recordPort } from "./authority.ts";
+import { Control } from "./control.ts";
+import type { LocalMachines } from "./machines.ts";
+import type { Reporter } from "./reporter.ts";
+
+const PACE = { probeMs: 100, intervalMs: 10, claimMs: 100, rejoinAfterMs: 1_000, rejoinAgainMs: 1_000, retryMs: 100 };
+
+/** A stack of which nobody answers. */
+function silentPorts(given: Partial<FailoverPorts> = {}): FailoverPorts {
+  const silent = (name: string): NodePort => only<NodePort>(name, { name, probe: async () => ({ kind: "silent" }) });
+  const away = async (): Promise<never> => {
+    throw new Error("away");
+  };
+  return portsFor({
+    nodes: [silent("a"), silent("b")],
+    witness: only<WitnessPort>("witness", { status: away }),
+    poolers: [only<PoolerPort>("pooler", { name: "pooler", view: away })],
+    lease: { durationMs: 1_000, claim: async () => ({ kind: "holder", lease: leaseThat(true) }) },
+    record: recordPort(memoryRegister(), "the record"),
+    ...given,
+  });
+}
+
+function controlOf(ports: FailoverPorts): Control {
+  return new Control({
+    ports,
+    machines: only<LocalMachines>("machines", {}),
+    reporter: only<Reporter>("reporter", { last: async () => undefined }),
+    options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: PACE },
+    stack: "shop",
+    durability: "quorum",
+    notice: () => undefined,
+  });
+}
+
+async function recorded(given: Partial<FailoverPorts> = {}): Promise<Control> {
+  const ports = silentPorts(given);
+  await ports.record.write({ epoch: RECORD.reign, over: 0, record: RECORD }, { timeoutMs: 1_000 });
+  return controlOf(ports);
+}
+
+function rejectsWith(code: ErrorCode, asked: Promise<unknown>): Promise<void> {
+  return assert.rejects(asked, (error) => isLifeboatError(error, code));
+}
+
+test("without a record nothing is said or done", async () => {
+  await rejectsWith("failover.no-record", controlOf(silentPorts()).check({}));
+  await rejectsWith("failover.no-record", controlOf(silentPorts()).promote({ acceptLoss: undefined }, {}));
+});
+
+test("where nobody answers, it is said that too little is known, and nothing is promoted or handed over", async () => {
+  const control = await recorded();
+  const report = await control.check({});
+  assert.deepEqual([report.state, report.primary, report.poolers[0]?.mode], ["unknown", "a", "does not answer"]);
+  await rejectsWith("failover.primary-lives", control.promote({ acceptLoss: undefined }, {}));
+  await rejectsWith("failover.switchover-refused", control.switchover({ to: "b", dryRun: false }, {}));
+  const preview = await control.switchover({ to: "b", dryRun: true }, {});
+  assert.ok("blockedBy" in preview && preview.blockedBy.length > 0);
+});
+
+test("whoever asks while another controller holds the lease is told who does", async () => {
+  const control = await recorded({
+    lease: { durationMs: 1_000, claim: async () => ({ kind: "held", by: "another" }) },
+  });
+  await assert.rejects(control.promote({ acceptLoss: undefined }, {}), (error) => {
+    assert.ok(isLifeboatError(error, "failover.lease-held"));
+    return error.message.includes("another");
+  });
+});
+
+test("the primary is not rebuilt", async () => {
+  await rejectsWith("stack.rejoin-refused", (await recorded()).rebuild({ node: "a" }, {}));
+});
+
+test("maintenance is recorded, and ended again", async () => {
+  const control = await recorded();
+  assert.equal((await control.setMaintenance({ paused: true, reason: "disks" }, {})).maintenance, true);
+  assert.equal((await control.setMaintenance({ paused: false, reason: "" }, {})).maintenance, false);
+});
+
+test("a loop that was told to stop before it began ends at once", async () => {
+  await (await recorded()).run({ signal: AbortSignal.abort() });
+});

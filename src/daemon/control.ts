@@ -1,0 +1,319 @@
+/**
+ * What is asked of a stack's controller, by the daemon's socket or by a command where no daemon runs.
+ *
+ * Nouns: the *loop* is the controller that acts by itself; an *asked* action is what a person wants.
+ * Invariants: an asked action has the lease to itself: the loop gives it up first and goes on afterwards, so that what an
+ * asked action left half-way is finished or undone by the loop; one asked action at a time; a look needs no lease.
+ */
+import { LifeboatError } from "../errors/error.ts";
+import { Acting } from "../failover/acting.ts";
+import { Controller, type ControllerOptions } from "../failover/controller.ts";
+import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
+import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
+import { runPlan } from "../failover/sequence.ts";
+import { decideSwitchover } from "../failover/switchover.ts";
+import { adoptStack } from "./adopt.ts";
+import { askedFailover } from "./asked-failover.ts";
+import { type CheckReport, checkReportOf } from "./check-report.ts";
+import type { LocalMachines } from "./machines.ts";
+import type { Reporter } from "./reporter.ts";
+import { type Look, Watcher } from "./watcher.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** What control is made of. */
+export type ControlParts = {
+  readonly ports: FailoverPorts;
+  readonly machines: LocalMachines;
+  readonly reporter: Reporter;
+  readonly options: ControllerOptions;
+  readonly stack: string;
+  /** Of a stack that nobody has recorded yet. */
+  readonly durability: Durability;
+  readonly notice: (message: string) => void;
+};
+
+/** What an asked action came to. */
+export type ActionResult = {
+  readonly done: boolean;
+  readonly epoch: number;
+  readonly from: NodeName;
+  readonly to: NodeName;
+  readonly shortcomings: readonly string[];
+  readonly outageMs: number | null;
+  readonly reportFile: string | null;
+};
+
+/** A switchover that was only planned. */
+export type SwitchoverPreview = {
+  readonly plan: readonly (readonly string[])[];
+  readonly blockedBy: readonly string[];
+};
+
+/** Between two looks of a person who follows. */
+const FOLLOW_INTERVAL_MS = 250;
+/** Long enough to tell a frozen primary from a slow one, and to be told why not. */
+const SETTLE_MS = 10_000;
+/** A node that was made to follow streams after so long, or something is wrong with it. */
+const STREAM_TIMEOUT_MS = 120_000;
+const STREAM_LOOK_MS = 100;
+
+/** Control of one stack. */
+export class Control {
+  readonly #parts: ControlParts;
+  #loop: { readonly ending: AbortController; readonly ended: Promise<void> } | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
+  }
+
+  /** Adopts the stack where nobody has, then acts by itself until the signal aborts. Rejects with a bug of ours only. */
+  async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { ports, options, notice } = this.#parts;
+    let said = "";
+    while (!signal.aborted) {
+      try {
+        if (await adoptStack(ports, this.#parts.durability, { signal })) break;
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        if (why !== said && !signal.aborted) notice(`the stack cannot be taken on yet: ${why}`);
+        said = why;
+      }
+      await ports.clock.sleep(options.pace.claimMs, { signal }).catch(() => undefined);
+    }
+    const failure = Promise.withResolvers<never>();
+    const begin = (): void => {
+      const ending = new AbortController();
+      const controller = new Controller(ports, options);
+      const ended = controller.run({ signal: ending.signal }).catch((error: unknown) => failure.reject(error));
+      this.#loop = { ending, ended };
+    };
+    this.#begin = begin;
+    if (!signal.aborted) begin();
+    const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    try {
+      if (!signal.aborted) await Promise.race([stopped, failure.promise]);
+    } finally {
+      this.#begin = undefined;
+      // What is under way ends first: an action that is cut short is for the next controller to finish.
+      await this.#turn;
+      await this.#endLoop();
+    }
+  }
+
+  #begin: (() => void) | undefined;
+
+  /** Looks and decides. With `follow` every other decision is told until the signal aborts. */
+  async check(
+    options: CallOptions & { readonly follow?: ((report: CheckReport) => void) | undefined },
+  ): Promise<CheckReport> {
+    const { ports, options: controller } = this.#parts;
+    const watcher = this.#watcher();
+    const { policy } = controller;
+    let report = this.#report(await watcher.settle((await this.#stored(options)).record, policy, options));
+    if (options.follow === undefined) return report;
+    options.follow(report);
+    for (;;) {
+      await ports.clock.sleep(FOLLOW_INTERVAL_MS, options).catch(() => undefined);
+      if (options.signal?.aborted === true) return report;
+      const next = this.#report(await watcher.look((await this.#stored(options)).record, policy, options));
+      if (summaryOf(next) !== summaryOf(report)) options.follow(next);
+      report = next;
+    }
+  }
+
+  /** Replaces a primary that is gone. Rejects with `failover.primary-lives`, `failover.blocked`, `failover.loss-not-stated`. */
+  async promote(asked: { readonly acceptLoss: string | undefined }, options: CallOptions): Promise<ActionResult> {
+    return await this.#asked(options, async (acting, stored) => {
+      const watcher = this.#watcher();
+      // A person decides: neither maintenance nor a policy that leaves it to a person speaks against it.
+      const record = { ...stored.record, maintenance: false };
+      const look = await watcher.settle(record, { ...this.#parts.options.policy, automatic: true }, options);
+      await acting.note({ kind: "decision", name: look.decision.kind, facts: { ...look.decision, asked: true } });
+      return await this.#carryOut(acting, stored, askedFailover(look, record, asked.acceptLoss));
+    });
+  }
+
+  /** Hands the role over. Rejects with `failover.switchover-refused`, or with what the step rejects with that did not work out. */
+  async switchover(
+    asked: { readonly to: NodeName; readonly dryRun: boolean },
+    options: CallOptions,
+  ): Promise<ActionResult | SwitchoverPreview> {
+    const { policy } = this.#parts.options;
+    if (asked.dryRun) {
+      const { record } = await this.#stored(options);
+      const { seen } = await this.#watcher().settle(record, policy, options);
+      const answer = decideSwitchover(seen, { to: asked.to, policy });
+      if (answer.kind === "refused") return { plan: [], blockedBy: answer.reasons.map(describeReason) };
+      return { plan: answer.plan.stages.map((stage) => stage.map(({ kind }) => STEP_EFFECTS[kind])), blockedBy: [] };
+    }
+    return await this.#asked(options, async (acting, stored) => {
+      const { seen } = await this.#watcher().settle(stored.record, policy, options);
+      const answer = decideSwitchover(seen, { to: asked.to, policy });
+      if (answer.kind === "ready") return await this.#carryOut(acting, stored, answer.plan);
+      throw new LifeboatError("failover.switchover-refused", {
+        message: `${asked.to} cannot take over as planned: ${answer.reasons.map(describeReason).join("; ")}`,
+        remedy: "Mend what is named. A primary that is gone is replaced by `lifeboat failover --promote`.",
+      });
+    });
+  }
+
+  /** Makes a node a replica again, and returns when it streams. Rejects with `stack.rejoin-refused`. */
+  async rebuild(
+    asked: { readonly node: NodeName },
+    options: CallOptions,
+  ): Promise<{ readonly node: NodeName; readonly did: string; readonly durationMs: number }> {
+    return await this.#asked(options, async (acting, { record }) => {
+      const { ports, machines } = this.#parts;
+      const { node } = asked;
+      const begun = ports.clock.monotonic();
+      if (node === record.primary || record.action !== undefined) throw rejoinRefused(node, record.primary);
+      await acting.note({ kind: "intent", name: "rebuild", facts: { node, upstream: record.primary } });
+      const answer = await acting.order(2_000, (epoch, call) =>
+        ports.machines.rejoin({ epoch, node, upstream: record.primary }, call),
+      );
+      if (answer.kind === "refused") throw rejoinRefused(node, record.primary, answer.reason);
+      await machines.idle();
+      const did = machines.lastRejoin(node);
+      await this.#untilStreaming(node, options);
+      const durationMs = Math.round(ports.clock.monotonic() - begun);
+      await acting.note({ kind: "outcome", name: "rebuild", facts: { node, did, durationMs } });
+      return { node, did, durationMs };
+    });
+  }
+
+  /** Failover by itself off, or on again; durable. */
+  async setMaintenance(
+    asked: { readonly paused: boolean; readonly reason: string },
+    options: CallOptions,
+  ): Promise<CheckReport> {
+    await this.#asked(options, async (acting, stored) => {
+      const { ports } = this.#parts;
+      const name = asked.paused ? "failover-paused" : "failover-resumed";
+      await acting.note({ kind: "note", name, facts: { reason: asked.reason } });
+      const record = { ...stored.record, maintenance: asked.paused };
+      const written = await acting.order(2_000, (epoch, call) =>
+        ports.record.write({ epoch, over: stored.version, record }, call),
+      );
+      if (written.kind !== "done") throw leaseHeld("another controller wrote the record");
+      ports.hooks.tell({ kind: name, at: ports.clock.now(), facts: { reason: asked.reason } });
+    });
+    return await this.check(options);
+  }
+
+  async #carryOut(acting: Acting, stored: StoredRecord, plan: Plan): Promise<ActionResult> {
+    const { options, reporter } = this.#parts;
+    const outcome = await runPlan({ acting, limits: options.limits, plan, stored });
+    if (outcome.kind === "failed") throw outcome.error;
+    const written = await reporter.last();
+    const { shortcomings } = outcome;
+    const { outageMs } = written?.report ?? { outageMs: null };
+    return {
+      done: true,
+      epoch: acting.epoch,
+      from: plan.from,
+      to: plan.to,
+      shortcomings,
+      outageMs,
+      reportFile: written?.file ?? null,
+    };
+  }
+
+  /** Gives `work` the lease, with the loop out of the way. Rejects with `failover.lease-held`. */
+  async #asked<T>(options: CallOptions, work: (acting: Acting, stored: StoredRecord) => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(async () => {
+      const { ports } = this.#parts;
+      await this.#endLoop();
+      try {
+        const answer = await ports.lease.claim(0 as Epoch, { timeoutMs: 5_000, ...options });
+        if (answer.kind === "held") throw leaseHeld(answer.by);
+        try {
+          return await work(new Acting(ports, answer.lease, options.signal), await this.#stored(options));
+        } finally {
+          await answer.lease.end();
+        }
+      } finally {
+        this.#begin?.();
+      }
+    });
+    this.#turn = mine.catch(() => undefined);
+    return await mine;
+  }
+
+  async #endLoop(): Promise<void> {
+    const loop = this.#loop;
+    this.#loop = undefined;
+    loop?.ending.abort();
+    await loop?.ended;
+  }
+
+  async #stored(options: CallOptions): Promise<StoredRecord> {
+    const stored = await this.#parts.ports.record.read({ timeoutMs: 2_000, ...options });
+    if (stored !== undefined) return stored;
+    throw new LifeboatError("failover.no-record", {
+      message: `nothing says which node of stack ${this.#parts.stack} is the primary`,
+      remedy: "Bring it up once: lifeboat up. Its daemon records who the primary is.",
+      retryable: true,
+    });
+  }
+
+  async #untilStreaming(node: NodeName, options: CallOptions): Promise<void> {
+    const { ports } = this.#parts;
+    const port = ports.nodes.find(({ name }) => name === node);
+    const deadline = ports.clock.monotonic() + STREAM_TIMEOUT_MS;
+    for (;;) {
+      const probe = await port?.probe({ timeoutMs: 2_000, ...options });
+      const role = probe?.kind === "answered" ? probe.view.role : undefined;
+      if (role?.kind === "standby" && role.receiver.kind === "streaming") return;
+      if (ports.clock.monotonic() > deadline) {
+        throw new LifeboatError("failover.step-failed", {
+          message: `${node} was prepared and does not stream after ${STREAM_TIMEOUT_MS} ms`,
+          remedy: `Look at its log: lifeboat logs ${node}.`,
+          retryable: true,
+        });
+      }
+      await ports.clock.sleep(STREAM_LOOK_MS, options);
+    }
+  }
+
+  #watcher(): Watcher {
+    const { ports, options } = this.#parts;
+    return new Watcher(ports, {
+      probeMs: options.pace.probeMs,
+      intervalMs: options.pace.intervalMs,
+      settleMs: SETTLE_MS,
+    });
+  }
+
+  #report({ seen, decision, poolers }: Look): CheckReport {
+    const { stack, ports } = this.#parts;
+    return checkReportOf({ stack, at: ports.clock.now(), seen, decision, poolers });
+  }
+}
+
+/** What must change for a report to be told again: not its numbers. */
+function summaryOf({ state, candidate, primary, epoch, reasons, against, maintenance, action }: CheckReport): string {
+  const codes = [...reasons, ...against].map(({ code, node }) => `${code} ${node}`);
+  return JSON.stringify([state, candidate, primary, epoch, maintenance, action, codes]);
+}
+
+function describeReason({ node, code }: { readonly node: NodeName | undefined; readonly code: string }): string {
+  return node === undefined ? code : `${node}: ${code}`;
+}
+
+function rejoinRefused(node: NodeName, primary: NodeName, why?: string): LifeboatError {
+  const because = why ?? (node === primary ? "it is the primary" : "a failover or switchover has not ended");
+  return new LifeboatError("stack.rejoin-refused", {
+    message: `${node} is not made to follow ${primary}: ${because}`,
+    remedy: "See who is what: lifeboat failover --check-only.",
+  });
+}
+
+function leaseHeld(by: string): LifeboatError {
+  return new LifeboatError("failover.lease-held", {
+    message: `the right to act is held by somebody else: ${by}`,
+    remedy: "Wait for it, or ask the daemon that has it.",
+    retryable: true,
+  });
+}

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import path from "node:path";
+import { test } from "node:test";
+import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
+import { type Clock, type Instant, systemClock } from "../platform/clock.ts";
+import { systemProcesses } from "../platform/processes.ts";
+import { systemRandom } from "../platform/random.ts";
+import { parseLsn } from "../postgres/lsn.ts";
+import { hookService } from "./hooks.ts";
+
+const AT = Date.UTC(2026, 10, 26, 12) as Instant;
+const EVENT = { kind: "failover-ended", at: AT, facts: { to: "db_replica", end: parseLsn("0/3000060") } };
+const BODY = `{"stack":"shop","kind":"failover-ended","at":"2026-11-26T12:00:00.000Z","facts":{"to":"db_replica","end":"0/3000060"}}`;
+
+// Retries wait no time at all.
+const hasty: Clock = {
+  now: () => systemClock.now(),
+  monotonic: () => systemClock.monotonic(),
+  sleep: () => Promise.resolve(),
+};
+
+function tools(notices: string[]) {
+  const notice = (message: string): void => {
+    notices.push(message);
+  };
+  return { clock: hasty, random: systemRandom, processes: systemProcesses, fetch, notice };
+}
+
+test("the webhook is told in order, again where it refused, and the log where it would not hear", async () => {
+  const heard: string[] = [];
+  let refuse = 2;
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (data: Buffer) => {
+      body += data.toString("utf8");
+    });
+    request.on("end", () => {
+      if (refuse > 0) {
+        refuse -= 1;
+        response.writeHead(503).end();
+        return;
+      }
+      heard.push(body);
+      response.end();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const notices: string[] = [];
+  const webhook = `http://127.0.0.1:${address.port}/hook`;
+  const hooks = hookService(tools(notices), { webhook, command: undefined, stack: "shop" });
+  hooks.tell(EVENT);
+  hooks.tell({ ...EVENT, kind: "second" });
+  await eventually("both were heard", async () => heard.length === 2);
+  assert.deepEqual(heard[0], BODY);
+  assert.ok(heard[1]?.includes('"second"'));
+  refuse = 1_000;
+  hooks.tell(EVENT);
+  await eventually("it was given up", async () => notices.length === 1);
+  assert.match(notices[0] ?? "", /the webhook was not told of failover-ended: it answered 503/);
+  await hooks.stop();
+  server.close();
+});
+
+test("the command is given the event on its input, and its failure is in the log", async () => {
+  await using temporary = await temporaryFolder("hooks");
+  const file = path.join(temporary.folder, "heard");
+  const notices: string[] = [];
+  const command = `echo "$LIFEBOAT_EVENT" > '${file}' && cat >> '${file}'`;
+  const hooks = hookService(tools(notices), { webhook: undefined, command, stack: "shop" });
+  await hooks.start({});
+  hooks.tell(EVENT);
+  await hooks.stop();
+  assert.equal(await readFile(file, "utf8"), `failover-ended\n${BODY}\n`);
+  const failing = hookService(tools(notices), { webhook: undefined, command: "echo no >&2; exit 9", stack: "shop" });
+  failing.tell(EVENT);
+  await failing.stop();
+  assert.deepEqual(notices, ["the hook command was not told of failover-ended: it ended with status 9: no"]);
+});
+
+test("without hooks telling does nothing", async () => {
+  const hooks = hookService(tools([]), { webhook: undefined, command: undefined, stack: "shop" });
+  hooks.tell(EVENT);
+  await hooks.stop();
+});

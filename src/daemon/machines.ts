@@ -1,0 +1,153 @@
+/**
+ * The nodes of this machine's stack as wholes: fencing, stopping, starting and rejoining them through the platform.
+ *
+ * Invariants: an order's epoch is durable before anything is done to a node; one rejoin of a node is under way at a time; a
+ * node that is being rejoined is started only where the epoch that asked for it is still the newest.
+ */
+import { isLifeboatError } from "../errors/error.ts";
+import type { Call, Done, Epoch, MachinePort, NodeName, Order, StaleEpoch, StopAnswer } from "../failover/ports.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { ComponentSpec, Platform } from "../platform/components.ts";
+import type { Lsn } from "../postgres/lsn.ts";
+import { bounded } from "./authority.ts";
+import type { EpochGuard } from "./epoch-guard.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** What machines need. */
+export type MachineTools = {
+  readonly platform: Pick<Platform, "fence" | "unfence" | "stop" | "start" | "state">;
+  readonly guard: EpochGuard;
+  readonly specOf: (node: NodeName) => ComponentSpec;
+  /** End of the shutdown checkpoint of a node that is down; undefined where it did not end by a clean shutdown. */
+  readonly shutdownLsnOf: (node: NodeName) => Promise<Lsn | undefined>;
+  /**
+   * Makes a node that is down ready to start as a replica of `upstream`, and says what it took. Rejects with
+   * `stack.rejoin-refused`.
+   */
+  readonly prepareReplica: (
+    request: { readonly node: NodeName; readonly upstream: NodeName },
+    options: CallOptions,
+  ) => Promise<string>;
+  /** Whether the node listens. */
+  readonly answers: (node: NodeName) => Promise<boolean>;
+  readonly clock: Clock;
+  /** Told of a rejoin that failed after it was answered for. */
+  readonly notice: (message: string) => void;
+};
+
+/** Until a server that was started listens: it opens its port before it recovers. */
+const LISTENS_TIMEOUT_MS = 10_000;
+const LISTENS_LOOK_MS = 20;
+
+/** The machines of a stack on this machine. */
+export class LocalMachines implements MachinePort {
+  readonly #tools: MachineTools;
+  readonly #rejoining = new Map<NodeName, Promise<void>>();
+  readonly #rejoined = new Map<NodeName, string>();
+
+  constructor(tools: MachineTools) {
+    this.#tools = tools;
+  }
+
+  /** Whether the node is being made a replica. */
+  isRejoining(node: NodeName): boolean {
+    return this.#rejoining.has(node);
+  }
+
+  async fence({ epoch, node }: Order<{ readonly node: NodeName }>, call: Call): Promise<StopAnswer | StaleEpoch> {
+    // It is down since its rejoin began, and comes up as a replica: fencing it again would end that, over and over.
+    if (this.#rejoining.has(node)) return { kind: "stopped", shutdownLsn: undefined };
+    return await this.#bringDown(epoch, call, async (signal) => {
+      await this.#tools.platform.fence(node, { signal });
+      return { kind: "stopped", shutdownLsn: undefined };
+    });
+  }
+
+  async stop({ epoch, node }: Order<{ readonly node: NodeName }>, call: Call): Promise<StopAnswer | StaleEpoch> {
+    return await this.#bringDown(epoch, call, async (signal) => {
+      await this.#tools.platform.stop(node, { signal });
+      return { kind: "stopped", shutdownLsn: await this.#tools.shutdownLsnOf(node) };
+    });
+  }
+
+  async start({ epoch, node }: Order<{ readonly node: NodeName }>, call: Call): Promise<Done | StaleEpoch> {
+    return await bounded(call, `the platform of ${node}`, async (signal) => {
+      const stale = await this.#tools.guard.admit(epoch, { signal });
+      if (stale !== undefined) return stale;
+      await this.#start(node, { signal });
+      return { kind: "done" };
+    });
+  }
+
+  async rejoin(
+    { epoch, node, upstream }: Order<{ readonly node: NodeName; readonly upstream: NodeName }>,
+    call: Call,
+  ): Promise<Done | StaleEpoch | { readonly kind: "refused"; readonly reason: string }> {
+    const stale = await bounded(call, "the record of epochs", (signal) => this.#tools.guard.admit(epoch, { signal }));
+    if (stale !== undefined) return stale;
+    const under = this.#rejoining.get(node);
+    if (under !== undefined) return { kind: "done" };
+    let refused: string | undefined;
+    const work = this.#rejoin(epoch, { node, upstream }).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      if (isLifeboatError(error, "stack.rejoin-refused")) refused = why;
+      this.#tools.notice(`${node} could not be made to follow ${upstream}: ${why}`);
+    });
+    const tracked = work.finally(() => this.#rejoining.delete(node));
+    this.#rejoining.set(node, tracked);
+    // A refusal comes at once, a restore takes as long as it takes: its end is to be seen in the node.
+    await Promise.race([tracked, bounded(call, node, async () => await tracked).catch(() => undefined)]);
+    return refused === undefined ? { kind: "done" } : { kind: "refused", reason: refused };
+  }
+
+  /** What the last rejoin of a node took. */
+  lastRejoin(node: NodeName): string {
+    return this.#rejoined.get(node) ?? "nothing";
+  }
+
+  /** Returns when no rejoin is under way. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#rejoining.values());
+  }
+
+  async #rejoin(
+    epoch: Epoch,
+    { node, upstream }: { readonly node: NodeName; readonly upstream: NodeName },
+  ): Promise<void> {
+    const { platform, guard, prepareReplica, notice } = this.#tools;
+    // Down for sure, and not to be started by anybody meanwhile.
+    await platform.fence(node, {});
+    this.#rejoined.set(node, await prepareReplica({ node, upstream }, {}));
+    const stale = await guard.admit(epoch, {});
+    if (stale !== undefined) return notice(`${node} is not started: epoch ${stale.seen} acts`);
+    await this.#start(node, {});
+    const deadline = this.#tools.clock.monotonic() + LISTENS_TIMEOUT_MS;
+    while (!(await this.#tools.answers(node)) && this.#tools.clock.monotonic() < deadline) {
+      await this.#tools.clock.sleep(LISTENS_LOOK_MS, {});
+    }
+  }
+
+  async #start(node: NodeName, options: CallOptions): Promise<void> {
+    const { platform, specOf } = this.#tools;
+    const known = (await platform.state(options)).find(({ name }) => name === node);
+    if (known?.mode === "fenced") await platform.unfence(node, options);
+    await platform.start(specOf(node), options);
+  }
+
+  async #bringDown(
+    epoch: Epoch,
+    call: Call,
+    work: (signal: AbortSignal) => Promise<StopAnswer>,
+  ): Promise<StopAnswer | StaleEpoch> {
+    try {
+      return await bounded(call, "the platform", async (signal) => {
+        const stale = await this.#tools.guard.admit(epoch, { signal });
+        return stale ?? (await work(signal));
+      });
+    } catch (error) {
+      if (call.signal?.aborted === true) throw error;
+      return { kind: "unknown", why: error instanceof Error ? error.message : String(error) };
+    }
+  }
+}

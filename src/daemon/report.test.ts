@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { matchesGolden } from "../../test/support/golden.ts";
+import type { Epoch, JournalEntry } from "../failover/ports.ts";
+import type { Instant, Monotonic } from "../platform/clock.ts";
+import { parseLsn } from "../postgres/lsn.ts";
+import { PARTS, renderReport, reportOf, type TimedEntry } from "./report.ts";
+
+const START = Date.UTC(2026, 10, 26, 12);
+
+function at(ms: number, kind: JournalEntry["kind"], name: string, facts: JournalEntry["facts"] = {}): TimedEntry {
+  const epoch = 8 as Epoch;
+  return { entry: { epoch, kind, name, facts }, at: (START + ms) as Instant, monotonic: ms as Monotonic };
+}
+
+function step(from: number, to: number, name: string, failed?: string): readonly TimedEntry[] {
+  return [at(from, "intent", name), at(to, "outcome", name, failed === undefined ? {} : { failed })];
+}
+
+const FAILOVER: readonly TimedEntry[] = [
+  at(0, "decision", "healthy"),
+  at(110, "decision", "suspect", { since: 40 }),
+  at(160, "decision", "promotable", { candidate: "db_replica", loss: { kind: "none" } }),
+  at(165, "intent", "failover", { from: "db", to: "db_replica" }),
+  ...step(170, 230, "withdraw-witness"),
+  ...step(170, 260, "stop-receiving"),
+  ...step(260, 400, "await-replay"),
+  ...step(400, 480, "see-promoted"),
+  ...step(480, 500, "repoint-poolers", "it does not answer"),
+  ...step(500, 520, "resume-poolers"),
+  ...step(520, 560, "prove-writes"),
+  at(565, "outcome", "failover", { shortcomings: ["a pooler"], at: parseLsn("0/10") }),
+];
+
+test("an outage is split from the first look that failed to the first write, and its parts add up", () => {
+  const report = reportOf(FAILOVER, { stack: "shop", journalHead: "ab" });
+  assert.ok(report);
+  assert.deepEqual(report.parts, { detect: 120, decide: 5, fence: 95, promote: 220, route: 40, prove: 40 });
+  assert.equal(report.outageMs, 480);
+  const sum = PARTS.filter((part) => part !== "prove").reduce((total, part) => total + (report.parts[part] ?? 0), 0);
+  assert.equal(sum, report.outageMs);
+  assert.equal(report.beganAt, "2026-11-26T12:00:00.040Z");
+  assert.deepEqual([report.from, report.to, report.epoch, report.shortcomings], ["db", "db_replica", 8, ["a pooler"]]);
+  matchesGolden("daemon/report.json", `${JSON.stringify(report, undefined, 2)}\n`);
+  matchesGolden("daemon/report.txt", renderReport(report));
+});
+
+test("a switchover has no detection, and begins with its plan", () => {
+  const entries = [
+    at(0, "decision", "healthy"),
+    at(1_000, "intent", "switchover", { from: "db", to: "db_replica" }),
+    ...step(1_000, 1_100, "stop-primary"),
+    ...step(1_100, 1_200, "resume-poolers"),
+    at(1_210, "outcome", "switchover", { shortcomings: [] }),
+  ];
+  const report = reportOf(entries, { stack: "shop", journalHead: "ab" });
+  assert.deepEqual([report?.outageMs, report?.parts.detect, report?.decision], [200, null, null]);
+});
+
+test("entries of no plan that ended make no report", () => {
+  assert.equal(reportOf([], { stack: "shop", journalHead: "" }), undefined);
+  assert.equal(reportOf([at(0, "outcome", "failover")], { stack: "shop", journalHead: "" }), undefined);
+});

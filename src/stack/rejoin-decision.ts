@@ -1,0 +1,52 @@
+/**
+ * How a node that is down is made to follow a primary again: by the least force that loses nothing and mixes nothing. Pure.
+ *
+ * Nouns: the *fork* is where the primary's history left the node's timeline; a node has *diverged* when its WAL goes on
+ * beyond the fork, acknowledged or not: its pages may hold what the primary does not know.
+ * Invariants: a node that may have diverged never only follows; another system's data is never overwritten.
+ */
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import type { LineagePart } from "../wal/history.ts";
+import type { NodeData } from "./plan.ts";
+
+/** What was seen of the node and of whom it is to follow. */
+export type RejoinFacts = {
+  readonly data: NodeData;
+  /** What its control file says; undefined where there is none. */
+  readonly node:
+    | {
+        readonly systemId: SystemId;
+        readonly timeline: Timeline;
+        /** Where its valid WAL ends; undefined: that cannot be told, or it was not looked for. */
+        readonly walEnd: Lsn | undefined;
+      }
+    | undefined;
+  readonly upstream: { readonly systemId: SystemId; readonly lineage: readonly LineagePart[] };
+};
+
+/** What is to be done. */
+export type RejoinDecision =
+  /** Its data is a part of the primary's past: it streams the rest. */
+  | { readonly kind: "follow"; readonly from: Lsn }
+  /** What differs from a backup in the vault is written over. `fork` undefined: its timeline is none of the primary's. */
+  | { readonly kind: "delta"; readonly fork: Lsn | undefined }
+  /** There is nothing to keep. */
+  | { readonly kind: "restore" }
+  | { readonly kind: "refused"; readonly reason: "other-system" };
+
+/** Decides. */
+export function decideRejoin({ data, node, upstream }: RejoinFacts): RejoinDecision {
+  if (data === "absent" || node === undefined) return { kind: "restore" };
+  if (node.systemId !== upstream.systemId) return { kind: "refused", reason: "other-system" };
+  const part = upstream.lineage.find(({ timeline }) => timeline === node.timeline);
+  if (part === undefined) return { kind: "delta", fork: undefined };
+  const { walEnd } = node;
+  // On the primary's own timeline only a standby can have been: another primary there would be a second one.
+  if (part.to === undefined) {
+    return data === "standby" && walEnd !== undefined
+      ? { kind: "follow", from: walEnd }
+      : { kind: "delta", fork: undefined };
+  }
+  if (walEnd !== undefined && walEnd <= part.to) return { kind: "follow", from: walEnd };
+  return { kind: "delta", fork: part.to };
+}

@@ -1,0 +1,273 @@
+/**
+ * Makes a node that is down ready to follow a primary: looks, decides (rejoin-decision.ts), acts.
+ *
+ * Order: a slot on the primary before anything is restored, so that it keeps what follows; the WAL beyond the fork is put
+ * aside before it is overwritten; the settings last. Cut anywhere, the node does not start as a primary: a restore that was
+ * not finished cannot be started at all, and a node that only follows gets its standby.signal first.
+ */
+import path from "node:path";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { writeDurable } from "../platform/durable.ts";
+import { filesOwnedBy } from "../platform/owned-files.ts";
+import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
+import {
+  historyName,
+  type Lsn,
+  lsnAdd,
+  parseSegmentName,
+  type SystemId,
+  segmentName,
+  type Timeline,
+} from "../postgres/lsn.ts";
+import { presentTablespaces } from "../restore/delta-guard.ts";
+import { HeldWal } from "../restore/held-wal.ts";
+import { standbyFiles } from "../restore/recovery-files.ts";
+import { type PricedPlan, prepareDelta, prepareRestore, runRestore } from "../restore/restore.ts";
+import type { Vault } from "../vault/vault.ts";
+import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
+import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
+import { writeNodeFiles } from "./making.ts";
+import { type NodeName, replicaConnection } from "./node-settings.ts";
+import { nodeAddress, nodeDataOf, withNode } from "./nodes.ts";
+import { openStackVault } from "./observe.ts";
+import { decideRejoin, type RejoinDecision, type RejoinFacts } from "./rejoin-decision.ts";
+import { readSecrets } from "./secrets.ts";
+import type { StepTools } from "./steps.ts";
+import type { CallOptions } from "./tools.ts";
+
+/** Who is to follow whom. */
+export type RejoinRequest = { readonly node: NodeName; readonly upstream: NodeName };
+
+/** What was done. */
+export type Rejoined = {
+  readonly decision: RejoinDecision;
+  readonly durationMs: number;
+  /** Where the WAL beyond the fork was put; undefined where there is none. */
+  readonly evidence: string | undefined;
+  readonly writtenBytes: number;
+};
+
+/** WAL of a diverged node that is kept: its end is near the fork, and what lies far beyond is recycled names. */
+const EVIDENCE_SEGMENTS_MAX = 16;
+/** The receiver stores a new timeline's history when it follows it. */
+const HISTORY_TIMEOUT_MS = 30_000;
+const HISTORY_LOOK_MS = 100;
+
+/**
+ * Prepares the node, which must be down and stay down meanwhile. Repeatable. Rejects with `stack.rejoin-refused`, or as
+ * restores do.
+ */
+export async function rejoinNode(tools: StepTools, request: RejoinRequest, options: CallOptions): Promise<Rejoined> {
+  const { clock, stack } = tools;
+  const begun = clock.monotonic();
+  const upstream = await askUpstream(tools, request, options);
+  const facts: RejoinFacts = { ...(await lookAtNode(tools, request.node, options)), upstream };
+  const decision = decideRejoin(facts);
+  let evidence: string | undefined;
+  let writtenBytes = 0;
+  switch (decision.kind) {
+    case "refused":
+      throw new LifeboatError("stack.rejoin-refused", {
+        message: `${stack.place.dataOf(request.node)} is of system ${facts.node?.systemId ?? "unknown"}, the primary ${request.upstream} is of ${upstream.systemId}`,
+        remedy: "Look whose data this is; remove the folder to have the node restored from the vault.",
+      });
+    case "follow":
+      await writeStandbyFiles(tools, request);
+      break;
+    case "delta":
+    case "restore":
+      evidence = await keepEvidence(tools, request.node, facts, decision);
+      writtenBytes = await restoreReplica(tools, request, upstream, options);
+      break;
+  }
+  await writeNodeFiles(tools, request.node, options);
+  return { decision, durationMs: Math.round(clock.monotonic() - begun), evidence, writtenBytes };
+}
+
+type UpstreamFacts = RejoinFacts["upstream"] & { readonly timeline: Timeline };
+
+/** Asks the primary for its history, and has it keep WAL for the node from now on. */
+async function askUpstream(
+  { files, stack }: StepTools,
+  { node, upstream }: RejoinRequest,
+  options: CallOptions,
+): Promise<UpstreamFacts> {
+  const secrets = await readSecrets(files, stack.place);
+  return await withNode(nodeAddress(stack, secrets, upstream), options, async ({ run }) => {
+    const [row] = await run(`SELECT pg_is_in_recovery() AS standby,
+      (SELECT system_identifier::text FROM pg_control_system()) AS system,
+      ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int AS timeline
+      WHERE NOT pg_is_in_recovery()`);
+    if (row === undefined) throw refused(`${upstream} is no primary`, "Rebuild after the primary role is settled.");
+    const timeline = Number(row["timeline"]) as Timeline;
+    const name = `pg_wal/${historyName(timeline)}`;
+    const [text] = await run("SELECT pg_read_file($1, 0, 8388608, true) AS history", [name]);
+    const history = text?.["history"];
+    const lineage: readonly LineagePart[] =
+      typeof history === "string"
+        ? lineageOf(timeline, parseHistory(timeline, Buffer.from(history)))
+        : lineageOf(timeline, []);
+    await run(
+      `SELECT pg_create_physical_replication_slot($1, true)
+        WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)`,
+      [node],
+    );
+    return { systemId: String(row["system"]) as SystemId, timeline, lineage };
+  });
+}
+
+async function lookAtNode(
+  tools: StepTools,
+  node: NodeName,
+  options: CallOptions,
+): Promise<Pick<RejoinFacts, "data" | "node">> {
+  const { files, stack } = tools;
+  const folder = stack.place.dataOf(node);
+  const data = await nodeDataOf(files, folder);
+  if (data === "absent" || data === "unfinished") return { data, node: undefined };
+  const control = parseControlFile(await files.readFile(path.join(folder, CONTROL_FILE_PATH)));
+  const { systemId, checkpoint, minRecovery } = control;
+  const timeline = data === "standby" ? (minRecovery.timeline ?? checkpoint.timeline) : checkpoint.timeline;
+  return {
+    data,
+    node: { systemId, timeline, walEnd: await walEndOf(tools, folder, { control, data, timeline }, options) },
+  };
+}
+
+/** Where valid WAL ends, for a node that ended in an orderly way; a crash leaves pages of which its WAL need not tell. */
+async function walEndOf(
+  { files }: StepTools,
+  folder: string,
+  {
+    control,
+    data,
+    timeline,
+  }: { readonly control: ControlFile; readonly data: "primary" | "standby"; readonly timeline: Timeline },
+  options: CallOptions,
+): Promise<Lsn | undefined> {
+  const { walSegmentBytes, checkpoint } = control;
+  if (data === "primary" && control.state !== "shut down") return undefined;
+  const source: WalSource = {
+    walSegmentBytes,
+    timelineAt: () => timeline,
+    readSegment: async (name) => {
+      try {
+        return await files.readFile(path.join(folder, "pg_wal", name));
+      } catch (error) {
+        if (isLifeboatError(error, "platform.file-missing")) return undefined;
+        throw error;
+      }
+    },
+  };
+  const from = data === "primary" ? checkpoint.lsn : checkpoint.redoLsn;
+  const end = await findEndOfWal(source, { from }, options);
+  return end.last?.end;
+}
+
+/** Puts the WAL beyond the fork aside, by a second name of each file: what is not known to the primary is not thrown away. */
+async function keepEvidence(
+  { files, stack }: StepTools,
+  node: NodeName,
+  facts: RejoinFacts,
+  decision: RejoinDecision,
+): Promise<string | undefined> {
+  if (decision.kind !== "delta" || facts.node === undefined || decision.fork === undefined) return undefined;
+  const folder = stack.place.dataOf(node);
+  const { walSegmentBytes } = parseControlFile(await files.readFile(path.join(folder, CONTROL_FILE_PATH)));
+  const { timeline } = facts.node;
+  const first = segmentName({ timeline, lsn: decision.fork, walSegmentBytes });
+  const start = parseSegmentName(first, walSegmentBytes)?.start ?? decision.fork;
+  const kept = path.join(stack.place.folder, "evidence", `${node}-${first}`);
+  await files.makeFolder(kept, 0o700);
+  for (let count = 0; count < EVIDENCE_SEGMENTS_MAX; count += 1) {
+    const lsn = lsnAdd(start, count * walSegmentBytes);
+    const name = segmentName({ timeline, lsn, walSegmentBytes });
+    const from = path.join(folder, "pg_wal", name);
+    if ((await files.stat(from)) === undefined) break;
+    await files.link(from, path.join(kept, name)).catch((error: unknown) => {
+      if (!isLifeboatError(error, "platform.file-exists")) throw error;
+    });
+  }
+  await files.syncFolder(kept);
+  return kept;
+}
+
+/** Brings the folder to the vault's newest point of the primary's timeline. */
+async function restoreReplica(
+  tools: StepTools,
+  request: RejoinRequest,
+  upstream: UpstreamFacts,
+  options: CallOptions,
+): Promise<number> {
+  const { stack, files, clock, locks, processes, user } = tools;
+  const secrets = await readSecrets(files, stack.place);
+  const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
+  const restoreTools = {
+    vault,
+    files,
+    clock,
+    locks,
+    wal: await heldWal(tools, vault, upstream),
+    onProgress: () => undefined,
+  };
+  const plan = await planOnTimeline(tools, restoreTools, upstream, options);
+  const folder = stack.place.dataOf(request.node);
+  const tablespaces = await presentTablespaces(files, folder, { byOid: new Map(), under: undefined });
+  const follow = replicaConnection(stack, request);
+  const place = { folder, tablespaces, owner: user, follow };
+  const deltaTools = { vault, files, processes, onCompared: () => undefined };
+  const delta = await prepareDelta(deltaTools, plan, place, options);
+  await runRestore(restoreTools, plan, place, { ...options, delta });
+  return delta?.survey.writeBytes ?? plan.writeBytes;
+}
+
+async function heldWal({ files, stack }: StepTools, vault: Vault, { systemId }: UpstreamFacts): Promise<HeldWal> {
+  const { walSegmentBytes } = parseControlFile(
+    await files
+      .readFile(path.join(stack.place.dataOf("db"), CONTROL_FILE_PATH))
+      .catch(() => files.readFile(path.join(stack.place.dataOf("db_replica"), CONTROL_FILE_PATH))),
+  );
+  return new HeldWal({ vault, files, spoolFolder: stack.place.spool, systemId }, walSegmentBytes);
+}
+
+/** A plan that ends on the primary's timeline: ending on an older one would be another branch beyond the fork. */
+async function planOnTimeline(
+  { clock }: StepTools,
+  restoreTools: Parameters<typeof prepareRestore>[0],
+  { systemId, timeline }: UpstreamFacts,
+  options: CallOptions,
+): Promise<PricedPlan> {
+  const deadline = clock.monotonic() + HISTORY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await prepareRestore(
+        restoreTools,
+        { systemId, target: { kind: "latest" }, acceptGap: false, timeline },
+        options,
+      );
+    } catch (error) {
+      // Its history comes with the first WAL that the receiver takes of it.
+      if (!isLifeboatError(error, "restore.no-backup") || clock.monotonic() > deadline) throw error;
+      await clock.sleep(HISTORY_LOOK_MS, options);
+    }
+  }
+}
+
+/** The signal first: from then on the folder starts as a standby, whoever starts it. */
+async function writeStandbyFiles({ files, stack, user }: StepTools, request: RejoinRequest): Promise<void> {
+  const folder = stack.place.dataOf(request.node);
+  const owned = user === undefined ? files : filesOwnedBy(files, user);
+  const wanted = standbyFiles(replicaConnection(stack, request)).toSorted((a) => (a.how === "new" ? -1 : 1));
+  for (const { path: name, text, how, mode } of wanted) {
+    const file = path.join(folder, name);
+    const before =
+      how === "append" && (await files.stat(file)) !== undefined ? await files.readFile(file) : Buffer.alloc(0);
+    const parts = [before, Buffer.from(text)];
+    await writeDurable(owned, { file, parts, over: "replace", permissions: mode, unique: "lifeboat" });
+  }
+  await files.remove(path.join(folder, "recovery.signal"));
+}
+
+function refused(message: string, remedy: string): LifeboatError {
+  return new LifeboatError("stack.rejoin-refused", { message, remedy });
+}
