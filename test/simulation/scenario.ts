@@ -38,6 +38,7 @@ export class Scenario {
   #lossAcceptedUpTo = 0;
   #blockedSince: number | undefined;
   #end = HEAL_MS + SETTLE_MS;
+  #settled = false;
   #ended = false;
 
   constructor(seed: number, without: ReadonlySet<Rule>, tell?: (atMs: number, what: string) => void) {
@@ -210,14 +211,15 @@ export class Scenario {
   #lookWhetherSettled(): void {
     const { world, store } = this.stack;
     const lost = !this.stack.server(store.record.primary).hasData && world.now > HEAL_MS + LOST_MS;
-    if (isSettled(this.stack) || lost) this.#end = world.now;
+    this.#settled = isSettled(this.stack);
+    if (this.#settled || lost) this.#end = world.now;
     else world.at(world.now + LOOK_MS, () => this.#lookWhetherSettled());
   }
 
   #finish(): void {
     this.#ended = true;
     judgeEnd(this.stack, {
-      settled: isSettled(this.stack),
+      settled: this.#settled,
       lossAcceptedUpTo: this.#lossAcceptedUpTo,
       controllers: this.#place.controllers,
     });

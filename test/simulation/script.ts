@@ -122,7 +122,7 @@ function withCut(usual: Script, cut: Cut, chance: Chance): Script {
       return {
         ...script,
         cuts: [{ step: "see-receivers-gone", at: "intent" }, cut],
-        faults: [fault("primary frozen", atMs, chance.between(1_900, 2_400)), ...few.slice(0, 1)],
+        faults: [fault("primary cut off from all but clients", atMs, chance.between(1_900, 2_600))],
       };
     default:
       return script;

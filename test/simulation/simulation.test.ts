@@ -6,6 +6,8 @@ import { FAULTS } from "./faults.ts";
 import { simulate, tellStory } from "./simulate.ts";
 import type { Share } from "./worker.ts";
 
+/** A story that goes on repeats itself. */
+const STORY_LINES_MAX = 200;
 const SEEDS = repetitions(10_000);
 /** Each fault, and a cut at each step, in ten thousand seeds: what hardly occurs is hardly tested. */
 const OCCURRENCES_MIN = SEEDS / 100;
@@ -17,7 +19,7 @@ test("whatever fails, no acknowledged write is lost, one node acknowledges, and 
     console.log(`replay: LIFEBOAT_TEST_SEED=${seed} npm test -- test/simulation`, violations);
   }
   const [first] = share.broken;
-  if (first !== undefined) console.log((await tellStory(first.seed)).join("\n"));
+  if (first !== undefined) console.log((await tellStory(first.seed)).slice(0, STORY_LINES_MAX).join("\n"));
   assert.deepEqual([share.broken.map(({ seed }) => seed), share.seeds], [[], SEEDS]);
   const rare = expectedNames().filter((name) => (countsByStep(share).get(name) ?? 0) < OCCURRENCES_MIN);
   assert.deepEqual(rare, [], "these occur too rarely");

@@ -3,9 +3,10 @@ import type { SimulatedController } from "./controllers.ts";
 import type { Stack } from "./stack.ts";
 
 /** Writable: the recorded primary serves, poolers lead there, and writes are acknowledged. */
-export function isSettled({ world, store, history, poolers }: Stack): boolean {
+export function isSettled(stack: Stack): boolean {
+  const { world, store, history, poolers } = stack;
   const { record } = store;
-  if (record.action !== undefined) return false;
+  if (record.action !== undefined || stack.server(record.primary).mode !== "primary") return false;
   if (!poolers.every(({ mode, target }) => mode === "serving" && target === record.primary)) return false;
   const { newest } = history;
   return newest !== undefined && newest.node === record.primary && newest.at > world.now - 800;

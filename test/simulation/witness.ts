@@ -190,13 +190,16 @@ export class Witness {
 
   #find(server: Server, anyPartial: boolean): Found | undefined {
     const start = segmentOf(server.flushed);
-    if (server.timeline !== this.timeline || this.from > start) return undefined;
-    const records = [...this.records];
-    if (this.flushed >= start + SEGMENT_BYTES) return { records, end: start + SEGMENT_BYTES };
-    if (this.flushed <= start) return undefined;
-    if (anyPartial) return { records, end: this.flushed };
-    if (this.#serves?.candidate !== server.name || this.flushed <= server.flushed) return undefined;
-    return { records, end: this.flushed };
+    if (server.timeline !== this.timeline || this.flushed <= start || this.from > server.flushed) return undefined;
+    const serves = this.#serves?.candidate === server.name && this.flushed > server.flushed;
+    const end = Math.min(this.flushed, start + SEGMENT_BYTES);
+    if (serves) {
+      // The union: what the standby has before our beginning is its own.
+      const own = server.records.filter((record) => record.start < this.from);
+      return { records: [...own, ...this.records], end };
+    }
+    if (this.from > start || (end < start + SEGMENT_BYTES && !anyPartial)) return undefined;
+    return { records: [...this.records], end };
   }
 
   // -------------------------------------------------------------------------------------------------- receiving

@@ -25,7 +25,7 @@ export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   tidy: { concurrency: 2, fileTimeoutMs: 60_000 },
   unit: { concurrency: 2, fileTimeoutMs: 90_000 },
   // One at a time: each runs on both cores.
-  simulation: { concurrency: 1, fileTimeoutMs: 600_000, shows: true },
+  simulation: { concurrency: 1, fileTimeoutMs: 900_000, shows: true },
   server: { concurrency: 2, fileTimeoutMs: 180_000 },
   "end-to-end": { concurrency: 1, fileTimeoutMs: 240_000 },
 };
