@@ -60,6 +60,7 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
   db_replica: "does not stream from the primary",
   redis: "does not answer",
   pgbouncer: "does not let the application in",
+  pooler_watch: "does not run",
   haproxy: "does not answer",
   daemon: "does not answer",
 };

@@ -64,6 +64,7 @@ test("after a kill of everything the data is kept and the programs are started, 
     "durability",
     "redis",
     "pgbouncer",
+    "pooler_watch",
     "haproxy",
     "daemon",
     "proof",
@@ -101,7 +102,7 @@ test("after a failover the recorded primary is started, and an old one is left t
 
 test("nodes are the daemon's while it runs, or while a failover has not ended", () => {
   const down: StackFacts = { ...up, db: "standby", replica: "primary", primary: undefined };
-  const running = new Set(["daemon", "redis", "pgbouncer", "haproxy", "receiver"] as const);
+  const running = new Set(["daemon", "redis", "pgbouncer", "pooler_watch", "haproxy", "receiver"] as const);
   assert.deepEqual(stepsOf({ ...down, running }), ["receiver"]);
   const unsettled = { primary: "db", recorded: "unsettled" } as const;
   const steps = stepsOf({ ...down, roles: unsettled, running: new Set() });
@@ -157,6 +158,7 @@ test("going down, clients are let go first, and the receiver last, behind the pr
   assert.deepEqual(planDown(new Set(COMPONENT_NAMES)), [
     "daemon",
     "haproxy",
+    "pooler_watch",
     "pgbouncer",
     "redis",
     "db_replica",

@@ -29,6 +29,7 @@ export const UP_STEPS = [
   "durability",
   "redis",
   "pgbouncer",
+  "pooler_watch",
   "haproxy",
   "daemon",
   "proof",
@@ -53,6 +54,7 @@ export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
   durability: "commits wait for as many confirmers as described",
   redis: "redis answers",
   pgbouncer: "PgBouncer answers",
+  pooler_watch: "the watchdog of PgBouncer runs",
   haproxy: "the balancer answers",
   daemon: "the daemon answers, and watches the stack",
   proof: "a write through PgBouncer was read back on the replica",
@@ -122,6 +124,7 @@ const STOP_ORDER: readonly ComponentName[] = [
   // First of all: what stops after it must not look like a failure.
   "daemon",
   "haproxy",
+  "pooler_watch",
   "pgbouncer",
   "redis",
   "db_replica",
@@ -158,6 +161,7 @@ export function planUp(facts: StackFacts): UpPlan {
     durability: (facts.primary === undefined && !governed) || facts.primary?.durability === "unset",
     redis: !facts.running.has("redis"),
     pgbouncer: !facts.running.has("pgbouncer"),
+    pooler_watch: !facts.running.has("pooler_watch"),
     haproxy: !facts.running.has("haproxy"),
     daemon: facts.wantsDaemon && !facts.running.has("daemon"),
   };

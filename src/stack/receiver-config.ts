@@ -47,9 +47,18 @@ receiver:
   slot: ${CONFIRMERS.receiver}
   applicationName: ${CONFIRMERS.receiver}
   statusInterval: 1s
-pooler:
+${poolerSection(stack)}`;
+}
+
+/** The configuration of the poolers' watchdog: it opens no vault. */
+export function renderWatchConfig(stack: StackDescription): string {
+  return `# Written by lifeboat up; changes made here are lost.\n${poolerSection(stack)}`;
+}
+
+function poolerSection(stack: StackDescription): string {
+  return `pooler:
   consoles: ${consolesOf(stack)}
-  passwordFile: ${JSON.stringify(secretFile(place, "pooler-admin"))}
+  passwordFile: ${JSON.stringify(secretFile(stack.place, "pooler-admin"))}
   databasesFile: ${JSON.stringify(databasesFileOf(stack))}
 `;
 }

@@ -11,7 +11,13 @@ import type { ComponentName } from "./component-names.ts";
 import { daemonConfigFile } from "./daemon-config.ts";
 import { nodeAccess, nodePort, nodeSettings, passwordFileOf, passwordFileText } from "./node-settings.ts";
 import { renderPooler } from "./pooler-config.ts";
-import { lifeboatConfigFile, receiverReads, renderLifeboatConfig } from "./receiver-config.ts";
+import {
+  LIFEBOAT_CONFIG,
+  lifeboatConfigFile,
+  receiverReads,
+  renderLifeboatConfig,
+  renderWatchConfig,
+} from "./receiver-config.ts";
 import type { StackSecrets } from "./secrets.ts";
 import { componentsOf, ROLES, type StackDescription } from "./stack.ts";
 
@@ -64,6 +70,8 @@ export function renderComponent(
       return [config("redis.conf", redisText(stack, secrets))];
     case "pgbouncer":
       return renderPooler(stack, secrets).map(({ name, text, isKept }) => ({ ...config(name, text), isKept }));
+    case "pooler_watch":
+      return [config(LIFEBOAT_CONFIG, renderWatchConfig(stack))];
     case "haproxy":
       return [config("haproxy.cfg", haproxyText(stack))];
     case "daemon":

@@ -6,7 +6,7 @@ import { daemonConfigFile } from "./daemon-config.ts";
 import { instancesOf } from "./instances.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import { poolerConfigOf } from "./pooler-config.ts";
-import { lifeboatConfigFile } from "./receiver-config.ts";
+import { LIFEBOAT_CONFIG, lifeboatConfigFile } from "./receiver-config.ts";
 import { controlSocketOf } from "./render.ts";
 import type { StackDescription } from "./stack.ts";
 import type { StackTools } from "./tools.ts";
@@ -72,6 +72,17 @@ export function componentSpec(
         restart: "on-failure",
         // On every version: transactions under way end, idle clients do not matter.
         stop: { signal: "SIGINT", timeoutMs: DRAIN_TIMEOUT_MS },
+      };
+    case "pooler_watch":
+      return {
+        ...common,
+        runAs: programs.lifeboatAsUser ? user : undefined,
+        program: programs.lifeboat.command,
+        arguments: [...programs.lifeboat.args, "--config", config(LIFEBOAT_CONFIG), "pooler", "watch"],
+        environment: { XDG_CACHE_HOME: place.programCache },
+        ports: [],
+        restart: "on-failure",
+        stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
       };
     case "daemon":
       return {

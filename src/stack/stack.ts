@@ -13,6 +13,7 @@
  *  clients ── haproxy ──┬── the API's instances          (front)
  *                       └── db_replica, else db          (read port)
  *  clients ── pgbouncer ── db ══ WAL ══▶ db_replica, receiver ──▶ vault
+ *             pooler_watch, which resumes pgbouncer when whoever paused it is gone
  *             redis
  * ```
  */

@@ -133,6 +133,8 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   pgbouncer: programStart("pgbouncer", async ({ stack }, secrets, options) => {
     for (const instance of instancesOf(stack, "pgbouncer")) await askPooler(stack, secrets, { ...options, instance });
   }),
+  // Nothing asks it anything: that it runs is all there is to see.
+  pooler_watch: programStart("pooler_watch", async () => undefined),
   haproxy: programStart("haproxy", async ({ stack }, _secrets, options) => {
     await askBalancerHealth(stack.ports.front, options);
   }),

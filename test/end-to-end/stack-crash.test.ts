@@ -5,9 +5,13 @@ import assert from "node:assert/strict";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { filesOwnedBy } from "../../src/platform/owned-files.ts";
+import { openPooler } from "../../src/pooler/open-pooler.ts";
 import { readBack } from "../../src/probe/read-back.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import type { ComponentName } from "../../src/stack/component-names.ts";
+import { databasesFileOf } from "../../src/stack/pooler-config.ts";
+import { readSecrets } from "../../src/stack/secrets.ts";
 import { processesOf } from "../support/processes-of.ts";
 import { forAWhile, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
@@ -99,6 +103,33 @@ test("without replica and receiver no write is acknowledged; none fails, and all
     assert.deepEqual([report.writes.failedCount, report.writes.unknownCount], [0, 0]);
   } finally {
     await probe.kill();
+  }
+});
+
+test("clients that a dead controller left waiting go on: the stack's own watchdog resumes its pooler", async () => {
+  const { stack, tools } = await one.tools();
+  const { "pooler-admin": password } = await readSecrets(PORTS.files, stack.place);
+  const files = tools.user === undefined ? PORTS.files : filesOwnedBy(PORTS.files, tools.user);
+  const pooler = openPooler(
+    { ...tools, files },
+    {
+      console: { host: "127.0.0.1", port: stack.ports.pgbouncer },
+      password,
+      databasesFile: databasesFileOf(stack),
+      owner: tools.user,
+    },
+  );
+  try {
+    const paused = await pooler.pause({ epoch: 1, drain: true, drainMs: 5_000, holdMsMax: 1_000 }, {});
+    assert.equal(paused.kind, "done");
+    assert.equal((await one.cli.run("pooler status")).status, 6);
+    // It is never heard of again.
+    await eventually("clients go on", async () => (await pooler.state({})).mode === "serving");
+    // Where a controller has acted the pooler's place is not described any more.
+    assert.deepEqual((await one.up()).steps, []);
+    assert.equal((await pooler.state({})).epoch, 1);
+  } finally {
+    await pooler.close();
   }
 });
 

@@ -110,8 +110,11 @@ export class TestPooler {
 
   /** Kills it. */
   async kill(): Promise<void> {
-    this.#process?.kill("SIGKILL");
-    await this.#process?.exited;
+    const running = this.#process;
+    if (running === undefined) return;
+    running.kill("SIGKILL");
+    // Its end alone would not keep this process alive.
+    await eventually("the pooler is gone", async () => !(await systemProcesses.isAlive(running.pid)));
   }
 
   /** Halts it: it neither answers nor closes its connections. */
