@@ -11,6 +11,7 @@ import { readBack } from "../../src/probe/read-back.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import type { ComponentName } from "../../src/stack/component-names.ts";
 import { databasesFileOf } from "../../src/stack/pooler-config.ts";
+import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
 import { readSecrets } from "../../src/stack/secrets.ts";
 import { processesOf } from "../support/processes-of.ts";
 import { forAWhile, RealStack } from "../support/real-stack.ts";
@@ -120,9 +121,11 @@ test("clients that a dead controller left waiting go on: the stack's own watchdo
     },
   );
   try {
-    const paused = await pooler.pause({ epoch: 1, drain: true, drainMs: 5_000, holdMsMax: 1_000 }, {});
+    const paused = await pooler.pause({ epoch: 1, drain: true, drainMs: 5_000, holdMsMax: 6_000 }, {});
     assert.equal(paused.kind, "done");
-    assert.equal((await one.cli.run("pooler status")).status, 6);
+    const status = await one.cli.run(`--config ${lifeboatConfigFile(stack)} pooler status`);
+    assert.equal(status.status, 6, `${status.out}${status.err}`);
+    assert.match(status.out, /paused since .* by epoch 1/);
     // It is never heard of again.
     await eventually("clients go on", async () => (await pooler.state({})).mode === "serving");
     // Where a controller has acted the pooler's place is not described any more.
