@@ -920,12 +920,12 @@ _lifeboat() {
     'vault key 0') mapfile -t COMPREPLY < <(compgen -W 'list add remove rewrap rotate' -- "$current"); ;;
     'wal get 1') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
     'probe read-back 0') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
-    'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy daemon supervisor' -- "$current"); ;;
-    'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy daemon' -- "$current"); ;;
+    'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon supervisor' -- "$current"); ;;
+    'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon' -- "$current"); ;;
     'scale 0') mapfile -t COMPREPLY < <(compgen -W 'pgbouncer' -- "$current"); ;;
     'durability 0') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); ;;
     'rebuild 0') mapfile -t COMPREPLY < <(compgen -W 'db db_replica' -- "$current"); ;;
-    'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer haproxy daemon' -- "$current"); ;;
+    'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon' -- "$current"); ;;
     'completion 0') mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$current"); ;;
   esac
 }

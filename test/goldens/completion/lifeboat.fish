@@ -483,7 +483,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-slot-wal-max
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer haproxy daemon supervisor'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon supervisor'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l accept-outage -d 'Restart db without asking: writes are interrupted.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
@@ -507,7 +507,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-slot-wal-
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer haproxy daemon'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -922,5 +922,5 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer haproxy daemon'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

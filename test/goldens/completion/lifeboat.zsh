@@ -560,7 +560,7 @@ _lifeboat_logs() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer haproxy daemon supervisor)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch haproxy daemon supervisor)'
 }
 _lifeboat_restart() {
   _arguments -s : \
@@ -593,7 +593,7 @@ _lifeboat_restart() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer haproxy daemon)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch haproxy daemon)'
 }
 _lifeboat_scale() {
   _arguments -s : \
@@ -1096,7 +1096,7 @@ _lifeboat_config_render() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer haproxy daemon)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch haproxy daemon)'
 }
 _lifeboat_completion() {
   _arguments -s : \
