@@ -6,7 +6,16 @@
  */
 
 /** In the order in which they start. */
-export const COMPONENT_NAMES = ["db", "receiver", "db_replica", "redis", "pgbouncer", "pooler_watch", "haproxy", "daemon"] as const;
+export const COMPONENT_NAMES = [
+  "db",
+  "receiver",
+  "db_replica",
+  "redis",
+  "pgbouncer",
+  "pooler_watch",
+  "haproxy",
+  "daemon",
+] as const;
 
 /** The name of a component. */
 export type ComponentName = (typeof COMPONENT_NAMES)[number];

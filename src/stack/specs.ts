@@ -44,16 +44,11 @@ export function componentSpec(
     case "db_replica":
       return nodeSpec(stack, component, { programs, user });
     case "receiver":
-      return {
-        ...common,
-        runAs: programs.lifeboatAsUser ? user : undefined,
-        program: programs.lifeboat.command,
-        arguments: [...programs.lifeboat.args, "--config", lifeboatConfigFile(stack), "wal", "receive"],
-        environment: { XDG_CACHE_HOME: place.programCache },
-        ports: [],
-        restart: "on-failure",
-        stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
-      };
+      return lifeboatSpec(stack, component, {
+        programs,
+        user,
+        args: ["--config", lifeboatConfigFile(stack), "wal", "receive"],
+      });
     case "redis":
       return {
         ...common,
@@ -74,16 +69,11 @@ export function componentSpec(
         stop: { signal: "SIGINT", timeoutMs: DRAIN_TIMEOUT_MS },
       };
     case "pooler_watch":
-      return {
-        ...common,
-        runAs: programs.lifeboatAsUser ? user : undefined,
-        program: programs.lifeboat.command,
-        arguments: [...programs.lifeboat.args, "--config", config(LIFEBOAT_CONFIG), "pooler", "watch"],
-        environment: { XDG_CACHE_HOME: place.programCache },
-        ports: [],
-        restart: "on-failure",
-        stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
-      };
+      return lifeboatSpec(stack, component, {
+        programs,
+        user,
+        args: ["--config", config(LIFEBOAT_CONFIG), "pooler", "watch"],
+      });
     case "daemon":
       return {
         ...common,
@@ -109,6 +99,25 @@ export function componentSpec(
         stop: { signal: "SIGUSR1", timeoutMs: DRAIN_TIMEOUT_MS },
       };
   }
+}
+
+/** A command of Lifeboat's own that stays. */
+function lifeboatSpec(
+  { place }: StackDescription,
+  name: ComponentName,
+  { programs, user, args }: Pick<StackTools, "programs" | "user"> & { readonly args: readonly string[] },
+): ComponentSpec {
+  return {
+    name,
+    program: programs.lifeboat.command,
+    arguments: [...programs.lifeboat.args, ...args],
+    environment: { XDG_CACHE_HOME: place.programCache },
+    workFolder: place.folder,
+    runAs: programs.lifeboatAsUser ? user : undefined,
+    ports: [],
+    restart: "on-failure",
+    stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
+  };
 }
 
 /** The platform never starts a node again by itself: whether it may be the primary is not its to know. */
