@@ -150,6 +150,8 @@ export type FailoverRun = {
   readonly rowMissing: number;
   /** Until the stack was whole again, seconds. */
   readonly healS: number;
+  /** What went wrong besides: a command that failed, a stack that did not heal by itself; undefined: nothing. */
+  readonly problem?: string | undefined;
   /** What the controller itself says of it; undefined when it reported nothing. */
   readonly event?: EventFacts | undefined;
 };

@@ -63,6 +63,12 @@ test("a failover at a false alarm, none at a fault, and one failed query of a sw
   ]);
 });
 
+test("a command that failed and a stack that did not heal are told", () => {
+  assert.deepEqual(missed([run("switchover", { problem: "switchover ended with status 6" })]), [
+    "planned switchover: commands that failed, stacks that did not heal: 1 of 1",
+  ]);
+});
+
 test("the median and the worst outage are judged apart", () => {
   const outages = [0.2, 0.3, 2.5].map((writeOutageS, index) => run("killed", { number: index + 1, writeOutageS }));
   assert.deepEqual(missed(outages), ["database killed (SIGKILL): write outage below 2 s at worst: 2.5 s"]);

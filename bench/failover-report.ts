@@ -183,6 +183,11 @@ function verdictsOn(fault: Fault, runs: readonly FailoverRun[], request: Failove
   const wrong = fault.expects === "new-primary" ? runs.length - moved : moved;
   const what = fault.expects === "new-primary" ? "runs without a new primary" : "false alarms";
   verdicts.push(within(`${fault.title}: ${what}`, wrong, 0, `of ${runs.length}`));
+  const problems = runs.filter(({ problem }) => problem !== undefined).length;
+  if (problems > 0)
+    verdicts.push(
+      within(`${fault.title}: commands that failed, stacks that did not heal`, problems, 0, `of ${runs.length}`),
+    );
   const lost = runs.reduce((sum, run) => sum + run.lost + run.odd, 0);
   if (request.durability !== "async") {
     verdicts.push(within(`${fault.title}: acknowledged writes lost or odd`, lost, 0, "of all runs"));

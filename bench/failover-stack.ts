@@ -206,8 +206,8 @@ export class FailoverStack {
     return kept;
   }
 
-  /** Waits until it is whole again after a fault; what does not heal by itself is helped. */
-  async heal(fault: FaultName, before: NodeName, call: Call): Promise<void> {
+  /** Waits until it is whole again after a fault; what does not heal by itself is helped, and told. */
+  async heal(fault: FaultName, before: NodeName, call: Call): Promise<string | undefined> {
     const after = await this.primary(call);
     const moved = after !== undefined && after !== before;
     if (!moved && RESTARTED.includes(fault)) await must(this.command("up"), call);
@@ -215,10 +215,11 @@ export class FailoverStack {
       await this.untilWhole(call, moved ? SELF_HEAL_TIMEOUT_MS : WHOLE_TIMEOUT_MS);
     } catch (error) {
       if (!moved || call.signal.aborted) throw error;
-      console.log(`${before} does not come back by itself: lifeboat rebuild ${before}`);
       await must(this.command("rebuild", before), call);
       await this.untilWhole(call);
+      return `${before} did not come back by itself in ${SELF_HEAL_TIMEOUT_MS / 1_000} s`;
     }
+    return undefined;
   }
 
   get #configFile(): string {

@@ -81,6 +81,7 @@ async function runAll(
       const { writeOutageS, lost, odd, primaryBefore, primaryAfter } = run;
       const moved = primaryBefore === primaryAfter ? "" : `, ${primaryBefore} to ${primaryAfter}`;
       console.log(`outage ${writeOutageS.toFixed(2)} s, not ok ${notOkOf(run)}, lost ${lost + odd}${moved}`);
+      if (run.problem !== undefined) console.log(`  ${run.problem.replaceAll("\n", "\n  ")}`);
       await record.add(run);
     }
   } finally {
@@ -101,7 +102,7 @@ async function measureRun(at: At, call: Call): Promise<FailoverRun> {
   const { place, stack, fault, number, request } = at;
   const before = await stack.untilWhole(call);
   let latest: ProbeReport | undefined;
-  let disturbed: Promise<unknown> = Promise.resolve();
+  let disturbed: Promise<string | undefined> = Promise.resolve(undefined);
   const probe = await runProbe(
     {
       clock: systemClock,
@@ -136,17 +137,19 @@ async function measureRun(at: At, call: Call): Promise<FailoverRun> {
       },
     },
   );
-  await disturbed;
+  const failed = await disturbed;
   call.signal.throwIfAborted();
   const begun = performance.now();
   const after = (await stack.primary(call)) ?? "none";
-  await stack.heal(fault.name, before, call);
+  const unhealed = await stack.heal(fault.name, before, call);
   const healMs = performance.now() - begun;
   const event = await stack.eventSince(probe.report.writes.window.beganMs);
-  return { ...runOf({ fault, number, before, after, probe, healMs }), event };
+  const problems = [failed, unhealed].filter((problem) => problem !== undefined);
+  const problem = problems.length === 0 ? undefined : problems.join("; ");
+  return { ...runOf({ fault, number, before, after, probe, healMs }), problem, event };
 }
 
-/** Lets the load run, injects the fault, and waits until clients are well again. */
+/** Lets the load run, injects the fault, and waits until clients are well again; returns what failed of the fault itself. */
 async function disturb(
   { stack, fault }: At,
   load: {
@@ -155,15 +158,23 @@ async function disturb(
     readonly latest: () => ProbeReport | undefined;
   },
   call: Call,
-): Promise<void> {
+): Promise<string | undefined> {
   await sleep(WARM_UP_MS + (systemRandom(2).readUInt16LE(0) / 65_536) * PHASE_MS, undefined, call);
   const begun = Date.now();
   load.controls.mark(fault.name, begun);
-  const at = await stack.inject(fault.name, load.before, call);
+  let at = begun;
+  let failed: string | undefined;
+  try {
+    at = await stack.inject(fault.name, load.before, call);
+  } catch (error) {
+    // A command of ours that does not go through is a result; what clients get meanwhile is measured all the same.
+    if (!(error instanceof Stop)) throw error;
+    failed = error.message;
+  }
   const deadline = performance.now() + RECOVERY_TIMEOUT_MS;
   for (;;) {
     const report = load.latest();
-    if (report?.label === fault.name && isWell(report, at)) return;
+    if (report?.label === fault.name && isWell(report, at)) return failed;
     if (performance.now() > deadline) {
       throw new Stop(`writes are not acknowledged ${RECOVERY_TIMEOUT_MS / 1_000} s after: ${fault.title}`);
     }
