@@ -10,6 +10,12 @@ const request: FailoverRequest = {
   mib: 0,
 };
 
+test("what moves no role runs first", () => {
+  const mixed = remaining({ ...request, faults: ["killed", "disk", "replica"] }, []);
+  const names = mixed.map(({ fault, number }) => `${fault.name} ${number}`);
+  assert.deepEqual(names, ["disk 1", "replica 1", "disk 2", "replica 2", "killed 1", "killed 2"]);
+});
+
 test("faults run in turns, and after an interruption only what is missing", () => {
   const names = (done: Parameters<typeof remaining>[1]) =>
     remaining(request, done).map(({ fault, number }) => `${fault.name} ${number}`);

@@ -176,7 +176,7 @@ export class FailoverStack {
         return await this.#halt(await this.#walProcessesOf(primary, "walsender"), call);
       case "disk": {
         const at = Date.now();
-        await this.#disks.hold(primary, PAUSE_MS);
+        await this.#disks.hold(primary, this.#described.place.dataOf(primary), PAUSE_MS);
         return at;
       }
       case "switchover": {

@@ -3,12 +3,12 @@
  *
  * Invariants: only root can make them; a disk is a file in the benchmark's folder; none stays frozen or mounted.
  */
-import { mkdir, open, readFile, rename, rm, symlink } from "node:fs/promises";
+import { mkdir, open, readFile, realpath, rename, rm, symlink } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemFiles } from "../src/platform/files.ts";
 import type { ProcessUser } from "../src/platform/processes.ts";
-import { must } from "./machine.ts";
+import { must, Stop } from "./machine.ts";
 
 /** Holds max_wal_size of 1 GiB and what comes before a checkpoint; takes only what is written. */
 const DISK_BYTES = 2 * 1024 ** 3;
@@ -42,8 +42,11 @@ export class WalDisks {
   }
 
   /** Lets a node's disk take nothing for a while: what writes or syncs waits, what reads goes on. */
-  async hold(node: string, durationMs: number): Promise<void> {
+  async hold(node: string, dataFolder: string, durationMs: number): Promise<void> {
     const mount = path.join(this.#folder, node);
+    const wal = await realpath(path.join(dataFolder, "pg_wal"));
+    if (path.dirname(wal) !== (await realpath(mount)))
+      throw new Stop(`the WAL of ${node} lies in ${wal}, not on its disk`);
     // Not to be cut short between the two: a frozen disk blocks whoever syncs.
     const whole = { signal: new AbortController().signal };
     await must({ command: "fsfreeze", args: ["--freeze", mount] }, whole);

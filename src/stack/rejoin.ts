@@ -184,12 +184,22 @@ async function keepEvidence(
     const name = segmentName({ timeline, lsn, walSegmentBytes });
     const from = path.join(folder, "pg_wal", name);
     if ((await files.stat(from)) === undefined) break;
-    await files.link(from, path.join(kept, name)).catch((error: unknown) => {
-      if (!isLifeboatError(error, "platform.file-exists")) throw error;
-    });
+    await keepFile(files, from, path.join(kept, name));
   }
   await files.syncFolder(kept);
   return kept;
+}
+
+/** By a second name, or as a copy where the WAL lies on a disk of its own and can have no name here. Repeatable. */
+async function keepFile(files: StepTools["files"], from: string, to: string): Promise<void> {
+  if ((await files.stat(to)) !== undefined) return;
+  try {
+    await files.link(from, to);
+  } catch (error) {
+    if (!isLifeboatError(error, "platform.file-failed")) throw error;
+    const parts = [await files.readFile(from)];
+    await writeDurable(files, { file: to, parts, over: "new", permissions: 0o600, unique: "evidence" });
+  }
 }
 
 /** Brings the folder to the vault's newest point of the primary's timeline. */
