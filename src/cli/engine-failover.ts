@@ -9,7 +9,8 @@ import { Control } from "../daemon/control.ts";
 import { hookService } from "../daemon/hooks.ts";
 import type { DaemonRequest } from "../daemon/protocol.ts";
 import { Reporter } from "../daemon/reporter.ts";
-import { loopService, ServiceGroup } from "../daemon/service.ts";
+import { sentinelService, wakeableClock } from "../daemon/sentinel.ts";
+import { loopService, type Service, ServiceGroup } from "../daemon/service.ts";
 import { socketServer } from "../daemon/socket-server.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { ControllerOptions } from "../failover/controller.ts";
@@ -18,7 +19,8 @@ import { Journal } from "../journal/journal.ts";
 import { formatInstant } from "../platform/clock.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
 import { daemonSocketOf } from "../stack/daemon-config.ts";
-import { startedSecrets } from "../stack/primary.ts";
+import { nodeAddress } from "../stack/nodes.ts";
+import { NODE_NAMES, startedSecrets } from "../stack/primary.ts";
 import type { StackDescription } from "../stack/stack.ts";
 import type { RunDaemon } from "./daemon.ts";
 import { answererOf } from "./daemon-answers.ts";
@@ -74,13 +76,14 @@ export const failoverEngine: FailoverEngine = {
 export const runDaemon: RunDaemon = async (call) => {
   const { session } = call;
   const failure = Promise.withResolvers<never>();
-  await withControl(call, async (control, { stack, hooks }) => {
+  await withControl(call, async (control, { stack, hooks, sentinels }) => {
     const failed = (service: string, error: unknown): void =>
       failure.reject(error instanceof Error ? error : new Error(`${service}: ${String(error)}`));
     const socket = daemonSocketOf(stack);
     await makeFolderDurable(MACHINE.files, path.dirname(socket));
     const group = new ServiceGroup("daemon", [
       hooks,
+      sentinels,
       loopService("controller", (signal) => control.run({ signal }), failed),
       socketServer(MACHINE.files, socket, answererOf(control)),
     ]);
@@ -127,7 +130,11 @@ async function withControl<T>(
   call: Call,
   work: (
     control: Control,
-    parts: { readonly stack: StackDescription; readonly hooks: ReturnType<typeof hookService> },
+    parts: {
+      readonly stack: StackDescription;
+      readonly hooks: ReturnType<typeof hookService>;
+      readonly sentinels: Service;
+    },
   ) => Promise<T>,
 ): Promise<T> {
   const { config, session } = call;
@@ -167,8 +174,10 @@ async function withControl<T>(
       journalHead: () => opened.head.hash,
       notice,
     });
+    const { clock: wakeable, wake } = wakeableClock(clock);
+    const addresses = NODE_NAMES.map((node) => nodeAddress(stack, secrets, node));
     const control = new Control({
-      ports: { ...assembly.ports, journal: reporter },
+      ports: { ...assembly.ports, clock: wakeable, journal: reporter },
       machines: assembly.machines,
       reporter,
       options: controllerOptions(config),
@@ -177,7 +186,7 @@ async function withControl<T>(
       notice,
     });
     try {
-      return await work(control, { stack, hooks });
+      return await work(control, { stack, hooks, sentinels: sentinelService(clock, addresses, wake) });
     } finally {
       await assembly.close();
       await hooks.stop();
@@ -202,7 +211,8 @@ function controllerOptions({ failover }: Config): ControllerOptions {
       grants: "lasting",
       acceptLoss: undefined,
     },
-    limits: { ...SEQUENCE_LIMITS, slots: KEPT_SLOTS },
+    // On a busy disk a pooler's hold takes its time to be written, and clients fail until it is.
+    limits: { ...SEQUENCE_LIMITS, slots: KEPT_SLOTS, pauseMs: 1_000 },
     // A look is slow when a disk is: a single one that was too slow has clients wait for the next.
     pace: { probeMs: 500, intervalMs: 50, claimMs: 500, rejoinAfterMs: 3_000, rejoinAgainMs: 20_000, retryMs: 500 },
   };

@@ -343,7 +343,7 @@ export const SETTINGS = {
       ),
       refusedAfter: setting(
         waiting({ minMs: 20, maxMs: 600 * SECOND_MS }),
-        ms(100),
+        ms(40),
         "A machine that answers and on whose port nobody listens counts as a dead server after this.",
       ),
       startingAfter: setting(

@@ -37,11 +37,20 @@ export function recordPort(register: Register, name: string): RecordPort {
   };
 }
 
-/** The journal on this machine. */
+/**
+ * The journal on this machine. What is meant to be done is on stable storage before it is done; what was done goes there with
+ * the next thing that is meant to be done, by the same sync: an outcome that a crash takes is found out by looking anyway.
+ */
 export function journalPort(journal: Journal): JournalPort {
   return {
     append: async (entry, call) => {
-      await bounded(call, "the journal", () => journal.append(entry));
+      const appended = journal.append(entry);
+      if (entry.kind === "outcome") {
+        // Whoever comes next fails by the same disk, and tells.
+        appended.catch(() => undefined);
+        return;
+      }
+      await bounded(call, "the journal", () => appended);
     },
   };
 }

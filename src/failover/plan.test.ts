@@ -62,7 +62,7 @@ test("in a failover whoever could confirm is stopped before anybody is asked wha
     ["withdraw-witness", "fill-gap"],
     ["see-receivers-gone", "fill-gap"],
     ["fill-gap", "await-replay"],
-    ["await-replay", "prepare-candidate"],
+    ["await-replay", "note-promotion"],
     ["prepare-candidate", "note-promotion"],
     ["note-promotion", "promote"],
     ["see-promoted", "note-primary"],

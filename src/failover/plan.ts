@@ -5,7 +5,7 @@
  * one after another, under one epoch.
  * Order of a promotion, and why: the action is in the record before anything is done, so that whoever comes next knows of it.
  * Then everybody who could confirm to the old primary is stopped, and only then is it asked what is held: what is held can no
- * longer grow. Then the gap is closed and replayed, the candidate is made ready for its own confirmers, and the record says
+ * longer grow. The candidate is made ready for its own confirmers, the gap is closed and replayed, and the record says
  * `promoting` before it is told. The record names the new primary before anybody confirms to it (in async, where nobody needs
  * to, the candidate is promoted with confirmers that cannot be there yet): as long as it names the old one, nothing was
  * acknowledged on the new one, and the old one may be reinstated. Clients come last. Every prefix leaves
@@ -134,10 +134,10 @@ export function planSwitchover(facts: {
 function promotionStages(nodes: readonly NodeName[], terms: PromotionTerms): Step[][] {
   const gap: Step[][] = terms.consultWitness ? [[{ kind: "fill-gap" }]] : [];
   return [
-    [{ kind: "see-receivers-gone", nodes }],
+    // What the candidate will need has nothing to do with what it still lacks.
+    [{ kind: "see-receivers-gone", nodes }, { kind: "prepare-candidate" }],
     ...gap,
     [{ kind: "await-replay" }],
-    [{ kind: "prepare-candidate" }],
     [{ kind: "note-promotion" }],
     [{ kind: "promote" }],
     [{ kind: "see-promoted" }],

@@ -1,15 +1,16 @@
 /**
  * One PostgreSQL server, asked and told over SQL: what failover sees of it, and what it may order.
  *
- * Nouns: a *probe* is a new session that asks what the node is and, of a primary, writes; an *order* carries an epoch.
- * Invariants: a probe never takes an open session's word for it (a frozen postmaster lets old sessions live); its write has
- * its sync and waits for no confirmer, so that missing confirmers never look like a dead primary; it writes into no table. An
+ * Nouns: a *probe* is a new session that asks what the node is and, of a primary, writes; an *order* carries an epoch; a
+ * session is kept *warm* for some seconds after an order, since whoever is being acted on is asked again and again.
+ * Invariants: a probe of a node that nobody has acted on never takes an open session's word for it (a frozen postmaster lets
+ * old sessions live); a warm session that fails is replaced by a new one at once. A probe's write has its sync and waits for no confirmer, so that missing confirmers never look like a dead primary; it writes into no table. An
  * order's epoch is durable before it has an effect, an order is answered when the server has loaded what it says, and what
  * holds already is not written again. Statements name only constants, checked identifiers and parameters.
  */
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import type { Call, Done, NodePort, NodeProbe, NodeView, Order, StaleEpoch } from "../failover/ports.ts";
-import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
+import { abortedError, type Clock, throwIfAborted } from "../platform/clock.ts";
 import { startTimer } from "../platform/timer.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
@@ -48,11 +49,17 @@ const VALUES_SQL = `SELECT name, current_setting(name) AS loaded,
     (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1) AS written
   FROM pg_settings s WHERE name = ANY($1)`;
 
+/** An action orders again within this, or has ended. */
+const WARM_MS = 3_000;
+
+type WarmSession = { readonly connection: QueryConnection; readonly cool: () => void };
+
 /** A node. */
 export class SqlNode implements NodePort {
   readonly name: string;
   readonly #clock: Clock;
   readonly #place: NodePlace;
+  #warm: WarmSession | undefined;
 
   constructor(clock: Clock, place: NodePlace) {
     this.#clock = clock;
@@ -61,6 +68,12 @@ export class SqlNode implements NodePort {
   }
 
   async probe(call: Call): Promise<NodeProbe> {
+    const probe = await this.#probeOnce(call);
+    // It ended while it was asked: what it is now, a second look tells at once.
+    return probe.kind === "error" && ENDING.has(probe.sqlstate) ? await this.#probeOnce(call) : probe;
+  }
+
+  async #probeOnce(call: Call): Promise<NodeProbe> {
     let seen: NodeView | undefined;
     try {
       await this.#within(call, async (session, signal) => {
@@ -107,19 +120,17 @@ export class SqlNode implements NodePort {
 
   async makeSlots(order: Order<{ readonly slots: readonly string[] }>, call: Call): Promise<Done | StaleEpoch> {
     return await this.#order(order, call, async (session) => {
-      for (const slot of order.slots) {
-        // What it kept is gone: nobody could follow from it.
-        await session.run(
-          `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-            WHERE slot_name = $1 AND wal_status = 'lost' AND NOT active`,
-          [slot],
-        );
-        await session.run(
-          `SELECT pg_create_physical_replication_slot($1, true)
-            WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)`,
-          [slot],
-        );
-      }
+      // What it kept is gone: nobody could follow from it.
+      await session.run(
+        `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+          WHERE slot_name = ANY($1) AND wal_status = 'lost' AND NOT active`,
+        [order.slots],
+      );
+      await session.run(
+        `SELECT pg_create_physical_replication_slot(wanted, true) FROM unnest($1::text[]) AS wanted
+          WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = wanted)`,
+        [order.slots],
+      );
     });
   }
 
@@ -133,7 +144,7 @@ export class SqlNode implements NodePort {
   async #order(order: Order, call: Call, work: (session: Session) => Promise<void>): Promise<Done | StaleEpoch> {
     const stale = await this.#place.admit(order, call);
     if (stale !== undefined) return stale;
-    await this.#within(call, work);
+    await this.#within(call, work, "keep");
     return { kind: "done" };
   }
 
@@ -159,31 +170,53 @@ export class SqlNode implements NodePort {
     while ((await differing()).length > 0) await this.#clock.sleep(RELOAD_LOOK_MS, {});
   }
 
-  /** A new session that lives as long as the call at most. */
-  async #within(call: Call, work: (session: Session, signal: AbortSignal) => Promise<void>): Promise<void> {
+  /** A warm session where there is one, else a new one that lives as long as the call at most, unless it is kept warm. */
+  async #within(
+    call: Call,
+    work: (session: Session, signal: AbortSignal) => Promise<void>,
+    afterwards: "close" | "keep" = "close",
+  ): Promise<void> {
     throwIfAborted(call.signal, `asking ${this.name}`);
-    const begun: Monotonic = this.#clock.monotonic();
+    const warm = this.#takeWarm();
     const ending = new AbortController();
     const stop = (): void => ending.abort(call.signal?.reason);
     call.signal?.addEventListener("abort", stop, { once: true });
     const cancel = startTimer(call.timeoutMs, stop);
     const { signal } = ending;
-    let connection: QueryConnection | undefined;
+    let connection: QueryConnection | undefined = warm;
     try {
-      const address = { ...this.#place.address, connectTimeoutMs: call.timeoutMs };
-      connection = await openQuery(address, { signal });
+      connection ??= await openQuery({ ...this.#place.address, connectTimeoutMs: call.timeoutMs }, { signal });
       const open = connection;
-      const run: Session["run"] = (sql, parameters = []) => {
-        const left = Math.max(1, Math.ceil(call.timeoutMs - (this.#clock.monotonic() - begun)));
-        return open.query(sql, parameters, { timeoutMs: left, signal });
-      };
-      await work({ run }, signal);
+      // The same limit for all of them: another one costs a round trip. The end of the call ends them in any case.
+      const timeoutMs = Math.max(1, Math.ceil(call.timeoutMs));
+      await work({ run: (sql, parameters = []) => open.query(sql, parameters, { timeoutMs, signal }) }, signal);
+      if (warm !== undefined || afterwards === "keep") {
+        this.#keepWarm(open);
+        connection = undefined;
+      }
     } finally {
       cancel();
       call.signal?.removeEventListener("abort", stop);
       // What is left is a goodbye, which a frozen server does not hear.
       void connection?.close();
     }
+  }
+
+  /** For one call at a time; who comes meanwhile opens a session of its own. */
+  #takeWarm(): QueryConnection | undefined {
+    const warm = this.#warm;
+    this.#warm = undefined;
+    warm?.cool();
+    return warm?.connection;
+  }
+
+  #keepWarm(connection: QueryConnection): void {
+    void this.#takeWarm()?.close();
+    const cancel = startTimer(WARM_MS, () => {
+      this.#warm = undefined;
+      void connection.close();
+    });
+    this.#warm = { connection, cool: cancel };
   }
 }
 
@@ -216,6 +249,9 @@ async function tryWrite({ run }: Session): Promise<Extract<NodeView["role"], { k
     return { kind: "failed", sqlstate };
   }
 }
+
+/** Said by a server that is being stopped, and by the sessions of one whose postmaster was killed. */
+const ENDING = new Set(["57P01", "57P02"]);
 
 /** Nobody behind the port, or behind the socket's name. */
 const NOBODY = new Set(["ECONNREFUSED", "ENOENT"]);
