@@ -1,6 +1,7 @@
 /** What `up`, `down`, `ps`, `logs`, `restart` and `scale` do with the configured stack. */
 import type { Config } from "../config/schema.ts";
 import { judgeDurability } from "../durability/decide.ts";
+import { LifeboatError } from "../errors/error.ts";
 import { SUPERVISOR } from "../platform/local/local-platform.ts";
 import type { LogPosition } from "../platform/local/log-file.ts";
 import { runStackDown } from "../stack/down.ts";
@@ -13,10 +14,12 @@ import { STEP_EFFECTS } from "../stack/plan.ts";
 import { readPorts, settlePorts } from "../stack/ports.ts";
 import { lifeboatConfigFile } from "../stack/receiver-config.ts";
 import { restartComponent } from "../stack/restart.ts";
-import { rolesInUse } from "../stack/roles.ts";
+import { isFailoverArmed, rolesInUse } from "../stack/roles.ts";
 import { runScale, scaled, scaleInUse } from "../stack/scale.ts";
 import { secretFile } from "../stack/secrets.ts";
-import type { StackDescription } from "../stack/stack.ts";
+import { replicaOf, type StackDescription } from "../stack/stack.ts";
+import type { StepLookTools } from "../stack/steps.ts";
+import { runningComponents } from "../stack/tools.ts";
 import { checkedPlan, runStackUp, type UpEvent } from "../stack/up.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { StoppedFacts, TakeDown } from "./down.ts";
@@ -138,14 +141,32 @@ export const lookAtStack: LookAtStack = async ({ config, session }) => {
 };
 
 /** Restarts a component of the configured stack. */
-export const restartConfigured: RestartConfigured = async ({ config, session, component }) => {
+export const restartConfigured: RestartConfigured = async ({ config, session, component, acceptOutage }) => {
   const { stack, tools } = await lookTools(config, session);
+  if (component === stack.primary) {
+    await checkNobodyFailsOver(tools, stack, { signal: session.signal });
+    await acceptOutage();
+  }
   return await exclusively(MACHINE, stack, async () => {
     session.progress.report({ phase: `restarting ${component}` });
     const { durationMs } = await restartComponent(tools, component, { signal: session.signal });
     return { component, durationMs };
   });
 };
+
+/** A daemon takes a primary that is being restarted for one that is gone. */
+async function checkNobodyFailsOver(
+  { platform }: StepLookTools,
+  stack: StackDescription,
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  const running = await runningComponents(platform, options);
+  if (!running.has("daemon") || !(await isFailoverArmed(MACHINE.files, stack))) return;
+  throw new LifeboatError("stack.outage-not-accepted", {
+    message: `${stack.primary} is the primary, and the daemon would answer its restart with a failover`,
+    remedy: `Nothing was done. Hand the role over first (lifeboat switchover --to ${replicaOf(stack)}), or run lifeboat failover pause before and lifeboat failover resume after it.`,
+  });
+}
 
 /** Scales a component of the configured stack. */
 export const scaleConfigured: ScaleConfigured = async ({ config, session, component, count }) => {

@@ -14,11 +14,13 @@ export type Restarted = {
   readonly durationMs: number;
 };
 
-/** Restarts a component of the configured stack. */
+/** Restarts a component of the configured stack; the primary, whichever node that is now, only after `acceptOutage`. */
 export type RestartConfigured = (call: {
   readonly config: Config;
   readonly session: Session;
   readonly component: ComponentName;
+  /** Rejects when the outage is not accepted. */
+  readonly acceptOutage: () => Promise<void>;
 }) => Promise<Restarted>;
 
 /** `restart`. */
@@ -28,10 +30,10 @@ export function restartVerb(restart: RestartConfigured): Verb {
     summary: "Restart one component of the stack",
     description:
       "Stops the component as `lifeboat down` would, starts it as it was started last, and waits until it does its work again. " +
-      "Restarting db interrupts every write meanwhile: that is asked first at a terminal, and refused elsewhere without " +
-      "--accept-outage. Clients of pgbouncer, redis and haproxy are disconnected; the others' clients notice nothing.",
+      "Restarting the primary interrupts every write meanwhile: that is asked first at a terminal, and refused elsewhere without " +
+      "--accept-outage, and while the daemon would answer it with a failover. Clients of pgbouncer, redis and haproxy are disconnected; the others' clients notice nothing.",
     arguments: { component: required(choice(COMPONENT_NAMES), `One of ${COMPONENT_NAMES.join(", ")}.`) },
-    options: { acceptOutage: toggle("Restart db without asking: writes are interrupted.") },
+    options: { acceptOutage: toggle("Restart the primary without asking: writes are interrupted.") },
     configuration: { kind: "checked", sections: ["stack", "folders"] },
     examples: [
       { line: "lifeboat restart receiver", does: "Commits wait for the replica meanwhile." },
@@ -39,22 +41,24 @@ export function restartVerb(restart: RestartConfigured): Verb {
     ],
     run: async ({ arguments: { component }, options, session }) => {
       const config = await session.config();
-      if (component === "db" && !options.acceptOutage) await askAboutOutage(session);
-      const restarted = await restart({ config, session, component });
+      const acceptOutage = async (): Promise<void> => {
+        if (!options.acceptOutage) await askAboutOutage(session, component);
+      };
+      const restarted = await restart({ config, session, component, acceptOutage });
       return { json: restarted, text: renderRestarted(restarted, session.style) };
     },
   });
 }
 
-async function askAboutOutage({ prompt }: Session): Promise<void> {
-  const what = "restarting db interrupts every write until it accepts connections again";
+async function askAboutOutage({ prompt }: Session, primary: ComponentName): Promise<void> {
+  const what = `restarting ${primary} interrupts every write until it accepts connections again`;
   if (prompt === undefined) {
     throw new LifeboatError("stack.outage-not-accepted", {
       message: `${what}, and there is no terminal to ask at`,
-      remedy: "Nothing was done. If that is what you want: lifeboat restart db --accept-outage.",
+      remedy: `Nothing was done. If that is what you want: lifeboat restart ${primary} --accept-outage.`,
     });
   }
-  await prompt.confirm({ what: `R${what.slice(1)}.`, word: "db" });
+  await prompt.confirm({ what: `R${what.slice(1)}.`, word: primary });
 }
 
 /** What was done, for people. */

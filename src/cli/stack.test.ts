@@ -138,10 +138,11 @@ test("scale says how many there are now and were before, and that a stack that i
   }
 });
 
-test("db is restarted only when a person at the terminal, or the command line, accepts the outage", async () => {
+test("the primary is restarted only when a person at the terminal, or the command line, accepts the outage", async () => {
   const asked: string[] = [];
   const restarted: string[] = [];
-  const restart: Engines["restart"] = async ({ component }) => {
+  const restart: Engines["restart"] = async ({ component, acceptOutage }) => {
+    if (component === "db_replica") await acceptOutage();
     restarted.push(component);
     return { component, durationMs: 1_234 };
   };
@@ -152,13 +153,13 @@ test("db is restarted only when a person at the terminal, or the command line, a
   };
   assert.equal(await keeps("restart", "restart redis", { restart }), 0);
   const silent = recordedFrame();
-  assert.equal(await runCli(["restart", "db"], allVerbs({ restart }), silent), EXIT.refused);
+  assert.equal(await runCli(["restart", "db_replica"], allVerbs({ restart }), silent), EXIT.refused);
   assert.ok(silent.stderr.written().includes("code: stack.outage-not-accepted"));
   assert.deepEqual([restarted, asked], [["redis", "redis"], []]);
   const terminal = recordedFrame({ prompt: () => prompt });
-  assert.equal(await runCli(["restart", "db"], allVerbs({ restart }), terminal), 0);
-  assert.equal(await runCli(["restart", "db", "--accept-outage"], allVerbs({ restart }), terminal), 0);
+  assert.equal(await runCli(["restart", "db_replica"], allVerbs({ restart }), terminal), 0);
+  assert.equal(await runCli(["restart", "db_replica", "--accept-outage"], allVerbs({ restart }), terminal), 0);
   assert.equal(asked.length, 1);
-  assert.match(asked[0] ?? "", /interrupts every write.* db$/);
-  assert.deepEqual(restarted, ["redis", "redis", "db", "db"]);
+  assert.match(asked[0] ?? "", /interrupts every write.* db_replica$/);
+  assert.deepEqual(restarted, ["redis", "redis", "db_replica", "db_replica"]);
 });

@@ -6,17 +6,31 @@ import type { Files } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import type { StackDescription } from "./stack.ts";
 
-const rolesSchema = z.object({ primary: z.enum(["db", "db_replica"]), action: z.unknown() });
+const rolesSchema = z.object({
+  primary: z.enum(["db", "db_replica"]),
+  action: z.unknown(),
+  maintenance: z.boolean().catch(false),
+});
 
 /** The name of the record in the controller's folder. */
 export const RECORD_FILE = "record.json";
 
+/** Whether a daemon would answer the end of the primary with a failover, as far as the record says. */
+export async function isFailoverArmed(files: Files, stack: StackDescription): Promise<boolean> {
+  const roles = await readRoles(files, stack);
+  return roles !== undefined && !roles.maintenance;
+}
+
 /** The stack with its recorded primary; as it was given where nothing was recorded. Rejects with `lease.record-damaged`. */
 export async function rolesInUse(files: Files, stack: StackDescription): Promise<StackDescription> {
+  const roles = await readRoles(files, stack);
+  if (roles === undefined) return stack;
+  const { primary, action } = roles;
+  return { ...stack, primary, recorded: action === null || action === undefined ? "settled" : "unsettled" };
+}
+
+async function readRoles(files: Files, stack: StackDescription): Promise<z.infer<typeof rolesSchema> | undefined> {
   const file = path.join(stack.place.controller, RECORD_FILE);
   const content = await fileRegister({ files, locks: systemLocks }, file).read({});
-  const roles = rolesSchema.safeParse(content?.value);
-  if (!roles.success) return stack;
-  const { primary, action } = roles.data;
-  return { ...stack, primary, recorded: action === null || action === undefined ? "settled" : "unsettled" };
+  return rolesSchema.safeParse(content?.value).data;
 }

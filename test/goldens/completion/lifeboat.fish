@@ -484,7 +484,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-memory
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon supervisor'
-complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l accept-outage -d 'Restart db without asking: writes are interrupted.'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l accept-outage -d 'Restart the primary without asking: writes are interrupted.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F

@@ -570,7 +570,7 @@ _lifeboat_restart() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
-    '--accept-outage[Restart db without asking\: writes are interrupted.]' \
+    '--accept-outage[Restart the primary without asking\: writes are interrupted.]' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
