@@ -242,7 +242,7 @@ export class Server {
         return;
       }
       this.#connect();
-      this.lookIntoArchive(() => undefined);
+      this.lookIntoArchive();
       this.stack.world.after(this.process, LOOK_MS, turn);
     };
     turn();
@@ -305,10 +305,17 @@ export class Server {
     });
   }
 
-  /** Asks the archive for the segment that it is in, and takes what comes in place of its own. */
-  lookIntoArchive(done: () => void): void {
+  /**
+   * Asks the archive for the segment that it is in, and takes what comes in place of its own. A receiver that ends syncs
+   * first what it has written, and only then does the startup process ask: no sync of what was replaced is under way.
+   */
+  lookIntoArchive(): void {
+    const asked = this.flushed;
+    if (this.received > asked) return;
     this.stack.witness.fetch(this, (found) => {
-      if (found !== undefined && this.incoming === undefined && (this.mode === "standby" || this.mode === "starting")) {
+      const here = this.incoming === undefined && (this.mode === "standby" || this.mode === "starting");
+      // Where it has received in between, the answer is to a question that a startup process would not have asked.
+      if (found !== undefined && here && this.flushed === asked && this.received === asked) {
         const from = segmentOf(this.flushed);
         const kept = this.records.filter(({ start }) => start < from);
         this.stack.tell(() => `${this.name} takes a segment to ${found.end}, had ${this.flushed}`);
@@ -319,7 +326,6 @@ export class Server {
         this.replayed = Math.min(this.replayed, wholeEnd(this.records, found.end));
         this.replayLater();
       }
-      done();
     });
   }
 
@@ -329,10 +335,15 @@ export class Server {
     const { world } = this.stack;
     this.upstream = undefined;
     this.incoming?.close();
-    this.lookIntoArchive(() => undefined);
-    world.after(this.process, world.chance.between(15, 80), () => {
+    this.lookIntoArchive();
+    const become = (): void => {
       if (this.mode !== "standby") return;
       this.incoming?.close();
+      // The receiver's last sync comes first here too.
+      if (this.received > this.flushed) {
+        world.after(this.process, 5, become);
+        return;
+      }
       const begin = wholeEnd(this.records, this.flushed);
       cutAt(this.records, begin);
       this.timeline = this.stack.nextTimeline();
@@ -344,6 +355,7 @@ export class Server {
       this.keptFrom = this.slots.has("lifeboat_vault") ? 0 : begin;
       this.setNames(this.names);
       this.#sync(this.#insert(50, 0).end, () => undefined);
-    });
+    };
+    world.after(this.process, world.chance.between(15, 80), become);
   }
 }
