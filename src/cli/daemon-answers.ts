@@ -24,6 +24,11 @@ export function answererOf(control: Control): Answerer {
         return plainOf(await control.setMaintenance({ paused: true, reason: request.reason }, {}));
       case "resume":
         return plainOf(await control.setMaintenance({ paused: false, reason: "" }, {}));
+      case "durability": {
+        const { to, force } = request;
+        if (to === undefined) return plainOf(await control.recordedDurability({ signal }));
+        return plainOf(await control.setDurability({ to, force }, {}));
+      }
     }
   };
 }

@@ -57,7 +57,7 @@ export function durabilityVerb(engine: DurabilityEngine): Verb {
       yes: toggle("Accept without being asked what a lower mode means."),
       force: toggle("Also a mode for which too few confirm now, and while a failover is under way."),
     },
-    configuration: { kind: "checked", sections: ["stack", "folders"] },
+    configuration: { kind: "checked", sections: ["stack", "folders", "postgres", "failover"] },
     examples: [
       { line: "lifeboat durability", does: "Who confirms now?" },
       { line: "lifeboat durability strict", does: "Every commit waits for replica and receiver." },

@@ -117,7 +117,8 @@ async function act<T>(
 /** A rebuild says nothing until it has ended. */
 const ACT_SILENT_MS = 3_600_000;
 
-async function ask(
+/** Asks the daemon. Undefined: none runs. */
+export async function ask(
   { config, session }: Call,
   request: DaemonRequest,
   options: { readonly silentMs: number; readonly onPart?: (part: unknown) => void },
@@ -126,7 +127,8 @@ async function ask(
   return await askDaemon(daemonSocketOf(stack), request, { signal: session.signal, ...options });
 }
 
-async function withControl<T>(
+/** Controls the stack in this process, where no daemon does. Rejects with `daemon.no-answer` where another process has it. */
+export async function withControl<T>(
   call: Call,
   work: (
     control: Control,

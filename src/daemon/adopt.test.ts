@@ -11,7 +11,7 @@ import { recordPort } from "./authority.ts";
 const common = {
   systemId: "1" as SystemId,
   timeline: 4 as Timeline,
-  synchronousNames: "",
+  synchronousNames: "ANY 1 (db, lifeboat_vault)",
   cloning: false,
   freeBytes: 0,
 };
@@ -78,4 +78,19 @@ test("nothing is recorded while nobody takes writes, or while somebody else has 
 test("two nodes that take writes are for a person", async () => {
   const ours = ports({ db: answered(PRIMARY), db_replica: answered(PRIMARY) });
   await assert.rejects(adoptStack(ours, "quorum", {}), (error) => isLifeboatError(error, "failover.two-primaries"));
+});
+
+test("the record says the weaker of what is configured and what the primary does", async () => {
+  const cases = [
+    ["strict", "ANY 1 (db, lifeboat_vault)", "quorum"],
+    ["strict", "", "async"],
+    ["quorum", "ANY 2 (db, lifeboat_vault)", "quorum"],
+    // Nothing that Lifeboat sets: the first reign does.
+    ["quorum", "FIRST 1 (db)", "quorum"],
+  ] as const;
+  for (const [configured, synchronousNames, recorded] of cases) {
+    const ours = ports({ db_replica: answered({ ...PRIMARY, synchronousNames }) });
+    assert.equal(await adoptStack(ours, configured, {}), true);
+    assert.equal((await ours.record.read({ timeoutMs: 1_000 }))?.record.durability, recorded, synchronousNames);
+  }
 });

@@ -3,7 +3,9 @@
  *
  * Invariant: only where exactly one node takes writes and no other could: a stack in which two do, or none, is for a person.
  */
+import { modeOfNames } from "../durability/names.ts";
 import { LifeboatError } from "../errors/error.ts";
+import { requiredConfirmers } from "../failover/decide.ts";
 import type { ClusterRecord, Durability, Epoch, FailoverPorts } from "../failover/ports.ts";
 
 type Ports = Pick<FailoverPorts, "nodes" | "lease" | "record">;
@@ -55,5 +57,24 @@ async function firstRecord(
   }
   if (primary === undefined) return undefined;
   const { systemId, timeline } = primary.view;
-  return { ...of, systemId, timeline, primary: primary.node.name, joined: [], action: undefined, maintenance: false };
+  const durability = weaker(of.durability, primary.view.synchronousNames);
+  return {
+    reign: of.reign,
+    durability,
+    systemId,
+    timeline,
+    primary: primary.node.name,
+    joined: [],
+    action: undefined,
+    maintenance: false,
+  };
+}
+
+/**
+ * The record never claims more than the primary does (rule B13). Names that Lifeboat did not set count as no mode: the first
+ * reign sets those of the configured one, and until then a failover reckons with nobody who waits.
+ */
+function weaker(configured: Durability, names: string): Durability {
+  const done = modeOfNames(names);
+  return done !== "other" && requiredConfirmers(done) < requiredConfirmers(configured) ? done : configured;
 }

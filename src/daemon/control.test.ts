@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
-import { POLICY, RECORD } from "../../test/support/failover-views.ts";
+import { confirmer, POLICY, primaryAnswer, RECORD } from "../../test/support/failover-views.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import type { FailoverPorts, NodePort, PoolerPort, WitnessPort } from "../failover/ports.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
+import type { Lsn } from "../postgres/lsn.ts";
 import { recordPort } from "./authority.ts";
 import { Control } from "./control.ts";
 import type { LocalMachines } from "./machines.ts";
@@ -85,6 +86,37 @@ test("maintenance is recorded, and ended again", async () => {
   const control = await recorded();
   assert.equal((await control.setMaintenance({ paused: true, reason: "disks" }, {})).maintenance, true);
   assert.equal((await control.setMaintenance({ paused: false, reason: "" }, {})).maintenance, false);
+});
+
+/** A primary that does what it is told, with one confirmer that has synced all and one that has synced nothing. */
+function obedient(): FailoverPorts["nodes"] {
+  let synchronousNames = "ANY 1 (b, lifeboat_vault_e7)";
+  const confirmers = [confirmer("b", 1_000), confirmer("lifeboat_vault_e7", 0)];
+  const a = only<NodePort>("a", {
+    name: "a",
+    probe: async () => primaryAnswer({ flushed: 1_000n as Lsn, confirmers }, { synchronousNames }),
+    setSynchronousNames: async ({ names }) => {
+      synchronousNames = names;
+      return { kind: "done" };
+    },
+  });
+  return [a, only<NodePort>("b", { name: "b", probe: async () => ({ kind: "silent" }) })];
+}
+
+test("durability is changed in the record too, and what is recorded is told", async () => {
+  const control = await recorded({ nodes: obedient() });
+  assert.deepEqual(await control.recordedDurability({}), { recorded: "quorum" });
+  assert.deepEqual(await control.setDurability({ to: "async", force: false }, {}), { recorded: "async" });
+  assert.deepEqual(await control.recordedDurability({}), { recorded: "async" });
+  assert.deepEqual(await control.setDurability({ to: "quorum", force: false }, {}), { recorded: "quorum" });
+});
+
+test("by force the primary waits for confirmers that lack something, and the record goes on saying less", async () => {
+  const control = await recorded({ nodes: obedient() });
+  assert.deepEqual(await control.setDurability({ to: "strict", force: true }, {}), { recorded: "quorum" });
+  await control.setDurability({ to: "async", force: false }, {});
+  await rejectsWith("durability.not-taken", control.setDurability({ to: "strict", force: true }, {}));
+  assert.deepEqual(await control.recordedDurability({}), { recorded: "async" });
 });
 
 test("a loop that was told to stop before it began ends at once", async () => {

@@ -5,8 +5,9 @@
  * Invariants: an asked action has the lease to itself: the loop gives it up first and goes on afterwards, so that what an
  * asked action left half-way is finished or undone by the loop; one asked action at a time; a look needs no lease.
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { Acting } from "../failover/acting.ts";
+import { changeDurability } from "../failover/change-durability.ts";
 import { Controller, type ControllerOptions } from "../failover/controller.ts";
 import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
@@ -44,6 +45,9 @@ export type ActionResult = {
   readonly reportFile: string | null;
 };
 
+/** What the record says of durability. */
+export type RecordedDurability = { readonly recorded: Durability };
+
 /** A switchover that was only planned. */
 export type SwitchoverPreview = {
   readonly plan: readonly (readonly string[])[];
@@ -57,6 +61,10 @@ const SETTLE_MS = 10_000;
 /** A node that was made to follow streams after so long, or something is wrong with it. */
 const STREAM_TIMEOUT_MS = 120_000;
 const STREAM_LOOK_MS = 100;
+/** Nothing else is decided meanwhile: a replica that is further behind is waited for by whoever asks again. */
+const DURABILITY_LIMITS = { orderMs: 2_000, pollMs: 20, coverMs: 5_000 };
+/** Of a change that is made whether or not anybody follows. */
+const FORCED_COVER_MS = 500;
 
 /** Control of one stack. */
 export class Control {
@@ -200,6 +208,34 @@ export class Control {
       ports.hooks.tell({ kind: name, at: ports.clock.now(), facts: { reason: asked.reason } });
     });
     return await this.check(options);
+  }
+
+  /** What a failover reckons with. */
+  async recordedDurability(options: CallOptions): Promise<RecordedDurability> {
+    return { recorded: (await this.#stored(options)).record.durability };
+  }
+
+  /**
+   * Changes it at the primary and in the record (rule B13). Rejects as `changeDurability`; with `force` not for confirmers that
+   * lack what was acknowledged before, unless in async: the record then goes on saying less than the primary does.
+   */
+  async setDurability(
+    asked: { readonly to: Durability; readonly force: boolean },
+    options: CallOptions,
+  ): Promise<RecordedDurability> {
+    const { to, force } = asked;
+    const limits = force ? { ...DURABILITY_LIMITS, coverMs: FORCED_COVER_MS } : DURABILITY_LIMITS;
+    return await this.#asked(options, async (acting, stored) => {
+      try {
+        const { record } = await changeDurability(acting, stored, { to, limits });
+        return { recorded: record.durability };
+      } catch (error) {
+        // Out of async nobody goes like that: who waits there without a record that says so is held back by a failover.
+        const stays = force && stored.record.durability !== "async";
+        if (!stays || !isLifeboatError(error, "durability.not-taken")) throw error;
+        return await this.recordedDurability(options);
+      }
+    });
   }
 
   async #carryOut(acting: Acting, stored: StoredRecord, plan: Plan): Promise<ActionResult> {

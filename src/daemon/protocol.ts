@@ -19,6 +19,12 @@ const requestSchema = z.discriminatedUnion("call", [
   z.strictObject({ call: z.literal("rebuild"), node }),
   z.strictObject({ call: z.literal("pause"), reason: z.string() }),
   z.strictObject({ call: z.literal("resume") }),
+  /** `to`: the mode; absent: which one is recorded. `force`: also where nobody has what was acknowledged before. */
+  z.strictObject({
+    call: z.literal("durability"),
+    to: z.enum(["async", "quorum", "strict"]).optional(),
+    force: z.boolean(),
+  }),
 ]);
 
 /** A question. */

@@ -25,12 +25,21 @@ export type NamesToSet = {
  * `openQuery` and its queries do. Repeatable. Cut in between, the server may do either.
  */
 export async function setSyncNames(
+  tools: { readonly clock: Clock },
+  at: { readonly address: ConnectOptions; readonly wanted: NamesToSet },
+  options: CallOptions,
+): Promise<ServerDurability> {
+  await tell(at.address, at.wanted.names, options);
+  return await untilInForce(tools, at, options);
+}
+
+/** The same for names that somebody else has set. */
+export async function untilInForce(
   { clock }: { readonly clock: Clock },
   at: { readonly address: ConnectOptions; readonly wanted: NamesToSet },
   options: CallOptions,
 ): Promise<ServerDurability> {
   const { address, wanted } = at;
-  await tell(address, wanted.names, options);
   const deadline = clock.monotonic() + TAKEN_TIMEOUT_MS;
   for (;;) {
     const seen = await observeDurability(address, options);

@@ -106,6 +106,13 @@ test("a witness that does not follow the primary in its reign, or names of anoth
   assert.equal(next([{ atMs: 0, a: old, b: STREAMING, witness: FOLLOWING }])?.kind, "reinstate");
 });
 
+test("a primary that waits for more than the record says is left so, but not one that is held back for async", () => {
+  const strict = primaryAnswer({}, { synchronousNames: "ANY 2 (b, lifeboat_vault_e7)" });
+  const looks = [{ atMs: 0, a: strict, b: STREAMING, witness: FOLLOWING }];
+  assert.notEqual(next(looks, { durability: "quorum" })?.kind, "reinstate");
+  assert.equal(next(looks, { durability: "async" })?.kind, "reinstate");
+});
+
 test("a replica becomes a candidate once both sides say that it streams", () => {
   assert.deepEqual(steps(next(WELL, { joined: [] })), ["note-joined"]);
   const alone = primaryAnswer({ confirmers: [confirmer("lifeboat_vault_e7")] });

@@ -11,6 +11,7 @@
  * acknowledged on the new one, and the old one may be reinstated. Clients come last. Every prefix leaves
  * either the old primary or the new one to be established by a later plan, and nothing acknowledged is on the other only.
  */
+import { DURABILITY_MODES } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Decision, type PromotionTerms, synchronousNamesOf, WITNESS_NAME } from "./decide.ts";
 import type { SeenPooler } from "./look.ts";
@@ -260,12 +261,16 @@ function needsNewReign({ record, witness }: Observation): boolean {
   return mode.kind === "withdrawn" || mode.reign !== record.reign || mode.upstream !== record.primary;
 }
 
-/** The primary waits for confirmers of another reign, or is still held back: an action ended before it had named them. */
+/**
+ * The primary waits for confirmers of another reign, or is still held back: an action ended before it had named them. Where
+ * nobody is held back, in quorum and strict, it waits for more or fewer of this reign's because a person had it so.
+ */
 function namesOldReign(seen: Observation): boolean {
   const { record, nodes } = seen;
   const names = viewOf(seen, record.primary)?.synchronousNames ?? "";
   if (!names.includes(WITNESS_NAME)) return false;
-  return names !== synchronousNamesOf({ ...record, nodes: nodes.keys() });
+  const modes = record.durability === "async" ? ["async" as const] : DURABILITY_MODES;
+  return modes.every((durability) => names !== synchronousNamesOf({ ...record, durability, nodes: nodes.keys() }));
 }
 
 function replicasOf({ record, nodes }: Observation): readonly NodeName[] {

@@ -1,5 +1,5 @@
 /** The durability of a stack: what is described, what its primary does, and changing it. */
-import { setSyncNames, waitersReleased } from "../durability/act.ts";
+import { setSyncNames, untilInForce, waitersReleased } from "../durability/act.ts";
 import { type ChangePlan, wantedNames } from "../durability/decide.ts";
 import type { DurabilityFacts } from "../durability/facts.ts";
 import { observeDurability } from "../durability/observe.ts";
@@ -46,26 +46,29 @@ export async function observeStackDurability(
 export type DurabilityChanged = { readonly facts: StackDurabilityFacts; readonly stillWaiting: number };
 
 /**
- * Carries out a planned change: the choice is recorded, the server told, and its word heard. Rejects as `setSyncNames`;
+ * Carries out a planned change: the choice is recorded, the server told, and its word heard. Rejects as `setSyncNames` and `govern`;
  * the choice then stands and the server disagrees with it. Repeatable.
  */
 export async function changeStackDurability(
   tools: Tools,
   stack: StackDescription,
-  { to, primary }: Pick<Extract<ChangePlan, { kind: "change" }>, "to"> & { readonly primary: NodeName },
+  change: Pick<Extract<ChangePlan, { kind: "change" }>, "to"> & {
+    readonly primary: NodeName;
+    /** Tells the server, where a controller does, and keeps its record in step; false: there is none. */
+    readonly govern: () => Promise<boolean>;
+  },
   options: CallOptions,
 ): Promise<DurabilityChanged> {
   const { files, clock } = tools;
+  const { to, primary, govern } = change;
   const secrets = await startedSecrets(files, stack);
   const file = stack.place.durabilityFile;
   await recordDurability(tools, { file, mode: to, at: clock.now() }, options);
   const address = nodeAddress(stack, secrets, primary);
+  const governed = await govern();
   const expected = confirmersOf(primary, (await receiverNow(files, stack.place)).name);
-  await setSyncNames(
-    tools,
-    { address, wanted: { names: wantedNames({ expected }, to), confirmers: expected } },
-    options,
-  );
+  const wanted = { names: wantedNames({ expected }, to), confirmers: expected };
+  await (governed ? untilInForce : setSyncNames)(tools, { address, wanted }, options);
   const stillWaiting = await waitersReleased(tools, { address, timeoutMs: RELEASE_TIMEOUT_MS }, options);
   return { facts: await observeStackDurability(tools, stack, options), stillWaiting };
 }

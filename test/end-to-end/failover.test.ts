@@ -107,6 +107,24 @@ test("while all is well nothing is promoted, and a stack that is up is left alon
   assert.equal(resumed.maintenance, false);
 });
 
+test("a change of durability is recorded for the next failover, by the daemon and without it", async () => {
+  await whole();
+  const said = async (): Promise<readonly [string | null, string]> => {
+    const { durability, primary } = await check(0);
+    const names = await one.ask(primary as "db", "SHOW synchronous_standby_names");
+    return [durability, /^ANY \d/.exec(names)?.[0] ?? names];
+  };
+  await one.cli.json("durability strict");
+  assert.deepEqual(await said(), ["strict", "ANY 2"]);
+  await one.cli.json("durability async --yes");
+  assert.deepEqual(await said(), ["async", ""]);
+  await one.platform.stop("daemon", {});
+  await one.cli.json("durability quorum");
+  assert.deepEqual(await said(), ["quorum", "ANY 1"]);
+  await one.up();
+  assert.deepEqual(await said(), ["quorum", "ANY 1"]);
+});
+
 test("a switchover under writes fails none, and the old primary follows by itself", async () => {
   await whole();
   const { plan, blockedBy } = (await one.cli.json("switchover --to db --dry-run")) as {

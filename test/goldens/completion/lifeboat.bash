@@ -502,6 +502,19 @@ _lifeboat() {
     'durability --stack-cache-memory-max')  return ;;
     'durability --stack-programs-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'durability --stack-cache-policy') mapfile -t COMPREPLY < <(compgen -W 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction' -- "$current"); return ;;
+    'durability --failover-automatic') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'durability --failover-silent-after')  return ;;
+    'durability --failover-refused-after')  return ;;
+    'durability --failover-starting-after')  return ;;
+    'durability --failover-stuck-after')  return ;;
+    'durability --failover-disk-full') mapfile -t COMPREPLY < <(compgen -W 'hold failover' -- "$current"); return ;;
+    'durability --failover-webhook')  return ;;
+    'durability --failover-hook-command')  return ;;
+    'durability --failover-etcd-endpoints')  return ;;
+    'durability --failover-etcd-prefix')  return ;;
+    'durability --failover-etcd-ttl')  return ;;
+    'durability --postgres-bin-dir') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'durability --postgres-run-as')  return ;;
     'replication --interval')  return ;;
     'replication --metrics') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'replication --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
@@ -889,7 +902,7 @@ _lifeboat() {
       'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'scale') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
-      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
       'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'pooler status') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
       'pooler resume') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;

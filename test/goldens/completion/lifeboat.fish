@@ -557,6 +557,19 @@ complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-slot-w
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-automatic -d 'Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-silent-after -d 'A server that does not answer counts as gone after this: what tells frozen from slow.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-refused-after -d 'A machine that answers and on whose port nobody listens counts as a dead server after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-starting-after -d 'A server that restarts after a crash of its own is given this long.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-stuck-after -d 'A server that takes sessions and finishes no write counts as gone after this.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-disk-full -d 'When the primary\'s disk is full: wait for a person, or move to a node with room.' -x -a 'hold failover'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-webhook -d 'Told of every failover, as JSON by POST.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-hook-command -d 'Shell command run for every event: JSON on its input, the kind in LIFEBOAT_EVENT.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-etcd-endpoints -d 'etcd that grants the right to act, for controllers on several machines; URLs with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-etcd-prefix -d 'Where its keys lie in etcd.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l once -d 'Look once; waits up to a second for a heartbeat to arrive.'
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l interval -d 'Time between two looks.' -x

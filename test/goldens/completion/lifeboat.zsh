@@ -662,6 +662,19 @@ _lifeboat_durability() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '--failover-automatic=[Whether a dead primary is replaced without asking. Never without proof that nothing acknowledged is lost, so never in async.]:value:(on off)' \
+    '--failover-silent-after=[A server that does not answer counts as gone after this\: what tells frozen from slow.]:value: ' \
+    '--failover-refused-after=[A machine that answers and on whose port nobody listens counts as a dead server after this.]:value: ' \
+    '--failover-starting-after=[A server that restarts after a crash of its own is given this long.]:value: ' \
+    '--failover-stuck-after=[A server that takes sessions and finishes no write counts as gone after this.]:value: ' \
+    '--failover-disk-full=[When the primary'\''s disk is full\: wait for a person, or move to a node with room.]:value:(hold failover)' \
+    '--failover-webhook=[Told of every failover, as JSON by POST.]:value: ' \
+    '--failover-hook-command=[Shell command run for every event\: JSON on its input, the kind in LIFEBOAT_EVENT.]:value: ' \
+    '--failover-etcd-endpoints=[etcd that grants the right to act, for controllers on several machines; URLs with commas between.]:value: ' \
+    '--failover-etcd-prefix=[Where its keys lie in etcd.]:value: ' \
+    '--failover-etcd-ttl=[How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.]:value: ' \
+    '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
+    '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
     '1:argument:(async quorum strict)'
 }
 _lifeboat_replication() {
