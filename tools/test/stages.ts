@@ -26,8 +26,8 @@ export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   unit: { concurrency: 2, fileTimeoutMs: 90_000 },
   // One at a time: each runs on both cores.
   simulation: { concurrency: 1, fileTimeoutMs: 900_000, shows: true },
-  server: { concurrency: 2, fileTimeoutMs: 180_000 },
-  "end-to-end": { concurrency: 1, fileTimeoutMs: 240_000 },
+  server: { concurrency: 2, fileTimeoutMs: 300_000 },
+  "end-to-end": { concurrency: 1, fileTimeoutMs: 300_000 },
 };
 
 /** The stage of a file by its path from the root, with forward slashes; undefined when it is no test of ours. */
