@@ -31,7 +31,14 @@ export function askedFailover({ decision, seen }: Look, record: ClusterRecord, a
       );
       const consultWitness = seen.witness.view !== undefined;
       // The loss is accepted, a second primary is not: the old one must be down for sure, or its quorum withdrawn.
-      const terms = { consultWitness, outwaitGrant: false, confirmedStop: true, holdBack: true, others };
+      const terms = {
+        consultWitness,
+        overHole: false,
+        outwaitGrant: false,
+        confirmedStop: true,
+        holdBack: true,
+        others,
+      };
       return planFailover({ from, to: offer.candidate, terms });
     }
     case "healthy":

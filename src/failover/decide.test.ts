@@ -340,11 +340,20 @@ test("a replica and the vault together prove that nothing is lost, and the role 
   assert.deepEqual(decision.loss, { kind: "none" });
   assert.deepEqual(decision.terms, {
     consultWitness: true,
+    overHole: false,
     outwaitGrant: false,
     confirmedStop: false,
     holdBack: false,
     others: [],
   });
+});
+
+test("in strict the replica alone proves it: a hole before the vault's WAL is gone over", () => {
+  const held = { timeline: RECORD.timeline, from: lsn(1_500), flushed: lsn(2_000), recordEnd: lsn(2_000) };
+  const rounds = lasting({ a: GONE, witness: witnessAnswer({ held }) }, 200);
+  const decision = promotable(decide(rounds, { durability: "strict" }));
+  assert.deepEqual(decision.loss, { kind: "none" });
+  assert.deepEqual([decision.automatic, decision.terms.consultWitness, decision.terms.overHole], [true, true, true]);
 });
 
 test("the policy may leave it to a person, and maintenance does", () => {

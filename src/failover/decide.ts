@@ -45,6 +45,8 @@ export type LossEstimate =
 export type PromotionTerms = {
   /** Withdraw the witness and take what it holds. */
   readonly consultWitness: boolean;
+  /** What it holds begins after the candidate's end, and the decision counts without it: it is withdrawn, and not waited for. */
+  readonly overHole: boolean;
   /** The witness is out of reach and could confirm: wait until its grant has run out, unless the stop is confirmed (B5). */
   readonly outwaitGrant: boolean;
   /** No proof without it (async). */
@@ -301,6 +303,7 @@ function judgeCandidates(seen: Observation, policy: FailoverPolicy, why: readonl
   const unseen = witness === undefined && consulted + required <= others.length + 1;
   const terms: PromotionTerms = {
     consultWitness: witness !== undefined,
+    overHole: hole,
     outwaitGrant: unseen && required > 0 && policy.grants === "leased",
     holdBack: required === 0,
     confirmedStop: required === 0 || (unseen && policy.grants === "lasting"),

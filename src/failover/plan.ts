@@ -30,7 +30,8 @@ export type Step =
   | { readonly kind: "fence"; readonly node: NodeName; readonly wait: boolean }
   | { readonly kind: "outwait-grant" }
   | { readonly kind: "see-receivers-gone"; readonly nodes: readonly NodeName[] }
-  | { readonly kind: "fill-gap" }
+  /** `overHole`: as of PromotionTerms. */
+  | { readonly kind: "fill-gap"; readonly overHole: boolean }
   | { readonly kind: "await-replay" }
   | { readonly kind: "prepare-candidate" }
   | { readonly kind: "note-promotion" }
@@ -123,7 +124,14 @@ export function planSwitchover(facts: {
     // The stopped primary has sent everything to whom is connected; only then may they stop receiving.
     [{ kind: "withdraw-witness" }, { kind: "stop-receiving", nodes }],
   ];
-  const terms: PromotionTerms = { consultWitness: true, outwaitGrant: false, confirmedStop: true, holdBack, others };
+  const terms: PromotionTerms = {
+    consultWitness: true,
+    overHole: false,
+    outwaitGrant: false,
+    confirmedStop: true,
+    holdBack,
+    others,
+  };
   return {
     kind: "switchover",
     from,
@@ -133,7 +141,7 @@ export function planSwitchover(facts: {
 }
 
 function promotionStages(nodes: readonly NodeName[], terms: PromotionTerms): Step[][] {
-  const gap: Step[][] = terms.consultWitness ? [[{ kind: "fill-gap" }]] : [];
+  const gap: Step[][] = terms.consultWitness ? [[{ kind: "fill-gap", overHole: terms.overHole }]] : [];
   return [
     // What the candidate will need has nothing to do with what it still lacks.
     [{ kind: "see-receivers-gone", nodes }, { kind: "prepare-candidate" }],

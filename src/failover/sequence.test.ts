@@ -36,7 +36,11 @@ function gapPorts(answer: GapAnswer, role: Parameters<typeof standbyAnswer>[0] =
   return portsFor({ witness, nodes: [b] });
 }
 
-const GAP: readonly Step[] = [{ kind: "withdraw-witness" }, { kind: "fill-gap" }, { kind: "await-replay" }];
+const GAP: readonly Step[] = [
+  { kind: "withdraw-witness" },
+  { kind: "fill-gap", overHole: false },
+  { kind: "await-replay" },
+];
 
 test("a candidate with other bytes than the vault, or WAL that is nowhere, ends the plan before anything is promoted", async () => {
   for (const answer of [
@@ -47,6 +51,18 @@ test("a candidate with other bytes than the vault, or WAL that is nowhere, ends 
     assert.ok(outcome.kind === "failed");
     assert.deepEqual([outcome.at, outcome.error.code, outcome.lost], ["fill-gap", "failover.unsafe-candidate", false]);
   }
+});
+
+test("a hole is gone over where the decision counts without the vault, and the vault's end is not waited for", async () => {
+  const over = GAP.map((step) => (step.kind === "fill-gap" ? { ...step, overHole: true } : step));
+  const role = { flushed: 900n as Lsn, replayed: 900n as Lsn, replayIdle: true };
+  const hole = await run(gapPorts({ kind: "hole", from: 900n as Lsn, to: 950n as Lsn }, role), planOf(...over));
+  assert.equal(hole.kind, "done");
+  // What became reachable in between is waited for all the same.
+  const reachable = await run(gapPorts({ kind: "serving", recordEnd: 990n as Lsn }, role), planOf(...over));
+  assert.ok(reachable.kind === "failed" && reachable.at === "await-replay");
+  const diverged = await run(gapPorts({ kind: "diverged", at: 1n as Lsn }, role), planOf(...over));
+  assert.ok(diverged.kind === "failed" && diverged.at === "fill-gap");
 });
 
 test("replay is done at the last whole record of the vault, not at its flushed position (rule B8)", async () => {

@@ -23,6 +23,8 @@ export type Progress = {
   readonly stored: StoredRecord;
   /** What the witness held when it was withdrawn: grows no more. */
   readonly held?: HeldWal;
+  /** What it held begins after the candidate's end, and is not needed. */
+  readonly beyondHole?: boolean;
   /** The old primary is down for sure. */
   readonly stopped?: boolean;
   readonly shutdownLsn?: Lsn;

@@ -48,7 +48,7 @@ export async function performPromotionStep(
     case "see-receivers-gone":
       return seeReceiversGone(tools, step.nodes);
     case "fill-gap":
-      return fillGap(tools, progress);
+      return fillGap(tools, step.overHole, progress);
     case "await-replay":
       return awaitReplay(tools, progress);
     case "prepare-candidate":
@@ -119,7 +119,7 @@ async function seeReceiversGone(tools: StepTools, nodes: readonly NodeName[]): P
   return {};
 }
 
-async function fillGap(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
+async function fillGap(tools: StepTools, overHole: boolean, progress: Progress): Promise<Partial<Progress>> {
   const { acting, limits, plan } = tools;
   const candidate = plan.to;
   const view = await viewOf(tools, candidate);
@@ -140,6 +140,8 @@ async function fillGap(tools: StepTools, progress: Progress): Promise<Partial<Pr
     case "diverged":
       throw unsafeCandidate(candidate, "it and the vault have different bytes at the same position");
     case "hole":
+      // What is proven without the witness needs nothing of what it holds, nor does a loss that was accepted.
+      if (overHole) return { beyondHole: true };
       throw unsafeCandidate(candidate, "WAL between its end and the vault's beginning is nowhere");
     case "not-withdrawn":
       throw stepFailed("fill-gap", "the vault's receiver is not withdrawn under this epoch");
@@ -154,7 +156,8 @@ async function awaitReplay(tools: StepTools, progress: Progress): Promise<Partia
   const { limits, plan, acting } = tools;
   const { clock } = acting.ports;
   const { held, stored } = progress;
-  const witnessEnd = held?.timeline === stored.record.timeline ? held.recordEnd : LSN_NONE;
+  const witnessEnd =
+    held?.timeline === stored.record.timeline && progress.beyondHole !== true ? held.recordEnd : LSN_NONE;
   const needed = lsnMax(witnessEnd, progress.shutdownLsn ?? LSN_NONE);
   let idleAt: Lsn | undefined;
   let last: Lsn | undefined;
