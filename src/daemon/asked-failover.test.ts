@@ -40,7 +40,7 @@ function refusal(decision: Decision, acceptLoss?: string): ErrorCode {
 
 const gone = [reason("nobody-listens", "db")];
 
-function blockedWith(bytesMax: number | undefined): Decision {
+function blockedWith(bytesMax: number | undefined): Extract<Decision, { readonly kind: "blocked" }> {
   const loss = { kind: "possible", bytesMax, seenAgoMs: 5 } as const;
   return { kind: "blocked", reasons: gone, offers: [{ kind: "accept-loss", candidate: "db_replica", loss }] };
 }
@@ -75,6 +75,22 @@ test("a loss is accepted only as it is stated", () => {
     // The old primary is down for sure before anything is promoted.
     const fences = plan.stages.flat().filter((step) => step.kind === "fence");
     assert.ok(fences.every((step) => step.kind === "fence" && step.wait) && fences.length === 1);
+  }
+});
+
+test("an accepted loss that was stated over a hole before the vault's WAL is not waited for beyond it", () => {
+  const view = { held: {} } as NonNullable<Look["seen"]["witness"]["view"]>;
+  for (const hole of [true, false]) {
+    const decision = blockedWith(8_192);
+    const reasons = hole ? [...decision.reasons, reason("witness-hole", "db_replica")] : decision.reasons;
+    const { seen, ...rest } = look({ ...decision, reasons });
+    const plan = askedFailover(
+      { ...rest, seen: { ...seen, witness: { ...seen.witness, view } } },
+      record,
+      "8192 bytes",
+    );
+    const gaps = plan.stages.flat().filter((step) => step.kind === "fill-gap");
+    assert.deepEqual(gaps, [{ kind: "fill-gap", overHole: hole }]);
   }
 });
 

@@ -30,15 +30,10 @@ export function askedFailover({ decision, seen }: Look, record: ClusterRecord, a
         (name) => name !== from && name !== offer.candidate && record.joined.includes(name),
       );
       const consultWitness = seen.witness.view !== undefined;
+      // The loss that was accepted was stated without what the witness holds beyond a hole.
+      const overHole = decision.reasons.some(({ code }) => code === "witness-hole");
       // The loss is accepted, a second primary is not: the old one must be down for sure, or its quorum withdrawn.
-      const terms = {
-        consultWitness,
-        overHole: false,
-        outwaitGrant: false,
-        confirmedStop: true,
-        holdBack: true,
-        others,
-      };
+      const terms = { consultWitness, overHole, outwaitGrant: false, confirmedStop: true, holdBack: true, others };
       return planFailover({ from, to: offer.candidate, terms });
     }
     case "healthy":
