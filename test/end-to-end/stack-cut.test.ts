@@ -7,6 +7,9 @@ import { UP_STEPS } from "../../src/stack/plan.ts";
 import { runStackUp } from "../../src/stack/up.ts";
 import { RealStack } from "../support/real-stack.ts";
 
+/** What acts: the proof only looks, and the daemon, which reads the configuration of a command line, is left out here. */
+const ACTING = UP_STEPS.filter((step) => step !== "proof" && step !== "daemon");
+
 test("a stack comes up though each of its starts is cut short after one step, with one recovery key in all", async () => {
   const folder = await mkdtemp("/tmp/stack-");
   await chmod(folder, 0o755);
@@ -30,10 +33,10 @@ test("a stack comes up though each of its starts is cut short after one step, wi
         },
       });
     };
-    while (acted.at(-1) !== UP_STEPS.at(-2)) {
+    while (acted.at(-1) !== ACTING.at(-1)) {
       await assert.rejects(upOneStep(), (error) => isLifeboatError(error, "platform.aborted"));
     }
-    assert.deepEqual(acted, UP_STEPS.slice(0, -1));
+    assert.deepEqual(acted, ACTING);
     assert.equal(recoveryKeys.length, 1);
     assert.deepEqual((await cut.up()).steps, []);
     assert.equal(await cut.ask("db_replica", "SELECT count(*)::text FROM pg_stat_wal_receiver"), "1");
