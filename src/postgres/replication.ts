@@ -101,7 +101,7 @@ export interface WalStream {
    * One call, one group: write all, sync once, report once.
    */
   next(options: CallOptions & { readonly timeoutMs: number }): Promise<readonly WalMessage[] | undefined>;
-  /** Sends a standby status update; returns once it is handed to the socket. */
+  /** Sends a standby status update; returns once it is handed to the socket. A lost connection is told by the next `next`. */
   sendStatus(status: StandbyStatus): Promise<void>;
   /** Ends COPY; the connection is usable again. WAL still under way is dropped. */
   stop(options: CallOptions): Promise<void>;

@@ -143,8 +143,10 @@ test("a server that shuts down hands over its last WAL and then says so", async 
   const stopped = server.stop();
   await assert.rejects(
     async () => {
-      for (;;) {
+      for (let told = LSN_NONE; ; told = received.end) {
         await received.next(stream);
+        // Told everything, the server goes: an answer to what it sent before would meet a closed socket.
+        if (received.end === told) continue;
         await stream.sendStatus({ written: received.end, flushed: received.end, applied: LSN_NONE });
       }
     },
@@ -170,11 +172,8 @@ test("a server killed in mid-stream loses the connection, after all that arrived
     },
     isCode("postgres.connection-lost", { retryable: true }),
   );
+  await stream.sendStatus({ written: from, flushed: from, applied: from });
   await assert.rejects(stream.next({ timeoutMs: 1000 }), isCode("postgres.connection-lost", { retryable: true }));
-  await assert.rejects(
-    stream.sendStatus({ written: from, flushed: from, applied: from }),
-    isCode("postgres.connection-lost", { retryable: true }),
-  );
 });
 
 test("waiting for WAL ends undefined when its time is over, and with platform.aborted on request", async (t) => {

@@ -38,6 +38,8 @@ const GONE_LOOK_MS = 10;
 /** SIGKILL takes effect at once, except for a process that waits for a disk. */
 const KILL_TIMEOUT_MS = 20_000;
 const FREEZE_TIMEOUT_MS = 5_000;
+/** An init process removes a dead orphan within a second or two; a container's first process may never do it. */
+const REAP_TIMEOUT_MS = 10_000;
 
 type Running = {
   readonly pid: number;
@@ -54,6 +56,8 @@ export class Component {
   #spec: ComponentSpec | undefined;
   #fencedAt: Instant | undefined;
   #running: Running | undefined;
+  /** A process that died and was no child of ours: another one has to take it out of the kernel's table. */
+  #orphan: Running | undefined;
   #mode: ComponentMode = "stopped";
   #since: Instant;
   #lastEnd: string | undefined;
@@ -82,6 +86,7 @@ export class Component {
       adopted: true,
     };
     if (!(await this.#isThere(running))) {
+      this.#orphan = running;
       this.#lastEnd = "it ended while nobody looked after it";
       return this.#settleDown("ended");
     }
@@ -203,6 +208,7 @@ export class Component {
     const spec = this.#spec;
     assert(spec !== undefined && this.#running === undefined, "a component that is started is described and down");
     const { processes, clock } = this.#tools;
+    await this.#untilReaped();
     const child = await processes.start({
       command: "/bin/sh",
       args: ["-c", GATE, spec.name, spec.program, ...spec.arguments],
@@ -240,7 +246,7 @@ export class Component {
   /** It ended. Nothing to do where somebody meant it to. */
   async #ended(running: Running, how: string): Promise<void> {
     if (this.#running !== running) return;
-    this.#running = undefined;
+    this.#down();
     this.#stopLooking?.();
     this.#lastEnd = how;
     await this.#afterEnd(this.#tools.clock.monotonic() - running.begun);
@@ -272,10 +278,36 @@ export class Component {
   /** From here on its end is ours, and nothing starts it again. */
   #leaveAlone(): { readonly spec: ComponentSpec | undefined; readonly running: Running | undefined } {
     const running = this.#running;
-    this.#running = undefined;
+    this.#down();
     this.#cancelRestart?.();
     this.#stopLooking?.();
     return { spec: this.#spec, running };
+  }
+
+  #down(): void {
+    if (this.#running?.adopted === true) this.#orphan = this.#running;
+    this.#running = undefined;
+  }
+
+  /**
+   * Waits until the process before is out of the kernel's table. A dead one still answers to `kill -0`, by which PostgreSQL
+   * and PgBouncer judge whether their pid file is a living server's, and would not start.
+   */
+  async #untilReaped(): Promise<void> {
+    const orphan = this.#orphan;
+    if (orphan === undefined) return;
+    const { clock, processes, notice } = this.#tools;
+    const deadline = clock.monotonic() + REAP_TIMEOUT_MS;
+    while ((await processes.facts(orphan.pid))?.startTicks === orphan.startTicks) {
+      if (clock.monotonic() > deadline) {
+        notice(
+          `${this.name}: process ${orphan.pid} is dead and nobody reaps it; process 1 must be an init (docker run --init)`,
+        );
+        break;
+      }
+      await clock.sleep(GONE_LOOK_MS, {});
+    }
+    this.#orphan = undefined;
   }
 
   async #settle(mode: ComponentMode): Promise<void> {

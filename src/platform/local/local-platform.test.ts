@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
@@ -16,6 +18,7 @@ import {
 } from "../conformance/conformance.ts";
 import { systemFiles } from "../files.ts";
 import { systemProcesses } from "../processes.ts";
+import { recordedSpec } from "./component.ts";
 import { LocalPlatform } from "./local-platform.ts";
 import { asideOf, LOG_BYTES_MAX, lastLinesOf, trimLog } from "./log-file.ts";
 
@@ -105,6 +108,33 @@ describe("a supervisor", () => {
       const [state] = await platform.state({});
       assert.deepEqual([state?.mode, state?.lastEnd], ["ended", "it ended while nobody looked after it"]);
       assert.equal(await startsIn(folder), 1);
+    });
+  });
+
+  test("starts nothing anew before the dead process of before is out of the kernel's table", async () => {
+    await inFolder(async (folder) => {
+      // A process that died, and whose parent does not ask how until it ends itself.
+      const parent = spawn("sh", ["-c", "sh -c 'echo $$' & exec sleep 2"], { stdio: ["ignore", "pipe", "ignore"] });
+      const [printed] = await once(parent.stdout, "data");
+      const pid = Number(String(printed));
+      await eventually("it is a zombie", async () => (await systemProcesses.facts(pid))?.zombie === true);
+      const startTicks = (await systemProcesses.facts(pid))?.startTicks ?? "";
+      const looks = scriptSpec(
+        folder,
+        "node",
+        `kill -0 ${pid} 2>/dev/null && echo there > before || echo gone > before`,
+      );
+      const record = {
+        format: "lifeboat-supervisor",
+        version: 1,
+        components: { node: { spec: recordedSpec(looks), fencedAt: null, process: { pid, startTicks, startedAt: 0 } } },
+      };
+      await mkdir(path.join(folder, "supervisor"));
+      await writeFile(path.join(folder, "supervisor/components.json"), JSON.stringify(record));
+      const platform = platformIn(folder);
+      await platform.start(looks, {});
+      await untilMode(platform, "node", "ended");
+      assert.equal((await readFile(path.join(folder, "before"), "utf8")).trim(), "gone");
     });
   });
 

@@ -6,6 +6,7 @@ import net from "node:net";
 import { type TestContext, test } from "node:test";
 import { isLifeboatError } from "../../errors/error.ts";
 import type { ErrorCode } from "../../errors/registry.ts";
+import { systemClock } from "../../platform/clock.ts";
 import type { Lsn, Timeline } from "../lsn.ts";
 import { openQuery } from "../query-connection.ts";
 import type { BaseBackupSink, ConnectOptions, ReplicationConnection } from "../replication.ts";
@@ -136,6 +137,27 @@ test("a connection that closes in mid-command is lost, whole messages before tha
   assert.equal(group?.length, 1);
   await assert.rejects(stream.next({ timeoutMs: 5000 }), isCode("postgres.connection-lost"));
   await assert.rejects(stream.stop({}), isCode("postgres.connection-lost"));
+  await connection.close();
+});
+
+test("what arrived before a status that could not be sent is handed out before the connection is lost", async (t) => {
+  const shutdown = message("E", "SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0");
+  const connection = await openReplication(
+    await peer(t, [
+      Buffer.concat(WELCOME),
+      Buffer.concat([message("W", Buffer.alloc(3)), walData(0x100, "abc"), shutdown]),
+      "close",
+    ]),
+    {},
+  );
+  const stream = await connection.startWal({ lsn: 0x100n as Lsn, timeline: 1 as Timeline }, {});
+  assert.equal((await stream.next({ timeoutMs: 5000 }))?.length, 1);
+  // The first comes to a closed socket, and is answered by a reset; those after it meet that.
+  for (let round = 0; round < 5; round += 1) {
+    await stream.sendStatus({ written: 0x103n as Lsn, flushed: 0x103n as Lsn, applied: 0x103n as Lsn });
+    await systemClock.sleep(20, {});
+  }
+  await assert.rejects(stream.next({ timeoutMs: 5000 }), isCode("postgres.shutting-down"));
   await connection.close();
 });
 

@@ -114,15 +114,15 @@ export class WireConnection {
     this.#socket.write(message);
   }
 
-  /** Sends a message and waits until the operating system has taken it. */
+  /**
+   * Sends a message and waits until the operating system has taken it. A failure shows at the next read, behind what had
+   * arrived before: a server that is through says why, and closes its side.
+   */
   async write(message: Buffer): Promise<void> {
     const failure = await new Promise<Error | null | undefined>((resolve) => {
       this.#socket.write(message, (error) => resolve(error));
     });
-    if (failure !== null && failure !== undefined) {
-      this.#end(failure);
-      throw this.#lost();
-    }
+    if (failure !== null && failure !== undefined) this.#end(failure);
   }
 
   /** The next frame that has arrived whole, or undefined; a payload's view holds until the next call. Notices and parameters are taken care of here. */
