@@ -4,6 +4,7 @@ import { takeBackup } from "../backup/backup.ts";
 import { captureOutsideFiles } from "../backup/outside-files.ts";
 import type { Config } from "../config/schema.ts";
 import { filesOfFolder } from "../platform/owned-files.ts";
+import { standBack } from "../platform/priority.ts";
 import { currentUid } from "../platform/run-as.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -24,6 +25,7 @@ type Call = Parameters<TakeConfiguredBackup>[0] & { readonly vault: Vault };
 export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfiguredBackup> {
   const { config, session, choice, vault } = call;
   const { signal, clock } = session;
+  await standBack(config.backup.nice);
   const address = await serverConnection(call, "lifeboat_backup");
   const connection = await openReplication(address, { signal });
   const receiverAddress = await serverConnection(call, config.receiver.applicationName);

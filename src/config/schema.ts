@@ -172,6 +172,11 @@ export const SETTINGS = {
         "as fast as the server sends",
         "Most bytes a second the server may send.",
       ),
+      nice: setting(
+        whole("STEPS", { min: 0, max: 19 }),
+        10,
+        "How far a backup stands back for whatever else wants the processors; 0 for not at all.",
+      ),
     },
   },
   retention: {

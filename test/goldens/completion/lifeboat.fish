@@ -152,6 +152,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l receiver-delay -
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-compression-level -d 'Zstandard level; above 2 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from backup' -l backup-nice -d 'How far a backup stands back for whatever else wants the processors; 0 for not at all.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l all -d 'Hold everything in the vault.'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l reason -d 'Why, for whoever finds it held.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from hold' -l vault-path -d 'Folder of the vault.' -r -F
@@ -866,6 +867,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-checkpoint -d 'fast starts at once and loads the server; spread waits for a gentle checkpoint.' -x -a 'fast spread'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-compression-level -d 'Zstandard level; above 2 it costs much time and saves little.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-max-rate -d 'Most bytes a second the server may send.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l backup-nice -d 'How far a backup stands back for whatever else wants the processors; 0 for not at all.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-hourly -d 'In how many hours the newest backup is kept.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-daily -d 'In how many days the newest backup is kept.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l retention-weekly -d 'In how many weeks the newest backup is kept.' -x

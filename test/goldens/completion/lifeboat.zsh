@@ -1031,6 +1031,7 @@ _lifeboat_config_explain() {
     '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
     '--backup-compression-level=[Zstandard level; above 2 it costs much time and saves little.]:value: ' \
     '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
+    '--backup-nice=[How far a backup stands back for whatever else wants the processors; 0 for not at all.]:value: ' \
     '--retention-hourly=[In how many hours the newest backup is kept.]:value: ' \
     '--retention-daily=[In how many days the newest backup is kept.]:value: ' \
     '--retention-weekly=[In how many weeks the newest backup is kept.]:value: ' \
@@ -1191,6 +1192,7 @@ _lifeboat_backup() {
     '--backup-checkpoint=[fast starts at once and loads the server; spread waits for a gentle checkpoint.]:value:(fast spread)' \
     '--backup-compression-level=[Zstandard level; above 2 it costs much time and saves little.]:value: ' \
     '--backup-max-rate=[Most bytes a second the server may send.]:value: ' \
+    '--backup-nice=[How far a backup stands back for whatever else wants the processors; 0 for not at all.]:value: ' \
     '1: :->command' '*:: :->rest'
   case $state in
     command) _describe command commands ;;
