@@ -5,10 +5,11 @@
  * small files cost few chunks; a page of zeros is stored nowhere; every page has a fingerprint, stored or not; a page is
  * kept from the parent only when its fingerprint is the parent's and its LSN lies before the parent's start.
  */
-import { crc32 } from "node:zlib";
+
 import { assert } from "../errors/error.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { isEmptyPage, isNormalLsn, isPageBefore, type LsnBound, lsnBound } from "../postgres/page.ts";
+import { crc32 } from "../vault/crc32.ts";
 import { ZERO_CHUNK } from "../vault/manifest.ts";
 import { CHUNK_BYTES_MAX } from "../vault/pack.ts";
 import type { OpenChunk, PackWriter } from "../vault/pack-writer.ts";
@@ -22,6 +23,9 @@ const CRC_BYTES = 4;
 
 /** What the manifest keeps of one file of pages. */
 export type StoredPages = { readonly extents: number[]; readonly fingerprints: number[] };
+
+/** A page's LSN by halves, and its CRC-32. */
+type Print = { readonly high: number; readonly low: number; readonly crc: number };
 
 type KeepRule = { readonly image: ParentImage; readonly before: LsnBound; readonly walSegmentBytes: number };
 
@@ -88,11 +92,12 @@ export class PageStream {
 
   #takePage(source: Buffer, from: number): void {
     const page = source.subarray(from, from + BLOCK_BYTES);
-    const crc = crc32(page);
-    page.copy(this.#prints, this.#page * LSN_BYTES, 0, LSN_BYTES);
-    this.#prints.writeUInt32LE(crc, this.#pageCount * LSN_BYTES + this.#page * CRC_BYTES);
-    if (crc === ZERO_PAGE_CRC && page.equals(ZERO_PAGE)) this.#addExtent(ZERO_CHUNK, 0);
-    else if (!this.#keepPage(page, crc)) this.#storePage(page);
+    const print = { high: page.readUInt32LE(0), low: page.readUInt32LE(4), crc: crc32(page) };
+    this.#prints.writeUInt32LE(print.high, this.#page * LSN_BYTES);
+    this.#prints.writeUInt32LE(print.low, this.#page * LSN_BYTES + 4);
+    this.#prints.writeUInt32LE(print.crc, this.#pageCount * LSN_BYTES + this.#page * CRC_BYTES);
+    if (print.crc === ZERO_PAGE_CRC && page.equals(ZERO_PAGE)) this.#addExtent(ZERO_CHUNK, 0);
+    else if (!this.#keepPage(page, print)) this.#storePage(page);
     this.#page += 1;
   }
 
@@ -105,13 +110,14 @@ export class PageStream {
   }
 
   /** Names the parent's copy of the page, if it may be kept; rules A2, A4 and A7 are here. */
-  #keepPage(page: Buffer, crc: number): boolean {
+  #keepPage(page: Buffer, print: Print): boolean {
     const parent = this.#parent;
     const keep = this.#keep;
     if (parent === undefined || keep === undefined || this.#page >= parent.pageCount) return false;
     const prints = parent.fingerprints;
-    if (prints.readUInt32LE(parent.pageCount * LSN_BYTES + this.#page * CRC_BYTES) !== crc) return false;
-    if (prints.compare(page, 0, LSN_BYTES, this.#page * LSN_BYTES, (this.#page + 1) * LSN_BYTES) !== 0) return false;
+    if (prints.readUInt32LE(parent.pageCount * LSN_BYTES + this.#page * CRC_BYTES) !== print.crc) return false;
+    if (prints.readUInt32LE(this.#page * LSN_BYTES) !== print.high) return false;
+    if (prints.readUInt32LE(this.#page * LSN_BYTES + 4) !== print.low) return false;
     if (isEmptyPage(page, 0) || !isNormalLsn(page, 0, keep.walSegmentBytes)) return false;
     if (!isPageBefore(page, 0, keep.before)) return false;
     const { extents } = parent;

@@ -4,7 +4,7 @@
  * Invariants: one damaged object hides no other; what the store could not answer is thrown and never taken for damage;
  * memory is bounded however large the backup is: files are compared in batches.
  */
-import { crc32 } from "node:zlib";
+
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
@@ -13,6 +13,7 @@ import { PlacementTable } from "../restore/placements.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { RestoreWal } from "../restore/restore-wal.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { crc32 } from "../vault/crc32.ts";
 import { objectDamaged, objectMissing } from "../vault/header.ts";
 import { type ChunkTable, type ManifestFile, type PagesFile, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
 import { KEYS_PREFIX, PACKS_PREFIX, packName, parseKeyWrapName, segmentKey } from "../vault/names.ts";

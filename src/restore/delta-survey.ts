@@ -9,12 +9,12 @@
  */
 import { createHmac } from "node:crypto";
 import path from "node:path";
-import { crc32 } from "node:zlib";
 import { ParentImage, type ParentPages } from "../backup/parent-image.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { crc32 } from "../vault/crc32.ts";
 import { type BytesFile, type ManifestFile, OUTSIDE_PREFIX, type PagesFile, ZERO_CHUNK } from "../vault/manifest.ts";
 import { contentNameKey } from "../vault/sealing.ts";
 import type { Vault } from "../vault/vault.ts";

@@ -1,11 +1,12 @@
 /**
  * Fetches chunks from packs: neighbours in one request, opened and decompressed on the way.
  */
-import { crc32 } from "node:zlib";
+
 import { isLifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { ObjectRange } from "../store/store.ts";
 import type { Codec } from "./codec.ts";
+import { crc32 } from "./crc32.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
 import type { ChunkTable } from "./manifest.ts";
 import { type PackId, packName } from "./names.ts";

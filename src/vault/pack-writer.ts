@@ -7,10 +7,11 @@
  * Invariants: memory is bounded (chunks in flight, packs closing); `finish` resolves only when every pack was stored and
  * its bytes were read back equal; after the first failure nothing more is stored and every later call rejects with it.
  */
-import { crc32 } from "node:zlib";
+
 import { assert } from "../errors/error.ts";
 import { abortedError } from "../platform/clock.ts";
 import type { CompressionChoice, Packed } from "./codec.ts";
+import { crc32 } from "./crc32.ts";
 import { objectDamaged } from "./header.ts";
 import { type PackId, packName } from "./names.ts";
 import {
