@@ -30,6 +30,9 @@ type Tools = {
   readonly signal: AbortSignal | undefined;
 };
 
+/** Progress is told once for so many bytes: a piece of the stream takes less time than telling of it. */
+const PROGRESS_BYTES = 1024 * 1024;
+
 type Begun = {
   readonly startLsn: Lsn;
   readonly tablespaces: readonly BackupTablespace[];
@@ -45,6 +48,7 @@ export class BackupSink implements BaseBackupSink {
   #begun: Begun | undefined;
   #tar: TarReader | undefined;
   #receivedBytes = 0;
+  #toldBytes = Number.NEGATIVE_INFINITY;
   #chunkCount = 0;
   #outsideCount = 0;
   #parent: ParentImage | undefined;
@@ -137,11 +141,14 @@ export class BackupSink implements BaseBackupSink {
   #after(view: Buffer): void | Promise<void> {
     this.#receivedBytes += view.byteLength;
     const { totalBytes, files } = this.#started();
-    this.#tools.onProgress({
-      phase: "copy",
-      doneBytes: this.#receivedBytes,
-      totalBytes: Math.max(totalBytes, this.#receivedBytes),
-    });
+    if (this.#receivedBytes - this.#toldBytes >= PROGRESS_BYTES || this.#receivedBytes === totalBytes) {
+      this.#toldBytes = this.#receivedBytes;
+      this.#tools.onProgress({
+        phase: "copy",
+        doneBytes: this.#receivedBytes,
+        totalBytes: Math.max(totalBytes, this.#receivedBytes),
+      });
+    }
     const manifestRoom = files.room();
     const packRoom = this.#tools.packs.room();
     if (manifestRoom === undefined) return packRoom;

@@ -4,7 +4,7 @@
  * Files of pages (main forks of permanent relations) go page by page; everything else goes as bytes, stored once per
  * content. A few files are kept at hand: the control file, the backup label.
  */
-import { createHmac } from "node:crypto";
+import { createHmac, type KeyObject } from "node:crypto";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import { parseRelationPath } from "../postgres/relation-file.ts";
@@ -27,7 +27,7 @@ type Attributes = { readonly path: string; readonly mode: number; readonly modif
 /** One collector serves one backup. */
 export class FileCollector {
   readonly #manifest: ManifestWriter;
-  readonly #nameKey: Buffer;
+  readonly #nameKey: KeyObject;
   readonly #packs: PackWriter;
   readonly #parent: ParentImage | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -43,7 +43,7 @@ export class FileCollector {
   constructor(tools: {
     readonly manifest: ManifestWriter;
     readonly packs: PackWriter;
-    readonly contentNameKey: Buffer;
+    readonly contentNameKey: KeyObject;
     /** The earlier backup that pages and contents are kept of. */
     readonly parent: ParentImage | undefined;
     readonly signal: AbortSignal | undefined;

@@ -7,7 +7,7 @@
  * kept when it has the size and the keyed SHA-256 of the backup's. Everything else is written anew, or removed.
  * Invariant: nothing is written here; what is found holds as long as nobody writes in the folders.
  */
-import { createHmac } from "node:crypto";
+import { createHmac, type KeyObject } from "node:crypto";
 import path from "node:path";
 import { ParentImage, type ParentPages } from "../backup/parent-image.ts";
 import { throwIfAborted } from "../platform/clock.ts";
@@ -114,7 +114,7 @@ function placeRest(placements: PlacementTable, line: PagesFile | BytesFile, kept
 
 type Compared = { readonly line: PagesFile | BytesFile; readonly target: string; readonly sizeBytes: number };
 
-type Means = { readonly image: ParentImage; readonly key: Buffer; readonly buffers: readonly Buffer[] };
+type Means = { readonly image: ParentImage; readonly key: KeyObject; readonly buffers: readonly Buffer[] };
 
 async function compare(
   tools: Tools,

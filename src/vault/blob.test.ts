@@ -29,6 +29,22 @@ describe("a blob", () => {
     }
   });
 
+  test("opens into memory that has the room for it, and leaves smaller memory alone", async () => {
+    const plain = systemRandom(BLOB_FRAME_BYTES + 1);
+    const sealed = await seal(plain);
+    for (const [bytes, inPlace] of [
+      [plain.byteLength + 1, true],
+      [plain.byteLength, true],
+      [plain.byteLength - 1, false],
+    ] as const) {
+      const into = Buffer.alloc(bytes);
+      const opened = await openBlob("wal/1/history/00000002", sealed, dataKey, into);
+      assert.ok(opened.equals(plain), `${bytes} bytes`);
+      assert.equal(opened.buffer === into.buffer, inPlace, `${bytes} bytes`);
+      assert.equal(into.equals(Buffer.alloc(bytes)), !inPlace, `${bytes} bytes`);
+    }
+  });
+
   test("does not open when any one bit of it was flipped", async () => {
     const sealed = await seal(Buffer.from("some content, long enough to be worth a few bytes of frame"));
     for (let at = 0; at < sealed.byteLength; at += 1) {

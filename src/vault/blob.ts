@@ -86,10 +86,16 @@ export function blobKeyId(name: string, sealed: Buffer): DataKey["id"] {
   return decodeHeader(name, sealed, "blob").keyId;
 }
 
-/** Opens a blob, whole. Throws `vault.object-damaged`. */
-export async function openBlob(name: string, sealed: Buffer, dataKey: DataKey): Promise<Buffer> {
+/** Opens a blob, whole: into `into` and a view of that where it has the room. Throws `vault.object-damaged`. */
+export async function openBlob(name: string, sealed: Buffer, dataKey: DataKey, into?: Buffer): Promise<Buffer> {
   const frames: Buffer[] = [];
-  for await (const frame of openBlobFrames(name, sealed, dataKey)) frames.push(frame);
+  const room = into !== undefined && plainBytesOf(name, sealed) <= into.byteLength ? into : undefined;
+  let filled = 0;
+  for await (const frame of openBlobFrames(name, sealed, dataKey)) {
+    if (room === undefined) frames.push(frame);
+    else filled += frame.copy(room, filled);
+  }
+  if (room !== undefined) return room.subarray(0, filled);
   return frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames);
 }
 
@@ -109,6 +115,17 @@ export async function* openBlobFrames(name: string, sealed: Buffer, dataKey: Dat
     if (frame.last) break;
   }
   if (at !== sealed.byteLength) throw objectDamaged(name, `${sealed.byteLength - at} bytes follow its end`);
+}
+
+/** What the frames say of themselves, before any was opened. */
+function plainBytesOf(name: string, sealed: Buffer): number {
+  let plainBytes = 0;
+  for (let at = HEADER_BYTES; at < sealed.byteLength; ) {
+    const frame = readFrame(name, sealed, at);
+    plainBytes += frame.plainBytes;
+    at = frame.end;
+  }
+  return plainBytes;
 }
 
 type Frame = {

@@ -5,13 +5,21 @@
  * with vectors first (crc32-module.ts). Where WebAssembly has none, and for what is no whole block, zlib's is used.
  */
 import { crc32 as crc32OfZlib } from "node:zlib";
-import { assert } from "../errors/error.ts";
 import { BLOCK_AT, BLOCK_BYTES, encodeModule, TABLES_AT } from "./crc32-module.ts";
 
 type Folder = {
   /** Takes a block; `run` changes it. */
   readonly block: Uint8Array;
   readonly run: (before: number) => number;
+};
+
+/** What is used of it: the types of Node.js leave its values out. */
+declare const WebAssembly: {
+  readonly validate: (module: Uint8Array) => boolean;
+  readonly Module: new (module: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+  ) => { readonly exports: { readonly memory: { readonly buffer: ArrayBuffer }; readonly run: Folder["run"] } };
 };
 
 const POLYNOMIAL = 0xedb88320;
@@ -36,9 +44,8 @@ function makeFolder(): Folder | undefined {
   const module = encodeModule();
   if (!WebAssembly.validate(module)) return undefined;
   const { memory, run } = new WebAssembly.Instance(new WebAssembly.Module(module)).exports;
-  assert(memory instanceof WebAssembly.Memory && typeof run === "function", "the module exports these");
   new Int32Array(memory.buffer, TABLES_AT, 8 * 256).set(makeTables());
-  return { block: new Uint8Array(memory.buffer, BLOCK_AT, BLOCK_BYTES), run: run as Folder["run"] };
+  return { block: new Uint8Array(memory.buffer, BLOCK_AT, BLOCK_BYTES), run };
 }
 
 /** Table k holds the effect of a byte that lies k bytes before the end of a step. */

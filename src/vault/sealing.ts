@@ -44,9 +44,9 @@ export function derivePurposeKey(dataKey: DataKey, purpose: string): Buffer {
   return Buffer.from(hkdfSync("sha256", dataKey.secret, Buffer.alloc(0), Buffer.from(purpose), DATA_KEY_BYTES));
 }
 
-/** The key that content is named with: the HMAC-SHA-256 of a file's bytes, in hexadecimal digits. */
-export function contentNameKey(dataKey: DataKey): Buffer {
-  return derivePurposeKey(dataKey, "lifeboat content name v1");
+/** The key that content is named with: the HMAC-SHA-256 of a file's bytes, in hexadecimal digits. Prepared, like an object's. */
+export function contentNameKey(dataKey: DataKey): KeyObject {
+  return createSecretKey(derivePurposeKey(dataKey, "lifeboat content name v1"));
 }
 
 /** Which frame of its object this is. The index of a pack lives in a number space of its own. */

@@ -124,10 +124,14 @@ export async function putBlob(
   await vault.store.put(blob.name, await sealBlob({ ...blob, level: BLOB_LEVEL }, vault), options);
 }
 
+/** As `openBlob`: memory that the blob may be opened into. */
+export type IntoOptions = { readonly into?: Buffer | undefined };
+
 /** Fetches and opens a blob. Throws `store.object-missing`, `vault.object-damaged`, `vault.key-missing`. */
-export async function getBlob(vault: Vault, name: string, options: CallOptions): Promise<Buffer> {
-  const sealed = await vault.store.get(name, options);
-  return openBlob(name, sealed, dataKeyOf(vault, { name, keyId: blobKeyId(name, sealed) }));
+export async function getBlob(vault: Vault, name: string, options: CallOptions & IntoOptions): Promise<Buffer> {
+  const { into, ...call } = options;
+  const sealed = await vault.store.get(name, call);
+  return openBlob(name, sealed, dataKeyOf(vault, { name, keyId: blobKeyId(name, sealed) }), into);
 }
 
 async function readMarker(store: Store, options: CallOptions): Promise<string> {

@@ -7,7 +7,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { historyKey, parseWalKey, segmentKey, timelinePrefix, WAL_PREFIX } from "./names.ts";
-import { getBlob, putBlob, type Vault } from "./vault.ts";
+import { getBlob, type IntoOptions, putBlob, type Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -28,7 +28,11 @@ export async function putSegment(
 }
 
 /** A complete segment's bytes; undefined only when it is proven absent. Throws when that cannot be told or it is damaged. */
-export function getSegment(vault: Vault, segment: NamedSegment, options: CallOptions): Promise<Buffer | undefined> {
+export function getSegment(
+  vault: Vault,
+  segment: NamedSegment,
+  options: CallOptions & IntoOptions,
+): Promise<Buffer | undefined> {
   return getIfPresent(vault, segmentKey(segment), options);
 }
 
@@ -104,7 +108,11 @@ async function putOnce(
   });
 }
 
-async function getIfPresent(vault: Vault, name: string, options: CallOptions): Promise<Buffer | undefined> {
+async function getIfPresent(
+  vault: Vault,
+  name: string,
+  options: CallOptions & IntoOptions,
+): Promise<Buffer | undefined> {
   try {
     return await getBlob(vault, name, options);
   } catch (error) {

@@ -9,7 +9,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
-import type { Vault } from "../vault/vault.ts";
+import type { IntoOptions, Vault } from "../vault/vault.ts";
 import { getHistory, getSegment } from "../vault/wal-store.ts";
 import { listSpool, type SpoolFile } from "./spool-files.ts";
 import { readSpoolState } from "./spool-state.ts";
@@ -46,11 +46,14 @@ export type TailAnswer =
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
+/** `into` is memory that a segment may be put into; the answer's bytes are then a view of it. */
+type FetchOptions = CallOptions & IntoOptions;
+
 /**
  * Fetches a file by PostgreSQL's name: a segment or `00000002.history`. A name of WAL that is never kept (a backup label, a
  * partial) is absent. Throws `wal.bad-name` for what is no name of WAL, and `platform.aborted`.
  */
-export async function fetchWal(sources: WalSources, name: string, options: CallOptions): Promise<WalAnswer> {
+export async function fetchWal(sources: WalSources, name: string, options: FetchOptions): Promise<WalAnswer> {
   const wanted = parseName(name);
   if (wanted === undefined) return { kind: "absent" };
   try {
@@ -104,7 +107,7 @@ function parseName(name: string): Wanted | undefined {
 async function fromVault(
   { vault, systemId }: WalSources,
   wanted: Wanted,
-  options: CallOptions,
+  options: FetchOptions,
 ): Promise<Buffer | undefined> {
   if (wanted.kind === "segment") return await getSegment(vault, { systemId, segment: wanted.segment }, options);
   return await getHistory(vault, { systemId, timeline: wanted.timeline }, options);

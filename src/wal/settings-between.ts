@@ -10,7 +10,9 @@ import { fetchWal, type WalSources } from "./get.ts";
 import { lineageOf, partAt } from "./history.ts";
 import { readHoldings } from "./holdings.ts";
 import { coversRange } from "./ranges.ts";
-import { readEvents } from "./records/reader.ts";
+import { RMGR_XLOG } from "./records/cursor.ts";
+import { decodeEvent, type WalEvent } from "./records/events.ts";
+import { scanRecords } from "./records/reader.ts";
 
 /** The stretch, and the settings that should hold all along it. */
 export type SettingsQuestion = {
@@ -42,28 +44,51 @@ async function settingsBetween(
   const holdings = await readHoldings(sources, walSegmentBytes, options);
   if (coversRange(holdings, question).kind === "missing") return { kind: "missing" };
   const lineage = lineageOf(question.timeline, holdings.histories.get(question.timeline) ?? []);
+  const buffers = new SegmentBuffers(walSegmentBytes);
   const source = {
     walSegmentBytes,
     timelineAt: (start: Lsn) => partAt(lineage, start).timeline,
     readSegment: async (name: string) => {
-      const answer = await fetchWal(sources, name, options);
+      const answer = await fetchWal(sources, name, { ...options, into: buffers.next() });
       if (answer.kind === "unknown") throw answer.error;
       return answer.kind === "found" ? answer.bytes : undefined;
     },
   };
-  const events = readEvents(source, { from: question.from, limit: question.to }, options);
-  for (;;) {
-    const next = await events.next();
-    if (next.done === true) {
-      const { at, reason } = next.value;
-      if (reason === "limit" || at >= question.to) return { kind: "same", reached: question.to };
-      // A record may cross the end of what is held; whoever asks on, asks from its beginning.
-      return ENDS_OF_BYTES.has(reason) ? { kind: "same", reached: lsnMax(question.from, at) } : { kind: "missing" };
-    }
-    const event = next.value;
-    if (event.kind !== "parameter-change") continue;
-    if (event.walLevel !== question.walLevel || event.walLogHints !== question.walLogHints) return { kind: "changed" };
+  const { at, reason } = await scanRecords(
+    source,
+    { from: question.from, limit: question.to },
+    (cursor) => (cursor.rmgr === RMGR_XLOG && isChange(decodeEvent(cursor), question) ? "stop" : undefined),
+    options,
+  );
+  if (reason === "stopped") return { kind: "changed" };
+  if (reason === "limit" || at >= question.to) return { kind: "same", reached: question.to };
+  // A record may cross the end of what is held; whoever asks on, asks from its beginning.
+  return ENDS_OF_BYTES.has(reason) ? { kind: "same", reached: lsnMax(question.from, at) } : { kind: "missing" };
+}
+
+/**
+ * Memory for segments, used again: a new one for each costs more than reading it. A change of parameters is some fifty bytes
+ * and lies in two segments at most, so the third may go where the first was.
+ */
+class SegmentBuffers {
+  readonly #walSegmentBytes: number;
+  readonly #buffers: Buffer[] = [];
+  #count = 0;
+
+  constructor(walSegmentBytes: number) {
+    this.#walSegmentBytes = walSegmentBytes;
   }
+
+  next(): Buffer {
+    const index = this.#count % 2;
+    this.#count += 1;
+    this.#buffers[index] ??= Buffer.allocUnsafeSlow(this.#walSegmentBytes);
+    return this.#buffers[index];
+  }
+}
+
+function isChange(event: WalEvent | undefined, { walLevel, walLogHints }: SettingsQuestion): boolean {
+  return event?.kind === "parameter-change" && (event.walLevel !== walLevel || event.walLogHints !== walLogHints);
 }
 
 /** Answers questions about the WAL between backups. */

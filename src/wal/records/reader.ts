@@ -66,7 +66,8 @@ const PAUSE_BYTES = 1024 * 1024;
 
 /**
  * Calls `visit` with a cursor at every record of a range, in order, until valid WAL ends or `visit` returns "stop". The
- * cursor is valid during the call only. The fastest way; the others rest on it or do the same.
+ * cursor is valid during the call only. The fastest way; the others rest on it or do the same. Where `visit` looks into
+ * records shorter than a segment only, the source may use a segment's memory again for the one after the next.
  */
 export async function scanRecords(
   source: WalSource,
