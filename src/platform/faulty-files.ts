@@ -35,19 +35,33 @@ export type FaultyFiles = {
 /** Puts a fault in front of files. Without a fault it only keeps account. */
 export function faultyFiles(files: Files, fault?: FileFault): FaultyFiles {
   const effects: FileEffect[] = [];
-  const effect: Effect = async (operation, path, work, extra) => {
+  /** Counts an effect; returns what goes wrong at it. */
+  const count = (operation: string, path: string): Planned | undefined => {
     effects.push({ operation, path });
     const number = effects.length;
-    if (fault === undefined || number < fault.at || (number > fault.at && fault.forever !== true)) return work();
-    if (number === fault.at && fault.when === "after") {
+    if (fault === undefined || number < fault.at || (number > fault.at && fault.forever !== true)) return undefined;
+    const error = fileError(operation, path, errnoError(fault.errno));
+    return { when: number === fault.at ? fault.when : "before", error };
+  };
+  const effect: Effect = async (operation, path, work, extra) => {
+    const planned = count(operation, path);
+    if (planned === undefined) return work();
+    if (planned.when === "after") {
       const result = await work();
       await extra?.discard?.(result);
     }
-    if (number === fault.at && fault.when === "short") await extra?.half?.();
-    throw fileError(operation, path, errnoError(fault.errno));
+    if (planned.when === "short") await extra?.half?.();
+    throw planned.error;
+  };
+  const effectNow: EffectNow = (operation, path, work, half) => {
+    const planned = count(operation, path);
+    if (planned === undefined) return work();
+    if (planned.when === "after") work();
+    if (planned.when === "short") half?.();
+    throw planned.error;
   };
   return {
-    files: wrapFiles(files, effect),
+    files: wrapFiles(files, { effect, effectNow }),
     effects,
     assertFired: () =>
       assert(fault === undefined || effects.length >= fault.at, `the fault at effect ${fault?.at} fired`),
@@ -57,11 +71,16 @@ export function faultyFiles(files: Files, fault?: FileFault): FaultyFiles {
 /** `half` does half of the work; `discard` gives back a result that nobody will see. */
 type Extra<T> = { readonly half?: () => Promise<void>; readonly discard?: (result: T) => Promise<void> };
 type Effect = <T>(operation: string, path: string, work: () => Promise<T>, extra?: Extra<T>) => Promise<T>;
+/** An effect that is done when the call returns. */
+type EffectNow = (operation: string, path: string, work: () => void, half?: () => void) => void;
+type Effects = { readonly effect: Effect; readonly effectNow: EffectNow };
+type Planned = { readonly when: FileFault["when"]; readonly error: Error };
 
-function wrapFiles(files: Files, effect: Effect): Files {
+function wrapFiles(files: Files, effects: Effects): Files {
+  const { effect } = effects;
   return {
     open: (file, mode, permissions) =>
-      effect("open", file, async () => wrapHandle(await files.open(file, mode, permissions), file, effect), {
+      effect("open", file, async () => wrapHandle(await files.open(file, mode, permissions), file, effects), {
         discard: (handle) => handle.close(),
       }),
     readFile: (file) => effect("read", file, () => files.readFile(file)),
@@ -82,17 +101,25 @@ function wrapFiles(files: Files, effect: Effect): Files {
   };
 }
 
-function wrapHandle(handle: FileHandle, file: string, effect: Effect): FileHandle {
+function wrapHandle(handle: FileHandle, file: string, { effect, effectNow }: Effects): FileHandle {
   return {
     read: (at) => effect("read", file, () => handle.read(at)),
-    write: (data, position, wait) =>
-      effect("write", file, () => handle.write(data, position, wait), {
-        half: () => handle.write(data.subarray(0, data.byteLength >> 1), position, wait),
+    write: (data, position) =>
+      effect("write", file, () => handle.write(data, position), {
+        half: () => handle.write(data.subarray(0, data.byteLength >> 1), position),
       }),
+    writeNow: (data, position) =>
+      effectNow(
+        "write",
+        file,
+        () => handle.writeNow(data, position),
+        () => handle.writeNow(data.subarray(0, data.byteLength >> 1), position),
+      ),
     writeParts: (parts) =>
       effect("write", file, () => handle.writeParts(parts), { half: () => handle.writeParts(halfOf(parts)) }),
     truncate: (lengthBytes) => effect("truncate", file, () => handle.truncate(lengthBytes)),
-    sync: (wait) => effect("sync", file, () => handle.sync(wait)),
+    sync: () => effect("sync", file, () => handle.sync()),
+    syncNow: () => effectNow("sync", file, () => handle.syncNow()),
     stat: () => effect("look at", file, () => handle.stat()),
     close: () => handle.close(),
   };

@@ -35,13 +35,6 @@ export type FolderEntry = { readonly name: string; readonly kind: FileFacts["kin
 /** Part of a file; with `into`, a buffer of at least `length` bytes, it is read into that one. */
 type FileRange = { readonly position: number; readonly length: number; readonly into?: Buffer | undefined };
 
-/**
- * Where a write or a sync waits. `blocking` holds this whole process up until the disk is done: for the few bytes that
- * somebody waits for and nothing else here is worth as much, since a turn through the pool of threads takes as long as the
- * disk itself (docs/measurements.md, "Receiving WAL").
- */
-export type WaitMode = "pooled" | "blocking";
-
 /** Bytes and where in a file they go. */
 export type FilePart = { readonly data: Uint8Array; readonly position: number };
 
@@ -49,8 +42,14 @@ export type FilePart = { readonly data: Uint8Array; readonly position: number };
 export interface FileHandle {
   /** Reads up to `length` bytes at `position` into a new buffer or the one given; fewer only at the end of the file. */
   read(at: FileRange): Promise<Buffer>;
-  /** Writes all of `data` at `position`. Default pooled. */
-  write(data: Uint8Array, position: number, wait?: WaitMode): Promise<void>;
+  /** Writes all of `data` at `position`. */
+  write(data: Uint8Array, position: number): Promise<void>;
+  /**
+   * As `write`, done when it returns: it holds this whole process up until then. For the few bytes that somebody waits for and
+   * nothing else here is worth as much, since a turn through the pool of threads takes as long as the disk itself
+   * (docs/measurements.md, "Receiving WAL").
+   */
+  writeNow(data: Uint8Array, position: number): void;
   /**
    * Writes several parts, each whole and at its own position, blocking: for parts that are each done before a turn through
    * the pool of threads would have begun. Where it fails, any of them may be written or not.
@@ -58,8 +57,10 @@ export interface FileHandle {
   writeParts(parts: readonly FilePart[]): Promise<void>;
   /** Cuts or extends (with zeros) to `lengthBytes`. */
   truncate(lengthBytes: number): Promise<void>;
-  /** Returns when data and size are on stable storage (fdatasync). A failed sync is final: never retry, reopen. Default pooled. */
-  sync(wait?: WaitMode): Promise<void>;
+  /** Returns when data and size are on stable storage (fdatasync). A failed sync is final: never retry, reopen. */
+  sync(): Promise<void>;
+  /** As `sync`, done when it returns: see `writeNow`. */
+  syncNow(): void;
   stat(): Promise<FileFacts>;
   close(): Promise<void>;
 }
@@ -182,40 +183,46 @@ class SystemFileHandle implements FileHandle {
     return buffer.subarray(0, filled);
   }
 
-  async write(data: Uint8Array, position: number, wait: WaitMode = "pooled"): Promise<void> {
+  async write(data: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < data.byteLength) {
       const from = done;
-      const length = data.byteLength - from;
       done += await named("write", this.#file, async () => {
-        if (wait === "blocking") return writeSync(this.#handle.fd, data, from, length, position + from);
-        return (await this.#handle.write(data, from, length, position + from)).bytesWritten;
+        const { bytesWritten } = await this.#handle.write(data, from, data.byteLength - from, position + from);
+        return bytesWritten;
       });
     }
   }
 
-  async writeParts(parts: readonly FilePart[]): Promise<void> {
-    for (const { data, position } of parts) {
-      let done = 0;
-      try {
-        while (done < data.byteLength) {
-          done += writeSync(this.#handle.fd, data, done, data.byteLength - done, position + done);
-        }
-      } catch (cause) {
-        throw fileError("write", this.#file, cause);
+  writeNow(data: Uint8Array, position: number): void {
+    let done = 0;
+    try {
+      while (done < data.byteLength) {
+        done += writeSync(this.#handle.fd, data, done, data.byteLength - done, position + done);
       }
+    } catch (cause) {
+      throw fileError("write", this.#file, cause);
     }
+  }
+
+  async writeParts(parts: readonly FilePart[]): Promise<void> {
+    for (const { data, position } of parts) this.writeNow(data, position);
   }
 
   truncate(lengthBytes: number): Promise<void> {
     return named("truncate", this.#file, () => this.#handle.truncate(lengthBytes));
   }
 
-  sync(wait: WaitMode = "pooled"): Promise<void> {
-    return named("sync", this.#file, async () => {
-      if (wait === "blocking") fdatasyncSync(this.#handle.fd);
-      else await this.#handle.datasync();
-    });
+  sync(): Promise<void> {
+    return named("sync", this.#file, () => this.#handle.datasync());
+  }
+
+  syncNow(): void {
+    try {
+      fdatasyncSync(this.#handle.fd);
+    } catch (cause) {
+      throw fileError("sync", this.#file, cause);
+    }
   }
 
   async stat(): Promise<FileFacts> {

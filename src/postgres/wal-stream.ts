@@ -8,13 +8,13 @@
  * Source: PostgreSQL manual, "Streaming Replication Protocol", START_REPLICATION.
  */
 import { assert, LifeboatError } from "../errors/error.ts";
-import { systemClock } from "../platform/clock.ts";
+import { systemClock, throwIfAborted } from "../platform/clock.ts";
 import { formatLsn, type Lsn, lsnAdd } from "./lsn.ts";
 import type { CallOptions, StandbyStatus, WalMessage, WalStream } from "./replication.ts";
 import type { CodesOfCommand } from "./server-error.ts";
 import { lsnAt, timelineAt } from "./wire/answers.ts";
-import { type Message, TYPE, unexpected, type WireConnection } from "./wire/connection.ts";
-import { copyData, copyDone } from "./wire/outgoing.ts";
+import { type CommandOptions, type Message, TYPE, unexpected, type WireConnection } from "./wire/connection.ts";
+import { copyDataHead, copyDone } from "./wire/outgoing.ts";
 import { protocolError } from "./wire/protocol-error.ts";
 
 /** What SQLSTATEs mean while WAL is streamed. */
@@ -32,6 +32,7 @@ const STATUS = 0x72; // r
 const WAL_HEADER_BYTES = 25;
 const KEEPALIVE_BYTES = 18;
 const STATUS_BYTES = 34;
+const STATUS_HEAD = copyDataHead(STATUS_BYTES);
 /** 2000-01-01 in milliseconds since 1970: PostgreSQL counts from there. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
@@ -53,6 +54,8 @@ export class PhysicalWalStream implements WalStream {
   readonly #wire: WireConnection;
   #expected: Lsn;
   #mode: Mode;
+  /** The command that the signal of `next` is watched for. */
+  #watched: CommandOptions | undefined;
   /** An error that waits until the group before it was handed out. */
   #deferred: Message | undefined;
 
@@ -65,7 +68,9 @@ export class PhysicalWalStream implements WalStream {
   async next(options: CallOptions & { readonly timeoutMs: number }): Promise<readonly WalMessage[] | undefined> {
     assert(this.#mode.kind !== "over", "a WAL stream is read only until its end");
     if (this.#mode.kind === "ended") return this.#tellEnd(this.#mode.next);
-    return await this.#command(options, async () => {
+    this.#watch(options);
+    try {
+      if (options.signal?.aborted === true) throwIfAborted(options.signal, this.#step);
       const deadlineMs = systemClock.monotonic() + options.timeoutMs;
       for (;;) {
         const group = this.#arrived();
@@ -74,27 +79,34 @@ export class PhysicalWalStream implements WalStream {
         if (this.#mode.kind === "ending") return this.#tellEnd(await readTimelineEnd(this.#wire));
         if (!(await this.#wire.wait(deadlineMs))) return undefined;
       }
-    });
+    } catch (error) {
+      const failure = this.#wire.failed(error);
+      this.#unwatch();
+      throw failure;
+    }
   }
 
   async sendStatus(status: StandbyStatus): Promise<void> {
     if (this.#mode.kind !== "streaming") return;
-    const body = Buffer.alloc(STATUS_BYTES);
-    body[0] = STATUS;
-    body.writeBigUInt64BE(status.written, 1);
-    body.writeBigUInt64BE(status.flushed, 9);
-    body.writeBigUInt64BE(status.applied, 17);
-    body.writeBigInt64BE(BigInt(systemClock.now() - POSTGRES_EPOCH_MS) * 1000n, 25);
-    body[33] = status.replyRequested === true ? 1 : 0;
-    await this.#wire.write(copyData(body));
+    const message = Buffer.allocUnsafe(STATUS_HEAD.byteLength + STATUS_BYTES);
+    STATUS_HEAD.copy(message);
+    const at = STATUS_HEAD.byteLength;
+    message[at] = STATUS;
+    message.writeBigUInt64BE(status.written, at + 1);
+    message.writeBigUInt64BE(status.flushed, at + 9);
+    message.writeBigUInt64BE(status.applied, at + 17);
+    message.writeBigInt64BE(BigInt(systemClock.now() - POSTGRES_EPOCH_MS) * 1000n, at + 25);
+    message[at + 33] = status.replyRequested === true ? 1 : 0;
+    await this.#wire.write(message);
   }
 
   async stop(options: CallOptions): Promise<void> {
+    this.#unwatch();
     if (this.#mode.kind === "over" || this.#mode.kind === "ended") {
       this.#mode = { kind: "over" };
       return;
     }
-    await this.#command(options, async () => {
+    await this.#wire.command(this.#command(options), async () => {
       if (this.#deferred !== undefined) await this.#raise(this.#deferred);
       this.#wire.send(copyDone());
       while (!this.#wire.ready) await this.#wire.read();
@@ -102,9 +114,34 @@ export class PhysicalWalStream implements WalStream {
     });
   }
 
-  #command<T>({ signal }: CallOptions, work: () => Promise<T>): Promise<T> {
-    const step = `receiving WAL from ${this.#wire.peer.name} at ${formatLsn(this.#expected)}`;
-    return this.#wire.command({ step, codes: WAL_CODES, signal }, work);
+  get #step(): string {
+    return `receiving WAL from ${this.#wire.peer.name} at ${formatLsn(this.#expected)}`;
+  }
+
+  /** Its step is told when somebody asks: the text is of no use to the many groups that come well. */
+  #command({ signal }: CallOptions): CommandOptions {
+    const stepNow = (): string => this.#step;
+    return {
+      codes: WAL_CODES,
+      signal,
+      get step() {
+        return stepNow();
+      },
+    };
+  }
+
+  /** Receiving is one command from the first call on, for as long as the signal is the same. */
+  #watch({ signal }: CallOptions): void {
+    if (this.#watched !== undefined && this.#watched.signal === signal) return;
+    this.#unwatch();
+    const command = this.#command({ signal });
+    this.#wire.begin(command);
+    this.#watched = command;
+  }
+
+  #unwatch(): void {
+    if (this.#watched !== undefined) this.#wire.end();
+    this.#watched = undefined;
   }
 
   /** Takes what lies ready, up to the end of COPY or an error. */
@@ -138,6 +175,7 @@ export class PhysicalWalStream implements WalStream {
   }
 
   #tellEnd(next: NextTimeline): readonly WalMessage[] {
+    this.#unwatch();
     this.#mode = { kind: "over" };
     return [{ kind: "timeline-end", next }];
   }

@@ -51,28 +51,32 @@ class Disk {
 
   #wrap(handle: FileHandle, file: string): FileHandle {
     let unsynced: { readonly position: number; readonly length: number }[] = [];
+    const writeNow = (data: Uint8Array, position: number): void => {
+      if (this.fault === "full") {
+        this.faults += 1;
+        handle.writeNow(data.subarray(0, data.byteLength >> 1), position);
+        throw fileError("write", file, Object.assign(new Error("planned"), { code: "ENOSPC" }));
+      }
+      unsynced.push({ position, length: data.byteLength });
+      handle.writeNow(data, position);
+    };
+    const syncNow = (): void => {
+      if (this.fault === "sync") {
+        this.faults += 1;
+        for (const { position, length } of unsynced) handle.writeNow(Buffer.alloc(length, 0xee), position);
+        throw fileError("sync", file, Object.assign(new Error("planned"), { code: "EIO" }));
+      }
+      handle.syncNow();
+      unsynced = [];
+    };
     return {
       read: (at) => handle.read(at),
-      write: async (data, position) => {
-        if (this.fault === "full") {
-          this.faults += 1;
-          await handle.write(data.subarray(0, data.byteLength >> 1), position);
-          throw fileError("write", file, Object.assign(new Error("planned"), { code: "ENOSPC" }));
-        }
-        unsynced.push({ position, length: data.byteLength });
-        await handle.write(data, position);
-      },
+      write: async (data, position) => writeNow(data, position),
+      writeNow,
       writeParts: (parts) => handle.writeParts(parts),
       truncate: (lengthBytes) => handle.truncate(lengthBytes),
-      sync: async () => {
-        if (this.fault === "sync") {
-          this.faults += 1;
-          for (const { position, length } of unsynced) await handle.write(Buffer.alloc(length, 0xee), position);
-          throw fileError("sync", file, Object.assign(new Error("planned"), { code: "EIO" }));
-        }
-        await handle.sync();
-        unsynced = [];
-      },
+      sync: async () => syncNow(),
+      syncNow,
       stat: () => handle.stat(),
       close: () => handle.close(),
     };

@@ -12,7 +12,7 @@ import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import { makeFolderDurable, renameDurable } from "../platform/durable.ts";
-import type { FileHandle, Files, WaitMode } from "../platform/files.ts";
+import type { FileHandle, Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { retry } from "../platform/retry.ts";
@@ -208,7 +208,8 @@ export class Spool {
     while (taken < data.byteLength) {
       const current = this.#current ?? (await this.#begin());
       const piece = data.subarray(taken, taken + this.#walSegmentBytes - current.written);
-      await current.handle.write(piece, current.written, this.#waitMode(piece.byteLength));
+      if (this.#isQuick(piece.byteLength)) current.handle.writeNow(piece, current.written);
+      else await current.handle.write(piece, current.written);
       current.written += piece.byteLength;
       taken += piece.byteLength;
       this.#written = lsnAdd(current.start, current.written);
@@ -223,7 +224,8 @@ export class Spool {
     if (current !== undefined && current.synced < current.written) {
       const { written } = current;
       const begun = this.#tools.clock.monotonic();
-      await current.handle.sync(this.#waitMode(written - current.synced));
+      if (this.#isQuick(written - current.synced)) current.handle.syncNow();
+      else await current.handle.sync();
       this.#syncMs = this.#tools.clock.monotonic() - begun;
       current.synced = written;
       this.#flushed = lsnAdd(current.start, written);
@@ -291,8 +293,9 @@ export class Spool {
     return path.join(folder, partialName(segmentName({ ...at, walSegmentBytes })));
   }
 
-  #waitMode(sizeBytes: number): WaitMode {
-    return sizeBytes <= BLOCKING_BYTES_MAX && this.#syncMs <= BLOCKING_SYNC_MS_MAX ? "blocking" : "pooled";
+  /** Whether the disk is expected to take so much before a turn through the pool of threads would have begun. */
+  #isQuick(sizeBytes: number): boolean {
+    return sizeBytes <= BLOCKING_BYTES_MAX && this.#syncMs <= BLOCKING_SYNC_MS_MAX;
   }
 
   /** Opens the file of the segment that begins at `written`, an empty one of that name included. */

@@ -24,9 +24,11 @@ export const unsyncedFiles: Files = {
     return {
       read: (at) => handle.read(at),
       write: (data, position) => handle.write(data, position),
+      writeNow: (data, position) => handle.writeNow(data, position),
       writeParts: (parts) => handle.writeParts(parts),
       truncate: (lengthBytes) => handle.truncate(lengthBytes),
       sync: async () => undefined,
+      syncNow: () => undefined,
       stat: () => handle.stat(),
       close: () => handle.close(),
     };

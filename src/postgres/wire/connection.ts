@@ -52,6 +52,13 @@ export class WireConnection {
   #ended: { readonly cause: unknown } | undefined;
   #aborted: { readonly reason: unknown } | undefined;
   #wake: ((arrived: boolean) => void) | undefined;
+  /** Of the wait that `wake` ends. */
+  #deadlineMs = Number.POSITIVE_INFINITY;
+  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  readonly #onAbort = (): void => {
+    this.#aborted = { reason: this.#command?.signal?.reason };
+    this.destroy();
+  };
 
   /** `reads` is what the socket is read into; without it Node makes a buffer for each read. */
   constructor(socket: Socket, peer: Peer, reads: ReadBuffers | undefined) {
@@ -77,25 +84,43 @@ export class WireConnection {
 
   /** Runs one command: names its step, watches its signal, and drops the connection when it is left half done. */
   async command<T>(options: CommandOptions, work: () => Promise<T>): Promise<T> {
-    assert(this.#command === undefined, "one command at a time on a connection");
-    throwIfAborted(options.signal, options.step);
-    this.#command = options;
-    const onAbort = () => {
-      this.#aborted = { reason: options.signal?.reason };
-      this.destroy();
-    };
-    options.signal?.addEventListener("abort", onAbort, { once: true });
+    this.begin(options);
     try {
       return await work();
     } catch (error) {
-      if (!this.#ready) this.destroy();
-      if (this.#aborted !== undefined) throw abortedError(options.step, this.#aborted.reason);
-      throw error;
+      throw this.failed(error);
     } finally {
-      options.signal?.removeEventListener("abort", onAbort);
-      this.#command = undefined;
-      this.onNotice = undefined;
+      this.end();
     }
+  }
+
+  /**
+   * Begins a command that goes on over many calls, each of which would else pay for watching the signal: as `command`, but the
+   * caller hands what it fails with to `failed`, and ends it with `end`. The end of the session ends it too.
+   */
+  begin(options: CommandOptions): void {
+    assert(this.#command === undefined, "one command at a time on a connection");
+    throwIfAborted(options.signal, options.step);
+    this.#command = options;
+    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** What the command under way fails with; drops the connection when that leaves it half done. */
+  failed(error: unknown): unknown {
+    if (!this.#ready) this.destroy();
+    return this.#aborted === undefined ? error : abortedError(this.#step, this.#aborted.reason);
+  }
+
+  /** Ends the command under way; repeatable. */
+  end(): void {
+    this.#unwatch();
+    this.#command = undefined;
+    this.onNotice = undefined;
+  }
+
+  #unwatch(): void {
+    this.#command?.signal?.removeEventListener("abort", this.#onAbort);
+    this.#cancelTimer();
   }
 
   /**
@@ -115,14 +140,20 @@ export class WireConnection {
   }
 
   /**
-   * Sends a message and waits until the operating system has taken it. A failure shows at the next read, behind what had
-   * arrived before: a server that is through says why, and closes its side.
+   * Sends a message, at once where the operating system takes it; waits only while too many lie before it. A failure shows at
+   * the next read, behind what had arrived before: a server that is through says why, and closes its side.
    */
   async write(message: Buffer): Promise<void> {
-    const failure = await new Promise<Error | null | undefined>((resolve) => {
-      this.#socket.write(message, (error) => resolve(error));
+    if (this.#ended !== undefined) return;
+    const socket = this.#socket;
+    if (socket.write(message)) return;
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        socket.off("drain", settle).off("close", settle);
+        resolve();
+      };
+      socket.on("drain", settle).on("close", settle);
     });
-    if (failure !== null && failure !== undefined) this.#end(failure);
   }
 
   /** The next frame that has arrived whole, or undefined; a payload's view holds until the next call. Notices and parameters are taken care of here. */
@@ -141,20 +172,13 @@ export class WireConnection {
    * Waits until more bytes have arrived: true, or false when `deadlineMs` (a reading of the monotonic clock) passes first.
    * Call it only when `next` has nothing left. Rejects with `postgres.connection-lost` when there will be no more.
    */
-  async wait(deadlineMs?: number): Promise<boolean> {
-    if (this.#ended !== undefined) throw this.#lost();
-    let cancel: (() => void) | undefined;
-    try {
-      return await new Promise<boolean>((resolve) => {
-        this.#wake = resolve;
-        if (deadlineMs !== undefined) {
-          cancel = startTimer(Math.max(0, deadlineMs - systemClock.monotonic()), () => resolve(false));
-        }
-      });
-    } finally {
-      this.#wake = undefined;
-      cancel?.();
-    }
+  wait(deadlineMs = Number.POSITIVE_INFINITY): Promise<boolean> {
+    if (this.#ended !== undefined) return Promise.reject(this.#lost());
+    return new Promise<boolean>((resolve) => {
+      this.#wake = resolve;
+      this.#deadlineMs = deadlineMs;
+      this.#watchDeadline();
+    });
   }
 
   /** The next message. An error that the server reports is raised here, after it is ready again. */
@@ -211,7 +235,7 @@ export class WireConnection {
 
   /** Ends the session: a goodbye where it can still be sent, then the socket. Repeatable. */
   async close(): Promise<void> {
-    if (this.#socket.closed) return;
+    if (this.#socket.closed) return this.#unwatch();
     const closed = new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
     const cancel = startTimer(CLOSE_TIMEOUT_MS, () => this.#socket.destroy());
     if (this.#socket.writable) this.#socket.write(terminate());
@@ -221,6 +245,7 @@ export class WireConnection {
     this.#socket.resume();
     await closed;
     cancel();
+    this.#unwatch();
   }
 
   /** Drops the socket at once. */
@@ -240,7 +265,35 @@ export class WireConnection {
       this.#paused = true;
       this.#socket.pause();
     }
-    this.#wake?.(true);
+    this.#wakeUp(true);
+  }
+
+  #wakeUp(arrived: boolean): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.(arrived);
+  }
+
+  /**
+   * Sees to it that the wait ends at its deadline. A wait that ended earlier leaves its timer, which then looks at the deadline of
+   * its day: a timer set and cancelled for each of a thousand waits a second costs more than reading what came.
+   */
+  #watchDeadline(): void {
+    const atMs = this.#deadlineMs;
+    if (atMs === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
+    this.#cancelTimer();
+    const cancel = startTimer(Math.max(0, atMs - systemClock.monotonic()), () => {
+      this.#timer = undefined;
+      if (this.#wake === undefined) return;
+      if (systemClock.monotonic() >= this.#deadlineMs) this.#wakeUp(false);
+      else this.#watchDeadline();
+    });
+    this.#timer = { atMs, cancel };
+  }
+
+  #cancelTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   #isHalfEmpty(): boolean {
@@ -249,7 +302,7 @@ export class WireConnection {
 
   #end(cause: unknown): void {
     this.#ended ??= { cause };
-    this.#wake?.(true);
+    this.#wakeUp(true);
   }
 
   #lost(): Error {

@@ -47,9 +47,12 @@ export function query(text: string): Buffer {
   return message("Q", cString(text));
 }
 
-/** CopyData. */
-export function copyData(data: Buffer): Buffer {
-  return message("d", data);
+/** What goes before so many bytes of CopyData. */
+export function copyDataHead(sizeBytes: number): Buffer {
+  const head = Buffer.alloc(5);
+  head.write("d", 0, "latin1");
+  head.writeInt32BE(4 + sizeBytes, 1);
+  return head;
 }
 
 /** CopyDone. */

@@ -123,9 +123,11 @@ test("many small parts are written in few writes, and large ones are not copied"
           written.push(data);
           return handle.write(data, position);
         },
+        writeNow: (data, position) => handle.writeNow(data, position),
         writeParts: (parts) => handle.writeParts(parts),
         truncate: (length) => handle.truncate(length),
         sync: () => handle.sync(),
+        syncNow: () => handle.syncNow(),
         stat: () => handle.stat(),
         close: () => handle.close(),
       };
