@@ -4,7 +4,6 @@
  * Invariant: after a power cut at any moment the name holds either nothing (or the old bytes) or all the new bytes.
  */
 import path from "node:path";
-import { assert } from "../errors/error.ts";
 import { throwIfAborted } from "./clock.ts";
 import type { Files } from "./files.ts";
 
@@ -39,12 +38,14 @@ export async function writeDurable(files: Files, write: DurableWrite): Promise<v
   await files.syncFolder(folder);
 }
 
-/** Gives a file that is already on stable storage another name in the same folder; the new name survives a power cut. */
+/**
+ * Gives a file that is already on stable storage another name on its file system; the new name survives a power cut. Where it
+ * lies in another folder the old name may survive as well.
+ */
 export async function renameDurable(
   files: Files,
   names: { readonly from: string; readonly to: string },
 ): Promise<void> {
-  assert(path.dirname(names.from) === path.dirname(names.to), "a file is renamed within its folder");
   await files.rename(names.from, names.to);
   await files.syncFolder(path.dirname(names.to));
 }

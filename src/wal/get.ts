@@ -11,7 +11,7 @@ import type { Files } from "../platform/files.ts";
 import { type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { IntoOptions, Vault } from "../vault/vault.ts";
 import { getHistory, getSegment } from "../vault/wal-store.ts";
-import { listSpool, type SpoolFile } from "./spool-files.ts";
+import { listSpool, readSpoolFile, type SpoolFile } from "./spool-files.ts";
 import { readSpoolState } from "./spool-state.ts";
 
 /** Where WAL is looked for. */
@@ -79,7 +79,7 @@ export async function getTail(sources: WalSources, timeline: Timeline, _options:
     const found = await newestTail(sources, timeline);
     if (found === undefined) return { kind: "absent" };
     const { file, walSegmentBytes } = found;
-    const bytes = await sources.files.readFile(file.path);
+    const bytes = await readSpoolFile(sources.files, file);
     const whole = Buffer.alloc(walSegmentBytes);
     bytes.copy(whole);
     const endLsn = lsnAdd(file.start, bytes.byteLength);
@@ -117,7 +117,7 @@ async function fromSpool(sources: WalSources, segment: string): Promise<Buffer |
   const file = (await spoolFiles(sources)).files.find((each) => each.kind === "complete" && each.segment === segment);
   if (file === undefined) return undefined;
   try {
-    return await sources.files.readFile(file.path);
+    return await readSpoolFile(sources.files, file);
   } catch (error) {
     // Stored and removed since we looked: the vault has it.
     if (isLifeboatError(error, "platform.file-missing")) return undefined;

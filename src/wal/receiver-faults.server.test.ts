@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
 import { test } from "node:test";
 import {
   caughtUp,
@@ -17,6 +19,7 @@ import { type Lsn, parseLsn, type SystemId, segmentName, type Timeline } from ".
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
 import { putSegment } from "../vault/wal-store.ts";
+import { laidOutBytes } from "./spool-marks.ts";
 
 const MIB = 1024 * 1024;
 
@@ -35,6 +38,25 @@ async function assertSameAsServer(server: TestServer, station: Station): Promise
 async function confirmed(server: TestServer): Promise<Lsn> {
   const lsn = await server.value("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = $1", [RECEIVER_NAME]);
   return parseLsn(lsn);
+}
+
+/** Commits one after another until the receiver has laid out the file of the next segment, and makes it begin that. */
+async function intoLaidOutFile(server: TestServer, station: Station): Promise<void> {
+  await server.query("CREATE TABLE small (i int)");
+  const size = laidOutBytes(MIB);
+  await eventually("the next file is laid out", async () => {
+    await server.query("INSERT INTO small VALUES (1)");
+    return (await systemFiles.stat(path.join(station.spoolFolder, "spare")))?.sizeBytes === size;
+  });
+  await server.query("SELECT pg_switch_wal()");
+  await eventually("it is received into", async () => {
+    await server.query("INSERT INTO small VALUES (1)");
+    await caughtUp(server);
+    const names = await readdir(station.spoolFolder, { recursive: true });
+    const partial = names.find((name) => name.endsWith(".partial"));
+    if (partial === undefined) return false;
+    return (await systemFiles.stat(path.join(station.spoolFolder, partial)))?.sizeBytes === size;
+  });
 }
 
 /** A disk whose faults are switched on and off. A sync that fails loses what it should have kept. */
@@ -122,6 +144,7 @@ test("a failed sync drops the connection, and what it should have kept is neithe
   await using station = await openStation();
   const disk = new Disk();
   const receiver = await station.start(server, { files: disk.files });
+  await intoLaidOutFile(server, station);
   await writeRows(server, "before", 100);
   await caughtUp(server);
   const safe = await confirmed(server);

@@ -2,13 +2,14 @@
  * The files of a spool, for whoever reads it: the receiver that owns it, `wal get`, a restore.
  *
  * Nouns: a *complete* file has all bytes of its segment and its plain name; a *partial* has the bytes from the segment's
- * first on, as many as the file is long; an *ended* one is the partial of a timeline that another one took over from,
+ * first on, as many as the file is long or, of one that was laid out, as its marks say; an *ended* one is the partial of a timeline that another one took over from,
  * kept apart as evidence and for a restore of that timeline.
  */
 import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
-import type { Files } from "../platform/files.ts";
+import type { FileHandle, Files } from "../platform/files.ts";
 import { type Lsn, lsnAdd, parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { laidOutBytes, readMarks } from "./spool-marks.ts";
 import { spoolDamaged } from "./spool-state.ts";
 
 /** A file of WAL in a spool. */
@@ -70,11 +71,45 @@ async function look(files: Files, file: string, system: SpoolSystem): Promise<Sp
   // Completed, stored and removed, or renamed, since the folder was listed.
   if (facts === undefined) return undefined;
   const kind = match[3] !== undefined ? "ended" : match[2] !== undefined ? "partial" : "complete";
-  const { sizeBytes } = facts;
+  const laidOut = kind !== "complete" && facts.sizeBytes === laidOutBytes(system.walSegmentBytes);
+  const sizeBytes = laidOut ? await filledBytes(files, file, { ...at, ...system }) : facts.sizeBytes;
+  if (sizeBytes === undefined) return undefined;
   if (sizeBytes > system.walSegmentBytes || (kind === "complete" && sizeBytes < system.walSegmentBytes)) {
     throw spoolDamaged(file, `it has ${sizeBytes} bytes, a segment has ${system.walSegmentBytes}`);
   }
   return { kind, path: file, segment, ...at, end: lsnAdd(at.start, sizeBytes), sizeBytes };
+}
+
+/** The bytes of a file of this spool that count as held. Rejects with `platform.file-missing` when it is there no more. */
+export async function readSpoolFile(files: Files, { path: file, sizeBytes }: SpoolFile): Promise<Buffer> {
+  return (await files.readFile(file)).subarray(0, sizeBytes);
+}
+
+/** How much of a file counts that was laid out; undefined when it was renamed meanwhile. */
+async function filledBytes(
+  files: Files,
+  file: string,
+  of: { readonly start: Lsn; readonly walSegmentBytes: number },
+): Promise<number | undefined> {
+  let handle: FileHandle;
+  try {
+    handle = await files.open(file, "read");
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return undefined;
+    throw error;
+  }
+  try {
+    // The receiver may be writing a mark at this moment, and then the other one.
+    const marks = async () => await readMarks(handle, of);
+    let standing = await marks();
+    if (standing?.length === 0) standing = await marks();
+    if (standing === undefined) return of.walSegmentBytes;
+    const [newest] = standing;
+    if (newest === undefined) throw spoolDamaged(file, "neither of its two marks fits what it holds");
+    return newest.filledBytes;
+  } finally {
+    await handle.close();
+  }
 }
 
 async function namesIn(files: Files, folder: string): Promise<readonly string[]> {

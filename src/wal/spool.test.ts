@@ -1,19 +1,20 @@
 import assert from "node:assert/strict";
-import { appendFile, readFile, truncate, writeFile } from "node:fs/promises";
+import { appendFile, open as openFile, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
-import { temporaryFolder } from "../../test/support/receivers.ts";
+import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
 import { writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
-import { systemClock } from "../platform/clock.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import { type FileFault, faultyFiles } from "../platform/faulty-files.ts";
 import { type Files, systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LSN_NONE, type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { openSpool, type Spool } from "./spool.ts";
-import { listSpool } from "./spool-files.ts";
+import { listSpool, readSpoolFile } from "./spool-files.ts";
+import { laidOutBytes, markPosition } from "./spool-marks.ts";
 import type { SpoolState } from "./spool-state.ts";
 
 const MIB = 1024 * 1024;
@@ -37,16 +38,23 @@ const WAL = writeSyntheticWal(
 ).bytes.subarray(0, 1.5 * MIB);
 const GROUP_BYTES = 400_000;
 
+/** Nobody waits for the same disk. */
+const clock: Clock = { ...systemClock, sleep: async () => undefined };
+
 function open(folder: string, files: Files = systemFiles): Promise<Spool> {
-  return openSpool({ files, locks: systemLocks, clock: systemClock, random: systemRandom }, folder, {});
+  return openSpool({ files, locks: systemLocks, clock, random: systemRandom }, folder, {});
 }
 
 function failsWith(code: ErrorCode): (error: unknown) => boolean {
   return (error) => isLifeboatError(error, code);
 }
 
+/** How the files of segments come to be. */
+type Making = "laid out" | "grown";
+const MAKINGS = ["laid out", "grown"] as const;
+
 /** Receives what is missing of WAL, in groups; `confirmed` is what a server would have been told. */
-async function receive(spool: Spool, confirmed: { lsn: Lsn }): Promise<void> {
+async function receive(spool: Spool, confirmed: { lsn: Lsn }, making: Making = "grown"): Promise<void> {
   if (spool.state === undefined) await spool.adopt(STATE);
   await spool.completeFull();
   const ends = (await spool.list()).map(({ end }) => end);
@@ -54,15 +62,33 @@ async function receive(spool: Spool, confirmed: { lsn: Lsn }): Promise<void> {
   await spool.continueAt({ timeline: ONE, lsn: at });
   if (at > START) spool.trustBefore();
   for (let from = Number(at - START); from < WAL.byteLength; from += GROUP_BYTES) {
+    const begins = from === 0 || Math.floor(from / MIB) < Math.floor((from + GROUP_BYTES) / MIB);
+    if (making === "laid out" && begins) await spool.layOutNext();
     await spool.append(WAL.subarray(from, from + GROUP_BYTES), () => {});
     confirmed.lsn = await spool.flush();
   }
 }
 
+/** A spool that has received all of WAL into files that were laid out, and was closed. Returns where its partial lies. */
+async function laidOutPartial(folder: string): Promise<string> {
+  const spool = await open(folder);
+  await receive(spool, { lsn: LSN_NONE }, "laid out");
+  const partial = (await spool.list()).at(-1)?.path ?? "";
+  await spool.close();
+  assert.equal((await stat(partial)).size, laidOutBytes(MIB));
+  return partial;
+}
+
+async function overwrite(file: string, position: number, bytes: Buffer): Promise<void> {
+  const handle = await openFile(file, "r+");
+  await handle.write(bytes, 0, bytes.byteLength, position);
+  await handle.close();
+}
+
 /** What lies in the spool, read past any fault. */
 async function content(spool: Spool): Promise<Buffer> {
   const files = await listSpool(systemFiles, spool.folder, STATE);
-  const parts = await Promise.all(files.map(({ path: file }) => readFile(file)));
+  const parts = await Promise.all(files.map((file) => readSpoolFile(systemFiles, file)));
   return Buffer.concat(parts);
 }
 
@@ -86,69 +112,170 @@ test("what is appended is held, complete segments under their names and the rest
   await spool.close();
 });
 
-test("killed at any effect on the disk, a spool keeps what was confirmed and goes on to the same bytes", async () => {
-  let fault: FileFault = { at: 1, errno: "EIO", when: "short", forever: true };
-  for (let finished = false; !finished; fault = { ...fault, at: fault.at + 1 }) {
-    await using temporary = await temporaryFolder("spool");
-    const confirmed = { lsn: LSN_NONE };
-    const faulty = faultyFiles(systemFiles, fault);
-    const first = await open(temporary.folder, faulty.files).catch(() => undefined);
-    if (first !== undefined) {
-      await receive(first, confirmed).catch(() => {});
-      await first.close().catch(() => {});
-    }
-    finished = faulty.effects.length < fault.at;
-
-    const second = await open(temporary.folder);
-    const held = await content(second);
-    assert.ok(lsnAdd(START, held.byteLength) >= confirmed.lsn, `effect ${fault.at}: what was confirmed is held`);
-    assert.ok(WAL.subarray(0, held.byteLength).equals(held), `effect ${fault.at}: what is held is what was sent`);
-    await receive(second, confirmed);
-    assert.ok((await content(second)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
-    await second.close();
-  }
-  assert.ok(fault.at > 20, "the sweep met every effect");
-});
-
-for (const when of ["after", "short"] as const) {
-  test(`failed ${when} any one effect on the disk, the same process abandons and goes on to the same bytes`, async () => {
-    let fault: FileFault = { at: 1, errno: "ENOSPC", when };
+for (const making of MAKINGS) {
+  test(`killed at any effect on the disk, a spool of ${making} files keeps what was confirmed and goes on to the same bytes`, async () => {
+    let fault: FileFault = { at: 1, errno: "EIO", when: "short", forever: true };
     for (let finished = false; !finished; fault = { ...fault, at: fault.at + 1 }) {
       await using temporary = await temporaryFolder("spool");
       const confirmed = { lsn: LSN_NONE };
       const faulty = faultyFiles(systemFiles, fault);
-      const spool = await open(temporary.folder, faulty.files).catch(() => undefined);
-      if (spool === undefined) continue;
-      await receive(spool, confirmed).catch(async () => {
-        const before = confirmed.lsn;
-        await spool.abandon();
-        const ends = (await spool.list()).map(({ end }) => end);
-        assert.ok(before === LSN_NONE || ends.some((end) => end >= before), `effect ${fault.at}`);
-        await receive(spool, confirmed);
-      });
+      const first = await open(temporary.folder, faulty.files).catch(() => undefined);
+      if (first !== undefined) {
+        await receive(first, confirmed, making).catch(() => {});
+        await first.close().catch(() => {});
+      }
       finished = faulty.effects.length < fault.at;
-      assert.ok((await content(spool)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
-      await spool.close();
+
+      const second = await open(temporary.folder);
+      const held = await content(second);
+      assert.ok(lsnAdd(START, held.byteLength) >= confirmed.lsn, `effect ${fault.at}: what was confirmed is held`);
+      assert.ok(WAL.subarray(0, held.byteLength).equals(held), `effect ${fault.at}: what is held is what was sent`);
+      await receive(second, confirmed, making);
+      assert.ok((await content(second)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
+      await second.close();
     }
     assert.ok(fault.at > 20, "the sweep met every effect");
   });
+
+  // What a write that is cut short leaves behind is what differs between the two.
+  for (const when of making === "grown" ? (["after", "short"] as const) : (["short"] as const)) {
+    test(`failed ${when} any one effect on the disk, the same process abandons and goes on to the same bytes in ${making} files`, async () => {
+      let fault: FileFault = { at: 1, errno: "ENOSPC", when };
+      for (let finished = false; !finished; fault = { ...fault, at: fault.at + 1 }) {
+        await using temporary = await temporaryFolder("spool");
+        const confirmed = { lsn: LSN_NONE };
+        const faulty = faultyFiles(systemFiles, fault);
+        const spool = await open(temporary.folder, faulty.files).catch(() => undefined);
+        if (spool === undefined) continue;
+        await receive(spool, confirmed, making).catch(async () => {
+          const before = confirmed.lsn;
+          await spool.abandon();
+          const ends = (await spool.list()).map(({ end }) => end);
+          assert.ok(before === LSN_NONE || ends.some((end) => end >= before), `effect ${fault.at}`);
+          await receive(spool, confirmed, making);
+        });
+        finished = faulty.effects.length < fault.at;
+        assert.ok((await content(spool)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
+        await spool.close();
+      }
+      assert.ok(fault.at > 20, "the sweep met every effect");
+    });
+  }
 }
 
-test("what an earlier process left is written again and synced before it counts as flushed", async () => {
+for (const making of MAKINGS) {
+  test(`what a sync that failed should have kept in ${making} files is counted by nobody who reads the spool`, async () => {
+    const run = async (fault?: FileFault) => {
+      await using temporary = await temporaryFolder("spool");
+      const faulty = faultyFiles(systemFiles, fault);
+      const spool = await open(temporary.folder, faulty.files);
+      const confirmed = { lsn: LSN_NONE };
+      const failed = await receive(spool, confirmed, making).then(
+        () => false,
+        () => true,
+      );
+      await spool.abandon();
+      const end = lsnAdd(START, (await content(spool)).byteLength);
+      await spool.close();
+      return { effects: faulty.effects, failed, end, confirmed: confirmed.lsn };
+    };
+    const whole = await run();
+    assert.equal(whole.end, lsnAdd(START, WAL.byteLength));
+    const last = whole.effects.findLastIndex(
+      ({ operation, path: file }) => operation === "sync" && file.endsWith(".partial"),
+    );
+    const cut = await run({ at: last + 1, errno: "EIO", when: "before" });
+    assert.equal(cut.failed, true);
+    assert.equal(cut.end, cut.confirmed);
+  });
+}
+
+test("a power cut after the mark and before its bytes leaves what was synced before", async () => {
   await using temporary = await temporaryFolder("spool");
-  const first = await open(temporary.folder);
-  await receive(first, { lsn: LSN_NONE });
-  await first.close();
-  const faulty = faultyFiles(systemFiles);
-  const second = await open(temporary.folder, faulty.files);
-  const before = faulty.effects.length;
-  await second.continueAt({ timeline: ONE, lsn: lsnAdd(START, WAL.byteLength) });
-  assert.equal(second.flushed, lsnAdd(START, WAL.byteLength));
-  const effects = faulty.effects.slice(before).filter(({ path: file }) => file.endsWith(".partial"));
-  const operations = effects.map(({ operation }) => operation).filter((each) => each === "write" || each === "sync");
-  assert.deepEqual(operations, ["write", "sync"]);
-  await second.close();
+  const partial = await laidOutPartial(temporary.folder);
+  const lastGroup = WAL.byteLength % GROUP_BYTES;
+  await overwrite(partial, MIB / 2 - lastGroup / 2, Buffer.alloc(512, 0xee));
+  const spool = await open(temporary.folder);
+  assert.equal((await spool.list()).at(-1)?.end, lsnAdd(START, WAL.byteLength - lastGroup));
+  await receive(spool, { lsn: LSN_NONE });
+  assert.ok((await content(spool)).equals(WAL));
+  await spool.close();
 });
+
+test("a power cut in the middle of a mark leaves what the one before said", async () => {
+  await using temporary = await temporaryFolder("spool");
+  const partial = await laidOutPartial(temporary.folder);
+  const handle = await openFile(partial, "r");
+  const filled: number[] = [];
+  for (const slot of [0, 1] as const) {
+    const { buffer } = await handle.read(Buffer.alloc(32), 0, 32, markPosition(MIB, slot));
+    filled.push(buffer.readUInt32BE(20));
+  }
+  await handle.close();
+  const newest = (filled[0] ?? 0) > (filled[1] ?? 0) ? 0 : 1;
+  await overwrite(partial, markPosition(MIB, newest) + 16, Buffer.alloc(16));
+  const spool = await open(temporary.folder);
+  assert.equal((await spool.list()).at(-1)?.end, lsnAdd(START, WAL.byteLength - (WAL.byteLength % GROUP_BYTES)));
+  await receive(spool, { lsn: LSN_NONE });
+  assert.ok((await content(spool)).equals(WAL));
+  await spool.close();
+});
+
+test("a partial whose marks are both damaged is damage, never taken for empty", async () => {
+  await using temporary = await temporaryFolder("spool");
+  const partial = await laidOutPartial(temporary.folder);
+  for (const slot of [0, 1] as const) await overwrite(partial, markPosition(MIB, slot), Buffer.alloc(32));
+  const spool = await open(temporary.folder);
+  await assert.rejects(spool.list(), failsWith("wal.spool-damaged"));
+  await spool.close();
+});
+
+test("a segment of many small groups has the next one's file laid out, and nothing of that is left in the end", async () => {
+  await using temporary = await temporaryFolder("spool");
+  const spool = await open(temporary.folder);
+  await spool.adopt(STATE);
+  await spool.continueAt({ timeline: ONE, lsn: START });
+  const group = 8192;
+  const size = laidOutBytes(MIB);
+  for (let from = 0; from < WAL.byteLength; from += group) {
+    if (from === MIB) {
+      const spare = path.join(temporary.folder, "spare");
+      await eventually("the file is there", async () => (await stat(spare).catch(() => undefined))?.size === size);
+      await spool.layOutNext();
+    }
+    await spool.append(WAL.subarray(from, from + group), () => {});
+    await spool.flush();
+  }
+  const partial = (await spool.list()).at(-1);
+  assert.equal(partial?.sizeBytes, MIB / 2);
+  assert.equal((await stat(partial?.path ?? "")).size, size);
+  await spool.layOutNext();
+  await spool.close();
+  assert.equal((await readdir(temporary.folder)).includes("spare"), false);
+});
+
+const WRITTEN_AGAIN: Readonly<Record<Making, readonly string[]>> = {
+  "laid out": ["write", "write", "sync"],
+  grown: ["write", "sync"],
+};
+
+for (const making of MAKINGS) {
+  test(`what an earlier process left in ${making} files is written again and synced before it counts as flushed`, async () => {
+    await using temporary = await temporaryFolder("spool");
+    const first = await open(temporary.folder);
+    await receive(first, { lsn: LSN_NONE }, making);
+    await first.close();
+    const faulty = faultyFiles(systemFiles);
+    const second = await open(temporary.folder, faulty.files);
+    const before = faulty.effects.length;
+    await second.continueAt({ timeline: ONE, lsn: lsnAdd(START, WAL.byteLength) });
+    assert.equal(second.flushed, lsnAdd(START, WAL.byteLength));
+    const effects = faulty.effects.slice(before).filter(({ path: file }) => file.endsWith(".partial"));
+    const operations = effects.map(({ operation }) => operation).filter((each) => each === "write" || each === "sync");
+    assert.deepEqual(operations, WRITTEN_AGAIN[making]);
+    await second.close();
+  });
+}
 
 test("the partial of a timeline that was left is kept apart", async () => {
   await using temporary = await temporaryFolder("spool");

@@ -9,6 +9,7 @@
  * are on stable storage, and removed only when the vault has acknowledged it. Held WAL is never cut or overwritten.
  */
 import path from "node:path";
+import { crc32 } from "node:zlib";
 import { assert, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import { makeFolderDurable, renameDurable } from "../platform/durable.ts";
@@ -27,7 +28,9 @@ import {
   type Timeline,
 } from "../postgres/lsn.ts";
 import { checkSegmentHeader, SEGMENT_HEADER_BYTES } from "./records/page.ts";
-import { endedName, listSpool, partialName, type SpoolFile, timelineFolder } from "./spool-files.ts";
+import { SpareFile } from "./spare-file.ts";
+import { endedName, listSpool, partialName, readSpoolFile, type SpoolFile, timelineFolder } from "./spool-files.ts";
+import { encodeMark, laidOutBytes, markPosition, NO_MARK, nextSlot, readMarks, type Slot } from "./spool-marks.ts";
 import { readSpoolState, type SpoolState, spoolDamaged, writeSpoolState } from "./spool-state.ts";
 
 /** What a spool needs of the machine. */
@@ -49,6 +52,12 @@ const SETTLE_BYTES = 1024 * 1024;
 const BLOCKING_BYTES_MAX = 256 * 1024;
 /** A disk that took longer for its last sync is not waited for with the whole process: status and alarms must go on. */
 const BLOCKING_SYNC_MS_MAX = 10;
+
+/**
+ * After so many small groups in a segment the file of the next one is laid out: below that nobody gains, and while the receiver
+ * catches up to write each segment twice would cost more than it saves.
+ */
+const LAY_OUT_AFTER_GROUPS = 64;
 
 /** The lock of a spool's receiver. */
 export function spoolLock(folder: string): string {
@@ -83,13 +92,24 @@ type Current = {
   written: number;
   synced: number;
   headerChecked: boolean;
+  /** Of a file that was laid out: where the mark lies that says `synced`. */
+  slot: Slot | undefined;
+  /** CRC-32 of the bytes from `synced` to `written`. */
+  crc: number;
+  /** Groups that were small, so far. */
+  smallGroups: number;
 };
+
+function newCurrent(file: Pick<Current, "handle" | "path" | "start">): Current {
+  return { ...file, written: 0, synced: 0, headerChecked: false, slot: undefined, crc: 0, smallGroups: 0 };
+}
 
 /** A spool that this process owns. Not for concurrent calls, but for `remove`. */
 export class Spool {
   readonly folder: string;
   readonly #tools: SpoolTools;
   readonly #lock: Lock;
+  readonly #spare: SpareFile;
   #state: SpoolState | undefined;
   #timeline: Timeline | undefined;
   #current: Current | undefined;
@@ -108,6 +128,7 @@ export class Spool {
   ) {
     this.folder = opened.folder;
     this.#tools = tools;
+    this.#spare = new SpareFile(tools, path.join(opened.folder, "spare"));
     this.#lock = opened.lock;
     this.#state = opened.state;
   }
@@ -173,7 +194,7 @@ export class Spool {
 
   /** The bytes of a file of this spool that count as held. */
   async readFile(file: SpoolFile): Promise<Buffer> {
-    return (await this.#tools.files.readFile(file.path)).subarray(0, file.sizeBytes);
+    return await readSpoolFile(this.#tools.files, file);
   }
 
   /**
@@ -210,6 +231,7 @@ export class Spool {
       const piece = data.subarray(taken, taken + this.#walSegmentBytes - current.written);
       if (this.#isQuick(piece.byteLength)) current.handle.writeNow(piece, current.written);
       else await current.handle.write(piece, current.written);
+      if (current.slot !== undefined) current.crc = crc32(piece, current.crc);
       current.written += piece.byteLength;
       taken += piece.byteLength;
       this.#written = lsnAdd(current.start, current.written);
@@ -222,15 +244,37 @@ export class Spool {
   async flush(): Promise<Lsn> {
     const current = this.#current;
     if (current !== undefined && current.synced < current.written) {
-      const { written } = current;
-      const begun = this.#tools.clock.monotonic();
-      if (this.#isQuick(written - current.synced)) current.handle.syncNow();
-      else await current.handle.sync();
-      this.#syncMs = this.#tools.clock.monotonic() - begun;
-      current.synced = written;
-      this.#flushed = lsnAdd(current.start, written);
+      const small = current.written - current.synced <= BLOCKING_BYTES_MAX;
+      await this.#sync(current);
+      this.#flushed = lsnAdd(current.start, current.synced);
+      if (small) current.smallGroups += 1;
+      if (current.smallGroups === LAY_OUT_AFTER_GROUPS) void this.layOutNext();
     }
     return this.#flushed;
+  }
+
+  /** Lays out the file of the segment that comes next; resolves when it is there or could not be made. */
+  layOutNext(): Promise<void> {
+    return this.#spare.make(this.#walSegmentBytes);
+  }
+
+  async #sync(current: Current): Promise<void> {
+    const { handle, start, synced: syncedBytes, written: filledBytes, crc } = current;
+    const quick = this.#isQuick(filledBytes - syncedBytes);
+    const begun = this.#tools.clock.monotonic();
+    const slot = current.slot === undefined ? undefined : nextSlot(current.slot);
+    if (slot !== undefined) {
+      const mark = encodeMark({ start, syncedBytes, filledBytes, crc });
+      const position = markPosition(this.#walSegmentBytes, slot);
+      if (quick) handle.writeNow(mark, position);
+      else await handle.write(mark, position);
+    }
+    if (quick) handle.syncNow();
+    else await handle.sync();
+    this.#syncMs = this.#tools.clock.monotonic() - begun;
+    current.synced = filledBytes;
+    current.slot = slot;
+    current.crc = 0;
   }
 
   /** Lets go of the current file after a failure: what was not synced no longer counts, and is cut off. */
@@ -240,8 +284,13 @@ export class Spool {
     this.#written = this.#flushed;
     if (current === undefined) return;
     this.#unsafe.set(current.path, current.synced);
-    await Promise.allSettled([current.handle.truncate(current.synced)]);
-    await Promise.allSettled([current.handle.close()]);
+    await Promise.allSettled([this.#cutOff(current)]);
+    await Promise.allSettled([current.handle.close(), this.#spare.drop()]);
+  }
+
+  async #cutOff({ handle, slot, synced }: Current): Promise<void> {
+    if (slot === undefined) await handle.truncate(synced);
+    else await handle.write(NO_MARK, markPosition(this.#walSegmentBytes, nextSlot(slot)));
   }
 
   /** Keeps the partials of all other timelines apart: they are no longer received. */
@@ -277,6 +326,7 @@ export class Spool {
     try {
       await this.#closeCurrent();
     } finally {
+      await Promise.allSettled([this.#spare.drop()]);
       this.#lock.release();
     }
   }
@@ -304,16 +354,18 @@ export class Spool {
     const file = this.#partialAt({ timeline: this.#timeline, lsn: this.#written });
     const { files } = this.#tools;
     await makeFolderDurable(files, path.dirname(file));
-    if ((await files.stat(file)) !== undefined) {
-      this.#current = await this.#reopen({ timeline: this.#timeline, lsn: this.#written }, 0);
-      return this.#current;
+    const of = { start: this.#written, walSegmentBytes: this.#walSegmentBytes };
+    if ((await files.stat(file)) === undefined) {
+      if (!(await this.#spare.take(file, of))) {
+        this.#current = newCurrent({ handle: await files.open(file, "create"), path: file, start: this.#written });
+        this.#settled.add(file);
+        await files.syncFolder(path.dirname(file));
+        return this.#current;
+      }
+      this.#settled.add(file);
     }
-    const handle = await files.open(file, "create");
-    const opened = { handle, path: file, start: this.#written, written: 0, synced: 0, headerChecked: false };
-    this.#current = opened;
-    this.#settled.add(file);
-    await files.syncFolder(path.dirname(file));
-    return opened;
+    this.#current = await this.#reopen({ timeline: this.#timeline, lsn: this.#written }, 0);
+    return this.#current;
   }
 
   async #reopen(segment: { readonly timeline: Timeline; readonly lsn: Lsn }, offset: number): Promise<Current> {
@@ -321,17 +373,38 @@ export class Spool {
     const handle = await this.#tools.files.open(file, "update");
     try {
       const safeBytes = this.#unsafe.get(file);
-      const { sizeBytes } = await handle.stat();
+      const current = newCurrent({ handle, path: file, start: segment.lsn });
+      const sizeBytes = await this.#resume(current, offset);
       if ((safeBytes ?? sizeBytes) !== offset || sizeBytes < offset) {
         throw spoolDamaged(file, `it holds ${safeBytes ?? sizeBytes} bytes, ${offset} were expected`);
       }
-      if (safeBytes !== undefined) await handle.truncate(safeBytes);
+      if (safeBytes !== undefined) await this.#cutOff(current);
       this.#unsafe.delete(file);
+      return current;
     } catch (error) {
       await handle.close();
       throw error;
     }
-    return { handle, path: file, start: segment.lsn, written: offset, synced: offset, headerChecked: false };
+  }
+
+  /** Sets a file that was just opened to go on at `offset`; returns how much it holds. */
+  async #resume(current: Current, offset: number): Promise<number> {
+    current.written = offset;
+    current.synced = offset;
+    const { handle, start } = current;
+    const { sizeBytes } = await handle.stat();
+    const walSegmentBytes = this.#walSegmentBytes;
+    if (sizeBytes !== laidOutBytes(walSegmentBytes)) return sizeBytes;
+    const marks = (await readMarks(handle, { start, walSegmentBytes })) ?? [];
+    current.slot = marks.find(({ filledBytes }) => filledBytes === offset)?.slot;
+    const says = marks.map(({ filledBytes }) => filledBytes);
+    if (current.slot === undefined) {
+      throw spoolDamaged(
+        current.path,
+        `its marks say ${says.join(" and ") || "nothing"}, ${offset} bytes were expected`,
+      );
+    }
+    return Math.max(...says);
   }
 
   /**
@@ -343,6 +416,10 @@ export class Spool {
       for (let at = 0; at < current.written; at += SETTLE_BYTES) {
         const length = Math.min(SETTLE_BYTES, current.written - at);
         await current.handle.write(await current.handle.read({ position: at, length }), at);
+      }
+      if (current.slot !== undefined) {
+        const position = markPosition(this.#walSegmentBytes, current.slot);
+        await current.handle.write(await current.handle.read({ position, length: NO_MARK.byteLength }), position);
       }
       this.#settled.add(current.path);
     }
@@ -370,8 +447,13 @@ export class Spool {
 
   async #complete(current: Current): Promise<SpoolFile> {
     assert(current.headerChecked && this.#timeline !== undefined, "a complete segment was checked");
-    if (current.synced < current.written) await current.handle.sync();
-    current.synced = current.written;
+    if (current.synced < current.written) await this.#sync(current);
+    if (current.slot !== undefined) {
+      // All bytes are on stable storage: without its marks the file says so by its length.
+      current.slot = undefined;
+      await current.handle.truncate(this.#walSegmentBytes);
+      await current.handle.sync();
+    }
     const { path: partial, start } = current;
     const segment = segmentName({ timeline: this.#timeline, lsn: start, walSegmentBytes: this.#walSegmentBytes });
     const to = path.join(path.dirname(partial), segment);

@@ -15,7 +15,7 @@ import type { Vault } from "../../src/vault/vault.ts";
 import { getSegment } from "../../src/vault/wal-store.ts";
 import { addressUnder } from "../../src/wal/mandate.ts";
 import { createReceiver, type Receiver, type ReceiverOptions } from "../../src/wal/receiver.ts";
-import { listSpool } from "../../src/wal/spool-files.ts";
+import { listSpool, readSpoolFile } from "../../src/wal/spool-files.ts";
 import { readSpoolState } from "../../src/wal/spool-state.ts";
 import { governBySocket } from "../../src/witness/control.ts";
 import type { TestServer } from "./servers.ts";
@@ -103,7 +103,8 @@ export class Station implements AsyncDisposable {
     if (state === undefined) return new Map();
     const found = new Map<string, Buffer>();
     for (const file of await listSpool(systemFiles, this.spoolFolder, state)) {
-      if (file.timeline === timeline) found.set(file.segment, await readFile(file.path).catch(() => Buffer.alloc(0)));
+      if (file.timeline === timeline)
+        found.set(file.segment, await readSpoolFile(systemFiles, file).catch(() => Buffer.alloc(0)));
     }
     const prefix = `wal/${state.systemId}/`;
     for await (const { key } of this.vault.store.list(prefix)) {

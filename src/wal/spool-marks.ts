@@ -1,0 +1,108 @@
+/**
+ * How far a partial is filled that was laid out in full before its first byte came.
+ *
+ * A file that grows makes every sync write its length as well, after its bytes: one more turn of the disk, and commits wait
+ * for it. A file that is *laid out* has its size and its blocks already, room for two *marks* behind the segment included;
+ * the mark written last says how many bytes count.
+ * Invariants: bytes are written before the mark that counts them, and both are covered by one sync; a mark goes where it
+ * replaces none that is relied on, so that a power cut in mid-write leaves the one before; a mark counts only when the bytes
+ * that came with it are there, by their CRC-32, since the disk may have taken the mark and not them.
+ * The format is specified in docs/formats/spool.md.
+ */
+import { crc32 } from "node:zlib";
+import { assert } from "../errors/error.ts";
+import type { FileHandle } from "../platform/files.ts";
+import type { Lsn } from "../postgres/lsn.ts";
+
+/** Where a mark lies: it and the next one alternate. */
+export type Slot = 0 | 1;
+
+/** How far a file is filled. */
+export type Mark = {
+  /** The segment's first byte: what an earlier use of the disk's blocks left is no mark. */
+  readonly start: Lsn;
+  /** Bytes that were on stable storage before. */
+  readonly syncedBytes: number;
+  /** Bytes that count, if those since `syncedBytes` are the ones meant. */
+  readonly filledBytes: number;
+  /** CRC-32 of the bytes between. */
+  readonly crc: number;
+};
+
+/** A mark that counts. */
+export type StandingMark = Mark & { readonly slot: Slot };
+
+const SLOTS = [0, 1] as const;
+/** Each mark has a block of its own, so that a write of one cannot harm the other. */
+const BLOCK_BYTES = 4096;
+const MAGIC = Buffer.from("lb-mark1", "latin1");
+const MARK_BYTES = 32;
+/** Where the mark's own CRC-32 lies, of all before it. */
+const OWN_CRC_AT = MARK_BYTES - 4;
+
+/** The size of a laid-out file. */
+export function laidOutBytes(walSegmentBytes: number): number {
+  return walSegmentBytes + SLOTS.length * BLOCK_BYTES;
+}
+
+/** Where a slot lies in its file. */
+export function markPosition(walSegmentBytes: number, slot: Slot): number {
+  return walSegmentBytes + slot * BLOCK_BYTES;
+}
+
+/** The slot for the mark that comes after the one in `slot`. */
+export function nextSlot(slot: Slot): Slot {
+  return slot === 0 ? 1 : 0;
+}
+
+/** Writes a mark's bytes. */
+export function encodeMark(mark: Mark): Buffer {
+  assert(mark.syncedBytes <= mark.filledBytes, "a mark counts forward");
+  const bytes = Buffer.alloc(MARK_BYTES);
+  MAGIC.copy(bytes);
+  bytes.writeBigUInt64BE(mark.start, 8);
+  bytes.writeUInt32BE(mark.syncedBytes, 16);
+  bytes.writeUInt32BE(mark.filledBytes, 20);
+  bytes.writeUInt32BE(mark.crc, 24);
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, OWN_CRC_AT)), OWN_CRC_AT);
+  return bytes;
+}
+
+/** What takes a mark away. */
+export const NO_MARK = Buffer.alloc(MARK_BYTES);
+
+/**
+ * Reads the marks that count, the farthest first; none when the file is damaged. Undefined when the file has no room for
+ * marks any more: it is complete, and about to get its name.
+ */
+export async function readMarks(
+  handle: FileHandle,
+  of: { readonly start: Lsn; readonly walSegmentBytes: number },
+): Promise<readonly StandingMark[] | undefined> {
+  const standing: StandingMark[] = [];
+  for (const slot of SLOTS) {
+    const bytes = await handle.read({ position: markPosition(of.walSegmentBytes, slot), length: MARK_BYTES });
+    if (bytes.byteLength < MARK_BYTES) return undefined;
+    const mark = decodeMark(bytes);
+    if (mark === undefined || mark.start !== of.start || mark.filledBytes > of.walSegmentBytes) continue;
+    if (await hasItsBytes(handle, mark)) standing.push({ ...mark, slot });
+  }
+  return standing.sort((a, b) => b.filledBytes - a.filledBytes);
+}
+
+function decodeMark(bytes: Buffer): Mark | undefined {
+  if (!bytes.subarray(0, MAGIC.byteLength).equals(MAGIC)) return undefined;
+  if (crc32(bytes.subarray(0, OWN_CRC_AT)) !== bytes.readUInt32BE(OWN_CRC_AT)) return undefined;
+  return {
+    start: bytes.readBigUInt64BE(8) as Lsn,
+    syncedBytes: bytes.readUInt32BE(16),
+    filledBytes: bytes.readUInt32BE(20),
+    crc: bytes.readUInt32BE(24),
+  };
+}
+
+async function hasItsBytes(handle: FileHandle, { syncedBytes, filledBytes, crc }: Mark): Promise<boolean> {
+  const length = filledBytes - syncedBytes;
+  if (length < 0) return false;
+  return crc32(await handle.read({ position: syncedBytes, length })) === crc;
+}
