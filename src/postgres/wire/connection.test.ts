@@ -161,6 +161,31 @@ test("what arrived before a status that could not be sent is handed out before t
   await connection.close();
 });
 
+test("each wait for WAL ends at its own time, whatever the one before it would have had", async (t) => {
+  const begun = Buffer.concat([message("W", Buffer.alloc(3)), walData(0x100, "abc")]);
+  const options = await peer(t, [Buffer.concat(WELCOME), begun, walData(0x103, "d"), walData(0x104, "e")]);
+  const connection = await openReplication(options, {});
+  const stream = await connection.startWal({ lsn: 0x100n as Lsn, timeline: 1 as Timeline }, {});
+  const position = 0x103n as Lsn;
+  const status = { written: position, flushed: position, applied: position };
+  assert.equal((await stream.next({ timeoutMs: 5000 }))?.length, 1);
+
+  const long = stream.next({ timeoutMs: 60_000 });
+  await stream.sendStatus(status);
+  assert.equal((await long)?.length, 1);
+  const begin = systemClock.monotonic();
+  assert.equal(await stream.next({ timeoutMs: 10 }), undefined);
+  assert.ok(systemClock.monotonic() - begin < 30_000);
+
+  const short = stream.next({ timeoutMs: 1000 });
+  await stream.sendStatus(status);
+  assert.equal((await short)?.length, 1);
+  const before = systemClock.monotonic();
+  assert.equal(await stream.next({ timeoutMs: 1200 }), undefined);
+  assert.ok(systemClock.monotonic() - before >= 1200);
+  await connection.close();
+});
+
 /** Listens on a port and answers each thing it hears with the next of these; gone when the test ends. */
 async function peer(t: TestContext, answers: readonly (Buffer | "close")[]): Promise<ConnectOptions> {
   const sockets = new Set<net.Socket>();
