@@ -47,8 +47,9 @@ export function faultyFiles(files: Files, fault?: FileFault): FaultyFiles {
     const planned = count(operation, path);
     if (planned === undefined) return work();
     if (planned.when === "after") {
-      const result = await work();
-      await extra?.discard?.(result);
+      // What fails by itself fails as planned: a planned fault always shows.
+      const result = await work().catch(() => undefined);
+      if (result !== undefined) await extra?.discard?.(result);
     }
     if (planned.when === "short") await extra?.half?.();
     throw planned.error;
