@@ -31,8 +31,8 @@ import {
 const SCRIPT_FILE = path.join(import.meta.dirname, "inserts", "insert.sql");
 const TABLE = "CREATE TABLE inserts (id bigserial PRIMARY KEY, client integer NOT NULL, payload text NOT NULL)";
 const CLIENTS = 4;
-/** Files are made, plans are cached, connections are warm. */
-const WARM_UP_SECONDS = 1;
+/** Files are made, plans are cached, connections are warm; and both receivers prepare the file of a segment before it begins. */
+const WARM_UP_SECONDS = 2;
 const CLUSTER_SETTINGS: Settings = { autovacuum: false, max_wal_size: "6GB" };
 /** How often the server is asked how far behind the receiver is: often enough for a percentile, too seldom to matter. */
 const LAG_SAMPLE_MS = 50;
@@ -132,6 +132,7 @@ async function load(at: At, call: Call): Promise<ReceiveRun> {
   const folder = path.join(place.runFolder, "pgbench");
   const load = { folder, database: "postgres", args: ["-c", String(CLIENTS), "-f", SCRIPT_FILE] };
   await pgbench(base, { ...load, seconds: WARM_UP_SECONDS }, call);
+  await query(base.server, "SELECT pg_switch_wal()", call);
   const ended = new AbortController();
   const lags = sampleLag(base, AbortSignal.any([ended.signal, call.signal]));
   const transactions = await pgbench(base, { ...load, seconds }, call).finally(() => ended.abort());

@@ -2,6 +2,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { replaceVolatile } from "../platform/durable.ts";
+import { poolStandsBack } from "../platform/priority.ts";
 import { currentUid } from "../platform/run-as.ts";
 import { lsnAdd, lsnDistance, parseLsn, segmentName, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
@@ -24,9 +25,16 @@ import type { FindPoints, Points, PointsGap, PointsRange } from "./points.ts";
 import type { GetWal, LookAtWal, ReceiveWal, WalStatus } from "./wal.ts";
 import type { FeedRecovery } from "./wal-feed.ts";
 
+/**
+ * A segment takes a processor for a fifth of a second until it is stored, and commits wait meanwhile for the same one. A third of
+ * their share, where they want it: enough to store more WAL than such a machine writes beside that.
+ */
+const STORING_NICE = 5;
+
 /** Receives until stopped. */
 export const receiveWal: ReceiveWal = async (call) => {
   const { config, session } = call;
+  await poolStandsBack(STORING_NICE);
   const vault = await openConfiguredVault(call, "write");
   const address = await serverConnection(call, config.receiver.applicationName);
   const receiver = createReceiver(

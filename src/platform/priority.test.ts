@@ -2,11 +2,23 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { getPriority } from "node:os";
 import { test } from "node:test";
-import { standBack } from "./priority.ts";
+import { poolStandsBack, standBack } from "./priority.ts";
 
 async function priorities(): Promise<readonly number[]> {
   return (await readdir("/proc/self/task")).map((thread) => getPriority(Number(thread)));
 }
+
+test("a pool that stands back leaves the thread that asks as it was", async () => {
+  const own = getPriority(process.pid);
+  const nice = Math.min(19, own + 2);
+  await poolStandsBack(nice);
+  assert.equal(getPriority(process.pid), own);
+  const lowered = (await priorities()).filter((each) => each === nice);
+  assert.ok(
+    own === 19 || lowered.length === Number(process.env["UV_THREADPOOL_SIZE"] ?? 4),
+    `${lowered.length} threads`,
+  );
+});
 
 test("a process that stands back does so with all its threads, and never comes forward again", async () => {
   const lowest = Math.min(...(await priorities()));

@@ -1,5 +1,5 @@
 /** How much of the processors a process claims where others want them too. */
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { getPriority, setPriority } from "node:os";
 
 /**
@@ -9,11 +9,28 @@ import { getPriority, setPriority } from "node:os";
  * Source: setpriority(2) of Linux, where the nice value belongs to a thread and is inherited by those it starts.
  */
 export async function standBack(nice: number): Promise<void> {
-  for (const thread of await readdir("/proc/self/task").catch((): string[] => [])) {
-    try {
-      if (getPriority(Number(thread)) < nice) setPriority(Number(thread), nice);
-    } catch {
-      // It ended between the look and the word.
-    }
+  for (const thread of await threads()) lower(thread, nice);
+}
+
+/** What libuv calls the threads of the pool that files, compression and name look-ups are worked on. */
+const POOL_THREAD = "libuv-worker";
+
+/** As `standBack`, for the pool of threads alone: what this process does at once keeps its priority. */
+export async function poolStandsBack(nice: number): Promise<void> {
+  for (const thread of await threads()) {
+    const name = await readFile(`/proc/self/task/${thread}/comm`, "utf8").catch(() => "");
+    if (name.trim() === POOL_THREAD) lower(thread, nice);
+  }
+}
+
+async function threads(): Promise<readonly number[]> {
+  return (await readdir("/proc/self/task").catch((): string[] => [])).map(Number);
+}
+
+function lower(thread: number, nice: number): void {
+  try {
+    if (getPriority(thread) < nice) setPriority(thread, nice);
+  } catch {
+    // It ended between the look and the word.
   }
 }
