@@ -8,6 +8,7 @@ import { type ManifestEnd, type ManifestHeader, ManifestWriter } from "../vault/
 import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
 import { contentNameKey } from "../vault/sealing.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { ParentChoice } from "./choose-parent.ts";
 import type { WhyFull } from "./decide.ts";
 import { FileCollector } from "./file-collector.ts";
 import type { ParentImage } from "./parent-image.ts";
@@ -25,8 +26,8 @@ type Tools = {
   readonly vault: Vault;
   readonly packs: PackWriter;
   readonly onProgress: (progress: BackupProgress) => void;
-  /** The earlier backup that pages may be kept of. */
-  readonly parent: ParentImage | undefined;
+  /** The earlier backup that pages may be kept of: chosen while the server makes its checkpoint. */
+  readonly choice: Promise<ParentChoice>;
   readonly signal: AbortSignal | undefined;
 };
 
@@ -54,11 +55,9 @@ export class BackupSink implements BaseBackupSink {
   #parent: ParentImage | undefined;
   #whyFull: WhyFull | undefined;
 
-  constructor(tools: Tools, facts: HeaderFacts, whyFull: WhyFull | undefined) {
+  constructor(tools: Tools, facts: HeaderFacts) {
     this.#tools = tools;
     this.#facts = facts;
-    this.#parent = tools.parent;
-    this.#whyFull = whyFull;
   }
 
   /** Where WAL replay starts. */
@@ -90,12 +89,12 @@ export class BackupSink implements BaseBackupSink {
     return this.#chunkCount;
   }
 
-  begin(facts: {
+  async begin(facts: {
     readonly startLsn: Lsn;
     readonly timeline: Timeline;
     readonly tablespaces: readonly BackupTablespace[];
     readonly totalBytes: number;
-  }): void {
+  }): Promise<void> {
     assert(this.#begun === undefined, "a base backup begins once");
     if (facts.timeline !== this.#facts.timeline) {
       throw new LifeboatError("backup.timeline-changed", {
@@ -103,7 +102,10 @@ export class BackupSink implements BaseBackupSink {
         remedy: "Take the backup again.",
       });
     }
-    if (this.#parent !== undefined && facts.startLsn < parseLsn(this.#parent.record.endLsn)) {
+    const { parent, whyFull } = await this.#tools.choice;
+    this.#parent = parent;
+    this.#whyFull = whyFull;
+    if (parent !== undefined && facts.startLsn < parseLsn(parent.record.endLsn)) {
       // A6: a standby starts from an older checkpoint; LSNs then say nothing about what changed since the parent.
       this.#parent = undefined;
       this.#whyFull = "starts-before-parent-ended";

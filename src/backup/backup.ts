@@ -155,45 +155,47 @@ async function storeProvenImage(
   run: ImageRun & { readonly earlier: BackupRecord | undefined },
   options: CallOptions,
 ): Promise<Image> {
-  const choice: ParentChoice =
-    request.full === true ? { parent: undefined, whyFull: "asked-for" } : await chooseParent(tools, run, options);
+  const choice: Promise<ParentChoice> =
+    request.full === true
+      ? Promise.resolve({ parent: undefined, whyFull: "asked-for" })
+      : chooseParent(tools, run, options);
   // Read while the server sends: an hour of WAL takes about as long as a delta.
-  const between = readEarlierSettings(tools, run, choice, options);
-  const image = await storeImage(tools, request, { ...run, ...choice }, options);
+  const between = choice.then((chosen) => readEarlierSettings(tools, run, chosen, options));
+  // Both are taken later, the choice once the server has its checkpoint; a failure before that is nobody's to take.
+  choice.catch(() => undefined);
+  between.catch(() => undefined);
+  const image = await storeImage(tools, request, { ...run, choice }, options);
   const disproof = await disprove(tools, run, { image, earlier: between }, options);
   if (disproof === undefined) return image;
   await tools.vault.store.delete(backupName(run.named, "manifest"), options);
-  return storeImage(tools, request, { ...run, parent: undefined, whyFull: disproof }, options);
+  const full = Promise.resolve({ parent: undefined, whyFull: disproof });
+  return storeImage(tools, request, { ...run, choice: full }, options);
 }
 
-function readEarlierSettings(
+async function readEarlierSettings(
   tools: BackupTools,
   run: ImageRun,
   { parent, heldTo }: ParentChoice,
   options: CallOptions,
-): Promise<SettingsAnswer> | undefined {
+): Promise<SettingsAnswer | undefined> {
   if (parent === undefined || heldTo === undefined || tools.wal.between === undefined) return undefined;
   const stretch = { from: parseLsn(parent.record.endLsn), to: heldTo };
-  const found = tools.wal.between.settings(questionOf(run, parent, stretch), options);
-  // Taken when the image is stored; a failure before that is nobody's to take.
-  found.catch(() => undefined);
-  return found;
+  return tools.wal.between.settings(questionOf(run, parent, stretch), options);
 }
 
 /** Why the parent of a stored image cannot be trusted after all; undefined when it can. */
 async function disprove(
   tools: BackupTools,
   run: ImageRun,
-  stored: { readonly image: Image; readonly earlier: Promise<SettingsAnswer> | undefined },
+  stored: { readonly image: Image; readonly earlier: Promise<SettingsAnswer | undefined> },
   options: CallOptions,
 ): Promise<WhyFull | undefined> {
   const { parent, control, sink } = stored.image;
   if (parent === undefined) return undefined;
   if (control.dataChecksumVersion !== parent.end.dataChecksumVersion) return "checksums-switched";
-  const { earlier } = stored;
   const between = tools.wal.between;
-  if (earlier === undefined || between === undefined) return "wal-missing-between";
-  const before = await earlier;
+  const before = await stored.earlier;
+  if (before === undefined || between === undefined) return "wal-missing-between";
   if (before.kind !== "same") return DISPROOF[before.kind];
   const { startLsn } = sink.start;
   // The end of the stretch lies in the first segment that the backup itself needs, which is waited for anyway.

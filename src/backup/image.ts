@@ -12,6 +12,7 @@ import { PackWriter } from "../vault/pack-writer.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { BackupRequest, BackupTools } from "./backup.ts";
 import { BackupSink } from "./backup-sink.ts";
+import type { ParentChoice } from "./choose-parent.ts";
 import type { WhyFull } from "./decide.ts";
 import type { ParentImage } from "./parent-image.ts";
 
@@ -42,7 +43,7 @@ export type ImageRun = {
 export async function storeImage(
   tools: BackupTools,
   request: BackupRequest,
-  run: ImageRun & { readonly parent: ParentImage | undefined; readonly whyFull: WhyFull | undefined },
+  run: ImageRun & { readonly choice: Promise<ParentChoice> },
   options: CallOptions,
 ): Promise<Image> {
   const { vault, connection } = tools;
@@ -52,7 +53,7 @@ export async function storeImage(
     signal: options.signal,
   });
   const sink = new BackupSink(
-    { vault, packs, onProgress: tools.onProgress, parent: run.parent, signal: options.signal },
+    { vault, packs, onProgress: tools.onProgress, choice: run.choice, signal: options.signal },
     {
       ...run.named,
       serverVersion: connection.serverVersion,
@@ -62,7 +63,6 @@ export async function storeImage(
       settings: { ...run.settings },
       history: run.history,
     },
-    run.whyFull,
   );
   try {
     tools.onProgress({ phase: "checkpoint", doneBytes: 0, totalBytes: 0 });

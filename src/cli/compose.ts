@@ -94,7 +94,7 @@ export const lookAtStatus: LookAtStatus = async (call) => (await import("./engin
 export const takeConfiguredBackup: TakeConfiguredBackup = async (call) => {
   const { vault } = await beginOpeningVault(call, "write");
   const { takeConfiguredBackup: take } = await import("./engine-backup.ts");
-  return take({ ...call, vault: await vault });
+  return take({ ...call, vault });
 };
 
 /** Finds what can be restored. */

@@ -19,24 +19,81 @@ import { MACHINE, uniqueName } from "./engine-machine.ts";
 /** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
 const WAL_TIMEOUT_MS = 120_000;
 
-type Call = Parameters<TakeConfiguredBackup>[0] & { readonly vault: Vault };
+type Call = Parameters<TakeConfiguredBackup>[0] & {
+  /** Being opened: a passphrase takes a third of a second to stretch, in which the server can be reached. */
+  readonly vault: Promise<Vault>;
+};
 
 /** Takes a backup of the configured server into the configured vault. */
 export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfiguredBackup> {
-  const { config, session, choice, vault } = call;
+  const { config, session, choice } = call;
   const { signal, clock } = session;
-  await standBack(config.backup.nice);
+  const { vault, server } = await openBoth(call);
+  const { connection, outsideFiles } = server;
+  let coverage: ReceivedCoverage | undefined;
+  try {
+    coverage = await prepareCoverage(call, vault, server.walSegmentBytes);
+    return await takeBackup(
+      {
+        vault,
+        clock,
+        connection,
+        wal: coverage,
+        outsideFiles,
+        onProgress: (progress) => session.progress.report(backupUpdate(progress)),
+      },
+      { ...choice, compression: compressionOf(config), maxRateKiB: rateOf(config) },
+      { signal },
+    );
+  } finally {
+    await coverage?.end();
+    await connection.close();
+  }
+}
+
+/** The vault and the server; where neither opens, what is wrong with the vault is told. */
+async function openBoth(call: Call) {
+  const gaveUp = new AbortController();
+  const reaching = reachServer(call, AbortSignal.any([call.session.signal, gaveUp.signal]));
+  // Awaited behind the vault: until then its rejection is nobody's.
+  reaching.catch(() => undefined);
+  try {
+    return { vault: await call.vault, server: await reaching };
+  } catch (error) {
+    gaveUp.abort(error);
+    await reaching.then(
+      ({ connection }) => connection.close(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
+async function reachServer(call: Call, signal: AbortSignal) {
   const address = await serverConnection(call, "lifeboat_backup");
   const connection = await openReplication(address, { signal });
+  try {
+    const walSegmentBytes = parseSegmentSize(await connection.show("wal_segment_size", { signal }));
+    const outsideFiles = await captureOutsideFiles(address, { signal, warn: call.session.notice });
+    return { connection, walSegmentBytes, outsideFiles };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+async function prepareCoverage(call: Call, vault: Vault, walSegmentBytes: number) {
+  const { config, session, choice } = call;
+  const { clock } = session;
   const receiverAddress = await serverConnection(call, config.receiver.applicationName);
   const spoolFiles = await filesOfFolder(MACHINE.files, config.folders.spool, currentUid());
-  const coverage = new ReceivedCoverage({
+  return new ReceivedCoverage({
     vault,
     clock,
     files: MACHINE.files,
     locks: MACHINE.locks,
     spoolFolder: config.folders.spool,
-    walSegmentBytes: parseSegmentSize(await connection.show("wal_segment_size", { signal })),
+    walSegmentBytes,
     timeoutMs: WAL_TIMEOUT_MS,
     createReceiver: () =>
       createReceiver(
@@ -60,24 +117,6 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
         },
       ),
   });
-  try {
-    const outsideFiles = await captureOutsideFiles(address, { signal, warn: session.notice });
-    return await takeBackup(
-      {
-        vault,
-        clock,
-        connection,
-        wal: coverage,
-        outsideFiles,
-        onProgress: (progress) => session.progress.report(backupUpdate(progress)),
-      },
-      { ...choice, compression: compressionOf(config), maxRateKiB: rateOf(config) },
-      { signal },
-    );
-  } finally {
-    await coverage.end();
-    await connection.close();
-  }
 }
 
 function compressionOf({ backup }: Config) {

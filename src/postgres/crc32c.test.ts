@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { randomFillSync } from "node:crypto";
 import { test } from "node:test";
+import fc from "fast-check";
+import { FOLDED_BYTES_MIN } from "../platform/crc-fold.ts";
 import { CRC32C_START, crc32c, extendCrc32c, finishCrc32c } from "./crc32c.ts";
 
 test("the published values come out", () => {
@@ -19,3 +22,35 @@ test("a checksum in pieces, at any alignment, equals the checksum of the whole",
     assert.equal(finishCrc32c(state), crc32c(data.subarray(3)));
   }
 });
+
+test("many bytes have the checksum that they have bit by bit, however they are cut", () => {
+  const data = randomFillSync(Buffer.alloc(3 * 8192));
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const places = fc.nat({ max: data.byteLength });
+  fc.assert(
+    fc.property(places, places, places, (...cuts) => {
+      const [start = 0, cut = 0, end = 0] = cuts.sort((a, b) => a - b);
+      const state = extendCrc32c(extendCrc32c(CRC32C_START, view, start, cut), view, cut, end);
+      assert.equal(finishCrc32c(state), bitByBit(data.subarray(start, end)));
+    }),
+    { seed: 1, numRuns: 200 },
+  );
+});
+
+test("one bit among zeros has the checksum that it has bit by bit, whichever it is: so have all bits, since checksums are linear", () => {
+  const data = Buffer.alloc(FOLDED_BYTES_MIN);
+  for (let bit = 0; bit < data.byteLength * 8; bit += 1) {
+    data[bit >> 3] = 1 << (bit & 7);
+    if (crc32c(data) !== bitByBit(data)) assert.fail(`bit ${bit}`);
+    data[bit >> 3] = 0;
+  }
+});
+
+function bitByBit(data: Uint8Array): number {
+  let crc = -1;
+  for (const byte of data) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 1) === 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}

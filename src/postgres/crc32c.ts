@@ -2,15 +2,19 @@
  * CRC-32C, the checksum of WAL records, of pg_control and of backup manifests.
  *
  * Nouns: a *state* is a checksum under way; it begins as `CRC32C_START` and is finished by `finishCrc32c`.
- * The Castagnoli polynomial, bits reflected (0x82F63B78), eight bytes a step with eight tables ("slicing by 8").
+ * The Castagnoli polynomial, bits reflected (0x82F63B78); by vectors where there are many bytes (platform/crc-fold.ts), else
+ * eight bytes a step with eight tables ("slicing by 8").
  * Source: RFC 3720, appendix B.4; PostgreSQL's src/include/port/pg_crc32c.h.
  */
+
+import { crcTables, FOLDED_BYTES_MIN, makeFold, WORD_BYTES } from "../platform/crc-fold.ts";
 
 /** The state before the first byte. */
 export const CRC32C_START = -1;
 
 const POLYNOMIAL = 0x82f63b78;
-const TABLES = makeTables();
+const TABLES = crcTables(POLYNOMIAL);
+const fold = makeFold({ polynomial: POLYNOMIAL, exponents: [0, 1, 7, 13, 20, 27, 30, 33, 35, 36, 38, 40] });
 
 /** The checksum of some bytes, 0 to 2^32 - 1. */
 export function crc32c(data: Uint8Array): number {
@@ -25,6 +29,13 @@ export function finishCrc32c(state: number): number {
 
 /** Takes the bytes of `view` from `start` up to `end` into a state. Positional, since it runs once for every WAL record. */
 export function extendCrc32c(state: number, view: DataView, start: number, end: number): number {
+  if (fold === undefined || end - start < FOLDED_BYTES_MIN) return extendByTables(state, view, start, end);
+  const wordsEnd = end - ((end - start) % WORD_BYTES);
+  const folded = fold(state, new Uint8Array(view.buffer, view.byteOffset + start, wordsEnd - start));
+  return extendByTables(folded, view, wordsEnd, end);
+}
+
+function extendByTables(state: number, view: DataView, start: number, end: number): number {
   // Every index below lies in its table, since it is masked to a byte.
   const t = TABLES;
   let crc = state;
@@ -54,19 +65,4 @@ export function extendCrc32c(state: number, view: DataView, start: number, end: 
   }
   for (; at < end; at += 1) crc = (t[(crc ^ view.getUint8(at)) & 0xff] as number) ^ (crc >>> 8);
   return crc;
-}
-
-/** Table k holds the effect of a byte that lies k bytes before the end of a step. */
-function makeTables(): Int32Array {
-  const tables = new Int32Array(8 * 256);
-  for (let byte = 0; byte < 256; byte += 1) {
-    let crc = byte;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 1) === 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-    tables[byte] = crc;
-  }
-  for (let at = 256; at < tables.length; at += 1) {
-    const shorter = tables[at - 256] as number;
-    tables[at] = (tables[shorter & 0xff] as number) ^ (shorter >>> 8);
-  }
-  return tables;
 }
