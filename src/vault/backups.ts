@@ -12,8 +12,8 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
-import { refusedJson } from "./header.ts";
 import { BACKUPS_PREFIX, type BackupId, backupName, parseBackupName } from "./names.ts";
+import { refusedJson } from "./refused-json.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };

@@ -1,7 +1,6 @@
 /**
  * The first 48 bytes of every sealed object: what it is, which data key opens it, and its salt.
  */
-import { z } from "zod";
 import { LifeboatError } from "../errors/error.ts";
 import type { KeyId } from "./names.ts";
 import { SALT_BYTES } from "./sealing.ts";
@@ -16,7 +15,7 @@ export type ObjectHeader = { readonly kind: ObjectKind; readonly keyId: KeyId; r
 export const HEADER_BYTES = 48;
 
 /** The version of every format of the vault that this program writes, and the newest it reads. */
-const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 1;
 const MAGIC = Buffer.from("LIFEBOAT");
 
 export function encodeHeader(header: ObjectHeader): Buffer {
@@ -53,31 +52,6 @@ export function formatUnknown(what: string, version: number): LifeboatError {
     message: `${what} has format version ${version}, this program reads version ${FORMAT_VERSION}`,
     remedy: "Use a newer Lifeboat to read this vault.",
   });
-}
-
-/**
- * The error of a JSON text in the vault that its schema refused: `vault.format-unknown` when it says that it is of a later
- * version, else `vault.object-damaged` with `why`.
- */
-export function refusedJson(
-  name: string,
-  text: string,
-  refusal: { readonly why: string; readonly cause: unknown },
-): LifeboatError {
-  const version = versionOf(text);
-  if (version !== undefined && version > FORMAT_VERSION) return formatUnknown(`object ${name}`, version);
-  return objectDamaged(name, refusal.why, refusal.cause);
-}
-
-const versioned = z.looseObject({ format: z.string().startsWith("lifeboat-"), version: z.number().int() });
-
-function versionOf(text: string): number | undefined {
-  try {
-    return versioned.parse(JSON.parse(text)).version;
-  } catch {
-    // No JSON, or none that names its version: then it is damage, which the caller reports with its own cause.
-    return undefined;
-  }
 }
 
 /** The error of an object whose bytes are not what was stored. */

@@ -12,10 +12,11 @@ import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { BLOB_FRAME_BYTES, BlobWriter, blobKeyId, openBlobFrames } from "./blob.ts";
 import { codecOf } from "./codec.ts";
-import { objectDamaged, objectMissing, refusedJson } from "./header.ts";
+import { objectDamaged, objectMissing } from "./header.ts";
 import { type BackupId, backupName, type KeyId, type PackId } from "./names.ts";
 import type { PackFacts } from "./pack.ts";
 import type { StoredPack } from "./pack-writer.ts";
+import { refusedJson } from "./refused-json.ts";
 import { BLOB_LEVEL, dataKeyOf, type Vault } from "./vault.ts";
 
 /** The chunk number of an extent of pages that are all zero: they are stored nowhere. */

@@ -9,8 +9,8 @@
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { SystemId } from "../postgres/lsn.ts";
-import { refusedJson } from "./header.ts";
 import { BACKUPS_PREFIX, type BackupId, backupName, type ProofId, parseProofName, proofName } from "./names.ts";
+import { refusedJson } from "./refused-json.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };

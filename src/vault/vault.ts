@@ -15,10 +15,10 @@ import { type Clock, formatInstant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { Store } from "../store/store.ts";
 import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
-import { refusedJson } from "./header.ts";
 import { openKeys, readWraps } from "./key-open.ts";
 import { createDataKey, createRecoveryKey, type VaultSecret, type WrapSecret, wrapDataKey } from "./keys.ts";
 import { type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
+import { refusedJson } from "./refused-json.ts";
 import type { DataKey } from "./sealing.ts";
 
 /** What the vault needs of the machine. */
