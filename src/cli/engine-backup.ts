@@ -28,7 +28,8 @@ type Call = Parameters<TakeConfiguredBackup>[0] & {
 export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfiguredBackup> {
   const { config, session, choice } = call;
   const { signal, clock } = session;
-  const { vault, server } = await openBoth(call);
+  await standBack(config.backup.nice);
+  const { vault, server } = await openBoth(call.vault, (until) => reachServer(call, until), { signal });
   const { connection, outsideFiles } = server;
   let coverage: ReceivedCoverage | undefined;
   try {
@@ -51,14 +52,21 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
   }
 }
 
-/** The vault and the server; where neither opens, what is wrong with the vault is told. */
-async function openBoth(call: Call) {
+/**
+ * The vault and the server, which are reached beside each other; where neither is, what is wrong with the vault is told. What
+ * was reached is closed when the vault does not open, and a vault that does not open is not kept waiting by the server.
+ */
+export async function openBoth<Opened, Reached extends { readonly connection: { close(): Promise<void> } }>(
+  opening: Promise<Opened>,
+  reach: (signal: AbortSignal) => Promise<Reached>,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<{ readonly vault: Opened; readonly server: Reached }> {
   const gaveUp = new AbortController();
-  const reaching = reachServer(call, AbortSignal.any([call.session.signal, gaveUp.signal]));
+  const reaching = reach(AbortSignal.any([signal, gaveUp.signal]));
   // Awaited behind the vault: until then its rejection is nobody's.
   reaching.catch(() => undefined);
   try {
-    return { vault: await call.vault, server: await reaching };
+    return { vault: await opening, server: await reaching };
   } catch (error) {
     gaveUp.abort(error);
     await reaching.then(
