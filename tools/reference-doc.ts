@@ -43,7 +43,9 @@ export function referencePage(verbs: readonly Verb[]): string {
 
 function verbSection(verb: Verb): readonly string[] {
   const name = verb.path.join(" ");
-  const argumentNames = Object.keys(verb.arguments).map((each) => ` ${each.toUpperCase()}`);
+  const argumentNames = Object.entries(verb.arguments).map(
+    ([each, { need }]) => ` ${each.toUpperCase()}${need === "rest" ? "..." : ""}`,
+  );
   const rows = [
     ...Object.entries(verb.arguments).map(([each, spec]) => `| \`${each.toUpperCase()}\` | ${cell(spec.describe)} |`),
     ...Object.entries(verb.options).map(

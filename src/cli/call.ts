@@ -21,8 +21,12 @@ export function parseCall(verb: Verb, typed: Typed, base: PathBase): ParsedCall 
     const text = typed.arguments[name];
     argumentValues[name] = spec.fallback;
     if (text === undefined) continue;
-    argumentValues[name] = spec.kind.parse(text, base);
-    if (argumentValues[name] === undefined) problems.push(problem(name, name.toUpperCase(), spec.kind.accepts, text));
+    const parse = (word: string): unknown => {
+      const value = spec.kind.parse(word, base);
+      if (value === undefined) problems.push(problem(name, name.toUpperCase(), spec.kind.accepts, word));
+      return value;
+    };
+    argumentValues[name] = typeof text === "string" ? parse(text) : text.map(parse);
   }
   for (const [name, spec] of Object.entries(verb.options)) {
     const given = typed.options[name];

@@ -15,6 +15,7 @@ import type { RunDemo } from "./demo.ts";
 import type { Diagnose } from "./doctor.ts";
 import type { TakeDown } from "./down.ts";
 import type { DurabilityEngine } from "./durability.ts";
+import type { ExecConfigured } from "./exec.ts";
 import type { FailoverEngine } from "./failover.ts";
 import type { HoldEngine } from "./hold.ts";
 import type { ReadLogs } from "./logs.ts";
@@ -170,6 +171,10 @@ export const readLogs: ReadLogs = async (call) => (await import("./engine-stack-
 /** Restarts a component of the configured stack. */
 export const restartConfigured: RestartConfigured = async (call) =>
   (await import("./engine-stack-run.ts")).restartConfigured(call);
+
+/** Runs a command beside a component of the configured stack. */
+export const execConfigured: ExecConfigured = async (call) =>
+  (await import("./engine-stack-run.ts")).execConfigured(call);
 
 /** Scales a component of the configured stack. */
 export const scaleConfigured: ScaleConfigured = async (call) =>

@@ -1,4 +1,4 @@
-/** What `up`, `down`, `ps`, `logs`, `restart` and `scale` do with the configured stack. */
+/** What `up`, `down`, `ps`, `logs`, `restart`, `exec` and `scale` do with the configured stack. */
 import type { Config } from "../config/schema.ts";
 import { judgeDurability } from "../durability/decide.ts";
 import { LifeboatError } from "../errors/error.ts";
@@ -27,6 +27,7 @@ import { programPaths } from "./engine-demo.ts";
 import { MACHINE } from "./engine-machine.ts";
 import { configuredStack, describedPlace, describedStack, platformOf, stackTools } from "./engine-stack.ts";
 import { stackToolsOrInstall } from "./engine-stack-programs.ts";
+import type { ExecConfigured } from "./exec.ts";
 import type { ReadLogs } from "./logs.ts";
 import type { LookAtStack } from "./ps.ts";
 import type { RestartConfigured } from "./restart.ts";
@@ -152,6 +153,15 @@ export const restartConfigured: RestartConfigured = async ({ config, session, co
     const { durationMs } = await restartComponent(tools, component, { signal: session.signal });
     return { component, durationMs };
   });
+};
+
+/** Runs a command beside a component of the configured stack. */
+export const execConfigured: ExecConfigured = async ({ config, session, component, ...command }) => {
+  const stack = await describedPlace(config);
+  const [name = component] = instancesOf(stack, component);
+  const { program, args, timeoutMs } = command;
+  const request = { name, program, arguments: args, timeoutMs };
+  return await platformOf(stack, session).exec(request, { signal: session.signal });
 };
 
 /** A daemon takes a primary that is being restarted for one that is gone. */

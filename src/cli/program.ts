@@ -12,7 +12,7 @@ import type { ArgumentSpec, Example, OptionSpec, Verb } from "./verb.ts";
 
 /** What was typed for a verb, by name; a toggle is true. Settings are keyed by their path. */
 export type Typed = {
-  readonly arguments: Readonly<Record<string, string | undefined>>;
+  readonly arguments: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly options: Readonly<Record<string, string | boolean | undefined>>;
   readonly settings: Readonly<Record<string, string>>;
   readonly global: GlobalOptions;
@@ -131,6 +131,7 @@ function addVerb(parent: Command, verb: Verb, tools: ProgramTools): void {
 
 function argumentOf(name: string, spec: ArgumentSpec): Argument {
   const shown = argumentName(name);
+  if (spec.need === "rest") return new Argument(`<${shown}...>`, spec.describe);
   return new Argument(spec.need === "required" ? `<${shown}>` : `[${shown}]`, spec.describe);
 }
 
@@ -188,7 +189,12 @@ function typedOf(command: Command, verb: Verb): Typed {
     if (typeof value === "string") settings[row.path] = value;
   }
   return {
-    arguments: Object.fromEntries(Object.keys(verb.arguments).map((name, index) => [name, command.args[index]])),
+    arguments: Object.fromEntries(
+      Object.entries(verb.arguments).map(([name, { need }], index) => [
+        name,
+        need === "rest" ? command.args.slice(index) : command.args[index],
+      ]),
+    ),
     options: Object.fromEntries(
       Object.keys(verb.options).map((name) => {
         const attribute = attributeOf(name);

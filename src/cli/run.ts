@@ -146,7 +146,9 @@ function helpAsked(args: readonly string[]): readonly string[] {
 }
 
 // A command line that cannot be understood still says how it wants to hear of it.
-function globalsBeforeParsing(args: readonly string[]): GlobalOptions {
+function globalsBeforeParsing(all: readonly string[]): GlobalOptions {
+  // What stands behind it is another program's.
+  const args = all.includes("--") ? all.slice(0, all.indexOf("--")) : all;
   return {
     config: undefined,
     json: args.includes("--json"),

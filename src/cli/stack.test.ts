@@ -5,7 +5,7 @@ import { matchesGolden } from "../../test/support/golden.ts";
 import { recordedFrame } from "../../test/support/recorded-frame.ts";
 import { EXIT } from "../errors/entry.ts";
 import type { Instant } from "../platform/clock.ts";
-import type { ComponentState } from "../platform/components.ts";
+import type { ComponentState, ExecResult } from "../platform/components.ts";
 import { COMPONENT_NAMES } from "../stack/component-names.ts";
 import type { Prompt } from "./prompt.ts";
 import type { StackSeen } from "./ps.ts";
@@ -135,6 +135,36 @@ test("scale says how many there are now and were before, and that a stack that i
   assert.equal(await keeps("scale-down", "scale pgbouncer 2", scale({ applied: false })), 0);
   for (const line of ["scale", "scale pgbouncer", "scale db 2", "scale pgbouncer 0", "scale pgbouncer 17"]) {
     assert.equal(await runCli(line.split(" "), allVerbs(scale({})), recordedFrame()), EXIT.usage, line);
+  }
+});
+
+test("exec tells what a command wrote and ends with its status, or with that of a signal as shells do", async () => {
+  const asked: object[] = [];
+  const exec =
+    (different: Partial<ExecResult>): Engines["exec"] =>
+    async ({ component, program, args, timeoutMs }) => {
+      asked.push([component, program, args, timeoutMs]);
+      return { exit: { kind: "exited", status: 0 }, stdout: "16.4\n", stderr: "", truncated: false, ...different };
+    };
+  const words = ["exec", "db", "--", "postgres", "--version", "--json"];
+  const people = recordedFrame();
+  assert.equal(await runCli(words, allVerbs({ exec: exec({}) }), people), 0);
+  assert.deepEqual([people.stdout.written(), people.stderr.written()], ["16.4\n", ""]);
+  assert.deepEqual(asked, [["db", "postgres", ["--version", "--json"], 60_000]]);
+  const programs = recordedFrame();
+  assert.equal(await runCli(["--json", ...words], allVerbs({ exec: exec({}) }), programs), 0);
+  const { exit, stdout, stderr } = await JSON.parse(programs.stdout.written());
+  assert.deepEqual([exit, stdout, stderr], [{ kind: "exited", status: 0 }, "16.4\n", ""]);
+  const failed = { exit: { kind: "exited", status: 7 }, stdout: "", stderr: "no\n", truncated: true } as const;
+  const frame = recordedFrame();
+  const odd = ["exec", "redis", "--timeout", "5s", "--", "sh", "", "a\nb"];
+  assert.equal(await runCli(odd, allVerbs({ exec: exec(failed) }), frame), 7);
+  assert.match(frame.stderr.written(), /^no\nThe command wrote more/);
+  assert.deepEqual(asked.at(-1), ["redis", "sh", ["", "a\nb"], 5_000]);
+  const killed = exec({ exit: { kind: "signalled", signal: "SIGKILL" } });
+  assert.equal(await runCli(["exec", "db", "--", "x"], allVerbs({ exec: killed }), recordedFrame()), 137);
+  for (const line of ["exec", "exec db", "exec nobody -- true", "exec db ls -l"]) {
+    assert.equal(await runCli(line.split(" "), allVerbs({ exec: exec({}) }), recordedFrame()), EXIT.usage, line);
   }
 });
 

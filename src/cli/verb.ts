@@ -21,7 +21,8 @@ export type ValueSpec<T> = {
   readonly takes: "value";
   readonly kind: ValueKind<T>;
   readonly describe: string;
-  readonly need: "required" | "optional" | "default";
+  /** `rest`: an argument that takes all words from here to the end of the command line, one at least. */
+  readonly need: "required" | "optional" | "default" | "rest";
   readonly fallback: T | undefined;
 };
 
@@ -44,6 +45,11 @@ export type ArgumentSpec = AnyValueSpec;
 /** An option or argument that must be given. */
 export function required<T>(kind: ValueKind<T>, describe: string): ValueSpec<T> & { readonly need: "required" } {
   return { takes: "value", kind, describe, need: "required", fallback: undefined };
+}
+
+/** An argument that takes all words from here to the end of the command line, one at least. It stands last. */
+export function rest<T>(kind: ValueKind<T>, describe: string): ValueSpec<T> & { readonly need: "rest" } {
+  return { takes: "value", kind, describe, need: "rest", fallback: undefined };
 }
 
 /** An option or argument that may be left out. */
@@ -69,9 +75,11 @@ type ValueOfSpec<S> = S extends ToggleSpec
   ? boolean
   : S extends ValueSpec<infer T> & { readonly need: "optional" }
     ? T | undefined
-    : S extends ValueSpec<infer T>
-      ? T
-      : never;
+    : S extends ValueSpec<infer T> & { readonly need: "rest" }
+      ? readonly T[]
+      : S extends ValueSpec<infer T>
+        ? T
+        : never;
 
 /** The values of a table of options or arguments. */
 export type ValuesOf<S> = { readonly [N in keyof S]: ValueOfSpec<S[N]> };

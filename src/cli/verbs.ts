@@ -10,6 +10,7 @@ import {
   checkConfiguredVault,
   diagnoseConfigured,
   durabilityEngine,
+  execConfigured,
   failoverEngine,
   feedRecovery,
   findPoints,
@@ -45,6 +46,7 @@ import { demoVerb } from "./demo.ts";
 import { doctorVerb } from "./doctor.ts";
 import { downVerb } from "./down.ts";
 import { durabilityVerb } from "./durability.ts";
+import { execVerb } from "./exec.ts";
 import { failoverPauseVerb, failoverResumeVerb, failoverVerb } from "./failover.ts";
 import { holdVerb, releaseVerb } from "./hold.ts";
 import { logsVerb } from "./logs.ts";
@@ -94,6 +96,7 @@ export const VERBS: readonly Verb[] = [
   logsVerb(readLogs),
   restartVerb(restartConfigured),
   scaleVerb(scaleConfigured),
+  execVerb(execConfigured),
   durabilityVerb(durabilityEngine),
   replicationVerb(watchReplication),
   poolerStatusVerb(poolerEngine),

@@ -41,6 +41,11 @@ export function text(placeholder: string): ValueKind<string> {
   };
 }
 
+/** A word of another program's command line: whatever it is. */
+export function word(placeholder: string): ValueKind<string> {
+  return { placeholder, accepts: "a word", parse: (given) => given, format: (value) => value };
+}
+
 /** A name PostgreSQL takes for a replication slot: lower-case letters, digits and underscores, at most 63. */
 export function slotName(): ValueKind<string> {
   return {

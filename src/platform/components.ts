@@ -8,7 +8,7 @@
  * killed knows afterwards what it runs, and a fence outlives it.
  */
 import type { Instant } from "./clock.ts";
-import type { ProcessUser } from "./processes.ts";
+import type { ProcessExit, ProcessUser } from "./processes.ts";
 
 /** A call that can be cut short. */
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -65,6 +65,30 @@ export type FenceAnswer = {
   readonly at: Instant;
 };
 
+/** A command that is run where a component runs. */
+export type ExecRequest = {
+  /** Of the component. */
+  readonly name: string;
+  /** Looked for beside the component's own program first. */
+  readonly program: string;
+  readonly arguments: readonly string[];
+  /** When it is over, the command is killed and the call rejects with `platform.process-timeout`. */
+  readonly timeoutMs: number;
+};
+
+/** How such a command ended. A status other than 0 is an answer; 127 and 126 are a shell's for what cannot be run. */
+export type ExecResult = {
+  readonly exit: ProcessExit;
+  /** The first `EXEC_OUTPUT_BYTES_MAX` of each. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** True when some output was dropped. */
+  readonly truncated: boolean;
+};
+
+/** Far more than a person reads; whoever wants more writes it to a file there. */
+export const EXEC_OUTPUT_BYTES_MAX = 1024 * 1024;
+
 /** The platform port. Every call but `start` rejects with `platform.component-unknown` for a name it was never given. */
 export interface Platform {
   /**
@@ -84,6 +108,12 @@ export interface Platform {
   fence(name: string, options: CallOptions): Promise<FenceAnswer>;
   /** Lets it be started again; does not start it. */
   unfence(name: string, options: CallOptions): Promise<void>;
+  /**
+   * Runs a command as the component's user, in its folder, with its environment and no input, and returns when it has ended.
+   * Whatever ends the component ends the command too, and its call rejects with `platform.component-failed`, as for a
+   * component that does not run. An abort kills it.
+   */
+  exec(request: ExecRequest, options: CallOptions): Promise<ExecResult>;
   /** All components that were ever started, by their names. */
   state(options: CallOptions): Promise<readonly ComponentState[]>;
   /** The last lines that a component wrote; empty when there are none. */

@@ -16,6 +16,8 @@ export type Question = {
   /** True when what has come so far is the whole answer; the end of the connection always is. */
   readonly whole: (answer: string) => boolean;
   readonly timeoutMs: number;
+  /** Default ANSWER_BYTES_MAX. */
+  readonly answerBytesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 };
 
@@ -24,7 +26,7 @@ const ANSWER_BYTES_MAX = 1024 * 1024;
 
 /** Asks and answers. Rejects with `platform.no-answer` when nobody listens, or the answer is not whole in time. */
 export async function exchange(question: Question): Promise<string> {
-  const { to, signal } = question;
+  const { to, signal, answerBytesMax: bytesMax = ANSWER_BYTES_MAX } = question;
   const name = "socket" in to ? to.socket : `${to.host}:${to.port}`;
   throwIfAborted(signal, `asking ${name}`);
   const connection = "socket" in to ? net.connect(to.socket) : net.connect(to.port, to.host);
@@ -49,7 +51,7 @@ export async function exchange(question: Question): Promise<string> {
       connection.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error));
       connection.on("data", (text: string) => {
         answer += text;
-        if (answer.length > ANSWER_BYTES_MAX) fail(`more than ${ANSWER_BYTES_MAX} bytes`);
+        if (answer.length > bytesMax) fail(`more than ${bytesMax} bytes`);
         else if (question.whole(answer)) resolve(answer);
       });
       connection.on("end", () => resolve(answer));

@@ -9,8 +9,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { type FileHandle as NodeFileHandle, open, readdir, readFile, stat } from "node:fs/promises";
+import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
-import { LifeboatError } from "../errors/error.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
 import { abortedError, throwIfAborted } from "./clock.ts";
 
 /** The identity a child runs under. Supplementary groups are dropped. */
@@ -39,6 +40,11 @@ export type RunRequest = Command & {
   readonly signal?: AbortSignal | undefined;
   /** What is kept of each of stdout and stderr; the rest is read and dropped. Default RUN_OUTPUT_BYTES_MAX. */
   readonly outputBytesMax?: number | undefined;
+  /**
+   * Takes no input, and is killed with all that is left of its process group when it ends, or when this process does,
+   * however that happens. A kill of ours takes all it started.
+   */
+  readonly endsWithUs?: boolean | undefined;
 };
 
 /** How a command ended and what it printed. A status other than 0 is an answer, not an error of the call. */
@@ -113,6 +119,10 @@ export interface Processes {
 /** 1 MiB of each stream: more than any tool we run prints when it does what it should. */
 export const RUN_OUTPUT_BYTES_MAX = 1024 * 1024;
 
+// Waits beside the command for the end of its own input, which only our process holds open. The command is run in its place:
+// its exit is the command's.
+const LIFELINE = 'exec 3<&0 </dev/null; (read -r gone <&3; kill -KILL 0) >/dev/null 2>&1 & exec "$0" "$@" 3<&-';
+
 // A killed process whose pipes are held open by a grandchild would otherwise keep us waiting.
 const PIPE_GRACE_MS = 1000;
 
@@ -153,8 +163,9 @@ export const systemProcesses: Processes = {
 async function runToEnd(request: RunRequest): Promise<RunResult> {
   const what = request.command;
   throwIfAborted(request.signal, `running ${what}`);
-  const child = await spawned(request, {
-    stdio: [request.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+  const command = request.endsWithUs === true ? onLifeline(request) : request;
+  const child = await spawned(command, {
+    stdio: [request.input === undefined && command === request ? "ignore" : "pipe", "pipe", "pipe"],
     detached: true,
   });
   const limit = request.outputBytesMax ?? RUN_OUTPUT_BYTES_MAX;
@@ -162,15 +173,21 @@ async function runToEnd(request: RunRequest): Promise<RunResult> {
   const stderr = gather(child.stderr, limit);
   if (request.input !== undefined) feed(child, request.input);
   let stopped: "timeout" | "aborted" | undefined;
+  let killed: Promise<unknown> = Promise.resolve();
   const stop = (reason: "timeout" | "aborted") => {
-    stopped ??= reason;
-    killGroup(child, "SIGKILL");
+    if (stopped !== undefined) return;
+    stopped = reason;
+    if (request.endsWithUs === true) killed = systemProcesses.killTree(pidOf(child));
+    else killGroup(child, "SIGKILL");
   };
   const onAbort = () => stop("aborted");
   request.signal?.addEventListener("abort", onAbort, { once: true });
+  // It may have come while the process was being started.
+  if (request.signal?.aborted === true) onAbort();
   const timer = setTimeout(() => stop("timeout"), request.timeoutMs);
   try {
     const exit = await closed(child);
+    await killed;
     if (stopped === "aborted") throw abortedError(`running ${what}`, request.signal?.reason);
     if (stopped === "timeout") throw timeoutError(request, stderr.text());
     return { exit, stdout: stdout.text(), stderr: stderr.text(), truncated: stdout.truncated() || stderr.truncated() };
@@ -178,6 +195,11 @@ async function runToEnd(request: RunRequest): Promise<RunResult> {
     clearTimeout(timer);
     request.signal?.removeEventListener("abort", onAbort);
   }
+}
+
+function onLifeline(request: RunRequest): Command {
+  assert(request.input === undefined, "a command that ends with us takes no input");
+  return { ...request, command: "/bin/sh", args: ["-c", LIFELINE, request.command, ...request.args] };
 }
 
 async function startProcess(request: StartRequest): Promise<RunningProcess> {
@@ -308,6 +330,11 @@ function exitOf(status: number | null, signal: NodeJS.Signals | null): ProcessEx
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): boolean {
   if (child.exitCode !== null || child.signalCode !== null) return false;
   return sendSignal(-pidOf(child), signal);
+}
+
+/** The number of a signal on this machine. */
+export function signalNumber(signal: NodeJS.Signals): number {
+  return constants.signals[signal];
 }
 
 function pidOf(child: ChildProcess): number {

@@ -177,6 +177,14 @@ test("logs are told by component, and followed until they are interrupted", asyn
   assert.doesNotMatch(followed, /\| /, "a single log has no names");
 });
 
+test("a command runs as a component's user in its folder, finds the component's programs, and its status is passed on", async () => {
+  const { out } = await one.cli.expect(0, "exec db -- pg_controldata data/db");
+  assert.match(out, /Database cluster state: +in production/);
+  const answer = await one.cli.expect(0, "exec redis -- id -u");
+  assert.equal(answer.out, `${(await serverUser())?.uid ?? process.getuid?.()}\n`);
+  await one.cli.expect(1, "exec redis -- false");
+});
+
 test("a component that is restarted works when the command ends; db only when the outage is accepted", async () => {
   const before = await one.pidOf("receiver");
   const { out } = await one.cli.expect(0, "restart receiver");

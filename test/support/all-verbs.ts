@@ -10,6 +10,7 @@ import { demoVerb, type RunDemo } from "../../src/cli/demo.ts";
 import { type Diagnose, doctorVerb } from "../../src/cli/doctor.ts";
 import { downVerb, type TakeDown } from "../../src/cli/down.ts";
 import { type DurabilityEngine, durabilityVerb } from "../../src/cli/durability.ts";
+import { type ExecConfigured, execVerb } from "../../src/cli/exec.ts";
 import { type FailoverEngine, failoverPauseVerb, failoverResumeVerb, failoverVerb } from "../../src/cli/failover.ts";
 import { type HoldEngine, holdVerb, releaseVerb } from "../../src/cli/hold.ts";
 import { logsVerb, type ReadLogs } from "../../src/cli/logs.ts";
@@ -64,6 +65,7 @@ export type Engines = {
   readonly readLogs: ReadLogs;
   readonly restart: RestartConfigured;
   readonly scale: ScaleConfigured;
+  readonly exec: ExecConfigured;
   readonly durability: DurabilityEngine;
   readonly watchReplication: WatchReplication;
   readonly poolers: PoolerEngine;
@@ -103,6 +105,7 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     logsVerb(engines.readLogs ?? notGiven),
     restartVerb(engines.restart ?? notGiven),
     scaleVerb(engines.scale ?? notGiven),
+    execVerb(engines.exec ?? notGiven),
     durabilityVerb(engines.durability ?? { look: notGiven, plan: notGiven, change: notGiven }),
     replicationVerb(engines.watchReplication ?? notGiven),
     poolerStatusVerb(engines.poolers ?? noPoolers),

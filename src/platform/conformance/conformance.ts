@@ -1,10 +1,17 @@
 /** What every platform does, whatever runs the components. Each driver's test calls this with a platform of its own. */
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, realpath, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { eventually } from "../../../test/support/receivers.ts";
-import type { ComponentMode, ComponentSpec, Platform } from "../components.ts";
+import {
+  type ComponentMode,
+  type ComponentSpec,
+  EXEC_OUTPUT_BYTES_MAX,
+  type ExecRequest,
+  type Platform,
+} from "../components.ts";
+import { systemProcesses } from "../processes.ts";
 
 /** A platform to be tested, and a folder that its components see as this process does. */
 export type PlatformUnderTest = {
@@ -61,6 +68,7 @@ export function platformConformance(withPlatform: WithPlatform): void {
   startAndStopConformance(withPlatform);
   restartConformance(withPlatform);
   fenceConformance(withPlatform);
+  execConformance(withPlatform);
 }
 
 function startAndStopConformance(withPlatform: WithPlatform): void {
@@ -207,6 +215,85 @@ function fenceConformance(withPlatform: WithPlatform): void {
       await assert.rejects(platform.freeze("gone", {}), { code: "platform.component-failed" });
       await assert.rejects(platform.kill("nobody", {}), { code: "platform.component-unknown" });
       await writeFile(path.join(folder, "done"), "");
+    });
+  });
+}
+
+const ENDLESS = "setsid sleep 1000 & echo $! > command; wait";
+
+/** A command of a component `one`. */
+function shell(script: string, timeoutMs = 60_000): ExecRequest {
+  return { name: "one", program: "/bin/sh", arguments: ["-c", script], timeoutMs };
+}
+
+async function runsOne({ platform, folder }: PlatformUnderTest, changes: Partial<ComponentSpec> = {}): Promise<void> {
+  await platform.start(scriptSpec(folder, "one", "exec sleep 1000", changes), {});
+}
+
+/** The process that ENDLESS has begun. */
+async function commandRuns(folder: string): Promise<number> {
+  const file = path.join(folder, "command");
+  await eventually("the command runs", async () => (await readFile(file, "utf8").catch(() => "")).endsWith("\n"));
+  return Number(await readFile(file, "utf8"));
+}
+
+function execConformance(withPlatform: WithPlatform): void {
+  test("a command runs in a component's folder and environment, and its end and both streams are told", async () => {
+    await withPlatform(async (under) => {
+      const { platform, folder } = under;
+      await runsOne(under, { environment: { ...scriptSpec(folder, "one", "").environment, WHO: "one" } });
+      const script = "pwd -P; echo $WHO; cat; echo trouble >&2; exit 7";
+      assert.deepEqual(await platform.exec(shell(script), {}), {
+        exit: { kind: "exited", status: 7 },
+        stdout: `${await realpath(folder)}\none\n`,
+        stderr: "trouble\n",
+        truncated: false,
+      });
+      assert.deepEqual((await platform.exec(shell("kill -9 $$"), {})).exit, { kind: "signalled", signal: "SIGKILL" });
+      const missing = await platform.exec({ ...shell(""), program: "no-such-program" }, {});
+      assert.deepEqual(missing.exit, { kind: "exited", status: 127 });
+      // Arguments are words, whatever is in them.
+      const words = { ...shell(""), program: "echo", arguments: ["$WHO; exit 3", 'a "b"\nc'] };
+      assert.equal((await platform.exec(words, {})).stdout, '$WHO; exit 3 a "b"\nc\n');
+      const much = "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero | tr '\\0' x >&2";
+      const { stdout, stderr, truncated } = await platform.exec(shell(much), {});
+      assert.deepEqual([stdout.length, stderr.length, truncated], [EXEC_OUTPUT_BYTES_MAX, EXEC_OUTPUT_BYTES_MAX, true]);
+    });
+  });
+
+  test("a command that takes too long, or that nobody waits for, is killed with all it started", async () => {
+    await withPlatform(async (under) => {
+      const { platform, folder } = under;
+      await runsOne(under);
+      await assert.rejects(platform.exec(shell(ENDLESS, 500), {}), { code: "platform.process-timeout" });
+      const leftover = await commandRuns(folder);
+      await eventually("it is gone", async () => !(await systemProcesses.isAlive(leftover)));
+      await rm(path.join(folder, "command"));
+      const waiting = new AbortController();
+      const endless = platform.exec(shell(ENDLESS), { signal: waiting.signal });
+      const pid = await commandRuns(folder);
+      waiting.abort();
+      await assert.rejects(endless, { code: "platform.aborted" });
+      await eventually("it is gone", async () => !(await systemProcesses.isAlive(pid)));
+      assert.equal(await modeOf(platform, "one"), "running");
+    });
+  });
+
+  test("a command ends with its component, and none runs where the component does not", async () => {
+    await withPlatform(async (under) => {
+      const { platform, folder } = under;
+      await assert.rejects(platform.exec(shell("true"), {}), { code: "platform.component-unknown" });
+      await runsOne(under);
+      const endless = assert.rejects(platform.exec(shell(ENDLESS), {}), { code: "platform.component-failed" });
+      const pid = await commandRuns(folder);
+      await platform.fence("one", {});
+      assert.equal(await systemProcesses.isAlive(pid), false, "a fenced component has nothing left that runs");
+      await endless;
+      await assert.rejects(platform.exec(shell("true"), {}), { code: "platform.component-failed" });
+      await platform.unfence("one", {});
+      await runsOne(under);
+      await platform.freeze("one", {});
+      await assert.rejects(platform.exec(shell("true"), {}), { code: "platform.component-failed" });
     });
   });
 }

@@ -10,9 +10,17 @@
 import path from "node:path";
 import { assert, LifeboatError } from "../../errors/error.ts";
 import type { Clock, Instant, Monotonic } from "../clock.ts";
-import type { ComponentMode, ComponentSpec, ComponentState, FenceAnswer } from "../components.ts";
+import type {
+  ComponentMode,
+  ComponentSpec,
+  ComponentState,
+  ExecRequest,
+  ExecResult,
+  FenceAnswer,
+} from "../components.ts";
 import type { ProcessExit, Processes } from "../processes.ts";
 import { startTimer } from "../timer.ts";
+import { Executions } from "./executions.ts";
 import type { ComponentRecord } from "./record.ts";
 import { afterEnd } from "./restart.ts";
 
@@ -53,6 +61,7 @@ type Running = {
 export class Component {
   readonly name: string;
   readonly #tools: ComponentTools;
+  readonly #executions: Executions;
   #spec: ComponentSpec | undefined;
   #fencedAt: Instant | undefined;
   #running: Running | undefined;
@@ -68,6 +77,7 @@ export class Component {
 
   constructor(tools: ComponentTools, name: string) {
     this.#tools = tools;
+    this.#executions = new Executions(tools.processes);
     this.name = name;
     this.#since = tools.clock.now();
   }
@@ -116,7 +126,7 @@ export class Component {
   }
 
   async stop(): Promise<{ readonly killed: boolean }> {
-    const { spec, running } = this.#leaveAlone();
+    const { spec, running } = await this.#leaveAlone();
     if (running === undefined || spec === undefined) {
       await this.#settleDown("stopped");
       return { killed: false };
@@ -133,7 +143,7 @@ export class Component {
   }
 
   async kill(): Promise<void> {
-    const { running } = this.#leaveAlone();
+    const { running } = await this.#leaveAlone();
     if (running !== undefined) {
       await this.#killTree(running);
       this.#lastEnd = "killed on request";
@@ -172,7 +182,7 @@ export class Component {
     this.#fencedAt ??= this.#tools.clock.now();
     // Durable first: whoever comes after us must not start it, and ends what is left of it.
     await this.#save();
-    const { running } = this.#leaveAlone();
+    const { running } = await this.#leaveAlone();
     if (running !== undefined) {
       await this.#killTree(running);
       this.#lastEnd = "killed by a fence";
@@ -185,6 +195,14 @@ export class Component {
     if (this.#fencedAt === undefined) return;
     this.#fencedAt = undefined;
     await this.#settle("stopped");
+  }
+
+  /** Not in turn with the others. */
+  async exec(request: ExecRequest, signal: AbortSignal): Promise<ExecResult> {
+    this.#mustRun();
+    if (this.#mode === "frozen") throw this.#failed("is frozen");
+    assert(this.#spec !== undefined, "what runs was described");
+    return await this.#executions.run(this.#spec, request, signal);
   }
 
   get state(): ComponentState {
@@ -249,6 +267,7 @@ export class Component {
     this.#down();
     this.#stopLooking?.();
     this.#lastEnd = how;
+    await this.#executions.end();
     await this.#afterEnd(this.#tools.clock.monotonic() - running.begun);
   }
 
@@ -275,12 +294,13 @@ export class Component {
     }
   }
 
-  /** From here on its end is ours, and nothing starts it again. */
-  #leaveAlone(): { readonly spec: ComponentSpec | undefined; readonly running: Running | undefined } {
+  /** From here on its end is ours, nothing starts it again, and no command runs beside it. */
+  async #leaveAlone(): Promise<{ readonly spec: ComponentSpec | undefined; readonly running: Running | undefined }> {
     const running = this.#running;
     this.#down();
     this.#cancelRestart?.();
     this.#stopLooking?.();
+    await this.#executions.end();
     return { spec: this.#spec, running };
   }
 

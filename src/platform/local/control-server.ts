@@ -15,8 +15,10 @@ export type ControlServer = { close(): Promise<void> };
 export async function serveControl(socket: string, supervisor: Supervisor, onEnd: () => void): Promise<ControlServer> {
   const server = net.createServer((connection) => {
     connection.on("error", () => connection.destroy());
+    const gone = new AbortController();
+    connection.on("close", () => gone.abort());
     createInterface({ input: connection }).on("line", (line) => {
-      void answer(supervisor, line).then(({ text, ended }) => {
+      void answer(supervisor, line, gone.signal).then(({ text, ended }) => {
         connection.end(text, () => {
           if (ended) onEnd();
         });
@@ -35,16 +37,17 @@ export async function serveControl(socket: string, supervisor: Supervisor, onEnd
 async function answer(
   supervisor: Supervisor,
   line: string,
+  gone: AbortSignal,
 ): Promise<{ readonly text: string; readonly ended: boolean }> {
   try {
     const request = parseRequest(line);
-    return { text: answerLine(await carryOut(supervisor, request)), ended: request.call === "end" };
+    return { text: answerLine(await carryOut(supervisor, request, gone)), ended: request.call === "end" };
   } catch (error) {
     return { text: failureLine(error), ended: false };
   }
 }
 
-async function carryOut(supervisor: Supervisor, request: Request): Promise<Answer> {
+async function carryOut(supervisor: Supervisor, request: Request, gone: AbortSignal): Promise<Answer> {
   switch (request.call) {
     case "hello":
       return { pid: process.pid };
@@ -62,6 +65,8 @@ async function carryOut(supervisor: Supervisor, request: Request): Promise<Answe
     case "unfence":
       await supervisor[request.call](request.name);
       return {};
+    case "exec":
+      return { executed: await supervisor.exec(request, gone) };
     case "state":
       return { components: supervisor.state() };
     case "end":

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { eventually } from "../../../test/support/receivers.ts";
+import { serverUser } from "../../../test/support/servers.ts";
 import { systemClock } from "../clock.ts";
 import {
   COUNTS_AND_STAYS,
@@ -95,6 +96,35 @@ describe("a supervisor", () => {
       await killed(await pidIn(folder));
       await untilMode(platform, "node", "ended");
       assert.deepEqual(await platform.stop("kept", {}), { killed: false });
+    });
+  });
+
+  test("that is killed leaves none of the commands that ran beside its components", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      await platform.start(scriptSpec(folder, "one", "exec sleep 1000"), {});
+      const arguments_ = ["-c", `cd '${folder}'; sleep 1000 & echo $! > pid; wait`];
+      const endless = platform.exec({ name: "one", program: "sh", arguments: arguments_, timeoutMs: 60_000 }, {});
+      const rejected = assert.rejects(endless, { code: "platform.no-answer" });
+      await eventually("the command runs", async () => (await pidIn(folder)) > 0);
+      await killed(await supervisorOf(folder));
+      await rejected;
+      const pid = await pidIn(folder);
+      await eventually("it is gone", async () => !(await systemProcesses.isAlive(pid)));
+      assert.equal(await modeOf(platform, "one"), "running");
+    });
+  });
+
+  test("runs commands as the component's user, and finds programs beside the component's own first", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      const runAs = await serverUser();
+      const spec = scriptSpec(folder, "one", "exec sleep 1000", { runAs, workFolder: "/" });
+      await platform.start(spec, {});
+      const exec = async (program: string, ...words: readonly string[]): Promise<string> =>
+        (await platform.exec({ name: "one", program, arguments: words, timeoutMs: 60_000 }, {})).stdout;
+      assert.equal(await exec("id", "-u"), `${runAs?.uid ?? process.getuid?.()}\n`);
+      assert.equal((await exec("sh", "-c", "echo $PATH")).split(":")[0], path.dirname(spec.program));
     });
   });
 

@@ -9,7 +9,15 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../../errors/error.ts";
 import { type Clock, type Instant, throwIfAborted } from "../clock.ts";
-import type { ComponentSpec, ComponentState, FenceAnswer, Platform } from "../components.ts";
+import {
+  type ComponentSpec,
+  type ComponentState,
+  EXEC_OUTPUT_BYTES_MAX,
+  type ExecRequest,
+  type ExecResult,
+  type FenceAnswer,
+  type Platform,
+} from "../components.ts";
 import { exchange } from "../exchange.ts";
 import type { Files } from "../files.ts";
 import type { Processes } from "../processes.ts";
@@ -45,6 +53,8 @@ const READY_LOOK_MS = 25;
 const STATE_TIMEOUT_MS = 10_000;
 /** A component may take a minute to stop, and as long to be killed. */
 const ACT_TIMEOUT_MS = 300_000;
+/** Both streams, each byte of them written as \u001f, and what is around them. */
+const EXEC_ANSWER_BYTES_MAX = 2 * 6 * EXEC_OUTPUT_BYTES_MAX + 4096;
 /** Source: unix(7), sun_path. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -95,6 +105,12 @@ export class LocalPlatform implements Platform {
 
   async unfence(name: string, options: CallOptions): Promise<void> {
     await this.#askOf({ call: "unfence", name }, options);
+  }
+
+  async exec(request: ExecRequest, options: CallOptions): Promise<ExecResult> {
+    const { executed } = await this.#askOf({ call: "exec", ...request, arguments: [...request.arguments] }, options);
+    if (executed === undefined) throw silent(this.#socket, "the answer to a command says nothing of its end");
+    return executed;
   }
 
   async state(options: CallOptions): Promise<readonly ComponentState[]> {
@@ -157,12 +173,13 @@ export class LocalPlatform implements Platform {
   }
 
   async #ask(request: Request, options: CallOptions): Promise<Answer> {
-    const quick = request.call === "state" || request.call === "hello";
+    const timeoutMs = timeoutOf(request);
     const answer = await exchange({
       to: { socket: this.#socket },
       send: `${JSON.stringify(request)}\n`,
       whole: (text) => text.endsWith("\n"),
-      timeoutMs: quick ? STATE_TIMEOUT_MS : ACT_TIMEOUT_MS,
+      timeoutMs,
+      answerBytesMax: request.call === "exec" ? EXEC_ANSWER_BYTES_MAX : undefined,
       ...options,
     });
     if (!answer.endsWith("\n")) throw silent(this.#socket, "it ended while it was asked");
@@ -211,6 +228,18 @@ export class LocalPlatform implements Platform {
       if (isLifeboatError(error, "platform.no-answer")) return false;
       throw error;
     }
+  }
+}
+
+function timeoutOf(request: Request): number {
+  switch (request.call) {
+    case "exec":
+      return request.timeoutMs + STATE_TIMEOUT_MS;
+    case "state":
+    case "hello":
+      return STATE_TIMEOUT_MS;
+    default:
+      return ACT_TIMEOUT_MS;
   }
 }
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { LifeboatError } from "../../errors/error.ts";
 import { ERROR_REGISTRY, type ErrorCode } from "../../errors/registry.ts";
 import type { Instant } from "../clock.ts";
-import type { ComponentState, FenceAnswer } from "../components.ts";
+import type { ComponentState, ExecResult, FenceAnswer } from "../components.ts";
 import { specSchema } from "./record.ts";
 
 const named = { name: z.string() };
@@ -18,6 +18,13 @@ const requestSchema = z.discriminatedUnion("call", [
   z.strictObject({ call: z.literal("restart"), ...named }),
   z.strictObject({ call: z.literal("fence"), ...named }),
   z.strictObject({ call: z.literal("unfence"), ...named }),
+  z.strictObject({
+    call: z.literal("exec"),
+    ...named,
+    program: z.string(),
+    arguments: z.array(z.string()),
+    timeoutMs: z.number(),
+  }),
   z.strictObject({ call: z.literal("state") }),
   z.strictObject({ call: z.literal("end") }),
 ]);
@@ -37,6 +44,11 @@ const stateSchema = z.strictObject({
   ports: z.array(z.strictObject({ name: z.string(), port: z.number() })),
 });
 
+const exitSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("exited"), status: z.number() }),
+  z.strictObject({ kind: z.literal("signalled"), signal: z.string().transform((name) => name as NodeJS.Signals) }),
+]);
+
 const answerSchema = z.union([
   z.strictObject({
     error: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }),
@@ -47,6 +59,9 @@ const answerSchema = z.union([
     ran: z.boolean().optional(),
     at: instant.optional(),
     components: z.array(stateSchema).optional(),
+    executed: z
+      .strictObject({ exit: exitSchema, stdout: z.string(), stderr: z.string(), truncated: z.boolean() })
+      .optional(),
   }),
 ]);
 
@@ -57,6 +72,7 @@ export type Answer = {
   readonly killed?: boolean | undefined;
   readonly fence?: FenceAnswer | undefined;
   readonly components?: readonly ComponentState[] | undefined;
+  readonly executed?: ExecResult | undefined;
 };
 
 /** Reads a question. Throws a SyntaxError or a ZodError. */
@@ -66,9 +82,9 @@ export function parseRequest(line: string): Request {
 
 /** Writes an answer. */
 export function answerLine(answer: Answer): string {
-  const { pid, killed, fence, components } = answer;
+  const { pid, killed, fence, components, executed } = answer;
   const sent = components?.map((each) => ({ ...each, lastEnd: each.lastEnd ?? null }));
-  return `${JSON.stringify({ pid, killed, ran: fence?.ran, at: fence?.at, components: sent })}\n`;
+  return `${JSON.stringify({ pid, killed, ran: fence?.ran, at: fence?.at, components: sent, executed })}\n`;
 }
 
 /** Writes a failure. */
@@ -87,10 +103,11 @@ export function parseAnswer(line: string): Answer {
     const { code, message, remedy } = parsed.error;
     throw new LifeboatError(knownCode(code), { message, remedy });
   }
-  const { pid, killed, ran, at, components } = parsed;
+  const { pid, killed, ran, at, components, executed } = parsed;
   return {
     pid,
     killed,
+    executed,
     fence: ran === undefined || at === undefined ? undefined : { ran, at },
     components: components?.map((each) => ({ ...each, lastEnd: each.lastEnd ?? undefined })),
   };

@@ -7,7 +7,7 @@
 import path from "node:path";
 import { LifeboatError } from "../../errors/error.ts";
 import type { Clock } from "../clock.ts";
-import type { ComponentSpec, ComponentState, FenceAnswer } from "../components.ts";
+import type { ComponentSpec, ComponentState, ExecRequest, ExecResult, FenceAnswer } from "../components.ts";
 import type { Files } from "../files.ts";
 import type { Lock, Locks } from "../lock.ts";
 import type { Processes } from "../processes.ts";
@@ -98,6 +98,11 @@ export class Supervisor {
     return this.#known(name, (component) => component.unfence());
   }
 
+  /** Out of turn: a command may take as long as it likes, and what ends the component ends the command. */
+  async exec(request: ExecRequest, signal: AbortSignal): Promise<ExecResult> {
+    return await this.#find(request.name).exec(request, signal);
+  }
+
   state(): readonly ComponentState[] {
     return [...this.#components.values()]
       .map((component) => component.state)
@@ -152,6 +157,11 @@ export class Supervisor {
   }
 
   async #known<T>(name: string, work: (component: Component) => Promise<T>): Promise<T> {
+    const component = this.#find(name);
+    return this.#turn(name, () => work(component));
+  }
+
+  #find(name: string): Component {
     const component = this.#components.get(name);
     if (component === undefined) {
       throw new LifeboatError("platform.component-unknown", {
@@ -159,7 +169,7 @@ export class Supervisor {
         remedy: "`lifeboat ps` lists them.",
       });
     }
-    return this.#turn(name, () => work(component));
+    return component;
   }
 
   async #turn<T>(name: string, work: () => Promise<T>): Promise<T> {

@@ -23,6 +23,7 @@ complete -c lifeboat -n __fish_use_subcommand -a 'ps' -d 'Show what the stack\'s
 complete -c lifeboat -n __fish_use_subcommand -a 'logs' -d 'Show what the stack\'s components write'
 complete -c lifeboat -n __fish_use_subcommand -a 'restart' -d 'Restart one component of the stack'
 complete -c lifeboat -n __fish_use_subcommand -a 'scale' -d 'Run more or fewer programs of a component of the stack'
+complete -c lifeboat -n __fish_use_subcommand -a 'exec' -d 'Run a command where a component of the stack runs'
 complete -c lifeboat -n __fish_use_subcommand -a 'durability' -d 'Show or change how many confirmers a commit of the stack waits for'
 complete -c lifeboat -n __fish_use_subcommand -a 'replication' -d 'Watch how far replica and receiver are behind the primary'
 complete -c lifeboat -n __fish_use_subcommand -a 'pooler' -d 'pooler commands'
@@ -534,8 +535,32 @@ complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-cache-polic
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -a 'pgbouncer'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l timeout -d 'How long it may take before it is killed.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-name -d 'Name of the stack; its folder is stacks/<name> below folders.state.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-postgres-major -d 'Major version of its PostgreSQL.' -x -a '15 16 17 18'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-database -d 'Database of the application.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-application-role -d 'Role of the application; it owns the database.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-db-port -d 'Port of the primary.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-replica-port -d 'Port of the replica.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-pooler-port -d 'Port of PgBouncer.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-redis-port -d 'Port of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-cache-memory-max -d 'Most memory of redis.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l yes -d 'Accept without being asked what a lower mode means.'
-complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l force -d 'Also a mode for which too few confirm now, and while a failover is under way.'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l force -d 'Also a mode for which too few confirm now, and while the receiver is withdrawn; never while a failover or switchover that is recorded has not ended.'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F

@@ -630,6 +630,40 @@ _lifeboat_scale() {
     '1:argument:(pgbouncer)' \
     '2:argument: '
 }
+_lifeboat_exec() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--timeout=[How long it may take before it is killed.]:value: ' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
+    '--stack-name=[Name of the stack; its folder is stacks/<name> below folders.state.]:value: ' \
+    '--stack-postgres-major=[Major version of its PostgreSQL.]:value:(15 16 17 18)' \
+    '--stack-database=[Database of the application.]:value: ' \
+    '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
+    '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
+    '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
+    '--stack-db-port=[Port of the primary.]:value: ' \
+    '--stack-replica-port=[Port of the replica.]:value: ' \
+    '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
+    '--stack-redis-port=[Port of redis.]:value: ' \
+    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
+    '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
+    '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
+    '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
+    '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
+    '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch haproxy daemon)' \
+    '2:argument: '
+}
 _lifeboat_durability() {
   _arguments -s : \
     '--config=[Configuration file.]:value:_files' \
@@ -639,7 +673,7 @@ _lifeboat_durability() {
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
     '--yes[Accept without being asked what a lower mode means.]' \
-    '--force[Also a mode for which too few confirm now, and while a failover is under way.]' \
+    '--force[Also a mode for which too few confirm now, and while the receiver is withdrawn; never while a failover or switchover that is recorded has not ended.]' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
@@ -1420,6 +1454,7 @@ _lifeboat() {
     'logs:Show what the stack'\''s components write'
     'restart:Restart one component of the stack'
     'scale:Run more or fewer programs of a component of the stack'
+    'exec:Run a command where a component of the stack runs'
     'durability:Show or change how many confirmers a commit of the stack waits for'
     'replication:Watch how far replica and receiver are behind the primary'
     'pooler:pooler commands'
@@ -1443,7 +1478,7 @@ _lifeboat() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|up|down|ps|logs|restart|scale|durability|replication|pooler|failover|switchover|rebuild|daemon|demo|config|completion) _lifeboat_$line[1] ;;
+        doctor|status|vault|backup|backups|verify|prune|points|wal|restore|probe|up|down|ps|logs|restart|scale|exec|durability|replication|pooler|failover|switchover|rebuild|daemon|demo|config|completion) _lifeboat_$line[1] ;;
       esac ;;
   esac
 }
