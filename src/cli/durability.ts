@@ -55,7 +55,9 @@ export function durabilityVerb(engine: DurabilityEngine): Verb {
     arguments: { mode: optional(choice(DURABILITY_MODES), `One of ${DURABILITY_MODES.join(", ")}.`) },
     options: {
       yes: toggle("Accept without being asked what a lower mode means."),
-      force: toggle("Also a mode for which too few confirm now, and while a failover is under way."),
+      force: toggle(
+        "Also a mode for which too few confirm now, and while the receiver is withdrawn; never while a failover or switchover that is recorded has not ended.",
+      ),
     },
     configuration: { kind: "checked", sections: ["stack", "folders", "postgres", "failover"] },
     examples: [
@@ -129,7 +131,7 @@ function refusal(
     case "failover-under-way":
       return new LifeboatError("durability.failover-under-way", {
         message: `a failover of epoch ${plan.epoch} has told the receiver to confirm nothing: what waits on ${facts.primary} may be on no other node`,
-        remedy: `Let it end, or look why it does not. If nothing is going to be promoted: lifeboat durability ${mode} --force.`,
+        remedy: `Let it end, or look why it does not: lifeboat failover --check-only. If it is not recorded and nothing is going to be promoted: lifeboat durability ${mode} --force.`,
       });
     case "version-unsafe":
       return new LifeboatError("durability.version-unsafe", {
