@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { allVerbs } from "../../test/support/all-verbs.ts";
+import { DURABILITY_NAMES, durabilityFacts } from "../../test/support/durability-facts.ts";
 import { matchesGolden } from "../../test/support/golden.ts";
 import { type RecordedFrame, recordedFrame } from "../../test/support/recorded-frame.ts";
 import { planChange } from "../durability/decide.ts";
@@ -8,41 +9,15 @@ import type { DurabilityMode } from "../durability/names.ts";
 import { EXIT } from "../errors/entry.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
-import type { Lsn } from "../postgres/lsn.ts";
 import type { DurabilityChange, DurabilityEngine, DurabilityLook } from "./durability.ts";
 import { runCli } from "./run.ts";
 
-const NAMES = {
-  async: "",
-  quorum: "ANY 1 (db_replica, lifeboat_vault)",
-  strict: "ANY 2 (db_replica, lifeboat_vault)",
-} as const;
-
 function lookAt(mode: DurabilityMode, different: Partial<DurabilityLook["server"]> = {}): DurabilityLook {
-  const syncState = mode === "async" ? "async" : "quorum";
-  const common = { state: "streaming", syncState, flushed: 0x3000060n as Lsn };
-  return {
-    primary: "db",
-    described: { mode, by: "configuration" },
-    expected: { nodes: ["db_replica"], receiver: "lifeboat_vault" },
-    withdrawnBy: undefined,
-    server: {
-      version: 160_014,
-      inRecovery: false,
-      effectiveNames: NAMES[mode],
-      setNames: NAMES[mode],
-      setError: undefined,
-      synchronousCommit: "on",
-      overrides: [],
-      confirmers: [
-        { ...common, name: "db_replica", pid: 11, behindBytes: 0, slot: "db_replica" },
-        { ...common, name: "lifeboat_vault", pid: 12, behindBytes: 16_384, slot: "lifeboat_vault" },
-      ],
-      waiting: { count: 0, longestMs: 0 },
-      clientCount: 34,
-      ...different,
-    },
-  };
+  const facts = durabilityFacts(mode);
+  const confirmers = facts.server.confirmers.map((row) =>
+    row.name === "lifeboat_vault" ? { ...row, behindBytes: 16_384 } : row,
+  );
+  return { ...facts, primary: "db", server: { ...facts.server, confirmers, ...different } };
 }
 
 /** A stack that does what it is told, and what it was told. */
@@ -91,7 +66,7 @@ test("a higher mode is set without a question", async () => {
   assert.match(out, /described: +strict, chosen 2026-01-01T00:00:00.000Z/);
   assert.deepEqual(
     stack.done.map(({ names }) => names),
-    [NAMES.strict],
+    [DURABILITY_NAMES.strict],
   );
 });
 

@@ -3,57 +3,13 @@ import { test } from "node:test";
 import { allVerbs } from "../../test/support/all-verbs.ts";
 import { matchesGolden } from "../../test/support/golden.ts";
 import { type RecordedFrame, recordedFrame, recordedSink } from "../../test/support/recorded-frame.ts";
+import { awayReceiver, lagOf, streamingReceiver, streamingReplica } from "../../test/support/replication-views.ts";
 import { EXIT } from "../errors/entry.ts";
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import type { ConfirmerView, Lag, ReplicationView } from "../replication/decide.ts";
+import type { ReplicationView } from "../replication/decide.ts";
 import type { WatchReplication } from "./replication.ts";
 import { runCli } from "./run.ts";
-
-const known = (bytes: number, ms: number, atLeast = false): Lag => ({ kind: "known", bytes, ms, atLeast });
-const gone: Lag = { kind: "disconnected" };
-
-const replica: ConfirmerView = {
-  kind: "replica",
-  name: "db_replica",
-  slot: "db_replica",
-  connected: true,
-  state: "streaming",
-  syncState: "quorum",
-  lag: { write: known(0, 0), flush: known(0, 0), replay: known(56, 4) },
-  slotView: {
-    name: "db_replica",
-    active: true,
-    pid: 11,
-    walStatus: "reserved",
-    keptBytes: 4_096,
-    safeBytes: 8_589_934_592,
-  },
-  reception: { status: "streaming", receivedAgoMs: 250, timeline: 1 as Timeline, slot: "db_replica" },
-  replayPaused: false,
-  conflicts: { lock: 2, deadlock: 1 },
-};
-
-const receiver: ConfirmerView = {
-  kind: "receiver",
-  name: "lifeboat_vault",
-  slot: "lifeboat_vault",
-  connected: true,
-  state: "streaming",
-  syncState: "quorum",
-  lag: { write: known(0, 0), flush: known(0, 0), replay: known(0, 0) },
-  slotView: {
-    name: "lifeboat_vault",
-    active: true,
-    pid: 12,
-    walStatus: "reserved",
-    keptBytes: 56,
-    safeBytes: undefined,
-  },
-  reception: undefined,
-  replayPaused: false,
-  conflicts: undefined,
-};
 
 const well: ReplicationView = {
   at: Date.UTC(2026, 0, 1) as Instant,
@@ -61,22 +17,19 @@ const well: ReplicationView = {
   timeline: 1 as Timeline,
   end: 0x3000060n as Lsn,
   nodes: [{ kind: "primary", name: "db", timeline: 1 as Timeline, end: 0x3000060n as Lsn, senders: [], slots: [] }],
-  confirmers: [replica, receiver],
+  confirmers: [streamingReplica, streamingReceiver],
   faults: [],
 };
 
 const wrong: ReplicationView = {
   ...well,
   confirmers: [
-    { ...replica, replayPaused: true, lag: { ...replica.lag, replay: known(2_097_152, 65_000, true) } },
     {
-      ...receiver,
-      connected: false,
-      state: "disconnected",
-      syncState: undefined,
-      lag: { write: gone, flush: gone, replay: gone },
-      slotView: undefined,
+      ...streamingReplica,
+      replayPaused: true,
+      lag: { ...streamingReplica.lag, replay: lagOf(2_097_152, 65_000, true) },
     },
+    awayReceiver,
   ],
   faults: [{ code: "disconnected", of: "lifeboat_vault", message: "lifeboat_vault is not connected", remedy: "Look." }],
 };

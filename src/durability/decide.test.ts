@@ -1,49 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Lsn } from "../postgres/lsn.ts";
+import {
+  durabilityFacts as facts,
+  DURABILITY_NAMES as NAMES,
+  confirmerRow as row,
+} from "../../test/support/durability-facts.ts";
 import { judgeDurability, planChange } from "./decide.ts";
-import type { ConfirmerRow, DurabilityFacts, ServerDurability } from "./facts.ts";
+import type { DurabilityFacts } from "./facts.ts";
 import type { DurabilityMode } from "./names.ts";
-
-const expected = { nodes: ["db_replica"], receiver: "lifeboat_vault" };
-const NAMES = {
-  async: "",
-  quorum: "ANY 1 (db_replica, lifeboat_vault)",
-  strict: "ANY 2 (db_replica, lifeboat_vault)",
-} as const;
-
-function row(name: string, different: Partial<ConfirmerRow> = {}): ConfirmerRow {
-  const pid = name === "db_replica" ? 11 : 12;
-  const flushed = 100n as Lsn;
-  return { name, pid, state: "streaming", syncState: "quorum", flushed, behindBytes: 0, slot: name, ...different };
-}
-
-/** A server that does `mode` as described, with what a test wants different. */
-function facts(
-  mode: DurabilityMode,
-  server: Partial<ServerDurability> = {},
-  described: DurabilityMode = mode,
-): DurabilityFacts {
-  const syncState = mode === "async" ? "async" : "quorum";
-  return {
-    described: { mode: described, by: "configuration" },
-    expected,
-    withdrawnBy: undefined,
-    server: {
-      version: 160_014,
-      inRecovery: false,
-      effectiveNames: NAMES[mode],
-      setNames: NAMES[mode],
-      setError: undefined,
-      synchronousCommit: "on",
-      overrides: [],
-      confirmers: [row("db_replica", { syncState }), row("lifeboat_vault", { syncState })],
-      waiting: { count: 0, longestMs: 0 },
-      clientCount: 3,
-      ...server,
-    },
-  };
-}
 
 const faultsOf = (given: DurabilityFacts): readonly string[] => judgeDurability(given).faults.map(({ code }) => code);
 
@@ -158,7 +122,7 @@ test("a mode that waits is refused on a version that may not wait, forced or not
 });
 
 test("every lowering says who waits and who is connected, also when nobody confirms and when names are somebody's own", () => {
-  const cost = { waiting: 7, clients: 3 };
+  const cost = { waiting: 7, clients: 34 };
   const waiting = { count: 7, longestMs: 900 };
   const lowersOf = (given: DurabilityFacts, to: DurabilityMode) => {
     const plan = planChange(given, { to, force: false });
@@ -184,7 +148,7 @@ test("while a failover has the receiver's mandate nothing is changed, since whoe
   const refused = { kind: "refused", reason: "failover-under-way", epoch: 8 };
   assert.deepEqual(planChange(stuck, { to: "async", force: false }), refused);
   const forced = planChange(stuck, { to: "async", force: true });
-  assert.deepEqual(forced.kind === "change" && forced.lowers, { waiting: 2, clients: 3 });
+  assert.deepEqual(forced.kind === "change" && forced.lowers, { waiting: 2, clients: 34 });
 });
 
 test("a node in recovery is no place to change durability", () => {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
 import { matchesGolden } from "../../test/support/golden.ts";
+import { awayReceiver, lagOf, streamingReplica } from "../../test/support/replication-views.ts";
 import type { Instant } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -11,43 +12,10 @@ import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import type { ConfirmerView, Lag, ReplicationView } from "./decide.ts";
 import { formatMetrics, writeMetrics } from "./metrics.ts";
 
-const known = (bytes: number, ms: number): Lag => ({ kind: "known", bytes, ms, atLeast: false });
-
 const replica: ConfirmerView = {
-  kind: "replica",
-  name: "db_replica",
-  slot: "db_replica",
-  connected: true,
-  state: "streaming",
-  syncState: "quorum",
-  lag: { write: known(0, 0), flush: known(56, 3.2), replay: known(1_048_576, 2_004.4) },
-  slotView: {
-    name: "db_replica",
-    active: true,
-    pid: 11,
-    walStatus: "reserved",
-    keptBytes: 4_096,
-    safeBytes: 8_589_934_592,
-  },
-  reception: { status: "streaming", receivedAgoMs: 250, timeline: 1 as Timeline, slot: "db_replica" },
-  replayPaused: false,
+  ...streamingReplica,
+  lag: { write: lagOf(0, 0), flush: lagOf(56, 3.2), replay: lagOf(1_048_576, 2_004.4) },
   conflicts: { lock: 2, deadlock: 0 },
-};
-
-const disconnected: Lag = { kind: "disconnected" };
-
-const receiver: ConfirmerView = {
-  kind: "receiver",
-  name: "lifeboat_vault",
-  slot: "lifeboat_vault",
-  connected: false,
-  state: "disconnected",
-  syncState: undefined,
-  lag: { write: disconnected, flush: disconnected, replay: disconnected },
-  slotView: undefined,
-  reception: undefined,
-  replayPaused: false,
-  conflicts: undefined,
 };
 
 const view: ReplicationView = {
@@ -59,7 +27,7 @@ const view: ReplicationView = {
     { kind: "primary", name: "db", timeline: 1 as Timeline, end: 0x3000060n as Lsn, senders: [], slots: [] },
     { kind: "unreachable", name: "db_replica", code: "postgres.timeout", message: "no answer" },
   ],
-  confirmers: [replica, receiver],
+  confirmers: [replica, awayReceiver],
   faults: [{ code: "disconnected", of: "lifeboat_vault", message: "m", remedy: "r" }],
 };
 
@@ -93,7 +61,7 @@ test("the text is what the collector reads, with the runbook's own names and -1 
 });
 
 test("a replica that is not connected has a lag of -1 and a status of 0 under the runbook's names", () => {
-  const text = formatMetrics({ ...view, confirmers: [{ ...receiver, kind: "replica", name: "db_replica" }] });
+  const text = formatMetrics({ ...view, confirmers: [{ ...awayReceiver, kind: "replica", name: "db_replica" }] });
   assertExposition(text);
   assert.match(text, /^pg_replication_lag_seconds\{standby="db_replica"\} -1$/m);
   assert.match(text, /^pg_replication_status\{standby="db_replica"\} 0$/m);

@@ -1,33 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { temporaryFolder } from "../../test/support/receivers.ts";
+import { SPOOL_SEGMENT_BYTES as MIB, SPOOL_STATE, SPOOL_START as START } from "../../test/support/spool-states.ts";
 import { writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { systemClock } from "../platform/clock.ts";
 import { fileError, systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemRandom } from "../platform/random.ts";
-import { type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { lsnAdd, type Timeline } from "../postgres/lsn.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putSegment } from "../vault/wal-store.ts";
 import { holdStill } from "./held-end.ts";
 import { openSpool, type Spool } from "./spool.ts";
-import type { SpoolState } from "./spool-state.ts";
 
-const MIB = 1024 * 1024;
-const START = BigInt(5 * MIB) as Lsn;
 const ONE = 1 as Timeline;
-const STATE: SpoolState = {
-  vaultId: "0".repeat(32),
-  systemId: "7000000000000000001" as SystemId,
-  walSegmentBytes: MIB,
-  timeline: ONE,
-  history: "",
-  slot: "lifeboat_vault",
-  flushedLsn: START,
-  rangeFrom: START,
-  gaps: [],
-};
+const STATE = { ...SPOOL_STATE, rangeFrom: START };
 /** Ten records of 300 kB: some cross from one segment into the next. */
 const WAL = writeSyntheticWal(
   { start: START, walSegmentBytes: MIB },

@@ -3,6 +3,11 @@ import { appendFile, open as openFile, readdir, readFile, stat, truncate, writeF
 import path from "node:path";
 import { test } from "node:test";
 import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
+import {
+  SPOOL_SEGMENT_BYTES as MIB,
+  SPOOL_START as START,
+  SPOOL_STATE as STATE,
+} from "../../test/support/spool-states.ts";
 import { writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
@@ -15,22 +20,8 @@ import { LSN_NONE, type Lsn, lsnAdd, type SystemId, type Timeline } from "../pos
 import { openSpool, type Spool } from "./spool.ts";
 import { listSpool, readSpoolFile } from "./spool-files.ts";
 import { laidOutBytes, markPosition } from "./spool-marks.ts";
-import type { SpoolState } from "./spool-state.ts";
 
-const MIB = 1024 * 1024;
-const START = BigInt(5 * MIB) as Lsn;
 const ONE = 1 as Timeline;
-const STATE: SpoolState = {
-  vaultId: "0".repeat(32),
-  systemId: "7000000000000000001" as SystemId,
-  walSegmentBytes: MIB,
-  timeline: ONE,
-  history: "",
-  slot: "lifeboat_vault",
-  flushedLsn: START,
-  rangeFrom: undefined,
-  gaps: [],
-};
 /** One and a half segments of WAL, with headers that are right. */
 const WAL = writeSyntheticWal(
   { start: START, walSegmentBytes: MIB },
