@@ -22,7 +22,7 @@ import { DURABILITIES, FAULTS } from "./failover-plan.ts";
 import { loadAverage, Stop } from "./machine.ts";
 import type { BenchPlan } from "./plan.ts";
 import { benchReceive } from "./receive.ts";
-import { benchRepoint } from "./repoint.ts";
+import { benchRepoint, POOLERS } from "./repoint.ts";
 import { provenance, type Report } from "./report.ts";
 import { cacheFolderDefault } from "./workload.ts";
 
@@ -67,6 +67,7 @@ npm run bench -- receive [options]    what a commit waits for a receiver, beside
 npm run bench -- repoint [options]    what clients notice when a pooler is led to another server
   --loops N          guarded: pause, hold, repoint, resume (default 400, some 3 minutes)
   --others N         the same with PAUSE after a look for logins in flight, and with PAUSE alone (default 0)
+  --pooler NAME      ${POOLERS.join(" or ")}: Debian 13's is fetched and kept, not installed (default installed)
 
   --folder FOLDER    where to work and to keep what was made (default ${cacheFolderDefault(process.env)})
   --json FILE        write everything that was measured there as well
@@ -96,6 +97,7 @@ const OPTIONS = {
   fresh: { type: "boolean" },
   loops: { type: "string" },
   others: { type: "string" },
+  pooler: { type: "string" },
   folder: { type: "string" },
   json: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -163,11 +165,12 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       benchReceive({ runs: runsOf(values, 3), seconds: secondsOf(values, 10), cacheFolder }, { signal }),
   },
   repoint: {
-    options: ["loops", "others"],
-    run: (values, _cacheFolder, signal) => {
+    options: ["loops", "others", "pooler"],
+    run: (values, cacheFolder, signal) => {
       const loops = whole("loops", values.loops ?? "400", LOOPS_MAX);
       const others = values.others === undefined ? 0 : whole("others", values.others, LOOPS_MAX);
-      return benchRepoint({ loops, others }, { signal });
+      const [pooler = "installed"] = listOf("pooler", values.pooler, { known: POOLERS, otherwise: [] });
+      return benchRepoint({ loops, others, pooler, cacheFolder }, { signal });
     },
   },
 };

@@ -3,8 +3,9 @@
  */
 
 import { packLifeboat } from "./backup-tools/lifeboat-package.ts";
-import { fetchNewerPgBackRest, hasNewerPgBackRest, newerPgBackRest } from "./backup-tools/newer-pgbackrest.ts";
+import { NEWER_PGBACKREST, newerPgBackRest } from "./backup-tools/newer-pgbackrest.ts";
 import { DEBIAN_PGBACKREST, hasPgBackRest, installPgBackRest, pgBackRestVersion } from "./backup-tools/pgbackrest.ts";
+import { fetchDebian13, hasDebian13 } from "./debian-13.ts";
 import type { PlanFacts } from "./plan.ts";
 import { baseName, freeBytes, hasBase, type Place } from "./workload.ts";
 
@@ -18,7 +19,7 @@ export async function observe(cacheFolder: string, sizesMib: readonly number[]):
     cacheFolder,
     freeBytes: await freeBytes(cacheFolder),
     pgBackRestInstalled: await hasPgBackRest(),
-    newerPgBackRestFetched: await hasNewerPgBackRest(cacheFolder),
+    newerPgBackRestFetched: await hasDebian13(cacheFolder, NEWER_PGBACKREST),
     basesThere,
   };
 }
@@ -32,7 +33,7 @@ export async function readyPeers<Peer extends string>(
   const ready: Peer[] = [];
   for (const peer of peers) {
     if (peer === "pgbackrest") await installPgBackRest(call);
-    const why = peer === "pgbackrest-block" ? await fetchNewerPgBackRest(cacheFolder, call) : undefined;
+    const why = peer === "pgbackrest-block" ? await fetchDebian13(cacheFolder, NEWER_PGBACKREST, call) : undefined;
     if (why === undefined) ready.push(peer);
     else console.log(`going on without pgBackRest with bundles and blocks, which cannot be fetched: ${why}`);
   }

@@ -7,6 +7,8 @@
 import { startPooler, type TestPoolerOptions } from "../test/support/poolers.ts";
 import { addressOf, prepareRepoint, type RepointRun, runRepointLoops } from "../test/support/repoint-loops.ts";
 import { startServer } from "../test/support/servers.ts";
+import { type Debian13Program, debian13File, fetchDebian13 } from "./debian-13.ts";
+import { Stop } from "./machine.ts";
 import { type RepointFigures, repointReport } from "./repoint-report.ts";
 import type { Report } from "./report.ts";
 import { percentile } from "./statistics.ts";
@@ -15,17 +17,37 @@ import { percentile } from "./statistics.ts";
 const LOAD = { sessions: 20, perSecond: 200, holdMs: 50, gapMs: 300 } as const;
 const MAJOR = 16;
 
+/** Whose PgBouncer is led: the one that this machine has, or Debian 13's. */
+export const POOLERS = ["installed", "debian-13"] as const;
+
+const NEWER_PGBOUNCER: Debian13Program = {
+  title: "PgBouncer",
+  packageName: "pgbouncer",
+  program: "usr/sbin/pgbouncer",
+  versionArgument: "--version",
+};
+
+/** What is measured. */
+export type RepointBenchRequest = {
+  readonly loops: number;
+  readonly others: number;
+  readonly pooler: (typeof POOLERS)[number];
+  /** Where what is fetched is kept. */
+  readonly cacheFolder: string;
+};
+
 /** Measures each kind of pause, one after the other, each with a pooler of its own before the same two servers. */
 export async function benchRepoint(
-  request: { readonly loops: number; readonly others: number },
+  request: RepointBenchRequest,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<Report> {
+  const program = await programOf(request, { signal });
   const settings = { shared_buffers: "128MB", max_connections: 200 };
   await using first = await startServer({ major: MAJOR, fsync: true, settings, name: "first" });
   await using second = await startServer({ major: MAJOR, fsync: true, settings, name: "second" });
   await Promise.all([prepareRepoint(first), prepareRepoint(second)]);
   const servers = [addressOf(first), addressOf(second)] as const;
-  const options: TestPoolerOptions = { server: servers[0] };
+  const options: TestPoolerOptions = { server: servers[0], program };
   const figures: RepointFigures[] = [];
   let version = "";
   for (const pause of ["guarded", "looked", "bare"] as const) {
@@ -41,6 +63,17 @@ export async function benchRepoint(
   }
   const versions = { PgBouncer: version, PostgreSQL: first.installation.version };
   return repointReport(figures, { ...LOAD, versions });
+}
+
+/** Undefined: the installed one. Throws `Stop` when it cannot be fetched. */
+async function programOf(
+  { pooler, cacheFolder }: RepointBenchRequest,
+  call: { readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  if (pooler === "installed") return undefined;
+  const why = await fetchDebian13(cacheFolder, NEWER_PGBOUNCER, call);
+  if (why !== undefined) throw new Stop(`PgBouncer of Debian 13 cannot be fetched: ${why}`);
+  return debian13File(cacheFolder, NEWER_PGBOUNCER);
 }
 
 function figuresOf(title: string, run: RepointRun): RepointFigures {

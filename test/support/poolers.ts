@@ -14,11 +14,11 @@ import { formatDatabases } from "../../src/pooler/databases-file.ts";
 import { PgBouncer } from "../../src/pooler/pgbouncer.ts";
 import { renderPgBouncer, renderPoolerUsers } from "../../src/pooler/pgbouncer-ini.ts";
 import type { ServerAddress } from "../../src/pooler/pooler.ts";
+import { findProgram, SYSTEM_FOLDERS } from "../../src/stack/programs.ts";
 import { eventually } from "./receivers.ts";
 import { fastestFileSystem, giveTo, SUPERUSER, serverUser } from "./servers.ts";
 
-/** Debian's. */
-export const PGBOUNCER = "/usr/sbin/pgbouncer";
+const FOLDERS = [...(process.env["LIFEBOAT_TEST_PROGRAMS"] ?? "").split(":"), ...SYSTEM_FOLDERS];
 /** The pool's database on the server. */
 export const POOLED_DATABASE = "postgres";
 const CONSOLE_PASSWORD = "console";
@@ -29,8 +29,8 @@ export type TestPoolerOptions = {
   readonly name?: string;
   /** Lines put behind our own settings. */
   readonly settings?: readonly string[];
-  /** Default: Debian's. */
-  readonly program?: string;
+  /** Default: the one in LIFEBOAT_TEST_PROGRAMS, else the system's. */
+  readonly program?: string | undefined;
   readonly environment?: Readonly<Record<string, string>>;
 };
 
@@ -45,12 +45,15 @@ export class TestPooler {
   readonly #drivers: PgBouncer[] = [];
   #process: RunningProcess | undefined;
 
-  constructor(at: { readonly port: number; readonly folder: string }, options: TestPoolerOptions) {
+  constructor(
+    at: { readonly port: number; readonly folder: string; readonly program: string },
+    options: TestPoolerOptions,
+  ) {
     this.name = options.name ?? "pgbouncer";
     this.port = at.port;
     this.folder = at.folder;
     this.databasesFile = path.join(at.folder, "databases.ini");
-    this.#program = options.program ?? PGBOUNCER;
+    this.#program = at.program;
     this.#environment = options.environment ?? {};
   }
 
@@ -132,7 +135,9 @@ export class TestPooler {
 /** Starts a pooler in front of a server: `await using pooler = await startPooler({ server })`. */
 export async function startPooler(options: TestPoolerOptions): Promise<TestPooler> {
   const folder = await mkdtemp(path.join(await fastestFileSystem(), "lifeboat-pooler-"));
-  const pooler = new TestPooler({ port: await findFreePort(systemRandom), folder }, options);
+  const program = options.program ?? (await findProgram(systemFiles, FOLDERS, "pgbouncer"));
+  if (program === undefined) throw new Error(`pgbouncer is in none of ${FOLDERS.join(", ")}`);
+  const pooler = new TestPooler({ port: await findFreePort(systemRandom), folder, program }, options);
   const usersFile = path.join(folder, "userlist.txt");
   const { port, databasesFile } = pooler;
   const ini = renderPgBouncer({ port, socketFolder: folder, databasesFile, usersFile });
