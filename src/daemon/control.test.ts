@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
-import { confirmer, POLICY, primaryAnswer, RECORD } from "../../test/support/failover-views.ts";
+import {
+  confirmer,
+  POLICY,
+  primaryAnswer,
+  RECORD,
+  standbyAnswer,
+  witnessAnswer,
+} from "../../test/support/failover-views.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
@@ -9,6 +16,7 @@ import type { FailoverPorts, NodePort, PoolerPort, WitnessPort } from "../failov
 import { memoryRegister } from "../lease/memory/memory-register.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import { recordPort } from "./authority.ts";
+import type { CheckReport } from "./check-report.ts";
 import { Control } from "./control.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
@@ -117,6 +125,42 @@ test("by force the primary waits for confirmers that lack something, and the rec
   await control.setDurability({ to: "async", force: false }, {});
   await rejectsWith("durability.not-taken", control.setDurability({ to: "strict", force: true }, {}));
   assert.deepEqual(await control.recordedDurability({}), { recorded: "async" });
+});
+
+const TOLD_MAX = 50;
+
+test("what the loop fails at again and again is blocked for whoever asks, and the outside is told once", async () => {
+  const stop = new AbortController();
+  const told: string[] = [];
+  const checked = Promise.withResolvers<CheckReport>();
+  const control = await recorded({
+    nodes: [
+      only<NodePort>("a", { name: "a", probe: async () => ({ kind: "nobody-listens" }) }),
+      // Of a failover nothing more is possible here: it takes no orders.
+      only<NodePort>("b", { name: "b", probe: async () => standbyAnswer() }),
+    ],
+    witness: only<WitnessPort>("witness", { status: async () => witnessAnswer() }),
+    hooks: {
+      tell: ({ kind }) => {
+        told.push(kind);
+        if (told.length === TOLD_MAX) {
+          checked.reject(new Error(`it goes on and on: ${told.slice(-3).join()}`));
+          stop.abort();
+        }
+        if (kind !== "decision-blocked") return;
+        checked.resolve(control.check({}).finally(() => stop.abort()));
+      },
+    },
+  });
+  await control.run({ signal: stop.signal });
+  const report = await checked.promise;
+  assert.equal(report.state, "blocked");
+  assert.deepEqual(report.reasons.find(({ code }) => code === "plan-fails")?.facts["times"], 3);
+  assert.deepEqual(
+    report.offers.map(({ kind }) => kind),
+    ["promote-by-hand"],
+  );
+  assert.equal(told.filter((kind) => kind === "failover-failed").length >= 3, true);
 });
 
 test("a loop that was told to stop before it began ends at once", async () => {

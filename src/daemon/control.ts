@@ -12,6 +12,7 @@ import { Controller, type ControllerOptions } from "../failover/controller.ts";
 import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
 import { runPlan } from "../failover/sequence.ts";
+import { withSetback } from "../failover/setbacks.ts";
 import { decideSwitchover } from "../failover/switchover.ts";
 import { adoptStack } from "./adopt.ts";
 import { askedFailover } from "./asked-failover.ts";
@@ -69,7 +70,9 @@ const FORCED_COVER_MS = 500;
 /** Control of one stack. */
 export class Control {
   readonly #parts: ControlParts;
-  #loop: { readonly ending: AbortController; readonly ended: Promise<void> } | undefined;
+  #loop:
+    | { readonly ending: AbortController; readonly ended: Promise<void>; readonly controller: Controller }
+    | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ControlParts) {
@@ -95,7 +98,7 @@ export class Control {
       const ending = new AbortController();
       const controller = new Controller(ports, options);
       const ended = controller.run({ signal: ending.signal }).catch((error: unknown) => failure.reject(error));
-      this.#loop = { ending, ended };
+      this.#loop = { ending, ended, controller };
     };
     this.#begin = begin;
     if (!signal.aborted) begin();
@@ -322,8 +325,10 @@ export class Control {
     });
   }
 
-  #report({ seen, decision, poolers }: Look): CheckReport {
+  /** With what the loop has learnt by trying. */
+  #report({ seen, decision: decided, poolers }: Look): CheckReport {
     const { stack, ports } = this.#parts;
+    const decision = withSetback(decided, this.#loop?.controller.state.setback);
     return checkReportOf({ stack, at: ports.clock.now(), seen, decision, poolers });
   }
 }

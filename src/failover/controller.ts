@@ -18,6 +18,16 @@ import { type Memory, remember } from "./observation.ts";
 import { type Plan, planNext } from "./plan.ts";
 import type { Epoch, FailoverPorts, HeldLease, NodeName, StoredRecord } from "./ports.ts";
 import { type PlanOutcome, runPlan } from "./sequence.ts";
+import {
+  isDue,
+  noteFailure,
+  type Setback,
+  type Setbacks,
+  setbackOf,
+  standingSetback,
+  stateOf,
+  withSetback,
+} from "./setbacks.ts";
 import { stepFailed } from "./step-tools.ts";
 import { decideSwitchover } from "./switchover.ts";
 
@@ -50,6 +60,8 @@ export type ControllerState = {
   readonly epoch: Epoch | undefined;
   readonly decision: Decision | undefined;
   readonly plan: Plan | undefined;
+  /** What keeps failing, and is tried ever later; the decision says so. */
+  readonly setback: Setback | undefined;
 };
 
 type Wish = { readonly to: NodeName; readonly settle: (outcome: SwitchoverOutcome) => void };
@@ -64,7 +76,16 @@ export type SwitchoverOutcome =
 export class Controller {
   readonly #ports: FailoverPorts;
   readonly #options: ControllerOptions;
-  #state: ControllerState = { mode: "waiting-for-lease", epoch: undefined, decision: undefined, plan: undefined };
+  #state: ControllerState = {
+    mode: "waiting-for-lease",
+    epoch: undefined,
+    decision: undefined,
+    plan: undefined,
+    setback: undefined,
+  };
+  #setbacks: Setbacks = new Map();
+  /** What the last round came to, whatever failed before; `state` as of setbacks.ts. */
+  #seen: { readonly decided: Decision; readonly state: string } | undefined;
   #memory: Memory | undefined;
   #floor = 0 as Epoch;
   #acceptLoss: FailoverPolicy["acceptLoss"];
@@ -204,9 +225,14 @@ export class Controller {
   async #judge(acting: Acting, { record }: StoredRecord, round: Round): Promise<Decision> {
     this.#memory = remember(this.#memory, { record, nodes: round.nodes, witness: round.witness });
     const policy = { ...this.#options.policy, acceptLoss: this.#acceptLoss };
-    const decision = decideFailover({ ...this.#memory, now: this.#ports.clock.monotonic() }, policy);
+    const seen = { ...this.#memory, now: this.#ports.clock.monotonic() };
+    const decided = decideFailover(seen, policy);
+    const state = stateOf(seen, decided, round.poolers);
+    this.#seen = { decided, state };
+    const setback = standingSetback(this.#setbacks, state);
+    const decision = withSetback(decided, setback);
     const before = this.#state.decision;
-    this.#setState({ decision });
+    this.#setState({ decision, setback });
     if (before === undefined || summary(before) !== summary(decision)) {
       await acting.note({ kind: "decision", name: decision.kind, facts: { ...decision } });
       const at = this.#ports.clock.now();
@@ -226,12 +252,33 @@ export class Controller {
     return undefined;
   }
 
+  /** What failed again and again is put off, and what else can be done is done instead. */
   #nextPlan({ record }: StoredRecord, round: Round, decision: Decision): Plan | undefined {
-    if (this.#memory === undefined) return undefined;
-    const seen = { ...this.#memory, record, now: this.#ports.clock.monotonic() };
-    const { rejoinAfterMs, rejoinAgainMs } = this.#options.pace;
+    if (this.#memory === undefined || this.#seen === undefined) return undefined;
+    const { decided, state } = this.#seen;
+    const now = this.#ports.clock.monotonic();
+    const { rejoinAfterMs, rejoinAgainMs, retryMs } = this.#options.pace;
     const timing = { rejoinAfterMs, rejoinAgainMs, rejoinedAt: this.#rejoinedAt };
-    return planNext({ seen, decision, poolers: round.poolers, timing });
+    const situation = { seen: { ...this.#memory, record, now }, poolers: round.poolers, timing };
+    const unlessPutOff = (plan: Plan | undefined): Plan | undefined => {
+      const setback = setbackOf(this.#setbacks, plan, state);
+      return setback === undefined || isDue(setback, now, retryMs) ? plan : undefined;
+    };
+    return (
+      unlessPutOff(planNext({ ...situation, decision: decided })) ?? unlessPutOff(planNext({ ...situation, decision }))
+    );
+  }
+
+  /** A plan that was ended from outside says nothing of itself; one that went well changes everything. Poolers are mended always. */
+  #noteOutcome(plan: Plan, outcome: PlanOutcome): void {
+    if (plan.kind === "mend") return;
+    if (outcome.kind === "done") this.#setbacks = new Map();
+    else if (!outcome.lost && this.#seen !== undefined) {
+      const { at: step, error } = outcome;
+      const at = this.#ports.clock.monotonic();
+      const failure = { plan, step, code: error.code, why: describe(error), state: this.#seen.state, at };
+      this.#setbacks = noteFailure(this.#setbacks, failure);
+    }
   }
 
   /** Lets the witness confirm for a while longer (rules B5, B9). What fails is tried again in the next round. */
@@ -279,6 +326,7 @@ export class Controller {
     }
     const outcome = await runPlan({ acting, limits: this.#options.limits, plan, stored });
     this.#setState({ mode: "watching", plan: undefined });
+    this.#noteOutcome(plan, outcome);
     if (outcome.kind === "failed") this.#heed(outcome.error);
     else if (plan.kind === "failover") this.#acceptLoss = undefined;
     this.#settleWish(plan, outcome);
