@@ -4,7 +4,8 @@ import { duration, host, location, port, text, whole } from "../config/value-kin
 import { EXIT } from "../errors/entry.ts";
 import type { StreamReport } from "../probe/measurements.ts";
 import type { ReadBack } from "../probe/read-back.ts";
-import { isSound, type ProbeResult } from "../probe/run.ts";
+import type { ProbeResult } from "../probe/run.ts";
+import { isSound } from "../probe/sound.ts";
 import type { WindowReport } from "../probe/window.ts";
 import { type DurationMs, describeDuration } from "../units/duration.ts";
 import type { Style } from "./style.ts";

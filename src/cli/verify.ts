@@ -4,7 +4,7 @@ import { choice, location, text } from "../config/value-kind.ts";
 import { EXIT } from "../errors/entry.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
-import { PROOF_DEPTHS, type ProofDepth, type ProofRecord } from "../vault/proofs.ts";
+import type { ProofDepth, ProofRecord } from "../vault/proofs.ts";
 import { usageError } from "./failure.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts, renderTable } from "./table.ts";
@@ -44,6 +44,9 @@ export type VerifyConfigured = (call: {
 const FINDINGS_SHOWN_MAX = 10;
 const PROVEN_SHOWN_MAX = 5;
 
+/** Said again, since the vault is not loaded to answer a command line. */
+const DEPTHS = ["present", "intact", "booted", "checked"] as const satisfies readonly ProofDepth[];
+
 /** `verify`. */
 export function verifyVerb(verify: VerifyConfigured): Verb {
   return defineVerb({
@@ -56,7 +59,7 @@ export function verifyVerb(verify: VerifyConfigured): Verb {
       "is a server on this machine that nobody else can reach; nothing of it stays. Ends with status 5 when a backup failed.",
     arguments: { backup: optional(text("BACKUP"), "The backup. Default: the newest.") },
     options: {
-      depth: withDefault(choice(PROOF_DEPTHS), "booted", "How much is shown."),
+      depth: withDefault(choice(DEPTHS), "booted", "How much is shown."),
       all: toggle("Prove every backup, the oldest first."),
       system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
       sandbox: optional(location("folder"), "Where the sandbox lies. Default: folders.sandbox."),

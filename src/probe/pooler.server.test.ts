@@ -11,7 +11,8 @@ import { systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { withSession } from "../postgres/session.ts";
 import type { ProbeReport } from "./measurements.ts";
-import { isSound, type ProbeControls, type ProbeResult, runProbe } from "./run.ts";
+import { type ProbeControls, type ProbeResult, runProbe } from "./run.ts";
+import { isSound } from "./sound.ts";
 import { makeWriteTable, WRITE_TABLE } from "./write-table.ts";
 
 const CLIENT_ID = "a1b2c3d4e5f60718293a4b5c6d7e8f90";

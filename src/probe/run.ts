@@ -16,6 +16,7 @@ import type { ProbeReport } from "./measurements.ts";
 import type { ProbeOptions } from "./probe.ts";
 import { ProbeProcess } from "./process.ts";
 import { type Judgement, judgeUnexpected, type ReadBack, type ReadBackRequest, readBack } from "./read-back.ts";
+import { isSound } from "./sound.ts";
 import { makeWriteTable, removeRows } from "./write-table.ts";
 
 /** What is needed of the machine, and how the probe is started: the Node program, and the probe's entry. */
@@ -75,12 +76,6 @@ const LOOK_INTERVAL_MS = 200;
 /** Some three minutes for a server or a pooler to come back; who waits longer has a ledger to read back later. */
 const READ_BACK_POLICY = { attemptsMax: 240, delayMinMs: 250, delayMaxMs: 1_000 };
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(["postgres.login-refused", "postgres.not-permitted"]);
-
-/** True when no acknowledged write is lost or changed, and none that was called failed is there. */
-export function isSound({ readBack: back, judgement }: Pick<ProbeResult, "readBack" | "judgement">): boolean {
-  const odd = judgement.failedPresent.length + judgement.strangers.length;
-  return back.missing.length + back.damaged.length + odd === 0;
-}
 
 /**
  * Runs the probe. Rejects as `makeWriteTable`, with `probe.process-failed`, and as `readBack` when the server does not
