@@ -45,6 +45,24 @@ describe("a blob", () => {
     }
   });
 
+  test("does not open into memory when it was harmed, cut or lengthened", async () => {
+    const sealed = await seal(Buffer.from("words ".repeat(BLOB_FRAME_BYTES / 4)));
+    const into = Buffer.alloc(2 * BLOB_FRAME_BYTES);
+    const harm = (at: number): Buffer => {
+      const harmed = Buffer.from(sealed);
+      harmed[at] = (harmed[at] ?? 0) ^ 1;
+      return harmed;
+    };
+    const [header, frame] = [HEADER_BYTES, HEADER_BYTES + 12];
+    for (const bad of [
+      ...[header, header + 4, header + 8, header + 9, frame, sealed.byteLength - 1].map(harm),
+      sealed.subarray(0, -1),
+      Buffer.concat([sealed, Buffer.from([0])]),
+    ]) {
+      await assert.rejects(openBlob("wal/1/history/00000002", bad, dataKey, into), isDamage);
+    }
+  });
+
   test("does not open when any one bit of it was flipped", async () => {
     const sealed = await seal(Buffer.from("some content, long enough to be worth a few bytes of frame"));
     for (let at = 0; at < sealed.byteLength; at += 1) {

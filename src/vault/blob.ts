@@ -7,6 +7,7 @@
  */
 import type { RandomSource } from "../platform/random.ts";
 import { type Codec, codecOf, compress, decompress } from "./codec.ts";
+import { Decompressor } from "./decompressor.ts";
 import { decodeHeader, encodeHeader, HEADER_BYTES, objectDamaged } from "./header.ts";
 import {
   type DataKey,
@@ -88,30 +89,59 @@ export function blobKeyId(name: string, sealed: Buffer): DataKey["id"] {
 
 /** Opens a blob, whole: into `into` and a view of that where it has the room. Throws `vault.object-damaged`. */
 export async function openBlob(name: string, sealed: Buffer, dataKey: DataKey, into?: Buffer): Promise<Buffer> {
-  const frames: Buffer[] = [];
-  const room = into !== undefined && plainBytesOf(name, sealed) <= into.byteLength ? into : undefined;
-  let filled = 0;
-  for await (const frame of openBlobFrames(name, sealed, dataKey)) {
-    if (room === undefined) frames.push(frame);
-    else filled += frame.copy(room, filled);
+  if (into !== undefined && plainBytesOf(name, sealed) <= into.byteLength) {
+    return openInto(into, openedFrames(name, sealed, dataKey));
   }
-  if (room !== undefined) return room.subarray(0, filled);
+  const frames: Buffer[] = [];
+  for await (const frame of openBlobFrames(name, sealed, dataKey)) frames.push(frame);
   return frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames);
 }
 
 /** Opens a blob frame by frame. Only when the iteration ends without an error was the blob whole. */
 export async function* openBlobFrames(name: string, sealed: Buffer, dataKey: DataKey): AsyncGenerator<Buffer> {
+  for (const { codec, bytes, plainBytes, fail } of openedFrames(name, sealed, dataKey)) {
+    const plain = await decompress({ codec, bytes }, plainBytes);
+    if (plain === undefined) throw fail("does not decompress");
+    if (plain.byteLength > 0) yield plain;
+  }
+}
+
+/** In this thread: a MiB takes a millisecond, and handing it to another would make garbage of what comes back. */
+function openInto(into: Buffer, frames: Iterable<OpenedFrame>): Buffer {
+  const decompressor = new Decompressor();
+  let filled = 0;
+  try {
+    for (const { codec, bytes, plainBytes, fail } of frames) {
+      const room = into.subarray(filled, filled + plainBytes);
+      if (!decompressor.decompress({ codec, bytes }, room)) throw fail("does not decompress");
+      filled += plainBytes;
+    }
+  } finally {
+    decompressor.close();
+  }
+  return into.subarray(0, filled);
+}
+
+type OpenedFrame = {
+  readonly codec: Codec;
+  /** Opened, and still compressed. */
+  readonly bytes: Buffer;
+  readonly plainBytes: number;
+  /** Damage of this frame. */
+  readonly fail: (why: string) => Error;
+};
+
+function* openedFrames(name: string, sealed: Buffer, dataKey: DataKey): Generator<OpenedFrame> {
   const key = deriveObjectKey(dataKey, decodeHeader(name, sealed, "blob").salt);
   let at = HEADER_BYTES;
   for (let ordinal = 0; ; ordinal += 1) {
     const frame = readFrame(name, sealed, at);
+    const fail = (why: string) => objectDamaged(name, `frame ${ordinal} ${why}`);
     const number = { space: "data", ordinal } as const;
     const bytes = openFrame(key, { number, meaning: meaningOf(name, frame.header), sealed: frame.sealed });
-    if (bytes === undefined) throw objectDamaged(name, `frame ${ordinal} does not open`);
-    const plain = await decompress({ codec: frame.codec, bytes }, frame.plainBytes);
-    if (plain === undefined) throw objectDamaged(name, `frame ${ordinal} does not decompress`);
+    if (bytes === undefined) throw fail("does not open");
+    yield { codec: frame.codec, bytes, plainBytes: frame.plainBytes, fail };
     at = frame.end;
-    if (plain.byteLength > 0) yield plain;
     if (frame.last) break;
   }
   if (at !== sealed.byteLength) throw objectDamaged(name, `${sealed.byteLength - at} bytes follow its end`);
