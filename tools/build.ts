@@ -32,3 +32,5 @@ await build({
   logLevel: "info",
 });
 copyFileSync(path.join(zod, "LICENSE"), path.join(root, "dist/zod-LICENSE"));
+// As it is: vaults are given its very bytes.
+copyFileSync(path.join(root, "src/standalone/main.ts"), path.join(root, "dist/restore-program.ts"));

@@ -41,14 +41,18 @@ type Call = { readonly config: Config; readonly session: Session };
 
 /** Makes the configured vault. */
 export const makeVault: MakeVault = async ({ config, session }) => {
-  const [{ initVault }, { refuseOtherFiles }] = await Promise.all([
+  const [{ initVault }, { keepRestoreProgram }, { refuseOtherFiles }, { MACHINE }] = await Promise.all([
     import("../vault/vault.ts"),
+    import("../vault/restore-program.ts"),
     import("./engine-vault.ts"),
+    import("./engine-machine.ts"),
   ]);
   await refuseOtherFiles(config.vault.path);
   const secret = await vaultSecret({ config, session }, "new");
   if (secret.kind === "identity") throw await identityMakesNone();
   const tools = await vaultTools({ config, session }, "write");
+  // First: nothing may fail between the vault's being one and its recovery key's being shown.
+  await keepRestoreProgram({ store: tools.store, files: MACHINE.files }, { signal: session.signal });
   const { vault, recoveryKey } = await initVault(tools, secret, { signal: session.signal });
   return { vaultId: vault.id, store: vault.store.name, recoveryKey };
 };

@@ -7,6 +7,7 @@ import { filesOfFolder } from "../platform/owned-files.ts";
 import { standBack } from "../platform/priority.ts";
 import { currentUid } from "../platform/run-as.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
+import { keepRestoreProgram } from "../vault/restore-program.ts";
 import type { Vault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { addressUnder } from "../wal/mandate.ts";
@@ -33,6 +34,8 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
   const { connection, outsideFiles } = server;
   let coverage: ReceivedCoverage | undefined;
   try {
+    // A vault of an earlier version gets what is new.
+    await keepRestoreProgram({ store: vault.store, files: MACHINE.files }, { signal });
     coverage = await prepareCoverage(call, vault, server.walSegmentBytes);
     return await takeBackup(
       {

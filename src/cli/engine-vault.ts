@@ -3,7 +3,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { MACHINE } from "./engine-machine.ts";
 
 /** What may lie in a folder where a vault is made: what an earlier attempt left, and what a new file system brings along. */
-const HARMLESS: ReadonlySet<string> = new Set(["tmp", "keys", "vault.json", "lost+found"]);
+const HARMLESS: ReadonlySet<string> = new Set(["tmp", "keys", "programs", "vault.json", "lost+found"]);
 
 /** How many names an error shows. */
 const NAMES_SHOWN_MAX = 3;

@@ -4,8 +4,9 @@
  * Invariant: after a power cut at any moment the name holds either nothing (or the old bytes) or all the new bytes.
  */
 import path from "node:path";
+import { isLifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "./clock.ts";
-import type { Files } from "./files.ts";
+import type { FileHandle, Files } from "./files.ts";
 
 /** What to write. Parts are written one after another. */
 export type DurableWrite = {
@@ -68,7 +69,7 @@ export async function replaceVolatile(
 ): Promise<void> {
   const temporary = path.join(path.dirname(write.file), `.${path.basename(write.file)}.${write.unique}.tmp`);
   try {
-    const handle = await files.open(temporary, "create", write.permissions ?? 0o644);
+    const handle = await createAnew(files, temporary, write.permissions ?? 0o644);
     try {
       await handle.write(write.bytes, 0);
     } finally {
@@ -82,17 +83,40 @@ export async function replaceVolatile(
   }
 }
 
-/** Makes a folder whose name, and the names of the parents it had to make, survive a power cut. */
+/**
+ * Makes a folder whose name, and the names of the parents it had to make, survive a power cut. So does the name of one that
+ * is there: whoever made it may have been killed before its sync.
+ */
 export async function makeFolderDurable(files: Files, folder: string, permissions = 0o700): Promise<void> {
-  if ((await files.stat(folder)) !== undefined) return;
   const parent = path.dirname(folder);
+  if ((await files.stat(folder)) !== undefined) return syncNameFound(files, parent);
   if (parent !== folder) await makeFolderDurable(files, parent, permissions);
   await files.makeFolder(folder, permissions);
   await files.syncFolder(parent);
 }
 
+async function syncNameFound(files: Files, parent: string): Promise<void> {
+  try {
+    await files.syncFolder(parent);
+  } catch (error) {
+    // Whoever made a folder of ours could write beside it: in a folder that we may not even read, it was somebody else.
+    if (!isLifeboatError(error, "platform.file-denied")) throw error;
+  }
+}
+
+/** Makes a temporary file, also where a process that died has left one of that name: nobody else writes under it. */
+async function createAnew(files: Files, temporary: string, permissions: number): Promise<FileHandle> {
+  try {
+    return await files.open(temporary, "create", permissions);
+  } catch (error) {
+    if (!isLifeboatError(error, "platform.file-exists")) throw error;
+    await files.remove(temporary);
+    return files.open(temporary, "create", permissions);
+  }
+}
+
 async function writeAndSync(files: Files, temporary: string, write: DurableWrite): Promise<void> {
-  const handle = await files.open(temporary, "create", write.permissions ?? 0o600);
+  const handle = await createAnew(files, temporary, write.permissions ?? 0o600);
   try {
     let position = 0;
     for (const part of write.parts) {

@@ -10,15 +10,19 @@ import { assert } from "../errors/error.ts";
 import { type FileHandle, type FilePart, type Files, fileError } from "./files.ts";
 
 /** What goes wrong at one effect. */
-export type FileFault = {
-  /** The number of the effect, from 1. */
-  readonly at: number;
+type Failure = {
   readonly errno: "ENOSPC" | "EIO" | "EACCES" | "EROFS";
   /** `before`: nothing was done. `after`: it was done and reported as failed. `short`: half of a write was done. */
   readonly when: "before" | "after" | "short";
   /** Every later effect fails as well, before it does anything: the process is dead, what is on the disk stays. */
   readonly forever?: boolean;
 };
+
+/** A fault at the effect of this number, from 1. */
+export type FileFault = Failure & { readonly at: number };
+
+/** A fault at the first effect that this is true of. */
+export type SoughtFileFault = Failure & { readonly at: (effect: FileEffect) => boolean };
 
 /** One effect that was asked for. */
 export type FileEffect = { readonly operation: string; readonly path: string };
@@ -33,15 +37,20 @@ export type FaultyFiles = {
 };
 
 /** Puts a fault in front of files. Without a fault it only keeps account. */
-export function faultyFiles(files: Files, fault?: FileFault): FaultyFiles {
+export function faultyFiles(files: Files, fault?: FileFault | SoughtFileFault): FaultyFiles {
   const effects: FileEffect[] = [];
+  let struckAt: number | undefined;
   /** Counts an effect; returns what goes wrong at it. */
   const count = (operation: string, path: string): Planned | undefined => {
     effects.push({ operation, path });
+    if (fault === undefined) return undefined;
     const number = effects.length;
-    if (fault === undefined || number < fault.at || (number > fault.at && fault.forever !== true)) return undefined;
+    const due = typeof fault.at === "number" ? number === fault.at : fault.at({ operation, path });
+    const first = struckAt === undefined && due;
+    if (first) struckAt = number;
+    if (struckAt === undefined || (!first && fault.forever !== true)) return undefined;
     const error = fileError(operation, path, errnoError(fault.errno));
-    return { when: number === fault.at ? fault.when : "before", error };
+    return { when: first ? fault.when : "before", error };
   };
   const effect: Effect = async (operation, path, work, extra) => {
     const planned = count(operation, path);
@@ -65,7 +74,7 @@ export function faultyFiles(files: Files, fault?: FileFault): FaultyFiles {
     files: wrapFiles(files, { effect, effectNow }),
     effects,
     assertFired: () =>
-      assert(fault === undefined || effects.length >= fault.at, `the fault at effect ${fault?.at} fired`),
+      assert(fault === undefined || struckAt !== undefined, `the fault at effect ${String(fault?.at)} fired`),
   };
 }
 

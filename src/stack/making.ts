@@ -16,6 +16,7 @@ import { HeldWal } from "../restore/held-wal.ts";
 import { prepareRestore, runRestore } from "../restore/restore.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
+import { keepRestoreProgram } from "../vault/restore-program.ts";
 import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
@@ -135,6 +136,8 @@ export async function makeVault(tools: StepTools, options: CallOptions): Promise
     access: "write",
   });
   const secret = { kind: "passphrase", passphrase: secrets["vault-passphrase"] } as const;
+  // First: nothing may fail between the vault's being one and its recovery key's being shown.
+  await keepRestoreProgram({ store, files: tools.files }, options);
   const { recoveryKey } = await initVault({ store, clock, random }, secret, options);
   assert(recoveryKey !== undefined, "a vault with a passphrase has a recovery key");
   tools.onRecoveryKey(recoveryKey);

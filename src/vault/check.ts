@@ -15,6 +15,7 @@ import { parseWrap } from "./keys.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
 import {
   type BackupId,
+  historyKey,
   KEYS_PREFIX,
   PACKS_PREFIX,
   packName,
@@ -27,7 +28,9 @@ import {
 import type { PackFacts } from "./pack.ts";
 import { checkPackBytes, chunksByPack, fetchChunks } from "./pack-reader.ts";
 import { listProofs } from "./proofs.ts";
+import { isRestoreProgram, PROGRAMS_PREFIX } from "./restore-program.ts";
 import { getBlob, type Vault } from "./vault.ts";
+import { getHistory } from "./wal-store.ts";
 
 /** One thing that is wrong. */
 export type Finding = { readonly object: string; readonly reason: LifeboatError };
@@ -81,7 +84,7 @@ export async function checkVault(vault: Vault, options: CheckOptions): Promise<V
     packs.unknown ||= unread !== undefined && backup.announced;
   }
   const findings: Finding[] = listing.damaged.map((each) => ({ object: nameOf(each), reason: each.reason }));
-  findings.push(...(await checkKeyWraps(vault, options)));
+  findings.push(...(await checkKeyWraps(vault, options)), ...(await checkPrograms(vault, options)));
   const proofs = await listProofs(vault, {}, options);
   findings.push(...proofs.damaged.map((proof) => ({ object: proofName(proof), reason: proof.reason })));
   for (const [object, reason] of wal.damaged) if (!wal.needed.has(object)) findings.push({ object, reason });
@@ -172,9 +175,11 @@ async function checkBackup(
   const findings: Finding[] = [];
   const object = nameOf({ ...backup, part: "manifest" });
   let table: ChunkTable | undefined;
+  let history: string | undefined;
   const reason = await damageOf(async () => {
-    const { chunks } = await readManifest(vault, backup, {}, options);
+    const { chunks, header } = await readManifest(vault, backup, {}, options);
     table = chunks;
+    history = header.history ?? undefined;
     let broken: string | undefined;
     const onFile = (file: ManifestFile): void => {
       if (!liesInside(file, chunks)) broken ??= file.path;
@@ -186,7 +191,23 @@ async function checkBackup(
   if (reason !== undefined) findings.push({ object, reason });
   packs.unknown ||= table === undefined;
   if (table !== undefined) findings.push(...(await checkPacks(table, packs)));
+  if (history !== undefined) findings.push(...(await checkHistory(vault, { backup, history }, options)));
   return findings;
+}
+
+/** The history of the backup's timeline, without which a server could begin one that there is already (safety rule B10). */
+async function checkHistory(
+  vault: Vault,
+  of: { readonly backup: BackupRecord; readonly history: string },
+  options: CheckOptions,
+): Promise<readonly Finding[]> {
+  const object = historyKey(of.backup);
+  const reason = await damageOf(async () => {
+    const held = await getHistory(vault, of.backup, options);
+    if (held === undefined) throw objectMissing(object);
+    if (held.toString("utf8") !== of.history) throw objectDamaged(object, "it is not what the manifest says");
+  });
+  return reason === undefined ? [] : [{ object, reason }];
 }
 
 async function checkPacks(table: ChunkTable, packs: PackChecks): Promise<readonly Finding[]> {
@@ -295,6 +316,17 @@ async function checkKeyWraps(vault: Vault, options: CheckOptions): Promise<reado
   for await (const { key } of vault.store.list(KEYS_PREFIX, options)) {
     if (parseWrap(await vault.store.get(key, options)) !== undefined) continue;
     findings.push({ object: key, reason: objectDamaged(key, "it is not a key wrap this version can read") });
+  }
+  return findings;
+}
+
+/** Restore programs that are not the ones we know: whoever runs one gives it his passphrase. */
+async function checkPrograms(vault: Vault, options: CheckOptions): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for await (const { key } of vault.store.list(PROGRAMS_PREFIX, options)) {
+    if (isRestoreProgram(key, await vault.store.get(key, options)) !== false) continue;
+    const why = "it is not the restore program of this version: do not run it";
+    findings.push({ object: key, reason: objectDamaged(key, why) });
   }
   return findings;
 }

@@ -365,6 +365,8 @@ export class Spool {
       this.#settled.add(file);
     }
     this.#current = await this.#reopen({ timeline: this.#timeline, lsn: this.#written }, 0);
+    // Whoever made it may have been killed before its name was on stable storage.
+    await files.syncFolder(path.dirname(file));
     return this.#current;
   }
 

@@ -13,6 +13,7 @@ const BELOW_CONCEPTS = [...DRIVERS, "store", "postgres", "vault"] as const;
 /** What each folder of `src` may import beside itself. A concept takes typed options and never imports `config`. */
 export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  standalone: [],
   units: ["errors"],
   platform: GROUND,
   store: DRIVERS,

@@ -9,6 +9,7 @@ import { layersRule } from "./layers.ts";
 import { namesRule } from "./names.ts";
 import { portsRule, purityRule, renameRule } from "./ports.ts";
 import { sizeRule } from "./size.ts";
+import { syncsRule } from "./syncs.ts";
 import { testCasesRule } from "./test-cases.ts";
 import { placesRule, postponedRule } from "./traces.ts";
 import { formatViolation, type Rule, readTree } from "./tree.ts";
@@ -31,6 +32,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "documents name only paths that exist, and no line numbers": namedPathsRule,
   "every folder is in the architecture page": architectureRule,
   "every format has a page": formatsRule,
+  "every sync has a row that says which test misses it": syncsRule,
   "there is one word per thing": wordsRule,
 };
 

@@ -1,0 +1,50 @@
+/**
+ * The stand-alone restore program in the vault: `programs/restore-<version>.ts`, in clear, so that whoever has a copy of the
+ * vault and its key needs nothing else but Node.js. docs/formats/vault.md, "The restore program".
+ *
+ * Invariants: a version's bytes never change; a vault keeps every version it was given, and gets the present one when it is
+ * made and with the next backup.
+ */
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { isLifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import type { Store } from "../store/store.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** Where programs lie in a vault. */
+export const PROGRAMS_PREFIX = "programs/";
+
+/** SHA-256 of every version there has been, by its name in a vault; the last one is the present one. */
+export const RESTORE_PROGRAMS: ReadonlyMap<string, string> = new Map([
+  ["programs/restore-1.ts", "fcfdb27e60bba9d30a9fc32942644e7136dd1782e063576eddfdc225a9721bea"],
+]);
+
+/** The sources have it where it is written; the bundle has a copy of it, since the npm package has no sources. */
+const PROGRAM = new URL(
+  import.meta.url.endsWith(".ts") ? "../standalone/main.ts" : "./restore-program.ts",
+  import.meta.url,
+);
+
+/** Sees to it that the vault in a store has the present restore program. */
+export async function keepRestoreProgram(
+  tools: { readonly store: Store; readonly files: Pick<Files, "readFile"> },
+  options: CallOptions,
+): Promise<void> {
+  const name = [...RESTORE_PROGRAMS.keys()].at(-1) ?? "";
+  if ((await tools.store.head(name, options)) !== undefined) return;
+  const bytes = await tools.files.readFile(fileURLToPath(PROGRAM));
+  try {
+    await tools.store.put(name, [bytes], options);
+  } catch (error) {
+    // Another process was faster.
+    if (!isLifeboatError(error, "store.object-exists")) throw error;
+  }
+}
+
+/** Whether these are the bytes of that program; undefined for one that this version does not know. */
+export function isRestoreProgram(name: string, bytes: Buffer): boolean | undefined {
+  const expected = RESTORE_PROGRAMS.get(name);
+  return expected === undefined ? undefined : createHash("sha256").update(bytes).digest("hex") === expected;
+}

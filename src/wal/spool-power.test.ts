@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import path from "node:path";
+import { FREE_LOCKS, type Story, testPowerCuts } from "../../test/support/power-cuts.ts";
+import { writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
+import { systemClock } from "../platform/clock.ts";
+import { type FileEffect, faultyFiles } from "../platform/faulty-files.ts";
+import type { Files } from "../platform/files.ts";
+import { systemRandom } from "../platform/random.ts";
+import { LSN_NONE, type Lsn, lsnAdd, lsnDistance, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { openSpool, type Spool } from "./spool.ts";
+import { listSpool, readSpoolFile } from "./spool-files.ts";
+import type { SpoolState } from "./spool-state.ts";
+
+const MIB = 1024 * 1024;
+const FOLDER = "/srv/spool";
+const PARTIAL = `${FOLDER}/7000000000000000001/00000001/000000010000000000000005.partial`;
+const START = BigInt(5 * MIB) as Lsn;
+const ONE = 1 as Timeline;
+const TWO = 2 as Timeline;
+const STATE: SpoolState = {
+  vaultId: "0".repeat(32),
+  systemId: "7000000000000000001" as SystemId,
+  walSegmentBytes: MIB,
+  timeline: ONE,
+  history: "",
+  slot: "lifeboat_vault",
+  flushedLsn: START,
+  rangeFrom: undefined,
+  gaps: [],
+};
+/** A segment and a little more. */
+const WAL = writeSyntheticWal(
+  { start: START, walSegmentBytes: MIB },
+  Array.from({ length: 12 }, (_, index) => ({ rmgr: 0, info: 0, xid: index, mainData: Buffer.alloc(100_000, index) })),
+).bytes.subarray(0, MIB + 100_000);
+/** How often the server is told how far its WAL is held. */
+const GROUPS = 2;
+/** Whole segments take a while to write. */
+const LAID_OUT_STRIDE = 3;
+/** Less than a segment, for what happens within one. */
+const FEW_BYTES = 40_000;
+
+/** A clock that waits for nothing. */
+const HASTY = { ...systemClock, sleep: async () => undefined };
+
+function open(files: Files): Promise<Spool> {
+  return openSpool({ files, locks: FREE_LOCKS, clock: HASTY, random: systemRandom }, FOLDER, {});
+}
+
+async function heldEnd(spool: Spool): Promise<Lsn> {
+  const ends = (await spool.list()).filter(({ kind }) => kind !== "ended").map(({ end }) => end);
+  return ends.reduce((newest, end) => (end > newest ? end : newest), START);
+}
+
+/** Goes on behind what is held, up to `to` bytes; `confirmed` is what the server is told. */
+async function receive(
+  files: Files,
+  confirmed: { lsn: Lsn },
+  to: number,
+  how: { readonly laidOut: boolean } = { laidOut: false },
+): Promise<Spool> {
+  const spool = await open(files);
+  if (spool.state === undefined) await spool.adopt(STATE);
+  await spool.completeFull();
+  const at = await heldEnd(spool);
+  await spool.continueAt({ timeline: ONE, lsn: at });
+  if (at > START) spool.trustBefore();
+  if (spool.flushed !== LSN_NONE) confirmed.lsn = spool.flushed;
+  if (how.laidOut) await spool.layOutNext();
+  const groupBytes = Math.ceil(to / GROUPS);
+  for (let from = lsnDistance({ from: START, to: at }); from < to; from += groupBytes) {
+    await spool.append(WAL.subarray(from, Math.min(from + groupBytes, to)), () => {});
+    confirmed.lsn = await spool.flush();
+  }
+  return spool;
+}
+
+/** What was confirmed is held as it was sent, and reception goes on to the same bytes. */
+async function assertHeld(files: Files, confirmed: { lsn: Lsn }, to: number): Promise<void> {
+  const held = await contentOf(files);
+  assert.ok(WAL.subarray(0, held.byteLength).equals(held), "what is held is what was sent");
+  assert.ok(lsnAdd(START, held.byteLength) >= confirmed.lsn, "what was confirmed is held");
+  await (await receive(files, confirmed, to)).close();
+  assert.ok((await contentOf(files)).equals(WAL.subarray(0, to)), "goes on to the same bytes");
+}
+
+async function contentOf(files: Files): Promise<Buffer> {
+  const parts = (await listSpool(files, FOLDER, STATE)).map((file) => readSpoolFile(files, file));
+  return Buffer.concat(await Promise.all(parts));
+}
+
+const before = (files: Files): Promise<void> => files.makeFolder("/srv");
+
+function receiving(): Story {
+  const confirmed = { lsn: LSN_NONE };
+  return {
+    before,
+    live: async (files) => (await receive(files, confirmed, WAL.byteLength)).close(),
+    after: (files) => assertHeld(files, confirmed, WAL.byteLength),
+  };
+}
+
+testPowerCuts("WAL received", receiving, ["src/wal/spool.ts sync: sync", "src/wal/spool.ts begin: syncFolder 1"]);
+
+/** Into a file that was laid out beforehand: a few small groups, or a whole segment. */
+function laidOut(bytes: number): () => Story {
+  return () => {
+    const confirmed = { lsn: LSN_NONE };
+    return {
+      before,
+      live: async (files) => (await receive(files, confirmed, bytes, { laidOut: true })).close(),
+      after: (files) => assertHeld(files, confirmed, bytes),
+    };
+  };
+}
+
+testPowerCuts("a few bytes received into a file that was laid out", laidOut(FEW_BYTES), [
+  "src/wal/spool.ts sync: syncNow",
+  "src/wal/spare-file.ts take: sync",
+]);
+testPowerCuts(
+  "a segment received into a file that was laid out",
+  laidOut(WAL.byteLength),
+  ["src/wal/spool.ts complete: sync"],
+  LAID_OUT_STRIDE,
+);
+
+/** A process that was killed leaves what it wrote to the kernel; another goes on, and what counts then is promised. */
+function takingOver(killedAt: (effect: FileEffect) => boolean, bytes: number): () => Story {
+  return () => {
+    const confirmed = { lsn: LSN_NONE };
+    return {
+      before: async (files) => {
+        await before(files);
+        const spool = await open(files);
+        await spool.adopt(STATE);
+        await spool.close();
+      },
+      live: async (files) => {
+        const killed = faultyFiles(files, { at: killedAt, errno: "EIO", when: "before", forever: true });
+        await assert.rejects(receive(killed.files, { lsn: LSN_NONE }, bytes));
+        killed.assertFired();
+        await (await receive(files, confirmed, bytes)).close();
+      },
+      after: (files) => assertHeld(files, confirmed, bytes),
+    };
+  };
+}
+
+const isPartial = (file: string): boolean => file.endsWith(".partial");
+testPowerCuts(
+  "a partial whose process was killed before its sync",
+  takingOver(({ operation, path: file }) => operation === "sync" && isPartial(file), FEW_BYTES),
+  ["src/wal/spool.ts settle: sync"],
+);
+testPowerCuts(
+  "an empty partial whose process was killed before its name was synced",
+  takingOver(({ operation, path: file }) => operation === "sync" && file.endsWith("/00000001"), FEW_BYTES),
+  ["src/wal/spool.ts begin: syncFolder 2"],
+);
+testPowerCuts(
+  "a full partial whose process was killed before it got its plain name",
+  takingOver(({ operation }) => operation === "rename", MIB),
+  [],
+);
+
+/** Somebody put a partial back that he had kept elsewhere, and went away. */
+function putBack(): Story {
+  const confirmed = { lsn: LSN_NONE };
+  return {
+    before: async (files) => {
+      await before(files);
+      const spool = await open(files);
+      await spool.adopt(STATE);
+      await spool.close();
+      await files.makeFolder(path.dirname(PARTIAL));
+    },
+    live: async (files) => {
+      const copy = await files.open(PARTIAL, "create");
+      await copy.write(WAL.subarray(0, FEW_BYTES), 0);
+      await copy.close();
+      await (await receive(files, confirmed, FEW_BYTES)).close();
+    },
+    after: (files) => assertHeld(files, confirmed, FEW_BYTES),
+  };
+}
+
+testPowerCuts("a partial that was put back", putBack, [
+  "src/wal/spool.ts settle: sync",
+  "src/wal/spool.ts settle: syncFolder",
+]);
+
+/** A partial ended by another timeline is evidence: it stays, under one name or the other. */
+function ending(): Story {
+  let ended = false;
+  return {
+    before: async (files) => {
+      await before(files);
+      await (await receive(files, { lsn: LSN_NONE }, FEW_BYTES)).close();
+    },
+    live: async (files) => {
+      const spool = await open(files);
+      await spool.endOthers(TWO);
+      ended = true;
+      await spool.close();
+    },
+    after: async (files) => {
+      const [file, ...others] = await listSpool(files, FOLDER, STATE);
+      assert.deepEqual([others.length, file?.sizeBytes], [0, FEW_BYTES]);
+      if (ended) assert.equal(file?.kind, "ended");
+    },
+  };
+}
+
+testPowerCuts("a partial kept apart from the timeline that ended it", ending, [
+  "src/platform/durable.ts renameDurable: syncFolder",
+]);

@@ -1,0 +1,96 @@
+/**
+ * Backups of a server of a few files, and restores of them into memory: for tests that repeat both some thousand times. No
+ * server starts from them; what counts is every byte of every file.
+ */
+import path from "node:path";
+import { takeBackup } from "../../src/backup/backup.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import type { Files } from "../../src/platform/files.ts";
+import { CONTROL_FILE_PATH } from "../../src/postgres/control-file.ts";
+import { presentTablespaces } from "../../src/restore/delta-guard.ts";
+import { prepareDelta, prepareRestore, runRestore } from "../../src/restore/restore.ts";
+import type { BackupRecord } from "../../src/vault/backups.ts";
+import type { Vault } from "../../src/vault/vault.ts";
+import { GOLDEN_SEGMENT, GOLDEN_SERVER, goldenCoverage } from "../golden/make-vault.ts";
+import { connectSynthetic, type SyntheticServer } from "../golden/synthetic-server.ts";
+import { restoreTools } from "./backups.ts";
+import { FREE_LOCKS } from "./power-cuts.ts";
+
+/** Where a restore goes; its one tablespace is `16400` below `TABLESPACES_UNDER`. */
+export const RESTORED_FOLDER = "/srv/restored";
+/** The parent of the tablespace's folder. */
+export const TABLESPACES_UNDER = "/srv/tablespaces";
+
+const KEPT = new Set([
+  "PG_VERSION",
+  "backup_label",
+  "base",
+  "base/5",
+  "base/5/16386",
+  "base/5/16388",
+  "global",
+  "global/pg_control",
+  "pg_tblspc",
+  "pg_wal",
+]);
+
+/** The server that is backed up. */
+export const SMALL_SERVER: SyntheticServer = {
+  ...GOLDEN_SERVER,
+  files: GOLDEN_SERVER.files.filter((file) => KEPT.has(file.path) || file.path.startsWith("pg_tblspc/16400/")),
+};
+
+/** Takes a backup of the small server, or of another that is like it; the second one keeps the pages of the first. */
+export function takeSmallBackup(vault: Vault, server = SMALL_SERVER): Promise<BackupRecord> {
+  const tools = {
+    vault,
+    clock: systemClock,
+    connection: connectSynthetic(server),
+    wal: goldenCoverage(vault),
+    outsideFiles: [],
+    onProgress: () => undefined,
+  };
+  return takeBackup(tools, { label: "test", checkpoint: "fast", compression: { level: 1 }, adoptSystem: false }, {});
+}
+
+const NO_PROCESSES = { isAlive: async () => false, worksIn: async () => false };
+
+/** Restores a backup, into an empty folder or in place. */
+export async function restoreSmall(
+  from: { readonly vault: Vault; readonly backup: BackupRecord },
+  files: Files,
+  how: "whole" | "delta" = "whole",
+): Promise<void> {
+  const { systemId, backupId } = from.backup;
+  const tools = { ...restoreTools(from.vault, from.backup), files, locks: FREE_LOCKS };
+  const plan = await prepareRestore(tools, { systemId, backupId, target: { kind: "immediate" }, acceptGap: true }, {});
+  const chosen = { byOid: new Map<number, string>(), under: TABLESPACES_UNDER };
+  const tablespaces = how === "delta" ? await presentTablespaces(files, RESTORED_FOLDER, chosen) : chosen;
+  const place = { folder: RESTORED_FOLDER, tablespaces, owner: undefined };
+  const asked = { ...tools, processes: NO_PROCESSES, onCompared: () => undefined };
+  const delta = how === "delta" ? await prepareDelta(asked, plan, place, {}) : undefined;
+  await runRestore(tools, plan, place, { delta });
+}
+
+/** What of a restored folder differs from the server that was backed up. */
+export async function differencesFrom(server: SyntheticServer, files: Files): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const each of server.files) {
+    if (each.kind !== "file") continue;
+    // By way of the link from pg_tblspc, as the server goes.
+    const bytes = await files.readFile(path.join(RESTORED_FOLDER, each.path)).catch(() => undefined);
+    if (bytes === undefined || !bytes.equals(each.content)) found.push(each.path);
+  }
+  const segment = path.join(RESTORED_FOLDER, "pg_wal", GOLDEN_SEGMENT.segment);
+  const laid = await files.readFile(segment).catch(() => undefined);
+  if (laid === undefined || !laid.equals(GOLDEN_SEGMENT.bytes)) found.push(GOLDEN_SEGMENT.segment);
+  for (const name of ["postgresql.auto.conf", "recovery.signal"]) {
+    if ((await files.stat(path.join(RESTORED_FOLDER, name))) === undefined) found.push(name);
+  }
+  return found;
+}
+
+/** True when a server would take the restored folder for a data directory. */
+export async function smallCouldStart(files: Files): Promise<boolean> {
+  return (await files.stat(path.join(RESTORED_FOLDER, CONTROL_FILE_PATH))) !== undefined;
+}
