@@ -87,11 +87,13 @@ export class Reception {
       context.gone = undefined;
       if (context.options.delayMs > 0) await context.clock.sleep(context.options.delayMs, { signal });
       const data = this.#compared(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts));
-      await context.spool.append(data, (file) => {
-        context.uploads.add(file);
-        checkSpoolSpace(context);
-      });
-      await context.spool.flush();
+      if (!context.spool.takeNow(data)) {
+        await context.spool.append(data, (file) => {
+          context.uploads.add(file);
+          checkSpoolSpace(context);
+        });
+        await context.spool.flush();
+      }
     }
     const nothingToConfirm = this.#mayConfirm && context.spool.flushed >= context.serverEnd;
     if (nothingToConfirm) context.confirmedAt = context.clock.monotonic();

@@ -11,7 +11,7 @@ import {
 import { writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
-import { type Clock, systemClock } from "../platform/clock.ts";
+import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
 import { type FileFault, faultyFiles } from "../platform/faulty-files.ts";
 import { type Files, systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
@@ -28,9 +28,11 @@ const WAL = writeSyntheticWal(
   Array.from({ length: 15 }, (_, index) => ({ rmgr: 0, info: 0, xid: index, mainData: Buffer.alloc(100_000, index) })),
 ).bytes.subarray(0, 1.5 * MIB);
 const GROUP_BYTES = 400_000;
+/** Taken at once; too few of them for the next file to be laid out. */
+const SMALL_GROUP_BYTES = 32 * 1024;
 
-/** Nobody waits for the same disk. */
-const clock: Clock = { ...systemClock, sleep: async () => undefined };
+/** Nobody waits for the same disk, and every sync is quick. */
+const clock: Clock = { ...systemClock, monotonic: () => 0 as Monotonic, sleep: async () => undefined };
 
 function open(folder: string, files: Files = systemFiles): Promise<Spool> {
   return openSpool({ files, locks: systemLocks, clock, random: systemRandom }, folder, {});
@@ -45,18 +47,27 @@ type Making = "laid out" | "grown";
 const MAKINGS = ["laid out", "grown"] as const;
 
 /** Receives what is missing of WAL, in groups; `confirmed` is what a server would have been told. */
-async function receive(spool: Spool, confirmed: { lsn: Lsn }, making: Making = "grown"): Promise<void> {
+async function receive(
+  spool: Spool,
+  confirmed: { lsn: Lsn },
+  making: Making = "grown",
+  groupBytes = GROUP_BYTES,
+): Promise<void> {
   if (spool.state === undefined) await spool.adopt(STATE);
   await spool.completeFull();
   const ends = (await spool.list()).map(({ end }) => end);
   const at = ends.reduce((newest, end) => (end > newest ? end : newest), START);
   await spool.continueAt({ timeline: ONE, lsn: at });
   if (at > START) spool.trustBefore();
-  for (let from = Number(at - START); from < WAL.byteLength; from += GROUP_BYTES) {
-    const begins = from === 0 || Math.floor(from / MIB) < Math.floor((from + GROUP_BYTES) / MIB);
+  for (let from = Number(at - START); from < WAL.byteLength; from += groupBytes) {
+    const begins = from === 0 || Math.floor(from / MIB) < Math.floor((from + groupBytes) / MIB);
     if (making === "laid out" && begins) await spool.layOutNext();
-    await spool.append(WAL.subarray(from, from + GROUP_BYTES), () => {});
-    confirmed.lsn = await spool.flush();
+    const group = WAL.subarray(from, from + groupBytes);
+    if (!spool.takeNow(group)) {
+      await spool.append(group, () => {});
+      await spool.flush();
+    }
+    confirmed.lsn = spool.flushed;
   }
 }
 
@@ -154,14 +165,16 @@ for (const making of MAKINGS) {
   }
 }
 
-for (const making of MAKINGS) {
-  test(`what a sync that failed should have kept in ${making} files is counted by nobody who reads the spool`, async () => {
+for (const [making, groupBytes] of MAKINGS.flatMap((each) =>
+  [GROUP_BYTES, SMALL_GROUP_BYTES].map((size) => [each, size] as const),
+)) {
+  test(`what a sync of ${groupBytes} bytes that failed should have kept in ${making} files is counted by nobody who reads the spool`, async () => {
     const run = async (fault?: FileFault) => {
       await using temporary = await temporaryFolder("spool");
       const faulty = faultyFiles(systemFiles, fault);
       const spool = await open(temporary.folder, faulty.files);
       const confirmed = { lsn: LSN_NONE };
-      const failed = await receive(spool, confirmed, making).then(
+      const failed = await receive(spool, confirmed, making, groupBytes).then(
         () => false,
         () => true,
       );
@@ -228,15 +241,21 @@ test("a segment of many small groups has the next one's file laid out, and nothi
   await spool.continueAt({ timeline: ONE, lsn: START });
   const group = 8192;
   const size = laidOutBytes(MIB);
+  let atOnce = 0;
   for (let from = 0; from < WAL.byteLength; from += group) {
     if (from === MIB) {
       const spare = path.join(temporary.folder, "spare");
       await eventually("the file is there", async () => (await stat(spare).catch(() => undefined))?.size === size);
       await spool.layOutNext();
     }
-    await spool.append(WAL.subarray(from, from + group), () => {});
-    await spool.flush();
+    if (spool.takeNow(WAL.subarray(from, from + group))) atOnce += 1;
+    else {
+      await spool.append(WAL.subarray(from, from + group), () => {});
+      await spool.flush();
+    }
+    assert.equal(spool.flushed, lsnAdd(START, from + group));
   }
+  assert.equal(atOnce, WAL.byteLength / group - 3, "all but the first of a segment and the last of a whole one");
   const partial = (await spool.list()).at(-1);
   assert.equal(partial?.sizeBytes, MIB / 2);
   assert.equal((await stat(partial?.path ?? "")).size, size);

@@ -11,7 +11,7 @@
 import path from "node:path";
 import { crc32 } from "node:zlib";
 import { assert, LifeboatError } from "../errors/error.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Clock, Monotonic } from "../platform/clock.ts";
 import { makeFolderDurable, renameDurable } from "../platform/durable.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
@@ -231,10 +231,8 @@ export class Spool {
       const piece = data.subarray(taken, taken + this.#walSegmentBytes - current.written);
       if (this.#isQuick(piece.byteLength)) current.handle.writeNow(piece, current.written);
       else await current.handle.write(piece, current.written);
-      if (current.slot !== undefined) current.crc = crc32(piece, current.crc);
-      current.written += piece.byteLength;
       taken += piece.byteLength;
-      this.#written = lsnAdd(current.start, current.written);
+      this.#appended(current, piece);
       if (!current.headerChecked) await this.#checkHeader(current);
       if (current.written === this.#walSegmentBytes) completed(await this.#complete(current));
     }
@@ -246,11 +244,37 @@ export class Spool {
     if (current !== undefined && current.synced < current.written) {
       const small = current.written - current.synced <= BLOCKING_BYTES_MAX;
       await this.#sync(current);
-      this.#flushed = lsnAdd(current.start, current.synced);
-      if (small) current.smallGroups += 1;
-      if (current.smallGroups === LAY_OUT_AFTER_GROUPS) void this.layOutNext();
+      this.#groupEnded(current, small);
     }
     return this.#flushed;
+  }
+
+  /**
+   * As `append` and `flush`, done when it returns, for a group that is small and stays within its segment: commits wait for most
+   * groups, and each promise between the socket and the disk costs some of that. False: nothing was done.
+   */
+  takeNow(group: Buffer): boolean {
+    const current = this.#current;
+    if (current === undefined || !current.headerChecked || current.synced < current.written) return false;
+    const endBytes = current.written + group.byteLength;
+    if (group.byteLength === 0 || endBytes >= this.#walSegmentBytes || !this.#isQuick(group.byteLength)) return false;
+    current.handle.writeNow(group, current.written);
+    this.#appended(current, group);
+    this.#syncNow(current);
+    this.#groupEnded(current, true);
+    return true;
+  }
+
+  #appended(current: Current, piece: Buffer): void {
+    if (current.slot !== undefined) current.crc = crc32(piece, current.crc);
+    current.written += piece.byteLength;
+    this.#written = lsnAdd(current.start, current.written);
+  }
+
+  #groupEnded(current: Current, small: boolean): void {
+    this.#flushed = lsnAdd(current.start, current.synced);
+    if (small) current.smallGroups += 1;
+    if (current.smallGroups === LAY_OUT_AFTER_GROUPS) void this.layOutNext();
   }
 
   /** Lays out the file of the segment that comes next; resolves when it is there or could not be made. */
@@ -259,20 +283,34 @@ export class Spool {
   }
 
   async #sync(current: Current): Promise<void> {
-    const { handle, start, synced: syncedBytes, written: filledBytes, crc } = current;
-    const quick = this.#isQuick(filledBytes - syncedBytes);
+    if (this.#isQuick(current.written - current.synced)) return this.#syncNow(current);
     const begun = this.#tools.clock.monotonic();
-    const slot = current.slot === undefined ? undefined : nextSlot(current.slot);
-    if (slot !== undefined) {
-      const mark = encodeMark({ start, syncedBytes, filledBytes, crc });
-      const position = markPosition(this.#walSegmentBytes, slot);
-      if (quick) handle.writeNow(mark, position);
-      else await handle.write(mark, position);
-    }
-    if (quick) handle.syncNow();
-    else await handle.sync();
+    const mark = this.#nextMark(current);
+    if (mark !== undefined) await current.handle.write(mark.bytes, mark.position);
+    await current.handle.sync();
+    this.#synced(current, { slot: mark?.slot, begun });
+  }
+
+  #syncNow(current: Current): void {
+    const begun = this.#tools.clock.monotonic();
+    const mark = this.#nextMark(current);
+    if (mark !== undefined) current.handle.writeNow(mark.bytes, mark.position);
+    current.handle.syncNow();
+    this.#synced(current, { slot: mark?.slot, begun });
+  }
+
+  /** What a sync of a file that was laid out must cover besides its bytes. */
+  #nextMark(current: Current): { readonly slot: Slot; readonly bytes: Buffer; readonly position: number } | undefined {
+    if (current.slot === undefined) return undefined;
+    const { start, synced: syncedBytes, written: filledBytes, crc } = current;
+    const slot = nextSlot(current.slot);
+    const bytes = encodeMark({ start, syncedBytes, filledBytes, crc });
+    return { slot, bytes, position: markPosition(this.#walSegmentBytes, slot) };
+  }
+
+  #synced(current: Current, { slot, begun }: { readonly slot: Slot | undefined; readonly begun: Monotonic }): void {
     this.#syncMs = this.#tools.clock.monotonic() - begun;
-    current.synced = filledBytes;
+    current.synced = current.written;
     current.slot = slot;
     current.crc = 0;
   }
