@@ -22,10 +22,11 @@ import { daemonSocketOf } from "../stack/daemon-config.ts";
 import { nodeAddress } from "../stack/nodes.ts";
 import { NODE_NAMES, startedSecrets } from "../stack/primary.ts";
 import type { StackDescription } from "../stack/stack.ts";
+import type { StackPrograms } from "../stack/tools.ts";
 import type { RunDaemon } from "./daemon.ts";
 import { answererOf } from "./daemon-answers.ts";
-import { MACHINE } from "./engine-machine.ts";
-import { configuredStack, platformOf, stackTools } from "./engine-stack.ts";
+import { MACHINE, serverUserOf } from "./engine-machine.ts";
+import { configuredStack, platformOf, stackPrograms } from "./engine-stack.ts";
 import type { ActionResult, FailoverEngine } from "./failover.ts";
 import type { Session } from "./verb.ts";
 
@@ -144,7 +145,8 @@ export async function withControl<T>(
   const stack = await configuredStack(config);
   const secrets = await startedSecrets(MACHINE.files, stack);
   const platform = platformOf(stack, session);
-  const tools = await stackTools(call, stack, platform);
+  const user = await serverUserOf(config.postgres.runAs, session.signal);
+  let programs: Promise<StackPrograms> | undefined;
   const folder = stack.place.controller;
   await makeFolderDurable(MACHINE.files, folder);
   const lock = MACHINE.locks.tryAcquire(path.join(folder, "daemon.lock"));
@@ -157,7 +159,17 @@ export async function withControl<T>(
     journal = await Journal.open({ ...MACHINE, clock }, path.join(folder, "journal"));
     const opened = journal;
     const assembly = assemble({
-      ...tools,
+      ...MACHINE,
+      clock,
+      user,
+      programs: () => {
+        programs ??= stackPrograms(call, stack, user);
+        // Missing now, installed later: looked for again.
+        programs.catch(() => {
+          programs = undefined;
+        });
+        return programs;
+      },
       stack,
       platform,
       secrets,
@@ -216,7 +228,15 @@ function controllerOptions({ failover }: Config): ControllerOptions {
     // On a busy disk a pooler's hold takes its time to be written, and clients fail until it is.
     limits: { ...SEQUENCE_LIMITS, slots: KEPT_SLOTS, pauseMs: 1_000 },
     // A look is slow when a disk is: a single one that was too slow has clients wait for the next.
-    pace: { probeMs: 500, intervalMs: 50, claimMs: 500, rejoinAfterMs: 3_000, rejoinAgainMs: 20_000, retryMs: 500 },
+    pace: {
+      probeMs: 500,
+      intervalMs: 50,
+      suspectMs: 10,
+      claimMs: 500,
+      rejoinAfterMs: 3_000,
+      rejoinAgainMs: 20_000,
+      retryMs: 500,
+    },
   };
 }
 

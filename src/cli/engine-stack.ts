@@ -2,6 +2,7 @@
 import path from "node:path";
 import type { Config } from "../config/schema.ts";
 import { LocalPlatform } from "../platform/local/local-platform.ts";
+import type { ProcessUser } from "../platform/processes.ts";
 import { MAJORS } from "../postgres/installation.ts";
 import { durabilityInUse } from "../stack/durability.ts";
 import { portsInUse } from "../stack/ports.ts";
@@ -11,7 +12,7 @@ import { rolesInUse } from "../stack/roles.ts";
 import { scaleInUse } from "../stack/scale.ts";
 import { HIDDEN_SECRETS } from "../stack/secrets.ts";
 import { describeStack, type StackDescription } from "../stack/stack.ts";
-import type { StackPlatform, StackTools } from "../stack/tools.ts";
+import type { StackPlatform, StackPrograms, StackTools } from "../stack/tools.ts";
 import type { RenderConfigured } from "./config-render.ts";
 import { daemonConfigOf } from "./daemon-config.ts";
 import { programPaths } from "./engine-demo.ts";
@@ -80,13 +81,21 @@ export async function stackTools(
   const { config, session } = call;
   const { signal, clock } = session;
   const user = await serverUserOf(config.postgres.runAs, signal);
+  return { ...MACHINE, clock, platform, user, programs: await stackPrograms(call, stack, user) };
+}
+
+/** The programs of a stack, tried as the user that runs them. Rejects as `stackTools`. */
+export async function stackPrograms(
+  { config, session }: StackCall,
+  stack: StackDescription,
+  user: ProcessUser | undefined,
+): Promise<StackPrograms> {
   const paths = programPaths();
   const lifeboat = { command: paths.node, args: [...paths.nodeArguments, paths.cli] };
   const { programsDir } = config.stack;
   const folders = programsDir === undefined ? SYSTEM_FOLDERS : [programsDir, ...SYSTEM_FOLDERS];
   const request = { user, folders, lifeboat, unique: uniqueName() };
-  const programs = await findPrograms(MACHINE, stack, request, { signal });
-  return { ...MACHINE, clock, platform, user, programs };
+  return await findPrograms(MACHINE, stack, request, { signal: session.signal });
 }
 
 /** Renders the configured stack's files with stars for secrets. */

@@ -38,6 +38,7 @@ import type { StackSecrets } from "../stack/secrets.ts";
 import { componentSpec } from "../stack/specs.ts";
 import { CONFIRMERS, type StackDescription } from "../stack/stack.ts";
 import type { StepTools } from "../stack/steps.ts";
+import type { StackPrograms } from "../stack/tools.ts";
 import { WitnessClient } from "../witness/client.ts";
 import { controlSocket } from "../witness/control.ts";
 import { witnessPort } from "../witness/witness-port.ts";
@@ -57,7 +58,9 @@ export type Authority =
     };
 
 /** What the parts are made of. */
-export type AssemblyTools = StepTools & {
+export type AssemblyTools = Omit<StepTools, "programs"> & {
+  /** Who starts or makes a node needs its programs, which take longer to find and try than all the rest: looked for once. */
+  readonly programs: () => Promise<StackPrograms>;
   readonly platform: Platform;
   readonly secrets: StackSecrets;
   readonly journal: Journal;
@@ -86,11 +89,12 @@ export function assemble(tools: AssemblyTools): Assembly {
   const machines = new LocalMachines({
     platform: tools.platform,
     guard: guardOf(tools, "machines"),
-    specOf: (node) => componentSpec(stack, nodeNameOf(node), tools),
+    specOf: async (node) => componentSpec(stack, nodeNameOf(node), { ...tools, programs: await tools.programs() }),
     shutdownLsnOf: (node) => shutdownLsnOf(tools, nodeNameOf(node)),
     prepareReplica: async ({ node, upstream }, options) => {
       const request = { node: nodeNameOf(node), upstream: nodeNameOf(upstream) };
-      const { decision, durationMs, evidence } = await rejoinNode(tools, request, options);
+      const whole = { ...tools, programs: await tools.programs() };
+      const { decision, durationMs, evidence } = await rejoinNode(whole, request, options);
       const kept = evidence === undefined ? "" : `; WAL that only it had is kept in ${evidence}`;
       tools.notice(`${node} is made to follow ${upstream} (${decision.kind}, ${durationMs} ms)${kept}`);
       return decision.kind;

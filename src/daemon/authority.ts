@@ -38,19 +38,18 @@ export function recordPort(register: Register, name: string): RecordPort {
 }
 
 /**
- * The journal on this machine. What is meant to be done is on stable storage before it is done; what was done goes there with
- * the next thing that is meant to be done, by the same sync: an outcome that a crash takes is found out by looking anyway.
+ * The journal on this machine. What is meant to be done is on stable storage before it is done. What was decided or done goes
+ * there with the next thing that is meant to be done, by the same sync: what a crash takes of it is found out by looking anyway.
  */
 export function journalPort(journal: Journal): JournalPort {
   return {
     append: async (entry, call) => {
-      const appended = journal.append(entry);
-      if (entry.kind === "outcome") {
+      if (entry.kind === "outcome" || entry.kind === "decision") {
         // Whoever comes next fails by the same disk, and tells.
-        appended.catch(() => undefined);
+        journal.append(entry, "soon").catch(() => undefined);
         return;
       }
-      await bounded(call, "the journal", () => appended);
+      await bounded(call, "the journal", () => journal.append(entry));
     },
   };
 }

@@ -21,7 +21,15 @@ import { Control } from "./control.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
 
-const PACE = { probeMs: 100, intervalMs: 10, claimMs: 100, rejoinAfterMs: 1_000, rejoinAgainMs: 1_000, retryMs: 100 };
+const PACE = {
+  probeMs: 100,
+  intervalMs: 10,
+  suspectMs: 10,
+  claimMs: 100,
+  rejoinAfterMs: 1_000,
+  rejoinAgainMs: 1_000,
+  retryMs: 100,
+};
 
 /** A stack of which nobody answers. */
 function silentPorts(given: Partial<FailoverPorts> = {}): FailoverPorts {

@@ -18,7 +18,7 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 export type MachineTools = {
   readonly platform: Pick<Platform, "fence" | "unfence" | "stop" | "start" | "state">;
   readonly guard: EpochGuard;
-  readonly specOf: (node: NodeName) => ComponentSpec;
+  readonly specOf: (node: NodeName) => Promise<ComponentSpec>;
   /** End of the shutdown checkpoint of a node that is down; undefined where it did not end by a clean shutdown. */
   readonly shutdownLsnOf: (node: NodeName) => Promise<Lsn | undefined>;
   /**
@@ -132,7 +132,7 @@ export class LocalMachines implements MachinePort {
     const { platform, specOf } = this.#tools;
     const known = (await platform.state(options)).find(({ name }) => name === node);
     if (known?.mode === "fenced") await platform.unfence(node, options);
-    await platform.start(specOf(node), options);
+    await platform.start(await specOf(node), options);
   }
 
   async #bringDown(

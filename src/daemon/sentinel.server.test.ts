@@ -23,6 +23,25 @@ test("who sleeps is woken at once, or by the time, or by the signal", async () =
   await assert.rejects(stopped, (error) => isLifeboatError(error, "platform.aborted"));
 });
 
+test("who was awake when all were woken does not sleep next, but not for a long sleep or later on", async () => {
+  const manual = new ManualClock();
+  const { clock, wake } = wakeableClock(manual);
+  const asleep = async (durationMs: number): Promise<boolean> => {
+    const woken = clock.sleep(durationMs, {}).then(() => false);
+    const still = await Promise.race([woken, new Promise<boolean>((resolve) => setImmediate(() => resolve(true)))]);
+    await manual.advance(durationMs);
+    await woken;
+    return still;
+  };
+  wake();
+  assert.deepEqual([await asleep(5_000), await asleep(50)], [true, true]);
+  wake();
+  assert.deepEqual([await asleep(50), await asleep(50)], [false, true]);
+  wake();
+  await manual.advance(2_000);
+  assert.equal(await asleep(50), true);
+});
+
 test("the end of a server is told within a tenth of a second, and the next one is watched again", async () => {
   await using server = await startServer({ major: 16 });
   let lostAt: number[] = [];

@@ -12,14 +12,23 @@ import { loopService, type Service, ServiceGroup } from "./service.ts";
 /** A clock whose sleepers can be woken. */
 export type WakeableClock = { readonly clock: Clock; readonly wake: () => void };
 
-/** Wraps a clock: `wake` ends every sleep under way. */
+/** Between two looks nobody sleeps longer, and a look takes no longer: who was looking when all were woken is woken then. */
+const LOOK_MS_MAX = 1_000;
+
+/** Wraps a clock: `wake` ends every sleep under way, and the next short one of whoever was awake. */
 export function wakeableClock(inner: Clock): WakeableClock {
   const sleepers = new Set<AbortController>();
+  let wokenAt: number | undefined;
   return {
     clock: {
       now: () => inner.now(),
       monotonic: () => inner.monotonic(),
       sleep: async (durationMs, { signal }) => {
+        if (wokenAt !== undefined && durationMs <= LOOK_MS_MAX && signal?.aborted !== true) {
+          const late = inner.monotonic() - wokenAt <= LOOK_MS_MAX;
+          wokenAt = undefined;
+          if (late) return;
+        }
         const woken = new AbortController();
         sleepers.add(woken);
         try {
@@ -33,6 +42,7 @@ export function wakeableClock(inner: Clock): WakeableClock {
       },
     },
     wake: () => {
+      wokenAt = inner.monotonic();
       for (const sleeper of sleepers) sleeper.abort();
     },
   };

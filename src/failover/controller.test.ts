@@ -1,11 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { leaseThat, portsFor } from "../../test/support/failover-ports.ts";
-import { POLICY } from "../../test/support/failover-views.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
+import { POLICY, RECORD, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
+import { ManualClock } from "../../test/support/manual-clock.ts";
 import { Controller } from "./controller.ts";
 import { SEQUENCE_LIMITS } from "./limits.ts";
+import type { Epoch, NodePort, PoolerPort, WitnessPort } from "./ports.ts";
 
-const PACE = { probeMs: 100, intervalMs: 100, claimMs: 100, rejoinAfterMs: 100, rejoinAgainMs: 1_000, retryMs: 100 };
+const PACE = {
+  probeMs: 100,
+  intervalMs: 100,
+  suspectMs: 100,
+  claimMs: 100,
+  rejoinAfterMs: 100,
+  rejoinAgainMs: 1_000,
+  retryMs: 100,
+};
 
 test("a controller that finds no record says so, gives the lease up and claims again", async () => {
   const stop = new AbortController();
@@ -34,4 +45,92 @@ test("a controller that finds no record says so, gives the lease up and claims a
   await new Controller(ports, { policy: POLICY, limits: SEQUENCE_LIMITS, pace: PACE }).run({ signal: stop.signal });
   assert.equal(ended, claims);
   assert.ok(ports.told.includes("controller-waits failover.no-record"));
+});
+
+/** A stack whose primary answers so, and whose record cannot be written any more once it was taken over. */
+function stackWith(a: NodePort["probe"], pause: PoolerPort["pause"]) {
+  const clock = new ManualClock();
+  let version = 3;
+  const ports = portsFor({
+    clock,
+    lease: { durationMs: 1_000_000, claim: async () => ({ kind: "holder", lease: leaseThat(true) }) },
+    record: {
+      read: async () => ({ version, epoch: 7 as Epoch, record: RECORD }),
+      write: async () => {
+        version += 1;
+        return version === 4 ? { kind: "done", version } : { kind: "conflict" };
+      },
+    },
+    nodes: [
+      only<NodePort>("a", { name: "a", probe: a }),
+      only<NodePort>("b", { name: "b", probe: async () => standbyAnswer() }),
+    ],
+    witness: only<WitnessPort>("witness", {
+      status: async () => witnessAnswer(),
+      grant: async () => ({ kind: "done" }),
+    }),
+    poolers: [
+      only<PoolerPort>("pooler", {
+        name: "pooler",
+        view: async () => ({ epoch: 7, mode: "serving", target: "a" }),
+        pause,
+      }),
+    ],
+  });
+  const names = (kind: "intent" | "decision"): readonly string[] =>
+    ports.written.filter((entry) => entry.kind === kind).map(({ name }) => name);
+  const pass = async (durationMs: number): Promise<void> => {
+    for (let passed = 0; passed < durationMs; passed += 10) {
+      await turn();
+      await clock.advance(10);
+    }
+    await turn();
+  };
+  return { ports, clock, names, pass };
+}
+
+const QUICK = { ...PACE, probeMs: 500, suspectMs: 10 };
+
+test("it looks on while clients are being made to wait, and acts on what it decided when they do", async () => {
+  const paused = Promise.withResolvers<{ readonly kind: "done" }>();
+  let pauses = 0;
+  const { ports, names, pass } = stackWith(
+    async () => ({ kind: "nobody-listens" }),
+    () => {
+      pauses += 1;
+      return paused.promise;
+    },
+  );
+  const stop = new AbortController();
+  const controller = new Controller(ports, { policy: POLICY, limits: SEQUENCE_LIMITS, pace: QUICK });
+  const running = controller.run({ signal: stop.signal });
+  await pass(200);
+  assert.deepEqual(names("decision"), ["suspect", "promotable"]);
+  assert.deepEqual([names("intent"), pauses], [["mend", "pause-poolers"], 1]);
+  paused.resolve({ kind: "done" });
+  await pass(10);
+  stop.abort();
+  await running;
+  assert.deepEqual(names("intent").slice(2, 4), ["failover", "note-action"]);
+});
+
+test("a node that does not answer is given up when the policy says so, not a look later", async () => {
+  const asked: number[] = [];
+  const { ports, clock, names, pass } = stackWith(
+    async ({ timeoutMs, signal }) => {
+      asked.push(timeoutMs);
+      await clock.sleep(timeoutMs, { signal });
+      return { kind: "silent" };
+    },
+    async () => ({ kind: "done" }),
+  );
+  const stop = new AbortController();
+  const controller = new Controller(ports, { policy: POLICY, limits: SEQUENCE_LIMITS, pace: QUICK });
+  const running = controller.run({ signal: stop.signal });
+  await pass(3_000);
+  stop.abort();
+  await running;
+  // Five whole ones with 10 ms between, and what is left of the 3000 ms.
+  assert.deepEqual(asked.slice(0, 6), [500, 500, 500, 500, 500, 450]);
+  assert.ok(names("decision").includes("promotable"));
 });

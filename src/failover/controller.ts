@@ -4,8 +4,9 @@
  * Nouns: a *pace* is how often and how long it looks; a *wish* is what an operator asked for; an epoch is *fresh* while no
  * action has run under it.
  * Invariants: it acts only under a lease; an action has an epoch to itself, so that an order of an earlier action that was
- * long on its way is refused; events wake nobody, each round decides from fresh facts; a controller that comes after another
- * begins by looking.
+ * long on its way is refused; one plan runs at a time, and looking goes on only beside one that has clients wait while nothing
+ * is decided yet; events wake nobody, each round decides from fresh facts; a controller that comes after another begins by
+ * looking.
  */
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Monotonic } from "../platform/clock.ts";
@@ -37,6 +38,8 @@ export type Pace = {
   readonly probeMs: number;
   /** Between the end of a round and the next one. */
   readonly intervalMs: number;
+  /** The same while the primary is suspected: what takes two looks to decide is decided so much sooner. */
+  readonly suspectMs: number;
   /** Between two claims while somebody else holds the lease. */
   readonly claimMs: number;
   /** A node that is down or not connected for so long is made to follow again. */
@@ -63,6 +66,15 @@ export type ControllerState = {
   /** What keeps failing, and is tried ever later; the decision says so. */
   readonly setback: Setback | undefined;
 };
+
+/** A plan that makes clients wait, beside the looks that tell whether they must. */
+type Pausing = {
+  readonly done: Promise<PlanOutcome>;
+  outcome: PlanOutcome | undefined;
+  endedAt: Monotonic | undefined;
+};
+
+type FailedPlan = Extract<PlanOutcome, { readonly kind: "failed" }>;
 
 type Wish = { readonly to: NodeName; readonly settle: (outcome: SwitchoverOutcome) => void };
 
@@ -173,26 +185,49 @@ export class Controller {
   /** Rounds under one epoch; returns when the epoch is used up or lost. */
   async #hold(lease: HeldLease, signal: AbortSignal): Promise<void> {
     const acting = new Acting(this.#ports, lease, signal);
+    const { pace } = this.#options;
     let stored = await this.#takeRecord(acting, signal);
-    while (!signal.aborted && lease.holds(0)) {
-      const round = await lookAround(this.#ports, { timeoutMs: this.#options.pace.probeMs, signal });
-      if (!lease.holds(0)) return;
-      const decision = await this.#judge(acting, stored, round);
-      const asked = this.#askedPlan(stored);
-      if (asked === undefined) await this.#grant(acting, stored, round);
-      const plan = asked ?? this.#nextPlan(stored, round, decision);
-      if (plan === undefined) {
-        await this.#pause(this.#options.pace.intervalMs, signal);
-        continue;
+    let pausing: Pausing | undefined;
+    try {
+      while (!signal.aborted && lease.holds(0)) {
+        const round = await lookAround(this.#ports, { timeoutMs: this.#probeMs(stored), signal });
+        if (!lease.holds(0)) return;
+        const decision = await this.#judge(acting, stored, round);
+        const asked = this.#askedPlan(stored);
+        if (asked === undefined) await this.#grant(acting, stored, round);
+        const plan = asked ?? this.#nextPlan(stored, round, decision);
+        if (plan === undefined || makesWait(plan, decision)) {
+          if (plan !== undefined && !isPausedSince(pausing, round)) pausing = this.#beginPausing(acting, plan, stored);
+          await this.#pause(decision.kind === "suspect" ? pace.suspectMs : pace.intervalMs, signal);
+          if (pausing?.outcome?.kind === "failed") return await this.#afterFailure(pausing.outcome, signal);
+          continue;
+        }
+        const paused = await pausing?.done;
+        const outcome = paused?.kind === "failed" ? paused : await this.#act(acting, plan, stored);
+        if (outcome.kind === "failed") return await this.#afterFailure(outcome, signal);
+        stored = outcome.stored;
+        if (plan.kind !== "mend") return;
       }
-      const outcome = await this.#act(acting, plan, stored);
-      if (outcome.kind === "failed") {
-        if (!outcome.lost) await this.#pause(this.#options.pace.retryMs, signal);
-        return;
-      }
-      stored = outcome.stored;
-      if (plan.kind !== "mend") return;
+    } finally {
+      await pausing?.done.catch(() => undefined);
     }
+  }
+
+  async #afterFailure({ lost }: FailedPlan, signal: AbortSignal): Promise<void> {
+    if (!lost) await this.#pause(this.#options.pace.retryMs, signal);
+  }
+
+  #beginPausing(acting: Acting, plan: Plan, stored: StoredRecord): Pausing {
+    const pausing: Pausing = { done: this.#act(acting, plan, stored), outcome: undefined, endedAt: undefined };
+    pausing.done.then(
+      (outcome) => {
+        pausing.outcome = outcome;
+        pausing.endedAt = this.#ports.clock.monotonic();
+      },
+      // Stopped on request: whoever waits for it is, too.
+      () => undefined,
+    );
+    return pausing;
   }
 
   /**
@@ -220,6 +255,15 @@ export class Controller {
       throw error;
     }
     throw stepFailed("note-action", "the record was written while it was taken over");
+  }
+
+  /** A node that has been silent for nearly as long as the policy waits is given exactly the rest: no look that ends just before. */
+  #probeMs({ record }: StoredRecord): number {
+    const { pace, policy } = this.#options;
+    const { trouble, failingSince } = this.#memory?.nodes.get(record.primary) ?? {};
+    if (trouble?.kind !== "silent" || failingSince === undefined) return pace.probeMs;
+    const leftMs = failingSince + policy.silentMs - this.#ports.clock.monotonic();
+    return leftMs > pace.probeMs / 2 && leftMs < pace.probeMs * 1.5 ? leftMs : pace.probeMs;
   }
 
   async #judge(acting: Acting, { record }: StoredRecord, round: Round): Promise<Decision> {
@@ -363,6 +407,17 @@ export class Controller {
   async #pause(durationMs: number, signal: AbortSignal): Promise<void> {
     await this.#ports.clock.sleep(durationMs, { signal }).catch(() => undefined);
   }
+}
+
+/** Nothing is decided yet, and clients are to wait for it instead of failing. */
+function makesWait({ kind }: Plan, decision: Decision): boolean {
+  return kind === "mend" && decision.kind === "suspect";
+}
+
+/** Whether they are being made to wait, or were so only after the round had begun, which saw them as they were before. */
+function isPausedSince(pausing: Pausing | undefined, { witness }: Round): boolean {
+  if (pausing === undefined) return false;
+  return pausing.endedAt === undefined || witness.sentAt < pausing.endedAt;
 }
 
 /** What must change for a decision to be told again: not its numbers. */

@@ -63,12 +63,14 @@ test("in a failover whoever could confirm is stopped before anybody is asked wha
     ["see-receivers-gone", "fill-gap"],
     ["fill-gap", "await-replay"],
     ["await-replay", "note-promotion"],
-    ["prepare-candidate", "note-promotion"],
+    ["note-action", "prepare-candidate"],
+    ["prepare-candidate", "see-receivers-gone"],
     ["note-promotion", "promote"],
     ["see-promoted", "note-primary"],
     ["note-primary", "witness-follows"],
     ["repoint-poolers", "resume-poolers"],
     ["resume-poolers", "prove-writes"],
+    ["resume-poolers", "drop-dead"],
   ] as const) {
     assert.ok(order.includes(first) && order.indexOf(first) < order.indexOf(second), `${first} before ${second}`);
   }

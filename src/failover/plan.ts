@@ -5,8 +5,8 @@
  * one after another, under one epoch.
  * Order of a promotion, and why: the action is in the record before anything is done, so that whoever comes next knows of it.
  * Then everybody who could confirm to the old primary is stopped, and only then is it asked what is held: what is held can no
- * longer grow. The candidate is made ready for its own confirmers, the gap is closed and replayed, and the record says
- * `promoting` before it is told. The record names the new primary before anybody confirms to it (in async, where nobody needs
+ * longer grow. The candidate is made ready for its own confirmers meanwhile, which changes nothing as long as it is a standby;
+ * the gap is closed and replayed, and the record says `promoting` before it is told. The record names the new primary before anybody confirms to it (in async, where nobody needs
  * to, the candidate is promoted with confirmers that cannot be there yet): as long as it names the old one, nothing was
  * acknowledged on the new one, and the old one may be reinstated. Clients come last. Every prefix leaves
  * either the old primary or the new one to be established by a later plan, and nothing acknowledged is on the other only.
@@ -98,6 +98,8 @@ export function planFailover(facts: {
   const freeze: Step[] = [
     { kind: "pause-poolers", drain: false },
     { kind: "stop-receiving", nodes },
+    // What the candidate will need has nothing to do with what it still lacks.
+    { kind: "prepare-candidate" },
     { kind: "fence", node: from, wait: terms.confirmedStop },
   ];
   if (terms.consultWitness) freeze.push({ kind: "withdraw-witness" });
@@ -117,7 +119,8 @@ export function planSwitchover(facts: {
   const { from, to, others, holdBack } = facts;
   const nodes = [to, ...others];
   const stages: Step[][] = [
-    [{ kind: "check-logins" }],
+    // As long as clients need not wait: a candidate that is ready and not promoted goes on as a replica.
+    [{ kind: "check-logins" }, { kind: "prepare-candidate" }],
     [{ kind: "pause-poolers", drain: true }],
     [{ kind: "note-action", action: "switchover" }],
     [{ kind: "stop-primary" }],
@@ -143,8 +146,7 @@ export function planSwitchover(facts: {
 function promotionStages(nodes: readonly NodeName[], terms: PromotionTerms): Step[][] {
   const gap: Step[][] = terms.consultWitness ? [[{ kind: "fill-gap", overHole: terms.overHole }]] : [];
   return [
-    // What the candidate will need has nothing to do with what it still lacks.
-    [{ kind: "see-receivers-gone", nodes }, { kind: "prepare-candidate" }],
+    [{ kind: "see-receivers-gone", nodes }],
     ...gap,
     [{ kind: "await-replay" }],
     [{ kind: "note-promotion" }],
@@ -161,9 +163,9 @@ function establishStages(replicas: readonly NodeName[]): Step[][] {
   const receive: Step[] = replicas.length === 0 ? [] : [{ kind: "receive-from", nodes: replicas }];
   return [
     [{ kind: "witness-follows" }, ...receive, { kind: "repoint-poolers" }],
-    [{ kind: "drop-dead" }],
     [{ kind: "resume-poolers" }],
-    [{ kind: "prove-writes" }],
+    // Who hangs on the old server is cut off from it after all others go on.
+    [{ kind: "drop-dead" }, { kind: "prove-writes" }],
   ];
 }
 

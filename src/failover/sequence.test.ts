@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
 import { RECORD, standbyAnswer } from "../../test/support/failover-views.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import { Acting } from "./acting.ts";
 import { SEQUENCE_LIMITS } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
-import type { Epoch, FailoverPorts, GapAnswer, HeldWal, NodePort, WitnessPort } from "./ports.ts";
+import type { Epoch, FailoverPorts, GapAnswer, HeldWal, NodePort, PoolerPort, WitnessPort } from "./ports.ts";
 import { type PlanOutcome, runPlan } from "./sequence.ts";
 
 const HELD: HeldWal = {
@@ -91,6 +92,54 @@ test("a receiver that still runs after its upstream was taken away is waited for
   const outcome = await run(portsFor({ nodes: [b] }), planOf({ kind: "see-receivers-gone", nodes: ["b"] }));
   assert.equal(outcome.kind, "done");
   assert.equal(looks, 4);
+});
+
+test("the intents of a plan and of its first stage go to the journal in one turn, and nothing is done before both are there", async () => {
+  const settle: (() => void)[] = [];
+  let resumed = 0;
+  const pooler = only<PoolerPort>("pooler", {
+    name: "pooler",
+    resume: async () => {
+      resumed += 1;
+      return { kind: "done" };
+    },
+  });
+  const append = (): Promise<void> => new Promise((resolve) => settle.push(resolve));
+  const running = run(portsFor({ poolers: [pooler], journal: { append } }), planOf({ kind: "resume-poolers" }));
+  await turn();
+  assert.equal(settle.length, 2);
+  settle[1]?.();
+  await turn();
+  assert.equal(resumed, 0);
+  for (let next = settle[0]; next !== undefined; next = settle.pop()) {
+    next();
+    await turn();
+  }
+  assert.equal((await running).kind, "done");
+  assert.equal(resumed, 1);
+});
+
+test("a candidate is made ready for those who will confirm to it, and keeps no slot for itself", async () => {
+  const kept: (readonly string[])[] = [];
+  const names: string[] = [];
+  const b = only<NodePort>("b", {
+    name: "b",
+    makeSlots: async ({ slots }) => {
+      kept.push(slots);
+      return { kind: "done" };
+    },
+    setSynchronousNames: async (order) => {
+      names.push(order.names);
+      return { kind: "done" };
+    },
+  });
+  const a = only<NodePort>("a", { name: "a" });
+  const acting = new Acting(portsFor({ nodes: [a, b] }), leaseThat(true), undefined);
+  const stored = { version: 3, epoch: 7 as Epoch, record: RECORD };
+  const limits = { ...SEQUENCE_LIMITS, slots: ["lifeboat_vault", "a", "b"] };
+  const outcome = await runPlan({ acting, limits, plan: planOf({ kind: "prepare-candidate" }), stored });
+  assert.equal(outcome.kind, "done");
+  assert.deepEqual([kept, names], [[["lifeboat_vault", "a"]], ["ANY 1 (a, lifeboat_vault_e8)"]]);
 });
 
 test("each step has its intent and its outcome in the journal, the plan around them", async () => {

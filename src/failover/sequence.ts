@@ -31,9 +31,10 @@ export async function runPlan(facts: {
   const { acting, limits, plan } = facts;
   const tools: StepTools = { acting, limits, plan, startedAt: acting.ports.clock.monotonic(), background: [] };
   let progress: Progress = { stored: facts.stored, shortcomings: [] };
-  await acting.note({ kind: "intent", name: plan.kind, facts: { from: plan.from, to: plan.to } });
+  // Written by one sync with the intents of the first stage, none of which is acted on before it.
+  const begun = acting.note({ kind: "intent", name: plan.kind, facts: { from: plan.from, to: plan.to } });
   for (const stage of plan.stages) {
-    const settled = await Promise.allSettled(stage.map((step) => runStep(tools, step, progress)));
+    const settled = await Promise.allSettled(stage.map((step) => runStep(tools, step, progress, begun)));
     const failures: { readonly step: Step["kind"]; readonly error: LifeboatError }[] = [];
     for (const [index, each] of settled.entries()) {
       const step = stage[index]?.kind ?? "note-action";
@@ -53,9 +54,14 @@ export async function runPlan(facts: {
   return { kind: "done", stored, shortcomings };
 }
 
-async function runStep(tools: StepTools, step: Step, progress: Progress): Promise<Partial<Progress>> {
+async function runStep(
+  tools: StepTools,
+  step: Step,
+  progress: Progress,
+  begun: Promise<void>,
+): Promise<Partial<Progress>> {
   const { acting } = tools;
-  await acting.note({ kind: "intent", name: step.kind, facts: { ...step } });
+  await Promise.all([begun, acting.note({ kind: "intent", name: step.kind, facts: { ...step } })]);
   try {
     const made = await perform(tools, step, progress);
     await acting.note({ kind: "outcome", name: step.kind, facts: { shortcomings: made.shortcomings ?? [] } });

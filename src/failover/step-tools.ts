@@ -60,6 +60,11 @@ export function nodePort({ acting }: StepTools, name: NodeName): NodePort {
   return port;
 }
 
+/** The slots that the new primary keeps: not one for itself, which nobody would ever read from. */
+export function slotsOf({ limits, plan }: StepTools): readonly string[] {
+  return limits.slots.filter((slot) => slot !== plan.to);
+}
+
 /** The node's view, where it answers. */
 export async function viewOf(tools: StepTools, name: NodeName): Promise<NodeView | undefined> {
   const probe = await nodePort(tools, name).probe(tools.acting.call(tools.limits.orderMs));

@@ -1,5 +1,6 @@
 /** What the record says, and who follows whom. */
 import { isLifeboatError } from "../errors/error.ts";
+import type { Lsn } from "../postgres/lsn.ts";
 import { describe } from "./acting.ts";
 import { synchronousNamesOf } from "./decide.ts";
 import { grantLifetime } from "./limits.ts";
@@ -11,6 +12,7 @@ import {
   type Progress,
   persist,
   type StepTools,
+  slotsOf,
   stepFailed,
   tryAll,
   viewOf,
@@ -137,7 +139,7 @@ async function nameConfirmers(tools: StepTools, record: ClusterRecord): Promise<
   const nodes = acting.ports.nodes.map(({ name }) => name);
   const names = synchronousNamesOf({ durability: record.durability, primary: plan.to, nodes, reign: acting.epoch });
   const node = nodePort(tools, plan.to);
-  const { slots } = limits;
+  const slots = slotsOf(tools);
   await persist(tools, () => acting.order(limits.orderMs, (epoch, call) => node.makeSlots({ epoch, slots }, call)));
   await persist(tools, () =>
     acting.order(limits.orderMs, (epoch, call) => node.setSynchronousNames({ epoch, names }, call)),
@@ -151,9 +153,7 @@ async function witnessFollows(tools: StepTools, progress: Progress): Promise<Par
   const { witness } = acting.ports;
   const { systemId, timeline, reign } = progress.stored.record;
   try {
-    const view = await viewOf(tools, plan.to);
-    if (view?.role.kind !== "primary") throw stepFailed("witness-follows", `${plan.to} is no primary`);
-    const { timelineStart } = view.role;
+    const timelineStart = progress.promoted?.start ?? (await timelineStartOf(tools));
     await persist(tools, () =>
       acting.order(limits.orderMs, (epoch, call) =>
         witness.follow({ epoch, upstream: plan.to, systemId, timeline, timelineStart }, call),
@@ -169,6 +169,14 @@ async function witnessFollows(tools: StepTools, progress: Progress): Promise<Par
     if (isLost(error) || isLifeboatError(error, "platform.aborted")) throw error;
     return { shortcomings: [`the vault's receiver: ${describe(error)}`] };
   }
+}
+
+/** Where the timeline of the primary began; undefined on the first. */
+async function timelineStartOf(tools: StepTools): Promise<Lsn | undefined> {
+  const { to } = tools.plan;
+  const role = (await viewOf(tools, to))?.role;
+  if (role?.kind !== "primary") throw stepFailed("witness-follows", `${to} is no primary`);
+  return role.timelineStart;
 }
 
 async function receiveFrom(tools: StepTools, nodes: readonly NodeName[]): Promise<Partial<Progress>> {

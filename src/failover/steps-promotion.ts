@@ -8,6 +8,7 @@ import {
   type Progress,
   persist,
   type StepTools,
+  slotsOf,
   stepFailed,
   unsafeCandidate,
   viewOf,
@@ -193,7 +194,7 @@ async function prepareCandidate(tools: StepTools, progress: Progress): Promise<P
     nodes: acting.ports.nodes.map(({ name }) => name),
     reign: acting.epoch,
   });
-  const { slots } = limits;
+  const slots = slotsOf(tools);
   await persist(tools, () => acting.order(limits.orderMs, (epoch, call) => node.makeSlots({ epoch, slots }, call)));
   await persist(tools, () =>
     acting.order(limits.orderMs, (epoch, call) => node.setSynchronousNames({ epoch, names }, call)),

@@ -58,6 +58,25 @@ test("what was appended is read back in order, across openings, with LSNs as Pos
   matchesGolden("journal/journal.log", await readFile(path.join(folder, JOURNAL_FILE), "utf8"));
 });
 
+test("what can wait goes to the disk with the next entry, by one sync; alone, or when the journal ends, by itself", async () => {
+  await using temporary = await temporaryFolder("journal");
+  const { folder } = temporary;
+  const { files, effects } = faultyFiles(systemFiles);
+  const journal = await Journal.open(tools({ files }), folder);
+  const syncs = (): number => effects.filter(({ operation }) => operation === "sync").length;
+  const before = syncs();
+  const waited = journal.append(entry("done"), "soon");
+  await journal.append(entry("meant"));
+  await waited;
+  assert.equal(syncs(), before + 1);
+  await Promise.all(["a", "b"].map((name) => journal.append(entry(name))));
+  assert.equal(syncs(), before + 2);
+  await journal.append(entry("alone"), "soon");
+  void journal.append(entry("last"), "soon");
+  await journal.close();
+  assert.deepEqual(namesOf(await read(folder)), ["done", "meant", "a", "b", "alone", "last"]);
+});
+
 test("a second writer is refused while the first is there", async () => {
   await using temporary = await temporaryFolder("journal");
   const first = await Journal.open(tools(), temporary.folder);

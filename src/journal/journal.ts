@@ -4,7 +4,8 @@
  * Nouns: an *entry* is what is told, a *record* is an entry with its number, time and hash; the *head* is the hash of the last
  * record. A *torn tail* is the beginning of a record that a crash cut off.
  * Invariants:
- * - A record is on stable storage when `append` resolves. What is appended meanwhile goes out together, by one sync.
+ * - A record is on stable storage when `append` resolves. What is appended meanwhile, or in the same turn, goes out together,
+ *   by one sync; so does what can wait a little, with what cannot.
  * - Each record's hash is made of the hash before it and of its own bytes, so that none can be changed, taken out or put in
  *   without all after it being made anew. Records cut off at the end are missed by comparing the head with one kept elsewhere.
  * - A torn tail is kept aside and named in the next record; a journal that was changed is kept aside whole, and the next one
@@ -18,6 +19,7 @@ import { type Clock, formatInstant } from "../platform/clock.ts";
 import { makeFolderDurable, renameDurable, writeDurable } from "../platform/durable.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
+import { startTimer } from "../platform/timer.ts";
 import { type JournalReading, readJournal } from "./read.ts";
 import {
   encodeHeader,
@@ -37,6 +39,9 @@ const SET_ASIDE_BYTES = 8 * 1024 * 1024;
 /** So many entries may wait for the disk; more come only when it is stuck. */
 const WAITING_MAX = 1_000;
 
+/** What can wait is written after so long where nothing else was: an action's next entry comes sooner. */
+const SOON_MS = 20;
+
 type Waiting = {
   readonly entry: JournalEntry;
   readonly resolve: (record: JournalRecord) => void;
@@ -54,6 +59,7 @@ export class Journal {
   #count = 0;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  #cancelSoon: (() => void) | undefined;
   #closed = false;
 
   private constructor(tools: JournalTools, folder: string, lock: Lock) {
@@ -89,8 +95,11 @@ export class Journal {
     return { hash: this.#head, count: this.#count };
   }
 
-  /** Adds an entry. Rejects as files do; the entry may then be there or not, and a later one is written all the same. */
-  append(entry: JournalEntry): Promise<JournalRecord> {
+  /**
+   * Adds an entry; `soon` for one that can wait for the next. Rejects as files do; the entry may then be there or not, and a
+   * later one is written all the same.
+   */
+  append(entry: JournalEntry, when: "now" | "soon" = "now"): Promise<JournalRecord> {
     assert(!this.#closed, "nothing is appended to a closed journal");
     return new Promise((resolve, reject) => {
       if (this.#waiting.length >= WAITING_MAX) {
@@ -103,13 +112,15 @@ export class Journal {
         return;
       }
       this.#waiting.push({ entry, resolve, reject });
-      this.#writing ??= this.#writeWaiting();
+      if (when === "now") this.#beginWriting();
+      else this.#cancelSoon ??= startTimer(SOON_MS, () => this.#beginWriting());
     });
   }
 
   /** Returns when all that was appended is out, and gives the journal up. Repeatable. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#beginWriting();
     await this.#writing;
     const handle = this.#handle;
     this.#handle = undefined;
@@ -117,8 +128,16 @@ export class Journal {
     this.#lock.release();
   }
 
+  #beginWriting(): void {
+    this.#cancelSoon?.();
+    this.#cancelSoon = undefined;
+    this.#writing ??= this.#writeWaiting();
+  }
+
   async #writeWaiting(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    // Whoever appends in the same turn goes along.
+    await undefined;
+    while (this.#waiting.length > 0 && this.#cancelSoon === undefined) {
       const batch = this.#waiting;
       this.#waiting = [];
       try {

@@ -68,12 +68,12 @@ export class SqlNode implements NodePort {
   }
 
   async probe(call: Call): Promise<NodeProbe> {
-    const probe = await this.#probeOnce(call);
+    const { probe, ended } = await this.#probeOnce(call);
     // It ended while it was asked: what it is now, a second look tells at once.
-    return probe.kind === "error" && ENDING.has(probe.sqlstate) ? await this.#probeOnce(call) : probe;
+    return ended ? (await this.#probeOnce(call)).probe : probe;
   }
 
-  async #probeOnce(call: Call): Promise<NodeProbe> {
+  async #probeOnce(call: Call): Promise<{ readonly probe: NodeProbe; readonly ended: boolean }> {
     let seen: NodeView | undefined;
     try {
       await this.#within(call, async (session, signal) => {
@@ -90,9 +90,10 @@ export class SqlNode implements NodePort {
       });
     } catch (error) {
       if (call.signal?.aborted === true) throw abortedError(`probing ${this.name}`, call.signal.reason);
-      return seen === undefined ? failedProbe(error) : { kind: "answered", view: seen };
+      const ended = isEnding(error);
+      return { ended, probe: seen === undefined || ended ? failedProbe(error) : { kind: "answered", view: seen } };
     }
-    return seen === undefined ? { kind: "silent" } : { kind: "answered", view: seen };
+    return { ended: false, probe: seen === undefined ? { kind: "silent" } : { kind: "answered", view: seen } };
   }
 
   async setSynchronousNames(order: Order<{ readonly names: string }>, call: Call): Promise<Done | StaleEpoch> {
@@ -241,17 +242,24 @@ async function tryWrite({ run }: Session): Promise<Extract<NodeView["role"], { k
     await run(WRITE);
     return { kind: "written" };
   } catch (error) {
+    // It ends while it is asked: not a write that fails, a server that goes.
+    if (isEnding(error)) throw error;
     const sqlstate = isLifeboatError(error) ? error.details["sqlstate"] : undefined;
     // Cancelled by the limit of the probe, or no answer at all.
     if (typeof sqlstate !== "string" || sqlstate === "57014") return { kind: "stuck" };
-    // It ends while it is asked: not a write that fails, a server that goes.
     if (sqlstate.startsWith("57P")) throw error;
     return { kind: "failed", sqlstate };
   }
 }
 
 /** Said by a server that is being stopped, and by the sessions of one whose postmaster was killed. */
-const ENDING = new Set(["57P01", "57P02"]);
+const ENDING = new Set<unknown>(["57P01", "57P02"]);
+
+/** The session was ended by the server, with or without a word. */
+function isEnding(error: unknown): boolean {
+  if (!isLifeboatError(error)) return false;
+  return error.code === "postgres.connection-lost" || ENDING.has(error.details["sqlstate"]);
+}
 
 /** Nobody behind the port, or behind the socket's name. */
 const NOBODY = new Set(["ECONNREFUSED", "ENOENT"]);

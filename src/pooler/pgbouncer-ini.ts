@@ -44,7 +44,7 @@ ignore_startup_parameters = extra_float_digits,search_path
 query_wait_timeout = 120
 client_login_timeout = 120
 ;; After a failed login nobody tries for so long, and clients are refused meanwhile. 15 by default: an outage of its own.
-server_login_retry = 0.2
+server_login_retry = 0.1
 ;; A login to a server that is frozen.
 server_connect_timeout = 5
 ;; Logins only when clients need them: one in flight when the pooler is paused counts as failed.

@@ -3,10 +3,10 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { Scene } from "../../test/support/quorum-scene.ts";
-import { temporaryFolder } from "../../test/support/receivers.ts";
+import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
-import { formatLsn, type Lsn, lsnAdd, lsnMin, segmentName, segmentStart } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, lsnAdd, lsnMin, parseLsn, segmentName, segmentStart } from "../postgres/lsn.ts";
 import { listSpool } from "../wal/spool-files.ts";
 import { readSpoolState } from "../wal/spool-state.ts";
 import { READ_BYTES_MAX } from "./protocol.ts";
@@ -78,9 +78,10 @@ test("WAL that neither has is a hole, and the end of a record that cannot be tol
   );
 });
 
-test("what was written is read back: a node that does not keep it is not taken for filled, and can be filled again", async () => {
+test("what was written is read back: a node that does not keep it can be filled again, and replays it at once", async () => {
   await using scene = await Scene.open(18);
   await scene.write(5);
+  await scene.replica.query("ALTER SYSTEM SET wal_retrieve_retry_interval = '10min'");
   await scene.stopReceiving();
   await scene.write(5);
   const { held } = await scene.witness.withdraw(2, CALL);
@@ -90,7 +91,12 @@ test("what was written is read back: a node that does not keep it is not taken f
     close: () => node.close(),
   }));
   await assert.rejects(forgetful, (error) => isLifeboatError(error, "witness.gap-not-written"));
-  assert.equal((await scene.fill(2, held)).kind, "filled");
+  const answer = await scene.fill(2, held);
+  assert.ok(answer.kind === "filled");
+  await eventually("it is replayed by a node that looks into pg_wal every ten minutes", async () => {
+    const replayed = await scene.replica.value("SELECT pg_last_wal_replay_lsn()");
+    return parseLsn(replayed) >= answer.recordEnd;
+  });
 });
 
 test("a segment shorter than the replica's own, handed to restore_command, destroys WAL that was acknowledged: none ever is", async () => {

@@ -3,7 +3,8 @@
  *
  * It is written where the node's own receiver would have written it, into pg_wal behind what the node has, by the node itself
  * (COPY TO PROGRAM as its superuser): that works wherever the node runs, needs no restore_command, and cannot put a shorter
- * segment over a longer one (rule B1). The node reads pg_wal again every wal_retrieve_retry_interval.
+ * segment over a longer one (rule B1). The node reads pg_wal again every wal_retrieve_retry_interval, and when it is told to
+ * load its configuration again, which wakes its startup process.
  */
 import { LifeboatError } from "../errors/error.ts";
 import {
@@ -75,6 +76,7 @@ export async function fillGap(
     const at = await firstDifference(tools, { ...segment, from: segment.writeFrom, to: segment.to });
     if (at !== undefined) throw notWritten(segment, at);
   }
+  if (plan.segments.length > 0) await query(tools, "SELECT pg_reload_conf()");
   return { kind: "filled", recordEnd };
 }
 

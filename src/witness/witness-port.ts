@@ -88,18 +88,22 @@ async function fill(
       retryable: true,
     });
   };
-  const { mandate } = await client.status(rest());
-  if (mandate.epoch > epoch) return { kind: "stale-epoch", seen: mandate.epoch as Epoch };
-  if (mandate.kind !== "withdrawn" || mandate.epoch !== epoch) return { kind: "not-withdrawn" };
-  // Asked again, it says the same: what it holds does not change any more.
-  const { held } = await client.withdraw(epoch, rest());
-  const node = await openNode(candidate, rest());
+  const opened = openNode(candidate, rest());
+  // A node that cannot be reached is told once the witness has spoken.
+  opened.catch(() => undefined);
   try {
+    const { mandate } = await client.status(rest());
+    if (mandate.epoch > epoch) return { kind: "stale-epoch", seen: mandate.epoch as Epoch };
+    if (mandate.kind !== "withdrawn" || mandate.epoch !== epoch) return { kind: "not-withdrawn" };
+    // Asked again, it says the same: what it holds does not change any more.
+    const { held } = await client.withdraw(epoch, rest());
+    const node = await opened;
     const tools = { witness: client, epoch, node, limits: rest };
     const answer = await fillGap(tools, { held, node: { timeline, flushed } });
     return answer.kind === "filled" ? { kind: "serving", recordEnd: answer.recordEnd } : answer;
   } finally {
-    await node.close();
+    // A goodbye that nobody waits for.
+    void opened.then((node) => node.close()).catch(() => undefined);
   }
 }
 

@@ -49,6 +49,8 @@ export class Witness {
   #turn: Promise<unknown> = Promise.resolve();
   /** The segment that was read from the vault last: it is asked for piece by piece. */
   #stored: { readonly name: string; readonly bytes: Buffer } | undefined;
+  /** The newest one: asked again it is the same, since nothing is received in between. */
+  #withdrawal: Withdrawal | undefined;
 
   constructor(receiver: OpenReceiver) {
     this.#receiver = receiver;
@@ -75,16 +77,21 @@ export class Witness {
   withdraw(epoch: number): Promise<Withdrawal> {
     return this.#inTurn(async () => {
       const { mandates, exclusively } = this.#receiver;
+      const { record } = mandates;
+      if (record.kind === "withdrawn" && record.epoch === epoch && this.#withdrawal?.epoch === epoch)
+        return this.#withdrawal;
       const recorded = mandates.withdraw(epoch);
       const options = { signal: this.#ending.signal };
       const [, held] = await Promise.all([recorded, exclusively(() => holdStill(this.#receiver, options))]);
-      return { epoch, held };
+      this.#withdrawal = { epoch, held };
+      return this.#withdrawal;
     });
   }
 
   /** See `Mandates.follow`. */
   follow(terms: MandateTerms): Promise<WitnessStatus> {
     return this.#inTurn(async () => {
+      this.#withdrawal = undefined;
       await this.#receiver.mandates.follow(terms);
       this.#stored = undefined;
       return this.status();

@@ -36,7 +36,15 @@ const LIMITS: SequenceLimits = {
 /** What the witness is granted at a time, where a grant ends by itself. */
 const GRANT_MS = 1_800;
 
-const PACE = { probeMs: 400, intervalMs: 300, claimMs: 600, rejoinAfterMs: 1_000, rejoinAgainMs: 2_500, retryMs: 200 };
+const PACE = {
+  probeMs: 400,
+  intervalMs: 300,
+  suspectMs: 60,
+  claimMs: 600,
+  rejoinAfterMs: 1_000,
+  rejoinAgainMs: 2_500,
+  retryMs: 200,
+};
 
 /** A controller. */
 export class SimulatedController implements OwnClock {

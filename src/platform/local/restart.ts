@@ -14,8 +14,8 @@ export type AfterEnd =
   | { readonly kind: "leave"; readonly mode: "ended" | "gave-up" }
   | { readonly kind: "again"; readonly delayMs: number; readonly quickEnds: number };
 
-/** What ran for so long was up: whatever ended it is news. */
-const LONG_RUN_MS = 60_000;
+/** What ran for so long was up: whatever ended it is news, and it is started again at once. */
+const LONG_RUN_MS = 10_000;
 const DELAY_MIN_MS = 200;
 const DELAY_MAX_MS = 10_000;
 /** About a minute of trying: what has not come up by then needs a person. */
@@ -24,7 +24,7 @@ export const QUICK_ENDS_MAX = 12;
 /** Decides. */
 export function afterEnd({ restart, ranMs, quickEnds }: Ending): AfterEnd {
   if (restart === "never") return { kind: "leave", mode: "ended" };
-  const before = ranMs >= LONG_RUN_MS ? 0 : quickEnds;
-  if (before >= QUICK_ENDS_MAX) return { kind: "leave", mode: "gave-up" };
-  return { kind: "again", delayMs: Math.min(DELAY_MIN_MS * 2 ** before, DELAY_MAX_MS), quickEnds: before + 1 };
+  if (ranMs >= LONG_RUN_MS) return { kind: "again", delayMs: 0, quickEnds: 0 };
+  if (quickEnds >= QUICK_ENDS_MAX) return { kind: "leave", mode: "gave-up" };
+  return { kind: "again", delayMs: Math.min(DELAY_MIN_MS * 2 ** quickEnds, DELAY_MAX_MS), quickEnds: quickEnds + 1 };
 }
