@@ -143,10 +143,11 @@ export async function withControl<T>(
   const { config, session } = call;
   const { clock } = session;
   const stack = await configuredStack(config);
-  const secrets = await startedSecrets(MACHINE.files, stack);
+  const [secrets, user] = await Promise.all([
+    startedSecrets(MACHINE.files, stack),
+    serverUserOf(config.postgres.runAs, session.signal),
+  ]);
   const platform = platformOf(stack, session);
-  const user = await serverUserOf(config.postgres.runAs, session.signal);
-  let programs: Promise<StackPrograms> | undefined;
   const folder = stack.place.controller;
   await makeFolderDurable(MACHINE.files, folder);
   const lock = MACHINE.locks.tryAcquire(path.join(folder, "daemon.lock"));
@@ -162,14 +163,7 @@ export async function withControl<T>(
       ...MACHINE,
       clock,
       user,
-      programs: () => {
-        programs ??= stackPrograms(call, stack, user);
-        // Missing now, installed later: looked for again.
-        programs.catch(() => {
-          programs = undefined;
-        });
-        return programs;
-      },
+      programs: onceFound(() => stackPrograms(call, stack, user)),
       stack,
       platform,
       secrets,
@@ -209,6 +203,20 @@ export async function withControl<T>(
     await journal?.close();
     lock.release();
   }
+}
+
+/** Looks once; what was missing is looked for again. */
+function onceFound(find: () => Promise<StackPrograms>): () => Promise<StackPrograms> {
+  let found: Promise<StackPrograms> | undefined;
+  return () => {
+    if (found !== undefined) return found;
+    const finding = find();
+    found = finding;
+    finding.catch(() => {
+      found = undefined;
+    });
+    return finding;
+  };
 }
 
 function controllerOptions({ failover }: Config): ControllerOptions {
