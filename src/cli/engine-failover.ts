@@ -18,6 +18,7 @@ import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import { Journal } from "../journal/journal.ts";
 import { formatInstant } from "../platform/clock.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
+import { startTimer } from "../platform/timer.ts";
 import { daemonSocketOf } from "../stack/daemon-config.ts";
 import { nodeAddress } from "../stack/nodes.ts";
 import { NODE_NAMES, startedSecrets } from "../stack/primary.ts";
@@ -77,7 +78,7 @@ export const failoverEngine: FailoverEngine = {
 export const runDaemon: RunDaemon = async (call) => {
   const { session } = call;
   const failure = Promise.withResolvers<never>();
-  await withControl(call, async (control, { stack, hooks, sentinels }) => {
+  await withControl(call, async (control, { stack, hooks, sentinels, programs }) => {
     const failed = (service: string, error: unknown): void =>
       failure.reject(error instanceof Error ? error : new Error(`${service}: ${String(error)}`));
     const socket = daemonSocketOf(stack);
@@ -90,6 +91,8 @@ export const runDaemon: RunDaemon = async (call) => {
     ]);
     await group.start({ signal: session.signal });
     session.notice(`${formatInstant(session.clock.now())} the daemon of stack ${stack.name} watches`);
+    // A node that is to be started again need not wait for them then.
+    const cancel = startTimer(PROGRAMS_AFTER_MS, () => programs().catch(() => undefined));
     const ending = new Promise<void>((resolve) => {
       if (session.signal.aborted) resolve();
       session.signal.addEventListener("abort", () => resolve(), { once: true });
@@ -97,10 +100,14 @@ export const runDaemon: RunDaemon = async (call) => {
     try {
       await Promise.race([ending, failure.promise]);
     } finally {
+      cancel();
       await group.stop();
     }
   });
 };
+
+/** A daemon that was started because the one before was killed has something better to do at first. */
+const PROGRAMS_AFTER_MS = 3_000;
 
 /** Asks the daemon; without one the same is done here, where nobody else can act meanwhile. */
 async function act<T>(
@@ -137,6 +144,7 @@ export async function withControl<T>(
       readonly stack: StackDescription;
       readonly hooks: ReturnType<typeof hookService>;
       readonly sentinels: Service;
+      readonly programs: () => Promise<StackPrograms>;
     },
   ) => Promise<T>,
 ): Promise<T> {
@@ -148,6 +156,7 @@ export async function withControl<T>(
     serverUserOf(config.postgres.runAs, session.signal),
   ]);
   const platform = platformOf(stack, session);
+  const programs = onceFound(() => stackPrograms(call, stack, user));
   const folder = stack.place.controller;
   await makeFolderDurable(MACHINE.files, folder);
   const lock = MACHINE.locks.tryAcquire(path.join(folder, "daemon.lock"));
@@ -163,7 +172,7 @@ export async function withControl<T>(
       ...MACHINE,
       clock,
       user,
-      programs: onceFound(() => stackPrograms(call, stack, user)),
+      programs,
       stack,
       platform,
       secrets,
@@ -194,7 +203,7 @@ export async function withControl<T>(
       notice,
     });
     try {
-      return await work(control, { stack, hooks, sentinels: sentinelService(clock, addresses, wake) });
+      return await work(control, { stack, hooks, sentinels: sentinelService(clock, addresses, wake), programs });
     } finally {
       await assembly.close();
       await hooks.stop();

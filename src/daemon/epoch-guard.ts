@@ -13,6 +13,8 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 /** A party's memory. */
 export class EpochGuard {
   readonly #register: Register;
+  /** Orders that come together are admitted one after the other: only one can write. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(register: Register) {
     this.#register = register;
@@ -20,6 +22,12 @@ export class EpochGuard {
 
   /** Undefined: the order may have its effect. Rejects as the register does; the order is then not to be carried out. */
   async admit(epoch: Epoch, options: CallOptions): Promise<StaleEpoch | undefined> {
+    const mine = this.#turn.then(() => this.#admit(epoch, options));
+    this.#turn = mine.catch(() => undefined);
+    return await mine;
+  }
+
+  async #admit(epoch: Epoch, options: CallOptions): Promise<StaleEpoch | undefined> {
     for (;;) {
       const content = await this.#register.read(options);
       const seen = content?.epoch ?? NO_EPOCH;
