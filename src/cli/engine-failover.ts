@@ -247,7 +247,8 @@ function controllerOptions({ failover }: Config): ControllerOptions {
     // A look is slow when a disk is: a single one that was too slow has clients wait for the next.
     pace: {
       probeMs: 500,
-      intervalMs: 50,
+      // Whoever ends wakes it; only a server that hangs is found by looking.
+      intervalMs: 100,
       suspectMs: 10,
       claimMs: 500,
       rejoinAfterMs: 3_000,

@@ -35,7 +35,7 @@ export type SequenceLimits = {
 /** Limits for servers on a local network. */
 export const SEQUENCE_LIMITS: SequenceLimits = {
   orderMs: 2_000,
-  pollMs: 10,
+  pollMs: 5,
   pauseMs: 300,
   drainMs: 3_000,
   pauseHoldMs: 30_000,
