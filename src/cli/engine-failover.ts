@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import type { Config } from "../config/schema.ts";
 import { askDaemon } from "../daemon/ask.ts";
-import { type Authority, assemble, KEPT_SLOTS } from "../daemon/assemble.ts";
+import { type Assembly, type AssemblyTools, type Authority, assemble, KEPT_SLOTS } from "../daemon/assemble.ts";
 import { parseCheckReport } from "../daemon/check-report.ts";
 import { Control } from "../daemon/control.ts";
 import { hookService } from "../daemon/hooks.ts";
@@ -92,7 +92,9 @@ export const runDaemon: RunDaemon = async (call) => {
     await group.start({ signal: session.signal });
     session.notice(`${formatInstant(session.clock.now())} the daemon of stack ${stack.name} watches`);
     // A node that is to be started again need not wait for them then.
-    const cancel = startTimer(PROGRAMS_AFTER_MS, () => programs().catch(() => undefined));
+    const cancel = startTimer(PROGRAMS_AFTER_MS, () => {
+      programs().catch(() => undefined);
+    });
     const ending = new Promise<void>((resolve) => {
       if (session.signal.aborted) resolve();
       session.signal.addEventListener("abort", () => resolve(), { once: true });
@@ -155,7 +157,6 @@ export async function withControl<T>(
     startedSecrets(MACHINE.files, stack),
     serverUserOf(config.postgres.runAs, session.signal),
   ]);
-  const platform = platformOf(stack, session);
   const programs = onceFound(() => stackPrograms(call, stack, user));
   const folder = stack.place.controller;
   await makeFolderDurable(MACHINE.files, folder);
@@ -167,43 +168,17 @@ export async function withControl<T>(
   let journal: Journal | undefined;
   try {
     journal = await Journal.open({ ...MACHINE, clock }, path.join(folder, "journal"));
-    const opened = journal;
-    const assembly = assemble({
-      ...MACHINE,
-      clock,
+    const { assembly, control, sentinels } = controlOver(call, {
+      stack,
+      secrets,
       user,
       programs,
-      stack,
-      platform,
-      secrets,
       journal,
       hooks,
-      authority: authorityOf(config),
-      holder: `process ${ownPid()} on ${os.hostname()}`,
-      notice,
-      onRecoveryKey: () => undefined,
-    });
-    const reporter = new Reporter(assembly.ports.journal, {
-      files: MACHINE.files,
-      clock,
-      folder: path.join(folder, "reports"),
-      stack: stack.name,
-      journalHead: () => opened.head.hash,
-      notice,
-    });
-    const { clock: wakeable, wake } = wakeableClock(clock);
-    const addresses = NODE_NAMES.map((node) => nodeAddress(stack, secrets, node));
-    const control = new Control({
-      ports: { ...assembly.ports, clock: wakeable, journal: reporter },
-      machines: assembly.machines,
-      reporter,
-      options: controllerOptions(config),
-      stack: stack.name,
-      durability: stack.durability,
       notice,
     });
     try {
-      return await work(control, { stack, hooks, sentinels: sentinelService(clock, addresses, wake), programs });
+      return await work(control, { stack, hooks, sentinels, programs });
     } finally {
       await assembly.close();
       await hooks.stop();
@@ -212,6 +187,44 @@ export async function withControl<T>(
     await journal?.close();
     lock.release();
   }
+}
+
+/** Binds what controls a stack. */
+function controlOver(
+  { config, session }: Call,
+  parts: Pick<AssemblyTools, "stack" | "secrets" | "user" | "programs" | "journal" | "hooks" | "notice">,
+): { readonly assembly: Assembly; readonly control: Control; readonly sentinels: Service } {
+  const { clock } = session;
+  const { stack, secrets, journal, notice } = parts;
+  const assembly = assemble({
+    ...MACHINE,
+    ...parts,
+    clock,
+    platform: platformOf(stack, session),
+    authority: authorityOf(config),
+    holder: `process ${ownPid()} on ${os.hostname()}`,
+    onRecoveryKey: () => undefined,
+  });
+  const reporter = new Reporter(assembly.ports.journal, {
+    files: MACHINE.files,
+    clock,
+    folder: path.join(stack.place.controller, "reports"),
+    stack: stack.name,
+    journalHead: () => journal.head.hash,
+    notice,
+  });
+  const { clock: wakeable, wake } = wakeableClock(clock);
+  const addresses = NODE_NAMES.map((node) => nodeAddress(stack, secrets, node));
+  const control = new Control({
+    ports: { ...assembly.ports, clock: wakeable, journal: reporter },
+    machines: assembly.machines,
+    reporter,
+    options: controllerOptions(config),
+    stack: stack.name,
+    durability: stack.durability,
+    notice,
+  });
+  return { assembly, control, sentinels: sentinelService(clock, addresses, wake) };
 }
 
 /** Looks once; what was missing is looked for again. */

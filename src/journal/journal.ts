@@ -136,7 +136,7 @@ export class Journal {
 
   async #writeWaiting(): Promise<void> {
     // Whoever appends in the same turn goes along.
-    await undefined;
+    await Promise.resolve();
     while (this.#waiting.length > 0 && this.#cancelSoon === undefined) {
       const batch = this.#waiting;
       this.#waiting = [];
