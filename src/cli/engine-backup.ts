@@ -7,6 +7,7 @@ import { filesOfFolder } from "../platform/owned-files.ts";
 import { standBack } from "../platform/priority.ts";
 import { currentUid } from "../platform/run-as.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
+import { checkProtected } from "../stack/protected-server.ts";
 import { keepRestoreProgram } from "../vault/restore-program.ts";
 import type { Vault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
@@ -16,6 +17,7 @@ import { parseSegmentSize } from "../wal/segment-size.ts";
 import { backupUpdate, type TakeConfiguredBackup } from "./backup.ts";
 import { serverConnection } from "./compose.ts";
 import { MACHINE, uniqueName } from "./engine-machine.ts";
+import { meantServer } from "./engine-server.ts";
 
 /** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
 const WAL_TIMEOUT_MS = 120_000;
@@ -81,9 +83,10 @@ export async function openBoth<Opened, Reached extends { readonly connection: { 
 }
 
 async function reachServer(call: Call, signal: AbortSignal) {
-  const address = await serverConnection(call, "lifeboat_backup");
+  const { address, terms } = await meantServer(call, "lifeboat_backup");
   const connection = await openReplication(address, { signal });
   try {
+    checkProtected(await connection.identifySystem({ signal }), terms);
     const walSegmentBytes = parseSegmentSize(await connection.show("wal_segment_size", { signal }));
     const outsideFiles = await captureOutsideFiles(address, { signal, warn: call.session.notice });
     return { connection, walSegmentBytes, outsideFiles };

@@ -3,7 +3,9 @@ import path from "node:path";
 import { diagnose } from "../doctor/decide.ts";
 import type { DoctorPolicy, MachineFacts, Observed, ServerFacts, SpaceFacts } from "../doctor/facts.ts";
 import { observe, observeServer } from "../doctor/observe-server.ts";
+import { isLifeboatError } from "../errors/error.ts";
 import { findInstallation, MAJORS } from "../postgres/installation.ts";
+import type { ConnectOptions } from "../postgres/replication.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import { listBackups } from "../vault/backups.ts";
 import { nameInReign, readMandate } from "../wal/mandate.ts";
@@ -11,6 +13,7 @@ import { readReceiverStatus } from "../wal/report.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
 import type { Diagnose } from "./doctor.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
+import { meantServer } from "./engine-server.ts";
 
 /** Looks at server and machine, and judges. */
 export const diagnoseConfigured: Diagnose = async (call) => {
@@ -24,10 +27,22 @@ export const diagnoseConfigured: Diagnose = async (call) => {
     slot: config.receiver.slot,
     applicationName: nameInReign(config.receiver.applicationName, reign),
   };
-  const address = await serverConnection(call, "lifeboat_doctor");
+  const address = await meantAddress(call);
   const server = await observeServer({ clock: session.clock }, { address, policy }, { signal: session.signal });
   return diagnose({ server, machine: await observeMachine(call, server), policy });
 };
+
+/** A doctor is asked when things are unsettled, too: then it looks at what is configured, and says so. */
+async function meantAddress(call: Parameters<Diagnose>[0]): Promise<ConnectOptions> {
+  try {
+    return (await meantServer(call, "lifeboat_doctor")).address;
+  } catch (error) {
+    if (!isLifeboatError(error, "stack.primary-unsettled")) throw error;
+    const { host, port } = call.config.server;
+    call.session.notice(`warning: ${error.message}. Looked at is ${host}:${port}, as configured.`);
+    return await serverConnection(call, "lifeboat_doctor");
+  }
+}
 
 async function observeMachine(call: Parameters<Diagnose>[0], server: ServerFacts): Promise<MachineFacts> {
   const { config, session } = call;

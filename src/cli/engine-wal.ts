@@ -8,18 +8,20 @@ import { lsnAdd, lsnDistance, parseLsn, segmentName, segmentStart, type Timeline
 import { openReplication } from "../postgres/replication-connection.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { feedUntilRecovered, readFeed } from "../restore/wal-feeder.ts";
+import { checkProtected } from "../stack/protected-server.ts";
 import { listBackups } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listSystems } from "../vault/wal-store.ts";
 import { lastCommitTime } from "../wal/commit-times.ts";
 import { fetchWal } from "../wal/get.ts";
-import { addressUnder, readMandate } from "../wal/mandate.ts";
+import { addressUnder } from "../wal/mandate.ts";
 import { createReceiver } from "../wal/receiver.ts";
 import { type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
 import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
 import { governBySocket } from "../witness/control.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
 import { MACHINE, uniqueName } from "./engine-machine.ts";
+import { meantServer } from "./engine-server.ts";
 import { chooseSystem, segmentBytesOf, walSources } from "./engine-system.ts";
 import type { FindPoints, Points, PointsGap, PointsRange } from "./points.ts";
 import type { GetWal, LookAtWal, ReceiveWal, WalStatus } from "./wal.ts";
@@ -94,12 +96,11 @@ async function lookAtServer(call: Parameters<LookAtWal>[0], receiver: ReceiverSt
   const { config, session } = call;
   const options = { signal: session.signal };
   try {
-    const address = await serverConnection(call, "lifeboat_status");
-    const mandate = await readMandate(MACHINE.files, config.folders.spool);
-    const upstream = mandate.kind === "following" ? mandate.upstream : undefined;
-    const connection = await openReplication({ ...address, ...upstream }, options);
+    const { address, terms } = await meantServer(call, "lifeboat_status");
+    const connection = await openReplication(address, options);
     try {
       const identity = await connection.identifySystem(options);
+      checkProtected(identity, terms);
       const slot = await connection.readSlot(config.receiver.slot, options);
       const flushed = receiver.kind === "never-ran" ? undefined : parseLsn(receiver.report.flushedLsn);
       return {

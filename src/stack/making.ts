@@ -22,7 +22,7 @@ import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { instancesOf, poolerSocketFolder } from "./instances.ts";
-import { type NodeName, nodeSettings, replicaConnection } from "./node-settings.ts";
+import { type NodeName, nodePort, nodeSettings, replicaConnection } from "./node-settings.ts";
 import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
@@ -281,7 +281,7 @@ function vaultFiles({ files, user, programs }: StackTools): Files {
 function backupAddress(stack: StackDescription, secrets: StackSecrets): ConnectOptions {
   return {
     host: "127.0.0.1",
-    port: stack.ports.db,
+    port: nodePort(stack, stack.primary),
     user: ROLES.lifeboat,
     password: secrets.backup,
     tls: { mode: "disable" },

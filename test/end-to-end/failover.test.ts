@@ -11,6 +11,7 @@ import type { EventReport } from "../../src/daemon/report.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { readBack } from "../../src/probe/read-back.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
+import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
 import { forAWhile, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { PORTS } from "../support/servers.ts";
@@ -93,6 +94,15 @@ test("a killed primary is replaced under writes without a lost one, and is a rep
   // Real roles, a real write through the pooler, and the timeline that both are on.
   assert.equal(await one.ask("db", "SELECT pg_is_in_recovery()"), "true");
   assert.equal(await one.ask("db", "SELECT count(*) FROM pg_stat_wal_receiver WHERE received_tli = 2"), "1");
+});
+
+test("after a failover a backup comes from the recorded primary, whatever is configured", async () => {
+  const { primary } = await whole();
+  assert.equal(primary, "db_replica");
+  const config = lifeboatConfigFile(await one.stack());
+  // The configured address, which is a replica's now: nobody listens there for some seconds.
+  await one.platform.stop("db", {});
+  await one.cli.expect(0, `backup --config ${config}`);
 });
 
 test("while all is well nothing is promoted, and a stack that is up is left alone by up", async () => {

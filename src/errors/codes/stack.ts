@@ -26,6 +26,11 @@ export const stackErrors = defineErrors({
     exit: EXIT.world,
     meaning: "No node of the stack could be asked that takes writes.",
   },
+  "stack.primary-unsettled": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "Who the primary of the stack is, is being decided, or the receiver was not told yet.",
+  },
   "stack.two-primaries": {
     kind: "world",
     exit: EXIT.damaged,
