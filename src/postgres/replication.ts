@@ -103,6 +103,10 @@ export interface WalStream {
   next(options: CallOptions & { readonly timeoutMs: number }): Promise<readonly WalMessage[] | undefined>;
   /** Sends a standby status update; returns once it is handed to the socket. A lost connection is told by the next `next`. */
   sendStatus(status: StandbyStatus): Promise<void>;
+  /** The message of a status, made before there is anything to say: what follows a sync is waited for. */
+  statusMessage(status: StandbyStatus): Buffer;
+  /** Sends the message of a status; false when that would have to wait, and nothing was sent. */
+  sendNow(message: Buffer): boolean;
   /** Ends COPY; the connection is usable again. WAL still under way is dropped. */
   stop(options: CallOptions): Promise<void>;
 }

@@ -87,17 +87,26 @@ export class PhysicalWalStream implements WalStream {
   }
 
   async sendStatus(status: StandbyStatus): Promise<void> {
-    if (this.#mode.kind !== "streaming") return;
+    if (this.#mode.kind === "streaming") await this.#wire.write(this.statusMessage(status));
+  }
+
+  sendNow(message: Buffer): boolean {
+    return this.#mode.kind === "streaming" && this.#wire.writeNow(message);
+  }
+
+  statusMessage(status: StandbyStatus): Buffer {
     const message = Buffer.allocUnsafe(STATUS_HEAD.byteLength + STATUS_BYTES);
     STATUS_HEAD.copy(message);
     const at = STATUS_HEAD.byteLength;
-    message[at] = STATUS;
-    message.writeBigUInt64BE(status.written, at + 1);
-    message.writeBigUInt64BE(status.flushed, at + 9);
-    message.writeBigUInt64BE(status.applied, at + 17);
-    message.writeBigInt64BE(BigInt(systemClock.now() - POSTGRES_EPOCH_MS) * 1000n, at + 25);
-    message[at + 33] = status.replyRequested === true ? 1 : 0;
-    await this.#wire.write(message);
+    // A view: the buffer's own methods make several numbers of each of 64 bits.
+    const view = viewOf(message);
+    view.setUint8(at, STATUS);
+    view.setBigUint64(at + 1, status.written);
+    view.setBigUint64(at + 9, status.flushed);
+    view.setBigUint64(at + 17, status.applied);
+    view.setBigInt64(at + 25, BigInt((systemClock.now() - POSTGRES_EPOCH_MS) * 1000));
+    view.setUint8(at + 33, status.replyRequested === true ? 1 : 0);
+    return message;
   }
 
   async stop(options: CallOptions): Promise<void> {
@@ -160,13 +169,14 @@ export class PhysicalWalStream implements WalStream {
 
   #readData(body: Buffer): WalMessage {
     if (body[0] === WAL_DATA && body.byteLength >= WAL_HEADER_BYTES) {
-      const start = body.readBigUInt64BE(1) as Lsn;
+      const view = viewOf(body);
+      const start = view.getBigUint64(1) as Lsn;
       if (start !== this.#expected) {
         throw protocolError(`the server sent WAL from ${formatLsn(start)}, expected ${formatLsn(this.#expected)}`);
       }
       const data = body.subarray(WAL_HEADER_BYTES);
       this.#expected = lsnAdd(start, data.byteLength);
-      return { kind: "data", start, serverEnd: body.readBigUInt64BE(9) as Lsn, data };
+      return { kind: "data", start, serverEnd: view.getBigUint64(9) as Lsn, data };
     }
     if (body[0] === KEEPALIVE && body.byteLength >= KEEPALIVE_BYTES) {
       return { kind: "keepalive", serverEnd: body.readBigUInt64BE(1) as Lsn, replyRequested: body[17] === 1 };
@@ -186,6 +196,10 @@ export class PhysicalWalStream implements WalStream {
     if (message.type === TYPE.commandComplete) throw serverLeft(this.#wire);
     throw unexpected(message, "WAL");
   }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The server's last word when it ends a stream by itself, COPY done on its side: our own CopyDone, then where to go on. */

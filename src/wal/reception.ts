@@ -8,7 +8,7 @@
  * is said on this connection (rule B9); nothing is said after the mandate has ended, and while it has no grant
  * the server is told again what it was told before (rules B4, B5 and B9).
  */
-import { LifeboatError } from "../errors/error.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
 import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import { formatLsn, LSN_NONE, type Lsn, lsnAdd, lsnDistance } from "../postgres/lsn.ts";
 import type { ReplicationConnection, WalMessage, WalStream } from "../postgres/replication.ts";
@@ -64,15 +64,15 @@ export class Reception {
         this.#heardAt = clock.monotonic();
         this.#context.heardAt = this.#heardAt;
         this.#askedAt = undefined;
-        asked = await this.#take(group, signal);
+        asked = await this.#take(stream, group, signal);
         if (group.at(-1)?.kind === "timeline-end") return;
       }
       await this.#tell(stream, asked);
     }
   }
 
-  /** Writes and syncs the group's WAL; true when the server wants an answer. */
-  async #take(group: readonly WalMessage[], signal: AbortSignal): Promise<boolean> {
+  /** Writes and syncs the group's WAL; true when the server wants an answer that it has not got. */
+  async #take(stream: WalStream, group: readonly WalMessage[], signal: AbortSignal): Promise<boolean> {
     const context = this.#context;
     const parts: Buffer[] = [];
     let asked = false;
@@ -87,7 +87,9 @@ export class Reception {
       context.gone = undefined;
       if (context.options.delayMs > 0) await context.clock.sleep(context.options.delayMs, { signal });
       const data = this.#compared(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts));
-      if (!context.spool.takeNow(data)) {
+      const now = this.#takeNow(stream, data);
+      if (now === "told") asked = false;
+      if (now === "no") {
         await context.spool.append(data, (file) => {
           context.uploads.add(file);
           checkSpoolSpace(context);
@@ -98,6 +100,24 @@ export class Reception {
     const nothingToConfirm = this.#mayConfirm && context.spool.flushed >= context.serverEnd;
     if (nothingToConfirm) context.confirmedAt = context.clock.monotonic();
     return asked;
+  }
+
+  /**
+   * Takes a small group and reports it. All that can be is done before the sync; after it only what must be: whether it may be
+   * confirmed still. `no`: nothing was done; `taken`: it is to be reported as any other.
+   */
+  #takeNow(stream: WalStream, data: Buffer): "no" | "taken" | "told" {
+    const { spool, mandate, clock } = this.#context;
+    const flushed = lsnAdd(spool.written, data.byteLength);
+    const confirmable = this.#expected.byteLength === 0 && flushed >= this.#plan.confirmFrom;
+    const message = stream.statusMessage({ written: flushed, flushed, applied: LSN_NONE });
+    if (!spool.takeNow(data)) return "no";
+    assert(spool.flushed === flushed, "what is reported is what was synced");
+    if (!confirmable || mandate.ended.aborted || !this.#mayConfirm || !stream.sendNow(message)) return "taken";
+    this.#told = flushed;
+    this.#toldAt = clock.monotonic();
+    this.#context.confirmedAt = this.#toldAt;
+    return "told";
   }
 
   /** Compares what is held already; returns what is new. */

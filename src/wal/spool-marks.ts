@@ -55,12 +55,17 @@ export function nextSlot(slot: Slot): Slot {
   return slot === 0 ? 1 : 0;
 }
 
-/** Writes a mark's bytes. */
-export function encodeMark(mark: Mark): Buffer {
-  assert(mark.syncedBytes <= mark.filledBytes, "a mark counts forward");
+/** A mark's bytes, before its numbers: see `encodeMark`. */
+export function blankMark(start: Lsn): Buffer {
   const bytes = Buffer.alloc(MARK_BYTES);
   MAGIC.copy(bytes);
-  bytes.writeBigUInt64BE(mark.start, 8);
+  bytes.writeBigUInt64BE(start, 8);
+  return bytes;
+}
+
+/** Writes a mark's bytes, into a blank of this segment where there is one. */
+export function encodeMark(mark: Mark, bytes = blankMark(mark.start)): Buffer {
+  assert(mark.syncedBytes <= mark.filledBytes, "a mark counts forward");
   bytes.writeUInt32BE(mark.syncedBytes, 16);
   bytes.writeUInt32BE(mark.filledBytes, 20);
   bytes.writeUInt32BE(mark.crc, 24);

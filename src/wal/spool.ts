@@ -30,7 +30,16 @@ import {
 import { checkSegmentHeader, SEGMENT_HEADER_BYTES } from "./records/page.ts";
 import { SpareFile } from "./spare-file.ts";
 import { endedName, listSpool, partialName, readSpoolFile, type SpoolFile, timelineFolder } from "./spool-files.ts";
-import { encodeMark, laidOutBytes, markPosition, NO_MARK, nextSlot, readMarks, type Slot } from "./spool-marks.ts";
+import {
+  blankMark,
+  encodeMark,
+  laidOutBytes,
+  markPosition,
+  NO_MARK,
+  nextSlot,
+  readMarks,
+  type Slot,
+} from "./spool-marks.ts";
 import { readSpoolState, type SpoolState, spoolDamaged, writeSpoolState } from "./spool-state.ts";
 
 /** What a spool needs of the machine. */
@@ -94,6 +103,8 @@ type Current = {
   headerChecked: boolean;
   /** Of a file that was laid out: where the mark lies that says `synced`. */
   slot: Slot | undefined;
+  /** Where its next mark is made. */
+  readonly mark: Buffer;
   /** CRC-32 of the bytes from `synced` to `written`. */
   crc: number;
   /** Groups that were small, so far. */
@@ -101,7 +112,16 @@ type Current = {
 };
 
 function newCurrent(file: Pick<Current, "handle" | "path" | "start">): Current {
-  return { ...file, written: 0, synced: 0, headerChecked: false, slot: undefined, crc: 0, smallGroups: 0 };
+  return {
+    ...file,
+    written: 0,
+    synced: 0,
+    headerChecked: false,
+    slot: undefined,
+    mark: blankMark(file.start),
+    crc: 0,
+    smallGroups: 0,
+  };
 }
 
 /** A spool that this process owns. Not for concurrent calls, but for `remove`. */
@@ -304,7 +324,7 @@ export class Spool {
     if (current.slot === undefined) return undefined;
     const { start, synced: syncedBytes, written: filledBytes, crc } = current;
     const slot = nextSlot(current.slot);
-    const bytes = encodeMark({ start, syncedBytes, filledBytes, crc });
+    const bytes = encodeMark({ start, syncedBytes, filledBytes, crc }, current.mark);
     return { slot, bytes, position: markPosition(this.#walSegmentBytes, slot) };
   }
 

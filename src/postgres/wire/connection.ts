@@ -10,6 +10,7 @@
 import type { Socket } from "node:net";
 import { assert } from "../../errors/error.ts";
 import { abortedError, systemClock, throwIfAborted } from "../../platform/clock.ts";
+import { sendAtOnce } from "../../platform/send-at-once.ts";
 import { startTimer } from "../../platform/timer.ts";
 import type { CallOptions } from "../replication.ts";
 import { type CodesOfCommand, connectionLost, type Peer, serverError } from "../server-error.ts";
@@ -154,6 +155,14 @@ export class WireConnection {
       };
       socket.on("drain", settle).on("close", settle);
     });
+  }
+
+  /** As `write`, done when it returns: false when it would have to wait, and nothing was sent. */
+  writeNow(message: Buffer): boolean {
+    if (this.#ended !== undefined || this.#socket.writableNeedDrain) return false;
+    const sentBytes = this.peer.encrypted ? 0 : sendAtOnce(this.#socket, message);
+    if (sentBytes < message.byteLength) this.#socket.write(message.subarray(sentBytes));
+    return true;
   }
 
   /** The next frame that has arrived whole, or undefined; a payload's view holds until the next call. Notices and parameters are taken care of here. */
