@@ -32,6 +32,7 @@ import type { LookAtStatus } from "./status.ts";
 import type { UpEngine } from "./up.ts";
 import type { CheckConfiguredVault, MakeVault } from "./vault.ts";
 import type { KeyEngine } from "./vault-key.ts";
+import type { RepairConfiguredVault } from "./vault-repair.ts";
 import type { Session } from "./verb.ts";
 import type { VerifyConfigured } from "./verify.ts";
 import type { GetWal, LookAtWal, ReceiveWal } from "./wal.ts";
@@ -65,6 +66,10 @@ export const checkConfiguredVault: CheckConfiguredVault = async ({ config, sessi
     session.progress.report({ phase: "checking the vault", done: progress.doneBytes, total: progress.totalBytes });
   return checkVault(vault, { readData, onProgress, signal: session.signal });
 };
+
+/** Repairs the configured vault. */
+export const repairConfiguredVault: RepairConfiguredVault = async (call) =>
+  (await import("./engine-repair.ts")).repairConfiguredVault(call);
 
 /** Lists the backups of the configured vault. */
 export const listConfiguredBackups: ListConfiguredBackups = async (call) => {

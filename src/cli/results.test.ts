@@ -13,12 +13,14 @@ import type { BackupRecord } from "../vault/backups.ts";
 import type { VaultReport } from "../vault/check.ts";
 import type { BackupId, ProofId } from "../vault/names.ts";
 import type { ProofRecord } from "../vault/proofs.ts";
+import type { RepairPlan } from "../vault/repair-plan.ts";
 import type { WalTime } from "../wal/records/events.ts";
 import { backupUpdate } from "./backup.ts";
 import type { Points } from "./points.ts";
 import { type RestorePlanFacts, renderRestored, tablespacesOf } from "./restore.ts";
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
+import type { Repaired } from "./vault-repair.ts";
 import type { ProvenFacts } from "./verify.ts";
 
 const systemId = "7301234567890123456" as SystemId;
@@ -86,6 +88,26 @@ test("a whole vault is said to be whole; of a damaged one the damage comes first
     backups: [...whole.backups, { backup: record, whole: false, findings: [{ object: "packs/07/x", reason: damage }] }],
   };
   assert.equal(await keeps("vault-check-damaged", "vault check", { checkVault: async () => damaged }), EXIT.damaged);
+});
+
+test("a repair tells what it did, what failed and what is left; a whole vault needs none", async () => {
+  const reason = damage;
+  const plan: RepairPlan = {
+    steps: [
+      { kind: "refill", object: "wal/7/00000001/000000010000000000000003", missing: true },
+      { kind: "set-aside", object: "wal/7/00000001/000000010000000000000009", finding: { object: "", reason } },
+      { kind: "announce-again", object: `backups/${systemId}/${record.backupId}/announced`, backup: record },
+      { kind: "mark", backup: record, findings: [{ object: "packs/07/x", reason }] },
+    ],
+    left: [{ object: "packs/07/x", reason }],
+  };
+  const outcomes = plan.steps.map((step, index) => ({ step, failure: index === 1 ? damage : undefined }));
+  const repairs = (repaired: Repaired) => ({ repairVault: async () => repaired });
+  assert.equal(await keeps("vault-repair", "vault repair", repairs({ plan, outcomes })), EXIT.damaged);
+  const planned = repairs({ plan, outcomes: undefined });
+  assert.equal(await keeps("vault-repair-plan", "vault repair --dry-run", planned), EXIT.damaged);
+  const nothing = repairs({ plan: { steps: [], left: [] }, outcomes: [] });
+  assert.equal(await keeps("vault-repair-whole", "vault repair", nothing), 0);
 });
 
 test("a taken backup is told with what it covers", async () => {

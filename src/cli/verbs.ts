@@ -28,6 +28,7 @@ import {
   readLogs,
   receiveWal,
   renderConfigured,
+  repairConfiguredVault,
   restartConfigured,
   restoreEngine,
   runDaemon,
@@ -64,6 +65,7 @@ import { rebuildVerb, switchoverVerb } from "./switchover.ts";
 import { upVerb } from "./up.ts";
 import { vaultCheckVerb, vaultInitVerb } from "./vault.ts";
 import { vaultKeyVerb } from "./vault-key.ts";
+import { vaultRepairVerb } from "./vault-repair.ts";
 import type { Verb } from "./verb.ts";
 import { verifyVerb } from "./verify.ts";
 import { walGetVerb, walReceiveVerb, walStatusVerb } from "./wal.ts";
@@ -75,6 +77,7 @@ export const VERBS: readonly Verb[] = [
   statusVerb(lookAtStatus),
   vaultInitVerb(makeVault),
   vaultCheckVerb(checkConfiguredVault),
+  vaultRepairVerb(repairConfiguredVault),
   vaultKeyVerb(keyEngine),
   backupVerb(takeConfiguredBackup),
   holdVerb(holdEngine),

@@ -101,6 +101,22 @@ export async function checkVault(vault: Vault, options: CheckOptions): Promise<V
   };
 }
 
+/** Looks one backup over, all of its data too, as `checkVault` does; the record need not be announced. */
+export async function checkOneBackup(
+  vault: Vault,
+  backup: BackupRecord,
+  call: { readonly signal?: AbortSignal | undefined },
+): Promise<readonly Finding[]> {
+  const options = { ...call, readData: true, onProgress: () => undefined };
+  const sizes = await listSizes(vault, options);
+  const needed = new Set(segmentsOf(backup));
+  const own = new Map([...sizes].filter(([key]) => needed.has(key)));
+  const progress = new ReadProgress(options, own);
+  const wal = await checkWal(vault, { sizes: own, backups: [backup], progress }, options);
+  const packs = new PackChecks(vault, sizes, progress, options);
+  return [...(await checkBackup(vault, backup, packs, options)), ...walFindings(backup, wal)];
+}
+
 class ReadProgress {
   readonly #options: CheckOptions;
   readonly #totalBytes: number;

@@ -25,6 +25,8 @@ export const PACKS_PREFIX = "packs/";
 export const BACKUPS_PREFIX = "backups/";
 export const WAL_PREFIX = "wal/";
 export const HOLDS_PREFIX = "holds/";
+/** What a repair set aside. */
+export const QUARANTINE_PREFIX = "quarantine/";
 
 /** Where one wrap of a data key lies. */
 export function keyWrapName(wrap: { readonly keyId: KeyId; readonly wrapId: string }): string {
@@ -82,6 +84,11 @@ export function parseProofName(
   const match = /^backups\/(\d{1,20})\/(\d{8}t\d{6}z-[0-9a-f]{8})\/proof-(\d{8}t\d{6}z-[0-9a-f]{8})$/.exec(key);
   if (match === null) return undefined;
   return { systemId: match[1] as SystemId, backupId: match[2] as BackupId, proofId: match[3] as ProofId };
+}
+
+/** Where a repair keeps an object that it set aside: its name is behind that of the repair. */
+export function quarantineName(of: { readonly repairId: string; readonly object: string }): string {
+  return `${QUARANTINE_PREFIX}${of.repairId}/${of.object}`;
 }
 
 /** Where a hold lies: what it holds is in its name. */

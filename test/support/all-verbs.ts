@@ -28,6 +28,7 @@ import { rebuildVerb, switchoverVerb } from "../../src/cli/switchover.ts";
 import { type UpEngine, upVerb } from "../../src/cli/up.ts";
 import { type CheckConfiguredVault, type MakeVault, vaultCheckVerb, vaultInitVerb } from "../../src/cli/vault.ts";
 import { type KeyEngine, vaultKeyVerb } from "../../src/cli/vault-key.ts";
+import { type RepairConfiguredVault, vaultRepairVerb } from "../../src/cli/vault-repair.ts";
 import type { Verb } from "../../src/cli/verb.ts";
 import { type VerifyConfigured, verifyVerb } from "../../src/cli/verify.ts";
 import {
@@ -47,6 +48,7 @@ export type Engines = {
   readonly keys: KeyEngine;
   readonly makeVault: MakeVault;
   readonly checkVault: CheckConfiguredVault;
+  readonly repairVault: RepairConfiguredVault;
   readonly takeBackup: TakeConfiguredBackup;
   readonly listBackups: ListConfiguredBackups;
   readonly holds: HoldEngine;
@@ -82,6 +84,7 @@ export function allVerbs(engines: Partial<Engines> = {}): readonly Verb[] {
     statusVerb(engines.lookAtStatus ?? notGiven),
     vaultInitVerb(engines.makeVault ?? notGiven),
     vaultCheckVerb(engines.checkVault ?? notGiven),
+    vaultRepairVerb(engines.repairVault ?? notGiven),
     vaultKeyVerb(
       engines.keys ?? { list: notGiven, add: notGiven, remove: notGiven, rewrap: notGiven, rotate: notGiven },
     ),

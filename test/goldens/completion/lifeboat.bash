@@ -83,6 +83,15 @@ _lifeboat() {
     'vault check --vault-passphrase-command')  return ;;
     'vault check --vault-recovery-key-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'vault check --vault-identity-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'vault repair --vault-path') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'vault repair --vault-encryption') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'vault repair --vault-passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'vault repair --vault-passphrase-command')  return ;;
+    'vault repair --vault-recovery-key-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'vault repair --vault-identity-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    'vault repair --folders-state') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'vault repair --folders-spool') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    'vault repair --folders-sandbox') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     'vault key --passphrase-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     'vault key --age')  return ;;
     'vault key --label')  return ;;
@@ -906,6 +915,7 @@ _lifeboat() {
       'status') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --status-backup-max-age --status-proof-max-age' ;;
       'vault init') options+=' --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
       'vault check') options+=' --read-data --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
+      'vault repair') options+=' --dry-run --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'vault key') options+=' --passphrase-file --age --recovery-key --label --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
       'backup') options+=' --label --tier --checkpoint --full --adopt-system --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --backup-nice' ;;
       'backup hold') options+=' --all --reason --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file' ;;
@@ -949,7 +959,7 @@ _lifeboat() {
   fi
   case "$command $position" in
     ' 0') mapfile -t COMPREPLY < <(compgen -W 'doctor status vault backup backups verify prune points wal restore probe up down ps logs restart scale exec durability replication pooler failover switchover rebuild daemon demo config completion' -- "$current") ;;
-    'vault 0') mapfile -t COMPREPLY < <(compgen -W 'init check key' -- "$current") ;;
+    'vault 0') mapfile -t COMPREPLY < <(compgen -W 'init check repair key' -- "$current") ;;
     'backup 0') mapfile -t COMPREPLY < <(compgen -W 'hold release' -- "$current") ;;
     'wal 0') mapfile -t COMPREPLY < <(compgen -W 'receive status get feed' -- "$current") ;;
     'probe 0') mapfile -t COMPREPLY < <(compgen -W 'read-back' -- "$current") ;;

@@ -34,9 +34,10 @@ complete -c lifeboat -n __fish_use_subcommand -a 'daemon' -d 'Watch the stack, a
 complete -c lifeboat -n __fish_use_subcommand -a 'demo' -d 'Back up a live server, destroy it, restore it, and count what is missing'
 complete -c lifeboat -n __fish_use_subcommand -a 'config' -d 'config commands'
 complete -c lifeboat -n __fish_use_subcommand -a 'completion' -d 'Print a shell completion script'
-complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'init' -d 'Make a vault'
-complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'check' -d 'Check that everything in the vault is there and whole'
-complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check key' -a 'key' -d 'Show and change who can open the vault'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check repair key' -a 'init' -d 'Make a vault'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check repair key' -a 'check' -d 'Check that everything in the vault is there and whole'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check repair key' -a 'repair' -d 'Make again what can be made again, and mark what cannot be restored'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and not __fish_seen_subcommand_from init check repair key' -a 'key' -d 'Show and change who can open the vault'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from hold release' -a 'hold' -d 'Keep a backup, or everything, from being pruned'
 complete -c lifeboat -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from hold release' -a 'release' -d 'Let a held backup, or everything, be pruned again'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and not __fish_seen_subcommand_from receive status get feed' -a 'receive' -d 'Receive WAL from the server into the vault'
@@ -112,6 +113,16 @@ complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subc
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l dry-run -d 'Print what would be done and change nothing.'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-path -d 'Folder of the vault.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-passphrase-command -d 'Shell command that prints the vault\'s passphrase.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l folders-state -d 'State that must survive a restart.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l passphrase-file -d 'For add and rewrap: file that holds the new passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l age -d 'For add: an age recipient, age1….' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from key' -l recovery-key -d 'For add: a new recovery key, printed once.'

@@ -96,6 +96,25 @@ _lifeboat_vault_check() {
     '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
     '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files'
 }
+_lifeboat_vault_repair() {
+  _arguments -s : \
+    '--config=[Configuration file.]:value:_files' \
+    '--json[Print JSON.]' \
+    '--verbose[Say more.]' \
+    '--quiet[Show no progress.]' \
+    '--no-color[Use no colours.]' \
+    '--help[Show help.]' \
+    '--dry-run[Print what would be done and change nothing.]' \
+    '--vault-path=[Folder of the vault.]:value:_files -/' \
+    '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
+    '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
+    '--vault-passphrase-command=[Shell command that prints the vault'\''s passphrase.]:value: ' \
+    '--vault-recovery-key-file=[File that holds the recovery key; used instead of the passphrase.]:value:_files' \
+    '--vault-identity-file=[File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.]:value:_files' \
+    '--folders-state=[State that must survive a restart.]:value:_files -/' \
+    '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
+    '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/'
+}
 _lifeboat_vault_key() {
   _arguments -s : \
     '--config=[Configuration file.]:value:_files' \
@@ -1163,6 +1182,7 @@ _lifeboat_vault() {
   commands=(
     'init:Make a vault'
     'check:Check that everything in the vault is there and whole'
+    'repair:Make again what can be made again, and mark what cannot be restored'
     'key:Show and change who can open the vault'
   )
   _arguments -C \
@@ -1177,7 +1197,7 @@ _lifeboat_vault() {
     command) _describe command commands ;;
     rest)
       case $line[1] in
-        init|check|key) _lifeboat_vault_$line[1] ;;
+        init|check|repair|key) _lifeboat_vault_$line[1] ;;
       esac ;;
   esac
 }
