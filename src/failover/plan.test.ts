@@ -11,6 +11,7 @@ import {
   standbyAnswer,
   witnessAnswer,
 } from "../../test/support/failover-views.ts";
+import type { Monotonic } from "../platform/clock.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { decideFailover } from "./decide.ts";
 import { type Plan, planNext, STEP_EFFECTS, type Step } from "./plan.ts";
@@ -35,6 +36,7 @@ function next(
   rounds: readonly SeenRound[],
   record: Partial<ClusterRecord> = {},
   pooler: Partial<PoolerView> = {},
+  rejoinedAt: ReadonlyMap<string, Monotonic> = new Map(),
 ): Plan | undefined {
   const seen = observe(rounds, record);
   const view: PoolerView = { epoch: 7, mode: "serving", target: "a", ...pooler };
@@ -43,7 +45,7 @@ function next(
     decision: decideFailover(seen, POLICY),
     // Plans look at views only.
     poolers: [{ pooler: { name: "pooler" } as PoolerPort, view }],
-    timing: { rejoinAfterMs: 1_000, rejoinAgainMs: 5_000, rejoinedAt: new Map() },
+    timing: { rejoinAfterMs: 1_000, rejoinAgainMs: 5_000, rejoinedAt },
   });
 }
 
@@ -99,6 +101,21 @@ test("where nobody can take over, the recorded primary is started again, unless 
   const both = lasting({ a: GONE, b: GONE }, 500);
   assert.equal(steps(next(both))[0], "start-primary");
   assert.notEqual(steps(next(both, { maintenance: true }))[0], "start-primary");
+});
+
+test("where nobody can take over, a replica that is down is started too: nobody else may have what it has confirmed", () => {
+  const asked = (plan: Plan | undefined) => plan?.stages.flat().filter(({ kind }) => kind === "rejoin") ?? [];
+  const rejoin = { kind: "rejoin", node: "b" } as const;
+  const silent = lasting({ a: { kind: "silent" }, b: GONE }, 3_500, 4_000);
+  const both = lasting({ a: GONE, b: GONE }, 500);
+  for (const rounds of [silent, both]) {
+    for (const record of [{}, { action: ACTION }]) assert.deepEqual(asked(next(rounds, record)), [rejoin]);
+    assert.deepEqual(asked(next(rounds, { maintenance: true })), []);
+    assert.deepEqual(asked(next(rounds, { joined: [] })), []);
+    assert.deepEqual(asked(next(rounds, {}, {}, new Map([["b", 0 as Monotonic]]))), []);
+  }
+  assert.deepEqual(steps(next(silent)), ["rejoin"]);
+  assert.deepEqual(next(both)?.stages[0], [{ kind: "start-primary" }, rejoin]);
 });
 
 test("a witness that does not follow the primary in its reign, or names of another reign, get a new one", () => {

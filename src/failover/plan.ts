@@ -180,15 +180,18 @@ export function planFinish(record: ClusterRecord, action: NonNullable<ClusterRec
   return { kind: "finish", from: record.primary, to: action.to, stages };
 }
 
-/** The recorded primary is to serve again, under a new epoch: after an action that came to nothing, or a lost witness. */
+/**
+ * The recorded primary is to serve again, under a new epoch: after an action that came to nothing, or a lost witness. `start`:
+ * it is down, and so are these replicas.
+ */
 export function planReinstate(facts: {
   readonly primary: NodeName;
   readonly replicas: readonly NodeName[];
-  readonly start: boolean;
+  readonly start?: { readonly replicas: readonly NodeName[] };
 }): Plan {
   const { primary, replicas, start } = facts;
   const stages: Step[][] = [
-    ...(start ? [[{ kind: "start-primary" } as const]] : []),
+    ...(start === undefined ? [] : [[{ kind: "start-primary" } as const, ...start.replicas.map(rejoinOf)]]),
     [{ kind: "note-primary", keepJoined: true }],
     [{ kind: "name-confirmers" }],
     ...establishStages(replicas),
@@ -219,12 +222,12 @@ export function planNext(situation: Situation): Plan | undefined {
   if (decision.kind === "promotable" && decision.automatic) {
     return planFailover({ from: record.primary, to: decision.candidate, terms: decision.terms });
   }
-  if (mayStartAgain(situation))
-    return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: true });
+  const starting = planStart(situation);
+  if (starting !== undefined) return starting;
   if (decision.kind === "suspect") return mendPoolers(situation, "paused");
   if (!serving) return mendPoolers(situation, "serving");
   if (needsNewReign(seen) || namesOldReign(seen))
-    return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: false });
+    return planReinstate({ primary: record.primary, replicas: replicasOf(seen) });
   return mendPoolers(situation, "serving") ?? noteJoined(seen) ?? planRejoin(situation);
 }
 
@@ -234,12 +237,12 @@ function planUnfinished(situation: Situation, action: NonNullable<ClusterRecord[
   const { record } = seen;
   const candidate = viewOf(seen, action.to);
   if (candidate !== undefined && isPromoted(candidate, record, action)) return planFinish(record, action);
-  if (isServing(decision)) return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: false });
+  if (isServing(decision)) return planReinstate({ primary: record.primary, replicas: replicasOf(seen) });
   if (decision.kind === "promotable" && decision.automatic) {
     return planFailover({ from: record.primary, to: decision.candidate, terms: decision.terms });
   }
-  if (mayStartAgain(situation))
-    return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: true });
+  const starting = planStart(situation);
+  if (starting !== undefined) return starting;
   return mendPoolers(situation, decision.kind === "suspect" ? "paused" : "serving");
 }
 
@@ -257,11 +260,36 @@ function isServing(decision: Decision): boolean {
   return decision.kind === "healthy" || decision.kind === "lost-quorum";
 }
 
-/** Nobody can take over, and the recorded primary is down: starting it again loses nothing. Only a person stops that. */
-function mayStartAgain({ seen, decision }: Situation): boolean {
-  if (seen.record.maintenance) return false;
-  if (decision.kind !== "blocked" && !(decision.kind === "promotable" && !decision.automatic)) return false;
-  return seen.nodes.get(seen.record.primary)?.probe.kind === "nobody-listens";
+/**
+ * Nobody can take over, and who is down is started as it is, which loses nothing: the recorded primary, and replicas that the
+ * record counts. What such a replica has confirmed may be in the vault or not, so a restore is no better than to ask it. Only a
+ * person stops that.
+ */
+function planStart({ seen, decision, timing }: Situation): Plan | undefined {
+  const { record, nodes } = seen;
+  if (record.maintenance) return undefined;
+  if (decision.kind !== "blocked" && !(decision.kind === "promotable" && !decision.automatic)) return undefined;
+  const isDown = (name: NodeName): boolean => nodes.get(name)?.probe.kind === "nobody-listens";
+  const replicas = record.joined.filter((name) => isDown(name) && !wasAskedLately(seen, timing, name));
+  const base = { from: record.primary, to: record.primary } as const;
+  if (isDown(record.primary)) {
+    return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: { replicas } });
+  }
+  return replicas.length === 0 ? undefined : { kind: "rejoin", ...base, stages: [replicas.map(rejoinOf)] };
+}
+
+function rejoinOf(node: NodeName): Step {
+  return { kind: "rejoin", node };
+}
+
+/** It is given its time: a copy takes as long as there is to copy. */
+function wasAskedLately(
+  { now }: Observation,
+  { rejoinedAt, rejoinAgainMs }: Situation["timing"],
+  node: NodeName,
+): boolean {
+  const askedAt = rejoinedAt.get(node);
+  return askedAt !== undefined && now - askedAt < rejoinAgainMs;
 }
 
 /** The witness is there and does not follow the recorded primary in its reign: nobody counts its confirmations. */
@@ -334,10 +362,8 @@ function planRejoin({ seen, timing }: Situation): Plan | undefined {
   for (const [node, history] of nodes) {
     if (node === record.primary) continue;
     const { probe, failingSince } = history;
-    // One that was asked for lately is given its time: a copy takes as long as there is to copy.
-    const askedAt = timing.rejoinedAt.get(node);
-    if (askedAt !== undefined && now - askedAt < timing.rejoinAgainMs) continue;
-    const again: Plan = { ...base, stages: [[{ kind: "rejoin", node }]] };
+    if (wasAskedLately(seen, timing, node)) continue;
+    const again: Plan = { ...base, stages: [[rejoinOf(node)]] };
     if (probe.kind === "nobody-listens" && now - (failingSince ?? now) >= timing.rejoinAfterMs) return again;
     if (probe.kind !== "answered" || probe.view.cloning) continue;
     const { role, timeline } = probe.view;

@@ -49,3 +49,13 @@ test("another system's data is refused, and nothing is restored into an empty pl
   assert.deepEqual(decide("absent", undefined), { kind: "restore" });
   assert.deepEqual(decide("unfinished", undefined), { kind: "restore" });
 });
+
+test("without an answer of the primary a standby starts as it is, and everything else is left alone", () => {
+  const node = { systemId: OURS, timeline: T1, walEnd: parseLsn("0/6000000") };
+  const silent = (data: NodeData) =>
+    decideRejoin({ data, node: data === "absent" ? undefined : node, upstream: undefined });
+  assert.deepEqual(silent("standby"), { kind: "start" });
+  for (const data of ["primary", "unfinished", "absent"] as const) {
+    assert.deepEqual(silent(data), { kind: "refused", reason: "no-answer" });
+  }
+});

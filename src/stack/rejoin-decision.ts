@@ -3,7 +3,8 @@
  *
  * Nouns: the *fork* is where the primary's history left the node's timeline; a node has *diverged* when its WAL goes on
  * beyond the fork, acknowledged or not: its pages may hold what the primary does not know.
- * Invariants: a node that may have diverged never only follows; another system's data is never overwritten.
+ * Invariants: a node that may have diverged never only follows; another system's data is never overwritten; nothing is written
+ * over without a primary that answers.
  */
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import type { LineagePart } from "../wal/history.ts";
@@ -21,7 +22,8 @@ export type RejoinFacts = {
         readonly walEnd: Lsn | undefined;
       }
     | undefined;
-  readonly upstream: { readonly systemId: SystemId; readonly lineage: readonly LineagePart[] };
+  /** Undefined: it does not answer. */
+  readonly upstream: { readonly systemId: SystemId; readonly lineage: readonly LineagePart[] } | undefined;
 };
 
 /** What is to be done. */
@@ -32,10 +34,13 @@ export type RejoinDecision =
   | { readonly kind: "delta"; readonly fork: Lsn | undefined }
   /** There is nothing to keep. */
   | { readonly kind: "restore" }
-  | { readonly kind: "refused"; readonly reason: "other-system" };
+  /** A standby as it was. Without the primary nobody can tell whether it would do; with it down, it may be all there is. */
+  | { readonly kind: "start" }
+  | { readonly kind: "refused"; readonly reason: "other-system" | "no-answer" };
 
 /** Decides. */
 export function decideRejoin({ data, node, upstream }: RejoinFacts): RejoinDecision {
+  if (upstream === undefined) return data === "standby" ? { kind: "start" } : { kind: "refused", reason: "no-answer" };
   if (data === "absent" || node === undefined) return { kind: "restore" };
   if (node.systemId !== upstream.systemId) return { kind: "refused", reason: "other-system" };
   const part = upstream.lineage.find(({ timeline }) => timeline === node.timeline);

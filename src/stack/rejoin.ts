@@ -3,10 +3,12 @@
  *
  * Order: a slot on the primary before anything is restored, so that it keeps what follows; the WAL beyond the fork is put
  * aside before it is overwritten; the settings last. Cut anywhere, the node does not start as a primary: a restore that was
- * not finished cannot be started at all, and a node that only follows gets its standby.signal first.
+ * not finished cannot be started at all, and a node that only follows gets its standby.signal first. A primary that does not
+ * answer tells nothing: a standby is then left as it is, to be started, and nothing is written over.
  */
 import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { ErrorCode } from "../errors/registry.ts";
 import { writeDurable } from "../platform/durable.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
 import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
@@ -14,6 +16,7 @@ import {
   historyName,
   type Lsn,
   lsnAdd,
+  parseLsn,
   parseSegmentName,
   type SystemId,
   segmentName,
@@ -21,11 +24,13 @@ import {
 } from "../postgres/lsn.ts";
 import { presentTablespaces } from "../restore/delta-guard.ts";
 import { HeldWal } from "../restore/held-wal.ts";
+import { plannedReach } from "../restore/plan.ts";
 import { standbyFiles } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareDelta, prepareRestore, runRestore } from "../restore/restore.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
 import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
+import { prepareCaughtUp } from "./caught-up.ts";
 import { writeNodeFiles } from "./making.ts";
 import { type NodeName, replicaConnection } from "./node-settings.ts";
 import { nodeAddress, nodeDataOf, withNode } from "./nodes.ts";
@@ -47,11 +52,16 @@ export type Rejoined = {
   readonly writtenBytes: number;
 };
 
+const NOTHING_WRITTEN = { evidence: undefined, writtenBytes: 0 } as const;
 /** WAL of a diverged node that is kept: its end is near the fork, and what lies far beyond is recycled names. */
 const EVIDENCE_SEGMENTS_MAX = 16;
-/** The receiver stores a new timeline's history when it follows it. */
-const HISTORY_TIMEOUT_MS = 30_000;
-const HISTORY_LOOK_MS = 100;
+/** The primary does not answer: it is down, starting or cut off. */
+const SILENCE: readonly ErrorCode[] = [
+  "postgres.unreachable",
+  "postgres.connection-lost",
+  "postgres.shutting-down",
+  "postgres.timeout",
+];
 
 /**
  * Prepares the node, which must be down and stay down meanwhile. Repeatable. Rejects with `stack.rejoin-refused`, or as
@@ -60,9 +70,15 @@ const HISTORY_LOOK_MS = 100;
 export async function rejoinNode(tools: StepTools, request: RejoinRequest, options: CallOptions): Promise<Rejoined> {
   const { clock, stack } = tools;
   const begun = clock.monotonic();
-  const upstream = await askUpstream(tools, request, options);
+  const upstream = await askUpstream(tools, request, options).catch((error: unknown) => {
+    if (!isLifeboatError(error) || !SILENCE.includes(error.code)) throw error;
+    return undefined;
+  });
   const facts: RejoinFacts = { ...(await lookAtNode(tools, request.node, options)), upstream };
   const decision = decideRejoin(facts);
+  if (decision.kind === "start")
+    return { decision, durationMs: Math.round(clock.monotonic() - begun), ...NOTHING_WRITTEN };
+  if (upstream === undefined) throw refused(`${request.upstream} does not answer`, "See who is what: lifeboat status.");
   let evidence: string | undefined;
   let writtenBytes = 0;
   switch (decision.kind) {
@@ -84,7 +100,11 @@ export async function rejoinNode(tools: StepTools, request: RejoinRequest, optio
   return { decision, durationMs: Math.round(clock.monotonic() - begun), evidence, writtenBytes };
 }
 
-type UpstreamFacts = RejoinFacts["upstream"] & { readonly timeline: Timeline };
+type UpstreamFacts = NonNullable<RejoinFacts["upstream"]> & {
+  readonly timeline: Timeline;
+  /** What it had when it was asked. */
+  readonly flushed: Lsn;
+};
 
 /** Asks the primary for its history, and has it keep WAL for the node from now on. */
 async function askUpstream(
@@ -96,7 +116,8 @@ async function askUpstream(
   return await withNode(nodeAddress(stack, secrets, upstream), options, async ({ run }) => {
     const [row] = await run(`SELECT pg_is_in_recovery() AS standby,
       (SELECT system_identifier::text FROM pg_control_system()) AS system,
-      ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int AS timeline
+      ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int AS timeline,
+      pg_current_wal_flush_lsn()::text AS flushed
       WHERE NOT pg_is_in_recovery()`);
     if (row === undefined) throw refused(`${upstream} is no primary`, "Rebuild after the primary role is settled.");
     const timeline = Number(row["timeline"]) as Timeline;
@@ -112,7 +133,8 @@ async function askUpstream(
         WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)`,
       [node],
     );
-    return { systemId: String(row["system"]) as SystemId, timeline, lineage };
+    const flushed = parseLsn(String(row["flushed"]));
+    return { systemId: String(row["system"]) as SystemId, timeline, lineage, flushed };
   });
 }
 
@@ -240,27 +262,16 @@ async function heldWal({ files, stack }: StepTools, vault: Vault, { systemId }: 
   return new HeldWal({ vault, files, spoolFolder: stack.place.spool, systemId }, walSegmentBytes);
 }
 
-/** A plan that ends on the primary's timeline: ending on an older one would be another branch beyond the fork. */
+/** A plan that ends on the primary's timeline, since an older one is another branch beyond the fork, and has what it had. */
 async function planOnTimeline(
   { clock }: StepTools,
   restoreTools: Parameters<typeof prepareRestore>[0],
-  { systemId, timeline }: UpstreamFacts,
+  { systemId, timeline, flushed }: UpstreamFacts,
   options: CallOptions,
 ): Promise<PricedPlan> {
-  const deadline = clock.monotonic() + HISTORY_TIMEOUT_MS;
-  for (;;) {
-    try {
-      return await prepareRestore(
-        restoreTools,
-        { systemId, target: { kind: "latest" }, acceptGap: false, timeline },
-        options,
-      );
-    } catch (error) {
-      // Its history comes with the first WAL that the receiver takes of it.
-      if (!isLifeboatError(error, "restore.no-backup") || clock.monotonic() > deadline) throw error;
-      await clock.sleep(HISTORY_LOOK_MS, options);
-    }
-  }
+  const wanted = { systemId, target: { kind: "latest" }, acceptGap: false, timeline } as const;
+  const prepare = (): Promise<PricedPlan> => prepareRestore(restoreTools, wanted, options);
+  return await prepareCaughtUp(clock, { needed: flushed, prepare, endOf: plannedReach }, options);
 }
 
 /** The signal first: from then on the folder starts as a standby, whoever starts it. */

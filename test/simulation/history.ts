@@ -1,4 +1,9 @@
-/** What clients were told, and what that must mean: the invariants that can be judged while things happen. */
+/**
+ * What clients were told, and what that must mean: the invariants that can be judged while things happen.
+ *
+ * What a timeline began with is kept here as it was at the promotion: a disk that is destroyed later, or a copy that is made
+ * anew, says nothing about whether the old primary told the truth.
+ */
 import type { Server } from "./server.ts";
 import type { WalRecord } from "./wal.ts";
 
@@ -8,6 +13,9 @@ export type Violation = {
   readonly what: string;
   readonly atMs: number;
 };
+
+/** Whom the record calls the primary, and on which timeline. */
+type Named = { readonly primary: string; readonly timeline: number };
 
 /** Writes and their ends. */
 export class History {
@@ -20,11 +28,13 @@ export class History {
   /** The greatest timeline on which anything was acknowledged. */
   #timeline = 0;
   readonly #nodeOfEpoch = new Map<number, string>();
+  /** The writes that each timeline began with. */
+  readonly #inherited = new Map<number, ReadonlySet<number>>();
   readonly #now: () => number;
-  readonly #named: () => Server;
+  readonly #named: () => Named;
 
   /** `named`: whom the record calls the primary. */
-  constructor(now: () => number, named: () => Server) {
+  constructor(now: () => number, named: () => Named) {
     this.#now = now;
     this.#named = named;
   }
@@ -35,16 +45,21 @@ export class History {
     return this.attempted;
   }
 
+  /** A timeline begins with these records. */
+  promoted(timeline: number, records: readonly WalRecord[]): void {
+    this.#inherited.set(timeline, new Set(records.map(({ write }) => write)));
+  }
+
   /** A server tells that a write is committed and confirmed. */
-  acknowledge(server: Server, write: number): void {
+  acknowledge(server: Pick<Server, "name" | "timeline" | "reign">, write: number): void {
     const at = this.#now();
     const named = this.#named();
     // What was confirmed before the old primary was halted it may still tell when it goes on: the new one has it.
-    const left = server.name !== named.name && server.timeline < named.timeline;
-    if (left && !named.records.some((record) => record.write === write)) {
+    const left = server.name !== named.primary && server.timeline < named.timeline;
+    if (left && this.#inherited.get(named.timeline)?.has(write) !== true) {
       this.break(
         "two nodes acknowledged",
-        `${server.name} acknowledged write ${write}, and ${named.name} is the primary`,
+        `${server.name} acknowledged write ${write}, and ${named.primary} is the primary`,
       );
     } else if (server.timeline < this.#timeline && !left) {
       const what = `${server.name} acknowledged on timeline ${server.timeline} after somebody had on ${this.#timeline}`;

@@ -8,7 +8,7 @@ import type { Rule } from "./rules.ts";
 import { type Cut, drawScript, HEAL_MS, type Script } from "./script.ts";
 import type { Server } from "./server.ts";
 import { Stack } from "./stack.ts";
-import { isSettled, judgeEnd } from "./verdict.ts";
+import { canTakeOver, isSettled, judgeEnd } from "./verdict.ts";
 
 /** What a seed came to. */
 export type SeedResult = {
@@ -210,7 +210,8 @@ export class Scenario {
 
   #lookWhetherSettled(): void {
     const { world, store } = this.stack;
-    const lost = !this.stack.server(store.record.primary).hasData && world.now > HEAL_MS + LOST_MS;
+    const { hasData } = this.stack.server(store.record.primary);
+    const lost = !hasData && !canTakeOver(this.stack) && world.now > HEAL_MS + LOST_MS;
     this.#settled = isSettled(this.stack);
     if (this.#settled || lost) this.#end = world.now;
     else world.at(world.now + LOOK_MS, () => this.#lookWhetherSettled());

@@ -348,6 +348,7 @@ export class Server {
       cutAt(this.records, begin);
       this.timeline = this.stack.nextTimeline();
       this.stack.tell(() => `${this.name} promoted t${this.timeline} at ${begin}`);
+      this.stack.history.promoted(this.timeline, this.records);
       this.timelineStart = begin;
       this.flushed = begin;
       this.mode = "primary";

@@ -16,6 +16,14 @@ const KEPT: readonly (readonly [seed: number, found: string])[] = [
   [1564, "a sync of what a segment from the archive has replaced leaves a position without its bytes"],
   [4482, "the same, in quorum"],
   [20_264_385, "in strict, a hole before the vault's WAL failed every promotion of a replica that had everything"],
+  [1_728_017_251, "what the old primary may still tell was looked for on the new one's destroyed disk"],
+  [1_728_050_475, "the same, with a controller killed in between"],
+  [1_728_065_830, "the same, of a primary that was cut off before it froze"],
+  [
+    1_728_019_533,
+    "a replica of a primary that had just died was made anew of a vault that lacked what only it had confirmed",
+  ],
+  [9_005_004, "with the primary's disk lost, nobody started a replica that had more than the vault"],
 ];
 
 for (const [seed, found] of KEPT) {

@@ -24,6 +24,21 @@ export type Settings = {
   readonly acceptsLoss: boolean;
 };
 
+/** A node that is being made anew. */
+type Clone = {
+  readonly server: Server;
+  readonly upstream: Server;
+  /** What the upstream had when it was asked: a copy with less would be taken for one that has what the node has confirmed. */
+  readonly needed: number;
+  readonly timeline: number;
+  readonly epoch: number;
+  readonly until: number;
+};
+
+/** For a vault to have what the upstream has. */
+const CATCH_UP_MS = 2_000;
+const CATCH_UP_LOOK_MS = 50;
+
 /** The stack. */
 export class Stack {
   readonly world: World;
@@ -46,7 +61,7 @@ export class Stack {
     this.settings = settings;
     this.history = new History(
       () => this.world.now,
-      () => this.server(this.store.record.primary),
+      () => this.store.record,
     );
     this.history.tell = this.tell;
     this.servers = [new Server(this, "a"), new Server(this, "b")];
@@ -88,39 +103,79 @@ export class Stack {
     this.witness.receiveAgain();
   }
 
-  /** Makes a node follow: started as it is where its WAL is a part of the upstream's, else made anew from a backup. */
+  /**
+   * Makes a node follow, as `src/stack/rejoin.ts` does: down first; the upstream is asked what it has; one whose WAL is a part of
+   * that starts as it is, and so does a standby whose upstream does not answer; all others are made anew, from a copy that has
+   * all that the upstream had when it was asked.
+   */
   rejoin(server: Server, upstream: Server): void {
     if (server.cloning) return;
     if (server.process.alive) server.crash(false);
-    server.fenced = false;
-    server.standby = true;
-    server.upstream = upstream.name;
+    server.fenced = true;
+    if (!this.#reaches(server, upstream)) {
+      if (server.standby) startReplica(server);
+      return;
+    }
+    if (upstream.mode !== "primary") return;
     const shared = server.records.at(-1);
     const follows = server.hasData && (shared === undefined || upstream.records.includes(shared));
     if (follows && server.timeline <= upstream.timeline) {
-      server.start();
+      startFollowing(server, upstream);
       return;
     }
     server.cloning = true;
-    const { epoch } = server;
-    this.world.after(server.agent, this.world.chance.between(200, 1_000), () => {
-      // An order of a greater epoch has come since: whoever sent it did not know of this.
-      if (server.epoch === epoch) this.#finishClone(server, upstream);
-      else server.cloning = false;
+    const { flushed: needed, timeline } = upstream;
+    this.#awaitCopy({ server, upstream, needed, timeline, epoch: server.epoch, until: this.world.now + CATCH_UP_MS });
+  }
+
+  #reaches({ agent }: Server, { process }: Server): boolean {
+    const { world } = this;
+    if (!process.running || process.haltedUntil > world.now) return false;
+    return (
+      world.travel(agent.machine, process.machine) !== undefined &&
+      world.travel(process.machine, agent.machine) !== undefined
+    );
+  }
+
+  /** Nothing of the node is touched before there is a copy that has enough. */
+  #awaitCopy(clone: Clone): void {
+    const { world } = this;
+    const { server } = clone;
+    world.after(server.agent, CATCH_UP_LOOK_MS, () => {
+      if (!this.#goesOn(clone)) return;
+      if (this.#copyOf(clone) === undefined) {
+        if (world.now < clone.until) this.#awaitCopy(clone);
+        else server.cloning = false;
+        return;
+      }
+      world.after(server.agent, world.chance.between(200, 1_000), () => {
+        if (this.#goesOn(clone)) this.#finishClone(clone);
+      });
     });
   }
 
-  /** From the vault where it has everything, else from the upstream. A clone that fails leaves nothing that can start. */
-  #finishClone(server: Server, upstream: Server): void {
-    const { world, witness } = this;
+  /** A power cut ends it; so does an order of a greater epoch: whoever sent it did not know of this. */
+  #goesOn({ server, epoch }: Clone): boolean {
+    if (server.cloning && server.epoch === epoch) return true;
     server.cloning = false;
-    const fromVault =
-      witness.from === 0 &&
-      witness.process.running &&
-      world.travel(witness.process.machine, server.agent.machine) !== undefined;
-    const fromUpstream =
-      upstream.process.running && world.travel(upstream.process.machine, server.agent.machine) !== undefined;
-    const source = fromVault ? witness : fromUpstream ? upstream : undefined;
+    return false;
+  }
+
+  /** The vault's, where it has everything; where it has a gap, what stands for a new backup of the upstream. */
+  #copyOf({ server, upstream, needed, timeline }: Clone): Witness | Server | undefined {
+    const { world, witness } = this;
+    if (witness.from > 0) {
+      return this.#reaches(server, upstream) && upstream.mode === "primary" ? upstream : undefined;
+    }
+    if (!witness.process.running || witness.timeline !== timeline || witness.flushed < needed) return undefined;
+    return world.travel(witness.process.machine, server.agent.machine) === undefined ? undefined : witness;
+  }
+
+  /** A clone that fails leaves what was there before. */
+  #finishClone(clone: Clone): void {
+    const { server, upstream } = clone;
+    server.cloning = false;
+    const source = this.#copyOf(clone);
     if (source === undefined) return;
     server.records = [];
     server.flushed = wholeEnd(source.records, source.flushed);
@@ -130,7 +185,7 @@ export class Stack {
     server.timelineStart = undefined;
     server.slots.clear();
     server.hasData = true;
-    server.start();
+    startFollowing(server, upstream);
   }
 
   /** Told by the store. */
@@ -141,6 +196,17 @@ export class Stack {
         `record: ${primary} e${reign} t${timeline} joined ${joined.join()} ${action?.kind ?? ""} ${action?.phase ?? ""}`,
     );
   }
+}
+
+function startFollowing(server: Server, upstream: Server): void {
+  server.standby = true;
+  server.upstream = upstream.name;
+  startReplica(server);
+}
+
+function startReplica(server: Server): void {
+  server.fenced = false;
+  server.start();
 }
 
 function firstRecord(durability: Durability): ClusterRecord {

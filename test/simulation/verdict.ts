@@ -12,6 +12,23 @@ export function isSettled(stack: Stack): boolean {
   return newest !== undefined && newest.node === record.primary && newest.at > world.now - 800;
 }
 
+/**
+ * Whether a replica that the record counts has all it takes to become the primary without a loss, so that nobody may be left
+ * with a restore: its data, and where the proof needs the witness, no hole between the two.
+ */
+export function canTakeOver({ settings, store, servers, witness }: Stack): boolean {
+  const { record } = store;
+  if (settings.durability === "async") return false;
+  return servers.some(
+    ({ name, hasData, standby, timeline, flushed }) =>
+      record.joined.includes(name) &&
+      hasData &&
+      standby &&
+      timeline === record.timeline &&
+      (settings.durability === "strict" || witness.from <= flushed),
+  );
+}
+
 /** Judges the end. `lossAcceptedUpTo`: the last timeline of which a person has accepted that some may be missing. */
 export function judgeEnd(
   stack: Stack,
@@ -26,7 +43,7 @@ export function judgeEnd(
   const primary = stack.server(record.primary);
   const mayMiss = (timeline: number): boolean =>
     timeline <= end.lossAcceptedUpTo || (settings.durability === "async" && timeline < record.timeline);
-  if (end.settled || primary.hasData) {
+  if (end.settled || primary.hasData || canTakeOver(stack)) {
     if (!end.settled) {
       const paused = stack.poolers.some(({ mode }) => mode === "paused");
       history.break(paused ? "clients left waiting" : "not writable", describe(stack, end.controllers));

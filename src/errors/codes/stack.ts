@@ -74,7 +74,8 @@ export const stackErrors = defineErrors({
   "stack.rejoin-refused": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "A node is not made to follow: its data is of another system, or who it is to follow is no primary.",
+    meaning:
+      "A node is not made to follow: its data is of another system, who it is to follow is no primary or does not answer, or the vault has less than that one.",
   },
   "stack.step-failed": {
     kind: "world",
