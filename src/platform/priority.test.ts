@@ -1,12 +1,24 @@
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
-import { getPriority } from "node:os";
+import { getPriority, setPriority } from "node:os";
 import { test } from "node:test";
-import { poolStandsBack, standBack } from "./priority.ts";
+import { comeForward, poolStandsBack, standBack } from "./priority.ts";
 
 async function priorities(): Promise<readonly number[]> {
   return (await readdir("/proc/self/task")).map((thread) => getPriority(Number(thread)));
 }
+
+test("a thread comes forward where that is permitted, and alone", async (t) => {
+  const before = await priorities();
+  const own = getPriority(process.pid);
+  t.after(() => setPriority(process.pid, own));
+  comeForward(own - 1);
+  const moved = getPriority(process.pid);
+  assert.ok(moved === own - 1 || process.geteuid?.() !== 0, `root is at ${moved}`);
+  assert.equal((await priorities()).filter((each) => each < own).length, moved < own ? 1 : 0, String(before));
+  comeForward(moved + 1);
+  assert.equal(getPriority(process.pid), moved, "it never goes back");
+});
 
 test("a pool that stands back leaves the thread that asks as it was", async () => {
   const own = getPriority(process.pid);
