@@ -47,13 +47,13 @@ declare const WebAssembly: {
   readonly Instance: new (module: object) => { readonly exports: Exports };
 };
 
-/** Undefined where the engine has no vectors. */
+/** Undefined where the engine has no vectors, or no room for the program. */
 export function makeFold(crc: FoldedCrc): FoldWords | undefined {
   const restBytes = restBytesOf(crc);
   assert(restBytes < FOLDED_BYTES_MIN && restBytes <= BLOCK_AT, "a rest is shorter than what is folded");
-  const module = encodeModule(crc);
-  if (!WebAssembly.validate(module)) return undefined;
-  const { memory, run } = new WebAssembly.Instance(new WebAssembly.Module(module)).exports;
+  const made = instantiate(encodeModule(crc));
+  if (made === undefined) return undefined;
+  const { memory, run } = made;
   new Int32Array(memory.buffer, TABLES_AT, TABLE_COUNT * 256).set(crcTables(crc.polynomial));
   const block = new Uint8Array(memory.buffer, BLOCK_AT, BLOCK_BYTES_MAX);
   return (register, words) => {
@@ -72,6 +72,16 @@ export function makeFold(crc: FoldedCrc): FoldWords | undefined {
     }
     return folded;
   };
+}
+
+function instantiate(module: Uint8Array): Exports | undefined {
+  if (!WebAssembly.validate(module)) return undefined;
+  try {
+    return new WebAssembly.Instance(new WebAssembly.Module(module)).exports;
+  } catch {
+    // A process whose address space is limited may have no room for it. Tables come to the same numbers.
+    return undefined;
+  }
 }
 
 /** Eight tables, one behind the other, for eight bytes a step. Table k holds the effect of a byte that lies k bytes before the step's end. */
