@@ -4,39 +4,44 @@
  * Nouns: a *register* is a CRC under way, before its last inversion; a *word* is 16 bytes; a *fold* is a multiple of a CRC's
  * polynomial that is a sum of few powers of x^128. By it a word may be left out when it is added (XOR) to some words behind
  * it; read from the other side, each word gets what lies at some *distances* before it, as far as that was left out. So all
- * words are left out but the last, the *rest*, which goes through tables.
+ * words are left out but the last, the *rest*; a second fold, of more powers, may make that shorter; then it goes through
+ * tables. Words that get from the same distances are a *stretch*, a loop of the program.
  * Node.js has CRC-32 by tables only and no CRC-32C, and a backup needs the one of every page and the other of all WAL. The
- * program is some 600 bytes of WebAssembly, put together below. It sees a copy of the bytes in its own memory.
+ * program is a KiB or two of WebAssembly, put together below. It sees a copy of the bytes in its own memory.
  * Source: WebAssembly Core Specification 2.0, "Binary Format".
  */
 import { assert } from "../errors/error.ts";
 
-/** A CRC whose bits are reflected, and its fold: the exponents of x^128. Folds are found by search. */
-export type FoldedCrc = { readonly polynomial: number; readonly exponents: readonly number[] };
+/**
+ * A CRC whose bits are reflected, and its folds, each by its exponents of x^128 from 0 on. Folds are found by search. The rest of one has
+ * at least twice the words of the next one's.
+ */
+export type FoldedCrc = { readonly polynomial: number; readonly folds: readonly (readonly number[])[] };
 
-/** Takes whole words into a register: at least FOLDED_BYTES_MIN bytes. */
-export type FoldWords = (register: number, words: Uint8Array) => number;
-
-/** Fewer are not worth it. More than a rest has. */
-export const FOLDED_BYTES_MIN = 1024;
+/** A CRC by vectors. */
+export type Fold = {
+  /** Fewer bytes cannot be folded. */
+  readonly bytesMin: number;
+  /** Takes whole words into a register. */
+  readonly take: (register: number, words: Uint8Array) => number;
+};
 
 export const WORD_BYTES = 16;
 
 /** Of what was given, this much is folded at a time: all of it stays in a core's nearest cache. */
 const BLOCK_BYTES = 8192;
 /** A last block may be longer, so that none is too short. */
-const BLOCK_BYTES_MAX: number = BLOCK_BYTES + FOLDED_BYTES_MIN;
+const BLOCK_BYTES_MAX: number = 2 * BLOCK_BYTES;
 
-// The memory: zeros, for what the first words reach back to; the block; the rest; the tables.
-const BLOCK_AT = 1024;
-const REST_AT: number = BLOCK_AT + BLOCK_BYTES_MAX;
-const TABLES_AT: number = REST_AT + FOLDED_BYTES_MIN;
+/** Where the block lies: an offset into the memory that reaches back from it is never negative. */
+const BLOCK_AT = 4096;
+const TABLES_AT: number = BLOCK_AT + BLOCK_BYTES_MAX;
 const TABLE_COUNT = 8;
 const TABLE_BYTES = 1024;
 
 type Exports = {
   readonly memory: { readonly buffer: ArrayBuffer };
-  /** From a register, and where in the block the rest begins, to the register with the block. */
+  /** From a register, and where in the block the rest of the first fold begins, to the register with the block. */
   readonly run: (register: number, restAt: number) => number;
 };
 
@@ -48,30 +53,29 @@ declare const WebAssembly: {
 };
 
 /** Undefined where the engine has no vectors, or no room for the program. */
-export function makeFold(crc: FoldedCrc): FoldWords | undefined {
-  const restBytes = restBytesOf(crc);
-  assert(restBytes < FOLDED_BYTES_MIN && restBytes <= BLOCK_AT, "a rest is shorter than what is folded");
+export function makeFold(crc: FoldedCrc): Fold | undefined {
+  const restBytes = restBytesOf(crc.folds[0] ?? []);
+  const bytesMin = 2 * restBytes;
+  assert(bytesMin > 0 && bytesMin <= BLOCK_BYTES && restBytes <= BLOCK_AT, "a rest is shorter than half a block");
   const made = instantiate(encodeModule(crc));
   if (made === undefined) return undefined;
   const { memory, run } = made;
   new Int32Array(memory.buffer, TABLES_AT, TABLE_COUNT * 256).set(crcTables(crc.polynomial));
   const block = new Uint8Array(memory.buffer, BLOCK_AT, BLOCK_BYTES_MAX);
-  return (register, words) => {
-    assert(
-      words.byteLength >= FOLDED_BYTES_MIN && words.byteLength % WORD_BYTES === 0,
-      "enough whole words are folded",
-    );
+  const take = (register: number, words: Uint8Array): number => {
+    assert(words.byteLength >= bytesMin && words.byteLength % WORD_BYTES === 0, "enough whole words are folded");
     let folded = register;
     let at = 0;
     while (at < words.byteLength) {
       const left = words.byteLength - at;
-      const length = left > BLOCK_BYTES_MAX ? BLOCK_BYTES : left;
+      const length = left < BLOCK_BYTES + bytesMin ? left : BLOCK_BYTES;
       block.set(length === words.byteLength ? words : words.subarray(at, at + length));
       folded = run(folded, length - restBytes);
       at += length;
     }
     return folded;
   };
+  return { bytesMin, take };
 }
 
 function instantiate(module: Uint8Array): Exports | undefined {
@@ -99,8 +103,8 @@ export function crcTables(polynomial: number): Int32Array {
   return tables;
 }
 
-function restBytesOf({ exponents }: FoldedCrc): number {
-  return Math.max(...exponents) * WORD_BYTES;
+function restBytesOf(exponents: readonly number[]): number {
+  return Math.max(0, ...exponents) * WORD_BYTES;
 }
 
 // The program.
@@ -125,14 +129,13 @@ const OP = {
   shiftLeft: 0x74,
   shiftRight: 0x76,
 } as const;
-const VECTOR = { load: [0xfd, 0x00], store: [0xfd, 0x0b], constant: [0xfd, 0x0c], xor: [0xfd, 0x51] } as const;
-const VECTOR_ZERO: readonly number[] = [...VECTOR.constant, ...new Uint8Array(WORD_BYTES)];
+const VECTOR = { load: [0xfd, 0x00], store: [0xfd, 0x0b], xor: [0xfd, 0x51] } as const;
 
-/** The locals: two arguments, the place of a loop, the same place in the block, half of a step through the tables. */
+/** The locals: two arguments, where a fold begins, the place of a loop, half of a step through the tables. */
 const REGISTER = 0;
 const REST_BEGIN = 1;
-const PLACE = 2;
-const SOURCE = 3;
+const FOLD_BEGIN = 2;
+const PLACE = 3;
 const HALF = 4;
 
 function encodeModule(crc: FoldedCrc): Uint8Array<ArrayBuffer> {
@@ -150,44 +153,68 @@ function encodeModule(crc: FoldedCrc): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-function encodeRun(crc: FoldedCrc): readonly number[] {
-  const restBytes = restBytesOf(crc);
-  const longest = Math.max(...crc.exponents);
-  // The farthest first: the nearest was written last, and should be waited for last.
-  const distances = crc.exponents.map((exponent) => longest - exponent).filter((distance) => distance > 0);
-  /** Adds the words at all distances before `local` to the one at `place` and `at`. */
-  const gather = (local: number, at: number): readonly number[] => [
-    ...[OP.get, PLACE, OP.get, PLACE, ...vectorLoad(at)],
-    ...distances.flatMap((distance) => [
-      ...[OP.get, local, ...vectorLoad(BLOCK_AT - distance * WORD_BYTES)],
-      ...VECTOR.xor,
-    ]),
-    ...vectorStore(at),
-  ];
-  const follow = [OP.get, REST_BEGIN, OP.get, PLACE, OP.add];
-  return [
+function encodeRun({ folds }: FoldedCrc): readonly number[] {
+  const code = [
     // The register is added to the first four bytes.
     ...[...number(0), ...number(0), ...load(BLOCK_AT), OP.get, REGISTER, OP.xor, ...store(BLOCK_AT)],
-    ...encodeLoop({ until: [OP.get, REST_BEGIN], step: WORD_BYTES }, gather(PLACE, BLOCK_AT)),
-    // The rest moves away and leaves zeros: only words that were left out count for it.
-    ...encodeLoop({ until: number(restBytes), step: WORD_BYTES }, [
-      ...[OP.get, PLACE, ...follow, OP.tee, SOURCE, ...vectorLoad(BLOCK_AT), ...vectorStore(REST_AT)],
-      ...[OP.get, SOURCE, ...VECTOR_ZERO, ...vectorStore(BLOCK_AT)],
-    ]),
-    ...encodeLoop({ until: number(restBytes), step: WORD_BYTES }, [
-      ...[...follow, OP.set, SOURCE],
-      ...gather(SOURCE, REST_AT),
-    ]),
-    ...[...number(0), OP.set, REGISTER],
-    ...encodeLoop({ until: number(restBytes), step: 8 }, TABLE_STEP),
-    ...[OP.get, REGISTER],
+    ...[...number(0), OP.set, FOLD_BEGIN],
   ];
+  let restBytes = 0;
+  for (const exponents of folds) {
+    if (restBytes > 0) {
+      assert(restBytes >= 2 * restBytesOf(exponents), "a rest has room for the next fold's");
+      const next = [OP.get, REST_BEGIN, ...number(restBytes - restBytesOf(exponents)), OP.add];
+      code.push(...[OP.get, REST_BEGIN, OP.set, FOLD_BEGIN, ...next, OP.set, REST_BEGIN]);
+    }
+    restBytes = restBytesOf(exponents);
+    code.push(...encodeFold(exponents));
+  }
+  const end = [OP.get, REST_BEGIN, ...number(restBytes), OP.add];
+  const tables = encodeLoop({ from: [OP.get, REST_BEGIN], until: end, step: 8 }, TABLE_STEP);
+  return [...code, ...number(0), OP.set, REGISTER, ...tables, OP.get, REGISTER];
+}
+
+/** What begins at FOLD_BEGIN is left out up to REST_BEGIN; there are at least as many words as the rest has. */
+function encodeFold(exponents: readonly number[]): readonly number[] {
+  const longest = Math.max(...exponents);
+  const distances = exponents.map((exponent) => longest - exponent).filter((distance) => distance > 0);
+  // The farthest first: the nearest was written last, and should be waited for last.
+  distances.sort((a, b) => b - a);
+  const rising = distances.toReversed();
+  const begin = (words: number) => [OP.get, FOLD_BEGIN, ...number(words * WORD_BYTES), OP.add];
+  const rest = (words: number) => [OP.get, REST_BEGIN, ...number(words * WORD_BYTES), OP.add];
+  const early: number[] = [];
+  const late: number[] = [];
+  for (const [index, distance] of rising.entries()) {
+    const next = rising[index + 1];
+    if (next === undefined) break;
+    // The first words reach back to the fold by the near distances only, the last words by the far ones only.
+    const [near, far] = [distances.slice(-1 - index), distances.slice(0, -1 - index)];
+    early.push(...encodeStretch({ from: begin(distance), until: begin(next) }, near));
+    late.push(...encodeStretch({ from: rest(distance), until: rest(next) }, far));
+  }
+  const between = encodeStretch({ from: begin(longest), until: rest(rising[0] ?? 0) }, distances);
+  return [...early, ...between, ...late];
+}
+
+function encodeStretch(
+  over: { readonly from: readonly number[]; readonly until: readonly number[] },
+  distances: readonly number[],
+): readonly number[] {
+  return encodeLoop({ ...over, step: WORD_BYTES }, [
+    ...[OP.get, PLACE, OP.get, PLACE, ...vectorLoad(BLOCK_AT)],
+    ...distances.flatMap((distance) => [
+      ...[OP.get, PLACE, ...vectorLoad(BLOCK_AT - distance * WORD_BYTES)],
+      ...VECTOR.xor,
+    ]),
+    ...vectorStore(BLOCK_AT),
+  ]);
 }
 
 /** Eight bytes of the rest through the tables. */
 const TABLE_STEP: readonly number[] = [
-  ...[OP.get, PLACE, ...load(REST_AT), OP.get, REGISTER, OP.xor, OP.set, REGISTER],
-  ...[OP.get, PLACE, ...load(REST_AT + 4), OP.set, HALF],
+  ...[OP.get, PLACE, ...load(BLOCK_AT), OP.get, REGISTER, OP.xor, OP.set, REGISTER],
+  ...[OP.get, PLACE, ...load(BLOCK_AT + 4), OP.set, HALF],
   ...[REGISTER, HALF].flatMap((local, half) =>
     [0, 1, 2, 3].flatMap((byte) => {
       const table = TABLES_AT + (7 - half * 4 - byte) * TABLE_BYTES;
@@ -199,13 +226,13 @@ const TABLE_STEP: readonly number[] = [
   ...[OP.set, REGISTER],
 ];
 
-/** PLACE goes from 0 in steps while it is below `until`; the body runs at least once. */
+/** PLACE goes from `from` in steps while it is below `until`; the body runs at least once. */
 function encodeLoop(
-  over: { readonly until: readonly number[]; readonly step: number },
+  over: { readonly from: readonly number[]; readonly until: readonly number[]; readonly step: number },
   body: readonly number[],
 ): readonly number[] {
   return [
-    ...[...number(0), OP.set, PLACE, OP.loop, NO_RESULT],
+    ...[...over.from, OP.set, PLACE, OP.loop, NO_RESULT],
     ...body,
     ...[OP.get, PLACE, ...number(over.step), OP.add, OP.tee, PLACE, ...over.until, OP.lessThan],
     ...[OP.branchIf, 0, OP.end],

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { randomFillSync } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FOLDED_BYTES_MIN } from "../platform/crc-fold.ts";
 import { CRC32C_START, crc32c, extendCrc32c, finishCrc32c } from "./crc32c.ts";
 
 test("the published values come out", () => {
@@ -38,7 +37,7 @@ test("many bytes have the checksum that they have bit by bit, however they are c
 });
 
 test("one bit among zeros has the checksum that it has bit by bit, whichever it is: so have all bits, since checksums are linear", () => {
-  const data = Buffer.alloc(FOLDED_BYTES_MIN);
+  const data = Buffer.alloc(1536);
   for (let bit = 0; bit < data.byteLength * 8; bit += 1) {
     data[bit >> 3] = 1 << (bit & 7);
     if (crc32c(data) !== bitByBit(data)) assert.fail(`bit ${bit}`);
