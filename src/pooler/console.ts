@@ -2,8 +2,9 @@
  * The admin console of a PgBouncer: text commands by the simple query protocol, the only one it takes.
  *
  * Invariants: a session is kept open, so that a command takes as long as PgBouncer needs for it; one that was lost is opened
- * anew by the next command. Commands here may be sent twice: a session can be lost between the command and its answer. What a
- * session that was given up had sent comes into force before any later command, or never.
+ * anew by the next command. Commands that come together are run one after the other. Commands here may be sent twice: a session
+ * can be lost between the command and its answer. What a session that was given up had sent comes into force before any later
+ * command, or never.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { abortedError, systemClock, throwIfAborted } from "../platform/clock.ts";
@@ -77,6 +78,8 @@ class KeptConsole implements PoolerConsole {
   /** Sessions that were dropped in the middle of a command, by their names. */
   readonly #givenUp: Set<string>;
   #session: Session | undefined;
+  /** Settles when nobody uses the session. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(address: ConsoleAddress, givenUp: Set<string>) {
     this.#address = address;
@@ -171,7 +174,12 @@ class KeptConsole implements PoolerConsole {
     const stop = (): void => attempt.abort(options.signal?.reason);
     options.signal?.addEventListener("abort", stop, { once: true });
     const cancel = startTimer(options.timeoutMs, () => attempt.abort());
+    const done = Promise.withResolvers<void>();
+    const before = this.#turn;
+    this.#turn = before.then(() => done.promise);
     try {
+      await Promise.race([before, untilAborted(attempt.signal)]);
+      attempt.signal.throwIfAborted();
       return await work(attempt.signal);
     } catch (cause) {
       if (options.signal?.aborted === true) {
@@ -180,6 +188,7 @@ class KeptConsole implements PoolerConsole {
       if (attempt.signal.aborted) throw unreachable(this.#name, `${what}: no answer in ${options.timeoutMs} ms`, cause);
       throw poolerError(this.#name, what, cause);
     } finally {
+      done.resolve();
       cancel();
       options.signal?.removeEventListener("abort", stop);
     }
@@ -188,6 +197,11 @@ class KeptConsole implements PoolerConsole {
   get #name(): string {
     return `${this.#address.host}:${this.#address.port}`;
   }
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** The rows of the last answer. The first refusal is raised once all have been read. */

@@ -170,6 +170,11 @@ describe("one server", { concurrency: 1 }, () => {
       await assert.rejects(ours.run("SHOW POOLS", { timeoutMs: 100 }), { code: "pooler.unreachable" });
       pooler.signal("SIGCONT");
       assert.ok((await ours.run("SHOW POOLS", call)).length > 0);
+      // What comes together is answered one after the other, by the one session that is open.
+      const together = ["SHOW POOLS", "SHOW CLIENTS", "SHOW DATABASES"].map((each) => ours.run(each, call));
+      const [, clients] = await Promise.all(together);
+      const sessions = clients?.filter((row) => row.get("application_name")?.startsWith("lifeboat-") === true);
+      assert.equal(sessions?.length, 1);
       await Promise.all([wrong, nobody, postgres, ours].map((console) => console.close()));
     });
   });
