@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { appendFile, open as openFile, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
+import { FREE_LOCKS } from "../../test/support/power-cuts.ts";
 import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
 import {
   SPOOL_SEGMENT_BYTES as MIB,
@@ -15,6 +16,7 @@ import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
 import { type FileFault, faultyFiles } from "../platform/faulty-files.ts";
 import { type Files, systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
+import { memoryFiles } from "../platform/memory-files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LSN_NONE, type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { openSpool, type Spool } from "./spool.ts";
@@ -36,6 +38,11 @@ const clock: Clock = { ...systemClock, monotonic: () => 0 as Monotonic, sleep: a
 
 function open(folder: string, files: Files = systemFiles): Promise<Spool> {
   return openSpool({ files, locks: systemLocks, clock, random: systemRandom }, folder, {});
+}
+
+/** A spool that no disk is waited for. */
+function inMemory(files: Files): Promise<Spool> {
+  return openSpool({ files, locks: FREE_LOCKS, clock, random: systemRandom }, "/srv/spool", {});
 }
 
 function failsWith(code: ErrorCode): (error: unknown) => boolean {
@@ -88,9 +95,9 @@ async function overwrite(file: string, position: number, bytes: Buffer): Promise
 }
 
 /** What lies in the spool, read past any fault. */
-async function content(spool: Spool): Promise<Buffer> {
-  const files = await listSpool(systemFiles, spool.folder, STATE);
-  const parts = await Promise.all(files.map((file) => readSpoolFile(systemFiles, file)));
+async function content(spool: Spool, files: Files = systemFiles): Promise<Buffer> {
+  const found = await listSpool(files, spool.folder, STATE);
+  const parts = await Promise.all(found.map((file) => readSpoolFile(files, file)));
   return Buffer.concat(parts);
 }
 
@@ -118,22 +125,22 @@ for (const making of MAKINGS) {
   test(`killed at any effect on the disk, a spool of ${making} files keeps what was confirmed and goes on to the same bytes`, async () => {
     let fault: FileFault = { at: 1, errno: "EIO", when: "short", forever: true };
     for (let finished = false; !finished; fault = { ...fault, at: fault.at + 1 }) {
-      await using temporary = await temporaryFolder("spool");
+      const { files } = memoryFiles();
       const confirmed = { lsn: LSN_NONE };
-      const faulty = faultyFiles(systemFiles, fault);
-      const first = await open(temporary.folder, faulty.files).catch(() => undefined);
+      const faulty = faultyFiles(files, fault);
+      const first = await inMemory(faulty.files).catch(() => undefined);
       if (first !== undefined) {
         await receive(first, confirmed, making).catch(() => {});
         await first.close().catch(() => {});
       }
       finished = faulty.effects.length < fault.at;
 
-      const second = await open(temporary.folder);
-      const held = await content(second);
+      const second = await inMemory(files);
+      const held = await content(second, files);
       assert.ok(lsnAdd(START, held.byteLength) >= confirmed.lsn, `effect ${fault.at}: what was confirmed is held`);
       assert.ok(WAL.subarray(0, held.byteLength).equals(held), `effect ${fault.at}: what is held is what was sent`);
       await receive(second, confirmed, making);
-      assert.ok((await content(second)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
+      assert.ok((await content(second, files)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
       await second.close();
     }
     assert.ok(fault.at > 20, "the sweep met every effect");
@@ -144,10 +151,10 @@ for (const making of MAKINGS) {
     test(`failed ${when} any one effect on the disk, the same process abandons and goes on to the same bytes in ${making} files`, async () => {
       let fault: FileFault = { at: 1, errno: "ENOSPC", when };
       for (let finished = false; !finished; fault = { ...fault, at: fault.at + 1 }) {
-        await using temporary = await temporaryFolder("spool");
+        const { files } = memoryFiles();
         const confirmed = { lsn: LSN_NONE };
-        const faulty = faultyFiles(systemFiles, fault);
-        const spool = await open(temporary.folder, faulty.files).catch(() => undefined);
+        const faulty = faultyFiles(files, fault);
+        const spool = await inMemory(faulty.files).catch(() => undefined);
         if (spool === undefined) continue;
         await receive(spool, confirmed, making).catch(async () => {
           const before = confirmed.lsn;
@@ -157,7 +164,7 @@ for (const making of MAKINGS) {
           await receive(spool, confirmed, making);
         });
         finished = faulty.effects.length < fault.at;
-        assert.ok((await content(spool)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
+        assert.ok((await content(spool, files)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
         await spool.close();
       }
       assert.ok(fault.at > 20, "the sweep met every effect");
