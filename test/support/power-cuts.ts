@@ -34,6 +34,7 @@ const root = path.resolve(import.meta.dirname, "../..");
 const RANDOM_LOSSES = 1;
 /** The same without a sync: some losses show only in one combination of many. */
 const LOSSES_WITHOUT = 4;
+const NEAR_EFFECTS = 12;
 /** The end of a story is where most is promised: so many of its last effects are all cut, whatever the stride. */
 const LAST_EFFECTS = 20;
 /** A stack that reaches through the wrappers of the port to whoever asked for a sync. */
@@ -65,11 +66,15 @@ export function testPowerCuts(name: string, makeStory: () => Story, syncs: reado
       const skips = (): boolean => isCalledBy(call);
       const from = await firstSkip(makeStory, skips);
       assert.ok(from !== undefined, "the story does not come to this sync");
-      // It cannot be missed before it would have been done.
-      for (const at of (await cutsOf(makeStory, 1)).filter((each) => each > from)) {
-        for (const loss of lossesOf(at, LOSSES_WITHOUT)) {
-          const { failure } = await cut(makeStory, { at, loss, skips });
-          if (failure !== undefined) return;
+      // It cannot be missed before it would have been done; most likely at the end, where most is promised, or right behind it.
+      const cuts = (await cutsOf(makeStory, 1)).filter((each) => each > from);
+      const near = [...cuts.slice(-1), ...cuts.slice(0, NEAR_EFFECTS)];
+      for (const some of [near, cuts]) {
+        for (let loss = 0; loss <= LOSSES_WITHOUT; loss += 1) {
+          for (const at of some) {
+            const { failure } = await cut(makeStory, { at, loss: lossesOf(at, LOSSES_WITHOUT)[loss] ?? NONE, skips });
+            if (failure !== undefined) return;
+          }
         }
       }
       assert.fail("nothing is lost without it");
@@ -107,6 +112,7 @@ async function cutsOf(makeStory: () => Story, stride: number): Promise<readonly 
 }
 
 type Loss = () => boolean;
+const NONE: Loss = () => false;
 
 async function cut(
   makeStory: () => Story,
@@ -142,7 +148,7 @@ function lossesOf(at: number, count = repetitions(RANDOM_LOSSES)): readonly Loss
     const chance = new Prng(testSeed() + at, stream);
     return () => chance.below(2) === 0;
   });
-  return [() => false, ...random, ...(repetitions(1) > 1 ? [() => true] : [])];
+  return [NONE, ...random, ...(repetitions(1) > 1 ? [() => true] : [])];
 }
 
 /** Whether the sync that is being carried out was asked for by this call. */
