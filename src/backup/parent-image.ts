@@ -8,8 +8,9 @@
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type Lsn, parseLsn } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { FingerprintReader } from "../vault/fingerprints.ts";
 import { type ChunkTable, type ManifestEnd, type ManifestHeader, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
-import { fetchChunks, placeOf } from "../vault/pack-reader.ts";
+import { placeOf } from "../vault/pack-reader.ts";
 import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
 import type { Vault } from "../vault/vault.ts";
 
@@ -32,8 +33,6 @@ const CHUNK_LIVE_MIN = 0.375;
  * would store again what chunks alone do later and at once: a fifth more of each backup (docs/measurements.md).
  */
 const PACK_LIVE_MIN = { lowest: 0.15, spread: 0.2 };
-/** Opened chunks of fingerprints that are held: neighbours in the manifest share them. */
-const FINGERPRINT_CHUNKS_HELD = 32;
 
 type PagesEntry = Omit<ParentPages, "fingerprints">;
 
@@ -43,16 +42,15 @@ export class ParentImage {
   readonly header: ManifestHeader;
   readonly end: ManifestEnd;
   readonly startLsn: Lsn;
-  readonly #vault: Vault;
+  readonly #fingerprints: FingerprintReader;
   readonly #chunks: ChunkTable;
   readonly #pages: ReadonlyMap<string, PagesEntry>;
   readonly #content: ReadonlyMap<string, Int32Array>;
   readonly #worth: Uint8Array;
   readonly #numbers = new Map<number, number>();
-  readonly #held = new Map<number, Promise<Buffer>>();
 
   private constructor(vault: Vault, record: BackupRecord, read: ReadParent) {
-    this.#vault = vault;
+    this.#fingerprints = new FingerprintReader(vault, read.chunks);
     this.record = record;
     this.header = read.header;
     this.end = read.end;
@@ -90,12 +88,7 @@ export class ParentImage {
   async file(path: string, options: CallOptions): Promise<ParentPages | undefined> {
     const entry = this.#pages.get(path);
     if (entry === undefined) return undefined;
-    const parts: Buffer[] = [];
-    for (let at = 0; at < entry.fingerprintPieces.length; at += 3) {
-      const [chunk = 0, from = 0, length = 0] = entry.fingerprintPieces.subarray(at, at + 3);
-      parts.push((await this.#open(chunk, options)).subarray(from, from + length));
-    }
-    return { ...entry, fingerprints: Buffer.concat(parts) };
+    return { ...entry, fingerprints: await this.#fingerprints.read(entry.fingerprintPieces, options) };
   }
 
   /** Where the parent has bytes of this content; undefined when it has none. */
@@ -136,25 +129,6 @@ export class ParentImage {
       const facts = this.#chunks.packs[pack];
       return facts === undefined ? [] : [{ facts, ...entry }];
     });
-  }
-
-  async #open(chunk: number, options: CallOptions): Promise<Buffer> {
-    const held = this.#held.get(chunk);
-    if (held !== undefined) return held;
-    const opened = this.#fetch(chunk, options);
-    opened.catch(() => undefined);
-    this.#held.set(chunk, opened);
-    const oldest = this.#held.keys().next().value;
-    if (this.#held.size > FINGERPRINT_CHUNKS_HELD && oldest !== undefined) this.#held.delete(oldest);
-    return opened;
-  }
-
-  async #fetch(chunk: number, options: CallOptions): Promise<Buffer> {
-    const pack = this.#chunks.packs[this.#chunks.packOf[chunk] ?? 0];
-    if (pack === undefined) return Buffer.alloc(0);
-    const wanted = { table: this.#chunks, pack, numbers: [chunk] };
-    for await (const fetched of fetchChunks(this.#vault, wanted, options)) return await fetched.plain;
-    return Buffer.alloc(0);
   }
 }
 

@@ -94,6 +94,14 @@ function wrapFiles(files: Files, effects: Effects): Files {
         discard: (handle) => handle.close(),
       }),
     readFile: (file) => effect("read", file, () => files.readFile(file)),
+    makeFile: (file, made) =>
+      effect("make", file, () => files.makeFile(file, made), {
+        half: () => files.makeFile(file, { ...made, sizeBytes: 0 }),
+      }),
+    writeParts: (file, parts) =>
+      effect("write", file, () => files.writeParts(file, parts), {
+        half: () => files.writeParts(file, halfOf(parts)),
+      }),
     stat: (file) => effect("look at", file, () => files.stat(file)),
     list: (folder) => effect("list", folder, () => files.list(folder)),
     makeFolder: (folder, permissions) => effect("make folder", folder, () => files.makeFolder(folder, permissions)),

@@ -54,6 +54,31 @@ describe("files of this machine", () => {
     }
   });
 
+  test("a file is made with its length, its permissions and its owner, and its parts are written where they belong", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "files-"));
+    try {
+      const file = path.join(folder, "file");
+      const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+      await systemFiles.makeFile(file, { sizeBytes: 10, permissions: 0o640, owner });
+      const facts = await systemFiles.stat(file);
+      assert.deepEqual(
+        { ...facts, modifiedMs: 0 },
+        { kind: "file", sizeBytes: 10, modifiedMs: 0, mode: 0o640, ...owner },
+      );
+      const again = systemFiles.makeFile(file, { sizeBytes: 5, permissions: 0o640 });
+      await assert.rejects(again, (error) => isLifeboatError(error, "platform.file-exists"));
+      await systemFiles.writeParts(file, [
+        { data: Buffer.from("b"), position: 5 },
+        { data: Buffer.from("a"), position: 1 },
+      ]);
+      assert.equal((await systemFiles.readFile(file)).toString(), "\0a\0\0\0b\0\0\0\0");
+      const missing = systemFiles.writeParts(path.join(folder, "missing"), []);
+      await assert.rejects(missing, (error) => isLifeboatError(error, "platform.file-missing"));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   test("one sync covers all of a file system, and a folder that is not there is named", async () => {
     const folder = await mkdtemp(path.join(tmpdir(), "files-"));
     try {

@@ -7,7 +7,17 @@
  * the path; a full disk has its own code (`platform.disk-full`), a missing file has its own (`platform.file-missing`).
  */
 import { execFile } from "node:child_process";
-import { constants, fdatasyncSync, type Stats, type StatsFs, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  type Stats,
+  type StatsFs,
+  writeSync,
+} from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -37,6 +47,13 @@ type FileRange = { readonly position: number; readonly length: number; readonly 
 
 /** Bytes and where in a file they go. */
 export type FilePart = { readonly data: Uint8Array; readonly position: number };
+
+/** A file to be made. Without an owner it is this process's. */
+export type MadeFile = {
+  readonly sizeBytes: number;
+  readonly permissions: number;
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+};
 
 /** An open file. Close it exactly once. */
 export interface FileHandle {
@@ -69,6 +86,10 @@ export interface FileHandle {
 export interface Files {
   open(file: string, mode: OpenMode, permissions?: number): Promise<FileHandle>;
   readFile(file: string): Promise<Buffer>;
+  /** Makes a new file of so many zeros, blocking (see `writeParts`); fails with `platform.file-exists` where something is. */
+  makeFile(file: string, made: MadeFile): Promise<void>;
+  /** Writes parts of an existing file as its handle would, with opening and closing it. */
+  writeParts(file: string, parts: readonly FilePart[]): Promise<void>;
   /** Facts of a path, links not followed; undefined when nothing is there. */
   stat(file: string): Promise<FileFacts | undefined>;
   /** Names in a folder, sorted. */
@@ -109,6 +130,25 @@ export const systemFiles: Files = {
     return new SystemFileHandle(file, handle);
   },
   readFile: (file) => named("read", file, () => fs.readFile(file)),
+  makeFile: (file, { sizeBytes, permissions, owner }) =>
+    named("make", file, async () => {
+      const descriptor = openSync(file, OPEN_FLAGS.create, permissions);
+      try {
+        if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes);
+        if (owner !== undefined) fchownSync(descriptor, owner.uid, owner.gid);
+      } finally {
+        closeSync(descriptor);
+      }
+    }),
+  writeParts: (file, parts) =>
+    named("write", file, async () => {
+      const descriptor = openSync(file, OPEN_FLAGS.update);
+      try {
+        writeEach(descriptor, parts);
+      } finally {
+        closeSync(descriptor);
+      }
+    }),
   stat: async (file) => {
     try {
       return factsOf(await fs.lstat(file));
@@ -195,18 +235,15 @@ class SystemFileHandle implements FileHandle {
   }
 
   writeNow(data: Uint8Array, position: number): void {
-    let done = 0;
     try {
-      while (done < data.byteLength) {
-        done += writeSync(this.#handle.fd, data, done, data.byteLength - done, position + done);
-      }
+      writeEach(this.#handle.fd, [{ data, position }]);
     } catch (cause) {
       throw fileError("write", this.#file, cause);
     }
   }
 
-  async writeParts(parts: readonly FilePart[]): Promise<void> {
-    for (const { data, position } of parts) this.writeNow(data, position);
+  writeParts(parts: readonly FilePart[]): Promise<void> {
+    return named("write", this.#file, async () => writeEach(this.#handle.fd, parts));
   }
 
   truncate(lengthBytes: number): Promise<void> {
@@ -231,6 +268,15 @@ class SystemFileHandle implements FileHandle {
 
   close(): Promise<void> {
     return named("close", this.#file, () => this.#handle.close());
+  }
+}
+
+function writeEach(descriptor: number, parts: readonly FilePart[]): void {
+  for (const { data, position } of parts) {
+    let done = 0;
+    while (done < data.byteLength) {
+      done += writeSync(descriptor, data, done, data.byteLength - done, position + done);
+    }
   }
 }
 
@@ -283,7 +329,8 @@ function isMissing(cause: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-function factsOf(stats: Stats): FileFacts {
+/** The facts that Node's own say. */
+export function factsOf(stats: Stats): FileFacts {
   return {
     kind: kindOf(stats),
     sizeBytes: stats.size,

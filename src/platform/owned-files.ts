@@ -23,6 +23,7 @@ export function filesOwnedBy(files: Files, owner: FileOwner): Files {
         throw error;
       }
     },
+    makeFile: (file, made) => files.makeFile(file, { ...made, owner: made.owner ?? owner }),
     makeFolder: async (folder, permissions) => {
       const missing: string[] = [];
       for (let at = folder; (await files.stat(at)) === undefined; at = path.dirname(at)) missing.unshift(at);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
@@ -163,4 +163,25 @@ test("the facts of a process name its parent", async () => {
   assert.equal(await processes.worksIn(process.pid, process.cwd()), true);
   assert.equal(await processes.worksIn(process.pid, "/"), false);
   assert.equal(await processes.worksIn(process.pid, "/nonexistent"), false);
+});
+
+test("a process is known by what it has open in a folder", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "open-"));
+  try {
+    await symlink(folder, path.join(folder, "link"));
+    const handle = await open(path.join(folder, "a file"), "w");
+    const asked = (name: RegExp, where = folder) => processes.hasOpenIn(process.pid, where, name);
+    try {
+      assert.equal(await asked(/^a/), true);
+      assert.equal(await asked(/^a/, path.join(folder, "link")), true);
+      assert.equal(await asked(/^b/), false);
+      assert.equal(await asked(/^a/, path.dirname(folder)), false);
+      assert.equal(await asked(/^a/, "/nonexistent"), false);
+    } finally {
+      await handle.close();
+    }
+    assert.equal(await asked(/^a/), false);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });

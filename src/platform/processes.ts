@@ -8,8 +8,9 @@
  * nothing outside this folder imports node:child_process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { type FileHandle as NodeFileHandle, open, readdir, readFile, stat } from "node:fs/promises";
+import { type FileHandle as NodeFileHandle, open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { constants } from "node:os";
+import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { abortedError, throwIfAborted } from "./clock.ts";
@@ -105,6 +106,8 @@ export interface Processes {
   facts(pid: number): Promise<ProcessFacts | undefined>;
   /** True when the process's current folder is `folder`, whatever links lead there; false also when we may not know. */
   worksIn(pid: number, folder: string): Promise<boolean>;
+  /** True when the process has a file of such a name open in `folder`, whatever links lead there; false also when we may not know. */
+  hasOpenIn(pid: number, folder: string, name: RegExp): Promise<boolean>;
   /** Signals one process; false when there is none. Rejects with `platform.file-denied` when we may not. */
   signal(pid: number, signal: NodeJS.Signals): boolean;
   /** The process and all its descendants, parents first; empty when it is gone. */
@@ -146,6 +149,21 @@ export const systemProcesses: Processes = {
       return current.dev === wanted.dev && current.ino === wanted.ino;
     } catch {
       // Gone, or another user's: in neither case can it be told to be there.
+      return false;
+    }
+  },
+  hasOpenIn: async (pid, folder, name) => {
+    try {
+      const wanted = await stat(folder);
+      for (const each of await readdir(`/proc/${pid}/fd`)) {
+        const file = await readlink(`/proc/${pid}/fd/${each}`).catch(() => "");
+        if (!name.test(path.basename(file))) continue;
+        const { dev, ino } = await stat(path.dirname(file));
+        if (dev === wanted.dev && ino === wanted.ino) return true;
+      }
+      return false;
+    } catch {
+      // As with the folder it works in.
       return false;
     }
   },

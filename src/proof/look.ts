@@ -4,7 +4,6 @@
  * Invariants: one damaged object hides no other; what the store could not answer is thrown and never taken for damage;
  * memory is bounded however large the backup is: files are compared in batches.
  */
-
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
@@ -13,11 +12,12 @@ import { PlacementTable } from "../restore/placements.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { RestoreWal } from "../restore/restore-wal.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { BatchFetcher, type FetchedBatch } from "../vault/batches.ts";
 import { crc32 } from "../vault/crc32.ts";
 import { objectDamaged, objectMissing } from "../vault/header.ts";
 import { type ChunkTable, type ManifestFile, type PagesFile, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
 import { KEYS_PREFIX, PACKS_PREFIX, packName, parseKeyWrapName, segmentKey } from "../vault/names.ts";
-import { checkPackBytes, fetchChunks } from "../vault/pack-reader.ts";
+import { checkPackBytes } from "../vault/pack-reader.ts";
 import type { ProofFinding } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { checkSegmentHeader } from "../wal/records/page.ts";
@@ -40,8 +40,6 @@ const FINGERPRINT_BYTES = 12;
 const LSN_BYTES = 8;
 /** Fingerprints compared at a time: of 20 GiB of pages. */
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
-/** Chunks fetched and not yet looked at: 4 MiB of plain pages, and work for both cores. */
-const CHUNKS_IN_FLIGHT_MAX = 32;
 
 /** Errors that say what is wrong with a backup; all others say why it could not be looked at. */
 const DAMAGE_CODES: ReadonlySet<string> = new Set([
@@ -141,8 +139,14 @@ export async function lookIntact(
     }
     read(pack.sizeBytes);
   }
-  for (const batch of batchesOf(files)) {
-    findings.push(...(await compareBatch(tools.vault, { batch, chunks, damagedPacks }, options)));
+  const fetcher = new BatchFetcher(tools.vault);
+  try {
+    for (const batch of batchesOf(files)) {
+      const compared = await compareBatch({ ...tools, fetcher }, { batch, chunks, damagedPacks }, options);
+      findings.push(...compared);
+    }
+  } finally {
+    await fetcher.close();
   }
   findings.push(...(await readWal(tools, of, read, options)));
   return { findings, readBytes };
@@ -173,7 +177,11 @@ type Batch = {
 };
 
 /** Opens every chunk that the files use, and compares each page with its fingerprint. */
-async function compareBatch(vault: Vault, of: Batch, options: CallOptions): Promise<readonly ProofFinding[]> {
+async function compareBatch(
+  { vault, fetcher }: { readonly vault: Vault; readonly fetcher: BatchFetcher },
+  of: Batch,
+  options: CallOptions,
+): Promise<readonly ProofFinding[]> {
   const comparison = new Comparison(of.batch);
   const findings: ProofFinding[] = [];
   const byPack: number[][] = of.chunks.packs.map(() => []);
@@ -186,7 +194,9 @@ async function compareBatch(vault: Vault, of: Batch, options: CallOptions): Prom
       complete = false;
       continue;
     }
-    const take = () => takeChunks(vault, { table: of.chunks, pack, numbers }, comparison, options);
+    const take = async (): Promise<void> => {
+      for await (const fetched of fetcher.fetch({ table: of.chunks, numbers }, options)) comparison.takeAll(fetched);
+    };
     const damage = await damageIn(vault, packName(pack.id), take, options);
     if (damage === undefined) continue;
     findings.push(damage);
@@ -195,29 +205,6 @@ async function compareBatch(vault: Vault, of: Batch, options: CallOptions): Prom
   }
   // What a damaged pack holds is missing on both sides: the pack is the finding.
   return complete ? [...findings, ...comparison.findings()] : findings;
-}
-
-async function takeChunks(
-  vault: Vault,
-  wanted: Parameters<typeof fetchChunks>[1],
-  comparison: Comparison,
-  options: CallOptions,
-): Promise<void> {
-  const inFlight = new Set<Promise<void>>();
-  let failure: { readonly cause: unknown } | undefined;
-  for await (const { number, plain } of fetchChunks(vault, wanted, options)) {
-    const work = plain
-      .then((bytes) => comparison.take(number, bytes))
-      .catch((cause: unknown) => {
-        failure ??= { cause };
-      })
-      .finally(() => inFlight.delete(work));
-    inFlight.add(work);
-    while (inFlight.size >= CHUNKS_IN_FLIGHT_MAX) await Promise.race(inFlight);
-    if (failure !== undefined) break;
-  }
-  await Promise.all(inFlight);
-  if (failure !== undefined) throw failure.cause;
 }
 
 /** The fingerprints of a batch of files: as they were recorded, and as the pages say. */
@@ -254,7 +241,13 @@ class Comparison {
     return new Set([...this.#pages.chunks, ...this.#prints.chunks, ...this.#others.keys()]);
   }
 
-  take(number: number, plain: Buffer): void {
+  takeAll({ numbers, starts, plain }: FetchedBatch): void {
+    for (const [index, number] of numbers.entries()) {
+      this.#take(number, plain.subarray(starts[index], starts[index + 1] ?? plain.byteLength));
+    }
+  }
+
+  #take(number: number, plain: Buffer): void {
     const other = this.#others.get(number);
     if (other !== undefined && other.end > plain.byteLength) this.#outside.push(other.file);
     for (const { file, to, from, length } of this.#pages.of(number)) {

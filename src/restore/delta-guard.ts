@@ -3,7 +3,7 @@
  *
  * Nouns: a *delta restore* keeps the pages of a data directory that the backup has too, and overwrites the rest.
  * Invariants: only a stopped server's data directory of the backup's own system is touched, or what a delta restore of ours
- * left unfinished; a tablespace's folder only when the data directory leads to it. Nothing is written here.
+ * left unfinished; a folder of a tablespace or of WAL only when the data directory leads to it. Nothing is written here.
  */
 import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
@@ -11,23 +11,26 @@ import type { Files } from "../platform/files.ts";
 import type { Processes } from "../platform/processes.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import type { SystemId } from "../postgres/lsn.ts";
-import type { Layout, TablespaceChoice } from "./layout.ts";
+import { type Layout, type TablespaceChoice, WAL_FOLDER } from "./layout.ts";
 import { LOCK_NAMES, unfinishedId } from "./target-guard.ts";
 
 /** What must be asked of the machine's processes. */
-export type DeltaProcesses = Pick<Processes, "isAlive" | "worksIn">;
+export type DeltaProcesses = Pick<Processes, "isAlive" | "worksIn" | "hasOpenIn">;
 
 type Tools = { readonly files: Files; readonly processes: DeltaProcesses };
 
 /**
  * `fresh`: nothing is there, an ordinary restore will do. The stamp changes with every start of a server on the folder and
- * with every restore into it.
+ * with every restore into it. `walFolder` is where its pg_wal leads, where that is a link.
  */
-export type DeltaState = { readonly kind: "fresh" } | { readonly kind: "data" | "unfinished"; readonly stamp: string };
+export type DeltaState =
+  | { readonly kind: "fresh"; readonly walFolder?: undefined }
+  | { readonly kind: "data" | "unfinished"; readonly stamp: string; readonly walFolder: string | undefined };
 
 /**
  * Looks at all roots. Throws `restore.target-in-use` when a server runs on the data directory,
- * `restore.other-system` when it is of another one, and `restore.target-not-empty` when a root holds anything else.
+ * `restore.other-system` when it is of another one, `restore.wal-link-broken` when its pg_wal leads to no folder, and
+ * `restore.target-not-empty` when a root holds anything else.
  */
 export async function guardDelta(tools: Tools, layout: Layout, systemId: SystemId): Promise<DeltaState> {
   const [main = "", ...tablespaces] = layout.roots;
@@ -47,7 +50,8 @@ export async function guardDelta(tools: Tools, layout: Layout, systemId: SystemI
 
 /** Throws `restore.target-changed` when somebody was in the folder between two looks. */
 export function assertUnchanged(folder: string, before: DeltaState, now: DeltaState): void {
-  if (before.kind !== "fresh" && now.kind === before.kind && now.stamp === before.stamp) return;
+  const same = before.kind !== "fresh" && now.kind === before.kind && now.stamp === before.stamp;
+  if (same && now.walFolder === before.walFolder) return;
   throw new LifeboatError("restore.target-changed", {
     message: `${folder} is not what it was when it was compared with the backup`,
     remedy: "Make sure that nobody starts a server there, then run the same command again.",
@@ -73,18 +77,19 @@ export async function presentTablespaces(
 async function mainState(tools: Tools, main: string, systemId: SystemId): Promise<DeltaState> {
   const { files } = tools;
   if (await isEmpty(files, main)) return { kind: "fresh" };
-  await refuseRunning(tools, main);
+  const walFolder = await linkedWalFolder(files, main);
+  await refuseRunning(tools, main, walFolder);
   const control = await readIfThere(files, path.join(main, CONTROL_FILE_PATH));
   if (control === undefined) {
     const restoreId = await unfinishedId(files, main);
-    if (restoreId !== undefined) return { kind: "unfinished", stamp: restoreId };
+    if (restoreId !== undefined) return { kind: "unfinished", stamp: restoreId, walFolder };
     throw new LifeboatError("restore.target-not-empty", {
       message: `${main} is not empty and no data directory: it has no ${CONTROL_FILE_PATH}`,
       remedy: "Name the data directory of a stopped server, or a folder that is empty or not there yet.",
     });
   }
   const found = parseControlFile(control).systemId;
-  if (found === systemId) return { kind: "data", stamp: control.toString("base64") };
+  if (found === systemId) return { kind: "data", stamp: control.toString("base64"), walFolder };
   throw new LifeboatError("restore.other-system", {
     message: `${main} is the data directory of system ${found}, the backup is of ${systemId}`,
     remedy: "Name the data directory that belongs to this vault's system, or restore into an empty folder.",
@@ -98,13 +103,31 @@ async function isEmpty(files: Files, folder: string): Promise<boolean> {
 }
 
 /** A lock file that a killed server left is no hindrance; a process that works in the folder is, whoever it is. */
-async function refuseRunning({ files, processes }: Tools, main: string): Promise<void> {
+async function refuseRunning({ files, processes }: Tools, main: string, walFolder: string | undefined): Promise<void> {
   const pid = await lockingPid(files, main);
   if (pid !== undefined && (await processes.isAlive(pid))) throw running(main, pid);
   // Backends outlive a killed postmaster for a moment, and every process of PostgreSQL works in its data directory.
   for (const { name } of await files.list("/proc")) {
-    if (/^\d+$/.test(name) && (await processes.worksIn(Number(name), main))) throw running(main, Number(name));
+    if (!/^\d+$/.test(name)) continue;
+    if (await processes.worksIn(Number(name), main)) throw running(main, Number(name));
+    // A copy of a data directory has the link too: the WAL is that of the server that was copied.
+    if (walFolder !== undefined && (await processes.hasOpenIn(Number(name), walFolder, SEGMENT_NAME))) {
+      throw running(walFolder, Number(name));
+    }
   }
+}
+
+/** Also one that was removed while it was open. */
+const SEGMENT_NAME = /^[0-9A-F]{24}\b/;
+
+/** Where the link leads that a data directory has for pg_wal; undefined where it has none. */
+async function linkedWalFolder(files: Files, main: string): Promise<string | undefined> {
+  const target = await linkTarget(files, path.join(main, WAL_FOLDER));
+  if (target === undefined || (await files.stat(target))?.kind === "folder") return target;
+  throw new LifeboatError("restore.wal-link-broken", {
+    message: `${path.join(main, WAL_FOLDER)} leads to ${target}, which is no folder`,
+    remedy: "Mount or make the folder it leads to, or remove the link: then WAL goes into the data directory.",
+  });
 }
 
 async function lockingPid(files: Files, main: string): Promise<number | undefined> {

@@ -102,7 +102,11 @@ describe("a delta restore", () => {
       const target = targetIn(folder);
       await restoreRecorded(vault, backup, target);
       const gone = await goAstray(target.folder);
+      const [opened = ""] = (await pageFiles()).map((file) => path.join(target.folder, file.path));
+      const { mode } = (await systemFiles.stat(opened)) ?? {};
+      await systemFiles.changeMode(opened, 0o644);
       const survey = await restoreDelta({ vault, backup }, target.folder);
+      assert.equal((await systemFiles.stat(opened))?.mode, mode);
       assert.ok(survey !== undefined && survey.keptBytes > survey.writeBytes, `${survey?.keptBytes} bytes kept`);
       await assertRestored(cluster.first, target);
       for (const each of gone) assert.equal(await systemFiles.stat(each), undefined, each);
@@ -124,6 +128,51 @@ describe("a delta restore", () => {
       await assertRestored(cluster.first, target);
       assert.ok((await systemFiles.stat(path.join(root, "PG_99_other"))) !== undefined);
       assert.equal(await systemFiles.stat(path.join(root, own, "surplus")), undefined);
+    });
+  });
+
+  test("keeps a pg_wal that leads to another folder, and there whatever is no server's", async () => {
+    await withFolder(async (folder) => {
+      const target = targetIn(folder);
+      await restoreRecorded(vault, backup, target);
+      const [wal, elsewhere] = [path.join(target.folder, "pg_wal"), path.join(folder, "disk for WAL")];
+      await systemFiles.rename(wal, elsewhere);
+      await symlink("../disk for WAL", wal);
+      const gone = await goAstray(target.folder);
+      await mkdir(path.join(elsewhere, "lost+found"));
+      await restoreDelta({ vault, backup }, target.folder);
+      assert.equal(await systemFiles.readLink(wal), "../disk for WAL");
+      await assertRestored(cluster.first, target);
+      for (const each of gone) assert.equal(await systemFiles.stat(each), undefined, each);
+      const names = (await systemFiles.list(elsewhere)).map(({ name }) => name);
+      assert.ok(names.includes("lost+found"));
+      assert.deepEqual(
+        names.filter((name) => name.startsWith("lifeboat")),
+        [],
+      );
+    });
+  });
+
+  test("is refused, with nothing touched, where pg_wal leads to another server's WAL or to nothing", async () => {
+    await withFolder(async (folder) => {
+      const target = targetIn(folder);
+      await restoreRecorded(vault, backup, target);
+      const [wal, elsewhere] = [path.join(target.folder, "pg_wal"), path.join(folder, "wal")];
+      await systemFiles.rename(wal, elsewhere);
+      await symlink(elsewhere, wal);
+      await goAstray(target.folder);
+      await systemFiles.remove(path.join(target.folder, "postmaster.pid"));
+      const stale = path.join(elsewhere, "0000000700000000000000AA");
+      const another = await systemFiles.open(stale, "read");
+      await assert.rejects(restoreDelta({ vault, backup }, target.folder), failsWith("restore.target-in-use"));
+      await another.close();
+      await systemFiles.rename(elsewhere, `${elsewhere} away`);
+      await assert.rejects(restoreDelta({ vault, backup }, target.folder), failsWith("restore.wal-link-broken"));
+      assert.equal(await systemFiles.readLink(wal), elsewhere);
+      await systemFiles.rename(`${elsewhere} away`, elsewhere);
+      assert.ok((await systemFiles.stat(stale)) !== undefined);
+      await restoreDelta({ vault, backup }, target.folder);
+      await assertRestored(cluster.first, target);
     });
   });
 

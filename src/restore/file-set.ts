@@ -1,9 +1,12 @@
 /**
  * The files being restored: made, written in any order, and synced: large ones when each is complete, then all at once.
+ *
+ * A data directory has a thousand small files, and a turn through the pool of threads costs more than making or writing one:
+ * so these wait for the disk where the others are waited for.
  */
 import { assert } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
-import type { FileHandle, FilePart, Files } from "../platform/files.ts";
+import type { FileFacts, FileHandle, FilePart, Files } from "../platform/files.ts";
 
 /** Who owns what is written; undefined leaves it to this process. */
 export type Owner = { readonly uid: number; readonly gid: number };
@@ -26,8 +29,8 @@ type Entry = {
   readonly path: string;
   readonly mode: number;
   readonly sizeBytes: number;
-  /** It is there, and parts of it stay. */
-  readonly existing: boolean;
+  /** It is there like this, and parts of it stay. */
+  readonly existing: FileFacts | undefined;
   outstanding: number;
   handle: Promise<FileHandle> | undefined;
   busy: number;
@@ -60,11 +63,10 @@ export class FileSet {
     readonly path: string;
     readonly mode: number;
     readonly sizeBytes: number;
-    readonly existing?: boolean;
+    readonly existing?: FileFacts | undefined;
   }): number {
-    return (
-      this.#entries.push({ existing: false, ...file, outstanding: 0, handle: undefined, busy: 0, dirtyBytes: 0 }) - 1
-    );
+    const { existing } = file;
+    return this.#entries.push({ ...file, existing, outstanding: 0, handle: undefined, busy: 0, dirtyBytes: 0 }) - 1;
   }
 
   /** Says how many writes complete a file. */
@@ -100,6 +102,10 @@ export class FileSet {
   async write(file: number, parts: readonly FilePart[], writes: number): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure.cause;
     const entry = this.#entry(file);
+    entry.outstanding -= writes;
+    assert(entry.outstanding >= 0, "a file gets no more writes than were announced");
+    // The others are written within a few batches: keeping them open costs more turns through the pool than opening them.
+    if (entry.sizeBytes < SYNC_EARLY_BYTES_MIN) return this.#files.writeParts(entry.path, parts);
     entry.busy += 1;
     try {
       const handle = await this.#acquire(entry);
@@ -108,8 +114,6 @@ export class FileSet {
     } finally {
       entry.busy -= 1;
     }
-    entry.outstanding -= writes;
-    assert(entry.outstanding >= 0, "a file gets no more writes than were announced");
     if (entry.outstanding === 0) await this.#complete(entry);
   }
 
@@ -130,14 +134,20 @@ export class FileSet {
   }
 
   async #make(entry: Entry): Promise<void> {
-    const handle = await this.#files.open(entry.path, entry.existing ? "update" : "create", entry.mode);
-    try {
-      if (entry.existing || entry.sizeBytes > 0) await handle.truncate(entry.sizeBytes);
-    } finally {
-      await handle.close();
+    const { path, mode, sizeBytes, existing } = entry;
+    const owner = this.#owner;
+    if (existing === undefined) return this.#files.makeFile(path, { sizeBytes, permissions: mode, owner });
+    if (existing.sizeBytes !== sizeBytes) {
+      const handle = await this.#files.open(path, "update");
+      try {
+        await handle.truncate(sizeBytes);
+      } finally {
+        await handle.close();
+      }
     }
-    if (entry.existing) await this.#files.changeMode(entry.path, entry.mode);
-    if (this.#owner !== undefined) await this.#files.changeOwner(entry.path, this.#owner);
+    if (existing.mode !== mode) await this.#files.changeMode(path, mode);
+    const isOwners = owner === undefined || (existing.uid === owner.uid && existing.gid === owner.gid);
+    if (!isOwners) await this.#files.changeOwner(path, owner);
   }
 
   #entry(file: number): Entry {
@@ -200,7 +210,7 @@ export class FileSet {
     // It may be this file's: nothing is closed that is in use.
     await this.#flushing;
     try {
-      if (entry.sizeBytes >= SYNC_EARLY_BYTES_MIN) await opened.sync();
+      await opened.sync();
     } finally {
       await opened.close();
     }

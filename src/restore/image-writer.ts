@@ -14,7 +14,7 @@ import type { BackupRecord } from "../vault/backups.ts";
 import { type FetchedBatch, fetchBatches } from "../vault/batches.ts";
 import { type ChunkTable, type ManifestFile, ZERO_CHUNK } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { KeptFile } from "./delta-survey.ts";
+import type { KeptFile } from "./compare-files.ts";
 import { FileSet, type Owner } from "./file-set.ts";
 import { PlacementTable } from "./placements.ts";
 
@@ -84,7 +84,7 @@ async function placeLine(
 ): Promise<void> {
   if (line.kind === "folder") return set.makeFolder(target, line.mode);
   if (line.kind === "link") return set.makeLink(target, line.target);
-  const file = set.add({ path: target, mode: line.mode, sizeBytes: line.sizeBytes, existing: kept !== undefined });
+  const file = set.add({ path: target, mode: line.mode, sizeBytes: line.sizeBytes, existing: kept?.facts });
   if (kept?.kind === "same") return;
   if (line.kind === "bytes") {
     placements.addPieces(file, line.pieces);

@@ -11,14 +11,19 @@ import { guardTarget, LOCK_NAMES, UNFINISHED_MARKER } from "./target-guard.ts";
 /** Where tablespaces go: by OID, else in a folder each under `under`, else nowhere. */
 export type TablespaceChoice = { readonly byOid: ReadonlyMap<number, string>; readonly under: string | undefined };
 
-/** Folders that are written, and the links that lead from pg_tblspc to them. */
+/** Folders that are written, and the links that lead to them from pg_tblspc and in place of pg_wal. */
 export type Layout = {
-  /** The data directory first, then the folder of each tablespace that lies outside. */
+  /** The data directory first, then each folder outside of it: of tablespaces, and of WAL. */
   readonly roots: readonly string[];
   readonly links: readonly { readonly at: string; readonly target: string }[];
   /** By OID, in the data directory or outside. */
   readonly tablespaceFolders: ReadonlyMap<number, string>;
+  /** Where pg_wal leads; undefined for a folder of the data directory. */
+  readonly walFolder?: string | undefined;
 };
+
+/** The folder of WAL in a data directory. */
+export const WAL_FOLDER = "pg_wal";
 
 type Tablespace = { readonly oid: number; readonly location: string };
 
@@ -48,6 +53,14 @@ export function layoutOf(folder: string, tablespaces: readonly Tablespace[], cho
   }
   if (unmapped.length > 0) throw unmappedError(unmapped);
   return { roots, links, tablespaceFolders };
+}
+
+/** The same layout with pg_wal as a link to a folder that is there. */
+export function withWalFolder(layout: Layout, walFolder: string | undefined): Layout {
+  if (walFolder === undefined) return layout;
+  const at = path.join(layout.roots[0] ?? "", WAL_FOLDER);
+  const links = [...layout.links, { at, target: walFolder }];
+  return { ...layout, roots: [...layout.roots, walFolder], links, walFolder };
 }
 
 /** Throws unless every root may be written into, and no root lies in another. */
@@ -92,6 +105,8 @@ export function placePath(layout: Layout, manifestPath: string): string | undefi
   if (manifestPath.startsWith(OUTSIDE_PREFIX)) {
     return path.join(folder, RECOVERY_FOLDER, "outside", manifestPath.slice(OUTSIDE_PREFIX.length));
   }
+  const [first, ...below] = manifestPath.split("/");
+  if (first === WAL_FOLDER && layout.walFolder !== undefined) return path.join(layout.walFolder, ...below);
   const oid = tablespaceOf(manifestPath);
   if (oid === undefined) return path.join(folder, manifestPath);
   const root = layout.tablespaceFolders.get(oid);

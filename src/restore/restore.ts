@@ -34,6 +34,8 @@ import {
   placePath,
   type TablespaceChoice,
   tablespaceOf,
+  WAL_FOLDER,
+  withWalFolder,
 } from "./layout.ts";
 import { feedPlan, laidSegments, plannedWalBytes, planRestore, type RestorePlan } from "./plan.ts";
 import {
@@ -167,13 +169,15 @@ export async function prepareDelta(
   options: CallOptions,
 ): Promise<DeltaRestore | undefined> {
   const { processes } = tools;
-  const layout = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
-  checkApart(layout);
-  const state = await guardDelta(tools, layout, plan.systemId);
+  const planned = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
+  checkApart(planned);
+  const state = await guardDelta(tools, planned, plan.systemId);
   if (state.kind === "fresh") return undefined;
+  const layout = withWalFolder(planned, state.walFolder);
+  checkApart(layout);
   const survey = await surveyTarget(
     { ...tools, onProgress: tools.onCompared },
-    { backup: plan.backup, image: plan.image, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },
+    { image: plan.image, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },
     options,
   );
   return { survey, state, processes };
@@ -190,7 +194,8 @@ export async function runRestore(
   place: RestorePlace,
   options: CallOptions & { readonly delta?: DeltaRestore | undefined },
 ): Promise<void> {
-  const layout = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
+  const planned = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
+  const layout = withWalFolder(planned, options.delta?.state.walFolder);
   if (options.delta === undefined) await checkLayout(tools.files, layout);
   else checkApart(layout);
   const makeRoot = (folder: string): Promise<void> => makeOwnedFolder(tools.files, folder, place.owner);
@@ -209,7 +214,7 @@ async function restoreInto(
   // Asked again now that no other restore can be here.
   if (delta === undefined) await clearUnfinished(tools.files, layout.roots);
   else assertUnchanged(place.folder, delta.state, await guardDelta({ ...tools, ...delta }, layout, plan.systemId));
-  await checkSpace(tools.files, plan, layout, delta?.survey.presentBytes ?? 0);
+  await checkSpace(tools.files, plan, layout, delta?.survey);
   await markRoots(tools, layout, place.owner);
   if (delta !== undefined) await clearSurplus(tools.files, layout, delta.survey);
   await makeRecoveryFolders(tools.files, layout, place.owner);
@@ -225,11 +230,11 @@ async function restoreInto(
     },
     options,
   );
-  await linkTablespaces(tools.files, layout, place.owner);
+  await makeLinks(tools.files, layout, place.owner);
   const onProgress = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
     tools.onProgress({ phase: "wal", ...done });
   const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress };
-  await layWal(walTools, plan, path.join(place.folder, "pg_wal"), options);
+  await layWal(walTools, plan, layout.walFolder ?? path.join(place.folder, WAL_FOLDER), options);
   tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
   await writeFiles(tools.files, place, settingsOf(plan, place.follow));
   await configureIfOutside(tools.files, place, image.controlFile);
@@ -288,7 +293,7 @@ async function makeOwnedFolder(files: Files, folder: string, owner: Owner | unde
   }
 }
 
-async function linkTablespaces(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
+async function makeLinks(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
   for (const { at, target } of layout.links) {
     // A delta restore leaves a link that leads there.
     if ((await files.stat(at)) !== undefined) continue;
@@ -337,9 +342,12 @@ const RESTORE_ID_BYTES = 16;
 /** Room that recovery itself needs beside files and WAL: checkpoints, temporary files, the first new segments. */
 const SPARE_BYTES = 256 * 1024 * 1024;
 
-async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, presentBytes: number): Promise<void> {
+/** Of what is there, what counts as free: a delta restore writes over it, or removes it first. */
+type Reused = Pick<DeltaSurvey, "presentBytes" | "removedWalBytes">;
+
+async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, reused: Reused | undefined): Promise<void> {
   const needed = new Map<number, { freeBytes: number; neededBytes: number; readonly folders: string[] }>();
-  for (const [folder, neededBytes] of bytesByRoot(plan, layout, presentBytes)) {
+  for (const [folder, neededBytes] of bytesByRoot(plan, layout, reused)) {
     let existing = folder;
     while ((await files.stat(existing)) === undefined) existing = path.dirname(existing);
     const { freeBytes, device } = await files.space(existing);
@@ -358,10 +366,10 @@ async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, presen
   }
 }
 
-function bytesByRoot(plan: PricedPlan, layout: Layout, presentBytes: number): ReadonlyMap<string, number> {
+function bytesByRoot(plan: PricedPlan, layout: Layout, reused: Reused | undefined): ReadonlyMap<string, number> {
   const [main = "", ...others] = layout.roots;
   const bytes = new Map(others.map((root) => [root, 0]));
-  let inside = plan.writeBytes - presentBytes;
+  let inside = plan.writeBytes - (reused?.presentBytes ?? 0);
   for (const [oid, tablespaceBytes] of plan.tablespaceBytes) {
     const root = layout.tablespaceFolders.get(oid) ?? "";
     if (!bytes.has(root)) continue;
@@ -369,5 +377,7 @@ function bytesByRoot(plan: PricedPlan, layout: Layout, presentBytes: number): Re
     inside -= tablespaceBytes;
   }
   const walBytes = laidSegments(plan).length * plan.walSegmentBytes + fedDiskBytes(plan);
-  return bytes.set(main, Math.max(0, inside) + walBytes + SPARE_BYTES);
+  const { walFolder } = layout;
+  if (walFolder !== undefined) bytes.set(walFolder, Math.max(0, walBytes - (reused?.removedWalBytes ?? 0)));
+  return bytes.set(main, Math.max(0, inside) + (walFolder === undefined ? walBytes : fedDiskBytes(plan)) + SPARE_BYTES);
 }

@@ -10,7 +10,7 @@ import { objectDamaged } from "./header.ts";
 import type { ChunkTable } from "./manifest.ts";
 import { packName } from "./names.ts";
 import { type ChunkPlace, type PackFacts, packKey } from "./pack.ts";
-import { chunksByPack, fetchRange, placeOf } from "./pack-reader.ts";
+import { fetchRange, placeOf } from "./pack-reader.ts";
 import type { ObjectKey } from "./sealing.ts";
 import { OpenerPool } from "./threads/opener-pool.ts";
 import { dataKeyOf, type Vault } from "./vault.ts";
@@ -33,46 +33,74 @@ export type FetchedBatch = {
   readonly plain: Buffer;
 };
 
-/** What is wanted; `beside` says whether threads are started, by default when there is enough to do. */
-export type WantedChunks = {
-  readonly table: ChunkTable;
-  readonly numbers: readonly number[];
-  readonly beside?: boolean | undefined;
-};
+/** What is wanted, of one table. */
+export type WantedChunks = { readonly table: ChunkTable; readonly numbers: readonly number[] };
 
-/** Fetches chunks pack by pack, in the order they lie. Throws `vault.object-missing` or `vault.object-damaged` naming the pack. */
+/** Fetches chunks, once or again and again, by threads that are started when there is enough to do. Close it. */
+export class BatchFetcher {
+  readonly #vault: Vault;
+  readonly #pool: OpenerPool;
+  readonly #besideBytesMin: number;
+  /** Of everything that was wanted so far. */
+  #plainBytes = 0;
+
+  /** `besideBytesMin`: so many plain bytes are worth a thread. */
+  constructor(vault: Vault, besideBytesMin: number = BESIDE_BYTES_MIN) {
+    this.#vault = vault;
+    this.#pool = new OpenerPool({ inputBytes: INPUT_BYTES, outputBytes: OUTPUT_BYTES });
+    this.#besideBytesMin = besideBytesMin;
+  }
+
+  /**
+   * Fetches chunks pack by pack, in the order they lie. One call at a time. Throws `vault.object-missing` or
+   * `vault.object-damaged` naming the pack.
+   */
+  async *fetch({ table, numbers }: WantedChunks, options: CallOptions): AsyncGenerator<FetchedBatch> {
+    const pool = this.#pool;
+    for (const number of numbers) this.#plainBytes += table.plainBytes[number] ?? 0;
+    if (this.#plainBytes >= this.#besideBytesMin) pool.startThreads();
+    const underWay: Promise<FetchedBatch>[] = [];
+    // One slot is with whoever took the batch before.
+    const underWayMax = pool.slots.length - 1;
+    let count = 0;
+    try {
+      for (const batch of batchesOf(this.#vault, table, numbers)) {
+        throwIfAborted(options.signal, "fetching chunks");
+        const work = fetchBatch({ vault: this.#vault, pool }, batch, count % pool.slots.length, options);
+        count += 1;
+        // Nobody may be left to take a rejection when another one comes first, or the consumer stops.
+        work.catch(() => undefined);
+        underWay.push(work);
+        const oldest = underWay.length === underWayMax ? underWay.shift() : undefined;
+        if (oldest !== undefined) yield await oldest;
+      }
+      for (let oldest = underWay.shift(); oldest !== undefined; oldest = underWay.shift()) {
+        throwIfAborted(options.signal, "fetching chunks");
+        yield await oldest;
+      }
+    } finally {
+      // Threads and reads write into the slots until they are done.
+      await Promise.allSettled(underWay);
+    }
+  }
+
+  /** Ends the threads and frees what they hold. */
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+}
+
+/** Fetches chunks once, as `BatchFetcher` does. */
 export async function* fetchBatches(
   vault: Vault,
   wanted: WantedChunks,
   options: CallOptions,
 ): AsyncGenerator<FetchedBatch> {
-  const { table, numbers } = wanted;
-  const plainBytes = numbers.reduce((bytes, number) => bytes + (table.plainBytes[number] ?? 0), 0);
-  const sizes = { inputBytes: INPUT_BYTES, outputBytes: OUTPUT_BYTES };
-  const pool = new OpenerPool(sizes, wanted.beside ?? plainBytes >= BESIDE_BYTES_MIN);
-  const underWay: Promise<FetchedBatch>[] = [];
-  // One slot is with whoever took the batch before.
-  const underWayMax = pool.slots.length - 1;
-  let count = 0;
+  const fetcher = new BatchFetcher(vault);
   try {
-    for (const batch of batchesOf(vault, table, numbers)) {
-      throwIfAborted(options.signal, "fetching chunks");
-      const work = fetchBatch({ vault, pool }, batch, count % pool.slots.length, options);
-      count += 1;
-      // Nobody may be left to take a rejection when another one comes first, or the consumer stops.
-      work.catch(() => undefined);
-      underWay.push(work);
-      const oldest = underWay.length === underWayMax ? underWay.shift() : undefined;
-      if (oldest !== undefined) yield await oldest;
-    }
-    for (let oldest = underWay.shift(); oldest !== undefined; oldest = underWay.shift()) {
-      throwIfAborted(options.signal, "fetching chunks");
-      yield await oldest;
-    }
+    yield* fetcher.fetch(wanted, options);
   } finally {
-    // Threads and reads write into the slots until they are done.
-    await Promise.allSettled(underWay);
-    await pool.close();
+    await fetcher.close();
   }
 }
 
@@ -87,11 +115,9 @@ type Batch = {
 };
 
 function* batchesOf(vault: Vault, table: ChunkTable, numbers: readonly number[]): Generator<Batch> {
-  const wanted = new Set(numbers);
-  for (const [index, ofPack] of chunksByPack(table).entries()) {
+  for (const [index, mine] of byPack(table, numbers)) {
     const pack = table.packs[index];
-    const mine = ofPack.filter((number) => wanted.has(number));
-    if (pack === undefined || mine.length === 0) continue;
+    if (pack === undefined) continue;
     const key = packKey(pack.id, dataKeyOf(vault, { name: packName(pack.id), keyId: pack.keyId }));
     mine.sort((a, b) => (table.offsets[a] ?? 0) - (table.offsets[b] ?? 0));
     let current:
@@ -116,6 +142,19 @@ function* batchesOf(vault: Vault, table: ChunkTable, numbers: readonly number[])
     }
     if (current !== undefined) yield { pack, key, ...current };
   }
+}
+
+/** In the order of the packs in the table. Numbers that were never used are in none. */
+function byPack(table: ChunkTable, numbers: readonly number[]): readonly (readonly [number, number[]])[] {
+  const packs = new Map<number, number[]>();
+  for (const number of numbers) {
+    if ((table.plainBytes[number] ?? 0) === 0) continue;
+    const pack = table.packOf[number] ?? 0;
+    const known = packs.get(pack);
+    if (known === undefined) packs.set(pack, [number]);
+    else known.push(number);
+  }
+  return [...packs].sort(([a], [b]) => a - b);
 }
 
 async function fetchBatch(

@@ -10,6 +10,7 @@ import { throwIfAborted } from "../platform/clock.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { lsnAdd, parseLsn, parseSegmentName, type SystemId, segmentName, segmentStart } from "../postgres/lsn.ts";
 import { type BackupRecord, listBackups } from "./backups.ts";
+import { BatchFetcher } from "./batches.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
 import { parseWrap } from "./keys.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
@@ -26,7 +27,7 @@ import {
   WAL_PREFIX,
 } from "./names.ts";
 import type { PackFacts } from "./pack.ts";
-import { checkPackBytes, chunksByPack, fetchChunks } from "./pack-reader.ts";
+import { checkPackBytes, chunksByPack } from "./pack-reader.ts";
 import { listProofs } from "./proofs.ts";
 import { isRestoreProgram, PROGRAMS_PREFIX } from "./restore-program.ts";
 import { getBlob, type Vault } from "./vault.ts";
@@ -63,12 +64,21 @@ export type CheckOptions = {
 
 /** Checks the vault. Rejects only when the store itself cannot answer. */
 export async function checkVault(vault: Vault, options: CheckOptions): Promise<VaultReport> {
+  const fetcher = new BatchFetcher(vault);
+  try {
+    return await checkWith(fetcher, vault, options);
+  } finally {
+    await fetcher.close();
+  }
+}
+
+async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOptions): Promise<VaultReport> {
   // The backups first: what an announced backup names was stored before it, so a later listing has it.
   const listing = await listBackups(vault, {}, options);
   const sizes = await listSizes(vault, options);
   const progress = new ReadProgress(options, sizes);
   const wal = await checkWal(vault, { sizes, backups: listing.backups, progress }, options);
-  const packs = new PackChecks(vault, sizes, progress, options);
+  const packs = new PackChecks({ vault, fetcher }, sizes, progress, options);
   const backups: VaultReport["backups"][number][] = [];
   for (const backup of listing.backups) {
     throwIfAborted(options.signal, "checking backups");
@@ -147,13 +157,20 @@ class PackChecks {
   /** Set when a manifest could not be read: which packs it names nobody knows. */
   unknown = false;
   readonly #vault: Vault;
+  readonly #fetcher: BatchFetcher;
   readonly #sizes: ReadonlyMap<string, number>;
   readonly #progress: ReadProgress;
   readonly #options: CheckOptions;
   readonly #results = new Map<string, LifeboatError | undefined>();
 
-  constructor(vault: Vault, sizes: ReadonlyMap<string, number>, progress: ReadProgress, options: CheckOptions) {
-    this.#vault = vault;
+  constructor(
+    tools: { readonly vault: Vault; readonly fetcher: BatchFetcher },
+    sizes: ReadonlyMap<string, number>,
+    progress: ReadProgress,
+    options: CheckOptions,
+  ) {
+    this.#vault = tools.vault;
+    this.#fetcher = tools.fetcher;
     this.#sizes = sizes;
     this.#progress = progress;
     this.#options = options;
@@ -175,7 +192,8 @@ class PackChecks {
     if (!this.#options.readData) return undefined;
     const result = await damageOf(async () => {
       await checkPackBytes(this.#vault, pack, this.#options);
-      for await (const chunk of fetchChunks(this.#vault, wanted, this.#options)) await chunk.plain;
+      // That they open is all that is asked of them.
+      for await (const _ of this.#fetcher.fetch(wanted, this.#options));
     });
     this.#progress.add(pack.sizeBytes);
     return result;

@@ -84,6 +84,16 @@ export function openFrame(
   return plain;
 }
 
+/**
+ * Gives back the memory of what `openFrame` returned; nobody may look at it any more. Left to the garbage collector, each frame
+ * is memory that was never touched before: a fifth more time, and tens of MiB at any moment.
+ */
+export function discardOpened(opened: Buffer): void {
+  const { buffer } = opened;
+  // Never memory that is shared with another buffer.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === opened.byteLength) buffer.transfer(0);
+}
+
 function nonceOf(number: FrameNumber): Buffer {
   assert(Number.isSafeInteger(number.ordinal) && number.ordinal >= 0, "a frame's number is a whole number");
   const nonce = Buffer.alloc(12);

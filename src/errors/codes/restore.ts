@@ -21,6 +21,11 @@ export const restoreErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The data directory changed after it was compared with the backup; nothing was touched.",
   },
+  "restore.wal-link-broken": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The data directory's pg_wal is a link that leads to no folder; nothing was touched.",
+  },
   "restore.no-backup": {
     kind: "operator",
     exit: EXIT.notFound,

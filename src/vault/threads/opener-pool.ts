@@ -10,21 +10,26 @@ import { startThreads, THREADS } from "./start.ts";
 /** Of each thread: one batch is opened, one is fetched or waits to be taken. */
 const SLOTS_PER_THREAD = 2;
 
-/** One pool serves one restore. Close it. */
+/** One pool serves one fetcher. Close it. */
 export class OpenerPool {
   readonly slots: readonly Slot[];
-  readonly #threads: readonly Thread<SealedBatch, Opened>[];
+  readonly #memory: readonly { readonly input: SharedArrayBuffer; readonly output: SharedArrayBuffer }[];
   readonly #here: Opener;
+  #threads: readonly Thread<SealedBatch, Opened>[] = [];
 
-  /** Slots have the given sizes; `beside` says whether threads are started. */
-  constructor(sizes: { readonly inputBytes: number; readonly outputBytes: number }, beside: boolean) {
-    const slots = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => ({
+  /** Slots have the given sizes. */
+  constructor(sizes: { readonly inputBytes: number; readonly outputBytes: number }) {
+    this.#memory = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => ({
       input: new SharedArrayBuffer(sizes.inputBytes),
       output: new SharedArrayBuffer(sizes.outputBytes),
     }));
-    this.slots = slots.map(({ input, output }) => ({ input: Buffer.from(input), output: Buffer.from(output) }));
+    this.slots = this.#memory.map(({ input, output }) => ({ input: Buffer.from(input), output: Buffer.from(output) }));
     this.#here = new Opener(this.slots);
-    this.#threads = beside ? startThreads<SealedBatch, Opened>({ kind: "open", slots }) : [];
+  }
+
+  /** From here on batches are opened by threads; repeatable. */
+  startThreads(): void {
+    if (this.#threads.length === 0) this.#threads = startThreads({ kind: "open", slots: this.#memory });
   }
 
   /** Opens a batch whose input is filled. */

@@ -7,7 +7,7 @@
 import type { Codec } from "../codec.ts";
 import { Decompressor } from "../decompressor.ts";
 import { chunkMeaning } from "../pack.ts";
-import { type ObjectKey, openFrame } from "../sealing.ts";
+import { discardOpened, type ObjectKey, openFrame } from "../sealing.ts";
 
 /** A chunk of a batch. */
 export type SealedChunk = {
@@ -49,6 +49,7 @@ export class Opener {
       if (bytes === undefined) return { index, why: "sealed" };
       const into = slot.output.subarray(filled, filled + chunk.plainBytes);
       const fits = this.#decompressor.decompress({ codec: chunk.codec, bytes }, into);
+      discardOpened(bytes);
       if (!fits || into.byteLength !== chunk.plainBytes) return { index, why: "compressed" };
       filled += chunk.plainBytes;
     }

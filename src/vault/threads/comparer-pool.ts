@@ -1,0 +1,73 @@
+/**
+ * Compares files beside the main thread; the first ones in it, since a thread takes as long to start as a small folder to
+ * compare.
+ *
+ * Invariant: a slot belongs to one batch at a time, and always to the same thread.
+ */
+import type { KeyObject } from "node:crypto";
+import { LifeboatError } from "../../errors/error.ts";
+import type { Thread } from "../../platform/thread.ts";
+import { BLOCK_BYTES } from "../../postgres/control-file.ts";
+import {
+  type CompareAnswer,
+  type CompareBatch,
+  Comparer,
+  CRC_BYTES,
+  type FilePartFound,
+  type FilePartWanted,
+  LSN_BYTES,
+} from "./comparer.ts";
+import { startThreads, THREADS } from "./start.ts";
+
+/** Pages of a batch: 8 MiB, the work of a hundredth of a second. */
+export const BATCH_PAGES = 1024;
+/** Parts of a batch, however small: a message costs as much as a few small files. */
+export const BATCH_PARTS = 64;
+/** Of each thread: one batch is compared, one waits. */
+const SLOTS_PER_THREAD = 2;
+/** Bytes that are compared before threads are started. */
+const BYTES_HERE = 32 * 1024 * 1024;
+
+/** One pool serves one comparison of folders. Close it. */
+export class ComparerPool {
+  /** Memory for the fingerprints of a batch. */
+  readonly slots: readonly Buffer[];
+  readonly #memory: readonly SharedArrayBuffer[];
+  readonly #key: KeyObject;
+  readonly #here: Comparer;
+  readonly #bytesHere: number;
+  #threads: readonly Thread<CompareBatch, CompareAnswer>[] = [];
+  #bytes = 0;
+
+  constructor(key: KeyObject, bytesHere: number = BYTES_HERE) {
+    const sizeBytes = BATCH_PAGES * (LSN_BYTES + CRC_BYTES);
+    this.#memory = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => new SharedArrayBuffer(sizeBytes));
+    this.slots = this.#memory.map((memory) => Buffer.from(memory));
+    this.#key = key;
+    this.#here = new Comparer(this.slots, key);
+    this.#bytesHere = bytesHere;
+  }
+
+  /** Compares a batch whose slot is filled. Throws what reading throws. */
+  async compare(batch: CompareBatch): Promise<readonly FilePartFound[]> {
+    for (const part of batch.parts) this.#bytes += bytesOf(part);
+    if (this.#bytes <= this.#bytesHere) return this.#here.compare(batch);
+    if (this.#threads.length === 0) {
+      this.#threads = startThreads({ kind: "compare", slots: this.#memory, key: this.#key });
+    }
+    const answer = await this.#threads[batch.slot % THREADS]?.ask(batch);
+    if (answer?.kind === "found") return answer.found;
+    if (answer === undefined) return this.#here.compare(batch);
+    throw new LifeboatError(answer.code, { message: answer.message, remedy: answer.remedy });
+  }
+
+  /** Ends the threads. */
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.stop()));
+  }
+}
+
+/** What is to be read for a part. */
+export function bytesOf(part: FilePartWanted): number {
+  return part.kind === "pages" ? part.pageCount * BLOCK_BYTES : part.sizeBytes;
+}
