@@ -94,6 +94,8 @@ function wrapFiles(files: Files, effects: Effects): Files {
         discard: (handle) => handle.close(),
       }),
     readFile: (file) => effect("read", file, () => files.readFile(file)),
+    // Nothing is changed by it, and it ends before another effect begins.
+    openBlocking: (file) => files.openBlocking(file),
     makeFile: (file, made) =>
       effect("make", file, () => files.makeFile(file, made), {
         half: () => files.makeFile(file, { ...made, sizeBytes: 0 }),

@@ -79,6 +79,27 @@ describe("files of this machine", () => {
     }
   });
 
+  test("a file that is read while the thread waits says what it is, and nothing else is opened so", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "files-"));
+    try {
+      const file = path.join(folder, "file");
+      await systemFiles.makeFile(file, { sizeBytes: 3, permissions: 0o600 });
+      await systemFiles.symlink(file, path.join(folder, "link"));
+      for (const each of ["link", "missing", "."]) {
+        assert.equal(systemFiles.openBlocking(path.join(folder, each)), undefined, each);
+      }
+      const opened = systemFiles.openBlocking(file);
+      assert.ok(opened !== undefined);
+      assert.deepEqual(opened.facts, await systemFiles.stat(file));
+      assert.deepEqual([opened.read(1, Buffer.alloc(10)), opened.read(9, Buffer.alloc(10))], [2, 0]);
+      opened.close();
+      const tooLong = path.join(folder, "n".repeat(300));
+      assert.throws(() => systemFiles.openBlocking(tooLong), (error) => isLifeboatError(error, "platform.file-failed"));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   test("one sync covers all of a file system, and a folder that is not there is named", async () => {
     const folder = await mkdtemp(path.join(tmpdir(), "files-"));
     try {

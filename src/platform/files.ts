@@ -13,7 +13,9 @@ import {
   fchownSync,
   fdatasyncSync,
   ftruncateSync,
+  lstatSync,
   openSync,
+  readSync,
   type Stats,
   type StatsFs,
   writeSync,
@@ -47,6 +49,14 @@ type FileRange = { readonly position: number; readonly length: number; readonly 
 
 /** Bytes and where in a file they go. */
 export type FilePart = { readonly data: Uint8Array; readonly position: number };
+
+/** A file that is open to be read, blocking. Close it exactly once. */
+export interface BlockingFile {
+  readonly facts: FileFacts;
+  /** Fills `into` from `position` on and returns how many bytes there were; fewer only at the end of the file. */
+  read(position: number, into: Uint8Array): number;
+  close(): void;
+}
 
 /** A file to be made. Without an owner it is this process's. */
 export type MadeFile = {
@@ -86,6 +96,11 @@ export interface FileHandle {
 export interface Files {
   open(file: string, mode: OpenMode, permissions?: number): Promise<FileHandle>;
   readFile(file: string): Promise<Buffer>;
+  /**
+   * Opens a file to be read while this thread waits; undefined when there is none: nothing, a folder or a link. For threads
+   * that have nothing else to do: a turn through the pool of threads costs ten times as much as reading a small file.
+   */
+  openBlocking(file: string): BlockingFile | undefined;
   /** Makes a new file of so many zeros, blocking (see `writeParts`); fails with `platform.file-exists` where something is. */
   makeFile(file: string, made: MadeFile): Promise<void>;
   /** Writes parts of an existing file as its handle would, with opening and closing it. */
@@ -130,6 +145,17 @@ export const systemFiles: Files = {
     return new SystemFileHandle(file, handle);
   },
   readFile: (file) => named("read", file, () => fs.readFile(file)),
+  openBlocking: (file) =>
+    atOnce("open", file, () => {
+      const stats = lstatSync(file, { throwIfNoEntry: false });
+      if (stats === undefined || !stats.isFile()) return undefined;
+      const descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+      return {
+        facts: factsOf(stats),
+        read: (position, into) => atOnce("read", file, () => readEach(descriptor, position, into)),
+        close: () => atOnce("close", file, () => closeSync(descriptor)),
+      };
+    }),
   makeFile: (file, { sizeBytes, permissions, owner }) =>
     named("make", file, async () => {
       const descriptor = openSync(file, OPEN_FLAGS.create, permissions);
@@ -235,11 +261,7 @@ class SystemFileHandle implements FileHandle {
   }
 
   writeNow(data: Uint8Array, position: number): void {
-    try {
-      writeEach(this.#handle.fd, [{ data, position }]);
-    } catch (cause) {
-      throw fileError("write", this.#file, cause);
-    }
+    atOnce("write", this.#file, () => writeEach(this.#handle.fd, [{ data, position }]));
   }
 
   writeParts(parts: readonly FilePart[]): Promise<void> {
@@ -277,6 +299,24 @@ function writeEach(descriptor: number, parts: readonly FilePart[]): void {
     while (done < data.byteLength) {
       done += writeSync(descriptor, data, done, data.byteLength - done, position + done);
     }
+  }
+}
+
+function readEach(descriptor: number, position: number, into: Uint8Array): number {
+  let filled = 0;
+  while (filled < into.byteLength) {
+    const bytes = readSync(descriptor, into, filled, into.byteLength - filled, position + filled);
+    if (bytes === 0) break;
+    filled += bytes;
+  }
+  return filled;
+}
+
+function atOnce<T>(operation: string, file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw fileError(operation, file, cause);
   }
 }
 
@@ -329,8 +369,7 @@ function isMissing(cause: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-/** The facts that Node's own say. */
-export function factsOf(stats: Stats): FileFacts {
+function factsOf(stats: Stats): FileFacts {
   return {
     kind: kindOf(stats),
     sizeBytes: stats.size,

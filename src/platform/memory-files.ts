@@ -11,7 +11,7 @@
  */
 import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
-import { type FileFacts, type FileHandle, type Files, fileError, type OpenMode } from "./files.ts";
+import { type BlockingFile, type FileFacts, type FileHandle, type Files, fileError, type OpenMode } from "./files.ts";
 
 /** Which kind of sync was asked for. */
 export type SyncKind = "sync" | "syncFolder" | "syncFileSystem";
@@ -192,6 +192,21 @@ function newFolder(mode: number): FolderNode {
 function portOf(disk: Disk): Files {
   return {
     open: (file, mode, permissions = 0o600) => named("open", file, () => open(disk, file, mode, permissions)),
+    openBlocking: (file) => failing("open", file, () => openBlocking(disk, file)),
+    makeFile: (file, { sizeBytes, permissions, owner }) =>
+      named("make", file, () => {
+        open(disk, file, "create", permissions);
+        const made = disk.file(file);
+        if (sizeBytes > 0) disk.change({ kind: "length", file: made, lengthBytes: sizeBytes });
+        if (owner !== undefined) Object.assign(made, owner);
+      }),
+    writeParts: (file, parts) =>
+      named("write", file, () => {
+        const written = disk.file(file);
+        for (const { data, position } of parts) {
+          disk.change({ kind: "write", file: written, data: Buffer.from(data), position });
+        }
+      }),
     readFile: (file) => named("read", file, () => Buffer.from(disk.file(file).live.bytes)),
     stat: (file) => named("look at", file, () => factsOf(disk.find(file, false))),
     list: (folder) =>
@@ -249,6 +264,21 @@ function open(disk: Disk, file: string, mode: OpenMode, permissions: number): Fi
   const node: FileNode = { kind: "file", ...content, mode: permissions, uid: 0, gid: 0 };
   give(disk, file, node);
   return handleOf(disk, file, node);
+}
+
+function openBlocking(disk: Disk, file: string): BlockingFile | undefined {
+  const node = disk.find(file, false);
+  const facts = factsOf(node);
+  if (node?.kind !== "file" || facts === undefined) return undefined;
+  return {
+    facts,
+    read: (position, into) => {
+      const found = node.live.bytes.subarray(position, position + into.byteLength);
+      into.set(found);
+      return found.byteLength;
+    },
+    close: () => undefined,
+  };
 }
 
 function handleOf(disk: Disk, file: string, node: FileNode): FileHandle {

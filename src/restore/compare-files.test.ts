@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import { crc32 } from "node:zlib";
 import { withFolder } from "../../test/support/backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
+import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type BytesFile, type PagesFile, ZERO_CHUNK } from "../vault/manifest.ts";
@@ -64,7 +65,7 @@ for (const { name, bytesHere } of WAYS) {
       line: PagesFile | BytesFile,
       contents: readonly (Buffer | undefined)[],
     ): Promise<readonly unknown[]> {
-      const pool = new ComparerPool(KEY, bytesHere);
+      const pool = new ComparerPool(systemFiles, KEY, bytesHere);
       const fingerprints = { read: async () => fingerprintsOf(pages) };
       const found = new Map<string, KeptFile | undefined>();
       const onFile = (file: FileWanted, kept: KeptFile | undefined): void => {
@@ -152,7 +153,7 @@ for (const { name, bytesHere } of WAYS) {
     test("that cannot be read end the comparison with what the file system said", async () => {
       await withFolder(async (folder) => {
         const target = path.join(folder, "n".repeat(300));
-        const pool = new ComparerPool(KEY, bytesHere);
+        const pool = new ComparerPool(systemFiles, KEY, bytesHere);
         const fingerprints = { read: async () => fingerprintsOf(pages) };
         const files = [{ line: bytesLine(Buffer.alloc(10)), target }];
         const comparing = compareFiles({ fingerprints, pool, onFile: () => assert.fail() }, files, {});

@@ -72,7 +72,7 @@ export async function surveyTarget(tools: Tools, wanted: Wanted, options: CallOp
     if (line.path.startsWith(OUTSIDE_PREFIX)) survey.note({ line, target }, undefined);
     else waiting.push({ line, target });
   }
-  const pool = new ComparerPool(contentNameKey(tools.vault.dataKey));
+  const pool = new ComparerPool(tools.files, contentNameKey(tools.vault.dataKey));
   const onFile = (file: FileWanted, kept: KeptFile | undefined): void => {
     survey.note(file, kept);
     tools.onProgress({ doneBytes: survey.doneBytes, totalBytes: survey.totalBytes });

@@ -123,8 +123,13 @@ export async function checkOneBackup(
   const own = new Map([...sizes].filter(([key]) => needed.has(key)));
   const progress = new ReadProgress(options, own);
   const wal = await checkWal(vault, { sizes: own, backups: [backup], progress }, options);
-  const packs = new PackChecks(vault, sizes, progress, options);
-  return [...(await checkBackup(vault, backup, packs, options)), ...walFindings(backup, wal)];
+  const fetcher = new BatchFetcher(vault);
+  try {
+    const packs = new PackChecks({ vault, fetcher }, sizes, progress, options);
+    return [...(await checkBackup(vault, backup, packs, options)), ...walFindings(backup, wal)];
+  } finally {
+    await fetcher.close();
+  }
 }
 
 class ReadProgress {

@@ -53,7 +53,7 @@ export function takeSmallBackup(vault: Vault, server = SMALL_SERVER): Promise<Ba
   return takeBackup(tools, { label: "test", checkpoint: "fast", compression: { level: 1 }, adoptSystem: false }, {});
 }
 
-const NO_PROCESSES = { isAlive: async () => false, worksIn: async () => false };
+const NO_PROCESSES = { isAlive: async () => false, worksIn: async () => false, hasOpenIn: async () => false };
 
 /** Restores a backup, into an empty folder or in place. */
 export async function restoreSmall(

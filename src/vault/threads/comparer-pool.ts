@@ -2,10 +2,12 @@
  * Compares files beside the main thread; the first ones in it, since a thread takes as long to start as a small folder to
  * compare.
  *
- * Invariant: a slot belongs to one batch at a time, and always to the same thread.
+ * Invariants: a slot belongs to one batch at a time, and always to the same thread; threads read the machine's own files,
+ * which are what is given but for a test of a few of them.
  */
 import type { KeyObject } from "node:crypto";
 import { LifeboatError } from "../../errors/error.ts";
+import type { Files } from "../../platform/files.ts";
 import type { Thread } from "../../platform/thread.ts";
 import { BLOCK_BYTES } from "../../postgres/control-file.ts";
 import {
@@ -39,12 +41,12 @@ export class ComparerPool {
   #threads: readonly Thread<CompareBatch, CompareAnswer>[] = [];
   #bytes = 0;
 
-  constructor(key: KeyObject, bytesHere: number = BYTES_HERE) {
+  constructor(files: Pick<Files, "openBlocking">, key: KeyObject, bytesHere: number = BYTES_HERE) {
     const sizeBytes = BATCH_PAGES * (LSN_BYTES + CRC_BYTES);
     this.#memory = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => new SharedArrayBuffer(sizeBytes));
     this.slots = this.#memory.map((memory) => Buffer.from(memory));
     this.#key = key;
-    this.#here = new Comparer(this.slots, key);
+    this.#here = new Comparer(files, this.slots, key);
     this.#bytesHere = bytesHere;
   }
 

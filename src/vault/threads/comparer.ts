@@ -8,8 +8,7 @@
  */
 import { createHmac, type KeyObject } from "node:crypto";
 import type { LifeboatError } from "../../errors/error.ts";
-import { BlockingFile } from "../../platform/blocking-files.ts";
-import type { FileFacts } from "../../platform/files.ts";
+import type { BlockingFile, FileFacts, Files } from "../../platform/files.ts";
 import { BLOCK_BYTES } from "../../postgres/control-file.ts";
 import { crc32 } from "../crc32.ts";
 
@@ -60,12 +59,14 @@ export type CompareAnswer =
 
 /** Compares batches one after another. */
 export class Comparer {
+  readonly #files: Pick<Files, "openBlocking">;
   readonly #slots: readonly Buffer[];
   readonly #key: KeyObject;
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
   /** `key` is the one that content is named with. */
-  constructor(slots: readonly Buffer[], key: KeyObject) {
+  constructor(files: Pick<Files, "openBlocking">, slots: readonly Buffer[], key: KeyObject) {
+    this.#files = files;
     this.#slots = slots;
     this.#key = key;
   }
@@ -74,7 +75,7 @@ export class Comparer {
   compare({ slot, parts }: CompareBatch): readonly FilePartFound[] {
     const fingerprints = this.#slots[slot] ?? Buffer.alloc(0);
     return parts.map((part) => {
-      const file = BlockingFile.open(part.path);
+      const file = this.#files.openBlocking(part.path);
       if (file === undefined) return { facts: undefined, comparedPages: 0, differing: [], same: false };
       try {
         const found = { facts: file.facts, comparedPages: 0, differing: [], same: false };

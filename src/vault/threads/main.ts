@@ -1,6 +1,7 @@
 /** A thread that opens, compresses or compares, whichever it was started for. */
 import type { KeyObject } from "node:crypto";
 import { isLifeboatError } from "../../errors/error.ts";
+import { systemFiles } from "../../platform/files.ts";
 import { answerQuestions } from "../../platform/thread.ts";
 import type { CompressionChoice } from "../codec.ts";
 import { type CompareAnswer, type CompareBatch, Comparer, type FilePartFound } from "./comparer.ts";
@@ -33,7 +34,7 @@ answerQuestions((task: Task): ((batch: unknown) => Opened | FrameLengths | Compa
   }
   if (task.kind === "compare") {
     const slots = task.slots.map((memory) => Buffer.from(memory));
-    const comparer = new Comparer(slots, task.key);
+    const comparer = new Comparer(systemFiles, slots, task.key);
     return (batch) => answerOf(() => comparer.compare(batch as CompareBatch));
   }
   const memory = { plain: Buffer.from(task.plain), outputs: task.outputs.map((output) => Buffer.from(output)) };
