@@ -94,7 +94,10 @@ describe("files of this machine", () => {
       assert.deepEqual([opened.read(1, Buffer.alloc(10)), opened.read(9, Buffer.alloc(10))], [2, 0]);
       opened.close();
       const tooLong = path.join(folder, "n".repeat(300));
-      assert.throws(() => systemFiles.openBlocking(tooLong), (error) => isLifeboatError(error, "platform.file-failed"));
+      assert.throws(
+        () => systemFiles.openBlocking(tooLong),
+        (error) => isLifeboatError(error, "platform.file-failed"),
+      );
     } finally {
       await rm(folder, { recursive: true });
     }

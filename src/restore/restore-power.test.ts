@@ -62,7 +62,7 @@ testPowerCuts(
   fresh,
   [
     "src/restore/file-set.ts finish: syncFileSystem",
-    "src/restore/restore.ts linkTablespaces: syncFolder",
+    "src/restore/restore.ts makeLinks: syncFolder",
     "src/restore/target-guard.ts removeMarks: syncFolder",
   ],
   STRIDE,
