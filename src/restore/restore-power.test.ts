@@ -15,7 +15,7 @@ import type { Files } from "../platform/files.ts";
 import { UNFINISHED_MARKER } from "./target-guard.ts";
 
 /** Files of a restore are alike: usually every so many-th effect is cut. */
-const STRIDE = 9;
+const STRIDE = 25;
 
 const vault = await createTestVault();
 const backup = await takeSmallBackup(vault);
