@@ -68,7 +68,8 @@ export function portsOf(stack: Stack, own: OwnClock, journal: JournalWatch): Fai
   };
 }
 
-function clockOf(stack: Stack, own: OwnClock): Clock {
+/** The clock of a process. */
+export function clockOf(stack: Stack, own: OwnClock): Clock {
   const { world } = stack;
   const { process } = own;
   const monotonic = (): Monotonic => (world.now * process.rate) as Monotonic;
