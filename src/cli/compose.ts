@@ -205,6 +205,7 @@ export const failoverEngine: FailoverEngine = {
   promote: async (call) => (await import("./engine-failover.ts")).failoverEngine.promote(call),
   switchover: async (call) => (await import("./engine-failover.ts")).failoverEngine.switchover(call),
   rebuild: async (call) => (await import("./engine-failover.ts")).failoverEngine.rebuild(call),
+  putBack: async (call) => (await import("./engine-put-back.ts")).putBackConfigured(call),
   setMaintenance: async (call) => (await import("./engine-failover.ts")).failoverEngine.setMaintenance(call),
 };
 

@@ -7,6 +7,7 @@ import { type Assembly, type AssemblyTools, type Authority, assemble, KEPT_SLOTS
 import { parseCheckReport } from "../daemon/check-report.ts";
 import { Control } from "../daemon/control.ts";
 import { hookService } from "../daemon/hooks.ts";
+import type { LocalMachines } from "../daemon/machines.ts";
 import type { DaemonRequest } from "../daemon/protocol.ts";
 import { Reporter } from "../daemon/reporter.ts";
 import { sentinelService, wakeableClock } from "../daemon/sentinel.ts";
@@ -38,7 +39,7 @@ const SILENT_MS = 60_000;
 const MIB = 1024 * 1024;
 
 /** Looks and acts. */
-export const failoverEngine: FailoverEngine = {
+export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
   check: async (call) => {
     const { follow, session } = call;
     const onPart = (part: unknown): void => follow?.(parseCheckReport(part));
@@ -78,7 +79,7 @@ export const failoverEngine: FailoverEngine = {
 export const runDaemon: RunDaemon = async (call) => {
   const { session } = call;
   const failure = Promise.withResolvers<never>();
-  await withControl(call, async (control, { stack, hooks, sentinels, programs }) => {
+  await withControl(call, async (control, { stack, hooks, sentinels, programs, machines }) => {
     const failed = (service: string, error: unknown): void =>
       failure.reject(error instanceof Error ? error : new Error(`${service}: ${String(error)}`));
     const socket = daemonSocketOf(stack);
@@ -90,6 +91,8 @@ export const runDaemon: RunDaemon = async (call) => {
       socketServer(MACHINE.files, socket, answererOf(control)),
     ]);
     await group.start({ signal: session.signal });
+    // Of rebuilds that an earlier daemon did not see the end of.
+    for (const node of NODE_NAMES) machines.letGoLater(node);
     session.notice(`${formatInstant(session.clock.now())} the daemon of stack ${stack.name} watches`);
     // A node that is to be started again need not wait for them then.
     const cancel = startTimer(PROGRAMS_AFTER_MS, () => {
@@ -137,18 +140,19 @@ export async function ask(
   return await askDaemon(daemonSocketOf(stack), request, { signal: session.signal, ...options });
 }
 
+/** What is controlled, and what else a daemon runs. */
+type Controlled = {
+  readonly stack: StackDescription;
+  readonly hooks: ReturnType<typeof hookService>;
+  readonly sentinels: Service;
+  readonly programs: () => Promise<StackPrograms>;
+  readonly machines: LocalMachines;
+};
+
 /** Controls the stack in this process, where no daemon does. Rejects with `daemon.no-answer` where another process has it. */
 export async function withControl<T>(
   call: Call,
-  work: (
-    control: Control,
-    parts: {
-      readonly stack: StackDescription;
-      readonly hooks: ReturnType<typeof hookService>;
-      readonly sentinels: Service;
-      readonly programs: () => Promise<StackPrograms>;
-    },
-  ) => Promise<T>,
+  work: (control: Control, parts: Controlled) => Promise<T>,
 ): Promise<T> {
   const { config, session } = call;
   const { clock } = session;
@@ -178,7 +182,8 @@ export async function withControl<T>(
       notice,
     });
     try {
-      return await work(control, { stack, hooks, sentinels, programs });
+      const { machines } = assembly;
+      return await work(control, { stack, hooks, sentinels, programs, machines });
     } finally {
       await assembly.close();
       await hooks.stop();

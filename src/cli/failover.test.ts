@@ -14,6 +14,7 @@ const none: FailoverEngine = {
   promote: notGiven,
   switchover: notGiven,
   rebuild: notGiven,
+  putBack: notGiven,
   setMaintenance: notGiven,
 };
 
@@ -178,6 +179,10 @@ test("a switchover says what it did, what it would do, or what stands in its way
 test("a rebuild says by which force, and maintenance that it began and ended", async () => {
   const rebuild: FailoverEngine["rebuild"] = async ({ node }) => ({ node, did: "delta", durationMs: 2_900 });
   assert.equal(await keeps("rebuild", ["rebuild", "db"], { rebuild }), 0);
+  const putBack: FailoverEngine["putBack"] = async ({ node, folder }) => {
+    return { folder, keptAt: "2026-11-26T12:00:00.000Z", aside: `/state/aside/${node}-1` };
+  };
+  assert.equal(await keeps("rebuild-old-data", ["rebuild", "db", "--old-data-into", "/tmp/old"], { putBack }), 0);
   const asked: unknown[] = [];
   const setMaintenance: FailoverEngine["setMaintenance"] = async ({ paused, reason }) => {
     asked.push([paused, reason]);

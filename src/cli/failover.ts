@@ -24,6 +24,14 @@ export type ActionResult = {
   readonly reportFile: string | null;
 };
 
+/** The data that a node had before it was rebuilt. */
+export type OldData = {
+  readonly folder: string;
+  /** When it was put aside. */
+  readonly keptAt: string;
+  readonly aside: string;
+};
+
 /** Looks, decides and acts: through the stack's daemon where one runs, else by itself. */
 export type FailoverEngine = {
   /** With `follow` every other report is told, until the session ends; resolves with the last one. */
@@ -37,6 +45,8 @@ export type FailoverEngine = {
   readonly rebuild: (
     call: Call & { readonly node: string },
   ) => Promise<{ readonly node: string; readonly did: string; readonly durationMs: number }>;
+  /** Writes the data that the node had before its rebuild into an empty folder. */
+  readonly putBack: (call: Call & { readonly node: string; readonly folder: string }) => Promise<OldData>;
   readonly setMaintenance: (call: Call & { readonly paused: boolean; readonly reason: string }) => Promise<CheckReport>;
 };
 

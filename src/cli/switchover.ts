@@ -1,9 +1,9 @@
 /** `lifeboat switchover` and `lifeboat rebuild`. */
-import { choice } from "../config/value-kind.ts";
+import { choice, text } from "../config/value-kind.ts";
 import { describeDuration } from "../units/duration.ts";
 import { type FailoverEngine, renderAction } from "./failover.ts";
 import { printable } from "./style.ts";
-import { defineVerb, required, toggle, type Verb } from "./verb.ts";
+import { defineVerb, optional, required, toggle, type Verb } from "./verb.ts";
 
 const NODES = ["db", "db_replica"] as const;
 
@@ -60,16 +60,34 @@ export function rebuildVerb(engine: FailoverEngine): Verb {
     summary: "Make a node that is down or has diverged a replica again",
     description:
       "By the least force that works: a node whose data is part of the primary's past only follows; else what differs from the " +
-      "vault is written over in place; an empty folder is restored into. WAL that only this node has is kept aside. The node " +
-      "that is the primary is refused. The daemon does this by itself after a failover.",
+      "vault is written over in place; an empty folder is restored into. What is written over or removed is kept aside until " +
+      "the node streams, WAL that only this node has for good. The node that is the primary is refused. The daemon does this by " +
+      "itself after a failover.",
     arguments: { node: required(choice(NODES), "The node.") },
-    options: {},
+    options: {
+      oldDataInto: optional(
+        text("FOLDER"),
+        "Rebuild nothing: write the data that the node had before, as long as it is kept, into this empty folder.",
+      ),
+    },
     configuration: CONFIGURATION,
-    examples: [{ line: "lifeboat rebuild db", does: "The old primary streams again." }],
-    run: async ({ arguments: { node }, session }) => {
+    examples: [
+      { line: "lifeboat rebuild db", does: "The old primary streams again." },
+      {
+        line: "lifeboat rebuild db --old-data-into /var/tmp/old-db",
+        does: "The rebuild does not get anywhere: what was there before, as it was.",
+      },
+    ],
+    run: async ({ arguments: { node }, options: { oldDataInto }, session }) => {
+      if (oldDataInto !== undefined) {
+        const old = await engine.putBack({ config: await session.config(), session, node, folder: oldDataInto });
+        const { style } = session;
+        const said = `What ${node} had before ${old.keptAt} is in ${printable(old.folder)}, from ${printable(old.aside)} and the vault.`;
+        return { json: { node, ...old }, text: style.good(said) };
+      }
       const { did, durationMs } = await engine.rebuild({ config: await session.config(), session, node });
-      const text = session.style.good(`${node} ${DID[did] ?? did}, after ${describeDuration(durationMs)}.`);
-      return { json: { node, did, durationMs }, text };
+      const said = session.style.good(`${node} ${DID[did] ?? did}, after ${describeDuration(durationMs)}.`);
+      return { json: { node, did, durationMs }, text: said };
     },
   });
 }

@@ -28,6 +28,7 @@ import type { ServerAddress } from "../pooler/pooler.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
 import { openQuery } from "../postgres/query-connection.ts";
+import { asidesOf, removeAsides } from "../stack/asides.ts";
 import { instancesOf, poolerSocketFolder } from "../stack/instances.ts";
 import { type NodeName, nodePort, replicaConnection } from "../stack/node-settings.ts";
 import { nodeAddress, PROOF_TABLE } from "../stack/nodes.ts";
@@ -79,6 +80,8 @@ export type Assembly = {
 };
 
 const CONNECT_TIMEOUT_MS = 2_000;
+/** Between two looks whether a rebuilt node streams; nobody waits for it but a person who rebuilds. */
+const STREAMS_LOOK_MS = 200;
 /** etcd on a local network answers in milliseconds. */
 const ETCD_TIMEOUT_MS = 1_000;
 
@@ -94,11 +97,18 @@ export function assemble(tools: AssemblyTools): Assembly {
     prepareReplica: async ({ node, upstream }, options) => {
       const request = { node: nodeNameOf(node), upstream: nodeNameOf(upstream) };
       const whole = { ...tools, programs: await tools.programs() };
-      const { decision, durationMs, evidence } = await rejoinNode(whole, request, options);
-      const kept = evidence === undefined ? "" : `; WAL that only it had is kept in ${evidence}`;
+      const { decision, durationMs, evidence, aside } = await rejoinNode(whole, request, options);
+      const wal = evidence === undefined ? "" : `; WAL that only it had is kept in ${evidence}`;
+      const kept = aside === undefined ? wal : `${wal}; its old data in ${aside}, until it streams`;
       tools.notice(`${node} is made to follow ${upstream} (${decision.kind}, ${durationMs} ms)${kept}`);
       return decision.kind;
     },
+    letGo: (node, options) =>
+      letGo(
+        tools,
+        nodes.find(({ name }) => name === node),
+        options,
+      ),
     answers: async (node) => {
       const probe = await nodes.find(({ name }) => name === node)?.probe({ timeoutMs: CONNECT_TIMEOUT_MS });
       return probe?.kind === "answered" || probe?.kind === "error";
@@ -130,7 +140,7 @@ export function assemble(tools: AssemblyTools): Assembly {
       hooks: tools.hooks,
     },
     close: async () => {
-      await machines.idle();
+      await machines.close();
       await Promise.all(poolers.map((pooler) => pooler.close()));
     },
   };
@@ -144,6 +154,27 @@ export function assemble(tools: AssemblyTools): Assembly {
     const { endpoints, prefix, ttlSeconds } = authority;
     const place = { endpoints, timeoutMs: ETCD_TIMEOUT_MS, fetch };
     return { store: etcdLeaseStore({ ...place, prefix, ttlSeconds }), record: etcdRegister(place, `${prefix}/record`) };
+  }
+}
+
+/** Of a node that streams, or that is the primary by now, nothing is waited for any more. */
+async function letGo(
+  { stack, clock, files, notice }: AssemblyTools,
+  node: NodePort | undefined,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  for (; node !== undefined; await clock.sleep(STREAMS_LOOK_MS, options)) {
+    // Looked for first: what is kept by a rebuild that begins meanwhile stays.
+    const asides = await asidesOf(files, stack, nodeNameOf(node.name));
+    if (asides.length === 0) return;
+    const probe = await node.probe({ timeoutMs: CONNECT_TIMEOUT_MS, ...options });
+    const role = probe.kind === "answered" ? probe.view.role : undefined;
+    if (role?.kind === "primary") {
+      return notice(`${node.name} became the primary before it was seen streaming: its old data stays in ${asides[0]}`);
+    }
+    if (role?.receiver.kind !== "streaming") continue;
+    await removeAsides(files, asides);
+    return notice(`${node.name} streams: its old data is not kept any longer`);
   }
 }
 

@@ -188,6 +188,7 @@ export class Control {
       await machines.idle();
       const did = machines.lastRejoin(node);
       await this.#untilStreaming(node, options);
+      await machines.letGone(node);
       const durationMs = Math.round(ports.clock.monotonic() - begun);
       await acting.note({ kind: "outcome", name: "rebuild", facts: { node, did, durationMs } });
       return { node, did, durationMs };

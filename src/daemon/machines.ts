@@ -29,6 +29,11 @@ export type MachineTools = {
     request: { readonly node: NodeName; readonly upstream: NodeName },
     options: CallOptions,
   ) => Promise<string>;
+  /**
+   * Called for a node that was started as a replica: returns when it streams and what was kept of it until then is gone, or
+   * when that was waited for in vain.
+   */
+  readonly letGo: (node: NodeName, options: CallOptions) => Promise<void>;
   /** Whether the node listens. */
   readonly answers: (node: NodeName) => Promise<boolean>;
   readonly clock: Clock;
@@ -45,6 +50,8 @@ export class LocalMachines implements MachinePort {
   readonly #tools: MachineTools;
   readonly #rejoining = new Map<NodeName, Promise<void>>();
   readonly #rejoined = new Map<NodeName, string>();
+  readonly #lettingGo = new Map<NodeName, Promise<void>>();
+  readonly #ending = new AbortController();
 
   constructor(tools: MachineTools) {
     this.#tools = tools;
@@ -111,6 +118,32 @@ export class LocalMachines implements MachinePort {
     await Promise.all(this.#rejoining.values());
   }
 
+  /** Has what was kept of the node's old data let go once it streams; one that is waited for already is not waited for twice. */
+  letGoLater(node: NodeName): void {
+    if (this.#lettingGo.has(node)) return;
+    const work = this.#tools
+      .letGo(node, { signal: this.#ending.signal })
+      .catch((error: unknown) => {
+        if (this.#ending.signal.aborted) return;
+        const why = error instanceof Error ? error.message : String(error);
+        this.#tools.notice(`what was kept of the old data of ${node} stays: ${why}`);
+      })
+      .finally(() => this.#lettingGo.delete(node));
+    this.#lettingGo.set(node, work);
+  }
+
+  /** Returns when nothing of the node's old data is to be let go any more. */
+  async letGone(node: NodeName): Promise<void> {
+    await this.#lettingGo.get(node);
+  }
+
+  /** Ends what is waited for, after what is under way. */
+  async close(): Promise<void> {
+    await this.idle();
+    this.#ending.abort();
+    await Promise.all(this.#lettingGo.values());
+  }
+
   async #rejoin(
     epoch: Epoch,
     { node, upstream }: { readonly node: NodeName; readonly upstream: NodeName },
@@ -126,6 +159,7 @@ export class LocalMachines implements MachinePort {
     while (!(await this.#tools.answers(node)) && this.#tools.clock.monotonic() < deadline) {
       await this.#tools.clock.sleep(LISTENS_LOOK_MS, {});
     }
+    this.letGoLater(node);
   }
 
   async #start(node: NodeName, options: CallOptions): Promise<void> {

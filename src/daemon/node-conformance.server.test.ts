@@ -2,11 +2,11 @@
 import { test } from "node:test";
 import { conninfoOf, type Pair, REPLICA_NAME, startPair } from "../../test/support/pairs.ts";
 import { SUPERUSER, type TestServer } from "../../test/support/servers.ts";
-import { EpochGuard } from "./epoch-guard.ts";
 import { type NodesUnderTest, nodeConformance } from "../failover/conformance/node.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
-import { systemClock } from "../platform/clock.ts";
 import { SqlNode } from "../node/node.ts";
+import { systemClock } from "../platform/clock.ts";
+import { EpochGuard } from "./epoch-guard.ts";
 
 const PRIMARY_NAME = "db";
 

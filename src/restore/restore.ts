@@ -153,6 +153,8 @@ export type DeltaRestore = {
   readonly state: DeltaState;
   /** Looks whether a server runs there. */
   readonly processes: DeltaProcesses;
+  /** Called when all was looked at once more and nothing is changed yet: the last moment to keep what goes. */
+  readonly beforeChange?: (() => Promise<void>) | undefined;
 };
 
 /**
@@ -215,6 +217,7 @@ async function restoreInto(
   if (delta === undefined) await clearUnfinished(tools.files, layout.roots);
   else assertUnchanged(place.folder, delta.state, await guardDelta({ ...tools, ...delta }, layout, plan.systemId));
   await checkSpace(tools.files, plan, layout, delta?.survey);
+  await delta?.beforeChange?.();
   await markRoots(tools, layout, place.owner);
   if (delta !== undefined) await clearSurplus(tools.files, layout, delta.survey);
   await makeRecoveryFolders(tools.files, layout, place.owner);
@@ -255,7 +258,12 @@ function settledTarget(plan: RestorePlan): RecoveryTarget {
   return plan.stop.kind === "end-of-wal" ? { kind: "latest" } : plan.target;
 }
 
-async function markRoots(tools: RestoreTools, layout: Layout, owner: Owner | undefined): Promise<void> {
+/** Makes the roots, with the marks of a restore that has not ended. */
+export async function markRoots(
+  tools: Pick<RestoreTools, "files" | "vault">,
+  layout: Layout,
+  owner: Owner | undefined,
+): Promise<void> {
   const { files, vault } = tools;
   const main = layout.roots[0] ?? "";
   const restoreId = vault.random(RESTORE_ID_BYTES).toString("hex");
@@ -293,7 +301,8 @@ async function makeOwnedFolder(files: Files, folder: string, owner: Owner | unde
   }
 }
 
-async function makeLinks(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
+/** Makes the links from the data directory to what lies outside. */
+export async function makeLinks(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
   for (const { at, target } of layout.links) {
     // A delta restore leaves a link that leads there.
     if ((await files.stat(at)) !== undefined) continue;
@@ -322,9 +331,10 @@ async function configureIfOutside(files: Files, place: RestorePlace, controlFile
   await writeFiles(files, place, missing);
 }
 
-async function finish(
+/** Writes the control file, with which the folder can be started, and takes the marks away. */
+export async function finish(
   files: Files,
-  place: RestorePlace,
+  place: Pick<RestorePlace, "folder" | "owner">,
   written: { readonly controlFile: Buffer; readonly roots: readonly string[] },
 ): Promise<void> {
   await files.syncFolder(place.folder);

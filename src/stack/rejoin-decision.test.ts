@@ -9,7 +9,8 @@ const FORK = parseLsn("0/5000000");
 const OURS = "1" as SystemId;
 const T1 = 1 as Timeline;
 const T2 = 2 as Timeline;
-const upstream = { systemId: OURS, lineage: lineageOf(T2, [{ timeline: T1, switchLsn: FORK }]) };
+const oldestWal = parseLsn("0/1000000");
+const upstream = { systemId: OURS, lineage: lineageOf(T2, [{ timeline: T1, switchLsn: FORK }]), oldestWal };
 
 function decide(data: NodeData, node: RejoinFacts["node"]) {
   return decideRejoin({ data, node, upstream });
@@ -38,8 +39,19 @@ test("a standby of the primary's own timeline follows, and what was a primary th
   assert.deepEqual(decide("primary", node), { kind: "delta", fork: undefined });
 });
 
+test("a node that is so far behind that the primary has no more what it needs is written over, to the byte", () => {
+  const timeline = T1;
+  const at = (lsn: string) => decide("standby", { systemId: OURS, timeline, walEnd: parseLsn(lsn) });
+  assert.deepEqual(at("0/FFFFFF"), { kind: "delta", fork: undefined });
+  assert.deepEqual(at("0/1000000"), { kind: "follow", from: oldestWal });
+  const late = { ...upstream, oldestWal: parseLsn("0/9000000") };
+  const diverged = { systemId: OURS, timeline, walEnd: parseLsn("0/6000000") };
+  // What it has beyond the fork is kept all the same.
+  assert.deepEqual(decideRejoin({ data: "primary", node: diverged, upstream: late }), { kind: "delta", fork: FORK });
+});
+
 test("a timeline that the primary's history does not know is written over", () => {
-  const node = { systemId: OURS, timeline: 9 as Timeline, walEnd: parseLsn("0/1") };
+  const node = { systemId: OURS, timeline: 9 as Timeline, walEnd: parseLsn("0/1000001") };
   assert.deepEqual(decide("standby", node), { kind: "delta", fork: undefined });
 });
 

@@ -23,14 +23,24 @@ export type RejoinFacts = {
       }
     | undefined;
   /** Undefined: it does not answer. */
-  readonly upstream: { readonly systemId: SystemId; readonly lineage: readonly LineagePart[] } | undefined;
+  readonly upstream:
+    | {
+        readonly systemId: SystemId;
+        readonly lineage: readonly LineagePart[];
+        /** Where the oldest WAL begins that it can still send. */
+        readonly oldestWal: Lsn;
+      }
+    | undefined;
 };
 
 /** What is to be done. */
 export type RejoinDecision =
   /** Its data is a part of the primary's past: it streams the rest. */
   | { readonly kind: "follow"; readonly from: Lsn }
-  /** What differs from a backup in the vault is written over. `fork` undefined: its timeline is none of the primary's. */
+  /**
+   * What differs from a backup in the vault is written over. `fork` undefined: its timeline is none of the primary's, or it only
+   * needs WAL that the primary has no more.
+   */
   | { readonly kind: "delta"; readonly fork: Lsn | undefined }
   /** There is nothing to keep. */
   | { readonly kind: "restore" }
@@ -46,12 +56,10 @@ export function decideRejoin({ data, node, upstream }: RejoinFacts): RejoinDecis
   const part = upstream.lineage.find(({ timeline }) => timeline === node.timeline);
   if (part === undefined) return { kind: "delta", fork: undefined };
   const { walEnd } = node;
+  if (part.to !== undefined && (walEnd === undefined || walEnd > part.to)) return { kind: "delta", fork: part.to };
   // On the primary's own timeline only a standby can have been: another primary there would be a second one.
-  if (part.to === undefined) {
-    return data === "standby" && walEnd !== undefined
-      ? { kind: "follow", from: walEnd }
-      : { kind: "delta", fork: undefined };
-  }
-  if (walEnd !== undefined && walEnd <= part.to) return { kind: "follow", from: walEnd };
-  return { kind: "delta", fork: part.to };
+  const follows = walEnd !== undefined && (part.to !== undefined || data === "standby");
+  // What it needs next the primary may have no more: it would ask for that for ever.
+  if (!follows || walEnd < upstream.oldestWal) return { kind: "delta", fork: undefined };
+  return { kind: "follow", from: walEnd };
 }

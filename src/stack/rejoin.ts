@@ -2,12 +2,13 @@
  * Makes a node that is down ready to follow a primary: looks, decides (rejoin-decision.ts), acts.
  *
  * Order: a slot on the primary before anything is restored, so that it keeps what follows; the WAL beyond the fork is put
- * aside before it is overwritten; the settings last. Cut anywhere, the node does not start as a primary: a restore that was
- * not finished cannot be started at all, and a node that only follows gets its standby.signal first. A primary that does not
- * answer tells nothing: a standby is then left as it is, to be started, and nothing is written over.
+ * aside before it is overwritten, and so is all of the old directory that the backup does not have; the settings last. Cut
+ * anywhere, the node does not start as a primary: a restore that was not finished cannot be started at all, and a node that
+ * only follows gets its standby.signal first. A primary that does not answer tells nothing: a standby is then left as it is, to
+ * be started, and nothing is written over.
  */
 import path from "node:path";
-import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { writeDurable } from "../platform/durable.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
@@ -26,15 +27,17 @@ import { presentTablespaces } from "../restore/delta-guard.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { plannedReach } from "../restore/plan.ts";
 import { standbyFiles } from "../restore/recovery-files.ts";
-import { type PricedPlan, prepareDelta, prepareRestore, runRestore } from "../restore/restore.ts";
+import { type PricedPlan, prepareRestore } from "../restore/restore.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
 import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
+import { asidesOf, restoreKeepingAside } from "./asides.ts";
 import { prepareCaughtUp } from "./caught-up.ts";
 import { writeNodeFiles } from "./making.ts";
 import { type NodeName, replicaConnection } from "./node-settings.ts";
 import { nodeAddress, nodeDataOf, withNode } from "./nodes.ts";
 import { openStackVault } from "./observe.ts";
+import type { NodeData } from "./plan.ts";
 import { decideRejoin, type RejoinDecision, type RejoinFacts } from "./rejoin-decision.ts";
 import { readSecrets } from "./secrets.ts";
 import type { StepTools } from "./steps.ts";
@@ -49,10 +52,12 @@ export type Rejoined = {
   readonly durationMs: number;
   /** Where the WAL beyond the fork was put; undefined where there is none. */
   readonly evidence: string | undefined;
+  /** What the old directory can be put back from; undefined where nothing of it was changed. */
+  readonly aside: string | undefined;
   readonly writtenBytes: number;
 };
 
-const NOTHING_WRITTEN = { evidence: undefined, writtenBytes: 0 } as const;
+const NOTHING_WRITTEN = { evidence: undefined, aside: undefined, writtenBytes: 0 } as const;
 /** WAL of a diverged node that is kept: its end is near the fork, and what lies far beyond is recycled names. */
 const EVIDENCE_SEGMENTS_MAX = 16;
 /** The primary does not answer: it is down, starting or cut off. */
@@ -80,6 +85,7 @@ export async function rejoinNode(tools: StepTools, request: RejoinRequest, optio
     return { decision, durationMs: Math.round(clock.monotonic() - begun), ...NOTHING_WRITTEN };
   if (upstream === undefined) throw refused(`${request.upstream} does not answer`, "See who is what: lifeboat status.");
   let evidence: string | undefined;
+  let aside: string | undefined;
   let writtenBytes = 0;
   switch (decision.kind) {
     case "refused":
@@ -93,11 +99,12 @@ export async function rejoinNode(tools: StepTools, request: RejoinRequest, optio
     case "delta":
     case "restore":
       evidence = await keepEvidence(tools, request.node, facts, decision);
-      writtenBytes = await restoreReplica(tools, request, upstream, options);
+      writtenBytes = await restoreReplica(tools, request, { upstream, data: facts.data }, options);
+      aside = (await asidesOf(tools.files, stack, request.node)).at(-1);
       break;
   }
   await writeNodeFiles(tools, request.node, options);
-  return { decision, durationMs: Math.round(clock.monotonic() - begun), evidence, writtenBytes };
+  return { decision, durationMs: Math.round(clock.monotonic() - begun), evidence, aside, writtenBytes };
 }
 
 type UpstreamFacts = NonNullable<RejoinFacts["upstream"]> & {
@@ -117,7 +124,9 @@ async function askUpstream(
     const [row] = await run(`SELECT pg_is_in_recovery() AS standby,
       (SELECT system_identifier::text FROM pg_control_system()) AS system,
       ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int AS timeline,
-      pg_current_wal_flush_lsn()::text AS flushed
+      pg_current_wal_flush_lsn()::text AS flushed,
+      (SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$') AS oldest,
+      (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size') AS segment_bytes
       WHERE NOT pg_is_in_recovery()`);
     if (row === undefined) throw refused(`${upstream} is no primary`, "Rebuild after the primary role is settled.");
     const timeline = Number(row["timeline"]) as Timeline;
@@ -128,13 +137,21 @@ async function askUpstream(
       typeof history === "string"
         ? lineageOf(timeline, parseHistory(timeline, Buffer.from(history)))
         : lineageOf(timeline, []);
+    // One that has lost what it kept is refused for ever.
+    await run(
+      `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+        WHERE slot_name = $1 AND wal_status = 'lost' AND NOT active`,
+      [node],
+    );
     await run(
       `SELECT pg_create_physical_replication_slot($1, true)
         WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)`,
       [node],
     );
+    const oldest = parseSegmentName(`00000001${String(row["oldest"])}`, Number(row["segment_bytes"]));
+    assert(oldest !== undefined, "a primary has the WAL that it writes");
     const flushed = parseLsn(String(row["flushed"]));
-    return { systemId: String(row["system"]) as SystemId, timeline, lineage, flushed };
+    return { systemId: String(row["system"]) as SystemId, timeline, lineage, flushed, oldestWal: oldest.start };
   });
 }
 
@@ -228,7 +245,7 @@ async function keepFile(files: StepTools["files"], from: string, to: string): Pr
 async function restoreReplica(
   tools: StepTools,
   request: RejoinRequest,
-  upstream: UpstreamFacts,
+  { upstream, data }: { readonly upstream: UpstreamFacts; readonly data: NodeData },
   options: CallOptions,
 ): Promise<number> {
   const { stack, files, clock, locks, processes, user } = tools;
@@ -247,10 +264,13 @@ async function restoreReplica(
   const tablespaces = await presentTablespaces(files, folder, { byOid: new Map(), under: undefined });
   const follow = replicaConnection(stack, request);
   const place = { folder, tablespaces, owner: user, follow };
-  const deltaTools = { vault, files, processes, onCompared: () => undefined };
-  const delta = await prepareDelta(deltaTools, plan, place, options);
-  await runRestore(restoreTools, plan, place, { ...options, delta });
-  return delta?.survey.writeBytes ?? plan.writeBytes;
+  const onCompared = (): void => undefined;
+  return await restoreKeepingAside(
+    { ...restoreTools, processes, onCompared },
+    { stack, node: request.node, data },
+    { plan, place },
+    options,
+  );
 }
 
 async function heldWal({ files, stack }: StepTools, vault: Vault, { systemId }: UpstreamFacts): Promise<HeldWal> {

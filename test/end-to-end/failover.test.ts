@@ -94,6 +94,16 @@ test("a killed primary is replaced under writes without a lost one, and is a rep
   // Real roles, a real write through the pooler, and the timeline that both are on.
   assert.equal(await one.ask("db", "SELECT pg_is_in_recovery()"), "true");
   assert.equal(await one.ask("db", "SELECT count(*) FROM pg_stat_wal_receiver WHERE received_tli = 2"), "1");
+  // What it had before was kept until it streamed.
+  const { place } = await one.stack();
+  await eventually(
+    "its old data is let go",
+    async () => (await readdir(path.join(place.folder, "aside"))).length === 0,
+  );
+  const said = await readFile(path.join(place.supervisor, "logs", "daemon.log"), "utf8");
+  assert.match(said, /its old data in \S+\/aside\/db-1, until it streams/);
+  const { err } = await one.cli.expect(4, `rebuild db --old-data-into ${folder}/old`);
+  assert.match(err, /stack\.no-old-data/);
 });
 
 test("after a failover a backup comes from the recorded primary, whatever is configured", async () => {

@@ -17,7 +17,13 @@ nodeConformance(async (work) => {
 });
 
 async function simulated(seed: number, work: (under: NodesUnderTest) => Promise<void>): Promise<void> {
-  const settings = { without: new Set<never>(), durability: "async", leased: false, poolers: 1, acceptsLoss: false } as const;
+  const settings = {
+    without: new Set<never>(),
+    durability: "async",
+    leased: false,
+    poolers: 1,
+    acceptsLoss: false,
+  } as const;
   const stack = new Stack(new Chance(seed), settings, undefined);
   const { world } = stack;
   stack.bringUp();

@@ -136,6 +136,7 @@ const noFailover: FailoverEngine = {
   promote: notGiven,
   switchover: notGiven,
   rebuild: notGiven,
+  putBack: notGiven,
   setMaintenance: notGiven,
 };
 

@@ -16,6 +16,11 @@ export const stackErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "A command that interrupts writes was not told that it may.",
   },
+  "stack.no-old-data": {
+    kind: "operator",
+    exit: EXIT.notFound,
+    meaning: "Nothing is kept of the data that a node had before it was rebuilt: it streams, or was never rebuilt.",
+  },
   "stack.not-started": {
     kind: "operator",
     exit: EXIT.notFound,

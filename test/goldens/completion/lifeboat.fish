@@ -791,6 +791,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-etc
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l failover-etcd-ttl -d 'How long others wait for a controller that is gone, in whole seconds; an orderly stop of a node must fit in.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l old-data-into -d 'Rebuild nothing: write the data that the node had before, as long as it is kept, into this empty folder.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F

@@ -945,6 +945,7 @@ _lifeboat_rebuild() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
+    '--old-data-into=[Rebuild nothing\: write the data that the node had before, as long as it is kept, into this empty folder.]:value: ' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \

@@ -1,0 +1,151 @@
+/**
+ * Writes the data directory that an aside was kept of, as it was, into an empty folder: the backup, and over it the aside.
+ * Order as in every restore: marker, files, control file, marker away.
+ */
+import path from "node:path";
+import { crc32 } from "node:zlib";
+import { LifeboatError } from "../errors/error.ts";
+import { throwIfAborted } from "../platform/clock.ts";
+import type { Files } from "../platform/files.ts";
+import { filesOwnedBy } from "../platform/owned-files.ts";
+import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
+import { listBackups } from "../vault/backups.ts";
+import { type ManifestFile, readManifest } from "../vault/manifest.ts";
+import { ASIDE_PAGES, ASIDE_REMOVED, type AsideHeader, copyThrough, readAside } from "./aside.ts";
+import { writeImage } from "./image-writer.ts";
+import { checkLayout, type Layout, layoutOf, placePath } from "./layout.ts";
+import { finish, makeLinks, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
+import { clearUnfinished } from "./target-guard.ts";
+
+type Tools = Pick<RestoreTools, "vault" | "files" | "onProgress">;
+
+type Place = Pick<RestorePlace, "folder" | "tablespaces" | "owner">;
+
+/**
+ * Writes it. Repeatable while it was cut short. Throws `restore.no-backup` when the aside is not whole or its backup is gone,
+ * `restore.image-incomplete` when the aside was damaged, and as restores do.
+ */
+export async function putBack(
+  tools: Tools,
+  aside: string,
+  place: Place,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<AsideHeader> {
+  const { files, vault } = tools;
+  const header = await readAside(files, aside);
+  if (header === undefined) throw noBackup(`${aside} holds no whole aside`);
+  const { systemId, backupId } = header;
+  const { backups } = await listBackups(vault, { systemId }, options);
+  const backup = backups.find((each) => each.backupId === backupId);
+  if (backup === undefined) throw noBackup(`${aside} is what backup ${backupId} lacks, and the vault has that no more`);
+  const lines: ManifestFile[] = [];
+  const manifest = await readManifest(vault, backup, { onFile: (line) => lines.push(line) }, options);
+  const layout = layoutOf(place.folder, manifest.header.tablespaces, place.tablespaces);
+  await checkLayout(files, layout);
+  await clearUnfinished(files, layout.roots);
+  await markRoots(tools, layout, place.owner);
+  const image = await writeImage(
+    { vault, files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
+    {
+      backup,
+      image: { lines, chunks: manifest.chunks },
+      roots: layout.roots,
+      placePath: (manifestPath) => placePath(layout, manifestPath),
+      owner: place.owner,
+    },
+    options,
+  );
+  await makeLinks(files, layout, place.owner);
+  for (const each of header.absent) await files.removeTree(placePath(layout, each) ?? "");
+  throwIfAborted(options.signal, "putting the old directory back");
+  await writePages(files, aside, { header, layout });
+  const owned = place.owner === undefined ? files : filesOwnedBy(files, place.owner);
+  const control = await copyRemoved(owned, path.join(aside, ASIDE_REMOVED), layout);
+  for (const root of layout.roots) await files.syncFileSystem(root);
+  await finish(files, place, { controlFile: control ?? image.controlFile, roots: layout.roots });
+  return header;
+}
+
+async function writePages(
+  files: Files,
+  aside: string,
+  { header, layout }: { readonly header: AsideHeader; readonly layout: Layout },
+): Promise<void> {
+  const source = await files.open(path.join(aside, ASIDE_PAGES), "read");
+  let position = 0;
+  let sum = 0;
+  try {
+    for (const { path: name, sizeBytes, ranges } of header.files) {
+      const target = await files.open(placePath(layout, name) ?? "", "update");
+      try {
+        await target.truncate(sizeBytes);
+        for (let at = 0; at < ranges.length; at += 2) {
+          const data = await source.read({ position, length: ranges[at + 1] ?? 0 });
+          sum = crc32(data, sum);
+          position += data.byteLength;
+          await target.write(data, ranges[at] ?? 0);
+        }
+      } finally {
+        await target.close();
+      }
+    }
+  } finally {
+    await source.close();
+  }
+  if (position === header.pages.sizeBytes && sum === header.pages.crc32) return;
+  throw new LifeboatError("restore.image-incomplete", {
+    message: `${path.join(aside, ASIDE_PAGES)} is not what was written: ${position} bytes of ${header.pages.sizeBytes}`,
+    remedy: "Nothing else has these pages. What else is in the aside can be looked at as it is.",
+  });
+}
+
+/** Copies, since a server may be started on them. Hands back the control file, which comes last. */
+async function copyRemoved(files: Files, from: string, layout: Layout): Promise<Buffer | undefined> {
+  const control = path.join(layout.roots[0] ?? "", CONTROL_FILE_PATH);
+  let found: Buffer | undefined;
+  const copy = async (source: string, target: string): Promise<void> => {
+    const facts = await files.stat(source);
+    if (target === control) {
+      found = await files.readFile(source);
+      return;
+    }
+    if (facts?.kind === "folder") {
+      if ((await files.stat(target))?.kind !== "folder") {
+        await files.removeTree(target);
+        await files.makeFolder(target, 0o700);
+      }
+      for (const { name } of await files.list(source)) await copy(path.join(source, name), path.join(target, name));
+      return;
+    }
+    await files.removeTree(target);
+    if (facts?.kind === "link") await files.symlink(await files.readLink(source), target);
+    else await copyFile(files, { source, target, mode: facts?.mode ?? 0o600 });
+  };
+  // A folder of WAL that lay outside, behind the roots, comes into the data directory.
+  const wal = path.join(layout.roots[0] ?? "", "pg_wal");
+  for (const [index, root] of [...layout.roots, wal].entries()) {
+    const tree = path.join(from, String(index));
+    if ((await files.stat(tree)) !== undefined) await copy(tree, root);
+  }
+  return found;
+}
+
+async function copyFile(
+  files: Files,
+  { source, target, mode }: { readonly source: string; readonly target: string; readonly mode: number },
+): Promise<void> {
+  const [from, to] = [await files.open(source, "read"), await files.open(target, "create", mode)];
+  try {
+    await copyThrough(from, to);
+  } finally {
+    await from.close();
+    await to.close();
+  }
+}
+
+function noBackup(message: string): LifeboatError {
+  return new LifeboatError("restore.no-backup", {
+    message,
+    remedy: "What else is in the aside, the WAL among it, can be looked at as it is.",
+  });
+}

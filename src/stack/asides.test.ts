@@ -1,0 +1,137 @@
+/** Data directories that went astray are rebuilt, and what they held can be put back exactly. */
+import assert from "node:assert/strict";
+import path from "node:path";
+import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
+import { contentOf, goAstray, putBackSmall, rebuildSmall, smallAsides } from "../../test/support/small-nodes.ts";
+import {
+  differencesFrom,
+  RESTORED_FOLDER,
+  restoreSmall,
+  SMALL_SERVER,
+  takeSmallBackup,
+} from "../../test/support/small-restores.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import { memoryFiles } from "../platform/memory-files.ts";
+import { removeAsides } from "./asides.ts";
+
+const vault = await createTestVault();
+const from = { vault, backup: await takeSmallBackup(vault) };
+
+/** A node that went astray, and what it has. */
+async function astray(turn = 0): Promise<{ readonly files: Files; readonly old: ReadonlyMap<string, string> }> {
+  const { files } = memoryFiles();
+  await files.makeFolder("/srv");
+  await files.makeFolder("/proc");
+  await restoreSmall(from, files, "whole");
+  await goAstray(files, "astray", turn);
+  return { files, old: await contentOf(files, RESTORED_FOLDER) };
+}
+
+async function overwrite(files: Files, file: string, text: string): Promise<void> {
+  const handle = await files.open(file, "update");
+  await handle.write(Buffer.from(text), 0);
+  await handle.close();
+}
+
+test("what a rebuild writes over is kept, is the old data again together with the vault, and goes when it is let go", async () => {
+  for (const turn of [0, 1, 2, 3]) {
+    const { files, old } = await astray(turn);
+    await rebuildSmall(from, files, "primary");
+    assert.deepEqual(await differencesFrom(SMALL_SERVER, files), []);
+    const [aside = ""] = await smallAsides(files);
+    assert.deepEqual(await putBackSmall(from, files, aside), old);
+    // Whatever becomes of the folder: a server that was started on it and replays, even.
+    await overwrite(files, path.join(RESTORED_FOLDER, "base/5/16388"), "replayed");
+    assert.deepEqual(await putBackSmall(from, files, aside), old);
+    await removeAsides(files, await smallAsides(files));
+    assert.deepEqual(await files.list(path.dirname(aside)), []);
+  }
+});
+
+test("of a file of pages only those are kept that differ", async () => {
+  const { files } = await astray(3);
+  await rebuildSmall(from, files, "primary");
+  const [aside = ""] = await smallAsides(files);
+  assert.equal((await files.stat(path.join(aside, "pages")))?.sizeBytes, 8_192);
+});
+
+test("what a rebuild made and never streamed is not kept over what was there before", async () => {
+  const { files, old } = await astray();
+  await rebuildSmall(from, files, "primary");
+  await goAstray(files, "replayed");
+  await rebuildSmall(from, files, "standby");
+  const [aside = "", ...others] = await smallAsides(files);
+  assert.deepEqual(others, []);
+  assert.deepEqual(await putBackSmall(from, files, aside), old);
+  // It was a primary meanwhile: that is worth keeping.
+  await goAstray(files, "promoted");
+  await rebuildSmall(from, files, "primary");
+  assert.equal((await smallAsides(files)).length, 2);
+});
+
+test("an aside whose pages were changed, or whose backup is gone, is not put back as if it were whole", async () => {
+  const { files } = await astray();
+  await rebuildSmall(from, files, "primary");
+  const [aside = ""] = await smallAsides(files);
+  const header = JSON.parse((await files.readFile(path.join(aside, "aside.json"))).toString("utf8"));
+  const other = header.backupId.replace(/.$/, (last: string) => (last === "0" ? "1" : "0"));
+  await overwrite(files, path.join(aside, "aside.json"), JSON.stringify({ ...header, backupId: other }));
+  const gone = putBackSmall(from, files, aside);
+  await assert.rejects(gone, (error) => isLifeboatError(error, "restore.no-backup"));
+  await overwrite(files, path.join(aside, "aside.json"), JSON.stringify(header));
+  await overwrite(files, path.join(aside, "pages"), "changed");
+  const changed = putBackSmall(from, files, aside);
+  await assert.rejects(changed, (error) => isLifeboatError(error, "restore.image-incomplete"));
+});
+
+/** As on another file system than the data. */
+function withoutSecondNames(files: Files): Files {
+  const refused = new LifeboatError("platform.file-failed", { message: "it is elsewhere", remedy: "Copy it." });
+  return {
+    ...files,
+    link: (source, to) => (to.includes("/removed/") ? Promise.reject(refused) : files.link(source, to)),
+  };
+}
+
+/** What a power cut right before the first change leaves: whether the old data can be put back. `lost`: whose sync is left out. */
+async function survives(through: (files: Files) => Files, lost: string | undefined): Promise<boolean> {
+  let armed = false;
+  const memory = memoryFiles(() => armed && lost !== undefined && (new Error().stack ?? "").includes(lost));
+  const { files } = memory;
+  await files.makeFolder("/srv");
+  await files.makeFolder("/proc");
+  await restoreSmall(from, files, "whole");
+  await goAstray(files, "astray");
+  const old = await contentOf(files, RESTORED_FOLDER);
+  await files.syncFileSystem("/");
+  armed = true;
+  const cut = new Error("cut");
+  const cutting: Files = {
+    ...files,
+    remove: (file) => (file.endsWith("global/pg_control") ? Promise.reject(cut) : files.remove(file)),
+  };
+  await assert.rejects(rebuildSmall(from, through(cutting), "primary"), cut);
+  armed = false;
+  memory.cutPower(() => false);
+  const [aside = ""] = await smallAsides(files);
+  return await putBackSmall(from, files, aside).then(
+    (found) => isDeepStrictEqual(found, old),
+    () => false,
+  );
+}
+
+test("when the first file is changed all of the aside is on stable storage, and is not without any one of its syncs", async () => {
+  const asIs = (files: Files): Files => files;
+  assert.equal(await survives(asIs, undefined), true);
+  assert.equal(await survives(withoutSecondNames, undefined), true);
+  for (const [label, by, through] of [
+    ["src/restore/aside.ts finish: sync", "PagesWriter.finish", asIs],
+    ["src/restore/aside.ts finish: syncFolder", "SecondNames.finish", asIs],
+    ["src/restore/aside.ts linkOrCopy: sync", "linkOrCopy", withoutSecondNames],
+  ] as const) {
+    assert.equal(await survives(through, by), false, label);
+  }
+});

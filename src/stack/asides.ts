@@ -1,0 +1,128 @@
+/**
+ * The old data directories of rebuilt nodes: kept in `aside` of the stack's folder from before the first change until the node
+ * streams again.
+ *
+ * Invariants: an aside is removed only when its node was seen streaming, or before it was whole; what a rebuild itself made
+ * of a node, and never streamed, is not kept over what the node had before.
+ */
+import path from "node:path";
+import { isLifeboatError } from "../errors/error.ts";
+import { formatInstant } from "../platform/clock.ts";
+import { writeDurable } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import { ASIDE_HEADER, keepAside, readAside } from "../restore/aside.ts";
+import { layoutOf, withWalFolder } from "../restore/layout.ts";
+import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
+import { type PricedPlan, prepareDelta, type RestorePlace, type RestoreTools, runRestore } from "../restore/restore.ts";
+import type { NodeName } from "./node-settings.ts";
+import type { NodeData } from "./plan.ts";
+import type { StackDescription } from "./stack.ts";
+import type { CallOptions } from "./tools.ts";
+
+/** In a rebuilt data directory, the name of the aside with what was there before. */
+const PREDECESSOR = `${RECOVERY_FOLDER}/aside`;
+
+type Stack = Pick<StackDescription, "place">;
+
+/** The whole asides of a node, the oldest first. */
+export async function asidesOf(files: Files, stack: Stack, node: NodeName): Promise<readonly string[]> {
+  const whole: string[] = [];
+  for (const { folder } of await foldersOf(files, stack, node)) {
+    if ((await readAside(files, folder)) !== undefined) whole.push(folder);
+  }
+  return whole;
+}
+
+/** What a restore over a node's data needs. */
+type Tools = RestoreTools & Parameters<typeof prepareDelta>[0];
+
+/** Whose data is written over, and what it is. */
+type Rebuilt = { readonly stack: Stack; readonly node: NodeName; readonly data: NodeData };
+
+/**
+ * Brings a node's data to the plan's state, and keeps aside what that writes over. Returns the bytes that were written.
+ * Repeatable: what was cut short goes on, and what it had kept stays. Rejects as delta restores do.
+ */
+export async function restoreKeepingAside(
+  tools: Tools,
+  { stack, node, data }: Rebuilt,
+  { plan, place }: { readonly plan: PricedPlan; readonly place: RestorePlace },
+  options: CallOptions,
+): Promise<number> {
+  const { files } = tools;
+  const delta = await prepareDelta(tools, plan, place, options);
+  const kept = delta?.state.kind === "data" && !(data === "standby" && (await hasPredecessor(files, stack, node)));
+  const into = kept ? await nextAside(files, stack, node) : undefined;
+  const beforeChange = async (): Promise<void> => {
+    if (delta === undefined || into === undefined) return;
+    const { systemId, image, backup } = plan;
+    const inside = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
+    const layout = withWalFolder(inside, delta.state.walFolder);
+    const madeAt = formatInstant(tools.clock.now());
+    const what = { systemId, backupId: backup.backupId, image, layout, survey: delta.survey };
+    await keepAside(files, { ...what, into, madeAt }, options);
+  };
+  await runRestore(tools, plan, place, { ...options, delta: delta && { ...delta, beforeChange } });
+  const aside = (await asidesOf(files, stack, node)).at(-1);
+  if (delta !== undefined && aside !== undefined) await notePredecessor(files, { dataFolder: place.folder, aside });
+  return delta?.survey.writeBytes ?? plan.writeBytes;
+}
+
+/** Where the next aside of a node goes. Removes what was left before it was whole. */
+async function nextAside(files: Files, stack: Stack, node: NodeName): Promise<string> {
+  let number = 0;
+  for (const each of await foldersOf(files, stack, node)) {
+    number = Math.max(number, each.number);
+    if ((await readAside(files, each.folder)) === undefined) await files.removeTree(each.folder);
+  }
+  return path.join(placeOf(stack), `${node}-${number + 1}`);
+}
+
+/** Notes in a data directory, before a server was started on it, what it replaced. */
+async function notePredecessor(
+  files: Files,
+  { dataFolder, aside }: { readonly dataFolder: string; readonly aside: string },
+): Promise<void> {
+  const parts = [Buffer.from(`${path.basename(aside)}\n`)];
+  const file = path.join(dataFolder, PREDECESSOR);
+  await writeDurable(files, { file, parts, over: "replace", permissions: 0o644, unique: "lifeboat" });
+}
+
+/** Whether a data directory is what a rebuild made, and what it replaced is still kept. */
+async function hasPredecessor(files: Files, stack: Stack, node: NodeName): Promise<boolean> {
+  try {
+    const noted = await files.readFile(path.join(stack.place.dataOf(node), PREDECESSOR));
+    const aside = path.join(placeOf(stack), path.basename(noted.toString("utf8").trim()));
+    return (await readAside(files, aside)) !== undefined;
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return false;
+    throw error;
+  }
+}
+
+/** Removes asides of a node that streams. A header goes first: what is cut short is no aside any more. */
+export async function removeAsides(files: Files, asides: readonly string[]): Promise<void> {
+  for (const folder of asides) {
+    await files.remove(path.join(folder, ASIDE_HEADER));
+    await files.removeTree(folder);
+  }
+}
+
+function placeOf({ place }: Stack): string {
+  return path.join(place.folder, "aside");
+}
+
+async function foldersOf(
+  files: Files,
+  stack: Stack,
+  node: NodeName,
+): Promise<readonly { readonly folder: string; readonly number: number }[]> {
+  const place = placeOf(stack);
+  if ((await files.stat(place)) === undefined) return [];
+  return (await files.list(place))
+    .flatMap(({ name }) => {
+      const number = new RegExp(`^${node}-(\\d+)$`).exec(name)?.[1];
+      return number === undefined ? [] : [{ folder: path.join(place, name), number: Number(number) }];
+    })
+    .toSorted((a, b) => a.number - b.number);
+}

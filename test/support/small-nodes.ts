@@ -1,0 +1,104 @@
+/** A node of a few files, in memory, that went astray and is rebuilt: for tests that repeat both some thousand times. */
+import path from "node:path";
+import type { Files } from "../../src/platform/files.ts";
+import { CONTROL_FILE_PATH } from "../../src/postgres/control-file.ts";
+import { presentTablespaces } from "../../src/restore/delta-guard.ts";
+import { putBack } from "../../src/restore/put-back.ts";
+import { prepareRestore } from "../../src/restore/restore.ts";
+import { asidesOf, restoreKeepingAside } from "../../src/stack/asides.ts";
+import type { NodeData } from "../../src/stack/plan.ts";
+import type { BackupRecord } from "../../src/vault/backups.ts";
+import type { Vault } from "../../src/vault/vault.ts";
+import { restoreTools } from "./backups.ts";
+import { FREE_LOCKS } from "./power-cuts.ts";
+import { RESTORED_FOLDER, TABLESPACES_UNDER } from "./small-restores.ts";
+import { testStack } from "./stacks.ts";
+
+const STACK_FOLDER = "/srv/stack";
+const OLD_FOLDER = "/srv/old";
+
+/** The stack whose node `db` has its data where small restores go. */
+const { place: anyPlace } = testStack();
+const stack = { place: { ...anyPlace, folder: STACK_FOLDER, dataOf: () => RESTORED_FOLDER } };
+
+type From = { readonly vault: Vault; readonly backup: BackupRecord };
+
+const NO_PROCESSES = { isAlive: async () => false, worksIn: async () => false, hasOpenIn: async () => false };
+
+/** Rebuilds the node. */
+export async function rebuildSmall(from: From, files: Files, data: NodeData): Promise<number> {
+  const { systemId, backupId } = from.backup;
+  const tools = { ...restoreTools(from.vault, from.backup), files, locks: FREE_LOCKS };
+  const plan = await prepareRestore(tools, { systemId, backupId, target: { kind: "immediate" }, acceptGap: true }, {});
+  const chosen = { byOid: new Map<number, string>(), under: TABLESPACES_UNDER };
+  const tablespaces = await presentTablespaces(files, RESTORED_FOLDER, chosen);
+  const place = { folder: RESTORED_FOLDER, tablespaces, owner: undefined };
+  const asked = { ...tools, processes: NO_PROCESSES, onCompared: () => undefined };
+  return await restoreKeepingAside(asked, { stack, node: "db", data }, { plan, place }, {});
+}
+
+/** The node's whole asides, the oldest first. */
+export function smallAsides(files: Files): Promise<readonly string[]> {
+  return asidesOf(files, stack, "db");
+}
+
+/** What an aside and the vault make of an empty folder. */
+export async function putBackSmall({ vault }: From, files: Files, aside: string): Promise<ReadonlyMap<string, string>> {
+  const tablespaces = { byOid: new Map<number, string>(), under: `${OLD_FOLDER}.tablespaces` };
+  const place = { folder: OLD_FOLDER, tablespaces, owner: undefined };
+  await putBack({ vault, files, onProgress: () => undefined }, aside, place, {});
+  const found = await contentOf(files, OLD_FOLDER);
+  await files.removeTree(OLD_FOLDER);
+  await files.removeTree(`${OLD_FOLDER}.tablespaces`);
+  return found;
+}
+
+/** Every file of a data directory and of its tablespaces, by way of the links to them; no marks of a restore. */
+export async function contentOf(files: Files, folder: string): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  const visit = async (at: string, name: string): Promise<void> => {
+    for (const entry of await files.list(at)) {
+      const [file, each] = [path.join(at, entry.name), path.join(name, entry.name)];
+      if (/^\.?lifeboat-restore-/.test(entry.name)) continue;
+      if (entry.kind === "file") found.set(each, (await files.readFile(file)).toString("latin1"));
+      else if (entry.kind === "folder") await visit(file, each);
+      else if (name === "pg_tblspc") await visit(await files.readLink(file), each);
+      else found.set(each, `a link to ${await files.readLink(file)}`);
+      if (entry.kind === "folder") found.set(each, "a folder");
+    }
+  };
+  await visit(folder, "");
+  return found;
+}
+
+/** Changes the node's data in every way in which a server or a person could; what becomes of files of pages takes turns. */
+export async function goAstray(files: Files, word: string, turn = 0): Promise<void> {
+  const inData = (name: string): string => path.join(RESTORED_FOLDER, name);
+  const change = async (name: string, position: number, sizeBytes?: number): Promise<void> => {
+    const handle = await files.open(inData(name), "update");
+    if (sizeBytes !== undefined) await handle.truncate(sizeBytes);
+    await handle.write(Buffer.from(word), position);
+    await handle.close();
+  };
+  const add = async (name: string, text: string): Promise<void> => {
+    await files.remove(inData(name));
+    const handle = await files.open(inData(name), "create");
+    await handle.write(Buffer.from(text), 0);
+    await handle.close();
+  };
+  const large = "base/5/16388";
+  const sizeBytes = (await files.stat(inData(large)))?.sizeBytes ?? 0;
+  await change(large, 4_000);
+  // It loses its last page, gains pages, gains part of one, or stays as long.
+  const sizes = [sizeBytes - 8_192, sizeBytes + 3 * 8_192, sizeBytes + 100, sizeBytes];
+  await change(large, 4_100, sizes[turn % sizes.length]);
+  await files.remove(inData("base/5/16386"));
+  await add("PG_VERSION", word);
+  await files.makeFolder(inData("a folder/below"));
+  await add("a folder/below/a file", word);
+  await add("pg_wal/0000000700000000000000AA", word.repeat(100));
+  await files.remove(inData("a link"));
+  await files.symlink("/nowhere", inData("a link"));
+  // Behind what it says: no server looks at that.
+  await change(CONTROL_FILE_PATH, 4_096);
+}
