@@ -31,7 +31,10 @@ async function marks(files: Files): Promise<readonly string[]> {
   return found;
 }
 
-const before = (files: Files): Promise<void> => files.makeFolder("/srv");
+async function before(files: Files): Promise<void> {
+  // A restore in place looks there for processes.
+  for (const folder of ["/srv", "/proc"]) await files.makeFolder(folder);
+}
 
 /** It is whole, or cannot start and the next restore clears it. */
 async function assertRestorable(files: Files, done: boolean): Promise<void> {
