@@ -56,7 +56,9 @@ test("a command connects to whom the receiver follows, unless its address is giv
     assert.equal(await ask("backup --server-port 5432", password), "127.0.0.1:5432\n");
     assert.equal(await ask("backup", { ...password, LIFEBOAT_SERVER_PORT: "5432" }), "127.0.0.1:5432\n");
     await writeMandate(TOOLS, folder, { kind: "withdrawn", epoch: 9, contiguousWith: undefined });
-    assert.match(await ask("backup", password), /^error: who the primary is, is not settled: .*epoch 9/);
+    const refused = await ask("backup", password);
+    assert.match(refused, /^error: who the primary is, is not settled: .*epoch 9/);
+    assert.ok(refused.includes("stack.primary-unsettled"), refused);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -103,7 +103,7 @@ test("a killed primary is replaced under writes without a lost one, and is a rep
   const said = await readFile(path.join(place.supervisor, "logs", "daemon.log"), "utf8");
   assert.match(said, /its old data in \S+\/aside\/db-1, until it streams/);
   const { err } = await one.cli.expect(4, `rebuild db --old-data-into ${folder}/old`);
-  assert.match(err, /stack\.no-old-data/);
+  assert.ok(err.includes("stack.no-old-data"), err);
 });
 
 test("after a failover a backup comes from the recorded primary, whatever is configured", async () => {
