@@ -194,6 +194,9 @@ export async function withControl<T>(
   }
 }
 
+/** A report is written beside everything else. */
+const REPORT_LOOK_MS = 2_000;
+
 /** Binds what controls a stack. */
 function controlOver(
   { config, session }: Call,
@@ -209,6 +212,7 @@ function controlOver(
     authority: authorityOf(config),
     holder: `process ${ownPid()} on ${os.hostname()}`,
     onRecoveryKey: () => undefined,
+    onBeyond: (found) => reporter.noteBeyond(found),
   });
   const reporter = new Reporter(assembly.ports.journal, {
     files: MACHINE.files,
@@ -216,6 +220,11 @@ function controlOver(
     folder: path.join(stack.place.controller, "reports"),
     stack: stack.name,
     journalHead: () => journal.head.hash,
+    timelineStart: async (name) => {
+      const probe = await assembly.ports.nodes.find((node) => node.name === name)?.probe({ timeoutMs: REPORT_LOOK_MS });
+      const role = probe?.kind === "answered" ? probe.view.role : undefined;
+      return role?.kind === "primary" ? role.timelineStart : undefined;
+    },
     notice,
   });
   const { clock: wakeable, wake } = wakeableClock(clock);

@@ -34,7 +34,7 @@ import { type NodeName, nodePort, replicaConnection } from "../stack/node-settin
 import { nodeAddress, PROOF_TABLE } from "../stack/nodes.ts";
 import { databasesFileOf } from "../stack/pooler-config.ts";
 import { NODE_NAMES } from "../stack/primary.ts";
-import { rejoinNode } from "../stack/rejoin.ts";
+import { type RejoinTools, rejoinNode } from "../stack/rejoin.ts";
 import type { StackSecrets } from "../stack/secrets.ts";
 import { componentSpec } from "../stack/specs.ts";
 import { CONFIRMERS, type StackDescription } from "../stack/stack.ts";
@@ -70,6 +70,8 @@ export type AssemblyTools = Omit<StepTools, "programs"> & {
   /** Says to others who we are. */
   readonly holder: string;
   readonly notice: (message: string) => void;
+  /** Told what only an old primary had, before it is written over. */
+  readonly onBeyond: NonNullable<RejoinTools["onBeyond"]>;
 };
 
 /** The parts, and what must be closed or waited for. */

@@ -11,6 +11,7 @@ import { changeDurability } from "../failover/change-durability.ts";
 import { Controller, type ControllerOptions } from "../failover/controller.ts";
 import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
+import { positionsOf } from "../failover/positions.ts";
 import { runPlan } from "../failover/sequence.ts";
 import { withSetback } from "../failover/setbacks.ts";
 import { decideSwitchover } from "../failover/switchover.ts";
@@ -141,7 +142,8 @@ export class Control {
       // A person decides: neither maintenance nor a policy that leaves it to a person speaks against it.
       const record = { ...stored.record, maintenance: false };
       const look = await watcher.settle(record, { ...this.#parts.options.policy, automatic: true }, options);
-      await acting.note({ kind: "decision", name: look.decision.kind, facts: { ...look.decision, asked: true } });
+      const facts = { ...look.decision, asked: true, positions: positionsOf(look.seen) };
+      await acting.note({ kind: "decision", name: look.decision.kind, facts });
       return await this.#carryOut(acting, stored, askedFailover(look, record, asked.acceptLoss));
     });
   }
@@ -162,7 +164,14 @@ export class Control {
     return await this.#asked(options, async (acting, stored) => {
       const { seen } = await this.#watcher().settle(stored.record, policy, options);
       const answer = decideSwitchover(seen, { to: asked.to, policy });
-      if (answer.kind === "ready") return await this.#carryOut(acting, stored, answer.plan);
+      if (answer.kind === "ready") {
+        await acting.note({
+          kind: "decision",
+          name: "switchover",
+          facts: { asked: true, positions: positionsOf(seen) },
+        });
+        return await this.#carryOut(acting, stored, answer.plan);
+      }
       throw new LifeboatError("failover.switchover-refused", {
         message: `${asked.to} cannot take over as planned: ${answer.reasons.map(describeReason).join("; ")}`,
         remedy: "Mend what is named. A primary that is gone is replaced by `lifeboat failover --promote`.",

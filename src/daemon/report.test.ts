@@ -17,10 +17,16 @@ function step(from: number, to: number, name: string, failed?: string): readonly
   return [at(from, "intent", name), at(to, "outcome", name, failed === undefined ? {} : { failed })];
 }
 
+const POSITIONS = [
+  { of: "db", timeline: 1, flushed: parseLsn("0/3000060"), whole: undefined, seenAgoMs: 120 },
+  { of: "db_replica", timeline: 1, flushed: parseLsn("0/3000040"), whole: parseLsn("0/3000000"), seenAgoMs: 3 },
+  { of: "receiver", timeline: 1, flushed: parseLsn("0/3000058"), whole: parseLsn("0/3000050"), seenAgoMs: 2 },
+];
+
 const FAILOVER: readonly TimedEntry[] = [
   at(0, "decision", "healthy"),
   at(110, "decision", "suspect", { since: 40 }),
-  at(160, "decision", "promotable", { candidate: "db_replica", loss: { kind: "none" } }),
+  at(160, "decision", "promotable", { candidate: "db_replica", loss: { kind: "none" }, positions: POSITIONS }),
   at(165, "intent", "failover", { from: "db", to: "db_replica" }),
   ...step(170, 230, "withdraw-witness"),
   ...step(170, 260, "stop-receiving"),
@@ -33,7 +39,7 @@ const FAILOVER: readonly TimedEntry[] = [
 ];
 
 test("an outage is split from the first look that failed to the first write, and its parts add up", () => {
-  const report = reportOf(FAILOVER, { stack: "shop", journalHead: "ab" });
+  const report = reportOf(FAILOVER, { stack: "shop", journalHead: "ab", promotedAt: parseLsn("0/3000050") });
   assert.ok(report);
   assert.deepEqual(report.parts, { detect: 120, decide: 5, fence: 95, promote: 220, route: 40, prove: 40 });
   assert.equal(report.outageMs, 480);
@@ -48,6 +54,7 @@ test("an outage is split from the first look that failed to the first write, and
 test("a switchover has no detection, and begins with its plan", () => {
   const entries = [
     at(0, "decision", "healthy"),
+    at(900, "decision", "switchover", { asked: true, positions: POSITIONS.slice(1) }),
     at(1_000, "intent", "switchover", { from: "db", to: "db_replica" }),
     ...step(1_000, 1_100, "stop-primary"),
     ...step(1_100, 1_200, "resume-poolers"),
@@ -55,6 +62,7 @@ test("a switchover has no detection, and begins with its plan", () => {
   ];
   const report = reportOf(entries, { stack: "shop", journalHead: "ab" });
   assert.deepEqual([report?.outageMs, report?.parts.detect, report?.decision], [200, null, null]);
+  assert.deepEqual([report?.positions.length, report?.gap, report?.lost.acknowledged], [2, null, 0]);
 });
 
 test("entries of no plan that ended make no report", () => {

@@ -7,8 +7,18 @@
  */
 import type { JournalEntry } from "../failover/ports.ts";
 import { formatInstant, type Instant, type Monotonic } from "../platform/clock.ts";
+import type { Lsn } from "../postgres/lsn.ts";
 import { describeDuration } from "../units/duration.ts";
 import { plainOf } from "./plain-json.ts";
+import {
+  gapOf,
+  lossAtFirst,
+  type ReportedGap,
+  type ReportedLoss,
+  type ReportedPosition,
+  renderLoss,
+  reportedPositions,
+} from "./report-loss.ts";
 
 /** An entry with when it was made. */
 export type TimedEntry = { readonly entry: JournalEntry; readonly at: Instant; readonly monotonic: Monotonic };
@@ -19,10 +29,13 @@ export const PARTS = ["detect", "decide", "fence", "promote", "route", "prove"] 
 /** One of them. */
 export type Part = (typeof PARTS)[number];
 
+/** Of what is written. 1 had no gap and no loss, and its positions were empty. */
+export const REPORT_VERSION = 2;
+
 /** A report. Times in ms; null where a part did not occur. */
 export type EventReport = {
   readonly format: "lifeboat-event-report";
-  readonly version: 1;
+  readonly version: typeof REPORT_VERSION;
   readonly stack: string;
   readonly kind: string;
   readonly epoch: number | null;
@@ -35,8 +48,10 @@ export type EventReport = {
   readonly outageMs: number;
   /** What the decision was made of, as it was journaled. */
   readonly decision: unknown;
-  /** WAL positions: what had to be on the new primary, and where its timeline begins. */
-  readonly positions: Readonly<Record<string, string>>;
+  /** How far everybody's WAL went when it was decided, as far as it was known. */
+  readonly positions: readonly ReportedPosition[];
+  readonly gap: ReportedGap | null;
+  readonly lost: ReportedLoss;
   readonly steps: readonly { readonly step: string; readonly ms: number; readonly failed: string | null }[];
   readonly shortcomings: readonly string[];
   /** The journal's last hash when this was written: compare it to find out what was cut off since. */
@@ -72,7 +87,12 @@ const PART_OF: Readonly<Record<string, Part>> = {
 /** Makes the report of the plan that has just ended well. Undefined for entries of which none tells of a plan. Pure. */
 export function reportOf(
   entries: readonly TimedEntry[],
-  of: { readonly stack: string; readonly journalHead: string },
+  of: {
+    readonly stack: string;
+    readonly journalHead: string;
+    /** Where the new primary's timeline begins; undefined where it could not be asked, or none is new. */
+    readonly promotedAt?: Lsn | undefined;
+  },
 ): EventReport | undefined {
   const outcome = entries.at(-1);
   const began = entries.findLast(
@@ -105,9 +125,13 @@ export function reportOf(
   }
   const { parts, end } = partsOf(marks, start);
   const { shortcomings } = outcome.entry.facts;
+  const decision = decided === undefined ? null : plainOf(decided.entry.facts);
+  // A switchover is no decision of the controller's, and has positions all the same.
+  const looked = entries.findLast(({ entry, monotonic }) => isLooked(entry) && monotonic <= began.monotonic);
+  const positions = reportedPositions(plainOf(looked?.entry.facts));
   return {
     format: "lifeboat-event-report",
-    version: 1,
+    version: REPORT_VERSION,
     stack: of.stack,
     kind: outcome.entry.name,
     epoch: outcome.entry.epoch ?? null,
@@ -117,8 +141,10 @@ export function reportOf(
     endedAt: formatInstant(outcome.at),
     parts,
     outageMs: round((marks.get("route") ?? end) - start),
-    decision: decided === undefined ? null : plainOf(decided.entry.facts),
-    positions: {},
+    decision,
+    positions,
+    gap: gapOf(positions, of.promotedAt),
+    lost: lossAtFirst(outcome.entry.name, decision),
     steps,
     shortcomings: Array.isArray(shortcomings) ? shortcomings.map(String) : [],
     journalHead: of.journalHead,
@@ -127,6 +153,10 @@ export function reportOf(
 
 function isDecisive(name: string): boolean {
   return name === "promotable" || name === "blocked";
+}
+
+function isLooked({ kind, name }: JournalEntry): boolean {
+  return kind === "decision" && (isDecisive(name) || name === "switchover");
 }
 
 /** When the look was sent that failed first. */
@@ -176,7 +206,11 @@ export function renderReport(report: EventReport): string {
         `  ${step.padEnd(20)} ${`${ms}`.padStart(8)} ms${failed === null ? "" : `  failed: ${failed}`}`,
     ),
   ];
-  for (const [name, position] of Object.entries(report.positions)) lines.push(`  ${name}: ${position}`);
+  lines.push("", ...renderLoss(report.gap, report.lost));
+  for (const { of, timeline, flushed, whole, seenAgoMs } of report.positions) {
+    const end = whole === null ? "" : `, whole to ${whole}`;
+    lines.push(`  ${of.padEnd(12)} timeline ${timeline}, synced to ${flushed}${end}, seen ${seenAgoMs} ms before`);
+  }
   if (report.shortcomings.length > 0)
     lines.push("", "What did not work out:", ...report.shortcomings.map((each) => `  ${each}`));
   if (report.decision !== null) lines.push("", "Decided on:", `  ${JSON.stringify(report.decision)}`);

@@ -4,7 +4,9 @@ import type { Call, JournalEntry, JournalPort } from "../failover/ports.ts";
 import type { Clock } from "../platform/clock.ts";
 import { makeFolderDurable, replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
-import { type EventReport, renderReport, reportOf, type TimedEntry } from "./report.ts";
+import { formatLsn, type Lsn } from "../postgres/lsn.ts";
+import { type EventReport, REPORT_VERSION, renderReport, reportOf, type TimedEntry } from "./report.ts";
+import { type Beyond, lossWith } from "./report-loss.ts";
 
 /** What writing reports needs. */
 export type ReporterTools = {
@@ -13,6 +15,8 @@ export type ReporterTools = {
   readonly folder: string;
   readonly stack: string;
   readonly journalHead: () => string;
+  /** Where a node's timeline begins that is a primary; undefined where it is on its first, none, or does not answer. */
+  readonly timelineStart: (node: string) => Promise<Lsn | undefined>;
   readonly notice: (message: string) => void;
 };
 
@@ -55,11 +59,50 @@ export class Reporter implements JournalPort {
     }
   }
 
-  /** A report is for people: one that cannot be written stops nobody. */
+  /** An old primary was seen again: what only it had goes into the report of the action that replaced it. */
+  noteBeyond({ node, ...beyond }: Beyond & { readonly node: string }): void {
+    this.#writing = this.#writing.then(() => this.#amend(node, beyond));
+  }
+
   async #write(entries: readonly TimedEntry[]): Promise<void> {
-    const { files, folder, stack, journalHead, notice } = this.#tools;
-    const report = reportOf(entries, { stack, journalHead: journalHead() });
-    if (report === undefined) return;
+    const { stack, journalHead, timelineStart } = this.#tools;
+    const facts = { stack, journalHead: journalHead() };
+    const first = reportOf(entries, facts);
+    if (first === undefined) return;
+    const promotedAt = first.from === first.to ? undefined : await timelineStart(first.to);
+    await this.#keep(reportOf(entries, { ...facts, promotedAt }) ?? first);
+  }
+
+  async #amend(node: string, beyond: Beyond): Promise<void> {
+    const report = this.#last?.report ?? (await this.#newest());
+    // Of an action before that one, or of one that nobody has a report of.
+    if (report === undefined || report.from !== node || report.to === node) return;
+    if (report.gap !== null && report.gap.promotedAt !== formatLsn(beyond.fork)) return;
+    await this.#keep({ ...report, lost: lossWith(report.lost, beyond) });
+  }
+
+  /** The newest report of a folder, which a daemon before this one may have written. */
+  async #newest(): Promise<EventReport | undefined> {
+    const { files, folder } = this.#tools;
+    try {
+      const names = (await files.list(folder))
+        .map(({ name }) => name)
+        .filter((name) => name.endsWith(".json"))
+        .toSorted();
+      const newest = names.at(-1);
+      if (newest === undefined) return undefined;
+      // What this program wrote; of another version it is left alone.
+      const report = JSON.parse((await files.readFile(path.join(folder, newest))).toString("utf8")) as EventReport;
+      return report.version === REPORT_VERSION ? report : undefined;
+    } catch {
+      // A report is for people: one that cannot be read is not amended.
+      return undefined;
+    }
+  }
+
+  /** A report is for people: one that cannot be written stops nobody. */
+  async #keep(report: EventReport): Promise<void> {
+    const { files, folder, notice } = this.#tools;
     const file = path.join(folder, `${String(report.epoch ?? 0).padStart(6, "0")}-${report.kind}`);
     this.#last = { report, file: `${file}.json` };
     try {

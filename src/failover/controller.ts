@@ -18,6 +18,7 @@ import { lookAround, type Round } from "./look.ts";
 import { type Memory, remember } from "./observation.ts";
 import { type Plan, planNext } from "./plan.ts";
 import type { Epoch, FailoverPorts, HeldLease, NodeName, StoredRecord } from "./ports.ts";
+import { positionsOf } from "./positions.ts";
 import { type PlanOutcome, runPlan } from "./sequence.ts";
 import {
   isDue,
@@ -278,7 +279,8 @@ export class Controller {
     const before = this.#state.decision;
     this.#setState({ decision, setback });
     if (before === undefined || summary(before) !== summary(decision)) {
-      await acting.note({ kind: "decision", name: decision.kind, facts: { ...decision } });
+      const positions = positionsOf(seen);
+      await acting.note({ kind: "decision", name: decision.kind, facts: { ...decision, positions } });
       const at = this.#ports.clock.now();
       this.#ports.hooks.tell({ kind: `decision-${decision.kind}`, at, facts: { ...decision } });
     }

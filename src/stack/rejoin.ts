@@ -32,6 +32,7 @@ import type { Vault } from "../vault/vault.ts";
 import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
 import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
 import { asidesOf, restoreKeepingAside } from "./asides.ts";
+import { type BeyondFork, lookBeyondFork } from "./beyond-fork.ts";
 import { prepareCaughtUp } from "./caught-up.ts";
 import { writeNodeFiles } from "./making.ts";
 import { type NodeName, replicaConnection } from "./node-settings.ts";
@@ -45,6 +46,11 @@ import type { CallOptions } from "./tools.ts";
 
 /** Who is to follow whom. */
 export type RejoinRequest = { readonly node: NodeName; readonly upstream: NodeName };
+
+/** What it takes; who wants to know is told what only the node had, before that is written over. */
+export type RejoinTools = StepTools & {
+  readonly onBeyond?: ((found: BeyondFork & { readonly node: NodeName }) => void) | undefined;
+};
 
 /** What was done. */
 export type Rejoined = {
@@ -72,7 +78,7 @@ const SILENCE: readonly ErrorCode[] = [
  * Prepares the node, which must be down and stay down meanwhile. Repeatable. Rejects with `stack.rejoin-refused`, or as
  * restores do.
  */
-export async function rejoinNode(tools: StepTools, request: RejoinRequest, options: CallOptions): Promise<Rejoined> {
+export async function rejoinNode(tools: RejoinTools, request: RejoinRequest, options: CallOptions): Promise<Rejoined> {
   const { clock, stack } = tools;
   const begun = clock.monotonic();
   const upstream = await askUpstream(tools, request, options).catch((error: unknown) => {
@@ -84,6 +90,7 @@ export async function rejoinNode(tools: StepTools, request: RejoinRequest, optio
   if (decision.kind === "start")
     return { decision, durationMs: Math.round(clock.monotonic() - begun), ...NOTHING_WRITTEN };
   if (upstream === undefined) throw refused(`${request.upstream} does not answer`, "See who is what: lifeboat status.");
+  await tellBeyond(tools, request.node, { facts, decision }, options);
   let evidence: string | undefined;
   let aside: string | undefined;
   let writtenBytes = 0;
@@ -105,6 +112,27 @@ export async function rejoinNode(tools: StepTools, request: RejoinRequest, optio
   }
   await writeNodeFiles(tools, request.node, options);
   return { decision, durationMs: Math.round(clock.monotonic() - begun), evidence, aside, writtenBytes };
+}
+
+/** What is beyond the fork is counted before it is written over; a node that follows has nothing there. */
+async function tellBeyond(
+  { files, stack, onBeyond }: RejoinTools,
+  node: NodeName,
+  { facts, decision }: { readonly facts: RejoinFacts; readonly decision: RejoinDecision },
+  options: CallOptions,
+): Promise<void> {
+  if (facts.node === undefined || onBeyond === undefined) return;
+  const { timeline, walEnd } = facts.node;
+  if (decision.kind === "follow") {
+    const part = facts.upstream?.lineage.find((each) => each.timeline === timeline);
+    if (part?.to !== undefined) onBeyond({ node, fork: part.to, end: walEnd ?? part.to, commits: 0 });
+  }
+  if (decision.kind !== "delta" || decision.fork === undefined) return;
+  const folder = stack.place.dataOf(node);
+  const { walSegmentBytes } = parseControlFile(await files.readFile(path.join(folder, CONTROL_FILE_PATH)));
+  const place = { timeline, fork: decision.fork, walSegmentBytes };
+  const beyond = await lookBeyondFork(files, folder, place, options);
+  if (beyond !== undefined) onBeyond({ node, ...beyond });
 }
 
 type UpstreamFacts = NonNullable<RejoinFacts["upstream"]> & {
