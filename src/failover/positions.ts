@@ -6,8 +6,8 @@ import type { NodeName } from "./ports.ts";
 
 /** What one party had. */
 export type PositionSeen = {
-  /** A node, or the vault's receiver. */
-  readonly of: NodeName | "receiver";
+  /** A node's name, or `receiver` for the vault's. */
+  readonly of: NodeName;
   readonly timeline: Timeline;
   /** Synced there. */
   readonly flushed: Lsn;
