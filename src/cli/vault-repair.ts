@@ -24,7 +24,7 @@ export function vaultRepairVerb(repair: RepairConfiguredVault): Verb {
     summary: "Make again what can be made again, and mark what cannot be restored",
     description:
       "Reads the whole vault. Stores damaged WAL again from the receiver's spool, makes a damaged announcement again from its " +
-      "manifest, sets other records that do not open aside under quarantine/, and marks backups that cannot be restored. " +
+      "manifest, sets proofs that do not open aside under quarantine/, and marks backups that cannot be restored. " +
       "No byte is destroyed. Ends with status 5 while damage is left: copy those objects back from another copy of the vault.",
     arguments: {},
     options: { dryRun: toggle("Print what would be done and change nothing.") },

@@ -9,7 +9,7 @@ import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { checkVault } from "../vault/check.ts";
-import { type BackupId, backupName } from "../vault/names.ts";
+import { type BackupId, backupName, quarantineName } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { runPrune } from "./act.ts";
 import type { RetentionPolicy } from "./decide.ts";
@@ -74,6 +74,57 @@ async function pruneTwice(vault: Vault, clock: ReturnType<typeof setClock>) {
 }
 
 describe("a prune", () => {
+  test("deletes nothing while a backup's announcement lies aside that a repair has not made again", async () => {
+    const { vault, store, clock, records } = await dailyBackups();
+    const [, , half] = records;
+    assert.ok(half !== undefined);
+    const announced = backupName(half, "announced");
+    const started = backupName(half, "started");
+    const isThere = (await namesOf(store)).includes(started);
+    if (!isThere) await store.put(started, [await store.get(announced)]);
+    clock.set(clock.now() + 8 * DAY);
+    for (const segment of [40, 42]) {
+      await storeSegment(vault, { systemId, timeline, number: segment - 1 });
+      await storeSyntheticBackup(vault, { systemId, segment, sharedPacks: [] });
+      clock.set(clock.now() + DAY);
+    }
+    const bytes = await store.get(announced);
+    await store.put(quarantineName({ repairId: "20261101t120000z-00000000", object: announced }), [bytes]);
+    await store.delete(announced);
+    const cut = await plan(vault);
+    assert.equal(cut.decision.abandoned.length, 1, "it looks as if it had never been finished");
+    assert.deepEqual([cut.erase, cut.packs, cut.wal], [[], [], []]);
+    assert.match(cut.damage[0]?.message ?? "", new RegExp(half.backupId));
+    const before = await namesOf(store);
+    await prune(vault);
+    assert.deepEqual(
+      (await namesOf(store)).filter((name) => !name.endsWith("/tombstone")),
+      before.filter((name) => !name.endsWith("/tombstone")),
+    );
+    // The repair goes on.
+    await store.put(announced, [bytes]);
+    assert.deepEqual((await plan(vault)).damage, []);
+  });
+
+  test("leaves what an unfinished backup stored while somebody holds it", async () => {
+    const { vault, store, clock, records } = await dailyBackups();
+    const [, , half] = records;
+    assert.ok(half !== undefined);
+    const announced = backupName(half, "announced");
+    const started = backupName(half, "started");
+    if (!(await namesOf(store)).includes(started)) await store.put(started, [await store.get(announced)]);
+    await putHold(vault, { scope: half.backupId, reason: "evidence" }, {});
+    await store.delete(announced);
+    clock.set(clock.now() + 8 * DAY);
+    await storeSegment(vault, { systemId, timeline, number: 39 });
+    await storeSyntheticBackup(vault, { systemId, segment: 40, sharedPacks: [] });
+    const held = await plan(vault);
+    assert.equal(held.decision.abandoned.length, 1);
+    assert.ok(held.erase.every(({ backupId }) => backupId !== half.backupId));
+    await releaseHolds(vault, half.backupId, {});
+    assert.ok((await plan(vault)).erase.some(({ backupId }) => backupId === half.backupId));
+  });
+
   test("puts tombstones, and a grace later deletes records, packs and WAL that nothing needs", async () => {
     const { vault, store, clock, records } = await dailyBackups();
     const before = await namesOf(store);

@@ -15,11 +15,13 @@ import { readManifest } from "../vault/manifest.ts";
 import {
   BACKUPS_PREFIX,
   type BackupId,
+  nameBeforeQuarantine,
   PACKS_PREFIX,
   packName,
   parseBackupName,
   parseProofName,
   parseWalKey,
+  QUARANTINE_PREFIX,
   WAL_PREFIX,
 } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -113,7 +115,11 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   };
   if (decision.blockedBy !== undefined) return none;
   const mark = await markPacks(vault, { records, erase }, options);
-  const damage = [...unreadableRecords(listing, erase), ...mark.damage];
+  const damage = [
+    ...unreadableRecords(listing, erase),
+    ...(await halfRepaired(vault, listing, options)),
+    ...mark.damage,
+  ];
   if (damage.length > 0) return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage };
   const settledBeforeMs = settledBefore(now, listing, decision);
   const swept = packs.filter(({ name, storedMs }) => !mark.named.has(name) && storedMs < settledBeforeMs);
@@ -239,7 +245,8 @@ function eraseList(held: {
     const at = ERASE_ORDER.indexOf(parseBackupName(name)?.part ?? "");
     return at === -1 ? ERASE_ORDER.indexOf("") : at;
   };
-  return [...due, ...closed, ...begun, ...decision.abandoned].map((each) => {
+  const abandoned = decision.abandoned.filter(({ backupId }) => !holds.some(({ scope }) => scope === backupId));
+  return [...due, ...closed, ...begun, ...abandoned].map((each) => {
     const prefix = `${BACKUPS_PREFIX}${each.systemId}/${each.backupId}/`;
     const own = held.records.filter(({ name }) => name.startsWith(prefix)).sort((a, b) => rank(a) - rank(b));
     return { ...nameOf(each), objects: own.map(objectOf) };
@@ -281,6 +288,27 @@ async function markPacks(
 
 function tellsDamage({ code }: LifeboatError): boolean {
   return code.startsWith("vault.") || code === "store.object-missing" || code === "store.object-truncated";
+}
+
+/** Backups whose announcement a repair has set aside and not made again: they look as if they had never been finished. */
+async function halfRepaired(
+  vault: Vault,
+  { unfinished }: BackupListing,
+  options: CallOptions,
+): Promise<readonly LifeboatError[]> {
+  const halves: LifeboatError[] = [];
+  if (unfinished.length === 0) return halves;
+  for await (const { key } of vault.store.list(QUARANTINE_PREFIX, options)) {
+    const named = parseBackupName(nameBeforeQuarantine(key));
+    if (named?.part !== "announced" || !unfinished.some(({ backupId }) => backupId === named.backupId)) continue;
+    halves.push(
+      new LifeboatError("vault.object-damaged", {
+        message: `a repair that was cut short, or is under way, has not announced backup ${named.backupId} again`,
+        remedy: "Run `lifeboat vault repair` to its end, then prune again.",
+      }),
+    );
+  }
+  return halves;
 }
 
 /** Records that do not open: what WAL and which packs their backups need nobody knows. */

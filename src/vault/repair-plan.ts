@@ -3,8 +3,9 @@
  * it.
  *
  * Invariants: nothing that may still be of use is taken away: what is set aside is kept under another name, and only records
- * that do not open are; packs and manifests stay where they are, since part of a damaged pack may still be read; what a
- * secret does not open, or a later version wrote, is no damage.
+ * that do not open are; packs and manifests stay where they are, since part of a damaged pack may still be read, and so does
+ * WAL, since what is there and damaged is unknown, never absent; what a secret does not open, or a later version wrote, is no
+ * damage.
  */
 import type { BackupRecord } from "./backups.ts";
 import type { Finding, VaultReport } from "./check.ts";
@@ -17,7 +18,7 @@ export type RepairStep =
   | { readonly kind: "announce-again"; readonly object: string; readonly backup: BackupRecord }
   /** A segment or history that is missing or does not open is stored again from the receiver's spool. */
   | { readonly kind: "refill"; readonly object: string; readonly missing: boolean }
-  /** A record that does not open is set aside, so that the listing says what is held. */
+  /** A record that does not open, and that nothing rests on, is set aside. */
   | { readonly kind: "set-aside"; readonly object: string; readonly finding: Finding }
   /** A backup that cannot be restored is said to be so, by a proof that failed. */
   | { readonly kind: "mark"; readonly backup: BackupRecord; readonly findings: readonly Finding[] };
@@ -76,9 +77,9 @@ function stepFor(finding: Finding, facts: Pick<RepairFacts, "remade" | "spooled"
   const missing = reason.code === "vault.object-missing" || reason.code === "store.object-missing";
   // Sealed for another secret, or by a later version: whole for somebody else.
   if (!missing && reason.code !== "vault.object-damaged") return undefined;
+  // Left where there is nothing better: without its name, unknown would become absent, and a restore would end before it.
   if (parseWalKey(object) !== undefined) {
-    if (facts.spooled.has(object)) return { kind: "refill", object, missing };
-    return missing ? undefined : { kind: "set-aside", object, finding };
+    return facts.spooled.has(object) ? { kind: "refill", object, missing } : undefined;
   }
   if (missing) return undefined;
   // What whoever runs it would trust: better none.

@@ -15,6 +15,7 @@ import { readManifest } from "./manifest.ts";
 import {
   type BackupId,
   backupName,
+  nameBeforeQuarantine,
   type ProofId,
   parseBackupName,
   parseWalKey,
@@ -81,7 +82,7 @@ async function announcementsToRemake(
   const found = report.findings.map(({ object }) => object).filter((object) => object.endsWith("/announced"));
   const unfinished = new Set<string>(report.unfinished.map(({ backupId }) => backupId));
   for await (const { key } of vault.store.list(QUARANTINE_PREFIX, options)) {
-    const object = key.split("/").slice(2).join("/");
+    const object = nameBeforeQuarantine(key);
     const named = parseBackupName(object);
     if (named?.part === "announced" && unfinished.has(named.backupId)) found.push(object);
   }
