@@ -147,7 +147,8 @@ async function assertFed(story: Story): Promise<void> {
     try {
       const reached = await bootRestored(bootTools(story, local, { files: counting.files }), plan, BOOT);
       assert.equal(reached.timeline, 2);
-      assert.equal(counting.most(), FEED_WINDOW);
+      // A quick server takes what there is before the window is full.
+      assert.ok(counting.most() > 1 && counting.most() <= FEED_WINDOW, `${counting.most()} files`);
       assert.equal(await systemFiles.stat(path.join(dataFolder, FEED_SPOOL)), undefined);
       await assertWhole(story, local, dataFolder);
     } finally {
