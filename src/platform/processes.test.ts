@@ -58,6 +58,47 @@ test("an abort ends the command", async () => {
   );
 });
 
+test("a command is killed also while no file can be opened to look for what it started", async () => {
+  const script = `
+    import { openSync } from "node:fs";
+    import { systemProcesses } from ${JSON.stringify(path.join(import.meta.dirname, "processes.ts"))};
+    const ending = new AbortController();
+    const command = { command: "sleep", args: ["1000"], timeoutMs: 60_000 };
+    const running = systemProcesses.run({ ...command, endsWithUs: true, signal: ending.signal });
+    try {
+      for (;;) openSync("/dev/null", "r");
+    } catch {}
+    ending.abort();
+    await running.catch((error) => process.stdout.write(error.message));
+  `;
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", script];
+  const args = ["-c", 'ulimit -n 100 && exec "$@"', "sh", ...node];
+  const { exit, stdout } = await processes.run({ command: "sh", args, timeoutMs: 60_000 });
+  assert.deepEqual([exit, stdout], [{ kind: "exited", status: 0 }, "stopped on request while running sleep"]);
+});
+
+test("a command that outlives its kill is left after a while, and named", async (context) => {
+  // As one that waits for a disk, or another user's.
+  const kill = context.mock.method(process, "kill", () => true);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  let settled = false;
+  const run = processes.run({ ...sh("exec sleep 1000"), timeoutMs: 200 }).catch((thrown: unknown) => thrown);
+  void run.then(() => {
+    settled = true;
+  });
+  while (!settled) {
+    context.mock.timers.tick(100);
+    await new Promise(setImmediate);
+  }
+  kill.mock.restore();
+  const error = await run;
+  assert.ok(isLifeboatError(error, "platform.process-timeout"));
+  const left = /was killed; process (\d+) is still there 20000 ms after SIGKILL/.exec(error.message);
+  const pid = Number(left?.[1]);
+  assert.equal(processes.signal(pid, "SIGKILL"), true);
+  while (await processes.isAlive(pid)) await new Promise(setImmediate);
+});
+
 test("a program that is not there is named", async () => {
   const missing = { command: "/nonexistent/program", args: [] };
   await assert.rejects(processes.run({ ...missing, timeoutMs: TIMEOUT_MS }), (error) => {

@@ -36,14 +36,17 @@ export type Command = {
 /** A command to be run to its end. */
 export type RunRequest = Command & {
   readonly input?: Uint8Array | string | undefined;
-  /** After this long the process is killed and the call rejects with `platform.process-timeout`. */
+  /**
+   * After this long the process is killed and the call rejects with `platform.process-timeout`. One that outlives its kill,
+   * for it waits for a disk or is another user's, is left after KILL_TIMEOUT_MS, and the error says so; as with an abort.
+   */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   /** What is kept of each of stdout and stderr; the rest is read and dropped. Default RUN_OUTPUT_BYTES_MAX. */
   readonly outputBytesMax?: number | undefined;
   /**
    * Takes no input, and is killed with all that is left of its process group when it ends, or when this process does,
-   * however that happens. A kill of ours takes all it started.
+   * however that happens. A kill of ours takes its tree; what made a session of its own and lost its parent is in neither.
    */
   readonly endsWithUs?: boolean | undefined;
 };
@@ -129,6 +132,9 @@ const LIFELINE = 'exec 3<&0 </dev/null; (read -r gone <&3; kill -KILL 0) >/dev/n
 // A killed process whose pipes are held open by a grandchild would otherwise keep us waiting.
 const PIPE_GRACE_MS = 1000;
 
+/** SIGKILL takes effect at once, except for a process that waits for a disk. */
+const KILL_TIMEOUT_MS = 20_000;
+
 // Where to find programs, where to put temporary files, and how to write the time: nothing that can be a secret.
 const INHERITED = ["PATH", "HOME", "TMPDIR", "TZ", "LANG"] as const;
 
@@ -191,12 +197,14 @@ async function runToEnd(request: RunRequest): Promise<RunResult> {
   const stderr = gather(child.stderr, limit);
   if (request.input !== undefined) feed(child, request.input);
   let stopped: "timeout" | "aborted" | undefined;
-  let killed: Promise<unknown> = Promise.resolve();
+  let killed: Promise<void> = Promise.resolve();
+  let giveUp: NodeJS.Timeout | undefined;
+  const left = Promise.withResolvers<"left">();
   const stop = (reason: "timeout" | "aborted") => {
     if (stopped !== undefined) return;
     stopped = reason;
-    if (request.endsWithUs === true) killed = systemProcesses.killTree(pidOf(child));
-    else killGroup(child, "SIGKILL");
+    killed = killRun(child, request.endsWithUs === true);
+    giveUp = setTimeout(() => left.resolve("left"), KILL_TIMEOUT_MS);
   };
   const onAbort = () => stop("aborted");
   request.signal?.addEventListener("abort", onAbort, { once: true });
@@ -204,15 +212,39 @@ async function runToEnd(request: RunRequest): Promise<RunResult> {
   if (request.signal?.aborted === true) onAbort();
   const timer = setTimeout(() => stop("timeout"), request.timeoutMs);
   try {
-    const exit = await closed(child);
-    await killed;
-    if (stopped === "aborted") throw abortedError(`running ${what}`, request.signal?.reason);
-    if (stopped === "timeout") throw timeoutError(request, stderr.text());
+    const exit = await Promise.race([left.promise, closed(child).then((how) => killed.then(() => how))]);
+    const after = exit === "left" ? leave(child) : "";
+    if (stopped === "aborted") throw abortedError(`running ${what}${after}`, request.signal?.reason);
+    if (stopped === "timeout") throw timeoutError(request, stderr.text(), after);
+    assert(exit !== "left", "only what was killed is left");
     return { exit, stdout: stdout.text(), stderr: stderr.text(), truncated: stdout.truncated() || stderr.truncated() };
   } finally {
     clearTimeout(timer);
+    clearTimeout(giveUp);
     request.signal?.removeEventListener("abort", onAbort);
   }
+}
+
+/** Never rejects: whether it helped, the end of the child tells. */
+async function killRun(child: ChildProcess, withTree: boolean): Promise<void> {
+  try {
+    if (withTree) await systemProcesses.killTree(pidOf(child));
+    else killGroup(child, "SIGKILL");
+  } catch {
+    // No file could be opened to look at /proc, or one of them is another user's. The others of the group can be reached.
+    try {
+      killGroup(child, "SIGKILL");
+    } catch {
+      // None can.
+    }
+  }
+}
+
+/** Has nothing of ours wait for a child any more, and says that it is there. */
+function leave(child: ChildProcess): string {
+  child.unref();
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+  return `; process ${pidOf(child)} is still there ${KILL_TIMEOUT_MS} ms after SIGKILL`;
 }
 
 function onLifeline(request: RunRequest): Command {
@@ -422,9 +454,9 @@ function notStartedError(request: Command, cause: unknown): LifeboatError {
   });
 }
 
-function timeoutError(request: RunRequest, stderr: string): LifeboatError {
+function timeoutError(request: RunRequest, stderr: string, after: string): LifeboatError {
   return new LifeboatError("platform.process-timeout", {
-    message: `${request.command}${asUser(request)} did not end within ${request.timeoutMs} ms and was killed; it last said: ${lastLine(stderr)}`,
+    message: `${request.command}${asUser(request)} did not end within ${request.timeoutMs} ms and was killed${after}; it last said: ${lastLine(stderr)}`,
     remedy: "Look at the load of this machine, then run the same command again.",
     retryable: true,
   });
