@@ -27,6 +27,24 @@ test("a program that ends at once is started ever later, and then no more", () =
 });
 
 test("a program that had run for long is started again at once, however often it ended before", () => {
-  const next = afterEnd({ restart: "on-failure", ranMs: 10_000, quickEnds: QUICK_ENDS_MAX });
+  const next = afterEnd({ restart: "on-failure", ranMs: 600_000, quickEnds: QUICK_ENDS_MAX });
   assert.deepEqual(next, { kind: "again", delayMs: 0, quickEnds: 0 });
+});
+
+test("a program that ends every ten seconds is started at once the first time only, and never given up", () => {
+  const delays: number[] = [];
+  let quickEnds = 0;
+  for (let end = 0; end < 3 * QUICK_ENDS_MAX; end += 1) {
+    const next = afterEnd({ restart: "on-failure", ranMs: 10_000, quickEnds });
+    assert(next.kind === "again");
+    delays.push(next.delayMs);
+    quickEnds = next.quickEnds;
+  }
+  assert.equal(delays[0], 0);
+  assert.ok(delays.slice(1).every((delay) => delay === 200));
+});
+
+test("a program that comes up after some quick ends is tried as often as before, and not at once", () => {
+  const next = afterEnd({ restart: "on-failure", ranMs: 10_000, quickEnds: QUICK_ENDS_MAX });
+  assert.deepEqual(next, { kind: "again", delayMs: 200, quickEnds: 1 });
 });

@@ -5,7 +5,7 @@ export type Ending = {
   readonly restart: "never" | "on-failure";
   /** How long it had run. */
   readonly ranMs: number;
-  /** Ends in a row before this one, none of which came after a long run. */
+  /** Ends in a row before this one that still count: none came after a long run. What came up leaves one. */
   readonly quickEnds: number;
 };
 
@@ -14,8 +14,10 @@ export type AfterEnd =
   | { readonly kind: "leave"; readonly mode: "ended" | "gave-up" }
   | { readonly kind: "again"; readonly delayMs: number; readonly quickEnds: number };
 
-/** What ran for so long was up: whatever ended it is news, and it is started again at once. */
-const LONG_RUN_MS = 10_000;
+/** What ran for so long had come up: the first time it is started again at once. */
+const UP_RUN_MS = 10_000;
+/** Whatever ended it is news: nothing of before counts. */
+const LONG_RUN_MS = 600_000;
 const DELAY_MIN_MS = 200;
 const DELAY_MAX_MS = 10_000;
 /** About a minute of trying: what has not come up by then needs a person. */
@@ -25,6 +27,8 @@ export const QUICK_ENDS_MAX = 12;
 export function afterEnd({ restart, ranMs, quickEnds }: Ending): AfterEnd {
   if (restart === "never") return { kind: "leave", mode: "ended" };
   if (ranMs >= LONG_RUN_MS) return { kind: "again", delayMs: 0, quickEnds: 0 };
+  // What keeps coming up and ending does not use up the machine, and needs no person to start it.
+  if (ranMs >= UP_RUN_MS) return { kind: "again", delayMs: quickEnds === 0 ? 0 : DELAY_MIN_MS, quickEnds: 1 };
   if (quickEnds >= QUICK_ENDS_MAX) return { kind: "leave", mode: "gave-up" };
   return { kind: "again", delayMs: Math.min(DELAY_MIN_MS * 2 ** quickEnds, DELAY_MAX_MS), quickEnds: quickEnds + 1 };
 }
