@@ -77,7 +77,7 @@ export class Component {
 
   constructor(tools: ComponentTools, name: string) {
     this.#tools = tools;
-    this.#executions = new Executions(tools.processes);
+    this.#executions = new Executions(tools);
     this.name = name;
     this.#since = tools.clock.now();
   }
@@ -126,8 +126,11 @@ export class Component {
   }
 
   async stop(): Promise<{ readonly killed: boolean }> {
-    const { spec, running } = await this.#leaveAlone();
+    const { spec, running } = this.#leaveAlone();
+    // Before it stops: a program that waits for its clients would wait for them.
+    const commandsEnded = this.#endCommands();
     if (running === undefined || spec === undefined) {
+      await commandsEnded;
       await this.#settleDown("stopped");
       return { killed: false };
     }
@@ -137,17 +140,16 @@ export class Component {
     processes.signal(running.pid, spec.stop.signal);
     const gone = await this.#untilGone([running.pid], spec.stop.timeoutMs, running);
     if (!gone) await this.#killTree(running);
+    await commandsEnded;
     this.#lastEnd = gone ? "stopped on request" : `killed: it had not stopped after ${spec.stop.timeoutMs} ms`;
     await this.#settleDown("stopped");
     return { killed: !gone };
   }
 
   async kill(): Promise<void> {
-    const { running } = await this.#leaveAlone();
-    if (running !== undefined) {
-      await this.#killTree(running);
-      this.#lastEnd = "killed on request";
-    }
+    const { running } = this.#leaveAlone();
+    await this.#killAll(running);
+    if (running !== undefined) this.#lastEnd = "killed on request";
     await this.#settleDown("stopped");
   }
 
@@ -182,11 +184,9 @@ export class Component {
     this.#fencedAt ??= this.#tools.clock.now();
     // Durable first: whoever comes after us must not start it, and ends what is left of it.
     await this.#save();
-    const { running } = await this.#leaveAlone();
-    if (running !== undefined) {
-      await this.#killTree(running);
-      this.#lastEnd = "killed by a fence";
-    }
+    const { running } = this.#leaveAlone();
+    await this.#killAll(running);
+    if (running !== undefined) this.#lastEnd = "killed by a fence";
     await this.#settleDown("fenced");
     return { ran: running !== undefined, at: this.#tools.clock.now() };
   }
@@ -267,8 +267,9 @@ export class Component {
     this.#down();
     this.#stopLooking?.();
     this.#lastEnd = how;
-    await this.#executions.end();
-    await this.#afterEnd(this.#tools.clock.monotonic() - running.begun);
+    const ranMs = this.#tools.clock.monotonic() - running.begun;
+    await this.#endCommands();
+    await this.#afterEnd(ranMs);
   }
 
   async #afterEnd(ranMs: number): Promise<void> {
@@ -294,14 +295,29 @@ export class Component {
     }
   }
 
-  /** From here on its end is ours, nothing starts it again, and no command runs beside it. */
-  async #leaveAlone(): Promise<{ readonly spec: ComponentSpec | undefined; readonly running: Running | undefined }> {
+  /** From here on its end is ours, nothing starts it again, and no command is begun beside it. */
+  #leaveAlone(): { readonly spec: ComponentSpec | undefined; readonly running: Running | undefined } {
     const running = this.#running;
     this.#down();
     this.#cancelRestart?.();
     this.#stopLooking?.();
-    await this.#executions.end();
     return { spec: this.#spec, running };
+  }
+
+  /** The component before its commands: none of them may keep it alive. */
+  async #killAll(running: Running | undefined): Promise<void> {
+    try {
+      if (running !== undefined) await this.#killTree(running);
+    } finally {
+      await this.#endCommands();
+    }
+  }
+
+  /** Never rejects. One that is left has its SIGKILL: when its wait for a disk is over, it does nothing more. */
+  async #endCommands(): Promise<void> {
+    for (const program of await this.#executions.end()) {
+      this.#tools.notice(`${this.name}: ${program}, run beside it, was killed and is still there`);
+    }
   }
 
   #down(): void {

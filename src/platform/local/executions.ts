@@ -1,28 +1,41 @@
 /**
  * The commands that run where a component runs.
  *
- * Invariants: they end with the component and with the supervisor, whatever ends it, so that a component that is down has
- * nothing left that works on its files; they are bounded in number, time and output.
+ * Invariants: what ends the component kills a command with its tree, and what ends the supervisor kills its process group;
+ * nothing waits for long until they are gone; they are bounded in number, time and output.
+ * Not held: what made a session of its own and whose parent has ended (`pg_ctl start`) is in no tree any more and runs on,
+ * and so does, where the supervisor was killed, all that made a session of its own.
  */
 import path from "node:path";
 import { LifeboatError } from "../../errors/error.ts";
-import { throwIfAborted } from "../clock.ts";
+import { type Clock, throwIfAborted } from "../clock.ts";
 import { type ComponentSpec, EXEC_OUTPUT_BYTES_MAX, type ExecRequest, type ExecResult } from "../components.ts";
 import type { Processes } from "../processes.ts";
 
 /** A few people and a controller; whoever asks for more has lost count. */
 const COMMANDS_MAX = 16;
 
+/** Killed is gone, in milliseconds; what waits for a disk must not keep a fence waiting. */
+const END_TIMEOUT_MS = 2_000;
+
 /** With the programs beside the component's own before all others. */
 const BESIDE = 'PATH="$0:$PATH" && exec "$@"';
 
+type Running = { readonly program: string; readonly work: Promise<unknown> };
+
+/** What commands need. */
+export type ExecutionTools = {
+  readonly processes: Pick<Processes, "run">;
+  readonly clock: Pick<Clock, "sleep">;
+};
+
 /** What runs where one component runs. */
 export class Executions {
-  readonly #processes: Pick<Processes, "run">;
-  readonly #running = new Map<AbortController, Promise<unknown>>();
+  readonly #tools: ExecutionTools;
+  readonly #running = new Map<AbortController, Running>();
 
-  constructor(processes: Pick<Processes, "run">) {
-    this.#processes = processes;
+  constructor(tools: ExecutionTools) {
+    this.#tools = tools;
   }
 
   /**
@@ -33,7 +46,7 @@ export class Executions {
     throwIfAborted(signal, `running ${request.program}`);
     if (this.#running.size >= COMMANDS_MAX) throw failed(spec.name, `runs ${COMMANDS_MAX} commands already`);
     const ended = new AbortController();
-    const work = this.#processes.run({
+    const work = this.#tools.processes.run({
       command: "/bin/sh",
       args: ["-c", BESIDE, path.dirname(spec.program), request.program, ...request.arguments],
       folder: spec.workFolder,
@@ -44,22 +57,31 @@ export class Executions {
       endsWithUs: true,
       signal: AbortSignal.any([signal, ended.signal]),
     });
-    this.#running.set(ended, work);
+    this.#running.set(ended, { program: request.program, work });
     try {
       return await work;
     } catch (error) {
-      if (ended.signal.aborted) throw failed(spec.name, `ended, and ${request.program} with it`);
+      if (ended.signal.aborted) throw failed(spec.name, `ended, and ${request.program} was killed with it`);
       throw error;
     } finally {
       this.#running.delete(ended);
     }
   }
 
-  /** Kills all, and returns when they are gone. */
-  async end(): Promise<void> {
-    const all = [...this.#running];
-    for (const [controller] of all) controller.abort();
-    await Promise.allSettled(all.map(([, work]) => work));
+  /** Kills all, and returns when they are gone, or after END_TIMEOUT_MS with what is left. Never rejects. */
+  async end(): Promise<readonly string[]> {
+    const left = new Map(this.#running);
+    if (left.size === 0) return [];
+    const gone = [...left].map(async ([controller, { work }]) => {
+      controller.abort();
+      await work.catch(() => undefined);
+      left.delete(controller);
+    });
+    const waiting = new AbortController();
+    const late = this.#tools.clock.sleep(END_TIMEOUT_MS, { signal: waiting.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(gone), late]);
+    waiting.abort();
+    return [...left.values()].map(({ program }) => program);
   }
 }
 
