@@ -15,15 +15,14 @@ import { readManifest } from "../vault/manifest.ts";
 import {
   BACKUPS_PREFIX,
   type BackupId,
-  nameBeforeQuarantine,
   PACKS_PREFIX,
   packName,
   parseBackupName,
   parseProofName,
   parseWalKey,
-  QUARANTINE_PREFIX,
   WAL_PREFIX,
 } from "../vault/names.ts";
+import { type AbsentAnnouncement, halfRepaired } from "../vault/quarantine.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { parseHistory, type TimelineHistory } from "../wal/history.ts";
@@ -117,7 +116,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   const mark = await markPacks(vault, { records, erase }, options);
   const damage = [
     ...unreadableRecords(listing, erase),
-    ...(await halfRepaired(vault, listing, options)),
+    ...(await halfRepaired(vault, listing.unfinished, options)).map(unannounced),
     ...mark.damage,
   ];
   if (damage.length > 0) return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage };
@@ -290,25 +289,11 @@ function tellsDamage({ code }: LifeboatError): boolean {
   return code.startsWith("vault.") || code === "store.object-missing" || code === "store.object-truncated";
 }
 
-/** Backups whose announcement a repair has set aside and not made again: they look as if they had never been finished. */
-async function halfRepaired(
-  vault: Vault,
-  { unfinished }: BackupListing,
-  options: CallOptions,
-): Promise<readonly LifeboatError[]> {
-  const halves: LifeboatError[] = [];
-  if (unfinished.length === 0) return halves;
-  for await (const { key } of vault.store.list(QUARANTINE_PREFIX, options)) {
-    const named = parseBackupName(nameBeforeQuarantine(key));
-    if (named?.part !== "announced" || !unfinished.some(({ backupId }) => backupId === named.backupId)) continue;
-    halves.push(
-      new LifeboatError("vault.object-damaged", {
-        message: `a repair that was cut short, or is under way, has not announced backup ${named.backupId} again`,
-        remedy: "Run `lifeboat vault repair` to its end, then prune again.",
-      }),
-    );
-  }
-  return halves;
+function unannounced({ backupId }: AbsentAnnouncement): LifeboatError {
+  return new LifeboatError("vault.object-damaged", {
+    message: `a repair that was cut short, or is under way, has not announced backup ${backupId} again`,
+    remedy: "Run `lifeboat vault repair` to its end, then prune again.",
+  });
 }
 
 /** Records that do not open: what WAL and which packs their backups need nobody knows. */

@@ -91,11 +91,6 @@ export function quarantineName(of: { readonly repairId: string; readonly object:
   return `${QUARANTINE_PREFIX}${of.repairId}/${of.object}`;
 }
 
-/** The name that an object had before a repair set it aside. */
-export function nameBeforeQuarantine(key: string): string {
-  return key.split("/").slice(2).join("/");
-}
-
 /** Where a hold lies: what it holds is in its name. */
 export function holdName(hold: { readonly scope: BackupId | "all"; readonly holdId: string }): string {
   return `${HOLDS_PREFIX}${hold.scope}/${hold.holdId}`;

@@ -1,7 +1,6 @@
 /**
  * Fetches chunks from packs: neighbours in one request, opened and decompressed on the way.
  */
-
 import { isLifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { ObjectRange } from "../store/store.ts";

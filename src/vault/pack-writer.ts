@@ -7,7 +7,6 @@
  * Invariants: memory is bounded (chunks in flight, packs closing); `finish` resolves only when every pack was stored and
  * its bytes were read back equal; after the first failure nothing more is stored and every later call rejects with it.
  */
-
 import { assert } from "../errors/error.ts";
 import { abortedError } from "../platform/clock.ts";
 import type { CompressionChoice, Packed } from "./codec.ts";

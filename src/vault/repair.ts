@@ -12,17 +12,9 @@ import { type BackupRecord, createBackupId, listBackups } from "./backups.ts";
 import { checkOneBackup, checkVault, type Finding, type VaultReport } from "./check.ts";
 import { objectDamaged } from "./header.ts";
 import { readManifest } from "./manifest.ts";
-import {
-  type BackupId,
-  backupName,
-  nameBeforeQuarantine,
-  type ProofId,
-  parseBackupName,
-  parseWalKey,
-  QUARANTINE_PREFIX,
-  quarantineName,
-} from "./names.ts";
+import { type BackupId, backupName, type ProofId, parseBackupName, parseWalKey, quarantineName } from "./names.ts";
 import { listProofs, type ProofRecord, putProof } from "./proofs.ts";
+import { halfRepaired } from "./quarantine.ts";
 import { planRepair, type RepairPlan, type RepairStep } from "./repair-plan.ts";
 import { isRestoreProgram, PROGRAMS_PREFIX } from "./restore-program.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
@@ -57,19 +49,19 @@ export async function prepareRepair(tools: RepairTools, options: CallOptions): P
   const report = await checkVault(vault, { readData: true, onProgress, ...options });
   const remade = new Map<string, { readonly backup: BackupRecord; readonly findings: readonly Finding[] }>();
   const spooled = new Set<string>();
-  for (const { object } of [...report.findings, ...report.backups.flatMap(({ findings }) => findings)]) {
-    const wal = parseWalKey(object);
-    if (wal !== undefined && (await again(tools, wal, options)) !== undefined) spooled.add(object);
-  }
+  const look = async (findings: readonly Finding[]): Promise<void> => {
+    for (const { object } of findings) {
+      const wal = parseWalKey(object);
+      if (wal !== undefined && (await again(tools, wal, options)) !== undefined) spooled.add(object);
+    }
+  };
+  await look([...report.findings, ...report.backups.flatMap(({ findings }) => findings)]);
   for (const object of await announcementsToRemake(vault, report, options)) {
     const named = parseBackupName(object);
     const backup = named && (await recordFromManifest(vault, named, options));
     if (backup !== undefined) remade.set(object, { backup, findings: await checkOneBackup(vault, backup, options) });
   }
-  for (const { object } of [...remade.values()].flatMap(({ findings }) => findings)) {
-    const wal = parseWalKey(object);
-    if (wal !== undefined && (await again(tools, wal, options)) !== undefined) spooled.add(object);
-  }
+  await look([...remade.values()].flatMap(({ findings }) => findings));
   return planRepair({ report, remade, spooled, marked: await markedBackups(vault, options) });
 }
 
@@ -80,13 +72,8 @@ async function announcementsToRemake(
   options: CallOptions,
 ): Promise<readonly string[]> {
   const found = report.findings.map(({ object }) => object).filter((object) => object.endsWith("/announced"));
-  const unfinished = new Set<string>(report.unfinished.map(({ backupId }) => backupId));
-  for await (const { key } of vault.store.list(QUARANTINE_PREFIX, options)) {
-    const object = nameBeforeQuarantine(key);
-    const named = parseBackupName(object);
-    if (named?.part === "announced" && unfinished.has(named.backupId)) found.push(object);
-  }
-  return found;
+  const aside = await halfRepaired(vault, report.unfinished, options);
+  return [...found, ...aside.map(({ object }) => object)];
 }
 
 /** Carries out a plan; returns what became of each step. Rejects only on a stop on request. */
