@@ -8,7 +8,6 @@
  * Why so: docs/decisions/0014-rebuilt-over-what-differs.md. Format: docs/formats/aside.md.
  */
 import path from "node:path";
-import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { isLifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
@@ -16,6 +15,7 @@ import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { SystemId } from "../postgres/lsn.ts";
+import { crc32 } from "../vault/crc32.ts";
 import type { BackupId } from "../vault/names.ts";
 import type { KeptFile } from "./compare-files.ts";
 import type { DeltaSurvey } from "./delta-survey.ts";
@@ -264,23 +264,31 @@ async function linkOrCopy(files: Files, from: string, to: string): Promise<void>
   } catch (error) {
     // Another file system, or one that knows no second names.
     if (!isLifeboatError(error, "platform.file-failed") && !isLifeboatError(error, "platform.file-denied")) throw error;
-    const source = await files.open(from, "read");
-    try {
-      const target = await files.open(to, "create");
-      try {
-        await copyThrough(source, target);
-        await target.sync();
-      } finally {
-        await target.close();
-      }
-    } finally {
-      await source.close();
-    }
+    await copyFile(files, { from, to }, (target) => target.sync());
   }
 }
 
-/** Copies all of a file. */
-export async function copyThrough(source: FileHandle, target: FileHandle): Promise<void> {
+/** Copies a file to a name that is free; `finish` gets the copy while it is open. */
+export async function copyFile(
+  files: Files,
+  copy: { readonly from: string; readonly to: string; readonly mode?: number },
+  finish: (target: FileHandle) => Promise<void> = async () => undefined,
+): Promise<void> {
+  const source = await files.open(copy.from, "read");
+  try {
+    const target = await files.open(copy.to, "create", copy.mode);
+    try {
+      await copyThrough(source, target);
+      await finish(target);
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+async function copyThrough(source: FileHandle, target: FileHandle): Promise<void> {
   for (let position = 0; ; position += WINDOW_BYTES) {
     const data = await source.read({ position, length: WINDOW_BYTES });
     await target.write(data, position);

@@ -3,17 +3,17 @@
  * Order as in every restore: marker, files, control file, marker away.
  */
 import path from "node:path";
-import { crc32 } from "node:zlib";
 import { LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import { listBackups } from "../vault/backups.ts";
+import { crc32 } from "../vault/crc32.ts";
 import { type ManifestFile, readManifest } from "../vault/manifest.ts";
-import { ASIDE_PAGES, ASIDE_REMOVED, type AsideHeader, copyThrough, readAside } from "./aside.ts";
+import { ASIDE_PAGES, ASIDE_REMOVED, type AsideHeader, copyFile, readAside } from "./aside.ts";
 import { writeImage } from "./image-writer.ts";
-import { checkLayout, type Layout, layoutOf, placePath } from "./layout.ts";
+import { checkLayout, type Layout, layoutOf, placePath, WAL_FOLDER } from "./layout.ts";
 import { finish, makeLinks, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
 import { clearUnfinished } from "./target-guard.ts";
 
@@ -119,28 +119,15 @@ async function copyRemoved(files: Files, from: string, layout: Layout): Promise<
     }
     await files.removeTree(target);
     if (facts?.kind === "link") await files.symlink(await files.readLink(source), target);
-    else await copyFile(files, { source, target, mode: facts?.mode ?? 0o600 });
+    else await copyFile(files, { from: source, to: target, mode: facts?.mode ?? 0o600 });
   };
   // A folder of WAL that lay outside, behind the roots, comes into the data directory.
-  const wal = path.join(layout.roots[0] ?? "", "pg_wal");
+  const wal = path.join(layout.roots[0] ?? "", WAL_FOLDER);
   for (const [index, root] of [...layout.roots, wal].entries()) {
     const tree = path.join(from, String(index));
     if ((await files.stat(tree)) !== undefined) await copy(tree, root);
   }
   return found;
-}
-
-async function copyFile(
-  files: Files,
-  { source, target, mode }: { readonly source: string; readonly target: string; readonly mode: number },
-): Promise<void> {
-  const [from, to] = [await files.open(source, "read"), await files.open(target, "create", mode)];
-  try {
-    await copyThrough(from, to);
-  } finally {
-    await from.close();
-    await to.close();
-  }
 }
 
 function noBackup(message: string): LifeboatError {

@@ -130,7 +130,7 @@ test("when the first file is changed all of the aside is on stable storage, and 
   for (const [label, by, through] of [
     ["src/restore/aside.ts finish: sync", "PagesWriter.finish", asIs],
     ["src/restore/aside.ts finish: syncFolder", "SecondNames.finish", asIs],
-    ["src/restore/aside.ts linkOrCopy: sync", "linkOrCopy", withoutSecondNames],
+    ["src/restore/aside.ts linkOrCopy: sync", "copyFile", withoutSecondNames],
   ] as const) {
     assert.equal(await survives(through, by), false, label);
   }
