@@ -87,12 +87,7 @@ const PART_OF: Readonly<Record<string, Part>> = {
 /** Makes the report of the plan that has just ended well. Undefined for entries of which none tells of a plan. Pure. */
 export function reportOf(
   entries: readonly TimedEntry[],
-  of: {
-    readonly stack: string;
-    readonly journalHead: string;
-    /** Where the new primary's timeline begins; undefined where it could not be asked, or none is new. */
-    readonly promotedAt?: Lsn | undefined;
-  },
+  of: { readonly stack: string; readonly journalHead: string },
 ): EventReport | undefined {
   const outcome = entries.at(-1);
   const began = entries.findLast(
@@ -143,12 +138,17 @@ export function reportOf(
     outageMs: round((marks.get("route") ?? end) - start),
     decision,
     positions,
-    gap: gapOf(positions, of.promotedAt),
+    gap: null,
     lost: lossAtFirst(outcome.entry.name, decision),
     steps,
     shortcomings: Array.isArray(shortcomings) ? shortcomings.map(String) : [],
     journalHead: of.journalHead,
   };
+}
+
+/** The same with its gap: `promotedAt` is where the new primary's timeline begins; undefined where that is not known, or none is new. */
+export function withGap(report: EventReport, promotedAt: Lsn | undefined): EventReport {
+  return { ...report, gap: gapOf(report.positions, promotedAt) };
 }
 
 function isDecisive(name: string): boolean {

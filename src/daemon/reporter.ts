@@ -5,7 +5,7 @@ import type { Clock } from "../platform/clock.ts";
 import { makeFolderDurable, replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { formatLsn, type Lsn } from "../postgres/lsn.ts";
-import { type EventReport, REPORT_VERSION, renderReport, reportOf, type TimedEntry } from "./report.ts";
+import { type EventReport, REPORT_VERSION, renderReport, reportOf, type TimedEntry, withGap } from "./report.ts";
 import { type Beyond, lossWith } from "./report-loss.ts";
 
 /** What writing reports needs. */
@@ -66,11 +66,10 @@ export class Reporter implements JournalPort {
 
   async #write(entries: readonly TimedEntry[]): Promise<void> {
     const { stack, journalHead, timelineStart } = this.#tools;
-    const facts = { stack, journalHead: journalHead() };
-    const first = reportOf(entries, facts);
-    if (first === undefined) return;
-    const promotedAt = first.from === first.to ? undefined : await timelineStart(first.to);
-    await this.#keep(reportOf(entries, { ...facts, promotedAt }) ?? first);
+    const report = reportOf(entries, { stack, journalHead: journalHead() });
+    if (report === undefined) return;
+    const promotedAt = report.from === report.to ? undefined : await timelineStart(report.to);
+    await this.#keep(withGap(report, promotedAt));
   }
 
   async #amend(node: string, beyond: Beyond): Promise<void> {
