@@ -5,7 +5,6 @@
  * small files cost few chunks; a page of zeros is stored nowhere; every page has a fingerprint, stored or not; a page is
  * kept from the parent only when its fingerprint is the parent's and its LSN lies before the parent's start.
  */
-
 import { assert } from "../errors/error.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { isEmptyPage, isNormalLsn, isPageBefore, type LsnBound, lsnBound } from "../postgres/page.ts";

@@ -57,14 +57,16 @@ export function noteFailure(before: Setbacks, { plan, state, ...failure }: Failu
 /** The setback that stands in the way of a plan in this state; undefined where there is none, or the state is new. */
 export function setbackOf(setbacks: Setbacks, plan: Plan | undefined, state: string): Setback | undefined {
   const known = plan === undefined ? undefined : setbacks.get(aimOf(plan));
-  return known === undefined || known.count < EQUAL_FAILURES || !known.states.includes(state) ? undefined : known;
+  return known !== undefined && standsIn(known, state) ? known : undefined;
 }
 
 /** What stands in this state, whatever the plan; the newest of several. */
 export function standingSetback(setbacks: Setbacks, state: string): Setback | undefined {
-  return [...setbacks.values()]
-    .filter(({ count, states }) => count >= EQUAL_FAILURES && states.includes(state))
-    .toSorted((a, b) => b.at - a.at)[0];
+  return [...setbacks.values()].filter((each) => standsIn(each, state)).toSorted((a, b) => b.at - a.at)[0];
+}
+
+function standsIn({ count, states }: Setback, state: string): boolean {
+  return count >= EQUAL_FAILURES && states.includes(state);
 }
 
 /** Whether what stands in the way is to be tried again. */

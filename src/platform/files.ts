@@ -277,11 +277,7 @@ class SystemFileHandle implements FileHandle {
   }
 
   syncNow(): void {
-    try {
-      fdatasyncSync(this.#handle.fd);
-    } catch (cause) {
-      throw fileError("sync", this.#file, cause);
-    }
+    atOnce("sync", this.#file, () => fdatasyncSync(this.#handle.fd));
   }
 
   async stat(): Promise<FileFacts> {

@@ -2,16 +2,10 @@
 import path from "node:path";
 import type { Files } from "../../src/platform/files.ts";
 import { CONTROL_FILE_PATH } from "../../src/postgres/control-file.ts";
-import { presentTablespaces } from "../../src/restore/delta-guard.ts";
 import { putBack } from "../../src/restore/put-back.ts";
-import { prepareRestore } from "../../src/restore/restore.ts";
 import { asidesOf, restoreKeepingAside } from "../../src/stack/asides.ts";
 import type { NodeData } from "../../src/stack/plan.ts";
-import type { BackupRecord } from "../../src/vault/backups.ts";
-import type { Vault } from "../../src/vault/vault.ts";
-import { restoreTools } from "./backups.ts";
-import { FREE_LOCKS } from "./power-cuts.ts";
-import { RESTORED_FOLDER, TABLESPACES_UNDER } from "./small-restores.ts";
+import { NO_PROCESSES, planSmall, RESTORED_FOLDER, type SmallBackup } from "./small-restores.ts";
 import { testStack } from "./stacks.ts";
 
 const STACK_FOLDER = "/srv/stack";
@@ -21,18 +15,9 @@ const OLD_FOLDER = "/srv/old";
 const { place: anyPlace } = testStack();
 const stack = { place: { ...anyPlace, folder: STACK_FOLDER, dataOf: () => RESTORED_FOLDER } };
 
-type From = { readonly vault: Vault; readonly backup: BackupRecord };
-
-const NO_PROCESSES = { isAlive: async () => false, worksIn: async () => false, hasOpenIn: async () => false };
-
 /** Rebuilds the node. */
-export async function rebuildSmall(from: From, files: Files, data: NodeData): Promise<number> {
-  const { systemId, backupId } = from.backup;
-  const tools = { ...restoreTools(from.vault, from.backup), files, locks: FREE_LOCKS };
-  const plan = await prepareRestore(tools, { systemId, backupId, target: { kind: "immediate" }, acceptGap: true }, {});
-  const chosen = { byOid: new Map<number, string>(), under: TABLESPACES_UNDER };
-  const tablespaces = await presentTablespaces(files, RESTORED_FOLDER, chosen);
-  const place = { folder: RESTORED_FOLDER, tablespaces, owner: undefined };
+export async function rebuildSmall(from: SmallBackup, files: Files, data: NodeData): Promise<number> {
+  const { tools, plan, place } = await planSmall(from, files, "delta");
   const asked = { ...tools, processes: NO_PROCESSES, onCompared: () => undefined };
   return await restoreKeepingAside(asked, { stack, node: "db", data }, { plan, place }, {});
 }
@@ -43,7 +28,11 @@ export function smallAsides(files: Files): Promise<readonly string[]> {
 }
 
 /** What an aside and the vault make of an empty folder. */
-export async function putBackSmall({ vault }: From, files: Files, aside: string): Promise<ReadonlyMap<string, string>> {
+export async function putBackSmall(
+  { vault }: SmallBackup,
+  files: Files,
+  aside: string,
+): Promise<ReadonlyMap<string, string>> {
   const tablespaces = { byOid: new Map<number, string>(), under: `${OLD_FOLDER}.tablespaces` };
   const place = { folder: OLD_FOLDER, tablespaces, owner: undefined };
   await putBack({ vault, files, onProgress: () => undefined }, aside, place, {});

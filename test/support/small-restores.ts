@@ -53,20 +53,25 @@ export function takeSmallBackup(vault: Vault, server = SMALL_SERVER): Promise<Ba
   return takeBackup(tools, { label: "test", checkpoint: "fast", compression: { level: 1 }, adoptSystem: false }, {});
 }
 
-const NO_PROCESSES = { isAlive: async () => false, worksIn: async () => false, hasOpenIn: async () => false };
+/** No server of this machine has to do with folders in memory. */
+export const NO_PROCESSES = { isAlive: async () => false, worksIn: async () => false, hasOpenIn: async () => false };
 
-/** Restores a backup, into an empty folder or in place. */
-export async function restoreSmall(
-  from: { readonly vault: Vault; readonly backup: BackupRecord },
-  files: Files,
-  how: "whole" | "delta" = "whole",
-): Promise<void> {
-  const { systemId, backupId } = from.backup;
-  const tools = { ...restoreTools(from.vault, from.backup), files, locks: FREE_LOCKS };
+/** A backup, and the vault that has it. */
+export type SmallBackup = { readonly vault: Vault; readonly backup: BackupRecord };
+
+/** Plans its restore, into an empty folder or in place. */
+export async function planSmall({ vault, backup }: SmallBackup, files: Files, how: "whole" | "delta") {
+  const { systemId, backupId } = backup;
+  const tools = { ...restoreTools(vault, backup), files, locks: FREE_LOCKS };
   const plan = await prepareRestore(tools, { systemId, backupId, target: { kind: "immediate" }, acceptGap: true }, {});
   const chosen = { byOid: new Map<number, string>(), under: TABLESPACES_UNDER };
   const tablespaces = how === "delta" ? await presentTablespaces(files, RESTORED_FOLDER, chosen) : chosen;
-  const place = { folder: RESTORED_FOLDER, tablespaces, owner: undefined };
+  return { tools, plan, place: { folder: RESTORED_FOLDER, tablespaces, owner: undefined } };
+}
+
+/** Restores a backup, into an empty folder or in place. */
+export async function restoreSmall(from: SmallBackup, files: Files, how: "whole" | "delta" = "whole"): Promise<void> {
+  const { tools, plan, place } = await planSmall(from, files, how);
   const asked = { ...tools, processes: NO_PROCESSES, onCompared: () => undefined };
   const delta = how === "delta" ? await prepareDelta(asked, plan, place, {}) : undefined;
   await runRestore(tools, plan, place, { delta });

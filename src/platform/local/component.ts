@@ -20,7 +20,7 @@ import type {
 } from "../components.ts";
 import type { ProcessExit, Processes } from "../processes.ts";
 import { startTimer } from "../timer.ts";
-import { Executions } from "./executions.ts";
+import { componentFailed, Executions } from "./executions.ts";
 import type { ComponentRecord } from "./record.ts";
 import { afterEnd } from "./restart.ts";
 
@@ -384,10 +384,7 @@ export class Component {
   }
 
   #failed(what: string): LifeboatError {
-    return new LifeboatError("platform.component-failed", {
-      message: `${this.name} ${what}`,
-      remedy: "`lifeboat ps` shows what runs; `lifeboat logs` shows what it said.",
-    });
+    return componentFailed(this.name, what);
   }
 
   async #isThere({ pid, startTicks }: Pick<Running, "pid" | "startTicks">): Promise<boolean> {

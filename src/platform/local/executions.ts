@@ -44,7 +44,7 @@ export class Executions {
    */
   async run(spec: ComponentSpec, request: ExecRequest, signal: AbortSignal): Promise<ExecResult> {
     throwIfAborted(signal, `running ${request.program}`);
-    if (this.#running.size >= COMMANDS_MAX) throw failed(spec.name, `runs ${COMMANDS_MAX} commands already`);
+    if (this.#running.size >= COMMANDS_MAX) throw componentFailed(spec.name, `runs ${COMMANDS_MAX} commands already`);
     const ended = new AbortController();
     const work = this.#tools.processes.run({
       command: "/bin/sh",
@@ -61,7 +61,7 @@ export class Executions {
     try {
       return await work;
     } catch (error) {
-      if (ended.signal.aborted) throw failed(spec.name, `ended, and ${request.program} was killed with it`);
+      if (ended.signal.aborted) throw componentFailed(spec.name, `ended, and ${request.program} was killed with it`);
       throw error;
     } finally {
       this.#running.delete(ended);
@@ -85,7 +85,8 @@ export class Executions {
   }
 }
 
-function failed(component: string, what: string): LifeboatError {
+/** The error of a component that cannot do what is asked of it. */
+export function componentFailed(component: string, what: string): LifeboatError {
   return new LifeboatError("platform.component-failed", {
     message: `${component} ${what}`,
     remedy: "`lifeboat ps` shows what runs; `lifeboat logs` shows what it said.",
