@@ -14,7 +14,7 @@ before(() => {
 after(() => rmSync(folder, { recursive: true }));
 
 function environment(): Record<string, string> {
-  const cache = path.join(folder, "cache");
+  const cache = process.env["NODE_COMPILE_CACHE"] ?? path.join(folder, "cache");
   return { PATH: process.env["PATH"] ?? "", HOME: folder, NODE_COMPILE_CACHE: cache };
 }
 

@@ -136,7 +136,7 @@ const PIPE_GRACE_MS = 1000;
 const KILL_TIMEOUT_MS = 20_000;
 
 // Where to find programs, where to put temporary files, and how to write the time: nothing that can be a secret.
-const INHERITED = ["PATH", "HOME", "TMPDIR", "TZ", "LANG"] as const;
+const INHERITED = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "NODE_COMPILE_CACHE"] as const;
 
 const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

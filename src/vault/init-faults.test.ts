@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { TEST_STRETCH } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -17,7 +18,12 @@ describe("making a vault in a store that fails", () => {
   for (const kind of ["fail-before", "fail-after", "disk-full"] as const) {
     test(`${kind}, at each effect in turn: there is a vault that opens, or none and a new one can be made`, async () => {
       for (let at = 1; ; at += 1) {
-        const tools = { store: openMemoryStore({ clock: systemClock }), clock: systemClock, random: systemRandom };
+        const tools = {
+          store: openMemoryStore({ clock: systemClock }),
+          clock: systemClock,
+          random: systemRandom,
+          stretchCost: TEST_STRETCH,
+        };
         const faulty = faultyStore({ ...tools, faults: [{ at, kind }] });
         const made = await initVault({ ...tools, store: faulty.store }, OPEN, {}).catch((error: unknown) => error);
         if (faulty.effects.length < at) {
@@ -40,7 +46,12 @@ describe("making a vault in a store that fails", () => {
   }
 
   test("what an open vault's making left does not open the sealed one that was made after it", async () => {
-    const tools = { store: openMemoryStore({ clock: systemClock }), clock: systemClock, random: systemRandom };
+    const tools = {
+      store: openMemoryStore({ clock: systemClock }),
+      clock: systemClock,
+      random: systemRandom,
+      stretchCost: TEST_STRETCH,
+    };
     const faulty = faultyStore({ ...tools, faults: [{ at: 2, on: "put", kind: "fail-before" }] });
     await assert.rejects(initVault({ ...tools, store: faulty.store }, OPEN, {}));
     faulty.assertFired();

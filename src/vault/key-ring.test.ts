@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { TEST_SECRET } from "../../test/support/vaults.ts";
+import { TEST_SECRET, TEST_STRETCH } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -22,6 +22,7 @@ async function newVault() {
     store: openMemoryStore({ clock: systemClock }),
     clock: systemClock,
     random: systemRandom,
+    stretchCost: TEST_STRETCH,
   };
   const { vault, recoveryKey = "" } = await initVault(tools, TEST_SECRET, {});
   await putBlob(vault, { name: OLD_OBJECT, plain: Buffer.from("old") }, {});
@@ -217,7 +218,12 @@ test("a new passphrase replaces the old ones and leaves other kinds of holders",
 });
 
 test("a vault without encryption has no keys to manage", async () => {
-  const tools = { store: openMemoryStore({ clock: systemClock }), clock: systemClock, random: systemRandom };
+  const tools = {
+    store: openMemoryStore({ clock: systemClock }),
+    clock: systemClock,
+    random: systemRandom,
+    stretchCost: TEST_STRETCH,
+  };
   await initVault(tools, { kind: "open" }, {});
   assert.deepEqual(
     (await listKeys(tools, { kind: "open" }, {})).holders.map(({ kind }) => kind),

@@ -278,7 +278,10 @@ async function storeWrap(
   const bytes =
     to.kind === "age"
       ? await wrapForRecipient({ ...sealing, recipient: to.recipient, label: to.label, known: wrap.known })
-      : await wrapDataKey({ ...sealing, secret: to.secret, label: to.label }, vault.random);
+      : await wrapDataKey(
+          { ...sealing, secret: to.secret, label: to.label, stretchCost: vault.stretchCost },
+          vault.random,
+        );
   const name = keyWrapName({ keyId: dataKey.id, wrapId: wrap.wrapId });
   await vault.store.put(name, [bytes], options);
   const stored = await vault.store.get(name, options);

@@ -29,9 +29,10 @@ export type VaultSecret =
 /** A secret that one wrap by itself is sealed under and opened with. */
 export type WrapSecret = Exclude<VaultSecret, { kind: "identity" }>;
 
-/** Work factors of argon2id: 64 MiB and 3 passes take about a third of a second, once a command. */
-const ARGON2_MEMORY_KIB = 65_536;
-const ARGON2_PASSES = 3;
+/** Work factors of argon2id, kept in the wrap: memory in KiB, and passes over it (RFC 9106, section 3.1). */
+export type StretchCost = { readonly memoryKiB: number; readonly passes: number };
+/** 64 MiB and 3 passes take about a third of a second, once a command. */
+const STRETCH_COST: StretchCost = { memoryKiB: 65_536, passes: 3 };
 /** Bounds on what a wrap may ask of us, so that a planted wrap cannot exhaust the machine. */
 const ARGON2_MEMORY_KIB_MAX = 1_048_576;
 const ARGON2_PASSES_MAX = 64;
@@ -125,6 +126,8 @@ export async function wrapDataKey(
     readonly secret: WrapSecret;
     readonly now: Instant;
     readonly label?: string | undefined;
+    /** Of a passphrase. Default: what takes a third of a second. */
+    readonly stretchCost?: StretchCost | undefined;
   },
   random: RandomSource,
 ): Promise<Buffer> {
@@ -139,7 +142,7 @@ export async function wrapDataKey(
     return encodeKeyJson({ ...base, method: { kind: "open", secret: dataKey.secret.toString("base64") } });
   }
   const salt = random(WRAP_SALT_BYTES);
-  const facts = { memoryKiB: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, salt };
+  const facts = { ...(wrap.stretchCost ?? STRETCH_COST), salt };
   const wrappingKey = await deriveWrappingKey(secret, facts);
   const sealed = sealFrame(wrappingKey, {
     number: WRAP_FRAME,

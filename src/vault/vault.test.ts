@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createTestVault, TEST_SECRET } from "../../test/support/vaults.ts";
+import { createTestVault, TEST_SECRET, TEST_STRETCH } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -10,7 +10,12 @@ import { createDataKey, parseWrap, wrapDataKey } from "./keys.ts";
 import { KEYS_PREFIX, VAULT_MARKER } from "./names.ts";
 import { getBlob, initVault, openVault, putBlob } from "./vault.ts";
 
-const newTools = () => ({ store: openMemoryStore({ clock: systemClock }), clock: systemClock, random: systemRandom });
+const newTools = () => ({
+  store: openMemoryStore({ clock: systemClock }),
+  clock: systemClock,
+  random: systemRandom,
+  stretchCost: TEST_STRETCH,
+});
 
 describe("opening a vault", () => {
   test("the passphrase and the recovery key each open what init sealed", async () => {

@@ -16,13 +16,26 @@ import type { RandomSource } from "../platform/random.ts";
 import type { Store } from "../store/store.ts";
 import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
 import { openKeys, readWraps } from "./key-open.ts";
-import { createDataKey, createRecoveryKey, type VaultSecret, type WrapSecret, wrapDataKey } from "./keys.ts";
+import {
+  createDataKey,
+  createRecoveryKey,
+  type StretchCost,
+  type VaultSecret,
+  type WrapSecret,
+  wrapDataKey,
+} from "./keys.ts";
 import { type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
 import { refusedJson } from "./refused-json.ts";
 import type { DataKey } from "./sealing.ts";
 
 /** What the vault needs of the machine. */
-export type VaultTools = { readonly store: Store; readonly clock: Clock; readonly random: RandomSource };
+export type VaultTools = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** What new passphrases cost to try; less than the default only where nobody will try any, as in tests. */
+  readonly stretchCost?: StretchCost;
+};
 
 /** An opened vault: its store, and the data keys that the given secret opened. */
 export type Vault = VaultTools & {
@@ -62,7 +75,10 @@ export async function initVault(
   const secrets: WrapSecret[] = [secret];
   if (recoveryKey !== undefined) secrets.push({ kind: "recovery-key", recoveryKey });
   for (const each of secrets) {
-    const wrap = await wrapDataKey({ vaultId, dataKey, secret: each, now }, tools.random);
+    const wrap = await wrapDataKey(
+      { vaultId, dataKey, secret: each, now, stretchCost: tools.stretchCost },
+      tools.random,
+    );
     const wrapId = tools.random(8).toString("hex");
     await tools.store.put(keyWrapName({ keyId: dataKey.id, wrapId }), [wrap], options);
   }

@@ -39,12 +39,12 @@ export type CallOptions = {
 export class CommandLine {
   readonly folder: string;
   readonly #running = new Set<ChildProcess>();
-  // Not root's own, in /var/cache: a test leaves nothing behind.
+  // Not root's own, in /var/cache: a test leaves nothing behind. The runner's when there is one: compiled once for all.
   readonly #cache: string;
 
   constructor(folder: string) {
     this.folder = folder;
-    this.#cache = path.join(folder, "..", "cache");
+    this.#cache = process.env["NODE_COMPILE_CACHE"] ?? path.join(folder, "..", "cache");
     mkdirSync(folder, { recursive: true });
   }
 

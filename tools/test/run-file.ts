@@ -35,6 +35,8 @@ export type FileRun = {
 const OUTPUT_CHARACTERS_MAX = 20_000;
 // How long a process may take to go after its parent has ended, for example a server that was told to stop at once.
 const GOODBYE_MS = 3_000;
+// What Node.js compiled, for the next file that loads the same modules.
+const COMPILED = ".lifeboat/compiled";
 // Short, because the path of a Unix socket may have 107 bytes.
 const TEMPORARY_PREFIX = "/tmp/lb-";
 
@@ -75,7 +77,12 @@ async function runProcess(run: FileRun, places: Places): Promise<Ended> {
   if (process.env["LIFEBOAT_TEST_LONG"] === "1") {
     options.unshift(`--import=${new URL("./long-properties.ts", import.meta.url).href}`);
   }
-  const environment = { ...process.env, TMPDIR: places.temporary, LIFEBOAT_TEST_FILE: places.mark };
+  const environment = {
+    ...process.env,
+    TMPDIR: places.temporary,
+    LIFEBOAT_TEST_FILE: places.mark,
+    NODE_COMPILE_CACHE: path.join(run.root, COMPILED),
+  };
   // Set by a node:test run around us (our own tests); the file would then report to that one.
   delete (environment as NodeJS.ProcessEnv)["NODE_TEST_CONTEXT"];
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...options, run.file], {
