@@ -139,6 +139,7 @@ function wrapHandle(handle: FileHandle, file: string, { effect, effectNow }: Eff
       effect("write", file, () => handle.writeParts(parts), { half: () => handle.writeParts(halfOf(parts)) }),
     truncate: (lengthBytes) => effect("truncate", file, () => handle.truncate(lengthBytes)),
     sync: () => effect("sync", file, () => handle.sync()),
+    writeBack: () => effect("write back", file, () => handle.writeBack()),
     syncNow: () => effectNow("sync", file, () => handle.syncNow()),
     stat: () => effect("look at", file, () => handle.stat()),
     close: () => handle.close(),

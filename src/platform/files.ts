@@ -86,6 +86,11 @@ export interface FileHandle {
   truncate(lengthBytes: number): Promise<void>;
   /** Returns when data and size are on stable storage (fdatasync). A failed sync is final: never retry, reopen. */
   sync(): Promise<void>;
+  /**
+   * Brings what was written so far on its way to the disk and waits for it, promising nothing: written in one heap at the end,
+   * it would hold up every sync of every other process behind it (docs/measurements.md, "Clients during a backup").
+   */
+  writeBack(): Promise<void>;
   /** As `sync`, done when it returns: see `writeNow`. */
   syncNow(): void;
   stat(): Promise<FileFacts>;
@@ -274,6 +279,10 @@ class SystemFileHandle implements FileHandle {
 
   sync(): Promise<void> {
     return named("sync", this.#file, () => this.#handle.datasync());
+  }
+
+  writeBack(): Promise<void> {
+    return named("write back", this.#file, () => this.#handle.datasync());
   }
 
   syncNow(): void {

@@ -307,6 +307,8 @@ function handleOf(disk: Disk, file: string, node: FileNode): FileHandle {
       }),
     truncate: (lengthBytes) => call("truncate", () => disk.change({ kind: "length", file: node, lengthBytes })),
     sync: () => call("sync", () => disk.sync("sync", node)),
+    // Promised nothing, a power cut takes everything.
+    writeBack: async () => undefined,
     syncNow: () => now("sync", () => disk.sync("sync", node)),
     stat: () => call("look at", () => factsOf(node) ?? missing()),
     close: async () => undefined,

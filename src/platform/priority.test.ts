@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
 import { getPriority, setPriority } from "node:os";
 import { test } from "node:test";
 import { comeForward, poolStandsBack, standBack } from "./priority.ts";
@@ -29,6 +31,30 @@ test("a pool that stands back leaves the thread that asks as it was", async () =
   assert.ok(
     own === 19 || lowered.length === Number(process.env["UV_THREADPOOL_SIZE"] ?? 4),
     `${lowered.length} threads`,
+  );
+});
+
+const STANDING = `
+  const { standBack } = await import(${JSON.stringify(new URL("./priority.ts", import.meta.url).href)});
+  await standBack(7);
+  await standBack(5);
+  const { readFileSync } = await import("node:fs");
+  process.stdout.write(readFileSync("/proc/self/autogroup", "utf8").split(" ").at(-1));
+`;
+
+test("where a session has a priority of its own, that of one led by the process goes down, and no other", async () => {
+  const before = await readFile("/proc/self/autogroup", "utf8").catch(() => "");
+  const session = before.split(" ").at(-1)?.trim();
+  const run = async (detached: boolean) => {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", STANDING], { detached });
+    let said = "";
+    child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    await once(child, "close");
+    return said.trim();
+  };
+  assert.deepEqual(
+    [await run(true), await run(false)],
+    session === undefined || session === "" ? ["", ""] : ["7", session],
   );
 });
 

@@ -1,15 +1,38 @@
 /** How much of the processors a process claims where others want them too. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { getPriority, setPriority } from "node:os";
 
 /**
  * Lets this process stand back: `nice` steps (0 to 19) below the usual priority, for all threads that it has and those that
  * it starts later. It never raises a priority. Where the system does not let us, everything stays as it is: work that must
  * be done is not given up for its manners.
- * Source: setpriority(2) of Linux, where the nice value belongs to a thread and is inherited by those it starts.
+ *
+ * With autogroups, which Debian turns on, a nice value counts only inside a session, and sessions share the processors by the
+ * value of the session. It is lowered too where this process leads one, as a service does and a command at a terminal does not.
+ * Source: setpriority(2) and sched(7, "The autogroup feature") of Linux; the nice value belongs to a thread and is inherited by
+ * those it starts.
  */
 export async function standBack(nice: number): Promise<void> {
   for (const thread of await threads()) lower(thread, nice);
+  if (await leadsSession()) await lowerSession(nice);
+}
+
+const SESSION_PRIORITY = "/proc/self/autogroup";
+
+async function lowerSession(nice: number): Promise<void> {
+  try {
+    const [, now] = /nice (-?\d+)/.exec(await readFile(SESSION_PRIORITY, "utf8")) ?? [];
+    if (now !== undefined && Number(now) < nice) await writeFile(SESSION_PRIORITY, String(nice));
+  } catch {
+    // A kernel without autogroups, or one that lets only others do it.
+  }
+}
+
+async function leadsSession(): Promise<boolean> {
+  const facts = await readFile("/proc/self/stat", "utf8").catch(() => "");
+  // The name in parentheses may hold anything; behind it stand state, parent, group and session (proc(5)).
+  const session = facts.slice(facts.lastIndexOf(")") + 2).split(" ")[3];
+  return Number(session) === process.pid;
 }
 
 /** What libuv calls the threads of the pool that files, compression and name look-ups are worked on. */

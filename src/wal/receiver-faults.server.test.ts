@@ -98,6 +98,7 @@ class Disk {
       writeParts: (parts) => handle.writeParts(parts),
       truncate: (lengthBytes) => handle.truncate(lengthBytes),
       sync: async () => syncNow(),
+      writeBack: () => handle.writeBack(),
       syncNow,
       stat: () => handle.stat(),
       close: () => handle.close(),

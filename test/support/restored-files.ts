@@ -28,6 +28,7 @@ export const unsyncedFiles: Files = {
       writeParts: (parts) => handle.writeParts(parts),
       truncate: (lengthBytes) => handle.truncate(lengthBytes),
       sync: async () => undefined,
+      writeBack: async () => undefined,
       syncNow: () => undefined,
       stat: () => handle.stat(),
       close: () => handle.close(),

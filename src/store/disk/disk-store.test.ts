@@ -127,6 +127,7 @@ test("many small parts are written in few writes, and large ones are not copied"
         writeParts: (parts) => handle.writeParts(parts),
         truncate: (length) => handle.truncate(length),
         sync: () => handle.sync(),
+        writeBack: () => handle.writeBack(),
         syncNow: () => handle.syncNow(),
         stat: () => handle.stat(),
         close: () => handle.close(),
@@ -138,7 +139,7 @@ test("many small parts are written in few writes, and large ones are not copied"
   const small = Array.from({ length: 2000 }, (_, index) => Buffer.alloc(1000, index));
   await store.put("a", [...small, large, ...small]);
   assert.ok(written.length <= 5, `${written.length} writes`);
-  assert.ok(written.includes(large));
+  assert.ok(written.some(({ buffer, byteOffset }) => buffer === large.buffer && byteOffset === large.byteOffset));
   assert.ok((await store.get("a")).equals(Buffer.concat([...small, large, ...small])));
 });
 
