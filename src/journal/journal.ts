@@ -221,8 +221,8 @@ export class Journal {
       over: "replace",
       unique: "lifeboat",
     });
+    // Synced with the record that follows: until then the tail is torn still, and is mended again.
     await handle.truncate(reading.wholeBytes);
-    await handle.sync();
     await this.#write([note("journal-torn", { bytes: torn.byteLength, keptAs })]);
   }
 

@@ -5,9 +5,8 @@
  * Nouns: a *change* is a write, a new length, or a name given or taken; it is *pending* until a sync brings it to the
  * *stable* state. A *power cut* forgets pending changes, all of them or those that a test picks, and ends every handle.
  * Invariants: a file's sync makes its bytes stable and no name, its own included; a folder's sync makes the names in it
- * stable and no bytes; what a rename takes and gives becomes stable together. Pending changes of names are forgotten in any
- * combination; of one file's, all that follow the first that is forgotten: a file may end early or have its old bytes, and
- * gets no holes. Modes and owners are never forgotten.
+ * stable and no bytes; what a rename takes and gives becomes stable together. Pending changes are forgotten in any combination:
+ * a file may end early, have its old bytes, or a hole of zeros before bytes that were kept. Modes and owners are never forgotten.
  */
 import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
@@ -104,12 +103,7 @@ class Disk {
   }
 
   cutPower(keeps: () => boolean): void {
-    const cut = new Set<FileNode>();
-    for (const change of this.#pending) {
-      const kept = keeps();
-      if (change.kind !== "names" && (!kept || cut.has(change.file))) cut.add(change.file);
-      else if (kept) take(change, "stable");
-    }
+    for (const change of this.#pending) if (keeps()) take(change, "stable");
     this.#pending = [];
     this.life += 1;
     forget(this.root, new Set());

@@ -216,7 +216,7 @@ async function restoreInto(
   // Asked again now that no other restore can be here.
   if (delta === undefined) await clearUnfinished(tools.files, layout.roots);
   else assertUnchanged(place.folder, delta.state, await guardDelta({ ...tools, ...delta }, layout, plan.systemId));
-  await checkSpace(tools.files, plan, layout, delta?.survey);
+  await checkSpace(tools.files, plan, layout, delta && reusedBy(delta));
   await delta?.beforeChange?.();
   await markRoots(tools, layout, place.owner);
   if (delta !== undefined) await clearSurplus(tools.files, layout, delta.survey);
@@ -337,7 +337,6 @@ export async function finish(
   place: Pick<RestorePlace, "folder" | "owner">,
   written: { readonly controlFile: Buffer; readonly roots: readonly string[] },
 ): Promise<void> {
-  await files.syncFolder(place.folder);
   const target = path.join(place.folder, CONTROL_FILE_PATH);
   const parts = [written.controlFile];
   // From here on no root counts as unfinished, whether or not its marker is taken away.
@@ -354,6 +353,12 @@ const SPARE_BYTES = 256 * 1024 * 1024;
 
 /** Of what is there, what counts as free: a delta restore writes over it, or removes it first. */
 type Reused = Pick<DeltaSurvey, "presentBytes" | "removedWalBytes">;
+
+/** What is kept under another name before it goes gives no space back. */
+function reusedBy({ survey, beforeChange }: DeltaRestore): Reused {
+  const { presentBytes, removedWalBytes } = survey;
+  return { presentBytes, removedWalBytes: beforeChange === undefined ? removedWalBytes : 0 };
+}
 
 async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, reused: Reused | undefined): Promise<void> {
   const needed = new Map<number, { freeBytes: number; neededBytes: number; readonly folders: string[] }>();

@@ -3,7 +3,16 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import { contentOf, goAstray, putBackSmall, rebuildSmall, smallAsides } from "../../test/support/small-nodes.ts";
+import { type Story, testPowerCuts } from "../../test/support/power-cuts.ts";
+import {
+  contentOf,
+  goAstray,
+  OLD_FOLDER,
+  putBackSmall,
+  putBackThere,
+  rebuildSmall,
+  smallAsides,
+} from "../../test/support/small-nodes.ts";
 import {
   differencesFrom,
   RESTORED_FOLDER,
@@ -15,8 +24,13 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
+import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import { removeAsides } from "./asides.ts";
 
+/** Files that are put back are alike: usually every so many-th effect is cut. */
+const PUT_BACK_STRIDE = 25;
+
+const MIB = 1024 * 1024;
 const vault = await createTestVault();
 const from = { vault, backup: await takeSmallBackup(vault) };
 
@@ -87,6 +101,28 @@ test("an aside whose pages were changed, or whose backup is gone, is not put bac
   await assert.rejects(changed, (error) => isLifeboatError(error, "restore.image-incomplete"));
 });
 
+test("WAL that an aside keeps on its own disk gives no space there, WAL that goes does", async () => {
+  const { files } = await astray();
+  await files.rename(path.join(RESTORED_FOLDER, "pg_wal"), "/srv/wal");
+  await files.symlink("/srv/wal", path.join(RESTORED_FOLDER, "pg_wal"));
+  await files.makeFile("/srv/wal/0000000900000000000000AA", {
+    sizeBytes: 2 * MIB,
+    permissions: 0o600,
+    owner: undefined,
+  });
+  // A segment of 1 MiB is to be laid there.
+  const little: Files = {
+    ...files,
+    space: (file) =>
+      file.startsWith("/srv/wal")
+        ? Promise.resolve({ freeBytes: MIB / 2, totalBytes: 4 * MIB, device: 2 })
+        : files.space(file),
+  };
+  await assert.rejects(rebuildSmall(from, little, "primary"), (error) => isLifeboatError(error, "restore.no-space"));
+  await restoreSmall(from, little, "delta");
+  assert.deepEqual(await differencesFrom(SMALL_SERVER, files), []);
+});
+
 /** As on another file system than the data. */
 function withoutSecondNames(files: Files): Files {
   const refused = new LifeboatError("platform.file-failed", { message: "it is elsewhere", remedy: "Copy it." });
@@ -135,3 +171,38 @@ test("when the first file is changed all of the aside is on stable storage, and 
     assert.equal(await survives(through, by), false, label);
   }
 });
+
+/** The old directory is put back: it is whole, or cannot start and is put back again. */
+function puttingBack(): Story {
+  let old: ReadonlyMap<string, string> = new Map();
+  let aside = "";
+  let done = false;
+  return {
+    before: async (files) => {
+      await files.makeFolder("/srv");
+      await files.makeFolder("/proc");
+      await restoreSmall(from, files, "whole");
+      await goAstray(files, "astray");
+      old = await contentOf(files, RESTORED_FOLDER);
+      await rebuildSmall(from, files, "primary");
+      [aside = ""] = await smallAsides(files);
+    },
+    live: async (files) => {
+      await putBackThere(from, files, aside);
+      done = true;
+    },
+    after: async (files) => {
+      const canStart = (await files.stat(path.join(OLD_FOLDER, CONTROL_FILE_PATH))) !== undefined;
+      assert.ok(canStart || !done);
+      if (canStart) assert.deepEqual(await contentOf(files, OLD_FOLDER), old);
+      else assert.deepEqual(await putBackSmall(from, files, aside), old);
+    },
+  };
+}
+
+testPowerCuts(
+  "an old directory that is put back",
+  puttingBack,
+  ["src/restore/put-back.ts putBack: syncFileSystem"],
+  PUT_BACK_STRIDE,
+);

@@ -16,7 +16,6 @@ import { HeldWal } from "../restore/held-wal.ts";
 import { prepareRestore, runRestore } from "../restore/restore.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
-import { keepRestoreProgram } from "../vault/restore-program.ts";
 import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
@@ -39,21 +38,27 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const COMPRESSION = { level: 2 };
 const PRIVATE_MODE = 0o700;
 
-/** Makes the folders; the one of the secrets last, as the sign that all are there. */
-export async function makeFolders({ files, stack, user }: StepTools): Promise<void> {
+/** Makes the folders; the one of the secrets last, as the sign that all are there, after a power cut too. */
+export async function makeFolders({ files, stack, user }: Pick<StepTools, "files" | "stack" | "user">): Promise<void> {
   const { place } = stack;
   await makeOpenFolder(files, place.folder);
   const private_ = [place.sockets, place.vault, place.spool, place.programCache];
   for (const name of COMPONENT_NAMES) {
     if (name !== "daemon") private_.push(path.dirname(place.configOf(name)), place.configOf(name));
   }
-  private_.push(path.dirname(place.dataOf("db")), place.dataOf("redis"), place.secrets);
-  for (const folder of private_) {
+  private_.push(path.dirname(place.dataOf("db")), place.dataOf("redis"));
+  const make = async (folder: string): Promise<void> => {
     // No child process may be started in between with the folder half ours: mode and owner are set each time.
     await files.makeFolder(folder, PRIVATE_MODE);
     await files.changeMode(folder, PRIVATE_MODE);
     if (user !== undefined) await files.changeOwner(folder, user);
+  };
+  for (const folder of private_) await make(folder);
+  for (const parent of new Set([place.folder, ...private_.map((folder) => path.dirname(folder))])) {
+    await files.syncFolder(parent);
   }
+  await make(place.secrets);
+  // The secrets come into it, and with them the only passphrase of the vault.
   await files.syncFolder(place.folder);
 }
 
@@ -136,9 +141,7 @@ export async function makeVault(tools: StepTools, options: CallOptions): Promise
     access: "write",
   });
   const secret = { kind: "passphrase", passphrase: secrets["vault-passphrase"] } as const;
-  // First: nothing may fail between the vault's being one and its recovery key's being shown.
-  await keepRestoreProgram({ store, files: tools.files }, options);
-  const { recoveryKey } = await initVault({ store, clock, random }, secret, options);
+  const { recoveryKey } = await initVault({ store, clock, random, files: tools.files }, secret, options);
   assert(recoveryKey !== undefined, "a vault with a passphrase has a recovery key");
   tools.onRecoveryKey(recoveryKey);
 }

@@ -13,16 +13,7 @@ import type { ErrorCode } from "../errors/registry.ts";
 import { writeDurable } from "../platform/durable.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
 import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
-import {
-  historyName,
-  type Lsn,
-  lsnAdd,
-  parseLsn,
-  parseSegmentName,
-  type SystemId,
-  segmentName,
-  type Timeline,
-} from "../postgres/lsn.ts";
+import { historyName, type Lsn, parseLsn, parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { presentTablespaces } from "../restore/delta-guard.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { plannedReach } from "../restore/plan.ts";
@@ -34,6 +25,7 @@ import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
 import { asidesOf, restoreKeepingAside } from "./asides.ts";
 import { type BeyondFork, lookBeyondFork } from "./beyond-fork.ts";
 import { prepareCaughtUp } from "./caught-up.ts";
+import { keepWalFrom } from "./evidence.ts";
 import { writeNodeFiles } from "./making.ts";
 import { type NodeName, replicaConnection } from "./node-settings.ts";
 import { nodeAddress, nodeDataOf, withNode } from "./nodes.ts";
@@ -64,8 +56,6 @@ export type Rejoined = {
 };
 
 const NOTHING_WRITTEN = { evidence: undefined, aside: undefined, writtenBytes: 0 } as const;
-/** WAL of a diverged node that is kept: its end is near the fork, and what lies far beyond is recycled names. */
-const EVIDENCE_SEGMENTS_MAX = 16;
 /** The primary does not answer: it is down, starting or cut off. */
 const SILENCE: readonly ErrorCode[] = [
   "postgres.unreachable",
@@ -239,34 +229,11 @@ async function keepEvidence(
   decision: RejoinDecision,
 ): Promise<string | undefined> {
   if (decision.kind !== "delta" || facts.node === undefined || decision.fork === undefined) return undefined;
-  const folder = stack.place.dataOf(node);
-  const { walSegmentBytes } = parseControlFile(await files.readFile(path.join(folder, CONTROL_FILE_PATH)));
+  const dataFolder = stack.place.dataOf(node);
+  const { walSegmentBytes } = parseControlFile(await files.readFile(path.join(dataFolder, CONTROL_FILE_PATH)));
+  const under = path.join(stack.place.folder, "evidence");
   const { timeline } = facts.node;
-  const first = segmentName({ timeline, lsn: decision.fork, walSegmentBytes });
-  const start = parseSegmentName(first, walSegmentBytes)?.start ?? decision.fork;
-  const kept = path.join(stack.place.folder, "evidence", `${node}-${first}`);
-  await files.makeFolder(kept, 0o700);
-  for (let count = 0; count < EVIDENCE_SEGMENTS_MAX; count += 1) {
-    const lsn = lsnAdd(start, count * walSegmentBytes);
-    const name = segmentName({ timeline, lsn, walSegmentBytes });
-    const from = path.join(folder, "pg_wal", name);
-    if ((await files.stat(from)) === undefined) break;
-    await keepFile(files, from, path.join(kept, name));
-  }
-  await files.syncFolder(kept);
-  return kept;
-}
-
-/** By a second name, or as a copy where the WAL lies on a disk of its own and can have no name here. Repeatable. */
-async function keepFile(files: StepTools["files"], from: string, to: string): Promise<void> {
-  if ((await files.stat(to)) !== undefined) return;
-  try {
-    await files.link(from, to);
-  } catch (error) {
-    if (!isLifeboatError(error, "platform.file-failed")) throw error;
-    const parts = [await files.readFile(from)];
-    await writeDurable(files, { file: to, parts, over: "new", permissions: 0o600, unique: "evidence" });
-  }
+  return await keepWalFrom(files, { dataFolder, timeline, fork: decision.fork, walSegmentBytes, under, name: node });
 }
 
 /** Brings the folder to the vault's newest point of the primary's timeline. */

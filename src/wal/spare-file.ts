@@ -1,7 +1,7 @@
 /**
- * A file that is laid out for the segment to come, while there is time.
+ * The files that segments are received into: laid out while there is time, or made with their length alone.
  *
- * Invariants: there is one at most; it holds nothing that counts, so one that was left by another process is thrown away, and
+ * Invariants: there is one that is laid out at most; it holds nothing that counts, so one that was left by another process is thrown away, and
  * one that cannot be made is done without; it is made in small steps with pauses, since commits wait for the same disk.
  */
 import type { Clock } from "../platform/clock.ts";
@@ -22,6 +22,8 @@ export type SpareTools = { readonly files: Files; readonly clock: Clock };
 export class SpareFile {
   readonly #tools: SpareTools;
   readonly #path: string;
+  /** One without blocks, until it has its name. */
+  readonly #hollow: string;
   #mode: "none" | "making" | "ready" = "none";
   #sizeBytes = 0;
   #stop = new AbortController();
@@ -31,6 +33,7 @@ export class SpareFile {
   constructor(tools: SpareTools, file: string) {
     this.#tools = tools;
     this.#path = file;
+    this.#hollow = `${file}-hollow`;
   }
 
   /** Makes one if there is none; resolves when it is there or could not be made. */
@@ -44,23 +47,27 @@ export class SpareFile {
   }
 
   /**
-   * Turns it into the empty file of a segment, if there is one: true when `to` is that file, on stable storage with its name.
+   * Makes `to` the empty file of a segment, on stable storage with its name: the one that was laid out, or where there is none a
+   * file of that length without blocks.
    */
-  async take(to: string, of: { readonly start: Lsn; readonly walSegmentBytes: number }): Promise<boolean> {
-    if (this.#mode !== "ready" || this.#sizeBytes !== laidOutBytes(of.walSegmentBytes)) return false;
-    this.#mode = "none";
+  async take(to: string, of: { readonly start: Lsn; readonly walSegmentBytes: number }): Promise<void> {
     const { files } = this.#tools;
+    const sizeBytes = laidOutBytes(of.walSegmentBytes);
+    const ready = this.#mode === "ready" && this.#sizeBytes === sizeBytes;
+    if (ready) this.#mode = "none";
+    else await files.remove(this.#hollow);
+    const from = ready ? this.#path : this.#hollow;
     const empty = encodeMark({ start: of.start, syncedBytes: 0, filledBytes: 0, crc: 0 });
-    const handle = await files.open(this.#path, "update");
+    const handle = await files.open(from, ready ? "update" : "create");
     try {
+      if (!ready) await handle.truncate(sizeBytes);
       await handle.write(empty, markPosition(of.walSegmentBytes, 0));
       await handle.write(empty, markPosition(of.walSegmentBytes, 1));
       await handle.sync();
     } finally {
       await handle.close();
     }
-    await renameDurable(files, { from: this.#path, to });
-    return true;
+    await renameDurable(files, { from, to });
   }
 
   /** Takes it away, one that is being made too. */
@@ -69,7 +76,7 @@ export class SpareFile {
     await this.#made;
     this.#stop = new AbortController();
     this.#mode = "none";
-    await this.#tools.files.remove(this.#path);
+    for (const each of [this.#path, this.#hollow]) await this.#tools.files.remove(each);
   }
 
   async #make(): Promise<void> {
@@ -79,7 +86,7 @@ export class SpareFile {
       await this.#fill(this.#sizeBytes);
       this.#mode = "ready";
     } catch {
-      // Segments are held as well in files that grow. A disk that is full or fails is told of by whoever needs it.
+      // Segments are held as well in files whose blocks come with their bytes. A disk that is full or fails is told of by whoever needs it.
       this.#mode = "none";
       await Promise.allSettled([files.remove(this.#path)]);
     }

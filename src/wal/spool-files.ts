@@ -2,8 +2,8 @@
  * The files of a spool, for whoever reads it: the receiver that owns it, `wal get`, a restore.
  *
  * Nouns: a *complete* file has all bytes of its segment and its plain name; a *partial* has the bytes from the segment's
- * first on, as many as the file is long or, of one that was laid out, as its marks say; an *ended* one is the partial of a timeline that another one took over from,
- * kept apart as evidence and for a restore of that timeline.
+ * first on, as many as its marks say (one of an earlier version has none, and counts as far as it is long); an *ended* one is
+ * the partial of a timeline that another one took over from, kept apart as evidence and for a restore of that timeline.
  */
 import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";

@@ -1,9 +1,10 @@
 /**
- * How far a partial is filled that was laid out in full before its first byte came.
+ * How far a partial is filled.
  *
- * A file that grows makes every sync write its length as well, after its bytes: one more turn of the disk, and commits wait
- * for it. A file that is *laid out* has its size and its blocks already, room for two *marks* behind the segment included;
- * the mark written last says how many bytes count.
+ * Its length cannot say it: after a power cut a file may be as long as it was last made and have holes of zeros where bytes were
+ * on their way. And a file that grows makes every sync write its length as well, after its bytes: one more turn of the disk, and
+ * commits wait for it. So a partial has its length from the first, and its blocks too where there was time to lay it out, with
+ * room for two *marks* behind the segment; the mark written last says how many bytes count.
  * Invariants: bytes are written before the mark that counts them, and both are covered by one sync; a mark goes where it
  * replaces none that is relied on, so that a power cut in mid-write leaves the one before; a mark counts only when the bytes
  * that came with it are there, by their CRC-32, since the disk may have taken the mark and not them.
@@ -40,7 +41,7 @@ const MARK_BYTES = 32;
 /** Where the mark's own CRC-32 lies, of all before it. */
 const OWN_CRC_AT = MARK_BYTES - 4;
 
-/** The size of a laid-out file. */
+/** The size of a partial. */
 export function laidOutBytes(walSegmentBytes: number): number {
   return walSegmentBytes + SLOTS.length * BLOCK_BYTES;
 }

@@ -49,15 +49,15 @@ function failsWith(code: ErrorCode): (error: unknown) => boolean {
   return (error) => isLifeboatError(error, code);
 }
 
-/** How the files of segments come to be. */
-type Making = "laid out" | "grown";
-const MAKINGS = ["laid out", "grown"] as const;
+/** How the files of segments come to be: with their blocks, or with their length alone. */
+type Making = "laid out" | "hollow";
+const MAKINGS = ["laid out", "hollow"] as const;
 
 /** Receives what is missing of WAL, in groups; `confirmed` is what a server would have been told. */
 async function receive(
   spool: Spool,
   confirmed: { lsn: Lsn },
-  making: Making = "grown",
+  making: Making = "hollow",
   groupBytes = GROUP_BYTES,
 ): Promise<void> {
   if (spool.state === undefined) await spool.adopt(STATE);
@@ -147,7 +147,7 @@ for (const making of MAKINGS) {
   });
 
   // What a write that is cut short leaves behind is what differs between the two.
-  for (const when of making === "grown" ? (["after", "short"] as const) : (["short"] as const)) {
+  for (const when of making === "hollow" ? (["after", "short"] as const) : (["short"] as const)) {
     test(`failed ${when} any one effect on the disk, the same process abandons and goes on to the same bytes in ${making} files`, async () => {
       let fault: FileFault = { at: 1, errno: "ENOSPC", when };
       for (let finished = false; !finished; fault = { ...fault, at: fault.at + 1 }) {
@@ -271,10 +271,8 @@ test("a segment of many small groups has the next one's file laid out, and nothi
   assert.equal((await readdir(temporary.folder)).includes("spare"), false);
 });
 
-const WRITTEN_AGAIN: Readonly<Record<Making, readonly string[]>> = {
-  "laid out": ["write", "write", "sync"],
-  grown: ["write", "sync"],
-};
+/** The bytes, and the mark that counts them. */
+const WRITTEN_AGAIN = ["write", "write", "sync"];
 
 for (const making of MAKINGS) {
   test(`what an earlier process left in ${making} files is written again and synced before it counts as flushed`, async () => {
@@ -289,7 +287,7 @@ for (const making of MAKINGS) {
     assert.equal(second.flushed, lsnAdd(START, WAL.byteLength));
     const effects = faulty.effects.slice(before).filter(({ path: file }) => file.endsWith(".partial"));
     const operations = effects.map(({ operation }) => operation).filter((each) => each === "write" || each === "sync");
-    assert.deepEqual(operations, WRITTEN_AGAIN[making]);
+    assert.deepEqual(operations, WRITTEN_AGAIN);
     await second.close();
   });
 }
@@ -345,7 +343,7 @@ test("a partial that is longer than what may be trusted of it is damage, never c
     second.continueAt({ timeline: ONE, lsn: lsnAdd(START, WAL.byteLength) }),
     failsWith("wal.spool-damaged"),
   );
-  assert.equal((await readFile(partial)).byteLength, MIB / 2 + 10);
+  assert.equal((await readFile(partial)).byteLength, laidOutBytes(MIB) + 10);
   await second.close();
 });
 

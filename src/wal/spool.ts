@@ -63,8 +63,8 @@ const BLOCKING_BYTES_MAX = 256 * 1024;
 const BLOCKING_SYNC_MS_MAX = 10;
 
 /**
- * After so many small groups in a segment the file of the next one is laid out: below that nobody gains, and while the receiver
- * catches up to write each segment twice would cost more than it saves.
+ * After so many small groups in a segment the file of the next one is laid out, blocks and all: below that nobody gains, and while
+ * the receiver catches up to write each segment twice would cost more than it saves.
  */
 const LAY_OUT_AFTER_GROUPS = 64;
 
@@ -101,7 +101,7 @@ type Current = {
   written: number;
   synced: number;
   headerChecked: boolean;
-  /** Of a file that was laid out: where the mark lies that says `synced`. */
+  /** Where the mark lies that says `synced`; undefined in a file of an earlier version, which says it by its length. */
   slot: Slot | undefined;
   /** Where its next mark is made. */
   readonly mark: Buffer;
@@ -413,18 +413,14 @@ export class Spool {
     const { files } = this.#tools;
     await makeFolderDurable(files, path.dirname(file));
     const of = { start: this.#written, walSegmentBytes: this.#walSegmentBytes };
-    if ((await files.stat(file)) === undefined) {
-      if (!(await this.#spare.take(file, of))) {
-        this.#current = newCurrent({ handle: await files.open(file, "create"), path: file, start: this.#written });
-        this.#settled.add(file);
-        await files.syncFolder(path.dirname(file));
-        return this.#current;
-      }
+    const found = (await files.stat(file)) !== undefined;
+    if (!found) {
+      await this.#spare.take(file, of);
       this.#settled.add(file);
     }
     this.#current = await this.#reopen({ timeline: this.#timeline, lsn: this.#written }, 0);
     // Whoever made it may have been killed before its name was on stable storage.
-    await files.syncFolder(path.dirname(file));
+    if (found) await files.syncFolder(path.dirname(file));
     return this.#current;
   }
 

@@ -9,7 +9,8 @@ import { NO_PROCESSES, planSmall, RESTORED_FOLDER, type SmallBackup } from "./sm
 import { testStack } from "./stacks.ts";
 
 const STACK_FOLDER = "/srv/stack";
-const OLD_FOLDER = "/srv/old";
+/** Where an aside is put back. */
+export const OLD_FOLDER = "/srv/old";
 
 /** The stack whose node `db` has its data where small restores go. */
 const { place: anyPlace } = testStack();
@@ -27,15 +28,20 @@ export function smallAsides(files: Files): Promise<readonly string[]> {
   return asidesOf(files, stack, "db");
 }
 
-/** What an aside and the vault make of an empty folder. */
-export async function putBackSmall(
-  { vault }: SmallBackup,
-  files: Files,
-  aside: string,
-): Promise<ReadonlyMap<string, string>> {
+/** Writes what an aside and the vault make of an empty folder to OLD_FOLDER. */
+export async function putBackThere({ vault }: SmallBackup, files: Files, aside: string): Promise<void> {
   const tablespaces = { byOid: new Map<number, string>(), under: `${OLD_FOLDER}.tablespaces` };
   const place = { folder: OLD_FOLDER, tablespaces, owner: undefined };
   await putBack({ vault, files, onProgress: () => undefined }, aside, place, {});
+}
+
+/** What it makes, and nothing of it left. */
+export async function putBackSmall(
+  from: SmallBackup,
+  files: Files,
+  aside: string,
+): Promise<ReadonlyMap<string, string>> {
+  await putBackThere(from, files, aside);
   const found = await contentOf(files, OLD_FOLDER);
   await files.removeTree(OLD_FOLDER);
   await files.removeTree(`${OLD_FOLDER}.tablespaces`);

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { test } from "node:test";
 import { type Story, testPowerCuts } from "../../../test/support/power-cuts.ts";
+import { faultyFiles } from "../faulty-files.ts";
+import { memoryFiles } from "../memory-files.ts";
 import { type ComponentRecord, hasRecord, keepReserve, readRecord, removeRecord, writeRecord } from "./record.ts";
 
 const FOLDER = "/srv/stack";
@@ -25,3 +28,14 @@ function writing(): Story {
 }
 
 testPowerCuts("the supervisor's record", writing, ["src/platform/local/record.ts removeRecord: syncFolder"]);
+
+test("a disk that is full when the blocks of the reserve are to be given leaves none that seems kept", async () => {
+  const { files } = memoryFiles();
+  await files.makeFolder(FOLDER);
+  // src/platform/local/record.ts keepReserve: sync
+  const at = ({ operation }: { readonly operation: string }): boolean => operation === "sync";
+  const faulty = faultyFiles(files, { at, errno: "ENOSPC", when: "before" });
+  await keepReserve(faulty.files, FOLDER);
+  faulty.assertFired();
+  assert.deepEqual(await files.list(FOLDER), []);
+});
