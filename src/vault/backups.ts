@@ -13,7 +13,7 @@ import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { BACKUPS_PREFIX, type BackupId, backupName, parseBackupName } from "./names.ts";
-import { refusedJson } from "./refused-json.ts";
+import { isReadableJson, refusedJson } from "./refused-json.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -187,6 +187,11 @@ function tellsDamage(error: LifeboatError): boolean {
   return (
     error.code === "vault.object-damaged" || error.code === "vault.key-missing" || error.code === "vault.format-unknown"
   );
+}
+
+/** Whether these bytes are such a record, of this version or a later one. */
+export function isBackupRecord(plain: Buffer): boolean {
+  return isReadableJson(plain, recordSchema);
 }
 
 async function readRecord(vault: Vault, key: string, options: CallOptions): Promise<BackupRecord> {

@@ -10,7 +10,7 @@ import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { BACKUPS_PREFIX, type BackupId, backupName, type ProofId, parseProofName, proofName } from "./names.ts";
-import { refusedJson } from "./refused-json.ts";
+import { isReadableJson, refusedJson } from "./refused-json.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -132,6 +132,11 @@ export async function listProofs(
 }
 
 const UNREADABLE: ReadonlySet<string> = new Set(["vault.object-damaged", "vault.key-missing", "vault.format-unknown"]);
+
+/** Whether these bytes are such a record, of this version or a later one. */
+export function isProofRecord(plain: Buffer): boolean {
+  return isReadableJson(plain, recordSchema);
+}
 
 async function readProof(
   vault: Vault,

@@ -30,3 +30,15 @@ function versionOf(text: string): number | undefined {
     return undefined;
   }
 }
+
+/** Whether a JSON text fits its schema, or says that it is of a later version, whose schema is not known here. */
+export function isReadableJson(plain: Buffer, schema: z.ZodType): boolean {
+  const text = plain.toString("utf8");
+  try {
+    if (schema.safeParse(JSON.parse(text)).success) return true;
+  } catch {
+    return false;
+  }
+  const version = versionOf(text);
+  return version !== undefined && version > FORMAT_VERSION;
+}

@@ -16,17 +16,27 @@ import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
 import { Prng } from "../platform/prng.ts";
+import { systemRandom } from "../platform/random.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
-import { type BackupRecord, listBackups } from "./backups.ts";
+import { type BackupRecord, createBackupId, listBackups } from "./backups.ts";
 import { checkVault, type VaultReport } from "./check.ts";
 import { readManifest } from "./manifest.ts";
-import { backupName, historyKey, packName, parseBackupName, parseWalKey, segmentKey } from "./names.ts";
+import {
+  backupName,
+  historyKey,
+  type ProofId,
+  packName,
+  parseBackupName,
+  parseWalKey,
+  proofName,
+  segmentKey,
+} from "./names.ts";
 import { listProofs } from "./proofs.ts";
 import { prepareRepair, type RepairTools, runRepair, type SpooledWal } from "./repair.ts";
 import { keepRestoreProgram } from "./restore-program.ts";
-import type { Vault } from "./vault.ts";
+import { putBlob, type Vault } from "./vault.ts";
 
 /** The same server after a page was written: its backup keeps the pages of the first. */
 const LATER: SyntheticServer = {
@@ -197,6 +207,37 @@ describe("a repair", () => {
     assert.equal(wholeOf(await check(vault)).length, 0);
     await repair(toolsOf(vault));
     assert.deepEqual(wholeOf(await check(vault)).length, 2);
+  });
+
+  test("of what opens and is not what it should be ends: set aside, made again, and not found once more", async () => {
+    const history = historyKey(first);
+    const announced = backupName(second, "announced");
+    const proof = proofName({
+      ...first,
+      proofId: createBackupId(systemClock.now(), systemRandom) as string as ProofId,
+    });
+    const wrong = new Map([
+      [history, Buffer.from("1\t0/999999\tsomebody else's\n")],
+      [segment, Buffer.alloc(100)],
+      [announced, Buffer.from("{}")],
+      [proof, Buffer.from('{"format":"lifeboat-proof"}')],
+    ]);
+    for (const [object, plain] of wrong) {
+      const { vault } = await copy();
+      await vault.store.delete(object);
+      await putBlob(vault, { name: object, plain }, {});
+      const before = await objectsOf(vault.store);
+      const { plan, outcomes } = await repair(toolsOf(vault, SPOOLED));
+      assert.ok(plan.steps.length > 0, object);
+      assert.deepEqual(
+        outcomes.map(({ failure }) => failure),
+        plan.steps.map(() => undefined),
+        object,
+      );
+      await assertNothingLost(vault, before);
+      assert.equal(wholeOf(await check(vault)).length, 2, object);
+      assert.deepEqual((await prepareRepair(toolsOf(vault, SPOOLED), {})).steps, [], object);
+    }
   });
 
   test("sets a restore program aside that is not the one we know", async () => {

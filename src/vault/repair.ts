@@ -8,12 +8,20 @@
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import { formatInstant, throwIfAborted } from "../platform/clock.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
-import { type BackupRecord, createBackupId, listBackups } from "./backups.ts";
+import { type BackupRecord, createBackupId, isBackupRecord, listBackups } from "./backups.ts";
 import { checkOneBackup, checkVault, type Finding, type VaultReport } from "./check.ts";
 import { objectDamaged } from "./header.ts";
 import { readManifest } from "./manifest.ts";
-import { type BackupId, backupName, type ProofId, parseBackupName, parseWalKey, quarantineName } from "./names.ts";
-import { listProofs, type ProofRecord, putProof } from "./proofs.ts";
+import {
+  type BackupId,
+  backupName,
+  type ProofId,
+  parseBackupName,
+  parseProofName,
+  parseWalKey,
+  quarantineName,
+} from "./names.ts";
+import { isProofRecord, listProofs, type ProofRecord, putProof } from "./proofs.ts";
 import { halfRepaired } from "./quarantine.ts";
 import { planRepair, type RepairPlan, type RepairStep } from "./repair-plan.ts";
 import { isRestoreProgram, PROGRAMS_PREFIX } from "./restore-program.ts";
@@ -105,17 +113,24 @@ async function carryOut(
 ): Promise<void> {
   const { vault } = tools;
   if (step.kind === "mark") return putProof(vault, markOf(tools, step), options);
-  if (step.kind === "set-aside") return setAside(vault, { object: step.object, repairId }, options);
-  if (step.kind === "announce-again") {
-    await setAside(vault, { object: step.object, repairId }, options);
-    return putAgain(vault, { name: step.object, plain: Buffer.from(JSON.stringify(step.backup)) }, options);
+  const { object } = step;
+  if (step.kind === "set-aside") {
+    await setAside(vault, { object, repairId, isSound: () => isSoundRecord(vault, object, options) }, options);
+    return;
   }
-  const wal = parseWalKey(step.object);
+  if (step.kind === "announce-again") {
+    const isSound = (): Promise<boolean> => isSoundRecord(vault, object, options);
+    if ((await setAside(vault, { object, repairId, isSound }, options)) === "sound") return;
+    return putAgain(vault, { name: object, plain: Buffer.from(JSON.stringify(step.backup)) }, options);
+  }
+  const wal = parseWalKey(object);
   const plain = wal === undefined ? undefined : await again(tools, wal, options);
   // The receiver has stored and removed it meanwhile.
   if (plain === undefined) return;
-  if (!step.missing) await setAside(vault, { object: step.object, repairId }, options);
-  await putAgain(vault, { name: step.object, plain }, options);
+  // That it opens is not enough: it may be the wrong content, and would be found again by every check.
+  const isSound = (): Promise<boolean> => opensTo(vault, object, (found) => found.equals(plain), options);
+  if ((await setAside(vault, { object, repairId, isSound }, options)) === "sound") return;
+  await putAgain(vault, { name: object, plain }, options);
 }
 
 /** The content of WAL from elsewhere: the spool, or for a history the manifest of a backup on its timeline. */
@@ -149,14 +164,16 @@ async function putAgain(
   if (!back.equals(blob.plain)) throw objectDamaged(blob.name, "it does not read back as it was stored");
 }
 
-/** Copies an object that does not open to `quarantine/`, then deletes it. One that is gone, or opens after all, is left. */
+/** Copies an object to `quarantine/`, then deletes it. One that is gone, or sound after all, is left. */
 async function setAside(
   vault: Vault,
-  { object, repairId }: { readonly object: string; readonly repairId: string },
+  at: { readonly object: string; readonly repairId: string; readonly isSound: () => Promise<boolean> },
   options: CallOptions,
-): Promise<void> {
+): Promise<"gone" | "sound" | "set-aside"> {
   const { store } = vault;
-  if ((await store.head(object, options)) === undefined || (await opens(vault, object, options))) return;
+  const { object, repairId } = at;
+  if ((await store.head(object, options)) === undefined) return "gone";
+  if (await at.isSound()) return "sound";
   const bytes = await store.get(object, options);
   const copy = quarantineName({ repairId, object });
   await store.put(copy, [bytes], options);
@@ -164,17 +181,27 @@ async function setAside(
     throw objectDamaged(copy, "the copy does not read back as it was stored; nothing was deleted");
   }
   await store.delete(object, options);
+  return "set-aside";
 }
 
-async function opens(vault: Vault, object: string, options: CallOptions): Promise<boolean> {
+/** Whether a record is one after all, as a check judges it: a disk that erred once loses nothing. */
+async function isSoundRecord(vault: Vault, object: string, options: CallOptions): Promise<boolean> {
   if (object.startsWith(PROGRAMS_PREFIX))
     return isRestoreProgram(object, await vault.store.get(object, options)) === true;
+  const isRecord = parseProofName(object) === undefined ? isBackupRecord : isProofRecord;
+  return opensTo(vault, object, isRecord, options);
+}
+
+async function opensTo(
+  vault: Vault,
+  object: string,
+  isWanted: (plain: Buffer) => boolean,
+  options: CallOptions,
+): Promise<boolean> {
   try {
-    const text = (await getBlob(vault, object, options)).toString("utf8");
-    if (parseWalKey(object) === undefined) JSON.parse(text);
-    return true;
+    return isWanted(await getBlob(vault, object, options));
   } catch (error) {
-    if (error instanceof SyntaxError || isLifeboatError(error, "vault.object-damaged")) return false;
+    if (isLifeboatError(error, "vault.object-damaged")) return false;
     throw error;
   }
 }
