@@ -2,21 +2,30 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-1.ts --list
- *   node restore-1.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE]
+ *   node restore-2.ts --list
+ *   node restore-2.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
  * target is empty or not there; the control file is written last, so a restore that was cut short does not start.
  * Written from the pages of docs/formats alone. A change to this file makes a new version: vaults keep those they have.
  */
-import { argon2Sync, createDecipheriv, hkdfSync } from "node:crypto";
+import {
+  argon2Sync,
+  createDecipheriv,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hkdfSync,
+  timingSafeEqual,
+} from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 1;
+const PROGRAM_VERSION = 2;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -28,6 +37,7 @@ const USAGE = `Usage: node restore-${PROGRAM_VERSION}.ts --list | --target FOLDE
   --vault FOLDER              the copy of the vault (default: the one this program lies in)
   --passphrase-file FILE      a file with the vault's passphrase; else it is read from standard input
   --recovery-key-file FILE    a file with the recovery key
+  --identity-file FILE        a file with an age identity, and the line that names the data key to trust
   --list                      list the backups
   --backup ID                 which backup (default: the newest)
   --target FOLDER             the data directory to make; empty or not there
@@ -42,14 +52,19 @@ class Stop extends Error {}
 type Secret =
   | { readonly kind: "open" }
   | { readonly kind: "passphrase"; readonly text: string }
-  | { readonly kind: "recovery-key"; readonly text: string };
+  | { readonly kind: "recovery-key"; readonly text: string }
+  | { readonly kind: "age"; readonly text: string };
 
 type Keys = ReadonlyMap<string, Buffer>;
 type Vault = { readonly folder: string; readonly keys: Keys };
 
-type Method = { readonly kind: string; readonly memoryKiB?: number; readonly passes?: number } & Readonly<
-  Record<"secret" | "salt" | "sealed", string | undefined>
->;
+type Voucher = Readonly<Record<"by" | "mac", string>>;
+type Method = {
+  readonly kind: string;
+  readonly memoryKiB?: number;
+  readonly passes?: number;
+  readonly vouchers?: readonly Voucher[];
+} & Readonly<Record<"secret" | "salt" | "sealed" | "recipient" | "file", string | undefined>>;
 type Wrap = { readonly version: number; readonly label?: string; readonly method: Method } & Readonly<
   Record<"keyId" | "createdAt", string>
 >;
@@ -60,10 +75,14 @@ function openVault(folder: string, secret: Secret): Vault {
   const { vaultId, version }: Record<string, string> = JSON.parse(fs.readFileSync(marker, "utf8"));
   if (Number(version) !== 1 || vaultId === undefined)
     throw new Stop(`${marker} is of version ${version}, this program reads version 1`);
+  const wraps = filesBelow(path.join(folder, "keys")).map((file) => fs.readFileSync(file, "utf8"));
   const keys = new Map<string, Buffer>();
-  for (const file of filesBelow(path.join(folder, "keys"))) {
-    const key = openWrap(fs.readFileSync(file, "utf8"), { vaultId, secret });
-    if (key !== undefined) keys.set(key.id, key.bytes);
+  if (secret.kind === "age") openAgeWraps(wraps, { vaultId, text: secret.text, keys });
+  else {
+    for (const wrap of wraps) {
+      const key = openWrap(wrap, { vaultId, secret });
+      if (key !== undefined) keys.set(key.id, key.bytes);
+    }
   }
   if (keys.size === 0) throw new Stop("the given secret opens no key of this vault");
   return { folder, keys };
@@ -72,14 +91,13 @@ function openVault(folder: string, secret: Secret): Vault {
 function openWrap(text: string, how: { readonly vaultId: string; readonly secret: Secret }) {
   try {
     const wrap: Wrap = JSON.parse(text);
-    const { keyId, createdAt, label, method } = wrap;
+    const { keyId, method } = wrap;
     if (method.kind === "open") {
       return how.secret.kind === "open" ? { id: keyId, bytes: Buffer.from(method.secret ?? "", "base64") } : undefined;
     }
     const wrapping = wrappingKey(method, how.secret);
     if (wrapping === undefined) return undefined;
-    const lines = [`lifeboat key wrap v${wrap.version}`, how.vaultId, keyId, createdAt];
-    const meaning = Buffer.from([...lines, ...(wrap.version === 1 ? [] : [label])].join("\n"));
+    const meaning = wrapMeaning(wrap, how.vaultId);
     const sealed = Buffer.from(method.sealed ?? "", "base64");
     return { id: keyId, bytes: openFrame(wrapping, { space: 0, ordinal: 0, meaning, sealed }) };
   } catch {
@@ -88,8 +106,13 @@ function openWrap(text: string, how: { readonly vaultId: string; readonly secret
   }
 }
 
+function wrapMeaning({ version, keyId, createdAt, label }: Wrap, vaultId: string): Buffer {
+  const lines = [`lifeboat key wrap v${version}`, vaultId, keyId, createdAt];
+  return Buffer.from([...lines, ...(version === 1 ? [] : [label])].join("\n"));
+}
+
 function wrappingKey(method: Method, secret: Secret): Buffer | undefined {
-  if (method.kind !== secret.kind || secret.kind === "open") return undefined;
+  if (method.kind !== secret.kind || secret.kind === "open" || secret.kind === "age") return undefined;
   const salt = Buffer.from(method.salt ?? "", "base64");
   if (secret.kind === "recovery-key") {
     return Buffer.from(hkdfSync("sha256", recoveryKeyBytes(secret.text), salt, "lifeboat recovery key v1", 32));
@@ -110,6 +133,134 @@ function recoveryKeyBytes(typed: string): Buffer {
   }
   const number = digits.reduce((bits, value) => bits * 32n + BigInt(value), 0n);
   return Buffer.from(number.toString(16).padStart(40, "0"), "hex");
+}
+
+/** A data key that an age identity opened, and who vouches that it is this vault's. */
+type AgeKey = { readonly id: string; readonly bytes: Buffer; readonly meaning: Buffer; readonly method: Method };
+
+/**
+ * Adds the data keys that the identities open and that can be trusted: anybody could seal one for a recipient, so the identity
+ * file names one by its fingerprint, and who has a trusted one may have vouched for others.
+ */
+function openAgeWraps(
+  wraps: readonly string[],
+  to: { readonly vaultId: string; readonly text: string; readonly keys: Map<string, Buffer> },
+): void {
+  const { vaultId, text, keys } = to;
+  const identities = text.split(/\r?\n/).map((line) => line.trim());
+  const opened: AgeKey[] = [];
+  for (const identity of identities.filter((line) => line !== "" && !line.startsWith("#")).map(identityBytes)) {
+    for (const wrap of wraps) {
+      const found = openAgeWrap(wrap, vaultId, identity);
+      if (found !== undefined) opened.push(found);
+    }
+  }
+  if (opened.length === 0) return;
+  const pinOf = ({ bytes }: AgeKey): string => {
+    const fingerprint = purposeKey(bytes, `lifeboat key fingerprint v1\n${vaultId}`).toString("hex", 0, 16);
+    return `# lifeboat-vault ${vaultId} ${fingerprint}`;
+  };
+  for (const key of opened) if (identities.includes(pinOf(key))) keys.set(key.id, key.bytes);
+  if (keys.size === 0) {
+    const lines = [...new Set(opened.map(pinOf))].join("\n");
+    throw new Stop(
+      `the identity file does not say which data key of this vault to trust. Append the line that was printed when the recipient was added; if it is lost and nobody else could write to the vault, append:\n${lines}`,
+    );
+  }
+  for (let size = 0; size < keys.size; ) {
+    size = keys.size;
+    for (const key of opened) if (!keys.has(key.id) && isVouchedFor(key, keys)) keys.set(key.id, key.bytes);
+  }
+}
+
+function isVouchedFor({ meaning, method, bytes }: AgeKey, keys: Keys): boolean {
+  return (method.vouchers ?? []).some(({ by, mac }) => {
+    const key = keys.get(by);
+    if (key === undefined) return false;
+    const hmac = createHmac("sha256", purposeKey(key, "lifeboat key voucher v1"));
+    const expected = hmac.update(meaning).update(`\n${method.recipient}\n`).update(bytes).digest();
+    const given = Buffer.from(mac, "base64");
+    return given.byteLength === expected.byteLength && timingSafeEqual(given, expected);
+  });
+}
+
+function purposeKey(key: Buffer, purpose: string): Buffer {
+  return hkdf(key, Buffer.alloc(0), purpose);
+}
+
+function openAgeWrap(text: string, vaultId: string, identity: Buffer): AgeKey | undefined {
+  try {
+    const wrap: Wrap = JSON.parse(text);
+    if (wrap.method.kind !== "age" || wrap.version !== 2) return undefined;
+    const bytes = openAgeFile(Buffer.from(wrap.method.file ?? "", "base64"), identity);
+    const { keyId: id, method } = wrap;
+    return bytes?.byteLength === 32 ? { id, bytes, meaning: wrapMeaning(wrap, vaultId), method } : undefined;
+  } catch {
+    // For somebody else, or damaged.
+    return undefined;
+  }
+}
+
+/** The 32 bytes of an identity as age-keygen writes it (Bech32). */
+function identityBytes(line: string): Buffer {
+  const text = line.toLowerCase();
+  const prefix = "age-secret-key-1";
+  const digits = [...text.slice(prefix.length)].map((digit) => "qpzry9x8gf2tvdw0s3jn54khce6mua7l".indexOf(digit));
+  if (!text.startsWith(prefix) || digits.length !== 58 || digits.includes(-1)) {
+    throw new Stop("a line of the identity file is no age identity that this program reads: AGE-SECRET-KEY-1…");
+  }
+  // 52 digits of five bits hold 32 bytes and four zeros; the last six are a checksum of what is typed.
+  const number = digits.slice(0, 52).reduce((bits, value) => bits * 32n + BigInt(value), 0n) >> 4n;
+  return Buffer.from(number.toString(16).padStart(64, "0"), "hex");
+}
+
+/** Opens an age file of at most 64 KiB (https://age-encryption.org/v1); undefined when it is for somebody else. */
+function openAgeFile(file: Buffer, identity: Buffer): Buffer | undefined {
+  const headerEnd = file.indexOf("\n--- ") + 4;
+  const payloadAt = file.indexOf("\n", headerEnd) + 1;
+  const header = file.subarray(0, headerEnd);
+  const mac = Buffer.from(file.toString("latin1", headerEnd + 1, payloadAt - 1), "base64");
+  for (const stanza of header.toString("latin1").split("\n-> ").slice(1)) {
+    const [first = "", ...rest] = stanza.split("\n");
+    const [kind, share = ""] = first.split(" ");
+    if (kind !== "X25519") continue;
+    const fileKey = unwrapFileKey(Buffer.from(share, "base64"), Buffer.from(rest[0] ?? "", "base64"), identity);
+    if (fileKey === undefined) continue;
+    const hmac = createHmac("sha256", hkdf(fileKey, Buffer.alloc(0), "header"))
+      .update(header)
+      .digest();
+    if (!hmac.equals(mac)) throw new Error("the header of an age file was changed");
+    const payload = file.subarray(payloadAt);
+    // One chunk, which is the last: its number is 0.
+    return openChaCha(hkdf(fileKey, payload.subarray(0, 16), "payload"), payload.subarray(16), 1);
+  }
+  return undefined;
+}
+
+function unwrapFileKey(share: Buffer, body: Buffer, identity: Buffer): Buffer | undefined {
+  const pkcs8 = Buffer.concat([Buffer.from("302e020100300506032b656e04220420", "hex"), identity]);
+  const privateKey = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
+  const spki = Buffer.from("302a300506032b656e032100", "hex");
+  const own = createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(spki.byteLength);
+  const publicKey = createPublicKey({ key: Buffer.concat([spki, share]), format: "der", type: "spki" });
+  const shared = diffieHellman({ privateKey, publicKey });
+  try {
+    return openChaCha(hkdf(shared, Buffer.concat([share, own]), "age-encryption.org/v1/X25519"), body, 0);
+  } catch {
+    return undefined;
+  }
+}
+
+function hkdf(key: Buffer, salt: Buffer, info: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", key, salt, info, 32));
+}
+
+function openChaCha(key: Buffer, sealed: Buffer, lastNonceByte: number): Buffer {
+  const nonce = Buffer.alloc(12);
+  nonce[11] = lastNonceByte;
+  const decipher = createDecipheriv("chacha20-poly1305", key, nonce, { authTagLength: 16 });
+  decipher.setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
 }
 
 type Frame = { readonly space: number; readonly ordinal: number; readonly meaning: Buffer; readonly sealed: Buffer };
@@ -539,7 +690,7 @@ function main(): void {
   const text = { type: "string" } as const;
   const flag = { type: "boolean" } as const;
   const folders = { vault: text, target: text, "tablespaces-under": text };
-  const secrets = { "passphrase-file": text, "recovery-key-file": text };
+  const secrets = { "passphrase-file": text, "recovery-key-file": text, "identity-file": text };
   const wished = { backup: text, "until-time": text, "until-lsn": text };
   const { values } = parseArgs({ options: { ...folders, ...secrets, ...wished, list: flag, help: flag } });
   if (values.help === true || (values.list !== true && values.target === undefined)) {
@@ -577,7 +728,8 @@ function main(): void {
 }
 
 function secretOf(vault: string, files: Readonly<Record<string, string | boolean | undefined>>): Secret {
-  const { "recovery-key-file": recovery, "passphrase-file": passphrase } = files;
+  const { "recovery-key-file": recovery, "passphrase-file": passphrase, "identity-file": identity } = files;
+  if (typeof identity === "string") return { kind: "age", text: fs.readFileSync(identity, "utf8") };
   if (typeof recovery === "string") return { kind: "recovery-key", text: fs.readFileSync(recovery, "utf8").trim() };
   const isOpen = filesBelow(path.join(vault, "keys")).every((file) => fs.readFileSync(file, "utf8").includes('"open"'));
   if (typeof passphrase === "string") return { kind: "passphrase", text: lineOf(passphrase) };

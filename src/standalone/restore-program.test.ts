@@ -5,11 +5,18 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { GOLDEN_OUTSIDE, GOLDEN_PASSPHRASE, GOLDEN_SEGMENT, GOLDEN_SERVER } from "../../test/golden/make-vault.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
+import { systemRandom } from "../platform/random.ts";
+import { openDiskStore } from "../store/disk/disk-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
+import { pinLine, wrapForRecipient } from "../vault/key-age.ts";
+import { addHolder } from "../vault/key-ring.ts";
+import { keyWrapName } from "../vault/names.ts";
 import { isRestoreProgram, keepRestoreProgram, RESTORE_PROGRAMS } from "../vault/restore-program.ts";
+import { initVault, openVault } from "../vault/vault.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const goldens = path.join(root, "test/golden");
@@ -21,9 +28,12 @@ writeFileSync(path.join(folder, "passphrase"), `${GOLDEN_PASSPHRASE}\n`);
 writeFileSync(path.join(folder, "wrong"), "wrong\n");
 writeFileSync(path.join(folder, "recovery-key"), `${RECOVERY_KEY.toLowerCase()}\n`);
 
+/** The present version. */
+const PROGRAM_NAME = [...RESTORE_PROGRAMS.keys()].at(-1) ?? "";
+
 /** Runs the program as it lies in a copy of a vault. */
 function run(vault: string, ...args: readonly string[]) {
-  const program = path.join(vault, "programs/restore-1.ts");
+  const program = path.join(vault, PROGRAM_NAME);
   return spawnSync(process.execPath, [program, ...args], { encoding: "utf8", input: `${GOLDEN_PASSPHRASE}\n` });
 }
 
@@ -31,7 +41,7 @@ function run(vault: string, ...args: readonly string[]) {
 function copyOf(golden: string, name: string): string {
   const vault = path.join(folder, name);
   cpSync(path.join(goldens, golden), vault, { recursive: true });
-  cpSync(path.join(root, "src/standalone/main.ts"), path.join(vault, "programs/restore-1.ts"));
+  cpSync(path.join(root, "src/standalone/main.ts"), path.join(vault, PROGRAM_NAME));
   return vault;
 }
 
@@ -79,6 +89,50 @@ describe("the restore program, from a copy of a golden vault and its key alone,"
       assertRestored(target);
     });
   }
+
+  test("restores with an age identity and the pin of a data key, and with no data key that a stranger wrapped", async () => {
+    const vault = copyOf("vault-1", "age");
+    const store = await openDiskStore({ folder: vault, files: systemFiles, random: systemRandom });
+    const tools = { store, clock: systemClock, random: systemRandom };
+    const secret = { kind: "passphrase", passphrase: GOLDEN_PASSPHRASE } as const;
+    const identity = await generateX25519Identity();
+    const holder = { kind: "age", recipient: await identityToRecipient(identity) } as const;
+    const { pin } = await addHolder(tools, secret, { holder, label: "restoring" }, {});
+    const file = path.join(folder, "identity");
+    const restore = (target: string, lines: readonly string[]) => {
+      writeFileSync(file, `# created: today\n${lines.join("\n")}\n`);
+      return run(vault, "--target", target, "--identity-file", file);
+    };
+    const target = path.join(folder, "by-identity");
+    const restored = restore(target, [identity, pin ?? ""]);
+    assert.equal(restored.status, 0, restored.stderr);
+    assertRestored(target);
+    const other = path.join(folder, "refused-identity");
+    const unpinned = restore(other, [identity]);
+    assert.deepEqual([unpinned.status, unpinned.stderr.includes(pin ?? "no pin")], [1, true], unpinned.stderr);
+    const strangers = restore(other, [await generateX25519Identity(), pin ?? ""]);
+    assert.deepEqual([strangers.status, /opens no key/.test(strangers.stderr)], [1, true], strangers.stderr);
+    const typed = restore(other, [identity.slice(0, -1), pin ?? ""]);
+    assert.deepEqual([typed.status, /is no age identity/.test(typed.stderr)], [1, true], typed.stderr);
+    assert.equal(existsSync(other), false);
+    // A wrap that a stranger made of his own data key is passed over: nothing that is trusted vouches for it.
+    const stranger = await initVault({ ...tools, store: openMemoryStore({ clock: systemClock }) }, secret, {});
+    const wrap = await wrapForRecipient({
+      vaultId: (await openVault(tools, secret, {})).id,
+      dataKey: stranger.vault.dataKey,
+      recipient: holder.recipient,
+      label: "restoring",
+      now: systemClock.now(),
+      known: [stranger.vault.dataKey],
+    });
+    const name = keyWrapName({ keyId: stranger.vault.dataKey.id, wrapId: "0".repeat(16) });
+    await store.put(name, [wrap]);
+    const again = path.join(folder, "by-identity-again");
+    const passedOver = restore(again, [identity, pin ?? ""]);
+    assert.equal(passedOver.status, 0, passedOver.stderr);
+    const onlyStrangers = restore(other, [identity, pinLine(stranger.vault.dataKey, "0".repeat(32))]);
+    assert.equal(onlyStrangers.status, 1);
+  });
 
   test("refuses a wrong secret, an unknown backup and a target that is not empty, and touches nothing", () => {
     const vault = copyOf("vault-1", "refusing");
@@ -133,7 +187,7 @@ describe("the restore program in vaults", () => {
     const store = openMemoryStore({ clock: systemClock });
     for (let time = 0; time < 2; time += 1) {
       await keepRestoreProgram({ store, files: systemFiles }, {});
-      const [name = ""] = [...RESTORE_PROGRAMS.keys()];
+      const name = PROGRAM_NAME;
       assert.equal(isRestoreProgram(name, await store.get(name)), true);
     }
   });
