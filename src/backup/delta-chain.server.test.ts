@@ -87,7 +87,7 @@ for (const major of MAJORS) {
 }
 
 test("what the chains look for is found where it is planted: changed rows, a broken heap, index and visibility map", async () => {
-  await using server = await startServer({ major: 18 });
+  await using server = await startServer();
   const tables = ["changed", "heaped", "indexed", "mapped", "stale"];
   for (const table of tables) {
     // With an index, amcheck would name that one for what is wrong with the heap.

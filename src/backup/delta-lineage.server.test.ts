@@ -60,7 +60,7 @@ async function caughtUp(standby: TestServer, primary: TestServer): Promise<void>
 describe("a delta", () => {
   test("is possible across a promotion that came after the parent", async () => {
     await withFolder(async (folder) => {
-      await using primary = await startServer({ major: 18, ...SMALL });
+      await using primary = await startServer({ ...SMALL });
       await fill(primary);
       const vault = await createTestVault();
       const first = await takeTestBackup(primary, vault);
@@ -69,7 +69,7 @@ describe("a delta", () => {
       await storeServerWal(primary, vault);
       const target = path.join(folder, "promoted");
       await restoreLatest(vault, first, { folder: target });
-      const server = { major: 18, dataFolder: target, until: "recovered", settings: KEEPS_WAL } as const;
+      const server = { dataFolder: target, until: "recovered", settings: KEEPS_WAL } as const;
       await using promoted = await startServer(server);
       assert.equal(await promoted.value("SELECT timeline_id FROM pg_control_checkpoint()"), "2");
       await promoted.query("UPDATE t SET body = 'after the promotion' WHERE id % 7 = 0");
@@ -81,14 +81,14 @@ describe("a delta", () => {
 
   test("of a standby is full while its restartpoint is older than the parent's end, and keeps a primary's pages after (rule A6)", async () => {
     await withFolder(async (folder) => {
-      await using primary = await startServer({ major: 16, ...SMALL });
+      await using primary = await startServer({ ...SMALL });
       await fill(primary);
       await primary.stop();
       const dataFolder = await copyOf(primary, folder, "standby.signal");
       await primary.start();
       const { socketFolder, port } = primary.server.setup;
       const settings = { ...KEEPS_WAL, primary_conninfo: `host=${socketFolder} port=${port} user=${SUPERUSER.name}` };
-      await using standby = await startServer({ major: 16, name: "standby", dataFolder, settings });
+      await using standby = await startServer({ name: "standby", dataFolder, settings });
       const vault = await createTestVault();
       const ofStandby = async (): Promise<BackupRecord> => {
         await caughtUp(standby, primary);
@@ -116,12 +116,12 @@ describe("a delta", () => {
 describe("two servers that were one", () => {
   test("the other one's backup is full where it left before the parent's end, and refused where both claim one history (rule A5)", async () => {
     await withFolder(async (folder) => {
-      await using one = await startServer({ major: 17, ...SMALL });
+      await using one = await startServer({ ...SMALL });
       await fill(one);
       await one.stop();
       const dataFolder = await copyOf(one, folder, undefined);
       await one.start();
-      await using other = await startServer({ major: 17, name: "other", dataFolder, settings: KEEPS_WAL });
+      await using other = await startServer({ name: "other", dataFolder, settings: KEEPS_WAL });
       const vault = await createTestVault();
       await one.query("UPDATE t SET body = 'one' WHERE id % 5 = 0");
       // Gets ahead by far.

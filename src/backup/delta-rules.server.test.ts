@@ -31,7 +31,7 @@ async function restartWith(server: TestServer, settings: Readonly<Record<string,
 
 describe("settings between two backups", () => {
   test("that let pages change unseen, at the parent, now or in between, make it full and are named (rules A1, A4)", async () => {
-    await using server = await startServer({ major: 17, dataChecksums: false, ...SMALL });
+    await using server = await startServer({ dataChecksums: false, ...SMALL });
     await fill(server);
     const vault = await createTestVault();
     const why = async (): Promise<string | null> => (await takeTestBackup(server, vault)).whyFull;
@@ -98,7 +98,7 @@ async function switchChecksums(server: TestServer, how: "--enable" | "--disable"
 
 describe("a delta", () => {
   test("keeps no page that is other than its LSN says: changed by hand, or a database of the same OID copied anew (rules A2, A4)", async () => {
-    await using server = await startServer({ major: 18, ...SMALL });
+    await using server = await startServer({ ...SMALL });
     const inside = (database: string, sql: string) => server.query(sql, [], { database });
     await server.query("CREATE DATABASE one");
     await fill(server);
@@ -127,7 +127,7 @@ describe("a delta", () => {
   });
 
   test("is not taken without all WAL since the parent, of a parent that cannot be read, or when a full one is asked for", async () => {
-    await using server = await startServer({ major: 16, ...SMALL });
+    await using server = await startServer({ ...SMALL });
     await fill(server);
     const vault = await createTestVault();
     const first = await takeTestBackup(server, vault);

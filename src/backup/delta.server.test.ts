@@ -59,7 +59,7 @@ const BY_KIND = [
 
 describe("a delta", () => {
   test("over everything that moves, empties or makes anew the files of tables, and a crash, restores to what the server held", async () => {
-    await using server = await startServer({ major: 16, ...SMALL });
+    await using server = await startServer({ ...SMALL });
     const elsewhere = path.join(server.folder, "elsewhere");
     await systemFiles.makeFolder(elsewhere, 0o700);
     await giveTo(await serverUser(), elsewhere);
@@ -94,7 +94,7 @@ describe("a delta", () => {
   });
 
   test("of a server on which nothing happened stores next to nothing and restores without its parent", async () => {
-    await using server = await startServer({ major: 18, ...SMALL });
+    await using server = await startServer({ ...SMALL });
     await run(server, ["CREATE TABLE plain (id int, body text)", rows("plain", 1, 10_000)]);
     const vault = await createTestVault();
     const full = await takeTestBackup(server, vault);
@@ -108,7 +108,7 @@ describe("a delta", () => {
   });
 
   test("stores what is left of a chunk whole again once less than three eighths of it is in use, and only then", async () => {
-    await using server = await startServer({ major: 18, ...SMALL });
+    await using server = await startServer({ ...SMALL });
     await dropTemplates(server);
     // One row a page, which stays on its page when it is updated.
     await run(server, [

@@ -14,6 +14,7 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { systemClock } from "../platform/clock.ts";
+import { systemFiles } from "../platform/files.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { faultyStore, type StoreFault } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
@@ -21,6 +22,8 @@ import type { Store } from "../store/store.ts";
 import { announce, findBackup, listBackups, markStarted } from "../vault/backups.ts";
 import { checkVault } from "../vault/check.ts";
 import type { Vault } from "../vault/vault.ts";
+import { putSegment } from "../vault/wal-store.ts";
+import { walBetween } from "../wal/settings-between.ts";
 
 const cluster = await recordSmallCluster();
 
@@ -60,37 +63,61 @@ async function failureOf(work: Promise<unknown>): Promise<LifeboatError | undefi
   }
 }
 
-describe("a backup into a store that fails once", () => {
-  const kinds = {
-    "fail-before": "store.failed",
-    "fail-after": "store.failed",
-    "disk-full": "platform.disk-full",
-  } as const;
-  for (const kind of ["fail-before", "fail-after", "disk-full"] as const) {
-    test(`${kind}, at each effect in turn: announced and whole, or gone without a trace`, async () => {
-      for (let at = 1; ; at += 1) {
-        const vault = await vaultWithBackup();
-        const before = await objectsOf(vault);
-        const faulty = faultyStore({ store: vault.store, clock: systemClock, faults: [{ at, kind }] });
-        const error = await failureOf(takeRecorded(cluster.second, { ...vault, store: faulty.store }));
-        const report = await check(vault);
-        assert.deepEqual(report.unreferencedPacks, [], `effect ${at}`);
-        assert.deepEqual(report.unfinished, [], `effect ${at}`);
-        if (error !== undefined) {
-          assert.equal(error.code, kinds[kind]);
-          assert.deepEqual(await objectsOf(vault), before, `effect ${at}, ${faulty.effects[at - 1]?.key}`);
+/** What is swept: what the vault holds before, and how the backup is taken. */
+const SWEPT = {
+  "the first backup": { makeVault: () => createTestVault(openMemoryStore({ clock: systemClock })), delta: false },
+  "a delta backup": { makeVault: vaultWithParent, delta: true },
+};
+
+/** A vault with one backup and the WAL since. */
+async function vaultWithParent(): Promise<Vault> {
+  const vault = await vaultWithBackup();
+  const { systemId } = cluster.first.identity;
+  for (const [segment, bytes] of cluster.between) await putSegment(vault, { systemId, segment, bytes }, {});
+  return vault;
+}
+
+/** The second backup; a delta of the first where the WAL between them is held. */
+async function takeSecond(vault: Vault, delta: boolean): Promise<void> {
+  const between = walBetween({ vault, files: systemFiles }, cluster.walSegmentBytes);
+  const wal = { ...recordedWal(cluster.second, vault), ...(delta ? { between } : {}) };
+  const { parent } = await takeRecorded(cluster.second, vault, { tools: { wal } });
+  assert.equal(parent !== null, delta);
+}
+
+for (const [what, { makeVault, delta }] of Object.entries(SWEPT)) {
+  describe(`${what}, into a store that fails once`, () => {
+    const kinds = {
+      "fail-before": "store.failed",
+      "fail-after": "store.failed",
+      "disk-full": "platform.disk-full",
+    } as const;
+    for (const kind of ["fail-before", "fail-after", "disk-full"] as const) {
+      test(`${kind}, at each effect in turn: announced and whole, or gone without a trace`, async () => {
+        for (let at = 1; ; at += 1) {
+          const vault = await makeVault();
+          const before = await objectsOf(vault);
+          const faulty = faultyStore({ store: vault.store, clock: systemClock, faults: [{ at, kind }] });
+          const error = await failureOf(takeSecond({ ...vault, store: faulty.store }, delta));
+          const report = await check(vault);
+          assert.deepEqual(report.unreferencedPacks, [], `effect ${at}`);
+          assert.deepEqual(report.unfinished, [], `effect ${at}`);
+          if (error !== undefined) {
+            assert.equal(error.code, kinds[kind]);
+            assert.deepEqual(await objectsOf(vault), before, `effect ${at}, ${faulty.effects[at - 1]?.key}`);
+          }
+          if (faulty.effects.length < at) {
+            assert.ok(at > 11, `only ${at - 1} effects were failed`);
+            return;
+          }
+          faulty.assertFired();
+          // The one fault that may be survived: the announcement was stored, and only its acknowledgement lost.
+          if (error === undefined) assert.match(faulty.effects[at - 1]?.key ?? "", /announced$|^wal\//);
         }
-        if (faulty.effects.length < at) {
-          assert.ok(at > 12, `only ${at - 1} effects were failed`);
-          return;
-        }
-        faulty.assertFired();
-        // The one fault that may be survived: the announcement was stored, and only its acknowledgement lost.
-        if (error === undefined) assert.match(faulty.effects[at - 1]?.key ?? "", /announced$|^wal\//);
-      }
-    });
-  }
-});
+      });
+    }
+  });
+}
 
 describe("a backup into a store that goes away", () => {
   test("at each effect in turn: nothing is announced that is not whole, and it goes on when the store is back", async () => {

@@ -156,7 +156,7 @@ async function fill(server: TestServer): Promise<void> {
 describe("damage that the server had before the backup was taken, and that its page checksums do not show:", () => {
   test("heap, index and visibility maps are each caught at depth checked, with relation and block; booted passes", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 16 });
+      await using server = await startServer();
       await fill(server);
       const files = {
         heaped: await fileOf(server, "heaped"),
@@ -200,7 +200,7 @@ describe("damage that the server had before the backup was taken, and that its p
 
   test("a flipped byte in a cluster without checksums, in an index, is caught at depth checked", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 17, dataChecksums: false });
+      await using server = await startServer({ dataChecksums: false });
       await fill(server);
       const file = await fileOf(server, "indexed_pkey");
       await server.stop();
@@ -219,7 +219,7 @@ describe("damage that the server had before the backup was taken, and that its p
 
 test("a page that its checksum gives away is caught with file, block and relation, where the backup could not see it", async () => {
   await withFolder(async (folder) => {
-    await using server = await startServer({ major: 18 });
+    await using server = await startServer();
     await fill(server);
     const file = await fileOf(server, "heaped");
     const [high = 0, low = 0] = (await server.value("SELECT pg_current_wal_lsn()"))
@@ -249,7 +249,7 @@ test("a page that its checksum gives away is caught with file, block and relatio
 
 test("an invariant that does not hold, and one that cannot be asked, are findings; the others are asked all the same", async () => {
   await withFolder(async (folder) => {
-    await using server = await startServer({ major: 15 });
+    await using server = await startServer();
     await server.query("CREATE TABLE orders (id int)");
     await server.query("INSERT INTO orders VALUES (7)");
     const vault = await createTestVault();

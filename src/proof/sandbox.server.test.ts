@@ -25,7 +25,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 describe("a sandbox", () => {
   test("starts whatever the cluster was configured to do, does none of it, and needs no role that can log in", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 16 });
+      await using server = await startServer();
       const touched = path.join(server.folder, "archived");
       for (const setting of [
         "archive_mode = on",
@@ -58,7 +58,7 @@ describe("a sandbox", () => {
 
   test("is fed the WAL that does not fit beside its data", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 16, walSegmentBytes: MIB });
+      await using server = await startServer({ walSegmentBytes: MIB });
       await server.query("CREATE TABLE t (id int, filler text)");
       const vault = await createTestVault();
       const backup = await takeTestBackup(server, vault);
@@ -80,7 +80,7 @@ describe("a sandbox", () => {
 
   test("says which library it lacks, and records nothing of a backup that is not at fault", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 16 });
+      await using server = await startServer();
       await server.query("CREATE DATABASE shop");
       const lost = "CREATE FUNCTION lost() RETURNS int LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler'";
       await server.query(lost, [], { database: "shop" });
@@ -101,7 +101,7 @@ describe("a sandbox", () => {
 
   test("stopped on request at any step leaves no server, no folder and no proof", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 18 });
+      await using server = await startServer();
       const vault = await createTestVault();
       const backup = await takeTestBackup(server, vault);
       const sandboxes = path.join(folder, "sandboxes");

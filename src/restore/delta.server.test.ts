@@ -179,7 +179,7 @@ describe("a delta restore", () => {
   test("into a folder that is empty is a restore like any other", async () => {
     await withFolder(async (folder) => {
       const small = await createTestVault();
-      await using server = await startServer({ major: 17 });
+      await using server = await startServer();
       await server.query("CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i");
       const taken = await takeTestBackup(server, small);
       assert.equal(await restoreDelta({ vault: small, backup: taken }, path.join(folder, "new")), undefined);

@@ -47,7 +47,7 @@ async function backUpAndWrite(server: TestServer, vault: Vault): Promise<BackupR
 describe("recovery", () => {
   test("stops where WAL that was laid is gone, and never takes that for the end of the log", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 17, walSegmentBytes: 1024 * 1024 });
+      await using server = await startServer({ walSegmentBytes: 1024 * 1024 });
       const vault = await createTestVault();
       const backup = await backUpAndWrite(server, vault);
       const target = path.join(folder, "restored");
@@ -73,7 +73,7 @@ describe("recovery", () => {
 
   test("that ends before the planned point, or does not end, is reported and not handed over", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 18, walSegmentBytes: 1024 * 1024 });
+      await using server = await startServer({ walSegmentBytes: 1024 * 1024 });
       const vault = await createTestVault();
       const backup = await backUpAndWrite(server, vault);
       const { wal } = restoreTools(vault, backup);
@@ -105,7 +105,7 @@ describe("recovery", () => {
 
   test("goes past a raised max_connections, leaves readers welcome, and what it made can be backed up and restored", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 16, walSegmentBytes: 1024 * 1024 });
+      await using server = await startServer({ walSegmentBytes: 1024 * 1024 });
       const vault = await createTestVault();
       await server.query("CREATE TABLE t (id int)");
       const backup = await takeTestBackup(server, vault);

@@ -80,7 +80,7 @@ for (const major of MAJORS) {
 describe("restoring", () => {
   test("a relation of more than one gigabyte file comes back whole", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 16 });
+      await using server = await startServer();
       // Nearly empty pages fill the gigabyte: the size of the file is what matters, and zeros compress.
       await server.query("CREATE TABLE big (id int, filler text) WITH (fillfactor = 10)");
       await server.query("ALTER TABLE big ALTER filler SET STORAGE PLAIN");
@@ -101,7 +101,7 @@ describe("restoring", () => {
 
   test("to a time stops before what was committed after it", async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major: 17 });
+      await using server = await startServer();
       await server.query("CREATE TABLE t (id int)");
       const vault = await createTestVault();
       const backup = await takeTestBackup(server, vault);

@@ -9,7 +9,7 @@ import { prepareRestore, runRestore } from "./restore.ts";
 
 test("a backup restored to follow its server lays only what makes it consistent, streams the rest, and stays a standby", async () => {
   await withFolder(async (folder) => {
-    await using primary = await startServer({ major: 16, name: "followed" });
+    await using primary = await startServer({ name: "followed" });
     await primary.query("CREATE TABLE ledger (id int PRIMARY KEY)");
     await primary.query("INSERT INTO ledger SELECT generate_series(1, 1000)");
     await primary.query("ALTER SYSTEM SET synchronous_standby_names = ''");
@@ -30,7 +30,7 @@ test("a backup restored to follow its server lays only what makes it consistent,
     const place = { folder: target, tablespaces: { byOid: new Map(), under: undefined }, owner: undefined };
     await runRestore(tools, plan, { ...place, follow: { conninfo, slot: "db_replica" } }, {});
     await giveTo(await serverUser(), target);
-    await using replica = await startServer({ major: 16, dataFolder: target, name: "following" });
+    await using replica = await startServer({ dataFolder: target, name: "following" });
     await eventually("the replica has what was written after the backup", async () => {
       return (await replica.value("SELECT count(*) FROM ledger")) === "1200";
     });

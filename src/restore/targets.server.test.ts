@@ -165,7 +165,7 @@ let newest: TestServer;
 const inclusive = true;
 
 before(async () => {
-  newest = await startServer({ major: 18, walSegmentBytes: MIB });
+  newest = await startServer({ walSegmentBytes: MIB });
   story = await tell(newest);
 });
 

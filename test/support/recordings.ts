@@ -79,7 +79,8 @@ export async function recordBackup(server: TestServer): Promise<Recording> {
   }
 }
 
-async function readWal(
+/** Reads complete segments from the server's pg_wal. */
+export async function readWal(
   server: TestServer,
   of: { readonly timeline: SystemIdentity["timeline"]; readonly from: bigint; readonly to: bigint },
 ): Promise<ReadonlyMap<string, Buffer>> {

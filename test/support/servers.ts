@@ -21,12 +21,13 @@ import { initCluster, type Settings, writeAccess, writeSettings } from "../../sr
 import { findInstallation, type Installation, MAJORS, type Major } from "../../src/postgres/installation.ts";
 import type { QueryRow } from "../../src/postgres/query-connection.ts";
 import { LocalServer, type LogIn } from "../../src/postgres/server.ts";
+import { defaultMajor } from "./majors.ts";
 
 export { MAJORS, type Major };
 
 /** What a test server shall be. */
 export type TestServerOptions = {
-  /** Default: the newest. `system`: Debian's programs of major 15 rather than the bundled ones. */
+  /** Default: the one that this file is run on (majors.ts). `system`: Debian's programs of major 15 rather than the bundled ones. */
   readonly major?: Major | "system";
   /** Added to TEST_SETTINGS. */
   readonly settings?: Settings;
@@ -193,7 +194,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const folder = await runFolder(options.name ?? "server");
   try {
     const user = await serverUser();
-    const installation = await installationOf(options.major ?? 18);
+    const installation = await installationOf(options.major ?? defaultMajor());
     const dataFolder = options.dataFolder ?? path.join(folder, "data");
     if (options.dataFolder === undefined) await copy(await template(installation, options), dataFolder);
     // A copy of a template keeps its owner.

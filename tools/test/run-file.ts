@@ -28,6 +28,8 @@ export type FileRun = {
   readonly root: string;
   readonly file: string;
   readonly timeoutMs: number;
+  /** The major of PostgreSQL for servers that name none; undefined leaves it to the file's name. */
+  readonly major?: number | undefined;
   readonly signal?: AbortSignal;
 };
 
@@ -83,6 +85,7 @@ async function runProcess(run: FileRun, places: Places): Promise<Ended> {
     LIFEBOAT_TEST_FILE: places.mark,
     NODE_COMPILE_CACHE: path.join(run.root, COMPILED),
   };
+  if (run.major !== undefined) Object.assign(environment, { LIFEBOAT_TEST_MAJOR: String(run.major) });
   // Set by a node:test run around us (our own tests); the file would then report to that one.
   delete (environment as NodeJS.ProcessEnv)["NODE_TEST_CONTEXT"];
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...options, run.file], {

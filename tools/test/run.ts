@@ -10,7 +10,7 @@ import { randomInt } from "node:crypto";
 import { globSync } from "node:fs";
 import path from "node:path";
 import { type FileOutcome, runFile } from "./run-file.ts";
-import { chooseFiles, STAGE_LIMITS, type StageName } from "./stages.ts";
+import { chooseFiles, majorsOf, STAGE_LIMITS, type StageName } from "./stages.ts";
 import { runStaticCheck, STATIC_CHECKS } from "./static-checks.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -66,12 +66,13 @@ async function runStage(stage: StageName, files: readonly string[], signal: Abor
   const timeoutMs = fileTimeoutMs * (long ? LONG_TIMEOUT_FACTOR : 1);
   const total = { passed: 0, failed: 0 };
   console.log(`# ${stage}: ${files.length} files`);
-  await inParallel(files, concurrency, signal, async (file) => {
-    const outcome = await runFile({ root, file, timeoutMs, signal });
+  const runs = files.flatMap((file) => majorsOf(file, { long }).map((major) => ({ file, major })));
+  await inParallel(runs, concurrency, signal, async ({ file, major }) => {
+    const outcome = await runFile({ root, file, major, timeoutMs, signal });
     if (signal.aborted) return;
     total.passed += outcome.passed;
     total.failed += countFailed(outcome);
-    printFile(outcome, { shows });
+    printFile(outcome, { shows, major });
   });
   console.log(`${stage}: ${total.passed} passed, ${total.failed} failed in ${seconds(performance.now() - started)}\n`);
   return total;
@@ -82,9 +83,13 @@ function countFailed(outcome: FileOutcome): number {
   return outcome.failures.length + outcome.complaints.length + outcome.skipped;
 }
 
-function printFile(outcome: FileOutcome, { shows }: { readonly shows: boolean }): void {
+function printFile(
+  outcome: FileOutcome,
+  { shows, major }: { readonly shows: boolean; readonly major: number | undefined },
+): void {
   const good = countFailed(outcome) === 0;
-  console.log(`${mark(good)} ${outcome.file}: ${outcome.passed} passed (${seconds(outcome.durationMs)})`);
+  const on = major === undefined ? "" : `, PostgreSQL ${major}`;
+  console.log(`${mark(good)} ${outcome.file}${on}: ${outcome.passed} passed (${seconds(outcome.durationMs)})`);
   if (good && shows) console.log(indent(outcome.output.trimEnd()));
   if (good) return;
   for (const failure of outcome.failures) console.log(indent(`not ok: ${failure.name}\n${indent(failure.error)}`));

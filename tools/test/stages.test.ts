@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chooseFiles, stageOf } from "./stages.ts";
+import { MAJORS } from "../../src/postgres/installation.ts";
+import { chooseFiles, majorsOf, stageOf } from "./stages.ts";
 
 const FILES = [
   "src/wal/spool.test.ts",
@@ -27,4 +28,11 @@ test("a stage or a part of a path chooses files, and a wish nothing answers choo
   assert.deepEqual([...chooseFiles(FILES, ["wal/spool"]).values()].flat(), [FILES[0], FILES[2]]);
   assert.deepEqual([...chooseFiles(FILES, ["static"]).values()].flat(), []);
   assert.deepEqual([...chooseFiles(FILES, ["nothing"]).values()].flat(), []);
+});
+
+test("the long run has each file about kept, received and restored WAL and files on every supported major", () => {
+  assert.deepEqual(majorsOf("src/wal/receiver.server.test.ts", { long: true }), MAJORS);
+  assert.deepEqual(majorsOf("src/wal/receiver.server.test.ts", { long: false }), [undefined]);
+  assert.deepEqual(majorsOf("src/wal/spool.test.ts", { long: true }), [undefined]);
+  assert.deepEqual(majorsOf("src/probe/probe.server.test.ts", { long: true }), [undefined]);
 });

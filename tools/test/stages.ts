@@ -40,6 +40,16 @@ export function stageOf(file: string): StageName | undefined {
   return "unit";
 }
 
+/** The majors of PostgreSQL that are supported. */
+export const TESTED_MAJORS = [15, 16, 17, 18] as const;
+/** Where it counts which server it is: what is kept, received and restored. */
+const OF_EVERY_MAJOR = /^src\/(backup|proof|restore|retention|standalone|vault|wal|witness)\/.*\.server\.test\.ts$/;
+
+/** How often to run a file, and with which major; undefined leaves it to the file. */
+export function majorsOf(file: string, { long }: { readonly long: boolean }): readonly (number | undefined)[] {
+  return long && OF_EVERY_MAJOR.test(file) ? TESTED_MAJORS : [undefined];
+}
+
 /** What the arguments of the runner choose: stages by name, files by a part of their path; nothing named means all. */
 export function chooseFiles(
   files: readonly string[],
