@@ -1,5 +1,5 @@
 /**
- * Benchmarks: `npm run bench -- backup | delta | during | failover | receive | repoint`.
+ * Benchmarks: `npm run bench -- backup | delta | during | failover | receive | repoint | scale`.
  *
  * Nouns: a *workload* is named data or load that makes a figure comparable; a *tool* is a program under measurement, ours
  * first; a *round* runs every tool once in the same order, so that what disturbs the machine disturbs all; a *goal* is a
@@ -24,6 +24,8 @@ import type { BenchPlan } from "./plan.ts";
 import { benchReceive } from "./receive.ts";
 import { benchRepoint, POOLERS } from "./repoint.ts";
 import { provenance, type Report } from "./report.ts";
+import { benchScale, planScaleFor } from "./scale.ts";
+import { OBJECT_COUNTS_DEFAULT, SIZES_MIB_DEFAULT } from "./scale-plan.ts";
 import { cacheFolderDefault } from "./workload.ts";
 
 const FAULT_NAMES = FAULTS.map(({ name }) => name);
@@ -69,6 +71,12 @@ npm run bench -- repoint [options]    what clients notice when a pooler is led t
   --others N         the same with PAUSE after a look for logins in flight, and with PAUSE alone (default 0)
   --pooler NAME      ${POOLERS.join(" or ")}: Debian 13's is fetched and kept, not installed (default installed)
 
+npm run bench -- scale [options]      time and memory against the size of the database and the objects of the vault
+  --sizes A,B        in MiB (default ${SIZES_MIB_DEFAULT.join(",")}), or none
+  --objects A,B      of simulated vaults (default ${OBJECT_COUNTS_DEFAULT.join(",")}), or none
+  --runs N           of each (default 1)
+  --dry-run          as above
+
   --folder FOLDER    where to work and to keep what was made (default ${cacheFolderDefault(process.env)})
   --json FILE        write everything that was measured there as well
 Goals that are missed are told; they do not change the exit status.`;
@@ -80,6 +88,8 @@ const RUNS_MAX = 100;
 const SECONDS_MAX = 3600;
 const RATE_MAX = 10_000;
 const LOOPS_MAX = 100_000;
+/** More names than this do not fit into memory. */
+const OBJECTS_MAX = 10_000_000;
 
 const OPTIONS = {
   mib: { type: "string" },
@@ -98,6 +108,8 @@ const OPTIONS = {
   loops: { type: "string" },
   others: { type: "string" },
   pooler: { type: "string" },
+  sizes: { type: "string" },
+  objects: { type: "string" },
   folder: { type: "string" },
   json: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -171,6 +183,16 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       const others = values.others === undefined ? 0 : whole("others", values.others, LOOPS_MAX);
       const [pooler = "installed"] = listOf("pooler", values.pooler, { known: POOLERS, otherwise: [] });
       return benchRepoint({ loops, others, pooler, cacheFolder }, { signal });
+    },
+  },
+  scale: {
+    options: ["sizes", "objects", "runs", "dry-run"],
+    run: async (values, cacheFolder, signal) => {
+      const sizesMib = numbersOf("sizes", values.sizes, { otherwise: SIZES_MIB_DEFAULT, max: MIB_MAX });
+      const objectCounts = numbersOf("objects", values.objects, { otherwise: OBJECT_COUNTS_DEFAULT, max: OBJECTS_MAX });
+      const request = { sizesMib, objectCounts, runs: runsOf(values, 1) };
+      const plan = await planScaleFor(request, cacheFolder);
+      return agree(plan, values, cacheFolder) ? benchScale(request, cacheFolder, { signal }) : undefined;
     },
   },
 };
@@ -253,6 +275,15 @@ function whole(name: string, text: string, max: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= max) return value;
   throw new Stop(`--${name} ${text}: must be a whole number from 1 to ${max}`);
+}
+
+function numbersOf(
+  name: string,
+  text: string | undefined,
+  of: { readonly otherwise: readonly number[]; readonly max: number },
+): readonly number[] {
+  if (text === undefined) return of.otherwise;
+  return text === "none" ? [] : text.split(",").map((each) => whole(name, each, of.max));
 }
 
 function peersOf<Peer extends string>(
