@@ -42,9 +42,8 @@ type Call = { readonly config: Config; readonly session: Session };
 
 /** Makes the configured vault. */
 export const makeVault: MakeVault = async ({ config, session }) => {
-  const [{ initVault }, { keepRestoreProgram }, { refuseOtherFiles }, { MACHINE }] = await Promise.all([
+  const [{ initVault }, { refuseOtherFiles }, { MACHINE }] = await Promise.all([
     import("../vault/vault.ts"),
-    import("../vault/restore-program.ts"),
     import("./engine-vault.ts"),
     import("./engine-machine.ts"),
   ]);
@@ -52,9 +51,8 @@ export const makeVault: MakeVault = async ({ config, session }) => {
   const secret = await vaultSecret({ config, session }, "new");
   if (secret.kind === "identity") throw await identityMakesNone();
   const tools = await vaultTools({ config, session }, "write");
-  // First: nothing may fail between the vault's being one and its recovery key's being shown.
-  await keepRestoreProgram({ store: tools.store, files: MACHINE.files }, { signal: session.signal });
-  const { vault, recoveryKey } = await initVault(tools, secret, { signal: session.signal });
+  const { files } = MACHINE;
+  const { vault, recoveryKey } = await initVault({ ...tools, files }, secret, { signal: session.signal });
   return { vaultId: vault.id, store: vault.store.name, recoveryKey };
 };
 

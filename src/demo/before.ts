@@ -16,7 +16,6 @@ import { openDiskStore } from "../store/disk/disk-store.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { keepRestoreProgram } from "../vault/restore-program.ts";
 import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
@@ -81,8 +80,7 @@ export async function protect(stage: Stage, server: LocalServer): Promise<Receiv
   await writeSecret(stage, place.passphraseFile, passphrase);
   await writeSecret(stage, place.passwordFile, kit.password);
   const store = await openDiskStore({ files, random, clock, folder: place.vault, access: "write" });
-  await keepRestoreProgram({ store, files }, { signal });
-  await initVault({ store, clock, random }, { kind: "passphrase", passphrase }, { signal });
+  await initVault({ store, clock, random, files }, { kind: "passphrase", passphrase }, { signal });
   await writeConfiguration(kit, { port: server.setup.port, receiverDelayMs: settings.receiverDelayMs });
   const { configFile, folder, receiverLog: logFile } = place;
   const receiver = await ReceiverProcess.start(tools, { program: tools.program, configFile, folder, logFile });

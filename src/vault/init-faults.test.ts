@@ -3,15 +3,18 @@ import { describe, test } from "node:test";
 import { TEST_STRETCH } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
+import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { checkVault } from "./check.ts";
 import type { VaultSecret } from "./keys.ts";
+import { RESTORE_PROGRAMS } from "./restore-program.ts";
 import { getBlob, initVault, openVault, putBlob } from "./vault.ts";
 
 const OPEN: VaultSecret = { kind: "open" };
 const SEALED: VaultSecret = { kind: "passphrase", passphrase: "correct horse battery staple" };
+const PROGRAM_NAME = [...RESTORE_PROGRAMS.keys()].at(-1) ?? "";
 const NAME = "wal/1/history/00000002";
 
 describe("making a vault in a store that fails", () => {
@@ -25,9 +28,10 @@ describe("making a vault in a store that fails", () => {
           stretchCost: TEST_STRETCH,
         };
         const faulty = faultyStore({ ...tools, faults: [{ at, kind }] });
-        const made = await initVault({ ...tools, store: faulty.store }, OPEN, {}).catch((error: unknown) => error);
+        const made = await initVault({ ...tools, files: systemFiles, store: faulty.store }, OPEN, {}).catch((error: unknown) => error);
         if (faulty.effects.length < at) {
-          assert.ok(at > 3 && !isLifeboatError(made));
+          assert.ok(at > 5 && !isLifeboatError(made));
+          assert.ok((await tools.store.head(PROGRAM_NAME)) !== undefined, "the restore program is there");
           return;
         }
         faulty.assertFired();
@@ -35,7 +39,7 @@ describe("making a vault in a store that fails", () => {
         const opened: unknown = await openVault(tools, OPEN, {}).catch((error: unknown) => error);
         if (isLifeboatError(opened)) {
           assert.equal(opened.code, "vault.not-a-vault");
-          await initVault(tools, OPEN, {});
+          await initVault({ ...tools, files: systemFiles }, OPEN, {});
         } else assert.equal(kind, "fail-after");
         const vault = await openVault(tools, OPEN, {});
         await putBlob(vault, { name: NAME, plain: Buffer.from("content") }, {});

@@ -12,6 +12,7 @@
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
+import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { Store } from "../store/store.ts";
 import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
@@ -26,6 +27,7 @@ import {
 } from "./keys.ts";
 import { type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
 import { refusedJson } from "./refused-json.ts";
+import { keepRestoreProgram } from "./restore-program.ts";
 import type { DataKey } from "./sealing.ts";
 
 /** What the vault needs of the machine. */
@@ -59,15 +61,17 @@ const markerSchema = z.strictObject({
 export const BLOB_LEVEL = 3;
 
 /**
- * Makes a vault in an empty store. The marker is stored last, so a vault that exists has its keys.
+ * Makes a vault in an empty store: the restore program where `files` says where to read it, the keys, and the marker last, so a
+ * vault that exists has its keys, and nothing fails between its being one and its recovery key's being shown.
  * Returns the recovery key, which is kept nowhere else. Throws `vault.already-a-vault`.
  */
 export async function initVault(
-  tools: VaultTools,
+  { files, ...tools }: VaultTools & { readonly files?: Pick<Files, "readFile"> },
   secret: WrapSecret,
   options: CallOptions,
 ): Promise<{ readonly vault: Vault; readonly recoveryKey: string | undefined }> {
   if ((await tools.store.head(VAULT_MARKER, options)) !== undefined) throw alreadyVault(tools.store);
+  if (files !== undefined) await keepRestoreProgram({ store: tools.store, files }, options);
   const vaultId = tools.random(16).toString("hex");
   const dataKey = createDataKey(tools.random);
   const now = tools.clock.now();
