@@ -84,7 +84,6 @@ export function goldenCoverage(vault: Vault) {
       await putSegment(vault, { ...facts, ...GOLDEN_SEGMENT }, {});
       await putHistory(vault, { ...facts, content: Buffer.from(GOLDEN_SERVER.history) }, {});
     },
-    settingsBetween: async () => "missing" as const,
   };
 }
 

@@ -4,7 +4,7 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { systemClock } from "../../src/platform/clock.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import { type Files, systemFiles } from "../../src/platform/files.ts";
 import { systemLocks } from "../../src/platform/lock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
@@ -46,7 +46,11 @@ export async function temporaryFolder(name: string): Promise<AsyncDisposable & {
 }
 
 /** What a test wants different. */
-export type ReceiverChanges = Partial<ReceiverOptions> & { readonly files?: Files; readonly address?: ConnectOptions };
+export type ReceiverChanges = Partial<ReceiverOptions> & {
+  readonly files?: Files;
+  readonly address?: ConnectOptions;
+  readonly clock?: Clock;
+};
 
 /** A spool and a vault, and the receivers that use them one after another. */
 export class Station implements AsyncDisposable {
@@ -63,13 +67,13 @@ export class Station implements AsyncDisposable {
 
   /** A receiver that has not been started. The one before must have been stopped. */
   receiver(server: TestServer, more: ReceiverChanges = {}): Receiver {
-    const { files = systemFiles, address = this.address(server), ...options } = more;
+    const { files = systemFiles, address = this.address(server), clock = systemClock, ...options } = more;
     this.#receiver = createReceiver(
       {
         vault: this.vault,
         files,
         locks: systemLocks,
-        clock: systemClock,
+        clock,
         random: systemRandom,
         connect: ({ mandate, signal }) => openReplication(addressUnder(mandate, address), { signal }),
         govern: (open) => governBySocket({ files: systemFiles, uid: currentUid() }, this.spoolFolder, open),

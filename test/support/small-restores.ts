@@ -3,7 +3,7 @@
  * server starts from them; what counts is every byte of every file.
  */
 import path from "node:path";
-import { takeBackup } from "../../src/backup/backup.ts";
+import { takeBackup, type WalBetween } from "../../src/backup/backup.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { Files } from "../../src/platform/files.ts";
 import { CONTROL_FILE_PATH } from "../../src/postgres/control-file.ts";
@@ -40,13 +40,23 @@ export const SMALL_SERVER: SyntheticServer = {
   files: GOLDEN_SERVER.files.filter((file) => KEPT.has(file.path) || file.path.startsWith("pg_tblspc/16400/")),
 };
 
-/** Takes a backup of the small server, or of another that is like it; the second one keeps the pages of the first. */
-export function takeSmallBackup(vault: Vault, server = SMALL_SERVER): Promise<BackupRecord> {
+/** No WAL lies between two backups of the small server. */
+const NOTHING_BETWEEN: WalBetween = {
+  holds: async () => true,
+  settings: async ({ to }) => ({ kind: "same", reached: to }),
+};
+
+/** Takes a backup of the small server, or of another that is like it; a delta keeps the pages of the one before. */
+export function takeSmallBackup(
+  vault: Vault,
+  server = SMALL_SERVER,
+  { delta }: { readonly delta: boolean } = { delta: false },
+): Promise<BackupRecord> {
   const tools = {
     vault,
     clock: systemClock,
     connection: connectSynthetic(server),
-    wal: goldenCoverage(vault),
+    wal: { ...goldenCoverage(vault), ...(delta ? { between: NOTHING_BETWEEN } : {}) },
     outsideFiles: [],
     onProgress: () => undefined,
   };
