@@ -81,14 +81,14 @@ function simulated(store: Store, counts: { readonly packs: number; readonly segm
   };
 }
 
-async function storeBackup(
-  vault: Vault,
-  of: { readonly packs: readonly PackId[]; readonly segment: number; readonly at: number },
-): Promise<void> {
+function recordOf(of: {
+  readonly packs: readonly PackId[];
+  readonly segment: number;
+  readonly at: number;
+}): BackupRecord {
   const start = BigInt(of.segment) * BigInt(SEGMENT_BYTES);
   const at = formatInstant(of.at as Instant);
-  const chunkCount = of.packs.length * CHUNKS_PER_PACK;
-  const record: BackupRecord = {
+  return {
     format: "lifeboat-backup",
     version: 1,
     backupId: createBackupId(of.at as Instant, systemRandom),
@@ -105,11 +105,19 @@ async function storeBackup(
     whyFull: "no-parent",
     parent: null,
     fileCount: 1,
-    dataBytes: chunkCount * CHUNK_BYTES,
+    dataBytes: of.packs.length * CHUNKS_PER_PACK * CHUNK_BYTES,
     storedBytes: of.packs.length * PACK_BYTES,
     durationMs: 0,
   };
+}
+
+async function storeBackup(
+  vault: Vault,
+  of: { readonly packs: readonly PackId[]; readonly segment: number; readonly at: number },
+): Promise<void> {
+  const record = recordOf(of);
   await markStarted(vault, record, record, {});
+  const chunkCount = of.packs.length * CHUNKS_PER_PACK;
   const { backupId, serverVersion, startLsn, startedAt, label } = record;
   const rest = { parent: null, whyFull: null, settings: {}, history: null, tablespaces: [] };
   const head = { kind: "manifest", format: "lifeboat-manifest", version: 1 } as const;
@@ -139,7 +147,7 @@ async function storeBackup(
     kind: "end",
     endLsn: record.endLsn,
     endTimeline: timeline,
-    endedAt: at,
+    endedAt: record.endedAt,
     fileCount: 0,
     dataBytes: record.dataBytes,
     chunkCount,

@@ -28,7 +28,9 @@ describe("making a vault in a store that fails", () => {
           stretchCost: TEST_STRETCH,
         };
         const faulty = faultyStore({ ...tools, faults: [{ at, kind }] });
-        const made = await initVault({ ...tools, files: systemFiles, store: faulty.store }, OPEN, {}).catch((error: unknown) => error);
+        const made = await initVault({ ...tools, files: systemFiles, store: faulty.store }, OPEN, {}).catch(
+          (error: unknown) => error,
+        );
         if (faulty.effects.length < at) {
           assert.ok(at > 5 && !isLifeboatError(made));
           assert.ok((await tools.store.head(PROGRAM_NAME)) !== undefined, "the restore program is there");

@@ -24,8 +24,10 @@ import { type BackupRecord, createBackupId, listBackups } from "./backups.ts";
 import { checkVault, type VaultReport } from "./check.ts";
 import { readManifest } from "./manifest.ts";
 import {
+  type BackupId,
   backupName,
   historyKey,
+  type PackId,
   type ProofId,
   packName,
   parseBackupName,
@@ -289,6 +291,17 @@ describe("a repair", () => {
 /** Nothing rests on these, or somebody else alone could tell. */
 const UNWATCHED = /^(keys\/|vault\.json$|backups\/[^/]+\/[^/]+\/started$)/;
 
+/** A name that nothing has, of the same kind; undefined for a kind of which a name more says nothing. */
+function anotherName(key: string): string | undefined {
+  const id = /^packs\/..\/([0-9a-f]{32})$/.exec(key)?.[1];
+  if (id !== undefined) return packName([...id].reverse().join("") as PackId);
+  const wal = parseWalKey(key);
+  if (wal?.kind === "segment") return segmentKey({ ...wal, segment: wal.segment.replace(/.$/, "F") });
+  const named = parseBackupName(key);
+  if (named?.part !== "announced") return undefined;
+  return backupName({ ...named, backupId: named.backupId.replace(/.$/, "0") as BackupId }, "announced");
+}
+
 /** Damages objects at random; returns the names that a check has to name or account for. */
 async function damageAtRandom(store: Store, random: Prng): Promise<ReadonlySet<string>> {
   const watched = [...originals.keys()].filter((key) => !UNWATCHED.test(key));
@@ -297,7 +310,13 @@ async function damageAtRandom(store: Store, random: Prng): Promise<ReadonlySet<s
     const key = random.pick(watched);
     const other = random.pick(watched.filter((each) => each !== key));
     const bytes = originals.get(key) ?? Buffer.alloc(0);
-    const kind = random.below(6);
+    const kind = random.below(7);
+    const name = anotherName(key);
+    if (kind === 6 && name !== undefined && (await store.head(name)) === undefined) {
+      touched.add(name);
+      await put(store, name, bytes);
+      continue;
+    }
     touched.add(key);
     if (kind === 0) {
       const flipped = Buffer.from(bytes);
@@ -325,7 +344,7 @@ function accountsFor(report: VaultReport, key: string): boolean {
   const named = parseBackupName(key);
   // Without its announcement a backup is unfinished; what an unreadable record or manifest names is not looked at.
   if (named !== undefined && report.unfinished.some(({ backupId }) => backupId === named.backupId)) return true;
-  if (key.startsWith("programs/")) return true;
+  if (key.startsWith("programs/") || report.unreferencedPacks.includes(key)) return true;
   const unread = report.unfinished.length > 0 || findings.some(({ object }) => /\/(announced|manifest)$/.test(object));
   return unread && (key.startsWith("packs/") || parseWalKey(key) !== undefined || named?.part === "manifest");
 }
