@@ -368,7 +368,8 @@ export class Controller {
   async #act(acting: Acting, plan: Plan, stored: StoredRecord): Promise<PlanOutcome> {
     this.#setState({ mode: "acting", plan });
     for (const step of plan.stages.flat()) {
-      if (step.kind === "rejoin") this.#rejoinedAt.set(step.node, acting.ports.clock.monotonic());
+      if (step.kind === "rejoin" || step.kind === "start-candidate")
+        this.#rejoinedAt.set(step.node, acting.ports.clock.monotonic());
     }
     const outcome = await runPlan({ acting, limits: this.#options.limits, plan, stored });
     this.#setState({ mode: "watching", plan: undefined });

@@ -18,6 +18,8 @@ export type SequenceLimits = {
   readonly stopMs: number;
   /** Crash recovery of a primary that is started again. */
   readonly startMs: number;
+  /** A server opens its port before it recovers: one at whose port nobody listens after so long has ended. */
+  readonly listenMs: number;
   /** Until a standby's receiver is gone (rule B7). */
   readonly receiversMs: number;
   /** Replay may take long; it fails when it makes no progress for so long. */
@@ -42,6 +44,7 @@ export const SEQUENCE_LIMITS: SequenceLimits = {
   fenceMs: 5_000,
   stopMs: 10_000,
   startMs: 30_000,
+  listenMs: 3_000,
   receiversMs: 5_000,
   replayStallMs: 5_000,
   promoteMs: 10_000,

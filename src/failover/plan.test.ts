@@ -28,6 +28,7 @@ const ACTION: ClusterRecord["action"] = {
   phase: "promoting",
   target: 900n as Lsn,
 };
+const PREPARING: ClusterRecord["action"] = { ...ACTION, phase: "preparing", target: undefined };
 const FOLLOWING = witnessAnswer({ mode: { kind: "following", upstream: "a", reign: 7 as Epoch, streaming: true } });
 const STREAMING = standbyAnswer({ receiver: { kind: "streaming", receivedAgoMs: 1 } });
 const WELL: readonly SeenRound[] = [{ atMs: 0, b: STREAMING, witness: FOLLOWING }];
@@ -109,13 +110,24 @@ test("where nobody can take over, a replica that is down is started too: nobody 
   const silent = lasting({ a: { kind: "silent" }, b: GONE }, 3_500, 4_000);
   const both = lasting({ a: GONE, b: GONE }, 500);
   for (const rounds of [silent, both]) {
-    for (const record of [{}, { action: ACTION }]) assert.deepEqual(asked(next(rounds, record)), [rejoin]);
+    for (const record of [{}, { action: PREPARING }]) assert.deepEqual(asked(next(rounds, record)), [rejoin]);
     assert.deepEqual(asked(next(rounds, { maintenance: true })), []);
     assert.deepEqual(asked(next(rounds, { joined: [] })), []);
     assert.deepEqual(asked(next(rounds, {}, {}, new Map([["b", 0 as Monotonic]]))), []);
   }
   assert.deepEqual(steps(next(silent)), ["rejoin"]);
   assert.deepEqual(next(both)?.stages[0], [{ kind: "start-primary" }, rejoin]);
+});
+
+test("a candidate that went down while it was promoted is started as it is: by now it may be a primary, which follows nobody", () => {
+  const start = { kind: "start-candidate", node: "b" } as const;
+  const record = { action: ACTION };
+  const silent = lasting({ a: { kind: "silent" }, b: GONE }, 3_500, 4_000);
+  assert.deepEqual(next(silent, record)?.stages, [[start]]);
+  const both = lasting({ a: GONE, b: GONE }, 500);
+  assert.deepEqual(next(both, record)?.stages[0], [{ kind: "start-primary" }, start]);
+  assert.deepEqual(next(both, record, {}, new Map([["b", 0 as Monotonic]]))?.stages[0], [{ kind: "start-primary" }]);
+  assert.equal(next(silent, { ...record, maintenance: true }), undefined);
 });
 
 test("a witness that does not follow the primary in its reign, or names of another reign, get a new one", () => {

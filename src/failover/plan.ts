@@ -38,6 +38,8 @@ export type Step =
   | { readonly kind: "promote" }
   | { readonly kind: "see-promoted" }
   | { readonly kind: "start-primary" }
+  /** As it is: it may have been promoted, or not yet. */
+  | { readonly kind: "start-candidate"; readonly node: NodeName }
   | { readonly kind: "note-primary"; readonly keepJoined: boolean }
   | { readonly kind: "name-confirmers" }
   | { readonly kind: "witness-follows" }
@@ -75,6 +77,7 @@ export const STEP_EFFECTS: Readonly<Record<Step["kind"], string>> = {
   promote: "the replica is told to become the primary",
   "see-promoted": "it is the primary, on a timeline that begins late enough",
   "start-primary": "the primary is started again",
+  "start-candidate": "the node that was being promoted is started again, as it is",
   "note-primary": "the record names the primary",
   "name-confirmers": "the primary waits for the confirmers of this epoch",
   "witness-follows": "the vault's receiver follows the primary and confirms to it",
@@ -182,16 +185,16 @@ export function planFinish(record: ClusterRecord, action: NonNullable<ClusterRec
 
 /**
  * The recorded primary is to serve again, under a new epoch: after an action that came to nothing, or a lost witness. `start`:
- * it is down, and so are these replicas.
+ * it is down, and the others that are to be started beside it.
  */
 export function planReinstate(facts: {
   readonly primary: NodeName;
   readonly replicas: readonly NodeName[];
-  readonly start?: { readonly replicas: readonly NodeName[] };
+  readonly start?: readonly Step[];
 }): Plan {
   const { primary, replicas, start } = facts;
   const stages: Step[][] = [
-    ...(start === undefined ? [] : [[{ kind: "start-primary" } as const, ...start.replicas.map(rejoinOf)]]),
+    ...(start === undefined ? [] : [[{ kind: "start-primary" } as const, ...start]]),
     [{ kind: "note-primary", keepJoined: true }],
     [{ kind: "name-confirmers" }],
     ...establishStages(replicas),
@@ -262,20 +265,22 @@ function isServing(decision: Decision): boolean {
 
 /**
  * Nobody can take over, and who is down is started as it is, which loses nothing: the recorded primary, and replicas that the
- * record counts. What such a replica has confirmed may be in the vault or not, so a restore is no better than to ask it. Only a
- * person stops that.
+ * record counts. What such a replica has confirmed may be in the vault or not, so a restore is no better than to ask it. One that
+ * was being promoted may be a primary by now, which follows nobody: it is started as it is, and acknowledges nothing before the
+ * record names it. Only a person stops that.
  */
 function planStart({ seen, decision, timing }: Situation): Plan | undefined {
   const { record, nodes } = seen;
   if (record.maintenance) return undefined;
   if (decision.kind !== "blocked" && !(decision.kind === "promotable" && !decision.automatic)) return undefined;
   const isDown = (name: NodeName): boolean => nodes.get(name)?.probe.kind === "nobody-listens";
-  const replicas = record.joined.filter((name) => isDown(name) && !wasAskedLately(seen, timing, name));
+  const promoting = record.action?.phase === "promoting" ? record.action.to : undefined;
+  const start = record.joined
+    .filter((name) => isDown(name) && !wasAskedLately(seen, timing, name))
+    .map((node): Step => (node === promoting ? { kind: "start-candidate", node } : rejoinOf(node)));
   const base = { from: record.primary, to: record.primary } as const;
-  if (isDown(record.primary)) {
-    return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start: { replicas } });
-  }
-  return replicas.length === 0 ? undefined : { kind: "rejoin", ...base, stages: [replicas.map(rejoinOf)] };
+  if (isDown(record.primary)) return planReinstate({ primary: record.primary, replicas: replicasOf(seen), start });
+  return start.length === 0 ? undefined : { kind: "rejoin", ...base, stages: [start] };
 }
 
 function rejoinOf(node: NodeName): Step {

@@ -7,7 +7,16 @@ import type { Lsn } from "../postgres/lsn.ts";
 import { Acting } from "./acting.ts";
 import { SEQUENCE_LIMITS } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
-import type { Epoch, FailoverPorts, GapAnswer, HeldWal, NodePort, PoolerPort, WitnessPort } from "./ports.ts";
+import type {
+  Epoch,
+  FailoverPorts,
+  GapAnswer,
+  HeldWal,
+  MachinePort,
+  NodePort,
+  PoolerPort,
+  WitnessPort,
+} from "./ports.ts";
 import { type PlanOutcome, runPlan } from "./sequence.ts";
 
 const HELD: HeldWal = {
@@ -154,4 +163,23 @@ test("each step has its intent and its outcome in the journal, the plan around t
       ["outcome", "failover", 8],
     ],
   );
+});
+
+test("a primary that ends as soon as it is started is not waited for as one that recovers, and a candidate that cannot be started holds up nobody", async () => {
+  const ports = portsFor({
+    nodes: [only<NodePort>("b", { name: "b", probe: async () => ({ kind: "nobody-listens" }) })],
+    machines: only<MachinePort>("machines", {
+      start: async ({ node }) => {
+        if (node === "a") throw new Error("no data");
+        return { kind: "done" };
+      },
+    }),
+  });
+  const plan: Plan = { ...planOf(), stages: [[{ kind: "start-primary" }, { kind: "start-candidate", node: "a" }]] };
+  const outcome = await run(ports, plan);
+  assert.ok(outcome.kind === "failed" && outcome.at === "start-primary");
+  const tookMs = ports.clock.monotonic();
+  assert.ok(tookMs >= SEQUENCE_LIMITS.listenMs && tookMs < SEQUENCE_LIMITS.startMs / 2, `${tookMs} ms`);
+  const candidate = ports.written.findLast(({ kind, name }) => kind === "outcome" && name === "start-candidate");
+  assert.deepEqual(candidate?.facts["shortcomings"], ["a: Error: no data"]);
 });

@@ -85,6 +85,7 @@ async function perform(tools: StepTools, step: Step, progress: Progress): Promis
     case "stop-primary":
     case "fence":
     case "start-primary":
+    case "start-candidate":
     case "note-primary":
     case "name-confirmers":
     case "witness-follows":

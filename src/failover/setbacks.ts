@@ -131,6 +131,8 @@ function witnessState(view: WitnessView | undefined): string {
 
 /** Plans of one aim are the same attempt, whatever their steps are made of. */
 function aimOf({ kind, from, to, stages }: Plan): string {
-  const nodes = stages.flat().flatMap((step) => (step.kind === "rejoin" ? [step.node] : []));
+  const nodes = stages
+    .flat()
+    .flatMap((step) => (step.kind === "rejoin" || step.kind === "start-candidate" ? [step.node] : []));
   return [kind, from, to, ...(kind === "rejoin" ? nodes : [])].join(" ");
 }

@@ -28,6 +28,7 @@ type ClusterStep = Extract<
       | "stop-primary"
       | "fence"
       | "start-primary"
+      | "start-candidate"
       | "note-primary"
       | "name-confirmers"
       | "witness-follows"
@@ -53,6 +54,8 @@ export async function performClusterStep(
       return fence(tools, step);
     case "start-primary":
       return startPrimary(tools, record);
+    case "start-candidate":
+      return startCandidate(tools, step.node);
     case "note-primary":
       return notePrimary(tools, progress, step.keepJoined);
     case "name-confirmers":
@@ -113,11 +116,21 @@ async function fence(tools: StepTools, step: Extract<Step, { kind: "fence" }>): 
 async function startPrimary(tools: StepTools, record: ClusterRecord): Promise<Partial<Progress>> {
   const { acting, limits, plan } = tools;
   await acting.order(limits.orderMs, (epoch, call) => acting.ports.machines.start({ epoch, node: plan.to }, call));
-  const watch = { node: plan.to, step: "start-primary", limitMs: limits.startMs, waitsFor: "a primary" } as const;
+  const { startMs: limitMs, listenMs } = limits;
+  const watch = { node: plan.to, step: "start-primary", limitMs, listenMs, waitsFor: "a primary" } as const;
   await watchNode(tools, watch, ({ role, timeline }) =>
     role.kind === "primary" && timeline === record.timeline ? true : undefined,
   );
   return {};
+}
+
+/** What it is then is looked at by the next plan. One that cannot be started holds up nobody else. */
+async function startCandidate(tools: StepTools, node: NodeName): Promise<Partial<Progress>> {
+  const { acting, limits } = tools;
+  const shortcomings = await tryAll([{ name: node }], () =>
+    acting.order(limits.orderMs, (epoch, call) => acting.ports.machines.start({ epoch, node }, call)),
+  );
+  return { shortcomings };
 }
 
 async function notePrimary(tools: StepTools, progress: Progress, keepJoined: boolean) {

@@ -1,4 +1,4 @@
-/** How the parts of a stack are made: folders, files, the primary, the vault with its first backup, the replica. */
+/** How the parts of a stack are made: folders, files, the primary, the vault with its first backup. */
 import path from "node:path";
 import { takeBackup } from "../backup/backup.ts";
 import { reloadBalancer } from "../balancer/ask.ts";
@@ -9,25 +9,21 @@ import { filesOwnedBy } from "../platform/owned-files.ts";
 import { consoleOf } from "../pooler/console.ts";
 import { COMMAND_TIMEOUT_MS } from "../pooler/pausing.ts";
 import { initCluster, writeSettings } from "../postgres/cluster.ts";
-import { parseLsn } from "../postgres/lsn.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
-import { HeldWal } from "../restore/held-wal.ts";
-import { prepareRestore, runRestore } from "../restore/restore.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
-import { listBackups } from "../vault/backups.ts";
 import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { instancesOf, poolerSocketFolder } from "./instances.ts";
-import { type NodeName, nodePort, nodeSettings, replicaConnection } from "./node-settings.ts";
+import { type NodeName, nodePort, nodeSettings } from "./node-settings.ts";
 import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
 import { readSecrets, type StackSecrets } from "./secrets.ts";
-import { ROLES, replicaOf, type StackDescription } from "./stack.ts";
+import { ROLES, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
@@ -184,48 +180,6 @@ export async function takeFirstBackup(tools: StepTools, options: CallOptions): P
   } finally {
     await connection.close();
   }
-}
-
-/** Restores the newest backup to follow the primary. */
-export async function makeReplica(tools: StepTools, options: CallOptions): Promise<void> {
-  const { stack, files, clock, locks, user } = tools;
-  const secrets = await readSecrets(files, stack.place);
-  const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
-  const newest = (await listBackups(vault, {}, options)).backups.at(-1);
-  assert(newest !== undefined, "a replica is made after the first backup");
-  const { systemId, walSegmentBytes } = newest;
-  const wal = new HeldWal({ vault, files, spoolFolder: stack.place.spool, systemId }, walSegmentBytes);
-  const restoreTools = { vault, files, clock, locks, wal, onProgress: () => undefined };
-  // What follows the backup is streamed, where the slot has kept it; else the vault's WAL is laid and the rest streamed.
-  const kept = await slotReaches(stack, secrets, parseLsn(newest.endLsn), options);
-  const target = { kind: kept ? "immediate" : "latest" } as const;
-  const plan = await prepareRestore(restoreTools, { systemId, target, acceptGap: false }, options);
-  const node = replicaOf(stack);
-  const folder = stack.place.dataOf(node);
-  const place = { folder, tablespaces: { byOid: new Map(), under: undefined }, owner: user };
-  await runRestore(
-    restoreTools,
-    plan,
-    { ...place, follow: replicaConnection(stack, { node, upstream: stack.primary }) },
-    options,
-  );
-  await writeNodeFiles(tools, node, options);
-}
-
-async function slotReaches(
-  stack: StackDescription,
-  secrets: StackSecrets,
-  lsn: bigint,
-  options: CallOptions,
-): Promise<boolean> {
-  return await withNode(nodeAddress(stack, secrets, stack.primary), options, async ({ run }) => {
-    const [row] = await run(
-      "SELECT restart_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1 AND wal_status <> 'lost'",
-      [replicaOf(stack)],
-    );
-    const kept = row?.["lsn"];
-    return typeof kept === "string" && parseLsn(kept) <= lsn;
-  });
 }
 
 async function applyConfiguration(

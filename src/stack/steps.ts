@@ -9,7 +9,6 @@ import {
   makeFolders,
   makePoolerFolders,
   makePrimary,
-  makeReplica,
   makeVault,
   takeFirstBackup,
   writeConfiguration,
@@ -21,6 +20,7 @@ import { hasFolders, type LookTools, lookAtVault, staleConfig } from "./observe.
 import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
 import { askPooler, proveStack } from "./prove.ts";
 import { receiverNow } from "./receiver-now.ts";
+import { rejoinNode } from "./rejoin.ts";
 import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
 import { componentSpecs } from "./specs.ts";
 import { replicaOf, type StackDescription } from "./stack.ts";
@@ -112,7 +112,11 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   "replica-data": {
     timeoutMs: AT_ONCE_MS,
     holds: async ({ files, stack }) => (await nodeDataOf(files, stack.place.dataOf(replicaOf(stack)))) === "standby",
-    act: makeReplica,
+    // As any node is made to follow: the record may count the replica as one that has what it has confirmed.
+    act: async (tools, options) => {
+      const request = { node: replicaOf(tools.stack), upstream: tools.stack.primary };
+      await rejoinNode(tools, request, options);
+    },
   },
   "replica-start": nodeStart(
     replicaOf,

@@ -12,7 +12,9 @@ import { makeWriteTable } from "../../src/probe/write-table.ts";
 import type { ComponentName } from "../../src/stack/component-names.ts";
 import { databasesFileOf } from "../../src/stack/pooler-config.ts";
 import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
+import { runStep } from "../../src/stack/run-step.ts";
 import { readSecrets } from "../../src/stack/secrets.ts";
+import { componentSpec } from "../../src/stack/specs.ts";
 import { processesOf } from "../support/processes-of.ts";
 import { forAWhile, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
@@ -105,6 +107,26 @@ test("without replica and receiver no write is acknowledged; none fails, and all
   } finally {
     await probe.kill();
   }
+});
+
+test("a replica whose data is lost while the receiver is silent is made anew with all that the old one had confirmed", async () => {
+  const { stack, tools } = await one.tools();
+  await one.platform.freeze("receiver", {});
+  // Of this only the replica says that it has it.
+  await one.ask("db", "CREATE TABLE told AS SELECT 1 AS value");
+  await one.platform.kill("db_replica", {});
+  await rm(stack.place.dataOf("db_replica"), { recursive: true });
+  const onRecoveryKey = (): void => assert.fail("the vault is there");
+  const made = runStep({ ...tools, stack, onRecoveryKey }, "replica-data", {});
+  await forAWhile(WHILE_MS);
+  await one.platform.thaw("receiver", {});
+  await made;
+  // The primary is gone before it could send anything.
+  await one.platform.kill("db", {});
+  await one.platform.start(componentSpec(stack, "db_replica", tools), {});
+  const asked = "SELECT to_regclass('told') IS NOT NULL";
+  assert.equal(await eventually("it answers", () => one.ask("db_replica", asked).catch(() => undefined)), "true");
+  await one.up();
 });
 
 test("clients that a dead controller left waiting go on: the stack's own watchdog resumes its pooler", async () => {

@@ -27,6 +27,7 @@ const LIMITS: SequenceLimits = {
   fenceMs: 500,
   stopMs: 1_200,
   startMs: 6_000,
+  listenMs: 600,
   receiversMs: 1_500,
   replayStallMs: 1_500,
   promoteMs: 1_000,

@@ -34,7 +34,7 @@ export class Scenario {
   readonly #script: Script;
   readonly #cuts: Cut[];
   /** What strikes once, when its line of the journal comes. */
-  readonly #once = new Set(["withdrawal", "promotion", "hold back"]);
+  readonly #once = new Set(["withdrawal", "promotion", "hold back", "candidate"]);
   #lossAcceptedUpTo = 0;
   #blockedSince: number | undefined;
   #end = HEAL_MS + SETTLE_MS;
@@ -154,7 +154,7 @@ export class Scenario {
   }
 
   #strikeAt(self: SimulatedController, { kind, name }: JournalEntry): void {
-    const { afterWithdrawal, afterPromotion, holdBackAt } = this.#script;
+    const { afterWithdrawal, afterPromotion, candidateLost, holdBackAt } = this.#script;
     const { counts, world } = this.stack;
     if (kind === "intent" && name === holdBackAt && this.#once.delete("hold back")) {
       counts.note("order on its way too long");
@@ -164,6 +164,9 @@ export class Scenario {
     if (name === afterWithdrawal?.step && this.#once.delete("withdrawal")) {
       counts.note("receiver and replica restarted after the withdrawal");
       world.at(world.now, () => this.#restartBoth(afterWithdrawal.primaryReturns));
+    }
+    if (name === "promote" && candidateLost && this.#once.delete("candidate")) {
+      world.at(world.now + this.#chance.between(0, 100), () => this.#strikeCandidate());
     }
     if (name === "note-primary" && afterPromotion !== "nothing" && this.#once.delete("promotion")) {
       world.at(world.now + this.#chance.between(0, 1_500), () => this.#strikeNewPrimary(afterPromotion === "destroy"));
@@ -197,6 +200,16 @@ export class Scenario {
         world.send(client, server.process, () => server.write(number, () => undefined));
       });
     }
+  }
+
+  #strikeCandidate(): void {
+    const { stack } = this;
+    const { action, primary } = stack.store.record;
+    if (action === undefined) return;
+    stack.counts.note("candidate lost in its promotion");
+    const candidate = stack.server(action.to);
+    if (candidate.process.alive) candidate.crash(this.#chance.often(0.5));
+    if (this.#chance.often(0.7)) destroyDisk(this.#place, stack.server(primary));
   }
 
   #strikeNewPrimary(destroy: boolean): void {

@@ -28,6 +28,8 @@ export type Script = {
   /** Receiver and replica are restarted, and the old primary returns, after the withdrawal: behind this step. */
   readonly afterWithdrawal: { readonly step: string; readonly primaryReturns: boolean } | undefined;
   readonly afterPromotion: "nothing" | "crash" | "destroy";
+  /** The candidate crashes when it has been told to become the primary, and often nobody ever sees the old one's disk again. */
+  readonly candidateLost: boolean;
   readonly destroyAtMs: number | undefined;
 };
 
@@ -37,7 +39,10 @@ const FAULTS_UNTIL_MS = 4_500;
 /** Everything is healed then. */
 export const HEAL_MS = 8_500;
 
-const STEPS = Object.keys(STEP_EFFECTS);
+/** Happens only where a candidate is lost in its promotion: seeds of its own are for it. */
+const LOST_CANDIDATE_STEP = "start-candidate";
+const LOST_CANDIDATE_EVERY = 37;
+const STEPS = Object.keys(STEP_EFFECTS).filter((step) => step !== LOST_CANDIDATE_STEP);
 const FAULT_NAMES = Object.keys(FAULTS);
 const LOSSES = [
   "primary killed",
@@ -66,8 +71,10 @@ export function drawScript(seed: number, chance: Chance): Script {
       ? { step: chance.pick(WITHDRAWN_STEPS), primaryReturns: chance.often(0.7) }
       : undefined,
     afterPromotion: chance.pick(["nothing", "nothing", "nothing", "crash", "destroy"]),
+    candidateLost: false,
     destroyAtMs: chance.often(0.1) ? chance.between(FAULTS_FROM_MS, FAULTS_UNTIL_MS) : undefined,
   };
+  if (seed % LOST_CANDIDATE_EVERY === 0) return withLostCandidate(usual, chance);
   if (chance.often(0.04)) return withUnseenPair(usual);
   if (!chance.often(0.7)) return usual;
   const step = STEPS[seed % STEPS.length] ?? "promote";
@@ -87,6 +94,14 @@ function someFaults(chance: Chance): PlannedFault[] {
 function withUnseenPair(usual: Script): Script {
   const faults = [fault("primary and vault cut off together", FAULTS_FROM_MS, HEAL_MS)];
   return { ...usual, durability: "quorum", leased: true, acceptsLoss: true, faults, destroyAtMs: undefined };
+}
+
+/** The primary is gone, its candidate crashes half-way, and whoever starts it again is cut there. */
+function withLostCandidate(usual: Script, chance: Chance): Script {
+  const loss = fault(chance.pick(LOSSES), chance.between(FAULTS_FROM_MS, 2_000), HEAL_MS);
+  const cuts: readonly Cut[] = [{ step: LOST_CANDIDATE_STEP, at: chance.pick(["intent", "outcome", "midway"]) }];
+  const few = usual.faults.slice(0, chance.whole(0, 1));
+  return { ...usual, candidateLost: true, destroyAtMs: undefined, cuts, faults: [...few, loss] };
 }
 
 function fault(name: string, atMs: number, durationMs: number): PlannedFault {

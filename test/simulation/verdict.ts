@@ -1,5 +1,6 @@
 /** What must be true when everything is healed and has come to rest. */
 import type { SimulatedController } from "./controllers.ts";
+import type { Server } from "./server.ts";
 import type { Stack } from "./stack.ts";
 
 /** Writable: the recorded primary serves, poolers lead there, and writes are acknowledged. */
@@ -14,10 +15,15 @@ export function isSettled(stack: Stack): boolean {
 
 /**
  * Whether a replica that the record counts has all it takes to become the primary without a loss, so that nobody may be left
- * with a restore: its data, and where the proof needs the witness, no hole between the two.
+ * with a restore: its data, and where the proof needs the witness, no hole between the two. Or whether one was promoted.
  */
 export function canTakeOver({ settings, store, servers, witness }: Stack): boolean {
   const { record } = store;
+  const { action } = record;
+  // It is a primary already, and has all that it had to have.
+  const isPromoted = ({ name, hasData, standby, timeline }: Server): boolean =>
+    action?.phase === "promoting" && name === action.to && hasData && !standby && timeline > record.timeline;
+  if (servers.some(isPromoted)) return true;
   if (settings.durability === "async") return false;
   return servers.some(
     ({ name, hasData, standby, timeline, flushed }) =>
