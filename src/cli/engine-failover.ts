@@ -18,9 +18,12 @@ import type { ControllerOptions } from "../failover/controller.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import { Journal } from "../journal/journal.ts";
 import { formatInstant } from "../platform/clock.ts";
+import type { Platform } from "../platform/components.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
 import { startTimer } from "../platform/timer.ts";
+import { clientErrorsIn, type LogEnd } from "../pooler/client-errors.ts";
 import { daemonSocketOf } from "../stack/daemon-config.ts";
+import { instancesOf } from "../stack/instances.ts";
 import { nodeAddress } from "../stack/nodes.ts";
 import { NODE_NAMES, startedSecrets } from "../stack/primary.ts";
 import type { StackDescription } from "../stack/stack.ts";
@@ -204,11 +207,12 @@ function controlOver(
 ): { readonly assembly: Assembly; readonly control: Control; readonly sentinels: Service } {
   const { clock } = session;
   const { stack, secrets, journal, notice } = parts;
+  const platform = platformOf(stack, session);
   const assembly = assemble({
     ...MACHINE,
     ...parts,
     clock,
-    platform: platformOf(stack, session),
+    platform,
     authority: authorityOf(config),
     holder: `process ${ownPid()} on ${os.hostname()}`,
     onRecoveryKey: () => undefined,
@@ -225,6 +229,8 @@ function controlOver(
       const role = probe?.kind === "answered" ? probe.view.role : undefined;
       return role?.kind === "primary" ? role.timelineStart : undefined;
     },
+    clientErrors: async (span) =>
+      clientErrorsIn(await poolerLogs(stack, platform), { database: stack.database, ...span }),
     notice,
   });
   const { clock: wakeable, wake } = wakeableClock(clock);
@@ -239,6 +245,18 @@ function controlOver(
     notice,
   });
   return { assembly, control, sentinels: sentinelService(clock, addresses, wake) };
+}
+
+/** Of some seconds in which every client connects anew. */
+const POOLER_LINES_MAX = 10_000;
+
+async function poolerLogs(stack: StackDescription, platform: Pick<Platform, "lastLines">): Promise<readonly LogEnd[]> {
+  return await Promise.all(
+    instancesOf(stack, "pgbouncer").map(async (name) => {
+      const lines = await platform.lastLines(name, POOLER_LINES_MAX, {});
+      return { lines, isAll: lines.length < POOLER_LINES_MAX };
+    }),
+  );
 }
 
 /** Looks once; what was missing is looked for again. */

@@ -5,6 +5,7 @@ import type { Epoch, JournalEntry } from "../failover/ports.ts";
 import type { Instant, Monotonic } from "../platform/clock.ts";
 import { parseLsn } from "../postgres/lsn.ts";
 import { PARTS, renderReport, reportOf, type TimedEntry, withGap } from "./report.ts";
+import { reportedClients } from "./report-clients.ts";
 
 const START = Date.UTC(2026, 10, 26, 12);
 
@@ -41,7 +42,8 @@ const FAILOVER: readonly TimedEntry[] = [
 test("an outage is split from the first look that failed to the first write, and its parts add up", () => {
   const withoutGap = reportOf(FAILOVER, { stack: "shop", journalHead: "ab" });
   assert.ok(withoutGap);
-  const report = withGap(withoutGap, parseLsn("0/3000050"));
+  const told = { errors: [{ reason: "pgb-server-crashed", executed: "perhaps", count: 3 }], complete: false } as const;
+  const report = { ...withGap(withoutGap, parseLsn("0/3000050")), clients: reportedClients(told) };
   assert.deepEqual(report.parts, { detect: 120, decide: 5, fence: 95, promote: 220, route: 40, prove: 40 });
   assert.equal(report.outageMs, 480);
   const sum = PARTS.filter((part) => part !== "prove").reduce((total, part) => total + (report.parts[part] ?? 0), 0);

@@ -10,6 +10,7 @@ import { formatInstant, type Instant, type Monotonic } from "../platform/clock.t
 import type { Lsn } from "../postgres/lsn.ts";
 import { describeDuration } from "../units/duration.ts";
 import { plainOf } from "./plain-json.ts";
+import { type ReportedClients, renderClients } from "./report-clients.ts";
 import {
   gapOf,
   lossAtFirst,
@@ -29,8 +30,8 @@ export const PARTS = ["detect", "decide", "fence", "promote", "route", "prove"] 
 /** One of them. */
 export type Part = (typeof PARTS)[number];
 
-/** Of what is written. 1 had no gap and no loss, and its positions were empty. */
-export const REPORT_VERSION = 2;
+/** Of what is written. 1 had no gap and no loss, and its positions were empty; 2 had no clients. */
+export const REPORT_VERSION = 3;
 
 /** A report. Times in ms; null where a part did not occur. */
 export type EventReport = {
@@ -52,6 +53,8 @@ export type EventReport = {
   readonly positions: readonly ReportedPosition[];
   readonly gap: ReportedGap | null;
   readonly lost: ReportedLoss;
+  /** What clients of the poolers were told; null where that cannot be known. */
+  readonly clients: ReportedClients | null;
   readonly steps: readonly { readonly step: string; readonly ms: number; readonly failed: string | null }[];
   readonly shortcomings: readonly string[];
   /** The journal's last hash when this was written: compare it to find out what was cut off since. */
@@ -140,6 +143,7 @@ export function reportOf(
     positions,
     gap: null,
     lost: lossAtFirst(outcome.entry.name, decision),
+    clients: null,
     steps,
     shortcomings: Array.isArray(shortcomings) ? shortcomings.map(String) : [],
     journalHead: of.journalHead,
@@ -206,7 +210,7 @@ export function renderReport(report: EventReport): string {
         `  ${step.padEnd(20)} ${`${ms}`.padStart(8)} ms${failed === null ? "" : `  failed: ${failed}`}`,
     ),
   ];
-  lines.push("", ...renderLoss(report.gap, report.lost));
+  lines.push("", ...renderClients(report.clients), "", ...renderLoss(report.gap, report.lost));
   for (const { of, timeline, flushed, whole, seenAgoMs } of report.positions) {
     const end = whole === null ? "" : `, whole to ${whole}`;
     lines.push(`  ${of.padEnd(12)} timeline ${timeline}, synced to ${flushed}${end}, seen ${seenAgoMs} ms before`);

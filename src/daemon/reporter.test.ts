@@ -23,6 +23,13 @@ function reporterIn(folder: string): Reporter {
       stack: "shop",
       journalHead: () => "ab",
       timelineStart: async (node) => (node === "db_replica" ? FORK : undefined),
+      clientErrors: async () => ({
+        errors: [
+          { reason: "pgb-server-crashed", executed: "perhaps", count: 3 },
+          { reason: "pgb-login-failing", executed: "no", count: 1 },
+        ],
+        complete: true,
+      }),
       notice: () => undefined,
     },
   );
@@ -51,7 +58,9 @@ test("what an old primary had alone goes into the report of the failover that re
     const first = reporterIn(folder);
     await failOver(first, { kind: "possible" });
     await first.last();
-    const { gap, lost } = await read();
+    const { gap, lost, clients } = await read();
+    assert.deepEqual([clients?.failed, clients?.unknown, clients?.complete], [1, 3, true]);
+    assert.deepEqual(clients?.errors[0], { reason: "pgb-server-crashed", outcome: "unknown", count: 3 });
     assert.deepEqual([gap?.promotedAt, gap?.bytes, lost.acknowledged], ["0/3000050", 16, null]);
     const later = reporterIn(folder);
     later.noteBeyond({ node: "db", fork: FORK, end: parseLsn("0/3000060"), commits: 2 });

@@ -1,11 +1,13 @@
 /** Hears what the journal is told, and writes a report when a plan has ended. */
 import path from "node:path";
 import type { Call, JournalEntry, JournalPort } from "../failover/ports.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Clock, Instant } from "../platform/clock.ts";
 import { makeFolderDurable, replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
+import type { ToldClients } from "../pooler/client-errors.ts";
 import { formatLsn, type Lsn } from "../postgres/lsn.ts";
 import { type EventReport, REPORT_VERSION, renderReport, reportOf, type TimedEntry, withGap } from "./report.ts";
+import { reportedClients } from "./report-clients.ts";
 import { type Beyond, lossWith } from "./report-loss.ts";
 
 /** What writing reports needs. */
@@ -17,6 +19,8 @@ export type ReporterTools = {
   readonly journalHead: () => string;
   /** Where a node's timeline begins that is a primary; undefined where it is on its first, none, or does not answer. */
   readonly timelineStart: (node: string) => Promise<Lsn | undefined>;
+  /** What poolers told their clients in a span of time; undefined where that cannot be known. */
+  readonly clientErrors: (span: { readonly from: Instant; readonly to: Instant }) => Promise<ToldClients | undefined>;
   readonly notice: (message: string) => void;
 };
 
@@ -27,6 +31,10 @@ export type WrittenReport = { readonly report: EventReport; readonly file: strin
 const REPORTED = new Set(["failover", "switchover", "finish", "reinstate"]);
 /** Entries of an event: some fifty; more are of earlier ones. */
 const ENTRIES_MAX = 2_000;
+/** A look begins every tenth of a second, and takes half a second at the most. */
+const TOLD_BEFORE_MS = 1_000;
+/** From the pooler through its supervisor to the file. */
+const LOGGED_AFTER_MS = 100;
 
 /** A journal that is heard. */
 export class Reporter implements JournalPort {
@@ -69,7 +77,17 @@ export class Reporter implements JournalPort {
     const report = reportOf(entries, { stack, journalHead: journalHead() });
     if (report === undefined) return;
     const promotedAt = report.from === report.to ? undefined : await timelineStart(report.to);
-    await this.#keep(withGap(report, promotedAt));
+    const clients = await this.#clients(report).catch(() => null);
+    await this.#keep({ ...withGap(report, promotedAt), clients });
+  }
+
+  /** A server's end is told to its clients before the first look fails; the pooler's last words come a moment after its last answer. */
+  async #clients({ beganAt }: EventReport): Promise<EventReport["clients"]> {
+    const { clock, clientErrors } = this.#tools;
+    await clock.sleep(LOGGED_AFTER_MS, {});
+    const from = (Date.parse(beganAt) - TOLD_BEFORE_MS) as Instant;
+    const told = await clientErrors({ from, to: clock.now() });
+    return told === undefined ? null : reportedClients(told);
   }
 
   async #amend(node: string, beyond: Beyond): Promise<void> {

@@ -1,15 +1,15 @@
 /**
  * How an operation ended, decided from the server's answer. PostgreSQL's answers are read by SQLSTATE and never by their
- * words, which may be translated; those of the pooler in pooler-answers.ts.
+ * words, which may be translated; those of the pooler in src/pooler/pooler-answers.ts.
  */
 import pg from "pg";
 import { isLifeboatError } from "../errors/error.ts";
-import { isFromPooler, readPoolerAnswer } from "./pooler-answers.ts";
+import { readPoolerAnswer } from "../pooler/pooler-answers.ts";
 
 /**
  * `ok`: acknowledged by the server and, of a write, in the ledger. `failed`: certainly not committed, because it was never
  * sent or was refused before its commit; a read without an answer has failed too. `unknown`: a write that was sent, and
- * nobody told us that it holds. `reason` is one of REASONS or of the tables here and in pooler-answers.ts, or a SQLSTATE.
+ * nobody told us that it holds. `reason` is one of REASONS or of the tables here and in src/pooler/pooler-answers.ts, or a SQLSTATE.
  */
 export type Outcome =
   | { readonly kind: "ok" }
@@ -60,6 +60,11 @@ export function outcomeOfFailure(cause: unknown): Outcome {
 /** Whether the session goes on after a failure: the server has only refused the statement. */
 export function isSessionUsable(cause: unknown): boolean {
   return cause instanceof pg.DatabaseError && cause.severity === "ERROR" && !isFromPooler(cause);
+}
+
+/** Whether an error is PgBouncer's own: PostgreSQL always names the routine that raised one, PgBouncer never does. */
+function isFromPooler(error: Pick<pg.DatabaseError, "routine">): boolean {
+  return error.routine === undefined;
 }
 
 /**

@@ -7,27 +7,24 @@ import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import type { CheckReport } from "../../src/daemon/check-report.ts";
-import type { EventReport } from "../../src/daemon/report.ts";
 import { readJournal } from "../../src/journal/read.ts";
-import { readBack } from "../../src/probe/read-back.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
 import { forAWhile, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { PORTS } from "../support/servers.ts";
-
-const WRITES_PER_SECOND = 100;
-/** Some writes before and after what is done. */
-const A_WHILE_MS = 1_500;
+import { WatchedStack } from "../support/watched-stack.ts";
 
 let folder = "";
 let one: RealStack;
+let watched: WatchedStack;
 
 before(async () => {
   folder = await mkdtemp("/tmp/stack-");
   await chmod(folder, 0o755);
   one = new RealStack(folder, "one", "on");
   await one.up();
+  watched = new WatchedStack(one, folder);
   await makeWriteTable(await one.application(), {});
 });
 
@@ -36,60 +33,24 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function check(status: number): Promise<CheckReport> {
-  return (await one.cli.json("failover --check-only", { status })) as CheckReport;
-}
-
-/** Waits until the other node is a replica that may take over, and clients are served. */
-async function whole(): Promise<CheckReport> {
-  return await eventually("the stack is whole", async () => {
-    const { out } = await one.cli.run("failover --check-only --json");
-    const report = JSON.parse(out) as CheckReport;
-    const candidates = report.nodes?.filter(({ candidate }) => candidate) ?? [];
-    return report.state === "healthy" && candidates.length === 1 && report.reasons.length === 0 && report;
-  });
-}
-
-/** Does something while a client writes through the pooler; every acknowledged write is then read back. */
-async function underWrites(
-  name: string,
-  act: () => Promise<void>,
-): Promise<{ readonly unknown: number; readonly failed: number }> {
-  const ledger = path.join(folder, `${name}.ledger`);
-  const { ports } = await one.stack();
-  const probe = await one.probe(ledger, WRITES_PER_SECOND, ports.pgbouncer);
-  await forAWhile(A_WHILE_MS);
-  await act();
-  await forAWhile(A_WHILE_MS);
-  const { writes } = await probe.stop({});
-  const connect = { ...(await one.application()), port: ports.pgbouncer, applicationName: "read_back" };
-  const { acknowledged, missing, damaged } = await readBack(PORTS.files, { connect, ledgerFile: ledger });
-  assert.deepEqual([missing, damaged], [[], []], `${name}: acknowledged writes are there`);
-  assert.ok(acknowledged > WRITES_PER_SECOND, `${name}: ${acknowledged} writes were acknowledged`);
-  return { unknown: writes.unknownCount, failed: writes.failedCount };
-}
-
-async function lastReport(): Promise<EventReport> {
-  const { place } = await one.stack();
-  const reports = path.join(place.controller, "reports");
-  const names = (await readdir(reports)).filter((each) => each.endsWith(".json")).toSorted();
-  return JSON.parse(await readFile(path.join(reports, names.at(-1) ?? ""), "utf8")) as EventReport;
-}
-
 test("a killed primary is replaced under writes without a lost one, and is a replica again afterwards", async () => {
-  const { primary, epoch } = await whole();
+  const { primary, epoch } = await watched.whole();
   assert.equal(primary, "db");
-  await underWrites("killed", async () => {
+  const writes = await watched.underWrites("killed", async () => {
     await one.crash("db");
     await eventually(
       "the replica has taken over",
       async () => (await one.ask("db_replica", "SELECT pg_is_in_recovery()")) === "false",
     );
   });
-  const report = await lastReport();
+  const report = await watched.lastReport();
   assert.deepEqual([report.kind, report.from, report.to], ["failover", "db", "db_replica"]);
+  // The client that writes is the pooler's only one.
+  const told = report.clients?.errors.filter(({ outcome }) => outcome === "unknown") ?? [];
+  const heard = Object.entries(writes.window.unknownReasons).filter(([reason]) => reason.startsWith("pgb-"));
+  assert.deepEqual(Object.fromEntries(told.map(({ reason, count }) => [reason, count])), Object.fromEntries(heard));
   assert.ok((report.epoch ?? 0) > epoch && report.outageMs < 10_000, `an outage of ${report.outageMs} ms`);
-  const after = await whole();
+  const after = await watched.whole();
   assert.deepEqual([after.primary, after.timeline], ["db_replica", 2]);
   // Real roles, a real write through the pooler, and the timeline that both are on.
   assert.equal(await one.ask("db", "SELECT pg_is_in_recovery()"), "true");
@@ -107,7 +68,7 @@ test("a killed primary is replaced under writes without a lost one, and is a rep
 });
 
 test("after a failover a backup comes from the recorded primary, whatever is configured", async () => {
-  const { primary } = await whole();
+  const { primary } = await watched.whole();
   assert.equal(primary, "db_replica");
   const config = lifeboatConfigFile(await one.stack());
   // The configured address, which is a replica's now: nobody listens there for some seconds.
@@ -116,7 +77,7 @@ test("after a failover a backup comes from the recorded primary, whatever is con
 });
 
 test("while all is well nothing is promoted, and a stack that is up is left alone by up", async () => {
-  await whole();
+  await watched.whole();
   const { err } = await one.cli.run("failover --promote");
   assert.match(err, /failover\.primary-lives/);
   assert.match(err, /lifeboat switchover/);
@@ -128,9 +89,9 @@ test("while all is well nothing is promoted, and a stack that is up is left alon
 });
 
 test("a change of durability is recorded for the next failover, by the daemon and without it", async () => {
-  await whole();
+  await watched.whole();
   const said = async (): Promise<readonly [string | null, string]> => {
-    const { durability, primary } = await check(0);
+    const { durability, primary } = await watched.check(0);
     const names = await one.ask(primary as "db", "SHOW synchronous_standby_names");
     return [durability, /^ANY \d/.exec(names)?.[0] ?? names];
   };
@@ -146,39 +107,39 @@ test("a change of durability is recorded for the next failover, by the daemon an
 });
 
 test("a switchover under writes fails none, and the old primary follows by itself", async () => {
-  await whole();
+  await watched.whole();
   const { plan, blockedBy } = (await one.cli.json("switchover --to db --dry-run")) as {
     plan: unknown[];
     blockedBy: unknown[];
   };
   assert.deepEqual([plan.length > 10, blockedBy], [true, []]);
-  const { failed, unknown } = await underWrites("switchover", async () => {
+  const { window } = await watched.underWrites("switchover", async () => {
     await one.cli.json("switchover --to db");
   });
-  assert.deepEqual([failed, unknown], [0, 0]);
-  const { primary, timeline } = await whole();
+  assert.deepEqual([window.failedCount, window.unknownCount], [0, 0]);
+  const { primary, timeline } = await watched.whole();
   assert.deepEqual([primary, timeline], ["db", 3]);
-  assert.equal((await lastReport()).kind, "switchover");
+  assert.equal((await watched.lastReport()).kind, "switchover");
 });
 
 test("a halt of the primary shorter than the suspicion window is waited out, a longer one is not", async () => {
-  const { epoch } = await whole();
-  const { failed } = await underWrites("short", async () => {
+  const { epoch } = await watched.whole();
+  const { window } = await watched.underWrites("short", async () => {
     await one.platform.freeze("db", {});
     await forAWhile(1_500);
     await one.platform.thaw("db", {});
   });
-  assert.equal(failed, 0);
-  const same = await whole();
+  assert.equal(window.failedCount, 0);
+  const same = await watched.whole();
   assert.deepEqual([same.primary, same.epoch], ["db", epoch]);
-  await underWrites("long", async () => {
+  await watched.underWrites("long", async () => {
     await one.platform.freeze("db", {});
     await eventually(
       "the replica has taken over",
       async () => (await one.ask("db_replica", "SELECT pg_is_in_recovery()")) === "false",
     );
   });
-  assert.equal((await whole()).primary, "db_replica");
+  assert.equal((await watched.whole()).primary, "db_replica");
 });
 
 test("what was decided and done stands in a journal whose chain holds", async () => {
@@ -191,10 +152,10 @@ test("what was decided and done stands in a journal whose chain holds", async ()
 });
 
 test("taken down and brought up again the stack has its recorded primary", async () => {
-  const before_ = await whole();
+  const before_ = await watched.whole();
   await one.cli.json("down");
   await one.up();
-  const again = await whole();
+  const again = await watched.whole();
   assert.equal(again.primary, before_.primary);
-  await check(0);
+  await watched.check(0);
 });

@@ -37,7 +37,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   pooler: [...DRIVERS, "postgres"],
   lease: DRIVERS,
   journal: [...DRIVERS, "postgres"],
-  probe: [...DRIVERS, "postgres"],
+  probe: [...DRIVERS, "postgres", "pooler"],
   stack: [...BELOW_CONCEPTS, ...CONCEPTS, "balancer", "cache", "durability", "replication", "pooler", "lease"],
   daemon: [
     ...BELOW_CONCEPTS,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import pg from "pg";
+import { readPoolerAnswer } from "../pooler/pooler-answers.ts";
 import { isSessionUsable, outcomeOfFailure, outcomeOfRead, reasonOf } from "./outcome.ts";
-import { readPoolerAnswer } from "./pooler-answers.ts";
 
 /** An error of PgBouncer: without the routine that PostgreSQL names. */
 function fromPooler(message: string, severity = "FATAL"): pg.DatabaseError {

@@ -6,8 +6,6 @@
  * PgBouncer has one SQLSTATE for nearly all of them and translates nothing, so its words have to be read.
  * Source: PgBouncer 1.18 to 1.24, client.c, objects.c, janitor.c, admin.c.
  */
-import type pg from "pg";
-
 /** What an answer says: why, and whether the statement can have been executed. */
 export type PoolerAnswer = { readonly reason: string; readonly executed: "no" | "perhaps" };
 
@@ -36,11 +34,6 @@ const ANSWERS: readonly Answer[] = [
 
 /** Enough of an unknown message to find it in the pooler's sources. */
 const WORDS_SHOWN_MAX = 60;
-
-/** Whether an error is PgBouncer's own: PostgreSQL always names the routine that raised one, PgBouncer never does. */
-export function isFromPooler(error: Pick<pg.DatabaseError, "routine">): boolean {
-  return error.routine === undefined;
-}
 
 /** Reads the message of an error of the pooler. One that is not known proves nothing. */
 export function readPoolerAnswer(message: string): PoolerAnswer {
