@@ -56,14 +56,15 @@ export class RealStack {
   readonly cli: CommandLine;
   readonly #described: StackDescription;
 
-  constructor(folder: string, name: string, daemon: "on" | "off" = "off") {
+  /** `configured`: more of its lifeboat.yaml. */
+  constructor(folder: string, name: string, daemon: "on" | "off" = "off", configured = "") {
     this.name = name;
     this.cli = new CommandLine(path.join(folder, `cli-${name}`));
     const state = path.join(folder, "state");
     const programs = PROGRAMS === undefined ? "" : `  programsDir: ${PROGRAMS}\n`;
     this.cli.write(
       "lifeboat.yaml",
-      `folders:\n  state: ${state}\nstack:\n  name: ${name}\n  daemon: ${daemon}\n${programs}`,
+      `folders:\n  state: ${state}\nstack:\n  name: ${name}\n  daemon: ${daemon}\n${programs}${configured}`,
     );
     this.#described = testStack({ stacksFolder: path.join(state, "stacks"), name, api: [], daemon: daemon === "on" });
   }

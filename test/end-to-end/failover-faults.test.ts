@@ -1,0 +1,343 @@
+/**
+ * A whole stack of real programs while the links between its parties are cut, one way and both, flap, are slow and lose packets,
+ * while its daemon ends or hangs at any step, and while a disk is full. One stack for all: each failover swaps the roles.
+ * What links are and what they cannot show: test/support/links.ts.
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { chmod, cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import pg from "pg";
+import { planFailover, planSwitchover } from "../../src/failover/plan.ts";
+import { makeWriteTable } from "../../src/probe/write-table.ts";
+import type { NodeName } from "../../src/stack/node-settings.ts";
+import { componentSpec } from "../../src/stack/specs.ts";
+import { Chance } from "../simulation/chance.ts";
+import { repetitions, testSeed } from "../support/effort.ts";
+import { LinkedStack } from "../support/linked-stack.ts";
+import type { Way, Where } from "../support/links.ts";
+import type { DaemonEnd } from "../support/mortal-daemon-process.ts";
+import { forAWhile } from "../support/real-stack.ts";
+import { eventually } from "../support/receivers.ts";
+import { giveTo, serverUser } from "../support/servers.ts";
+import { SmallDisk } from "../support/small-disks.ts";
+import { WatchedStack } from "../support/watched-stack.ts";
+
+/** The primary counts as silent after 2.6 s; until then clients wait. */
+const HOLD_MS_MAX = 6_000;
+/** A daemon that was killed, the next one that is started and looks, and the rest of a failover. */
+const SETTLED_MS_MAX = 15_000;
+/** In the long run longer than it takes to notice. */
+const EPISODE_MS = repetitions(1_000, 3_000);
+/** Of the client that writes. */
+const LANES = 16;
+/** Two segments, and little more. */
+const SPOOL_MIB = 40;
+/** What a server keeps of its WAL when little is written. */
+const WAL_MIB = 200;
+const WAYS = [["to", "from"], ["to"], ["from"]] as const;
+
+const chance = new Chance(testSeed());
+let folder = "";
+/** Where the daemon is told how to end. */
+let script = "";
+let linked: LinkedStack;
+let watched: WatchedStack;
+
+before(async () => {
+  folder = await mkdtemp("/tmp/links-");
+  await chmod(folder, 0o755);
+  linked = await LinkedStack.up(folder, () => chance.next());
+  watched = new WatchedStack(linked.one, folder);
+  script = path.join(folder, "daemon-ends-at");
+  await runMortalDaemon();
+  await makeWriteTable(await linked.one.application(), {});
+  await past("db", (session) => session.query("CREATE TABLE never_told (value int)"));
+});
+
+after(async () => {
+  await linked.end();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** The daemon as it is, but that it can be told where to end; its supervisor starts it again as always. */
+async function runMortalDaemon(): Promise<void> {
+  const { stack, tools } = await linked.one.tools();
+  const spec = componentSpec(stack, "daemon", tools);
+  const from = spec.arguments.findIndex((each) => each.endsWith("main.ts"));
+  const process_ = new URL("../support/mortal-daemon-process.ts", import.meta.url).pathname;
+  const args = [...spec.arguments.slice(0, from), process_, script, ...spec.arguments.slice(from + 1)];
+  await linked.one.platform.stop("daemon", {});
+  await linked.one.platform.start({ ...spec, arguments: args }, {});
+}
+
+/** The recorded primary and the other node, of a stack that is whole. */
+async function roles(): Promise<{ readonly old: NodeName; readonly next: NodeName; readonly timeline: number }> {
+  const { primary, timeline } = await watched.whole();
+  const old = primary as NodeName;
+  return { old, next: old === "db" ? "db_replica" : "db", timeline };
+}
+
+async function assertNothingPromoted({ old, timeline }: Awaited<ReturnType<typeof roles>>): Promise<void> {
+  const now = await roles();
+  assert.deepEqual([now.old, now.timeline], [old, timeline], "nothing was promoted");
+}
+
+test("a primary that only the controller cannot reach is heard by others: nothing is promoted, and clients wait only until that is sure", async () => {
+  for (let count = 0; count < repetitions(1, 6); count += 1) {
+    const ways = chance.pick(WAYS);
+    const seen = await roles();
+    const writes = await watched.underWrites(`unseen-${count}`, async () => {
+      linked.links(seen.old).set({ cut: true }, { parties: ["controller"], ways });
+      await eventually("it is held", async () => {
+        const seen = await watched.look();
+        return seen?.state === "hold" && seen.reasons.some(({ code }) => code === "still-heard");
+      });
+      await forAWhile(500);
+      linked.links(seen.old).heal();
+    });
+    assert.deepEqual([writes.window.failedCount, writes.window.unknownCount], [0, 0], ways.join());
+    const { durationMs } = writes.window.longestGap;
+    assert.ok(durationMs < HOLD_MS_MAX, `clients waited for ${durationMs} ms`);
+    await assertNothingPromoted(seen);
+  }
+});
+
+test("a primary that nobody but its clients reaches, and nobody can stop, acknowledges nothing any more, also when its links are back", async () => {
+  const { old, next } = await roles();
+  const sessions = [await openPast(old), await openPast(old)];
+  const supervisor = await linked.one.supervisorPid();
+  const told: string[] = [];
+  const commit = async (session: pg.Client | undefined): Promise<void> => {
+    await session?.query("INSERT INTO never_told VALUES (1)").then(
+      () => told.push("acknowledged"),
+      () => told.push("broken off"),
+    );
+  };
+  try {
+    await watched.underWrites("cut-off", async () => {
+      // Whoever could stop it hangs.
+      process.kill(supervisor, "SIGSTOP");
+      linked.links(old).set({ cut: true });
+      const commits = [commit(sessions[0])];
+      const inRecovery = "SELECT pg_is_in_recovery()";
+      await eventually("the other has taken over", async () => (await linked.ask(next, inRecovery)) === "false");
+      commits.push(commit(sessions[1]));
+      await eventually("clients are led there", async () => {
+        const poolers = (await watched.look())?.poolers ?? [];
+        return poolers.length > 0 && poolers.every(({ mode, target }) => mode === "serving" && target === next);
+      });
+      linked.links(old).heal();
+      const waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'told'";
+      await eventually("both commits wait", async () => (await linked.ask(old, waiting)) === "2");
+      await forAWhile(500);
+      assert.deepEqual([await linked.ask(old, inRecovery), told], ["false", []]);
+      process.kill(supervisor, "SIGCONT");
+      await Promise.all(commits);
+    });
+    assert.deepEqual(told, ["broken off", "broken off"]);
+    await watched.whole();
+    const { rows } = await past(next, (session) => session.query("SELECT FROM never_told"));
+    assert.equal(rows.length, 0);
+  } finally {
+    process.kill(supervisor, "SIGCONT");
+    for (const session of sessions) session.connection.stream.destroy();
+  }
+});
+
+/** What is wrong with the primary's links, and for how long; so many times, with a pause as long in between. */
+type Episode = Where & { readonly change: Partial<Way>; readonly forMs: number; readonly times?: number };
+
+function episodes(): readonly Episode[] {
+  const cut = { cut: true } as const;
+  return [
+    { change: cut, parties: ["replica"], ways: chance.pick(WAYS), forMs: EPISODE_MS },
+    { change: cut, parties: ["receiver"], ways: chance.pick(WAYS), forMs: EPISODE_MS },
+    { change: cut, parties: ["replica", "receiver"], ways: chance.pick(WAYS), forMs: 1_000 },
+    { change: cut, ways: chance.pick(WAYS), forMs: chance.between(100, 250), times: repetitions(5) },
+    { change: { delayMs: 15, lossShare: 0.05 }, forMs: EPISODE_MS },
+  ];
+}
+
+test("replica and receiver cut off from the primary, links that flap, are slow and lose packets: nothing is promoted, and no write fails", async () => {
+  for (let count = 0; count < repetitions(1, 5); count += 1) {
+    const seen = await roles();
+    const links = linked.links(seen.old);
+    const writes = await watched.underWrites(`links-${count}`, async () => {
+      for (const { change, forMs, times = 1, ...where } of episodes()) {
+        for (let time = 0; time < times; time += 1) {
+          links.set(change, where);
+          await forAWhile(forMs);
+          links.heal();
+          await forAWhile(Math.min(forMs, 300));
+        }
+      }
+    });
+    assert.deepEqual([writes.window.failedCount, writes.window.unknownCount], [0, 0]);
+    await assertNothingPromoted(seen);
+  }
+});
+
+/** Does something in such a session. */
+async function past<T>(node: NodeName, work: (session: pg.Client) => Promise<T>): Promise<T> {
+  const session = await openPast(node);
+  try {
+    return await work(session);
+  } finally {
+    await session.end();
+  }
+}
+
+/** A session of the application on a node, past its links. */
+async function openPast(node: NodeName): Promise<pg.Client> {
+  const { host, port, user, database, password } = await linked.past(node);
+  const session = new pg.Client({ host, port, user, database, password: password ?? "", application_name: "told" });
+  session.on("error", () => undefined);
+  await session.connect();
+  return session;
+}
+
+/** Every step of both plans, before it is done and after, and what makes the plan be made. */
+type Cut = Pick<DaemonEnd, "step" | "at"> & { readonly by: "failover" | "switchover" };
+
+function drawCuts(): readonly Cut[] {
+  const terms = { consultWitness: true, overHole: false, outwaitGrant: false, confirmedStop: false, holdBack: false };
+  const parties = { from: "db", to: "db_replica" };
+  const plans = [
+    planFailover({ ...parties, terms: { ...terms, others: [] } }),
+    planSwitchover({ ...parties, others: [], holdBack: false }),
+  ];
+  return plans.flatMap(({ kind, stages }) => {
+    const by = kind === "failover" ? kind : "switchover";
+    const all = stages.flat().flatMap(({ kind: step }): Cut[] => [
+      { by, step, at: "intent" },
+      { by, step, at: "outcome" },
+    ]);
+    const drawn: Cut[] = [];
+    for (const count = repetitions(by === "failover" ? 2 : 1, all.length); drawn.length < count; ) {
+      drawn.push(...all.splice(chance.whole(0, all.length - 1), 1));
+    }
+    return drawn;
+  });
+}
+
+/** Has the daemon end, or hang, at this line of its journal; resolves when it has been told. */
+async function endDaemonAt(end: DaemonEnd): Promise<void> {
+  await writeFile(script, JSON.stringify(end));
+}
+
+async function daemonEnded(): Promise<void> {
+  await eventually("the daemon came to its end", async () => !existsSync(script));
+}
+
+test("a daemon that is killed at a step leaves the work to the next one, which finishes or undoes it, and leaves no client waiting", async (t) => {
+  const cuts = drawCuts();
+  const writes = await watched.underWrites("killed-at", async () => {
+    for (const { by, ...cut } of cuts) {
+      const { old, next } = await roles();
+      await endDaemonAt({ ...cut, how: "kill" });
+      const asked = by === "switchover" ? linked.one.cli.run(`switchover --to ${next}`) : linked.one.crash(old);
+      await daemonEnded();
+      await asked;
+      const { old: now } = await roles();
+      t.diagnostic(`${by}, killed at the ${cut.at} of ${cut.step}: ${now === old ? "undone" : "finished"}`);
+    }
+  });
+  assert.ok(writes.window.longestGap.durationMs < SETTLED_MS_MAX, JSON.stringify(writes.window.longestGap));
+});
+
+test("a candidate that crashes in its promotion, with the old primary's disk gone and the daemon hanging, is started again and loses nothing", async () => {
+  await watched.underWrites("candidate", async () => {
+    const { old, next } = await roles();
+    const { place } = await linked.one.stack();
+    await endDaemonAt({ step: "see-promoted", at: "intent", how: "stall" });
+    await linked.one.crash(old);
+    await daemonEnded();
+    await eventually("it is promoted", async () => (await linked.ask(next, "SELECT pg_is_in_recovery()")) === "false");
+    await linked.one.crash(next);
+    await rm(place.dataOf(old), { recursive: true });
+    await linked.one.crash("daemon");
+    const { old: now } = await roles();
+    assert.equal(now, next);
+  });
+});
+
+test("a daemon that hangs, and then dies, delays no commit that the receiver alone confirms", async () => {
+  const seen = await roles();
+  const writes = await watched.underWrites("receiver-alone", async () => {
+    linked.links(seen.old).set({ cut: true }, { parties: ["replica"] });
+    await linked.one.platform.freeze("daemon", {});
+    await forAWhile(1_000);
+    await linked.one.crash("daemon");
+    await forAWhile(500);
+    linked.links(seen.old).heal();
+  });
+  assert.deepEqual([writes.window.failedCount, writes.window.unknownCount], [0, 0]);
+  assert.ok(writes.window.longestGap.durationMs < 1_000, JSON.stringify(writes.window.longestGap));
+  await assertNothingPromoted(seen);
+});
+
+// It takes the time that a server is given that starts again and again.
+for (let count = 0; count < repetitions(0, 1); count += 1) {
+  test("a primary whose WAL has no room any more is replaced, loses nothing, and is made a replica again", async (t) => {
+    const { old, next } = await roles();
+    const walFolder = path.join(folder, "wal");
+    await mkdir(walFolder);
+    await giveTo(await serverUser(), walFolder);
+    await using disk = SmallDisk.over(walFolder, WAL_MIB);
+    if (disk === undefined) return t.diagnostic("not shown: no file system can be mounted here");
+    const { place } = await linked.one.stack();
+    const data = place.dataOf(next);
+    await linked.one.cli.json("failover pause --reason moves-its-wal");
+    await linked.one.platform.stop(next, {});
+    await cp(path.join(data, "pg_wal"), walFolder, { recursive: true });
+    await rename(path.join(data, "pg_wal"), path.join(folder, "wal-before"));
+    await symlink(walFolder, path.join(data, "pg_wal"));
+    await giveTo(await serverUser(), walFolder);
+    await linked.one.platform.restart(next, {});
+    await linked.one.cli.json("failover resume");
+    await watched.whole();
+    await linked.one.cli.json(`switchover --to ${next}`);
+    await watched.whole();
+    await watched.underWrites("wal-full", async () => {
+      disk.fill();
+      // Its next segment finds no room.
+      await linked.ask(next, "SELECT pg_switch_wal()").catch(() => undefined);
+      const isOver = async (): Promise<boolean> => (await linked.ask(old, "SELECT pg_is_in_recovery()")) === "false";
+      await eventually("the other has taken over", isOver);
+    });
+    await disk.empty();
+    await linked.one.crash(next);
+    await rm(data, { recursive: true });
+    await watched.whole();
+  });
+}
+
+test("a receiver whose disk is full confirms nothing that it does not have, and goes on when there is room", async (t) => {
+  const { old } = await roles();
+  const { place } = await linked.one.stack();
+  const { platform } = linked.one;
+  await platform.stop("receiver", {});
+  await using disk = SmallDisk.over(place.spool, SPOOL_MIB);
+  await linked.one.up();
+  if (disk === undefined) return t.diagnostic("not shown: no file system can be mounted here");
+  const waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT%'";
+  const writes = await watched.underWrites("spool-full", async () => {
+    disk.fill();
+    await linked.ask(old, "SELECT pg_switch_wal()");
+    // The replica confirms alone.
+    await forAWhile(1_000);
+    linked.links(old).set({ cut: true }, { parties: ["replica"] });
+    await eventually("nobody confirms", async () => Number(await linked.ask(old, waiting)) > LANES / 2);
+    await forAWhile(500);
+    assert.ok(Number(await linked.ask(old, waiting)) > LANES / 2);
+    await disk.empty();
+    await eventually("the receiver confirms", async () => Number(await linked.ask(old, waiting)) < LANES / 2);
+    linked.links(old).heal();
+  });
+  assert.deepEqual([writes.window.failedCount, writes.window.unknownCount], [0, 0]);
+  await watched.whole();
+  await platform.stop("receiver", {});
+});
