@@ -8,9 +8,10 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { systemClock } from "../../src/platform/clock.ts";
 import { openQuery } from "../../src/postgres/query-connection.ts";
+import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { CommandLine } from "../support/command-line.ts";
 import { eventually } from "../support/receivers.ts";
-import { fastestFileSystem, SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
+import { SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
 
 let server: TestServer;
 let cli: CommandLine;
@@ -23,7 +24,7 @@ before(async () => {
   server = await startServer({ major: 16, name: "cli", settings: { wal_keep_size: "0" } });
   await server.query(`CREATE ROLE lifeboat LOGIN REPLICATION PASSWORD '${PASSWORD}'`);
   await server.query("CREATE TABLE ledger (id int PRIMARY KEY, what text)");
-  folder = await mkdtemp(path.join(await fastestFileSystem(), "lifeboat-cli-"));
+  folder = await mkdtemp(path.join(memoryFolder(), "lifeboat-cli-"));
   // A server of another user is restored below it.
   await chmod(folder, 0o755);
   cli = new CommandLine(path.join(folder, "conf"));

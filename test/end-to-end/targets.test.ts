@@ -10,9 +10,10 @@ import { systemFiles } from "../../src/platform/files.ts";
 import { findFreePort } from "../../src/platform/free-port.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { LocalServer } from "../../src/postgres/server.ts";
+import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { CommandLine } from "../support/command-line.ts";
 import { eventually } from "../support/receivers.ts";
-import { fastestFileSystem, PORTS, SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
+import { PORTS, SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
 
 const MIB = 1024 * 1024;
 const SEGMENTS = 12;
@@ -27,7 +28,7 @@ const written: string[] = [];
 before(async () => {
   server = await startServer({ major: 17, name: "targets", walSegmentBytes: MIB });
   await server.query("CREATE TABLE t (id int)");
-  folder = await mkdtemp(path.join(await fastestFileSystem(), "lifeboat-targets-"));
+  folder = await mkdtemp(path.join(memoryFolder(), "lifeboat-targets-"));
   // The restored server is another user's.
   await chmod(folder, 0o755);
   cli = new CommandLine(path.join(folder, "conf"));

@@ -7,8 +7,9 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { systemProcesses } from "../../src/platform/processes.ts";
 import type { ProofRecord } from "../../src/vault/proofs.ts";
+import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { CommandLine } from "../support/command-line.ts";
-import { fastestFileSystem, SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
+import { SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
 
 let server: TestServer;
 let cli: CommandLine;
@@ -19,7 +20,7 @@ before(async () => {
   server = await startServer({ major: 17, name: "verify" });
   await server.query("CREATE TABLE orders (id int PRIMARY KEY, what text)");
   await server.query("INSERT INTO orders SELECT g, md5(g::text) FROM generate_series(1, 5000) g");
-  folder = await mkdtemp(path.join(await fastestFileSystem(), "lifeboat-verify-"));
+  folder = await mkdtemp(path.join(memoryFolder(), "lifeboat-verify-"));
   // The sandbox's server is another user's.
   await chmod(folder, 0o755);
   sandboxes = path.join(folder, "sandboxes");

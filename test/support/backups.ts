@@ -19,7 +19,8 @@ import type { Vault } from "../../src/vault/vault.ts";
 import { listWal, putHistory, putSegment } from "../../src/vault/wal-store.ts";
 import { parseSegmentSize } from "../../src/wal/segment-size.ts";
 import { walBetween } from "../../src/wal/settings-between.ts";
-import { fastestFileSystem, SUPERUSER, serverUser, type TestServer } from "./servers.ts";
+import { memoryFolder } from "../../tools/test/memory-folder.ts";
+import { SUPERUSER, serverUser, type TestServer } from "./servers.ts";
 
 /** Page compression of tests. */
 const COMPRESSION = { level: 1 };
@@ -157,7 +158,7 @@ export async function restoreLatest(
 
 /** Runs `body` with a folder that is gone afterwards. */
 export async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(path.join(await fastestFileSystem(), "lifeboat-folder-"));
+  const folder = await mkdtemp(path.join(memoryFolder(), "lifeboat-folder-"));
   await systemFiles.changeMode(folder, 0o755);
   try {
     return await body(folder);

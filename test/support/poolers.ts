@@ -15,8 +15,9 @@ import { PgBouncer } from "../../src/pooler/pgbouncer.ts";
 import { renderPgBouncer, renderPoolerUsers } from "../../src/pooler/pgbouncer-ini.ts";
 import type { ServerAddress } from "../../src/pooler/pooler.ts";
 import { findProgram, SYSTEM_FOLDERS } from "../../src/stack/programs.ts";
+import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { eventually } from "./receivers.ts";
-import { fastestFileSystem, giveTo, SUPERUSER, serverUser } from "./servers.ts";
+import { giveTo, SUPERUSER, serverUser } from "./servers.ts";
 
 const FOLDERS = [...(process.env["LIFEBOAT_TEST_PROGRAMS"] ?? "").split(":"), ...SYSTEM_FOLDERS];
 /** The pool's database on the server. */
@@ -134,7 +135,7 @@ export class TestPooler {
 
 /** Starts a pooler in front of a server: `await using pooler = await startPooler({ server })`. */
 export async function startPooler(options: TestPoolerOptions): Promise<TestPooler> {
-  const folder = await mkdtemp(path.join(await fastestFileSystem(), "lifeboat-pooler-"));
+  const folder = await mkdtemp(path.join(memoryFolder(), "lifeboat-pooler-"));
   const program = options.program ?? (await findProgram(systemFiles, FOLDERS, "pgbouncer"));
   if (program === undefined) throw new Error(`pgbouncer is in none of ${FOLDERS.join(", ")}`);
   const pooler = new TestPooler({ port: await findFreePort(systemRandom), folder, program }, options);

@@ -8,7 +8,6 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
-import { freemem } from "node:os";
 import path from "node:path";
 import { isLifeboatError } from "../../src/errors/error.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -21,6 +20,7 @@ import { initCluster, type Settings, writeAccess, writeSettings } from "../../sr
 import { findInstallation, type Installation, MAJORS, type Major } from "../../src/postgres/installation.ts";
 import type { QueryRow } from "../../src/postgres/query-connection.ts";
 import { LocalServer, type LogIn } from "../../src/postgres/server.ts";
+import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { defaultMajor } from "./majors.ts";
 
 export { MAJORS, type Major };
@@ -84,9 +84,6 @@ const unsynced: Files = {
 const START_TIMEOUT_MS = 60_000;
 const QUERY_TIMEOUT_MS = 30_000;
 const PORT_TRIES_MAX = 5;
-
-// Two test files at a time, each with a few servers that may hold a GiB.
-const MEMORY_FREE_BYTES_MIN = 8 * 1024 ** 3;
 
 // Leaves the path of the Unix socket well below its 107 bytes.
 const NAME_LENGTH_MAX = 24;
@@ -355,16 +352,9 @@ function runsFolder(): Promise<string> {
 }
 
 async function makeRuns(): Promise<string> {
-  const runs = path.join(await openFolder(await fastestFileSystem(), ["run"]), "run");
+  const runs = path.join(await openFolder(memoryFolder(), ["run"]), "run");
   await sweep(runs);
   return runs;
-}
-
-/** A folder for what tests write much of, in memory where there is plenty. Copying a template of 1000 files takes 0.1 s in memory, and 0.4 to 2 s on a disk that others use too. */
-export async function fastestFileSystem(): Promise<string> {
-  if ((await systemFiles.stat("/dev/shm")) === undefined) return "/tmp";
-  const { freeBytes } = await systemFiles.space("/dev/shm");
-  return Math.min(freeBytes, freemem()) >= MEMORY_FREE_BYTES_MIN ? "/dev/shm" : "/tmp";
 }
 
 /** Makes folders that every user can enter. */

@@ -9,6 +9,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { memoryFolder } from "./memory-folder.ts";
 import type { TestLine } from "./reporter.ts";
 
 /** What became of a test file. Counts are tests; `complaints` are failures outside any test, each counted as one. */
@@ -40,16 +41,16 @@ const GOODBYE_MS = 3_000;
 // What Node.js compiled, for the next file that loads the same modules.
 const COMPILED = ".lifeboat/compiled";
 // Short, because the path of a Unix socket may have 107 bytes.
-const TEMPORARY_PREFIX = "/tmp/lb-";
+const TEMPORARY_PREFIX = "lb-";
 
 /** Runs the file to its end; never rejects for what the file does. */
 export async function runFile(run: FileRun): Promise<FileOutcome> {
   const started = performance.now();
   const mark = randomUUID();
-  const temporary = mkdtempSync(TEMPORARY_PREFIX);
+  const temporary = mkdtempSync(path.join(memoryFolder(), TEMPORARY_PREFIX));
   // Servers under test run as another user and must get in.
   chmodSync(temporary, 0o1777);
-  const report = path.join(mkdtempSync(`${TEMPORARY_PREFIX}r-`), "report");
+  const report = path.join(mkdtempSync(path.join(memoryFolder(), `${TEMPORARY_PREFIX}r-`)), "report");
   try {
     const ended = await runProcess(run, { mark, temporary, report });
     const lines = readReport(report);
