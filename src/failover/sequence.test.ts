@@ -75,6 +75,23 @@ test("a hole is gone over where the decision counts without the vault, and the v
   assert.ok(diverged.kind === "failed" && diverged.at === "fill-gap");
 });
 
+test("two replicas, the other one received more before it stopped: the candidate is not promoted", async () => {
+  const probing = (name: string, flushed: Lsn): NodePort =>
+    only<NodePort>(name, {
+      name,
+      probe: async () => standbyAnswer({ flushed, replayed: flushed, replayIdle: true, upstream: false }),
+    });
+  const steps: readonly Step[] = [{ kind: "see-receivers-gone", nodes: ["b", "c"] }, { kind: "await-replay" }];
+  for (const [other, expected] of [
+    [901n as Lsn, "failed"],
+    [900n as Lsn, "done"],
+  ] as const) {
+    const outcome = await run(portsFor({ nodes: [probing("b", 900n as Lsn), probing("c", other)] }), planOf(...steps));
+    assert.equal(outcome.kind, expected);
+    if (outcome.kind === "failed") assert.equal(outcome.at, "await-replay");
+  }
+});
+
 test("replay is done at the last whole record of the vault, not at its flushed position (rule B8)", async () => {
   const role = { flushed: 995n as Lsn, replayed: 990n as Lsn, replayIdle: true };
   const outcome = await run(gapPorts({ kind: "serving", recordEnd: 990n as Lsn }, role), planOf(...GAP));

@@ -25,6 +25,8 @@ export type Progress = {
   readonly held?: HeldWal;
   /** What it held begins after the candidate's end, and is not needed. */
   readonly beyondHole?: boolean;
+  /** Of the standbys beside the candidate, the one that has received most: grows no more. */
+  readonly furthestOther?: { readonly node: NodeName; readonly flushed: Lsn };
   /** The old primary is down for sure. */
   readonly stopped?: boolean;
   readonly shutdownLsn?: Lsn;

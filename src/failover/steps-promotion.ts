@@ -101,7 +101,7 @@ async function outwaitGrant(tools: StepTools, progress: Progress): Promise<Parti
 
 /** Rule B7: seen twice, because the view is empty while one connects. */
 async function seeReceiversGone(tools: StepTools, nodes: readonly NodeName[]): Promise<Partial<Progress>> {
-  await Promise.all(
+  const ends = await Promise.all(
     nodes.map(async (node) => {
       let seen = 0;
       const watch = {
@@ -110,14 +110,16 @@ async function seeReceiversGone(tools: StepTools, nodes: readonly NodeName[]): P
         limitMs: tools.limits.receiversMs,
         waitsFor: "no receiver",
       } as const;
-      await watchNode(tools, watch, ({ role }) => {
-        const gone = role.kind === "standby" && !role.upstream && role.receiver.kind === "none";
-        seen = gone ? seen + 1 : 0;
-        return seen >= 2 ? true : undefined;
+      return await watchNode(tools, watch, ({ role }) => {
+        if (role.kind !== "standby") return undefined;
+        seen = !role.upstream && role.receiver.kind === "none" ? seen + 1 : 0;
+        return seen >= 2 ? { node, flushed: role.flushed } : undefined;
       });
     }),
   );
-  return {};
+  const others = ends.filter(({ node }) => node !== tools.plan.to);
+  const [furthestOther] = others.toSorted((a, b) => (a.flushed < b.flushed ? 1 : -1));
+  return furthestOther === undefined ? {} : { furthestOther };
 }
 
 async function fillGap(tools: StepTools, overHole: boolean, progress: Progress): Promise<Partial<Progress>> {
@@ -150,6 +152,19 @@ async function fillGap(tools: StepTools, overHole: boolean, progress: Progress):
 }
 
 /**
+ * The candidate was chosen when all of them still received: another one may have confirmed more since then, that nobody else has.
+ * Whoever has most of all is chosen by the next plan.
+ */
+function refuseShort({ furthestOther }: Progress, candidate: NodeName, flushed: Lsn): void {
+  if (furthestOther === undefined || furthestOther.flushed <= flushed) return;
+  const { node } = furthestOther;
+  throw stepFailed(
+    "await-replay",
+    `${node} has received more than ${candidate}, which was chosen before that was seen`,
+  );
+}
+
+/**
  * Rule B8: not "replayed past both flush positions", which never comes true when one lies inside a record, but past the last
  * whole record that the witness holds, and all that the candidate can read itself: seen idle twice at the same place.
  */
@@ -172,7 +187,10 @@ async function awaitReplay(tools: StepTools, progress: Progress): Promise<Partia
         movedAt = clock.monotonic();
       }
       const idle = role.replayIdle && role.replayed >= needed;
-      if (idle && idleAt === role.replayed) return { target: role.replayed };
+      if (idle && idleAt === role.replayed) {
+        refuseShort(progress, plan.to, role.flushed);
+        return { target: role.replayed };
+      }
       idleAt = idle ? role.replayed : undefined;
     }
     if (clock.monotonic() - movedAt >= limits.replayStallMs) {

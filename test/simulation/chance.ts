@@ -5,7 +5,7 @@ export class Chance {
   #state: number;
 
   constructor(seed: number) {
-    this.#state = (seed * 2_654_435_761 + 0x9e3779b9) >>> 0;
+    this.#state = (Math.imul(seed, 0x9e3779b1) + 0x9e3779b9) >>> 0;
   }
 
   /** From 0 up to, not including, 1. */

@@ -3,6 +3,7 @@ import { BEYOND_LEASE_MS, type SimulatedController } from "./controllers.ts";
 import type { Server } from "./server.ts";
 import type { Stack } from "./stack.ts";
 import { wholeEnd } from "./wal.ts";
+import type { Witness } from "./witness.ts";
 import type { Machine, Process } from "./world.ts";
 
 /** Where faults happen. */
@@ -15,9 +16,19 @@ function primaryOf({ stack }: Place): Server {
   return stack.server(stack.store.record.primary);
 }
 
-function replicaOf({ stack }: Place): Server {
+function replicasOf({ stack }: Place): readonly Server[] {
   const { primary } = stack.store.record;
-  return stack.servers.find(({ name }) => name !== primary) ?? stack.server(primary);
+  return stack.servers.filter(({ name }) => name !== primary);
+}
+
+function replicaOf(place: Place): Server {
+  return place.stack.world.chance.pick(replicasOf(place));
+}
+
+function allOf(ends: readonly (() => void)[]): () => void {
+  return () => {
+    for (const end of ends) end();
+  };
 }
 
 function powerCut({ stack, controllers }: Place, machine: Machine): () => void {
@@ -67,9 +78,12 @@ function someMachines({ stack }: Place): readonly Machine[] {
   return machines.filter((_, index) => (index - first + machines.length) % machines.length < count);
 }
 
-function allLinks({ stack }: Place, change: { readonly delayMs?: number; readonly loss?: number }): () => void {
+function allLinks(
+  { stack }: Place,
+  change: { readonly delayMs?: number; readonly loss?: number },
+  from = stack.world.chance.pick(stack.world.machines),
+): () => void {
   const { world } = stack;
-  const from = world.chance.pick(world.machines);
   const links = world.machines
     .filter((to) => to !== from)
     .flatMap((to) => [world.link(from, to), world.link(to, from)]);
@@ -102,7 +116,7 @@ function gapThenLoss(place: Place): () => void {
   const { stack } = place;
   const { world } = stack;
   const server = primaryOf(place);
-  const returns = powerCut(place, replicaOf(place).process.machine);
+  const returns = allOf(replicasOf(place).map(({ process }) => powerCut(place, process.machine)));
   stack.witness.crash();
   world.at(world.now + world.chance.between(600, 1_500), () => {
     server.keptFrom = server.flushed;
@@ -115,24 +129,94 @@ function gapThenLoss(place: Place): () => void {
   return returns;
 }
 
-/** Waits for the moment that hurts most, not for ever. */
-function atWorst(place: Place, run: () => void): void {
+/** Replica and vault are away for as long as it lasts; the primary is lost before, for good or not. */
+function lossWhileAlone(place: Place, after: { readonly fromMs: number; readonly toMs: number }): () => void {
   const { stack } = place;
   const { world, witness } = stack;
-  const wanted = world.chance.pick(["torn", "vault ahead", "replica ahead", "any"] as const);
-  const deadline = world.now + 500;
+  const server = primaryOf(place);
+  const ends = replicasOf(place).map(({ process }) => powerCut(place, process.machine));
+  witness.crash();
+  world.at(world.now + world.chance.between(after.fromMs, after.toMs), () => {
+    if (world.chance.often(0.5)) destroyDisk(place, server);
+    else if (server.process.alive) server.crash(true);
+  });
+  return allOf([...ends, () => witness.start()]);
+}
+
+/** What rule B11 is for: commits that nobody confirmed are there after a restart, and clients ask for them again. */
+function repeatsThenLoss(place: Place): () => void {
+  const { world } = place.stack;
+  const server = primaryOf(place);
+  world.at(world.now + world.chance.between(200, 600), () => crashed(server));
+  return lossWhileAlone(place, { fromMs: 2_200, toMs: 3_500 });
+}
+
+/** What rule B12 is for: a copy of the replica that would confirm in its name. */
+function copyThenLoss(place: Place): () => void {
+  const { stack } = place;
+  const { world } = stack;
+  const [replica] = replicasOf(place);
+  if (replica !== undefined) {
+    const copy = stack.startCopy(replica);
+    world.at(world.now + 2_400, () => copy.losePower());
+  }
+  return lossWhileAlone(place, { fromMs: 1_200, toMs: 2_400 });
+}
+
+/** What rule B10 is for: a copy on a timeline of its own, and a replica that looks into the archive for newer ones. */
+function sandboxPromoted(place: Place): undefined {
+  const { stack } = place;
+  const { world } = stack;
+  const replica = replicaOf(place);
+  const copy = stack.startCopy(replica);
   const look = (): void => {
-    const replica = replicaOf(place);
-    const torn = witness.flushed > replica.flushed && wholeEnd(witness.records, witness.flushed) < witness.flushed - 60;
+    if (copy.mode === "standby") stack.promoteCopy(copy);
+    else if (copy.mode === "starting") world.at(world.now + 50, look);
+  };
+  look();
+  world.at(world.now + 1_500, () => crashed(replica));
+}
+
+/** What the vault or a replica may have that the others lack; torn: half a record that nobody else has (rule B8). */
+type Moment = (typeof MOMENTS)[number];
+const MOMENTS = ["torn", "vault ahead", "replica ahead", "any"] as const;
+
+function isTorn({ records, flushed }: Server | Witness, others: number): boolean {
+  return flushed > others && wholeEnd(records, flushed) < flushed - 60;
+}
+
+/** Waits for the moment that hurts most, not for ever. */
+function atWorst(
+  place: Place,
+  { wanted, withinMs }: { readonly wanted: Moment; readonly withinMs: number },
+  run: () => void,
+): void {
+  const { stack } = place;
+  const { world, witness } = stack;
+  const deadline = world.now + withinMs;
+  const look = (): void => {
+    const furthest = Math.max(...replicasOf(place).map(({ flushed }) => flushed));
     const now =
       wanted === "any" ||
-      (wanted === "torn" && torn) ||
-      (wanted === "vault ahead" && witness.flushed > replica.flushed + 60) ||
-      (wanted === "replica ahead" && replica.flushed > witness.flushed + 60);
+      (wanted === "torn" && isTorn(witness, furthest)) ||
+      (wanted === "vault ahead" && witness.flushed > furthest + 60) ||
+      (wanted === "replica ahead" && furthest > witness.flushed + 60);
     if (now || world.now >= deadline) run();
     else world.at(world.now + 0.7, look);
   };
   look();
+}
+
+/** What rule B8 is for: the vault ends inside a record that nobody else has, so nobody can wait for its end. */
+function halfThenLoss(place: Place, loss: (server: Server) => void): () => void {
+  const server = primaryOf(place);
+  const returns = replicasOf(place).map(({ process }) => cut(place, [process.machine], "both"));
+  const heal = allOf(returns);
+  atWorst(place, { wanted: "torn", withinMs: 1_500 }, () => {
+    if (server.process.alive) loss(server);
+    heal();
+  });
+  return heal;
 }
 
 /** All faults by name. */
@@ -159,10 +243,25 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   "primary and vault cut off together": (place) =>
     cutOffButClients(place, [primaryOf(place).process.machine, place.stack.witness.process.machine]),
   "vault's WAL has a gap while the replica is away, then the primary is lost": gapThenLoss,
+  "replica and vault away, the primary restarts and clients repeat, then it is lost": repeatsThenLoss,
+  "a copy of the replica starts while replica and vault are away, then the primary is lost": copyThenLoss,
+  "a copy of a replica is promoted in a sandbox": sandboxPromoted,
+  "failover paused": ({ stack }) => {
+    stack.wantsMaintenance = true;
+    return () => {
+      stack.wantsMaintenance = false;
+    };
+  },
+  "primary's disk lost while the vault has half a record": (place) =>
+    halfThenLoss(place, (server) => destroyDisk(place, server)),
+  "primary lost while the vault has half a record": (place) => halfThenLoss(place, (server) => server.crash(true)),
   "primary cut off one-way": (place) => cut(place, [primaryOf(place).process.machine], "from"),
   "replica killed": (place) => crashed(replicaOf(place)),
   "replica's machine lost power": (place) => powerCut(place, replicaOf(place).process.machine),
   "replica frozen": (place) => frozen(place, replicaOf(place).process),
+  // As slow as it may be without being taken for silent.
+  "replica's links slow": (place) =>
+    allLinks(place, { delayMs: place.stack.world.chance.between(50, 120) }, replicaOf(place).process.machine),
   "replica cut off": (place) => cut(place, [replicaOf(place).process.machine], "both"),
   "replay lags": (place) => {
     const server = replicaOf(place);
@@ -255,8 +354,10 @@ export function destroyDisk(place: Place, server: Server): void {
 
 /** Begins a fault now and ends it after a while. */
 export function strike(place: Place, name: string, durationMs: number): void {
-  if (name.startsWith("primary")) atWorst(place, () => begin(place, name, durationMs));
-  else begin(place, name, durationMs);
+  const begins = (): void => begin(place, name, durationMs);
+  if (name.startsWith("primary") && !name.includes("half a record"))
+    atWorst(place, { wanted: place.stack.world.chance.pick(MOMENTS), withinMs: 500 }, begins);
+  else begins();
 }
 
 function begin(place: Place, name: string, durationMs: number): void {
@@ -273,6 +374,7 @@ export function healAll({ stack, controllers }: Place): void {
   const { world } = stack;
   world.healLinks();
   world.holdBack = undefined;
+  stack.wantsMaintenance = false;
   for (const machine of world.machines) machine.up = true;
   for (const server of stack.servers) {
     server.diskFull = false;

@@ -9,7 +9,14 @@ import type { WalRecord } from "./wal.ts";
 
 /** An invariant that was broken. */
 export type Violation = {
-  readonly kind: "acknowledged write lost" | "two nodes acknowledged" | "not writable" | "clients left waiting" | "bug";
+  readonly kind:
+    | "acknowledged write lost"
+    | "two nodes acknowledged"
+    | "not writable"
+    | "clients left waiting"
+    | "failed over in maintenance"
+    | "stray timeline followed"
+    | "bug";
   readonly what: string;
   readonly atMs: number;
 };
@@ -22,12 +29,15 @@ export class History {
   readonly violations: Violation[] = [];
   readonly acknowledged = new Map<number, { readonly node: string; readonly timeline: number; readonly at: number }>();
   tell: ((what: () => string) => void) | undefined;
+  /** Counts what happened. */
+  note: (name: string) => void = () => undefined;
   #newest: { readonly node: string; readonly at: number } | undefined;
   attempted = 0;
   failed = 0;
   /** The greatest timeline on which anything was acknowledged. */
   #timeline = 0;
   readonly #nodeOfEpoch = new Map<number, string>();
+  readonly #repeated = new Set<number>();
   /** The writes that each timeline began with. */
   readonly #inherited = new Map<number, ReadonlySet<number>>();
   readonly #now: () => number;
@@ -37,6 +47,15 @@ export class History {
   constructor(now: () => number, named: () => Named) {
     this.#now = now;
     this.#named = named;
+  }
+
+  /** A client sends a write again, of which it does not know what became. */
+  repeat(write: number): void {
+    this.#repeated.add(write);
+  }
+
+  isRepeated(write: number): boolean {
+    return this.#repeated.has(write);
   }
 
   /** The number of a new write. */
@@ -61,7 +80,9 @@ export class History {
         "two nodes acknowledged",
         `${server.name} acknowledged write ${write}, and ${named.primary} is the primary`,
       );
-    } else if (server.timeline < this.#timeline && !left) {
+    } else if (left) {
+      this.note("an old primary told later what the new one began with");
+    } else if (server.timeline < this.#timeline) {
       const what = `${server.name} acknowledged on timeline ${server.timeline} after somebody had on ${this.#timeline}`;
       this.break("two nodes acknowledged", what);
     }

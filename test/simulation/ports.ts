@@ -86,14 +86,31 @@ export function clockOf(stack: Stack, own: OwnClock): Clock {
           stop();
           return;
         }
-        signal?.addEventListener("abort", stop, { once: true });
+        const stops = signal === undefined ? undefined : stopsOf(signal);
+        stops?.add(stop);
         world.after(process, Math.max(0, durationMs) / process.rate, () => {
-          signal?.removeEventListener("abort", stop);
+          stops?.delete(stop);
           world.woken = true;
           resolve();
         });
       }),
   };
+}
+
+/** What is to be done when a signal aborts. A listener for each sleep would cost more than all that sleeps are simulated by. */
+const STOPS = new WeakMap<AbortSignal, Set<() => void>>();
+
+function stopsOf(signal: AbortSignal): Set<() => void> {
+  const known = STOPS.get(signal);
+  if (known !== undefined) return known;
+  const stops = new Set<() => void>();
+  STOPS.set(signal, stops);
+  const stopAll = (): void => {
+    for (const stop of stops) stop();
+    stops.clear();
+  };
+  signal.addEventListener("abort", stopAll, { once: true });
+  return stops;
 }
 
 function witnessPort(stack: Stack, from: Process): WitnessPort {
@@ -177,7 +194,8 @@ function heldOf({ witness }: Stack): HeldWal {
   };
 }
 
-function poolerPort(stack: Stack, from: Process, pooler: Pooler): PoolerPort {
+/** A pooler, as seen from one controller. */
+export function poolerPort(stack: Stack, from: Process, pooler: Pooler): PoolerPort {
   const { world } = stack;
   const order = <T>(
     epoch: Epoch,
@@ -205,24 +223,10 @@ function poolerPort(stack: Stack, from: Process, pooler: Pooler): PoolerPort {
       world.call(from, pooler.process, timeoutMs, (reply) =>
         reply({ epoch: pooler.epoch, mode: pooler.mode, target: pooler.target }),
       ),
-    pause: ({ epoch, drain, drainMs }, call) =>
-      order<Done | { readonly kind: "not-drained" }>(epoch, call, (reply) => {
-        pooler.mode = "paused";
-        if (!drain) {
-          reply(DONE);
-          return;
-        }
-        const deadline = world.now + drainMs;
-        const wait = (): void => {
-          if (!pooler.busy) reply(DONE);
-          else if (world.now < deadline) world.after(pooler.process, 20, wait);
-          else {
-            pooler.resume();
-            reply({ kind: "not-drained" });
-          }
-        };
-        wait();
-      }),
+    pause: ({ epoch, ...wish }, call) =>
+      order<Done | { readonly kind: "not-drained" }>(epoch, call, (reply) =>
+        pooler.pause(wish, (drained) => reply(drained ? DONE : { kind: "not-drained" })),
+      ),
     resume: ({ epoch }, call) => done(epoch, call, () => pooler.resume()),
     repoint: ({ epoch, node }, call) => done(epoch, call, () => pooler.repoint(node)),
     dropDead: ({ epoch, node }, call) => done(epoch, call, () => pooler.dropDead(node)),
@@ -236,7 +240,7 @@ function poolerPort(stack: Stack, from: Process, pooler: Pooler): PoolerPort {
     proveWrite: ({ timeoutMs }) =>
       world.call(from, pooler.process, timeoutMs, (reply) => {
         const write = stack.history.begin();
-        pooler.submit(write, (answer) => {
+        pooler.write(write, (answer) => {
           const { timeline } = stack.history.acknowledged.get(write) ?? {};
           if (answer === "acknowledged" && timeline !== undefined) reply({ timeline: timeline as Timeline });
         });

@@ -11,6 +11,10 @@ export const RULES = {
   B5: "the receiver confirms without a grant",
   B8: "the flushed position is taken for the end of a record",
   B9: "the receiver confirms beyond a gap, and says that there is none",
+  B10: "a sandbox puts the history of a timeline of its own into the vault",
+  "B11, repeats": "a write that is repeated and finds its key there is told to be done, without waiting for anybody",
+  "B11, cancelled waits": "a commit whose wait was cancelled is taken for one that was acknowledged",
+  B12: "a copy of a replica starts with its name and its upstream",
   fence: "a server is said to be down that is not",
   "replay wait": "nobody waits until the standby has replayed what the vault holds",
 } as const;

@@ -4,9 +4,10 @@ import { Chance } from "./chance.ts";
 import { SimulatedController } from "./controllers.ts";
 import { destroyDisk, healAll, type Place, strike } from "./faults.ts";
 import type { Violation } from "./history.ts";
+import { LEASE_MS } from "./ports.ts";
 import type { Rule } from "./rules.ts";
-import { type Cut, drawScript, HEAL_MS, type Script } from "./script.ts";
-import type { Server } from "./server.ts";
+import type { Cut, Script } from "./script.ts";
+import type { Server, WriteAnswer } from "./server.ts";
 import { Stack } from "./stack.ts";
 import { canTakeOver, isSettled, judgeEnd } from "./verdict.ts";
 
@@ -22,6 +23,8 @@ export type SeedResult = {
 /** Whoever needs longer after everything was healed does not come back by itself. */
 const SETTLE_MS = 40_000;
 const LOOK_MS = 300;
+/** How often a client sends again what it has no answer for. */
+const REPEATS = 2;
 /** Where the recorded primary's data is gone, nobody takes over later than that. */
 const LOST_MS = 6_000;
 
@@ -37,18 +40,23 @@ export class Scenario {
   readonly #once = new Set(["withdrawal", "promotion", "hold back", "candidate"]);
   #lossAcceptedUpTo = 0;
   #blockedSince: number | undefined;
-  #end = HEAL_MS + SETTLE_MS;
+  #end: number;
   #settled = false;
   #ended = false;
 
-  constructor(seed: number, without: ReadonlySet<Rule>, tell?: (atMs: number, what: string) => void) {
-    const chance = new Chance(seed);
+  /** `seed`: of all chance that the script leaves. */
+  constructor(
+    { seed, script }: { readonly seed: number; readonly script: Script },
+    without: ReadonlySet<Rule>,
+    tell?: (atMs: number, what: string) => void,
+  ) {
+    const chance = new Chance(~seed);
     this.seed = seed;
     this.#chance = chance;
-    this.#script = drawScript(seed, chance);
-    this.#cuts = [...this.#script.cuts];
-    const { durability, leased, poolers, acceptsLoss } = this.#script;
-    this.stack = new Stack(chance, { without, durability, leased, poolers, acceptsLoss }, tell);
+    this.#script = script;
+    this.#cuts = [...script.cuts];
+    this.#end = script.healMs + SETTLE_MS;
+    this.stack = new Stack(chance, { ...script.settings, without }, tell);
     const controllers = ["controller1", "controller2"].map(
       (name) => new SimulatedController(this.stack, name, (self, entry) => this.#watchJournal(self, entry)),
     );
@@ -85,8 +93,8 @@ export class Scenario {
     }
     const { destroyAtMs } = this.#script;
     if (destroyAtMs !== undefined) world.at(destroyAtMs, () => destroyDisk(this.#place, chance.pick(stack.servers)));
-    world.at(HEAL_MS, () => healAll(this.#place));
-    world.at(HEAL_MS + LOOK_MS, () => this.#lookWhetherSettled());
+    world.at(this.#script.healMs, () => healAll(this.#place));
+    world.at(this.#script.healMs + LOOK_MS, () => this.#lookWhetherSettled());
     world.at(1_000, () => this.#operate());
   }
 
@@ -95,26 +103,41 @@ export class Scenario {
     const { stack } = this;
     const { world } = stack;
     const chance = this.#chance;
-    const ignore = (): void => undefined;
     const write = (): void => {
       if (this.#ended) return;
-      const number = stack.history.begin();
-      if (chance.often(0.7)) {
-        const pooler = chance.pick(stack.poolers);
-        world.send(stack.client, pooler.process, () => pooler.submit(number, ignore));
-      } else {
-        const server = chance.pick(stack.servers);
-        world.send(stack.client, server.process, () => server.write(number, ignore));
-      }
+      this.#submit(stack.history.begin(), chance.often(0.25) ? REPEATS : 0);
       world.at(world.now + (chance.often(0.3) ? chance.between(0, 5) : chance.between(50, 300)), write);
     };
     world.at(20, write);
   }
 
-  /** The person on call: accepts a loss where the failover has been blocked for a while. */
+  /** Some clients do not leave it at no answer: they cancel what they wait for, and send it again (rule B11). */
+  #submit(write: number, repeats: number): void {
+    const { stack } = this;
+    const { world, client } = stack;
+    let done = false;
+    const told = (answer: WriteAnswer): void => {
+      done = answer === "acknowledged";
+    };
+    const pooler = this.#chance.often(0.7) ? this.#chance.pick(stack.poolers) : undefined;
+    const server = this.#chance.pick(stack.servers);
+    if (pooler !== undefined) world.send(client, pooler.process, () => pooler.write(write, told));
+    else world.send(client, server.process, () => server.write(write, told));
+    if (repeats === 0) return;
+    world.at(world.now + this.#chance.between(500, 1_500), () => {
+      if (done || this.#ended) return;
+      stack.history.repeat(write);
+      if (pooler === undefined) world.send(client, server.process, () => server.cancelWait(write));
+      this.#submit(write, repeats - 1);
+    });
+  }
+
+  /** The person on call: resumes and pauses failover as it is wanted, and accepts a loss where the failover has been blocked for a while. */
   #operate(): void {
-    const { world, settings, store, counts } = this.stack;
-    const holder = this.#place.controllers.find(({ controller }) => controller?.state.epoch !== undefined)?.controller;
+    const { world, settings, store, counts, wantsMaintenance } = this.stack;
+    const holding = this.#place.controllers.find(({ controller }) => controller?.state.epoch !== undefined);
+    if (wantsMaintenance !== store.record.maintenance) void holding?.setMaintenance(wantsMaintenance);
+    const holder = holding?.controller;
     const decision = holder?.state.decision;
     const offered = decision?.kind === "blocked" && decision.offers.some(({ kind }) => kind === "accept-loss");
     if (!offered) this.#blockedSince = undefined;
@@ -134,23 +157,25 @@ export class Scenario {
     const { stack } = this;
     const { world } = stack;
     stack.tell(() => `${self.process.name} ${entry.kind} ${entry.name} ${factsOf(entry)}`);
-    if (world.now > HEAL_MS) return false;
+    if (world.now > this.#script.healMs) return false;
     this.#strikeAt(self, entry);
     const [cut] = this.#cuts;
     if (cut === undefined || cut.step !== entry.name) return false;
     if (entry.kind !== (cut.at === "outcome" ? "outcome" : "intent")) return false;
     this.#cuts.shift();
     stack.counts.note(`cut at ${cut.step}, ${cut.at}`);
-    const end = (): void => {
-      self.crash();
-      world.at(world.now + this.#chance.between(100, 2_500), () => self.start());
-    };
     if (cut.at === "midway") {
-      world.after(self.process, this.#chance.between(0, 60), end);
+      world.after(self.process, this.#chance.between(0, 60), () => this.#restart(self));
       return false;
     }
-    end();
+    this.#restart(self);
     return true;
+  }
+
+  #restart(self: SimulatedController): void {
+    const { world } = this.stack;
+    self.crash();
+    world.at(world.now + this.#chance.between(100, 2_500), () => self.start());
   }
 
   #strikeAt(self: SimulatedController, { kind, name }: JournalEntry): void {
@@ -158,7 +183,9 @@ export class Scenario {
     const { counts, world } = this.stack;
     if (kind === "intent" && name === holdBackAt && this.#once.delete("hold back")) {
       counts.note("order on its way too long");
-      world.holdBack = { process: self.process, delayMs: this.#chance.between(300, 4_000) };
+      // Where its sender is gone meanwhile, others act only when the lease has run out.
+      const fromMs = this.#script.cuts[0]?.step === name ? LEASE_MS : 300;
+      world.holdBack = { process: self.process, delayMs: fromMs + this.#chance.between(0, 3_700) };
     }
     if (kind !== "outcome") return;
     if (name === afterWithdrawal?.step && this.#once.delete("withdrawal")) {
@@ -184,8 +211,8 @@ export class Scenario {
       this.#oldSessionsWrite(old);
     }
     strike(this.#place, "receiver restarted", this.#chance.between(2, 60));
-    const replica = stack.servers.find((server) => server !== old);
-    if (replica?.process.alive === true && this.#chance.often(0.4)) {
+    for (const replica of stack.servers) {
+      if (replica === old || !replica.process.alive || !this.#chance.often(0.4)) continue;
       replica.crash(false);
       world.after(replica.agent, this.#chance.between(20, 300), () => replica.start());
     }
@@ -214,7 +241,7 @@ export class Scenario {
 
   #strikeNewPrimary(destroy: boolean): void {
     const { stack } = this;
-    if (stack.world.now > HEAL_MS) return;
+    if (stack.world.now > this.#script.healMs) return;
     const server = stack.server(stack.store.record.primary);
     stack.counts.note("new primary lost right after its promotion");
     if (destroy) destroyDisk(this.#place, server);
@@ -224,7 +251,7 @@ export class Scenario {
   #lookWhetherSettled(): void {
     const { world, store } = this.stack;
     const { hasData } = this.stack.server(store.record.primary);
-    const lost = !hasData && !canTakeOver(this.stack) && world.now > HEAL_MS + LOST_MS;
+    const lost = !hasData && !canTakeOver(this.stack) && world.now > this.#script.healMs + LOST_MS;
     this.#settled = isSettled(this.stack);
     if (this.#settled || lost) this.#end = world.now;
     else world.at(world.now + LOOK_MS, () => this.#lookWhetherSettled());

@@ -1,9 +1,10 @@
 /** What is to happen in a seed, drawn from its chance before it begins: settings, faults, where a controller is cut. */
 
 import { STEP_EFFECTS } from "../../src/failover/plan.ts";
-import type { Durability } from "../../src/failover/ports.ts";
-import type { Chance } from "./chance.ts";
+import { Chance } from "./chance.ts";
 import { FAULTS } from "./faults.ts";
+import { FAULTS_FROM_MS, fault, someScene, type Unhealed, unseen } from "./scenes.ts";
+import type { Settings } from "./stack.ts";
 
 /** Ends the controller at a line of the journal, or some time after it. */
 export type Cut = {
@@ -17,10 +18,7 @@ export type PlannedFault = { readonly name: string; readonly atMs: number; reado
 
 /** A seed's script. */
 export type Script = {
-  readonly durability: Durability;
-  readonly leased: boolean;
-  readonly acceptsLoss: boolean;
-  readonly poolers: number;
+  readonly settings: Omit<Settings, "without">;
   readonly faults: readonly PlannedFault[];
   readonly cuts: readonly Cut[];
   /** An order of this step stays on its way until others have acted. */
@@ -31,13 +29,18 @@ export type Script = {
   /** The candidate crashes when it has been told to become the primary, and often nobody ever sees the old one's disk again. */
   readonly candidateLost: boolean;
   readonly destroyAtMs: number | undefined;
+  /** Everything is healed then: a while after the last of the faults was to end. */
+  readonly healMs: number;
 };
 
-/** Faults happen in this time. */
-export const FAULTS_FROM_MS = 700;
+/** Faults begin before. */
 const FAULTS_UNTIL_MS = 4_500;
-/** Everything is healed then. */
-export const HEAL_MS = 8_500;
+/** Healed no later; what lasts until then lasts so long that everybody has done what can be done with it there. */
+const HEAL_MS_MAX = 8_500;
+/** Between the end of the last fault and the time when everything is healed: what was begun may go on meanwhile. */
+const AFTERMATH_MS = 900;
+/** Also of what has no end of its own, for it to be found out and dealt with. */
+const FAULT_MS_MIN = 2_000;
 
 /** Happens only where a candidate is lost in its promotion: seeds of its own are for it. */
 const LOST_CANDIDATE_STEP = "start-candidate";
@@ -53,17 +56,26 @@ const LOSSES = [
 ] as const;
 /** Steps behind which the receiver stays withdrawn. */
 const WITHDRAWN_STEPS = ["withdraw-witness", "fill-gap", "await-replay", "note-promotion"] as const;
+/** Steps of what is done when a party has come back. */
+const LATE_STEPS = ["name-confirmers", "receive-from", "rejoin", "note-joined"];
 /** Orders that are dangerous when they arrive late. */
 const ORDERS = ["note-action", "note-promotion", "note-primary", "note-joined", "witness-follows", "promote", "rejoin"];
 
-/** Draws a script. Seeds take turns at the steps that are cut. */
-export function drawScript(seed: number, chance: Chance): Script {
-  const durability = chance.often(0.78) ? "quorum" : chance.often(0.4) ? "strict" : "async";
-  const usual: Script = {
-    durability,
-    leased: chance.often(0.5),
-    acceptsLoss: durability === "async" || chance.often(0.25),
-    poolers: chance.whole(1, 2),
+/** Draws a seed's script. Seeds take turns at the steps that are cut. */
+export function drawScript(seed: number): Script {
+  const drawn = drawAll(seed, new Chance(seed));
+  return { ...drawn, healMs: healMsOf(drawn) };
+}
+
+function healMsOf({ faults, cuts, destroyAtMs = 0 }: Unhealed): number {
+  if (cuts.some(({ step }) => LATE_STEPS.includes(step))) return HEAL_MS_MAX;
+  const ends = faults.map(({ atMs, durationMs }) => atMs + Math.max(durationMs, FAULT_MS_MIN));
+  return Math.min(HEAL_MS_MAX, Math.max(...ends, destroyAtMs + FAULT_MS_MIN) + AFTERMATH_MS);
+}
+
+function drawAll(seed: number, chance: Chance): Unhealed {
+  const usual: Unhealed = {
+    settings: someSettings(chance),
     faults: someFaults(chance),
     cuts: [],
     holdBackAt: chance.often(0.2) ? chance.pick(ORDERS) : undefined,
@@ -75,10 +87,25 @@ export function drawScript(seed: number, chance: Chance): Script {
     destroyAtMs: chance.often(0.1) ? chance.between(FAULTS_FROM_MS, FAULTS_UNTIL_MS) : undefined,
   };
   if (seed % LOST_CANDIDATE_EVERY === 0) return withLostCandidate(usual, chance);
-  if (chance.often(0.04)) return withUnseenPair(usual);
+  const scene = someScene(usual, chance);
+  if (scene !== undefined) return scene;
   if (!chance.often(0.7)) return usual;
   const step = STEPS[seed % STEPS.length] ?? "promote";
   return withCut(usual, { step, at: chance.pick(["intent", "outcome", "midway"]) }, chance);
+}
+
+function someSettings(chance: Chance): Script["settings"] {
+  const durability = chance.often(0.78) ? "quorum" : chance.often(0.4) ? "strict" : "async";
+  const nodes = chance.often(0.25) ? 3 : 2;
+  return {
+    durability,
+    leased: chance.often(0.5),
+    acceptsLoss: durability === "async" || chance.often(0.25),
+    poolers: chance.whole(1, 2),
+    nodes,
+    vaultBeside: chance.often(0.08) ? chance.pick(["a", "b"]) : undefined,
+    diskFull: chance.often(0.4) ? "failover" : "hold",
+  };
 }
 
 function someFaults(chance: Chance): PlannedFault[] {
@@ -90,29 +117,19 @@ function someFaults(chance: Chance): PlannedFault[] {
   return faults;
 }
 
-/** What rule B5 is for: primary and vault go on together out of our sight, and a person has the replica promoted. */
-function withUnseenPair(usual: Script): Script {
-  const faults = [fault("primary and vault cut off together", FAULTS_FROM_MS, HEAL_MS)];
-  return { ...usual, durability: "quorum", leased: true, acceptsLoss: true, faults, destroyAtMs: undefined };
-}
-
 /** The primary is gone, its candidate crashes half-way, and whoever starts it again is cut there. */
-function withLostCandidate(usual: Script, chance: Chance): Script {
-  const loss = fault(chance.pick(LOSSES), chance.between(FAULTS_FROM_MS, 2_000), HEAL_MS);
+function withLostCandidate(usual: Unhealed, chance: Chance): Unhealed {
+  const loss = fault(chance.pick(LOSSES), chance.between(FAULTS_FROM_MS, 2_000), HEAL_MS_MAX);
   const cuts: readonly Cut[] = [{ step: LOST_CANDIDATE_STEP, at: chance.pick(["intent", "outcome", "midway"]) }];
-  const few = usual.faults.slice(0, chance.whole(0, 1));
+  const few = usual.faults.slice(0, chance.often(0.75) ? 1 : 0);
   return { ...usual, candidateLost: true, destroyAtMs: undefined, cuts, faults: [...few, loss] };
 }
 
-function fault(name: string, atMs: number, durationMs: number): PlannedFault {
-  return { name, atMs, durationMs };
-}
-
 /** What makes the step happen, with whatever else was drawn. */
-function withCut(usual: Script, cut: Cut, chance: Chance): Script {
+function withCut(usual: Unhealed, cut: Cut, chance: Chance): Unhealed {
   const atMs = chance.between(FAULTS_FROM_MS, 2_000);
   const loss = fault(chance.pick(LOSSES), atMs, chance.between(2_500, 5_500));
-  const few = usual.faults.slice(0, chance.whole(0, 1));
+  const few = usual.faults.slice(0, chance.often(0.75) ? 1 : 0);
   const script = { ...usual, cuts: [cut], faults: [...few, loss] };
   switch (cut.step) {
     case "check-logins":
@@ -121,9 +138,7 @@ function withCut(usual: Script, cut: Cut, chance: Chance): Script {
     case "outwait-grant":
       return {
         ...script,
-        durability: "quorum",
-        leased: true,
-        acceptsLoss: true,
+        settings: unseen(script.settings),
         faults: [fault("primary and vault cut off together", FAULTS_FROM_MS, 7_500), ...few],
       };
     case "start-primary":

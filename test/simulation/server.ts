@@ -12,7 +12,7 @@ import { Stream } from "./stream.ts";
 import { copyOnto, cutAt, differAt, segmentOf, type WalRecord, wholeEnd } from "./wal.ts";
 import { Process } from "./world.ts";
 
-/** What came of a client's write. */
+/** What came of a client's write; what was acknowledged is in the history. */
 export type WriteAnswer = "acknowledged" | "failed";
 
 type Waiter = { readonly end: number; readonly write: number; readonly reply: (answer: WriteAnswer) => void };
@@ -23,6 +23,8 @@ const LOOK_MS = 120;
 /** A server with its data directory. */
 export class Server {
   readonly name: string;
+  /** application_name in primary_conninfo: a copy of a data directory has that of the original. */
+  readonly applicationName: string;
   readonly stack: Stack;
   readonly process: Process;
   readonly agent: Process;
@@ -48,6 +50,8 @@ export class Server {
   epoch = 0;
   fenced = false;
   slots = new Set<string>();
+  /** Timelines whose history lies in its pg_wal. */
+  readonly histories = new Set<number>();
   /** WAL before it is no longer there for whoever has no slot. */
   keptFrom = 0;
   diskFull = false;
@@ -63,13 +67,18 @@ export class Server {
   #named = new Set<string>();
   #looking = false;
 
-  constructor(stack: Stack, name: string) {
+  constructor(stack: Stack, name: string, applicationName = name) {
     this.stack = stack;
     this.name = name;
+    this.applicationName = applicationName;
     const machine = stack.world.machine(name);
     this.process = new Process(name, machine);
     this.agent = new Process(`agent of ${name}`, machine);
     this.process.alive = false;
+  }
+
+  get isCopy(): boolean {
+    return this.name !== this.applicationName;
   }
 
   get end(): number {
@@ -93,12 +102,45 @@ export class Server {
       reply("failed");
       return;
     }
+    if (this.#repeats(write, reply)) return;
     const { chance } = this.stack.world;
     // Pages after a checkpoint and the like: records of which a receiver may have half.
     if (chance.often(0.3)) this.#insert(chance.whole(100, 900), 0);
     const { end } = this.#insert(chance.whole(20, 70), write);
     this.#waiters.push({ end, write, reply });
     this.#sync(end, () => undefined);
+  }
+
+  /**
+   * A write whose key is there: waits for the one that is committing, else it is a write like any other, which updates the
+   * key's row (rule B11). Answered without a write, it would be one that nobody may have confirmed.
+   */
+  #repeats(write: number, reply: (answer: WriteAnswer) => void): boolean {
+    if (!this.stack.history.isRepeated(write)) return false;
+    const index = this.#waiters.findIndex((waiter) => waiter.write === write);
+    const waiter = this.#waiters[index];
+    if (waiter !== undefined) {
+      const both = (answer: WriteAnswer): void => {
+        waiter.reply(answer);
+        reply(answer);
+      };
+      this.#waiters[index] = { ...waiter, reply: both };
+      return true;
+    }
+    if (!this.stack.settings.without.has("B11, repeats")) return false;
+    if (!this.records.some((record) => record.write === write && record.end <= this.flushed)) return false;
+    this.stack.history.acknowledge(this, write);
+    reply("acknowledged");
+    return true;
+  }
+
+  /** A client cancels a commit's wait: it stays committed, and is answered COMMIT with a warning (rule B11). */
+  cancelWait(write: number): void {
+    const index = this.#waiters.findIndex((waiter) => waiter.write === write);
+    const [waiter] = index < 0 ? [] : this.#waiters.splice(index, 1);
+    if (waiter === undefined) return;
+    if (this.stack.settings.without.has("B11, cancelled waits")) this.stack.history.acknowledge(this, write);
+    waiter.reply("failed");
   }
 
   /** A probe's write, with synchronous_commit = local. */
@@ -260,7 +302,7 @@ export class Server {
       if (this.mode !== "standby" || this.incoming !== undefined || !this.#canFollow(server)) return;
       this.timeline = server.timeline;
       this.stack.tell(() => `${this.name} streams from ${server.name} at ${this.flushed}`);
-      this.incoming = new Stream(this.stack, server, this, this.name);
+      this.incoming = new Stream(this.stack, server, this, this.applicationName);
     });
   }
 
@@ -312,10 +354,15 @@ export class Server {
   lookIntoArchive(): void {
     const asked = this.flushed;
     if (this.received > asked) return;
+    const stray = this.stack.witness.strayBeyond(this);
+    if (stray !== undefined && !this.isCopy) {
+      this.stack.history.break("stray timeline followed", `${this.name} follows timeline ${stray}`);
+    }
     this.stack.witness.fetch(this, (found) => {
       const here = this.incoming === undefined && (this.mode === "standby" || this.mode === "starting");
       // Where it has received in between, the answer is to a question that a startup process would not have asked.
       if (found !== undefined && here && this.flushed === asked && this.received === asked) {
+        this.stack.counts.note("a segment from the archive took the place of a standby's own");
         const from = segmentOf(this.flushed);
         const kept = this.records.filter(({ start }) => start < from);
         this.stack.tell(() => `${this.name} takes a segment to ${found.end}, had ${this.flushed}`);
@@ -327,6 +374,14 @@ export class Server {
         this.replayLater();
       }
     });
+  }
+
+  /** The next one of which it finds no history, at home or in the archive. */
+  #nextTimeline(): number {
+    let next = this.timeline + 1;
+    while (this.histories.has(next) || this.stack.witness.tellsHistory(this, next)) next += 1;
+    this.histories.add(next);
+    return next;
   }
 
   /** Becomes a primary: one last look into the archive, then what is whole here is where the new timeline begins. */
@@ -346,9 +401,9 @@ export class Server {
       }
       const begin = wholeEnd(this.records, this.flushed);
       cutAt(this.records, begin);
-      this.timeline = this.stack.nextTimeline();
+      this.timeline = this.#nextTimeline();
       this.stack.tell(() => `${this.name} promoted t${this.timeline} at ${begin}`);
-      this.stack.history.promoted(this.timeline, this.records);
+      if (!this.isCopy) this.stack.history.promoted(this.timeline, this.records);
       this.timelineStart = begin;
       this.flushed = begin;
       this.mode = "primary";

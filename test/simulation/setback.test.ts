@@ -5,17 +5,13 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { JournalEntry } from "../../src/failover/ports.ts";
 import { Chance } from "./chance.ts";
 import { SimulatedController } from "./controllers.ts";
-import { Stack } from "./stack.ts";
+import { PLAIN, Stack } from "./stack.ts";
 import { isSettled } from "./verdict.ts";
 
 const NEVER_MS = 1e9;
 
 test("a failover whose replica never replays is blocked, tried ever later, and done at once when it replays again", async () => {
-  const stack = new Stack(
-    new Chance(1),
-    { without: new Set(), durability: "quorum", leased: false, poolers: 1, acceptsLoss: false },
-    undefined,
-  );
+  const stack = new Stack(new Chance(1), PLAIN, undefined);
   const { world } = stack;
   const tries: number[] = [];
   const decisions: string[] = [];
@@ -38,7 +34,7 @@ test("a failover whose replica never replays is blocked, tried ever later, and d
   const write = (): void => {
     const number = stack.history.begin();
     const [pooler] = stack.poolers;
-    if (pooler !== undefined) world.send(stack.client, pooler.process, () => pooler.submit(number, () => undefined));
+    if (pooler !== undefined) world.send(stack.client, pooler.process, () => pooler.write(number, () => undefined));
     world.at(world.now + 100, write);
   };
   write();

@@ -1,4 +1,4 @@
-/** The simulated stack: two servers, the witness, poolers, the store, and what is known of all by the simulation alone. */
+/** The simulated stack: two or three servers, the witness, poolers, the store, and what is known of all by the simulation alone. */
 import { synchronousNamesOf } from "../../src/failover/decide.ts";
 import type { ClusterRecord, Durability, Epoch } from "../../src/failover/ports.ts";
 import type { SystemId, Timeline } from "../../src/postgres/lsn.ts";
@@ -19,10 +19,30 @@ export type Settings = {
   readonly durability: Durability;
   /** Whether the witness's right to confirm ends by itself. */
   readonly leased: boolean;
+  readonly nodes: 2 | 3;
+  /** The receiver runs on this server's machine, or on one of its own (rule B12). */
+  readonly vaultBeside: string | undefined;
   readonly poolers: number;
   /** A person accepts any loss after some seconds of a blocked failover. */
   readonly acceptsLoss: boolean;
+  /** What a full disk of the primary means, as in the policy. */
+  readonly diskFull: "hold" | "failover";
 };
+
+/** A good day's: what a test that draws nothing simulates. */
+export const PLAIN: Settings = {
+  without: new Set(),
+  durability: "quorum",
+  leased: false,
+  nodes: 2,
+  vaultBeside: undefined,
+  poolers: 1,
+  acceptsLoss: false,
+  diskFull: "hold",
+};
+
+/** All that there may be. */
+const NODE_NAMES = ["a", "b", "c"] as const;
 
 /** A node that is being made anew. */
 type Clone = {
@@ -52,7 +72,8 @@ export class Stack {
   readonly poolers: readonly Pooler[];
   readonly store: Store;
   readonly client: Process;
-  #timeline = 1;
+  /** Whether the operator wants no failover to begin by itself: `lifeboat failover pause`. */
+  wantsMaintenance = false;
 
   constructor(chance: Chance, settings: Settings, tell: ((atMs: number, what: string) => void) | undefined) {
     this.world = new World(chance);
@@ -64,10 +85,11 @@ export class Stack {
       () => this.store.record,
     );
     this.history.tell = this.tell;
-    this.servers = [new Server(this, "a"), new Server(this, "b")];
+    this.history.note = (name) => this.counts.note(name);
+    this.servers = NODE_NAMES.slice(0, settings.nodes).map((name) => new Server(this, name));
     this.witness = new Witness(this);
     this.poolers = Array.from({ length: settings.poolers }, (_, index) => new Pooler(this, `pooler${index + 1}`));
-    this.store = new Store(this, firstRecord(settings.durability));
+    this.store = new Store(this, firstRecord(settings));
     this.client = new Process("client", this.world.machine("client"));
   }
 
@@ -77,28 +99,48 @@ export class Stack {
     return found;
   }
 
-  /** A promotion never takes a number that was used. */
-  nextTimeline(): number {
-    this.#timeline += 1;
-    return this.#timeline;
+  /**
+   * A copy of a replica's data starts elsewhere: a sandbox, or a backup of its machine. Whom it would stream from, and under
+   * what name, is taken out of it first (rule B12).
+   */
+  startCopy(of: Server): Server {
+    const copy = new Server(this, `copy of ${of.name}`, of.applicationName);
+    copyOnto(copy.records, of.records, { from: 0, to: of.flushed });
+    copy.flushed = of.flushed;
+    copy.timeline = of.timeline;
+    copy.standby = true;
+    if (this.settings.without.has("B12")) copy.upstream = this.store.record.primary;
+    copy.start();
+    return copy;
+  }
+
+  /** A copy that becomes a primary on a timeline of its own, of which nobody else must hear (rule B10). */
+  promoteCopy(copy: Server): void {
+    copy.promote();
+    if (!this.settings.without.has("B10")) return;
+    this.world.after(copy.process, 200, () => {
+      if (copy.mode === "primary") this.witness.histories.set(copy.timeline, "stray");
+    });
   }
 
   /** Everything runs as it does on a good day. */
   bringUp(): void {
-    const [a, b] = this.servers;
-    if (a === undefined || b === undefined) throw new Error("a stack has two servers");
     const { durability } = this.settings;
-    for (const server of [a, b]) {
+    const nodes = this.servers.map(({ name }) => name);
+    for (const server of this.servers) {
       server.process.alive = true;
       server.epoch = 1;
+      if (server.name === "a") {
+        server.mode = "primary";
+        server.setNames(synchronousNamesOf({ durability, primary: "a", nodes, reign: 1 }));
+        server.slots.add("lifeboat_vault");
+        continue;
+      }
+      server.mode = "standby";
+      server.standby = true;
+      server.upstream = "a";
+      server.receiveAgain();
     }
-    a.mode = "primary";
-    a.setNames(synchronousNamesOf({ durability, primary: "a", nodes: ["a", "b"], reign: 1 }));
-    a.slots.add("lifeboat_vault");
-    b.mode = "standby";
-    b.standby = true;
-    b.upstream = "a";
-    b.receiveAgain();
     this.witness.grant({ epoch: 1, reign: 1, ticket: this.witness.clock, durationMs: 5_000, contiguousWith: 0 });
     this.witness.receiveAgain();
   }
@@ -113,7 +155,9 @@ export class Stack {
     if (server.process.alive) server.crash(false);
     server.fenced = true;
     if (!this.#reaches(server, upstream)) {
-      if (server.standby) startReplica(server);
+      if (!server.standby) return;
+      this.counts.note("a replica is started as it is: its primary does not answer");
+      startReplica(server);
       return;
     }
     if (upstream.mode !== "primary") return;
@@ -184,6 +228,7 @@ export class Stack {
     server.timeline = source.timeline;
     server.timelineStart = undefined;
     server.slots.clear();
+    for (const [timeline, of] of this.witness.histories) if (of === "ours") server.histories.add(timeline);
     server.hasData = true;
     startFollowing(server, upstream);
   }
@@ -209,14 +254,14 @@ function startReplica(server: Server): void {
   server.start();
 }
 
-function firstRecord(durability: Durability): ClusterRecord {
+function firstRecord({ durability, nodes }: Settings): ClusterRecord {
   return {
     systemId: "1" as SystemId,
     primary: "a",
     reign: 1 as Epoch,
     timeline: 1 as Timeline,
     durability,
-    joined: ["b"],
+    joined: NODE_NAMES.slice(1, nodes),
     action: undefined,
     maintenance: false,
   };

@@ -54,6 +54,10 @@ export class Store {
       if (order.epoch < this.recordEpoch) return { kind: "stale" };
       if (order.over !== this.version) return { kind: "conflict" };
     }
+    const begins = this.record.action === undefined && order.record.action?.kind === "failover";
+    if (begins && this.record.maintenance) {
+      this.stack.history.break("failed over in maintenance", `from ${order.record.primary}`);
+    }
     this.version += 1;
     this.recordEpoch = order.epoch;
     this.record = order.record;

@@ -1,4 +1,5 @@
 /** What must be true when everything is healed and has come to rest. */
+import { requiredConfirmers } from "../../src/failover/decide.ts";
 import type { SimulatedController } from "./controllers.ts";
 import type { Server } from "./server.ts";
 import type { Stack } from "./stack.ts";
@@ -14,8 +15,9 @@ export function isSettled(stack: Stack): boolean {
 }
 
 /**
- * Whether a replica that the record counts has all it takes to become the primary without a loss, so that nobody may be left
- * with a restore: its data, and where the proof needs the witness, no hole between the two. Or whether one was promoted.
+ * Whether replicas that the record counts have all it takes for one to become the primary without a loss, so that nobody may be
+ * left with a restore: their data, as many of them as the proof needs, and where it needs the witness, no hole before its WAL. Or
+ * whether one was promoted.
  */
 export function canTakeOver({ settings, store, servers, witness }: Stack): boolean {
   const { record } = store;
@@ -24,15 +26,15 @@ export function canTakeOver({ settings, store, servers, witness }: Stack): boole
   const isPromoted = ({ name, hasData, standby, timeline }: Server): boolean =>
     action?.phase === "promoting" && name === action.to && hasData && !standby && timeline > record.timeline;
   if (servers.some(isPromoted)) return true;
-  if (settings.durability === "async") return false;
-  return servers.some(
-    ({ name, hasData, standby, timeline, flushed }) =>
-      record.joined.includes(name) &&
-      hasData &&
-      standby &&
-      timeline === record.timeline &&
-      (settings.durability === "strict" || witness.from <= flushed),
+  const able = servers.filter(
+    ({ name, hasData, standby, timeline }) =>
+      record.joined.includes(name) && hasData && standby && timeline === record.timeline,
   );
+  const required = requiredConfirmers(settings.durability);
+  if (required === 0 || able.length === 0) return false;
+  const hole = witness.from > Math.max(...able.map(({ flushed }) => flushed));
+  // Of two servers two can confirm: the other one and the witness.
+  return able.length + (hole ? 0 : 1) + required > servers.length;
 }
 
 /** Judges the end. `lossAcceptedUpTo`: the last timeline of which a person has accepted that some may be missing. */

@@ -25,6 +25,8 @@ export class Witness {
   readonly stack: Stack;
   readonly process: Process;
   records: WalRecord[] = [];
+  /** Histories of timelines in the vault: of the role's own lineage, or a stray one, of nobody who ever had the role (rule B10). */
+  readonly histories = new Map<number, "ours" | "stray">();
   /** What lies before a gap: still in the vault, of no use to a replica. */
   readonly older: WalRecord[] = [];
   timeline = 1;
@@ -48,7 +50,10 @@ export class Witness {
 
   constructor(stack: Stack) {
     this.stack = stack;
-    this.process = new Process("witness", stack.world.machine("vault"));
+    const { vaultBeside } = stack.settings;
+    const machine =
+      vaultBeside === undefined ? stack.world.machine("vault") : stack.server(vaultBeside).process.machine;
+    this.process = new Process("witness", machine);
   }
 
   /** Its own monotonic clock. */
@@ -131,6 +136,7 @@ export class Witness {
     );
     this.#followed = { kind: "following", upstream: order.upstream, reign: order.epoch };
     this.mandate = this.#followed;
+    this.histories.set(order.timeline, "ours");
     this.#grant = undefined;
     this.#serves = undefined;
     this.#told = 0;
@@ -164,6 +170,24 @@ export class Witness {
     this.stack.tell(() => `witness serves ${order.candidate.name} from ${order.flushed} to ${this.flushed}`);
     this.#serves = { candidate: order.candidate.name, epoch: order.epoch };
     return "serving";
+  }
+
+  /** Whether a server that asks the archive finds a timeline's history: what cannot be told is none (B2). */
+  tellsHistory(server: Server, timeline: number): boolean {
+    return this.histories.has(timeline) && this.#answers(server);
+  }
+
+  /** A timeline beyond its own that a standby would follow. */
+  strayBeyond(server: Server): number | undefined {
+    const stray = [...this.histories].find(([timeline, of]) => of === "stray" && timeline > server.timeline);
+    return stray !== undefined && this.#answers(server) ? stray[0] : undefined;
+  }
+
+  #answers({ process: { machine } }: Server): boolean {
+    const { process } = this;
+    const { world } = this.stack;
+    if (!process.running || process.haltedUntil > world.now) return false;
+    return world.travel(machine, process.machine) !== undefined && world.travel(process.machine, machine) !== undefined;
   }
 
   get end(): number {
