@@ -99,22 +99,28 @@ export async function takeTestBackup(
   }
 }
 
+/**
+ * To drop a database the server waits for every process to close its files (a ProcSignalBarrier), and one that waits for us to read
+ * does not: then the stream goes on before `meanwhile` is done.
+ */
+const HELD_MS_MAX = 2000;
+
 /** The connection, with one base backup's stream held back once, after `atBytes`, until `meanwhile` is done: far more follows than sockets hold. */
 export function heldConnection(
   connection: ReplicationConnection,
   hold: { readonly atBytes: number; readonly meanwhile: () => Promise<unknown> },
 ): ReplicationConnection {
   let bytes = 0;
-  let held = false;
+  let doing: Promise<unknown> | undefined;
   const holding = (sink: BaseBackupSink): BaseBackupSink => ({
     begin: (facts) => sink.begin(facts),
     archive: (facts) => sink.archive(facts),
     manifest: (json) => sink.manifest(json),
     data: async (view) => {
       bytes += view.byteLength;
-      if (!held && bytes > hold.atBytes) {
-        held = true;
-        await hold.meanwhile();
+      if (doing === undefined && bytes > hold.atBytes) {
+        doing = hold.meanwhile();
+        await Promise.race([doing, systemClock.sleep(HELD_MS_MAX, {})]);
       }
       await sink.data(view);
     },
@@ -128,7 +134,13 @@ export function heldConnection(
     createSlot: (slot, options) => connection.createSlot(slot, options),
     readSlot: (name, options) => connection.readSlot(name, options),
     dropSlot: (name, options) => connection.dropSlot(name, options),
-    baseBackup: (request, sink, options) => connection.baseBackup(request, holding(sink), options),
+    baseBackup: async (request, sink, options) => {
+      try {
+        return await connection.baseBackup(request, holding(sink), options);
+      } finally {
+        await doing;
+      }
+    },
     startWal: (from, options) => connection.startWal(from, options),
     close: () => connection.close(),
   };

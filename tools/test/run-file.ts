@@ -76,7 +76,11 @@ type Places = { readonly mark: string; readonly temporary: string; readonly repo
 
 async function runProcess(run: FileRun, places: Places): Promise<Ended> {
   const reporter = new URL("./reporter.ts", import.meta.url).href;
-  const options = [`--test-reporter=${reporter}`, `--test-reporter-destination=${places.report}`];
+  const options = [
+    `--import=${new URL("./without-hook.ts", import.meta.url).href}`,
+    `--test-reporter=${reporter}`,
+    `--test-reporter-destination=${places.report}`,
+  ];
   if (process.env["LIFEBOAT_TEST_LONG"] === "1") {
     options.unshift(`--import=${new URL("./long-properties.ts", import.meta.url).href}`);
   }
