@@ -30,8 +30,8 @@ export type LookUsage = { readonly wallMs: number; readonly cpuMs: number; reado
 const BACKUPS = 35;
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 const PACK_BYTES = 32 * 1024 * 1024;
-/** 128 KiB a chunk, a third of it when it is compressed. */
-const CHUNKS_PER_PACK = 700;
+/** A pack has some 700, but these count with the size of the database and not with the objects. */
+const CHUNKS_PER_PACK = 4;
 const CHUNK_BYTES = 128 * 1024;
 const STORED_CHUNK_BYTES = 46_000;
 const HOUR_MS = 3_600_000;

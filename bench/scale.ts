@@ -57,11 +57,14 @@ async function measureSize(place: Place, mib: number, runs: number, call: Call):
 
 /** Copies the largest table until the database is as large as wanted. */
 async function grow(base: Base, mib: number, call: Call): Promise<void> {
-  const at = { ...call, database: DATABASE };
+  const at = { ...call, database: DATABASE, timeoutMs: COPY_TIMEOUT_MS };
   for (let copy = 1; (await databaseBytes(base, call)) < mib * MIB * GROWN_ENOUGH; copy += 1) {
     await query(base.server, `CREATE TABLE products_${copy} AS TABLE products`, at);
   }
 }
+
+/** A table of a GiB takes some ten seconds. */
+const COPY_TIMEOUT_MS = 300_000;
 
 /** A copy more would overshoot. */
 const GROWN_ENOUGH = 0.93;
