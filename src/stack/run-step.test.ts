@@ -12,7 +12,7 @@ import { systemLocks } from "../platform/lock.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import { systemRandom } from "../platform/random.ts";
 import { runStep } from "./run-step.ts";
-import type { StepTools } from "./steps.ts";
+import { STEPS, type StepTools } from "./steps.ts";
 
 function toolsFor(stacksFolder: string, states: readonly Partial<ComponentState>[]): StepTools {
   const state = { since: 0 as Instant, adopted: false, restarts: 0, ports: [], lastEnd: "it ended with status 1" };
@@ -58,5 +58,19 @@ test("a step that the world fails is told with the end and the last words of wha
       assert.doesNotMatch(error.message, /PANIC/);
       return true;
     });
+  });
+});
+
+test("what leads to a primary need not lead there before the daemon runs, where only that knows which node becomes it", async () => {
+  await withFolder(async (folder) => {
+    const running = ["receiver", "pgbouncer"].map((name) => ({ name, mode: "running" }) as const);
+    const tools = toolsFor(folder, running);
+    await runStep(tools, "folders", {});
+    await runStep(tools, "secrets", {});
+    for (const step of ["receiver", "pgbouncer"] as const) {
+      const holds = (recorded: "settled" | "unsettled"): Promise<boolean> =>
+        STEPS[step].holds({ ...tools, stack: { ...tools.stack, recorded } }, {});
+      assert.deepEqual([await holds("settled"), await holds("unsettled")], [false, true], step);
+    }
   });
 });

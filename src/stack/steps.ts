@@ -100,8 +100,10 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   receiver: {
     component: "receiver",
     timeoutMs: STREAM_TIMEOUT_MS,
+    // Whom it is to follow the daemon decides, which is started later, where an action has not ended.
     holds: async (tools, options) =>
-      (await runs(tools, "receiver", options)) && (await primaryFacts(tools, options))?.receiverStreams === true,
+      (await runs(tools, "receiver", options)) &&
+      (tools.stack.recorded === "unsettled" || (await primaryFacts(tools, options))?.receiverStreams === true),
     act: startComponent("receiver"),
   },
   backup: {
@@ -135,6 +137,8 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     await pingCache({ port: stack.ports.redis, password: secrets.redis }, options);
   }),
   pgbouncer: programStart("pgbouncer", async ({ stack }, secrets, options) => {
+    // Nor is there anybody to lead to.
+    if (stack.recorded === "unsettled") return;
     for (const instance of instancesOf(stack, "pgbouncer")) await askPooler(stack, secrets, { ...options, instance });
   }),
   // Nothing asks it anything: that it runs is all there is to see.

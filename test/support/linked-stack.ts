@@ -49,6 +49,13 @@ export class LinkedStack {
     return links;
   }
 
+  /** Brings up what is down. */
+  async up(): Promise<void> {
+    // Nobody else listens where a node is to listen.
+    for (const links of this.#links.values()) await links.look();
+    await this.one.up();
+  }
+
   /** How the application logs in to a node past its links. */
   async past(node: NodeName): Promise<ConnectOptions> {
     return { ...(await this.one.application()), port: this.#realPorts.get(node) ?? 0 };

@@ -67,6 +67,11 @@ export class NodeLinks implements AsyncDisposable {
     await eventually("the node is listened for", async () => this.#listening.length > 0);
   }
 
+  /** Notices at once that the node went down, or is there again. */
+  async look(): Promise<void> {
+    await this.#look();
+  }
+
   /** Changes links: of all parties, both ways, where nothing else is said. */
   set(change: Partial<Way>, { parties = PARTIES, ways = ["to", "from"] }: Where = {}): void {
     for (const party of parties)
