@@ -209,10 +209,13 @@ function atWorst(
 
 /** What rule B8 is for: the vault ends inside a record that nobody else has, so nobody can wait for its end. */
 function halfThenLoss(place: Place, loss: (server: Server) => void): () => void {
+  const { stack } = place;
   const server = primaryOf(place);
   const returns = replicasOf(place).map(({ process }) => cut(place, [process.machine], "both"));
   const heal = allOf(returns);
-  atWorst(place, { wanted: "torn", withinMs: 1_500 }, () => {
+  atWorst(place, { wanted: "torn", withinMs: 2_400 }, () => {
+    // The other half is on its way already, and must not arrive.
+    stack.witness.incoming?.close();
     if (server.process.alive) loss(server);
     heal();
   });

@@ -138,7 +138,7 @@ export const KEPT: readonly Kept[] = [
         { name: "vault's machine lost power", atMs: 2_315, durationMs: 3_594 },
         { name: "replica's machine lost power", atMs: 3_016, durationMs: 1_151 },
       ],
-      holdBackAt: "note-joined",
+      holdBackAt: { step: "note-joined", delayMs: 2_000 },
       destroyAtMs: 3_887,
     },
     shows: ["disk destroyed", "a replica is started as it is: its primary does not answer"],

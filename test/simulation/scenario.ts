@@ -4,7 +4,6 @@ import { Chance } from "./chance.ts";
 import { SimulatedController } from "./controllers.ts";
 import { destroyDisk, healAll, type Place, strike } from "./faults.ts";
 import type { Violation } from "./history.ts";
-import { LEASE_MS } from "./ports.ts";
 import type { Rule } from "./rules.ts";
 import type { Cut, Script } from "./script.ts";
 import type { Server, WriteAnswer } from "./server.ts";
@@ -181,11 +180,9 @@ export class Scenario {
   #strikeAt(self: SimulatedController, { kind, name }: JournalEntry): void {
     const { afterWithdrawal, afterPromotion, candidateLost, holdBackAt } = this.#script;
     const { counts, world } = this.stack;
-    if (kind === "intent" && name === holdBackAt && this.#once.delete("hold back")) {
+    if (kind === "intent" && name === holdBackAt?.step && this.#once.delete("hold back")) {
       counts.note("order on its way too long");
-      // Where its sender is gone meanwhile, others act only when the lease has run out.
-      const fromMs = this.#script.cuts[0]?.step === name ? LEASE_MS : 300;
-      world.holdBack = { process: self.process, delayMs: fromMs + this.#chance.between(0, 3_700) };
+      world.holdBack = { process: self.process, delayMs: holdBackAt.delayMs };
     }
     if (kind !== "outcome") return;
     if (name === afterWithdrawal?.step && this.#once.delete("withdrawal")) {

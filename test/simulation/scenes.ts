@@ -3,6 +3,7 @@
  * absence is noticed that rarely is hardly tested.
  */
 import type { Chance } from "./chance.ts";
+import { LEASE_MS } from "./ports.ts";
 import type { PlannedFault, Script } from "./script.ts";
 
 /** A script without the time at which everything is healed. */
@@ -26,7 +27,8 @@ const SCENES: readonly Scene[] = [
   { share: 0.02, set: repeatedWrites },
   { share: 0.02, set: copyOfReplica },
   { share: 0.04, set: restartedReceiver },
-  { share: 0.05, set: lateOrder },
+  { share: 0.03, set: lateOrder },
+  { share: 0.04, set: lateRecord },
   { share: 0.02, set: threeNodes },
 ];
 
@@ -83,8 +85,13 @@ function vaultAhead(usual: Unhealed, chance: Chance): Unhealed {
 /** B8, and B3 where the one that takes over is lost too: the vault has half a record that nobody else has. */
 function halfARecord(usual: Unhealed, chance: Chance): Unhealed {
   const name = chance.pick(["primary's disk lost", "primary lost"]);
-  const faults = [fault(`${name} while the vault has half a record`, chance.between(FAULTS_FROM_MS, 3_000), 2_500)];
-  return { ...usual, settings: quorum(usual), faults, afterPromotion: chance.pick(["nothing", "destroy", "destroy"]) };
+  const faults = [fault(`${name} while the vault has half a record`, chance.between(FAULTS_FROM_MS, 3_000), 3_000)];
+  return {
+    ...usual,
+    settings: { ...quorum(usual), nodes: 2 },
+    faults,
+    afterPromotion: chance.pick(["nothing", "destroy", "destroy"]),
+  };
 }
 
 /** B9. */
@@ -131,5 +138,18 @@ function lateOrder(usual: Unhealed, chance: Chance): Unhealed {
   const step = chance.pick(["note-promotion", "note-primary", "promote", "witness-follows"]);
   const atMs = chance.between(FAULTS_FROM_MS, 2_500);
   const faults = [fault("primary cut off from all but clients", atMs, chance.between(1_800, 2_600))];
-  return { ...usual, faults, cuts: [{ step, at: "midway" }], holdBackAt: step };
+  // Others act only when the lease of who is gone has run out.
+  const holdBackAt = { step, delayMs: LEASE_MS + chance.between(0, 3_500) };
+  return { ...usual, faults, cuts: [{ step, at: "midway" }], holdBackAt };
+}
+
+/** The same of the record: that the old primary is to serve again arrives when it has been lost and another one serves. */
+function lateRecord(usual: Unhealed, chance: Chance): Unhealed {
+  const faults = [
+    fault("replica's machine lost power", 700, 1_200),
+    fault("primary killed", 800, 0),
+    fault("primary killed", chance.between(3_700, 4_500), 0),
+  ];
+  const holdBackAt = { step: "note-primary", delayMs: chance.between(3_500, 6_000) };
+  return { ...usual, settings: { ...quorum(usual), nodes: 2 }, faults, holdBackAt };
 }

@@ -22,7 +22,7 @@ export type Script = {
   readonly faults: readonly PlannedFault[];
   readonly cuts: readonly Cut[];
   /** An order of this step stays on its way until others have acted. */
-  readonly holdBackAt: string | undefined;
+  readonly holdBackAt: { readonly step: string; readonly delayMs: number } | undefined;
   /** Receiver and replica are restarted, and the old primary returns, after the withdrawal: behind this step. */
   readonly afterWithdrawal: { readonly step: string; readonly primaryReturns: boolean } | undefined;
   readonly afterPromotion: "nothing" | "crash" | "destroy";
@@ -78,7 +78,7 @@ function drawAll(seed: number, chance: Chance): Unhealed {
     settings: someSettings(chance),
     faults: someFaults(chance),
     cuts: [],
-    holdBackAt: chance.often(0.2) ? chance.pick(ORDERS) : undefined,
+    holdBackAt: chance.often(0.2) ? { step: chance.pick(ORDERS), delayMs: chance.between(300, 4_000) } : undefined,
     afterWithdrawal: chance.often(0.35)
       ? { step: chance.pick(WITHDRAWN_STEPS), primaryReturns: chance.often(0.7) }
       : undefined,
