@@ -17,6 +17,8 @@ export type DeltaRequest = {
   /** How many backups the chain has: a full one, `runs` without a change before them, the others after an update. */
   readonly backups: number;
   readonly peers: readonly ChainPeer[];
+  /** `whole`: make a chain and measure all of it; `keep`: and leave it there; `kept`: restore from the one that was left. */
+  readonly chain: "whole" | "keep" | "kept";
 };
 
 const MIB = 1024 ** 2;
@@ -32,6 +34,12 @@ export function updatesOf({ backups, runs }: DeltaRequest): number {
 /** Plans. */
 export function planDelta(request: DeltaRequest, facts: PlanFacts): BenchPlan {
   const { mib, runs, peers } = request;
+  if (request.chain === "kept") {
+    const steps = [
+      `restore the last of the chain that was kept, update 1 % there, and restore it in place: ${runs} times`,
+    ];
+    return planWith(facts, { peers, sizesMib: [], bytes: 2 * mib * MIB, steps });
+  }
   const tools = ["Lifeboat", ...peers];
   const times = runs === 1 ? "once" : `${runs} times`;
   const steps = [

@@ -39,7 +39,7 @@ export type DeltaMeasured = {
   readonly readers: readonly Runs<Measured>[];
 };
 
-type Facts = { readonly request: DeltaRequest; readonly versions: Readonly<Record<string, string>> };
+type Facts = { readonly request: Omit<DeltaRequest, "chain">; readonly versions: Readonly<Record<string, string>> };
 type Backup = { readonly measured: Measured; readonly storedBytes?: number };
 
 const MIB = 1024 ** 2;
@@ -138,7 +138,9 @@ export function deltaReport(measured: DeltaMeasured, facts: Facts): Report {
       ),
       `${showVerdicts(verdicts)}${note}`,
       showVersions(facts.versions),
-    ].join("\n\n"),
+    ]
+      .filter((part) => part !== "")
+      .join("\n\n"),
     data: { kind: "delta", ...facts, ...measured, verdicts },
   };
 }
@@ -149,18 +151,19 @@ function section<Run>(
   columns: readonly Figure<Run>[],
   ratios: readonly Omit<Figure<Run>, "digits">[],
 ): string {
+  if (subjects.every(({ runs }) => runs.length === 0)) return "";
   const table = ratioTable(subjects, ratios);
   return `${title}\n\n${figureTable(subjects, columns)}${table === "" ? "" : `\n\n${table}`}`;
 }
 
-/** Whether the goals were kept; those that need a peer are left out without it. */
+/** Whether the goals were kept; those that need a peer, or a step, are left out without it. */
 export function deltaVerdicts({ chains, readers }: DeltaMeasured): readonly Verdict[] {
   const [ours, ...peers] = chains;
   if (ours === undefined) return [];
   const block = peers.find(({ title }) => title === BLOCK_TITLE);
   const fullBytes = ours.full[0]?.storedBytes ?? 0;
   return [
-    ...(block === undefined
+    ...(block === undefined || ours.updated.length === 0
       ? []
       : updatedVerdicts({
           wall: ratiosByRound(ours.updated.map(wallMs), block.updated.map(wallMs)),
@@ -169,13 +172,15 @@ export function deltaVerdicts({ chains, readers }: DeltaMeasured): readonly Verd
             block.updated.map(({ storedBytes }) => storedBytes),
           ),
         })),
-    ...unchangedVerdicts({
-      ratios: ratiosByRound(
-        ours.unchanged.map(wallMs),
-        (readers[0]?.runs ?? []).map((run) => run.wallMs),
-      ),
-      storedShares: ours.unchanged.map(({ storedBytes }) => storedBytes / fullBytes),
-    }),
+    ...(ours.unchanged.length === 0
+      ? []
+      : unchangedVerdicts({
+          ratios: ratiosByRound(
+            ours.unchanged.map(wallMs),
+            (readers[0]?.runs ?? []).map((run) => run.wallMs),
+          ),
+          storedShares: ours.unchanged.map(({ storedBytes }) => storedBytes / fullBytes),
+        })),
     ...restoreVerdicts(
       "restore of the first",
       ours.first,
@@ -195,7 +200,7 @@ function restoreVerdicts(
   ours: readonly Restored[],
   peers: readonly (readonly Restored[])[],
 ): readonly Verdict[] {
-  if (peers.length === 0) return [];
+  if (peers.length === 0 || ours.length === 0) return [];
   const best = ours.map((_, round) =>
     Math.min(...peers.map((runs) => runs[round]?.measured.wallMs ?? Number.POSITIVE_INFINITY)),
   );

@@ -6,7 +6,7 @@
  * that should have kept what an earlier one has, and did not, ends the benchmark, and so does a restored server whose
  * products are not the source's.
  */
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { LocalServer } from "../src/postgres/server.ts";
 import type { ChainTool, MakeChainTool } from "./backup-tools/backup-tool.ts";
@@ -25,10 +25,12 @@ import { makeRestoreFolder, measureRestore, type Restored, removeRestored, withR
 import {
   type Base,
   BIN_FOLDER,
+  baseName,
   clientArguments,
   DATABASE,
   type Place,
   query,
+  serverIn,
   takePlace,
   withBaseCopy,
 } from "./workload.ts";
@@ -56,7 +58,7 @@ type Chain = {
 
 /** Looks at what is there and plans. Throws `Stop` when too few backups are asked for. */
 export async function planDeltaFor(request: DeltaRequest, cacheFolder: string): Promise<BenchPlan> {
-  if (updatesOf(request) < 1) {
+  if (request.chain !== "kept" && updatesOf(request) < 1) {
     throw new Stop(`--backups ${request.backups}: must be at least 2 more than --runs, which is ${request.runs}`);
   }
   return planDelta(request, await observe(cacheFolder, [request.mib]));
@@ -64,29 +66,60 @@ export async function planDeltaFor(request: DeltaRequest, cacheFolder: string): 
 
 /** Carries the plan out. */
 export async function benchDelta(request: DeltaRequest, cacheFolder: string, call: Call): Promise<Report> {
-  const place = await takePlace(cacheFolder, call);
+  const place = await takePlace(cacheFolder, call, { keep: request.chain === "kept" });
+  let keep = request.chain === "kept";
   try {
-    const peers = await readyPeers(request.peers, cacheFolder, call);
+    const kept = request.chain === "kept" ? await readKept(place) : undefined;
+    const peers = kept?.peers ?? (await readyPeers(request.peers, cacheFolder, call));
     const versions = await readyLifeboat(peers, place, call);
-    const measured = await withBaseCopy(place, request.mib, call, (base) =>
-      measureChain(place, base, { ...request, peers }, call),
-    );
-    return deltaReport(measured, { request, versions });
+    const wanted = { ...request, ...kept, peers };
+    const measured =
+      kept === undefined
+        ? await withBaseCopy(place, request.mib, call, (base) => measureChain(place, base, wanted, call))
+        : await measureKept(place, kept, wanted, call);
+    keep ||= request.chain === "keep";
+    return deltaReport(measured, { request: wanted, versions });
   } finally {
-    await rm(place.runFolder, { recursive: true, force: true });
+    if (!keep) await rm(place.runFolder, { recursive: true, force: true });
+    else console.log(`kept until the next benchmark: ${place.runFolder}`);
     place.lock.release();
   }
 }
 
-async function measureChain(place: Place, base: Base, request: DeltaRequest, call: Call): Promise<DeltaMeasured> {
-  const makers = [lifeboatChainTool, ...request.peers.map((peer) => MAKE_PEER[peer])];
-  const links = makers.map((make): Link => {
+/** What is noted of a chain that is kept: its size, its tools, and the products that a restore of its last backup has. */
+type KeptChain = Pick<DeltaRequest, "mib" | "backups" | "peers"> & { readonly wanted: string };
+
+const keptFile = (place: Place): string => path.join(place.runFolder, "chain.json");
+
+async function readKept(place: Place): Promise<KeptChain> {
+  const text = await readFile(keptFile(place), "utf8").catch(() => undefined);
+  if (text === undefined) throw new Stop("no chain was kept: make one with bench delta --keep");
+  return JSON.parse(text) as KeptChain;
+}
+
+/** Restores of the last backup of a chain that an earlier benchmark made. Its server is not started. */
+async function measureKept(place: Place, kept: KeptChain, request: DeltaRequest, call: Call): Promise<DeltaMeasured> {
+  const name = await baseName(kept.mib);
+  const server = serverIn(place, path.join(place.runFolder, "copy", "data"), 0);
+  const base: Base = { name, mib: kept.mib, server, postmasterPid: 0 };
+  const links = linksOf(place, base, request.peers);
+  const chain: Chain = { place, base, request, links, readers: [] };
+  await repeat(request.runs, () => restoreAll(chain, "last", kept.wanted, call));
+  return { base: base.name, chains: links.map(({ runs }) => runs), readers: [] };
+}
+
+function linksOf(place: Place, base: Base, peers: readonly ChainPeer[]): readonly Link[] {
+  return [lifeboatChainTool, ...peers.map((peer) => MAKE_PEER[peer])].map((make): Link => {
     const tool = make(place, base);
     return {
       tool,
       runs: { title: tool.title, full: [], unchanged: [], updated: [], first: [], last: [], inPlace: [] },
     };
   });
+}
+
+async function measureChain(place: Place, base: Base, request: DeltaRequest, call: Call): Promise<DeltaMeasured> {
+  const links = linksOf(place, base, request.peers);
   const readers = streamReaders(place, base).map((reader) => ({ reader, runs: [] as Measured[] }));
   const chain: Chain = { place, base, request, links, readers };
   try {
@@ -95,7 +128,8 @@ async function measureChain(place: Place, base: Base, request: DeltaRequest, cal
       await tool.endTurn(call);
     }
     await backUpAll(chain, "full", call);
-    await repeat(request.runs, () => restoreAll(chain, "first", call));
+    const full = await products(base.server, call);
+    await repeat(request.runs, () => restoreAll(chain, "first", full, call));
     await repeat(request.runs, async () => {
       await readStreams(chain, call);
       await backUpAll(chain, "unchanged", call);
@@ -104,7 +138,12 @@ async function measureChain(place: Place, base: Base, request: DeltaRequest, cal
       await updateShare(base.server, update, call);
       await backUpAll(chain, "updated", call);
     }
-    await repeat(request.runs, () => restoreAll(chain, "last", call));
+    const wanted = await products(base.server, call);
+    await repeat(request.runs, () => restoreAll(chain, "last", wanted, call));
+    if (request.chain === "keep") {
+      const { mib, backups, peers } = request;
+      await writeFile(keptFile(place), JSON.stringify({ mib, backups, peers, wanted } satisfies KeptChain));
+    }
     return {
       base: base.name,
       chains: links.map(({ runs }) => runs),
@@ -156,9 +195,8 @@ async function readStreams({ place, base, readers }: Chain, call: Call): Promise
 }
 
 /** Restores the newest backup with each tool; of the last of the chain also in place, after the restored server diverged. */
-async function restoreAll(chain: Chain, step: "first" | "last", call: Call): Promise<void> {
-  const { place, base } = chain;
-  const wanted = await products(base.server, call);
+async function restoreAll(chain: Chain, step: "first" | "last", wanted: string, call: Call): Promise<void> {
+  const { place } = chain;
   for (const { tool, runs } of chain.links) {
     const dataFolder = await makeRestoreFolder(place, "restored");
     try {

@@ -44,6 +44,8 @@ npm run bench -- delta [options]      backups of what changed, and restores from
   --backups N        in a row (default 10): a full one, --runs without a change, the others after 1 % changed
   --runs N           how often whatever can be repeated on one chain of backups is (default 3)
   --peers A,B        ${CHAIN_PEERS.join(",")} (default pgbackrest-block), or none
+  --keep             leave the chain until the next benchmark
+  --kept             only restore, from the chain that was left: a minute a round
   --dry-run          as above
 
 npm run bench -- during [options]     what clients wait for while the server is backed up
@@ -99,6 +101,7 @@ const OPTIONS = {
   restore: { type: "boolean" },
   scale: { type: "boolean" },
   keep: { type: "boolean" },
+  kept: { type: "boolean" },
   "dry-run": { type: "boolean" },
   seconds: { type: "string" },
   faults: { type: "string" },
@@ -137,11 +140,12 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     },
   },
   delta: {
-    options: ["mib", "runs", "backups", "peers", "dry-run"],
+    options: ["mib", "runs", "backups", "peers", "keep", "kept", "dry-run"],
     run: async (values, cacheFolder, signal) => {
       const peers = peersOf(values.peers, CHAIN_PEERS, ["pgbackrest-block"]);
       const backups = whole("backups", values.backups ?? "10", RUNS_MAX);
-      const request = { mib: mibOf(values), runs: runsOf(values, 3), backups, peers };
+      const chain = values.kept === true ? "kept" : values.keep === true ? "keep" : "whole";
+      const request = { mib: mibOf(values), runs: runsOf(values, 3), backups, peers, chain } as const;
       const plan = await planDeltaFor(request, cacheFolder);
       return agree(plan, values, cacheFolder) ? benchDelta(request, cacheFolder, { signal }) : undefined;
     },

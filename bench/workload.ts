@@ -100,8 +100,15 @@ export async function freeBytes(folder: string): Promise<number> {
   }
 }
 
-/** Takes the cache folder for this benchmark and clears what a killed one left. Throws `Stop` when another has it. */
-export async function takePlace(cacheFolder: string, call: Call): Promise<Place> {
+/**
+ * Takes the cache folder for this benchmark and clears what a killed one left, the run folder but with `keep`. Throws `Stop`
+ * when another has it.
+ */
+export async function takePlace(
+  cacheFolder: string,
+  call: Call,
+  { keep = false }: { readonly keep?: boolean } = {},
+): Promise<Place> {
   await mkdir(cacheFolder, { recursive: true, mode: 0o755 });
   const lock = systemLocks.tryAcquire(path.join(cacheFolder, "lock"));
   if (lock === undefined) {
@@ -113,8 +120,8 @@ export async function takePlace(cacheFolder: string, call: Call): Promise<Place>
     const installation = await findInstallation(ports, { wanted: { binFolder: BIN_FOLDER }, user, unique: "bench" });
     const runFolder = path.join(cacheFolder, "run");
     const place = { cacheFolder, runFolder, user, installation, lock };
-    await clear(place);
-    await mkdir(runFolder, { mode: 0o755 });
+    await clear(place, keep);
+    await mkdir(runFolder, { recursive: true, mode: 0o755 });
     return place;
   } catch (error) {
     lock.release();
@@ -122,13 +129,13 @@ export async function takePlace(cacheFolder: string, call: Call): Promise<Place>
   }
 }
 
-async function clear(place: Place): Promise<void> {
+async function clear(place: Place, keep: boolean): Promise<void> {
   for (const name of await readdir(place.cacheFolder, { recursive: true })) {
     if (path.basename(name) !== "postmaster.pid") continue;
     await stopServerIn(place, path.dirname(path.join(place.cacheFolder, name)));
   }
   for (const name of await readdir(place.cacheFolder)) {
-    const leftover = name === "run" || name.endsWith(".making");
+    const leftover = (name === "run" && !keep) || name.endsWith(".making");
     if (leftover) await rm(path.join(place.cacheFolder, name), { recursive: true, force: true });
   }
 }

@@ -4,7 +4,7 @@
  * Invariants: a benchmark has a copy of its own in its run folder, so that neither an edit of the sources nor another
  * benchmark changes what it measures.
  */
-import { cp, mkdir, symlink } from "node:fs/promises";
+import { cp, mkdir, rm, symlink } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Lock, systemLocks } from "../../src/platform/lock.ts";
@@ -28,6 +28,7 @@ export function launcherIn(place: Place): string {
 /** Builds the package, copies it into the run folder, and returns its version. */
 export async function packLifeboat(place: Place, call: Call): Promise<string> {
   const folder = path.join(place.runFolder, "package");
+  await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
   const lock = await lockBuild(call);
   try {

@@ -67,6 +67,11 @@ export type MadeFile = {
 
 /** An open file. Close it exactly once. */
 export interface FileHandle {
+  /**
+   * What threads of this process write by while the handle is open: see `writeShared`. Undefined for a file that is none of
+   * the machine's.
+   */
+  readonly descriptor?: number | undefined;
   /** Reads up to `length` bytes at `position` into a new buffer or the one given; fewer only at the end of the file. */
   read(at: FileRange): Promise<Buffer>;
   /** Writes all of `data` at `position`. */
@@ -230,6 +235,21 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
   update: constants.O_RDWR,
 };
 
+/**
+ * Writes all of `data` to a file that another thread of this process has open. Undefined when it is done, else the errno that
+ * it failed with: whoever has it open knows the file's name, and says so with `fileErrorOf`.
+ */
+export function writeShared(descriptor: number, data: Uint8Array, position: number): string | undefined {
+  try {
+    writeWhole(descriptor, data, position);
+    return undefined;
+  } catch (cause) {
+    const errno = errnoOf(cause);
+    if (errno === undefined) throw cause;
+    return errno;
+  }
+}
+
 class SystemFileHandle implements FileHandle {
   readonly #file: string;
   readonly #handle: fs.FileHandle;
@@ -237,6 +257,10 @@ class SystemFileHandle implements FileHandle {
   constructor(file: string, handle: fs.FileHandle) {
     this.#file = file;
     this.#handle = handle;
+  }
+
+  get descriptor(): number {
+    return this.#handle.fd;
   }
 
   async read(at: FileRange): Promise<Buffer> {
@@ -299,11 +323,13 @@ class SystemFileHandle implements FileHandle {
 }
 
 function writeEach(descriptor: number, parts: readonly FilePart[]): void {
-  for (const { data, position } of parts) {
-    let done = 0;
-    while (done < data.byteLength) {
-      done += writeSync(descriptor, data, done, data.byteLength - done, position + done);
-    }
+  for (const { data, position } of parts) writeWhole(descriptor, data, position);
+}
+
+function writeWhole(descriptor: number, data: Uint8Array, position: number): void {
+  let done = 0;
+  while (done < data.byteLength) {
+    done += writeSync(descriptor, data, done, data.byteLength - done, position + done);
   }
 }
 
@@ -331,6 +357,11 @@ async function named<T>(operation: string, file: string, work: () => Promise<T>)
   } catch (cause) {
     throw fileError(operation, file, cause);
   }
+}
+
+/** The error of an operation that another thread failed at. */
+export function fileErrorOf(operation: string, file: string, errno: string): LifeboatError {
+  return fileError(operation, file, Object.assign(new Error(errno), { code: errno }));
 }
 
 /** The error of a failed file operation, with the code that its errno asks for. */

@@ -117,6 +117,40 @@ export class FileSet {
     if (entry.outstanding === 0) await this.#complete(entry);
   }
 
+  /**
+   * Lends a file out to be written by threads, until `takeBack`; undefined for one that is written by `write` alone. One that
+   * is lent out is neither synced nor closed.
+   */
+  async lend(file: number): Promise<number | undefined> {
+    if (this.#failure !== undefined) throw this.#failure.cause;
+    const entry = this.#entry(file);
+    if (entry.sizeBytes < SYNC_EARLY_BYTES_MIN) return undefined;
+    entry.busy += 1;
+    const handle = await this.#acquire(entry).catch((cause: unknown) => {
+      entry.busy -= 1;
+      throw cause;
+    });
+    if (handle.descriptor === undefined) entry.busy -= 1;
+    return handle.descriptor;
+  }
+
+  /** Takes a file back of which so many bytes were written, which do for so many writes; the last one has it synced. */
+  async takeBack(file: number, written: { readonly bytes: number; readonly writes: number }): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.cause;
+    const entry = this.#entry(file);
+    assert(entry.busy > 0 && entry.handle !== undefined, "a file that is taken back was lent out");
+    entry.outstanding -= written.writes;
+    assert(entry.outstanding >= 0, "a file gets no more writes than were announced");
+    this.#flush(entry, await entry.handle, written.bytes);
+    entry.busy -= 1;
+    if (entry.outstanding === 0) await this.#complete(entry);
+  }
+
+  /** Where a file lies. */
+  pathOf(file: number): string {
+    return this.#entry(file).path;
+  }
+
   /** Waits for the syncs, then syncs the file systems of the roots. Throws when a file is incomplete. */
   async finish(roots: readonly string[]): Promise<void> {
     await Promise.all(this.#syncing);

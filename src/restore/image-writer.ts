@@ -6,17 +6,18 @@
  * Invariants: the control file is handed back, not written, so a folder that was cut short cannot start; every file is
  * synced once it is complete; memory and open files are bounded.
  */
-import { assert, LifeboatError } from "../errors/error.ts";
+import { LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { type FetchedBatch, fetchBatches } from "../vault/batches.ts";
+import { fetchBatches } from "../vault/batches.ts";
 import { type ChunkTable, type ManifestFile, ZERO_CHUNK } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { KeptFile } from "./compare-files.ts";
 import { FileSet, type Owner } from "./file-set.ts";
 import { PlacementTable } from "./placements.ts";
+import { PlacementScatter } from "./scatter.ts";
 
 /** Numbers of an extent: first page, pages, chunk, first page in the chunk. */
 const EXTENT_NUMBERS = 4;
@@ -34,6 +35,8 @@ export type ImageRequest = {
   readonly owner: Owner | undefined;
   /** What lies there already and stays, by its path on this machine; nothing else lies where a file is to be written. */
   readonly kept?: ReadonlyMap<string, KeptFile> | undefined;
+  /** What else is to be written into the folders once they are there; synced with the files. */
+  readonly beside?: ((options: { readonly signal: AbortSignal }) => Promise<void>) | undefined;
 };
 
 export type ImageTools = {
@@ -67,13 +70,37 @@ export async function writeImage(
   }
   placements.seal();
   try {
-    await copyChunks(tools, { chunks, placements, set, control, controlFile }, options);
+    const copy = { chunks, placements, set, control, controlFile };
+    await together(
+      [(both) => copyChunks(tools, copy, both), request.beside ?? (async () => undefined)],
+      options.signal,
+    );
     await set.finish(request.roots);
   } finally {
     await set.close();
   }
   if (control.bytes === undefined) throw noControlFile(request.backup);
   return { controlFile: control.bytes, writtenBytes: placements.totalBytes };
+}
+
+/** Does all, and ends when all have ended: a failure stops the others, since nobody may write into what was given up. */
+async function together(
+  works: readonly ((options: { readonly signal: AbortSignal }) => Promise<void>)[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const stop = new AbortController();
+  const options = { signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]) };
+  let failure: { readonly cause: unknown } | undefined;
+  const guarded = async (work: (typeof works)[number]): Promise<void> => {
+    try {
+      await work(options);
+    } catch (cause) {
+      failure ??= { cause };
+      stop.abort(cause);
+    }
+  };
+  await Promise.all(works.map(guarded));
+  if (failure !== undefined) throw failure.cause;
 }
 
 async function placeLine(
@@ -132,51 +159,17 @@ async function copyChunks(
   copy: Copy,
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const { chunks: table, placements } = copy;
+  const { chunks: table, placements, set, controlFile } = copy;
   const totalBytes = placements.totalBytes;
   let doneBytes = 0;
-  await copy.set.prepare(options);
-  for await (const batch of fetchBatches(tools.vault, { table, numbers: placements.chunks }, options)) {
+  await set.prepare(options);
+  const kept = { file: controlFile, bytes: copy.control.bytes ?? Buffer.alloc(0) };
+  const scatter = new PlacementScatter(placements, set, kept);
+  for await (const batch of fetchBatches(tools.vault, { table, numbers: placements.chunks, scatter }, options)) {
     throwIfAborted(options.signal, "writing files");
-    doneBytes += await writeBatch(copy, batch);
+    doneBytes += await scatter.finish(batch);
     tools.onProgress({ doneBytes, totalBytes });
   }
-}
-
-type Parts = { readonly parts: { data: Buffer; readonly position: number }[]; placementCount: number };
-
-async function writeBatch(copy: Copy, batch: FetchedBatch): Promise<number> {
-  const byFile = new Map<number, Parts>();
-  let bytes = 0;
-  for (const [index, number] of batch.numbers.entries()) {
-    const start = batch.starts[index] ?? 0;
-    const end = batch.starts[index + 1] ?? batch.plain.byteLength;
-    for (const { file, from, length, to } of copy.placements.of(number)) {
-      assert(start + from + length <= end, "a placement lies inside its chunk");
-      const data = batch.plain.subarray(start + from, start + from + length);
-      if (file === copy.controlFile) data.copy(copy.control.bytes ?? Buffer.alloc(0), to);
-      else addPart(byFile, { file, data, position: to });
-      bytes += length;
-    }
-  }
-  for (const [file, { parts, placementCount }] of byFile) await copy.set.write(file, parts, placementCount);
-  return bytes;
-}
-
-/** Adds to the parts of a file; what follows the last one both in the file and in memory makes that one longer. */
-function addPart(byFile: Map<number, Parts>, part: { readonly file: number; data: Buffer; readonly position: number }) {
-  const known = byFile.get(part.file) ?? { parts: [], placementCount: 0 };
-  const last = known.parts.at(-1);
-  const follows =
-    last !== undefined &&
-    last.position + last.data.byteLength === part.position &&
-    last.data.byteOffset + last.data.byteLength === part.data.byteOffset;
-  if (follows) {
-    const length = last.data.byteLength + part.data.byteLength;
-    last.data = Buffer.from(last.data.buffer, last.data.byteOffset, length);
-  } else known.parts.push({ data: part.data, position: part.position });
-  known.placementCount += 1;
-  byFile.set(part.file, known);
 }
 
 function noControlFile(backup: BackupRecord): LifeboatError {

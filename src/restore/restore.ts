@@ -221,8 +221,12 @@ async function restoreInto(
   await markRoots(tools, layout, place.owner);
   if (delta !== undefined) await clearSurplus(tools.files, layout, delta.survey);
   await makeRecoveryFolders(tools.files, layout, place.owner);
+  const told = new BesideProgress(tools.onProgress);
+  // Synced with the files: segment by segment, nothing would be done meanwhile.
+  const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress: told.wal };
+  const walFolder = layout.walFolder ?? path.join(place.folder, WAL_FOLDER);
   const image = await writeImage(
-    { vault: tools.vault, files: tools.files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
+    { vault: tools.vault, files: tools.files, onProgress: told.files },
     {
       backup: plan.backup,
       image: plan.image,
@@ -230,19 +234,40 @@ async function restoreInto(
       placePath: (manifestPath) => placePath(layout, manifestPath),
       owner: place.owner,
       kept: delta?.survey.kept,
+      beside: (both) => layWal(walTools, plan, walFolder, both),
     },
     options,
   );
   await makeLinks(tools.files, layout, place.owner);
-  const onProgress = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
-    tools.onProgress({ phase: "wal", ...done });
-  const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress };
-  await layWal(walTools, plan, layout.walFolder ?? path.join(place.folder, WAL_FOLDER), options);
   tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
   await writeFiles(tools.files, place, settingsOf(plan, place.follow));
   await configureIfOutside(tools.files, place, image.controlFile);
   throwIfAborted(options.signal, "finishing the restore");
   await finish(tools.files, place, { controlFile: image.controlFile, roots: layout.roots });
+}
+
+type Done = Pick<RestoreProgress, "doneBytes" | "totalBytes">;
+
+/** Tells of the files until they are all written, then of the WAL that is written beside them. */
+class BesideProgress {
+  readonly #tell: (progress: RestoreProgress) => void;
+  #filesWritten = false;
+  #wal: Done | undefined;
+
+  constructor(tell: (progress: RestoreProgress) => void) {
+    this.#tell = tell;
+  }
+
+  readonly files = (done: Done): void => {
+    this.#filesWritten = done.doneBytes === done.totalBytes;
+    this.#tell({ phase: "files", ...done });
+    if (this.#filesWritten && this.#wal !== undefined) this.#tell({ phase: "wal", ...this.#wal });
+  };
+
+  readonly wal = (done: Done): void => {
+    this.#wal = done;
+    if (this.#filesWritten) this.#tell({ phase: "wal", ...done });
+  };
 }
 
 function settingsOf(plan: RestorePlan, follow: Upstream | undefined): readonly RecoveryFile[] {

@@ -1,9 +1,11 @@
 /**
  * Lays the WAL of a plan into pg_wal, each segment checked before it is written.
+ *
+ * Not synced: a folder that is being restored cannot start before its control file is written, and all file systems of it are
+ * synced before that.
  */
 import path from "node:path";
 import { throwIfAborted } from "../platform/clock.ts";
-import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { historyName } from "../postgres/lsn.ts";
 import type { Owner } from "./file-set.ts";
@@ -11,8 +13,8 @@ import { laidSegments, type RestorePlan } from "./plan.ts";
 import { fetchPlanned, gone } from "./planned-wal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
-/** Segments fetched and written at a time: 16 MiB each by default, 48 MiB in memory. */
-const SEGMENTS_AT_A_TIME = 3;
+/** Segments fetched and written at a time: 16 MiB each by default, twice that in memory. */
+const SEGMENTS_AT_A_TIME = 2;
 
 export type WalLayerTools = {
   readonly files: Files;
@@ -21,7 +23,10 @@ export type WalLayerTools = {
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
 };
 
-/** Writes every history, and every planned segment that is not fed, into `folder`. Throws `wal.segment-missing` or `wal.segment-damaged`. */
+/**
+ * Writes every history, and every planned segment that is not fed, into `folder`, which is there. Whoever calls it syncs that
+ * folder's file system. Throws `wal.segment-missing` or `wal.segment-damaged`.
+ */
 export async function layWal(
   tools: WalLayerTools,
   plan: RestorePlan,
@@ -60,7 +65,13 @@ export async function layWal(
   for (const each of ended) if (each.status === "rejected") throw each.reason;
 }
 
-async function put(tools: WalLayerTools, file: string, parts: readonly Buffer[]): Promise<void> {
-  await writeDurable(tools.files, { file, parts, over: "replace", permissions: 0o600, unique: "lifeboat" });
-  if (tools.owner !== undefined) await tools.files.changeOwner(file, tools.owner);
+async function put({ files, owner }: WalLayerTools, file: string, parts: readonly Buffer[]): Promise<void> {
+  let sizeBytes = 0;
+  const placed = parts.map((data) => {
+    sizeBytes += data.byteLength;
+    return { data, position: sizeBytes - data.byteLength };
+  });
+  await files.remove(file);
+  await files.makeFile(file, { sizeBytes, permissions: 0o600, owner });
+  await files.writeParts(file, placed);
 }

@@ -25,6 +25,13 @@ export type ObjectRange = { readonly offset: number; readonly length: number; re
 /** Cancels what can wait. */
 export type StoreOptions = { readonly signal?: AbortSignal | undefined };
 
+/** An object that is read part by part. Close it exactly once, when no part is being read any more. */
+export type OpenObject = {
+  /** As the store's `getRange`. */
+  getRange(range: ObjectRange, options?: StoreOptions): Promise<Buffer>;
+  close(): Promise<void>;
+};
+
 /** The store port. All errors are LifeboatError: `store.*`, or `platform.disk-full`. */
 export interface Store {
   /** What a person calls it, for messages: `disk:/var/backups/x`. */
@@ -35,6 +42,8 @@ export interface Store {
   get(key: string, options?: StoreOptions): Promise<Buffer>;
   /** Exactly `length` bytes from `offset`; rejects with `store.object-truncated` when the object ends before. */
   getRange(key: string, range: ObjectRange, options?: StoreOptions): Promise<Buffer>;
+  /** Opens an object of which many parts are wanted, where that saves anything. Throws as `getRange` does. */
+  openObject?(key: string, options?: StoreOptions): Promise<OpenObject>;
   /** Facts of one object; undefined only when it is proven absent. */
   head(key: string, options?: StoreOptions): Promise<ObjectFacts | undefined>;
   /** Every object whose key begins with `prefix`, in key order. Rejects rather than answer with part of them. */

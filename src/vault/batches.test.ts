@@ -1,18 +1,38 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { after, describe, test } from "node:test";
 import { tableOf, writeChunks } from "../../test/support/packs.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
+import { systemClock } from "../platform/clock.ts";
+import { fileErrorOf, systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
-import { BatchFetcher } from "./batches.ts";
-import type { ChunkTable } from "./manifest.ts";
+import { openDiskStore } from "../store/disk/disk-store.ts";
+import { BatchFetcher, type WantedChunks } from "./batches.ts";
 import { packName } from "./names.ts";
 import { CHUNK_BYTES_MAX, PACK_BYTES_TARGET } from "./pack.ts";
+import type { Vault } from "./vault.ts";
 
 const WAYS = [
-  { name: "here", besideBytesMin: Number.POSITIVE_INFINITY },
-  { name: "beside the main thread", besideBytesMin: 0 },
+  { name: "here", besideBytesMin: Number.POSITIVE_INFINITY, onDisk: false },
+  { name: "beside the main thread", besideBytesMin: 0, onDisk: false },
+  { name: "here, from a disk", besideBytesMin: Number.POSITIVE_INFINITY, onDisk: true },
+  { name: "beside the main thread, from a disk", besideBytesMin: 0, onDisk: true },
 ] as const;
+
+const folder = await mkdtemp(path.join(os.tmpdir(), "batches-"));
+after(() => rm(folder, { recursive: true, force: true }));
+let folders = 0;
+
+/** An empty vault, in memory or on disk. */
+async function createVault(onDisk: boolean): Promise<Vault> {
+  if (!onDisk) return createTestVault();
+  folders += 1;
+  const tools = { files: systemFiles, random: systemRandom, clock: systemClock };
+  return createTestVault(await openDiskStore({ ...tools, folder: path.join(folder, `${folders}`) }));
+}
 
 /** Compressible and not, long and short: over two packs. */
 function manyChunks(): readonly Buffer[] {
@@ -23,10 +43,7 @@ function manyChunks(): readonly Buffer[] {
   });
 }
 
-async function readChunks(
-  fetcher: BatchFetcher,
-  wanted: { readonly table: ChunkTable; readonly numbers: readonly number[] },
-): Promise<ReadonlyMap<number, Buffer>> {
+async function readChunks(fetcher: BatchFetcher, wanted: WantedChunks): Promise<ReadonlyMap<number, Buffer>> {
   const found = new Map<number, Buffer>();
   for await (const { numbers, starts, plain } of fetcher.fetch(wanted, {})) {
     for (const [index, number] of numbers.entries()) {
@@ -36,10 +53,10 @@ async function readChunks(
   return found;
 }
 
-for (const { name, besideBytesMin } of WAYS) {
+for (const { name, besideBytesMin, onDisk } of WAYS) {
   describe(`fetching chunks in batches that are opened ${name}`, () => {
     test("gives each that is wanted and no other, over several packs", async () => {
-      const vault = await createTestVault();
+      const vault = await createVault(onDisk);
       const plains = manyChunks();
       const packs = await writeChunks(vault, plains);
       assert.ok(packs.length > 1);
@@ -58,7 +75,7 @@ for (const { name, besideBytesMin } of WAYS) {
     });
 
     test("names the pack and the chunk that is damaged, after all that lies before it, and goes on to fetch others", async () => {
-      const vault = await createTestVault();
+      const vault = await createVault(onDisk);
       const plains = Array.from({ length: 100 }, (_, index) => systemRandom(100_000 + index));
       const [pack] = await writeChunks(vault, plains);
       assert.ok(pack !== undefined);
@@ -88,8 +105,84 @@ for (const { name, besideBytesMin } of WAYS) {
       await fetcher.close();
     });
 
+    test("names the pack that was cut", async () => {
+      const vault = await createVault(onDisk);
+      const [pack] = await writeChunks(vault, [systemRandom(100_000), systemRandom(100_000)]);
+      assert.ok(pack !== undefined);
+      const object = packName(pack.facts.id);
+      const bytes = await vault.store.get(object);
+      await vault.store.delete(object);
+      await vault.store.put(object, [bytes.subarray(0, (pack.places[1]?.offset ?? 0) + 10)]);
+      const fetcher = new BatchFetcher(vault, besideBytesMin);
+      await assert.rejects(readChunks(fetcher, { table: tableOf([pack]), numbers: [0, 1] }), (error) => {
+        assert.ok(isLifeboatError(error, "vault.object-damaged"));
+        assert.match(error.message, new RegExp(`${object}.*shorter than it was`));
+        return true;
+      });
+      await fetcher.close();
+    });
+
+    test("scatters chunks into files, and hands out those that are wanted too", async () => {
+      const vault = await createVault(onDisk);
+      const plains = Array.from({ length: 80 }, (_, index) => Buffer.alloc(100_000 + index, `chunk ${index} `));
+      const table = tableOf(await writeChunks(vault, plains));
+      const numbers = [...plains.keys()];
+      const file = path.join(folder, "scattered");
+      await systemFiles.makeFile(file, { sizeBytes: 0, permissions: 0o600 });
+      const handle = await systemFiles.open(file, "update");
+      const { descriptor = -1 } = handle;
+      const isWanted = (number: number): boolean => number % 3 === 0;
+      /** The end of each chunk, then its beginning. */
+      const writesOf = (number: number) => [
+        ...[descriptor, 99_000, 1000, number * 2000],
+        ...[descriptor, 0, 1000, number * 2000 + 1000],
+      ];
+      const scatter = {
+        plan: async (of: readonly number[]) => of.map((each) => ({ writes: writesOf(each), wanted: isWanted(each) })),
+        unwritten: () => assert.fail("nothing fails"),
+      };
+      const fetcher = new BatchFetcher(vault, besideBytesMin);
+      const found = await readChunks(fetcher, { table, numbers, scatter });
+      for (const number of numbers) {
+        const plain = plains[number] ?? Buffer.alloc(0);
+        const wanted = isWanted(number) ? plain : Buffer.alloc(0);
+        assert.ok(found.get(number)?.equals(wanted), `chunk ${number}`);
+        const written = await handle.read({ position: number * 2000, length: 2000 });
+        assert.ok(written.equals(Buffer.concat([plain.subarray(99_000, 100_000), plain.subarray(0, 1000)])));
+      }
+      await handle.close();
+      await fetcher.close();
+    });
+
+    test("says which write failed, and writes nothing from outside a chunk", async () => {
+      const vault = await createVault(onDisk);
+      const table = tableOf(await writeChunks(vault, [systemRandom(5000), systemRandom(5000)]));
+      const file = path.join(folder, "unwritten");
+      await writeFile(file, "as it was");
+      const handle = await systemFiles.open(file, "read");
+      const { descriptor = -1 } = handle;
+      for (const { length, code } of [
+        { length: 5000, code: "platform.file-failed" },
+        { length: 5001, code: "platform.assertion-failed" },
+      ] as const) {
+        const scatter = {
+          plan: async (of: readonly number[]) =>
+            of.map((each) => ({ writes: each === 1 ? [descriptor, 0, length, 0] : [], wanted: false })),
+          unwritten: (failed: number, errno: string) => fileErrorOf("write", `${failed === descriptor}`, errno),
+        };
+        const fetcher = new BatchFetcher(vault, besideBytesMin);
+        await assert.rejects(readChunks(fetcher, { table, numbers: [0, 1], scatter }), (error) => {
+          if (code === "platform.file-failed") assert.match(String(error), /cannot write true: EBADF/);
+          return isLifeboatError(error, code) || /lies inside its chunk/.test(String(error));
+        });
+        await fetcher.close();
+      }
+      await handle.close();
+      assert.equal(await readFile(file, "utf8"), "as it was");
+    });
+
     test("ends with whoever takes them, and on request", async () => {
-      const vault = await createTestVault();
+      const vault = await createVault(onDisk);
       const plains = manyChunks();
       const wanted = { table: tableOf(await writeChunks(vault, plains)), numbers: [...plains.keys()] };
       const fetcher = new BatchFetcher(vault, besideBytesMin);

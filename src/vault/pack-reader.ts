@@ -3,7 +3,7 @@
  */
 import { isLifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
-import type { ObjectRange } from "../store/store.ts";
+import type { ObjectRange, OpenObject } from "../store/store.ts";
 import type { Codec } from "./codec.ts";
 import { crc32 } from "./crc32.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
@@ -140,15 +140,25 @@ function* rangesOf(table: ChunkTable, numbers: readonly number[]): Generator<Ran
     yield { offset: current.offset, length: current.end - current.offset, numbers: current.numbers };
 }
 
+/** Opens an object of which many parts are wanted. Throws `vault.object-missing`; reading it throws as `fetchRange` does. */
+export async function openObject(vault: Vault, name: string, options: CallOptions): Promise<OpenObject> {
+  const { store } = vault;
+  if (store.openObject === undefined) {
+    return { getRange: (range, of = {}) => fetchRange(vault, name, range, of), close: async () => undefined };
+  }
+  const opening = store.openObject(name, options);
+  const object = await named(name, () => opening);
+  return { getRange: (range, of) => named(name, () => object.getRange(range, of)), close: () => object.close() };
+}
+
 /** Part of an object. Throws `vault.object-missing`, or `vault.object-damaged` when the object is shorter. */
-export async function fetchRange(
-  vault: Vault,
-  name: string,
-  range: ObjectRange,
-  options: CallOptions,
-): Promise<Buffer> {
+export function fetchRange(vault: Vault, name: string, range: ObjectRange, options: CallOptions): Promise<Buffer> {
+  return named(name, () => vault.store.getRange(name, range, options));
+}
+
+async function named<T>(name: string, read: () => Promise<T>): Promise<T> {
   try {
-    return await vault.store.getRange(name, range, options);
+    return await read();
   } catch (error) {
     if (isLifeboatError(error, "store.object-truncated")) throw objectDamaged(name, "it is shorter than it was", error);
     if (isLifeboatError(error, "store.object-missing")) throw objectMissing(name, error);

@@ -46,6 +46,19 @@ const BASIC_CASES: readonly Case[] = [
     },
   ],
   [
+    "of an object that is open parts are read, and one that is not there does not open",
+    async (store) => {
+      if (store.openObject === undefined) return;
+      await store.put("a", [bytes("hello world")]);
+      const object = await store.openObject("a");
+      assert.equal((await object.getRange({ offset: 6, length: 5 })).toString(), "world");
+      await rejectsWith("store.object-truncated", object.getRange({ offset: 6, length: 6 }));
+      assert.equal((await object.getRange({ offset: 0, length: 5 })).toString(), "hello");
+      await object.close();
+      await rejectsWith("store.object-missing", store.openObject("b"));
+    },
+  ],
+  [
     "an empty object is an object",
     async (store) => {
       await store.put("empty", []);

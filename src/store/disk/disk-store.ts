@@ -24,7 +24,7 @@ import {
   objectTruncated,
   TEMPORARY_PART,
 } from "../key.ts";
-import type { ObjectFacts, ObjectRange, Store, StoreOptions } from "../store.ts";
+import type { ObjectFacts, ObjectRange, OpenObject, Store, StoreOptions } from "../store.ts";
 import { mergeSmallParts } from "./parts.ts";
 
 /** How to open a disk store. */
@@ -114,24 +114,33 @@ class DiskStore implements Store {
   }
 
   async getRange(key: string, range: ObjectRange, options?: StoreOptions): Promise<Buffer> {
-    assert(range.offset >= 0 && range.length >= 0, "a range begins at 0 or later and has a length");
+    const object = await this.openObject(key, options);
+    try {
+      return await object.getRange(range, options);
+    } finally {
+      await object.close();
+    }
+  }
+
+  async openObject(key: string, options?: StoreOptions): Promise<OpenObject> {
     const file = this.#fileOf(key);
     throwIfAborted(options?.signal, `reading ${key}`);
-    return this.#guarded(`read ${key}`, () =>
-      this.#present(key, async () => {
-        const handle = await this.#files.open(file, "read");
-        try {
-          const bytes = await handle.read({ position: range.offset, length: range.length, into: range.into });
-          if (bytes.byteLength === range.length) return bytes;
-          throw objectTruncated(this.name, key, {
-            neededBytes: range.offset + range.length,
-            foundBytes: (await handle.stat()).sizeBytes,
-          });
-        } finally {
-          await handle.close();
-        }
-      }),
-    );
+    const reading = <T>(work: () => Promise<T>): Promise<T> =>
+      this.#guarded(`read ${key}`, () => this.#present(key, work));
+    const handle = await reading(() => this.#files.open(file, "read"));
+    return {
+      getRange: async ({ offset, length, into }, of) => {
+        assert(offset >= 0 && length >= 0, "a range begins at 0 or later and has a length");
+        throwIfAborted(of?.signal, `reading ${key}`);
+        return reading(async () => {
+          const bytes = await handle.read({ position: offset, length, into });
+          if (bytes.byteLength === length) return bytes;
+          const foundBytes = (await handle.stat()).sizeBytes;
+          throw objectTruncated(this.name, key, { neededBytes: offset + length, foundBytes });
+        });
+      },
+      close: () => this.#guarded(`read ${key}`, () => handle.close()),
+    };
   }
 
   async head(key: string, options?: StoreOptions): Promise<ObjectFacts | undefined> {
