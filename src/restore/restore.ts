@@ -304,8 +304,21 @@ async function clearSurplus(files: Files, { roots }: Layout, { removed }: DeltaS
   const control = path.join(roots[0] ?? "", CONTROL_FILE_PATH);
   await files.remove(control);
   if ((await files.stat(path.dirname(control))) !== undefined) await files.syncFolder(path.dirname(control));
-  for (const each of removed) await files.removeTree(each);
+  const waiting = [...removed];
+  const worker = async (): Promise<void> => {
+    try {
+      for (let each = waiting.pop(); each !== undefined; each = waiting.pop()) await files.removeTree(each);
+    } finally {
+      // Done, or failed: what the others have begun they end, and nothing more is begun.
+      waiting.length = 0;
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: REMOVERS }, worker));
+  for (const each of ended) if (each.status === "rejected") throw each.reason;
 }
+
+/** Files and folders removed at a time: one after another, the segments of an old pg_wal take longer than comparing a GiB. */
+const REMOVERS = 4;
 
 async function makeRecoveryFolders(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
   const main = layout.roots[0] ?? "";
