@@ -68,6 +68,7 @@ export async function writeImage(
     if (target === undefined) continue;
     await placeLine(set, placements, line, { target, kept: request.kept?.get(target) });
   }
+  if (control.bytes === undefined) throw noControlFile(request.backup);
   placements.seal();
   try {
     const copy = { chunks, placements, set, control, controlFile };
@@ -79,7 +80,6 @@ export async function writeImage(
   } finally {
     await set.close();
   }
-  if (control.bytes === undefined) throw noControlFile(request.backup);
   return { controlFile: control.bytes, writtenBytes: placements.totalBytes };
 }
 
