@@ -31,6 +31,9 @@ import type { SpoolState } from "./spool-state.ts";
 
 type CallOptions = { readonly signal: AbortSignal };
 
+/** It has no history. */
+const FIRST_TIMELINE = 1 as Timeline;
+
 type GoingOn = Exclude<StartDecision, { kind: "server-behind" | "gone" }>;
 
 /**
@@ -58,7 +61,9 @@ export async function agreeOnStart(
   if (decision.kind === "server-behind") throw serverBehind(server, decision.heldLsn);
   if (decision.kind === "gone") throw nothingLater(server, decision.at);
   const rangeFrom = await beginOfRange(context, server, { lineage, decision }, call);
-  await takeUp(context, server, { decision, histories, rangeFrom });
+  const { timeline } = decision;
+  const known = histories.get(timeline) ?? (timeline === 1 ? "" : await historyText(connection, timeline, call));
+  await takeUp(context, server, { decision, history: known ?? "", rangeFrom });
   return planOf(context, server, { decision, held }, call);
 }
 
@@ -68,11 +73,11 @@ async function takeUp(
   server: ServerFacts,
   start: {
     readonly decision: GoingOn;
-    readonly histories: ReadonlyMap<Timeline, string>;
+    readonly history: string;
     readonly rangeFrom: Lsn | undefined;
   },
 ): Promise<void> {
-  const { decision, histories, rangeFrom } = start;
+  const { decision, history, rangeFrom } = start;
   const { spool, options, vault } = context;
   const { state } = spool;
   const skipped = decision.kind === "begin" ? decision.skipped : undefined;
@@ -82,7 +87,7 @@ async function takeUp(
     systemId: server.systemId,
     walSegmentBytes: server.walSegmentBytes,
     timeline: decision.timeline,
-    history: histories.get(decision.timeline) ?? "",
+    history,
     slot: options.slot,
     flushedLsn: decision.at,
     rangeFrom,
@@ -175,7 +180,8 @@ async function identify(connection: ReplicationConnection, call: CallOptions): P
 
 /**
  * Stores the histories of the server's timeline and of its ancestors, which a vault refuses when it holds others. An
- * ancestor's that the server no longer has is let be: the later one says the same.
+ * ancestor's that the server no longer has is let be: the later one says the same. Those up to the spool's timeline were
+ * stored when it was taken up: a new primary's first commit does not wait for all timelines there ever were.
  */
 async function register(
   connection: ReplicationConnection,
@@ -184,23 +190,37 @@ async function register(
   call: CallOptions,
 ): Promise<ReadonlyMap<Timeline, string>> {
   const texts = new Map<Timeline, string>();
-  const { state } = spool;
   if (server.timeline === 1) return texts;
-  texts.set(server.timeline, server.historyText);
-  const registered = state?.vaultId === vault.id && state.timeline === server.timeline;
-  for (const { timeline } of registered ? [] : server.history) {
-    if (timeline === 1) continue;
-    try {
-      texts.set(timeline, (await connection.timelineHistory(timeline, call)).content.toString("utf8"));
-    } catch (error) {
-      if (!isLifeboatError(error, "postgres.wal-removed")) throw error;
-    }
+  const state = spool.state?.vaultId === vault.id ? spool.state : undefined;
+  // Compared with the server's before (checkAgainstSpool).
+  const descends = server.history.some(({ timeline }) => timeline === state?.timeline);
+  const storedTo =
+    state !== undefined && (descends || server.timeline === state.timeline) ? state.timeline : FIRST_TIMELINE;
+  for (const { timeline } of server.history) {
+    const text = timeline <= storedTo ? undefined : await historyText(connection, timeline, call);
+    if (text !== undefined) texts.set(timeline, text);
   }
-  if (registered && state.history === server.historyText) return texts;
+  if (server.timeline > storedTo || state?.history !== server.historyText) {
+    texts.set(server.timeline, server.historyText);
+  }
   for (const [timeline, text] of texts) {
     await putHistory(vault, { systemId: server.systemId, timeline, content: Buffer.from(text) }, call);
   }
+  if (storedTo === state?.timeline && !texts.has(storedTo)) texts.set(storedTo, state.history);
   return texts;
+}
+
+async function historyText(
+  connection: ReplicationConnection,
+  timeline: Timeline,
+  call: CallOptions,
+): Promise<string | undefined> {
+  try {
+    return (await connection.timelineHistory(timeline, call)).content.toString("utf8");
+  } catch (error) {
+    if (!isLifeboatError(error, "postgres.wal-removed")) throw error;
+    return undefined;
+  }
 }
 
 /** Makes sure that the slot is there and keeps WAL; returns from where on. */
