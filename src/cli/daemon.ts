@@ -1,9 +1,14 @@
 /** `lifeboat daemon`. */
 import type { Config } from "../config/schema.ts";
-import { defineVerb, type Session, type Verb } from "./verb.ts";
+import { defineVerb, type Session, toggle, type Verb } from "./verb.ts";
 
 /** Runs the daemon until the session's signal aborts, then ends it in an orderly way: that is its normal end. */
-export type RunDaemon = (call: { readonly config: Config; readonly session: Session }) => Promise<void>;
+export type RunDaemon = (call: {
+  readonly config: Config;
+  readonly session: Session;
+  /** Where another one controls the stack: waits for its end, instead of refusing. */
+  readonly standBy: boolean;
+}) => Promise<void>;
 
 /** `daemon`. */
 export function daemonVerb(run: RunDaemon): Verb {
@@ -13,13 +18,22 @@ export function daemonVerb(run: RunDaemon): Verb {
     description:
       "`lifeboat up` starts it with the stack. It looks at every node, the receiver and the poolers, decides, and acts where " +
       "that is safe (failover.automatic); other commands ask it over its socket. What it decides and does stands in its journal. " +
+      "A second one stands by (--stand-by) and takes its place when it is killed. " +
       "The first SIGTERM ends it when what is under way has ended, the second at once; the next one goes on.",
     arguments: {},
-    options: {},
+    options: {
+      standBy: toggle("Where another daemon controls the stack, wait, do nothing, and take its place when it ends."),
+    },
     configuration: { kind: "checked", sections: ["stack", "folders", "postgres", "failover"] },
-    examples: [{ line: "lifeboat daemon", does: "In the foreground, as a service manager wants it." }],
-    run: async ({ session }) => {
-      await run({ config: await session.config(), session });
+    examples: [
+      { line: "lifeboat daemon", does: "In the foreground, as a service manager wants it." },
+      {
+        line: "lifeboat daemon --stand-by",
+        does: "Twice, for a controller that may be killed together with the primary.",
+      },
+    ],
+    run: async ({ options, session }) => {
+      await run({ config: await session.config(), session, standBy: options.standBy });
       return { json: { ended: true }, text: "" };
     },
   });

@@ -8,21 +8,23 @@ import { parseCheckReport } from "../daemon/check-report.ts";
 import { Control } from "../daemon/control.ts";
 import { hookService } from "../daemon/hooks.ts";
 import type { LocalMachines } from "../daemon/machines.ts";
+import { PlacedJournal } from "../daemon/placed-journal.ts";
 import type { DaemonRequest } from "../daemon/protocol.ts";
 import { Reporter } from "../daemon/reporter.ts";
 import { sentinelService, wakeableClock } from "../daemon/sentinel.ts";
 import { loopService, type Service, ServiceGroup } from "../daemon/service.ts";
 import { socketServer } from "../daemon/socket-server.ts";
-import { LifeboatError } from "../errors/error.ts";
+import { standBy } from "../daemon/stand-by.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ControllerOptions } from "../failover/controller.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
-import { Journal } from "../journal/journal.ts";
 import { formatInstant } from "../platform/clock.ts";
 import type { Platform } from "../platform/components.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
+import type { Lock } from "../platform/lock.ts";
 import { startTimer } from "../platform/timer.ts";
 import { clientErrorsIn, type LogEnd } from "../pooler/client-errors.ts";
-import { daemonSocketOf } from "../stack/daemon-config.ts";
+import { daemonSocketOf, standBySocketOf } from "../stack/daemon-config.ts";
 import { instancesOf } from "../stack/instances.ts";
 import { nodeAddress } from "../stack/nodes.ts";
 import { NODE_NAMES, startedSecrets } from "../stack/primary.ts";
@@ -82,7 +84,7 @@ export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
 export const runDaemon: RunDaemon = async (call) => {
   const { session } = call;
   const failure = Promise.withResolvers<never>();
-  await withControl(call, async (control, { stack, hooks, sentinels, programs, machines }) => {
+  const controlled = withControl(call, async (control, { stack, hooks, sentinels, programs, machines }) => {
     const failed = (service: string, error: unknown): void =>
       failure.reject(error instanceof Error ? error : new Error(`${service}: ${String(error)}`));
     const socket = daemonSocketOf(stack);
@@ -112,6 +114,12 @@ export const runDaemon: RunDaemon = async (call) => {
       await group.stop();
     }
   });
+  try {
+    await controlled;
+  } catch (error) {
+    // It stood by: whoever ends it then ends nothing that was under way.
+    if (!session.signal.aborted || !isLifeboatError(error, "platform.aborted")) throw error;
+  }
 };
 
 /** A daemon that was started because the one before was killed has something better to do at first. */
@@ -152,9 +160,12 @@ type Controlled = {
   readonly machines: LocalMachines;
 };
 
-/** Controls the stack in this process, where no daemon does. Rejects with `daemon.no-answer` where another process has it. */
+/**
+ * Controls the stack in this process, where no daemon does. Rejects with `daemon.no-answer` where another process has it, unless
+ * this one is to stand by: then its end is waited for, with all that can be made ready.
+ */
 export async function withControl<T>(
-  call: Call,
+  call: Call & { readonly standBy?: boolean },
   work: (control: Control, parts: Controlled) => Promise<T>,
 ): Promise<T> {
   const { config, session } = call;
@@ -167,34 +178,52 @@ export async function withControl<T>(
   const programs = onceFound(() => stackPrograms(call, stack, user));
   const folder = stack.place.controller;
   await makeFolderDurable(MACHINE.files, folder);
-  const lock = MACHINE.locks.tryAcquire(path.join(folder, "daemon.lock"));
-  if (lock === undefined) throw daemonBusy(stack);
   const notice = (message: string): void => session.notice(`${formatInstant(clock.now())} ${message}`);
   const { webhook, hookCommand } = config.failover;
   const hooks = hookService({ ...MACHINE, clock, fetch, notice }, { webhook, command: hookCommand, stack: stack.name });
-  let journal: Journal | undefined;
+  const journal = new PlacedJournal();
+  const { assembly, control, sentinels } = controlOver(call, {
+    ...{ stack, secrets, user, programs, journal, hooks, notice },
+  });
+  let lock = MACHINE.locks.tryAcquire(path.join(folder, LOCK_FILE));
   try {
-    journal = await Journal.open({ ...MACHINE, clock }, path.join(folder, "journal"));
-    const { assembly, control, sentinels } = controlOver(call, {
-      stack,
-      secrets,
-      user,
-      programs,
-      journal,
-      hooks,
-      notice,
-    });
-    try {
-      const { machines } = assembly;
-      return await work(control, { stack, hooks, sentinels, programs, machines });
-    } finally {
-      await assembly.close();
-      await hooks.stop();
+    if (lock === undefined) {
+      if (call.standBy !== true) throw daemonBusy(stack);
+      lock = await waitForPlace(call, { stack, control, notice });
     }
+    await journal.open({ ...MACHINE, clock }, path.join(folder, "journal"));
+    const { machines } = assembly;
+    return await work(control, { stack, hooks, sentinels, programs, machines });
   } finally {
-    await journal?.close();
-    lock.release();
+    await assembly.close();
+    await hooks.stop();
+    await journal.close();
+    lock?.release();
   }
+}
+
+/** Whoever controls the stack holds it. */
+const LOCK_FILE = "daemon.lock";
+
+/** Stands by until the place is free. */
+async function waitForPlace(
+  { session: { clock, signal } }: Call,
+  of: { readonly stack: StackDescription; readonly control: Control; readonly notice: (message: string) => void },
+): Promise<Lock> {
+  const { stack, control, notice } = of;
+  notice(`another daemon controls stack ${stack.name}: this one stands by`);
+  const folder = stack.place.controller;
+  const lock = await standBy(
+    { ...MACHINE, clock, pid: ownPid(), warmUp: (options) => control.warmUp(options) },
+    {
+      lockFile: path.join(folder, LOCK_FILE),
+      socket: daemonSocketOf(stack),
+      own: { socket: standBySocketOf(stack), lockFile: path.join(folder, "stand-by.lock") },
+    },
+    { signal },
+  );
+  notice(`the daemon that controlled stack ${stack.name} has ended: this one takes its place`);
+  return lock;
 }
 
 /** A report is written beside everything else. */
@@ -203,7 +232,9 @@ const REPORT_LOOK_MS = 2_000;
 /** Binds what controls a stack. */
 function controlOver(
   { config, session }: Call,
-  parts: Pick<AssemblyTools, "stack" | "secrets" | "user" | "programs" | "journal" | "hooks" | "notice">,
+  parts: Pick<AssemblyTools, "stack" | "secrets" | "user" | "programs" | "hooks" | "notice"> & {
+    readonly journal: PlacedJournal;
+  },
 ): { readonly assembly: Assembly; readonly control: Control; readonly sentinels: Service } {
   const { clock } = session;
   const { stack, secrets, journal, notice } = parts;
@@ -223,7 +254,7 @@ function controlOver(
     clock,
     folder: path.join(stack.place.controller, "reports"),
     stack: stack.name,
-    journalHead: () => journal.head.hash,
+    journalHead: () => journal.head,
     timelineStart: async (name) => {
       const probe = await assembly.ports.nodes.find((node) => node.name === name)?.probe({ timeoutMs: REPORT_LOOK_MS });
       const role = probe?.kind === "answered" ? probe.view.role : undefined;

@@ -171,7 +171,8 @@ async function checkNobodyFailsOver(
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
   const running = await runningComponents(platform, options);
-  if (!running.has("daemon") || !(await isFailoverArmed(MACHINE.files, stack))) return;
+  if (!instancesOf(stack, "daemon").some((name) => running.has(name)) || !(await isFailoverArmed(MACHINE.files, stack)))
+    return;
   throw new LifeboatError("stack.outage-not-accepted", {
     message: `${stack.primary} is the primary, and the daemon would answer its restart with a failover`,
     remedy: `Nothing was done. Hand the role over first (lifeboat switchover --to ${replicaOf(stack)}), or run lifeboat failover pause before and lifeboat failover resume after it.`,

@@ -24,6 +24,8 @@ export type ComponentSeen = {
   /** Undefined: it was not started. */
   readonly state: ComponentState | undefined;
   readonly works: boolean;
+  /** Of a daemon: whether it controls the stack or stands by. */
+  readonly duty?: "controls" | "stands by" | undefined;
 };
 
 /** Looks at the configured stack. */
@@ -62,7 +64,7 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
   pgbouncer: "does not let the application in",
   pooler_watch: "does not run",
   haproxy: "does not answer",
-  daemon: "does not answer",
+  daemon: "neither controls the stack nor stands by",
 };
 
 /** What was seen, for people. */
@@ -89,8 +91,8 @@ function stateCell({ works }: ComponentSeen, { mode }: ComponentState, style: St
   return { painted: mode === "running" ? style.warning("runs") : style.bad(mode) };
 }
 
-function remarksOf({ component, works }: ComponentSeen, { mode, lastEnd, adopted }: ComponentState): string {
-  const remarks: string[] = [];
+function remarksOf({ component, works, duty }: ComponentSeen, { mode, lastEnd, adopted }: ComponentState): string {
+  const remarks: string[] = duty === undefined ? [] : [duty === "controls" ? "controls the stack" : duty];
   if (mode === "running" && !works) remarks.push(IDLE[component]);
   if (lastEnd !== undefined) remarks.push(mode === "running" ? `before: ${lastEnd}` : lastEnd);
   if (adopted) remarks.push("found running by a new supervisor");
@@ -101,11 +103,12 @@ function stackSeenJson({ stack, components }: StackSeen, up: boolean) {
   return {
     stack,
     up,
-    components: components.map(({ component, name, state, works }) => ({
+    components: components.map(({ component, name, state, works, duty }) => ({
       component,
       name,
       mode: state?.mode ?? "not-started",
       works,
+      ...(component === "daemon" ? { duty: duty ?? null } : {}),
       since: state === undefined ? null : formatInstant(state.since),
       restarts: state?.restarts ?? 0,
       adopted: state?.adopted ?? false,

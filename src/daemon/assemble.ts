@@ -10,9 +10,9 @@
  * ```
  */
 import path from "node:path";
+import { assert } from "../errors/error.ts";
 import { poolerPort } from "../failover/pooler-driver.ts";
-import type { FailoverPorts, NodePort } from "../failover/ports.ts";
-import type { Journal } from "../journal/journal.ts";
+import type { Epoch, FailoverPorts, NodePort } from "../failover/ports.ts";
 import { etcdLeaseStore } from "../lease/etcd/etcd-lease.ts";
 import { etcdRegister } from "../lease/etcd/etcd-register.ts";
 import { fileLeaseStore } from "../lease/file/file-lease.ts";
@@ -27,7 +27,6 @@ import type { PgBouncer } from "../pooler/pgbouncer.ts";
 import type { ServerAddress } from "../pooler/pooler.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
-import { openQuery } from "../postgres/query-connection.ts";
 import { asidesOf, removeAsides } from "../stack/asides.ts";
 import { instancesOf, poolerSocketFolder } from "../stack/instances.ts";
 import { type NodeName, nodePort, replicaConnection } from "../stack/node-settings.ts";
@@ -43,7 +42,7 @@ import type { StackPrograms } from "../stack/tools.ts";
 import { WitnessClient } from "../witness/client.ts";
 import { controlSocket } from "../witness/control.ts";
 import { witnessPort } from "../witness/witness-port.ts";
-import { journalPort, leasePort, recordPort } from "./authority.ts";
+import { announcing, leasePort, recordPort } from "./authority.ts";
 import { EpochGuard } from "./epoch-guard.ts";
 import { LocalMachines } from "./machines.ts";
 import { logInAs, writeAs } from "./pool-client.ts";
@@ -64,7 +63,7 @@ export type AssemblyTools = Omit<StepTools, "programs"> & {
   readonly programs: () => Promise<StackPrograms>;
   readonly platform: Platform;
   readonly secrets: StackSecrets;
-  readonly journal: Journal;
+  readonly journal: FailoverPorts["journal"];
   readonly hooks: FailoverPorts["hooks"];
   readonly authority: Authority;
   /** Says to others who we are. */
@@ -91,9 +90,11 @@ const ETCD_TIMEOUT_MS = 1_000;
 export function assemble(tools: AssemblyTools): Assembly {
   const { stack, clock, random, files } = tools;
   const { store, record } = authorityOf(tools);
+  const guard = guardOf(tools, "machines");
+  const guards = new Map(NODE_NAMES.map((name) => [name, guardOf(tools, name)]));
   const machines = new LocalMachines({
     platform: tools.platform,
-    guard: guardOf(tools, "machines"),
+    guard,
     specOf: async (node) => componentSpec(stack, nodeNameOf(node), { ...tools, programs: await tools.programs() }),
     shutdownLsnOf: (node) => shutdownLsnOf(tools, nodeNameOf(node)),
     prepareReplica: async ({ node, upstream }, options) => {
@@ -118,7 +119,9 @@ export function assemble(tools: AssemblyTools): Assembly {
     clock,
     notice: tools.notice,
   });
-  const nodes: readonly NodePort[] = NODE_NAMES.map((name) => nodeOf(tools, machines, name));
+  const nodes: readonly SqlNode[] = NODE_NAMES.map((name) =>
+    nodeOf(tools, { machines, guard: guards.get(name) ?? guardOf(tools, name) }, name),
+  );
   // The pooler's user reads what is written for it.
   const poolerFiles = tools.user === undefined ? files : filesOwnedBy(files, tools.user);
   const poolers = consolesOf(stack).map((console) =>
@@ -134,11 +137,11 @@ export function assemble(tools: AssemblyTools): Assembly {
       random,
       nodes,
       machines,
-      witness: witnessOf(tools),
+      witness: witnessOf(tools, nodes),
       poolers: poolers.map((pooler, index) => poolerOf(tools, pooler, consolesOf(stack)[index])),
-      lease: leasePort({ clock, store }, tools.holder),
+      lease: announcing(leasePort({ clock, store }, tools.holder), hearing([guard, ...guards.values()], poolers)),
       record: recordPort(record, `the record of stack ${stack.name}`),
-      journal: journalPort(tools.journal),
+      journal: tools.journal,
       hooks: tools.hooks,
     },
     close: async () => {
@@ -146,17 +149,30 @@ export function assemble(tools: AssemblyTools): Assembly {
       await Promise.all(poolers.map((pooler) => pooler.close()));
     },
   };
+}
 
-  function authorityOf({ authority, locks }: AssemblyTools): { readonly store: LeaseStore; readonly record: Register } {
-    const folder = stack.place.controller;
-    if (authority.kind === "file") {
-      const store = fileLeaseStore({ files, locks, clock }, folder);
-      return { store, record: fileRegister({ files, locks }, path.join(folder, "record.json")) };
-    }
-    const { endpoints, prefix, ttlSeconds } = authority;
-    const place = { endpoints, timeoutMs: ETCD_TIMEOUT_MS, fetch };
-    return { store: etcdLeaseStore({ ...place, prefix, ttlSeconds }), record: etcdRegister(place, `${prefix}/record`) };
+/** Has all parties hear of an epoch. What it does not reach hears of it by the first order. */
+function hearing(guards: readonly EpochGuard[], poolers: readonly PgBouncer[]): (epoch: Epoch) => Promise<void> {
+  return async (epoch) => {
+    await Promise.allSettled([
+      ...guards.map((guard) => guard.admit(epoch, {})),
+      ...poolers.map((pooler) => pooler.hear(epoch, {})),
+    ]);
+  };
+}
+
+function authorityOf({ authority, locks, files, clock, stack }: AssemblyTools): {
+  readonly store: LeaseStore;
+  readonly record: Register;
+} {
+  const folder = stack.place.controller;
+  if (authority.kind === "file") {
+    const store = fileLeaseStore({ files, locks, clock }, folder);
+    return { store, record: fileRegister({ files, locks }, path.join(folder, "record.json")) };
   }
+  const { endpoints, prefix, ttlSeconds } = authority;
+  const place = { endpoints, timeoutMs: ETCD_TIMEOUT_MS, fetch };
+  return { store: etcdLeaseStore({ ...place, prefix, ttlSeconds }), record: etcdRegister(place, `${prefix}/record`) };
 }
 
 /** Of a node that streams, or that is the primary by now, nothing is waited for any more. */
@@ -180,9 +196,12 @@ async function letGo(
   }
 }
 
-function nodeOf(tools: AssemblyTools, machines: LocalMachines, name: NodeName): NodePort {
+function nodeOf(
+  tools: AssemblyTools,
+  { machines, guard }: { readonly machines: LocalMachines; readonly guard: EpochGuard },
+  name: NodeName,
+): SqlNode {
   const { stack, secrets, files, clock } = tools;
-  const guard = guardOf(tools, name);
   const node = new SqlNode(clock, {
     name,
     address: { ...nodeAddress(stack, secrets, name), applicationName: "lifeboat_controller" },
@@ -200,13 +219,16 @@ function nodeOf(tools: AssemblyTools, machines: LocalMachines, name: NodeName): 
   return node;
 }
 
-function witnessOf({ stack, secrets, clock }: AssemblyTools): FailoverPorts["witness"] {
+function witnessOf({ stack, clock }: AssemblyTools, nodes: readonly SqlNode[]): FailoverPorts["witness"] {
   return witnessPort({
     client: new WitnessClient(controlSocket(stack.place.spool)),
     clock,
     nodes: new Map(NODE_NAMES.map((node) => [node, { host: "127.0.0.1", port: nodePort(stack, node) }])),
-    openNode: (node, { signal }) =>
-      openQuery({ ...nodeAddress(stack, secrets, nodeNameOf(node)), connectTimeoutMs: CONNECT_TIMEOUT_MS }, { signal }),
+    openNode: async (name, call) => {
+      const node = nodes.find((each) => each.name === name);
+      assert(node !== undefined, `the stack has a node ${name}`);
+      return await node.lend(call);
+    },
   });
 }
 

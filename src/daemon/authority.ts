@@ -20,6 +20,21 @@ export function leasePort(tools: LeaseTools, holder: string): LeasePort {
   };
 }
 
+/**
+ * The same, and parties hear of each epoch as it is claimed, not with their first order: until then nothing is in a hurry, and
+ * making it durable takes several syncs. `hear` never rejects; an order that comes before it has ended brings the epoch itself.
+ */
+export function announcing(lease: LeasePort, hear: (epoch: Epoch) => Promise<void>): LeasePort {
+  return {
+    durationMs: lease.durationMs,
+    claim: async (floor, call) => {
+      const answer = await lease.claim(floor, call);
+      if (answer.kind === "holder") void hear(answer.lease.epoch);
+      return answer;
+    },
+  };
+}
+
 /** The record of the stack in a register. */
 export function recordPort(register: Register, name: string): RecordPort {
   return {
@@ -38,13 +53,14 @@ export function recordPort(register: Register, name: string): RecordPort {
 }
 
 /**
- * The journal on this machine. What is meant to be done is on stable storage before it is done. What was decided or done goes
- * there with the next thing that is meant to be done, by the same sync: what a crash takes of it is found out by looking anyway.
+ * The journal on this machine. What is meant to be done is on stable storage before it is done: a plan with all its steps at
+ * once. That a step begins, and what was decided or done, goes there a moment later: what a crash takes of it is found out by
+ * looking anyway.
  */
 export function journalPort(journal: Journal): JournalPort {
   return {
-    append: async (entry, call) => {
-      if (entry.kind === "outcome" || entry.kind === "decision") {
+    append: async ({ covered, ...entry }, call) => {
+      if (covered === true || entry.kind === "outcome" || entry.kind === "decision") {
         // Whoever comes next fails by the same disk, and tells.
         journal.append(entry, "soon").catch(() => undefined);
         return;

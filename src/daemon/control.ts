@@ -135,6 +135,14 @@ export class Control {
     }
   }
 
+  /** Looks once, as the loop will, and tells nobody: what a look needs is open and warm then. Rejects as `check`. */
+  async warmUp(options: CallOptions): Promise<void> {
+    this.#warm ??= this.#watcher();
+    await this.#warm.look((await this.#stored(options)).record, this.#parts.options.policy, options);
+  }
+
+  #warm: Watcher | undefined;
+
   /** Replaces a primary that is gone. Rejects with `failover.primary-lives`, `failover.blocked`, `failover.loss-not-stated`. */
   async promote(asked: { readonly acceptLoss: string | undefined }, options: CallOptions): Promise<ActionResult> {
     return await this.#asked(options, async (acting, stored) => {

@@ -1,6 +1,6 @@
 /** Looks and decides beside the controller, for whoever asks: changes nothing and needs no lease. */
 import { type Decision, decideFailover, type FailoverPolicy } from "../failover/decide.ts";
-import { lookAround, type SeenPooler } from "../failover/look.ts";
+import { Lookout, type SeenPooler } from "../failover/look.ts";
 import { type Memory, type Observation, remember } from "../failover/observation.ts";
 import type { ClusterRecord, FailoverPorts } from "../failover/ports.ts";
 
@@ -16,16 +16,18 @@ export type WatchPace = { readonly probeMs: number; readonly intervalMs: number;
 export class Watcher {
   readonly #ports: Pick<FailoverPorts, "clock" | "nodes" | "witness" | "poolers">;
   readonly #pace: WatchPace;
+  readonly #lookout: Lookout;
   #memory: Memory | undefined;
 
   constructor(ports: Pick<FailoverPorts, "clock" | "nodes" | "witness" | "poolers">, pace: WatchPace) {
     this.#ports = ports;
+    this.#lookout = new Lookout(ports);
     this.#pace = pace;
   }
 
   /** One look. Rejects with `platform.aborted` only. */
   async look(record: ClusterRecord, policy: FailoverPolicy, options: CallOptions): Promise<Look> {
-    const round = await lookAround(this.#ports, { timeoutMs: this.#pace.probeMs, ...options });
+    const round = await this.#lookout.round(record.primary, { timeoutMs: this.#pace.probeMs, ...options });
     this.#memory = remember(this.#memory, { record, nodes: round.nodes, witness: round.witness });
     const seen = { ...this.#memory, now: this.#ports.clock.monotonic() };
     return { seen, decision: decideFailover(seen, policy), poolers: round.poolers };

@@ -14,7 +14,7 @@ import { type Lsn, lsnMin } from "../postgres/lsn.ts";
 import { Acting, describe } from "./acting.ts";
 import { type Decision, decideFailover, type FailoverPolicy } from "./decide.ts";
 import { grantLifetime, type SequenceLimits } from "./limits.ts";
-import { lookAround, type Round } from "./look.ts";
+import { Lookout, type Round } from "./look.ts";
 import { type Memory, remember } from "./observation.ts";
 import { type Plan, planNext } from "./plan.ts";
 import type { Epoch, FailoverPorts, HeldLease, NodeName, StoredRecord } from "./ports.ts";
@@ -104,9 +104,11 @@ export class Controller {
   #acceptLoss: FailoverPolicy["acceptLoss"];
   #wish: Wish | undefined;
   readonly #rejoinedAt = new Map<NodeName, Monotonic>();
+  readonly #lookout: Lookout;
 
   constructor(ports: FailoverPorts, options: ControllerOptions) {
     this.#ports = ports;
+    this.#lookout = new Lookout(ports);
     this.#options = options;
   }
 
@@ -191,11 +193,14 @@ export class Controller {
     let pausing: Pausing | undefined;
     try {
       while (!signal.aborted && lease.holds(0)) {
-        const round = await lookAround(this.#ports, { timeoutMs: this.#probeMs(stored), signal });
+        const { primary } = stored.record;
+        const round = await this.#lookout.round(primary, { timeoutMs: this.#probeMs(stored), signal });
         if (!lease.holds(0)) return;
         const decision = await this.#judge(acting, stored, round);
         const asked = this.#askedPlan(stored);
-        if (asked === undefined) await this.#grant(acting, stored, round);
+        // Where the role moves now, nobody is to confirm any more.
+        const moves = decision.kind === "promotable" && decision.automatic;
+        if (asked === undefined && !moves) await this.#grant(acting, stored, round);
         const plan = asked ?? this.#nextPlan(stored, round, decision);
         if (plan === undefined || makesWait(plan, decision)) {
           if (plan !== undefined && !isPausedSince(pausing, round)) pausing = this.#beginPausing(acting, plan, stored);
@@ -203,8 +208,9 @@ export class Controller {
           if (pausing?.outcome?.kind === "failed") return await this.#afterFailure(pausing.outcome, signal);
           continue;
         }
-        const paused = await pausing?.done;
-        const outcome = paused?.kind === "failed" ? paused : await this.#act(acting, plan, stored);
+        // A failover pauses by itself, and sends nobody elsewhere before both pauses have ended.
+        const paused = plan.kind === "failover" ? undefined : await pausing?.done;
+        const outcome = paused?.kind === "failed" ? paused : await this.#act(acting, plan, stored, pausing?.done);
         if (outcome.kind === "failed") return await this.#afterFailure(outcome, signal);
         stored = outcome.stored;
         if (plan.kind !== "mend") return;
@@ -365,14 +371,15 @@ export class Controller {
     return least;
   }
 
-  async #act(acting: Acting, plan: Plan, stored: StoredRecord): Promise<PlanOutcome> {
+  async #act(acting: Acting, plan: Plan, stored: StoredRecord, pausing?: Promise<PlanOutcome>): Promise<PlanOutcome> {
     this.#setState({ mode: "acting", plan });
     for (const step of plan.stages.flat()) {
       if (step.kind === "rejoin" || step.kind === "start-candidate")
         this.#rejoinedAt.set(step.node, acting.ports.clock.monotonic());
     }
-    const outcome = await runPlan({ acting, limits: this.#options.limits, plan, stored });
-    this.#setState({ mode: "watching", plan: undefined });
+    const outcome = await runPlan({ acting, limits: this.#options.limits, plan, stored, pausing });
+    // Unless another one has begun beside it.
+    if (this.#state.plan === plan) this.#setState({ mode: "watching", plan: undefined });
     this.#noteOutcome(plan, outcome);
     if (outcome.kind === "failed") this.#heed(outcome.error);
     else if (plan.kind === "failover") this.#acceptLoss = undefined;
@@ -418,9 +425,10 @@ function makesWait({ kind }: Plan, decision: Decision): boolean {
 }
 
 /** Whether they are being made to wait, or were so only after the round had begun, which saw them as they were before. */
-function isPausedSince(pausing: Pausing | undefined, { witness }: Round): boolean {
+function isPausedSince(pausing: Pausing | undefined, { poolers }: Round): boolean {
   if (pausing === undefined) return false;
-  return pausing.endedAt === undefined || witness.sentAt < pausing.endedAt;
+  const { endedAt } = pausing;
+  return endedAt === undefined || poolers.some(({ sentAt }) => sentAt < endedAt);
 }
 
 /** What must change for a decision to be told again: not its numbers. */

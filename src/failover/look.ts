@@ -1,10 +1,19 @@
-/** One look at everybody, all at once: a round of answers. Changes nothing, and judges nothing. */
+/**
+ * One look at everybody, all at once: a round of answers. Changes nothing, and judges nothing.
+ *
+ * Invariant: nothing is decided by what a pooler says, and one that is busy with clients that lost their server holds up no
+ * decision: while the primary does not work, what it said last is taken.
+ */
 import type { Monotonic } from "../platform/clock.ts";
-import type { NodeRound, WitnessRound } from "./observation.ts";
+import { type NodeRound, troubleOf, type WitnessRound } from "./observation.ts";
 import type { Call, FailoverPorts, NodeName, PoolerPort, PoolerView } from "./ports.ts";
 
-/** A pooler and what it said; undefined when it did not answer. */
-export type SeenPooler = { readonly pooler: PoolerPort; readonly view: PoolerView | undefined };
+/** A pooler, what it said, and when it was asked; undefined when it did not answer. */
+export type SeenPooler = {
+  readonly pooler: PoolerPort;
+  readonly view: PoolerView | undefined;
+  readonly sentAt: Monotonic;
+};
 
 /** A round. */
 export type Round = {
@@ -13,19 +22,54 @@ export type Round = {
   readonly poolers: readonly SeenPooler[];
 };
 
-/** Asks everybody. What does not answer in time is part of the round. Rejects with `platform.aborted` only. */
-export async function lookAround(
-  ports: Pick<FailoverPorts, "clock" | "nodes" | "witness" | "poolers">,
-  call: Call,
-): Promise<Round> {
-  const [nodes, witness, poolers] = await Promise.all([
-    Promise.all(ports.nodes.map(async (node) => [node.name, await lookAtNode(ports, node, call)] as const)),
-    lookAtWitness(ports, call),
-    Promise.all(
-      ports.poolers.map(async (pooler) => ({ pooler, view: await pooler.view(call).catch(orAborted(call)) })),
-    ),
-  ]);
-  return { nodes: new Map(nodes), witness, poolers };
+type LookPorts = Pick<FailoverPorts, "clock" | "nodes" | "witness" | "poolers">;
+
+/** Looks again and again, and remembers of the poolers what they said last. */
+export class Lookout {
+  readonly #ports: LookPorts;
+  readonly #last = new Map<PoolerPort, SeenPooler>();
+  readonly #asked = new Map<PoolerPort, Promise<SeenPooler>>();
+
+  constructor(ports: LookPorts) {
+    this.#ports = ports;
+  }
+
+  /** Asks everybody. What does not answer in time is part of the round. Rejects with `platform.aborted` only. */
+  async round(primary: NodeName, call: Call): Promise<Round> {
+    const { nodes, poolers } = this.#ports;
+    const asked = poolers.map((pooler) => ({ pooler, answer: this.#ask(pooler, call) }));
+    const [rounds, witness] = await Promise.all([
+      Promise.all(nodes.map(async (node) => [node.name, await lookAtNode(this.#ports, node, call)] as const)),
+      lookAtWitness(this.#ports, call),
+    ]);
+    const seen = new Map(rounds);
+    const probe = seen.get(primary)?.probe;
+    const hurried = probe !== undefined && troubleOf(probe) !== undefined;
+    const views = asked.map(
+      async ({ pooler, answer }) => (hurried ? this.#last.get(pooler) : undefined) ?? (await answer),
+    );
+    return { nodes: seen, witness, poolers: await Promise.all(views) };
+  }
+
+  /** Once at a time: who was asked by a round that did not wait answers a later one. */
+  #ask(pooler: PoolerPort, call: Call): Promise<SeenPooler> {
+    const under = this.#asked.get(pooler);
+    if (under !== undefined) return under;
+    const sentAt = this.#ports.clock.monotonic();
+    const asked = pooler
+      .view(call)
+      .catch(orAborted(call))
+      .then((view) => {
+        const seen = { pooler, view, sentAt };
+        this.#last.set(pooler, seen);
+        return seen;
+      })
+      .finally(() => this.#asked.delete(pooler));
+    // A round that does not wait for it does not hear of its abort either.
+    asked.catch(() => undefined);
+    this.#asked.set(pooler, asked);
+    return asked;
+  }
 }
 
 /** Asks one node. */

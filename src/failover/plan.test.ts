@@ -45,7 +45,7 @@ function next(
     seen,
     decision: decideFailover(seen, POLICY),
     // Plans look at views only.
-    poolers: [{ pooler: { name: "pooler" } as PoolerPort, view }],
+    poolers: [{ pooler: { name: "pooler" } as PoolerPort, view, sentAt: 0 as Monotonic }],
     timing: { rejoinAfterMs: 1_000, rejoinAgainMs: 5_000, rejoinedAt },
   });
 }

@@ -154,23 +154,27 @@ function promotionStages(nodes: readonly NodeName[], terms: PromotionTerms): Ste
     [{ kind: "await-replay" }],
     [{ kind: "note-promotion" }],
     [{ kind: "promote" }],
-    [{ kind: "see-promoted" }],
+    // Clients wait still: where they will be sent may be told before the record says so.
+    [{ kind: "see-promoted" }, { kind: "repoint-poolers" }],
     [{ kind: "note-primary", keepJoined: false }],
     ...(terms.holdBack ? [[{ kind: "name-confirmers" } as const]] : []),
-    ...establishStages(terms.others),
+    [...followStage(terms.others), { kind: "resume-poolers" }],
+    LAST_STAGE,
   ];
 }
 
 /** Whoever is in the record as the primary becomes it for everybody. */
 function establishStages(replicas: readonly NodeName[]): Step[][] {
-  const receive: Step[] = replicas.length === 0 ? [] : [{ kind: "receive-from", nodes: replicas }];
-  return [
-    [{ kind: "witness-follows" }, ...receive, { kind: "repoint-poolers" }],
-    [{ kind: "resume-poolers" }],
-    // Who hangs on the old server is cut off from it after all others go on.
-    [{ kind: "drop-dead" }, { kind: "prove-writes" }],
-  ];
+  return [[...followStage(replicas), { kind: "repoint-poolers" }], [{ kind: "resume-poolers" }], LAST_STAGE];
 }
+
+function followStage(replicas: readonly NodeName[]): Step[] {
+  const receive: Step[] = replicas.length === 0 ? [] : [{ kind: "receive-from", nodes: replicas }];
+  return [{ kind: "witness-follows" }, ...receive];
+}
+
+/** Who hangs on the old server is cut off from it after all others go on. */
+const LAST_STAGE: Step[] = [{ kind: "drop-dead" }, { kind: "prove-writes" }];
 
 /** The candidate of a cut-short action is a primary already: establish it. */
 export function planFinish(record: ClusterRecord, action: NonNullable<ClusterRecord["action"]>): Plan {

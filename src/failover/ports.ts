@@ -93,7 +93,7 @@ export type NodeView = {
   readonly freeBytes: number;
 };
 
-/** What came of asking a node on a NEW connection (I10). */
+/** What came of asking a node on a NEW connection (I10); of a standby, on one that was new a moment ago. */
 export type NodeProbe =
   | { readonly kind: "answered"; readonly view: NodeView }
   /** It answered with an error: it is alive. 57P03: starting or recovering; 53300: full; 28P01: wrong password. */
@@ -111,11 +111,13 @@ export interface NodePort {
   /** Sets and loads `synchronous_standby_names`. Never blank while clients run (rule B13). */
   setSynchronousNames(order: Order<{ readonly names: string }>, call: Call): Promise<Done | StaleEpoch>;
   /**
-   * For a candidate: `max_standby_*_delay` 0, `wal_retrieve_retry_interval` 100 ms, clears `primary_conninfo`; durable and
+   * For a candidate: clears `primary_conninfo`, `wal_retrieve_retry_interval` 100 ms; durable and
    * loaded. The receiver may run for a while longer: watch the view (rule B7).
    */
   stopReceiving(order: Order, call: Call): Promise<Done | StaleEpoch>;
-  /** Points a running standby at a primary; durable and loaded. */
+  /** For a candidate whose replay is not through: it waits for no query that it is in conflict with (rule B13). */
+  hurryReplay(order: Order, call: Call): Promise<Done | StaleEpoch>;
+  /** Points a running standby at a primary, and lets replay wait for queries again; durable and loaded. */
   receiveFrom(order: Order<{ readonly upstream: NodeName }>, call: Call): Promise<Done | StaleEpoch>;
   /** Makes the physical slots where they are missing, with WAL reserved; works on a standby too (rule B9). */
   makeSlots(order: Order<{ readonly slots: readonly string[] }>, call: Call): Promise<Done | StaleEpoch>;
@@ -360,6 +362,8 @@ export type JournalEntry = {
   readonly kind: "decision" | "intent" | "outcome" | "note";
   readonly name: string;
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Of an intent: an entry that says so too was appended before, and need not be followed by this one before it is acted on. */
+  readonly covered?: true;
 };
 
 /** Append-only and durable. A journal that cannot be written stops nobody from saving the data: the caller goes on and says so. */

@@ -200,3 +200,54 @@ test("a primary that ends as soon as it is started is not waited for as one that
   const candidate = ports.written.findLast(({ kind, name }) => kind === "outcome" && name === "start-candidate");
   assert.deepEqual(candidate?.facts["shortcomings"], ["a: Error: no data"]);
 });
+
+test("replay that waits is hurried once, and one that is through is left as it is (rule B13)", async () => {
+  const hurried: number[] = [];
+  const through = { flushed: 990n as Lsn, replayed: 990n as Lsn, replayIdle: true };
+  for (const busyLooks of [0, 3]) {
+    let looks = 0;
+    let orders = 0;
+    const b = only<NodePort>("b", {
+      name: "b",
+      probe: async () => {
+        looks += 1;
+        return standbyAnswer({ ...through, replayIdle: looks > busyLooks });
+      },
+      hurryReplay: async () => {
+        orders += 1;
+        return { kind: "done" };
+      },
+    });
+    const outcome = await run(portsFor({ nodes: [b] }), planOf({ kind: "await-replay" }));
+    assert.equal(outcome.kind, "done");
+    hurried.push(orders);
+  }
+  assert.deepEqual(hurried, [0, 1]);
+});
+
+test("a slow pause keeps nobody from being promoted, and has ended before clients are sent elsewhere", async () => {
+  const paused = Promise.withResolvers<{ readonly kind: "done" }>();
+  const orders: string[] = [];
+  const pooler = only<PoolerPort>("pooler", {
+    name: "pooler",
+    pause: async () => await paused.promise,
+    repoint: async () => {
+      orders.push("repoint");
+      return { kind: "done" };
+    },
+  });
+  const b = only<NodePort>("b", {
+    name: "b",
+    promote: async () => {
+      orders.push("promote");
+      return { kind: "done" };
+    },
+  });
+  const plan = planOf({ kind: "pause-poolers", drain: false }, { kind: "promote" }, { kind: "repoint-poolers" });
+  const running = run(portsFor({ nodes: [b], poolers: [pooler] }), plan);
+  for (let turns = 0; turns < 20; turns += 1) await turn();
+  assert.deepEqual(orders, ["promote"]);
+  paused.resolve({ kind: "done" });
+  assert.equal((await running).kind, "done");
+  assert.deepEqual(orders, ["promote", "repoint"]);
+});

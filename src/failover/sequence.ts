@@ -2,7 +2,8 @@
  * Carries a plan out: stage after stage, each step with its intent and outcome in the journal.
  *
  * Invariants: what runs is what the plan says, in its order; a step that fails ends the plan where it is, unless the step is
- * one that clients can do without (a fence whose stop need not be confirmed, a pooler that does not answer); nothing is undone here: the
+ * one that clients can do without (a fence whose stop need not be confirmed, a pooler that does not answer); a step that
+ * goes on beside later stages has ended before the first one that needs it; nothing is undone here: the
  * next plan is made from what is then seen, and so finishes or undoes what this one left, as after a crash.
  */
 import { LifeboatError } from "../errors/error.ts";
@@ -21,37 +22,96 @@ export type PlanOutcome =
   /** It stopped at a step. `lost`: we may not act any more. */
   | { readonly kind: "failed"; readonly at: Step["kind"]; readonly lost: boolean; readonly error: LifeboatError };
 
-/** Runs a plan over the record as it was read. Never rejects but with `platform.aborted`. */
+type Settled = { readonly step: Step["kind"]; readonly result: PromiseSettledResult<Partial<Progress>> };
+
+/** A step that goes on beside the stages after its own, and the first steps that it must have ended before. */
+type Beside = { readonly running: Promise<Settled>; readonly until: readonly Step["kind"][] };
+
+/** A pause that is late would undo these. */
+const BESIDE_PAUSE: readonly Step["kind"][] = ["repoint-poolers", "resume-poolers"];
+
+/** Steps that nothing rests on for a while, unless clients wait already for them alone, as in a switchover. */
+const BESIDE: Readonly<Partial<Record<Step["kind"], readonly Step["kind"][]>>> = {
+  "pause-poolers": BESIDE_PAUSE,
+  "prepare-candidate": ["note-promotion"],
+};
+
+type Failure = { readonly step: Step["kind"]; readonly error: LifeboatError };
+
+/**
+ * Runs a plan over the record as it was read. `pausing`: a pause that was begun before under the same epoch; where that had all
+ * poolers paused, the plan need not do it again. Never rejects but with `platform.aborted`.
+ */
 export async function runPlan(facts: {
   readonly acting: Acting;
   readonly limits: SequenceLimits;
   readonly plan: Plan;
   readonly stored: StoredRecord;
+  readonly pausing?: Promise<PlanOutcome> | undefined;
 }): Promise<PlanOutcome> {
-  const { acting, limits, plan } = facts;
-  const tools: StepTools = { acting, limits, plan, startedAt: acting.ports.clock.monotonic(), background: [] };
+  const { acting, limits, plan, pausing } = facts;
+  const startedAt = acting.ports.clock.monotonic();
+  const tools: StepTools = { acting, limits, plan, startedAt, background: [], paused: pausedBy(pausing) };
   let progress: Progress = { stored: facts.stored, shortcomings: [] };
-  // Written by one sync with the intents of the first stage, none of which is acted on before it.
-  const begun = acting.note({ kind: "intent", name: plan.kind, facts: { from: plan.from, to: plan.to } });
-  for (const stage of plan.stages) {
-    const settled = await Promise.allSettled(stage.map((step) => runStep(tools, step, progress, begun)));
-    const failures: { readonly step: Step["kind"]; readonly error: LifeboatError }[] = [];
-    for (const [index, each] of settled.entries()) {
-      const step = stage[index]?.kind ?? "note-action";
-      if (each.status === "rejected") failures.push({ step, error: asLifeboatError(each.reason, step) });
-      else progress = merge(progress, each.value);
+  // On stable storage before anything is done, and it says all that will be: no step waits for a sync of its own.
+  const steps = plan.stages.map((stage) => stage.map(({ kind }) => kind));
+  const begun = acting.note({ kind: "intent", name: plan.kind, facts: { from: plan.from, to: plan.to, steps } });
+  let beside: readonly Beside[] =
+    pausing === undefined ? [] : [{ running: settledOf("pause-poolers", unlessLost(pausing)), until: BESIDE_PAUSE }];
+  const ended = async (running: readonly Promise<Settled>[]): Promise<Failure | undefined> => {
+    const settled = await Promise.all(running);
+    for (const { result } of settled) if (result.status === "fulfilled") progress = merge(progress, result.value);
+    return worstOf(settled);
+  };
+  const failed = async ({ step, error }: Failure): Promise<PlanOutcome> => {
+    await Promise.allSettled([...tools.background, ...beside.map(({ running }) => running)]);
+    if (error.code === "platform.aborted") throw error;
+    return { kind: "failed", at: step, lost: isLost(error), error };
+  };
+  for (const stage of [...plan.stages, undefined]) {
+    const due = beside.filter(({ until }) => stage === undefined || stage.some(({ kind }) => until.includes(kind)));
+    beside = beside.filter((each) => !due.includes(each));
+    const late = await ended(due.map(({ running }) => running));
+    if (late !== undefined) return await failed(late);
+    const awaited: Promise<Settled>[] = [];
+    for (const step of stage ?? []) {
+      const running = settledOf(step.kind, runStep(tools, step, progress, begun));
+      const until = plan.kind === "switchover" ? undefined : BESIDE[step.kind];
+      if (until === undefined) awaited.push(running);
+      else beside = [...beside, { running, until }];
     }
-    const worst = failures.find(({ error }) => isLost(error)) ?? failures[0];
-    if (worst !== undefined) {
-      if (worst.error.code === "platform.aborted") throw worst.error;
-      await Promise.allSettled(tools.background);
-      return { kind: "failed", at: worst.step, lost: isLost(worst.error), error: worst.error };
-    }
+    const failure = await ended(awaited);
+    if (failure !== undefined) return await failed(failure);
   }
   await Promise.allSettled(tools.background);
   const { stored, shortcomings } = progress;
   await acting.note({ kind: "outcome", name: plan.kind, facts: { primary: stored.record.primary, shortcomings } });
   return { kind: "done", stored, shortcomings };
+}
+
+async function settledOf(step: Step["kind"], work: Promise<Partial<Progress>>): Promise<Settled> {
+  const [result] = await Promise.allSettled([work]);
+  return { step, result };
+}
+
+async function pausedBy(pausing: Promise<PlanOutcome> | undefined): Promise<boolean> {
+  const [before] = await Promise.allSettled([pausing]);
+  if (before.status === "rejected" || before.value === undefined) return false;
+  return before.value.kind === "done" && before.value.shortcomings.length === 0;
+}
+
+/** What a pause that was begun before did not do, that of the plan itself does. */
+async function unlessLost(pausing: Promise<PlanOutcome>): Promise<Partial<Progress>> {
+  const outcome = await pausing;
+  if (outcome.kind === "failed" && outcome.lost) throw outcome.error;
+  return {};
+}
+
+function worstOf(settled: readonly Settled[]): Failure | undefined {
+  const failures = settled.flatMap(({ step, result }) =>
+    result.status === "rejected" ? [{ step, error: asLifeboatError(result.reason, step) }] : [],
+  );
+  return failures.find(({ error }) => isLost(error)) ?? failures[0];
 }
 
 async function runStep(
@@ -61,7 +121,7 @@ async function runStep(
   begun: Promise<void>,
 ): Promise<Partial<Progress>> {
   const { acting } = tools;
-  await Promise.all([begun, acting.note({ kind: "intent", name: step.kind, facts: { ...step } })]);
+  await Promise.all([begun, acting.note({ kind: "intent", name: step.kind, facts: { ...step }, covered: true })]);
   try {
     const made = await perform(tools, step, progress);
     await acting.note({ kind: "outcome", name: step.kind, facts: { shortcomings: made.shortcomings ?? [] } });

@@ -85,7 +85,7 @@ function stateWith(b: NodeProbe, witness = witnessAnswer(), pooler: Partial<Pool
   const seen = observe(lasting({ a: GONE, b, witness }, 500));
   const view: PoolerView | undefined =
     pooler === "away" ? undefined : { epoch: 7, mode: "serving", target: "a", ...pooler };
-  const poolers: readonly SeenPooler[] = [{ pooler: { name: "pooler" } as PoolerPort, view }];
+  const poolers: readonly SeenPooler[] = [{ pooler: { name: "pooler" } as PoolerPort, view, sentAt: 0 as Monotonic }];
   return stateOf(seen, decideFailover(seen, POLICY), poolers);
 }
 

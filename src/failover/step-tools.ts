@@ -16,6 +16,8 @@ export type StepTools = {
   readonly startedAt: Monotonic;
   /** Work that later steps do not wait for; the plan's end does. Never rejects. */
   readonly background: Promise<void>[];
+  /** Whether all poolers were paused beside the plan, under its epoch. Never rejects. */
+  readonly paused: Promise<boolean>;
 };
 
 /** What the steps so far have learnt. */
@@ -23,6 +25,8 @@ export type Progress = {
   readonly stored: StoredRecord;
   /** What the witness held when it was withdrawn: grows no more. */
   readonly held?: HeldWal;
+  /** What the candidate had when its receiver was seen gone, and how far it had replayed where it waited for more then. */
+  readonly still?: { readonly flushed: Lsn; readonly idleAt: Lsn | undefined } | undefined;
   /** What it held begins after the candidate's end, and is not needed. */
   readonly beyondHole?: boolean;
   /** Of the standbys beside the candidate, the one that has received most: grows no more. */

@@ -65,6 +65,7 @@ async function checkLogins(tools: StepTools): Promise<Partial<Progress>> {
 /** For servers that are gone: clients wait at those poolers that answer. */
 async function pausePoolers(tools: StepTools): Promise<Partial<Progress>> {
   const { acting, limits } = tools;
+  if (await tools.paused) return {};
   const wish = { drain: false, drainMs: 0, holdMsMax: limits.pauseHoldMs };
   const shortcomings = await tryAll(acting.ports.poolers, (pooler) =>
     acting.order(limits.pauseMs, (epoch, call) => pooler.pause({ epoch, ...wish }, call)),

@@ -99,8 +99,9 @@ async function outwaitGrant(tools: StepTools, progress: Progress): Promise<Parti
   return {};
 }
 
-/** Rule B7: seen twice, because the view is empty while one connects. */
+/** Rule B7: seen twice, because the view is empty while one connects. What the candidate has then grows no more by itself. */
 async function seeReceiversGone(tools: StepTools, nodes: readonly NodeName[]): Promise<Partial<Progress>> {
+  const { to } = tools.plan;
   const ends = await Promise.all(
     nodes.map(async (node) => {
       let seen = 0;
@@ -111,26 +112,32 @@ async function seeReceiversGone(tools: StepTools, nodes: readonly NodeName[]): P
         waitsFor: "no receiver",
       } as const;
       return await watchNode(tools, watch, ({ role }) => {
-        if (role.kind !== "standby") return undefined;
-        seen = !role.upstream && role.receiver.kind === "none" ? seen + 1 : 0;
-        return seen >= 2 ? { node, flushed: role.flushed } : undefined;
+        const gone = role.kind === "standby" && !role.upstream && role.receiver.kind === "none";
+        seen = gone ? seen + 1 : 0;
+        return gone && seen >= 2 ? { node, ...role } : undefined;
       });
     }),
   );
-  const others = ends.filter(({ node }) => node !== tools.plan.to);
+  const own = ends.find(({ node }) => node === to);
+  const others = ends.filter(({ node }) => node !== to);
   const [furthestOther] = others.toSorted((a, b) => (a.flushed < b.flushed ? 1 : -1));
-  return furthestOther === undefined ? {} : { furthestOther };
+  return {
+    ...(own === undefined
+      ? {}
+      : { still: { flushed: own.flushed, idleAt: own.replayIdle ? own.replayed : undefined } }),
+    ...(furthestOther === undefined
+      ? {}
+      : { furthestOther: { node: furthestOther.node, flushed: furthestOther.flushed } }),
+  };
 }
 
 async function fillGap(tools: StepTools, overHole: boolean, progress: Progress): Promise<Partial<Progress>> {
   const { acting, limits, plan } = tools;
   const candidate = plan.to;
-  const view = await viewOf(tools, candidate);
-  if (view?.role.kind !== "standby") throw stepFailed("fill-gap", `${candidate} is no standby, or does not answer`);
   const { timeline } = progress.stored.record;
   // A witness that never came to this timeline has confirmed nothing on it.
   if (progress.held?.timeline !== timeline) return {};
-  const { flushed } = view.role;
+  const flushed = progress.still?.flushed ?? (await endOf(tools, candidate));
   const answer = await persist(tools, () =>
     acting.order(limits.orderMs, (epoch, call) =>
       acting.ports.witness.fillGap({ epoch, candidate, timeline, flushed }, call),
@@ -138,8 +145,10 @@ async function fillGap(tools: StepTools, overHole: boolean, progress: Progress):
   );
   switch (answer.kind) {
     case "nothing-to-add":
-    case "serving":
       return {};
+    case "serving":
+      // It is to read again.
+      return { still: { flushed, idleAt: undefined } };
     case "diverged":
       throw unsafeCandidate(candidate, "it and the vault have different bytes at the same position");
     case "hole":
@@ -149,6 +158,12 @@ async function fillGap(tools: StepTools, overHole: boolean, progress: Progress):
     case "not-withdrawn":
       throw stepFailed("fill-gap", "the vault's receiver is not withdrawn under this epoch");
   }
+}
+
+async function endOf(tools: StepTools, candidate: NodeName): Promise<Lsn> {
+  const role = (await viewOf(tools, candidate))?.role;
+  if (role?.kind !== "standby") throw stepFailed("fill-gap", `${candidate} is no standby, or does not answer`);
+  return role.flushed;
 }
 
 /**
@@ -175,9 +190,11 @@ async function awaitReplay(tools: StepTools, progress: Progress): Promise<Partia
   const witnessEnd =
     held?.timeline === stored.record.timeline && progress.beyondHole !== true ? held.recordEnd : LSN_NONE;
   const needed = lsnMax(witnessEnd, progress.shutdownLsn ?? LSN_NONE);
-  let idleAt: Lsn | undefined;
+  const { idleAt: before } = progress.still ?? {};
+  let idleAt = before !== undefined && before >= needed ? before : undefined;
   let last: Lsn | undefined;
   let movedAt = clock.monotonic();
+  let hurried = false;
   for (;;) {
     const role = (await viewOf(tools, plan.to))?.role;
     if (role?.kind === "primary") throw stepFailed("await-replay", `${plan.to} is a primary already`);
@@ -192,6 +209,11 @@ async function awaitReplay(tools: StepTools, progress: Progress): Promise<Partia
         return { target: role.replayed };
       }
       idleAt = idle ? role.replayed : undefined;
+      if (!idle && !hurried) {
+        hurried = true;
+        const node = nodePort(tools, plan.to);
+        await persist(tools, () => acting.order(limits.orderMs, (epoch, call) => node.hurryReplay({ epoch }, call)));
+      }
     }
     if (clock.monotonic() - movedAt >= limits.replayStallMs) {
       throw stepFailed("await-replay", `${plan.to} makes no progress before the position that is needed`);

@@ -6,15 +6,15 @@ import { eventually } from "../../test/support/receivers.ts";
 import { MAJORS, SUPERUSER, startServer, type TestServer } from "../../test/support/servers.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Epoch, NodeView } from "../failover/ports.ts";
-import { systemClock } from "../platform/clock.ts";
+import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
 import { SqlNode } from "./node.ts";
 
 const CALL = { timeoutMs: 5_000 };
 const ONE = 1 as Epoch;
 
-function nodeOf(server: TestServer, upstream?: TestServer): SqlNode {
+function nodeOf(server: TestServer, upstream?: TestServer, clock: Clock = systemClock): SqlNode {
   const { socketFolder, port } = server.server.setup;
-  return new SqlNode(systemClock, {
+  return new SqlNode(clock, {
     name: "node",
     address: {
       host: socketFolder,
@@ -153,4 +153,25 @@ test("an order of an epoch that is not admitted has no effect, and a probe stops
   await assert.rejects(node.probe({ timeoutMs: 5_000, signal: AbortSignal.abort() }), (error) =>
     isLifeboatError(error, "platform.aborted"),
   );
+});
+
+test("an open session's word is taken for some seconds after an order, and not longer however often it is asked (I10)", async () => {
+  await using server = await startServer({ major: 16 });
+  let shiftMs = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => (systemClock.monotonic() + shiftMs) as Monotonic };
+  const node = nodeOf(server, undefined, clock);
+  await node.setSynchronousNames({ epoch: ONE, names: "" }, CALL);
+  const postmaster = Number(await server.value("SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)"));
+  // Sessions that are there live on.
+  process.kill(postmaster, "SIGSTOP");
+  try {
+    for (const passedMs of [1_000, 2_000, 2_900]) {
+      shiftMs = passedMs;
+      assert.equal((await node.probe(CALL)).kind, "answered");
+    }
+    shiftMs = 3_100;
+    assert.deepEqual(await node.probe({ timeoutMs: 200 }), { kind: "silent" });
+  } finally {
+    process.kill(postmaster, "SIGCONT");
+  }
 });

@@ -1,19 +1,21 @@
 /**
  * One PostgreSQL server, asked and told over SQL: what failover sees of it, and what it may order.
  *
- * Nouns: a *probe* is a new session that asks what the node is and, of a primary, writes; an *order* carries an epoch; a
- * session is kept *warm* for some seconds after an order, since whoever is being acted on is asked again and again.
- * Invariants: a probe of a node that nobody has acted on never takes an open session's word for it (a frozen postmaster lets
- * old sessions live); a warm session that fails is replaced by a new one at once. A probe's write has its sync and waits for no confirmer, so that missing confirmers never look like a dead primary; it writes into no table. An
+ * Nouns: a *probe* asks, in a new session, what the node is and, of a primary, writes; an *order* carries an epoch; what is
+ * *kept* of sessions is in kept-sessions.ts.
+ * Invariants: a probe of a node that nobody has acted on never takes the word of a session that was opened a while ago (a frozen
+ * postmaster lets old sessions live), and a primary's never that of one that was there before; a kept session that fails is
+ * replaced by a new one at once. A probe's write has its sync and waits for no confirmer, so that missing confirmers never look like a dead primary; it writes into no table. An
  * order's epoch is durable before it has an effect, an order is answered when the server has loaded what it says, and what
  * holds already is not written again. Statements name only constants, checked identifiers and parameters.
  */
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import type { Call, Done, NodePort, NodeProbe, NodeView, Order, StaleEpoch } from "../failover/ports.ts";
-import { abortedError, type Clock, throwIfAborted } from "../platform/clock.ts";
+import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import { startTimer } from "../platform/timer.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
+import { type KeptSession, KeptSessions } from "./kept-sessions.ts";
 import { readNodeView, viewSql, WRITE } from "./view.ts";
 
 /** How a node is reached and known. */
@@ -33,13 +35,11 @@ export type NodePlace = {
 /** A session for one order or one probe. */
 type Session = { readonly run: (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]> };
 
-/** What a candidate is set to, so that its promotion waits for nobody (rules B7, B13). */
-const CANDIDATE_SETTINGS = {
-  primary_conninfo: "",
-  max_standby_streaming_delay: "0",
-  max_standby_archive_delay: "0",
-  wal_retrieve_retry_interval: "100ms",
-} as const;
+/** What a candidate is set to, so that its promotion waits for nobody (rule B7). */
+const CANDIDATE_SETTINGS = { primary_conninfo: "", wal_retrieve_retry_interval: "100ms" } as const;
+
+/** And where it has WAL to replay that a query may be in conflict with (rule B13): each setting costs several syncs. */
+const HURRIED_SETTINGS = { max_standby_streaming_delay: "0", max_standby_archive_delay: "0" } as const;
 
 /** Between two looks whether a reload has arrived: the signal takes well under a millisecond, the postmaster a few. */
 const RELOAD_LOOK_MS = 2;
@@ -49,17 +49,21 @@ const VALUES_SQL = `SELECT name, current_setting(name) AS loaded,
     (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1) AS written
   FROM pg_settings s WHERE name = ANY($1)`;
 
+/** What was opened so lately is as good as new: of two looks at a candidate, one right after the other, the second needs no login. */
+const FRESH_MS = 250;
+
 /** An action orders again within this, or has ended. */
 const WARM_MS = 3_000;
 
-type WarmSession = { readonly connection: QueryConnection; readonly cool: () => void };
+/** What becomes of a session when a call has ended well. */
+type Afterwards = "close" | "keep" | "keep-warm";
 
 /** A node. */
 export class SqlNode implements NodePort {
   readonly name: string;
   readonly #clock: Clock;
   readonly #place: NodePlace;
-  #warm: WarmSession | undefined;
+  readonly #kept = new KeptSessions();
 
   constructor(clock: Clock, place: NodePlace) {
     this.#clock = clock;
@@ -68,25 +72,29 @@ export class SqlNode implements NodePort {
   }
 
   async probe(call: Call): Promise<NodeProbe> {
-    const { probe, ended } = await this.#probeOnce(call);
+    const { probe, ended } = await this.#probeOnce(call, this.#takeForProbe());
     // It ended while it was asked: what it is now, a second look tells at once.
-    return ended ? (await this.#probeOnce(call)).probe : probe;
+    return ended ? (await this.#probeOnce(call, undefined)).probe : probe;
   }
 
-  async #probeOnce(call: Call): Promise<{ readonly probe: NodeProbe; readonly ended: boolean }> {
+  async #probeOnce(
+    call: Call,
+    kept: KeptSession | undefined,
+  ): Promise<{ readonly probe: NodeProbe; readonly ended: boolean }> {
     let seen: NodeView | undefined;
     try {
-      await this.#within(call, async (session, signal) => {
+      await this.#within(call, kept, async (session, signal) => {
         const [row] = await session.run(viewSql());
         // A disk that hangs does not answer this either, and must not hold the probe.
         const freeBytes = await unlessAborted(this.#place.freeBytes(), signal);
         const facts = { freeBytes, cloning: this.#place.cloning() };
         seen = readNodeView(row ?? {}, facts);
-        if (seen.role.kind !== "primary") return;
+        if (seen.role.kind !== "primary") return "keep";
         // Stuck until it is shown not to be.
         const view = { ...seen, role: { ...seen.role, write: { kind: "stuck" } as const } };
         seen = view;
         seen = { ...view, role: { ...view.role, write: await tryWrite(session) } };
+        return "close";
       });
     } catch (error) {
       if (call.signal?.aborted === true) throw abortedError(`probing ${this.name}`, call.signal.reason);
@@ -108,11 +116,17 @@ export class SqlNode implements NodePort {
     });
   }
 
+  async hurryReplay(order: Order, call: Call): Promise<Done | StaleEpoch> {
+    return await this.#order(order, call, async (session) => {
+      await this.#set(session, HURRIED_SETTINGS);
+    });
+  }
+
   async receiveFrom(order: Order<{ readonly upstream: string }>, call: Call): Promise<Done | StaleEpoch> {
     const { conninfo, slot } = this.#place.connectionTo(order.upstream);
     return await this.#order(order, call, async (session) => {
       await this.#set(session, { primary_slot_name: slot, primary_conninfo: conninfo });
-      for (const name of ["max_standby_streaming_delay", "max_standby_archive_delay"]) {
+      for (const name of Object.keys(HURRIED_SETTINGS)) {
         await session.run(`ALTER SYSTEM RESET ${name}`);
       }
       await session.run("SELECT pg_reload_conf()");
@@ -145,8 +159,31 @@ export class SqlNode implements NodePort {
   async #order(order: Order, call: Call, work: (session: Session) => Promise<void>): Promise<Done | StaleEpoch> {
     const stale = await this.#place.admit(order, call);
     if (stale !== undefined) return stale;
-    await this.#within(call, work, "keep");
+    const done = async (session: Session): Promise<Afterwards> => {
+      await work(session);
+      return "keep-warm";
+    };
+    const kept = this.#kept.take(() => true);
+    try {
+      await this.#within(call, kept, done);
+    } catch (error) {
+      // The server was started again since. An order can be repeated.
+      if (kept === undefined || !isLifeboatError(error, "postgres.connection-lost")) throw error;
+      await this.#within(call, undefined, done);
+    }
     return { kind: "done" };
+  }
+
+  /** A session for somebody who acts on this node in another way; to be closed, which keeps it here. Rejects as `openQuery`. */
+  async lend(call: Call): Promise<QueryConnection> {
+    const kept = this.#kept.take(() => true);
+    const connection = kept?.connection ?? (await openQuery(this.#addressFor(call), call));
+    const openedAt = kept?.openedAt ?? this.#clock.monotonic();
+    return {
+      serverVersion: connection.serverVersion,
+      query: (...query) => connection.query(...query),
+      close: async () => this.#kept.keep({ connection, openedAt, warmUntil: this.#warmUntil() }),
+    };
   }
 
   /**
@@ -171,28 +208,30 @@ export class SqlNode implements NodePort {
     while ((await differing()).length > 0) await this.#clock.sleep(RELOAD_LOOK_MS, {});
   }
 
-  /** A warm session where there is one, else a new one that lives as long as the call at most, unless it is kept warm. */
+  /** One that was kept where there is one, else a new one that lives as long as the call at most, unless it is to be kept. */
   async #within(
     call: Call,
-    work: (session: Session, signal: AbortSignal) => Promise<void>,
-    afterwards: "close" | "keep" = "close",
+    kept: KeptSession | undefined,
+    work: (session: Session, signal: AbortSignal) => Promise<Afterwards>,
   ): Promise<void> {
     throwIfAborted(call.signal, `asking ${this.name}`);
-    const warm = this.#takeWarm();
     const ending = new AbortController();
     const stop = (): void => ending.abort(call.signal?.reason);
     call.signal?.addEventListener("abort", stop, { once: true });
     const cancel = startTimer(call.timeoutMs, stop);
     const { signal } = ending;
-    let connection: QueryConnection | undefined = warm;
+    let connection: QueryConnection | undefined = kept?.connection;
     try {
-      connection ??= await openQuery({ ...this.#place.address, connectTimeoutMs: call.timeoutMs }, { signal });
+      connection ??= await openQuery(this.#addressFor(call), { signal });
       const open = connection;
+      const openedAt = kept?.openedAt ?? this.#clock.monotonic();
       // The same limit for all of them: another one costs a round trip. The end of the call ends them in any case.
       const timeoutMs = Math.max(1, Math.ceil(call.timeoutMs));
-      await work({ run: (sql, parameters = []) => open.query(sql, parameters, { timeoutMs, signal }) }, signal);
-      if (warm !== undefined || afterwards === "keep") {
-        this.#keepWarm(open);
+      const run: Session["run"] = (sql, parameters = []) => open.query(sql, parameters, { timeoutMs, signal });
+      const afterwards = await work({ run }, signal);
+      const warmUntil = afterwards === "keep-warm" ? this.#warmUntil() : kept?.warmUntil;
+      if (afterwards !== "close" || this.#isWarm(warmUntil)) {
+        this.#kept.keep({ connection: open, openedAt, warmUntil });
         connection = undefined;
       }
     } finally {
@@ -203,21 +242,23 @@ export class SqlNode implements NodePort {
     }
   }
 
-  /** For one call at a time; who comes meanwhile opens a session of its own. */
-  #takeWarm(): QueryConnection | undefined {
-    const warm = this.#warm;
-    this.#warm = undefined;
-    warm?.cool();
-    return warm?.connection;
+  /** Whoever is acted on is asked by the same session; else one will do that was only just opened. */
+  #takeForProbe(): KeptSession | undefined {
+    const openedAfter = this.#clock.monotonic() - FRESH_MS;
+    return this.#kept.take(({ warmUntil, openedAt }) => this.#isWarm(warmUntil) || openedAt >= openedAfter);
   }
 
-  #keepWarm(connection: QueryConnection): void {
-    void this.#takeWarm()?.close();
-    const cancel = startTimer(WARM_MS, () => {
-      this.#warm = undefined;
-      void connection.close();
-    });
-    this.#warm = { connection, cool: cancel };
+  /** Not from the last use on: looks come all the time, and an action ends. */
+  #warmUntil(): Monotonic {
+    return (this.#clock.monotonic() + WARM_MS) as Monotonic;
+  }
+
+  #isWarm(until: Monotonic | undefined): boolean {
+    return until !== undefined && this.#clock.monotonic() < until;
+  }
+
+  #addressFor({ timeoutMs }: Call): ConnectOptions {
+    return { ...this.#place.address, connectTimeoutMs: timeoutMs };
   }
 }
 

@@ -43,6 +43,7 @@ test("a replica that was told to stop receiving goes on so when somebody's half-
   await pair.replica.query("SELECT pg_reload_conf()");
   await node.setSynchronousNames({ epoch: ONE, names: "ANY 1 (x)" }, CALL);
   assert.equal(await pair.replica.value("SHOW primary_conninfo"), "");
+  await node.hurryReplay({ epoch: ONE }, CALL);
   await pair.replica.restart();
   assert.equal(await pair.replica.value("SHOW primary_conninfo"), "");
   assert.equal(await pair.replica.value("SHOW max_standby_streaming_delay"), "0");
@@ -65,6 +66,7 @@ test("a replica that was told whom to follow follows after a restart too", async
     connectionTo: () => ({ conninfo: conninfoOf(pair.primary, REPLICA_NAME), slot: REPLICA_NAME }),
   });
   await node.stopReceiving({ epoch: ONE }, CALL);
+  await node.hurryReplay({ epoch: ONE }, CALL);
   await node.receiveFrom({ epoch: ONE, upstream: "primary" }, CALL);
   await pair.replica.restart();
   await pair.streams();

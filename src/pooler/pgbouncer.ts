@@ -88,6 +88,11 @@ export class PgBouncer implements Pooler {
     };
   }
 
+  /** Remembers an epoch that may act, before it does: a later act under it has less to write. Repeatable. */
+  async hear(epoch: number, options: CallOptions): Promise<ActAnswer> {
+    return await this.#under({ epoch }, options, async () => ({ kind: "done" }));
+  }
+
   async pause(request: PauseRequest, options: CallOptions): Promise<PauseAnswer> {
     const stale = await this.#locked(options, () => this.#begin(request, options));
     if (stale !== undefined) return stale;

@@ -23,19 +23,45 @@ export function daemonSocketOf({ place }: StackDescription): string {
   return path.join("/tmp", `lifeboat-daemon-${short}`, "daemon.sock");
 }
 
+/** Where the one that stands by is asked who it is; it does nothing else. */
+export function standBySocketOf(stack: StackDescription): string {
+  return path.join(path.dirname(daemonSocketOf(stack)), "stand-by.sock");
+}
+
 /** True when it answers. */
-export async function daemonAnswers(stack: StackDescription, { signal }: CallOptions): Promise<boolean> {
+export async function daemonAnswers(stack: StackDescription, options: CallOptions): Promise<boolean> {
+  return (await processAt(daemonSocketOf(stack), options)) !== undefined;
+}
+
+/** What the process of a daemon does: undefined when it neither controls the stack nor stands by. */
+export async function dutyOf(
+  stack: StackDescription,
+  pid: number | undefined,
+  options: CallOptions,
+): Promise<DaemonDuty | undefined> {
+  const sockets = [daemonSocketOf(stack), standBySocketOf(stack)];
+  const [controller, waiting] = await Promise.all(sockets.map((socket) => processAt(socket, options)));
+  if (pid === undefined) return undefined;
+  return pid === controller ? "controls" : pid === waiting ? "stands by" : undefined;
+}
+
+/** Of two daemons one controls the stack. */
+export type DaemonDuty = "controls" | "stands by";
+
+/** The process that answers; undefined when none does. */
+async function processAt(socket: string, { signal }: CallOptions): Promise<number | undefined> {
   try {
     const answer = await exchange({
-      to: { socket: daemonSocketOf(stack) },
+      to: { socket },
       send: '{"call":"hello"}\n',
       whole: (text) => text.endsWith("\n"),
       timeoutMs: ANSWER_TIMEOUT_MS,
       signal,
     });
-    return answer.includes('"result"');
+    const pid = /"result":\{"pid":(\d+)\}/.exec(answer)?.[1];
+    return pid === undefined ? undefined : Number(pid);
   } catch (error) {
-    if (isLifeboatError(error, "platform.no-answer")) return false;
+    if (isLifeboatError(error, "platform.no-answer")) return undefined;
     throw error;
   }
 }

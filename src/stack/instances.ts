@@ -1,8 +1,9 @@
 /**
  * The programs that a platform runs for a component.
  *
- * Every component is one program, but PgBouncer, which uses one processor only, can be several: the kernel hands each new
- * connection to one of them (so_reuseport), and each has its console on a Unix socket of its own. Pure.
+ * Every component is one program, but two. PgBouncer, which uses one processor only, can be several: the kernel hands each new
+ * connection to one of them (so_reuseport), and each has its console on a Unix socket of its own. The daemon is two: one
+ * controls the stack, the other stands by. Pure.
  */
 import path from "node:path";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
@@ -17,17 +18,22 @@ export type Scalable = (typeof SCALABLE)[number];
 /** More than the processors of a machine that runs a stack. */
 export const INSTANCES_MAX = 16;
 
+/** The daemon that stands by, or is stood by for: which of the two controls the stack changes. */
+const STANDBY = "daemon_2";
+
 /** The names of a component's programs at the platform; the first has the component's own. */
 export function instancesOf(
   { poolers }: Pick<StackDescription, "poolers">,
   component: ComponentName,
 ): readonly string[] {
+  if (component === "daemon") return [component, STANDBY];
   if (component !== "pgbouncer") return [component];
   return Array.from({ length: poolers }, (_, index) => (index === 0 ? component : `${component}_${index + 1}`));
 }
 
 /** The component that a program at the platform belongs to; undefined for one that is none of a stack's. */
 export function componentOf(instance: string): ComponentName | undefined {
+  if (instance === STANDBY) return "daemon";
   const [, scaled] = /^(.+)_\d+$/.exec(instance) ?? [];
   return COMPONENT_NAMES.find((name) => name === instance) ?? SCALABLE.find((name) => name === scaled);
 }

@@ -1,7 +1,9 @@
 /** Looks at what each component of a stack is doing, and whether it does its work. Changes nothing. */
 import { isLifeboatError } from "../errors/error.ts";
 import type { ComponentState } from "../platform/components.ts";
+import { readRecord } from "../platform/local/record.ts";
 import type { ComponentName } from "./component-names.ts";
+import { type DaemonDuty, dutyOf } from "./daemon-config.ts";
 import { instancesOf } from "./instances.ts";
 import { startStepOf } from "./plan.ts";
 import { askPooler } from "./prove.ts";
@@ -19,6 +21,8 @@ export type ComponentLook = {
   readonly state: ComponentState | undefined;
   /** Whether it does its work, as a start-up looks at it: a node of a replication streams, the others answer. */
   readonly works: boolean;
+  /** Of a daemon: whether it controls the stack or stands by. */
+  readonly duty?: DaemonDuty | undefined;
 };
 
 /** A component on this machine that works answers in milliseconds; one that hangs is not waited for. */
@@ -33,11 +37,16 @@ export async function lookAtComponents(tools: StepLookTools, options: CallOption
   const programs = componentsOf(stack).flatMap((component) =>
     instancesOf(stack, component).map((name) => ({ component, name })),
   );
+  const pids = await readRecord(files, stack.place.supervisor);
   return await Promise.all(
     programs.map(async (program) => {
       const state = states.find(({ name }) => name === program.name);
-      const works = canAsk && state?.mode === "running" && (await doesItsWork(tools, program, options));
-      return { ...program, state, works };
+      const runs = canAsk && state?.mode === "running";
+      if (program.component === "daemon") {
+        const duty = runs ? await dutyOf(stack, pids.get(program.name)?.process?.pid, options) : undefined;
+        return { ...program, state, works: duty !== undefined, duty };
+      }
+      return { ...program, state, works: runs && (await doesItsWork(tools, program, options)) };
     }),
   );
 }

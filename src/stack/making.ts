@@ -188,7 +188,7 @@ async function applyConfiguration(
   secrets: StackSecrets,
   options: CallOptions,
 ): Promise<void> {
-  if (component === "daemon") await tools.platform.restart(component, options);
+  if (component === "daemon") await restartDaemons(tools, options);
   else if (component === "db" || component === "db_replica") {
     await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {
       await run("SELECT pg_reload_conf()");
@@ -198,6 +198,11 @@ async function applyConfiguration(
   } else if (component === "haproxy") {
     await reloadBalancer(controlSocketOf(tools.stack), { ...options, clock: tools.clock });
   } else await tools.platform.restart(component, options);
+}
+
+async function restartDaemons({ platform, stack }: StepTools, options: CallOptions): Promise<void> {
+  const running = await runningComponents(platform, options);
+  for (const name of instancesOf(stack, "daemon")) if (running.has(name)) await platform.restart(name, options);
 }
 
 /** Has every pooler that runs read its files again: its clients notice nothing. One that listens elsewhere is restarted. */

@@ -5,7 +5,7 @@ import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { openVault, type Vault } from "../vault/vault.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
-import { allRun } from "./instances.ts";
+import { allRun, instancesOf } from "./instances.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
 import type { StackFacts } from "./plan.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
@@ -38,6 +38,7 @@ export async function observeStack(
     replica: await nodeDataOf(files, place.dataOf(replicaOf(stack))),
     vault: await lookAtVault(tools, stack, secrets, options),
     running,
+    governed: instancesOf(stack, "daemon").some((name) => alive.has(name)),
     primary:
       secrets === undefined || !running.has(stack.primary) ? undefined : await askPrimary(stack, secrets, options),
   };

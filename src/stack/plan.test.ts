@@ -15,6 +15,7 @@ const fresh: StackFacts = {
   replica: "absent",
   vault: "absent",
   running: new Set(),
+  governed: false,
   primary: undefined,
 };
 
@@ -28,8 +29,11 @@ const up: StackFacts = {
   replica: "standby",
   vault: "has-backup",
   running: new Set(COMPONENT_NAMES),
+  governed: true,
   primary: { prepared: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
 };
+
+const NOTHING_RUNS = { running: new Set<never>(), governed: false };
 
 function stepsOf(facts: StackFacts): readonly string[] {
   const plan = planUp(facts);
@@ -56,7 +60,7 @@ test("a durability that an operator chose since stays, one that nobody chose is 
 });
 
 test("after a kill of everything the data is kept and the programs are started, nodes before those who lead to them", () => {
-  assert.deepEqual(stepsOf({ ...up, running: new Set(), primary: undefined }), [
+  assert.deepEqual(stepsOf({ ...up, ...NOTHING_RUNS, primary: undefined }), [
     "db-start",
     "database",
     "receiver",
@@ -72,12 +76,12 @@ test("after a kill of everything the data is kept and the programs are started, 
 });
 
 test("a primary whose data is gone is not begun anew while the vault holds backups of it", () => {
-  const lost: StackFacts = { ...up, db: "absent", running: new Set() };
+  const lost: StackFacts = { ...up, db: "absent", ...NOTHING_RUNS };
   assert.deepEqual(planUp(lost), { kind: "refused", reason: "data-missing" });
 });
 
 test("nodes that changed their roles are not started where no controller has said so", () => {
-  const unknown: StackFacts = { ...up, running: new Set(), roles: { primary: "db", recorded: "none" } };
+  const unknown: StackFacts = { ...up, ...NOTHING_RUNS, roles: { primary: "db", recorded: "none" } };
   assert.deepEqual(planUp({ ...unknown, db: "standby" }), { kind: "refused", reason: "roles-changed", node: "db" });
   assert.deepEqual(planUp({ ...unknown, replica: "primary" }), {
     kind: "refused",
@@ -88,7 +92,7 @@ test("nodes that changed their roles are not started where no controller has sai
 
 test("after a failover the recorded primary is started, and an old one is left to the daemon to make a replica of", () => {
   const roles = { primary: "db_replica", recorded: "settled" } as const;
-  const failedOver: StackFacts = { ...up, roles, replica: "primary", running: new Set(), primary: undefined };
+  const failedOver: StackFacts = { ...up, roles, replica: "primary", ...NOTHING_RUNS, primary: undefined };
   const steps = stepsOf(failedOver);
   assert.ok(steps.includes("db-start") && steps.includes("daemon"));
   assert.ok(!steps.includes("replica-data") && !steps.includes("replica-start") && !steps.includes("proof"));
@@ -104,8 +108,11 @@ test("nodes are the daemon's while it runs, or while a failover has not ended", 
   const down: StackFacts = { ...up, db: "standby", replica: "primary", primary: undefined };
   const running = new Set(["daemon", "redis", "pgbouncer", "pooler_watch", "haproxy", "receiver"] as const);
   assert.deepEqual(stepsOf({ ...down, running }), ["receiver"]);
+  // One of two daemons was killed: the other one governs.
+  running.delete("daemon");
+  assert.deepEqual(stepsOf({ ...down, running }), ["receiver", "daemon"]);
   const unsettled = { primary: "db", recorded: "unsettled" } as const;
-  const steps = stepsOf({ ...down, roles: unsettled, running: new Set() });
+  const steps = stepsOf({ ...down, roles: unsettled, ...NOTHING_RUNS });
   assert.ok(!steps.some((step) => /^(db|replica)-/.test(step)) && steps.at(-1) === "daemon");
 });
 
@@ -123,6 +130,7 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
     replica: fc.constantFrom("absent", "unfinished", "primary", "standby"),
     vault: fc.constantFrom("absent", "no-backup", "has-backup"),
     running: fc.subarray([...COMPONENT_NAMES]).map((names) => new Set(names)),
+    governed: fc.boolean(),
     primary: fc.option(
       fc.record({
         prepared: fc.boolean(),
@@ -143,10 +151,10 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
         places.toSorted((a, b) => a - b),
       );
       // Without a replica that streams or is about to, there is nobody to read a proof back on.
-      const replica = seen.replica !== "primary" && seen.roles.recorded !== "unsettled" && !seen.running.has("daemon");
+      const replica = seen.replica !== "primary" && seen.roles.recorded !== "unsettled" && !seen.governed;
       if (replica) assert.equal(plan.steps.length === 0 || plan.steps.at(-1) === "proof", true);
       // What a controller decides about a node is not decided here.
-      if (seen.running.has("daemon")) assert.ok(!plan.steps.some((step) => /^(db|replica)-/.test(step)));
+      if (seen.governed) assert.ok(!plan.steps.some((step) => /^(db|replica)-/.test(step)));
       // A new cluster only where there was none and nothing is held of an earlier one.
       if (plan.steps.includes("db-data")) assert.notEqual(seen.db === "absent" && seen.vault === "has-backup", true);
     }),

@@ -96,7 +96,10 @@ export type StackFacts = {
   readonly db: NodeData;
   readonly replica: NodeData;
   readonly vault: "absent" | "no-backup" | "has-backup";
+  /** Of several programs all. */
   readonly running: ReadonlySet<ComponentName>;
+  /** A daemon runs, whether or not another one stands by. */
+  readonly governed: boolean;
   /** What the primary says; undefined while it cannot be asked. */
   readonly primary: PrimaryFacts | undefined;
 };
@@ -137,7 +140,7 @@ export function planUp(facts: StackFacts): UpPlan {
   const { primary, recorded } = facts.roles;
   const replica = primary === "db" ? "db_replica" : "db";
   // A daemon that runs, or that finds an action that has not ended, knows better: nodes are its to start and to rebuild.
-  const governed = facts.running.has("daemon") || recorded === "unsettled";
+  const governed = facts.governed || recorded === "unsettled";
   if (!governed && facts.db === "standby") return { kind: "refused", reason: "roles-changed", node: primary };
   // An old primary that was replaced is the daemon's to make a replica of.
   const oldPrimary = facts.replica === "primary";
@@ -173,5 +176,10 @@ export function planUp(facts: StackFacts): UpPlan {
 
 /** Plans a stop: the programs that run, in the order in which they are stopped. */
 export function planDown(running: ReadonlySet<string>): readonly string[] {
-  return STOP_ORDER.flatMap((component) => [...running].filter((name) => componentOf(name) === component).toSorted());
+  return STOP_ORDER.flatMap((component) =>
+    [...running]
+      .filter((name) => componentOf(name) === component)
+      .toSorted()
+      .toReversed(),
+  );
 }

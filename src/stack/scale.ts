@@ -8,7 +8,7 @@ import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { HOLD_ENDING } from "../pooler/hold-file.ts";
-import { allRun, componentOf, INSTANCES_MAX, type Scalable } from "./instances.ts";
+import { allRun, componentOf, INSTANCES_MAX, instancesOf, type Scalable } from "./instances.ts";
 import { startStepOf } from "./plan.ts";
 import { runStep } from "./run-step.ts";
 import type { StackDescription } from "./stack.ts";
@@ -86,7 +86,9 @@ export async function runScale(
   // Each knows first how many connections to the server are its own.
   for (const step of ["config", startStepOf(component, stack)] as const) await runStep(stepTools, step, options);
   // It drives the poolers that it found when it began.
-  if (running.has("daemon")) await tools.platform.restart("daemon", options);
+  for (const name of instancesOf(stack, "daemon")) {
+    if (running.has(name)) await tools.platform.restart(name, options);
+  }
   return "done";
 }
 

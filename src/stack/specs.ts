@@ -25,6 +25,7 @@ export function componentSpecs(
   tools: Pick<StackTools, "programs" | "user">,
 ): readonly ComponentSpec[] {
   const spec = componentSpec(stack, component, tools);
+  if (component === "daemon") return instancesOf(stack, component).map((name) => ({ ...spec, name }));
   if (component !== "pgbouncer") return [spec];
   const config = (instance: string): string => path.join(stack.place.configOf(component), poolerConfigOf(instance));
   return instancesOf(stack, component).map((name) => ({ ...spec, name, arguments: [config(name)] }));
@@ -80,7 +81,7 @@ export function componentSpec(
         // As whoever runs the supervisor, which it asks to start and to fence nodes.
         runAs: undefined,
         program: programs.lifeboat.command,
-        arguments: [...programs.lifeboat.args, "--config", daemonConfigFile(stack), "daemon"],
+        arguments: [...programs.lifeboat.args, "--config", daemonConfigFile(stack), "daemon", "--stand-by"],
         ports: [],
         restart: "on-failure",
         stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },

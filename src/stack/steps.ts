@@ -149,6 +149,7 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   daemon: {
     component: "daemon",
     timeoutMs: PROGRAM_START_TIMEOUT_MS,
+    // The one that stands by is there a moment later, and nothing waits for it.
     holds: async (tools, options) =>
       (await runs(tools, "daemon", options)) && (await daemonAnswers(tools.stack, options)),
     act: startComponent("daemon"),

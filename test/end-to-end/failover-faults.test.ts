@@ -63,14 +63,17 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The daemon as it is, but that it can be told where to end; its supervisor starts it again as always. */
+/**
+ * The daemon as it is, but that it can be told where to end; its supervisor starts it again as always. Nobody stands by: what
+ * one that begins anew finds is what is tested here.
+ */
 async function runMortalDaemon(): Promise<void> {
   const { stack, tools } = await linked.one.tools();
   const spec = componentSpec(stack, "daemon", tools);
   const from = spec.arguments.findIndex((each) => each.endsWith("main.ts"));
   const process_ = new URL("../support/mortal-daemon-process.ts", import.meta.url).pathname;
   const args = [...spec.arguments.slice(0, from), process_, script, ...spec.arguments.slice(from + 1)];
-  await linked.one.platform.stop("daemon", {});
+  for (const name of ["daemon_2", "daemon"]) await linked.one.platform.stop(name, {});
   await linked.one.platform.start({ ...spec, arguments: args }, {});
 }
 

@@ -61,7 +61,8 @@ test("a killed primary is replaced under writes without a lost one, and is a rep
     "its old data is let go",
     async () => (await readdir(path.join(place.folder, "aside"))).length === 0,
   );
-  const said = await readFile(path.join(place.supervisor, "logs", "daemon.log"), "utf8");
+  const logs = ["daemon", "daemon_2"].map((name) => path.join(place.supervisor, "logs", `${name}.log`));
+  const said = (await Promise.all(logs.map((log) => readFile(log, "utf8")))).join("");
   assert.match(said, /its old data in \S+\/aside\/db-1, until it streams/);
   const { err } = await one.cli.expect(4, `rebuild db --old-data-into ${folder}/old`);
   assert.ok(err.includes("stack.no-old-data"), err);
@@ -99,11 +100,34 @@ test("a change of durability is recorded for the next failover, by the daemon an
   assert.deepEqual(await said(), ["strict", "ANY 2"]);
   await one.cli.json("durability async --yes");
   assert.deepEqual(await said(), ["async", ""]);
-  await one.platform.stop("daemon", {});
+  // Nobody is left to take its place.
+  for (const name of ["daemon_2", "daemon"]) await one.platform.stop(name, {});
   await one.cli.json("durability quorum");
   assert.deepEqual(await said(), ["quorum", "ANY 1"]);
   await one.up();
   assert.deepEqual(await said(), ["quorum", "ANY 1"]);
+});
+
+test("a controller that is killed has its place taken by the one that stands by, which did nothing before", async () => {
+  await watched.whole();
+  type Seen = { readonly components: readonly { readonly name: string; readonly duty?: string | null }[] };
+  const duties = async (): Promise<Readonly<Record<string, string | null | undefined>>> => {
+    const { components } = JSON.parse((await one.cli.run("ps --json")).out) as Seen;
+    return Object.fromEntries(
+      components.filter(({ duty }) => duty !== undefined).map(({ name, duty }) => [name, duty]),
+    );
+  };
+  const settled = async () => {
+    const found = await duties();
+    const [controls] = Object.keys(found).filter((name) => found[name] === "controls");
+    const [waits] = Object.keys(found).filter((name) => found[name] === "stands by");
+    return controls !== undefined && waits !== undefined && { controls, waits };
+  };
+  const { controls, waits } = await eventually("one controls the stack and one stands by", settled);
+  await one.crash(controls);
+  const after = await eventually("the place is taken, and somebody stands by again", settled);
+  assert.deepEqual(after, { controls: waits, waits: controls });
+  await watched.check(0);
 });
 
 test("a switchover under writes fails none, and the old primary follows by itself", async () => {

@@ -60,6 +60,8 @@ export function nodePort(stack: Stack, from: Process, server: Server): NodePort 
     probe: (call) => probe(stack, from, server, call),
     setSynchronousNames: ({ epoch, names }, call) => done(epoch, call, () => server.setNames(names)),
     stopReceiving: ({ epoch }, call) => done(epoch, call, () => server.stopReceiving()),
+    // No query is in conflict with what is replayed here.
+    hurryReplay: ({ epoch }, call) => done(epoch, call, () => undefined),
     receiveFrom: ({ epoch, upstream }, call) =>
       done(epoch, call, () => {
         if (server.mode !== "standby") return;

@@ -125,8 +125,8 @@ export class RealStack {
   }
 
   /** Kills a component with all it started, as a crash would; its supervisor is not asked. */
-  async crash(component: ComponentName): Promise<void> {
-    await PORTS.processes.killTree(await this.pidOf(component));
+  async crash(program: string): Promise<void> {
+    await PORTS.processes.killTree(await this.pidOf(program));
   }
 
   /** Kills every process of it at once, the supervisor with the rest. */

@@ -828,6 +828,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l failover-etcd-t
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -a 'db db_replica'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stand-by -d 'Where another daemon controls the stack, wait, do nothing, and take its place when it ends.'
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F

@@ -991,6 +991,7 @@ _lifeboat_daemon() {
     '--quiet[Show no progress.]' \
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
+    '--stand-by[Where another daemon controls the stack, wait, do nothing, and take its place when it ends.]' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \
