@@ -1,7 +1,7 @@
 /** What a stack's controller wrote of the events it acted on: docs/formats describes the reports. */
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import type { EventFacts } from "./failover-plan.ts";
+import type { EventFacts, Rebuild } from "./failover-plan.ts";
 
 type EventReport = EventFacts & { readonly format: string; readonly beganAt: string; readonly endedAt: string };
 
@@ -16,6 +16,25 @@ export async function newestEvent(folder: string, afterMs: number): Promise<Even
   if (newest === undefined) return undefined;
   const { kind, outageMs, parts, steps } = newest;
   return { kind, outageMs, parts, steps };
+}
+
+/** The newest rebuild of a node that any of the controllers' logs tells of after a moment, in milliseconds since 1970. */
+export async function newestRebuild(
+  logs: readonly string[],
+  of: { readonly node: string; readonly afterMs: number },
+): Promise<Rebuild | undefined> {
+  const texts = await Promise.all(logs.map((log) => readFile(log, "utf8").catch(() => "")));
+  return rebuildIn(texts.join("\n"), of);
+}
+
+/** The newest one in the lines of a log. */
+export function rebuildIn(text: string, of: { readonly node: string; readonly afterMs: number }): Rebuild | undefined {
+  const told = [...text.matchAll(/^(\S+) (\S+) is made to follow \S+ \((\w+), (\d+) ms\)/gm)]
+    .map(([, at = "", node, kind = "", ms]) => ({ atMs: Date.parse(at), node, kind, ms: Number(ms) }))
+    .filter(({ node, atMs }) => node === of.node && atMs > of.afterMs)
+    .toSorted((a, b) => a.atMs - b.atMs);
+  const newest = told.at(-1);
+  return newest === undefined ? undefined : { kind: newest.kind, ms: newest.ms };
 }
 
 /** Undefined for anything else, and for one that is being written. */

@@ -26,6 +26,8 @@ export type Fault = {
   readonly outageMax: { readonly median: number; readonly worst: number } | undefined;
   /** Operations that are not ok in one run; undefined where what was in flight may be. */
   readonly notOkMax: number | undefined;
+  /** Of the work on the old primary before it is started, seconds. */
+  readonly rebuildMax?: number;
   /** How long an operation may wait for a connection and for its answer, milliseconds. */
   readonly deadlineMs: number;
 };
@@ -75,6 +77,7 @@ export const FAULTS: readonly Fault[] = [
     name: "diverged",
     title: "killed after 1 % of its rows diverged",
     expects: "new-primary",
+    rebuildMax: 3,
     outageMax: undefined,
     notOkMax: undefined,
     deadlineMs: DEADLINE_MS,
@@ -150,11 +153,16 @@ export type FailoverRun = {
   readonly rowMissing: number;
   /** Until the stack was whole again, seconds. */
   readonly healS: number;
+  /** How the old primary was made a replica again, and how long that took before it was started; undefined: it was not. */
+  readonly rebuild?: Rebuild | undefined;
   /** What went wrong besides: a command that failed, a stack that did not heal by itself; undefined: nothing. */
   readonly problem?: string | undefined;
   /** What the controller itself says of it; undefined when it reported nothing. */
   readonly event?: EventFacts | undefined;
 };
+
+/** Of a controller's log: `follow`, `delta` or `restore`. */
+export type Rebuild = { readonly kind: string; readonly ms: number };
 
 /** Of a controller's report of an event: the parts of the outage and the steps, milliseconds. */
 export type EventFacts = {

@@ -69,6 +69,7 @@ const FIGURES: readonly Figure<FailoverRun>[] = [
   { title: "unknown", digits: 0, of: (run) => run.writesUnknown },
   { title: "slowest ok s", digits: 2, of: (run) => run.longestOkS },
   { title: "whole again s", digits: 1, of: (run) => run.healS },
+  { title: "rebuild s", digits: 1, of: ({ rebuild }) => (rebuild === undefined ? undefined : rebuild.ms / 1_000) },
 ];
 
 /** Makes the report of all runs. */
@@ -178,6 +179,11 @@ function verdictsOn(fault: Fault, runs: readonly FailoverRun[], request: Failove
   if (fault.notOkMax !== undefined) {
     const most = Math.max(...runs.map(notOkOf));
     verdicts.push(within(`${fault.title}: operations not ok, at most`, most, fault.notOkMax, "in a run"));
+  }
+  if (fault.rebuildMax !== undefined) {
+    const most = Math.max(...runs.map(({ rebuild }) => (rebuild?.ms ?? Number.POSITIVE_INFINITY) / 1_000));
+    const title = `${fault.title}: work on the old primary before it is started at most ${fault.rebuildMax} s`;
+    verdicts.push(within(title, most, fault.rebuildMax, "s"));
   }
   const moved = runs.filter((run) => run.primaryBefore !== run.primaryAfter).length;
   const wrong = fault.expects === "new-primary" ? runs.length - moved : moved;

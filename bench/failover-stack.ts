@@ -17,13 +17,14 @@ import { type Command, systemProcesses } from "../src/platform/processes.ts";
 import { systemRandom } from "../src/platform/random.ts";
 import { findInstallation, type Installation } from "../src/postgres/installation.ts";
 import type { ConnectOptions } from "../src/postgres/replication.ts";
+import { type DaemonDuty, dutyOf } from "../src/stack/daemon-config.ts";
 import type { NodeName } from "../src/stack/node-settings.ts";
 import { nodeAddress, withNode } from "../src/stack/nodes.ts";
 import { readSecrets } from "../src/stack/secrets.ts";
 import type { StackDescription } from "../src/stack/stack.ts";
 import { launcherIn } from "./backup-tools/lifeboat-package.ts";
-import { newestEvent } from "./failover-events.ts";
-import { type EventFacts, type FailoverRequest, type FaultName, PAUSE_MS } from "./failover-plan.ts";
+import { newestEvent, newestRebuild } from "./failover-events.ts";
+import { type EventFacts, type FailoverRequest, type FaultName, PAUSE_MS, type Rebuild } from "./failover-plan.ts";
 import { must, Stop } from "./machine.ts";
 import { WalDisks } from "./wal-disks.ts";
 import { BIN_FOLDER, type Place } from "./workload.ts";
@@ -32,8 +33,8 @@ const STACK_NAME = "bench";
 const MAJOR = 16 as const;
 const FOLDER_NAME = "failover-stack";
 const NODES: readonly NodeName[] = ["db", "db_replica"];
-/** The component that decides on failovers. */
-const CONTROLLER = "daemon";
+/** Of these one decides on failovers, and the other stands by. */
+const CONTROLLERS = ["daemon", "daemon_2"];
 /** Faults that leave something down which no failover replaces. */
 const RESTARTED: readonly FaultName[] = [
   "killed",
@@ -137,7 +138,10 @@ export class FailoverStack {
     return primaries.length === 1 ? primaries[0] : undefined;
   }
 
-  /** Waits until replica and receiver stream from the primary and commits wait for them as asked for; returns it. */
+  /**
+   * Waits until replica and receiver stream from the primary, commits wait for them as asked for, and a controller stands by;
+   * returns it.
+   */
   async untilWhole(call: Call, timeoutMs = WHOLE_TIMEOUT_MS): Promise<NodeName> {
     const deadline = performance.now() + timeoutMs;
     // By what they are for, not by their names: the receiver's is another after each failover.
@@ -146,7 +150,8 @@ export class FailoverStack {
       WHERE state = 'streaming' AND sync_state IN (${states})`;
     for (;;) {
       const primary = await this.primary(call);
-      if (primary !== undefined && (await this.#ask(primary, sql, call))?.["yes"] === true) return primary;
+      const streams = primary !== undefined && (await this.#ask(primary, sql, call))?.["yes"] === true;
+      if (streams && (await this.#duties(call)).includes("stands by")) return primary;
       if (performance.now() > deadline) {
         throw new Stop(`the stack is not whole after ${timeoutMs / 1_000} s; look at ${this.#folder}`);
       }
@@ -160,7 +165,7 @@ export class FailoverStack {
       case "killed":
         return await this.#kill([primary]);
       case "killed-with-controller":
-        return await this.#kill([primary, CONTROLLER]);
+        return await this.#kill([primary, await this.#controller(call)]);
       case "replica":
         return await this.#kill([otherThan(primary)]);
       case "receiver":
@@ -190,6 +195,12 @@ export class FailoverStack {
   /** What the controller reported of an event that ended after a moment, in milliseconds since 1970. */
   async eventSince(atMs: number): Promise<EventFacts | undefined> {
     return await newestEvent(this.#described.place.folder, atMs);
+  }
+
+  /** How a node was made a replica again after a moment, in milliseconds since 1970. */
+  async rebuildSince(node: NodeName, afterMs: number): Promise<Rebuild | undefined> {
+    const logs = CONTROLLERS.map((name) => path.join(this.#described.place.supervisor, "logs", `${name}.log`));
+    return await newestRebuild(logs, { node, afterMs });
   }
 
   /** Keeps what its programs and its controller said, for reading after the stack is gone. */
@@ -335,6 +346,19 @@ export class FailoverStack {
     const { user: owner } = this.#place;
     for (const node of NODES) await this.#disks.give(node, { folder: this.#described.place.dataOf(node), owner }, call);
     await must(this.command("up"), call);
+  }
+
+  /** The one of the two that would act now. */
+  async #controller(call: Call): Promise<string> {
+    const name = CONTROLLERS[(await this.#duties(call)).indexOf("controls")];
+    if (name === undefined) throw new Stop("nobody controls the stack");
+    return name;
+  }
+
+  async #duties(call: Call): Promise<readonly (DaemonDuty | undefined)[]> {
+    const record = await readRecord(systemFiles, this.#described.place.supervisor);
+    const pids = CONTROLLERS.map((name) => record.get(name)?.process?.pid);
+    return await Promise.all(pids.map((pid) => dutyOf(this.#described, pid, call)));
   }
 
   async #pidOf(name: string): Promise<number> {

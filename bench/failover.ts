@@ -144,9 +144,10 @@ async function measureRun(at: At, call: Call): Promise<FailoverRun> {
   const unhealed = await stack.heal(fault.name, before, call);
   const healMs = performance.now() - begun;
   const event = await stack.eventSince(probe.report.writes.window.beganMs);
+  const rebuild = await stack.rebuildSince(before, probe.report.writes.window.beganMs);
   const problems = [failed, unhealed].filter((problem) => problem !== undefined);
   const problem = problems.length === 0 ? undefined : problems.join("; ");
-  return { ...runOf({ fault, number, before, after, probe, healMs }), problem, event };
+  return { ...runOf({ fault, number, before, after, probe, healMs }), problem, event, rebuild };
 }
 
 /** Lets the load run, injects the fault, and waits until clients are well again; returns what failed of the fault itself. */
