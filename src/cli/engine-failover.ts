@@ -189,7 +189,7 @@ export async function withControl<T>(
   try {
     if (lock === undefined) {
       if (call.standBy !== true) throw daemonBusy(stack);
-      lock = await waitForPlace(call, { stack, control, notice });
+      lock = await waitForPlace(call, { stack, control, assembly, notice });
     }
     await journal.open({ ...MACHINE, clock }, path.join(folder, "journal"));
     const { machines } = assembly;
@@ -208,13 +208,16 @@ const LOCK_FILE = "daemon.lock";
 /** Stands by until the place is free. */
 async function waitForPlace(
   { session: { clock, signal } }: Call,
-  of: { readonly stack: StackDescription; readonly control: Control; readonly notice: (message: string) => void },
+  of: Pick<AssemblyTools, "stack" | "notice"> & { readonly control: Control; readonly assembly: Assembly },
 ): Promise<Lock> {
-  const { stack, control, notice } = of;
+  const { stack, control, assembly, notice } = of;
+  const warmUp = async (options: { readonly signal: AbortSignal }): Promise<void> => {
+    await Promise.allSettled([assembly.warmUp(options), control.warmUp(options)]);
+  };
   notice(`another daemon controls stack ${stack.name}: this one stands by`);
   const folder = stack.place.controller;
   const lock = await standBy(
-    { ...MACHINE, clock, pid: ownPid(), warmUp: (options) => control.warmUp(options) },
+    { ...MACHINE, clock, pid: ownPid(), warmUp },
     {
       lockFile: path.join(folder, LOCK_FILE),
       socket: daemonSocketOf(stack),

@@ -77,6 +77,8 @@ export type AssemblyTools = Omit<StepTools, "programs"> & {
 export type Assembly = {
   readonly ports: FailoverPorts;
   readonly machines: LocalMachines;
+  /** Opens what is kept open. Rejects with what does not answer. */
+  warmUp(options: { readonly signal: AbortSignal }): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -144,6 +146,9 @@ export function assemble(tools: AssemblyTools): Assembly {
       journal: tools.journal,
       hooks: tools.hooks,
     },
+    warmUp: async (options) => {
+      await Promise.all(poolers.map((pooler) => pooler.warmUp(options)));
+    },
     close: async () => {
       await machines.close();
       await Promise.all(poolers.map((pooler) => pooler.close()));
@@ -156,7 +161,7 @@ function hearing(guards: readonly EpochGuard[], poolers: readonly PgBouncer[]): 
   return async (epoch) => {
     await Promise.allSettled([
       ...guards.map((guard) => guard.admit(epoch, {})),
-      ...poolers.map((pooler) => pooler.hear(epoch, {})),
+      ...poolers.flatMap((pooler) => [pooler.hear(epoch, {}), pooler.warmUp({})]),
     ]);
   };
 }

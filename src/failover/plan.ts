@@ -21,7 +21,8 @@ import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
 /** A step. */
 export type Step =
   | { readonly kind: "check-logins" }
-  | { readonly kind: "pause-poolers"; readonly drain: boolean }
+  /** `gone`: nobody listens at the server that clients are to be kept from. */
+  | { readonly kind: "pause-poolers"; readonly drain: boolean; readonly gone?: boolean }
   | { readonly kind: "note-action"; readonly action: "failover" | "switchover" }
   | { readonly kind: "stop-primary" }
   | { readonly kind: "withdraw-witness" }
@@ -337,7 +338,8 @@ function mendPoolers({ seen, poolers, decision }: Situation, wanted: "serving" |
   const base = { kind: "mend", from: primary, to: primary } as const;
   if (wanted === "paused") {
     if (answering.every(({ mode }) => mode === "paused")) return undefined;
-    return { ...base, stages: [[{ kind: "pause-poolers", drain: false }]] };
+    const gone = seen.nodes.get(primary)?.trouble?.kind === "nobody-listens";
+    return { ...base, stages: [[{ kind: "pause-poolers", drain: false, gone }]] };
   }
   const astray = answering.some(({ target }) => target !== primary);
   if (astray && isServing(decision)) {

@@ -271,7 +271,13 @@ export interface PoolerPort {
    * The driver's own watchdog resumes after `holdMsMax` without another pause or resume, also when we are gone.
    */
   pause(
-    order: Order<{ readonly drain: boolean; readonly drainMs: number; readonly holdMsMax: number }>,
+    order: Order<{
+      readonly drain: boolean;
+      /** Nobody listens at the server that it leads to: no login is waited for. */
+      readonly gone?: boolean | undefined;
+      readonly drainMs: number;
+      readonly holdMsMax: number;
+    }>,
     call: Call,
   ): Promise<Done | StaleEpoch | { readonly kind: "not-drained" }>;
   /** RESUME; done when it serves, whether or not it was paused. */

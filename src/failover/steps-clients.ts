@@ -24,7 +24,7 @@ export async function performClientStep(tools: StepTools, step: ClientStep): Pro
     case "check-logins":
       return checkLogins(tools);
     case "pause-poolers":
-      return step.drain ? drainPoolers(tools) : pausePoolers(tools);
+      return step.drain ? drainPoolers(tools) : pausePoolers(tools, step.gone);
     case "repoint-poolers":
       return {
         shortcomings: await tryAll(poolers, (pooler) =>
@@ -63,10 +63,10 @@ async function checkLogins(tools: StepTools): Promise<Partial<Progress>> {
 }
 
 /** For servers that are gone: clients wait at those poolers that answer. */
-async function pausePoolers(tools: StepTools): Promise<Partial<Progress>> {
+async function pausePoolers(tools: StepTools, gone: boolean | undefined): Promise<Partial<Progress>> {
   const { acting, limits } = tools;
   if (await tools.paused) return {};
-  const wish = { drain: false, drainMs: 0, holdMsMax: limits.pauseHoldMs };
+  const wish = { drain: false, gone, drainMs: 0, holdMsMax: limits.pauseHoldMs };
   const shortcomings = await tryAll(acting.ports.poolers, (pooler) =>
     acting.order(limits.pauseMs, (epoch, call) => pooler.pause({ epoch, ...wish }, call)),
   );

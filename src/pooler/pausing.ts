@@ -81,6 +81,18 @@ export async function pauseAtOnce(
   return { cutLogin, drained: await sendPause(tools, ["PAUSE"], deadline, options) };
 }
 
+/**
+ * Pauses a pooler whose server is gone, by one command: it is busy with clients that lost their server and log in again (tens of
+ * milliseconds between two answers), and there is no login that a look could spare.
+ */
+export async function pauseForGone(
+  tools: PausingTools,
+  deadline: Monotonic,
+  options: CallOptions,
+): Promise<{ readonly drained: boolean; readonly cutLogin: boolean }> {
+  return { cutLogin: false, drained: await sendPause(tools, ["PAUSE"], deadline, options) };
+}
+
 /** Suspends it. Unless `quiet` is answered it is not suspended any more. `refused`: it is paused, or cannot be suspended. */
 async function suspend(
   tools: PausingTools,

@@ -150,6 +150,20 @@ test("a server that is given up: paused at once, with what runs and a login in f
   });
 });
 
+test("a server that is gone: paused by one command, without a look at logins, which would fail anyway", async () => {
+  await withPooler(async ({ memory, pooler, file }) => {
+    memory.loginsInFlight = 1;
+    const before = memory.commands.length;
+    const done = await pooler.pause(request({ drain: false, gone: true }), {});
+    assert.deepEqual(done, { kind: "done", drained: true, cutLogin: false });
+    assert.deepEqual([memory.paused, memory.commands.slice(before)], [true, ["PAUSE"]]);
+    assert.notEqual(await readHold(systemFiles, holdOf(file)), undefined);
+    // Repeated it is paused still.
+    assert.equal((await pooler.pause(request({ drain: false, gone: true }), {})).kind, "done");
+    assert.equal(memory.paused, true);
+  });
+});
+
 test("statements that do not end in time have the pause taken back, and its hold with it", async () => {
   await withPooler(async ({ memory, pooler, file }) => {
     memory.active = [{ id: 1, server: OLD }];

@@ -8,7 +8,7 @@ import type { RandomSource } from "../platform/random.ts";
 import type { ConsoleRow, PoolerConsole } from "./console.ts";
 import { type DatabaseLine, readDatabases, recordEpoch } from "./databases-file.ts";
 import { holdFileOf, readHold, writeHold } from "./hold-file.ts";
-import { COMMAND_TIMEOUT_MS, type PausingTools, pauseAtOnce, pauseQuietly } from "./pausing.ts";
+import { COMMAND_TIMEOUT_MS, type PausingTools, pauseAtOnce, pauseForGone, pauseQuietly } from "./pausing.ts";
 import {
   type ActAnswer,
   type CallOptions,
@@ -53,6 +53,8 @@ export type PoolerSetup = {
 const LOGIN_WAIT_MS = 100;
 /** How long a pause that does not wait for what runs waits for the news that nothing does. */
 const AT_ONCE_MS = 15;
+/** A server that is gone keeps nothing waiting; its pooler answers when it has dealt with the clients that it lost. */
+const GONE_DRAIN_MS = 300;
 /** The first version with SHOW STATE; and the first with KILL_CLIENT. */
 const SHOWS_STATE = { major: 1, minor: 19 };
 const KILLS_CLIENTS = { major: 1, minor: 24 };
@@ -88,6 +90,12 @@ export class PgBouncer implements Pooler {
     };
   }
 
+  /** Opens its sessions where they are not open: one that is busy later lets nobody in quickly. Rejects as `state`. */
+  async warmUp(options: CallOptions): Promise<void> {
+    const limits = { ...options, timeoutMs: COMMAND_TIMEOUT_MS };
+    await Promise.all([this.#setup.console.version(limits), this.#setup.waitingConsole.version(limits)]);
+  }
+
   /** Remembers an epoch that may act, before it does: a later act under it has less to write. Repeatable. */
   async hear(epoch: number, options: CallOptions): Promise<ActAnswer> {
     return await this.#under({ epoch }, options, async () => ({ kind: "done" }));
@@ -96,7 +104,7 @@ export class PgBouncer implements Pooler {
   async pause(request: PauseRequest, options: CallOptions): Promise<PauseAnswer> {
     const stale = await this.#locked(options, () => this.#begin(request, options));
     if (stale !== undefined) return stale;
-    const paused = await (request.drain ? this.#pauseQuietly(request, options) : this.#pauseAtOnce(options));
+    const paused = await (request.drain ? this.#pauseQuietly(request, options) : this.#pauseAtOnce(request, options));
     if (paused.kind !== "done") return paused;
     const { epoch: seen } = await readDatabases(this.#tools, this.#setup.databasesFile);
     return seen > request.epoch ? { kind: "stale-epoch", seen } : paused;
@@ -185,7 +193,10 @@ export class PgBouncer implements Pooler {
     return { kind: "done", drained: true, cutLogin: false };
   }
 
-  async #pauseAtOnce(options: CallOptions): Promise<PauseAnswer> {
+  async #pauseAtOnce({ gone }: PauseRequest, options: CallOptions): Promise<PauseAnswer> {
+    if (gone === true) {
+      return { kind: "done", ...(await pauseForGone(this.#pausing, this.#in(GONE_DRAIN_MS), options)) };
+    }
     const times = { loginUntil: this.#in(LOGIN_WAIT_MS), drainMs: AT_ONCE_MS };
     return { kind: "done", ...(await pauseAtOnce(this.#pausing, times, options)) };
   }

@@ -36,6 +36,8 @@ export type PauseRequest = {
    * were. False, for a server that is being given up: paused all the same, and what runs is left to end or to die.
    */
   readonly drain: boolean;
+  /** Without `drain`: nobody listens at the server any more, so that a login in flight fails whether or not it is cut. */
+  readonly gone?: boolean | undefined;
   /** How long what runs may take to end. */
   readonly drainMs: number;
   /** The hold: without another pause or a resume for so long, the watchdog resumes. */
