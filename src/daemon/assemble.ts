@@ -141,7 +141,7 @@ export function assemble(tools: AssemblyTools): Assembly {
       machines,
       witness: witnessOf(tools, nodes),
       poolers: poolers.map((pooler, index) => poolerOf(tools, pooler, consolesOf(stack)[index])),
-      lease: announcing(leasePort({ clock, store }, tools.holder), hearing([guard, ...guards.values()], poolers)),
+      lease: announcing(leasePort({ clock, store }, tools.holder), hearing([...guards.values()], poolers)),
       record: recordPort(record, `the record of stack ${stack.name}`),
       journal: tools.journal,
       hooks: tools.hooks,
@@ -156,7 +156,10 @@ export function assemble(tools: AssemblyTools): Assembly {
   };
 }
 
-/** Has all parties hear of an epoch. What it does not reach hears of it by the first order. */
+/**
+ * Has nodes and poolers hear of an epoch. What it does not reach hears of it by the first order, and so do the machines: a
+ * rejoin that takes long goes on until an order of a greater epoch comes to its node, and this is none.
+ */
 function hearing(guards: readonly EpochGuard[], poolers: readonly PgBouncer[]): (epoch: Epoch) => Promise<void> {
   return async (epoch) => {
     await Promise.allSettled([
