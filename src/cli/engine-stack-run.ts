@@ -67,7 +67,8 @@ export const upEngine: UpEngine = {
       const told = new UpTeller(session);
       try {
         const { durationMs } = await runStackUp(tools, stack, { signal, onEvent: (event) => told.tell(event) });
-        await tellDurability({ ...stack, durability: described.durability }, session);
+        if (stack.recorded === "unsettled") session.notice(GOES_ON);
+        else await tellDurability({ ...stack, durability: described.durability }, session);
         return { stack: overview(stack), steps: told.steps, durationMs, recoveryKey: told.recoveryKey };
       } catch (error) {
         told.giveRecoveryKey();
@@ -76,6 +77,10 @@ export const upEngine: UpEngine = {
     });
   },
 };
+
+/** Which node becomes the primary is seen when the daemon has looked at both. */
+const GOES_ON =
+  "a failover or switchover had not ended: the daemon goes on with it. See how far it is: lifeboat failover --check-only";
 
 /** A start changes no durability that somebody decided, and does not pass over it either when another is described. */
 async function tellDurability(stack: StackDescription, { signal, notice }: Session): Promise<void> {

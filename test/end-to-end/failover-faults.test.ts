@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { chmod, cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import pg from "pg";
@@ -21,7 +21,6 @@ import type { Way, Where } from "../support/links.ts";
 import type { DaemonEnd } from "../support/mortal-daemon-process.ts";
 import { forAWhile } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
-import { giveTo, serverUser } from "../support/servers.ts";
 import { silenced } from "../support/silent-sockets.ts";
 import { SmallDisk } from "../support/small-disks.ts";
 import { WatchedStack } from "../support/watched-stack.ts";
@@ -36,8 +35,6 @@ const EPISODE_MS = repetitions(1_000, 3_000);
 const LANES = 16;
 /** Two segments, and little more. */
 const SPOOL_MIB = 40;
-/** What a server keeps of its WAL when little is written. */
-const WAL_MIB = 200;
 const WAYS = [["to", "from"], ["to"], ["from"]] as const;
 
 const chance = new Chance(testSeed());
@@ -268,8 +265,8 @@ test("a daemon that is killed at a step leaves the work to the next one, which f
 });
 
 /** The candidate crashes in its promotion, and nobody sees the old primary's disk again; `meanwhile` is what else happens. */
-async function loseCandidate(meanwhile: (next: NodeName) => Promise<void>): Promise<void> {
-  await watched.underWrites("candidate", async () => {
+async function loseCandidate(name: string, meanwhile: (next: NodeName) => Promise<void>): Promise<void> {
+  await watched.underWrites(name, async () => {
     const { old, next } = await roles();
     const { place } = await linked.one.stack();
     await endDaemonAt({ step: "see-promoted", at: "intent", how: "stall" });
@@ -287,11 +284,11 @@ async function loseCandidate(meanwhile: (next: NodeName) => Promise<void>): Prom
 // In the usual run the simulation has this, and step by step the tests beside src/stack/.
 for (let count = 0; count < repetitions(0, 1); count += 1) {
   test("a power cut in the middle of a promotion, with the old primary's disk lost in it: up brings the stack back with the new primary, and nothing is lost", async () => {
-    await loseCandidate(() => linked.one.crashAll());
+    await loseCandidate("power-cut", () => linked.one.crashAll());
   });
 
   test("a candidate that crashes in its promotion, with the old primary's disk gone and the daemon hanging, is started again and loses nothing", async () => {
-    await loseCandidate(async (next) => {
+    await loseCandidate("candidate", async (next) => {
       await linked.one.crash(next);
       await linked.one.crash("daemon");
     });
@@ -325,44 +322,6 @@ test("a daemon that hangs, and then dies, delays no commit that the receiver alo
   assert.ok(writes.window.longestGap.durationMs < 1_000, JSON.stringify(writes.window.longestGap));
   await assertNothingPromoted(seen);
 });
-
-// It takes the time that a server is given that starts again and again.
-for (let count = 0; count < repetitions(0, 1); count += 1) {
-  test("a primary whose WAL has no room any more is replaced, loses nothing, and is made a replica again", async (t) => {
-    const { old, next } = await roles();
-    const walFolder = path.join(folder, "wal");
-    await mkdir(walFolder);
-    await giveTo(await serverUser(), walFolder);
-    await using disk = SmallDisk.over(walFolder, WAL_MIB);
-    if (disk === undefined) return t.diagnostic("not shown: no file system can be mounted here");
-    const { place } = await linked.one.stack();
-    const data = place.dataOf(next);
-    await linked.one.cli.json("failover pause --reason moves-its-wal");
-    await linked.one.platform.stop(next, {});
-    await cp(path.join(data, "pg_wal"), walFolder, { recursive: true });
-    await rename(path.join(data, "pg_wal"), path.join(folder, "wal-before"));
-    await symlink(walFolder, path.join(data, "pg_wal"));
-    await giveTo(await serverUser(), walFolder);
-    await linked.one.platform.restart(next, {});
-    await linked.one.cli.json("failover resume");
-    await watched.whole();
-    await linked.one.cli.json(`switchover --to ${next}`);
-    await watched.whole();
-    await watched.underWrites("wal-full", async () => {
-      disk.fill();
-      // Its next segment finds no room.
-      await linked.ask(next, "SELECT pg_switch_wal()").catch(() => undefined);
-      const isOver = async (): Promise<boolean> => (await linked.ask(old, "SELECT pg_is_in_recovery()")) === "false";
-      await eventually("the other has taken over", isOver);
-    });
-    await disk.empty();
-    await watched.whole();
-    // Its data has to go before its disk does.
-    await linked.one.platform.stop(next, {});
-    await rm(data, { recursive: true });
-    await watched.whole();
-  });
-}
 
 test("a receiver whose disk is full confirms nothing that it does not have, and goes on when there is room", async (t) => {
   const { old } = await roles();
