@@ -34,10 +34,11 @@ type FolderNode = Attributes & { readonly kind: "folder"; live: Map<string, Node
 type LinkNode = Attributes & { readonly kind: "link"; readonly target: string };
 type Node = FileNode | FolderNode | LinkNode;
 
-/** Bytes that grow without being copied each time. */
+/** Bytes that grow without being copied each time. A copy shares them until one of the two is changed. */
 class Content {
   #room = Buffer.alloc(0);
   #lengthBytes = 0;
+  #isShared = false;
 
   get bytes(): Buffer {
     return this.#room.subarray(0, this.#lengthBytes);
@@ -45,20 +46,34 @@ class Content {
 
   write(data: Buffer, position: number): void {
     this.resize(Math.max(this.#lengthBytes, position + data.byteLength));
+    this.#own(this.#lengthBytes);
     data.copy(this.#room, position);
   }
 
   resize(lengthBytes: number): void {
-    if (lengthBytes > this.#room.byteLength) {
-      this.#room = Buffer.concat([this.bytes], Math.max(lengthBytes, 2 * this.#room.byteLength));
+    if (lengthBytes > this.#lengthBytes) {
+      this.#own(lengthBytes);
+      this.#room.fill(0, this.#lengthBytes, lengthBytes);
     }
-    if (lengthBytes > this.#lengthBytes) this.#room.fill(0, this.#lengthBytes, lengthBytes);
     this.#lengthBytes = lengthBytes;
+  }
+
+  /** Has room for so much that nobody else sees. */
+  #own(lengthBytes: number): void {
+    const { byteLength } = this.#room;
+    if (!this.#isShared && lengthBytes <= byteLength) return;
+    const room = Buffer.allocUnsafe(lengthBytes <= byteLength ? byteLength : Math.max(lengthBytes, 2 * byteLength));
+    this.bytes.copy(room);
+    this.#room = room;
+    this.#isShared = false;
   }
 
   copy(): Content {
     const made = new Content();
-    made.write(this.bytes, 0);
+    made.#room = this.#room;
+    made.#lengthBytes = this.#lengthBytes;
+    made.#isShared = true;
+    this.#isShared = true;
     return made;
   }
 }
