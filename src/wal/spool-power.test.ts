@@ -57,7 +57,7 @@ async function receive(
   files: Files,
   confirmed: { lsn: Lsn },
   to: number,
-  how: { readonly laidOut: boolean } = { laidOut: false },
+  how: { readonly laidOut: boolean; readonly inTwo?: boolean } = { laidOut: false },
 ): Promise<Spool> {
   const spool = await open(files);
   if (spool.state === undefined) await spool.adopt(STATE);
@@ -70,7 +70,11 @@ async function receive(
   const groupBytes = Math.ceil(to / GROUPS);
   for (let from = lsnDistance({ from: START, to: at }); from < to; from += groupBytes) {
     const group = WAL.subarray(from, Math.min(from + groupBytes, to));
-    if (!spool.takeNow(group)) {
+    if (how.inTwo === true) {
+      const half = group.byteLength >> 1;
+      for (const part of [group.subarray(0, half), group.subarray(half)]) await spool.append(part, () => {});
+      await spool.flush();
+    } else if (!spool.takeNow(group)) {
       await spool.append(group, () => {});
       await spool.flush();
     }
@@ -133,6 +137,18 @@ testPowerCuts(
   ["src/wal/spool.ts complete: sync"],
   LAID_OUT_STRIDE,
 );
+
+/** Of two writes that one sync was to cover the second may be on the disk and the first not: a hole, and a length that hides it. */
+function inTwo(): Story {
+  const confirmed = { lsn: LSN_NONE };
+  return {
+    before,
+    live: async (files) => (await receive(files, confirmed, FEW_BYTES, { laidOut: false, inTwo: true })).close(),
+    after: (files) => assertHeld(files, confirmed, FEW_BYTES),
+  };
+}
+
+testPowerCuts("a group of two writes received", inTwo, ["src/wal/spool.ts syncNow: syncNow"]);
 
 /** A process that was killed leaves what it wrote to the kernel; another goes on, and what counts then is promised. */
 function takingOver(killedAt: (effect: FileEffect) => boolean, bytes: number): () => Story {
