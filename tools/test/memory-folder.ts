@@ -4,7 +4,7 @@ import { freemem } from "node:os";
 
 const MEMORY = "/dev/shm";
 
-// Two test files at a time, each with a few servers that may hold a GiB.
+// Three test files at a time, each with a few servers that may hold a GiB.
 const FREE_BYTES_MIN = 8 * 1024 ** 3;
 
 /**
