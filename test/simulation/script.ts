@@ -89,8 +89,9 @@ function drawAll(seed: number, chance: Chance): Unhealed {
   if (seed % LOST_CANDIDATE_EVERY === 0) return withLostCandidate(usual, chance);
   const scene = someScene(usual, chance);
   if (scene !== undefined) return scene;
-  if (!chance.often(0.7)) return usual;
   const step = STEPS[seed % STEPS.length] ?? "promote";
+  // A replica joins after all else, and many a cut there is never come to.
+  if (step !== "note-joined" && !chance.often(0.7)) return usual;
   return withCut(usual, { step, at: chance.pick(["intent", "outcome", "midway"]) }, chance);
 }
 
