@@ -12,6 +12,7 @@ import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { CommandLine } from "../support/command-line.ts";
 import { eventually } from "../support/receivers.ts";
 import { SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
+import { cheapenPassphrase } from "../support/vaults.ts";
 
 let server: TestServer;
 let cli: CommandLine;
@@ -115,6 +116,7 @@ test("a vault is made once, in a folder of its own, and its recovery key opens i
   cli.write("key", `${made.recoveryKey}\n`);
   const { backups } = (await cli.json("backups --vault-recovery-key-file key")) as Backups;
   assert.deepEqual(backups, []);
+  await cheapenPassphrase(path.join(folder, "vault"), "battery staple");
 });
 
 test("a wrong passphrase is named, one that others may read is warned of, and --quiet keeps the warning back", async () => {

@@ -14,6 +14,7 @@ import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { CommandLine } from "../support/command-line.ts";
 import { eventually } from "../support/receivers.ts";
 import { PORTS, SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
+import { cheapenPassphrase } from "../support/vaults.ts";
 
 const MIB = 1024 * 1024;
 const SEGMENTS = 12;
@@ -43,6 +44,7 @@ restore: {walLaidMax: 2MiB}
 `,
   );
   await cli.expect(0, "vault init");
+  await cheapenPassphrase(path.join(folder, "vault"), "battery staple");
   const receiver = cli.start("wal receive");
   await receiver.said(/receiver streaming/);
   await cli.expect(0, "backup");

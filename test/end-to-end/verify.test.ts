@@ -10,6 +10,7 @@ import type { ProofRecord } from "../../src/vault/proofs.ts";
 import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { CommandLine } from "../support/command-line.ts";
 import { SUPERUSER, startServer, type TestServer } from "../support/servers.ts";
+import { cheapenPassphrase } from "../support/vaults.ts";
 
 let server: TestServer;
 let cli: CommandLine;
@@ -50,6 +51,7 @@ proof:
 `,
   );
   await cli.expect(0, "vault init");
+  await cheapenPassphrase(path.join(folder, "vault"), "battery staple");
   await cli.expect(0, "backup --tier hourly");
 });
 

@@ -23,6 +23,7 @@ import { processesOf } from "./processes-of.ts";
 import { eventually } from "./receivers.ts";
 import { PORTS, serverUser } from "./servers.ts";
 import { testStack } from "./stacks.ts";
+import { cheapenPassphrase } from "./vaults.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const WITH_NODE = ["--disable-warning=ExperimentalWarning"];
@@ -54,6 +55,8 @@ export type PsAnswer = {
 export class RealStack {
   readonly name: string;
   readonly cli: CommandLine;
+  /** Whether its vault's passphrase is cheap to try by now. */
+  #cheap = false;
   readonly #described: StackDescription;
 
   /** `configured`: more of its lifeboat.yaml. */
@@ -76,7 +79,11 @@ export class RealStack {
 
   /** `lifeboat up` with free ports; it must end well. */
   async up(options = ""): Promise<UpAnswer> {
-    return (await this.cli.json(`up --ports auto ${options}`)) as UpAnswer;
+    const answer = (await this.cli.json(`up --ports auto ${options}`)) as UpAnswer;
+    const { place } = this.#described;
+    if (!this.#cheap) await cheapenPassphrase(place.vault, (await readSecrets(PORTS.files, place))["vault-passphrase"]);
+    this.#cheap = true;
+    return answer;
   }
 
   /** `lifeboat ps`, whatever it ends with. */

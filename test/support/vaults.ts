@@ -2,9 +2,14 @@
  * Vaults for tests: in memory, with a passphrase that costs nothing to stretch because it is never asked for again.
  */
 import { systemClock } from "../../src/platform/clock.ts";
+import { systemFiles } from "../../src/platform/files.ts";
+import { filesOfFolder } from "../../src/platform/owned-files.ts";
 import { systemRandom } from "../../src/platform/random.ts";
+import { currentUid } from "../../src/platform/run-as.ts";
+import { openDiskStore } from "../../src/store/disk/disk-store.ts";
 import { openMemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { rewrapPassphrase } from "../../src/vault/key-ring.ts";
 import type { StretchCost, WrapSecret } from "../../src/vault/keys.ts";
 import { initVault, type Vault } from "../../src/vault/vault.ts";
 
@@ -13,6 +18,14 @@ export const TEST_SECRET: WrapSecret = { kind: "passphrase", passphrase: "correc
 
 /** The least that argon2id can do: what tests store is no secret. */
 export const TEST_STRETCH: StretchCost = { memoryKiB: 8, passes: 1 };
+
+/** Replaces the passphrase of a vault on disk by the same one, cheap to try: commands under test open it dozens of times. */
+export async function cheapenPassphrase(folder: string, passphrase: string): Promise<void> {
+  const files = await filesOfFolder(systemFiles, folder, currentUid());
+  const store = await openDiskStore({ folder, files, random: systemRandom });
+  const tools = { store, clock: systemClock, random: systemRandom, stretchCost: TEST_STRETCH };
+  await rewrapPassphrase(tools, { kind: "passphrase", passphrase }, { passphrase, label: "" }, {});
+}
 
 /** An empty vault in memory, or in the given store. */
 export async function createTestVault(store: Store = openMemoryStore({ clock: systemClock })): Promise<Vault> {
