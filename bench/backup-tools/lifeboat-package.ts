@@ -4,7 +4,7 @@
  * Invariants: a benchmark has a copy of its own in its run folder, so that neither an edit of the sources nor another
  * benchmark changes what it measures.
  */
-import { cp, mkdir, rm, symlink } from "node:fs/promises";
+import { cp, mkdir, readdir, rm, stat, symlink } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Lock, systemLocks } from "../../src/platform/lock.ts";
@@ -32,13 +32,31 @@ export async function packLifeboat(place: Place, call: Call): Promise<string> {
   await mkdir(folder);
   const lock = await lockBuild(call);
   try {
-    await must({ command: process.execPath, args: [path.join(ROOT, "tools/build.ts")], folder: ROOT }, call);
+    if (!(await isBuilt())) {
+      await must({ command: process.execPath, args: [path.join(ROOT, "tools/build.ts")], folder: ROOT }, call);
+    }
     for (const each of PACKED) await cp(path.join(ROOT, each), path.join(folder, each), { recursive: true });
   } finally {
     lock.release();
   }
   await symlink(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
   return (await must({ command: "sh", args: [launcherIn(place), "--version"] }, call)).trim();
+}
+
+/** What a build is made from. */
+const SOURCES = ["src", "tools/build.ts", "package.json", "package-lock.json"];
+/** What a build writes last. */
+const BUILT_LAST = "dist/restore-program.ts";
+
+/** Whether the last build is younger than everything that it is made from. */
+async function isBuilt(): Promise<boolean> {
+  const builtAt = await stat(path.join(ROOT, BUILT_LAST)).catch(() => undefined);
+  if (builtAt === undefined) return false;
+  const inside = await readdir(path.join(ROOT, "src"), { recursive: true });
+  for (const each of [...SOURCES, ...inside.map((name) => path.join("src", name))]) {
+    if ((await stat(path.join(ROOT, each))).mtimeMs >= builtAt.mtimeMs) return false;
+  }
+  return true;
 }
 
 /** The build removes what was built before: one at a time. */
