@@ -21,8 +21,8 @@ export type StageLimits = {
 };
 
 /**
- * Limits for a machine with 2 cores: three files at a time, since they wait for servers and timers as long as they work, and four
- * of whole stacks, which wait more. What a test holds must hold beside others, too: durations are for `bench/`.
+ * Limits for a machine with 2 cores: three files at a time, since they wait for servers and timers as long as they work. What a
+ * test holds must hold beside others, too: durations are for `bench/`.
  */
 export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   tidy: { concurrency: 2, fileTimeoutMs: 60_000 },
@@ -30,7 +30,7 @@ export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   // One at a time: each runs on both cores.
   simulation: { concurrency: 1, fileTimeoutMs: 900_000, shows: true },
   server: { concurrency: 3, fileTimeoutMs: 300_000 },
-  "end-to-end": { concurrency: 4, fileTimeoutMs: 300_000 },
+  "end-to-end": { concurrency: 3, fileTimeoutMs: 300_000 },
 };
 
 /** The stage of a file by its path from the root, with forward slashes; undefined when it is no test of ours. */
