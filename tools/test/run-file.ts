@@ -174,12 +174,15 @@ function unfinished(lines: readonly TestLine[]): readonly string[] {
 
 /** Names and removes the processes and temporary files the test file did not clean up. */
 async function leftBehind(mark: string, temporary: string): Promise<readonly string[]> {
-  const deadline = performance.now() + GOODBYE_MS;
-  while (processesWith(mark).length > 0 && performance.now() < deadline) {
-    await sleep(50);
-  }
+  const gone = async (): Promise<void> => {
+    const deadline = performance.now() + GOODBYE_MS;
+    while (processesWith(mark).length > 0 && performance.now() < deadline) await sleep(50);
+  };
+  await gone();
   const processes = processesWith(mark);
   for (const { pid } of processes) process.kill(pid, "SIGKILL");
+  // A signal is on its way when kill returns.
+  if (processes.length > 0) await gone();
   return [
     ...processes.map(({ pid, command }) => `left process ${pid} behind: ${command}`),
     ...readdirSync(temporary).map((name) => `left ${name} behind in the folder for temporary files`),
