@@ -4,6 +4,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { readStat } from "../src/platform/proc-stat.ts";
 import { type Command, systemProcesses } from "../src/platform/processes.ts";
 
 /** A benchmark that cannot go on for a reason that a person can mend; the message says how. */
@@ -86,10 +87,9 @@ export async function busyMs(): Promise<number> {
 export async function treeCpuMs(pid: number): Promise<number> {
   let ticks = 0;
   for (const each of await systemProcesses.tree(pid)) {
-    const text = await readFile(`/proc/${each}/stat`, "utf8").catch(() => "");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    const found = await readStat(each).catch(() => undefined);
     // utime, stime, and both of the children that were waited for: fields 14 to 17 of proc(5).
-    for (const field of fields.slice(11, 15)) ticks += Number(field);
+    for (const field of found?.fields.slice(11, 15) ?? []) ticks += Number(field);
   }
   return ticksToMs(ticks);
 }

@@ -24,6 +24,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { assert, LifeboatError } from "../errors/error.ts";
+import { errnoOf } from "./errno.ts";
 
 const run = promisify(execFile);
 
@@ -394,10 +395,6 @@ export function fileError(operation: string, file: string, cause: unknown): Life
     remedy: "Look at the disk and the kernel log, then run the same command again.",
     cause,
   });
-}
-
-function errnoOf(cause: unknown): string | undefined {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined;
 }
 
 function isMissing(cause: unknown): boolean {

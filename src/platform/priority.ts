@@ -1,6 +1,7 @@
 /** How much of the processors a process claims where others want them too. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { getPriority, setPriority } from "node:os";
+import { readStat } from "./proc-stat.ts";
 
 /**
  * Lets this process stand back: `nice` steps (0 to 19) below the usual priority, for all threads that it has and those that
@@ -29,10 +30,8 @@ async function lowerSession(nice: number): Promise<void> {
 }
 
 async function leadsSession(): Promise<boolean> {
-  const facts = await readFile("/proc/self/stat", "utf8").catch(() => "");
-  // The name in parentheses may hold anything; behind it stand state, parent, group and session (proc(5)).
-  const session = facts.slice(facts.lastIndexOf(")") + 2).split(" ")[3];
-  return Number(session) === process.pid;
+  const stat = await readStat("self").catch(() => undefined);
+  return Number(stat?.fields[3]) === process.pid;
 }
 
 /** What libuv calls the threads of the pool that files, compression and name look-ups are worked on. */

@@ -8,12 +8,14 @@
  * nothing outside this folder imports node:child_process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { type FileHandle as NodeFileHandle, open, readdir, readFile, readlink, stat } from "node:fs/promises";
+import { type FileHandle as NodeFileHandle, open, readdir, readlink, stat } from "node:fs/promises";
 import { constants } from "node:os";
 import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { abortedError, throwIfAborted } from "./clock.ts";
+import { errnoOf } from "./errno.ts";
+import { readStat } from "./proc-stat.ts";
 
 /** The identity a child runs under. Supplementary groups are dropped. */
 export type ProcessUser = { readonly name: string; readonly uid: number; readonly gid: number };
@@ -406,22 +408,14 @@ function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
-  let text: string;
-  try {
-    text = await readFile(`/proc/${pid}/stat`, "utf8");
-  } catch (cause) {
-    // ESRCH: the process ended between the opening and the reading.
-    if (errnoOf(cause) === "ENOENT" || errnoOf(cause) === "ESRCH") return undefined;
-    throw cause;
-  }
-  // The name stands in parentheses and may hold spaces and parentheses itself. Source: proc(5).
-  const nameEnd = text.lastIndexOf(")");
-  const fields = text.slice(nameEnd + 2).split(" ");
+  const found = await readStat(pid);
+  if (found === undefined) return undefined;
+  const { name, fields } = found;
   const state = fields[0] ?? "";
   return {
     pid,
     parentPid: Number(fields[1]),
-    name: text.slice(text.indexOf("(") + 1, nameEnd),
+    name,
     zombie: state === "Z" || state === "X",
     halted: state === "T" || state === "t",
     startTicks: fields[19] ?? "",
@@ -468,8 +462,4 @@ function asUser(request: Command): string {
 
 function lastLine(text: string): string {
   return text.trimEnd().split("\n").at(-1) || "nothing";
-}
-
-function errnoOf(cause: unknown): string | undefined {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined;
 }
