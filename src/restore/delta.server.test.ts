@@ -14,15 +14,10 @@ import {
 } from "../../test/support/backups.ts";
 import { repetitions } from "../../test/support/effort.ts";
 import { takeRecorded } from "../../test/support/recordings.ts";
-import {
-  assertRestored,
-  couldStart,
-  restoreRecorded,
-  targetIn,
-  unsyncedFiles,
-} from "../../test/support/restored-files.ts";
+import { assertRestored, couldStart, restoreRecorded, targetIn } from "../../test/support/restored-files.ts";
 import { serverUser, startServer } from "../../test/support/servers.ts";
 import { recordSmallCluster } from "../../test/support/small-cluster.ts";
+import { unsyncedFiles } from "../../test/support/unsynced-files.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { faultyFiles } from "../platform/faulty-files.ts";

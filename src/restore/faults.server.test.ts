@@ -10,9 +10,9 @@ import {
   restoreRecorded,
   type Target,
   targetIn,
-  unsyncedFiles,
 } from "../../test/support/restored-files.ts";
 import { recordSmallCluster } from "../../test/support/small-cluster.ts";
+import { unsyncedFiles } from "../../test/support/unsynced-files.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";

@@ -10,31 +10,10 @@ import type { BackupRecord } from "../../src/vault/backups.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 import { restoreTools } from "./backups.ts";
 import { membersOf, type Recording } from "./recordings.ts";
+import { unsyncedFiles } from "./unsynced-files.ts";
 
 /** Where a recorded backup is restored to: the data directory, and a folder with those of the tablespaces. */
 export type Target = { readonly folder: string; readonly tablespacesUnder: string };
-
-/** The machine's files without syncs: a test that writes the same folder a hundred times survives no power cut. */
-export const unsyncedFiles: Files = {
-  ...systemFiles,
-  syncFolder: async () => undefined,
-  syncFileSystem: async () => undefined,
-  open: async (file, mode, permissions) => {
-    const handle = await systemFiles.open(file, mode, permissions);
-    return {
-      read: (at) => handle.read(at),
-      write: (data, position) => handle.write(data, position),
-      writeNow: (data, position) => handle.writeNow(data, position),
-      writeParts: (parts) => handle.writeParts(parts),
-      truncate: (lengthBytes) => handle.truncate(lengthBytes),
-      sync: async () => undefined,
-      writeBack: async () => undefined,
-      syncNow: () => undefined,
-      stat: () => handle.stat(),
-      close: () => handle.close(),
-    };
-  },
-};
 
 /** A folder's two targets. */
 export function targetIn(folder: string): Target {

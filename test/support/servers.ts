@@ -11,7 +11,7 @@ import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { isLifeboatError } from "../../src/errors/error.ts";
 import { systemClock } from "../../src/platform/clock.ts";
-import { type Files, systemFiles } from "../../src/platform/files.ts";
+import { systemFiles } from "../../src/platform/files.ts";
 import { findFreePort } from "../../src/platform/free-port.ts";
 import { type Processes, type ProcessUser, systemProcesses } from "../../src/platform/processes.ts";
 import { systemRandom } from "../../src/platform/random.ts";
@@ -22,6 +22,7 @@ import type { QueryRow } from "../../src/postgres/query-connection.ts";
 import { LocalServer, type LogIn } from "../../src/postgres/server.ts";
 import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { defaultMajor } from "./majors.ts";
+import { unsyncedFiles } from "./unsynced-files.ts";
 
 export { MAJORS, type Major };
 
@@ -67,18 +68,6 @@ export const TEST_SETTINGS: Settings = {
   log_min_messages: "warning",
   wal_retrieve_retry_interval: "100ms",
   ...KILLABLE,
-};
-
-// A sync would also write out the 40 MB just copied: half a second a server, for files that live for one.
-const unsynced: Files = {
-  ...systemFiles,
-  open: async (file, mode, permissions) => {
-    const handle = await systemFiles.open(file, mode, permissions);
-    handle.sync = async () => {};
-    return handle;
-  },
-  syncFolder: async () => {},
-  syncFileSystem: async () => {},
 };
 
 const START_TIMEOUT_MS = 60_000;
@@ -197,10 +186,11 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     // A copy of a template keeps its owner.
     if (options.dataFolder !== undefined) await giveTo(user, dataFolder);
     const common = { dataFolder, user, unique: "test" };
-    await writeAccess(unsynced, { ...common, lines: ACCESS });
+    // A sync would also write out the 40 MB just copied: half a second a server, for files that live for one.
+    await writeAccess(unsyncedFiles, { ...common, lines: ACCESS });
     if (options.dataFolder === undefined) {
       const settings = { ...TEST_SETTINGS, fsync: options.fsync ?? false, ...options.settings };
-      await writeSettings(unsynced, { ...common, settings });
+      await writeSettings(unsyncedFiles, { ...common, settings });
     }
     return await startOnFreePort(options, { folder, dataFolder, installation, user });
   } catch (error) {

@@ -47,10 +47,11 @@ const TEMPORARY_PREFIX = "lb-";
 export async function runFile(run: FileRun): Promise<FileOutcome> {
   const started = performance.now();
   const mark = randomUUID();
-  const temporary = mkdtempSync(path.join(memoryFolder(), TEMPORARY_PREFIX));
+  const parent = memoryFolder();
+  const temporary = mkdtempSync(path.join(parent, TEMPORARY_PREFIX));
   // Servers under test run as another user and must get in.
   chmodSync(temporary, 0o1777);
-  const report = path.join(mkdtempSync(path.join(memoryFolder(), `${TEMPORARY_PREFIX}r-`)), "report");
+  const report = path.join(mkdtempSync(path.join(parent, `${TEMPORARY_PREFIX}r-`)), "report");
   try {
     const ended = await runProcess(run, { mark, temporary, report });
     const lines = readReport(report);
@@ -174,19 +175,24 @@ function unfinished(lines: readonly TestLine[]): readonly string[] {
 
 /** Names and removes the processes and temporary files the test file did not clean up. */
 async function leftBehind(mark: string, temporary: string): Promise<readonly string[]> {
-  const gone = async (): Promise<void> => {
-    const deadline = performance.now() + GOODBYE_MS;
-    while (processesWith(mark).length > 0 && performance.now() < deadline) await sleep(50);
-  };
-  await gone();
-  const processes = processesWith(mark);
+  const processes = await stayingWith(mark);
   for (const { pid } of processes) process.kill(pid, "SIGKILL");
   // A signal is on its way when kill returns.
-  if (processes.length > 0) await gone();
+  if (processes.length > 0) await stayingWith(mark);
   return [
     ...processes.map(({ pid, command }) => `left process ${pid} behind: ${command}`),
     ...readdirSync(temporary).map((name) => `left ${name} behind in the folder for temporary files`),
   ];
+}
+
+/** Those that are still there when the time for a goodbye is over. */
+async function stayingWith(mark: string): Promise<ReturnType<typeof processesWith>> {
+  const deadline = performance.now() + GOODBYE_MS;
+  for (;;) {
+    const found = processesWith(mark);
+    if (found.length === 0 || performance.now() >= deadline) return found;
+    await sleep(50);
+  }
 }
 
 /** Processes whose environment carries the mark: a server that became a daemon still has it. */
