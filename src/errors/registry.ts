@@ -9,6 +9,7 @@
 import { backupErrors } from "./codes/backup.ts";
 import { balancerErrors } from "./codes/balancer.ts";
 import { cacheErrors } from "./codes/cache.ts";
+import { catalogErrors } from "./codes/catalog.ts";
 import { configErrors } from "./codes/config.ts";
 import { daemonErrors } from "./codes/daemon.ts";
 import { demoErrors } from "./codes/demo.ts";
@@ -34,6 +35,7 @@ export const ERROR_REGISTRY = {
   ...backupErrors,
   ...balancerErrors,
   ...cacheErrors,
+  ...catalogErrors,
   ...configErrors,
   ...daemonErrors,
   ...demoErrors,

@@ -29,7 +29,7 @@ async function main(wanted: readonly string[]): Promise<number> {
   }
   const counts: Counts[] = [];
   if (wanted.length === 0 || wanted.includes("static")) counts.push(await runStaticStage(stop.signal));
-  const files = globSync("{src,tools,test,bench}/**/*.test.ts", { cwd: root }).sort();
+  const files = globSync("{src,catalog,tools,test,bench}/**/*.test.ts", { cwd: root }).sort();
   for (const [stage, ofStage] of chooseFiles(files, wanted)) {
     if (ofStage.length > 0) counts.push(await runStage(stage, ofStage, stop.signal));
   }

@@ -3,23 +3,28 @@ import { type Lockfile, missingOptionals } from "../set-up/complete-lockfile.ts"
 import { filesMatching, type Rule, type Violation } from "./tree.ts";
 
 const PAGE = "docs/dependencies.md";
+const WORKSPACES = ["package.json", "catalog/package.json"];
 const RUNTIME_MAX = 10;
 
 /** Every dependency has a line in docs/dependencies.md, and the page names no other. */
 export const dependenciesRule: Rule = (tree) => {
-  const { runtime, all } = dependenciesOf(tree.get("package.json") ?? "{}");
   const violations: Violation[] = [];
   const explained = [...(tree.get(PAGE) ?? "").matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1] ?? "");
-  for (const [name, version] of Object.entries(all)) {
-    if (!explained.includes(name)) violations.push({ file: PAGE, message: `has no line that says why ${name}` });
-    if (!/^\d/.test(version)) violations.push({ file: "package.json", message: `${name} is not pinned: ${version}` });
+  const asked = new Set<string>();
+  for (const file of WORKSPACES) {
+    const { runtime, all } = dependenciesOf(tree.get(file) ?? "{}");
+    for (const [name, version] of Object.entries(all)) {
+      asked.add(name);
+      if (!explained.includes(name)) violations.push({ file: PAGE, message: `has no line that says why ${name}` });
+      if (!/^\d/.test(version)) violations.push({ file, message: `${name} is not pinned: ${version}` });
+    }
+    const count = Object.keys(runtime).length;
+    if (count > RUNTIME_MAX) {
+      violations.push({ file, message: `${count} runtime dependencies, ${RUNTIME_MAX} are allowed` });
+    }
   }
-  for (const name of explained.filter((each) => all[each] === undefined)) {
+  for (const name of explained.filter((each) => !asked.has(each))) {
     violations.push({ file: PAGE, message: `explains ${name}, which is no dependency` });
-  }
-  const count = Object.keys(runtime).length;
-  if (count > RUNTIME_MAX) {
-    violations.push({ file: "package.json", message: `${count} runtime dependencies, ${RUNTIME_MAX} are allowed` });
   }
   return violations;
 };

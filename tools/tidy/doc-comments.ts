@@ -9,7 +9,7 @@ const TABLES = /^src\/errors\/codes\//;
 
 /** Every exported declaration has a doc comment right above it. */
 export const exportsDocumentedRule: Rule = (tree) =>
-  filesMatching(tree, /^(src|tools|bench)\/.*\.ts$/)
+  filesMatching(tree, /^(src|catalog|tools|bench)\/.*\.ts$/)
     .filter(([file]) => !TESTS.test(file) && !TABLES.test(file))
     .flatMap(([file, text]) => {
       const { program, comments } = parse(file, text);
@@ -43,11 +43,11 @@ function hasDocComment(text: string, comments: readonly SourceComment[], node: S
   );
 }
 
-/** Some file of each folder right below `src` opens with a header under 40 lines that names nouns and invariants. */
+/** Some file of each folder right below `src` and `catalog` opens with a header under 40 lines that names nouns and invariants. */
 export const headersRule: Rule = (tree) => {
   const headers = new Map<string, boolean>();
   const violations: Violation[] = [];
-  for (const [file, text] of filesMatching(tree, /^src\/[^/]+\/.*\.ts$/)) {
+  for (const [file, text] of filesMatching(tree, /^(src|catalog)\/[^/]+\/.*\.ts$/)) {
     const folder = file.split("/").slice(0, 2).join("/");
     const header = headerOf(file, text);
     if (header !== undefined && header.split("\n").length >= HEADER_LINES_MAX) {

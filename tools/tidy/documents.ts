@@ -4,7 +4,7 @@ import { filesMatching, matches, type Rule, type Tree, type Violation } from "./
 const PAGES = /\.md$/;
 // Paths begin with a folder of the root; a path with a placeholder or a wildcard is an example.
 const PATH =
-  /`((?:src|docs|test|tools|bench|bin|toolchain|changelog|\.ci)\/[\w./-]*)`|`((?:src|docs|test|tools|bench)\/[\w./-]+):\d+`/g;
+  /`((?:src|catalog|docs|test|tools|bench|bin|toolchain|changelog|\.ci)\/[\w./-]*)`|`((?:src|catalog|docs|test|tools|bench)\/[\w./-]+):\d+`/g;
 const LINK = /\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)/g;
 const LINE_NUMBER = /\b([\w/-]+\.(?:ts|sh|sql):\d+)\b/g;
 
@@ -35,13 +35,15 @@ function resolve(from: string, link: string): string {
   return new URL(link, `file:///${from}`).pathname.slice(1);
 }
 
-/** Every folder below `src`, down to the second level, is in docs/architecture.md. */
+/** Every folder below `src` and `catalog`, down to the second level, is in docs/architecture.md. */
 export const architectureRule: Rule = (tree) => {
   const page = tree.get("docs/architecture.md") ?? "";
   const folders = new Set<string>();
-  for (const [file] of filesMatching(tree, /^src\/.*\//)) {
-    const parts = file.split("/").slice(1, -1);
-    for (const depth of [1, 2]) if (parts.length >= depth) folders.add(parts.slice(0, depth).join("/"));
+  for (const [file] of filesMatching(tree, /^(src|catalog)\/.*\//)) {
+    // Folders of `src` are named without it, those of the service with its name.
+    const parts = file.split("/").slice(file.startsWith("src/") ? 1 : 0, -1);
+    const deepest = file.startsWith("src/") ? [1, 2] : [2, 3];
+    for (const depth of deepest) if (parts.length >= depth) folders.add(parts.slice(0, depth).join("/"));
   }
   return [...folders]
     .filter((folder) => !page.includes(`\`${folder}/\``) && !page.includes(`\`src/${folder}/\``))
@@ -54,7 +56,7 @@ const FORMAT = /\b\w*(?:format|magic)\w*[^"'`\n]{0,30}["'`]((?:lifeboat-|LB)[\w-
 /** A format named in the code (`format: "lifeboat-backup"`) has a page in docs/formats that names it. */
 export const formatsRule: Rule = (tree) => {
   const pages = filesMatching(tree, /^docs\/formats\/.*\.md$/).map(([, text]) => text);
-  return filesMatching(tree, /^src\/(?!.*\.test\.ts$).*\.ts$/).flatMap(([file, text]) =>
+  return filesMatching(tree, /^(src|catalog)\/(?!.*\.test\.ts$).*\.ts$/).flatMap(([file, text]) =>
     [...matches(text, FORMAT)]
       .filter(({ found }) => !pages.some((page) => page.includes(`\`${found}\``)))
       .map(({ found, line }) => ({ file, line, message: `the format ${found} has no page in docs/formats` })),

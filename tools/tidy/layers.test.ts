@@ -19,6 +19,8 @@ test("a folder without a place in the table, or a lint file that says something 
     ).length;
   assert.equal(check("src/wal/spool.ts", lint), 0);
   assert.equal(check("src/somewhere/spool.ts", lint), 1);
+  assert.equal(check("catalog/ingest/row.ts", lint), 0);
+  assert.equal(check("catalog/somewhere/row.ts", lint), 1);
   assert.equal(check("src/wal/spool.ts", "{}"), 1);
 });
 
@@ -31,6 +33,11 @@ test("lint refuses imports against the direction, and lets tests and the right d
       "src/store/disk/a.ts": "../../backup/plan.ts",
       "src/wal/a.ts": "../config/schema.ts",
       "src/vault/a.ts": "../postgres/wire/frame.ts",
+      "src/wal/b.ts": "../../catalog/ingest/row.ts",
+      "catalog/schema/a.ts": "../ingest/row.ts",
+      "catalog/ingest/a.ts": "../../src/wal/spool.ts",
+      "catalog/ingest/good.ts": "../database/pool.ts",
+      "catalog/schema/good.ts": "../../src/platform/clock.ts",
       "src/vault/good.ts": "../postgres/lsn.ts",
       "src/cli/good.ts": "../config/schema.ts",
       "src/wal/good.test.ts": "../config/schema.ts",
@@ -44,7 +51,15 @@ test("lint refuses imports against the direction, and lets tests and the right d
     );
     assert.deepEqual(
       new Set(refused),
-      new Set(["src/platform/a.ts", "src/store/disk/a.ts", "src/vault/a.ts", "src/wal/a.ts"]),
+      new Set([
+        "src/platform/a.ts",
+        "src/store/disk/a.ts",
+        "src/vault/a.ts",
+        "src/wal/a.ts",
+        "src/wal/b.ts",
+        "catalog/schema/a.ts",
+        "catalog/ingest/a.ts",
+      ]),
     );
   } finally {
     rmSync(folder, { recursive: true });

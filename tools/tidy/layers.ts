@@ -71,6 +71,19 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** What a folder of the service may import of `src`: what any program needs. */
+const SERVICE_GROUND = DRIVERS;
+
+/**
+ * What each folder of `catalog` may import of the others, beside SERVICE_GROUND. The service is a program that is protected,
+ * not a part of what protects: nothing in `src` imports it, and programs of it do not import each other.
+ */
+export const SERVICE_LAYERS: Readonly<Record<string, readonly string[]>> = {
+  database: [],
+  schema: ["database"],
+  ingest: ["database"],
+};
+
 /** One override of .oxlintrc.json. */
 export type LintOverride = {
   readonly files: readonly string[];
@@ -96,32 +109,45 @@ export function lintOverrides(): readonly LintOverride[] {
     },
     { files: ["tools/test/reporter.ts"], rules: { "import/no-default-export": "off" } },
   ];
-  return [...Object.entries(LAYERS).flatMap(([folder, allowed]) => layerOverride(folder, allowed)), ...free];
+  return [
+    ...Object.entries(LAYERS).map(([folder, allowed]) => layerOverride(folder, allowed)),
+    ...Object.entries(SERVICE_LAYERS).map(([folder, allowed]) => serviceOverride(folder, allowed)),
+    ...free,
+  ];
 }
 
-function layerOverride(folder: string, allowed: readonly string[]): readonly LintOverride[] {
+function layerOverride(folder: string, allowed: readonly string[]): LintOverride {
   const banned = Object.keys(LAYERS).filter((other) => other !== folder && !allowed.includes(other));
-  const patterns = [];
-  if (banned.length > 0) {
-    const message = `${folder} may import ${["itself", ...allowed].join(", ")}`;
-    patterns.push({ regex: `^(\\.\\./)+(${banned.join("|")})/`, message });
-  }
+  const message = `${folder} may import ${["itself", ...allowed].join(", ")}`;
+  const patterns: object[] = [{ regex: `^(\\.\\./)+(${[...banned, "catalog"].join("|")})/`, message }];
   if (folder === "vault") {
     const message = "vault talks to no server: of postgres it may import lsn.ts and control-file.ts";
     patterns.push({ group: ["**/postgres/**", "!**/postgres/lsn.ts", "!**/postgres/control-file.ts"], message });
   }
-  if (patterns.length === 0) return [];
   const rules = { "no-restricted-imports": ["error", { patterns }] };
-  return [{ files: [`src/${folder}/**/*.ts`], excludeFiles: ["**/*.test.ts"], rules }];
+  return { files: [`src/${folder}/**/*.ts`], excludeFiles: ["**/*.test.ts"], rules };
 }
 
-/** Every folder of `src` is in the table, and .oxlintrc.json says what the table says. */
+function serviceOverride(folder: string, allowed: readonly string[]): LintOverride {
+  const banned = Object.keys(SERVICE_LAYERS).filter((other) => other !== folder && !allowed.includes(other));
+  const message = `${folder} may import ${["itself", ...allowed, ...SERVICE_GROUND.map((each) => `src/${each}`)].join(", ")}`;
+  const above = Object.keys(LAYERS).filter((other) => !SERVICE_GROUND.some((each) => each === other));
+  const ground = `^(\\.\\./)+src/(${above.join("|")})/`;
+  const regex = banned.length === 0 ? ground : `${ground}|^(\\.\\./)+(${banned.join("|")})/`;
+  const rules = { "no-restricted-imports": ["error", { patterns: [{ regex, message }] }] };
+  return { files: [`catalog/${folder}/**/*.ts`], excludeFiles: ["**/*.test.ts"], rules };
+}
+
+/** Every folder of `src` and of `catalog` is in its table, and .oxlintrc.json says what the table says. */
 export const layersRule: Rule = (tree) => {
   const violations: Violation[] = [];
-  const folders = new Set(filesMatching(tree, /^src\/[^/]+\//).map(([file]) => file.split("/")[1] ?? ""));
-  for (const folder of folders) {
-    if (LAYERS[folder] !== undefined) continue;
-    violations.push({ file: `src/${folder}`, message: "has no place in tools/tidy/layers.ts: say what it may import" });
+  for (const [root, table] of Object.entries({ src: LAYERS, catalog: SERVICE_LAYERS })) {
+    const inside = filesMatching(tree, new RegExp(`^${root}/[^/]+/`));
+    for (const folder of new Set(inside.map(([file]) => file.split("/")[1] ?? ""))) {
+      if (table[folder] !== undefined) continue;
+      const message = "has no place in tools/tidy/layers.ts: say what it may import";
+      violations.push({ file: `${root}/${folder}`, message });
+    }
   }
   const lint: { overrides?: unknown } = JSON.parse(tree.get(".oxlintrc.json") ?? "{}");
   if (JSON.stringify(lint.overrides) !== JSON.stringify(lintOverrides())) {

@@ -2,7 +2,7 @@
 import type { Rule, Violation } from "./tree.ts";
 
 const SAYS_NOTHING = new Set(["utils", "util", "helpers", "helper", "common", "lib", "misc", "types", "constants"]);
-const OURS = /^(src|test|tools|bench)\//;
+const OURS = /^(src|catalog|test|tools|bench)\//;
 const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 
 /** No name that says nothing (`utils`, `common`), and kebab-case throughout our sources. */

@@ -5,8 +5,8 @@
 import { child, children, memberOf, nameOf, parse, type SyntaxNode, stringOf, walk } from "./syntax.ts";
 import { filesMatching, lineAt, type Rule, type Violation } from "./tree.ts";
 
-const SOURCES = /^src\/(?!platform\/).*\.ts$/;
-const PROGRAMS = /^src\/.*\/main\.ts$/;
+const SOURCES = /^(src\/(?!platform\/)|catalog\/).*\.ts$/;
+const PROGRAMS = /^(src|catalog)\/.*\/main\.ts$/;
 // A conformance suite is a test that several test files share.
 const TESTS = /(\.test\.ts$|\/conformance\/)/;
 // run-as.ts names a finished copy of the server programs, a cache that a power cut may take.
@@ -66,7 +66,7 @@ function bannedImport(node: SyntaxNode): string | undefined {
 
 /** Only the durable write and the port below it rename: a rename without its syncs loses files in a power cut. */
 export const renameRule: Rule = (tree) =>
-  filesMatching(tree, /^src\/.*\.ts$/)
+  filesMatching(tree, /^(src|catalog)\/.*\.ts$/)
     .filter(([file]) => !TESTS.test(file) && !RENAMERS.test(file))
     .flatMap(([file, text]) => {
       const violations: Violation[] = [];
@@ -82,7 +82,7 @@ export const renameRule: Rule = (tree) =>
 
 /** `decide.ts` and `plan.ts` take facts and return data: nothing in them waits. */
 export const purityRule: Rule = (tree) =>
-  filesMatching(tree, /^src\/.*\/(decide|plan)\.ts$/).flatMap(([file, text]) => {
+  filesMatching(tree, /^(src|catalog)\/.*\/(decide|plan)\.ts$/).flatMap(([file, text]) => {
     const violations: Violation[] = [];
     walk(parse(file, text).program, (node) => {
       if (node.type !== "AwaitExpression" && node["async"] !== true) return;

@@ -7,7 +7,7 @@ import { lineAt, type Rule, type Tree, type Violation } from "./tree.ts";
 const FILE_LINES_MAX = 600;
 const FUNCTION_LINES_MAX = 70;
 const RATCHET = "tools/tidy/ratchet.json";
-const OURS = /^(src|test|tools|bench)\/.*\.ts$/;
+const OURS = /^(src|catalog|test|tools|bench)\/.*\.ts$/;
 // Tables of data, read by looking something up and not from top to bottom.
 const TABLES = /^src\/demo\/catalog-data\//;
 // Its bytes go into every vault, and it is one file that needs no other: docs/formats/vault.md.

@@ -9,7 +9,7 @@ const CAPITALISED = /^(PostgreSQL|Postgres|Debian|Node|Lifeboat|Unix|Linux|Ctrl)
 
 /** Case names are sentences, nothing is focused, skipped or left to do. */
 export const testCasesRule: Rule = (tree) =>
-  filesMatching(tree, /^(src|test|tools|bench)\/.*\.ts$/).flatMap(([file, text]) => {
+  filesMatching(tree, /^(src|catalog|test|tools|bench)\/.*\.ts$/).flatMap(([file, text]) => {
     if (!/["']node:test["']/.test(text)) return [];
     const violations: Violation[] = [];
     walk(parse(file, text).program, (node) => {

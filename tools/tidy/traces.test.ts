@@ -24,5 +24,6 @@ test("a path that only looks like one passes", () => {
 
 test("a lockfile with download addresses is refused, and the word elsewhere is not", () => {
   assert.equal(places('  "resolved": "x"', "package-lock.json"), 1);
+  assert.equal(places('  "resolved": "catalog"', "package-lock.json"), 0);
   assert.equal(places('  "resolved": "x"', "src/a.json"), 0);
 });

@@ -17,7 +17,12 @@ const PLACES: readonly { readonly what: string; readonly pattern: RegExp; readon
     pattern: /\b(registry\.(?!test\.)[a-z0-9-]+\.[a-z]{2,}|https?:\/\/[\w.-]+\.(?:internal|corp|lan))\b/g,
     where: /^/,
   },
-  { what: "a download address in a lockfile", pattern: /^\s*("resolved"):/gm, where: /package-lock\.json$/ },
+  {
+    what: "a download address in a lockfile",
+    // A workspace is resolved to its folder.
+    pattern: /^\s*("resolved"): "(?!catalog")/gm,
+    where: /package-lock\.json$/,
+  },
 ];
 
 /** Nothing is postponed in the sources; an issue is the place for it. */

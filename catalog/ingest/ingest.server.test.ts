@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type pg from "pg";
+import { connectCatalogue, createCatalogue, offer } from "../../test/support/catalogue.ts";
+import { startServer, type TestServer } from "../../test/support/servers.ts";
+import { inTransaction } from "../database/session.ts";
+import { migrate } from "../schema/migrate.ts";
+import { MIGRATIONS } from "../schema/migrations.ts";
+import { closeRun, ingestBatch, openRun } from "./ingest.ts";
+
+let server: TestServer;
+let session: pg.Client;
+
+before(async () => {
+  server = await startServer({ major: 16, name: "ingest" });
+  await createCatalogue(server);
+  session = await connectCatalogue(server);
+});
+after(async () => {
+  await session?.end();
+  await server?.[Symbol.asyncDispose]();
+});
+
+async function ingest(source: string, values: readonly unknown[]) {
+  return await inTransaction(session, async () => {
+    const runId = await openRun(session, { source, origin: "scheduler" });
+    const rows = values.map((value, index) => ({ rowNumber: index + 1, value }));
+    const outcome = await ingestBatch(session, { source, runId, rows });
+    await closeRun(session, runId);
+    return { ...outcome, runId };
+  });
+}
+
+async function single(sql: string, values: readonly unknown[] = []): Promise<unknown> {
+  const { rows } = await session.query(sql, [...values]);
+  return Object.values(rows[0] ?? {})[0];
+}
+
+test("a schema is migrated once, by however many at the same time, and a database that says otherwise is refused", async () => {
+  await server.query(`create database fresh`);
+  const clients = await Promise.all([1, 2, 3].map(() => connectCatalogue(server, "fresh")));
+  try {
+    const results = await Promise.all(clients.map((client) => migrate(client, MIGRATIONS)));
+    const numbers = MIGRATIONS.map(({ number }) => number);
+    assert.deepEqual(
+      results.flatMap(({ applied }) => applied).sort((a, b) => a - b),
+      numbers,
+    );
+    const [client] = clients;
+    assert.ok(client !== undefined);
+    assert.deepEqual(await migrate(client, MIGRATIONS), { before: numbers, applied: [] });
+    const changed = MIGRATIONS.map((each) => (each.number === 2 ? { ...each, sql: `${each.sql} ` } : each));
+    await assert.rejects(migrate(client, changed), {
+      code: "catalog.migration-changed",
+      message: /migration 2 \(callers\)/,
+    });
+    await assert.rejects(migrate(client, MIGRATIONS.slice(0, 2)), { code: "catalog.migration-unknown" });
+    // A migration that fails leaves nothing of itself.
+    const broken = [...MIGRATIONS, { number: 99, name: "broken", sql: "create table half (a int); select 1 / 0" }];
+    await assert.rejects(migrate(client, broken), { code: "22012" });
+    assert.equal((await client.query("select to_regclass('half') as half")).rows[0]?.half, null);
+  } finally {
+    for (const client of clients) await client.end();
+  }
+});
+
+test("an offer is known by sku and source: seen again it is unchanged, and only a change of price is remembered", async () => {
+  const first = await ingest("harbour", [offer(), offer({ sku: "A-2", price: "99.00" })]);
+  assert.deepEqual(
+    first.written.map(({ outcome }) => outcome),
+    ["inserted", "inserted"],
+  );
+  const [id] = first.written.map(({ productId }) => productId);
+  const updatedAt = await single("select updated_at::text from products where id = $1", [id]);
+  const again = await ingest("harbour", [offer({ price: "129.90" }), offer({ sku: "A-2", price: 89 })]);
+  assert.deepEqual(
+    again.written.map(({ outcome, priceChanged }) => [outcome, priceChanged]),
+    [
+      ["unchanged", false],
+      ["updated", true],
+    ],
+  );
+  assert.equal(again.written[0]?.productId, id);
+  assert.equal(await single("select updated_at::text from products where id = $1", [id]), updatedAt);
+  assert.equal(await single("select seen_at > updated_at from products where id = $1", [id]), true);
+  const renamed = await ingest("harbour", [offer({ title: "Cordless drill, 18 V" })]);
+  assert.deepEqual(
+    renamed.written.map(({ outcome, priceChanged }) => [outcome, priceChanged]),
+    [["updated", false]],
+  );
+  const elsewhere = await ingest("lagoon", [offer()]);
+  assert.notEqual(elsewhere.written[0]?.productId, id);
+  const history =
+    "select string_agg(h.price::text, ' ' order by h.id) from price_history h join products p on p.id = product_id";
+  assert.equal(await single(`${history} where sku = 'A-1' and p.source = 'harbour'`), "129.90");
+  assert.equal(await single(`${history} where sku = 'A-2'`), "99.00 89.00");
+  const run = await session.query("select * from ingestion_runs where id = $1", [again.runId]);
+  const { received, inserted, updated, unchanged, rejected, price_changes, status } = run.rows[0];
+  assert.deepEqual(
+    [received, inserted, updated, unchanged, rejected, price_changes, status],
+    [2, 0, 1, 1, 0, 1, "succeeded"],
+  );
+});
+
+test("rows that cannot be sold are rejected one by one with their reasons, and the others are taken", async () => {
+  const { price: _, ...priceless } = offer({ sku: "R-1" });
+  const outcome = await ingest("rejects", [
+    priceless,
+    offer({ sku: "R-2", price: 0 }),
+    offer({ sku: "R-3", price: 1 }),
+    offer({ sku: "R-4", price: 1, price_confirmed: true }),
+    offer({ sku: "R-5", currency: "QQQ" }),
+    offer({ sku: "R-6", gtin: "4006381333932" }),
+    offer({ sku: "R-4" }),
+    offer({ sku: "" }),
+    offer({ sku: "R-9", title: undefined }),
+    offer({ sku: "R-10", price: 50, currency: "VND", country_code: "VN" }),
+    "no row at all",
+    offer({ sku: "R-12", gtin: "4006381333931", price: 1_500_000, currency: "VND", country_code: "VN" }),
+  ]);
+  assert.deepEqual(
+    outcome.rejections.map(({ rowNumber, code }) => `${rowNumber} ${code}`),
+    [
+      "1 price-missing",
+      "2 price-not-positive",
+      "3 price-placeholder",
+      "5 unknown-currency",
+      "6 invalid-gtin",
+      "7 duplicate-sku",
+      "8 invalid-field",
+      "9 missing-field",
+      "10 price-placeholder",
+      "11 invalid-field",
+    ],
+  );
+  assert.deepEqual(
+    outcome.written.map(({ rowNumber, outcome: became }) => `${rowNumber} ${became}`),
+    ["4 inserted", "12 inserted"],
+  );
+  assert.equal(await single("select count(*)::int from ingestion_rejections where run_id = $1", [outcome.runId]), 10);
+  assert.equal(
+    await single("select status || rejected from ingestion_runs where id = $1", [outcome.runId]),
+    "partial10",
+  );
+  assert.equal(await single("select price_sgd::float from products where sku = 'R-12'"), 74.07);
+});
+
+test("whoever has a webhook on a price is told in the same transaction, and nobody of a sighting without a change", async () => {
+  await session.query(
+    `insert into api_keys (key_hash, prefix, agent_name, tier) values (sha256('a'), 'bw_free', 'watcher', 'free');
+     insert into webhooks (api_key_id, url, secret, events)
+       select id, 'http://127.0.0.1:1/', 's', '{price.changed}' from api_keys`,
+  );
+  await ingest("told", [offer({ price: 20 })]);
+  await ingest("told", [offer({ price: 20 })]);
+  await ingest("told", [offer({ price: 18, availability: "out_of_stock" })]);
+  const told = await session.query("select event, payload from webhook_deliveries");
+  assert.equal(told.rows.length, 1);
+  const { price, old_price, source } = told.rows[0].payload;
+  assert.deepEqual([price, old_price, source], [18, 20, "told"]);
+});
+
+test("two batches of one source at the same time insert an offer once and remember its price once", async () => {
+  const sessions = await Promise.all([connectCatalogue(server), connectCatalogue(server)]);
+  try {
+    const outcomes = await Promise.all(
+      sessions.map((each) =>
+        inTransaction(each, async () => {
+          const runId = await openRun(each, { source: "race", origin: "api" });
+          return await ingestBatch(each, { source: "race", runId, rows: [{ rowNumber: 1, value: offer() }] });
+        }),
+      ),
+    );
+    assert.deepEqual(outcomes.flatMap(({ written }) => written.map(({ outcome }) => outcome)).sort(), [
+      "inserted",
+      "unchanged",
+    ]);
+    assert.equal(await single("select count(*)::int from price_history where source = 'race'"), 1);
+  } finally {
+    for (const each of sessions) await each.end();
+  }
+});
+
+test("search finds stemmed words, model numbers as written, and words near a mistyped one", async () => {
+  await ingest("search", [offer({ sku: "S-1", title: "Running shoes WH-1000XM5", brand: "Velora" })]);
+  for (const query of ["run shoe", "wh-1000xm5", "velora", "power tools"]) {
+    const found = await single(
+      `select count(*)::int from products where source = 'search' and
+         search @@ (websearch_to_tsquery('english', $1) || websearch_to_tsquery('simple', $1))`,
+      [query],
+    );
+    assert.equal(found, 1, query);
+  }
+  assert.equal(
+    await single(
+      "select word from search_words where word % 'runing' order by similarity(word, 'runing') desc limit 1",
+    ),
+    "running",
+  );
+});

@@ -1,0 +1,14 @@
+import { defineErrors, EXIT } from "../entry.ts";
+
+export const catalogErrors = defineErrors({
+  "catalog.migration-changed": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A migration of the catalogue's schema that was applied says something else now.",
+  },
+  "catalog.migration-unknown": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The catalogue's database was migrated by a newer version of the service.",
+  },
+});
