@@ -1,7 +1,8 @@
 /** Writes rows: the one way in, for the API's ingest and for the scheduler. */
+import { assert } from "../../src/errors/error.ts";
 import type { Session } from "../database/session.ts";
 import { checkBatch, type NumberedRow } from "./check.ts";
-import { type CheckedRow, type Rejection, slugOf } from "./row.ts";
+import { BATCH_ROWS_MAX, type CheckedRow, type Rejection, slugOf } from "./row.ts";
 import { MERCHANTS_SQL, REJECTIONS_SQL, ROWS_SQL, WORDS_SQL } from "./statements.ts";
 
 /** What became of a row that was taken. */
@@ -50,6 +51,7 @@ export async function ingestBatch(
   batch: { readonly source: string; readonly runId: string; readonly rows: readonly NumberedRow[] },
 ): Promise<BatchOutcome> {
   const { source, runId } = batch;
+  assert(batch.rows.length <= BATCH_ROWS_MAX, "a batch is no larger than a transaction should be");
   await session.query("select pg_advisory_xact_lock(hashtextextended('ingest ' || $1, 0))", [source]);
   const { rows: rates } = await session.query("select currency from exchange_rates");
   const currencies = new Set(rates.map((row) => String(row["currency"])));

@@ -79,8 +79,9 @@ const SERVICE_GROUND = DRIVERS;
  * not a part of what protects: nothing in `src` imports it, and programs of it do not import each other.
  */
 export const SERVICE_LAYERS: Readonly<Record<string, readonly string[]>> = {
-  database: [],
-  schema: ["database"],
+  settings: [],
+  database: ["settings"],
+  schema: ["database", "settings"],
   ingest: ["database"],
 };
 

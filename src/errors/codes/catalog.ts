@@ -1,6 +1,11 @@
 import { defineErrors, EXIT } from "../entry.ts";
 
 export const catalogErrors = defineErrors({
+  "catalog.settings-invalid": {
+    kind: "operator",
+    exit: EXIT.usage,
+    meaning: "The file that tells the service's programs where everything is, is not as docs/formats/service.md says.",
+  },
   "catalog.migration-changed": {
     kind: "operator",
     exit: EXIT.refused,

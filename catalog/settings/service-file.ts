@@ -1,0 +1,55 @@
+/**
+ * What the service's programs are told.
+ *
+ * Nouns: the *service file* is a JSON file that all programs of the service are given; each reads the parts that it needs.
+ * Secrets are not in it: it names the files that hold them.
+ * Invariants: a key that nobody knows is refused, and all that is wrong is told at once; after this file nothing else is read,
+ * no variable and no flag.
+ */
+import { z } from "zod";
+import { LifeboatError } from "../../src/errors/error.ts";
+import type { Files } from "../../src/platform/files.ts";
+
+const port = z.int().min(1).max(65_535);
+const place = z.strictObject({ host: z.string().min(1), port });
+
+const schema = z.strictObject({
+  format: z.literal("lifeboat-catalog-service"),
+  version: z.literal(1),
+  /** Where writes go, and reads while they can: a pooler, or a primary. */
+  database: place.extend({ name: z.string(), user: z.string(), passwordFile: z.string() }),
+  /** Where a server answers that may be a replica, with the same role; undefined: reads have one way only. */
+  reads: place.optional(),
+  redis: place.extend({ passwordFile: z.string() }).optional(),
+});
+
+/** What a service file says. */
+export type ServiceSettings = z.output<typeof schema>;
+
+/** Reads a service file. Rejects with `catalog.settings-invalid` naming every problem, or as reading files does. */
+export async function readServiceFile(files: Files, file: string): Promise<ServiceSettings> {
+  const text = (await files.readFile(file)).toString("utf8");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw invalid(file, `is no JSON: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  throw invalid(file, problems.join("; "), parsed.error);
+}
+
+/** The one line of a file that holds a secret. */
+export async function readSecret(files: Files, file: string): Promise<string> {
+  return (await files.readFile(file)).toString("utf8").replace(/\n$/, "");
+}
+
+function invalid(file: string, what: string, cause: unknown): LifeboatError {
+  return new LifeboatError("catalog.settings-invalid", {
+    message: `${file}: ${what}`,
+    remedy: "A stack writes this file itself: start it again. By hand: docs/formats/service.md describes it.",
+    cause,
+  });
+}
