@@ -8,6 +8,7 @@ import { openQuery, type QueryConnection, type QueryRow } from "../postgres/quer
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import type { NodeData, PrimaryFacts } from "./plan.ts";
+import { scramSecretOf } from "./scram-secrets.ts";
 import type { StackSecrets } from "./secrets.ts";
 import { CONFIRMERS, confirmersOf, ROLES, replicaOf, type StackDescription } from "./stack.ts";
 import type { CallOptions } from "./tools.ts";
@@ -77,6 +78,7 @@ export async function askPrimary(
         [ROLES.replication, ROLES.lifeboat],
         CONFIRMERS.receiver,
         replicaOf(stack),
+        applicationSecret(stack, secrets),
       ]);
       const durability = row?.["durability"];
       return {
@@ -96,7 +98,7 @@ export async function askPrimary(
 // A setting that is in postgresql.auto.conf was decided by somebody, also when it was decided to be empty.
 const FACTS = `SELECT
   (SELECT count(*) = 2 FROM pg_roles WHERE rolname = ANY($3) AND rolreplication)
-    AND EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
+    AND EXISTS (SELECT FROM pg_authid WHERE rolname = $1 AND rolpassword = $6)
     AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
                  WHERE r.rolname = '${ROLES.lifeboat}' AND m.roleid = 'pg_monitor'::regrole)
     AND EXISTS (SELECT FROM pg_database WHERE datname = $2)
@@ -134,7 +136,8 @@ export async function prepareDatabase(
     const lacks = async (sql: string, parameter: string): Promise<boolean> =>
       (await run(sql, [parameter])).length === 0;
     for (const [role, options_, password] of [
-      [stack.applicationRole, "LOGIN", secrets.application],
+      // The pooler has the same, and logs in by it.
+      [stack.applicationRole, "LOGIN", applicationSecret(stack, secrets)],
       [replication, "LOGIN REPLICATION", secrets.replication],
       [lifeboat, "LOGIN REPLICATION", secrets.backup],
     ] as const) {
@@ -161,6 +164,10 @@ export async function prepareDatabase(
       await run(`ALTER TABLE ${PROOF_TABLE} OWNER TO "${stack.applicationRole}"`);
     },
   );
+}
+
+function applicationSecret({ applicationRole: role }: StackDescription, secrets: StackSecrets): string {
+  return scramSecretOf(secrets, { role, password: "application" });
 }
 
 /** Makes commits of the described primary wait as described. Whether they do is to be looked at. */

@@ -7,7 +7,7 @@ import { planDown, planUp, type StackFacts, UP_STEPS } from "./plan.ts";
 
 const fresh: StackFacts = {
   folders: false,
-  secretsMissing: 7,
+  secretsMissing: 8,
   configStale: [...COMPONENT_NAMES],
   roles: { primary: "db", recorded: "none" },
   wantsDaemon: true,

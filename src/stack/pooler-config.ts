@@ -4,6 +4,7 @@ import { POOLER_CONSOLE_ROLE } from "../pooler/console.ts";
 import { formatDatabases, parseDatabases } from "../pooler/databases-file.ts";
 import { renderPgBouncer, renderPoolerUsers } from "../pooler/pgbouncer-ini.ts";
 import { instancesOf, poolerSocketFolder } from "./instances.ts";
+import { scramSecretOf } from "./scram-secrets.ts";
 import type { StackSecrets } from "./secrets.ts";
 import type { StackDescription } from "./stack.ts";
 
@@ -53,8 +54,8 @@ export function renderPooler(stack: StackDescription, secrets: StackSecrets): re
     {
       name: path.basename(usersFile),
       text: renderPoolerUsers({
-        [stack.applicationRole]: secrets.application,
-        [POOLER_CONSOLE_ROLE]: secrets["pooler-admin"],
+        [stack.applicationRole]: scramSecretOf(secrets, { role: stack.applicationRole, password: "application" }),
+        [POOLER_CONSOLE_ROLE]: scramSecretOf(secrets, { role: POOLER_CONSOLE_ROLE, password: "pooler-admin" }),
       }),
     },
   ];

@@ -5,10 +5,11 @@ import { testStack } from "../../test/support/stacks.ts";
 import { formatDatabases } from "../pooler/databases-file.ts";
 import { COMPONENT_NAMES } from "./component-names.ts";
 import { renderComponent, renderStack } from "./render.ts";
-import { HIDDEN_SECRETS, SECRET_NAMES, STARS } from "./secrets.ts";
+import { HIDDEN_SECRETS, SECRET_NAMES, STARS, type StackSecrets } from "./secrets.ts";
 import { confirmersOf, describeStack } from "./stack.ts";
 
 const stack = testStack();
+const SCRAM_SECRET = /SCRAM-SHA-256\$4096:[\w+/=]+\$[\w+/=]+:[\w+/=]+/g;
 
 for (const component of COMPONENT_NAMES) {
   test(`the configuration of ${component} is as it was looked at when it was written`, () => {
@@ -25,13 +26,25 @@ test("shown configuration holds stars for every secret that written configuratio
   for (const name of SECRET_NAMES) secrets[name] = `value-of-${name}`;
   const shown = renderStack(stack, HIDDEN_SECRETS);
   const written = renderStack(stack, secrets);
-  const hidden = (text: string) => SECRET_NAMES.reduce((all, name) => all.replaceAll(`value-of-${name}`, STARS), text);
+  const hidden = (text: string) =>
+    SECRET_NAMES.reduce((all, name) => all.replaceAll(`value-of-${name}`, STARS), text).replaceAll(SCRAM_SECRET, STARS);
   assert.deepEqual(
     shown.map(({ text }) => text),
     written.map(({ text }) => hidden(text)),
   );
   const holding = written.filter(({ text }) => text.includes("value-of-")).map(({ file }) => file.split("/config/")[1]);
-  assert.deepEqual(holding, ["db/pgpass", "db_replica/pgpass", "redis/redis.conf", "pgbouncer/userlist.txt"]);
+  assert.deepEqual(holding, ["db/pgpass", "db_replica/pgpass", "redis/redis.conf"]);
+});
+
+test("the pooler's list of users holds no password: of each what a server keeps of it, other ones for equal passwords", () => {
+  const equal = { ...HIDDEN_SECRETS, application: "one", "pooler-admin": "one", "password-salt": "salt" };
+  const users = (secrets: StackSecrets) =>
+    renderComponent(stack, secrets, "pgbouncer").find(({ file }) => file.endsWith("/userlist.txt"))?.text ?? "";
+  const [first, second] = users(equal).match(SCRAM_SECRET) ?? [];
+  assert.ok(first !== undefined && second !== undefined && first !== second);
+  assert.equal(users(equal), users({ ...equal }));
+  assert.notEqual(users(equal), users({ ...equal, "password-salt": "another" }));
+  assert.doesNotMatch(users(equal), /"one"/);
 });
 
 test("two nodes differ in their port alone", () => {

@@ -20,6 +20,8 @@ export const SECRET_NAMES = [
   "backup",
   "application",
   "pooler-admin",
+  // Nothing: what makes other secrets of equal passwords (scram-secrets.ts).
+  "password-salt",
   "redis",
   "vault-passphrase",
 ] as const;
@@ -40,6 +42,7 @@ export const HIDDEN_SECRETS: StackSecrets = {
   backup: STARS,
   application: STARS,
   "pooler-admin": STARS,
+  "password-salt": STARS,
   redis: STARS,
   "vault-passphrase": STARS,
 };
@@ -93,12 +96,13 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
       remedy: "Put back the line that the file held when the stack was started first.",
     });
   };
-  const [superuser, replication, backup, application, poolerAdmin, redis, passphrase] = await Promise.all([
+  const [superuser, replication, backup, application, poolerAdmin, passwordSalt, redis, passphrase] = await Promise.all([
     read("superuser"),
     read("replication"),
     read("backup"),
     read("application"),
     read("pooler-admin"),
+    read("password-salt"),
     read("redis"),
     read("vault-passphrase"),
   ]);
@@ -108,6 +112,7 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
     backup,
     application,
     "pooler-admin": poolerAdmin,
+    "password-salt": passwordSalt,
     redis,
     "vault-passphrase": passphrase,
   };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isLifeboatError } from "../../errors/error.ts";
-import { answerScram, beginScram, certificateBinding, verifyScram } from "./scram.ts";
+import { answerScram, beginScram, certificateBinding, scramSecret, verifyScram } from "./scram.ts";
 
 const NONCE = "rOprNGfwEbeRWgbNEkqO";
 const CHALLENGE = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
@@ -15,6 +15,13 @@ test("the proof and the server's signature are those of the example of RFC 7677,
     "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
   );
   verifyScram(answer.serverSignature, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+});
+
+test("what a server keeps of the password of that example knows its proof and makes its signature", async () => {
+  const salt = Buffer.from("W22ZaJ0SNY7soEsUEjb6gQ==", "base64");
+  const [, head, keys = ""] = scramSecret({ password: "pencil", salt }).split("$");
+  assert.equal(head, "4096:W22ZaJ0SNY7soEsUEjb6gQ==");
+  assert.equal(keys, "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
 });
 
 test("a server that cannot prove that it knows the password is refused", async () => {

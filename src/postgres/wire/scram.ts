@@ -1,14 +1,17 @@
 /**
- * SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, the client's side, without any socket.
+ * SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, the client's side and what a server keeps, without any socket.
  *
  * Invariants: the password leaves this machine only as a proof; the server must prove that it knows the password too.
  * Sources: RFC 5802, RFC 7677, RFC 5929 (tls-server-end-point), RFC 4013 (SASLprep).
  */
-import { createHash, createHmac, pbkdf2, timingSafeEqual, type X509Certificate } from "node:crypto";
+import { createHash, createHmac, pbkdf2, pbkdf2Sync, timingSafeEqual, type X509Certificate } from "node:crypto";
 import { promisify } from "node:util";
 import { LifeboatError } from "../../errors/error.ts";
 
-/** A server asks for 4096 rounds unless told otherwise. More than this would keep a core busy for seconds. */
+/** What PostgreSQL makes its secrets with. */
+const ITERATIONS = 4_096;
+
+/** A server asks for as many unless told otherwise. More than this would keep a core busy for seconds. */
 const ITERATIONS_MAX = 1_000_000;
 
 /** How much of the exchange the transport can vouch for. */
@@ -64,6 +67,14 @@ export async function answerScram(
     response: `${withoutProof},p=${proof.toString("base64")}`,
     serverSignature: hmac(hmac(salted, "Server Key"), signed),
   };
+}
+
+/** What a server keeps of a password, as PostgreSQL writes it: from it nobody can log in, and whoever logs in is known. Pure. */
+export function scramSecret(of: { readonly password: string; readonly salt: Buffer }): string {
+  const salted = pbkdf2Sync(prepare(of.password), of.salt, ITERATIONS, 32, "sha256");
+  const storedKey = createHash("sha256").update(hmac(salted, "Client Key")).digest("base64");
+  const serverKey = hmac(salted, "Server Key").toString("base64");
+  return `SCRAM-SHA-256$${ITERATIONS}:${of.salt.toString("base64")}$${storedKey}:${serverKey}`;
 }
 
 /** Throws `postgres.login-refused` unless the server proved that it knows the password. */
