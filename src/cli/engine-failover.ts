@@ -18,7 +18,7 @@ import { standBy } from "../daemon/stand-by.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ControllerOptions } from "../failover/controller.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
-import { formatInstant } from "../platform/clock.ts";
+import { type Clock, formatInstant } from "../platform/clock.ts";
 import type { Platform } from "../platform/components.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
 import type { Lock } from "../platform/lock.ts";
@@ -84,16 +84,16 @@ export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
 export const runDaemon: RunDaemon = async (call) => {
   const { session } = call;
   const failure = Promise.withResolvers<never>();
-  const controlled = withControl(call, async (control, { stack, hooks, sentinels, programs, machines }) => {
+  const controlled = withControl(call, async (control, { stack, hooks, sentinels, programs, machines, opened }) => {
     const failed = (service: string, error: unknown): void =>
       failure.reject(error instanceof Error ? error : new Error(`${service}: ${String(error)}`));
     const socket = daemonSocketOf(stack);
-    await makeFolderDurable(MACHINE.files, path.dirname(socket));
+    opened.catch((error: unknown) => failed("journal", error));
     const group = new ServiceGroup("daemon", [
       hooks,
       sentinels,
       loopService("controller", (signal) => control.run({ signal }), failed),
-      socketServer(MACHINE.files, socket, answererOf(control)),
+      folderFirst(path.dirname(socket), socketServer(MACHINE.files, socket, answererOf(control))),
     ]);
     await group.start({ signal: session.signal });
     // Of rebuilds that an earlier daemon did not see the end of.
@@ -121,6 +121,18 @@ export const runDaemon: RunDaemon = async (call) => {
     if (!session.signal.aborted || !isLifeboatError(error, "platform.aborted")) throw error;
   }
 };
+
+/** Makes the folder that a service needs, beside what was started before it. */
+function folderFirst(folder: string, service: Service): Service {
+  return {
+    name: service.name,
+    start: async (options) => {
+      await makeFolderDurable(MACHINE.files, folder);
+      await service.start(options);
+    },
+    stop: () => service.stop(),
+  };
+}
 
 /** A daemon that was started because the one before was killed has something better to do at first. */
 const PROGRAMS_AFTER_MS = 3_000;
@@ -158,6 +170,8 @@ type Controlled = {
   readonly sentinels: Service;
   readonly programs: () => Promise<StackPrograms>;
   readonly machines: LocalMachines;
+  /** Rejects when the journal cannot be opened. */
+  readonly opened: Promise<void>;
 };
 
 /**
@@ -182,19 +196,21 @@ export async function withControl<T>(
   const { webhook, hookCommand } = config.failover;
   const hooks = hookService({ ...MACHINE, clock, fetch, notice }, { webhook, command: hookCommand, stack: stack.name });
   const journal = new PlacedJournal();
-  const { assembly, control, sentinels } = controlOver(call, {
-    ...{ stack, secrets, user, programs, journal, hooks, notice },
-  });
+  const bound = controlOver(call, { stack, secrets, user, programs, journal, hooks, notice });
+  const { assembly, control, sentinels } = bound;
   let lock = MACHINE.locks.tryAcquire(path.join(folder, LOCK_FILE));
   try {
     if (lock === undefined) {
       if (call.standBy !== true) throw daemonBusy(stack);
-      lock = await waitForPlace(call, { stack, control, assembly, notice });
+      lock = await waitForPlace(call, { stack, notice, ...bound });
     }
-    await journal.open({ ...MACHINE, clock }, path.join(folder, "journal"));
+    const opened = journal.open({ ...MACHINE, clock }, path.join(folder, "journal"));
+    // A daemon begins beside it: what it tells waits until the journal is open.
+    if (call.standBy !== true) await opened;
     const { machines } = assembly;
-    return await work(control, { stack, hooks, sentinels, programs, machines });
+    return await work(control, { stack, hooks, sentinels, programs, machines, opened });
   } finally {
+    await sentinels.stop();
     await assembly.close();
     await hooks.stop();
     await journal.close();
@@ -208,16 +224,18 @@ const LOCK_FILE = "daemon.lock";
 /** Stands by until the place is free. */
 async function waitForPlace(
   { session: { clock, signal } }: Call,
-  of: Pick<AssemblyTools, "stack" | "notice"> & { readonly control: Control; readonly assembly: Assembly },
+  of: Pick<AssemblyTools, "stack" | "notice"> & Bound,
 ): Promise<Lock> {
-  const { stack, control, assembly, notice } = of;
-  const warmUp = async (options: { readonly signal: AbortSignal }): Promise<void> => {
-    await Promise.allSettled([assembly.warmUp(options), control.warmUp(options)]);
+  const { stack, control, assembly, sentinels, wakeable, notice } = of;
+  const warmUp = async (options: { readonly signal: AbortSignal }): Promise<boolean> => {
+    const [looked] = await Promise.allSettled([control.lookOn(options), assembly.warmUp(options)]);
+    return looked.status === "fulfilled" && looked.value;
   };
+  await sentinels.start({ signal });
   notice(`another daemon controls stack ${stack.name}: this one stands by`);
   const folder = stack.place.controller;
   const lock = await standBy(
-    { ...MACHINE, clock, pid: ownPid(), warmUp },
+    { ...MACHINE, clock, wakeable, pid: ownPid(), warmUp },
     {
       lockFile: path.join(folder, LOCK_FILE),
       socket: daemonSocketOf(stack),
@@ -232,13 +250,22 @@ async function waitForPlace(
 /** A report is written beside everything else. */
 const REPORT_LOOK_MS = 2_000;
 
+/** What controls a stack, and what wakes it. */
+type Bound = {
+  readonly assembly: Assembly;
+  readonly control: Control;
+  readonly sentinels: Service;
+  /** The clock that sentinels wake. */
+  readonly wakeable: Clock;
+};
+
 /** Binds what controls a stack. */
 function controlOver(
   { config, session }: Call,
   parts: Pick<AssemblyTools, "stack" | "secrets" | "user" | "programs" | "hooks" | "notice"> & {
     readonly journal: PlacedJournal;
   },
-): { readonly assembly: Assembly; readonly control: Control; readonly sentinels: Service } {
+): Bound {
   const { clock } = session;
   const { stack, secrets, journal, notice } = parts;
   const platform = platformOf(stack, session);
@@ -278,7 +305,7 @@ function controlOver(
     durability: stack.durability,
     notice,
   });
-  return { assembly, control, sentinels: sentinelService(clock, addresses, wake) };
+  return { assembly, control, wakeable, sentinels: sentinelService(clock, addresses, wake) };
 }
 
 /** Of some seconds in which every client connects anew. */

@@ -97,7 +97,9 @@ export class Control {
     const failure = Promise.withResolvers<never>();
     const begin = (): void => {
       const ending = new AbortController();
-      const controller = new Controller(ports, options);
+      // What one that stood by has seen is known to the controller that it becomes.
+      const controller = this.#standing ?? new Controller(ports, options);
+      this.#standing = undefined;
       const ended = controller.run({ signal: ending.signal }).catch((error: unknown) => failure.reject(error));
       this.#loop = { ending, ended, controller };
     };
@@ -135,13 +137,17 @@ export class Control {
     }
   }
 
-  /** Looks once, as the loop will, and tells nobody: what a look needs is open and warm then. Rejects as `check`. */
-  async warmUp(options: CallOptions): Promise<void> {
-    this.#warm ??= this.#watcher();
-    await this.#warm.look((await this.#stored(options)).record, this.#parts.options.policy, options);
+  /**
+   * Looks once, as the loop will, and tells nobody: what a look needs is open and warm then, and what it saw is known to the loop.
+   * Before `run` only. Rejects and returns as `Controller.lookOn`.
+   */
+  async lookOn(options: { readonly signal: AbortSignal }): Promise<boolean> {
+    const { ports, options: controller } = this.#parts;
+    this.#standing ??= new Controller(ports, controller);
+    return await this.#standing.lookOn(options);
   }
 
-  #warm: Watcher | undefined;
+  #standing: Controller | undefined;
 
   /** Replaces a primary that is gone. Rejects with `failover.primary-lives`, `failover.blocked`, `failover.loss-not-stated`. */
   async promote(asked: { readonly acceptLoss: string | undefined }, options: CallOptions): Promise<ActionResult> {

@@ -5,10 +5,11 @@ import path from "node:path";
 import { test } from "node:test";
 import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { systemClock } from "../platform/clock.ts";
+import { type Monotonic, systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { askDaemon } from "./ask.ts";
+import { wakeableClock } from "./sentinel.ts";
 import { type StandByPlace, type StandByTools, standBy } from "./stand-by.ts";
 
 function placeIn(folder: string): StandByPlace {
@@ -20,9 +21,9 @@ function placeIn(folder: string): StandByPlace {
   };
 }
 
-function toolsOf(warmUp: () => void): StandByTools {
-  const tools = { files: systemFiles, locks: systemLocks, clock: systemClock, pid: 4711 };
-  return { ...tools, warmUp: async () => warmUp() };
+function toolsOf(warmUp: () => unknown, wakeable = systemClock): StandByTools {
+  const tools = { files: systemFiles, locks: systemLocks, clock: systemClock, wakeable, pid: 4711 };
+  return { ...tools, warmUp: async () => warmUp() === true };
 }
 
 /** A process that has the place and listens, and says so. */
@@ -100,4 +101,29 @@ test("of two that stand by one takes the place, and the other one goes on until 
   assert.ok(isLifeboatError(refused[0]?.reason, "platform.aborted"));
   first.release();
   await eventually("its socket is gone", async () => (await systemFiles.stat(place.own.socket)) === undefined);
+});
+
+test("one that stands by looks at once when it is woken, and goes on looking as long as that tells more", async () => {
+  await using temporary = await temporaryFolder("stand-by");
+  const place = placeIn(temporary.folder);
+  const held = systemLocks.tryAcquire(place.lockFile);
+  const { clock, wake } = wakeableClock(systemClock);
+  const stop = new AbortController();
+  const looks: Monotonic[] = [];
+  const standing = standBy(
+    toolsOf(() => {
+      looks.push(systemClock.monotonic());
+      return looks.length >= 2 && looks.length < 5;
+    }, clock),
+    place,
+    { signal: stop.signal },
+  );
+  await eventually("its first look", async () => looks.length === 1);
+  wake();
+  await eventually("four more", async () => looks.length === 5);
+  // Left alone it looks once a second.
+  assert.ok(Number(looks[4]) - Number(looks[0]) < 900);
+  stop.abort();
+  await assert.rejects(standing, (error) => isLifeboatError(error, "platform.aborted"));
+  held?.release();
 });

@@ -3,7 +3,8 @@
  * controls the stack at the moment that one ends.
  *
  * Nouns: the *place* is the kernel lock that whoever controls the stack holds; the *warm-up* is what one that stands by does
- * now and then so that its first look is as quick as its hundredth.
+ * now and then, and when a server ends: it looks, so that its first look with the place is as quick as its hundredth, and knows
+ * what was seen before.
  * Invariants: without the place nothing is ordered, claimed or written; the kernel frees the place when its holder is dead and
  * not before, so that one that is only slow or frozen keeps it; the end is noticed by a connection that it closes, not by looking.
  */
@@ -20,8 +21,13 @@ export type StandByTools = {
   readonly files: Files;
   readonly locks: Locks;
   readonly clock: Clock;
-  /** What the first look needs is looked at, and nothing changed. What it rejects with is of no consequence. */
-  readonly warmUp: (options: { readonly signal: AbortSignal }) => Promise<void>;
+  /**
+   * What the first look needs is looked at, and nothing changed; true: the next one is to follow at once. What it rejects with
+   * is of no consequence.
+   */
+  readonly warmUp: (options: { readonly signal: AbortSignal }) => Promise<boolean>;
+  /** By which the next look is waited for: whoever is told that a server ended wakes it. */
+  readonly wakeable: Clock;
   /** This process, for whoever asks who stands by. */
   readonly pid: number;
 };
@@ -38,6 +44,8 @@ export type StandByPlace = {
 
 /** Sessions that are kept are as warm as that; a look at two servers costs some hundredths of a second. */
 const WARM_UP_MS = 1_000;
+/** A server that has ended is looked at again: what is decided by several looks is then known when the place is free. */
+const AT_ONCE_MS = 20;
 /** Its sockets are closed a moment before or after its locks are free; and one that starts has the lock before it listens. */
 const AGAIN_MS = 5;
 /** The same when there is nothing to be noticed by: it starts, or is a command in the daemon's place, which ends by itself. */
@@ -49,12 +57,12 @@ export async function standBy(
   place: StandByPlace,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<Lock> {
-  const { files, locks, clock, warmUp } = tools;
+  const { files, locks, wakeable, warmUp } = tools;
   const told = locks.tryAcquire(place.own.lockFile);
   const services: Service[] = [
     loopService(
       "warm-up",
-      (ending) => again(clock, warmUp, ending),
+      (ending) => again(wakeable, warmUp, ending),
       () => undefined,
     ),
     ...(told === undefined ? [] : [socketServer(files, place.own.socket, standingBy(tools.pid))]),
@@ -109,8 +117,8 @@ async function untilGone(socket: string, signal: AbortSignal): Promise<boolean> 
 
 async function again(clock: Clock, warmUp: StandByTools["warmUp"], signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await warmUp({ signal }).catch(() => undefined);
-    await clock.sleep(WARM_UP_MS, { signal }).catch(() => undefined);
+    const atOnce = await warmUp({ signal }).catch(() => false);
+    await clock.sleep(atOnce ? AT_ONCE_MS : WARM_UP_MS, { signal }).catch(() => undefined);
   }
 }
 

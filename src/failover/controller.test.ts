@@ -134,3 +134,55 @@ test("a node that does not answer is given up when the policy says so, not a loo
   assert.deepEqual(asked.slice(0, 6), [500, 500, 500, 500, 500, 450]);
   assert.ok(names("decision").includes("promotable"));
 });
+
+test("what it saw while another one acted is known when its turn comes: one look more, beside taking the record over", async () => {
+  let looks = 0;
+  const { ports, clock, names, pass } = stackWith(
+    async () => {
+      looks += 1;
+      return { kind: "nobody-listens" };
+    },
+    async () => ({ kind: "done" }),
+  );
+  const stop = new AbortController();
+  const controller = new Controller(ports, { policy: POLICY, limits: SEQUENCE_LIMITS, pace: QUICK });
+  const tells: boolean[] = [];
+  for (let look = 0; look < 3; look += 1) {
+    tells.push(await controller.lookOn({ signal: stop.signal }));
+    await clock.advance(100);
+  }
+  // A third look at the same trouble tells nothing that time alone does not.
+  assert.deepEqual([tells, names("decision"), names("intent")], [[true, true, false], [], []]);
+  const running = controller.run({ signal: stop.signal });
+  await pass(10);
+  assert.equal(looks, 4);
+  assert.deepEqual(names("decision"), ["promotable"]);
+  await pass(50);
+  stop.abort();
+  await running;
+});
+
+test("whoever looked on at one primary and finds another one in the record looks anew", async () => {
+  let looks = 0;
+  const { ports, names, pass } = stackWith(
+    async () => {
+      looks += 1;
+      return { kind: "nobody-listens" };
+    },
+    async () => ({ kind: "done" }),
+  );
+  const stop = new AbortController();
+  const controller = new Controller(ports, { policy: POLICY, limits: SEQUENCE_LIMITS, pace: QUICK });
+  await controller.lookOn({ signal: stop.signal });
+  const read = ports.record.read.bind(ports.record);
+  ports.record.read = async (call) => {
+    const stored = await read(call);
+    return stored === undefined ? undefined : { ...stored, record: { ...stored.record, primary: "b", joined: ["a"] } };
+  };
+  const running = controller.run({ signal: stop.signal });
+  await pass(10);
+  // b is a standby: it says so itself. One look on, one beside taking the record over, and the one that counts.
+  assert.deepEqual([names("decision"), looks], [["hold"], 3]);
+  stop.abort();
+  await running;
+});

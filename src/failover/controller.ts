@@ -85,6 +85,9 @@ export type SwitchoverOutcome =
   | { readonly kind: "refused"; readonly reasons: ReturnType<typeof decideSwitchover> }
   | { readonly kind: "failed"; readonly error: LifeboatError };
 
+/** After so many looks at one trouble only time tells more. */
+const TELLING_ROUNDS = 3;
+
 /** One controller. Several may run; one of them holds the lease. */
 export class Controller {
   readonly #ports: FailoverPorts;
@@ -110,6 +113,21 @@ export class Controller {
     this.#ports = ports;
     this.#lookout = new Lookout(ports);
     this.#options = options;
+  }
+
+  /**
+   * One look while somebody else acts: changes nothing, and what it saw is known when it is our turn. Returns whether another look
+   * would tell more at once. Rejects as the record does, and with `platform.aborted`.
+   */
+  async lookOn({ signal }: { readonly signal: AbortSignal }): Promise<boolean> {
+    const { pace, limits } = this.#options;
+    const stored = await this.#ports.record.read({ timeoutMs: limits.orderMs, signal });
+    if (stored === undefined) return false;
+    const { record } = stored;
+    const { nodes, witness } = await this.#lookout.round(record.primary, { timeoutMs: pace.probeMs, signal });
+    this.#memory = remember(this.#memory, { record, nodes, witness });
+    const trouble = this.#memory.nodes.get(record.primary)?.trouble;
+    return trouble !== undefined && trouble.rounds < TELLING_ROUNDS;
   }
 
   get state(): ControllerState {
@@ -155,6 +173,7 @@ export class Controller {
     const answer = await leases.claim(this.#floor, { timeoutMs: this.#options.limits.orderMs, signal });
     if (answer.kind === "held") {
       this.#setState({ mode: "waiting-for-lease", epoch: undefined });
+      await this.lookOn({ signal });
       await this.#pause(this.#options.pace.claimMs, signal);
       return;
     }
@@ -189,12 +208,16 @@ export class Controller {
   async #hold(lease: HeldLease, signal: AbortSignal): Promise<void> {
     const acting = new Acting(this.#ports, lease, signal);
     const { pace } = this.#options;
+    const first = this.#firstRound(signal);
     let stored = await this.#takeRecord(acting, signal);
+    let ahead = first?.primary === stored.record.primary ? first.round : undefined;
     let pausing: Pausing | undefined;
     try {
       while (!signal.aborted && lease.holds(0)) {
         const { primary } = stored.record;
-        const round = await this.#lookout.round(primary, { timeoutMs: this.#probeMs(stored), signal });
+        const looking = ahead ?? this.#lookout.round(primary, { timeoutMs: this.#probeMs(stored), signal });
+        ahead = undefined;
+        const round = await looking;
         if (!lease.holds(0)) return;
         const decision = await this.#judge(acting, stored, round);
         const asked = this.#askedPlan(stored);
@@ -237,6 +260,16 @@ export class Controller {
     return pausing;
   }
 
+  /** The first look under an epoch goes on beside taking the record over: whom it names is known, as a rule. */
+  #firstRound(signal: AbortSignal): { readonly primary: NodeName; readonly round: Promise<Round> } | undefined {
+    if (this.#memory === undefined) return undefined;
+    const { primary } = this.#memory.record;
+    const round = this.#lookout.round(primary, { timeoutMs: this.#probeMs(this.#memory), signal });
+    // Where the record cannot be taken over nobody waits for it.
+    round.catch(() => undefined);
+    return { primary, round };
+  }
+
   /**
    * Reads the record and writes it as it is under our own epoch: a write of a controller before us that is still on its way is
    * refused from here on. Without that one arrived behind our back, and an action that nobody knew of stayed for ever.
@@ -265,7 +298,7 @@ export class Controller {
   }
 
   /** A node that has been silent for nearly as long as the policy waits is given exactly the rest: no look that ends just before. */
-  #probeMs({ record }: StoredRecord): number {
+  #probeMs({ record }: Pick<StoredRecord, "record">): number {
     const { pace, policy } = this.#options;
     const { trouble, failingSince } = this.#memory?.nodes.get(record.primary) ?? {};
     if (trouble?.kind !== "silent" || failingSince === undefined) return pace.probeMs;

@@ -28,7 +28,7 @@ type LookPorts = Pick<FailoverPorts, "clock" | "nodes" | "witness" | "poolers">;
 export class Lookout {
   readonly #ports: LookPorts;
   readonly #last = new Map<PoolerPort, SeenPooler>();
-  readonly #asked = new Map<PoolerPort, Promise<SeenPooler>>();
+  readonly #asked = new Map<PoolerPort, { readonly call: Call; readonly answer: Promise<SeenPooler> }>();
 
   constructor(ports: LookPorts) {
     this.#ports = ports;
@@ -51,12 +51,12 @@ export class Lookout {
     return { nodes: seen, witness, poolers: await Promise.all(views) };
   }
 
-  /** Once at a time: who was asked by a round that did not wait answers a later one. */
+  /** Once at a time: who was asked by a round that did not wait answers a later one, but for one that was to end. */
   #ask(pooler: PoolerPort, call: Call): Promise<SeenPooler> {
     const under = this.#asked.get(pooler);
-    if (under !== undefined) return under;
+    if (under !== undefined && under.call.signal?.aborted !== true) return under.answer;
     const sentAt = this.#ports.clock.monotonic();
-    const asked = pooler
+    const answer = pooler
       .view(call)
       .catch(orAborted(call))
       .then((view) => {
@@ -64,11 +64,13 @@ export class Lookout {
         this.#last.set(pooler, seen);
         return seen;
       })
-      .finally(() => this.#asked.delete(pooler));
+      .finally(() => {
+        if (this.#asked.get(pooler)?.answer === answer) this.#asked.delete(pooler);
+      });
     // A round that does not wait for it does not hear of its abort either.
-    asked.catch(() => undefined);
-    this.#asked.set(pooler, asked);
-    return asked;
+    answer.catch(() => undefined);
+    this.#asked.set(pooler, { call, answer });
+    return answer;
   }
 }
 

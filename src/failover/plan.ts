@@ -96,11 +96,13 @@ export function planFailover(facts: {
   readonly from: NodeName;
   readonly to: NodeName;
   readonly terms: PromotionTerms;
+  /** Nobody listens at the old primary: there is no login to it that a pause could cut short. */
+  readonly gone?: boolean;
 }): Plan {
-  const { from, to, terms } = facts;
+  const { from, to, terms, gone = false } = facts;
   const nodes = [to, ...terms.others];
   const freeze: Step[] = [
-    { kind: "pause-poolers", drain: false },
+    { kind: "pause-poolers", drain: false, gone },
     { kind: "stop-receiving", nodes },
     // What the candidate will need has nothing to do with what it still lacks.
     { kind: "prepare-candidate" },
@@ -228,7 +230,7 @@ export function planNext(situation: Situation): Plan | undefined {
   const serving = isServing(decision);
   if (record.action !== undefined) return planUnfinished(situation, record.action);
   if (decision.kind === "promotable" && decision.automatic) {
-    return planFailover({ from: record.primary, to: decision.candidate, terms: decision.terms });
+    return failoverOf(seen, decision);
   }
   const starting = planStart(situation);
   if (starting !== undefined) return starting;
@@ -247,11 +249,19 @@ function planUnfinished(situation: Situation, action: NonNullable<ClusterRecord[
   if (candidate !== undefined && isPromoted(candidate, record, action)) return planFinish(record, action);
   if (isServing(decision)) return planReinstate({ primary: record.primary, replicas: replicasOf(seen) });
   if (decision.kind === "promotable" && decision.automatic) {
-    return planFailover({ from: record.primary, to: decision.candidate, terms: decision.terms });
+    return failoverOf(seen, decision);
   }
   const starting = planStart(situation);
   if (starting !== undefined) return starting;
   return mendPoolers(situation, decision.kind === "suspect" ? "paused" : "serving");
+}
+
+function failoverOf(seen: Observation, { candidate: to, terms }: Extract<Decision, { kind: "promotable" }>): Plan {
+  return planFailover({ from: seen.record.primary, to, terms, gone: isGone(seen) });
+}
+
+function isGone({ nodes, record }: Observation): boolean {
+  return nodes.get(record.primary)?.trouble?.kind === "nobody-listens";
 }
 
 /** It became a primary of this action, and its timeline begins where nothing is missing. */
@@ -338,8 +348,7 @@ function mendPoolers({ seen, poolers, decision }: Situation, wanted: "serving" |
   const base = { kind: "mend", from: primary, to: primary } as const;
   if (wanted === "paused") {
     if (answering.every(({ mode }) => mode === "paused")) return undefined;
-    const gone = seen.nodes.get(primary)?.trouble?.kind === "nobody-listens";
-    return { ...base, stages: [[{ kind: "pause-poolers", drain: false, gone }]] };
+    return { ...base, stages: [[{ kind: "pause-poolers", drain: false, gone: isGone(seen) }]] };
   }
   const astray = answering.some(({ target }) => target !== primary);
   if (astray && isServing(decision)) {
