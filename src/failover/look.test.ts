@@ -16,7 +16,8 @@ test("a pooler that was asked by a look that was ended is asked again by the nex
         name: "pooler",
         view: async (call) => {
           asked.push(call);
-          if (asked.length === 1) await new Promise((_resolve, reject) => call.signal?.addEventListener("abort", reject));
+          if (asked.length === 1)
+            await new Promise((_resolve, reject) => call.signal?.addEventListener("abort", reject));
           return { epoch: 7, mode: "serving", target: "a" };
         },
       }),

@@ -96,16 +96,18 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
       remedy: "Put back the line that the file held when the stack was started first.",
     });
   };
-  const [superuser, replication, backup, application, poolerAdmin, passwordSalt, redis, passphrase] = await Promise.all([
-    read("superuser"),
-    read("replication"),
-    read("backup"),
-    read("application"),
-    read("pooler-admin"),
-    read("password-salt"),
-    read("redis"),
-    read("vault-passphrase"),
-  ]);
+  const [superuser, replication, backup, application, poolerAdmin, passwordSalt, redis, passphrase] = await Promise.all(
+    [
+      read("superuser"),
+      read("replication"),
+      read("backup"),
+      read("application"),
+      read("pooler-admin"),
+      read("password-salt"),
+      read("redis"),
+      read("vault-passphrase"),
+    ],
+  );
   return {
     superuser,
     replication,
