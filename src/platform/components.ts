@@ -23,8 +23,11 @@ export type ComponentSpec = {
   /** Undefined: whoever runs the platform. */
   readonly runAs: ProcessUser | undefined;
   readonly ports: readonly { readonly name: string; readonly port: number }[];
-  /** `on-failure`: again whenever it ended without having been told to, ever later, and not for ever. */
-  readonly restart: "never" | "on-failure";
+  /**
+   * `on-failure`: again whenever it ended without having been told to, ever later, and not for ever. `unhurried`: the same, and
+   * not within a moment, since another one does its work.
+   */
+  readonly restart: "never" | "on-failure" | "unhurried";
   /** How it is asked to end, and how long it may take before it is killed. */
   readonly stop: { readonly signal: NodeJS.Signals; readonly timeoutMs: number };
 };

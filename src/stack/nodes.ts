@@ -83,6 +83,7 @@ export async function askPrimary(
       const durability = row?.["durability"];
       return {
         prepared: row?.["prepared"] === true && (await hasProofTable(stack, secrets, options)),
+        poolerFits: row?.["opens"] === true,
         durability: typeof durability === "string" ? modeOfNames(durability) : "unset",
         receiverStreams: row?.["receiver"] === true,
         replicaStreams: row?.["replica"] === true,
@@ -98,11 +99,12 @@ export async function askPrimary(
 // A setting that is in postgresql.auto.conf was decided by somebody, also when it was decided to be empty.
 const FACTS = `SELECT
   (SELECT count(*) = 2 FROM pg_roles WHERE rolname = ANY($3) AND rolreplication)
-    AND EXISTS (SELECT FROM pg_authid WHERE rolname = $1 AND rolpassword = $6)
+    AND EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
     AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
                  WHERE r.rolname = '${ROLES.lifeboat}' AND m.roleid = 'pg_monitor'::regrole)
     AND EXISTS (SELECT FROM pg_database WHERE datname = $2)
     AND EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $5) AS prepared,
+  EXISTS (SELECT FROM pg_authid WHERE rolname = $1 AND rolpassword = $6) AS opens,
   (SELECT current_setting(name) FROM pg_settings
     WHERE name = 'synchronous_standby_names' AND sourcefile LIKE '%postgresql.auto.conf') AS durability,
   EXISTS (SELECT FROM pg_stat_replication WHERE application_name ~ ('^' || $4 || '(_e[0-9]+)?$')

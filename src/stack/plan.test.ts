@@ -30,7 +30,7 @@ const up: StackFacts = {
   vault: "has-backup",
   running: new Set(COMPONENT_NAMES),
   governed: true,
-  primary: { prepared: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
+  primary: { prepared: true, poolerFits: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
 };
 
 const NOTHING_RUNS = { running: new Set<never>(), governed: false };
@@ -49,10 +49,15 @@ test("a stack that is up is left alone", () => {
   assert.deepEqual(stepsOf(up), []);
 });
 
+test("a role whose password was set by hand locks the pooler out: it is given its own again, also while a daemon runs", () => {
+  const primary = { ...up.primary, prepared: true, poolerFits: false } as NonNullable<StackFacts["primary"]>;
+  assert.deepEqual(stepsOf({ ...up, primary }), ["database", "proof"]);
+});
+
 test("a durability that an operator chose since stays, one that nobody chose is set", () => {
   const durable = (durability: NonNullable<StackFacts["primary"]>["durability"]): StackFacts => ({
     ...up,
-    primary: { prepared: true, durability, receiverStreams: true, replicaStreams: true },
+    primary: { prepared: true, poolerFits: true, durability, receiverStreams: true, replicaStreams: true },
   });
   assert.deepEqual(stepsOf(durable("async")), []);
   assert.deepEqual(stepsOf(durable("other")), []);
@@ -134,6 +139,7 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
     primary: fc.option(
       fc.record({
         prepared: fc.boolean(),
+        poolerFits: fc.boolean(),
         durability: fc.constantFrom("unset", "other", "async", "quorum", "strict"),
         receiverStreams: fc.boolean(),
         replicaStreams: fc.boolean(),

@@ -83,7 +83,7 @@ export function componentSpec(
         program: programs.lifeboat.command,
         arguments: [...programs.lifeboat.args, "--config", daemonConfigFile(stack), "daemon", "--stand-by"],
         ports: [],
-        restart: "on-failure",
+        restart: "unhurried",
         stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
       };
     case "haproxy":

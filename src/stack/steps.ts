@@ -88,7 +88,10 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   ),
   database: {
     timeoutMs: AT_ONCE_MS,
-    holds: async (tools, options) => (await primaryFacts(tools, options))?.prepared === true,
+    holds: async (tools, options) => {
+      const facts = await primaryFacts(tools, options);
+      return facts?.prepared === true && facts.poolerFits;
+    },
     act: async ({ files, stack }, options) =>
       await prepareDatabase(stack, await readSecrets(files, stack.place), options),
   },

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import pg from "pg";
@@ -35,6 +35,8 @@ const EPISODE_MS = repetitions(1_000, 3_000);
 const LANES = 16;
 /** Two segments, and little more. */
 const SPOOL_MIB = 40;
+/** What a replica keeps, and a few segments more. */
+const WAL_MIB = 160;
 const WAYS = [["to", "from"], ["to"], ["from"]] as const;
 
 const chance = new Chance(testSeed());
@@ -61,7 +63,7 @@ after(async () => {
 });
 
 /**
- * The daemon as it is, but that it can be told where to end; its supervisor starts it again as always. Nobody stands by: what
+ * The daemon as it is, but that it can be told where to end; its supervisor starts it again at once. Nobody stands by: what
  * one that begins anew finds is what is tested here.
  */
 async function runMortalDaemon(): Promise<void> {
@@ -71,7 +73,7 @@ async function runMortalDaemon(): Promise<void> {
   const process_ = new URL("../support/mortal-daemon-process.ts", import.meta.url).pathname;
   const args = [...spec.arguments.slice(0, from), process_, script, ...spec.arguments.slice(from + 1)];
   for (const name of ["daemon_2", "daemon"]) await linked.one.platform.stop(name, {});
-  await linked.one.platform.start({ ...spec, arguments: args }, {});
+  await linked.one.platform.start({ ...spec, restart: "on-failure", arguments: args }, {});
 }
 
 /** The recorded primary and the other node, of a stack that is whole. */
@@ -305,6 +307,35 @@ for (let count = 0; count < repetitions(0, 1); count += 1) {
       await watched.whole();
     });
     assert.equal((await roles()).old, next);
+  });
+}
+
+// In the usual run the decision has this.
+for (let count = 0; count < repetitions(0, 1); count += 1) {
+  test("a primary whose WAL has no room crashes, recovers and crashes again, and is replaced", async (t) => {
+    const { old, next } = await roles();
+    const { place } = await linked.one.stack();
+    await linked.one.platform.stop(next, {});
+    const elsewhere = path.join(folder, "wal");
+    await rename(path.join(place.dataOf(next), "pg_wal"), elsewhere);
+    await symlink(elsewhere, path.join(place.dataOf(next), "pg_wal"));
+    await using disk = SmallDisk.over(elsewhere, WAL_MIB);
+    if (disk === undefined) t.diagnostic("not shown: no file system can be mounted here");
+    assert.equal((await roles()).old, old);
+    await linked.one.cli.json(`switchover --to ${next}`);
+    assert.equal((await roles()).old, next);
+    if (disk === undefined) return;
+    await watched.underWrites("wal-full", async () => {
+      disk.fill();
+      for (let segment = 0; segment < WAL_MIB / 16; segment += 1) {
+        await linked.ask(next, "SELECT pg_switch_wal()").catch(() => undefined);
+        await forAWhile(200);
+      }
+      await eventually("it is replaced", async () => (await linked.ask(old, "SELECT pg_is_in_recovery()")) === "false");
+    });
+    await linked.one.platform.stop(next, {});
+    await rm(place.dataOf(next), { recursive: true });
+    assert.equal((await roles()).old, old);
   });
 }
 

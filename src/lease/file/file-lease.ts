@@ -51,7 +51,8 @@ export function fileLeaseStore(tools: FileLeaseTools, folder: string): LeaseStor
     name: folder,
     durationMs: TERM_MS,
     claim: async (claim) => {
-      await makeFolderDurable(tools.files, folder);
+      // Whoever has one made before has synced its name: a claim is in a hurry.
+      if ((await tools.files.stat(folder)) === undefined) await makeFolderDurable(tools.files, folder);
       const lock = tools.locks.tryAcquire(path.join(folder, LOCK_FILE));
       if (lock === undefined) return { kind: "held", by: await holdingOf(tools.files, folder) };
       try {

@@ -16,7 +16,7 @@ export const specSchema = z.strictObject({
   workFolder: z.string().min(1),
   runAs: z.strictObject({ name: z.string(), uid: whole, gid: whole }).optional(),
   ports: z.array(z.strictObject({ name: z.string(), port: whole })),
-  restart: z.enum(["never", "on-failure"]),
+  restart: z.enum(["never", "on-failure", "unhurried"]),
   stop: z.strictObject({ signal: z.string().regex(/^SIG[A-Z0-9]+$/), timeoutMs: whole }),
 });
 

@@ -48,3 +48,10 @@ test("a program that comes up after some quick ends is tried as often as before,
   const next = afterEnd({ restart: "on-failure", ranMs: 10_000, quickEnds: QUICK_ENDS_MAX });
   assert.deepEqual(next, { kind: "again", delayMs: 200, quickEnds: 1 });
 });
+
+test("what another one does the work of is started again like others, but not within two seconds", () => {
+  const after = (ranMs: number, quickEnds: number) => afterEnd({ restart: "unhurried", ranMs, quickEnds });
+  assert.deepEqual(after(600_000, 3), { kind: "again", delayMs: 2_000, quickEnds: 0 });
+  assert.deepEqual(after(50, 4), { kind: "again", delayMs: 3_200, quickEnds: 5 });
+  assert.deepEqual(after(50, QUICK_ENDS_MAX), { kind: "leave", mode: "gave-up" });
+});
