@@ -15,6 +15,7 @@ import { daemonErrors } from "./codes/daemon.ts";
 import { demoErrors } from "./codes/demo.ts";
 import { durabilityErrors } from "./codes/durability.ts";
 import { failoverErrors } from "./codes/failover.ts";
+import { feedErrors } from "./codes/feed.ts";
 import { journalErrors } from "./codes/journal.ts";
 import { leaseErrors } from "./codes/lease.ts";
 import { platformErrors } from "./codes/platform.ts";
@@ -40,10 +41,12 @@ export const ERROR_REGISTRY = {
   ...daemonErrors,
   ...demoErrors,
   ...failoverErrors,
+  ...feedErrors,
   ...journalErrors,
   ...leaseErrors,
   ...durabilityErrors,
   ...failoverErrors,
+  ...feedErrors,
   ...platformErrors,
   ...poolerErrors,
   ...postgresErrors,

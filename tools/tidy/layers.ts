@@ -14,6 +14,7 @@ const BELOW_CONCEPTS = [...DRIVERS, "store", "postgres", "vault"] as const;
 export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   standalone: [],
+  wares: ["errors", "platform"],
   units: ["errors"],
   platform: GROUND,
   store: DRIVERS,
@@ -51,7 +52,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "stack",
     "witness",
   ],
-  demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "probe"],
+  demo: [...BELOW_CONCEPTS, ...CONCEPTS, "config", "probe", "wares"],
   cli: [
     ...BELOW_CONCEPTS,
     ...CONCEPTS,
@@ -71,8 +72,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What a folder of the service may import of `src`: what any program needs. */
-const SERVICE_GROUND = DRIVERS;
+/** What a folder of the service may import of `src`: what any program needs, and made-up wares. */
+const SERVICE_GROUND = [...DRIVERS, "wares"];
 
 /**
  * What each folder of `catalog` may import of the others, beside SERVICE_GROUND. The service is a program that is protected,
@@ -83,6 +84,7 @@ export const SERVICE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   database: ["settings"],
   schema: ["database", "settings"],
   ingest: ["database"],
+  scraper: ["database", "ingest", "settings"],
 };
 
 /** One override of .oxlintrc.json. */

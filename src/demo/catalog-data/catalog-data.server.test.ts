@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { startServer } from "../../../test/support/servers.ts";
 import { isLifeboatError } from "../../errors/error.ts";
 import { withSession } from "../../postgres/session.ts";
+import { isGtin } from "../../wares/gtin.ts";
 import { copyIn } from "../copy-in.ts";
 import { type LoadProgress, loadCatalog } from "./catalog-data.ts";
-import { isGtin } from "./gtin.ts";
 
 const TARGET_BYTES = 30_000_000;
 

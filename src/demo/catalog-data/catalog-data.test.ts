@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { Prng } from "../../platform/prng.ts";
+import { type Category, compileCategory } from "../../wares/category.ts";
+import { gtinOf, isGtin } from "../../wares/gtin.ts";
+import { MARKETS, shopPrice } from "../../wares/markets.ts";
 import { productCountFor } from "./catalog-data.ts";
-import { type Category, compileCategory } from "./category.ts";
-import { gtinOf, isGtin } from "./gtin.ts";
-import { MARKETS, shopPrice } from "./markets.ts";
 import { NEWEST_MS, type Product, ProductSource, plainText } from "./product.ts";
 import { generatePrices, generateProducts } from "./rows.ts";
 

@@ -1,9 +1,8 @@
 /**
  * The database that the demo protects: a catalogue of shop offers, made up but looking real.
  *
- * Nouns: a *product* is one offer of a shop, made from a seed and its number alone (product.ts); a *category* holds the
- * words its products are made of (category.ts, categories/); a *market* is a country with its currency and its shops
- * (markets.ts); a *sighting* is a price at a moment, a row of `price_history`; *rows* are both as COPY takes them (rows.ts).
+ * Nouns: a *product* is one offer of a shop, made from a seed and its number alone (product.ts) out of the wares of
+ * src/wares; a *sighting* is a price at a moment, a row of `price_history`; *rows* are both as COPY takes them (rows.ts).
  * Invariants: the same seed and target size give the same rows on any machine and any day; the load is all or nothing
  * (one transaction, then the indexes); tables that are there already are never touched.
  */

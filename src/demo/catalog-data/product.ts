@@ -3,14 +3,10 @@
  */
 
 import { Prng } from "../../platform/prng.ts";
-import { ELECTRONICS } from "./categories/electronics.ts";
-import { EVERYDAY } from "./categories/everyday.ts";
-import { FASHION } from "./categories/fashion.ts";
-import { HOME } from "./categories/home.ts";
-import { TOOLS } from "./categories/tools.ts";
-import { type Category, type CompiledCategory, compileCategory, type Draw, drawSlots, fill } from "./category.ts";
-import { gtinOf } from "./gtin.ts";
-import { type Family, MARKETS, type Market, type Merchant, shopPrice } from "./markets.ts";
+import { type CompiledCategory, type Draw, drawSlots, fill } from "../../wares/category.ts";
+import { gtinOf } from "../../wares/gtin.ts";
+import { MARKETS, type Market, type Merchant, shopPrice } from "../../wares/markets.ts";
+import { slugOf, spreadOf, WARES } from "../../wares/wares.ts";
 
 /** A row of `products`. Texts are as COPY's text format wants them: only a backslash differs from the plain value. */
 export type Product = {
@@ -58,7 +54,7 @@ export class ProductSource {
   product(id: number): Product {
     const random = this.#random;
     random.restart(this.#seed, id);
-    const { family, category } = random.pick(COMPILED);
+    const { family, category } = random.pick(WARES);
     const market = random.pick(MARKETS);
     const merchant = random.pick(market.merchants[family]);
     const factor = drawSlots(category, random, this.#draw);
@@ -137,18 +133,6 @@ export class ProductSource {
 /** A moment on the date of the runbook that this catalogue belongs to; fixed, so that a seed gives the same bytes on any day. */
 export const NEWEST_MS = Date.UTC(2026, 3, 18, 9, 30);
 
-const COMPILED: readonly { readonly family: Family; readonly category: CompiledCategory }[] = [
-  ...compiled("tools", TOOLS),
-  ...compiled("electronics", ELECTRONICS),
-  ...compiled("home", HOME),
-  ...compiled("fashion", FASHION),
-  ...compiled("everyday", EVERYDAY),
-];
-
-function compiled(family: Family, categories: readonly Category[]) {
-  return categories.map((category) => ({ family, category: compileCategory(category) }));
-}
-
 const AVAILABILITIES: readonly string[] = [
   "in_stock",
   "in_stock",
@@ -165,14 +149,6 @@ const UPDATED_WITHIN_MS = 30 * DAY_MS;
 const SIGHTING_EVERY_MS = 9 * DAY_MS;
 const EARLIER_SIGHTINGS_MAX = 3;
 
-/** Odd and not a multiple of 5, so that multiplying by it modulo a power of ten gives every number once. */
-const SPREAD = 387_420_489;
-
-/** Nine digits, different for every product up to a thousand million, that do not count upwards in step. */
-function spreadOf(id: number): number {
-  return Number((BigInt(id) * BigInt(SPREAD)) % 1_000_000_000n);
-}
-
 function productCode(id: number): string {
   return (spreadOf(id) + 1_000_000_000).toString(36).toUpperCase();
 }
@@ -185,15 +161,6 @@ function imageUrl(merchant: Merchant, random: Prng): string {
   const first = random.next().toString(16).padStart(8, "0");
   const second = random.next().toString(16).padStart(8, "0");
   return `https://img.${merchant.domain.slice(4)}/${first.slice(0, 2)}/${first}${second}_800.jpg`;
-}
-
-function slugOf(title: string): string {
-  // Letters lose their accents first; most titles have none, and normalising is slow.
-  const plain = /[^ -~]/.test(title) ? title.normalize("NFD").replaceAll(/[\u0300-\u036f]/g, "") : title;
-  return plain
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-")
-    .replaceAll(/^-|-$/g, "");
 }
 
 /** The plain value of a text as COPY wants it. */

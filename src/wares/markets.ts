@@ -1,8 +1,8 @@
 /**
  * The countries products are sold in: currency, how shops there round a price, and who sells.
  */
-import { assert } from "../../errors/error.ts";
-import type { Prng } from "../../platform/prng.ts";
+import { assert } from "../errors/error.ts";
+import type { Prng } from "../platform/prng.ts";
 
 /** The kinds of wares a shop sells. */
 export type Family = "tools" | "electronics" | "home" | "fashion" | "everyday";

@@ -1,7 +1,7 @@
 /**
  * Article numbers with their check digit. Source: GS1 General Specifications, "Standard check digit calculations".
  */
-import { assert } from "../../errors/error.ts";
+import { assert } from "../errors/error.ts";
 
 /** The GTIN-13 of twelve digits: the digits and their check digit. */
 export function gtinOf(digits: string): string {

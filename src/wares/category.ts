@@ -6,8 +6,8 @@
  * `{colour}` is the choice as written, `{~colour}` is the same for the middle of a sentence.
  * Invariant: a template that names a slot its category lacks is refused when the table is compiled, never printed raw.
  */
-import { assert } from "../../errors/error.ts";
-import type { Prng } from "../../platform/prng.ts";
+import { assert } from "../errors/error.ts";
+import type { Prng } from "../platform/prng.ts";
 
 /** A choice of a slot; with a number, the price is multiplied by it. */
 export type Choice = string | readonly [string, number];
