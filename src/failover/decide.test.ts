@@ -47,6 +47,12 @@ type Case = {
 const failed = (sqlstate: string): NodeProbe => primaryAnswer({ write: { kind: "failed", sqlstate } });
 const error = (sqlstate: string): NodeProbe => ({ kind: "error", sqlstate });
 
+/** It crashes every ten seconds, is seen recovering twice, and works in between; the last time it recovers still. */
+function crashes(count: number): readonly SeenRound[] {
+  const down = (atMs: number): SeenRound[] => [100, 200].map((later) => ({ atMs: atMs + later, a: error("57P03") }));
+  return Array.from({ length: count }, (_, index) => [{ atMs: index * 10_000 }, ...down(index * 10_000)]).flat();
+}
+
 const ALIVE: readonly Case[] = [
   { name: "everything well is healthy", rounds: [{ atMs: 0 }], is: "healthy", because: [] },
   {
@@ -185,6 +191,18 @@ const DOUBT: readonly Case[] = [
     is: "promotable",
   },
   {
+    name: "one that crashed twice in a minute is given the same time",
+    rounds: crashes(2),
+    is: "suspect",
+    because: ["starting"],
+  },
+  {
+    name: "of crashes long ago none counts",
+    rounds: [...crashes(2), { atMs: 70_000 }, { atMs: 70_100, a: error("57P03") }],
+    is: "suspect",
+    because: ["starting"],
+  },
+  {
     name: "a crash restart (57P03) is given its time",
     rounds: lasting({ a: error("57P03") }, 5_000, 9_000),
     is: "suspect",
@@ -194,6 +212,12 @@ const DOUBT: readonly Case[] = [
     name: "a crash restart that takes too long: gone",
     rounds: lasting({ a: error("57P03") }, 10_000),
     is: "promotable",
+  },
+  {
+    name: "one that works again each time, and is seen recovering three times in a minute: gone",
+    rounds: crashes(3),
+    is: "promotable",
+    because: ["starting"],
   },
   {
     name: "a server that crashes again and again is not given the time again and again",

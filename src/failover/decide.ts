@@ -200,8 +200,14 @@ function concernsOf(seen: Observation, view: NodeView): readonly Reason[] {
   return concerns;
 }
 
+/**
+ * In a minute. A server whose WAL has no room crashes, makes room as it recovers, and crashes again: each time it works for a
+ * moment and has not been down for long. Twice may be chance.
+ */
+const RESTARTS_MAX = 3;
+
 /** Whether the trouble has lasted long enough to count the primary as gone. */
-function isOver(now: Monotonic, { trouble, failingSince }: NodeHistory, policy: FailoverPolicy): boolean {
+function isOver(now: Monotonic, { trouble, failingSince, restarts }: NodeHistory, policy: FailoverPolicy): boolean {
   if (trouble === undefined) return false;
   const lasted = now - trouble.since;
   const failing = now - (failingSince ?? trouble.since);
@@ -212,7 +218,7 @@ function isOver(now: Monotonic, { trouble, failingSince }: NodeHistory, policy: 
       return failing >= policy.silentMs && trouble.rounds >= 2;
     case "starting":
       // From the first failing probe on: a server that crashes again and again is not given the time again and again.
-      return failing >= policy.startingMs;
+      return failing >= policy.startingMs || restarts.length >= RESTARTS_MAX;
     case "stuck":
       return lasted >= policy.stuckMs && trouble.rounds >= 2;
     case "write-failed":
@@ -228,8 +234,9 @@ function isDiskFull({ probe }: NodeHistory): boolean {
   return write.kind === "failed" && write.sqlstate === "53100";
 }
 
-function troubleFacts({ probe }: NodeHistory): Reason["facts"] {
-  if (probe.kind === "error") return { sqlstate: probe.sqlstate };
+function troubleFacts({ probe, restarts }: NodeHistory): Reason["facts"] {
+  if (probe.kind === "error")
+    return { sqlstate: probe.sqlstate, ...(restarts.length > 1 ? { restarts: restarts.length } : {}) };
   if (probe.kind !== "answered" || probe.view.role.kind !== "primary") return {};
   const { write } = probe.view.role;
   return write.kind === "failed" ? { sqlstate: write.sqlstate } : {};

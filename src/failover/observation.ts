@@ -26,6 +26,8 @@ export type NodeHistory = NodeRound & {
   readonly trouble: { readonly kind: Trouble; readonly since: Monotonic; readonly rounds: number } | undefined;
   /** Since when it does not work, whatever the trouble. */
   readonly failingSince: Monotonic | undefined;
+  /** When it was lately seen starting anew (57P03) after it had worked, the oldest first: also what it recovered from counts. */
+  readonly restarts: readonly Monotonic[];
   /** Since when it is a standby that streams from nobody; undefined otherwise. */
   readonly detachedSince: Monotonic | undefined;
   readonly last: { readonly at: Monotonic; readonly view: NodeView } | undefined;
@@ -99,14 +101,32 @@ export function troubleOf(probe: NodeProbe): Trouble | undefined {
   }
 }
 
+/** A crash is forgotten after so long; few are remembered. */
+const RESTARTS_WINDOW_MS = 60_000;
+const RESTARTS_KEPT = 8;
+
+/** One for each time that it did not work, however that began. */
+function restartsOf(
+  before: NodeHistory | undefined,
+  { sentAt }: NodeRound,
+  kind: Trouble | undefined,
+): readonly Monotonic[] {
+  const lately = (before?.restarts ?? []).filter((at) => sentAt - at < RESTARTS_WINDOW_MS);
+  if (kind !== "starting" || before === undefined) return lately;
+  const since = before.failingSince ?? sentAt;
+  return lately.some((at) => at >= since) ? lately : [...lately, sentAt].slice(-RESTARTS_KEPT);
+}
+
 function nodeHistory(before: NodeHistory | undefined, seen: NodeRound): NodeHistory {
   const kind = troubleOf(seen.probe);
   const last = seen.probe.kind === "answered" ? { at: seen.at, view: seen.probe.view } : before?.last;
   const detachedSince = isDetached(seen.probe) ? (before?.detachedSince ?? seen.sentAt) : undefined;
-  if (kind === undefined) return { ...seen, trouble: undefined, failingSince: undefined, detachedSince, last };
+  const restarts = restartsOf(before, seen, kind);
+  if (kind === undefined)
+    return { ...seen, trouble: undefined, failingSince: undefined, restarts, detachedSince, last };
   const same = before?.trouble?.kind === kind ? before.trouble : undefined;
   const trouble = { kind, since: same?.since ?? seen.sentAt, rounds: (same?.rounds ?? 0) + 1 };
-  return { ...seen, trouble, failingSince: before?.failingSince ?? seen.sentAt, detachedSince, last };
+  return { ...seen, trouble, failingSince: before?.failingSince ?? seen.sentAt, restarts, detachedSince, last };
 }
 
 function isDetached(probe: NodeProbe): boolean {
