@@ -47,7 +47,10 @@ export type InstallationRequest = {
 /** What finding an installation needs of the machine. */
 export type InstallationPorts = { readonly files: Files; readonly processes: Processes };
 
-const BUNDLED_FOLDER = fileURLToPath(new URL("../../toolchain/postgresql/node_modules", import.meta.url));
+const BUNDLED_FOLDER = fileURLToPath(
+  // Bundled we lie one folder deep.
+  new URL(`${import.meta.url.endsWith(".ts") ? "../.." : ".."}/toolchain/postgresql/node_modules`, import.meta.url),
+);
 const SYSTEM_FOLDER = "/usr/lib/postgresql";
 const CACHE_FOLDER = "/var/cache/lifeboat/postgresql";
 

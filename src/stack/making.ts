@@ -12,6 +12,7 @@ import { initCluster, writeSettings } from "../postgres/cluster.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
+import { NO_STRETCH } from "../vault/keys.ts";
 import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
@@ -22,7 +23,7 @@ import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
-import { readSecrets, type StackSecrets } from "./secrets.ts";
+import { mayBeMade, readSecrets, type StackSecrets } from "./secrets.ts";
 import { ROLES, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
@@ -137,7 +138,9 @@ export async function makeVault(tools: StepTools, options: CallOptions): Promise
     access: "write",
   });
   const secret = { kind: "passphrase", passphrase: secrets["vault-passphrase"] } as const;
-  const { recoveryKey } = await initVault({ store, clock, random, files: tools.files }, secret, options);
+  const stretchCost = mayBeMade(secret.passphrase) ? NO_STRETCH : undefined;
+  const making = { store, clock, random, files: tools.files, ...(stretchCost && { stretchCost }) };
+  const { recoveryKey } = await initVault(making, secret, options);
   assert(recoveryKey !== undefined, "a vault with a passphrase has a recovery key");
   tools.onRecoveryKey(recoveryKey);
 }

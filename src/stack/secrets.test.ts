@@ -6,7 +6,7 @@ import { testStack } from "../../test/support/stacks.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
-import { makeSecrets, missingSecrets, readSecrets, SECRET_NAMES, secretFile } from "./secrets.ts";
+import { makeSecrets, mayBeMade, missingSecrets, readSecrets, SECRET_NAMES, secretFile } from "./secrets.ts";
 
 const tools = { files: systemFiles, random: systemRandom };
 
@@ -25,6 +25,19 @@ test("each secret is made once, is like no other, and only its owner can read it
     await makeSecrets(tools, place, { owner: undefined });
     assert.deepEqual(await readSecrets(systemFiles, place), made);
   });
+});
+
+test("a passphrase that somebody thought of is told from one of ours", async () => {
+  await withFolder(async (folder) => {
+    const { place } = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(place.secrets);
+    await makeSecrets(tools, place, { owner: undefined });
+    // One in 300 has no digit, and costs its owner what any other passphrase does.
+    const made = Object.values(await readSecrets(systemFiles, place)).filter((each) => /[0-9]/.test(each));
+    assert.ok(made.length > 3 && made.every(mayBeMade));
+  });
+  for (const thought of ["battery staple", "correct-horse-battery-staple-abc", "0".repeat(32), ""])
+    assert.equal(mayBeMade(thought), false, thought);
 });
 
 test("a start that is cut short keeps the secrets it had made", async () => {

@@ -50,6 +50,9 @@ export const HIDDEN_SECRETS: StackSecrets = {
 /** 192 bits, which nobody guesses; in characters that need quoting nowhere. */
 const SECRET_BYTES = 24;
 
+/** As ours look. What somebody thought of may, too, but it then has 32 characters without a blank. */
+const LIKE_OURS = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w-]{32}$/;
+
 /** A secret of ours has 32 characters; more than this is not one of them. */
 const SECRET_LENGTH_MAX = 1_024;
 
@@ -82,6 +85,11 @@ export async function makeSecrets(
     await writeDurable(files, { file, parts, over: "new", permissions: 0o600, unique, signal: options.signal });
     if (options.owner !== undefined) await files.changeOwner(file, options.owner);
   }
+}
+
+/** Whether a secret may be one of ours: nobody guesses it, so that stretching it would delay its owner only. */
+export function mayBeMade(secret: string): boolean {
+  return LIKE_OURS.test(secret);
 }
 
 /** Reads all. Throws `platform.file-missing` when one is not there and `stack.secret-unusable` when it holds none. */

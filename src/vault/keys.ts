@@ -33,6 +33,8 @@ export type WrapSecret = Exclude<VaultSecret, { kind: "identity" }>;
 export type StretchCost = { readonly memoryKiB: number; readonly passes: number };
 /** 64 MiB and 3 passes take about a third of a second, once a command. */
 const STRETCH_COST: StretchCost = { memoryKiB: 65_536, passes: 3 };
+/** For a passphrase of random bytes: the least that argon2id takes. */
+export const NO_STRETCH: StretchCost = { memoryKiB: 8, passes: 1 };
 /** Bounds on what a wrap may ask of us, so that a planted wrap cannot exhaust the machine. */
 const ARGON2_MEMORY_KIB_MAX = 1_048_576;
 const ARGON2_PASSES_MAX = 64;

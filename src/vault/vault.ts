@@ -35,7 +35,7 @@ export type VaultTools = {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** What new passphrases cost to try; less than the default only where nobody will try any, as in tests. */
+  /** What new passphrases cost to try; less than the default only where nobody will try any: random bytes, tests. */
   readonly stretchCost?: StretchCost;
 };
 

@@ -9,9 +9,9 @@ import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import type { DemoFacts } from "../../src/demo/facts.ts";
 import { systemClock } from "../../src/platform/clock.ts";
+import { NODE_OPTIONS, PROGRAMS } from "../support/program.ts";
 
-const CLI = path.resolve(import.meta.dirname, "../../src/cli/main.ts");
-const NODE = ["--disable-warning=ExperimentalWarning", CLI];
+const NODE = [...NODE_OPTIONS, PROGRAMS.lifeboat];
 const SMALL = ["--size", "10MiB", "--seconds", "3"];
 /** An interrupted demo has three servers to kill and a folder to remove. */
 const CLEAN_UP_MS = 10_000;

@@ -20,6 +20,7 @@ import { repetitions, testSeed } from "../support/effort.ts";
 import { LinkedStack } from "../support/linked-stack.ts";
 import type { Way, Where } from "../support/links.ts";
 import type { DaemonEnd } from "../support/mortal-daemon-process.ts";
+import { PROGRAMS } from "../support/program.ts";
 import { forAWhile } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { silenced } from "../support/silent-sockets.ts";
@@ -70,7 +71,7 @@ after(async () => {
 async function runMortalDaemon(): Promise<void> {
   const { stack, tools } = await linked.one.tools();
   const spec = componentSpec(stack, "daemon", tools);
-  const from = spec.arguments.findIndex((each) => each.endsWith("main.ts"));
+  const from = spec.arguments.indexOf(PROGRAMS.lifeboat);
   const process_ = new URL("../support/mortal-daemon-process.ts", import.meta.url).pathname;
   const args = [...spec.arguments.slice(0, from), process_, script, ...spec.arguments.slice(from + 1)];
   for (const name of ["daemon_2", "daemon"]) await linked.one.platform.stop(name, {});

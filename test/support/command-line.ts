@@ -6,9 +6,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { NODE_OPTIONS, PROGRAMS } from "./program.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-const PROGRAM = ["--disable-warning=ExperimentalWarning", path.join(ROOT, "src/cli/main.ts")];
+const PROGRAM = [...NODE_OPTIONS, PROGRAMS.lifeboat];
 
 /** A command that takes longer hangs. */
 const PATIENCE_MS = 90_000;

@@ -20,15 +20,13 @@ import type { StackDescription } from "../../src/stack/stack.ts";
 import type { StackTools } from "../../src/stack/tools.ts";
 import { CommandLine } from "./command-line.ts";
 import { processesOf } from "./processes-of.ts";
+import { NODE_OPTIONS, PROGRAMS } from "./program.ts";
 import { eventually } from "./receivers.ts";
 import { PORTS, serverUser } from "./servers.ts";
 import { testStack } from "./stacks.ts";
-import { cheapenPassphrase } from "./vaults.ts";
 
-const ROOT = path.resolve(import.meta.dirname, "../..");
-const WITH_NODE = ["--disable-warning=ExperimentalWarning"];
 const MACHINE = { ...PORTS, locks: systemLocks, random: systemRandom };
-const PROGRAMS = process.env["LIFEBOAT_TEST_PROGRAMS"];
+const PROGRAMS_FOLDERS = process.env["LIFEBOAT_TEST_PROGRAMS"];
 
 /** What `up --json` answers, as far as tests look. */
 export type UpAnswer = {
@@ -55,8 +53,6 @@ export type PsAnswer = {
 export class RealStack {
   readonly name: string;
   readonly cli: CommandLine;
-  /** Whether its vault's passphrase is cheap to try by now. */
-  #cheap = false;
   readonly #described: StackDescription;
 
   /** `configured`: more of its lifeboat.yaml. */
@@ -64,7 +60,7 @@ export class RealStack {
     this.name = name;
     this.cli = new CommandLine(path.join(folder, `cli-${name}`));
     const state = path.join(folder, "state");
-    const programs = PROGRAMS === undefined ? "" : `  programsDir: ${PROGRAMS}\n`;
+    const programs = PROGRAMS_FOLDERS === undefined ? "" : `  programsDir: ${PROGRAMS_FOLDERS}\n`;
     this.cli.write(
       "lifeboat.yaml",
       `folders:\n  state: ${state}\nstack:\n  name: ${name}\n  daemon: ${daemon}\n${programs}${configured}`,
@@ -79,11 +75,7 @@ export class RealStack {
 
   /** `lifeboat up` with free ports; it must end well. */
   async up(options = ""): Promise<UpAnswer> {
-    const answer = (await this.cli.json(`up --ports auto ${options}`)) as UpAnswer;
-    const { place } = this.#described;
-    if (!this.#cheap) await cheapenPassphrase(place.vault, (await readSecrets(PORTS.files, place))["vault-passphrase"]);
-    this.#cheap = true;
-    return answer;
+    return (await this.cli.json(`up --ports auto ${options}`)) as UpAnswer;
   }
 
   /** `lifeboat ps`, whatever it ends with. */
@@ -100,8 +92,7 @@ export class RealStack {
   }
 
   get platform(): LocalPlatform {
-    const main = path.join(ROOT, "src/platform/local/main.ts");
-    const supervisor = { command: process.execPath, args: [...WITH_NODE, main] };
+    const supervisor = { command: process.execPath, args: [...NODE_OPTIONS, PROGRAMS.supervisor] };
     return new LocalPlatform({ ...PORTS }, { folder: this.#described.place.supervisor, supervisor });
   }
 
@@ -109,8 +100,8 @@ export class RealStack {
   async tools(): Promise<{ readonly stack: StackDescription; readonly tools: StackTools }> {
     const stack = await settlePorts(MACHINE, this.#described, "auto", {});
     const user = await serverUser();
-    const lifeboat = { command: process.execPath, args: [...WITH_NODE, path.join(ROOT, "src/cli/main.ts")] };
-    const folders = [...(PROGRAMS ?? "").split(":"), ...SYSTEM_FOLDERS];
+    const lifeboat = { command: process.execPath, args: [...NODE_OPTIONS, PROGRAMS.lifeboat] };
+    const folders = [...(PROGRAMS_FOLDERS ?? "").split(":"), ...SYSTEM_FOLDERS];
     const programs = await findPrograms(MACHINE, stack, { user, folders, lifeboat, unique: "test" }, {});
     return { stack, tools: { ...MACHINE, user, programs, platform: this.platform } };
   }
@@ -126,7 +117,7 @@ export class RealStack {
   /** The process of its supervisor. */
   async supervisorPid(): Promise<number> {
     const all = await processesOf(this.#described.place.folder);
-    const found = all.find(({ command }) => command.includes("local/main.ts"));
+    const found = all.find(({ command }) => command.includes(PROGRAMS.supervisor));
     assert(found !== undefined, "a supervisor runs");
     return found.pid;
   }
@@ -173,7 +164,7 @@ export class RealStack {
     const application = await this.application();
     return await ProbeProcess.start(PORTS.processes, {
       node: process.execPath,
-      entry: path.join(ROOT, "src/probe/main.ts"),
+      entry: PROGRAMS.probe,
       ledgerFile,
       probe: {
         connect: { ...application, port: port ?? application.port, applicationName: "probe" },
