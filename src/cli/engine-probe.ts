@@ -7,11 +7,11 @@ import { type Control, parseControl } from "../probe/control.ts";
 import { readBack } from "../probe/read-back.ts";
 import { type ProbeControls, runProbe } from "../probe/run.ts";
 import { readSecrets } from "../stack/secrets.ts";
-import { programPaths } from "./engine-demo.ts";
 import { MACHINE } from "./engine-machine.ts";
 import { configuredStack } from "./engine-stack.ts";
 import { usageError } from "./failure.ts";
 import type { ProbeAddress, ProbeEngine } from "./probe.ts";
+import { programPaths } from "./program-paths.ts";
 
 /** As long as an operation waits for an answer: a pooler that is there answers at once. */
 const CONNECT_TIMEOUT_MS = 2_000;

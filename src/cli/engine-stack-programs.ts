@@ -4,9 +4,9 @@ import { currentUid } from "../platform/run-as.ts";
 import { installPrograms } from "../stack/programs.ts";
 import type { StackDescription } from "../stack/stack.ts";
 import type { StackPlatform, StackTools } from "../stack/tools.ts";
-import { programPaths } from "./engine-demo.ts";
 import { MACHINE } from "./engine-machine.ts";
 import { type StackCall, stackTools } from "./engine-stack.ts";
+import { programPaths } from "./program-paths.ts";
 
 /** Every Debian, and every system made of it, has this file. */
 const DEBIAN_MARK = "/etc/debian_version";

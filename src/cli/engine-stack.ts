@@ -15,8 +15,8 @@ import { describeStack, type StackDescription } from "../stack/stack.ts";
 import type { StackPlatform, StackPrograms, StackTools } from "../stack/tools.ts";
 import type { RenderConfigured } from "./config-render.ts";
 import { daemonConfigOf } from "./daemon-config.ts";
-import { programPaths } from "./engine-demo.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
+import { programPaths } from "./program-paths.ts";
 import type { Session } from "./verb.ts";
 
 /** The stack of the configuration, with the ports that it says; nothing is looked at. */

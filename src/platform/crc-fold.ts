@@ -52,10 +52,27 @@ declare const WebAssembly: {
   readonly Instance: new (module: object) => { readonly exports: Exports };
 };
 
+/**
+ * A fold that is made when it is first used: it takes a hundredth of a second, and most commands need none. Undefined where the
+ * engine has no vectors, or no room for the program.
+ */
+export function foldWhenUsed(crc: FoldedCrc): { readonly bytesMin: number; readonly fold: () => Fold | undefined } {
+  let made: { readonly fold: Fold | undefined } | undefined;
+  const fold = (): Fold | undefined => {
+    made ??= { fold: makeFold(crc) };
+    return made.fold;
+  };
+  return { bytesMin: bytesMinOf(crc), fold };
+}
+
+function bytesMinOf(crc: FoldedCrc): number {
+  return 2 * restBytesOf(crc.folds[0] ?? []);
+}
+
 /** Undefined where the engine has no vectors, or no room for the program. */
 export function makeFold(crc: FoldedCrc): Fold | undefined {
   const restBytes = restBytesOf(crc.folds[0] ?? []);
-  const bytesMin = 2 * restBytes;
+  const bytesMin = bytesMinOf(crc);
   assert(bytesMin > 0 && bytesMin <= BLOCK_BYTES && restBytes <= BLOCK_AT, "a rest is shorter than half a block");
   const made = instantiate(encodeModule(crc));
   if (made === undefined) return undefined;

@@ -7,14 +7,14 @@
  * Source: RFC 3720, appendix B.4; PostgreSQL's src/include/port/pg_crc32c.h.
  */
 
-import { crcTables, makeFold, WORD_BYTES } from "../platform/crc-fold.ts";
+import { crcTables, foldWhenUsed, WORD_BYTES } from "../platform/crc-fold.ts";
 
 /** The state before the first byte. */
 export const CRC32C_START = -1;
 
 const POLYNOMIAL = 0x82f63b78;
 const TABLES = crcTables(POLYNOMIAL);
-const fold = makeFold({ polynomial: POLYNOMIAL, folds: [[0, 1, 7, 13, 20, 27, 30, 33, 35, 36, 38, 40]] });
+const folding = foldWhenUsed({ polynomial: POLYNOMIAL, folds: [[0, 1, 7, 13, 20, 27, 30, 33, 35, 36, 38, 40]] });
 
 /** The checksum of some bytes, 0 to 2^32 - 1. */
 export function crc32c(data: Uint8Array): number {
@@ -30,7 +30,8 @@ export function finishCrc32c(state: number): number {
 /** Takes the bytes of `view` from `start` up to `end` into a state. Positional, since it runs once for every WAL record. */
 export function extendCrc32c(state: number, view: DataView, start: number, end: number): number {
   const wordsEnd = end - ((end - start) % WORD_BYTES);
-  if (fold === undefined || wordsEnd - start < fold.bytesMin) return extendByTables(state, view, start, end);
+  const fold = wordsEnd - start < folding.bytesMin ? undefined : folding.fold();
+  if (fold === undefined) return extendByTables(state, view, start, end);
   const folded = fold.take(state, new Uint8Array(view.buffer, view.byteOffset + start, wordsEnd - start));
   return extendByTables(folded, view, wordsEnd, end);
 }

@@ -30,7 +30,7 @@ export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   // One at a time: each runs on both cores.
   simulation: { concurrency: 1, fileTimeoutMs: 900_000, shows: true },
   server: { concurrency: 3, fileTimeoutMs: 300_000 },
-  "end-to-end": { concurrency: 3, fileTimeoutMs: 300_000 },
+  "end-to-end": { concurrency: 4, fileTimeoutMs: 300_000 },
 };
 
 /** The stage of a file by its path from the root, with forward slashes; undefined when it is no test of ours. */

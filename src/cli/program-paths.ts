@@ -1,0 +1,21 @@
+/** Where our own programs lie, which are started in processes of their own. */
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { ProgramPaths } from "../demo/receiver.ts";
+
+/** How this program is started again. In a clone the sources run as they are; in the npm package everything is bundled into dist/. */
+export function programPaths(): ProgramPaths & { readonly supervisor: string; readonly installer: string } {
+  const here = fileURLToPath(import.meta.url);
+  const beside = (name: string) => path.join(path.dirname(here), name);
+  const sources = here.endsWith(".ts");
+  return {
+    node: process.execPath,
+    nodeArguments: ["--disable-warning=ExperimentalWarning"],
+    cli: beside(sources ? "main.ts" : "lifeboat.js"),
+    probe: beside(sources ? "../probe/main.ts" : "probe.js"),
+    // Lies beside the launcher in both.
+    installer: beside(sources ? "../../bin/install-programs" : "../bin/install-programs"),
+    supervisor: beside(sources ? "../platform/local/main.ts" : "supervisor.js"),
+    command: sources ? beside("../../bin/lifeboat") : "lifeboat",
+  };
+}
