@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -18,6 +19,8 @@ test("a second holder of the same process is refused until the first gives up", 
   const file = path.join(folder, "one");
   const first = systemLocks.tryAcquire(file);
   assert.ok(first);
+  // Removing one would be a sync, for which the whole process waits.
+  assert.equal(existsSync(`${file}-journal`), false);
   assert.equal(systemLocks.tryAcquire(file), undefined);
   first.release();
   first.release();
