@@ -21,6 +21,10 @@ const schema = z.strictObject({
   /** Where a server answers that may be a replica, with the same role; undefined: reads have one way only. */
   reads: place.optional(),
   redis: place.extend({ passwordFile: z.string() }).optional(),
+  /** The file that holds the operator's key, which may do everything. */
+  operatorKeyFile: z.string().optional(),
+  /** Webhooks may lead to addresses of private networks; for tests, and for networks where everything is private. */
+  privateWebhooks: z.boolean().default(false),
 });
 
 /** What a service file says. */

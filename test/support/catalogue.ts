@@ -13,10 +13,10 @@ function catalogueAddress(server: TestServer): pg.ClientConfig {
   return { host: "127.0.0.1", port: server.server.setup.port, user, password, database: CATALOGUE };
 }
 
-/** Makes an empty catalogue of the newest schema. */
-export async function createCatalogue(server: TestServer): Promise<void> {
-  await server.query(`create database ${CATALOGUE}`);
-  const client = await connectCatalogue(server);
+/** Makes an empty catalogue of the newest schema; in a database that is there, if one is named. */
+export async function createCatalogue(server: TestServer, database?: string): Promise<void> {
+  if (database === undefined) await server.query(`create database ${CATALOGUE}`);
+  const client = await connectCatalogue(server, database);
   try {
     await migrate(client, MIGRATIONS);
   } finally {

@@ -85,6 +85,11 @@ export const SERVICE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   schema: ["database", "settings"],
   ingest: ["database"],
   scraper: ["database", "ingest", "settings"],
+  cache: [],
+  keys: ["cache", "database"],
+  products: ["ingest"],
+  search: ["database", "products"],
+  api: ["cache", "database", "ingest", "keys", "products", "search", "settings"],
 };
 
 /** One override of .oxlintrc.json. */

@@ -1,0 +1,226 @@
+/** Binds routes to Fastify: who calls, how often they may, what came in, and how the answer is given. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import { assert } from "../../src/errors/error.ts";
+import type { Answered } from "../cache/answers.ts";
+import { isServerGone } from "../database/gone.ts";
+import { WriteNotDone } from "../database/writes.ts";
+import { type Caller, hashOf, keyOf, type Scope, TIERS } from "../keys/key.ts";
+import { once, requestHash } from "./idempotency.ts";
+import { writerSchema } from "./json-schema.ts";
+import { ApiProblem } from "./problems.ts";
+import type { Input, ReadRoute, Route, WriteRoute } from "./route.ts";
+import type { ApiTools } from "./tools.ts";
+
+/** Calls a minute from one address without a key. */
+const STRANGER_LIMIT = 30;
+/** A random UUID has 36. */
+const SECRET_KEY_LENGTH_MIN = 20;
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** Binds all of them. */
+export function bindRoutes(app: FastifyInstance, routes: readonly Route[], tools: ApiTools): void {
+  for (const { kind, route } of routes) {
+    app.route({
+      method: route.method,
+      url: route.path,
+      config: { operation: route.operation },
+      // Only what is answered: requests are checked by zod, in the handler.
+      schema: { response: { [kind === "write" ? route.status : 200]: writerSchema(route.answer) } },
+      handler: kind === "read" ? readHandler(route, tools) : writeHandler(route, tools),
+    });
+  }
+}
+
+function readHandler(route: ReadRoute, tools: ApiTools) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const caller = await admit(request, reply, { tools, scope: "read" });
+    const input = inputOf(route, request);
+    const serialize = serializerOf(reply, 200);
+    const key = `${route.operation} ${JSON.stringify([input.params, input.query, input.body])}`;
+    const answered = await tools.answers.get(key, {
+      times: route.times,
+      load: async () => serialize(await route.load(tools.reads, input)),
+      isFinal: (error) => error instanceof ApiProblem && error.status < 500,
+    });
+    if (caller !== undefined) {
+      tools.usage.called(caller.id, route.operation);
+      const query = route.searched?.(input);
+      if (query !== undefined) tools.usage.searched(caller.id, query, resultsOf(answered.copy.text));
+    }
+    return sendCopy(request, reply, { answered, tools });
+  };
+}
+
+/** What writes the answer, compiled from the route's schema when it was bound. */
+function serializerOf(reply: FastifyReply, status: number): (answer: object) => string {
+  const serialize = reply.getSerializationFunction(String(status));
+  assert(serialize !== undefined, "a route has a schema of its answer");
+  return (answer) => serialize({ ...answer });
+}
+
+/** The number of results as the answer tells it first of all; not worth parsing a page for. */
+function resultsOf(text: string): number {
+  return Number(/^\{"total":(\d+)/.exec(text)?.[1] ?? 0);
+}
+
+function sendCopy(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { answered, tools }: { readonly answered: Answered; readonly tools: ApiTools },
+): FastifyReply {
+  const { copy, from, isStale } = answered;
+  const now = tools.clock.now();
+  reply.header("etag", copy.etag);
+  reply.header("x-cache", from);
+  const age = Math.max(0, Math.floor((now - copy.madeAt) / 1_000));
+  if (age > 0) reply.header("age", String(age));
+  if (isStale) {
+    reply.header("warning", '110 - "Response is stale"');
+    reply.header("cache-control", "private, max-age=0, stale-if-error=600");
+  } else {
+    const fresh = Math.max(0, Math.floor((copy.freshUntil - now) / 1_000));
+    reply.header("cache-control", `private, max-age=${fresh}, stale-while-revalidate=60, stale-if-error=600`);
+  }
+  if (matches(request.headers["if-none-match"], copy.etag)) return reply.code(304).send();
+  reply.header("content-type", "application/json; charset=utf-8");
+  // A text is sent as it is.
+  return reply.send(isStale ? `{"stale":true,${copy.text.slice(1)}` : copy.text);
+}
+
+function matches(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header.split(",").some((each) => {
+    const asked = each.trim().replace(/^W\//, "");
+    return asked === "*" || asked === etag;
+  });
+}
+
+function writeHandler(route: WriteRoute, tools: ApiTools) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const caller = await admit(request, reply, { tools, scope: route.scope });
+    const input = inputOf(route, request);
+    const { isSecret = false } = route;
+    const key = idempotencyKeyOf(request, isSecret ? SECRET_KEY_LENGTH_MIN : 1);
+    const serialize = serializerOf(reply, route.status);
+    const at = { caller, tools };
+    const act = async (session: Parameters<WriteRoute["act"]>[0]) => ({
+      status: route.status,
+      content: serialize(await route.act(session, input, at)),
+      isReplayed: false,
+    });
+    const identity = caller === undefined ? "anyone" : String(caller.id);
+    const done = await asProblems(async () =>
+      tools.writes.run(
+        async (session) => {
+          if (key === undefined) return await act(session);
+          const asked = {
+            caller: identity,
+            key,
+            request: requestHash(request.method, request.url, request.body),
+            isSecret,
+          };
+          return await once(session, asked, async () => await act(session));
+        },
+        { repeatable: key !== undefined || route.isNatural },
+      ),
+    );
+    if (caller !== undefined) tools.usage.called(caller.id, route.operation);
+    await route.afterwards?.(JSON.parse(done.content) as object, at);
+    if (done.isReplayed) reply.header("idempotent-replayed", "true");
+    return reply.code(done.status).header("content-type", "application/json; charset=utf-8").send(done.content);
+  };
+}
+
+/** What writes end with, as problems. */
+async function asProblems<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof WriteNotDone)) throw cause;
+    if (cause.reason === "unknown") throw new ApiProblem("OUTCOME_UNKNOWN", undefined, { cause, retryAfterS: 2 });
+    throw new ApiProblem("SERVICE_UNAVAILABLE", undefined, { cause, retryAfterS: cause.reason === "full" ? 5 : 2 });
+  }
+}
+
+function idempotencyKeyOf(request: FastifyRequest, lengthMin: number): string | undefined {
+  const header = request.headers["idempotency-key"];
+  if (header === undefined) return undefined;
+  if (typeof header === "string" && header.length >= lengthMin && IDEMPOTENCY_KEY.test(header)) return header;
+  throw new ApiProblem("VALIDATION_ERROR", `Idempotency-Key: has not ${lengthMin} to 255 printable characters`);
+}
+
+/** Lets a caller in: a good key with the scope, within its limit. Without a scope anybody is, by address. */
+async function admit(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { tools, scope }: { readonly tools: ApiTools; readonly scope: Scope | undefined },
+): Promise<Caller | undefined> {
+  const key = keyOf(request.headers);
+  if (key === undefined) {
+    if (scope !== undefined) throw new ApiProblem("MISSING_API_KEY");
+    await limit(reply, tools, { who: `address:${request.ip}`, limit: STRANGER_LIMIT });
+    return undefined;
+  }
+  const standing = await tools.keys.standing(key);
+  if (standing.kind === "revoked") throw new ApiProblem("REVOKED_API_KEY");
+  if (standing.kind === "unknown") throw new ApiProblem("INVALID_API_KEY");
+  if (standing.kind === "unasked") throw new ApiProblem("SERVICE_UNAVAILABLE", undefined, { retryAfterS: 2 });
+  const { caller } = standing;
+  if (scope !== undefined && !caller.scopes.includes(scope))
+    throw new ApiProblem("INSUFFICIENT_SCOPE", `the key is not for ${scope}`);
+  const { isRevoked } = await limit(reply, tools, { who: caller.hash, limit: TIERS[caller.tier] });
+  if (isRevoked) {
+    tools.keys.learn(hashOf(key), { kind: "revoked" });
+    throw new ApiProblem("REVOKED_API_KEY");
+  }
+  return caller;
+}
+
+async function limit(
+  reply: FastifyReply,
+  tools: ApiTools,
+  asked: { readonly who: string; readonly limit: number },
+): Promise<{ readonly isRevoked: boolean }> {
+  const allowance = await tools.limits.take(asked.who, asked.limit);
+  reply.header("x-ratelimit-limit", String(allowance.limit));
+  reply.header("x-ratelimit-remaining", String(allowance.remaining));
+  reply.header("x-ratelimit-reset", String(allowance.resetS));
+  if (allowance.isOver && !allowance.isRevoked) {
+    throw new ApiProblem("RATE_LIMIT_EXCEEDED", undefined, { retryAfterS: allowance.resetS });
+  }
+  return allowance;
+}
+
+function inputOf(
+  route: { readonly params?: z.ZodType; readonly query?: z.ZodType; readonly body?: z.ZodType },
+  request: FastifyRequest,
+): Input<unknown, unknown, unknown> {
+  return {
+    params: checked(route.params, request.params, "path"),
+    query: checked(route.query, request.query, "query"),
+    body: checked(route.body, request.body, "body"),
+  };
+}
+
+function checked(schema: z.ZodType | undefined, value: unknown, where: string): unknown {
+  if (schema === undefined) return undefined;
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const at = issue === undefined || issue.path.length === 0 ? where : `${where}.${issue.path.join(".")}`;
+  throw new ApiProblem("VALIDATION_ERROR", `${at}: ${issue?.message}`);
+}
+
+/** What was thrown, as the problem that is answered; undefined for a mistake of ours. */
+export function problemOf(error: unknown): ApiProblem | undefined {
+  if (error instanceof ApiProblem) return error;
+  if (isServerGone(error)) return new ApiProblem("SERVICE_UNAVAILABLE", undefined, { cause: error, retryAfterS: 2 });
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new ApiProblem("PAYLOAD_TOO_LARGE");
+  if (typeof code === "string" && /^FST_ERR_CTP_|^FST_ERR_BAD_URL|^FST_ERR_VALIDATION/.test(code)) {
+    return new ApiProblem("VALIDATION_ERROR", "body: is no JSON of the content type that it names");
+  }
+  if (error instanceof SyntaxError) return new ApiProblem("VALIDATION_ERROR", "body: is no JSON");
+  return undefined;
+}

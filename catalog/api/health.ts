@@ -1,0 +1,78 @@
+/**
+ * How an instance is.
+ *
+ * `live` touches nothing but the process. `ready` is whether it can answer reads from anywhere: the loss of the primary leaves it
+ * ready, since all instances lose it together, and a balancer without instances is an outage of our own making. `health` tells
+ * people of every dependency, and is down when no database answers.
+ */
+import type { Monotonic } from "../../src/platform/clock.ts";
+import type { WayView } from "../database/way.ts";
+import type { ApiTools } from "./tools.ts";
+
+/** So long kept copies carry an instance that no database answers. */
+const READY_GRACE_MS = 30_000;
+
+/** What is told. */
+export type HealthReport = {
+  readonly status: "ok" | "degraded" | "down";
+  readonly instance: string;
+  readonly can_read: boolean;
+  readonly can_write: boolean;
+  readonly dependencies: {
+    readonly database: { readonly status: WayView };
+    readonly reads: { readonly status: WayView | "none" };
+    readonly redis: { readonly status: "ok" | "away" | "none" };
+  };
+  readonly writes_waiting: number;
+};
+
+/** Watches over an instance's readiness. */
+export class Health {
+  readonly #tools: ApiTools;
+  readonly #instance: string;
+  #isStopping = false;
+  #readAt: Monotonic | undefined;
+
+  constructor(tools: ApiTools, instance: string) {
+    this.#tools = tools;
+    this.#instance = instance;
+  }
+
+  /** From now on it is not ready. */
+  beginStop(): void {
+    this.#isStopping = true;
+  }
+
+  /** Whether the balancer may send requests here. */
+  isReady(): boolean {
+    const { clock } = this.#tools;
+    if (this.#canRead()) this.#readAt = clock.monotonic();
+    if (this.#isStopping || this.#readAt === undefined) return false;
+    return clock.monotonic() - this.#readAt < READY_GRACE_MS;
+  }
+
+  /** For people. */
+  report(): HealthReport {
+    const { main, other, redis, writes } = this.#tools;
+    const canRead = this.#canRead();
+    const canWrite = main.view === "primary";
+    const isRedisGood = redis === undefined || redis.answers;
+    const isOtherGood = other === undefined || other.view === "replica" || other.view === "primary";
+    return {
+      status: canRead ? (canWrite && isRedisGood && isOtherGood ? "ok" : "degraded") : "down",
+      instance: this.#instance,
+      can_read: canRead,
+      can_write: canWrite,
+      dependencies: {
+        database: { status: main.view },
+        reads: { status: other?.view ?? "none" },
+        redis: { status: redis === undefined ? "none" : redis.answers ? "ok" : "away" },
+      },
+      writes_waiting: writes.waiting,
+    };
+  }
+
+  #canRead(): boolean {
+    return [this.#tools.main, this.#tools.other].some((way) => way?.view === "primary" || way?.view === "replica");
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Doing a thing once, however often it is asked for.
+ *
+ * An answer that holds a secret (a new key) is kept sealed by the idempotency key, of which the database then has only a digest:
+ * who reads the database finds no key in it, and who does not know the idempotency key gets none.
+ */
+import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
+import type { Session } from "../database/session.ts";
+import { ApiProblem } from "./problems.ts";
+
+/** Who asks, under which key, for what. */
+export type Once = {
+  readonly caller: string;
+  readonly key: string;
+  readonly request: Buffer;
+  /** Whether the answer is kept sealed. */
+  readonly isSecret: boolean;
+};
+
+/** What is answered, now or again. */
+export type Done = { readonly status: number; readonly content: string; readonly isReplayed: boolean };
+
+/** The digest of a request: its method, path and body. */
+export function requestHash(method: string, path: string, body: unknown): Buffer {
+  return createHash("sha256")
+    .update(`${method} ${path}\n${JSON.stringify(body ?? null)}`)
+    .digest();
+}
+
+/**
+ * Runs `act` unless its key is there, within the caller's transaction. The key is taken first: a second request with it waits for
+ * the first one's commit, and then answers what that one answered. Rejects with IDEMPOTENCY_KEY_REUSED for another request.
+ */
+export async function once(
+  session: Session,
+  { caller, key: asked, request, isSecret }: Once,
+  act: () => Promise<{ readonly status: number; readonly content: string }>,
+): Promise<Done> {
+  const key = isSecret ? digestOf("name", asked).toString("hex") : asked;
+  const taken = await session.query(
+    `insert into idempotency_keys (caller, key, request_hash, status, content) values ($1, $2, $3, 0, '')
+     on conflict (caller, key) do nothing returning 1`,
+    [caller, key, request],
+  );
+  if (taken.rows.length === 0) {
+    const done = await doneBefore(session, { caller, key, request });
+    return isSecret ? { ...done, content: open(done.content, asked) } : done;
+  }
+  const { status, content } = await act();
+  await session.query("update idempotency_keys set status = $3, content = $4 where caller = $1 and key = $2", [
+    caller,
+    key,
+    status,
+    isSecret ? seal(content, asked) : content,
+  ]);
+  return { status, content, isReplayed: false };
+}
+
+async function doneBefore(session: Session, { caller, key, request }: Omit<Once, "isSecret">): Promise<Done> {
+  const { rows } = await session.query(
+    "select request_hash = $3 as is_same, status, content from idempotency_keys where caller = $1 and key = $2",
+    [caller, key, request],
+  );
+  const [row] = rows;
+  if (row?.["is_same"] !== true) throw new ApiProblem("IDEMPOTENCY_KEY_REUSED");
+  return { status: Number(row["status"]), content: String(row["content"]), isReplayed: true };
+}
+
+function digestOf(use: string, key: string): Buffer {
+  return createHash("sha256").update(`lifeboat catalogue idempotency ${use}\n${key}`).digest();
+}
+
+/** The sealing key seals this one text only, so that its nonce may be the same always. */
+const NONCE = Buffer.alloc(12);
+const TAG_BYTES = 16;
+
+function seal(content: string, key: string): string {
+  const cipher = createCipheriv("aes-256-gcm", digestOf("seal", key), NONCE);
+  const sealed = Buffer.concat([cipher.update(content, "utf8"), cipher.final()]);
+  return Buffer.concat([cipher.getAuthTag(), sealed]).toString("base64");
+}
+
+function open(sealed: string, key: string): string {
+  const bytes = Buffer.from(sealed, "base64");
+  const decipher = createDecipheriv("aes-256-gcm", digestOf("seal", key), NONCE);
+  decipher.setAuthTag(bytes.subarray(0, TAG_BYTES));
+  return Buffer.concat([decipher.update(bytes.subarray(TAG_BYTES)), decipher.final()]).toString("utf8");
+}

@@ -1,0 +1,98 @@
+/**
+ * The API, as a table of routes.
+ *
+ * Nouns: a *route* is a method, a path, what comes in and what goes out, each by a schema, and what makes the answer; a *read*
+ * gets its answer from rows and may be given a kept copy; a *write* runs in one transaction on the primary; a *look* tells of this
+ * process alone.
+ * Invariants: what the document says of a route and what its requests are checked with is one schema; a read is given nothing to
+ * write with; an answer of a read depends on its input alone, never on its caller, so that one copy serves all.
+ */
+import type { z } from "zod";
+import type { CopyTimes } from "../cache/copies.ts";
+import type { Reads } from "../database/reads.ts";
+import type { Session } from "../database/session.ts";
+import type { Caller, Scope } from "../keys/key.ts";
+import type { ApiTools } from "./tools.ts";
+
+type Method = "GET" | "POST" | "DELETE";
+
+type Common = {
+  readonly method: Method;
+  /** Fastify's form: /v1/products/:id. */
+  readonly path: string;
+  /** A name for it, unique. */
+  readonly operation: string;
+  readonly summary: string;
+  readonly answer: z.ZodType;
+};
+
+/** What comes in. */
+type Inputs<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> = {
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+};
+
+/** What came in, checked. */
+export type Input<P, Q, B> = { readonly params: P; readonly query: Q; readonly body: B };
+
+/** See the header. */
+export type ReadRoute<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+> = Common &
+  Inputs<P, Q, B> & {
+    readonly kind: "read";
+    readonly times: CopyTimes;
+    /** Makes the answer. */
+    readonly load: (reads: Reads, input: Input<z.output<P>, z.output<Q>, z.output<B>>) => Promise<object>;
+    /** What of it is remembered of a search: its words and how many it found. */
+    readonly searched?: (input: Input<z.output<P>, z.output<Q>, z.output<B>>) => string | undefined;
+  };
+
+/** See the header. */
+export type WriteRoute<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+> = Common &
+  Inputs<P, Q, B> & {
+    readonly kind: "write";
+    /** Undefined: anybody, limited by address. */
+    readonly scope: Scope | undefined;
+    readonly status: 200 | 201 | 202;
+    /** Whether running it twice comes to the same, also without an idempotency key. */
+    readonly isNatural: boolean;
+    /** The answer holds a secret: it is kept sealed, and an idempotency key must be long enough to be nobody's guess. */
+    readonly isSecret?: boolean;
+    readonly act: (
+      session: Session,
+      input: Input<z.output<P>, z.output<Q>, z.output<B>>,
+      at: { readonly caller: Caller | undefined; readonly tools: ApiTools },
+    ) => Promise<object>;
+    /** Once it is done for good. */
+    readonly afterwards?: (
+      answer: object,
+      at: { readonly caller: Caller | undefined; readonly tools: ApiTools },
+    ) => Promise<void>;
+  };
+
+/** Any route, whatever its schemas. */
+export type Route =
+  | { readonly kind: "read"; readonly route: ReadRoute }
+  | { readonly kind: "write"; readonly route: WriteRoute };
+
+/** Types a read by its schemas, then forgets them: a table holds routes of all kinds. */
+export function read<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+  route: Omit<ReadRoute<P, Q, B>, "kind">,
+): Route {
+  return { kind: "read", route: { ...route, kind: "read" } as unknown as ReadRoute };
+}
+
+/** As `read`, of a write. */
+export function write<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+  route: Omit<WriteRoute<P, Q, B>, "kind">,
+): Route {
+  return { kind: "write", route: { ...route, kind: "write" } as unknown as WriteRoute };
+}

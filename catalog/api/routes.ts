@@ -1,0 +1,19 @@
+import type { Route } from "./route.ts";
+import { CATEGORY_ROUTES } from "./routes/categories.ts";
+import { INGEST_ROUTES } from "./routes/ingest.ts";
+import { KEY_ROUTES } from "./routes/keys.ts";
+import { PRICE_ROUTES } from "./routes/prices.ts";
+import { PRODUCT_ROUTES } from "./routes/products.ts";
+import { SEARCH_ROUTES } from "./routes/search.ts";
+import { WEBHOOK_ROUTES } from "./routes/webhooks.ts";
+
+/** All routes but those that tell of the process itself. */
+export const ROUTES: readonly Route[] = [
+  ...SEARCH_ROUTES,
+  ...PRODUCT_ROUTES,
+  ...PRICE_ROUTES,
+  ...CATEGORY_ROUTES,
+  ...KEY_ROUTES,
+  ...INGEST_ROUTES,
+  ...WEBHOOK_ROUTES,
+];

@@ -1,0 +1,98 @@
+/** The API's way in for offers. */
+import { z } from "zod";
+import { closeRun, ingestBatch, openRun } from "../../ingest/ingest.ts";
+import { BATCH_ROWS_MAX, REJECTION_CODES } from "../../ingest/row.ts";
+import { ApiProblem } from "../problems.ts";
+import { read, write } from "../route.ts";
+
+const counts = {
+  run_id: z.string(),
+  source: z.string(),
+  status: z.enum(["running", "succeeded", "partial", "failed"]),
+  received: z.int(),
+  inserted: z.int(),
+  updated: z.int(),
+  unchanged: z.int(),
+  rejected: z.int(),
+  price_changes: z.int(),
+};
+
+const rejectionSchema = z.object({
+  row: z.int().describe("From 1, as they came."),
+  sku: z.string().nullable(),
+  code: z.enum(REJECTION_CODES),
+  message: z.string(),
+});
+
+const ingestedSchema = z.object({ ...counts, rejections: z.array(rejectionSchema) });
+
+/** Routes of this file. */
+export const INGEST_ROUTES = [
+  write({
+    method: "POST",
+    path: "/v1/ingest/products",
+    operation: "ingestProducts",
+    summary: "Writes up to a thousand offers of a source; bad rows are told one by one and the others are taken.",
+    scope: "ingest",
+    status: 200,
+    // Offers are known by sku and source: the second time they are unchanged.
+    isNatural: true,
+    body: z.object({
+      source: z.string().trim().min(1).max(128),
+      products: z.array(z.unknown()).min(1).max(BATCH_ROWS_MAX),
+    }),
+    answer: ingestedSchema,
+    act: async (session, { body }, { caller }) => {
+      const { source } = body;
+      const runId = await openRun(session, {
+        source,
+        origin: "api",
+        apiKeyId: caller?.id === 0 ? undefined : String(caller?.id),
+      });
+      const rows = body.products.map((value, index) => ({ rowNumber: index + 1, value: withMerchant(value, source) }));
+      const { written, rejections } = await ingestBatch(session, { source, runId, rows });
+      await closeRun(session, runId);
+      const counted = (outcome: (typeof written)[number]["outcome"]): number =>
+        written.filter((row) => row.outcome === outcome).length;
+      return {
+        run_id: runId,
+        source,
+        status: rejections.length === 0 ? "succeeded" : "partial",
+        received: rows.length,
+        inserted: counted("inserted"),
+        updated: counted("updated"),
+        unchanged: counted("unchanged"),
+        rejected: rejections.length,
+        price_changes: written.filter((row) => row.priceChanged).length,
+        rejections: rejections.map(({ rowNumber, sku, code, message }) => ({ row: rowNumber, sku, code, message })),
+      };
+    },
+  }),
+  read({
+    method: "GET",
+    path: "/v1/ingest/runs/:id",
+    operation: "getIngestionRun",
+    summary: "What became of a run, with its rejections.",
+    params: z.object({ id: z.uuid() }),
+    answer: ingestedSchema.extend({ started_at: z.string(), finished_at: z.string().nullable() }),
+    times: { softMs: 2_000, hardMs: 60_000 },
+    load: async (reads, { params }) => {
+      const { rows } = await reads.read(
+        `select id as run_id, source, status, received, inserted, updated, unchanged, rejected, price_changes, started_at, finished_at,
+           (select coalesce(jsonb_agg(jsonb_build_object('row', row_number, 'sku', sku, 'code', code, 'message', message)
+             order by row_number), '[]') from ingestion_rejections where run_id = r.id) as rejections
+         from ingestion_runs r where id = $1`,
+        [params.id],
+      );
+      const [run] = rows;
+      if (run === undefined) throw new ApiProblem("RUN_NOT_FOUND");
+      return run;
+    },
+  }),
+];
+
+/** A row without a merchant is its source's. */
+function withMerchant(value: unknown, source: string): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value) || "merchant" in value) return value;
+  return { ...value, merchant: source };
+}

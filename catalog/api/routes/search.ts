@@ -1,0 +1,179 @@
+/** Searching, and lists of products. */
+import { z } from "zod";
+import { AVAILABILITIES } from "../../ingest/row.ts";
+import { COMPACT_FIELDS, PRODUCT_FIELDS, productSchema, withFields } from "../../products/product.ts";
+import { decodeCursor } from "../../search/cursor.ts";
+import { findProducts } from "../../search/search.ts";
+import { SORTS } from "../../search/sort.ts";
+import type { Search } from "../../search/statement.ts";
+import { ApiProblem } from "../problems.ts";
+import { read } from "../route.ts";
+
+/** "true" and "1" are true; "false", "0" and nothing are not. */
+export const flag = z
+  .enum(["true", "false", "1", "0"])
+  .optional()
+  .transform((value) => value === "true" || value === "1");
+
+/** A list of names, separated by commas. */
+export const fieldsSchema = z
+  .string()
+  .max(500)
+  .optional()
+  .transform((value) => value?.split(",").map((each) => each.trim()))
+  .refine((fields) => fields === undefined || fields.every((field) => PRODUCT_FIELDS.includes(field)), {
+    message: `names a field that is not one of ${PRODUCT_FIELDS.join(", ")}`,
+  })
+  .describe("Only these fields, separated by commas.");
+
+/** A code of ISO 4217. */
+export const currencySchema = z
+  .string()
+  .toUpperCase()
+  .regex(/^[A-Z]{3}$/, "is no code of ISO 4217");
+
+const price = z.coerce.number().min(0).max(1e12);
+
+/** What can be filtered by, alike in all lists. */
+export const filterShape = {
+  country_code: z
+    .string()
+    .toUpperCase()
+    .regex(/^[A-Z]{2}$/, "is no code of ISO 3166")
+    .optional(),
+  region: z.string().max(64).optional(),
+  category: z.string().max(500).optional().describe("A slug, or several separated by commas."),
+  brand: z.string().max(128).optional(),
+  merchant: z.string().max(128).optional().describe("A merchant's slug."),
+  domain: z.string().max(253).optional().describe("A merchant's domain."),
+  min_price: price.optional().describe("In `currency`, else in SGD."),
+  max_price: price.optional(),
+  currency: currencySchema.optional().describe("The currency of min_price and max_price."),
+  convert_to: currencySchema.optional().describe("Gives each price in this currency, too, with the date of the rate."),
+  availability: z.enum(AVAILABILITIES).optional(),
+  fields: fieldsSchema,
+  compact: flag.describe("Only what an agent needs to name an offer."),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z.string().max(500).optional().describe("From next_cursor of the page before."),
+};
+
+type FilterQuery = z.output<z.ZodObject<typeof filterShape>>;
+
+/** A page of products. */
+export const pageSchema = z
+  .object({
+    total: z.int().nullable().describe("Of the first page only; at most 1000."),
+    total_is_exact: z.boolean(),
+    limit: z.int(),
+    has_more: z.boolean(),
+    next_cursor: z.string().nullable(),
+    did_you_mean: z.string().optional().describe("The words that were searched for instead."),
+    items: z.array(productSchema),
+    facets: z.record(z.string(), z.unknown()).nullable(),
+  })
+  .meta({ id: "Page" });
+
+/** The part of a search that lists share. */
+export function searchOf(
+  query: FilterQuery,
+  rest: Pick<Search, "text" | "sort" | "facets"> & { readonly minDiscount?: number },
+): Search {
+  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+  if (query.cursor !== undefined && cursor?.sort !== rest.sort) throw new ApiProblem("INVALID_CURSOR");
+  return {
+    text: rest.text,
+    sort: rest.sort,
+    facets: rest.facets,
+    limit: query.limit,
+    cursor,
+    convertTo: query.convert_to,
+    filters: {
+      countryCode: query.country_code,
+      region: query.region,
+      categories: query.category?.split(",").map((each) => each.trim()),
+      brand: query.brand,
+      merchant: query.merchant,
+      domain: query.domain,
+      availability: query.availability,
+      minPrice: query.min_price,
+      maxPrice: query.max_price,
+      currency: query.currency,
+      minDiscount: rest.minDiscount,
+    },
+  };
+}
+
+/** A page of what was found. */
+export function pageOf(
+  found: Awaited<ReturnType<typeof findProducts>>,
+  query: FilterQuery,
+): z.input<typeof pageSchema> {
+  const fields = query.fields ?? (query.compact ? COMPACT_FIELDS : undefined);
+  return {
+    total: found.total ?? null,
+    total_is_exact: found.isTotalExact,
+    limit: query.limit,
+    has_more: found.nextCursor !== undefined,
+    next_cursor: found.nextCursor ?? null,
+    ...(found.didYouMean === undefined ? {} : { did_you_mean: found.didYouMean }),
+    items: withFields(found.rows, fields) as z.input<typeof productSchema>[],
+    facets: found.facets as Record<string, unknown> | null,
+  };
+}
+
+/** A minute of copies is what a price may be late; ten are better than nothing. */
+const TIMES = { softMs: 30_000, hardMs: 600_000 };
+
+const searchQuery = z.object({
+  q: z.string().trim().max(300).optional().describe("Words; quotes and - work as in search engines."),
+  sort: z.enum(SORTS).optional().describe("Default: relevance with q, else newest."),
+  facets: flag.describe("Counts by category, brand, merchant, country and availability."),
+  ...filterShape,
+});
+
+/** Routes of this file. */
+export const SEARCH_ROUTES = [
+  read({
+    method: "GET",
+    path: "/v1/products/search",
+    operation: "searchProducts",
+    summary: "Search offers by words, with filters.",
+    query: searchQuery,
+    answer: pageSchema,
+    times: TIMES,
+    load: async (reads, { query }) => {
+      const q = query.q === "" ? undefined : query.q;
+      const text = q === undefined ? undefined : ({ kind: "web", value: q } as const);
+      const sort = query.sort ?? (q === undefined ? "newest" : "relevance");
+      const hasFilter = [
+        query.category,
+        query.brand,
+        query.merchant,
+        query.domain,
+        query.country_code,
+        query.region,
+      ].some((filter) => filter !== undefined);
+      if (q === undefined && !hasFilter) throw new ApiProblem("INVALID_QUERY");
+      return pageOf(await findProducts(reads, searchOf(query, { text, sort, facets: query.facets })), query);
+    },
+    searched: ({ query }) => (query.cursor === undefined ? query.q : undefined),
+  }),
+  read({
+    method: "GET",
+    path: "/v1/products/deals",
+    operation: "getDeals",
+    summary: "Offers below their list price, the largest discount first.",
+    query: z.object({ min_discount: z.coerce.number().int().min(1).max(99).default(10), ...filterShape }),
+    answer: pageSchema,
+    times: TIMES,
+    load: async (reads, { query }) => {
+      const search = searchOf(query, {
+        text: undefined,
+        sort: "discount_desc",
+        facets: false,
+        minDiscount: query.min_discount,
+      });
+      return pageOf(await findProducts(reads, search), query);
+    },
+  }),
+];

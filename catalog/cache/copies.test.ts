@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { copyOf, decodeCopy, encodeCopy, MemoryCopies } from "./copies.ts";
+
+const at = { now: 1_000, times: { softMs: 100, hardMs: 1_000 }, chance: 0 };
+
+test("copies made together do not end together: chance takes up to a fifth of their time", () => {
+  assert.deepEqual([copyOf("x", at).freshUntil, copyOf("x", at).usableUntil], [1_100, 2_000]);
+  assert.deepEqual(
+    [copyOf("x", { ...at, chance: 1 }).freshUntil, copyOf("x", { ...at, chance: 1 }).usableUntil],
+    [1_080, 1_800],
+  );
+});
+
+test("a copy comes back from redis as it went, line ends and all, and what is no copy is none", () => {
+  const copy = copyOf('{"a":"1\n2"}', at);
+  assert.deepEqual(decodeCopy(encodeCopy(copy)), copy);
+  for (const text of ["", "2 e 1 2 3\nx", "1 e 1 2\nx", "nonsense"]) assert.equal(decodeCopy(text), undefined);
+});
+
+test("memory is bounded: those used longest ago go first, and one too large is not kept", () => {
+  const copies = new MemoryCopies(10_000);
+  for (const key of ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]) {
+    copies.put(key, copyOf("x".repeat(700), at));
+    copies.get("a");
+  }
+  assert.equal(copies.get("b"), undefined);
+  assert.ok(copies.get("a") !== undefined && copies.get("l") !== undefined);
+  assert.ok(copies.size <= 11);
+  copies.put("large", copyOf("x".repeat(5_000), at));
+  assert.equal(copies.get("large"), undefined);
+});

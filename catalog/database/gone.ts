@@ -1,0 +1,44 @@
+/** Tells "the server is gone" from what a server that is there has to say. Pure. */
+
+/**
+ * The connection is no use any more, and another server may answer: shutting down, starting, read-only, out of connections, and
+ * every kind of broken connection. 25006 is a primary that is one no more. Source: PostgreSQL, "Error codes"; PgBouncer says
+ * 08P01 for a server that crashed or cannot be reached.
+ */
+const SQLSTATES_OF_GONE = new Set(["25006", "57P01", "57P02", "57P03", "57P05", "53300"]);
+
+const ERRNOS_OF_GONE = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ENOENT",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EAI_AGAIN",
+  "ENOTFOUND",
+]);
+
+/** What node-postgres says without a code: it lost its connection, or waited in vain. */
+const WORDS_OF_GONE =
+  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client has encountered|Client was closed|Cannot use a pool after)/;
+
+/** Refused for a conflict with another transaction: the same one may succeed at once. */
+const SQLSTATES_OF_CONFLICT = new Set(["40001", "40P01"]);
+
+/** Whether the server is gone, or is no primary any more, rather than of another opinion. */
+export function isServerGone(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code !== undefined) return SQLSTATES_OF_GONE.has(code) || code.startsWith("08") || ERRNOS_OF_GONE.has(code);
+  return error instanceof Error && WORDS_OF_GONE.test(error.message);
+}
+
+/** Whether the same transaction may succeed when it is tried again. */
+export function isConflict(error: unknown): boolean {
+  return SQLSTATES_OF_CONFLICT.has(codeOf(error) ?? "");
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}

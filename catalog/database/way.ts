@@ -1,0 +1,207 @@
+/**
+ * One way to a server: a pool of connections, and a look at what is at its end once a second.
+ *
+ * Nouns: a *way* is an address behind which a server is, not always the same one; its *view* is what the last look saw there: a
+ * primary, a replica, or nothing that answers.
+ * Invariants: no call waits longer than its limit; a connection that did not answer in time, or whose server is gone, is closed
+ * and never lent again; when the server at the end changes its role, all connections are replaced, since one may stay with a
+ * primary that is one no more for as long as nobody closes it.
+ */
+import pg from "pg";
+import type { Clock } from "../../src/platform/clock.ts";
+import { isServerGone } from "./gone.ts";
+import { rowTypes } from "./row-types.ts";
+import type { Row, Session } from "./session.ts";
+
+/** Where a way leads, and how wide it is. */
+export type WayAddress = {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  /** Connections at most. */
+  readonly width: number;
+};
+
+/** What is at the end of a way. */
+export type WayView = "unknown" | "primary" | "replica" | "silent";
+
+/** A server on this machine or the next lets in within milliseconds; a pooler whose server is gone keeps one waiting. */
+const CONNECT_TIMEOUT_MS = 1_500;
+const LOOK_EVERY_MS = 1_000;
+/** While nothing answers, whoever waits wants to know soon. */
+const LOOK_EVERY_SILENT_MS = 60;
+const LOOK_TIMEOUT_MS = 400;
+
+/** A way. */
+export class Way {
+  readonly name: string;
+  readonly #clock: Clock;
+  readonly #address: WayAddress;
+  readonly #ended = new AbortController();
+  #pool: pg.Pool;
+  #view: WayView = "unknown";
+  #looking: Promise<void> = Promise.resolve();
+  #waiters: (() => void)[] = [];
+  #isSuspect = false;
+
+  constructor(name: string, clock: Clock, address: WayAddress) {
+    this.name = name;
+    this.#clock = clock;
+    this.#address = address;
+    this.#pool = openPool(address);
+  }
+
+  /** What the last look, or the last call since, saw. */
+  get view(): WayView {
+    return this.#view;
+  }
+
+  /** Connections that are lent, and calls that wait for one. */
+  get load(): { readonly lent: number; readonly waiting: number } {
+    return { lent: this.#pool.totalCount - this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  }
+
+  /** Begins to look. */
+  start(): void {
+    this.#looking = this.#lookOn();
+  }
+
+  /** Ends looking and closes all connections; calls under way end first. */
+  async stop(): Promise<void> {
+    this.#ended.abort();
+    await this.#looking;
+    await this.#pool.end();
+  }
+
+  /** Rows of one statement, within the time. Rejects as node-postgres does. */
+  async rows(
+    text: string,
+    values: readonly unknown[],
+    { timeoutMs }: { readonly timeoutMs: number },
+  ): Promise<readonly Row[]> {
+    return await this.lend(async (session) => (await session.query(text, values)).rows, { timeoutMs });
+  }
+
+  /** Lends a connection to `work`; each of its statements has the time given. */
+  async lend<T>(work: (session: Session) => Promise<T>, { timeoutMs }: { readonly timeoutMs: number }): Promise<T> {
+    let client: pg.PoolClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      if (isServerGone(error)) this.#seen("silent");
+      throw error;
+    }
+    const session: Session = {
+      query: async (text, values) => {
+        // Its limit is an option of each query, which the types do not know.
+        const query: pg.QueryConfig & { readonly query_timeout: number } = { text, query_timeout: timeoutMs };
+        return await client.query<Row>(values === undefined ? query : { ...query, values: [...values] });
+      },
+    };
+    try {
+      const result = await work(session);
+      client.release();
+      return result;
+    } catch (error) {
+      const gone = isServerGone(error);
+      client.release(gone);
+      if (gone) this.#seen("silent");
+      throw error;
+    }
+  }
+
+  /** Resolves when a primary is at the end, and false when there was none in time. */
+  async untilPrimary(timeoutMs: number): Promise<boolean> {
+    if (this.#view === "primary") return true;
+    const over = new AbortController();
+    const primary = new Promise<boolean>((resolve) => this.#waiters.push(() => resolve(true)));
+    const late = this.#clock.sleep(Math.max(0, timeoutMs), { signal: over.signal }).then(
+      () => false,
+      () => false,
+    );
+    const found = await Promise.race([primary, late]);
+    over.abort();
+    return found;
+  }
+
+  /** Somebody waits longer than usual: the next look is at once. */
+  suspect(): void {
+    this.#isSuspect = true;
+  }
+
+  async #lookOn(): Promise<void> {
+    const { signal } = this.#ended;
+    while (!signal.aborted) {
+      await this.#look();
+      const pause = this.#view === "primary" || this.#view === "replica" ? LOOK_EVERY_MS : LOOK_EVERY_SILENT_MS;
+      // A call that found the server gone shortens the pause: the loop comes round to see.
+      const until = this.#clock.monotonic() + pause;
+      while (!signal.aborted && this.#clock.monotonic() < until) {
+        await this.#clock.sleep(LOOK_EVERY_SILENT_MS, { signal }).catch(() => undefined);
+        if (this.#view === "silent" || this.#isSuspect) break;
+      }
+    }
+  }
+
+  async #look(): Promise<void> {
+    this.#isSuspect = false;
+    // A connection of its own: those of the pool may be all lent, or lead to a server that is not there any more.
+    const client = new pg.Client({
+      ...clientConfig(this.#address),
+      query_timeout: LOOK_TIMEOUT_MS,
+      connectionTimeoutMillis: LOOK_TIMEOUT_MS,
+    });
+    client.on("error", () => undefined);
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ in_recovery: boolean }>("select pg_is_in_recovery() as in_recovery");
+      this.#seen(rows[0]?.in_recovery === true ? "replica" : "primary");
+    } catch {
+      this.#seen("silent");
+    } finally {
+      // Not awaited: a server that hangs says no goodbye.
+      void client.end().catch(() => undefined);
+    }
+  }
+
+  #seen(view: WayView): void {
+    const before = this.#view;
+    this.#view = view;
+    if (view === "primary") {
+      for (const tell of this.#waiters.splice(0)) tell();
+    }
+    // Also after a silence: what was lent before it may wait for a server that will never answer.
+    if (before === view || before === "unknown" || view === "silent") return;
+    const old = this.#pool;
+    this.#pool = openPool(this.#address);
+    void old.end().catch(() => undefined);
+  }
+}
+
+function clientConfig({ host, port, user, password, database }: WayAddress): pg.ClientConfig {
+  return {
+    host,
+    port,
+    user,
+    password,
+    database,
+    ssl: false,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 1_000,
+    types: rowTypes,
+  };
+}
+
+function openPool(address: WayAddress): pg.Pool {
+  const pool = new pg.Pool({
+    ...clientConfig(address),
+    max: address.width,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: 30_000,
+  });
+  // An idle connection that breaks is replaced when it is needed; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  return pool;
+}

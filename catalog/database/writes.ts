@@ -1,0 +1,129 @@
+/**
+ * Writes: held while there is no primary, and repeated where that is safe.
+ *
+ * Invariants: at most WAITING_MAX writes wait, each at most its time; one whose outcome is unknown is repeated only when it
+ * finds by itself what came of it before (an idempotency key, a natural key); all that wait go on a random moment after the
+ * primary is back, not together.
+ */
+import type { Clock } from "../../src/platform/clock.ts";
+import type { RandomSource } from "../../src/platform/random.ts";
+import { isConflict, isServerGone } from "./gone.ts";
+import type { RetryBudget } from "./retry-budget.ts";
+import type { Session } from "./session.ts";
+import type { Way } from "./way.ts";
+
+/** Three seconds of the rate that an instance is made for, and more than a failover takes. */
+const WAITING_MAX = 256;
+/** How long a write is held: longer than a failover, shorter than the balancer waits. */
+export const WRITE_DEADLINE_MS = 8_000;
+/** A statement that a frozen server holds; the next try finds what it left. */
+const STATEMENT_TIMEOUT_MS = 2_500;
+const CONFLICTS_MAX = 5;
+/** All that waited begin again within so long. */
+const SPREAD_MS = 120;
+
+/** Why a write was not done. `certain`: nothing of it is there. */
+export class WriteNotDone extends Error {
+  readonly reason: "full" | "late" | "unknown";
+  constructor(reason: "full" | "late" | "unknown", options?: { readonly cause?: unknown }) {
+    super(`the write was not done: ${reason}`, options);
+    this.reason = reason;
+  }
+}
+
+/** What writes need. */
+type WriteTools = {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly way: Way;
+  readonly budget: RetryBudget;
+};
+
+/** Runs transactions on the primary. */
+export class Writes {
+  readonly #tools: WriteTools;
+  #held = 0;
+  held = { total: 0, shed: 0, late: 0 };
+
+  constructor(tools: WriteTools) {
+    this.#tools = tools;
+  }
+
+  /** Writes that wait for a primary now. */
+  get waiting(): number {
+    return this.#held;
+  }
+
+  /**
+   * Runs `work` as a transaction. `repeatable`: running it again after an unknown outcome has the same effect. Rejects with
+   * WriteNotDone when there was no primary in time, or with what the server says.
+   */
+  async run<T>(
+    work: (session: Session) => Promise<T>,
+    { repeatable, deadlineMs = WRITE_DEADLINE_MS }: { readonly repeatable: boolean; readonly deadlineMs?: number },
+  ): Promise<T> {
+    const { clock, way, budget } = this.#tools;
+    const deadline = clock.monotonic() + deadlineMs;
+    budget.count();
+    for (let conflicts = 0; ; ) {
+      const attempt = { isCommitSent: false };
+      try {
+        return await way.lend(async (session) => await transaction(session, work, attempt), {
+          timeoutMs: STATEMENT_TIMEOUT_MS,
+        });
+      } catch (error) {
+        if (isConflict(error) && conflicts < CONFLICTS_MAX) {
+          conflicts += 1;
+          await this.#pause(SPREAD_MS);
+          continue;
+        }
+        if (!isServerGone(error)) throw error;
+        if (attempt.isCommitSent && !repeatable) throw new WriteNotDone("unknown", { cause: error });
+        await this.#hold(deadline, error);
+      }
+    }
+  }
+
+  async #hold(deadline: number, cause: unknown): Promise<void> {
+    const { clock, way } = this.#tools;
+    if (this.#held >= WAITING_MAX) {
+      this.held.shed += 1;
+      throw new WriteNotDone("full", { cause });
+    }
+    this.#held += 1;
+    this.held.total += 1;
+    try {
+      const back = await way.untilPrimary(deadline - clock.monotonic());
+      if (back) await this.#pause(SPREAD_MS);
+      if (!back || clock.monotonic() > deadline) {
+        this.held.late += 1;
+        throw new WriteNotDone("late", { cause });
+      }
+    } finally {
+      this.#held -= 1;
+    }
+  }
+
+  async #pause(longestMs: number): Promise<void> {
+    const { clock, random } = this.#tools;
+    await clock.sleep((random(2).readUInt16LE() / 65_536) * longestMs, {});
+  }
+}
+
+async function transaction<T>(
+  session: Session,
+  work: (session: Session) => Promise<T>,
+  attempt: { isCommitSent: boolean },
+): Promise<T> {
+  await session.query("begin");
+  let result: T;
+  try {
+    result = await work(session);
+  } catch (error) {
+    if (!isServerGone(error)) await session.query("rollback");
+    throw error;
+  }
+  attempt.isCommitSent = true;
+  await session.query("commit");
+  return result;
+}
