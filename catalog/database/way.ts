@@ -203,5 +203,7 @@ function openPool(address: WayAddress): pg.Pool {
   });
   // An idle connection that breaks is replaced when it is needed; without a listener it would end the process.
   pool.on("error", () => undefined);
+  // One that is lent says it twice: to the query, and by this event, to which the pool does not listen meanwhile.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }

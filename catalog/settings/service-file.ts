@@ -13,6 +13,20 @@ import type { Files } from "../../src/platform/files.ts";
 const port = z.int().min(1).max(65_535);
 const place = z.strictObject({ host: z.string().min(1), port });
 
+/** A feed, and how often it is read. */
+const source = z.strictObject({
+  name: z.string().min(1).max(128),
+  format: z.enum(["google-xml", "google-tsv", "ndjson", "csv"]),
+  /** An http or https address, or `file:` and a path from the folder of feeds. */
+  location: z.string().max(2_048),
+  merchant: z.string().max(128).optional(),
+  country_code: z.string().length(2).optional(),
+  currency: z.string().length(3).optional(),
+  interval_s: z.number().min(1),
+  /** The lower goes first. */
+  priority: z.int().min(0).max(10_000).optional(),
+});
+
 const schema = z.strictObject({
   format: z.literal("lifeboat-catalog-service"),
   version: z.literal(1),
@@ -25,6 +39,27 @@ const schema = z.strictObject({
   operatorKeyFile: z.string().optional(),
   /** Webhooks may lead to addresses of private networks; for tests, and for networks where everything is private. */
   privateWebhooks: z.boolean().default(false),
+  scraper: z
+    .strictObject({
+      /** Where the API is asked to warm its cache, through the balancer; undefined: nothing is warmed. */
+      api: z.url().optional(),
+      /** Where `file:` sources lie. */
+      feedsFolder: z.string().optional(),
+      /** Sources at a time. */
+      concurrency: z.int().min(1).max(16).default(2),
+      /** Eight made-up merchants with 20,000 offers between them. */
+      generated: z.boolean().default(false),
+      sources: z.array(source).max(1_000).default([]),
+    })
+    .optional(),
+  mcp: z
+    .strictObject({
+      /** Where the API is asked, through the balancer. */
+      api: z.url(),
+      /** Names under which the service is reached, beside this machine's own. */
+      hosts: z.array(z.string()).default([]),
+    })
+    .optional(),
 });
 
 /** What a service file says. */

@@ -25,6 +25,7 @@ import { probeErrors } from "./codes/probe.ts";
 import { proofErrors } from "./codes/proof.ts";
 import { restoreErrors } from "./codes/restore.ts";
 import { retentionErrors } from "./codes/retention.ts";
+import { scraperErrors } from "./codes/scraper.ts";
 import { stackErrors } from "./codes/stack.ts";
 import { storeErrors } from "./codes/store.ts";
 import { vaultErrors } from "./codes/vault.ts";
@@ -54,6 +55,7 @@ export const ERROR_REGISTRY = {
   ...proofErrors,
   ...restoreErrors,
   ...retentionErrors,
+  ...scraperErrors,
   ...stackErrors,
   ...storeErrors,
   ...vaultErrors,

@@ -1,0 +1,151 @@
+/** The REST API as the tools see it: one call with its limits, and failures an agent can read. */
+import { abortedError } from "../../src/platform/clock.ts";
+import { startTimer } from "../../src/platform/timer.ts";
+
+/** Where the API is and with whose key it is read when the caller has none. */
+export type ApiAddress = { readonly base: string; readonly ownKey: string | undefined };
+
+/** Who asks, and how long they wait. */
+export type CallOptions = {
+  /** The caller's `Authorization` header; undefined when there is none. */
+  readonly key: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** Query values; what is undefined is left out. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** What the tools ask. All reject with ApiFailure. */
+export interface ApiClient {
+  get(path: string, query: Query, options: CallOptions): Promise<object>;
+  /** A read with a body. */
+  ask(path: string, body: object, options: CallOptions): Promise<object>;
+  /** Changes something: with the caller's key only. */
+  write(path: string, body: object, options: CallOptions): Promise<object>;
+}
+
+/** The API did not answer as hoped. */
+export class ApiFailure extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly retryAfterS: number | undefined;
+
+  constructor(
+    code: string,
+    message: string,
+    at: { readonly status: number; readonly retryAfterS?: number | undefined; readonly cause?: unknown },
+  ) {
+    super(message, at.cause === undefined ? undefined : { cause: at.cause });
+    this.code = code;
+    this.status = at.status;
+    this.retryAfterS = at.retryAfterS;
+  }
+
+  /** Whether the request was wrong, not the service unwell. */
+  get isRefusal(): boolean {
+    return this.status >= 400 && this.status < 500;
+  }
+
+  /** One line for whoever asked. */
+  get forAgents(): string {
+    const again = this.retryAfterS === undefined ? "" : ` Try again in ${this.retryAfterS} s.`;
+    return `${this.code}: ${this.message}${again}`;
+  }
+}
+
+/** Longer than the API holds a write through a failover (8 s) and the balancer waits for an instance. */
+const CALL_TIMEOUT_MS = 10_000;
+/** A page of a hundred products with descriptions is a tenth of it. */
+const ANSWER_CHARACTERS_MAX = 8 * 1024 * 1024;
+
+/** Calls the API over HTTP. */
+export class HttpApi implements ApiClient {
+  readonly #address: ApiAddress;
+  /** Whether the last call reached the API. */
+  reached: boolean | undefined;
+
+  constructor(address: ApiAddress) {
+    this.#address = address;
+  }
+
+  async get(path: string, query: Query, options: CallOptions): Promise<object> {
+    const given = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value));
+    const text = given.size === 0 ? path : `${path}?${given.toString()}`;
+    return await this.#call("GET", text, undefined, { ...options, key: options.key ?? this.#address.ownKey });
+  }
+
+  async ask(path: string, body: object, options: CallOptions): Promise<object> {
+    return await this.#call("POST", path, body, { ...options, key: options.key ?? this.#address.ownKey });
+  }
+
+  async write(path: string, body: object, options: CallOptions): Promise<object> {
+    if (options.key === undefined) {
+      throw new ApiFailure("MISSING_API_KEY", "this needs your own key: send it as Authorization: Bearer <key>", {
+        status: 401,
+      });
+    }
+    return await this.#call("POST", path, body, options);
+  }
+
+  async #call(method: string, path: string, body: object | undefined, { key, signal }: CallOptions): Promise<object> {
+    const late = new AbortController();
+    const cancel = startTimer(CALL_TIMEOUT_MS, () => late.abort());
+    try {
+      const response = await fetch(this.#address.base + path, {
+        method,
+        headers: {
+          accept: "application/json",
+          ...(key === undefined ? {} : { authorization: key }),
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
+        redirect: "error",
+      });
+      this.reached = true;
+      const text = await response.text();
+      if (text.length > ANSWER_CHARACTERS_MAX)
+        throw new ApiFailure("ANSWER_TOO_LARGE", "the answer is too large: ask for less", { status: 413 });
+      const answer = objectOf(text);
+      if (response.ok && answer !== undefined) return answer;
+      throw failureOf(response, answer);
+    } catch (cause) {
+      if (cause instanceof ApiFailure) throw cause;
+      if (signal?.aborted === true) throw abortedError("asking the API", signal.reason);
+      this.reached = false;
+      const why = late.signal.aborted ? "the catalogue did not answer in time" : "the catalogue cannot be reached";
+      throw new ApiFailure("SERVICE_UNAVAILABLE", why, { status: 503, retryAfterS: 2, cause });
+    } finally {
+      cancel();
+    }
+  }
+}
+
+function objectOf(text: string): object | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === "object" && parsed !== null ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `{error: {code, message}}` as the API writes it; a balancer that answers itself writes something else. */
+function failureOf(response: Response, answer: object | undefined): ApiFailure {
+  const error: unknown = answer !== undefined && "error" in answer ? answer.error : undefined;
+  const said = typeof error === "object" && error !== null ? { ...error } : {};
+  const text = (name: string, otherwise: string): string => {
+    const value: unknown = Object.entries(said).find(([key]) => key === name)?.[1];
+    return typeof value === "string" ? value : otherwise;
+  };
+  const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return new ApiFailure(
+    text("code", "SERVICE_UNAVAILABLE"),
+    text("message", `the catalogue answered ${response.status}`),
+    {
+      status: response.status,
+      retryAfterS: Number.isFinite(retryAfter) ? retryAfter : undefined,
+    },
+  );
+}

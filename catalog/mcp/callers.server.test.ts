@@ -1,0 +1,328 @@
+/** Those who call the API as its clients do: the MCP service, under both kinds of clients, and the warmer of the cache. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from "@modelcontextprotocol/client";
+import { Client as OlderClient } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport as OlderTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { systemClock } from "../../src/platform/clock.ts";
+import { offer } from "../../test/support/catalogue.ts";
+import { OPERATOR_KEY, startService, type TestService } from "../../test/support/catalogue-service.ts";
+import { eventually } from "../../test/support/receivers.ts";
+import { Warmer } from "../scraper/warmer/warmer.ts";
+import { wishes } from "../scraper/warmer/wishes.ts";
+import { HttpApi } from "./api-client.ts";
+import { ALL_TOOLS } from "./mcp.ts";
+import { McpService } from "./service.ts";
+
+const run = promisify(execFile);
+const MISTAKES: unknown[] = [];
+const HOST = "127.0.0.1";
+
+let catalogue: TestService;
+let service: McpService;
+let url: URL;
+let modern: ModernClient;
+
+const OFFERS = [
+  offer({
+    sku: "K-1",
+    title: "Kettle 1.7 L steel",
+    category: "Kettles",
+    price: 49.9,
+    list_price: 79.9,
+    gtin: "4006381333931",
+  }),
+  offer({
+    sku: "K-2",
+    title: "Kettle 1.7 L steel, black",
+    category: "Kettles",
+    price: 44.9,
+    merchant: "Lagoon",
+    gtin: "4006381333931",
+  }),
+  offer({
+    sku: "R-1",
+    title: "Rice cooker",
+    category: "Cookers",
+    price: 1_250_000,
+    currency: "IDR",
+    country_code: "ID",
+  }),
+];
+
+before(async () => {
+  catalogue = await startService();
+  await eventually("the instance is ready", async () => (await catalogue.call("GET", "/health/ready")).status === 200);
+  const api = new HttpApi({ base: catalogue.url, ownKey: `Bearer ${OPERATOR_KEY}` });
+  const onMistake = (error: unknown) => MISTAKES.push(error);
+  service = await McpService.start(systemClock, api, {
+    host: HOST,
+    port: 0,
+    origins: ["localhost", HOST],
+    publicUrl: "http://mcp.test/mcp",
+    onMistake,
+  });
+  url = new URL(`http://${HOST}:${service.port}/mcp`);
+  const done = await catalogue.call("POST", "/v1/ingest/products", {
+    key: OPERATOR_KEY,
+    body: { source: "tests", products: OFFERS },
+  });
+  assert.equal(done.body.inserted, OFFERS.length);
+  modern = new ModernClient({ name: "tests", version: "1" }, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
+  await modern.connect(new ModernTransport(url));
+});
+
+after(async () => {
+  await modern?.close();
+  await service?.stop();
+  await catalogue?.[Symbol.asyncDispose]();
+  assert.deepEqual(MISTAKES, []);
+});
+
+// What a tool answers is looked into as it comes.
+type Answer = ReturnType<typeof JSON.parse>;
+
+async function call(name: string, args: object): Promise<Answer> {
+  const result = await modern.callTool({ name, arguments: { ...args } });
+  assert.notEqual(result.isError, true, JSON.stringify(result.content));
+  return result.structuredContent as Answer;
+}
+
+async function errorOf(name: string, args: object): Promise<string> {
+  const result = await modern.callTool({ name, arguments: { ...args } });
+  assert.equal(result.isError, true);
+  return JSON.stringify(result.content);
+}
+
+test("an agent of 2026-07-28 lists the tools in their order, with schemas and what each does, and asks each of them", async () => {
+  const { tools } = await modern.listTools();
+  assert.deepEqual(
+    tools.map(({ name }) => name),
+    ALL_TOOLS.map(({ name }) => name),
+  );
+  assert.ok(
+    tools.every(
+      ({ outputSchema, annotations }) => outputSchema !== undefined && annotations?.readOnlyHint !== undefined,
+    ),
+  );
+  const found = await call("search_products", { q: "kettel steel", country_code: "SG" });
+  assert.deepEqual([found["items"].length, found["did_you_mean"]], [2, "kettle steel"]);
+  const [first] = found["items"];
+  assert.equal((await call("get_product", { id: first.id }))["product"].title, first.title);
+  const ids = found["items"].map(({ id }: Answer) => id);
+  assert.equal((await call("compare_products", { ids }))["price_span_sgd"], 5);
+  assert.equal((await call("find_best_price", { gtin: "4006381333931" }))["best"].price, 44.9);
+  assert.equal((await call("get_deals", { min_discount: 30 }))["items"][0].sku, "K-1");
+  assert.ok((await call("list_categories", {}))["items"].some(({ slug }: Answer) => slug === "kettles"));
+  assert.ok(Array.isArray((await call("find_similar", { id: ids[0] }))["items"]));
+  const { contents } = await modern.readResource({ uri: "catalog://categories" });
+  assert.match(JSON.stringify(contents), /kettles/);
+});
+
+test("writing needs the caller's own key: ours is never used for it", async () => {
+  const args = { source: "agents", products: [offer({ sku: "M-1" })] };
+  assert.match(await errorOf("ingest_products", args), /MISSING_API_KEY/);
+  const made = await catalogue.call("POST", "/v1/auth/register", {
+    key: OPERATOR_KEY,
+    body: { agent_name: "m", scopes: ["read", "ingest"] },
+  });
+  const headers = { authorization: `Bearer ${made.body.api_key}` };
+  const owner = new ModernClient(
+    { name: "owner", version: "1" },
+    { versionNegotiation: { mode: { pin: "2026-07-28" } } },
+  );
+  await owner.connect(new ModernTransport(url, { requestInit: { headers } }));
+  const result = await owner.callTool({ name: "ingest_products", arguments: args });
+  assert.equal((result.structuredContent as Answer)["inserted"], 1, JSON.stringify(result.content));
+  await owner.close();
+});
+
+test("UCP's three tools answer in UCP's words: one get_product for both, told apart by the shape of the question", async () => {
+  const found = await call("search_catalog", {
+    meta: { "ucp-agent": { profile: "https://a.test/p.json" } },
+    catalog: { query: "cooker", context: { address_country: "ID" } },
+  });
+  const [cooker] = found["products"];
+  // ISO 4217 gives the rupiah hundredths, whatever shops write.
+  assert.deepEqual(cooker.price_range.min, { amount: 125_000_000, currency: "IDR" });
+  assert.deepEqual(
+    [cooker.variants[0].id, cooker.variants[0].sku, cooker.variants[0].availability.available],
+    [cooker.id, "R-1", true],
+  );
+  assert.equal(found["pagination"].has_next_page, false);
+  const cheap = await call("search_catalog", {
+    catalog: { filters: { categories: ["Kettles"], price: { max: 4_500 } } },
+  });
+  assert.deepEqual(
+    cheap["products"].map(({ variants }: Answer) => variants[0].sku),
+    ["K-2"],
+  );
+  const looked = await call("lookup_catalog", { catalog: { ids: [cooker.id, "999999", cooker.id, "none"] } });
+  assert.deepEqual(
+    looked["products"].map(({ variants }: Answer) => variants[0].inputs),
+    [[{ id: cooker.id, match: "exact" }]],
+  );
+  assert.deepEqual(
+    looked["messages"].map(({ content }: Answer) => content),
+    ["999999", "none"],
+  );
+  assert.equal((await call("get_product", { catalog: { id: cooker.id } }))["product"].variants.length, 1);
+  const unknown = await call("get_product", { catalog: { id: "999999" } });
+  assert.deepEqual([unknown["ucp"].status, unknown["messages"][0].code], ["error", "not_found"]);
+  const profile: Answer = await (await fetch(new URL("/.well-known/ucp", url))).json();
+  assert.equal(profile.ucp.services["dev.ucp.shopping"][0].endpoint, "http://mcp.test/mcp");
+});
+
+test("what the API refuses is told to the agent, and a service whose API is away says so and is not well", async () => {
+  assert.match(await errorOf("get_product", { id: 999_999 }), /PRODUCT_NOT_FOUND/);
+  assert.match(await errorOf("search_products", {}), /INVALID_QUERY/);
+  assert.match(await errorOf("search_products", { q: "kettle", limit: 5_000 }), /limit/);
+  assert.equal((await fetch(new URL("/health", url))).status, 200);
+  assert.match(
+    await (await fetch(new URL("/metrics", url))).text(),
+    /catalog_mcp_calls_total\{tool="get_product",outcome="refused"\} 1/,
+  );
+  const lost = await McpService.start(systemClock, new HttpApi({ base: "http://127.0.0.1:1", ownKey: undefined }), {
+    host: HOST,
+    port: 0,
+    origins: [HOST],
+    publicUrl: "",
+    onMistake: () => undefined,
+  });
+  try {
+    const base = `http://${HOST}:${lost.port}`;
+    const client = new ModernClient(
+      { name: "tests", version: "1" },
+      { versionNegotiation: { mode: { pin: "2026-07-28" } } },
+    );
+    await client.connect(new ModernTransport(new URL(`${base}/mcp`)));
+    assert.match(
+      JSON.stringify(await client.callTool({ name: "list_categories", arguments: {} })),
+      /SERVICE_UNAVAILABLE.*Try again in 2 s/,
+    );
+    await client.close();
+    assert.deepEqual([(await fetch(`${base}/health`)).status, (await fetch(`${base}/health/live`)).status], [503, 200]);
+  } finally {
+    await lost.stop();
+  }
+});
+
+test("a client of the years before speaks to the same endpoint, and pages of strangers to none", async () => {
+  const older = new OlderClient({ name: "tests", version: "1" });
+  await older.connect(new OlderTransport(url));
+  assert.equal((await older.listTools()).tools.length, ALL_TOOLS.length);
+  const result = await older.callTool({ name: "search_products", arguments: { q: "kettle" } });
+  assert.equal((result["structuredContent"] as Answer)["items"].length, 2);
+  await older.close();
+  const post = async (headers: Record<string, string>) =>
+    (
+      await fetch(url, {
+        method: "POST",
+        headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+        body: "{}",
+      })
+    ).status;
+  assert.equal(await post({ origin: "https://evil.example" }), 403);
+  assert.notEqual(await post({ origin: "http://localhost:3000" }), 403);
+});
+
+const GENERIC = {
+  "2026-07-28": [
+    "server-stateless-except-fixtures",
+    "tools-list",
+    "resources-list",
+    "prompts-list",
+    "caching",
+    "dns-rebinding-protection",
+    "http-header-validation",
+    "sep-2164-resource-not-found",
+    "server-sse-multiple-streams",
+  ],
+  "2025-11-25": [
+    "server-initialize",
+    "ping",
+    "tools-list",
+    "resources-list",
+    "prompts-list",
+    "dns-rebinding-protection",
+  ],
+} as const;
+
+// All others call tools, prompts and resources of fixed names, which a real service does not have.
+for (const [revision, scenarios] of Object.entries(GENERIC)) {
+  test(`the generic scenarios of the protocol's own conformance suite pass, revision ${revision}`, async () => {
+    const program = path.resolve("node_modules/@modelcontextprotocol/conformance/dist/index.js");
+    // It ends with 1 for the scenarios that it cannot run here.
+    const { stdout } = await run(process.execPath, [program, "server", "--url", url.href, "--requirements", revision], {
+      cwd: catalogue.server.folder,
+      maxBuffer: 1 << 26,
+    }).catch((error: { stdout: string }) => error);
+    const counts = new Map(
+      [...stdout.matchAll(/^. ([\w-]+): (\d+) passed, (\d+) failed/gmu)].map(([, name = "", passed, failed]) => [
+        name,
+        `${passed} ${failed}`,
+      ]),
+    );
+    for (const scenario of scenarios) {
+      // Four of its checks ask for tools of fixed names.
+      if (scenario === "server-stateless-except-fixtures") assert.equal(counts.get("server-stateless"), "24 4");
+      else assert.match(counts.get(scenario) ?? "missing", /^[1-9]\d* 0$/, scenario);
+    }
+  });
+}
+
+test("warming asks what was asked most, brings the hit rate to its goal, and again after redis was lost with all it had", async () => {
+  const events: string[] = [];
+  const ask = async (text: string, values: readonly unknown[]) => await catalogue.server.query(text, values);
+  await catalogue.server.query(
+    "insert into search_history (api_key_id, query, results, searched_at) select 1, 'kettle', 2, now() from generate_series(1, 3) union all select 0, 'ours', 0, now() from generate_series(1, 9)",
+  );
+  const paths = await wishes(ask, 12);
+  assert.ok(
+    paths.includes("/v1/products/search?q=kettle") && paths.includes("/v1/products/search?category=kettles"),
+    paths.join(" "),
+  );
+  assert.ok(!paths.some((each) => each.includes("ours")));
+  let isThere = true;
+  let looks = 0;
+  const isRedisThere = (): boolean => {
+    looks += 1;
+    return isThere;
+  };
+  const warmer = new Warmer({
+    clock: systemClock,
+    api: catalogue.url,
+    authorization: `Bearer ${OPERATOR_KEY}`,
+    ask,
+    isRedisThere,
+    log: (event) => events.push(event),
+    wishesMax: 12,
+  });
+  warmer.start();
+  try {
+    await eventually("the cache is warm", async () => (warmer.hitRate ?? 0) >= 0.8);
+    assert.ok((warmer.warmedInMs ?? Infinity) < 30_000);
+    // Redis dies with what it had, and the instance's own copies are too old by then.
+    isThere = false;
+    const before = looks;
+    await catalogue.redis.kill();
+    await eventually("the warmer saw it", async () => looks > before);
+    await eventually("the loss was seen", async () =>
+      (await fetch(`${catalogue.url}/metrics`).then(async (each) => await each.text())).includes("catalog_redis_up 0"),
+    );
+    catalogue.ahead.byMs += 60_000;
+    await catalogue.redis.start();
+    await eventually("redis is there", async () =>
+      (await fetch(`${catalogue.url}/metrics`).then(async (each) => await each.text())).includes("catalog_redis_up 1"),
+    );
+    isThere = true;
+    await eventually("it is warm again", async () => warmer.totals.warmed === 2);
+    assert.ok((warmer.warmedInMs ?? Infinity) < 60_000 && (warmer.hitRate ?? 0) >= 0.8);
+    assert.deepEqual(events, ["cache-warm", "redis-back", "cache-warm"]);
+  } finally {
+    await warmer.stop();
+  }
+});

@@ -1,0 +1,35 @@
+/** The program of the MCP service: `main.ts SERVICE-FILE PORT`. SIGTERM ends it without losing an answer. */
+import { systemClock } from "../../src/platform/clock.ts";
+import { systemFiles } from "../../src/platform/files.ts";
+import { readSecret, readServiceFile } from "../settings/service-file.ts";
+import { HttpApi } from "./api-client.ts";
+import { McpService } from "./service.ts";
+
+/** Longer than any answer takes; a supervisor waits longer. */
+const STOP_DEADLINE_MS = 12_000;
+
+const [file = "", port = "8080"] = process.argv.slice(2);
+const settings = await readServiceFile(systemFiles, file);
+const { api: base, hosts } = settings.mcp ?? { api: "http://127.0.0.1:8000", hosts: [] };
+const ownKey =
+  settings.operatorKeyFile === undefined
+    ? undefined
+    : `Bearer ${await readSecret(systemFiles, settings.operatorKeyFile)}`;
+const service = await McpService.start(systemClock, new HttpApi({ base, ownKey }), {
+  host: "127.0.0.1",
+  port: Number(port),
+  origins: ["localhost", "127.0.0.1", "[::1]", ...hosts],
+  publicUrl: `http://127.0.0.1:${port}/mcp`,
+  onMistake: (error) => console.error("mistake:", error),
+});
+console.log(`mcp listens on port ${service.port}`);
+
+let isStopping = false;
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
+    void service.stop().then(() => process.exit(0));
+  });
+}

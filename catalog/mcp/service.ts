@@ -1,0 +1,212 @@
+/** The MCP service as a program's part: its HTTP server and its pages. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createMcpHandler, type McpHttpHandler, validateOriginHeader } from "@modelcontextprotocol/server";
+import type { Clock } from "../../src/platform/clock.ts";
+import type { HttpApi } from "./api-client.ts";
+import { makeMcpServer } from "./mcp.ts";
+import { ucpProfile } from "./ucp.ts";
+import { UCP_VERSION } from "./ucp-product.ts";
+
+/** What the service is told. */
+export type McpServiceRequest = {
+  readonly host: string;
+  readonly port: number;
+  /** Names of hosts whose pages may call us; a browser says of a page where it is from, a program says nothing. */
+  readonly origins: readonly string[];
+  /** How the service is reached from outside, for the UCP profile. */
+  readonly publicUrl: string;
+  readonly onMistake: (error: unknown) => void;
+};
+
+/** A batch of 200 offers with long descriptions. */
+const BODY_BYTES_MAX = 2 * 1024 * 1024;
+/** So many are answered at a time; more would only wait for the API. */
+const OPEN_MAX = 256;
+
+/** A running service. */
+export class McpService {
+  readonly #clock: Clock;
+  readonly #api: HttpApi;
+  readonly #request: McpServiceRequest;
+  readonly #handler: McpHttpHandler;
+  readonly #server: Server;
+  readonly #calls = new Map<string, number>();
+  readonly #seconds = new Map<string, number>();
+  #open = 0;
+  #isStopping = false;
+
+  private constructor(clock: Clock, api: HttpApi, request: McpServiceRequest) {
+    this.#clock = clock;
+    this.#api = api;
+    this.#request = request;
+    const tools = {
+      api,
+      called: (tool: string, outcome: string, durationMs: number) => this.#count(tool, outcome, durationMs),
+      monotonic: () => clock.monotonic(),
+    };
+    this.#handler = createMcpHandler((context) => makeMcpServer(tools, context), {
+      maxRequestBodySize: BODY_BYTES_MAX,
+      onerror: () => undefined,
+    });
+    this.#server = createServer((incoming, outgoing) => {
+      this.#answer(incoming, outgoing).catch((error: unknown) => {
+        request.onMistake(error);
+        if (!outgoing.headersSent) outgoing.writeHead(500);
+        outgoing.end();
+      });
+    });
+    this.#server.keepAliveTimeout = 75_000;
+  }
+
+  /** Starts it; resolves when it listens. */
+  static async start(clock: Clock, api: HttpApi, request: McpServiceRequest): Promise<McpService> {
+    const service = new McpService(clock, api, request);
+    await new Promise<void>((resolve, reject) => {
+      service.#server.once("error", reject);
+      service.#server.listen(request.port, request.host, resolve);
+    });
+    return service;
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : this.#request.port;
+  }
+
+  /** Ends it: what is being answered is answered. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeIdleConnections();
+    await closed;
+    await this.#handler.close();
+  }
+
+  #count(tool: string, outcome: string, durationMs: number): void {
+    const key = `tool="${tool}",outcome="${outcome}"`;
+    this.#calls.set(key, (this.#calls.get(key) ?? 0) + 1);
+    this.#seconds.set(tool, (this.#seconds.get(tool) ?? 0) + durationMs / 1_000);
+  }
+
+  async #answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const path = new URL(incoming.url ?? "/", "http://here").pathname;
+    if (path === "/mcp" || path === "/") return await this.#mcp(incoming, outgoing);
+    if (incoming.method !== "GET" && incoming.method !== "HEAD")
+      return send(outgoing, 405, { error: "method not allowed" });
+    switch (path) {
+      case "/health/live":
+        return send(outgoing, 200, { status: "ok" });
+      case "/health/ready":
+        return send(outgoing, this.#isStopping ? 503 : 200, { status: this.#isStopping ? "stopping" : "ok" });
+      case "/health":
+        return await this.#health(outgoing);
+      case "/metrics":
+        return sendText(outgoing, this.#metrics());
+      case "/.well-known/ucp":
+        return send(outgoing, 200, ucpProfile(this.#request.publicUrl, UCP_VERSION));
+      default:
+        return send(outgoing, 404, { error: "there is nothing at this path" });
+    }
+  }
+
+  async #mcp(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    // A page of somebody else's, open in a browser beside us, must not speak for its reader.
+    if (!validateOriginHeader(incoming.headers.origin, [...this.#request.origins]).ok) {
+      return send(outgoing, 403, { jsonrpc: "2.0", id: null, error: { code: -32000, message: "origin not allowed" } });
+    }
+    if (!isOurHost(incoming.headers.host, this.#request.origins)) {
+      return send(outgoing, 403, { jsonrpc: "2.0", id: null, error: { code: -32000, message: "host not allowed" } });
+    }
+    if (this.#open >= OPEN_MAX) {
+      outgoing.setHeader("retry-after", "1");
+      return send(outgoing, 503, {
+        jsonrpc: "2.0",
+        id: null,
+        error: { code: -32000, message: "too many requests at once" },
+      });
+    }
+    this.#open += 1;
+    const gone = new AbortController();
+    outgoing.once("close", () => gone.abort());
+    try {
+      const response = await this.#handler.fetch(requestOf(incoming, gone.signal));
+      await write(response, outgoing);
+    } finally {
+      this.#open -= 1;
+    }
+  }
+
+  /** Asks the API: what an agent would get is what counts. */
+  async #health(outgoing: ServerResponse): Promise<void> {
+    const begun = this.#clock.monotonic();
+    const answer = await this.#api.get("/health/ready", {}, { key: undefined }).catch(() => undefined);
+    const isOk = answer !== undefined && !this.#isStopping;
+    send(outgoing, isOk ? 200 : 503, {
+      status: isOk ? "ok" : "down",
+      dependencies: {
+        api: { status: answer === undefined ? "away" : "ok", ms: Math.round(this.#clock.monotonic() - begun) },
+      },
+    });
+  }
+
+  #metrics(): string {
+    const lines = [
+      "# HELP catalog_mcp_calls_total Calls of tools by outcome.",
+      "# TYPE catalog_mcp_calls_total counter",
+    ];
+    for (const [labels, value] of this.#calls) lines.push(`catalog_mcp_calls_total{${labels}} ${value}`);
+    lines.push(
+      "# HELP catalog_mcp_call_seconds_total Seconds spent in tools.",
+      "# TYPE catalog_mcp_call_seconds_total counter",
+    );
+    for (const [tool, value] of this.#seconds) lines.push(`catalog_mcp_call_seconds_total{tool="${tool}"} ${value}`);
+    lines.push("# HELP catalog_mcp_open_requests Requests being answered.", "# TYPE catalog_mcp_open_requests gauge");
+    lines.push(`catalog_mcp_open_requests ${this.#open}`);
+    lines.push("# HELP catalog_mcp_api_up 1 when the last call reached the API.", "# TYPE catalog_mcp_api_up gauge");
+    lines.push(`catalog_mcp_api_up ${this.#api.reached === false ? 0 : 1}`);
+    return `${lines.join("\n")}\n`;
+  }
+}
+
+/** The name in a Host header, without its port, is one of ours: a page that rebinds its own name to our address is not. */
+function isOurHost(host: string | undefined, names: readonly string[]): boolean {
+  const name = host?.replace(/:\d+$/, "").toLowerCase();
+  return name !== undefined && names.includes(name);
+}
+
+function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    for (const each of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, each);
+  }
+  const method = incoming.method ?? "GET";
+  const hasBody = method !== "GET" && method !== "HEAD";
+  const init: RequestInit & { duplex?: "half" } = {
+    method,
+    headers,
+    signal,
+    ...(hasBody ? { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: "half" } : {}),
+  };
+  return new Request(new URL(incoming.url ?? "/", `http://${incoming.headers.host ?? "localhost"}`), init);
+}
+
+async function write(response: Response, outgoing: ServerResponse): Promise<void> {
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+  if (response.body === null) {
+    outgoing.end();
+    return;
+  }
+  // Whoever asked may go away in the middle; the handler is told by the signal.
+  await pipeline(Readable.fromWeb(response.body), outgoing).catch(() => undefined);
+}
+
+function send(outgoing: ServerResponse, status: number, body: object): void {
+  outgoing.writeHead(status, { "content-type": "application/json; charset=utf-8" }).end(JSON.stringify(body));
+}
+
+function sendText(outgoing: ServerResponse, text: string): void {
+  outgoing.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(text);
+}

@@ -1,0 +1,104 @@
+/** The program of the scraper-scheduler: `main.ts SERVICE-FILE NAME PORT`. SIGTERM ends it: sources under way are given back. */
+import { hostname } from "node:os";
+import { systemClock as clock } from "../../src/platform/clock.ts";
+import { systemFiles as files } from "../../src/platform/files.ts";
+import { systemRandom as random } from "../../src/platform/random.ts";
+import { Redis } from "../cache/redis.ts";
+import { RetryBudget } from "../database/retry-budget.ts";
+import { Way } from "../database/way.ts";
+import { Writes } from "../database/writes.ts";
+import { readSecret, readServiceFile } from "../settings/service-file.ts";
+import { servePages } from "./pages.ts";
+import { type Log, Scheduler } from "./scheduler.ts";
+import { describeSources, generatedSources } from "./sources/described.ts";
+import { Warmer } from "./warmer/warmer.ts";
+
+/** Longer than a batch takes; a supervisor waits longer. */
+const STOP_DEADLINE_MS = 12_000;
+/** Sources at a time, claims and the sweep. */
+const WAY_WIDTH = 6;
+/** The generated merchants change their prices every quarter of an hour. */
+const GENERATED_RUN_MS = 15 * 60_000;
+
+const [file = "", name = "scraper-scheduler", port = "8090"] = process.argv.slice(2);
+const settings = await readServiceFile(files, file);
+const { database, scraper } = settings;
+const log: Log = (event, fields) =>
+  console.log(JSON.stringify({ at: new Date(clock.now()).toISOString(), event, ...fields }));
+
+const way = new Way("database", clock, {
+  host: database.host,
+  port: database.port,
+  user: database.user,
+  password: await readSecret(files, database.passwordFile),
+  database: database.name,
+  width: WAY_WIDTH,
+});
+way.start();
+const transactions = new Writes({ clock, random, way, budget: new RetryBudget(clock) });
+const redis =
+  settings.redis === undefined
+    ? undefined
+    : new Redis(clock, { ...settings.redis, password: await readSecret(files, settings.redis.passwordFile) });
+const authorization =
+  settings.operatorKeyFile === undefined ? undefined : `Bearer ${await readSecret(files, settings.operatorKeyFile)}`;
+
+const scheduler = new Scheduler(
+  {
+    clock,
+    random,
+    files,
+    transactions,
+    feedsFolder: scraper?.feedsFolder ?? "/nonexistent",
+    generatedRunMs: GENERATED_RUN_MS,
+  },
+  { holder: `${name}@${hostname()}:${process.pid}`, concurrency: scraper?.concurrency ?? 2, log },
+);
+const warmer =
+  scraper?.api === undefined
+    ? undefined
+    : new Warmer({
+        clock,
+        api: scraper.api,
+        authorization,
+        ask: async (text, values) => await way.rows(text, values, { timeoutMs: 5_000 }),
+        isRedisThere: () => redis?.answers ?? true,
+        log,
+      });
+const pages = await servePages({ scheduler, warmer }, { host: "127.0.0.1", port: Number(port) });
+console.log(`${name} listens on port ${port}`);
+
+const stop = new AbortController();
+/** Sources are described when the database is there, however long that takes. */
+const begin = async (): Promise<void> => {
+  const sources = [...(scraper?.generated === true ? generatedSources() : []), ...(scraper?.sources ?? [])];
+  while (!stop.signal.aborted) {
+    try {
+      await transactions.run(async (session) => await describeSources(session, sources), { repeatable: true });
+      break;
+    } catch (error) {
+      log("database-away", { why: error instanceof Error ? error.message : String(error) });
+      await clock.sleep(500, { signal: stop.signal }).catch(() => undefined);
+    }
+  }
+  if (stop.signal.aborted) return;
+  scheduler.start();
+  warmer?.start();
+};
+const begun = begin();
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(1);
+    stop.abort();
+    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
+    void begun
+      .then(async () => await Promise.all([scheduler.stop(), warmer?.stop()]))
+      .then(async () => {
+        pages.close();
+        redis?.stop();
+        await way.stop();
+        process.exit(0);
+      });
+  });
+}

@@ -1,0 +1,385 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { createServer, type RequestListener, type Server } from "node:http";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import type pg from "pg";
+import { systemClock } from "../../../src/platform/clock.ts";
+import { systemFiles } from "../../../src/platform/files.ts";
+import { systemRandom } from "../../../src/platform/random.ts";
+import { connectCatalogue, createCatalogue } from "../../../test/support/catalogue.ts";
+import { SUPERUSER, startServer, type TestServer } from "../../../test/support/servers.ts";
+import { RetryBudget } from "../../database/retry-budget.ts";
+import { inTransaction } from "../../database/session.ts";
+import { Way } from "../../database/way.ts";
+import { Writes } from "../../database/writes.ts";
+import { Scheduler, type SchedulerOptions } from "../scheduler.ts";
+import { type Claimed, claimNext } from "./claim.ts";
+import { type DescribedSource, describeSources, generatedSources } from "./described.ts";
+import { holdClaim } from "./hold.ts";
+import { type RunResult, type RunTools, runSource } from "./run.ts";
+import { sweepRuns } from "./sweep.ts";
+
+let server: TestServer;
+let session: pg.Client;
+let way: Way;
+let tools: RunTools;
+let shop: Server;
+let shopBase = "";
+let answer: RequestListener = () => undefined;
+const clock = systemClock;
+
+before(async () => {
+  server = await startServer({ major: 16, name: "sources" });
+  await createCatalogue(server);
+  session = await connectCatalogue(server);
+  session.on("error", () => undefined);
+  way = new Way("main", clock, {
+    host: "127.0.0.1",
+    port: server.server.setup.port,
+    user: SUPERUSER.name,
+    password: SUPERUSER.password,
+    database: "catalog",
+    width: 4,
+  });
+  way.start();
+  const transactions = new Writes({ clock, random: systemRandom, way, budget: new RetryBudget(clock) });
+  const feedsFolder = server.folder;
+  tools = {
+    clock,
+    random: systemRandom,
+    files: systemFiles,
+    transactions,
+    feedsFolder,
+    generatedRunMs: 1e15,
+    articleCount: 60,
+    batchRows: 20,
+  };
+  shop = createServer((request, response) => answer(request, response));
+  await new Promise<void>((resolve) => shop.listen(0, "127.0.0.1", resolve));
+  const address = shop.address();
+  shopBase = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+});
+
+after(async () => {
+  shop?.closeAllConnections();
+  shop?.close();
+  await way?.stop();
+  await session?.end();
+  await server?.[Symbol.asyncDispose]();
+});
+
+const SOURCE = { format: "csv", merchant: "Harbour", country_code: "SG", currency: "SGD", interval_s: 3600 } as const;
+
+async function only(...sources: readonly DescribedSource[]): Promise<void> {
+  await session.query("delete from sources");
+  await describeSources(session, sources);
+}
+
+function csv(rows: readonly (readonly [sku: string, price: string])[]): string {
+  const lines = rows.map(([sku, price]) => `${sku},Kettle ${sku},https://h.sg/${sku},${price},Home > Kettles`);
+  return `id,title,link,price,category\n${lines.join("\n")}\n`;
+}
+
+async function claim(holder = "one"): Promise<Claimed> {
+  return await inTransaction(session, async () => await claimNext(session, { holder, hostGapMs: 0 }));
+}
+
+async function claimed() {
+  const taken = await claim();
+  assert.ok(taken.kind === "claimed", taken.kind);
+  return taken.claim;
+}
+
+async function run(signal = new AbortController().signal): Promise<RunResult> {
+  const begunAt = clock.monotonic();
+  return await runSource(tools, await claimed(), { begunAt, signal });
+}
+
+async function due(): Promise<void> {
+  await session.query("update sources set next_due_at = clock_timestamp(), last_started_at = null");
+}
+
+async function value(sql: string): Promise<unknown> {
+  const { rows } = await session.query(sql);
+  return Object.values(rows[0] ?? {})[0];
+}
+
+/** Runs schedulers until `count` runs have ended. */
+async function schedule(count: number, options: readonly Partial<SchedulerOptions>[]): Promise<readonly RunResult[]> {
+  const results: RunResult[] = [];
+  const enough = Promise.withResolvers<void>();
+  const finished = (result: RunResult): void => {
+    results.push(result);
+    if (results.length >= count) enough.resolve();
+  };
+  const all = options.map(
+    (each, index) =>
+      new Scheduler(tools, {
+        holder: `s${index}`,
+        concurrency: 2,
+        log: () => undefined,
+        hostGapMs: 0,
+        finished,
+        ...each,
+      }),
+  );
+  for (const each of all) each.start();
+  await enough.promise;
+  await Promise.all(all.map(async (each) => await each.stop()));
+  return results;
+}
+
+test("a feed is read, counted and remembered; read again unchanged it is not fetched, and a moved price is one row more", async () => {
+  const file = path.join(server.folder, "h.csv");
+  await writeFile(
+    file,
+    csv([
+      ["A", "10.00"],
+      ["B", "20.00"],
+      ["C", "0"],
+      ["A", "11.00"],
+      ["D", "1"],
+    ]),
+  );
+  await only({ ...SOURCE, name: "harbour", location: "file:h.csv" });
+  const first = await run();
+  assert.equal(first.end.kind, "read");
+  assert.deepEqual(
+    [first.counts.inserted, [...first.counts.rejected]],
+    [
+      2,
+      [
+        ["price-zero", 1],
+        ["id-duplicate", 1],
+        ["price-placeholder", 1],
+      ],
+    ],
+  );
+  const record =
+    "select received || ' ' || inserted || ' ' || rejected || ' ' || status from ingestion_runs order by started_at desc limit 1";
+  assert.equal(await value(record), "5 2 3 partial");
+  assert.equal(
+    await value("select string_agg(row_number || code, ' ' order by row_number) from ingestion_rejections"),
+    "3price-zero 4id-duplicate 5price-placeholder",
+  );
+  assert.equal((await claim()).kind, "nothing-due");
+  await due();
+  assert.equal((await run()).end.kind, "unchanged");
+  await writeFile(
+    file,
+    csv([
+      ["A", "9.50"],
+      ["B", "20.00"],
+    ]),
+  );
+  await due();
+  const third = await run();
+  assert.deepEqual([third.counts.updated, third.counts.unchanged, third.counts.priceChanges], [1, 1, 1]);
+  const history =
+    "select string_agg(p.sku || h.price, ' ' order by h.id) from price_history h join products p on p.id = h.product_id";
+  assert.equal(await value(`${history} where p.source = 'harbour'`), "A10.00 B20.00 A9.50");
+});
+
+test("two schedulers run each of the generated sources once, and one host one source at a time", async () => {
+  let open = 0;
+  let openMax = 0;
+  let asked = 0;
+  answer = (_request, response) => {
+    asked += 1;
+    open += 1;
+    openMax = Math.max(openMax, open);
+    response.once("close", () => (open -= 1));
+    setTimeout(() => response.end(csv([["H", "5.00"]])), 30);
+  };
+  const hosted = ["x", "y", "z"].map((name) => ({ ...SOURCE, name, location: `${shopBase}/${name}` }));
+  await only(...generatedSources(), ...hosted);
+  const results = await schedule(11, [{}, {}]);
+  assert.deepEqual(
+    results.map(({ end }) => end.kind),
+    results.map(() => "read"),
+  );
+  assert.equal(new Set(results.map(({ claim: { source } }) => source.name)).size, 11);
+  assert.deepEqual([asked, openMax], [3, 1]);
+  assert.equal(await value("select count(*)::int from source_runs where outcome = 'read'"), 11);
+  assert.ok(Number(await value("select count(*)::int from products where source = 'merlanemall_sg'")) > 10);
+  assert.equal(
+    (await value(
+      "select count(*)::int from products where gtin in (select gtin from products group by gtin having count(*) > 1)",
+    )) !== 0,
+    true,
+  );
+});
+
+test("a run that was killed is repeated in its slot once its claim is over, and leaves no second row", async () => {
+  await writeFile(
+    path.join(server.folder, "k.csv"),
+    csv(Array.from({ length: 50 }, (_, index) => [`K${index}`, "3.00"] as const)),
+  );
+  await only({ ...SOURCE, name: "killed", location: "file:k.csv" });
+  const dead = await claimed();
+  // As after its first batch, whose process then died.
+  await inTransaction(session, async () => await holdClaim(session, dead));
+  assert.equal((await claim("two")).kind, "nothing-due");
+  await session.query("update source_leases set expires_at = clock_timestamp()");
+  const repeated = await run();
+  assert.deepEqual(
+    [repeated.claim.slotAt, repeated.claim.epoch, repeated.counts.inserted],
+    [dead.slotAt, String(Number(dead.epoch) + 1), 50],
+  );
+  assert.equal(
+    await value(`select status || ' ' || error from ingestion_runs where id = '${dead.runId}'`),
+    "failed cut",
+  );
+  // The dead one wakes up: nothing of it counts any more.
+  const late = await runSource(tools, dead, { begunAt: clock.monotonic(), signal: new AbortController().signal });
+  assert.equal(late.end.kind, "lost");
+  assert.equal(await value("select count(*)::int from price_history where source = 'killed'"), 50);
+  // A slot that was finished is passed over, also where its due time was set back.
+  await session.query("update sources set next_due_at = $1::timestamptz", [dead.slotAt]);
+  assert.equal((await claim()).kind, "nothing-due");
+});
+
+test("a claim that the database lost in the middle of a run ends it, and nothing is written after", async () => {
+  await writeFile(
+    path.join(server.folder, "l.csv"),
+    csv(Array.from({ length: 60 }, (_, index) => [`L${index}`, "3.00"] as const)),
+  );
+  await only({ ...SOURCE, name: "lost", location: "file:l.csv" });
+  const taken = await claimed();
+  let batches = 0;
+  const transactions: RunTools["transactions"] = {
+    run: async (work, options) => {
+      batches += 1;
+      // As a promoted server that never heard of the grant, or that another scheduler has claimed from.
+      if (batches === 3) await session.query("update source_leases set token = gen_random_uuid()");
+      return await tools.transactions.run(work, options);
+    },
+  };
+  const result = await runSource({ ...tools, transactions }, taken, {
+    begunAt: clock.monotonic(),
+    signal: new AbortController().signal,
+  });
+  assert.equal(result.end.kind, "lost");
+  assert.equal(await value("select count(*)::int from products where source = 'lost'"), 40);
+  await assert.rejects(
+    inTransaction(session, async () => await holdClaim(session, taken)),
+    { code: "scraper.claim-lost" },
+  );
+});
+
+test("a feed that fails is asked again later and spread, not before the time its server asks for, and its error is told", async () => {
+  answer = (_request, response) => response.writeHead(503, { "retry-after": "7200" }).end();
+  await only({ ...SOURCE, name: "busy", location: `${shopBase}/busy` });
+  const result = await run();
+  assert.equal(result.end.kind, "failed");
+  const seen = await session.query(
+    "select failure_count, last_error, next_due_at - now() > interval '1 h 59 min' as is_late from sources",
+  );
+  assert.deepEqual(seen.rows[0], {
+    failure_count: 1,
+    last_error: `feed.busy: ${shopBase}/busy answers 503`,
+    is_late: true,
+  });
+  assert.equal(await value("select status from ingestion_runs order by started_at desc limit 1"), "failed");
+  // A due time that only a wrong clock can have set counts as due.
+  await session.query("update sources set next_due_at = now() + interval '3 years', last_started_at = null");
+  answer = (_request, response) => response.end(csv([["Z", "2.00"]]));
+  assert.equal((await run()).end.kind, "read");
+  assert.equal(await value("select failure_count || coalesce(last_error, '-') from sources"), "0-");
+});
+
+test("a scheduler that is stopped gives its source back between two batches, and the next one reads it at once", async () => {
+  await writeFile(
+    path.join(server.folder, "s.csv"),
+    csv(Array.from({ length: 100 }, (_, index) => [`S${index}`, "3.00"] as const)),
+  );
+  await only({ ...SOURCE, name: "stopped", location: "file:s.csv" });
+  const stop = new AbortController();
+  const taken = await claimed();
+  let batches = 0;
+  const transactions: RunTools["transactions"] = {
+    run: async (work, options) => {
+      batches += 1;
+      if (batches === 2) stop.abort();
+      return await tools.transactions.run(work, options);
+    },
+  };
+  const result = await runSource({ ...tools, transactions }, taken, {
+    begunAt: clock.monotonic(),
+    signal: stop.signal,
+  });
+  assert.equal(result.end.kind, "stopped");
+  const again = await run();
+  assert.deepEqual([again.claim.slotAt, again.counts.inserted + again.counts.unchanged], [taken.slotAt, 100]);
+});
+
+test("a run rides through a crash of the server: each row is counted once", async () => {
+  await writeFile(
+    path.join(server.folder, "f.csv"),
+    csv(Array.from({ length: 100 }, (_, index) => [`F${index}`, "3.00"] as const)),
+  );
+  await only({ ...SOURCE, name: "crashed", location: "file:f.csv" });
+  const taken = await claimed();
+  let crash: Promise<void> | undefined;
+  let batches = 0;
+  const transactions: RunTools["transactions"] = {
+    run: async (work, options) => {
+      batches += 1;
+      if (batches !== 3) return await tools.transactions.run(work, options);
+      const done = await tools.transactions.run(work, options);
+      // Its commit was done and the answer lost: the same batch comes again.
+      crash = server.stop("immediate").then(async () => await server.start());
+      assert.equal(await tools.transactions.run(work, { ...options, deadlineMs: 30_000 }), undefined);
+      return done;
+    },
+  };
+  const result = await runSource({ ...tools, transactions }, taken, {
+    begunAt: clock.monotonic(),
+    signal: new AbortController().signal,
+  });
+  await crash;
+  session = await connectCatalogue(server);
+  session.on("error", () => undefined);
+  assert.equal(result.end.kind, "read");
+  assert.equal(
+    await value(`select received || ' ' || inserted from ingestion_runs where id = '${taken.runId}'`),
+    "100 100",
+  );
+  assert.equal(await value("select count(*)::int from price_history where source = 'crashed'"), 100);
+});
+
+test("a database with a new history grants nothing until every claim of the old one is over", async () => {
+  await only({ ...SOURCE, name: "history", location: "file:h.csv" });
+  await session.end();
+  await server.stop();
+  // A promotion, of the same data: what a restore and a failover both do.
+  await writeFile(path.join(server.dataFolder, "standby.signal"), "");
+  await server.start("accepting");
+  await assert.rejects(
+    async () => {
+      session = await connectCatalogue(server);
+      session.on("error", () => undefined);
+      await claim();
+    },
+    { code: "25006" },
+  );
+  await session.query("select pg_promote()");
+  const refused = await claim();
+  assert.ok(refused.kind === "history-new" && refused.waitMs > 40_000, JSON.stringify(refused));
+  await session.query("update database_histories set claims_from = clock_timestamp() where timeline > 1");
+  assert.equal((await claim()).kind, "claimed");
+  assert.equal(await value("select string_agg(timeline::text, ' ' order by timeline) from database_histories"), "1 2");
+});
+
+test("records of runs go after two months, those of runs under way stay", async () => {
+  await session.query("update source_runs set finished_at = finished_at - interval '61 days'");
+  await session.query("update ingestion_runs set started_at = started_at - interval '61 days'");
+  const open = Number(await value("select count(*)::int from source_runs where finished_at is null"));
+  await sweepRuns(session);
+  assert.equal(await value("select count(*)::int from source_runs"), open);
+  assert.equal(
+    await value("select count(*)::int from ingestion_runs where finished_at is not null and origin = 'scheduler'"),
+    0,
+  );
+});

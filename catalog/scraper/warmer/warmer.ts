@@ -1,0 +1,177 @@
+/**
+ * Fills the cache before shoppers ask, and says how full it is.
+ *
+ * It asks the API through the balancer what wishes.ts says, as any client would: the API then keeps the answers at redis under
+ * its own keys, whichever instance was asked. A *round* asks every wish once; its *hit rate* is the share of answers that came
+ * from a copy, as the API's `x-cache` tells; the *goal* is the rate below which the cache counts as cold.
+ *
+ * A scheduler that starts warms at once and measures with a second round: restarting it is the runbook's step after a loss of
+ * redis. Redis that comes back is also noticed without that. In between a slow round keeps the most wanted answers fresh.
+ */
+import { type Clock, throwIfAborted } from "../../../src/platform/clock.ts";
+import { startTimer } from "../../../src/platform/timer.ts";
+import type { Log } from "../scheduler.ts";
+import { type Ask, wishes } from "./wishes.ts";
+
+/** A cache that answers less than this from copies is cold. */
+export const HIT_RATE_GOAL = 0.8;
+
+/** What a round found. */
+export type Round = {
+  readonly asked: number;
+  readonly hits: number;
+  readonly failed: number;
+  /** Undefined when nothing was answered. */
+  readonly hitRate: number | undefined;
+};
+
+/** What the warmer needs. */
+export type WarmerTools = {
+  readonly clock: Clock;
+  /** Where the API is asked, through the balancer. */
+  readonly api: string;
+  /** `Authorization`, when there is a key. */
+  readonly authorization: string | undefined;
+  readonly ask: Ask;
+  /** Whether redis answers. */
+  readonly isRedisThere: () => boolean;
+  readonly log: Log;
+  readonly wishesMax?: number | undefined;
+};
+
+/** The first page of what half of all searches are about; a round of it is a tenth of a second of one core. */
+const WISHES_MAX = 120;
+/** At a time: enough to be quick, too little to push clients aside. */
+const LANES = 4;
+const REQUEST_TIMEOUT_MS = 5_000;
+/** A sixth of it: an API that is not well is left alone until the next round. */
+const FAILURES_MAX_SHARE = 6;
+/** Copies of searches are fresh for half a minute. */
+const ROUND_EVERY_MS = 20_000;
+/** While the cache is cold, or after redis came back. */
+const ROUND_EVERY_COLD_MS = 2_000;
+const LOOK_EVERY_MS = 500;
+
+/** Warms until it is stopped. */
+export class Warmer {
+  readonly #tools: WarmerTools;
+  readonly #stop = new AbortController();
+  #working: Promise<void> = Promise.resolve();
+  #wasRedisThere: boolean | undefined;
+  #coldSince: number;
+  #last: Round | undefined;
+  readonly totals = { rounds: 0, asked: 0, hits: 0, failed: 0, warmed: 0 };
+  /** How long it took the last time from cold, or from the return of redis, to the goal. */
+  warmedInMs: number | undefined;
+
+  constructor(tools: WarmerTools) {
+    this.#tools = tools;
+    this.#coldSince = tools.clock.monotonic();
+  }
+
+  /** The rate of the last round. */
+  get hitRate(): number | undefined {
+    return this.#last?.hitRate;
+  }
+
+  /** Begins. */
+  start(): void {
+    this.#working = this.#work();
+  }
+
+  /** Ends. Repeatable. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#working;
+  }
+
+  async #work(): Promise<void> {
+    const { clock, log } = this.#tools;
+    const { signal } = this.#stop;
+    let isCold = true;
+    while (!signal.aborted) {
+      try {
+        const round = await this.round(signal);
+        const isWarm = (round.hitRate ?? 0) >= HIT_RATE_GOAL;
+        if (isWarm && isCold) {
+          this.warmedInMs = clock.monotonic() - this.#coldSince;
+          this.totals.warmed += 1;
+          log("cache-warm", { hitRate: round.hitRate ?? 0, asked: round.asked, ms: Math.round(this.warmedInMs) });
+        } else if (!isWarm && !isCold) {
+          this.#coldSince = clock.monotonic();
+        }
+        isCold = !isWarm;
+      } catch (error) {
+        // The database or the API is away: nothing can be warmed, and the next round will tell.
+        if (!signal.aborted) log("warming-failed", { why: error instanceof Error ? error.message : String(error) });
+      }
+      isCold = (await this.#pause(isCold ? ROUND_EVERY_COLD_MS : ROUND_EVERY_MS)) || isCold;
+    }
+  }
+
+  /** Asks every wish once. Rejects when the wishes cannot be read, or it is stopped. */
+  async round(signal: AbortSignal): Promise<Round> {
+    const { ask, wishesMax = WISHES_MAX } = this.#tools;
+    const waiting = [...(await wishes(ask, wishesMax))];
+    const total = waiting.length;
+    let [asked, hits, failed] = [0, 0, 0];
+    const lane = async (): Promise<void> => {
+      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+        throwIfAborted(signal, "warming the cache");
+        if (failed * FAILURES_MAX_SHARE > total) return;
+        asked += 1;
+        const from = await this.#request(path, signal);
+        if (from === "memory" || from === "redis") hits += 1;
+        if (from === undefined) failed += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+    const round = { asked, hits, failed, hitRate: asked === failed ? undefined : hits / (asked - failed) };
+    this.#last = round;
+    this.totals.rounds += 1;
+    this.totals.asked += asked;
+    this.totals.hits += hits;
+    this.totals.failed += failed;
+    return round;
+  }
+
+  /** Where the answer came from; undefined when there was none. */
+  async #request(path: string, signal: AbortSignal): Promise<string | undefined> {
+    const late = new AbortController();
+    const cancel = startTimer(REQUEST_TIMEOUT_MS, () => late.abort());
+    try {
+      const { api, authorization } = this.#tools;
+      const response = await fetch(api + path, {
+        headers: authorization === undefined ? {} : { authorization },
+        signal: AbortSignal.any([signal, late.signal]),
+        redirect: "error",
+      });
+      await response.arrayBuffer();
+      // A wish whose product is gone meanwhile was answered, too.
+      return response.status < 429 ? (response.headers.get("x-cache") ?? "database") : undefined;
+    } catch {
+      return undefined;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Waits for the next round; true when redis came back meanwhile. */
+  async #pause(durationMs: number): Promise<boolean> {
+    const { clock, isRedisThere, log } = this.#tools;
+    const { signal } = this.#stop;
+    const until = clock.monotonic() + durationMs;
+    do {
+      const isThere = isRedisThere();
+      const isBack = isThere && this.#wasRedisThere === false;
+      this.#wasRedisThere = isThere;
+      if (isBack) {
+        log("redis-back", {});
+        this.#coldSince = clock.monotonic();
+        return true;
+      }
+      await clock.sleep(Math.min(LOOK_EVERY_MS, durationMs), { signal }).catch(() => undefined);
+    } while (!signal.aborted && clock.monotonic() < until);
+    return false;
+  }
+}

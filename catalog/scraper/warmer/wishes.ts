@@ -1,0 +1,36 @@
+/** What shoppers will ask next: what they asked most, and where there is no past, what the catalogue shows first. */
+
+/** Runs one statement that writes nothing. */
+export type Ask = (text: string, values: readonly unknown[]) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+
+/** Searches of the last day by number; those of the warmer itself (key 0) are not counted, or it would keep its own alive. */
+const QUERIES = `select query from search_history
+where searched_at > now() - interval '1 day' and api_key_id is distinct from 0 and query <> ''
+group by query order by count(*) desc, max(searched_at) desc limit $1`;
+
+const CLICKED = `select product_id from clicks where clicked_at > now() - interval '1 day'
+group by product_id order by count(*) desc, product_id limit $1`;
+
+const CATEGORIES = `select category from products where is_active group by category order by count(*) desc, category limit $1`;
+
+const NEWEST = `select id from products where is_active order by updated_at desc, id desc limit $1`;
+
+/** Paths of the API to be asked, the most wanted first; at most `wishesMax`. Rejects as the database does. */
+export async function wishes(ask: Ask, wishesMax: number): Promise<readonly string[]> {
+  const half = Math.ceil(wishesMax / 2);
+  const texts = async (sql: string, column: string, limit: number): Promise<readonly string[]> =>
+    (await ask(sql, [limit])).map((row) => String(row[column]));
+  const queries = await texts(QUERIES, "query", half);
+  const clicked = await texts(CLICKED, "product_id", half);
+  const categories = await texts(CATEGORIES, "category", half);
+  const newest = await texts(NEWEST, "id", half);
+  const paths = [
+    "/v1/categories",
+    "/v1/products/deals",
+    ...queries.map((query) => `/v1/products/search?${new URLSearchParams({ q: query }).toString()}`),
+    ...clicked.map((id) => `/v1/products/${id}`),
+    ...categories.map((category) => `/v1/products/search?${new URLSearchParams({ category }).toString()}`),
+    ...newest.map((id) => `/v1/products/${id}`),
+  ];
+  return [...new Set(paths)].slice(0, wishesMax);
+}
