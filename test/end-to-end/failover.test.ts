@@ -37,6 +37,9 @@ test("a killed primary is replaced under writes without a lost one, and is a rep
   const { primary, epoch } = await watched.whole();
   assert.equal(primary, "db");
   const writes = await watched.underWrites("killed", async () => {
+    // Halted for a moment, so that it is killed with statements in flight.
+    for (const pid of await PORTS.processes.tree(await one.pidOf("db"))) PORTS.processes.signal(pid, "SIGSTOP");
+    await forAWhile(200);
     await one.crash("db");
     await eventually(
       "the replica has taken over",
@@ -48,6 +51,7 @@ test("a killed primary is replaced under writes without a lost one, and is a rep
   // The client that writes is the pooler's only one.
   const told = report.clients?.errors.filter(({ outcome }) => outcome === "unknown") ?? [];
   const heard = Object.entries(writes.window.unknownReasons).filter(([reason]) => reason.startsWith("pgb-"));
+  assert.ok(heard.length > 0, "clients lost their server");
   assert.deepEqual(Object.fromEntries(told.map(({ reason, count }) => [reason, count])), Object.fromEntries(heard));
   assert.ok((report.epoch ?? 0) > epoch && report.outageMs < 10_000, `an outage of ${report.outageMs} ms`);
   const after = await watched.whole();
