@@ -3,7 +3,7 @@
  * Dependencies stay outside, npm installs them beside it; but for zod and yaml, of whose two hundred files most would be opened
  * at every start: a tenth of a second of a busy core. Their licences go along.
  */
-import { copyFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { build } from "esbuild";
 
@@ -34,5 +34,36 @@ await build({
 for (const name of ["zod", "yaml"]) {
   copyFileSync(path.join(bundled(name), "LICENSE"), path.join(root, `dist/${name}-LICENSE`));
 }
+// The service's programs need nothing beside them but pg: its packages are those of a workspace, which npm does not publish.
+const service = await build({
+  absWorkingDir: root,
+  entryPoints: { api: "catalog/api/main.ts", schema: "catalog/schema/main.ts" },
+  outdir: "dist/catalog",
+  bundle: true,
+  splitting: true,
+  external: ["pg"],
+  platform: "node",
+  format: "esm",
+  target: "node24.7",
+  // Older packages ask for Node.js' own modules in a way that modules have not.
+  banner: {
+    js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
+  },
+  metafile: true,
+  sourcemap: true,
+  logLevel: "info",
+});
+const packages = new Set(
+  Object.keys(service.metafile.inputs).flatMap((file) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []),
+);
+writeFileSync(path.join(root, "dist/catalog/LICENSES"), [...packages].sort().map(licenceOf).join("\n"));
 // As it is: vaults are given its very bytes.
 copyFileSync(path.join(root, "src/standalone/main.ts"), path.join(root, "dist/restore-program.ts"));
+
+function licenceOf(folder: string): string {
+  const file = ["LICENSE", "LICENSE.md", "license", "LICENSE.txt"]
+    .map((name) => path.join(root, folder, name))
+    .find(existsSync);
+  const named: { license?: unknown } = JSON.parse(readFileSync(path.join(root, folder, "package.json"), "utf8"));
+  return `== ${folder.replace("node_modules/", "")}\n${file === undefined ? String(named.license) : readFileSync(file, "utf8")}`;
+}

@@ -26,11 +26,14 @@ const MEMORY_COPIES_BYTES = 64 * 1024 * 1024;
 /** Two looks of the balancer: then it sends nothing more. */
 const UNREADY_MS = 1_200;
 
+/** Where an instance listens: on a port of this machine, or on a Unix socket for its balancer. */
+export type ListenAt = { readonly port: number } | { readonly socket: string };
+
 /** What an instance is made of. */
 export type InstanceRequest = {
   readonly settings: ServiceSettings;
   readonly name: string;
-  readonly port: number;
+  readonly listen: ListenAt;
   readonly onMistake: (error: unknown) => void;
 };
 
@@ -67,7 +70,7 @@ export class Instance {
     tools.other?.start();
     tools.usage.start();
     webhooks.start();
-    await app.listen({ host: "127.0.0.1", port: request.port });
+    await listen(app, machine.files, request.listen);
     return new Instance(clock, tools, { health, webhooks, app });
   }
 
@@ -81,6 +84,16 @@ export class Instance {
     await Promise.all([this.#tools.main.stop(), this.#tools.other?.stop()]);
     this.#tools.redis?.stop();
   }
+}
+
+async function listen(app: FastifyInstance, files: Files, at: ListenAt): Promise<void> {
+  if ("port" in at) {
+    await app.listen({ host: "127.0.0.1", port: at.port });
+    return;
+  }
+  // One that was killed leaves its socket behind. Who may connect is said by the folder.
+  await files.remove(at.socket);
+  await app.listen({ path: at.socket, writableAll: true });
 }
 
 async function makeTools({ clock, files, random }: Machine, settings: ServiceSettings): Promise<ApiTools> {

@@ -1,4 +1,4 @@
-/** The program of one instance of the API: `main.ts SERVICE-FILE NAME PORT`. SIGTERM ends it without losing a request. */
+/** The program of one instance of the API: `main.ts SERVICE-FILE NAME PORT-OR-SOCKET`. SIGTERM ends it without losing a request. */
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { systemRandom } from "../../src/platform/random.ts";
@@ -8,13 +8,18 @@ import { Instance } from "./instance.ts";
 /** Longer than any request takes; a supervisor waits longer. */
 const STOP_DEADLINE_MS = 12_000;
 
-const [file = "", name = "api", port = "8000"] = process.argv.slice(2);
+const [file = "", name = "api", at = "8000"] = process.argv.slice(2);
 const settings = await readServiceFile(systemFiles, file);
 const instance = await Instance.start(
   { clock: systemClock, files: systemFiles, random: systemRandom },
-  { settings, name, port: Number(port), onMistake: (error) => console.error("mistake:", error) },
+  {
+    settings,
+    name,
+    listen: at.startsWith("/") ? { socket: at } : { port: Number(at) },
+    onMistake: (error) => console.error("mistake:", error),
+  },
 );
-console.log(`${name} listens on port ${port}`);
+console.log(`${name} listens at ${at}`);
 
 let isStopping = false;
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

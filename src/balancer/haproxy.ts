@@ -10,7 +10,10 @@
  */
 
 /** A server behind the balancer. */
-export type BalancedServer = { readonly name: string; readonly host: string; readonly port: number };
+export type BalancedServer = { readonly name: string } & (
+  | { readonly host: string; readonly port: number }
+  | { readonly socket: string }
+);
 
 /** What the balancer is to do. */
 export type BalancerRequest = {
@@ -64,10 +67,11 @@ backend api
     balance leastconn
     option httpchk GET ${API_HEALTH_PATH}
     http-check expect status 200
-    # A request that may have had an effect is never sent twice, but for a connection that could not be made.
+    # A request that may have had an effect is never sent twice, but for a connection that could not be made; one that says by
+    # a key that it may be repeated has no other effect the second time.
     retry-on conn-failure empty-response 503
-    http-request disable-l7-retry unless METH_GET
-    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 maxconn 512
+    http-request disable-l7-retry unless METH_GET or METH_HEAD or { req.hdr(idempotency-key) -m found }
+${ofOneInstance(request.api)}    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 maxconn 512
 ${serverLines(request.api, () => "check")}
 frontend reads
     mode tcp
@@ -88,8 +92,20 @@ ${serverLines(request.readers, (index) => (index === 0 ? "check" : "check backup
 
 function serverLines(servers: readonly BalancedServer[], options: (index: number) => string): string {
   return servers
-    .map(({ name, host, port }, index) => `    server ${name} ${host}:${port} ${options(index)}\n`)
+    .map((server, index) => {
+      const address = "socket" in server ? quoted(`unix@${server.socket}`) : `${server.host}:${server.port}`;
+      return `    server ${server.name} ${address} ${options(index)}\n`;
+    })
     .join("");
+}
+
+/** What one instance tells of itself (health, metrics) is found below /instances/<name>/: whoever collects it must know whose it is. */
+function ofOneInstance(api: readonly BalancedServer[]): string {
+  if (api.length === 0) return "";
+  const rules = api.map(({ name }) => `    use-server ${name} if { var(txn.instance) -m str ${name} }\n`).join("");
+  return `    http-request set-var(txn.instance) path,field(3,/) if { path_beg /instances/ }
+    http-request replace-path /instances/[^/]+/(health.*|metrics) /\\1
+${rules}`;
 }
 
 /** As HAProxy reads a word: quotes around what could be anything but one. */

@@ -19,6 +19,9 @@ import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import { programPaths } from "./program-paths.ts";
 import type { Session } from "./verb.ts";
 
+/** Until it is scaled: one may be restarted while another one is lost. */
+const API_INSTANCES = 3;
+
 /** The stack of the configuration, with the ports that it says; nothing is looked at. */
 export function describedStack(config: Config): StackDescription {
   const { stack, folders, postgres } = config;
@@ -40,6 +43,8 @@ export function describedStack(config: Config): StackDescription {
     durability: stack.durability,
     // Recorded where it is more: see scale.ts.
     poolers: 1,
+    service: stack.service === "on",
+    apis: API_INSTANCES,
     api: stack.api ?? [],
     maxConnections: stack.maxConnections,
     sharedBuffers: stack.sharedBuffers,
@@ -94,7 +99,8 @@ export async function stackPrograms(
   const lifeboat = { command: paths.node, args: [...paths.nodeArguments, paths.cli] };
   const { programsDir } = config.stack;
   const folders = programsDir === undefined ? SYSTEM_FOLDERS : [programsDir, ...SYSTEM_FOLDERS];
-  const request = { user, folders, lifeboat, unique: uniqueName() };
+  const service = { command: paths.node, args: paths.nodeArguments, ...paths.service };
+  const request = { user, folders, lifeboat, service, unique: uniqueName() };
   return await findPrograms(MACHINE, stack, request, { signal: session.signal });
 }
 

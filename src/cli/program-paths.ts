@@ -4,7 +4,11 @@ import { fileURLToPath } from "node:url";
 import type { ProgramPaths } from "../demo/receiver.ts";
 
 /** How this program is started again. In a clone the sources run as they are; in the npm package everything is bundled into dist/. */
-export function programPaths(): ProgramPaths & { readonly supervisor: string; readonly installer: string } {
+export function programPaths(): ProgramPaths & {
+  readonly supervisor: string;
+  readonly installer: string;
+  readonly service: { readonly api: string; readonly schema: string };
+} {
   const here = fileURLToPath(import.meta.url);
   const beside = (name: string) => path.join(path.dirname(here), name);
   const sources = here.endsWith(".ts");
@@ -16,6 +20,10 @@ export function programPaths(): ProgramPaths & { readonly supervisor: string; re
     // Lies beside the launcher in both.
     installer: beside(sources ? "../../bin/install-programs" : "../bin/install-programs"),
     supervisor: beside(sources ? "../platform/local/main.ts" : "supervisor.js"),
+    service: {
+      api: beside(sources ? "../../catalog/api/main.ts" : "catalog/api.js"),
+      schema: beside(sources ? "../../catalog/schema/main.ts" : "catalog/schema.js"),
+    },
     command: sources ? beside("../../bin/lifeboat") : "lifeboat",
   };
 }

@@ -63,6 +63,7 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
   redis: "does not answer",
   pgbouncer: "does not let the application in",
   pooler_watch: "does not run",
+  api: "cannot serve",
   haproxy: "does not answer",
   daemon: "neither controls the stack nor stands by",
 };

@@ -33,7 +33,8 @@ export function scaleVerb(scale: ScaleConfigured): Verb {
       "PgBouncer uses one processor: several of them share its port, and the kernel hands each new connection to one. They " +
       "share the connections to the server, too. Clients stay connected, but for those of a PgBouncer that is taken away, " +
       "which are let go between two transactions where they can be. The number is recorded, and `lifeboat up` starts as many. A " +
-      "request to cancel a query may reach another PgBouncer than the one it is meant for, and does nothing then.",
+      "request to cancel a query may reach another PgBouncer than the one it is meant for, and does nothing then. Instances of " +
+      "the API share the work behind the balancer, which sends nothing more to one that goes.",
     arguments: {
       component: required(choice(SCALABLE), `One of ${SCALABLE.join(", ")}.`),
       count: required(whole("COUNT", { min: 1, max: INSTANCES_MAX }), `How many, from 1 to ${INSTANCES_MAX}.`),
@@ -43,6 +44,7 @@ export function scaleVerb(scale: ScaleConfigured): Verb {
     examples: [
       { line: "lifeboat scale pgbouncer 2", does: "Two of them." },
       { line: "lifeboat scale pgbouncer 1", does: "One again." },
+      { line: "lifeboat scale api 4", does: "Four instances of the API." },
     ],
     run: async ({ arguments: { component, count }, session }) => {
       const done = await scale({ config: await session.config(), session, component, count });

@@ -24,15 +24,16 @@ export function overviewOf(
   stack: StackDescription,
   files: Pick<StackOverview, "passwordFile" | "configFile" | "command">,
 ): StackOverview {
-  const { name, place, ports, database, applicationRole, api } = stack;
-  return { name, folder: place.folder, ports, database, applicationRole, apiCount: api.length, ...files };
+  const { name, place, ports, database, applicationRole, service, apis, api } = stack;
+  const apiCount = (service ? apis : 0) + api.length;
+  return { name, folder: place.folder, ports, database, applicationRole, apiCount, ...files };
 }
 
 /** Where to connect, for people. */
 export function connectRows(overview: StackOverview): readonly (readonly [string, Cell])[] {
   const { ports, database, applicationRole, apiCount } = overview;
   const url = (port: number): string => `postgresql://${applicationRole}@127.0.0.1:${port}/${database}`;
-  const instances = apiCount === 0 ? "no instance of the API yet: answers 503" : `leads to ${apiCount} of the API`;
+  const instances = apiCount === 0 ? "no instance of an API: answers 503" : `leads to ${apiCount} of the API`;
   return [
     ["application", `${url(ports.pgbouncer)}  PgBouncer`],
     ["reads", `${url(ports.reads)}  the replica, else the primary`],

@@ -270,6 +270,11 @@ export const SETTINGS = {
         "on",
         "Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.",
       ),
+      service: setting(
+        choice(["on", "off"]),
+        "on",
+        "Whether `lifeboat up` starts the service: the catalogue's API behind the balancer.",
+      ),
       frontPort: setting(port(), 8000, "The balancer's port, which leads to the API."),
       readPort: setting(port(), 5434, "The balancer's port that leads to a server to read from."),
       dbPort: setting(port(), 5432, "Port of the primary."),
@@ -278,8 +283,8 @@ export const SETTINGS = {
       redisPort: setting(port(), 6379, "Port of redis."),
       api: optionalSetting(
         addresses(),
-        "the front answers 503",
-        "Instances of the API behind the balancer, as host:port with commas between.",
+        "the service's own",
+        "Instances of an API that others run, as host:port with commas between: the front leads to them, too.",
       ),
       maxConnections: setting(
         whole("COUNT", { min: 30, max: 10_000 }),

@@ -13,6 +13,7 @@ export const COMPONENT_NAMES = [
   "redis",
   "pgbouncer",
   "pooler_watch",
+  "api",
   "haproxy",
   "daemon",
 ] as const;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testStack } from "../../test/support/stacks.ts";
 import { COMPONENT_NAMES } from "./component-names.ts";
-import { allRun, componentOf, instancesOf, poolerSocketFolder, surplusOf } from "./instances.ts";
+import { allRun, apiSocketOf, componentOf, instancesOf, poolerSocketFolder, surplusOf } from "./instances.ts";
 
 const stack = testStack({ poolers: 3 });
 
@@ -24,6 +24,12 @@ test("all run only when none is missing and none is there that is not wanted any
   assert.equal(allRun(testStack({ poolers: 4 }), "pgbouncer", three), false);
   assert.equal(allRun(testStack({ poolers: 2 }), "pgbouncer", three), false);
   assert.deepEqual(surplusOf(testStack(), "pgbouncer", three), ["pgbouncer_2", "pgbouncer_3"]);
+});
+
+test("the API is several programs from the start, each with a socket of its own", () => {
+  const names = instancesOf(stack, "api");
+  assert.deepEqual(names, ["api", "api_2", "api_3"]);
+  assert.equal(new Set(names.map((name) => apiSocketOf(stack, name))).size, 3);
 });
 
 test("no two poolers have a socket in the same folder", () => {

@@ -1,16 +1,17 @@
 /**
  * The programs that a platform runs for a component.
  *
- * Every component is one program, but two. PgBouncer, which uses one processor only, can be several: the kernel hands each new
- * connection to one of them (so_reuseport), and each has its console on a Unix socket of its own. The daemon is two: one
- * controls the stack, the other stands by. Pure.
+ * Every component is one program, but three. PgBouncer, which uses one processor only, can be several: the kernel hands each new
+ * connection to one of them (so_reuseport), and each has its console on a Unix socket of its own. The API is several, so that
+ * one can be lost or restarted; each listens on a Unix socket, where the balancer finds it. The daemon is two: one controls
+ * the stack, the other stands by. Pure.
  */
 import path from "node:path";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import type { StackDescription } from "./stack.ts";
 
 /** Components that can be several programs. */
-export const SCALABLE = ["pgbouncer"] as const satisfies readonly ComponentName[];
+export const SCALABLE = ["pgbouncer", "api"] as const satisfies readonly ComponentName[];
 
 /** One of them. */
 export type Scalable = (typeof SCALABLE)[number];
@@ -23,12 +24,14 @@ const STANDBY = "daemon_2";
 
 /** The names of a component's programs at the platform; the first has the component's own. */
 export function instancesOf(
-  { poolers }: Pick<StackDescription, "poolers">,
+  { poolers, apis }: Pick<StackDescription, "poolers" | "apis">,
   component: ComponentName,
 ): readonly string[] {
   if (component === "daemon") return [component, STANDBY];
-  if (component !== "pgbouncer") return [component];
-  return Array.from({ length: poolers }, (_, index) => (index === 0 ? component : `${component}_${index + 1}`));
+  if (component !== "pgbouncer" && component !== "api") return [component];
+  return Array.from({ length: component === "api" ? apis : poolers }, (_, index) =>
+    index === 0 ? component : `${component}_${index + 1}`,
+  );
 }
 
 /** The component that a program at the platform belongs to; undefined for one that is none of a stack's. */
@@ -40,7 +43,7 @@ export function componentOf(instance: string): ComponentName | undefined {
 
 /** Whether all programs of a component run, and none too many. */
 export function allRun(
-  stack: Pick<StackDescription, "poolers">,
+  stack: Pick<StackDescription, "poolers" | "apis">,
   component: ComponentName,
   running: ReadonlySet<string>,
 ): boolean {
@@ -50,7 +53,7 @@ export function allRun(
 
 /** Programs of a component that are there and not wanted any more. */
 export function surplusOf(
-  stack: Pick<StackDescription, "poolers">,
+  stack: Pick<StackDescription, "poolers" | "apis">,
   component: ComponentName,
   there: Iterable<string>,
 ): readonly string[] {
@@ -61,4 +64,9 @@ export function surplusOf(
 /** The folder of a pooler's socket; that of the first is the stack's, where clients look for it. */
 export function poolerSocketFolder({ place }: Pick<StackDescription, "place">, instance: string): string {
   return instance === "pgbouncer" ? place.sockets : path.join(place.sockets, instance);
+}
+
+/** Where an instance of the API listens. */
+export function apiSocketOf({ place }: Pick<StackDescription, "place">, instance: string): string {
+  return path.join(place.sockets, `${instance}.sock`);
 }

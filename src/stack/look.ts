@@ -8,6 +8,7 @@ import { instancesOf } from "./instances.ts";
 import { startStepOf } from "./plan.ts";
 import { askPooler } from "./prove.ts";
 import { missingSecrets, readSecrets } from "./secrets.ts";
+import { askApi } from "./service.ts";
 import { componentsOf } from "./stack.ts";
 import { STEPS, type StepLookTools } from "./steps.ts";
 import type { CallOptions } from "./tools.ts";
@@ -59,6 +60,10 @@ async function doesItsWork(
   const tooLong = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   const signal = options.signal === undefined ? tooLong : AbortSignal.any([options.signal, tooLong]);
   try {
+    if (component === "api") {
+      await askApi(tools.stack, name, { signal });
+      return true;
+    }
     if (component !== "pgbouncer") return await STEPS[startStepOf(component, tools.stack)].holds(tools, { signal });
     // Each by itself: one of several may be ill.
     const { stack, files } = tools;

@@ -191,21 +191,27 @@ async function applyConfiguration(
   secrets: StackSecrets,
   options: CallOptions,
 ): Promise<void> {
-  if (component === "daemon") await restartDaemons(tools, options);
+  if (component === "daemon") await restartRunning(tools, component, options);
   else if (component === "db" || component === "db_replica") {
     await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {
       await run("SELECT pg_reload_conf()");
     });
   } else if (component === "pgbouncer") {
     await reloadPoolers(tools, secrets, options);
+  } else if (component === "api") {
+    await restartRunning(tools, component, options);
   } else if (component === "haproxy") {
     await reloadBalancer(controlSocketOf(tools.stack), { ...options, clock: tools.clock });
   } else await tools.platform.restart(component, options);
 }
 
-async function restartDaemons({ platform, stack }: StepTools, options: CallOptions): Promise<void> {
+async function restartRunning(
+  { platform, stack }: StepTools,
+  component: ComponentName,
+  options: CallOptions,
+): Promise<void> {
   const running = await runningComponents(platform, options);
-  for (const name of instancesOf(stack, "daemon")) if (running.has(name)) await platform.restart(name, options);
+  for (const name of instancesOf(stack, component)) if (running.has(name)) await platform.restart(name, options);
 }
 
 /** Has every pooler that runs read its files again: its clients notice nothing. One that listens elsewhere is restarted. */

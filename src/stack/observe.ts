@@ -34,6 +34,7 @@ export async function observeStack(
     configStale: secrets === undefined ? componentsOf(stack) : await staleConfig(tools, stack, secrets),
     roles: stack,
     wantsDaemon: stack.daemon,
+    wantsService: stack.service,
     db: await nodeDataOf(files, place.dataOf(stack.primary)),
     replica: await nodeDataOf(files, place.dataOf(replicaOf(stack))),
     vault: await lookAtVault(tools, stack, secrets, options),

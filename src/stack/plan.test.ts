@@ -11,6 +11,7 @@ const fresh: StackFacts = {
   configStale: [...COMPONENT_NAMES],
   roles: { primary: "db", recorded: "none" },
   wantsDaemon: true,
+  wantsService: true,
   db: "absent",
   replica: "absent",
   vault: "absent",
@@ -25,6 +26,7 @@ const up: StackFacts = {
   configStale: [],
   roles: { primary: "db", recorded: "settled" },
   wantsDaemon: true,
+  wantsService: true,
   db: "primary",
   replica: "standby",
   vault: "has-backup",
@@ -47,6 +49,10 @@ test("from nothing every step is taken, in its order", () => {
 
 test("a stack that is up is left alone", () => {
   assert.deepEqual(stepsOf(up), []);
+  assert.deepEqual(
+    stepsOf({ ...fresh, wantsService: false }),
+    UP_STEPS.filter((step) => step !== "api"),
+  );
 });
 
 test("a role whose password was set by hand locks the pooler out: it is given its own again, also while a daemon runs", () => {
@@ -74,6 +80,7 @@ test("after a kill of everything the data is kept and the programs are started, 
     "redis",
     "pgbouncer",
     "pooler_watch",
+    "api",
     "haproxy",
     "daemon",
     "proof",
@@ -111,7 +118,7 @@ test("after a failover the recorded primary is started, and an old one is left t
 
 test("nodes are the daemon's while it runs, or while a failover has not ended", () => {
   const down: StackFacts = { ...up, db: "standby", replica: "primary", primary: undefined };
-  const running = new Set(["daemon", "redis", "pgbouncer", "pooler_watch", "haproxy", "receiver"] as const);
+  const running = new Set(["daemon", "redis", "pgbouncer", "pooler_watch", "api", "haproxy", "receiver"] as const);
   assert.deepEqual(stepsOf({ ...down, running }), ["receiver"]);
   // One of two daemons was killed: the other one governs.
   running.delete("daemon");
@@ -131,6 +138,7 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
       recorded: fc.constantFrom("none", "settled", "unsettled"),
     }),
     wantsDaemon: fc.boolean(),
+    wantsService: fc.boolean(),
     db: fc.constantFrom("absent", "unfinished", "primary", "standby"),
     replica: fc.constantFrom("absent", "unfinished", "primary", "standby"),
     vault: fc.constantFrom("absent", "no-backup", "has-backup"),
@@ -172,6 +180,7 @@ test("going down, clients are let go first, and the receiver last, behind the pr
   assert.deepEqual(planDown(new Set(COMPONENT_NAMES)), [
     "daemon",
     "haproxy",
+    "api",
     "pooler_watch",
     "pgbouncer",
     "redis",

@@ -30,6 +30,7 @@ export const UP_STEPS = [
   "redis",
   "pgbouncer",
   "pooler_watch",
+  "api",
   "haproxy",
   "daemon",
   "proof",
@@ -55,6 +56,7 @@ export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
   redis: "redis answers",
   pgbouncer: "PgBouncer answers",
   pooler_watch: "the watchdog of PgBouncer runs",
+  api: "the database has the newest schema, and every instance of the API can serve",
   haproxy: "the balancer answers",
   daemon: "the daemon answers, and watches the stack",
   proof: "a write through PgBouncer was read back on the replica",
@@ -92,6 +94,8 @@ export type StackFacts = {
   readonly roles: Roles;
   /** Whether the daemon is one of its components. */
   readonly wantsDaemon: boolean;
+  /** Whether the service is. */
+  readonly wantsService: boolean;
   /** Of the primary. */
   readonly db: NodeData;
   readonly replica: NodeData;
@@ -129,6 +133,7 @@ const STOP_ORDER: readonly ComponentName[] = [
   // First of all: what stops after it must not look like a failure.
   "daemon",
   "haproxy",
+  "api",
   "pooler_watch",
   "pgbouncer",
   "redis",
@@ -168,6 +173,7 @@ export function planUp(facts: StackFacts): UpPlan {
     redis: !facts.running.has("redis"),
     pgbouncer: !facts.running.has("pgbouncer"),
     pooler_watch: !facts.running.has("pooler_watch"),
+    api: facts.wantsService && !facts.running.has("api"),
     haproxy: !facts.running.has("haproxy"),
     daemon: facts.wantsDaemon && !facts.running.has("daemon"),
   };

@@ -21,6 +21,7 @@ export type ProgramsRequest = {
   /** Looked into in this order. */
   readonly folders: readonly string[];
   readonly lifeboat: StackPrograms["lifeboat"];
+  readonly service: StackPrograms["service"];
   readonly unique: string;
 };
 
@@ -52,13 +53,21 @@ export async function findPrograms(
     ].filter((name) => name !== "");
     throw programsMissing(missing, folders);
   }
-  const { user, unique, lifeboat } = request;
+  const { user, unique, lifeboat, service } = request;
   const locate = (wanted: { readonly binFolder: string } | { readonly major: Major }): Promise<Installation> =>
     findInstallation(tools, { wanted, user, unique, ...options });
   const named = stack.binDir === undefined ? undefined : await locate({ binFolder: stack.binDir });
   // The configured programs are for the operator's own servers too, and may be of another version.
   const postgres = named?.major === stack.major ? named : await locate({ major: stack.major });
-  return { postgres, redis, pgbouncer, haproxy, lifeboat, lifeboatAsUser: await canRun(tools, request, options) };
+  return {
+    postgres,
+    redis,
+    pgbouncer,
+    haproxy,
+    lifeboat,
+    service,
+    lifeboatAsUser: await canRun(tools, request, options),
+  };
 }
 
 /** Whether the unprivileged user can run Lifeboat itself: a clone below /root it cannot reach. */

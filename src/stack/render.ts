@@ -9,6 +9,7 @@ import { renderRedis } from "../cache/redis.ts";
 import { formatAccess, formatSettings, SETTINGS_FILE } from "../postgres/cluster.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonConfigFile } from "./daemon-config.ts";
+import { apiSocketOf, instancesOf } from "./instances.ts";
 import { nodeAccess, nodePort, nodeSettings, passwordFileOf, passwordFileText } from "./node-settings.ts";
 import { renderPooler } from "./pooler-config.ts";
 import {
@@ -19,6 +20,7 @@ import {
   renderWatchConfig,
 } from "./receiver-config.ts";
 import type { StackSecrets } from "./secrets.ts";
+import { renderServiceFile } from "./service.ts";
 import { componentsOf, ROLES, type StackDescription } from "./stack.ts";
 
 /** A file of a component. Only its owner can read any of them. */
@@ -72,6 +74,8 @@ export function renderComponent(
       return renderPooler(stack, secrets).map(({ name, text, isKept }) => ({ ...config(name, text), isKept }));
     case "pooler_watch":
       return [config(LIFEBOAT_CONFIG, renderWatchConfig(stack))];
+    case "api":
+      return [config("service.json", renderServiceFile(stack))];
     case "haproxy":
       return [config("haproxy.cfg", haproxyText(stack))];
     case "daemon":
@@ -94,7 +98,10 @@ function haproxyText(stack: StackDescription): string {
   return renderHaproxy({
     frontPort: stack.ports.front,
     readPort: stack.ports.reads,
-    api: stack.api.map((address, index) => ({ name: `api-${index + 1}`, ...address })),
+    api: [
+      ...(stack.service ? instancesOf(stack, "api") : []).map((name) => ({ name, socket: apiSocketOf(stack, name) })),
+      ...stack.api.map((address, index) => ({ name: `other-${index + 1}`, ...address })),
+    ],
     readers: [node("db_replica"), node("db")],
     checkRole: ROLES.check,
     statsSocket: statsSocketOf(stack),

@@ -21,6 +21,14 @@ test("a stack has one of each until it is scaled, and then as many as were recor
       await recordScale(TOOLS, scaled(stack, "pgbouncer", count), {});
       assert.deepEqual(await scaleInUse(systemFiles, stack), { ...stack, poolers: count });
     }
+    await recordScale(TOOLS, scaled(stack, "api", 5), {});
+    assert.deepEqual(await scaleInUse(systemFiles, stack), { ...stack, apis: 5 });
+    // As it was written before there was an API.
+    await writeFile(
+      stack.place.scaleFile,
+      '{"format":"lifeboat-stack-scale","version":1,"instances":{"pgbouncer":2}}\n',
+    );
+    assert.deepEqual(await scaleInUse(systemFiles, stack), { ...stack, poolers: 2 });
   });
 });
 

@@ -17,7 +17,11 @@ import { type CallOptions, runningComponents, type StackTools } from "./tools.ts
 const recordSchema = z.strictObject({
   format: z.literal("lifeboat-stack-scale"),
   version: z.literal(1),
-  instances: z.strictObject({ pgbouncer: z.int().min(1).max(INSTANCES_MAX) }),
+  instances: z.strictObject({
+    pgbouncer: z.int().min(1).max(INSTANCES_MAX),
+    // Not there in a record of before there was an API.
+    api: z.int().min(1).max(INSTANCES_MAX).optional(),
+  }),
 });
 
 /** The stack with as many programs as were recorded, else one of each. Rejects with `stack.record-damaged`. */
@@ -26,7 +30,7 @@ export async function scaleInUse(files: Files, stack: StackDescription): Promise
   if ((await files.stat(file)) === undefined) return stack;
   try {
     const { instances } = recordSchema.parse(JSON.parse((await files.readFile(file)).toString("utf8")));
-    return { ...stack, poolers: instances.pgbouncer };
+    return { ...stack, poolers: instances.pgbouncer, apis: instances.api ?? stack.apis };
   } catch (cause) {
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("stack.record-damaged", {
@@ -42,6 +46,8 @@ export function scaled(stack: StackDescription, component: Scalable, count: numb
   switch (component) {
     case "pgbouncer":
       return { ...stack, poolers: count };
+    case "api":
+      return { ...stack, apis: count };
   }
 }
 
@@ -51,7 +57,11 @@ export async function recordScale(
   stack: StackDescription,
   options: CallOptions,
 ): Promise<void> {
-  const record = { format: "lifeboat-stack-scale", version: 1, instances: { pgbouncer: stack.poolers } };
+  const record = {
+    format: "lifeboat-stack-scale",
+    version: 1,
+    instances: { pgbouncer: stack.poolers, api: stack.apis },
+  };
   const parts = [Buffer.from(`${JSON.stringify(record)}\n`)];
   const unique = random(8).toString("hex");
   await writeDurable(files, {
@@ -77,14 +87,17 @@ export async function runScale(
   component: Scalable,
   options: CallOptions,
 ): Promise<ScaleResult> {
-  await refuseWhilePaused(tools, stack);
+  if (component === "pgbouncer") await refuseWhilePaused(tools, stack);
   await recordScale(tools, stack, options);
   const running = await runningComponents(tools.platform, options);
   if (![...running].some((name) => componentOf(name) === component)) return "down";
   if (allRun(stack, component, running)) return "unchanged";
   const stepTools = { ...tools, stack, onRecoveryKey: () => undefined };
   // Each knows first how many connections to the server are its own.
-  for (const step of ["config", startStepOf(component, stack)] as const) await runStep(stepTools, step, options);
+  // The balancer sends nothing to an instance that goes before it has gone, nor to one that comes before it is there.
+  const steps = ["config", startStepOf(component, stack)] as const;
+  for (const step of steps) await runStep(stepTools, step, options);
+  if (component !== "pgbouncer") return "done";
   // It drives the poolers that it found when it began.
   for (const name of instancesOf(stack, "daemon")) {
     if (running.has(name)) await tools.platform.restart(name, options);

@@ -23,6 +23,7 @@ export const SECRET_NAMES = [
   // Nothing: what makes other secrets of equal passwords (scram-secrets.ts).
   "password-salt",
   "redis",
+  "operator",
   "vault-passphrase",
 ] as const;
 
@@ -44,6 +45,7 @@ export const HIDDEN_SECRETS: StackSecrets = {
   "pooler-admin": STARS,
   "password-salt": STARS,
   redis: STARS,
+  operator: STARS,
   "vault-passphrase": STARS,
 };
 
@@ -104,8 +106,8 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
       remedy: "Put back the line that the file held when the stack was started first.",
     });
   };
-  const [superuser, replication, backup, application, poolerAdmin, passwordSalt, redis, passphrase] = await Promise.all(
-    [
+  const [superuser, replication, backup, application, poolerAdmin, passwordSalt, redis, operator, passphrase] =
+    await Promise.all([
       read("superuser"),
       read("replication"),
       read("backup"),
@@ -113,9 +115,9 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
       read("pooler-admin"),
       read("password-salt"),
       read("redis"),
+      read("operator"),
       read("vault-passphrase"),
-    ],
-  );
+    ]);
   return {
     superuser,
     replication,
@@ -124,6 +126,7 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
     "pooler-admin": poolerAdmin,
     "password-salt": passwordSalt,
     redis,
+    operator,
     "vault-passphrase": passphrase,
   };
 }

@@ -3,11 +3,12 @@ import path from "node:path";
 import type { ComponentSpec } from "../platform/components.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonConfigFile } from "./daemon-config.ts";
-import { instancesOf } from "./instances.ts";
+import { apiSocketOf, instancesOf } from "./instances.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import { poolerConfigOf } from "./pooler-config.ts";
 import { LIFEBOAT_CONFIG, lifeboatConfigFile } from "./receiver-config.ts";
 import { controlSocketOf } from "./render.ts";
+import { serviceFileOf } from "./service.ts";
 import type { StackDescription } from "./stack.ts";
 import type { StackTools } from "./tools.ts";
 
@@ -26,6 +27,13 @@ export function componentSpecs(
 ): readonly ComponentSpec[] {
   const spec = componentSpec(stack, component, tools);
   if (component === "daemon") return instancesOf(stack, component).map((name) => ({ ...spec, name }));
+  if (component === "api") {
+    return instancesOf(stack, component).map((name) => ({
+      ...spec,
+      name,
+      arguments: apiArguments(stack, tools, name),
+    }));
+  }
   if (component !== "pgbouncer") return [spec];
   const config = (instance: string): string => path.join(stack.place.configOf(component), poolerConfigOf(instance));
   return instancesOf(stack, component).map((name) => ({ ...spec, name, arguments: [config(name)] }));
@@ -44,12 +52,10 @@ export function componentSpec(
     case "db":
     case "db_replica":
       return nodeSpec(stack, component, { programs, user });
-    case "receiver":
-      return lifeboatSpec(stack, component, {
-        programs,
-        user,
-        args: ["--config", lifeboatConfigFile(stack), "wal", "receive"],
-      });
+    case "receiver": {
+      const args = ["--config", lifeboatConfigFile(stack), "wal", "receive"];
+      return lifeboatSpec(stack, component, { programs, user, args });
+    }
     case "redis":
       return {
         ...common,
@@ -86,6 +92,8 @@ export function componentSpec(
         restart: "unhurried",
         stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
       };
+    case "api":
+      return apiSpec(stack, { programs, user });
     case "haproxy":
       return {
         ...common,
@@ -100,6 +108,27 @@ export function componentSpec(
         stop: { signal: "SIGUSR1", timeoutMs: DRAIN_TIMEOUT_MS },
       };
   }
+}
+
+/** The first instance of the API; the others differ in their names and arguments. */
+function apiSpec(stack: StackDescription, { programs, user }: Pick<StackTools, "programs" | "user">): ComponentSpec {
+  return {
+    name: "api",
+    program: programs.service.command,
+    arguments: apiArguments(stack, { programs }, "api"),
+    environment: {},
+    workFolder: stack.place.folder,
+    runAs: programs.lifeboatAsUser ? user : undefined,
+    ports: [],
+    restart: "on-failure",
+    stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
+  };
+}
+
+/** An instance of the API: where everything is, its name, and where it listens. */
+function apiArguments(stack: StackDescription, { programs }: Pick<StackTools, "programs">, name: string): string[] {
+  const { args, api } = programs.service;
+  return [...args, api, serviceFileOf(stack), name, apiSocketOf(stack, name)];
 }
 
 /** A command of Lifeboat's own that stays. */

@@ -10,7 +10,7 @@
  * unprivileged user, to whom the folder's content belongs.
  *
  * ```
- *  clients ── haproxy ──┬── the API's instances          (front)
+ *  clients ── haproxy ──┬── api, api_2, api_3            (front)
  *                       └── db_replica, else db          (read port)
  *  clients ── pgbouncer ── db ══ WAL ══▶ db_replica, receiver ──▶ vault
  *             pooler_watch, which resumes pgbouncer when whoever paused it is gone
@@ -62,7 +62,11 @@ export type StackChoice = {
   readonly durability: DurabilityMode;
   /** How many PgBouncers there are. */
   readonly poolers: number;
-  /** Instances of the API that the front leads to; none are there before there is an API. */
+  /** Whether the service is among its components: the catalogue's API, and what belongs to it. */
+  readonly service: boolean;
+  /** How many instances of the API there are. */
+  readonly apis: number;
+  /** Further instances that the front leads to, which others run. */
   readonly api: readonly Address[];
   readonly maxConnections: number;
   readonly sharedBuffers: ByteSize;
@@ -140,9 +144,15 @@ export function confirmersOf(primary: "db" | "db_replica", receiver: string): Co
 }
 
 /** The components of a stack, in the order in which they start. */
-export function componentsOf({ daemon }: Pick<StackDescription, "daemon">): readonly ComponentName[] {
-  return COMPONENT_NAMES.filter((name) => daemon || name !== "daemon");
+export function componentsOf({
+  daemon,
+  service,
+}: Pick<StackDescription, "daemon" | "service">): readonly ComponentName[] {
+  return COMPONENT_NAMES.filter((name) => (daemon || name !== "daemon") && (service || !SERVICE_COMPONENTS.has(name)));
 }
+
+/** The components of the service. */
+export const SERVICE_COMPONENTS: ReadonlySet<ComponentName> = new Set<ComponentName>(["api"]);
 
 /** The node that is not the primary. */
 export function replicaOf({ primary }: Pick<StackDescription, "primary">): "db" | "db_replica" {

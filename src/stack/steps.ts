@@ -22,6 +22,7 @@ import { askPooler, proveStack } from "./prove.ts";
 import { receiverNow } from "./receiver-now.ts";
 import { rejoinNode } from "./rejoin.ts";
 import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
+import { askApi, migrateDatabase } from "./service.ts";
 import { componentSpecs } from "./specs.ts";
 import { replicaOf, type StackDescription } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools, standingComponents } from "./tools.ts";
@@ -146,6 +147,25 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   }),
   // Nothing asks it anything: that it runs is all there is to see.
   pooler_watch: programStart("pooler_watch", async () => undefined),
+  api: {
+    component: "api",
+    timeoutMs: PROGRAM_START_TIMEOUT_MS,
+    holds: async (tools, options) => {
+      if (!(await runs(tools, "api", options))) return false;
+      try {
+        for (const name of instancesOf(tools.stack, "api")) await askApi(tools.stack, name, options);
+        return true;
+      } catch (error) {
+        if (isLifeboatError(error, "platform.aborted") || !isLifeboatError(error)) throw error;
+        return false;
+      }
+    },
+    act: async (tools, options) => {
+      // While nobody knows who the primary is, there is nobody to migrate; instances wait for one by themselves.
+      if (tools.stack.recorded !== "unsettled") await migrateDatabase(tools, tools.stack, options);
+      await startComponent("api")(tools, options);
+    },
+  },
   haproxy: programStart("haproxy", async ({ stack }, _secrets, options) => {
     await askBalancerHealth(stack.ports.front, options);
   }),

@@ -47,6 +47,16 @@ export type StackTools = {
   readonly programs: StackPrograms;
 };
 
+/** Where the programs of the service lie. The stack knows them by path and configuration alone. */
+export type ServicePrograms = {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** One instance of the API. */
+  readonly api: string;
+  /** What brings the database to the newest schema, and ends. */
+  readonly schema: string;
+};
+
 /** The programs, found and tried. */
 export type StackPrograms = {
   readonly postgres: Installation;
@@ -55,6 +65,8 @@ export type StackPrograms = {
   readonly haproxy: string;
   /** How this program is started again: `command` with `args` before its own. */
   readonly lifeboat: { readonly command: string; readonly args: readonly string[] };
+  /** The programs of the service: `command` with `args`, one of the files, and its own arguments. */
+  readonly service: ServicePrograms;
   /** False when the unprivileged user cannot reach Lifeboat's own program, which then runs as we do. */
   readonly lifeboatAsUser: boolean;
 };

@@ -32,6 +32,7 @@ test("a primary that does not run is told with the words of its log, what was ma
         pgbouncer: "",
         haproxy: "",
         lifeboat: { command: "", args: [] },
+        service: { command: "", args: [], api: "", schema: "" },
         lifeboatAsUser: true,
       },
     };

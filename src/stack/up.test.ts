@@ -41,6 +41,7 @@ const TOOLS: StackTools = {
     pgbouncer: "/nowhere/pgbouncer",
     haproxy: "/nowhere/haproxy",
     lifeboat: { command: "/nowhere/node", args: [] },
+    service: { command: "", args: [], api: "", schema: "" },
     lifeboatAsUser: true,
   },
 };
@@ -112,6 +113,7 @@ test("all programs that are missing are named at once, with the folders that wer
     user: undefined,
     folders: ["/nowhere", "/else"],
     lifeboat: TOOLS.programs.lifeboat,
+    service: TOOLS.programs.service,
     unique: "test",
   };
   await assert.rejects(findPrograms(TOOLS, stack, request, {}), (error) => {

@@ -149,7 +149,7 @@ export async function startService(): Promise<TestService> {
     {
       settings: await readServiceFile(PORTS.files, at("service.json")),
       name: "api",
-      port,
+      listen: { port },
       onMistake: (error) => mistakes.push(error),
     },
   );

@@ -31,7 +31,10 @@ export class LinkedStack {
   /** Brings one up, with its daemon. `random` decides what is lost on links. */
   static async up(folder: string, random: () => number): Promise<LinkedStack> {
     const binDir = path.join(folder, "postgresql", "bin");
-    const linked = new LinkedStack(new RealStack(folder, "linked", "on", `postgres:\n  binDir: ${binDir}\n`), folder);
+    const linked = new LinkedStack(
+      new RealStack(folder, "linked", "on", { configured: `postgres:\n  binDir: ${binDir}\n` }),
+      folder,
+    );
     try {
       await linked.#layLinks(binDir, random);
       await linked.one.up();

@@ -14,5 +14,11 @@ export const PROGRAMS = {
   probe: program("probe.js", "probe/main.ts"),
 };
 
+/** The files of the service's programs. */
+export const SERVICE_PROGRAMS =
+  BUILT === undefined
+    ? { api: path.join(ROOT, "catalog/api/main.ts"), schema: path.join(ROOT, "catalog/schema/main.ts") }
+    : { api: path.join(BUILT, "catalog/api.js"), schema: path.join(BUILT, "catalog/schema.js") };
+
 /** What Node.js is given before a program's file. */
 export const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning"];

@@ -20,7 +20,7 @@ import type { StackDescription } from "../../src/stack/stack.ts";
 import type { StackTools } from "../../src/stack/tools.ts";
 import { CommandLine } from "./command-line.ts";
 import { processesOf } from "./processes-of.ts";
-import { NODE_OPTIONS, PROGRAMS } from "./program.ts";
+import { NODE_OPTIONS, PROGRAMS, SERVICE_PROGRAMS } from "./program.ts";
 import { eventually } from "./receivers.ts";
 import { PORTS, serverUser } from "./servers.ts";
 import { testStack } from "./stacks.ts";
@@ -55,17 +55,28 @@ export class RealStack {
   readonly cli: CommandLine;
   readonly #described: StackDescription;
 
-  /** `configured`: more of its lifeboat.yaml. */
-  constructor(folder: string, name: string, daemon: "on" | "off" = "off", configured = "") {
+  /** `configured`: more of its lifeboat.yaml. Without its service, which most tests do not need, it starts sooner. */
+  constructor(
+    folder: string,
+    name: string,
+    daemon: "on" | "off" = "off",
+    { configured = "", service = "off" }: { readonly configured?: string; readonly service?: "on" | "off" } = {},
+  ) {
     this.name = name;
     this.cli = new CommandLine(path.join(folder, `cli-${name}`));
     const state = path.join(folder, "state");
     const programs = PROGRAMS_FOLDERS === undefined ? "" : `  programsDir: ${PROGRAMS_FOLDERS}\n`;
     this.cli.write(
       "lifeboat.yaml",
-      `folders:\n  state: ${state}\nstack:\n  name: ${name}\n  daemon: ${daemon}\n${programs}${configured}`,
+      `folders:\n  state: ${state}\nstack:\n  name: ${name}\n  daemon: ${daemon}\n  service: ${service}\n${programs}${configured}`,
     );
-    this.#described = testStack({ stacksFolder: path.join(state, "stacks"), name, api: [], daemon: daemon === "on" });
+    this.#described = testStack({
+      stacksFolder: path.join(state, "stacks"),
+      name,
+      api: [],
+      daemon: daemon === "on",
+      service: service === "on",
+    });
   }
 
   /** With the ports that it uses. */
@@ -102,7 +113,8 @@ export class RealStack {
     const user = await serverUser();
     const lifeboat = { command: process.execPath, args: [...NODE_OPTIONS, PROGRAMS.lifeboat] };
     const folders = [...(PROGRAMS_FOLDERS ?? "").split(":"), ...SYSTEM_FOLDERS];
-    const programs = await findPrograms(MACHINE, stack, { user, folders, lifeboat, unique: "test" }, {});
+    const service = { command: process.execPath, args: NODE_OPTIONS, ...SERVICE_PROGRAMS };
+    const programs = await findPrograms(MACHINE, stack, { user, folders, lifeboat, service, unique: "test" }, {});
     return { stack, tools: { ...MACHINE, user, programs, platform: this.platform } };
   }
 

@@ -15,10 +15,9 @@ export const STACK_CHOICE: StackChoice = {
   applicationRole: "buywhere",
   durability: "quorum",
   poolers: 1,
-  api: [
-    { host: "127.0.0.1", port: 8101 },
-    { host: "127.0.0.1", port: 8102 },
-  ],
+  service: true,
+  apis: 3,
+  api: [{ host: "127.0.0.1", port: 8101 }],
   maxConnections: 200,
   sharedBuffers: (128 * MIB) as ByteSize,
   slotWalMax: (8192 * MIB) as ByteSize,

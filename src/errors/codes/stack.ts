@@ -6,6 +6,16 @@ export const stackErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "Something else listens on a port that the stack is to use.",
   },
+  "stack.service-not-ready": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "An instance of the service's API runs and cannot serve.",
+  },
+  "stack.schema-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "The program that brings the service's database to the newest schema ended badly.",
+  },
   "stack.busy": {
     kind: "operator",
     exit: EXIT.refused,

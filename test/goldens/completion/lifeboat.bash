@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--backup-nice|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-daemon|--stack-front-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--failover-automatic|--failover-silent-after|--failover-refused-after|--failover-starting-after|--failover-stuck-after|--failover-disk-full|--failover-webhook|--failover-hook-command|--failover-etcd-endpoints|--failover-etcd-prefix|--failover-etcd-ttl|--lines|--timeout|--interval|--metrics|--replication-lag-max|--replication-lag-bytes-max|--pooler-consoles|--pooler-password-file|--pooler-databases-file|--accept-loss|--old-data-into|--size|--pg|--durability)
+      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--backup-nice|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-daemon|--stack-service|--stack-front-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--failover-automatic|--failover-silent-after|--failover-refused-after|--failover-starting-after|--failover-stuck-after|--failover-disk-full|--failover-webhook|--failover-hook-command|--failover-etcd-endpoints|--failover-etcd-prefix|--failover-etcd-ttl|--lines|--timeout|--interval|--metrics|--replication-lag-max|--replication-lag-bytes-max|--pooler-consoles|--pooler-password-file|--pooler-databases-file|--accept-loss|--old-data-into|--size|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -301,6 +301,7 @@ _lifeboat() {
     'probe --stack-application-role')  return ;;
     'probe --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'probe --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'probe --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'probe --stack-front-port')  return ;;
     'probe --stack-read-port')  return ;;
     'probe --stack-db-port')  return ;;
@@ -328,6 +329,7 @@ _lifeboat() {
     'probe read-back --stack-application-role')  return ;;
     'probe read-back --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'probe read-back --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'probe read-back --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'probe read-back --stack-front-port')  return ;;
     'probe read-back --stack-read-port')  return ;;
     'probe read-back --stack-db-port')  return ;;
@@ -351,6 +353,7 @@ _lifeboat() {
     'up --stack-application-role')  return ;;
     'up --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'up --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'up --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'up --stack-front-port')  return ;;
     'up --stack-read-port')  return ;;
     'up --stack-db-port')  return ;;
@@ -386,6 +389,7 @@ _lifeboat() {
     'down --stack-application-role')  return ;;
     'down --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'down --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'down --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'down --stack-front-port')  return ;;
     'down --stack-read-port')  return ;;
     'down --stack-db-port')  return ;;
@@ -408,6 +412,7 @@ _lifeboat() {
     'ps --stack-application-role')  return ;;
     'ps --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'ps --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'ps --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'ps --stack-front-port')  return ;;
     'ps --stack-read-port')  return ;;
     'ps --stack-db-port')  return ;;
@@ -431,6 +436,7 @@ _lifeboat() {
     'logs --stack-application-role')  return ;;
     'logs --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'logs --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'logs --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'logs --stack-front-port')  return ;;
     'logs --stack-read-port')  return ;;
     'logs --stack-db-port')  return ;;
@@ -453,6 +459,7 @@ _lifeboat() {
     'restart --stack-application-role')  return ;;
     'restart --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'restart --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'restart --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'restart --stack-front-port')  return ;;
     'restart --stack-read-port')  return ;;
     'restart --stack-db-port')  return ;;
@@ -475,6 +482,7 @@ _lifeboat() {
     'scale --stack-application-role')  return ;;
     'scale --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'scale --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'scale --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'scale --stack-front-port')  return ;;
     'scale --stack-read-port')  return ;;
     'scale --stack-db-port')  return ;;
@@ -500,6 +508,7 @@ _lifeboat() {
     'exec --stack-application-role')  return ;;
     'exec --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'exec --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'exec --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'exec --stack-front-port')  return ;;
     'exec --stack-read-port')  return ;;
     'exec --stack-db-port')  return ;;
@@ -522,6 +531,7 @@ _lifeboat() {
     'durability --stack-application-role')  return ;;
     'durability --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'durability --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'durability --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'durability --stack-front-port')  return ;;
     'durability --stack-read-port')  return ;;
     'durability --stack-db-port')  return ;;
@@ -561,6 +571,7 @@ _lifeboat() {
     'replication --stack-application-role')  return ;;
     'replication --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'replication --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'replication --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'replication --stack-front-port')  return ;;
     'replication --stack-read-port')  return ;;
     'replication --stack-db-port')  return ;;
@@ -593,6 +604,7 @@ _lifeboat() {
     'failover --stack-application-role')  return ;;
     'failover --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'failover --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'failover --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'failover --stack-front-port')  return ;;
     'failover --stack-read-port')  return ;;
     'failover --stack-db-port')  return ;;
@@ -629,6 +641,7 @@ _lifeboat() {
     'failover pause --stack-application-role')  return ;;
     'failover pause --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'failover pause --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'failover pause --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'failover pause --stack-front-port')  return ;;
     'failover pause --stack-read-port')  return ;;
     'failover pause --stack-db-port')  return ;;
@@ -664,6 +677,7 @@ _lifeboat() {
     'failover resume --stack-application-role')  return ;;
     'failover resume --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'failover resume --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'failover resume --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'failover resume --stack-front-port')  return ;;
     'failover resume --stack-read-port')  return ;;
     'failover resume --stack-db-port')  return ;;
@@ -700,6 +714,7 @@ _lifeboat() {
     'switchover --stack-application-role')  return ;;
     'switchover --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'switchover --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'switchover --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'switchover --stack-front-port')  return ;;
     'switchover --stack-read-port')  return ;;
     'switchover --stack-db-port')  return ;;
@@ -736,6 +751,7 @@ _lifeboat() {
     'rebuild --stack-application-role')  return ;;
     'rebuild --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'rebuild --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'rebuild --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'rebuild --stack-front-port')  return ;;
     'rebuild --stack-read-port')  return ;;
     'rebuild --stack-db-port')  return ;;
@@ -771,6 +787,7 @@ _lifeboat() {
     'daemon --stack-application-role')  return ;;
     'daemon --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'daemon --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'daemon --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'daemon --stack-front-port')  return ;;
     'daemon --stack-read-port')  return ;;
     'daemon --stack-db-port')  return ;;
@@ -856,6 +873,7 @@ _lifeboat() {
     'config explain --stack-application-role')  return ;;
     'config explain --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'config explain --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'config explain --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'config explain --stack-front-port')  return ;;
     'config explain --stack-read-port')  return ;;
     'config explain --stack-db-port')  return ;;
@@ -894,6 +912,7 @@ _lifeboat() {
     'config render --stack-application-role')  return ;;
     'config render --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'config render --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'config render --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'config render --stack-front-port')  return ;;
     'config render --stack-read-port')  return ;;
     'config render --stack-db-port')  return ;;
@@ -930,29 +949,29 @@ _lifeboat() {
       'wal get') options+=' --mode --system --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'wal feed') options+=' --target --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'restore') options+=' --target --to --to-time --to-lsn --to-xid --to-name --immediate --exclusive --timeline --backup --system --delta --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
-      'probe') options+=' --rate --reads --seconds --lanes --queue-deadline --answer-deadline --ledger --keep --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'probe read-back') options+=' --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'up') options+=' --ports --install --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'down') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'scale') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
-      'exec') options+=' --timeout --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'probe') options+=' --rate --reads --seconds --lanes --queue-deadline --answer-deadline --ledger --keep --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'probe read-back') options+=' --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'up') options+=' --ports --install --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'down') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'scale') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
+      'exec') options+=' --timeout --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'pooler status') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
       'pooler resume') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
       'pooler watch') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
-      'failover') options+=' --check-only --follow --promote --accept-loss --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'failover pause') options+=' --reason --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'failover resume') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'switchover') options+=' --to --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'rebuild') options+=' --old-data-into --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'daemon') options+=' --stand-by --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover') options+=' --check-only --follow --promote --accept-loss --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover pause') options+=' --reason --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover resume') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'switchover') options+=' --to --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'rebuild') options+=' --old-data-into --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'daemon') options+=' --stand-by --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
-      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --backup-nice --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --pooler-consoles --pooler-password-file --pooler-databases-file --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --backup-nice --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --pooler-consoles --pooler-password-file --pooler-databases-file --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'completion') options+=' ' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
@@ -970,13 +989,13 @@ _lifeboat() {
     'vault key 0') mapfile -t COMPREPLY < <(compgen -W 'list add remove rewrap rotate' -- "$current"); ;;
     'wal get 1') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
     'probe read-back 0') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
-    'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon supervisor' -- "$current"); ;;
-    'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon' -- "$current"); ;;
-    'scale 0') mapfile -t COMPREPLY < <(compgen -W 'pgbouncer' -- "$current"); ;;
-    'exec 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon' -- "$current"); ;;
+    'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon supervisor' -- "$current"); ;;
+    'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon' -- "$current"); ;;
+    'scale 0') mapfile -t COMPREPLY < <(compgen -W 'pgbouncer api' -- "$current"); ;;
+    'exec 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon' -- "$current"); ;;
     'durability 0') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); ;;
     'rebuild 0') mapfile -t COMPREPLY < <(compgen -W 'db db_replica' -- "$current"); ;;
-    'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon' -- "$current"); ;;
+    'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon' -- "$current"); ;;
     'completion 0') mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$current"); ;;
   esac
 }

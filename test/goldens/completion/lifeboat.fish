@@ -349,13 +349,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-database -d
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -376,13 +377,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subc
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -402,13 +404,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-database -d 'D
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -437,13 +440,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-database -d 
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -459,13 +463,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-database -d 'D
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -483,20 +488,21 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-database -d 
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon supervisor'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon supervisor'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l accept-outage -d 'Restart the primary without asking: writes are interrupted.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
@@ -507,20 +513,21 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-database 
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -530,13 +537,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-database -d
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -545,7 +553,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-programs-di
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l postgres-bin-dir -d 'Folder of the server\'s programs (postgres, initdb, pg_ctl).' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from scale' -a 'pgbouncer'
+complete -c lifeboat -n '__fish_seen_subcommand_from scale' -a 'pgbouncer api'
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l timeout -d 'How long it may take before it is killed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
@@ -556,20 +564,21 @@ complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-database -d 
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from exec' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l yes -d 'Accept without being asked what a lower mode means.'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l force -d 'Also a mode for which too few confirm now, and while the receiver is withdrawn; never while a failover or switchover that is recorded has not ended.'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l folders-state -d 'State that must survive a restart.' -r -F
@@ -581,13 +590,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-databa
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -622,13 +632,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-datab
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -657,13 +668,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-database
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -693,13 +705,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_s
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -728,13 +741,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_s
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -765,13 +779,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-databa
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -801,13 +816,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-database 
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -838,13 +854,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-database -
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -924,13 +941,14 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
@@ -962,18 +980,19 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-replica-port -d 'Port of the replica.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-redis-port -d 'Port of redis.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-api -d 'Instances of the API behind the balancer, as host:port with commas between.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-slot-wal-max -d 'Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer pooler_watch haproxy daemon'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

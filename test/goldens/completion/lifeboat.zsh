@@ -423,13 +423,14 @@ _lifeboat_probe_read-back() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -458,13 +459,14 @@ _lifeboat_up() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -502,13 +504,14 @@ _lifeboat_down() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -533,13 +536,14 @@ _lifeboat_ps() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -566,20 +570,21 @@ _lifeboat_logs() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch haproxy daemon supervisor)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon supervisor)'
 }
 _lifeboat_restart() {
   _arguments -s : \
@@ -599,20 +604,21 @@ _lifeboat_restart() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch haproxy daemon)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon)'
 }
 _lifeboat_scale() {
   _arguments -s : \
@@ -631,13 +637,14 @@ _lifeboat_scale() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -646,7 +653,7 @@ _lifeboat_scale() {
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
     '--postgres-bin-dir=[Folder of the server'\''s programs (postgres, initdb, pg_ctl).]:value:_files -/' \
     '--postgres-run-as=[User that servers run as when Lifeboat is started by root.]:value: ' \
-    '1:argument:(pgbouncer)' \
+    '1:argument:(pgbouncer api)' \
     '2:argument: '
 }
 _lifeboat_exec() {
@@ -667,20 +674,21 @@ _lifeboat_exec() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch haproxy daemon)' \
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon)' \
     '2:argument: '
 }
 _lifeboat_durability() {
@@ -702,13 +710,14 @@ _lifeboat_durability() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -752,13 +761,14 @@ _lifeboat_replication() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -820,13 +830,14 @@ _lifeboat_failover_pause() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -864,13 +875,14 @@ _lifeboat_failover_resume() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -910,13 +922,14 @@ _lifeboat_switchover() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -955,13 +968,14 @@ _lifeboat_rebuild() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1001,13 +1015,14 @@ _lifeboat_daemon() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1105,13 +1120,14 @@ _lifeboat_config_explain() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1152,20 +1168,21 @@ _lifeboat_config_render() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch haproxy daemon)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon)'
 }
 _lifeboat_completion() {
   _arguments -s : \
@@ -1320,13 +1337,14 @@ _lifeboat_probe() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1395,13 +1413,14 @@ _lifeboat_failover() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
-    '--stack-api=[Instances of the API behind the balancer, as host\:port with commas between.]:value: ' \
+    '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \

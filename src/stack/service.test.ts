@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import path from "node:path";
+import { test } from "node:test";
+import { withFolder } from "../../test/support/backups.ts";
+import { testStack } from "../../test/support/stacks.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { systemFiles } from "../platform/files.ts";
+import { systemProcesses } from "../platform/processes.ts";
+import { apiSocketOf } from "./instances.ts";
+import { askApi, migrateDatabase, renderServiceFile } from "./service.ts";
+import type { StackPrograms } from "./tools.ts";
+
+test("an instance that says it cannot serve is told by its answer", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(stack.place.sockets);
+    let status = "503 Service Unavailable";
+    const server = createServer((socket) => socket.on("data", () => socket.end(`HTTP/1.1 ${status}\r\n\r\n`)));
+    await new Promise<void>((resolve) => server.listen(apiSocketOf(stack, "api_2"), resolve));
+    try {
+      await assert.rejects(askApi(stack, "api_2", {}), (error) => {
+        assert(isLifeboatError(error, "stack.service-not-ready"));
+        assert.match(error.message, /^api_2 at .*api_2\.sock answers "HTTP\/1\.1 503 Service Unavailable"/);
+        return error.retryable;
+      });
+      status = "200 OK";
+      await askApi(stack, "api_2", {});
+    } finally {
+      server.close();
+    }
+  });
+});
+
+test("a schema that cannot be brought up to date is told in the last words of the program", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(stack.place.folder);
+    const service = {
+      command: "/bin/sh",
+      args: ["-c", "echo first; echo no such table >&2; exit 1"],
+      api: "",
+      schema: "",
+    };
+    const programs = { service, lifeboatAsUser: true } as unknown as StackPrograms;
+    await assert.rejects(
+      migrateDatabase({ processes: systemProcesses, user: undefined, programs }, stack, {}),
+      (error) => {
+        assert(isLifeboatError(error, "stack.schema-failed"));
+        return error.message.endsWith("schema failed: no such table");
+      },
+    );
+  });
+});
+
+test("the service's file names secrets and holds none, and leads to the pooler and to the read port", () => {
+  const { place, ports } = testStack();
+  const { database, reads, operatorKeyFile } = JSON.parse(renderServiceFile(testStack()));
+  assert.deepEqual([database.port, reads.port], [ports.pgbouncer, ports.reads]);
+  assert.equal(operatorKeyFile, path.join(place.secrets, "operator"));
+});

@@ -1,0 +1,82 @@
+/** The service of a stack: its file, its programs, and whether they do their work. What they do is none of the stack's business. */
+import path from "node:path";
+import { LifeboatError } from "../errors/error.ts";
+import { exchange } from "../platform/exchange.ts";
+import { apiSocketOf } from "./instances.ts";
+import { secretFile } from "./secrets.ts";
+import type { StackDescription } from "./stack.ts";
+import type { CallOptions, StackTools } from "./tools.ts";
+
+/** An instance answers from memory, also while it waits for a database. */
+const ANSWER_TIMEOUT_MS = 2_000;
+/** Indexes of a large table. */
+const MIGRATION_TIMEOUT_MS = 600_000;
+const LAST_LINES = 5;
+
+/** The file that all programs of the service are given. docs/formats/service.md is the specification. */
+export function serviceFileOf({ place }: Pick<StackDescription, "place">): string {
+  return path.join(place.configOf("api"), "service.json");
+}
+
+/** Its text. It names the secrets' files and holds no secret. */
+export function renderServiceFile(stack: StackDescription): string {
+  const { place, ports } = stack;
+  const host = "127.0.0.1";
+  const service = {
+    format: "lifeboat-catalog-service",
+    version: 1,
+    database: {
+      host,
+      port: ports.pgbouncer,
+      name: stack.database,
+      user: stack.applicationRole,
+      passwordFile: secretFile(place, "application"),
+    },
+    reads: { host, port: ports.reads },
+    redis: { host, port: ports.redis, passwordFile: secretFile(place, "redis") },
+    operatorKeyFile: secretFile(place, "operator"),
+  };
+  return `${JSON.stringify(service, undefined, 2)}\n`;
+}
+
+/** Resolves when an instance can serve. Rejects with `platform.no-answer` or `stack.service-not-ready`. */
+export async function askApi(stack: StackDescription, instance: string, options: CallOptions): Promise<void> {
+  const socket = apiSocketOf(stack, instance);
+  const answer = await exchange({
+    to: { socket },
+    send: "GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    whole: () => false,
+    timeoutMs: ANSWER_TIMEOUT_MS,
+    ...options,
+  });
+  const [status = ""] = answer.split("\r\n");
+  if (status.startsWith("HTTP/1.1 200 ")) return;
+  throw new LifeboatError("stack.service-not-ready", {
+    message: `${instance} at ${socket} answers ${JSON.stringify(status)} when it is asked whether it can serve`,
+    remedy: `Look at its log in ${stack.place.logs}: it reads from the database, by PgBouncer or by the balancer's read port.`,
+    retryable: true,
+  });
+}
+
+/** Brings the database to the newest schema; does nothing where it has it. Rejects with `stack.schema-failed`. */
+export async function migrateDatabase(
+  { processes, user, programs }: Pick<StackTools, "processes" | "user" | "programs">,
+  stack: StackDescription,
+  options: CallOptions,
+): Promise<void> {
+  const { command, args, schema } = programs.service;
+  const ran = await processes.run({
+    command,
+    args: [...args, schema, serviceFileOf(stack)],
+    folder: stack.place.folder,
+    user: programs.lifeboatAsUser ? user : undefined,
+    timeoutMs: MIGRATION_TIMEOUT_MS,
+    ...options,
+  });
+  if (ran.exit.kind === "exited" && ran.exit.status === 0) return;
+  throw new LifeboatError("stack.schema-failed", {
+    message: `bringing the database ${stack.database} to the newest schema failed: ${ran.stderr.trim().split("\n").slice(-LAST_LINES).join("; ")}`,
+    remedy: "Mend what it says and run `lifeboat up` again; what was applied stays, and the rest is as it was.",
+    retryable: true,
+  });
+}
