@@ -17,7 +17,10 @@ export async function serveControl(socket: string, supervisor: Supervisor, onEnd
     connection.on("error", () => connection.destroy());
     const gone = new AbortController();
     connection.on("close", () => gone.abort());
-    createInterface({ input: connection }).on("line", (line) => {
+    const lines = createInterface({ input: connection });
+    // It tells the connection's errors once more: who asked was killed before the answer came, and nobody else may end by that.
+    lines.on("error", () => undefined);
+    lines.on("line", (line) => {
       void answer(supervisor, line, gone.signal).then(({ text, ended }) => {
         connection.end(text, () => {
           if (ended) onEnd();

@@ -185,6 +185,27 @@ describe("a supervisor", () => {
     });
   });
 
+  test("outlives whoever asks it and is killed before the answer was read", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      await platform.start(scriptSpec(folder, "one", "exec sleep 1000"), {});
+      const supervisor = await supervisorOf(folder);
+      const socket = path.join(folder, "supervisor", "control.sock");
+      const code = `const connection = require("node:net").connect(${JSON.stringify(socket)}, () => {
+        connection.write('{"call":"state"}\\n', () => process.kill(process.pid, "SIGSTOP"));
+      });`;
+      const asking = spawn(process.execPath, ["-e", code], { stdio: "ignore" });
+      const isHalted = async (): Promise<boolean> =>
+        / T /.test(await readFile(`/proc/${asking.pid}/stat`, "utf8").catch(() => ""));
+      await eventually("it has asked", isHalted);
+      assert.equal(await modeOf(platform, "one"), "running");
+      asking.kill("SIGKILL");
+      await once(asking, "exit");
+      assert.equal(await modeOf(platform, "one"), "running");
+      assert.equal(await supervisorOf(folder), supervisor);
+    });
+  });
+
   test("is one, also when two are started at once", async () => {
     await inFolder(async (folder) => {
       const specs = ["a", "b", "c"].map((name) => scriptSpec(folder, name, "exec sleep 1000"));
