@@ -21,8 +21,8 @@ export type StageLimits = {
 };
 
 /**
- * Limits for a machine with 2 cores: three files at a time, since they wait for servers and timers as long as they work. What a
- * test holds must hold beside others, too: durations are for `bench/`.
+ * Limits for a machine with 2 cores: three or four files at a time, since they wait for servers and timers as long as they work.
+ * What a test holds must hold beside others, too: durations are for `bench/`.
  */
 export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   tidy: { concurrency: 2, fileTimeoutMs: 60_000 },
