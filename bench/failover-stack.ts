@@ -46,6 +46,8 @@ const RESTARTED: readonly FaultName[] = [
   "redis",
 ];
 const CATALOG_FILE = path.join(import.meta.dirname, "catalog-2gib", "make-catalog.sql");
+/** Of their own: the application's database has tables of these names that look different. */
+const PRODUCTS_DATABASE = "bench_products";
 const UPDATE_FILE = path.join(import.meta.dirname, "catalog-2gib", "update-share.sql");
 /** 2 GiB take some five minutes with a receiver and a replica on two cores. */
 const FILL_TIMEOUT_MS = 3_600_000;
@@ -304,7 +306,7 @@ export class FailoverStack {
     signalAll(receiving, "SIGSTOP");
     try {
       const seed = systemRandom(2).readUInt16LE(0) / 65_536;
-      await this.#psql(primary, [UPDATE_FILE, `seed=${seed}`], call);
+      await this.#psql(primary, ["-v", `seed=${seed}`, "-f", UPDATE_FILE, PRODUCTS_DATABASE], call);
       return await this.#kill([primary]);
     } finally {
       signalAll(receiving, "SIGCONT");
@@ -315,7 +317,8 @@ export class FailoverStack {
   async #fill(mib: number, call: Call): Promise<void> {
     const begun = performance.now();
     console.log(`loading ${mib} MiB of products`);
-    await this.#psql("db", [CATALOG_FILE, `mib=${mib}`], call);
+    await this.#psql("db", ["-c", `CREATE DATABASE ${PRODUCTS_DATABASE}`, "postgres"], call);
+    await this.#psql("db", ["-v", `mib=${mib}`, "-f", CATALOG_FILE, PRODUCTS_DATABASE], call);
     const configFile = path.join(this.#described.place.configOf("receiver"), "lifeboat.yaml");
     const args = [launcherIn(this.#place), "--config", configFile, "backup"];
     await must({ command: "sh", args, timeoutMs: FILL_TIMEOUT_MS }, call);
@@ -323,17 +326,15 @@ export class FailoverStack {
     console.log(`loaded and backed up in ${Math.round((performance.now() - begun) / 1_000)} s`);
   }
 
-  /** Runs a script as the superuser, whose commits wait for nobody. */
-  async #psql(node: NodeName, [file, variable]: readonly [string, string], call: Call): Promise<void> {
-    const { place, database } = this.#described;
+  /** Runs psql as the superuser, whose commits wait for nobody. */
+  async #psql(node: NodeName, args: readonly string[], call: Call): Promise<void> {
+    const { place } = this.#described;
     const secrets = await readSecrets(systemFiles, place);
     const { host, port, user } = nodeAddress(this.#described, secrets, node);
     await must(
       {
         command: path.join(BIN_FOLDER, "psql"),
-        args: ["-X", "-q", "-h", host, "-p", String(port), "-U", user, "-v", "ON_ERROR_STOP=1"].concat([
-          ...["-v", variable, "-f", file, database],
-        ]),
+        args: ["-X", "-q", "-h", host, "-p", String(port), "-U", user, "-v", "ON_ERROR_STOP=1", ...args],
         environment: { PGPASSWORD: secrets.superuser, PGOPTIONS: "-c synchronous_commit=local" },
         timeoutMs: FILL_TIMEOUT_MS,
       },
