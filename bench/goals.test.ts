@@ -8,6 +8,7 @@ import {
   memoryVerdict,
   receiveVerdicts,
   restoreVerdict,
+  serviceVerdicts,
   unchangedVerdicts,
   updatedVerdicts,
 } from "./goals.ts";
@@ -46,6 +47,22 @@ test("chains are judged by their ratios, what an unchanged backup stored by the 
     [true, false, true, false, true, false],
   );
   assert.equal(verdicts[3]?.measured, "1 % at most");
+});
+
+test("the API is judged by the median of its ratios, the worst searches, and what mistyped queries find", () => {
+  const verdicts = serviceVerdicts({
+    throughput: [
+      { rows: 10, ours: [210, 100, 300], peer: [100, 100, 100] },
+      { rows: 100, ours: [240, 240], peer: [100, 100] },
+      { rows: 100, ours: [240], peer: [] },
+    ],
+    search: { p99Ms: 99.9 },
+    recall: { found: 89, asked: 100 },
+  });
+  assert.deepEqual(
+    verdicts.map(({ kept }) => kept),
+    [true, false, true, false],
+  );
 });
 
 test("a load may wait longer during a backup than alone when it waits no longer than during pgBackRest's", () => {

@@ -33,6 +33,13 @@ const DURING_RATIO_MAX = 1.5;
 /** Guarded loops of pause, repoint and resume: so many at least, and no error in any. */
 const REPOINT_LOOPS_MIN = 400;
 
+/** Requests a second of the catalogue's API against FastAPI with asyncpg, by the rows of an answer. */
+const THROUGHPUT_RATIOS_MIN: Readonly<Record<number, number>> = { 10: 2, 100: 2.5 };
+/** A search among a million offers, at 50 a second. */
+const SEARCH_P99_MS_MAX = 100;
+/** Of queries with one letter wrong. */
+const RECALL_MIN = 0.9;
+
 /** What became of a goal. */
 export type Verdict = {
   readonly goal: string;
@@ -182,6 +189,41 @@ export function repointVerdicts(
       goal: `no error in ${REPOINT_LOOPS_MIN} guarded loops`,
       measured: `${errors} in ${loops}`,
       kept: errors === 0 && loops >= REPOINT_LOOPS_MIN,
+    },
+  ];
+}
+
+/** Verdicts on the catalogue's API. */
+export function serviceVerdicts(measured: {
+  readonly throughput: readonly {
+    readonly rows: number;
+    readonly ours: readonly number[];
+    readonly peer: readonly number[];
+  }[];
+  readonly search: { readonly p99Ms: number };
+  readonly recall: { readonly found: number; readonly asked: number };
+}): readonly Verdict[] {
+  const { found, asked } = measured.recall;
+  const recall = asked === 0 ? 0 : found / asked;
+  const throughput = measured.throughput.flatMap(({ rows, ours, peer }) => {
+    const least = THROUGHPUT_RATIOS_MIN[rows];
+    const ratios = ours.flatMap((each, round) => (peer[round] === undefined ? [] : [each / peer[round]]));
+    if (least === undefined || ratios.length === 0) return [];
+    const ratio = percentile(ratios, 0.5);
+    const goal = `at least ${least.toFixed(1)} times FastAPI's requests/s with ${rows} rows`;
+    return [{ goal, measured: ratio.toFixed(2), kept: ratio >= least }];
+  });
+  return [
+    ...throughput,
+    {
+      goal: `p99 of a search below ${SEARCH_P99_MS_MAX} ms`,
+      measured: `${measured.search.p99Ms.toFixed(1)} ms`,
+      kept: measured.search.p99Ms < SEARCH_P99_MS_MAX,
+    },
+    {
+      goal: `${RECALL_MIN} of mistyped queries find what was meant`,
+      measured: recall.toFixed(3),
+      kept: recall >= RECALL_MIN,
     },
   ];
 }

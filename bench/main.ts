@@ -1,5 +1,5 @@
 /**
- * Benchmarks: `npm run bench -- backup | delta | during | failover | receive | repoint | scale`.
+ * Benchmarks: `npm run bench -- backup | delta | during | failover | receive | repoint | scale | service`.
  *
  * Nouns: a *workload* is named data or load that makes a figure comparable; a *tool* is a program under measurement, ours
  * first; a *round* runs every tool once in the same order, so that what disturbs the machine disturbs all; a *goal* is a
@@ -26,6 +26,7 @@ import { benchRepoint, POOLERS } from "./repoint.ts";
 import { provenance, type Report } from "./report.ts";
 import { benchScale, planScaleFor } from "./scale.ts";
 import { OBJECT_COUNTS_DEFAULT, SIZES_MIB_DEFAULT } from "./scale-plan.ts";
+import { benchService } from "./service.ts";
 import { cacheFolderDefault } from "./workload.ts";
 
 const FAULT_NAMES = FAULTS.map(({ name }) => name);
@@ -79,6 +80,13 @@ npm run bench -- scale [options]      time and memory against the size of the da
   --runs N           of each (default 1)
   --dry-run          as above
 
+npm run bench -- service [options]    the catalogue's API beside FastAPI, searching, mistyped words
+  --offers N         in the catalogue (default 100000)
+  --runs N           rounds (default 3)
+  --seconds N        of load in each (default 10)
+  --rate N           searches a second (default 50)
+  --peers fastapi    installs Debian's packages (default), or none
+
   --folder FOLDER    where to work and to keep what was made (default ${cacheFolderDefault(process.env)})
   --json FILE        write everything that was measured there as well
 Goals that are missed are told; they do not change the exit status.`;
@@ -91,6 +99,7 @@ const SECONDS_MAX = 3600;
 const RATE_MAX = 10_000;
 const LOOPS_MAX = 100_000;
 /** More names than this do not fit into memory. */
+const OFFERS_MAX = 10_000_000;
 const OBJECTS_MAX = 10_000_000;
 
 const OPTIONS = {
@@ -113,6 +122,7 @@ const OPTIONS = {
   pooler: { type: "string" },
   sizes: { type: "string" },
   objects: { type: "string" },
+  offers: { type: "string" },
   folder: { type: "string" },
   json: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -197,6 +207,19 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       const request = { sizesMib, objectCounts, runs: runsOf(values, 1) };
       const plan = await planScaleFor(request, cacheFolder);
       return agree(plan, values, cacheFolder) ? benchScale(request, cacheFolder, { signal }) : undefined;
+    },
+  },
+  service: {
+    options: ["offers", "runs", "seconds", "rate", "peers"],
+    run: (values, _cacheFolder, signal) => {
+      const request = {
+        offers: whole("offers", values.offers ?? "100000", OFFERS_MAX),
+        runs: runsOf(values, 3),
+        seconds: secondsOf(values, 10),
+        ratePerSecond: whole("rate", values.rate ?? "50", RATE_MAX),
+        peer: peersOf(values.peers, ["fastapi"], ["fastapi"]).length > 0,
+      };
+      return benchService(request, { signal });
     },
   },
 };

@@ -21,8 +21,8 @@ declare module "fastify" {
 export function makeServer(tools: ApiTools, health: Health, onMistake: (error: unknown) => void): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
-    // The balancer is the one who connects.
-    trustProxy: "127.0.0.1",
+    // The balancer is the one who connects: the address that it adds last is the caller's.
+    trustProxy: (_address, hop) => hop === 0,
     // What still comes on an open connection while we close is answered.
     return503OnClosing: false,
     forceCloseConnections: "idle",

@@ -44,16 +44,20 @@ export async function closeRun(session: Session, runId: string, error?: string):
 /**
  * Checks and writes one batch of a source, within the caller's transaction, and adds to the run's counts. A product is known
  * by (sku, source); a price that differs from the one before gives one row of price_history, and so does the first. Whoever
- * has a webhook on it is told. Batches of one source take turns.
+ * has a webhook on it is told. Batches of one source take turns. `isLast` ends the run's record, as closeRun does.
  */
 export async function ingestBatch(
   session: Session,
-  batch: { readonly source: string; readonly runId: string; readonly rows: readonly NumberedRow[] },
+  batch: {
+    readonly source: string;
+    readonly runId: string;
+    readonly rows: readonly NumberedRow[];
+    readonly isLast?: boolean;
+  },
 ): Promise<BatchOutcome> {
   const { source, runId } = batch;
   assert(batch.rows.length <= BATCH_ROWS_MAX, "a batch is no larger than a transaction should be");
-  await session.query("select pg_advisory_xact_lock(hashtextextended('ingest ' || $1, 0))", [source]);
-  const { rows: rates } = await session.query("select currency from exchange_rates");
+  const { rows: rates } = await session.query(LOCK_SQL, [source]);
   const currencies = new Set(rates.map((row) => String(row["currency"])));
   const { rows, rejections } = checkBatch(batch.rows, { currencies });
   const written = rows.length === 0 ? [] : await writeRows(session, { source, runId, rows });
@@ -62,21 +66,29 @@ export async function ingestBatch(
     await session.query(REJECTIONS_SQL, [runId, JSON.stringify(kept), KEPT_REJECTIONS_MAX]);
   }
   const counted = (outcome: WrittenRow["outcome"]): number => written.filter((row) => row.outcome === outcome).length;
-  await session.query(
-    `update ingestion_runs set received = received + $2, inserted = inserted + $3, updated = updated + $4,
-       unchanged = unchanged + $5, rejected = rejected + $6, price_changes = price_changes + $7 where id = $1`,
-    [
-      runId,
-      batch.rows.length,
-      counted("inserted"),
-      counted("updated"),
-      counted("unchanged"),
-      rejections.length,
-      written.filter((row) => row.priceChanged).length,
-    ],
-  );
+  const counts = [
+    batch.rows.length,
+    counted("inserted"),
+    counted("updated"),
+    counted("unchanged"),
+    rejections.length,
+    written.filter((row) => row.priceChanged).length,
+  ];
+  await session.query(batch.isLast === true ? `${COUNT_SQL}, ${END_SQL} where id = $1` : `${COUNT_SQL} where id = $1`, [
+    runId,
+    ...counts,
+  ]);
   return { written, rejections };
 }
+
+const COUNT_SQL = `update ingestion_runs set received = received + $2, inserted = inserted + $3, updated = updated + $4,
+  unchanged = unchanged + $5, rejected = rejected + $6, price_changes = price_changes + $7`;
+
+const END_SQL = `finished_at = clock_timestamp(), status = case when rejected + $6 > 0 then 'partial' else 'succeeded' end`;
+
+/** One statement for both: a transaction that others wait for is as short as it can be. */
+const LOCK_SQL = `with turn as materialized (select pg_advisory_xact_lock(hashtextextended('ingest ' || $1, 0)))
+select currency from turn, exchange_rates`;
 
 async function writeRows(
   session: Session,

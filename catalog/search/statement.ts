@@ -72,13 +72,14 @@ export function searchStatement(search: Search): Statement {
       : "0::numeric";
   const order = `${column} ${direction}, id ${ids}`;
   const converted = search.convertTo === undefined ? undefined : convertedColumns(use(search.convertTo));
-  const facets = search.facets ? FACETS : "null::jsonb";
+  // Facets and the total are those of the first page: later ones need no more rows than they show.
+  const facets = search.facets && cursor === undefined ? FACETS : "null::jsonb";
   const text = `with found as materialized (
   select p.id, p.price_sgd, p.discount_percent, p.updated_at, p.category, p.brand, p.merchant_id, p.country_code, p.availability,
     ${score} as score
   from products p
   where ${where.join("\n    and ")}${isRanked ? "" : `\n  order by ${order.replace(/^|, /g, (gap) => `${gap}p.`)}`}
-  limit ${CANDIDATES_MAX + 1}
+  limit ${isRanked || cursor === undefined ? CANDIDATES_MAX + 1 : search.limit + 1}
 ),
 page as (
   select id, score from found${isRanked && seek !== undefined ? ` p where ${seek}` : ""} order by ${order} limit ${search.limit + 1}

@@ -59,6 +59,8 @@ defaults
 frontend front
     mode http
     bind 127.0.0.1:${request.frontPort}
+    # Who asks without a key is counted by address, and instances see the balancer's only.
+    option forwardfor
     http-request return status 200 content-type text/plain string ok if { path ${BALANCER_HEALTH_PATH} }
     default_backend api
 

@@ -8,7 +8,7 @@ import { SUPERUSER, type TestServer } from "./servers.ts";
 const CATALOGUE = "catalog";
 
 /** How a client reaches the catalogue's database on a test server. */
-function catalogueAddress(server: TestServer): pg.ClientConfig {
+export function catalogueAddress(server: TestServer): pg.ClientConfig {
   const { name: user, password } = SUPERUSER;
   return { host: "127.0.0.1", port: server.server.setup.port, user, password, database: CATALOGUE };
 }

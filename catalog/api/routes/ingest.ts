@@ -1,6 +1,6 @@
 /** The API's way in for offers. */
 import { z } from "zod";
-import { closeRun, ingestBatch, openRun } from "../../ingest/ingest.ts";
+import { ingestBatch, openRun } from "../../ingest/ingest.ts";
 import { BATCH_ROWS_MAX, REJECTION_CODES } from "../../ingest/row.ts";
 import { ApiProblem } from "../problems.ts";
 import { read, write } from "../route.ts";
@@ -50,8 +50,7 @@ export const INGEST_ROUTES = [
         apiKeyId: caller?.id === 0 ? undefined : String(caller?.id),
       });
       const rows = body.products.map((value, index) => ({ rowNumber: index + 1, value: withMerchant(value, source) }));
-      const { written, rejections } = await ingestBatch(session, { source, runId, rows });
-      await closeRun(session, runId);
+      const { written, rejections } = await ingestBatch(session, { source, runId, rows, isLast: true });
       const counted = (outcome: (typeof written)[number]["outcome"]): number =>
         written.filter((row) => row.outcome === outcome).length;
       return {
