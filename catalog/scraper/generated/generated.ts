@@ -23,7 +23,7 @@ export type Generation = {
 };
 
 /** The seed when none is given, and with it the size: about 20,000 offers. */
-export const GENERATION: Omit<Generation, "run"> = { seed: 20_260_418, articleCount: 8_750 };
+export const GENERATION: Omit<Generation, "run"> = { seed: 20_260_418, articleCount: 9_000 };
 
 /** A thing that merchants sell. */
 export type Article = {

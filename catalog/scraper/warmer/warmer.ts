@@ -8,10 +8,11 @@
  * A scheduler that starts warms at once and measures with a second round: restarting it is the runbook's step after a loss of
  * redis. Redis that comes back is also noticed without that. In between a slow round keeps the most wanted answers fresh.
  */
+import { z } from "zod";
 import { type Clock, throwIfAborted } from "../../../src/platform/clock.ts";
 import { startTimer } from "../../../src/platform/timer.ts";
 import type { Log } from "../scheduler.ts";
-import { type Ask, wishes } from "./wishes.ts";
+import { type Ask, CATEGORIES_PATH, wishes } from "./wishes.ts";
 
 /** A cache that answers less than this from copies is cold. */
 export const HIT_RATE_GOAL = 0.8;
@@ -112,7 +113,8 @@ export class Warmer {
   /** Asks every wish once. Rejects when the wishes cannot be read, or it is stopped. */
   async round(signal: AbortSignal): Promise<Round> {
     const { ask, wishesMax = WISHES_MAX } = this.#tools;
-    const waiting = [...(await wishes(ask, wishesMax))];
+    const categories = slugsOf((await this.#request(CATEGORIES_PATH, signal))?.text);
+    const waiting = [...(await wishes(ask, { categories, wishesMax }))];
     const total = waiting.length;
     let [asked, hits, failed] = [0, 0, 0];
     const lane = async (): Promise<void> => {
@@ -120,7 +122,7 @@ export class Warmer {
         throwIfAborted(signal, "warming the cache");
         if (failed * FAILURES_MAX_SHARE > total) return;
         asked += 1;
-        const from = await this.#request(path, signal);
+        const from = (await this.#request(path, signal))?.from;
         if (from === "memory" || from === "redis") hits += 1;
         if (from === undefined) failed += 1;
       }
@@ -135,8 +137,11 @@ export class Warmer {
     return round;
   }
 
-  /** Where the answer came from; undefined when there was none. */
-  async #request(path: string, signal: AbortSignal): Promise<string | undefined> {
+  /** What was answered, and from where; undefined when there was no answer. */
+  async #request(
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly from: string; readonly text: string } | undefined> {
     const late = new AbortController();
     const cancel = startTimer(REQUEST_TIMEOUT_MS, () => late.abort());
     try {
@@ -146,9 +151,9 @@ export class Warmer {
         signal: AbortSignal.any([signal, late.signal]),
         redirect: "error",
       });
-      await response.arrayBuffer();
+      const text = await response.text();
       // A wish whose product is gone meanwhile was answered, too.
-      return response.status < 429 ? (response.headers.get("x-cache") ?? "database") : undefined;
+      return response.status < 429 ? { from: response.headers.get("x-cache") ?? "database", text } : undefined;
     } catch {
       return undefined;
     } finally {
@@ -173,5 +178,16 @@ export class Warmer {
       await clock.sleep(Math.min(LOOK_EVERY_MS, durationMs), { signal }).catch(() => undefined);
     } while (!signal.aborted && clock.monotonic() < until);
     return false;
+  }
+}
+
+const categoriesSchema = z.object({ items: z.array(z.object({ slug: z.string() })) });
+
+/** Slugs of the categories that the API lists; none where it did not. */
+function slugsOf(text: string | undefined): readonly string[] {
+  try {
+    return categoriesSchema.parse(JSON.parse(text ?? "")).items.map(({ slug }) => slug);
+  } catch {
+    return [];
   }
 }

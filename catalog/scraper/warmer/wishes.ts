@@ -11,26 +11,36 @@ group by query order by count(*) desc, max(searched_at) desc limit $1`;
 const CLICKED = `select product_id from clicks where clicked_at > now() - interval '1 day'
 group by product_id order by count(*) desc, product_id limit $1`;
 
-const CATEGORIES = `select category from products where is_active group by category order by count(*) desc, category limit $1`;
+/** In the order of an index: counting what is in a category would read every offer each time. */
+const DEALS = `select id from products where is_active and discount_percent > 0
+order by discount_percent desc, id limit $1`;
 
-const NEWEST = `select id from products where is_active order by updated_at desc, id desc limit $1`;
+/** What lists all categories, the largest first. */
+export const CATEGORIES_PATH = "/v1/categories";
 
-/** Paths of the API to be asked, the most wanted first; at most `wishesMax`. Rejects as the database does. */
-export async function wishes(ask: Ask, wishesMax: number): Promise<readonly string[]> {
+/**
+ * Paths of the API to be asked, the most wanted first; at most `wishesMax`. `categories` are slugs, the largest first. Rejects
+ * as the database does.
+ */
+export async function wishes(
+  ask: Ask,
+  { categories, wishesMax }: { readonly categories: readonly string[]; readonly wishesMax: number },
+): Promise<readonly string[]> {
   const half = Math.ceil(wishesMax / 2);
   const texts = async (sql: string, column: string, limit: number): Promise<readonly string[]> =>
     (await ask(sql, [limit])).map((row) => String(row[column]));
   const queries = await texts(QUERIES, "query", half);
   const clicked = await texts(CLICKED, "product_id", half);
-  const categories = await texts(CATEGORIES, "category", half);
-  const newest = await texts(NEWEST, "id", half);
+  const deals = await texts(DEALS, "id", half);
   const paths = [
-    "/v1/categories",
+    CATEGORIES_PATH,
     "/v1/products/deals",
     ...queries.map((query) => `/v1/products/search?${new URLSearchParams({ q: query }).toString()}`),
     ...clicked.map((id) => `/v1/products/${id}`),
-    ...categories.map((category) => `/v1/products/search?${new URLSearchParams({ category }).toString()}`),
-    ...newest.map((id) => `/v1/products/${id}`),
+    ...categories
+      .slice(0, half)
+      .map((category) => `/v1/products/search?${new URLSearchParams({ category }).toString()}`),
+    ...deals.map((id) => `/v1/products/${id}`),
   ];
   return [...new Set(paths)].slice(0, wishesMax);
 }
