@@ -37,7 +37,12 @@ for (const name of ["zod", "yaml"]) {
 // The service's programs need nothing beside them but pg: its packages are those of a workspace, which npm does not publish.
 const service = await build({
   absWorkingDir: root,
-  entryPoints: { api: "catalog/api/main.ts", schema: "catalog/schema/main.ts" },
+  entryPoints: {
+    api: "catalog/api/main.ts",
+    mcp: "catalog/mcp/main.ts",
+    scraper: "catalog/scraper/main.ts",
+    schema: "catalog/schema/main.ts",
+  },
   outdir: "dist/catalog",
   bundle: true,
   splitting: true,

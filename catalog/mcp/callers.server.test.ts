@@ -8,6 +8,7 @@ import { Client as ModernClient, StreamableHTTPClientTransport as ModernTranspor
 import { Client as OlderClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as OlderTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { systemClock } from "../../src/platform/clock.ts";
+import { exchange } from "../../src/platform/exchange.ts";
 import { offer } from "../../test/support/catalogue.ts";
 import { OPERATOR_KEY, startService, type TestService } from "../../test/support/catalogue-service.ts";
 import { repetitions } from "../../test/support/effort.ts";
@@ -323,6 +324,14 @@ test("warming asks what was asked most, brings the hit rate to its goal, and aga
     isThere = true;
     await eventually("it is warm again", async () => warmer.totals.warmed === 2);
     assert.ok((warmer.warmedInMs ?? Infinity) < 60_000 && (warmer.hitRate ?? 0) >= 0.8);
+    // Not only in the instance's own memory: another instance finds them, too.
+    const kept = await exchange({
+      to: { host: HOST, port: catalogue.redis.port },
+      send: "AUTH sesame\r\nDBSIZE\r\n",
+      whole: (answer) => /:\d+\r\n/.test(answer),
+      timeoutMs: 5_000,
+    });
+    assert.ok(Number(/:(\d+)/.exec(kept)?.[1]) >= 6, kept);
     assert.deepEqual(events, ["cache-warm", "redis-back", "cache-warm"]);
   } finally {
     await warmer.stop();

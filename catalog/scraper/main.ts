@@ -1,4 +1,4 @@
-/** The program of the scraper-scheduler: `main.ts SERVICE-FILE NAME PORT`. SIGTERM ends it: sources under way are given back. */
+/** The program of the scraper-scheduler: `main.ts SERVICE-FILE NAME PORT-OR-SOCKET`. SIGTERM ends it: sources under way are given back. */
 import { hostname } from "node:os";
 import { systemClock as clock } from "../../src/platform/clock.ts";
 import { systemFiles as files } from "../../src/platform/files.ts";
@@ -20,7 +20,7 @@ const WAY_WIDTH = 6;
 /** The generated merchants change their prices every quarter of an hour. */
 const GENERATED_RUN_MS = 15 * 60_000;
 
-const [file = "", name = "scraper-scheduler", port = "8090"] = process.argv.slice(2);
+const [file = "", name = "scraper-scheduler", at = "8090"] = process.argv.slice(2);
 const settings = await readServiceFile(files, file);
 const { database, scraper } = settings;
 const log: Log = (event, fields) =>
@@ -65,8 +65,13 @@ const warmer =
         isRedisThere: () => redis?.answers ?? true,
         log,
       });
-const pages = await servePages({ scheduler, warmer }, { host: "127.0.0.1", port: Number(port) });
-console.log(`${name} listens on port ${port}`);
+// One that was killed leaves its socket behind.
+if (at.startsWith("/")) await files.remove(at);
+const pages = await servePages(
+  { scheduler, warmer },
+  at.startsWith("/") ? { socket: at } : { host: "127.0.0.1", port: Number(at) },
+);
+console.log(`${name} listens at ${at}`);
 
 const stop = new AbortController();
 /** Sources are described when the database is there, however long that takes. */

@@ -64,6 +64,12 @@ export function metricsOf({ scheduler, warmer }: PageTools): string {
     ["", scheduler.silentMs === undefined ? undefined : scheduler.silentMs / 1_000],
   ]);
   if (warmer !== undefined) {
+    metric(
+      "catalog_cache_found_hit_ratio",
+      "gauge",
+      "Share of what is asked most that came from a copy before warming.",
+      [["", warmer.foundRate]],
+    );
     metric("catalog_cache_warm_hit_ratio", "gauge", "Share of the last warming round that came from a copy.", [
       ["", warmer.hitRate],
     ]);
@@ -83,7 +89,7 @@ export function metricsOf({ scheduler, warmer }: PageTools): string {
 /** Serves the pages; resolves when it listens. */
 export async function servePages(
   tools: PageTools,
-  at: { readonly host: string; readonly port: number },
+  at: { readonly host: string; readonly port: number } | { readonly socket: string },
 ): Promise<Server> {
   const server = createServer((request, response) => {
     const json = (status: number, body: object): void => {
@@ -105,7 +111,8 @@ export async function servePages(
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(at.port, at.host, resolve);
+    if ("socket" in at) server.listen({ path: at.socket, writableAll: true }, resolve);
+    else server.listen(at.port, at.host, resolve);
   });
   return server;
 }

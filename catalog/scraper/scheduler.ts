@@ -39,6 +39,7 @@ export class Scheduler {
   readonly #running = new Map<string, Promise<void>>();
   #looping: Promise<void> = Promise.resolve();
   #sweptAt: number | undefined;
+  #waitsForHistory = false;
   /** When the database last answered, monotonic; undefined before it did. */
   #answeredAt: number | undefined;
   readonly totals = new Map<string, number>();
@@ -116,7 +117,10 @@ export class Scheduler {
     }
     await this.#sweep();
     const waitMs = claimed.kind === "history-new" ? Math.min(claimed.waitMs, LOOK_EVERY_MS) : LOOK_EVERY_MS;
-    if (claimed.kind === "history-new") this.#options.log("history-new", { waitMs: Math.ceil(claimed.waitMs) });
+    if (claimed.kind === "history-new" && !this.#waitsForHistory) {
+      this.#options.log("history-new", { waitMs: Math.ceil(claimed.waitMs) });
+    }
+    this.#waitsForHistory = claimed.kind === "history-new";
     await this.#pause(waitMs);
   }
 

@@ -9,6 +9,7 @@ const request = {
   frontPort: 8000,
   readPort: 5434,
   api: [],
+  pages: [],
   readers: [{ name: "db_replica", host: "127.0.0.1", port: 5433 }],
   checkRole: "nobody",
   statsSocket: "/srv/run/haproxy.sock",
@@ -19,6 +20,17 @@ test("with no instance of the API there is still a front, and a socket's path wi
   assert.match(text, /^ {4}stats socket "\/srv\/a \\"b\\"\/haproxy\.sock" mode 600/m);
   assert.match(text, /^ {4}bind 127\.0\.0\.1:8000$/m);
   assert.doesNotMatch(text, /server api/);
+});
+
+test("a program that serves no clients is found by its name, before the API is", () => {
+  const text = renderHaproxy({ ...request, pages: [{ name: "reader", socket: "/srv/run/reader.sock" }] });
+  const front = text.slice(text.indexOf("frontend front"), text.indexOf("\nbackend reader"));
+  assert.match(front, / use_backend reader if \{ path_beg \/instances\/reader\/ \}\n {4}default_backend api\n/);
+  const pages = text.slice(text.indexOf("\nbackend reader"), text.indexOf("\nbackend api"));
+  assert.match(
+    pages,
+    /replace-path \/instances\/\[\^\/\]\+\/\(health\.\*\|metrics\) \/\\1\n {4}server reader "unix@\/srv\/run\/reader\.sock"\n/,
+  );
 });
 
 test("what answers on the front's port and is no balancer is told", async () => {

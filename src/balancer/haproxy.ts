@@ -20,6 +20,8 @@ export type BalancerRequest = {
   readonly frontPort: number;
   readonly readPort: number;
   readonly api: readonly BalancedServer[];
+  /** Programs that serve no clients: what they tell of themselves is found below /instances/<name>/ as well. */
+  readonly pages: readonly BalancedServer[];
   /** Where reads go, the first choice first. */
   readonly readers: readonly BalancedServer[];
   /** Role whose name the database's health check gives; it never logs in. */
@@ -62,8 +64,8 @@ frontend front
     # Who asks without a key is counted by address, and instances see the balancer's only.
     option forwardfor
     http-request return status 200 content-type text/plain string ok if { path ${BALANCER_HEALTH_PATH} }
-    default_backend api
-
+${request.pages.map(({ name }) => `    use_backend ${name} if { path_beg /instances/${name}/ }\n`).join("")}    default_backend api
+${pageBackends(request.pages)}
 backend api
     mode http
     balance leastconn
@@ -92,11 +94,23 @@ backend readers
 ${serverLines(request.readers, (index) => (index === 0 ? "check" : "check backup"))}`;
 }
 
+function pageBackends(pages: readonly BalancedServer[]): string {
+  return pages
+    .map(
+      (server) => `
+backend ${server.name}
+    mode http
+    http-request replace-path /instances/[^/]+/(health.*|metrics) /\\1
+${serverLines([server], () => "")}`,
+    )
+    .join("");
+}
+
 function serverLines(servers: readonly BalancedServer[], options: (index: number) => string): string {
   return servers
     .map((server, index) => {
       const address = "socket" in server ? quoted(`unix@${server.socket}`) : `${server.host}:${server.port}`;
-      return `    server ${server.name} ${address} ${options(index)}\n`;
+      return `${`    server ${server.name} ${address} ${options(index)}`.trimEnd()}\n`;
     })
     .join("");
 }

@@ -30,6 +30,7 @@ export function describedStack(config: Config): StackDescription {
     stacksFolder: path.join(folders.state, "stacks"),
     ports: {
       front: stack.frontPort,
+      mcp: stack.mcpPort,
       pgbouncer: stack.poolerPort,
       db: stack.dbPort,
       dbReplica: stack.replicaPort,
@@ -44,6 +45,7 @@ export function describedStack(config: Config): StackDescription {
     // Recorded where it is more: see scale.ts.
     poolers: 1,
     service: stack.service === "on",
+    feeds: stack.feeds,
     apis: API_INSTANCES,
     api: stack.api ?? [],
     maxConnections: stack.maxConnections,

@@ -7,7 +7,7 @@ import type { ProgramPaths } from "../demo/receiver.ts";
 export function programPaths(): ProgramPaths & {
   readonly supervisor: string;
   readonly installer: string;
-  readonly service: { readonly api: string; readonly schema: string };
+  readonly service: { readonly api: string; readonly schema: string; readonly mcp: string; readonly scraper: string };
 } {
   const here = fileURLToPath(import.meta.url);
   const beside = (name: string) => path.join(path.dirname(here), name);
@@ -22,6 +22,8 @@ export function programPaths(): ProgramPaths & {
     supervisor: beside(sources ? "../platform/local/main.ts" : "supervisor.js"),
     service: {
       api: beside(sources ? "../../catalog/api/main.ts" : "catalog/api.js"),
+      mcp: beside(sources ? "../../catalog/mcp/main.ts" : "catalog/mcp.js"),
+      scraper: beside(sources ? "../../catalog/scraper/main.ts" : "catalog/scraper.js"),
       schema: beside(sources ? "../../catalog/schema/main.ts" : "catalog/schema.js"),
     },
     command: sources ? beside("../../bin/lifeboat") : "lifeboat",

@@ -65,6 +65,8 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
   pooler_watch: "does not run",
   api: "cannot serve",
   haproxy: "does not answer",
+  mcp: "does not answer",
+  "scraper-scheduler": "does not reach the database",
   daemon: "neither controls the stack nor stands by",
 };
 

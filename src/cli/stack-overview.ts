@@ -7,6 +7,8 @@ export type StackOverview = {
   readonly name: string;
   readonly folder: string;
   readonly ports: StackPorts;
+  /** Whether the service is one of its parts. */
+  readonly service: boolean;
   readonly database: string;
   readonly applicationRole: string;
   /** File that holds the password of the application's role. */
@@ -26,7 +28,7 @@ export function overviewOf(
 ): StackOverview {
   const { name, place, ports, database, applicationRole, service, apis, api } = stack;
   const apiCount = (service ? apis : 0) + api.length;
-  return { name, folder: place.folder, ports, database, applicationRole, apiCount, ...files };
+  return { name, folder: place.folder, ports, service, database, applicationRole, apiCount, ...files };
 }
 
 /** Where to connect, for people. */
@@ -38,6 +40,7 @@ export function connectRows(overview: StackOverview): readonly (readonly [string
     ["application", `${url(ports.pgbouncer)}  PgBouncer`],
     ["reads", `${url(ports.reads)}  the replica, else the primary`],
     ["front", `http://127.0.0.1:${ports.front}  ${instances}`],
+    ...(overview.service ? [["agents", `http://127.0.0.1:${ports.mcp}/mcp  the MCP service`] as const] : []),
     ["servers", `127.0.0.1:${ports.db} db, 127.0.0.1:${ports.dbReplica} db_replica`],
     ["redis", `127.0.0.1:${ports.redis}`],
     ["password", `in ${overview.passwordFile}`],

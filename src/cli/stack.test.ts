@@ -28,12 +28,13 @@ const NOW = Date.UTC(2026, 0, 2) as Instant;
 const stack: StackOverview = {
   name: "catalog",
   folder: "/var/lib/lifeboat/stacks/catalog",
-  ports: { front: 8000, pgbouncer: 5435, db: 5432, dbReplica: 5433, reads: 5434, redis: 6379 },
+  ports: { front: 8000, mcp: 8080, pgbouncer: 5435, db: 5432, dbReplica: 5433, reads: 5434, redis: 6379 },
   database: "catalog",
   applicationRole: "buywhere",
   passwordFile: "/var/lib/lifeboat/stacks/catalog/secrets/application",
   configFile: "/var/lib/lifeboat/stacks/catalog/config/receiver/lifeboat.yaml",
   command: "lifeboat",
+  service: true,
   apiCount: 0,
 };
 

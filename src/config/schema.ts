@@ -273,9 +273,15 @@ export const SETTINGS = {
       service: setting(
         choice(["on", "off"]),
         "on",
-        "Whether `lifeboat up` starts the service: the catalogue's API behind the balancer.",
+        "Whether `lifeboat up` starts the service: the catalogue's API behind the balancer, the MCP service and the scraper-scheduler.",
+      ),
+      feeds: setting(
+        choice(["made-up", "none"]),
+        "made-up",
+        "What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.",
       ),
       frontPort: setting(port(), 8000, "The balancer's port, which leads to the API."),
+      mcpPort: setting(port(), 8080, "Port of the MCP service."),
       readPort: setting(port(), 5434, "The balancer's port that leads to a server to read from."),
       dbPort: setting(port(), 5432, "Port of the primary."),
       replicaPort: setting(port(), 5433, "Port of the replica."),

@@ -15,6 +15,8 @@ export const COMPONENT_NAMES = [
   "pooler_watch",
   "api",
   "haproxy",
+  "mcp",
+  "scraper-scheduler",
   "daemon",
 ] as const;
 

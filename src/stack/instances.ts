@@ -66,6 +66,11 @@ export function poolerSocketFolder({ place }: Pick<StackDescription, "place">, i
   return instance === "pgbouncer" ? place.sockets : path.join(place.sockets, instance);
 }
 
+/** Where the scraper-scheduler's pages are. */
+export function scraperSocketOf({ place }: Pick<StackDescription, "place">): string {
+  return path.join(place.sockets, "scraper-scheduler.sock");
+}
+
 /** Where an instance of the API listens. */
 export function apiSocketOf({ place }: Pick<StackDescription, "place">, instance: string): string {
   return path.join(place.sockets, `${instance}.sock`);

@@ -39,7 +39,7 @@ const PRIVATE_MODE = 0o700;
 export async function makeFolders({ files, stack, user }: Pick<StepTools, "files" | "stack" | "user">): Promise<void> {
   const { place } = stack;
   await makeOpenFolder(files, place.folder);
-  const private_ = [place.sockets, place.vault, place.spool, place.programCache];
+  const private_ = [place.sockets, place.vault, place.spool, place.programCache, place.feeds];
   for (const name of COMPONENT_NAMES) {
     if (name !== "daemon") private_.push(path.dirname(place.configOf(name)), place.configOf(name));
   }
@@ -76,6 +76,8 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
   const unread = new Set<ComponentName>();
   for (const rendered of renderStack(stack, secrets)) {
     if (rendered.lies === "controller") await files.makeFolder(stack.place.controller, PRIVATE_MODE);
+    // A component that an older stack did not have.
+    if (rendered.lies === "config") await makeConfigFolder(tools, path.dirname(rendered.file));
     const dataIsThere = (await files.stat(path.dirname(rendered.file))) !== undefined;
     if (!stale.includes(rendered.component) || !dataIsThere) continue;
     if (await isAsRendered(tools, rendered)) continue;
@@ -85,6 +87,12 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
   const running = await runningComponents(platform, options);
   for (const component of unread)
     if (running.has(component)) await applyConfiguration(tools, component, secrets, options);
+}
+
+async function makeConfigFolder({ files, user }: StepTools, folder: string): Promise<void> {
+  if ((await files.stat(folder)) !== undefined) return;
+  await files.makeFolder(folder, PRIVATE_MODE);
+  if (user !== undefined) await files.changeOwner(folder, user);
 }
 
 async function wouldBeReadOtherwise({ files }: StepTools, { file, text, reads }: RenderedFile): Promise<boolean> {

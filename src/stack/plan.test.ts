@@ -51,7 +51,7 @@ test("a stack that is up is left alone", () => {
   assert.deepEqual(stepsOf(up), []);
   assert.deepEqual(
     stepsOf({ ...fresh, wantsService: false }),
-    UP_STEPS.filter((step) => step !== "api"),
+    UP_STEPS.filter((step) => !["api", "mcp", "scraper-scheduler"].includes(step)),
   );
 });
 
@@ -82,6 +82,8 @@ test("after a kill of everything the data is kept and the programs are started, 
     "pooler_watch",
     "api",
     "haproxy",
+    "mcp",
+    "scraper-scheduler",
     "daemon",
     "proof",
   ]);
@@ -118,7 +120,17 @@ test("after a failover the recorded primary is started, and an old one is left t
 
 test("nodes are the daemon's while it runs, or while a failover has not ended", () => {
   const down: StackFacts = { ...up, db: "standby", replica: "primary", primary: undefined };
-  const running = new Set(["daemon", "redis", "pgbouncer", "pooler_watch", "api", "haproxy", "receiver"] as const);
+  const running = new Set([
+    "daemon",
+    "redis",
+    "pgbouncer",
+    "pooler_watch",
+    "api",
+    "haproxy",
+    "mcp",
+    "scraper-scheduler",
+    "receiver",
+  ] as const);
   assert.deepEqual(stepsOf({ ...down, running }), ["receiver"]);
   // One of two daemons was killed: the other one governs.
   running.delete("daemon");
@@ -179,6 +191,8 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
 test("going down, clients are let go first, and the receiver last, behind the primary", () => {
   assert.deepEqual(planDown(new Set(COMPONENT_NAMES)), [
     "daemon",
+    "scraper-scheduler",
+    "mcp",
     "haproxy",
     "api",
     "pooler_watch",

@@ -32,6 +32,8 @@ export const UP_STEPS = [
   "pooler_watch",
   "api",
   "haproxy",
+  "mcp",
+  "scraper-scheduler",
   "daemon",
   "proof",
 ] as const;
@@ -58,6 +60,8 @@ export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
   pooler_watch: "the watchdog of PgBouncer runs",
   api: "the database has the newest schema, and every instance of the API can serve",
   haproxy: "the balancer answers",
+  mcp: "the MCP service answers",
+  "scraper-scheduler": "the scraper-scheduler reads sources, and warms the cache",
   daemon: "the daemon answers, and watches the stack",
   proof: "a write through PgBouncer was read back on the replica",
 };
@@ -132,6 +136,8 @@ export type UpPlan =
 const STOP_ORDER: readonly ComponentName[] = [
   // First of all: what stops after it must not look like a failure.
   "daemon",
+  "scraper-scheduler",
+  "mcp",
   "haproxy",
   "api",
   "pooler_watch",
@@ -175,6 +181,8 @@ export function planUp(facts: StackFacts): UpPlan {
     pooler_watch: !facts.running.has("pooler_watch"),
     api: facts.wantsService && !facts.running.has("api"),
     haproxy: !facts.running.has("haproxy"),
+    mcp: facts.wantsService && !facts.running.has("mcp"),
+    "scraper-scheduler": facts.wantsService && !facts.running.has("scraper-scheduler"),
     daemon: facts.wantsDaemon && !facts.running.has("daemon"),
   };
   const needed = UP_STEPS.filter((step) => step !== "proof" && lacking[step]);

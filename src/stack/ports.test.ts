@@ -3,12 +3,12 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
-import { STACK_CHOICE } from "../../test/support/stacks.ts";
+import { STACK_CHOICE, testStack } from "../../test/support/stacks.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { writeDurable } from "../platform/durable.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
-import { checkPortsFree, freePorts, readPorts, recordPorts } from "./ports.ts";
+import { checkPortsFree, freePorts, portsInUse, readPorts, recordPorts } from "./ports.ts";
 
 const tools = { files: systemFiles, random: systemRandom };
 
@@ -17,9 +17,16 @@ test("ports that were taken freely are all different, and are the same from then
     const file = path.join(folder, "ports.json");
     assert.equal(await readPorts(systemFiles, file), undefined);
     const ports = await freePorts(systemRandom);
-    assert.equal(new Set(Object.values(ports)).size, 6);
+    assert.equal(new Set(Object.values(ports)).size, 7);
     await recordPorts(tools, file, ports, {});
     assert.deepEqual(await readPorts(systemFiles, file), ports);
+    // Of before there was an MCP service, whose port is then the described one.
+    const { mcp: _, ...older } = ports;
+    const record = JSON.stringify({ format: "lifeboat-stack-ports", version: 1, ports: older });
+    await writeDurable(systemFiles, { file, parts: [Buffer.from(record)], over: "replace", unique: "test" });
+    const stack = testStack();
+    const settled = await portsInUse(systemFiles, { ...stack, place: { ...stack.place, portsFile: file } });
+    assert.deepEqual(settled.ports, { ...older, mcp: 8080 });
   });
 });
 

@@ -31,14 +31,19 @@ const recordSchema = z.strictObject({
     dbReplica: portSchema,
     reads: portSchema,
     redis: portSchema,
+    // Not there in a record of before there was one.
+    mcp: portSchema.optional(),
   }),
 });
+
+/** Ports as they were recorded: those that came later may be missing. */
+export type RecordedPorts = Omit<StackPorts, "mcp"> & { readonly mcp?: number | undefined };
 
 /** Two of a handful of ports that are drawn from ten thousand are rarely the same. */
 const DRAWS_MAX = 100;
 
 /** The recorded ports; undefined when none are. Throws `stack.record-damaged`. */
-export async function readPorts(files: Files, file: string): Promise<StackPorts | undefined> {
+export async function readPorts(files: Files, file: string): Promise<RecordedPorts | undefined> {
   if ((await files.stat(file)) === undefined) return undefined;
   try {
     return recordSchema.parse(JSON.parse((await files.readFile(file)).toString("utf8"))).ports;
@@ -54,8 +59,7 @@ export async function readPorts(files: Files, file: string): Promise<StackPorts 
 
 /** The ports that a stack uses: the recorded ones, else the described ones. Throws `stack.record-damaged`. */
 export async function portsInUse(files: Files, stack: StackDescription): Promise<StackDescription> {
-  const ports = await readPorts(files, stack.place.portsFile);
-  return ports === undefined ? stack : { ...stack, ports };
+  return withRecorded(stack, await readPorts(files, stack.place.portsFile));
 }
 
 /** The same before a start; `auto` takes free ones and records them where none were recorded. */
@@ -68,12 +72,17 @@ export async function settlePorts(
   const { files, random } = tools;
   const { place } = stack;
   const recorded = await readPorts(files, place.portsFile);
-  if (recorded !== undefined) return { ...stack, ports: recorded };
+  if (recorded !== undefined) return withRecorded(stack, recorded);
   if (choice === "described") return stack;
   const ports = await freePorts(random);
   await makeOpenFolder(files, place.folder);
   await recordPorts(tools, place.portsFile, ports, options);
   return { ...stack, ports };
+}
+
+function withRecorded(stack: StackDescription, recorded: RecordedPorts | undefined): StackDescription {
+  if (recorded === undefined) return stack;
+  return { ...stack, ports: { ...recorded, mcp: recorded.mcp ?? stack.ports.mcp } };
 }
 
 /** Records the ports, durably. */
@@ -100,6 +109,7 @@ export async function freePorts(random: RandomSource): Promise<StackPorts> {
   const at = (name: PortName): number => ports[PORT_NAMES.indexOf(name)] ?? 0;
   return {
     front: at("front"),
+    mcp: at("mcp"),
     pgbouncer: at("pgbouncer"),
     db: at("db"),
     dbReplica: at("dbReplica"),

@@ -9,7 +9,7 @@ import { renderRedis } from "../cache/redis.ts";
 import { formatAccess, formatSettings, SETTINGS_FILE } from "../postgres/cluster.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonConfigFile } from "./daemon-config.ts";
-import { apiSocketOf, instancesOf } from "./instances.ts";
+import { apiSocketOf, instancesOf, scraperSocketOf } from "./instances.ts";
 import { nodeAccess, nodePort, nodeSettings, passwordFileOf, passwordFileText } from "./node-settings.ts";
 import { renderPooler } from "./pooler-config.ts";
 import {
@@ -20,7 +20,7 @@ import {
   renderWatchConfig,
 } from "./receiver-config.ts";
 import type { StackSecrets } from "./secrets.ts";
-import { renderServiceFile } from "./service.ts";
+import { renderServiceFile, SERVICE_FILE } from "./service.ts";
 import { componentsOf, ROLES, type StackDescription } from "./stack.ts";
 
 /** A file of a component. Only its owner can read any of them. */
@@ -75,7 +75,9 @@ export function renderComponent(
     case "pooler_watch":
       return [config(LIFEBOAT_CONFIG, renderWatchConfig(stack))];
     case "api":
-      return [config("service.json", renderServiceFile(stack))];
+    case "mcp":
+    case "scraper-scheduler":
+      return [config(SERVICE_FILE, renderServiceFile(stack))];
     case "haproxy":
       return [config("haproxy.cfg", haproxyText(stack))];
     case "daemon":
@@ -102,6 +104,7 @@ function haproxyText(stack: StackDescription): string {
       ...(stack.service ? instancesOf(stack, "api") : []).map((name) => ({ name, socket: apiSocketOf(stack, name) })),
       ...stack.api.map((address, index) => ({ name: `other-${index + 1}`, ...address })),
     ],
+    pages: stack.service ? [{ name: "scraper-scheduler", socket: scraperSocketOf(stack) }] : [],
     readers: [node("db_replica"), node("db")],
     checkRole: ROLES.check,
     statsSocket: statsSocketOf(stack),

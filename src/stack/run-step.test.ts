@@ -38,7 +38,7 @@ function toolsFor(stacksFolder: string, states: readonly Partial<ComponentState>
       pgbouncer: "/nowhere/pgbouncer",
       haproxy: "/nowhere/haproxy",
       lifeboat: { command: "/nowhere/node", args: [] },
-      service: { command: "", args: [], api: "", schema: "" },
+      service: { command: "", args: [], api: "", mcp: "", scraper: "", schema: "" },
       lifeboatAsUser: true,
     },
   };

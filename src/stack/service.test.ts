@@ -53,9 +53,11 @@ test("a schema that cannot be brought up to date is told in the last words of th
   });
 });
 
-test("the service's file names secrets and holds none, and leads to the pooler and to the read port", () => {
+test("the service's file names secrets and holds none, and leads to the pooler, the read port and the front", () => {
   const { place, ports } = testStack();
-  const { database, reads, operatorKeyFile } = JSON.parse(renderServiceFile(testStack()));
+  const { database, reads, operatorKeyFile, scraper, mcp } = JSON.parse(renderServiceFile(testStack()));
+  const front = `http://127.0.0.1:${ports.front}`;
+  assert.deepEqual([mcp.api, scraper], [front, { api: front, feedsFolder: place.feeds, generated: true }]);
   assert.deepEqual([database.port, reads.port], [ports.pgbouncer, ports.reads]);
   assert.equal(operatorKeyFile, path.join(place.secrets, "operator"));
 });

@@ -1,7 +1,8 @@
 /** The service of a stack: its file, its programs, and whether they do their work. What they do is none of the stack's business. */
 import path from "node:path";
 import { LifeboatError } from "../errors/error.ts";
-import { exchange } from "../platform/exchange.ts";
+import { type Endpoint, exchange } from "../platform/exchange.ts";
+import type { ComponentName } from "./component-names.ts";
 import { apiSocketOf } from "./instances.ts";
 import { secretFile } from "./secrets.ts";
 import type { StackDescription } from "./stack.ts";
@@ -13,15 +14,19 @@ const ANSWER_TIMEOUT_MS = 2_000;
 const MIGRATION_TIMEOUT_MS = 600_000;
 const LAST_LINES = 5;
 
-/** The file that all programs of the service are given. docs/formats/service.md is the specification. */
-export function serviceFileOf({ place }: Pick<StackDescription, "place">): string {
-  return path.join(place.configOf("api"), "service.json");
+/** The service's file of a component: each has its own, all alike. docs/formats/service.md is the specification. */
+export function serviceFileOf({ place }: Pick<StackDescription, "place">, component: ComponentName): string {
+  return path.join(place.configOf(component), SERVICE_FILE);
 }
+
+/** Its name. */
+export const SERVICE_FILE = "service.json";
 
 /** Its text. It names the secrets' files and holds no secret. */
 export function renderServiceFile(stack: StackDescription): string {
   const { place, ports } = stack;
   const host = "127.0.0.1";
+  const front = `http://${host}:${ports.front}`;
   const service = {
     format: "lifeboat-catalog-service",
     version: 1,
@@ -35,15 +40,21 @@ export function renderServiceFile(stack: StackDescription): string {
     reads: { host, port: ports.reads },
     redis: { host, port: ports.redis, passwordFile: secretFile(place, "redis") },
     operatorKeyFile: secretFile(place, "operator"),
+    scraper: { api: front, feedsFolder: place.feeds, generated: stack.feeds === "made-up" },
+    mcp: { api: front },
   };
   return `${JSON.stringify(service, undefined, 2)}\n`;
 }
 
 /** Resolves when an instance can serve. Rejects with `platform.no-answer` or `stack.service-not-ready`. */
 export async function askApi(stack: StackDescription, instance: string, options: CallOptions): Promise<void> {
-  const socket = apiSocketOf(stack, instance);
+  await askService(instance, { socket: apiSocketOf(stack, instance) }, options);
+}
+
+/** The same of any program of the service. */
+export async function askService(name: string, to: Endpoint, options: CallOptions): Promise<void> {
   const answer = await exchange({
-    to: { socket },
+    to,
     send: "GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     whole: () => false,
     timeoutMs: ANSWER_TIMEOUT_MS,
@@ -52,8 +63,8 @@ export async function askApi(stack: StackDescription, instance: string, options:
   const [status = ""] = answer.split("\r\n");
   if (status.startsWith("HTTP/1.1 200 ")) return;
   throw new LifeboatError("stack.service-not-ready", {
-    message: `${instance} at ${socket} answers ${JSON.stringify(status)} when it is asked whether it can serve`,
-    remedy: `Look at its log in ${stack.place.logs}: it reads from the database, by PgBouncer or by the balancer's read port.`,
+    message: `${name} at ${"socket" in to ? to.socket : to.port} answers ${JSON.stringify(status)} when it is asked whether it can serve`,
+    remedy: `Look at its log (lifeboat logs ${name}): it needs the database, by PgBouncer or by the balancer's read port.`,
     retryable: true,
   });
 }
@@ -67,7 +78,7 @@ export async function migrateDatabase(
   const { command, args, schema } = programs.service;
   const ran = await processes.run({
     command,
-    args: [...args, schema, serviceFileOf(stack)],
+    args: [...args, schema, serviceFileOf(stack, "api")],
     folder: stack.place.folder,
     user: programs.lifeboatAsUser ? user : undefined,
     timeoutMs: MIGRATION_TIMEOUT_MS,

@@ -3,7 +3,7 @@ import path from "node:path";
 import type { ComponentSpec } from "../platform/components.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonConfigFile } from "./daemon-config.ts";
-import { apiSocketOf, instancesOf } from "./instances.ts";
+import { apiSocketOf, instancesOf, scraperSocketOf } from "./instances.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import { poolerConfigOf } from "./pooler-config.ts";
 import { LIFEBOAT_CONFIG, lifeboatConfigFile } from "./receiver-config.ts";
@@ -75,12 +75,10 @@ export function componentSpec(
         // On every version: transactions under way end, idle clients do not matter.
         stop: { signal: "SIGINT", timeoutMs: DRAIN_TIMEOUT_MS },
       };
-    case "pooler_watch":
-      return lifeboatSpec(stack, component, {
-        programs,
-        user,
-        args: ["--config", config(LIFEBOAT_CONFIG), "pooler", "watch"],
-      });
+    case "pooler_watch": {
+      const args = ["--config", config(LIFEBOAT_CONFIG), "pooler", "watch"];
+      return lifeboatSpec(stack, component, { programs, user, args });
+    }
     case "daemon":
       return {
         ...common,
@@ -93,7 +91,9 @@ export function componentSpec(
         stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
       };
     case "api":
-      return apiSpec(stack, { programs, user });
+    case "mcp":
+    case "scraper-scheduler":
+      return serviceSpec(stack, component, { programs, user });
     case "haproxy":
       return {
         ...common,
@@ -110,25 +110,48 @@ export function componentSpec(
   }
 }
 
-/** The first instance of the API; the others differ in their names and arguments. */
-function apiSpec(stack: StackDescription, { programs, user }: Pick<StackTools, "programs" | "user">): ComponentSpec {
+/** A program of the service; of the API the first instance: the others differ in their names and arguments. */
+function serviceSpec(
+  stack: StackDescription,
+  name: "api" | "mcp" | "scraper-scheduler",
+  { programs, user }: Pick<StackTools, "programs" | "user">,
+): ComponentSpec {
+  const { port, args } = serviceArguments(stack, name, programs);
   return {
-    name: "api",
+    name,
     program: programs.service.command,
-    arguments: apiArguments(stack, { programs }, "api"),
+    arguments: args,
     environment: {},
     workFolder: stack.place.folder,
     runAs: programs.lifeboatAsUser ? user : undefined,
-    ports: [],
+    ports: port === undefined ? [] : [{ name, port }],
     restart: "on-failure",
     stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
   };
 }
 
+/** A program of the service: where everything is, its name, and where it listens. */
+function serviceArguments(
+  stack: StackDescription,
+  name: "api" | "mcp" | "scraper-scheduler",
+  programs: StackTools["programs"],
+): { readonly args: readonly string[]; readonly port?: number } {
+  const { args, mcp, scraper } = programs.service;
+  const file = serviceFileOf(stack, name);
+  switch (name) {
+    case "api":
+      return { args: apiArguments(stack, { programs }, name) };
+    case "mcp":
+      return { args: [...args, mcp, file, `${stack.ports.mcp}`], port: stack.ports.mcp };
+    case "scraper-scheduler":
+      return { args: [...args, scraper, file, name, scraperSocketOf(stack)] };
+  }
+}
+
 /** An instance of the API: where everything is, its name, and where it listens. */
 function apiArguments(stack: StackDescription, { programs }: Pick<StackTools, "programs">, name: string): string[] {
   const { args, api } = programs.service;
-  return [...args, api, serviceFileOf(stack), name, apiSocketOf(stack, name)];
+  return [...args, api, serviceFileOf(stack, "api"), name, apiSocketOf(stack, name)];
 }
 
 /** A command of Lifeboat's own that stays. */

@@ -12,6 +12,8 @@
  * ```
  *  clients ── haproxy ──┬── api, api_2, api_3            (front)
  *                       └── db_replica, else db          (read port)
+ *  agents ─── mcp ── haproxy
+ *             scraper-scheduler ── pgbouncer, and haproxy whose API's cache it warms
  *  clients ── pgbouncer ── db ══ WAL ══▶ db_replica, receiver ──▶ vault
  *             pooler_watch, which resumes pgbouncer when whoever paused it is gone
  *             redis
@@ -26,7 +28,7 @@ import type { ByteSize } from "../units/byte-size.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 
 /** What somebody can connect to, in the order in which a person thinks of it. */
-export const PORT_NAMES = ["front", "pgbouncer", "db", "dbReplica", "reads", "redis"] as const;
+export const PORT_NAMES = ["front", "mcp", "pgbouncer", "db", "dbReplica", "reads", "redis"] as const;
 
 /** The name of a port. */
 export type PortName = (typeof PORT_NAMES)[number];
@@ -37,6 +39,7 @@ export type StackPorts = Readonly<Record<PortName, number>>;
 /** The component that listens on each port. */
 export const LISTENER: Readonly<Record<PortName, ComponentName>> = {
   front: "haproxy",
+  mcp: "mcp",
   pgbouncer: "pgbouncer",
   db: "db",
   dbReplica: "db_replica",
@@ -64,6 +67,8 @@ export type StackChoice = {
   readonly poolers: number;
   /** Whether the service is among its components: the catalogue's API, and what belongs to it. */
   readonly service: boolean;
+  /** What the scraper-scheduler reads beside the sources that are in the database: eight made-up merchants, or nothing. */
+  readonly feeds: "made-up" | "none";
   /** How many instances of the API there are. */
   readonly apis: number;
   /** Further instances that the front leads to, which others run. */
@@ -103,6 +108,8 @@ export type StackPlace = {
   readonly programCache: string;
   readonly portsFile: string;
   readonly scaleFile: string;
+  /** Where feeds of merchants are put that the scraper-scheduler shall read. */
+  readonly feeds: string;
   /** Which durability was chosen; not there while none was. */
   readonly durabilityFile: string;
   readonly dataOf: (component: ComponentName) => string;
@@ -152,7 +159,11 @@ export function componentsOf({
 }
 
 /** The components of the service. */
-export const SERVICE_COMPONENTS: ReadonlySet<ComponentName> = new Set<ComponentName>(["api"]);
+export const SERVICE_COMPONENTS: ReadonlySet<ComponentName> = new Set<ComponentName>([
+  "api",
+  "mcp",
+  "scraper-scheduler",
+]);
 
 /** The node that is not the primary. */
 export function replicaOf({ primary }: Pick<StackDescription, "primary">): "db" | "db_replica" {
@@ -178,6 +189,7 @@ function placeOf(folder: string): StackPlace {
     programCache: inside("cache"),
     portsFile: inside("ports.json"),
     scaleFile: inside("scale.json"),
+    feeds: inside("feeds"),
     durabilityFile: inside("durability.json"),
     dataOf: (component) => inside("data", component),
     configOf: (component) => inside("config", component),

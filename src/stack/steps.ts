@@ -4,7 +4,7 @@ import { pingCache } from "../cache/ask.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonAnswers } from "./daemon-config.ts";
-import { allRun, instancesOf, surplusOf } from "./instances.ts";
+import { allRun, instancesOf, scraperSocketOf, surplusOf } from "./instances.ts";
 import {
   makeFolders,
   makePoolerFolders,
@@ -22,7 +22,7 @@ import { askPooler, proveStack } from "./prove.ts";
 import { receiverNow } from "./receiver-now.ts";
 import { rejoinNode } from "./rejoin.ts";
 import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
-import { askApi, migrateDatabase } from "./service.ts";
+import { askApi, askService, migrateDatabase } from "./service.ts";
 import { componentSpecs } from "./specs.ts";
 import { replicaOf, type StackDescription } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools, standingComponents } from "./tools.ts";
@@ -168,6 +168,14 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
   },
   haproxy: programStart("haproxy", async ({ stack }, _secrets, options) => {
     await askBalancerHealth(stack.ports.front, options);
+  }),
+  mcp: programStart("mcp", async ({ stack }, _secrets, options) => {
+    await askService("mcp", { host: "127.0.0.1", port: stack.ports.mcp }, options);
+  }),
+  "scraper-scheduler": programStart("scraper-scheduler", async ({ stack }, _secrets, options) => {
+    // While nobody knows who the primary is, it waits for one by itself.
+    if (stack.recorded === "unsettled") return;
+    await askService("scraper-scheduler", { socket: scraperSocketOf(stack) }, options);
   }),
   daemon: {
     component: "daemon",

@@ -53,6 +53,8 @@ export type ServicePrograms = {
   readonly args: readonly string[];
   /** One instance of the API. */
   readonly api: string;
+  readonly mcp: string;
+  readonly scraper: string;
   /** What brings the database to the newest schema, and ends. */
   readonly schema: string;
 };

@@ -32,7 +32,7 @@ test("a primary that does not run is told with the words of its log, what was ma
         pgbouncer: "",
         haproxy: "",
         lifeboat: { command: "", args: [] },
-        service: { command: "", args: [], api: "", schema: "" },
+        service: { command: "", args: [], api: "", mcp: "", scraper: "", schema: "" },
         lifeboatAsUser: true,
       },
     };

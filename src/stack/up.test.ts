@@ -41,7 +41,7 @@ const TOOLS: StackTools = {
     pgbouncer: "/nowhere/pgbouncer",
     haproxy: "/nowhere/haproxy",
     lifeboat: { command: "/nowhere/node", args: [] },
-    service: { command: "", args: [], api: "", schema: "" },
+    service: { command: "", args: [], api: "", mcp: "", scraper: "", schema: "" },
     lifeboatAsUser: true,
   },
 };

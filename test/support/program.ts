@@ -15,10 +15,16 @@ export const PROGRAMS = {
 };
 
 /** The files of the service's programs. */
-export const SERVICE_PROGRAMS =
-  BUILT === undefined
-    ? { api: path.join(ROOT, "catalog/api/main.ts"), schema: path.join(ROOT, "catalog/schema/main.ts") }
-    : { api: path.join(BUILT, "catalog/api.js"), schema: path.join(BUILT, "catalog/schema.js") };
+export const SERVICE_PROGRAMS = {
+  api: serviceProgram("api"),
+  mcp: serviceProgram("mcp"),
+  scraper: serviceProgram("scraper"),
+  schema: serviceProgram("schema"),
+};
+
+function serviceProgram(name: string): string {
+  return BUILT === undefined ? path.join(ROOT, "catalog", name, "main.ts") : path.join(BUILT, "catalog", `${name}.js`);
+}
 
 /** What Node.js is given before a program's file. */
 export const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning"];

@@ -68,7 +68,7 @@ export class RealStack {
     const programs = PROGRAMS_FOLDERS === undefined ? "" : `  programsDir: ${PROGRAMS_FOLDERS}\n`;
     this.cli.write(
       "lifeboat.yaml",
-      `folders:\n  state: ${state}\nstack:\n  name: ${name}\n  daemon: ${daemon}\n  service: ${service}\n${programs}${configured}`,
+      `folders:\n  state: ${state}\nstack:\n  name: ${name}\n  daemon: ${daemon}\n  service: ${service}\n  feeds: none\n${programs}${configured}`,
     );
     this.#described = testStack({
       stacksFolder: path.join(state, "stacks"),
@@ -76,6 +76,7 @@ export class RealStack {
       api: [],
       daemon: daemon === "on",
       service: service === "on",
+      feeds: "none",
     });
   }
 

@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 export const STACK_CHOICE: StackChoice = {
   name: "shop",
   stacksFolder: "/srv/lifeboat/stacks",
-  ports: { front: 8000, pgbouncer: 5435, db: 5432, dbReplica: 5433, reads: 5434, redis: 6379 },
+  ports: { front: 8000, mcp: 8080, pgbouncer: 5435, db: 5432, dbReplica: 5433, reads: 5434, redis: 6379 },
   major: 16,
   binDir: undefined,
   database: "catalog",
@@ -16,6 +16,7 @@ export const STACK_CHOICE: StackChoice = {
   durability: "quorum",
   poolers: 1,
   service: true,
+  feeds: "made-up",
   apis: 3,
   api: [{ host: "127.0.0.1", port: 8101 }],
   maxConnections: 200,

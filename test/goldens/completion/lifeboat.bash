@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--backup-nice|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-daemon|--stack-service|--stack-front-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--failover-automatic|--failover-silent-after|--failover-refused-after|--failover-starting-after|--failover-stuck-after|--failover-disk-full|--failover-webhook|--failover-hook-command|--failover-etcd-endpoints|--failover-etcd-prefix|--failover-etcd-ttl|--lines|--timeout|--interval|--metrics|--replication-lag-max|--replication-lag-bytes-max|--pooler-consoles|--pooler-password-file|--pooler-databases-file|--accept-loss|--old-data-into|--size|--pg|--durability)
+      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--backup-nice|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-daemon|--stack-service|--stack-feeds|--stack-front-port|--stack-mcp-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--failover-automatic|--failover-silent-after|--failover-refused-after|--failover-starting-after|--failover-stuck-after|--failover-disk-full|--failover-webhook|--failover-hook-command|--failover-etcd-endpoints|--failover-etcd-prefix|--failover-etcd-ttl|--lines|--timeout|--interval|--metrics|--replication-lag-max|--replication-lag-bytes-max|--pooler-consoles|--pooler-password-file|--pooler-databases-file|--accept-loss|--old-data-into|--size|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -302,7 +302,9 @@ _lifeboat() {
     'probe --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'probe --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'probe --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'probe --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'probe --stack-front-port')  return ;;
+    'probe --stack-mcp-port')  return ;;
     'probe --stack-read-port')  return ;;
     'probe --stack-db-port')  return ;;
     'probe --stack-replica-port')  return ;;
@@ -330,7 +332,9 @@ _lifeboat() {
     'probe read-back --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'probe read-back --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'probe read-back --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'probe read-back --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'probe read-back --stack-front-port')  return ;;
+    'probe read-back --stack-mcp-port')  return ;;
     'probe read-back --stack-read-port')  return ;;
     'probe read-back --stack-db-port')  return ;;
     'probe read-back --stack-replica-port')  return ;;
@@ -354,7 +358,9 @@ _lifeboat() {
     'up --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'up --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'up --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'up --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'up --stack-front-port')  return ;;
+    'up --stack-mcp-port')  return ;;
     'up --stack-read-port')  return ;;
     'up --stack-db-port')  return ;;
     'up --stack-replica-port')  return ;;
@@ -390,7 +396,9 @@ _lifeboat() {
     'down --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'down --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'down --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'down --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'down --stack-front-port')  return ;;
+    'down --stack-mcp-port')  return ;;
     'down --stack-read-port')  return ;;
     'down --stack-db-port')  return ;;
     'down --stack-replica-port')  return ;;
@@ -413,7 +421,9 @@ _lifeboat() {
     'ps --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'ps --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'ps --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'ps --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'ps --stack-front-port')  return ;;
+    'ps --stack-mcp-port')  return ;;
     'ps --stack-read-port')  return ;;
     'ps --stack-db-port')  return ;;
     'ps --stack-replica-port')  return ;;
@@ -437,7 +447,9 @@ _lifeboat() {
     'logs --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'logs --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'logs --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'logs --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'logs --stack-front-port')  return ;;
+    'logs --stack-mcp-port')  return ;;
     'logs --stack-read-port')  return ;;
     'logs --stack-db-port')  return ;;
     'logs --stack-replica-port')  return ;;
@@ -460,7 +472,9 @@ _lifeboat() {
     'restart --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'restart --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'restart --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'restart --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'restart --stack-front-port')  return ;;
+    'restart --stack-mcp-port')  return ;;
     'restart --stack-read-port')  return ;;
     'restart --stack-db-port')  return ;;
     'restart --stack-replica-port')  return ;;
@@ -483,7 +497,9 @@ _lifeboat() {
     'scale --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'scale --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'scale --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'scale --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'scale --stack-front-port')  return ;;
+    'scale --stack-mcp-port')  return ;;
     'scale --stack-read-port')  return ;;
     'scale --stack-db-port')  return ;;
     'scale --stack-replica-port')  return ;;
@@ -509,7 +525,9 @@ _lifeboat() {
     'exec --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'exec --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'exec --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'exec --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'exec --stack-front-port')  return ;;
+    'exec --stack-mcp-port')  return ;;
     'exec --stack-read-port')  return ;;
     'exec --stack-db-port')  return ;;
     'exec --stack-replica-port')  return ;;
@@ -532,7 +550,9 @@ _lifeboat() {
     'durability --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'durability --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'durability --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'durability --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'durability --stack-front-port')  return ;;
+    'durability --stack-mcp-port')  return ;;
     'durability --stack-read-port')  return ;;
     'durability --stack-db-port')  return ;;
     'durability --stack-replica-port')  return ;;
@@ -572,7 +592,9 @@ _lifeboat() {
     'replication --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'replication --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'replication --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'replication --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'replication --stack-front-port')  return ;;
+    'replication --stack-mcp-port')  return ;;
     'replication --stack-read-port')  return ;;
     'replication --stack-db-port')  return ;;
     'replication --stack-replica-port')  return ;;
@@ -605,7 +627,9 @@ _lifeboat() {
     'failover --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'failover --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'failover --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'failover --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'failover --stack-front-port')  return ;;
+    'failover --stack-mcp-port')  return ;;
     'failover --stack-read-port')  return ;;
     'failover --stack-db-port')  return ;;
     'failover --stack-replica-port')  return ;;
@@ -642,7 +666,9 @@ _lifeboat() {
     'failover pause --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'failover pause --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'failover pause --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'failover pause --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'failover pause --stack-front-port')  return ;;
+    'failover pause --stack-mcp-port')  return ;;
     'failover pause --stack-read-port')  return ;;
     'failover pause --stack-db-port')  return ;;
     'failover pause --stack-replica-port')  return ;;
@@ -678,7 +704,9 @@ _lifeboat() {
     'failover resume --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'failover resume --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'failover resume --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'failover resume --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'failover resume --stack-front-port')  return ;;
+    'failover resume --stack-mcp-port')  return ;;
     'failover resume --stack-read-port')  return ;;
     'failover resume --stack-db-port')  return ;;
     'failover resume --stack-replica-port')  return ;;
@@ -715,7 +743,9 @@ _lifeboat() {
     'switchover --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'switchover --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'switchover --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'switchover --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'switchover --stack-front-port')  return ;;
+    'switchover --stack-mcp-port')  return ;;
     'switchover --stack-read-port')  return ;;
     'switchover --stack-db-port')  return ;;
     'switchover --stack-replica-port')  return ;;
@@ -752,7 +782,9 @@ _lifeboat() {
     'rebuild --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'rebuild --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'rebuild --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'rebuild --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'rebuild --stack-front-port')  return ;;
+    'rebuild --stack-mcp-port')  return ;;
     'rebuild --stack-read-port')  return ;;
     'rebuild --stack-db-port')  return ;;
     'rebuild --stack-replica-port')  return ;;
@@ -788,7 +820,9 @@ _lifeboat() {
     'daemon --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'daemon --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'daemon --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'daemon --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'daemon --stack-front-port')  return ;;
+    'daemon --stack-mcp-port')  return ;;
     'daemon --stack-read-port')  return ;;
     'daemon --stack-db-port')  return ;;
     'daemon --stack-replica-port')  return ;;
@@ -874,7 +908,9 @@ _lifeboat() {
     'config explain --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'config explain --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'config explain --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'config explain --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'config explain --stack-front-port')  return ;;
+    'config explain --stack-mcp-port')  return ;;
     'config explain --stack-read-port')  return ;;
     'config explain --stack-db-port')  return ;;
     'config explain --stack-replica-port')  return ;;
@@ -913,7 +949,9 @@ _lifeboat() {
     'config render --stack-durability') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); return ;;
     'config render --stack-daemon') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
     'config render --stack-service') mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
+    'config render --stack-feeds') mapfile -t COMPREPLY < <(compgen -W 'made-up none' -- "$current"); return ;;
     'config render --stack-front-port')  return ;;
+    'config render --stack-mcp-port')  return ;;
     'config render --stack-read-port')  return ;;
     'config render --stack-db-port')  return ;;
     'config render --stack-replica-port')  return ;;
@@ -949,29 +987,29 @@ _lifeboat() {
       'wal get') options+=' --mode --system --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'wal feed') options+=' --target --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'restore') options+=' --target --to --to-time --to-lsn --to-xid --to-name --immediate --exclusive --timeline --backup --system --delta --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
-      'probe') options+=' --rate --reads --seconds --lanes --queue-deadline --answer-deadline --ledger --keep --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'probe read-back') options+=' --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'up') options+=' --ports --install --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'down') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'scale') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
-      'exec') options+=' --timeout --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'probe') options+=' --rate --reads --seconds --lanes --queue-deadline --answer-deadline --ledger --keep --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'probe read-back') options+=' --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'up') options+=' --ports --install --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'down') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'scale') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
+      'exec') options+=' --timeout --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'pooler status') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
       'pooler resume') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
       'pooler watch') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
-      'failover') options+=' --check-only --follow --promote --accept-loss --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'failover pause') options+=' --reason --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'failover resume') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'switchover') options+=' --to --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'rebuild') options+=' --old-data-into --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'daemon') options+=' --stand-by --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover') options+=' --check-only --follow --promote --accept-loss --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover pause') options+=' --reason --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover resume') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'switchover') options+=' --to --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'rebuild') options+=' --old-data-into --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'daemon') options+=' --stand-by --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
-      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --backup-nice --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --pooler-consoles --pooler-password-file --pooler-databases-file --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-front-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --backup-nice --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --pooler-consoles --pooler-password-file --pooler-databases-file --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'completion') options+=' ' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
@@ -989,13 +1027,13 @@ _lifeboat() {
     'vault key 0') mapfile -t COMPREPLY < <(compgen -W 'list add remove rewrap rotate' -- "$current"); ;;
     'wal get 1') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
     'probe read-back 0') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); ;;
-    'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon supervisor' -- "$current"); ;;
-    'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon' -- "$current"); ;;
+    'logs 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon supervisor' -- "$current"); ;;
+    'restart 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon' -- "$current"); ;;
     'scale 0') mapfile -t COMPREPLY < <(compgen -W 'pgbouncer api' -- "$current"); ;;
-    'exec 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon' -- "$current"); ;;
+    'exec 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon' -- "$current"); ;;
     'durability 0') mapfile -t COMPREPLY < <(compgen -W 'async quorum strict' -- "$current"); ;;
     'rebuild 0') mapfile -t COMPREPLY < <(compgen -W 'db db_replica' -- "$current"); ;;
-    'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon' -- "$current"); ;;
+    'config render 0') mapfile -t COMPREPLY < <(compgen -W 'db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon' -- "$current"); ;;
     'completion 0') mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$current"); ;;
   esac
 }

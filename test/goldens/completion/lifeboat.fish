@@ -349,8 +349,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-database -d
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-replica-port -d 'Port of the replica.' -x
@@ -377,8 +379,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subc
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-replica-port -d 'Port of the replica.' -x
@@ -404,8 +408,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-database -d 'D
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-replica-port -d 'Port of the replica.' -x
@@ -440,8 +446,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-database -d 
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-replica-port -d 'Port of the replica.' -x
@@ -463,8 +471,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-database -d 'D
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-replica-port -d 'Port of the replica.' -x
@@ -488,8 +498,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-database -d 
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-replica-port -d 'Port of the replica.' -x
@@ -502,7 +514,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-slot-wal-max
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon supervisor'
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon supervisor'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l accept-outage -d 'Restart the primary without asking: writes are interrupted.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
@@ -513,8 +525,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-database 
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-replica-port -d 'Port of the replica.' -x
@@ -527,7 +541,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-slot-wal-
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon'
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F
@@ -537,8 +551,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-database -d
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-replica-port -d 'Port of the replica.' -x
@@ -564,8 +580,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-database -d 
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-replica-port -d 'Port of the replica.' -x
@@ -578,7 +596,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-slot-wal-max
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from exec' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon'
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l yes -d 'Accept without being asked what a lower mode means.'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l force -d 'Also a mode for which too few confirm now, and while the receiver is withdrawn; never while a failover or switchover that is recorded has not ended.'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l folders-state -d 'State that must survive a restart.' -r -F
@@ -590,8 +608,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-databa
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-replica-port -d 'Port of the replica.' -x
@@ -632,8 +652,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-datab
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-replica-port -d 'Port of the replica.' -x
@@ -668,8 +690,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-database
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-replica-port -d 'Port of the replica.' -x
@@ -705,8 +729,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_s
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-replica-port -d 'Port of the replica.' -x
@@ -741,8 +767,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_s
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-replica-port -d 'Port of the replica.' -x
@@ -779,8 +807,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-databa
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-replica-port -d 'Port of the replica.' -x
@@ -816,8 +846,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-database 
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-replica-port -d 'Port of the replica.' -x
@@ -854,8 +886,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-database -
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-replica-port -d 'Port of the replica.' -x
@@ -941,8 +975,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-replica-port -d 'Port of the replica.' -x
@@ -980,8 +1016,10 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-application-role -d 'Role of the application; it owns the database.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-durability -d 'Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.' -x -a 'async quorum strict'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-daemon -d 'Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.' -x -a 'on off'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-service -d 'Whether `lifeboat up` starts the service: the catalogue\'s API behind the balancer, the MCP service and the scraper-scheduler.' -x -a 'on off'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-feeds -d 'What the scraper-scheduler reads beside sources in the database: the feeds of eight made-up merchants, or nothing.' -x -a 'made-up none'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-front-port -d 'The balancer\'s port, which leads to the API.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-mcp-port -d 'Port of the MCP service.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-read-port -d 'The balancer\'s port that leads to a server to read from.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-db-port -d 'Port of the primary.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-replica-port -d 'Port of the replica.' -x
@@ -994,5 +1032,5 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-memory-max -d 'Most memory of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-programs-dir -d 'Folder that is looked into first for redis-server, pgbouncer and haproxy.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-cache-policy -d 'What goes when redis\' memory is full.' -x -a 'allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction'
-complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon'
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -a 'db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon'
 complete -c lifeboat -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

@@ -423,8 +423,10 @@ _lifeboat_probe_read-back() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -459,8 +461,10 @@ _lifeboat_up() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -504,8 +508,10 @@ _lifeboat_down() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -536,8 +542,10 @@ _lifeboat_ps() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -570,8 +578,10 @@ _lifeboat_logs() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -584,7 +594,7 @@ _lifeboat_logs() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon supervisor)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon supervisor)'
 }
 _lifeboat_restart() {
   _arguments -s : \
@@ -604,8 +614,10 @@ _lifeboat_restart() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -618,7 +630,7 @@ _lifeboat_restart() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon)'
 }
 _lifeboat_scale() {
   _arguments -s : \
@@ -637,8 +649,10 @@ _lifeboat_scale() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -674,8 +688,10 @@ _lifeboat_exec() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -688,7 +704,7 @@ _lifeboat_exec() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon)' \
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon)' \
     '2:argument: '
 }
 _lifeboat_durability() {
@@ -710,8 +726,10 @@ _lifeboat_durability() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -761,8 +779,10 @@ _lifeboat_replication() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -830,8 +850,10 @@ _lifeboat_failover_pause() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -875,8 +897,10 @@ _lifeboat_failover_resume() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -922,8 +946,10 @@ _lifeboat_switchover() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -968,8 +994,10 @@ _lifeboat_rebuild() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -1015,8 +1043,10 @@ _lifeboat_daemon() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -1120,8 +1150,10 @@ _lifeboat_config_explain() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -1168,8 +1200,10 @@ _lifeboat_config_render() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -1182,7 +1216,7 @@ _lifeboat_config_render() {
     '--stack-cache-memory-max=[Most memory of redis.]:value: ' \
     '--stack-programs-dir=[Folder that is looked into first for redis-server, pgbouncer and haproxy.]:value:_files -/' \
     '--stack-cache-policy=[What goes when redis'\'' memory is full.]:value:(allkeys-lru allkeys-lfu volatile-lru volatile-ttl noeviction)' \
-    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy daemon)'
+    '1:argument:(db receiver db_replica redis pgbouncer pooler_watch api haproxy mcp scraper-scheduler daemon)'
 }
 _lifeboat_completion() {
   _arguments -s : \
@@ -1337,8 +1371,10 @@ _lifeboat_probe() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
@@ -1413,8 +1449,10 @@ _lifeboat_failover() {
     '--stack-application-role=[Role of the application; it owns the database.]:value: ' \
     '--stack-durability=[Of replica and receiver, commits wait for none, for one of them, or for both; until `lifeboat durability` chooses otherwise.]:value:(async quorum strict)' \
     '--stack-daemon=[Whether `lifeboat up` starts the daemon, which watches the stack and moves the primary role.]:value:(on off)' \
-    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer.]:value:(on off)' \
+    '--stack-service=[Whether `lifeboat up` starts the service\: the catalogue'\''s API behind the balancer, the MCP service and the scraper-scheduler.]:value:(on off)' \
+    '--stack-feeds=[What the scraper-scheduler reads beside sources in the database\: the feeds of eight made-up merchants, or nothing.]:value:(made-up none)' \
     '--stack-front-port=[The balancer'\''s port, which leads to the API.]:value: ' \
+    '--stack-mcp-port=[Port of the MCP service.]:value: ' \
     '--stack-read-port=[The balancer'\''s port that leads to a server to read from.]:value: ' \
     '--stack-db-port=[Port of the primary.]:value: ' \
     '--stack-replica-port=[Port of the replica.]:value: ' \
