@@ -87,7 +87,8 @@ export class FailoverStack {
     const { binFolder } = await FailoverStack.installation(place, call);
     const folder = (name: string) => path.join(stack.#folder, name);
     const configuration = {
-      stack: { name: STACK_NAME, durability: request.durability, postgresMajor: String(MAJOR) },
+      // Nobody asks the service here, and its instances would share the cores.
+      stack: { name: STACK_NAME, durability: request.durability, postgresMajor: String(MAJOR), service: "off" },
       folders: { state: folder("state"), spool: folder("spool"), sandbox: folder("sandbox") },
       postgres: { binDir: binFolder, ...(place.user === undefined ? {} : { runAs: place.user.name }) },
     };

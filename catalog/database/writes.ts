@@ -22,7 +22,7 @@ const CONFLICTS_MAX = 5;
 /** All that waited begin again within so long. */
 const SPREAD_MS = 120;
 
-/** Why a write was not done. `certain`: nothing of it is there. */
+/** Why a write was not done. Unless it is `unknown`, nothing of it is there. */
 export class WriteNotDone extends Error {
   readonly reason: "full" | "late" | "unknown";
   constructor(reason: "full" | "late" | "unknown", options?: { readonly cause?: unknown }) {
@@ -65,6 +65,8 @@ export class Writes {
     const { clock, way, budget } = this.#tools;
     const deadline = clock.monotonic() + deadlineMs;
     budget.count();
+    // Of any try: what a lost one committed is there, whatever comes of the next.
+    let isCommitSent = false;
     for (let conflicts = 0; ; ) {
       const attempt = { isCommitSent: false };
       try {
@@ -78,17 +80,21 @@ export class Writes {
           continue;
         }
         if (!isServerGone(error)) throw error;
-        if (attempt.isCommitSent && !repeatable) throw new WriteNotDone("unknown", { cause: error });
-        await this.#hold(deadline, error);
+        isCommitSent ||= attempt.isCommitSent;
+        if (isCommitSent && !repeatable) throw new WriteNotDone("unknown", { cause: error });
+        await this.#hold(deadline, { cause: error, isCommitSent });
       }
     }
   }
 
-  async #hold(deadline: number, cause: unknown): Promise<void> {
+  async #hold(
+    deadline: number,
+    { cause, isCommitSent }: { readonly cause: unknown; readonly isCommitSent: boolean },
+  ): Promise<void> {
     const { clock, way } = this.#tools;
     if (this.#held >= WAITING_MAX) {
       this.held.shed += 1;
-      throw new WriteNotDone("full", { cause });
+      throw new WriteNotDone(isCommitSent ? "unknown" : "full", { cause });
     }
     this.#held += 1;
     this.held.total += 1;
@@ -97,7 +103,7 @@ export class Writes {
       if (back) await this.#pause(SPREAD_MS);
       if (!back || clock.monotonic() > deadline) {
         this.held.late += 1;
-        throw new WriteNotDone("late", { cause });
+        throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause });
       }
     } finally {
       this.#held -= 1;
