@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
+import { withListener } from "../../test/support/listener.ts";
 import { testStack } from "../../test/support/stacks.ts";
 import { storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
@@ -14,11 +15,12 @@ import { systemRandom } from "../platform/random.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { initVault } from "../vault/vault.ts";
+import { freePorts } from "./ports.ts";
 import { findPrograms } from "./programs.ts";
 import { askPooler } from "./prove.ts";
 import { HIDDEN_SECRETS, makeSecrets, readSecrets } from "./secrets.ts";
 import type { StackTools } from "./tools.ts";
-import { planStackUp } from "./up.ts";
+import { checkedPlan, planStackUp } from "./up.ts";
 
 /** A machine on which nothing runs. */
 const TOOLS: StackTools = {
@@ -104,6 +106,21 @@ test("a sockets' folder that is gone, as after a restart of the machine, is made
     assert.equal(steps[0], "folders");
     await systemFiles.makeFolder(stack.place.sockets);
     assert.notEqual((await planStackUp(TOOLS, stack, {})).steps[0], "folders");
+  });
+});
+
+test("the port of a component that the stack does without may be somebody else's", async () => {
+  await withFolder(async (folder) => {
+    await withListener(
+      () => undefined,
+      async (mcp) => {
+        const ports = { ...(await freePorts(systemRandom)), mcp };
+        const plan = (service: boolean) =>
+          checkedPlan(TOOLS, testStack({ stacksFolder: folder, ports, service }), { portsChosen: true });
+        assert.ok(!(await plan(false)).includes("mcp"));
+        await assert.rejects(plan(true), (error) => isLifeboatError(error, "stack.port-busy"));
+      },
+    );
   });
 });
 

@@ -11,7 +11,7 @@ import { type LookTools, observeStack } from "./observe.ts";
 import { planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
 import { runStep } from "./run-step.ts";
-import { LISTENER, type StackDescription } from "./stack.ts";
+import { componentsOf, LISTENER, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
 import { type CallOptions, type StackTools, standingComponents } from "./tools.ts";
 
@@ -59,7 +59,9 @@ export async function checkedPlan(
   const { steps } = await planStackUp(tools, stack, options);
   if (!options.portsChosen) return steps;
   const standing = new Set([...(await standingComponents(tools.platform, options))].map(componentOf));
-  await checkPortsFree(stack.ports, (name) => !standing.has(LISTENER[name]));
+  // The port of a component that the stack is to do without may be somebody else's.
+  const wanted = new Set(componentsOf(stack));
+  await checkPortsFree(stack.ports, (name) => wanted.has(LISTENER[name]) && !standing.has(LISTENER[name]));
   return steps;
 }
 

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { withSession } from "../../src/postgres/session.ts";
 import { secretFile } from "../../src/stack/secrets.ts";
@@ -60,6 +61,33 @@ async function post(at: string, key: string, body: object) {
   return JSON.parse(await response.text());
 }
 
+/** As an agent of 2026-07-28 asks: every request stands for itself. */
+async function callTool(port: number, name: string, args: object) {
+  const meta = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": { name: "tests", version: "1" },
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const response = await fetch(`http://127.0.0.1:${port}/mcp`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": name,
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: { name, arguments: args, _meta: meta },
+    }),
+  });
+  const { result } = JSON.parse(await response.text());
+  return result;
+}
+
 /** Half of the reads were never asked before, so that no kept copy answers them. */
 function read(index: number) {
   const word = WORDS[index % WORDS.length];
@@ -107,13 +135,48 @@ async function underLoad(name: string, act: () => Promise<void>): Promise<void> 
   assert.deepEqual(missing, [], `${name}: acknowledged writes are there, each once`);
 }
 
-test("an instance, redis, the primary and the replica are killed, the role is handed over, and no request of the API fails", async () => {
+test("the scraper-scheduler reads what is put into its folder, agents find it, and restarting it warms the cache", async () => {
+  const { ports, place } = await one.stack();
+  const rows = Array.from(
+    { length: 30 },
+    (_, index) => `F-${index},Fan ${index},https://h.example/${index},${5 + index}.00 SGD,Fans`,
+  );
+  await writeFile(path.join(place.feeds, "fans.csv"), `id,title,link,price,category\n${rows.join("\n")}\n`);
+  await withSession({
+    connect: { ...(await one.application()), port: ports.pgbouncer },
+    step: "describing a source",
+    work: async (session) => {
+      await session.query(
+        "INSERT INTO sources (name, kind, location, merchant, country_code, interval) VALUES ('fans', 'csv', 'file:fans.csv', 'Fan House', 'SG', '1 hour')",
+      );
+    },
+  });
+  let asked = 0;
+  await eventually("an agent finds what was read", async () => {
+    asked += 1;
+    // Never the same question twice: an answer is kept for half a minute.
+    const args = { q: "fan", merchant: "fan-house", limit: 1, max_price: 1_000 + asked };
+    return (await callTool(ports.mcp, "search_products", args)).structuredContent.total === 30;
+  });
+  await one.cli.expect(0, "restart scraper-scheduler");
+  await eventually("its restart has warmed the cache", async () => {
+    const metrics = await (await fetch(`${front}/instances/scraper-scheduler/metrics`)).text();
+    return Number(/^catalog_cache_warm_hit_ratio (.+)$/m.exec(metrics)?.[1]) >= 0.8;
+  });
+});
+
+test("an instance, redis, the services beside it, the primary and the replica are killed, the role is handed over, and no request of the API fails", async () => {
   const { primary } = await watched.whole();
   assert.equal(primary, "db");
   await underLoad("instance", async () => {
     await one.crash("api_2");
     await forAWhile(500);
     await one.crash("redis");
+  });
+  await underLoad("beside", async () => {
+    await one.crash("mcp");
+    await forAWhile(500);
+    await one.crash("scraper-scheduler");
   });
   await underLoad("failover", async () => {
     await one.crash("db");

@@ -8,6 +8,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { EXIT } from "../../src/errors/entry.ts";
 import { isPortFree } from "../../src/platform/free-port.ts";
+import { PORT_NAMES } from "../../src/stack/stack.ts";
 import { withListener } from "../support/listener.ts";
 import { processesOf } from "../support/processes-of.ts";
 import { RealStack } from "../support/real-stack.ts";
@@ -60,7 +61,11 @@ test("an up that is interrupted ends what it did; while it is at work no other c
   const { steps } = await two.up();
   assert.ok(steps.length > 0 && steps.every(({ step }) => step !== "db-start"), JSON.stringify(steps));
   assert.equal((await two.ps()).up, true);
-  assert.equal(new Set([...(await portsOf(one)), ...(await portsOf(two))]).size, 12, "each stack has its own ports");
+  assert.equal(
+    new Set([...(await portsOf(one)), ...(await portsOf(two))]).size,
+    2 * PORT_NAMES.length,
+    "each stack has its own ports",
+  );
 });
 
 test("each stack goes down alone and leaves no process, port, socket or temporary file", async (t) => {
