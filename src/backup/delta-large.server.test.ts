@@ -1,42 +1,17 @@
 import assert from "node:assert/strict";
-import { rm, stat, truncate } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { test } from "node:test";
 import { takeTestBackup } from "../../test/support/backups.ts";
+import { makeLargeTable, SEGMENT_PAGES, wideRows } from "../../test/support/large-table.ts";
 import { keptPages, placesOf } from "../../test/support/page-places.ts";
-import { fileOf } from "../../test/support/planted-faults.ts";
-import { dropTemplates, startServer, type TestServer } from "../../test/support/servers.ts";
+import { startServer } from "../../test/support/servers.ts";
 import { assertRestores } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 
-const SEGMENT_PAGES = 1024 ** 3 / BLOCK_BYTES;
-/** Pages in front of the second segment that rows go to. */
-const PAGES_BEFORE = 40;
-
-/** One row a page, from the end of the table on. */
-const wideRows = (from: number, to: number): string =>
-  `INSERT INTO large SELECT g, repeat(md5(g::text), 200) FROM generate_series(${from}, ${to}) g`;
-
-/** A table whose rows lie at its beginning and on both sides of its first GiB; between them pages that no row ever used. */
-async function makeLarge(server: TestServer): Promise<string> {
-  await dropTemplates(server);
-  await server.query("CREATE TABLE large (id int, body text)");
-  await server.query("ALTER TABLE large ALTER body SET STORAGE plain");
-  await server.query(wideRows(1, 300));
-  const file = await fileOf(server, "large");
-  await server.stop();
-  // As a crash leaves a table that was being loaded; costs neither WAL nor the writing of a GiB.
-  await truncate(file, (SEGMENT_PAGES - PAGES_BEFORE) * BLOCK_BYTES);
-  await server.start();
-  await server.query(wideRows(1001, 2150));
-  // So that a later look at a row does not change its page.
-  await server.query("SELECT count(*) FROM large");
-  return file;
-}
-
 test("a table over 1 GiB, changed on both sides of the border, cut back below it and grown again: the deltas restore", async () => {
   await using server = await startServer({ settings: { wal_keep_size: "4GB" } });
-  const file = await makeLarge(server);
+  const file = await makeLargeTable(server);
   const pagesOf = async (segment: string): Promise<number> => (await stat(`${file}${segment}`)).size / BLOCK_BYTES;
   assert.deepEqual([await pagesOf(""), (await pagesOf(".1")) >= 1000], [SEGMENT_PAGES, true]);
   const cutBack = async (): Promise<void> => {
