@@ -29,7 +29,7 @@ export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   unit: { concurrency: 3, fileTimeoutMs: 90_000 },
   // One at a time: each runs on both cores.
   simulation: { concurrency: 1, fileTimeoutMs: 900_000, shows: true },
-  server: { concurrency: 3, fileTimeoutMs: 300_000 },
+  server: { concurrency: 4, fileTimeoutMs: 300_000 },
   "end-to-end": { concurrency: 4, fileTimeoutMs: 300_000 },
 };
 
