@@ -50,11 +50,12 @@ test("chains are judged by their ratios, what an unchanged backup stored by the 
 });
 
 test("the API is judged by the median of its ratios, the worst searches, and what mistyped queries find", () => {
+  const rates = (...values: number[]) => values.map((perSecond) => ({ perSecond }));
   const verdicts = serviceVerdicts({
     throughput: [
-      { rows: 10, ours: [210, 100, 300], peer: [100, 100, 100] },
-      { rows: 100, ours: [240, 240], peer: [100, 100] },
-      { rows: 100, ours: [240], peer: [] },
+      { rows: 10, ours: rates(210, 100, 300), peer: rates(100, 100, 100) },
+      { rows: 100, ours: rates(240, 240), peer: rates(100, 100) },
+      { rows: 100, ours: rates(240), peer: [] },
     ],
     search: { p99Ms: 99.9 },
     recall: { found: 89, asked: 100 },

@@ -3,7 +3,7 @@
  *
  * Nouns: a *goal* is a figure with a limit; a *verdict* says what was measured and whether it is within.
  */
-import { percentile } from "./statistics.ts";
+import { percentile, ratiosByRound } from "./statistics.ts";
 
 /** A full backup takes at most this much of pgBackRest's time (zst level 3, 2 processes). */
 const WALL_RATIO_MAX = 0.8;
@@ -193,12 +193,14 @@ export function repointVerdicts(
   ];
 }
 
-/** Verdicts on the catalogue's API. */
+type PerSecond = { readonly perSecond: number };
+
+/** Verdicts on the catalogue's API, against FastAPI as its users write it. */
 export function serviceVerdicts(measured: {
   readonly throughput: readonly {
     readonly rows: number;
-    readonly ours: readonly number[];
-    readonly peer: readonly number[];
+    readonly ours: readonly PerSecond[];
+    readonly peer: readonly PerSecond[];
   }[];
   readonly search: { readonly p99Ms: number };
   readonly recall: { readonly found: number; readonly asked: number };
@@ -207,7 +209,10 @@ export function serviceVerdicts(measured: {
   const recall = asked === 0 ? 0 : found / asked;
   const throughput = measured.throughput.flatMap(({ rows, ours, peer }) => {
     const least = THROUGHPUT_RATIOS_MIN[rows];
-    const ratios = ours.flatMap((each, round) => (peer[round] === undefined ? [] : [each / peer[round]]));
+    const ratios = ratiosByRound(
+      ours.map(({ perSecond }) => perSecond),
+      peer.map(({ perSecond }) => perSecond),
+    );
     if (least === undefined || ratios.length === 0) return [];
     const ratio = percentile(ratios, 0.5);
     const goal = `at least ${least.toFixed(1)} times FastAPI's requests/s with ${rows} rows`;

@@ -9,6 +9,8 @@ export type Answers = {
   readonly count: number;
   /** Other than 200. */
   readonly bad: number;
+  /** What one of them said. */
+  readonly complaint: string;
   readonly bytes: number;
   readonly latenciesMs: readonly number[];
   readonly wallMs: number;
@@ -21,18 +23,18 @@ export async function askClosed(
 ): Promise<Answers> {
   const begun = performance.now();
   const end = begun + options.durationMs;
-  const totals = { count: 0, bad: 0, bytes: 0 };
+  const totals = { count: 0, bad: 0, bytes: 0, complaint: "" };
   const latenciesMs: number[] = [];
   await Promise.all(
     Array.from({ length: options.connections }, async () => {
       const client = await Client.open(target);
       while (performance.now() < end) {
         const asked = performance.now();
-        const { status, bytes } = await client.ask(options.path());
+        const { status, bytes, said } = await client.ask(options.path());
         latenciesMs.push(performance.now() - asked);
         totals.count += 1;
         totals.bytes += bytes;
-        if (status !== 200) totals.bad += 1;
+        if (status !== 200) Object.assign(totals, { bad: totals.bad + 1, complaint: said });
       }
       client.close();
     }),
@@ -46,7 +48,7 @@ export async function askOpen(
   options: { readonly perSecond: number; readonly durationMs: number; readonly path: (index: number) => string },
 ): Promise<Answers> {
   const idle: Client[] = [];
-  const totals = { count: 0, bad: 0, bytes: 0 };
+  const totals = { count: 0, bad: 0, bytes: 0, complaint: "" };
   const latenciesMs: number[] = [];
   const flying: Promise<void>[] = [];
   const begun = performance.now();
@@ -57,11 +59,11 @@ export async function askOpen(
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const one = async (): Promise<void> => {
       const client = idle.pop() ?? (await Client.open(target));
-      const { status, bytes } = await client.ask(options.path(index));
+      const { status, bytes, said } = await client.ask(options.path(index));
       latenciesMs.push(performance.now() - due);
       totals.count += 1;
       totals.bytes += bytes;
-      if (status !== 200) totals.bad += 1;
+      if (status !== 200) Object.assign(totals, { bad: totals.bad + 1, complaint: said });
       idle.push(client);
     };
     flying.push(one());
@@ -97,7 +99,7 @@ class Client {
     return new Client(socket, ` HTTP/1.1\r\n${lines.join("")}\r\n`);
   }
 
-  async ask(path: string): Promise<{ readonly status: number; readonly bytes: number }> {
+  async ask(path: string): Promise<{ readonly status: number; readonly bytes: number; readonly said: string }> {
     this.#socket.write(`GET ${path}${this.#head}`);
     for (;;) {
       const answer = this.#take();
@@ -113,15 +115,17 @@ class Client {
     this.#socket.destroy();
   }
 
-  #take(): { readonly status: number; readonly bytes: number } | undefined {
+  #take(): { readonly status: number; readonly bytes: number; readonly said: string } | undefined {
     const end = this.#received.indexOf("\r\n\r\n");
     if (end === -1) return undefined;
     const head = this.#received.toString("latin1", 0, end);
     const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
     const whole = end + 4 + length;
     if (this.#received.length < whole) return undefined;
+    const status = Number(head.slice(9, 12));
+    const said = status === 200 ? "" : this.#received.toString("utf8", 0, Math.min(whole, 1_000));
     this.#received = this.#received.subarray(whole);
-    return { status: Number(head.slice(9, 12)), bytes: length };
+    return { status, bytes: length, said };
   }
 
   #fail(error: Error): void {

@@ -2,7 +2,9 @@
  * `bench service`: the catalogue's API beside FastAPI with asyncpg, searching among many offers, and mending mistyped words.
  *
  * Nouns: the *peer* is FastAPI as Debian packages it, one process with uvloop, that runs the very statement of ours and gives the
- * same answer (`bench/service-peer/`); it checks no key and counts nothing, ours does both. Every request asks for something that
+ * same answer (`bench/service-peer/`); it checks no key and counts nothing, ours does both. It returns rows and
+ * FastAPI makes JSON of them; *modelled*, it has a response model as in FastAPI's documentation; *tuned*, it goes around FastAPI's
+ * making of answers, as quick as we could make it. Every request asks for something that
  * was not asked before, so that no kept copy answers.
  */
 import { spawn } from "node:child_process";
@@ -16,10 +18,16 @@ import { catalogueAddress, createCatalogue } from "../test/support/catalogue.ts"
 import { eventually } from "../test/support/receivers.ts";
 import { SUPERUSER, startServer, type TestServer } from "../test/support/servers.ts";
 import { type Answers, askClosed, askOpen, type Target } from "./http-clients.ts";
-import { must } from "./machine.ts";
+import { must, treeCpuMs } from "./machine.ts";
 import type { Report } from "./report.ts";
 import { fillCatalogue, queriesOf, type TypedQuery } from "./service-data.ts";
-import { type ServiceBenchRequest, type ServiceFigures, serviceReport, type ThroughputRuns } from "./service-plan.ts";
+import {
+  type ServiceBenchRequest,
+  type ServiceFigures,
+  serviceReport,
+  type ThroughputRun,
+  type ThroughputRuns,
+} from "./service-plan.ts";
 import { percentile } from "./statistics.ts";
 
 type Call = { readonly signal: AbortSignal };
@@ -31,6 +39,8 @@ const CONNECTIONS = 32;
 const SIZES = [10, 100] as const;
 const WARM_UP_MS = 2_000;
 const TYPED = 300;
+/** The one that Debian's packages are for. */
+const PYTHON = "/usr/bin/python3";
 /** Debian's packages of the peer. */
 const PEER_PACKAGES = [
   "python3-fastapi",
@@ -38,7 +48,7 @@ const PEER_PACKAGES = [
   "python3-uvicorn",
   "python3-uvloop",
   "python3-httptools",
-  "python3-orjson",
+  "python3-ujson",
 ];
 
 /** Measures all. Installs the peer where it is not there, as root. */
@@ -57,7 +67,7 @@ export async function benchService(request: ServiceBenchRequest, call: Call): Pr
     await using ours = await startOurs(server, folder);
     const headers = { authorization: `Bearer ${OPERATOR_KEY}` };
     const target = { port: ours.port, headers };
-    const throughput = await measureThroughput(request, { server, folder, target });
+    const throughput = await measureThroughput(request, { server, folder, ours, target });
     const search = await measureSearch(request, target);
     const recall = await measureRecall(queriesOf(TYPED, request.offers), target);
     const versions = {
@@ -72,7 +82,7 @@ export async function benchService(request: ServiceBenchRequest, call: Call): Pr
 }
 
 /** A program under measurement, gone at the end. */
-type Running = AsyncDisposable & { readonly port: number };
+type Running = AsyncDisposable & { readonly port: number; readonly pid: number };
 
 async function startProgram(
   command: string,
@@ -90,6 +100,7 @@ async function startProgram(
   });
   return {
     port: at.port,
+    pid: child.pid ?? 0,
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGTERM");
       await ended;
@@ -109,6 +120,7 @@ async function startOurs(server: TestServer, folder: string): Promise<Running> {
     name,
     user: SUPERUSER.name,
     passwordFile: path.join(folder, "password"),
+    prepares: true,
   };
   const service = {
     format: "lifeboat-catalog-service",
@@ -148,7 +160,7 @@ async function startPeer(server: TestServer, folder: string): Promise<Running> {
   ];
   const environment = { PEER_FILE: file, PYTHONPATH: path.join(ROOT, "bench/service-peer") };
   const ready = "/search?category=none&price=1&limit=10";
-  return await startProgram("python3", [...args, "--log-level", "warning"], { port, ready, environment });
+  return await startProgram(PYTHON, [...args, "--log-level", "warning"], { port, ready, environment });
 }
 
 /** The statement that ours runs for a page in the middle of a list: its parameters are category, price and id. */
@@ -164,43 +176,68 @@ function statementOf(rows: number): string {
   }).text;
 }
 
+/** The largest category, and prices within it that leave a page behind them. */
 async function measureThroughput(
   request: ServiceBenchRequest,
-  at: { readonly server: TestServer; readonly folder: string; readonly target: Target },
+  at: { readonly server: TestServer; readonly folder: string; readonly ours: Running; readonly target: Target },
 ): Promise<readonly ThroughputRuns[]> {
   const [row] = await at.server.query(
     "select category, min(price_sgd)::float8 as low, percentile_disc(0.6) within group (order by price_sgd)::float8 as high from products group by category order by count(*) desc limit 1",
     [],
     { database: String(catalogueAddress(at.server).database) },
   );
-  const category = String(row?.["category"]);
-  const price = (): number =>
-    Math.round((Number(row?.["low"]) + Math.random() * (Number(row?.["high"]) - Number(row?.["low"]))) * 1e6) / 1e6;
-  const ours = (rows: number) => () => {
-    const cursor = encodeCursor({ sort: "price_asc", value: price(), id: 0 });
-    return `/v1/products/search?category=${category}&sort=price_asc&limit=${rows}&cursor=${cursor}`;
-  };
-  const theirs = (rows: number) => () => `/search?category=${category}&price=${price()}&limit=${rows}`;
+  const [category, low, high] = [String(row?.["category"]), Number(row?.["low"]), Number(row?.["high"])];
+  const price = (): number => Math.round((low + Math.random() * (high - low)) * 1e6) / 1e6;
   await using peer = request.peer ? await startPeer(at.server, at.folder) : undefined;
+  const subjects = (rows: number): readonly Subject[] => {
+    const ours = (): string => {
+      const cursor = encodeCursor({ sort: "price_asc", value: price(), id: 0 });
+      return `/v1/products/search?category=${category}&sort=price_asc&limit=${rows}&cursor=${cursor}`;
+    };
+    const first = { name: "ours", running: at.ours, target: at.target, path: ours } as const;
+    if (peer === undefined) return [first];
+    const target = { port: peer.port, headers: {} };
+    const theirs = (form: string) => (): string => `/${form}?category=${category}&price=${price()}&limit=${rows}`;
+    return [
+      first,
+      { name: "peer", running: peer, target, path: theirs("plain") },
+      { name: "tuned", running: peer, target, path: theirs("search") },
+      { name: "modelled", running: peer, target, path: theirs("modelled") },
+    ];
+  };
   const measured: ThroughputRuns[] = [];
   for (const rows of SIZES) {
-    const runs = { rows, ours: [] as number[], peer: [] as number[] };
+    const runs: { [Name in Subject["name"]]: ThroughputRun[] } = { ours: [], peer: [], tuned: [], modelled: [] };
     for (let run = 0; run < request.runs; run += 1) {
-      process.stdout.write(`${rows} rows, ${run + 1} of ${request.runs} … `);
-      runs.ours.push(await perSecond(at.target, ours(rows), request));
-      if (peer !== undefined) runs.peer.push(await perSecond({ port: peer.port, headers: {} }, theirs(rows), request));
-      console.log(`ours ${runs.ours.at(-1)?.toFixed(0)}/s, peer ${runs.peer.at(-1)?.toFixed(0) ?? "-"}/s`);
+      process.stdout.write(`${rows} rows, ${run + 1} of ${request.runs} …`);
+      for (const subject of subjects(rows)) {
+        const each = await measureSubject(subject, request);
+        runs[subject.name].push(each);
+        process.stdout.write(` ${subject.name} ${each.perSecond.toFixed(0)}/s`);
+      }
+      console.log();
     }
-    measured.push(runs);
+    measured.push({ rows, ...runs });
   }
   return measured;
 }
 
-async function perSecond(target: Target, next: () => string, { seconds }: ServiceBenchRequest): Promise<number> {
+type Subject = {
+  readonly name: "ours" | "peer" | "tuned" | "modelled";
+  readonly running: Running;
+  readonly target: Target;
+  readonly path: () => string;
+};
+
+async function measureSubject(subject: Subject, { seconds }: ServiceBenchRequest): Promise<ThroughputRun> {
+  const { target, path: next, running } = subject;
   await askClosed(target, { connections: CONNECTIONS, durationMs: WARM_UP_MS, path: next });
+  const before = await treeCpuMs(running.pid);
   const answers = await askClosed(target, { connections: CONNECTIONS, durationMs: seconds * 1_000, path: next });
-  if (answers.bad > 0) throw new Error(`${answers.bad} of ${answers.count} answers were not 200`);
-  return (answers.count * 1_000) / answers.wallMs;
+  const cpuMs = (await treeCpuMs(running.pid)) - before;
+  if (answers.bad > 0)
+    throw new Error(`${answers.bad} of ${answers.count} answers of ${subject.name} were not 200: ${answers.complaint}`);
+  return { perSecond: (answers.count * 1_000) / answers.wallMs, cpuMs: cpuMs / answers.count };
 }
 
 async function measureSearch(request: ServiceBenchRequest, target: Target): Promise<ServiceFigures["search"]> {
@@ -245,7 +282,7 @@ async function peerVersions({ peer }: ServiceBenchRequest, call: Call): Promise<
   const program =
     "import fastapi,asyncpg,uvicorn,uvloop,sys;print(fastapi.__version__,asyncpg.__version__,uvicorn.__version__,uvloop.__version__,sys.version.split()[0])";
   const [fastapi = "", asyncpg = "", uvicorn = "", uvloop = "", python = ""] = (
-    await must({ command: "python3", args: ["-c", program] }, call)
+    await must({ command: PYTHON, args: ["-c", program] }, call)
   )
     .trim()
     .split(" ");

@@ -40,13 +40,16 @@ function readHandler(route: ReadRoute, tools: ApiTools) {
     const key = `${route.operation} ${JSON.stringify([input.params, input.query, input.body])}`;
     const answered = await tools.answers.get(key, {
       times: route.times,
-      load: async () => serialize(await route.load(tools.reads, input)),
+      load: async () => {
+        const answer = await route.load(tools.reads, input);
+        return typeof answer === "string" ? answer : serialize(answer);
+      },
       isFinal: (error) => error instanceof ApiProblem && error.status < 500,
     });
     if (caller !== undefined) {
       tools.usage.called(caller.id, route.operation);
       const query = route.searched?.(input);
-      if (query !== undefined) tools.usage.searched(caller.id, query, resultsOf(answered.copy.text));
+      if (query !== undefined) tools.usage.searched(caller.id, query, resultsOf(answered.copy.body));
     }
     return sendCopy(request, reply, { answered, tools });
   };
@@ -60,8 +63,8 @@ function serializerOf(reply: FastifyReply, status: number): (answer: object) => 
 }
 
 /** The number of results as the answer tells it first of all; not worth parsing a page for. */
-function resultsOf(text: string): number {
-  return Number(/^\{"total":(\d+)/.exec(text)?.[1] ?? 0);
+function resultsOf(body: Buffer): number {
+  return Number(/^\{"total":(\d+)/.exec(body.toString("latin1", 0, 20))?.[1] ?? 0);
 }
 
 function sendCopy(
@@ -84,9 +87,11 @@ function sendCopy(
   }
   if (matches(request.headers["if-none-match"], copy.etag)) return reply.code(304).send();
   reply.header("content-type", "application/json; charset=utf-8");
-  // A text is sent as it is.
-  return reply.send(isStale ? `{"stale":true,${copy.text.slice(1)}` : copy.text);
+  return reply.send(isStale ? Buffer.concat([STALE, copy.body.subarray(1)]) : copy.body);
 }
+
+/** What an answer begins with that is older than it should be. */
+const STALE = Buffer.from('{"stale":true,');
 
 function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;

@@ -104,16 +104,21 @@ async function makeTools({ clock, files, random }: Machine, settings: ServiceSet
     database: database.name,
     width: WAY_WIDTH,
   };
-  const main = new Way("database", clock, { ...address, host: database.host, port: database.port });
+  const main = new Way("database", clock, {
+    ...address,
+    host: database.host,
+    port: database.port,
+    prepares: database.prepares,
+  });
   const second = other === undefined ? undefined : new Way("reads", clock, { ...address, ...other });
   const redis =
     settings.redis === undefined
       ? undefined
       : new Redis(clock, { ...settings.redis, password: await readSecret(files, settings.redis.passwordFile) });
   const budget = new RetryBudget(clock);
-  const reads = new HedgedReads(clock, { main, other: second, budget });
+  const reads = new HedgedReads({ main, other: second, budget });
   const writes = new Writes({ clock, random, way: main, budget });
-  const answers = new Answers({ clock, random, memory: new MemoryCopies(MEMORY_COPIES_BYTES), redis });
+  const answers = new Answers({ clock, memory: new MemoryCopies(MEMORY_COPIES_BYTES), redis });
   const operatorKey =
     settings.operatorKeyFile === undefined ? undefined : await readSecret(files, settings.operatorKeyFile);
   const keys = new KnownKeys({ clock, reads, operatorKey });

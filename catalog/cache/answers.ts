@@ -1,7 +1,6 @@
 /** Answers from the nearest place that has them: this process, redis, the database; an old one when there is no other. */
 import { assert } from "../../src/errors/error.ts";
 import type { Clock } from "../../src/platform/clock.ts";
-import type { RandomSource } from "../../src/platform/random.ts";
 import { type Copy, type CopyTimes, copyOf, decodeCopy, encodeCopy, type MemoryCopies } from "./copies.ts";
 import type { Redis } from "./redis.ts";
 
@@ -26,7 +25,6 @@ export class Answers {
   readonly counts: AnswerCounts = { memory: 0, redis: 0, database: 0, stale: 0, joined: 0 };
   readonly #tools: {
     readonly clock: Clock;
-    readonly random: RandomSource;
     readonly memory: MemoryCopies;
     readonly redis: Redis | undefined;
   };
@@ -36,7 +34,6 @@ export class Answers {
 
   constructor(tools: {
     readonly clock: Clock;
-    readonly random: RandomSource;
     readonly memory: MemoryCopies;
     readonly redis: Redis | undefined;
   }) {
@@ -124,9 +121,9 @@ export class Answers {
   }
 
   async #loadNew(key: string, times: CopyTimes, load: () => Promise<string>): Promise<Answered> {
-    const { clock, random, memory, redis } = this.#tools;
+    const { clock, memory, redis } = this.#tools;
     const text = await load();
-    const copy = copyOf(text, { now: clock.now(), times, chance: (random(1)[0] ?? 0) / 255 });
+    const copy = copyOf(text, { now: clock.now(), times });
     memory.put(key, copy);
     // Not waited for: the answer is here.
     void redis?.set(REDIS_PREFIX + key, encodeCopy(copy), copy.usableUntil - clock.now());

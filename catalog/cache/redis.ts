@@ -1,6 +1,7 @@
 /** Redis, as a cache should be asked: briefly, and not at all while it is away. */
 import { createClient } from "@redis/client";
 import type { Clock } from "../../src/platform/clock.ts";
+import { startTimer } from "../../src/platform/timer.ts";
 
 /** Where it is. */
 export type RedisAddress = { readonly host: string; readonly port: number; readonly password: string };
@@ -66,10 +67,11 @@ export class Redis {
 
   async #try<T>(call: (client: Client) => Promise<T>): Promise<T | undefined> {
     if (!this.answers) return undefined;
-    const over = new AbortController();
+    let forget = (): void => undefined;
     try {
-      const late = this.#clock.sleep(ANSWER_TIMEOUT_MS, { signal: over.signal }).then(() => LATE);
-      late.catch(() => undefined);
+      const late = new Promise<typeof LATE>((resolve) => {
+        forget = startTimer(ANSWER_TIMEOUT_MS, () => resolve(LATE));
+      });
       const asked = call(this.#client);
       asked.catch(() => undefined);
       const answer = await Promise.race([asked, late]);
@@ -78,12 +80,12 @@ export class Redis {
         return undefined;
       }
       this.#failures = 0;
-      return answer as T;
+      return answer;
     } catch {
       this.#failed();
       return undefined;
     } finally {
-      over.abort();
+      forget();
     }
   }
 

@@ -1,9 +1,9 @@
 /** Reads: from whichever server answers. */
-import type { Clock } from "../../src/platform/clock.ts";
+import { startTimer } from "../../src/platform/timer.ts";
 import { isServerGone } from "./gone.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Row } from "./session.ts";
-import type { Way } from "./way.ts";
+import type { TextRows, Way } from "./way.ts";
 
 /** A first choice that is silent for so long is not waited for: the other is asked, too. */
 const HEDGE_AFTER_MS = 200;
@@ -17,6 +17,8 @@ export type ReadRows = { readonly rows: readonly Row[]; readonly from: "primary"
 export interface Reads {
   /** Rows of one statement that writes nothing. Rejects when no server answers in time, or with what one says. */
   read(text: string, values: readonly unknown[]): Promise<ReadRows>;
+  /** The same as the server's own text. */
+  readTexts(text: string, values: readonly unknown[]): Promise<TextRows>;
 }
 
 /**
@@ -24,33 +26,41 @@ export interface Reads {
  * long and the budget has room. The first answer counts.
  */
 export class HedgedReads implements Reads {
-  readonly #clock: Clock;
   readonly #main: Way;
   readonly #other: Way | undefined;
   readonly #budget: RetryBudget;
   hedged = 0;
 
-  constructor(
-    clock: Clock,
-    ways: { readonly main: Way; readonly other: Way | undefined; readonly budget: RetryBudget },
-  ) {
-    this.#clock = clock;
+  constructor(ways: { readonly main: Way; readonly other: Way | undefined; readonly budget: RetryBudget }) {
     this.#main = ways.main;
     this.#other = ways.other;
     this.#budget = ways.budget;
   }
 
   async read(text: string, values: readonly unknown[]): Promise<ReadRows> {
+    return await this.#ask(async (way) => {
+      const rows = await way.rows(text, values, { timeoutMs: READ_TIMEOUT_MS });
+      return { rows, from: way.view === "replica" ? "replica" : "primary" };
+    });
+  }
+
+  async readTexts(text: string, values: readonly unknown[]): Promise<TextRows> {
+    return await this.#ask(async (way) => await way.textRows(text, values, { timeoutMs: READ_TIMEOUT_MS }));
+  }
+
+  async #ask<T>(ask: (way: Way) => Promise<T>): Promise<T> {
     this.#budget.count();
     const [first, second] = this.#order();
-    if (second === undefined) return await ask(first, text, values);
-    const over = new AbortController();
-    const opening = ask(first, text, values);
-    const fallback = this.#hedge(first, opening, over.signal).then(async () => await ask(second, text, values));
+    if (second === undefined) return await ask(first);
+    const opening = ask(first);
+    const { needed, forget } = this.#hedge(first, opening);
     try {
-      return await firstAnswer(opening, fallback);
+      return await firstAnswer(
+        opening,
+        needed.then(async () => await ask(second)),
+      );
     } finally {
-      over.abort();
+      forget();
     }
   }
 
@@ -63,23 +73,24 @@ export class HedgedReads implements Reads {
     return isMainGood || !isOtherGood ? [main, other] : [other, main];
   }
 
-  /** Resolves when the second is to be asked; rejects when it is not needed. */
-  async #hedge(first: Way, opening: Promise<ReadRows>, signal: AbortSignal): Promise<void> {
+  /** `needed` resolves when the second is to be asked, and rejects when it is not; `forget` lets go of the timer. */
+  #hedge(first: Way, opening: Promise<unknown>): { readonly needed: Promise<void>; readonly forget: () => void } {
+    let forget = (): void => undefined;
+    const silent = new Promise<"silent">((resolve) => {
+      forget = startTimer(HEDGE_AFTER_MS, () => resolve("silent"));
+    });
     const failed = opening.then(
       () => "answered" as const,
       (error: unknown) => (isServerGone(error) ? ("gone" as const) : ("answered" as const)),
     );
-    const silent = this.#clock.sleep(HEDGE_AFTER_MS, { signal }).then(() => "silent" as const);
-    silent.catch(() => undefined);
-    const what = await Promise.race([failed, silent]);
-    if (what === "answered") throw new NotNeeded();
-    if (!this.#budget.take()) {
-      // The first may still answer.
-      if ((await failed) !== "gone") throw new NotNeeded();
-      throw new NotNeeded("the budget of second tries is used up");
-    }
-    this.hedged += 1;
-    first.suspect();
+    const decide = async (): Promise<void> => {
+      if ((await Promise.race([failed, silent])) === "answered") throw new NotNeeded();
+      // Without room in the budget the first may still answer.
+      if (!this.#budget.take()) throw new NotNeeded("the budget of second tries is used up");
+      this.hedged += 1;
+      first.suspect();
+    };
+    return { needed: decide(), forget };
   }
 }
 
@@ -87,7 +98,7 @@ export class HedgedReads implements Reads {
 class NotNeeded extends Error {}
 
 /** The first answer of the two; when both fail, what says most: an opinion of a server before a server that is gone. */
-async function firstAnswer(opening: Promise<ReadRows>, fallback: Promise<ReadRows>): Promise<ReadRows> {
+async function firstAnswer<T>(opening: Promise<T>, fallback: Promise<T>): Promise<T> {
   try {
     return await Promise.any([opening, fallback]);
   } catch (cause) {
@@ -95,9 +106,4 @@ async function firstAnswer(opening: Promise<ReadRows>, fallback: Promise<ReadRow
     const real = errors.filter((error) => !(error instanceof NotNeeded));
     throw real.find((error) => !isServerGone(error)) ?? real[0] ?? cause;
   }
-}
-
-async function ask(way: Way, text: string, values: readonly unknown[]): Promise<ReadRows> {
-  const rows = await way.rows(text, values, { timeoutMs: READ_TIMEOUT_MS });
-  return { rows, from: way.view === "replica" ? "replica" : "primary" };
 }

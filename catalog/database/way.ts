@@ -10,6 +10,7 @@
 import pg from "pg";
 import type { Clock } from "../../src/platform/clock.ts";
 import { isServerGone } from "./gone.ts";
+import type { TextColumn, TextRow } from "./json-rows.ts";
 import { rowTypes } from "./row-types.ts";
 import type { Row, Session } from "./session.ts";
 
@@ -22,17 +23,29 @@ export type WayAddress = {
   readonly database: string;
   /** Connections at most. */
   readonly width: number;
+  /** Whether a connection stays with one server, so that statements can be prepared on it: not behind a pooler of transactions. */
+  readonly prepares?: boolean;
 };
 
 /** What is at the end of a way. */
 export type WayView = "unknown" | "primary" | "replica" | "silent";
 
-/** A server on this machine or the next lets in within milliseconds; a pooler whose server is gone keeps one waiting. */
-const CONNECT_TIMEOUT_MS = 1_500;
+/**
+ * A server on this machine or the next lets in within milliseconds, and so does a pooler whose server is gone. All of this is
+ * waiting for one of the connections to be free.
+ */
+const CONNECT_TIMEOUT_MS = 4_000;
+/** Statements that are prepared; each takes memory on the server, in every connection. */
+const NAMES_MAX = 200;
 const LOOK_EVERY_MS = 1_000;
 /** While nothing answers, whoever waits wants to know soon. */
 const LOOK_EVERY_SILENT_MS = 60;
 const LOOK_TIMEOUT_MS = 400;
+
+/** Rows of text and what their columns are. */
+export type TextRows = { readonly columns: readonly TextColumn[]; readonly rows: readonly TextRow[] };
+
+const AS_TEXT: pg.CustomTypesConfig = { getTypeParser: () => (text: string) => text };
 
 /** A way. */
 export class Way {
@@ -40,6 +53,7 @@ export class Way {
   readonly #clock: Clock;
   readonly #address: WayAddress;
   readonly #ended = new AbortController();
+  readonly #names = new Map<string, string>();
   #pool: pg.Pool;
   #view: WayView = "unknown";
   #looking: Promise<void> = Promise.resolve();
@@ -68,6 +82,19 @@ export class Way {
     this.#looking = this.#lookOn();
   }
 
+  /** Statements of reads are few: one that is prepared is planned once a connection and not for every request. */
+  #named(text: string): { readonly text: string; readonly name?: string } {
+    if (this.#address.prepares !== true) return { text };
+    let name = this.#names.get(text);
+    if (name === undefined) {
+      // A filter more is another statement; there are not many, but for who looks for a way to fill our memory.
+      if (this.#names.size >= NAMES_MAX) return { text };
+      name = `read_${this.#names.size}`;
+      this.#names.set(text, name);
+    }
+    return { text, name };
+  }
+
   /** Ends looking and closes all connections; calls under way end first. */
   async stop(): Promise<void> {
     this.#ended.abort();
@@ -84,24 +111,41 @@ export class Way {
     return await this.lend(async (session) => (await session.query(text, values)).rows, { timeoutMs });
   }
 
+  /** The same, as the server's own text: nothing is made of a value until somebody knows for what. */
+  async textRows(
+    text: string,
+    values: readonly unknown[],
+    { timeoutMs }: { readonly timeoutMs: number },
+  ): Promise<TextRows> {
+    return await this.#withClient(async (client) => {
+      const query = {
+        ...this.#named(text),
+        values: [...values],
+        query_timeout: timeoutMs,
+        rowMode: "array" as const,
+        types: AS_TEXT,
+      };
+      const { fields, rows } = await client.query<(string | null)[]>(query);
+      return { columns: fields.map(({ name, dataTypeID: typeId }) => ({ name, typeId })), rows };
+    });
+  }
+
   /** Lends a connection to `work`; each of its statements has the time given. */
   async lend<T>(work: (session: Session) => Promise<T>, { timeoutMs }: { readonly timeoutMs: number }): Promise<T> {
+    return await this.#withClient(async (client) => await work(sessionOf(client, timeoutMs)));
+  }
+
+  async #withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     let client: pg.PoolClient;
     try {
       client = await this.#pool.connect();
     } catch (error) {
-      if (isServerGone(error)) this.#seen("silent");
+      // Who waits for one of our own connections waits for us, not for the server.
+      if (isServerGone(error) && this.#pool.totalCount < this.#address.width) this.#seen("silent");
       throw error;
     }
-    const session: Session = {
-      query: async (text, values) => {
-        // Its limit is an option of each query, which the types do not know.
-        const query: pg.QueryConfig & { readonly query_timeout: number } = { text, query_timeout: timeoutMs };
-        return await client.query<Row>(values === undefined ? query : { ...query, values: [...values] });
-      },
-    };
     try {
-      const result = await work(session);
+      const result = await work(client);
       client.release();
       return result;
     } catch (error) {
@@ -178,6 +222,16 @@ export class Way {
     this.#pool = openPool(this.#address);
     void old.end().catch(() => undefined);
   }
+}
+
+function sessionOf(client: pg.PoolClient, timeoutMs: number): Session {
+  return {
+    query: async (text, values) => {
+      // Its limit is an option of each query, which the types do not know.
+      const query: pg.QueryConfig & { readonly query_timeout: number } = { text, query_timeout: timeoutMs };
+      return await client.query<Row>(values === undefined ? query : { ...query, values: [...values] });
+    },
+  };
 }
 
 function clientConfig({ host, port, user, password, database }: WayAddress): pg.ClientConfig {

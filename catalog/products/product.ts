@@ -91,16 +91,3 @@ export function convertedColumns(parameter: string): { readonly columns: string;
     join: ` join exchange_rates rate on rate.currency = ${parameter}`,
   };
 }
-
-/** Rows with these fields only, and the id; all when undefined. */
-export function withFields(
-  rows: readonly Readonly<Record<string, unknown>>[],
-  fields: readonly string[] | undefined,
-): readonly Readonly<Record<string, unknown>>[] {
-  if (fields === undefined) return rows;
-  return rows.map((row) => {
-    const picked: Record<string, unknown> = { id: row["id"] };
-    for (const field of fields) picked[field] = row[field];
-    return picked;
-  });
-}

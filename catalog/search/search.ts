@@ -1,4 +1,5 @@
 /** Searching: one statement, and a second try with mended words when nothing is found. */
+import { rowsToJson, type TextRow } from "../database/json-rows.ts";
 import type { Reads } from "../database/reads.ts";
 import { encodeCursor } from "./cursor.ts";
 import { SORT_KEYS } from "./sort.ts";
@@ -7,54 +8,59 @@ import { CANDIDATES_MAX, type Search, searchStatement } from "./statement.ts";
 
 /** What a search came to. */
 export type Found = {
-  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  /** The page, as a JSON array. */
+  readonly items: string;
+  readonly count: number;
   /** Of the first page; at most CANDIDATES_MAX. */
   readonly total: number | undefined;
   readonly isTotalExact: boolean;
   readonly nextCursor: string | undefined;
-  readonly facets: unknown;
+  /** JSON. */
+  readonly facets: string;
   /** The words that were searched for instead. */
   readonly didYouMean: string | undefined;
 };
 
-/** Searches. Rejects as the database does. */
-export async function findProducts(reads: Reads, search: Search): Promise<Found> {
-  const found = await run(reads, search);
+/** What the statement gives beside a product's columns. */
+const ASIDE = new Set(["score", "total", "facets"]);
+
+/** Searches; items have these fields and their id, or all. Rejects as the database does. */
+export async function findProducts(reads: Reads, search: Search, fields?: readonly string[]): Promise<Found> {
+  const found = await run(reads, search, fields);
   const { text } = search;
-  if (found.rows.length > 0 || text === undefined || text.kind !== "web" || search.cursor !== undefined) return found;
+  if (found.count > 0 || text === undefined || text.kind !== "web" || search.cursor !== undefined) return found;
   const words = wordsOf(text.value);
   if (words.length === 0) return found;
   const { rows } = await reads.read(SPELLING_SQL, [words]);
   const mended = mend(rows.map(askedWordOf));
   if (mended === undefined) return found;
-  const again = await run(reads, { ...search, text: { kind: "words", value: mended.query } });
-  return again.rows.length === 0 ? found : { ...again, didYouMean: mended.text };
+  const again = await run(reads, { ...search, text: { kind: "words", value: mended.query } }, fields);
+  return again.count === 0 ? found : { ...again, didYouMean: mended.text };
 }
 
-async function run(reads: Reads, search: Search): Promise<Found> {
+async function run(reads: Reads, search: Search, fields: readonly string[] | undefined): Promise<Found> {
   const { text, values } = searchStatement(search);
-  const { rows } = await reads.read(text, values);
+  const { columns, rows } = await reads.readTexts(text, values);
   const page = rows.slice(0, search.limit);
-  const [first] = rows;
+  const at = (row: TextRow | undefined, name: string): string | null =>
+    row?.[columns.findIndex((column) => column.name === name)] ?? null;
+  const names = columns.map(({ name }) => name).filter((name) => !ASIDE.has(name));
+  const shown = fields === undefined ? names : names.filter((name) => name === "id" || fields.includes(name));
+  const total = search.cursor === undefined ? Number(at(rows[0], "total") ?? 0) : undefined;
   const last = page.at(-1);
-  const hasMore = rows.length > search.limit && last !== undefined;
-  const { column } = SORT_KEYS[search.sort];
-  const value = last?.[column];
-  const total = search.cursor !== undefined ? undefined : Number(first?.["total"] ?? 0);
   return {
-    rows: page,
+    items: rowsToJson(columns, page, new Set(shown)),
+    count: page.length,
     total: total === undefined ? undefined : Math.min(total, CANDIDATES_MAX),
     isTotalExact: total === undefined || total <= CANDIDATES_MAX,
-    nextCursor: hasMore
-      ? encodeCursor({
-          sort: search.sort,
-          value: typeof value === "number" ? value : String(value),
-          id: Number(last["id"]),
-        })
-      : undefined,
-    facets: first?.["facets"] ?? null,
+    nextCursor: rows.length > search.limit && last !== undefined ? cursorBehind(search, last, at) : undefined,
+    facets: at(rows[0], "facets") ?? "null",
     didYouMean: undefined,
   };
+}
+
+function cursorBehind({ sort }: Search, last: TextRow, at: (row: TextRow, name: string) => string | null): string {
+  return encodeCursor({ sort, value: at(last, SORT_KEYS[sort].column) ?? "", id: Number(at(last, "id")) });
 }
 
 function askedWordOf(row: Readonly<Record<string, unknown>>): AskedWord {

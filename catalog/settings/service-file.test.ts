@@ -18,7 +18,11 @@ async function read(text: string) {
 }
 
 test("a service file says where everything is, and all that is wrong with one is told at once", async () => {
-  assert.deepEqual(await read(JSON.stringify(GOOD)), { ...GOOD, privateWebhooks: false });
+  assert.deepEqual(await read(JSON.stringify(GOOD)), {
+    ...GOOD,
+    database: { ...GOOD.database, prepares: false },
+    privateWebhooks: false,
+  });
   const wrong = { ...GOOD, database: { ...GOOD.database, port: 0 }, colour: "red" };
   await assert.rejects(read(JSON.stringify(wrong)), { code: "catalog.settings-invalid", message: /port.*colour/s });
   await assert.rejects(read("{"), { code: "catalog.settings-invalid", message: /no JSON/ });

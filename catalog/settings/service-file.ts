@@ -27,13 +27,16 @@ const source = z.strictObject({
   priority: z.int().min(0).max(10_000).optional(),
 });
 
+/** Whether a connection stays with one server for as long as it lives: then statements can be prepared on it. */
+const way = place.extend({ prepares: z.boolean().default(false) });
+
 const schema = z.strictObject({
   format: z.literal("lifeboat-catalog-service"),
   version: z.literal(1),
   /** Where writes go, and reads while they can: a pooler, or a primary. */
-  database: place.extend({ name: z.string(), user: z.string(), passwordFile: z.string() }),
+  database: way.extend({ name: z.string(), user: z.string(), passwordFile: z.string() }),
   /** Where a server answers that may be a replica, with the same role; undefined: reads have one way only. */
-  reads: place.optional(),
+  reads: way.optional(),
   redis: place.extend({ passwordFile: z.string() }).optional(),
   /** The file that holds the operator's key, which may do everything. */
   operatorKeyFile: z.string().optional(),

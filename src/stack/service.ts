@@ -37,7 +37,8 @@ export function renderServiceFile(stack: StackDescription): string {
       user: stack.applicationRole,
       passwordFile: secretFile(place, "application"),
     },
-    reads: { host, port: ports.reads },
+    // A connection of the read port stays with its server.
+    reads: { host, port: ports.reads, prepares: true },
     redis: { host, port: ports.redis, passwordFile: secretFile(place, "redis") },
     operatorKeyFile: secretFile(place, "operator"),
     scraper: { api: front, feedsFolder: place.feeds, generated: stack.feeds === "made-up" },

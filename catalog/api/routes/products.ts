@@ -78,7 +78,7 @@ async function bestPrice(reads: Reads, query: z.output<typeof bestPriceQuery>): 
   }
   if (query.q === undefined || query.q === "") throw new ApiProblem("INVALID_QUERY", "give id, gtin or q");
   const search = searchOf(query, { text: { kind: "web", value: query.q }, sort: "relevance", facets: false });
-  const found = (await findProducts(reads, { ...search, limit: 50 })).rows as unknown as readonly Product[];
+  const found = JSON.parse((await findProducts(reads, { ...search, limit: 50 })).items) as readonly Product[];
   const canBeHad = found.filter(
     ({ availability }) => availability !== "out_of_stock" && availability !== "discontinued",
   );

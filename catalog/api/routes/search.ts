@@ -1,9 +1,9 @@
 /** Searching, and lists of products. */
 import { z } from "zod";
 import { AVAILABILITIES } from "../../ingest/row.ts";
-import { COMPACT_FIELDS, PRODUCT_FIELDS, productSchema, withFields } from "../../products/product.ts";
+import { COMPACT_FIELDS, PRODUCT_FIELDS, productSchema } from "../../products/product.ts";
 import { decodeCursor } from "../../search/cursor.ts";
-import { findProducts } from "../../search/search.ts";
+import { type Found, findProducts } from "../../search/search.ts";
 import { SORTS } from "../../search/sort.ts";
 import type { Search } from "../../search/statement.ts";
 import { ApiProblem } from "../problems.ts";
@@ -103,22 +103,17 @@ export function searchOf(
   };
 }
 
-/** A page of what was found. */
-export function pageOf(
-  found: Awaited<ReturnType<typeof findProducts>>,
-  query: FilterQuery,
-): z.input<typeof pageSchema> {
-  const fields = query.fields ?? (query.compact ? COMPACT_FIELDS : undefined);
-  return {
-    total: found.total ?? null,
-    total_is_exact: found.isTotalExact,
-    limit: query.limit,
-    has_more: found.nextCursor !== undefined,
-    next_cursor: found.nextCursor ?? null,
-    ...(found.didYouMean === undefined ? {} : { did_you_mean: found.didYouMean }),
-    items: withFields(found.rows, fields) as z.input<typeof productSchema>[],
-    facets: found.facets as Record<string, unknown> | null,
-  };
+/** The fields that were asked for. */
+function fieldsOf(query: FilterQuery): readonly string[] | undefined {
+  return query.fields ?? (query.compact ? COMPACT_FIELDS : undefined);
+}
+
+/** A page of what was found, in the order of its schema: the total comes first, where who counts finds it. */
+function pageOf(found: Found, query: FilterQuery): string {
+  const mended = found.didYouMean === undefined ? "" : `"did_you_mean":${JSON.stringify(found.didYouMean)},`;
+  return `{"total":${found.total ?? null},"total_is_exact":${found.isTotalExact},"limit":${query.limit},"has_more":${
+    found.nextCursor !== undefined
+  },"next_cursor":${JSON.stringify(found.nextCursor ?? null)},${mended}"items":${found.items},"facets":${found.facets}}`;
 }
 
 /** A minute of copies is what a price may be late; ten are better than nothing. */
@@ -154,7 +149,10 @@ export const SEARCH_ROUTES = [
         query.region,
       ].some((filter) => filter !== undefined);
       if (q === undefined && !hasFilter) throw new ApiProblem("INVALID_QUERY");
-      return pageOf(await findProducts(reads, searchOf(query, { text, sort, facets: query.facets })), query);
+      return pageOf(
+        await findProducts(reads, searchOf(query, { text, sort, facets: query.facets }), fieldsOf(query)),
+        query,
+      );
     },
     searched: ({ query }) => (query.cursor === undefined ? query.q : undefined),
   }),
@@ -173,7 +171,7 @@ export const SEARCH_ROUTES = [
         facets: false,
         minDiscount: query.min_discount,
       });
-      return pageOf(await findProducts(reads, search), query);
+      return pageOf(await findProducts(reads, search, fieldsOf(query)), query);
     },
   }),
 ];
