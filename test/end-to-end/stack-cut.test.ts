@@ -4,11 +4,13 @@ import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { test } from "node:test";
 import { isLifeboatError } from "../../src/errors/error.ts";
 import { UP_STEPS } from "../../src/stack/plan.ts";
+import { SERVICE_COMPONENTS } from "../../src/stack/stack.ts";
 import { runStackUp } from "../../src/stack/up.ts";
 import { RealStack } from "../support/real-stack.ts";
 
 /** What acts: the proof only looks; the daemon, which reads the configuration of a command line, and the service are left out. */
-const ACTING = UP_STEPS.filter((step) => !["proof", "daemon", "api"].includes(step));
+const LEFT_OUT = new Set<string>(["proof", "daemon", ...SERVICE_COMPONENTS]);
+const ACTING = UP_STEPS.filter((step) => !LEFT_OUT.has(step));
 
 test("a stack comes up though each of its starts is cut short after one step, with one recovery key in all", async () => {
   const folder = await mkdtemp("/tmp/stack-");
