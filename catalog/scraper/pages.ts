@@ -44,12 +44,7 @@ export function metricsOf({ scheduler, warmer }: PageTools): string {
       name.startsWith(`${first} `) ? [[`${label}="${name.slice(first.length + 1)}"`, value] as const] : [],
     );
   metric("catalog_scraper_runs_total", "counter", "Runs of sources by their end.", labelled("runs", "end"));
-  metric(
-    "catalog_scraper_rows_total",
-    "counter",
-    "Rows that were taken, by what became of them.",
-    labelled("rows", "outcome"),
-  );
+  metric("catalog_scraper_rows_total", "counter", "Offers by what became of them.", labelled("rows", "outcome"));
   metric(
     "catalog_scraper_rejected_rows_total",
     "counter",

@@ -127,11 +127,12 @@ export class Scheduler {
   async #run(claim: Parameters<typeof runSource>[1], begunAt: number): Promise<void> {
     const result = await runSource(this.#tools, claim, { begunAt, signal: this.#stop.signal });
     const { counts, end } = result;
-    const { inserted, updated, unchanged, priceChanges, rejected } = counts;
+    const { inserted, updated, unchanged, priceChanges, withdrawn, rejected } = counts;
     this.#add(`runs ${end.kind}`, 1);
     this.#add("rows inserted", inserted);
     this.#add("rows updated", updated);
     this.#add("rows unchanged", unchanged);
+    this.#add("rows withdrawn", withdrawn);
     this.#add("price-changes", priceChanges);
     let rejectedCount = 0;
     for (const [reason, count] of rejected) {
@@ -146,6 +147,7 @@ export class Scheduler {
       updated,
       unchanged,
       priceChanges,
+      withdrawn,
       rejected: rejectedCount,
       ...(end.kind === "failed" ? { error: end.error } : {}),
     });

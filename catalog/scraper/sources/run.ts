@@ -19,6 +19,7 @@ import { finishRun, holdClaim, type RunEnd } from "./hold.ts";
 import { nextDueMs } from "./next-due.ts";
 import { type RejectedRow, receivedOf, rejectRows } from "./record.ts";
 import { type Claim, LEASE_MS } from "./source.ts";
+import { withdrawUnseen } from "./withdraw.ts";
 
 /** Transactions on the primary, which wait for one and are tried again: catalog/database/writes.ts. */
 export interface Transactions {
@@ -49,6 +50,7 @@ export type RunCounts = {
   updated: number;
   unchanged: number;
   priceChanges: number;
+  withdrawn: number;
   readonly rejected: Map<string, number>;
 };
 
@@ -76,7 +78,14 @@ export async function runSource(
     signal,
   }: { /** Monotonic, from before the claim was asked for. */ readonly begunAt: number; readonly signal: AbortSignal },
 ): Promise<RunResult> {
-  const counts: RunCounts = { inserted: 0, updated: 0, unchanged: 0, priceChanges: 0, rejected: new Map() };
+  const counts: RunCounts = {
+    inserted: 0,
+    updated: 0,
+    unchanged: 0,
+    priceChanges: 0,
+    withdrawn: 0,
+    rejected: new Map(),
+  };
   const keeper = new Keeper(tools, claim, { begunAt, signal });
   keeper.start();
   try {
@@ -121,6 +130,13 @@ async function readSource(tools: RunTools, claim: Claim, { keeper, counts, stopp
     }
   }
   await write();
+  counts.withdrawn = await tools.transactions.run(
+    async (session) => {
+      await holdClaim(session, claim, tools.leaseMs);
+      return await withdrawUnseen(session, claim);
+    },
+    { repeatable: true, deadlineMs: keeper.leftMs },
+  );
   return { kind: "read", validators: feed.validators };
 }
 

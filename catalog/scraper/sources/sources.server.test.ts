@@ -181,6 +181,23 @@ test("a feed is read, counted and remembered; read again unchanged it is not fet
   assert.equal(await value(`${history} where p.source = 'harbour'`), "A10.00 B20.00 A9.50");
 });
 
+test("what a feed lists no more is not offered any more, unless it lists less than half; seen again it is back", async () => {
+  const file = path.join(server.folder, "w.csv");
+  await only({ ...SOURCE, name: "withdrawing", merchant: "W & Sons", location: "file:w.csv" });
+  const active = "select string_agg(sku, '' order by sku) from products where source = 'withdrawing' and is_active";
+  const read = async (skus: string) => {
+    await writeFile(file, csv([...skus].map((sku) => [sku, "4.00"] as const)));
+    await due();
+    const { counts } = await run();
+    return [await value(active), counts.withdrawn];
+  };
+  assert.deepEqual(await read("PQRS"), ["PQRS", 0]);
+  assert.deepEqual(await read("PQR"), ["PQR", 1]);
+  assert.deepEqual(await read("P"), ["PQR", 0]);
+  assert.deepEqual(await read("QRS"), ["QRS", 1]);
+  assert.equal(await value("select count(*)::int from price_history where source = 'withdrawing'"), 4);
+});
+
 test("two schedulers run each of the generated sources once, and one host one source at a time", async () => {
   let open = 0;
   let openMax = 0;
