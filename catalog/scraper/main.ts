@@ -17,6 +17,8 @@ import { Warmer } from "./warmer/warmer.ts";
 const STOP_DEADLINE_MS = 12_000;
 /** Sources at a time, claims and the sweep. */
 const WAY_WIDTH = 6;
+/** A stack that comes up starts its daemon, and proves itself, in less. */
+const START_AFTER_MS = 5_000;
 /** The generated merchants change their prices every quarter of an hour. */
 const GENERATED_RUN_MS = 15 * 60_000;
 
@@ -52,7 +54,12 @@ const scheduler = new Scheduler(
     feedsFolder: scraper?.feedsFolder ?? "/nonexistent",
     generatedRunMs: GENERATED_RUN_MS,
   },
-  { holder: `${name}@${hostname()}:${process.pid}`, concurrency: scraper?.concurrency ?? 2, log },
+  {
+    holder: `${name}@${hostname()}:${process.pid}`,
+    concurrency: scraper?.concurrency ?? 2,
+    startAfterMs: START_AFTER_MS,
+    log,
+  },
 );
 const warmer =
   scraper?.api === undefined

@@ -20,6 +20,8 @@ export type SchedulerOptions = {
   readonly holder: string;
   /** Sources at a time. */
   readonly concurrency: number;
+  /** How long it leaves the machine to those who start with it: reading all sources at once takes a core. Default 0. */
+  readonly startAfterMs?: number | undefined;
   readonly hostGapMs?: number | undefined;
   readonly log: Log;
   readonly finished?: ((result: RunResult) => void) | undefined;
@@ -63,8 +65,9 @@ export class Scheduler {
     return this.#tools.clock;
   }
 
-  /** Begins. */
+  /** Begins. Call it when the database has answered. */
   start(): void {
+    this.#answeredAt = this.#clock.monotonic();
     this.#looping = this.#loop();
   }
 
@@ -77,6 +80,7 @@ export class Scheduler {
 
   async #loop(): Promise<void> {
     const { signal } = this.#stop;
+    await this.#pause(this.#options.startAfterMs ?? 0);
     while (!signal.aborted) {
       try {
         await this.#turn(signal);
