@@ -14,6 +14,8 @@ export type SequenceLimits = {
   /** A pooler's own watchdog resumes after so long without us. */
   readonly pauseHoldMs: number;
   readonly fenceMs: number;
+  /** A checkpoint while clients go on. */
+  readonly checkpointMs: number;
   /** Fast shutdown: the checkpoint and the last WAL to the standbys. */
   readonly stopMs: number;
   /** Crash recovery of a primary that is started again. */
@@ -42,6 +44,7 @@ export const SEQUENCE_LIMITS: SequenceLimits = {
   drainMs: 3_000,
   pauseHoldMs: 30_000,
   fenceMs: 5_000,
+  checkpointMs: 30_000,
   stopMs: 10_000,
   startMs: 30_000,
   listenMs: 3_000,

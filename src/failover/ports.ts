@@ -108,6 +108,8 @@ export interface NodePort {
   readonly name: NodeName;
   /** Never rejects but with `platform.aborted`. A primary is asked to write. */
   probe(call: Call): Promise<NodeProbe>;
+  /** Writes now what a shutdown would otherwise have to write while clients wait. Changes nothing, and needs no epoch. */
+  checkpoint(call: Call): Promise<void>;
   /** Sets and loads `synchronous_standby_names`. Never blank while clients run (rule B13). */
   setSynchronousNames(order: Order<{ readonly names: string }>, call: Call): Promise<Done | StaleEpoch>;
   /**

@@ -149,6 +149,13 @@ export class SqlNode implements NodePort {
     });
   }
 
+  async checkpoint(call: Call): Promise<void> {
+    await this.#within(call, undefined, async (session) => {
+      await session.run("CHECKPOINT");
+      return "keep-warm";
+    });
+  }
+
   async promote(order: Order, call: Call): Promise<Done | StaleEpoch> {
     return await this.#order(order, call, async (session) => {
       // Not waited for: whether it did is to be seen.

@@ -50,6 +50,16 @@ test("a replica that was told to stop receiving goes on so when somebody's half-
   assert.equal(await pair.replica.value("SHOW synchronous_standby_names"), "ANY 1 (x)");
 });
 
+test("a checkpoint that was asked for is done when the call ends, and does not outlast its time", async () => {
+  await using server = await startServer({ major: 16 });
+  const node = nodeOf(server);
+  await server.query("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i");
+  const written = await server.value("SELECT pg_current_wal_lsn()");
+  await node.checkpoint(CALL);
+  assert.equal(await server.value(`SELECT redo_lsn >= '${written}' FROM pg_control_checkpoint()`), "true");
+  await assert.rejects(node.checkpoint({ timeoutMs: 0 }));
+});
+
 test("names that are in force and not in the files any more are written again", async () => {
   await using server = await startServer({ major: 16 });
   const node = nodeOf(server);

@@ -27,6 +27,7 @@ const LIMITS: SequenceLimits = {
   pollMs: 40,
   drainMs: 600,
   fenceMs: 500,
+  checkpointMs: 600,
   stopMs: 1_200,
   startMs: 6_000,
   listenMs: 600,

@@ -73,6 +73,7 @@ export function nodePort(stack: Stack, from: Process, server: Server): NodePort 
       done(epoch, call, () => {
         for (const slot of slots) server.slots.add(slot);
       }),
+    checkpoint: ({ timeoutMs }) => stack.world.call<void>(from, server.process, timeoutMs, (reply) => reply(undefined)),
     promote: ({ epoch }, call) => done(epoch, call, () => server.promote()),
   };
 }

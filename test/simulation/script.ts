@@ -58,6 +58,8 @@ const LOSSES = [
 const WITHDRAWN_STEPS = ["withdraw-witness", "fill-gap", "await-replay", "note-promotion"] as const;
 /** Steps of what is done when a party has come back. */
 const LATE_STEPS = ["name-confirmers", "receive-from", "rejoin", "note-joined"];
+/** Many a cut there is never come to: replicas join and are told whom to follow after all else. */
+const SELDOM_REACHED = ["receive-from", "note-joined"];
 /** Orders that are dangerous when they arrive late. */
 const ORDERS = ["note-action", "note-promotion", "note-primary", "note-joined", "witness-follows", "promote", "rejoin"];
 
@@ -90,8 +92,7 @@ function drawAll(seed: number, chance: Chance): Unhealed {
   const scene = someScene(usual, chance);
   if (scene !== undefined) return scene;
   const step = STEPS[seed % STEPS.length] ?? "promote";
-  // A replica joins after all else, and many a cut there is never come to.
-  if (step !== "note-joined" && !chance.often(0.7)) return usual;
+  if (!SELDOM_REACHED.includes(step) && !chance.often(0.7)) return usual;
   return withCut(usual, { step, at: chance.pick(["intent", "outcome", "midway"]) }, chance);
 }
 
@@ -134,6 +135,7 @@ function withCut(usual: Unhealed, cut: Cut, chance: Chance): Unhealed {
   const script = { ...usual, cuts: [cut], faults: [...few, loss] };
   switch (cut.step) {
     case "check-logins":
+    case "checkpoint":
     case "stop-primary":
       return { ...script, faults: [fault("switchover asked for", atMs, 0), ...few] };
     case "outwait-grant":
