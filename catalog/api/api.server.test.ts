@@ -351,6 +351,22 @@ test("while the pooler is paused reads are answered by another way and writes wa
   );
 });
 
+test("writes whose connections are lost wait until there is a server again, and each is done once", async () => {
+  // Drops every client, and lets nobody through until it is resumed.
+  await service.pooler.console("KILL postgres");
+  const writes = Promise.all(
+    Array.from({ length: 5 }, (_, index) =>
+      ingest([offer({ sku: `B-${index}` })], { "idempotency-key": randomUUID() }),
+    ),
+  );
+  await eventually("writes wait", async () => (await service.call("GET", "/health")).body.writes_waiting > 0);
+  await service.pooler.console("RESUME postgres");
+  assert.deepEqual(
+    (await writes).map(({ status, body }) => `${status} ${body.inserted}`),
+    Array(5).fill("200 1"),
+  );
+});
+
 test("without redis answers are the same, and who asks for one thing at once makes one query", async () => {
   await service.redis.kill();
   const before = answersFrom((await service.call("GET", "/metrics")).body);

@@ -21,17 +21,20 @@ export interface Reads {
   readTexts(text: string, values: readonly unknown[]): Promise<TextRows>;
 }
 
+/** What is asked of a way. */
+type ReadWay = Pick<Way, "view" | "rows" | "textRows" | "suspect" | "onSilence">;
+
 /**
  * Asks the main way first while a primary is there, else the other; the second one when the first is gone, or silent for too
  * long and the budget has room. The first answer counts.
  */
 export class HedgedReads implements Reads {
-  readonly #main: Way;
-  readonly #other: Way | undefined;
+  readonly #main: ReadWay;
+  readonly #other: ReadWay | undefined;
   readonly #budget: RetryBudget;
   hedged = 0;
 
-  constructor(ways: { readonly main: Way; readonly other: Way | undefined; readonly budget: RetryBudget }) {
+  constructor(ways: { readonly main: ReadWay; readonly other: ReadWay | undefined; readonly budget: RetryBudget }) {
     this.#main = ways.main;
     this.#other = ways.other;
     this.#budget = ways.budget;
@@ -48,7 +51,7 @@ export class HedgedReads implements Reads {
     return await this.#ask(async (way) => await way.textRows(text, values, { timeoutMs: READ_TIMEOUT_MS }));
   }
 
-  async #ask<T>(ask: (way: Way) => Promise<T>): Promise<T> {
+  async #ask<T>(ask: (way: ReadWay) => Promise<T>): Promise<T> {
     this.#budget.count();
     const [first, second] = this.#order();
     if (second === undefined) return await ask(first);
@@ -64,7 +67,7 @@ export class HedgedReads implements Reads {
     }
   }
 
-  #order(): readonly [first: Way, second: Way | undefined] {
+  #order(): readonly [first: ReadWay, second: ReadWay | undefined] {
     const main = this.#main;
     const other = this.#other;
     if (other === undefined) return [main, undefined];
@@ -73,24 +76,38 @@ export class HedgedReads implements Reads {
     return isMainGood || !isOtherGood ? [main, other] : [other, main];
   }
 
-  /** `needed` resolves when the second is to be asked, and rejects when it is not; `forget` lets go of the timer. */
-  #hedge(first: Way, opening: Promise<unknown>): { readonly needed: Promise<void>; readonly forget: () => void } {
-    let forget = (): void => undefined;
-    const silent = new Promise<"silent">((resolve) => {
-      forget = startTimer(HEDGE_AFTER_MS, () => resolve("silent"));
+  /**
+   * `needed` resolves when the second is to be asked, and rejects when it is not; `forget` lets go of what was waited for. A server
+   * that is slow costs budget: two then work for one read. One that is gone, or is seen to be silent, does not: its work is
+   * moved, not doubled.
+   */
+  #hedge(first: ReadWay, opening: Promise<unknown>): { readonly needed: Promise<void>; readonly forget: () => void } {
+    const cancels: (() => void)[] = [];
+    const slow = new Promise<"slow">((resolve) => {
+      cancels.push(startTimer(HEDGE_AFTER_MS, () => resolve("slow")));
     });
-    const failed = opening.then(
+    const ended = opening.then(
       () => "answered" as const,
       (error: unknown) => (isServerGone(error) ? ("gone" as const) : ("answered" as const)),
     );
     const decide = async (): Promise<void> => {
-      if ((await Promise.race([failed, silent])) === "answered") throw new NotNeeded();
-      // Without room in the budget the first may still answer.
-      if (!this.#budget.take()) throw new NotNeeded("the budget of second tries is used up");
+      let seen: "answered" | "gone" | "slow" | "silent" = await Promise.race([ended, slow]);
+      if (seen === "slow") {
+        first.suspect();
+        if (!this.#budget.take()) {
+          const silent = new Promise<"silent">((resolve) => cancels.push(first.onSilence(() => resolve("silent"))));
+          seen = await Promise.race([ended, silent]);
+        }
+      }
+      if (seen === "answered") throw new NotNeeded();
       this.hedged += 1;
-      first.suspect();
     };
-    return { needed: decide(), forget };
+    return {
+      needed: decide(),
+      forget: () => {
+        for (const cancel of cancels) cancel();
+      },
+    };
   }
 }
 

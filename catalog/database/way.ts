@@ -58,6 +58,7 @@ export class Way {
   #view: WayView = "unknown";
   #looking: Promise<void> = Promise.resolve();
   #waiters: (() => void)[] = [];
+  readonly #silenced = new Set<() => void>();
   #isSuspect = false;
 
   constructor(name: string, clock: Clock, address: WayAddress) {
@@ -170,6 +171,16 @@ export class Way {
     return found;
   }
 
+  /** Calls `tell` as soon as nothing answers at the end, now or later, unless the returned function is called first. */
+  onSilence(tell: () => void): () => void {
+    if (this.#view === "silent") {
+      tell();
+      return () => undefined;
+    }
+    this.#silenced.add(tell);
+    return () => this.#silenced.delete(tell);
+  }
+
   /** Somebody waits longer than usual: the next look is at once. */
   suspect(): void {
     this.#isSuspect = true;
@@ -213,6 +224,10 @@ export class Way {
   #seen(view: WayView): void {
     const before = this.#view;
     this.#view = view;
+    if (view === "silent") {
+      for (const tell of this.#silenced) tell();
+      this.#silenced.clear();
+    }
     if (view === "primary") {
       for (const tell of this.#waiters.splice(0)) tell();
     }

@@ -112,7 +112,8 @@ export async function startService(): Promise<TestService> {
   const folder = await mkdtemp("/tmp/catalogue-");
   const server = await startServer({ major: 16, name: "catalogue" });
   await createCatalogue(server, "postgres");
-  const pooler = await startPooler(server);
+  // As a stack has it: a pooler that waits fifteen seconds after one failed login is an outage of its own.
+  const pooler = await startPooler(server, ["server_login_retry = 0.1"]);
   const redis = new TestRedis(folder, await findFreePort(systemRandom));
   const conf = renderRedis({
     port: redis.port,

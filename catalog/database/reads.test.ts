@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ManualClock } from "../../test/support/manual-clock.ts";
+import { HedgedReads } from "./reads.ts";
+import { RetryBudget } from "./retry-budget.ts";
+
+const NEVER = new Promise<never>(() => undefined);
+
+/** A way by what it says of itself and what it answers; `fallSilent` is what its look sees. */
+function wayOf(rows: () => Promise<readonly Readonly<Record<string, unknown>>[]>) {
+  const told: (() => void)[] = [];
+  return {
+    view: "primary" as const,
+    rows,
+    textRows: () => NEVER,
+    suspect: () => undefined,
+    onSilence: (tell: () => void) => {
+      told.push(tell);
+      return () => undefined;
+    },
+    fallSilent: () => {
+      for (const tell of told) tell();
+    },
+    isListenedTo: () => told.length > 0,
+  };
+}
+
+function spentBudget(): RetryBudget {
+  const budget = new RetryBudget(new ManualClock());
+  // So many that one call more gives no room for another.
+  for (let call = 0; call < 104; call++) budget.count();
+  let isLeft = true;
+  while (isLeft) isLeft = budget.take();
+  return budget;
+}
+
+const gone = Object.assign(new Error("gone"), { code: "57P01" });
+
+test("a server that is gone is answered for by the other one, also when nothing may be repeated", async () => {
+  const main = wayOf(() => Promise.reject(gone));
+  const other = wayOf(async () => [{ a: 1 }]);
+  const reads = new HedgedReads({ main, other, budget: spentBudget() });
+  assert.deepEqual((await reads.read("select", [])).rows, [{ a: 1 }]);
+});
+
+test("a slow server is waited for when nothing may be repeated, until it is seen to be silent", async () => {
+  const main = wayOf(() => NEVER);
+  const other = wayOf(async () => [{ a: 2 }]);
+  const reads = new HedgedReads({ main, other, budget: spentBudget() });
+  const read = reads.read("select", []);
+  while (!main.isListenedTo()) await new Promise((resolve) => setImmediate(resolve));
+  main.fallSilent();
+  assert.deepEqual((await read).rows, [{ a: 2 }]);
+});
+
+test("what a server says is no reason to ask another one", async () => {
+  const main = wayOf(() => Promise.reject(Object.assign(new Error("no such column"), { code: "42703" })));
+  const other = wayOf(async () => [{ a: 3 }]);
+  const reads = new HedgedReads({ main, other, budget: new RetryBudget(new ManualClock()) });
+  await assert.rejects(reads.read("select", []), /no such column/);
+  assert.equal(reads.hedged, 0);
+});
