@@ -209,9 +209,22 @@ test("a problem has a code, a sentence and a page, in our form or in that of RFC
     ["/v1/products/zero", "VALIDATION_ERROR"],
     ["/v1/categories/nowhere", "CATEGORY_NOT_FOUND"],
     ["/v1/nothing", "ROUTE_NOT_FOUND"],
+    ["/v1/products/search?q=%00", "VALIDATION_ERROR"],
+    ["/v1/products/search?q=a&brand=%00", "VALIDATION_ERROR"],
+    ["/v1/categories/%00", "VALIDATION_ERROR"],
   ] as const) {
     assert.equal((await get(at)).body.error.code, code, at);
   }
+  const unstorable = [
+    await register({ agent_name: "a\u0000" }, OPERATOR_KEY),
+    await ingest([offer()], {}, "half \ud83d"),
+    await service.call("POST", "/v1/webhooks", { key, body: { url: "https://h.sg/\u0000" } }),
+    await service.call("POST", "/v1/products/lookup", { key, body: { skus: [{ sku: "\u0000", source: "x" }] } }),
+  ];
+  assert.deepEqual(
+    unstorable.map(({ status }) => status),
+    [400, 400, 400, 400],
+  );
   const broken = await fetch(`${service.url}/v1/ingest/products`, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },

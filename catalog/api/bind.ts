@@ -5,6 +5,7 @@ import { assert } from "../../src/errors/error.ts";
 import type { Answered } from "../cache/answers.ts";
 import { isServerGone } from "../database/gone.ts";
 import { WriteNotDone } from "../database/writes.ts";
+import { isStorable, NOT_STORABLE } from "../ingest/storable.ts";
 import { type Caller, hashOf, keyOf, type Scope, TIERS } from "../keys/key.ts";
 import { once, requestHash } from "./idempotency.ts";
 import { writerSchema } from "./json-schema.ts";
@@ -202,10 +203,16 @@ function inputOf(
   request: FastifyRequest,
 ): Input<unknown, unknown, unknown> {
   return {
-    params: checked(route.params, request.params, "path"),
-    query: checked(route.query, request.query, "query"),
+    params: checked(route.params, asked(request.params, "path"), "path"),
+    query: checked(route.query, asked(request.query, "query"), "query"),
     body: checked(route.body, request.body, "body"),
   };
+}
+
+/** What stands in an address ends in a statement: no route needs to think of text that the server does not take. */
+function asked(value: unknown, where: string): unknown {
+  if (isStorable(value)) return value;
+  throw new ApiProblem("VALIDATION_ERROR", `${where}: ${NOT_STORABLE}`);
 }
 
 function checked(schema: z.ZodType | undefined, value: unknown, where: string): unknown {

@@ -1,5 +1,6 @@
 /** Checks rows one by one. Pure. */
-import { type CheckedRow, type Rejection, type RejectionCode, rowSchema } from "./row.ts";
+import { type CheckedRow, PRICE_MAX, type Rejection, type RejectionCode, rowSchema } from "./row.ts";
+import { storableOf } from "./storable.ts";
 
 /** A row and its number at the source, from 1. */
 export type NumberedRow = { readonly rowNumber: number; readonly value: unknown };
@@ -13,10 +14,13 @@ export type CheckedBatch = {
 /** A price of 1 of these is no placeholder but change: their smallest coin buys nothing. */
 const PRICE_MIN: Readonly<Record<string, number>> = { IDR: 100, VND: 500, JPY: 2, THB: 2, PHP: 2 };
 
-/** Sorts a batch into rows to take and rejections. Of two rows with one sku the first is taken. */
+/**
+ * Sorts a batch into rows to take and rejections. Of two rows with one sku the first is taken. `perSgd` says what a dollar of
+ * Singapore is worth in each currency that is taken.
+ */
 export function checkBatch(
   values: readonly NumberedRow[],
-  { currencies }: { readonly currencies: ReadonlySet<string> },
+  { perSgd }: { readonly perSgd: ReadonlyMap<string, number> },
 ): CheckedBatch {
   const rows = new Map<string, CheckedRow & { readonly row_number: number }>();
   const rejections: Rejection[] = [];
@@ -37,7 +41,7 @@ export function checkBatch(
         missing ? `${field}: is missing` : `${field}: ${issue?.message}`,
       );
     } else {
-      const problem = problemOf(parsed.data, currencies);
+      const problem = problemOf(parsed.data, perSgd);
       if (problem !== undefined) reject(...problem);
       else if (rows.has(parsed.data.sku)) reject("duplicate-sku", `sku: ${parsed.data.sku} came before in this batch`);
       else rows.set(parsed.data.sku, { ...parsed.data, row_number: rowNumber });
@@ -48,10 +52,12 @@ export function checkBatch(
 
 function problemOf(
   row: CheckedRow,
-  currencies: ReadonlySet<string>,
+  perSgd: ReadonlyMap<string, number>,
 ): readonly [code: RejectionCode, message: string] | undefined {
   const { price, currency, gtin } = row;
-  if (!currencies.has(currency)) return ["unknown-currency", `currency: there is no exchange rate of ${currency}`];
+  const rate = perSgd.get(currency);
+  if (rate === undefined) return ["unknown-currency", `currency: there is no exchange rate of ${currency}`];
+  if (price / rate > PRICE_MAX) return ["invalid-field", `price: ${price} ${currency} is out of range`];
   if (price < 0.005) return ["price-not-positive", `price: ${price} is not above 0`];
   // Pages without a price were given a 1 by scrapers, and shoppers saw it.
   if (price === 1 && row.price_confirmed !== true) {
@@ -81,7 +87,7 @@ export function hasCheckDigit(gtin: string): boolean {
 function skuOf(value: unknown): string | null {
   if (!isRecord(value)) return null;
   const sku = value["sku"];
-  return typeof sku === "string" ? sku.slice(0, 128) : null;
+  return typeof sku === "string" ? storableOf(sku, 128) : null;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

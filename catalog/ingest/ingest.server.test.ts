@@ -145,6 +145,30 @@ test("rows that cannot be sold are rejected one by one with their reasons, and t
   assert.equal(await single("select price_sgd::float from products where sku = 'R-12'"), 74.07);
 });
 
+test("a row with text or amounts that the database does not take is rejected, and the others are taken", async () => {
+  const nested = Array.from({ length: 20 }).reduce((inner: unknown) => [inner], "deep");
+  const outcome = await ingest("unstorable", [
+    offer({ sku: "U-1", title: "Kettle \u0000" }),
+    offer({ sku: "U-2\u0000" }),
+    offer({ sku: "U-3", specs: { colour: [{ "\u0000": 1 }] } }),
+    offer({ sku: "U-4", metadata: { note: "half \ud83d" } }),
+    offer({ sku: "U-5", metadata: { nested } }),
+    offer({ sku: "U-6", url: "https://h.sg/\u0000" }),
+    offer({ sku: "U-7", price: 999_999_999_999, currency: "GBP" }),
+    offer({ sku: "U-8", list_price: 999_999_999_999.999 }),
+    offer({ sku: "U-9", description: "line\nline", specs: { sizes: ["S", "\u{1f600}"] } }),
+    offer({ sku: `${"U".repeat(127)}\u{1f600}U` }),
+  ]);
+  assert.deepEqual(
+    outcome.rejections.map(({ rowNumber, code }) => `${rowNumber} ${code}`),
+    [1, 2, 3, 4, 5, 6, 7, 8, 10].map((row) => `${row} invalid-field`),
+  );
+  assert.deepEqual(
+    outcome.written.map(({ rowNumber }) => rowNumber),
+    [9],
+  );
+});
+
 test("whoever has a webhook on a price is told in the same transaction, and nobody of a sighting without a change", async () => {
   await session.query(
     `insert into api_keys (key_hash, prefix, agent_name, tier) values (sha256('a'), 'bw_free', 'watcher', 'free');

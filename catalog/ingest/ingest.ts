@@ -58,8 +58,8 @@ export async function ingestBatch(
   const { source, runId } = batch;
   assert(batch.rows.length <= BATCH_ROWS_MAX, "a batch is no larger than a transaction should be");
   const { rows: rates } = await session.query(LOCK_SQL, [source]);
-  const currencies = new Set(rates.map((row) => String(row["currency"])));
-  const { rows, rejections } = checkBatch(batch.rows, { currencies });
+  const perSgd = new Map(rates.map((row) => [String(row["currency"]), Number(row["per_sgd"])] as const));
+  const { rows, rejections } = checkBatch(batch.rows, { perSgd });
   const written = rows.length === 0 ? [] : await writeRows(session, { source, runId, rows });
   if (rejections.length > 0) {
     const kept = rejections.slice(0, KEPT_REJECTIONS_MAX);
@@ -88,7 +88,7 @@ const END_SQL = `finished_at = clock_timestamp(), status = case when rejected + 
 
 /** One statement for both: a transaction that others wait for is as short as it can be. */
 const LOCK_SQL = `with turn as materialized (select pg_advisory_xact_lock(hashtextextended('ingest ' || $1, 0)))
-select currency from turn, exchange_rates`;
+select currency, per_sgd from turn, exchange_rates`;
 
 async function writeRows(
   session: Session,

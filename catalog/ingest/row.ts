@@ -7,6 +7,7 @@
  * ones beside it out; what is in the database can be sold: it has a price that is one.
  */
 import { z } from "zod";
+import { isStorable, NOT_STORABLE, storableText } from "./storable.ts";
 
 /** One call of the API, and what the scheduler writes at a time: a transaction of some ten milliseconds. */
 export const BATCH_ROWS_MAX = 1_000;
@@ -34,6 +35,9 @@ export type Rejection = {
   readonly message: string;
 };
 
+/** What the columns of prices hold: twelve digits before the point, two behind. */
+export const PRICE_MAX = 999_999_999_999.99;
+
 /** What an offer's availability can be. */
 export const AVAILABILITIES = [
   "in_stock",
@@ -44,9 +48,9 @@ export const AVAILABILITIES = [
   "discontinued",
 ] as const;
 
-const text = (max: number) => z.string().trim().min(1).max(max);
+const text = (max: number) => storableText(max).trim().min(1);
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? null);
-// A number, or text as feeds write it: "1299.00". Digits of a billionth of a currency are nobody's price.
+// A number, or text as feeds write it: "1299.00". What rounds to a digit more than the column has is out of range, too.
 const amount = z
   .union([
     z.number(),
@@ -56,11 +60,10 @@ const amount = z
       .regex(/^-?\d{1,12}(\.\d{1,4})?$/, "is no decimal number")
       .transform(Number),
   ])
-  .refine((value) => Number.isFinite(value) && Math.abs(value) < 1e12, "is out of range");
-const webAddress = z
-  .string()
-  .max(2_048)
-  .regex(/^https?:\/\/[^\s"<>]+$/i, "is no http address");
+  .refine((value) => Number.isFinite(value) && Math.abs(value) <= PRICE_MAX, "is out of range");
+const webAddress = storableText(2_048).regex(/^https?:\/\/[^\s"<>]+$/i, "is no http address");
+
+const details = z.record(z.string(), z.unknown()).refine((value) => isStorable(value), NOT_STORABLE);
 
 /** A row as the API takes it and feeds are brought into. */
 export const rowSchema = z.object({
@@ -68,9 +71,7 @@ export const rowSchema = z.object({
   merchant: text(128).describe("Name of the merchant; defaults to the source."),
   merchant_domain: optional(text(253)),
   title: text(500),
-  description: z
-    .string()
-    .max(10_000)
+  description: storableText(10_000)
     .nullish()
     .transform((value) => value ?? ""),
   brand: optional(text(128)),
@@ -114,14 +115,8 @@ export const rowSchema = z.object({
   stock_level: optional(z.int().min(0).max(2_000_000_000)),
   rating: optional(z.number().min(0).max(5)),
   review_count: optional(z.int().min(0).max(2_000_000_000)),
-  specs: z
-    .record(z.string(), z.unknown())
-    .nullish()
-    .transform((value) => value ?? {}),
-  metadata: z
-    .record(z.string(), z.unknown())
-    .nullish()
-    .transform((value) => value ?? {}),
+  specs: details.nullish().transform((value) => value ?? {}),
+  metadata: details.nullish().transform((value) => value ?? {}),
 });
 
 /** A row that was checked. */

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { ingestBatch, openRun } from "../../ingest/ingest.ts";
 import { BATCH_ROWS_MAX, REJECTION_CODES } from "../../ingest/row.ts";
+import { storableText } from "../../ingest/storable.ts";
 import { ApiProblem } from "../problems.ts";
 import { read, write } from "../route.ts";
 
@@ -38,7 +39,7 @@ export const INGEST_ROUTES = [
     // Offers are known by sku and source: the second time they are unchanged.
     isNatural: true,
     body: z.object({
-      source: z.string().trim().min(1).max(128),
+      source: storableText(128).trim().min(1),
       products: z.array(z.unknown()).min(1).max(BATCH_ROWS_MAX),
     }),
     answer: ingestedSchema,

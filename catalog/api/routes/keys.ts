@@ -1,5 +1,6 @@
 /** Keys: getting one, changing it. */
 import { z } from "zod";
+import { storableText } from "../../ingest/storable.ts";
 import { makeKey, SCOPES, TIERS, type Tier } from "../../keys/key.ts";
 import { ApiProblem } from "../problems.ts";
 import { write } from "../route.ts";
@@ -25,7 +26,7 @@ export const KEY_ROUTES = [
     isNatural: false,
     isSecret: true,
     body: z.object({
-      agent_name: z.string().trim().min(1).max(128),
+      agent_name: storableText(128).trim().min(1),
       tier: z.enum(tiers).default("free"),
       scopes: z.array(z.enum(SCOPES)).min(1).default(["read"]),
     }),

@@ -1,6 +1,7 @@
 /** Single products, and what is known around them. */
 import { z } from "zod";
 import type { Reads } from "../../database/reads.ts";
+import { storableText } from "../../ingest/storable.ts";
 import { PRODUCT_COLUMNS, productDetailSchema, productSchema } from "../../products/product.ts";
 import { findProducts } from "../../search/search.ts";
 import { ApiProblem } from "../problems.ts";
@@ -134,7 +135,7 @@ const lookupBody = z.object({
   ids: z.array(z.int().min(1)).max(100).default([]),
   gtins: z.array(gtinSchema).max(100).default([]),
   skus: z
-    .array(z.object({ sku: z.string().max(128), source: z.string().max(128) }))
+    .array(z.object({ sku: storableText(128), source: storableText(128) }))
     .max(100)
     .default([]),
 });

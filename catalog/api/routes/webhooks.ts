@@ -1,5 +1,6 @@
 /** Telling callers when a price changes, and hearing from them what was clicked on. */
 import { z } from "zod";
+import { isStorable, NOT_STORABLE } from "../../ingest/storable.ts";
 import { ApiProblem } from "../problems.ts";
 import { write } from "../route.ts";
 
@@ -28,7 +29,10 @@ export const WEBHOOK_ROUTES = [
     status: 201,
     isNatural: false,
     body: z.object({
-      url: z.url({ protocol: /^https?$/ }).max(2_048),
+      url: z
+        .url({ protocol: /^https?$/ })
+        .max(2_048)
+        .refine((url) => isStorable(url), NOT_STORABLE),
       events: z.array(z.enum(WEBHOOK_EVENTS)).min(1).default(["price.changed"]),
       product_ids: z.array(z.int().min(1)).max(1_000).default([]),
     }),

@@ -163,12 +163,16 @@ test("whatever is understood, the catalogue takes: nothing passes here that is r
     text,
     { maxKeys: 3 },
   );
-  const currencies = new Set(["SGD", "VND", "USD"]);
+  const perSgd = new Map([
+    ["SGD", 1],
+    ["VND", 20_250],
+    ["USD", 0.774],
+  ]);
   const property = fc.property(changes, (changed) => {
     const judged = judge(changed, "SGD");
     if (judged.kind === "rejected") return;
     const value = { ...judged.offer, merchant: "Shop", country_code: "SG" };
-    const { rejections } = checkBatch([{ rowNumber: 1, value }], { currencies });
+    const { rejections } = checkBatch([{ rowNumber: 1, value }], { perSgd });
     // Which prices are none is the catalogue's to say, and it knows more currencies' ways.
     assert.deepEqual(
       rejections.filter(({ code }) => code !== "price-placeholder"),
