@@ -417,3 +417,22 @@ test("with no database at all a kept copy is given and marked, and what was neve
   await eventually("people are told", async () => (await service.call("GET", "/health")).status === 503);
   await service.server.start();
 });
+
+test("who called, what was searched for and clicked on is written when nobody waits for it, at the latest at the end", async () => {
+  const { server } = service;
+  await server.query(
+    "insert into idempotency_keys select 'old', 'old', sha256('a'), 200, '{}', now() - interval '25 hours'",
+  );
+  assert.equal((await service.call("POST", "/v1/products/7/clicks")).status, 202);
+  // One more after the server came back, so that it is known to take writes.
+  assert.equal((await ingest([offer({ sku: "LAST" })], { "idempotency-key": randomUUID() })).status, 200);
+  await service.stopInstance();
+  assert.equal(
+    await server.value("select count(*) > 0 from api_usage where operation = 'searchProducts' and calls > 1"),
+    "true",
+  );
+  assert.equal(await server.value("select max(results) from search_history where query = 'wireless headphones'"), "30");
+  assert.equal(await server.value("select count(*) from clicks where product_id = 7"), "1");
+  assert.equal(await server.value("select count(*) > 0 from api_keys where last_used_at is not null"), "true");
+  assert.equal(await server.value("select count(*) from idempotency_keys where key = 'old'"), "0");
+});

@@ -105,7 +105,7 @@ function callsOf(calls: ReadonlyMap<string, number>): readonly object[] {
   });
 }
 
-/** Keys in their order, so that two instances never wait for each other in a circle. */
+/** And what is due to be forgotten: idempotency keys after a day. Keys in their order, so that two instances never wait for each other in a circle. */
 const FLUSH_SQL = `with called as (
   insert into api_usage as u (api_key_id, hour, operation, calls)
   select key, hour, operation, count from jsonb_to_recordset($1::jsonb) as c(key bigint, hour timestamptz, operation text, count bigint)
@@ -117,6 +117,9 @@ const FLUSH_SQL = `with called as (
 ), clicked as (
   insert into clicks (api_key_id, product_id, clicked_at)
   select key, product, at from jsonb_to_recordset($3::jsonb) as c(key bigint, product bigint, at timestamptz)
+), forgotten as (
+  delete from idempotency_keys where ctid = any(array(
+    select ctid from idempotency_keys where created_at < now() - interval '1 day' limit 500 for update skip locked))
 ), used as (
   select key, max(hour) as hour from jsonb_to_recordset($1::jsonb) as c(key bigint, hour timestamptz) group by key
 )

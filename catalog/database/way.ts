@@ -60,6 +60,7 @@ export class Way {
   #waiters: (() => void)[] = [];
   readonly #silenced = new Set<() => void>();
   #isSuspect = false;
+  #answeredAt = Number.NEGATIVE_INFINITY;
 
   constructor(name: string, clock: Clock, address: WayAddress) {
     this.name = name;
@@ -136,18 +137,27 @@ export class Way {
     return await this.#withClient(async (client) => await work(sessionOf(client, timeoutMs)));
   }
 
-  async #withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    let client: pg.PoolClient;
-    try {
-      client = await this.#pool.connect();
-    } catch (error) {
-      // Who waits for one of our own connections waits for us, not for the server.
-      if (isServerGone(error) && this.#pool.totalCount < this.#address.width) this.#seen("silent");
-      throw error;
+  async #connect(): Promise<pg.PoolClient> {
+    for (;;) {
+      const pool = this.#pool;
+      try {
+        return await pool.connect();
+      } catch (error) {
+        // Replaced while we waited.
+        if (pool !== this.#pool) continue;
+        // Who waits for one of our own connections waits for us, not for the server.
+        if (isServerGone(error) && pool.totalCount < this.#address.width) this.#seen("silent");
+        throw error;
+      }
     }
+  }
+
+  async #withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
     try {
       const result = await work(client);
       client.release();
+      this.#answeredAt = this.#clock.monotonic();
       return result;
     } catch (error) {
       const gone = isServerGone(error);
@@ -214,11 +224,21 @@ export class Way {
       const { rows } = await client.query<{ in_recovery: boolean }>("select pg_is_in_recovery() as in_recovery");
       this.#seen(rows[0]?.in_recovery === true ? "replica" : "primary");
     } catch {
-      this.#seen("silent");
+      // Whoever was answered just now knows better: a processor that is busy makes a new login late, not the server silent.
+      if (this.#clock.monotonic() - this.#answeredAt < LOOK_TIMEOUT_MS) this.#isSuspect = true;
+      else this.#seen("silent");
     } finally {
       // Not awaited: a server that hangs says no goodbye.
       void client.end().catch(() => undefined);
     }
+  }
+
+  /** Ends a pool once nobody waits for a connection of it: one that is ended forgets who waits. */
+  async #letGo(pool: pg.Pool): Promise<void> {
+    while (pool.waitingCount > 0 && !this.#ended.signal.aborted) {
+      await this.#clock.sleep(LOOK_EVERY_SILENT_MS, { signal: this.#ended.signal }).catch(() => undefined);
+    }
+    await pool.end().catch(() => undefined);
   }
 
   #seen(view: WayView): void {
@@ -235,7 +255,7 @@ export class Way {
     if (before === view || before === "unknown" || view === "silent") return;
     const old = this.#pool;
     this.#pool = openPool(this.#address);
-    void old.end().catch(() => undefined);
+    void this.#letGo(old);
   }
 }
 

@@ -58,6 +58,7 @@ export class TestService implements AsyncDisposable {
   readonly mistakes: unknown[];
   /** How far the instance's wall clock is ahead, milliseconds. */
   readonly ahead: { byMs: number };
+  #isStopped = false;
   readonly #instance: Instance;
   readonly #folder: string;
 
@@ -98,8 +99,15 @@ export class TestService implements AsyncDisposable {
     return { status: response.status, headers: response.headers, body: answer };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Stops the instance as its program does; what it uses runs on. */
+  async stopInstance(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
     await this.#instance.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopInstance();
     await this.redis.kill();
     await this.pooler[Symbol.asyncDispose]();
     await this.server[Symbol.asyncDispose]();
