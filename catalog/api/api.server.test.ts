@@ -242,6 +242,11 @@ test("nobody comes in without a good key for the purpose, and a rotated one ends
   assert.equal((await register({ tier: "partner" })).body.error.code, "INSUFFICIENT_SCOPE");
   const body = { source: "x", products: [offer()] };
   assert.equal((await service.call("POST", "/v1/ingest/products", { key: free.api_key, body })).status, 403);
+  // What a feed says is not overwritten from aside.
+  await service.server.query(
+    "insert into sources (name, kind, location, interval, is_enabled) values ('fed', 'csv', 'file:fed.csv', '1 h', false)",
+  );
+  assert.equal((await ingest([offer()], {}, "fed")).body.error.code, "INSUFFICIENT_SCOPE");
   const rotated = await service.call("POST", "/v1/keys/rotate", { key: free.api_key });
   assert.equal(rotated.status, 201);
   assert.equal((await service.call("GET", "/v1/categories", { key: free.api_key })).body.error.code, "REVOKED_API_KEY");

@@ -205,6 +205,21 @@ test("two batches of one source at the same time insert an offer once and rememb
   }
 });
 
+test("of two batches the one that is written later has the later price, whichever began first", async () => {
+  const early = await connectCatalogue(server);
+  try {
+    await inTransaction(early, async () => {
+      const runId = await openRun(early, { source: "order", origin: "api" });
+      await ingest("order", [offer({ price: 30 })]);
+      await ingestBatch(early, { source: "order", runId, rows: [{ rowNumber: 1, value: offer({ price: 31 }) }] });
+    });
+  } finally {
+    await early.end();
+  }
+  const prices = "select string_agg(price::text, ' ' order by recorded_at) from price_history where source = 'order'";
+  assert.equal(await single(prices), "30.00 31.00");
+});
+
 test("search finds stemmed words, model numbers as written, and words near a mistyped one", async () => {
   await ingest("search", [offer({ sku: "S-1", title: "Running shoes WH-1000XM5", brand: "Velora" })]);
   for (const query of ["run shoe", "wh-1000xm5", "velora", "power tools"]) {

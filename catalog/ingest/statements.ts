@@ -20,25 +20,29 @@ const TOLD = `merchant_id, title, description, brand, category, category_path, p
 
 const told = (table: string): string => TOLD.replace(/\w+/g, (column) => `${table}.${column}`);
 
-/** An update of columns that a generated column reads computes it anew, so that unchanged rows are only touched. */
+/**
+ * A price is remembered with the time of its statement, not of its transaction: of two batches of a source the later one may have
+ * begun first and waited for its turn. An update of columns that a generated column reads computes it anew, so that unchanged rows are
+ * only touched.
+ */
 export const ROWS_SQL = `with ${INPUT},
 known as materialized (
   select p.id, p.sku, p.price, p.currency, p.availability from products p join input i on i.sku = p.sku
   where p.source = $2
 ),
 written as (
-  insert into products as p (sku, source, ${TOLD})
+  insert into products as p (sku, source, ${TOLD}, seen_run)
   select i.sku, $2, m.id, i.title, i.description, i.brand, i.category, i.category_path, i.price, i.list_price, i.currency,
     greatest(round(i.price / r.per_sgd, 2), 0.01), i.country_code, coalesce(i.region, lower(i.country_code)), i.url, i.image_url, i.gtin, i.mpn,
-    i.condition, i.availability, i.stock_level, i.rating, i.review_count, i.specs, i.metadata
+    i.condition, i.availability, i.stock_level, i.rating, i.review_count, i.specs, i.metadata, $3::uuid
   from input i join merchants m on m.slug = i.merchant_slug join exchange_rates r on r.currency = i.currency
   on conflict (sku, source) do update
-    set (${TOLD}, updated_at, seen_at, is_active) = row(${told("excluded")}, now(), now(), true)
+    set (${TOLD}, updated_at, seen_at, seen_run, is_active) = row(${told("excluded")}, now(), now(), $3::uuid, true)
     where not p.is_active or (${told("p")}) is distinct from (${told("excluded")})
   returning p.id, p.sku
 ),
 touched as (
-  update products p set seen_at = now() from input i
+  update products p set seen_at = now(), seen_run = $3::uuid from input i
   where p.source = $2 and p.sku = i.sku and not exists (select from written w where w.sku = i.sku)
 ),
 outcome as (
@@ -49,8 +53,8 @@ outcome as (
   from input i left join written w on w.sku = i.sku left join known k on k.sku = i.sku
 ),
 remembered as (
-  insert into price_history (product_id, price, list_price, currency, source, run_id)
-  select id, price, list_price, currency, $2, $3::uuid from outcome where is_new or price_changed
+  insert into price_history (product_id, price, list_price, currency, source, run_id, recorded_at)
+  select id, price, list_price, currency, $2, $3::uuid, clock_timestamp() from outcome where is_new or price_changed
 ),
 told as (
   insert into webhook_deliveries (webhook_id, event, payload)

@@ -2,7 +2,8 @@ import { OFFERS } from "./0001-offers.ts";
 import { CALLERS } from "./0002-callers.ts";
 import { SOURCES } from "./0003-sources.ts";
 import { NEAR_WORDS } from "./0004-near-words.ts";
+import { SIGHTINGS } from "./0005-sightings.ts";
 import type { Migration } from "./migration.ts";
 
 /** All migrations, in their order; numbers count from 1 without gaps. */
-export const MIGRATIONS: readonly Migration[] = [OFFERS, CALLERS, SOURCES, NEAR_WORDS];
+export const MIGRATIONS: readonly Migration[] = [OFFERS, CALLERS, SOURCES, NEAR_WORDS, SIGHTINGS];

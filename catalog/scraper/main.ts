@@ -83,7 +83,10 @@ console.log(`${name} listens at ${at}`);
 const stop = new AbortController();
 /** Sources are described when the database is there, however long that takes. */
 const begin = async (): Promise<void> => {
-  const sources = [...(scraper?.generated === true ? generatedSources() : []), ...(scraper?.sources ?? [])];
+  const named = scraper?.sources ?? [];
+  const generated = scraper?.generated === true ? generatedSources() : [];
+  // One of the same name stands in for a generated one.
+  const sources = [...generated.filter(({ name }) => !named.some((each) => each.name === name)), ...named];
   while (!stop.signal.aborted) {
     try {
       await transactions.run(async (session) => await describeSources(session, sources), { repeatable: true });

@@ -8,8 +8,8 @@
  */
 import { type Clock, throwIfAborted } from "../../src/platform/clock.ts";
 import { claimNext } from "./sources/claim.ts";
-import { type RunResult, type RunTools, runSource } from "./sources/run.ts";
-import { sweepRuns } from "./sources/sweep.ts";
+import { type RunResult, type RunTools, runSource, type Transactions } from "./sources/run.ts";
+import { sweepOld } from "./sources/sweep.ts";
 
 /** What is told of what happens; `fields` are for programs. */
 export type Log = (event: string, fields: Readonly<Record<string, string | number>>) => void;
@@ -32,6 +32,8 @@ const LOOK_EVERY_MS = 1_000;
 /** The database was away longer than a transaction waits; the next look waits for it again. */
 const AWAY_PAUSE_MS = 500;
 const SWEEP_EVERY_MS = 60 * 60_000;
+/** While there is more than one sweep may remove: several times of what comes. */
+const SWEEP_ON_MS = 10_000;
 
 /** Claims and runs sources until it is stopped. */
 export class Scheduler {
@@ -40,14 +42,21 @@ export class Scheduler {
   readonly #stop = new AbortController();
   readonly #running = new Map<string, Promise<void>>();
   #looping: Promise<void> = Promise.resolve();
-  #sweptAt: number | undefined;
+  #sweepFrom = 0;
   #waitsForHistory = false;
   /** When the database last answered, monotonic; undefined before it did. */
   #answeredAt: number | undefined;
   readonly totals = new Map<string, number>();
 
   constructor(tools: RunTools, options: SchedulerOptions) {
-    this.#tools = tools;
+    const transactions: Transactions = {
+      run: async (work, each) => {
+        const result = await tools.transactions.run(work, each);
+        this.#answeredAt = tools.clock.monotonic();
+        return result;
+      },
+    };
+    this.#tools = { ...tools, transactions };
     this.#options = options;
   }
 
@@ -109,7 +118,6 @@ export class Scheduler {
         repeatable: true,
       },
     );
-    this.#answeredAt = this.#clock.monotonic();
     if (claimed.kind === "claimed") {
       const { name } = claimed.claim.source;
       this.#options.log("run-begun", { source: name, epoch: claimed.claim.epoch, run: claimed.claim.runId });
@@ -164,9 +172,10 @@ export class Scheduler {
 
   async #sweep(): Promise<void> {
     const now = this.#clock.monotonic();
-    if (this.#sweptAt !== undefined && now - this.#sweptAt < SWEEP_EVERY_MS) return;
-    this.#sweptAt = now;
-    await this.#tools.transactions.run(sweepRuns, { repeatable: true });
+    if (now < this.#sweepFrom) return;
+    // Also where it fails: what is old can wait.
+    this.#sweepFrom = now + SWEEP_EVERY_MS;
+    if (await sweepOld(this.#tools.transactions)) this.#sweepFrom = now + SWEEP_ON_MS;
   }
 
   async #pause(durationMs: number): Promise<void> {

@@ -25,5 +25,10 @@ test("a service file says where everything is, and all that is wrong with one is
   });
   const wrong = { ...GOOD, database: { ...GOOD.database, port: 0 }, colour: "red" };
   await assert.rejects(read(JSON.stringify(wrong)), { code: "catalog.settings-invalid", message: /port.*colour/s });
+  const feed = { name: "harbour", format: "csv", location: "file:h.csv", interval_s: 60 };
+  await assert.rejects(read(JSON.stringify({ ...GOOD, scraper: { sources: [feed, { ...feed, interval_s: 90 }] } })), {
+    code: "catalog.settings-invalid",
+    message: /scraper.sources: two sources have one name/,
+  });
   await assert.rejects(read("{"), { code: "catalog.settings-invalid", message: /no JSON/ });
 });

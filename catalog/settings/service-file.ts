@@ -52,7 +52,11 @@ const schema = z.strictObject({
       concurrency: z.int().min(1).max(16).default(2),
       /** Eight made-up merchants with 20,000 offers between them. */
       generated: z.boolean().default(false),
-      sources: z.array(source).max(1_000).default([]),
+      sources: z
+        .array(source)
+        .max(1_000)
+        .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two sources have one name")
+        .default([]),
     })
     .optional(),
   mcp: z

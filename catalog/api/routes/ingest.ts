@@ -45,6 +45,10 @@ export const INGEST_ROUTES = [
     answer: ingestedSchema,
     act: async (session, { body }, { caller }) => {
       const { source } = body;
+      // What a feed does not list is withdrawn, and what it lists is written anew: two writers would undo each other.
+      const { rows: fed } = await session.query("select from sources where name = $1", [source]);
+      if (fed.length > 0)
+        throw new ApiProblem("INSUFFICIENT_SCOPE", `the source ${source} is written by its feed alone`);
       const runId = await openRun(session, {
         source,
         origin: "api",

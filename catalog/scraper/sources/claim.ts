@@ -66,7 +66,7 @@ select extract(epoch from h.claims_from - clock_timestamp()) * 1000
 from database_histories h join here using (system_id, timeline)`;
 
 /** The host of an address; null for files and what is generated. */
-const HOST = "lower(substring(s.location from '^https?://(?:[^/@]*@)?([^/:?#]+)'))";
+const HOST = "lower(substring(s.location from '(?i)^https?://(?:[^/@]*@)?([^/:?#]+)'))";
 const host = (alias: string): string => HOST.replace("s.", `${alias}.`);
 
 /**

@@ -2,6 +2,7 @@
 import type { Session } from "../../database/session.ts";
 import { REJECTIONS_SQL } from "../../ingest/statements.ts";
 import { REJECTIONS, type Rejection } from "../feeds/offer.ts";
+import type { Claim } from "./source.ts";
 
 /** A row of a feed that is not taken. */
 export type RejectedRow = { readonly rowNumber: number; readonly sku: string | null; readonly code: Rejection };
@@ -13,6 +14,19 @@ const KEPT_REJECTIONS_MAX = 1_000;
 export async function receivedOf(session: Session, runId: string): Promise<number> {
   const { rows } = await session.query("select received from ingestion_runs where id = $1 for update", [runId]);
   return Number(rows[0]?.["received"] ?? 0);
+}
+
+/** Those of some skus that this run has taken already. */
+export async function seenOf(
+  session: Session,
+  { source, runId }: Claim,
+  skus: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await session.query(
+    "select sku from products where source = $1 and sku = any($2::text[]) and seen_run = $3::uuid",
+    [source.name, skus, runId],
+  );
+  return new Set(rows.map((row) => String(row["sku"])));
 }
 
 /** Counts rows that were rejected before an ingest saw them, and keeps what is wrong with the first of them. */

@@ -10,14 +10,14 @@ import { feedError } from "../feeds/feed-error.ts";
 import { expanded, type FetchedFeed } from "../feeds/fetched.ts";
 import { fetchFile } from "../feeds/file-feed.ts";
 import { fetchHttp } from "../feeds/http-feed.ts";
-import { judgeRow, type Rejection } from "../feeds/offer.ts";
+import { judgeRow } from "../feeds/offer.ts";
 import { readRows } from "../feeds/read-rows.ts";
 import { feedOf } from "../generated/feed-of.ts";
 import { GENERATION } from "../generated/generated.ts";
 import { MERCHANTS } from "../generated/merchants.ts";
 import { finishRun, holdClaim, type RunEnd } from "./hold.ts";
 import { nextDueMs } from "./next-due.ts";
-import { type RejectedRow, receivedOf, rejectRows } from "./record.ts";
+import { type RejectedRow, receivedOf, rejectRows, seenOf } from "./record.ts";
 import { type Claim, LEASE_MS } from "./source.ts";
 import { withdrawUnseen } from "./withdraw.ts";
 
@@ -113,13 +113,12 @@ async function readSource(tools: RunTools, claim: Claim, { keeper, counts, stopp
   const { source } = claim;
   const feed = await fetchSource(tools, claim, keeper.signal);
   if (feed.kind === "unchanged") return { kind: "unchanged" };
-  const skus = new Set<string>();
   let batch: FeedRow[] = [];
   let received = 0;
   const write = async (): Promise<void> => {
     if (batch.length === 0) return;
     throwIfAborted(stopped, `reading ${source.name}`);
-    await writeBatch(tools, claim, { keeper, counts, batch, skus, received });
+    await writeBatch(tools, claim, { keeper, counts, batch, received });
     received += batch.length;
     batch = [];
   };
@@ -130,13 +129,8 @@ async function readSource(tools: RunTools, claim: Claim, { keeper, counts, stopp
     }
   }
   await write();
-  counts.withdrawn = await tools.transactions.run(
-    async (session) => {
-      await holdClaim(session, claim, tools.leaseMs);
-      return await withdrawUnseen(session, claim);
-    },
-    { repeatable: true, deadlineMs: keeper.leftMs },
-  );
+  const { transactions, leaseMs, batchRows: pageRows } = tools;
+  counts.withdrawn = await withdrawUnseen({ transactions, leaseMs, pageRows, leftMs: () => keeper.leftMs }, claim);
   return { kind: "read", validators: feed.validators };
 }
 
@@ -162,25 +156,24 @@ const GENERATED_RUNS = 10_000;
 
 type Batch = Omit<Reading, "stopped"> & {
   readonly batch: readonly FeedRow[];
-  readonly skus: Set<string>;
   /** Rows of the run before these. */
   readonly received: number;
 };
 
-async function writeBatch(
-  tools: RunTools,
-  claim: Claim,
-  { keeper, counts, batch, skus, received }: Batch,
-): Promise<void> {
+async function writeBatch(tools: RunTools, claim: Claim, { keeper, counts, batch, received }: Batch): Promise<void> {
   const { source, runId } = claim;
-  const { offers, rejected } = judge(tools, claim, batch, skus);
-  const outcome = await tools.transactions.run<BatchOutcome | undefined>(
+  const judged = judge(tools, claim, batch);
+  const outcome = await tools.transactions.run<Written | undefined>(
     async (session) => {
       await holdClaim(session, claim, tools.leaseMs);
       // The commit before this one was done, and its answer lost: its rows are counted.
       if ((await receivedOf(session, runId)) > received) return undefined;
+      const seen = await seenOf(session, claim, [...judged.offers.keys()]);
+      const again = [...judged.offers].filter(([sku]) => seen.has(sku));
+      const rejected = [...judged.rejected, ...again.map(([sku, { rowNumber }]) => duplicate(rowNumber, sku))];
       await rejectRows(session, runId, rejected);
-      return await ingestBatch(session, { source: source.name, runId, rows: offers });
+      const rows = [...judged.offers.values()].filter(({ value }) => !seen.has(value.sku));
+      return { ...(await ingestBatch(session, { source: source.name, runId, rows })), rejected };
     },
     { repeatable: true, deadlineMs: keeper.leftMs },
   );
@@ -188,26 +181,35 @@ async function writeBatch(
     counts[became] += 1;
     if (priceChanged) counts.priceChanges += 1;
   }
-  for (const { code } of [...rejected, ...(outcome?.rejections ?? [])]) {
+  for (const { code } of [...(outcome?.rejected ?? []), ...(outcome?.rejections ?? [])]) {
     counts.rejected.set(code, (counts.rejected.get(code) ?? 0) + 1);
   }
 }
 
-function judge(tools: RunTools, { source }: Claim, batch: readonly FeedRow[], skus: Set<string>) {
-  const offers: { readonly rowNumber: number; readonly value: unknown }[] = [];
+/** What became of a batch, with the rows that were rejected before the ingest saw them. */
+type Written = BatchOutcome & { readonly rejected: readonly RejectedRow[] };
+
+function duplicate(rowNumber: number, sku: string): RejectedRow {
+  return { rowNumber, sku, code: "id-duplicate" };
+}
+
+/** Offers by their sku. Whether a batch before had one the database says: a feed has more rows than we would remember. */
+function judge(tools: RunTools, { source }: Claim, batch: readonly FeedRow[]) {
+  const offers = new Map<string, { readonly rowNumber: number; readonly value: { readonly sku: string } }>();
   const rejected: RejectedRow[] = [];
   for (const row of batch) {
     const judged = judgeRow(row, { currency: source.currency, nowMs: tools.clock.now() });
-    const sku = judged.kind === "offer" ? judged.offer.sku : null;
-    const reason: Rejection | undefined =
-      judged.kind === "rejected" ? judged.reason : skus.has(judged.offer.sku) ? "id-duplicate" : undefined;
-    if (reason !== undefined || judged.kind === "rejected") {
-      rejected.push({ rowNumber: row.number, sku, code: reason ?? "row-malformed" });
+    if (judged.kind === "rejected") {
+      rejected.push({ rowNumber: row.number, sku: null, code: judged.reason });
       continue;
     }
-    skus.add(judged.offer.sku);
+    const { sku } = judged.offer;
+    if (offers.has(sku)) {
+      rejected.push(duplicate(row.number, sku));
+      continue;
+    }
     const value = { ...judged.offer, merchant: source.merchant ?? source.name, country_code: source.countryCode };
-    offers.push({ rowNumber: row.number, value });
+    offers.set(sku, { rowNumber: row.number, value });
   }
   return { offers, rejected };
 }

@@ -18,7 +18,7 @@ import { type Claimed, claimNext } from "./claim.ts";
 import { type DescribedSource, describeSources, generatedSources } from "./described.ts";
 import { holdClaim } from "./hold.ts";
 import { type RunResult, type RunTools, runSource } from "./run.ts";
-import { sweepRuns } from "./sweep.ts";
+import { sweepOld } from "./sweep.ts";
 
 let server: TestServer;
 let session: pg.Client;
@@ -198,6 +198,67 @@ test("what a feed lists no more is not offered any more, unless it lists less th
   assert.equal(await value("select count(*)::int from price_history where source = 'withdrawing'"), 4);
 });
 
+test("withdrawing goes through a large merchant in pages, and does not compare the clocks of two servers", async () => {
+  const file = path.join(server.folder, "p.csv");
+  await only({ ...SOURCE, name: "paged", merchant: "Paged", location: "file:p.csv" });
+  const rows = Array.from({ length: 70 }, (_, index) => [`P${index}`, "4.00"] as const);
+  // One that came before comes again, in another batch.
+  await writeFile(file, csv([...rows, ["P0", "5.00"]]));
+  await due();
+  assert.deepEqual([...(await run()).counts.rejected], [["id-duplicate", 1]]);
+  await writeFile(file, csv(rows.slice(0, 40)));
+  await due();
+  const taken = await claimed();
+  // Begun on a server whose clock is ahead of the one that goes on.
+  await session.query(`update ingestion_runs set started_at = now() + interval '1 hour' where id = '${taken.runId}'`);
+  const active = "select count(*)::int from products where source = 'paged' and is_active";
+  const left = new Set<unknown>();
+  const transactions: RunTools["transactions"] = {
+    run: async (work, options) => {
+      const result = await tools.transactions.run(work, options);
+      left.add(await value(active));
+      return result;
+    },
+  };
+  const begunAt = clock.monotonic();
+  const { counts } = await runSource({ ...tools, transactions }, taken, {
+    begunAt,
+    signal: new AbortController().signal,
+  });
+  await session.query(`update ingestion_runs set started_at = now() where id = '${taken.runId}'`);
+  assert.equal(counts.withdrawn, 30);
+  assert.deepEqual([...left], [70, 50, 40]);
+});
+
+test("a scheduler whose runs take long is well as long as the database answers them", async () => {
+  await writeFile(
+    path.join(server.folder, "a.csv"),
+    csv(Array.from({ length: 100 }, (_, index) => [`A${index}`, "3.00"] as const)),
+  );
+  await only({ ...SOURCE, name: "answering", location: "file:a.csv" });
+  let aheadMs = 0;
+  let transactionCount = 0;
+  let silentMs: number | undefined;
+  const transactions: RunTools["transactions"] = {
+    run: async (work, options) => {
+      transactionCount += 1;
+      if (transactionCount === 3 || transactionCount === 5) aheadMs += 31_000;
+      silentMs = scheduler.silentMs;
+      return await tools.transactions.run(work, options);
+    },
+  };
+  const ahead = { ...clock, monotonic: () => (clock.monotonic() + aheadMs) as ReturnType<typeof clock.monotonic> };
+  const finished = Promise.withResolvers<RunResult>();
+  const scheduler = new Scheduler(
+    { ...tools, clock: ahead, transactions },
+    { holder: "long", concurrency: 1, hostGapMs: 0, log: () => undefined, finished: finished.resolve },
+  );
+  scheduler.start();
+  assert.equal((await finished.promise).end.kind, "read");
+  await scheduler.stop();
+  assert.ok(silentMs !== undefined && silentMs < 31_000, `${silentMs}`);
+});
+
 test("two schedulers run each of the generated sources once, and one host one source at a time", async () => {
   let open = 0;
   let openMax = 0;
@@ -210,15 +271,16 @@ test("two schedulers run each of the generated sources once, and one host one so
     setTimeout(() => response.end(csv([["H", "5.00"]])), 30);
   };
   const hosted = ["x", "y", "z"].map((name) => ({ ...SOURCE, name, location: `${shopBase}/${name}` }));
+  hosted.push({ ...SOURCE, name: "upper", location: `${shopBase.toUpperCase()}/upper` });
   await only(...generatedSources(), ...hosted);
-  const results = await schedule(11, [{}, {}]);
+  const results = await schedule(12, [{}, {}]);
   assert.deepEqual(
     results.map(({ end }) => end.kind),
     results.map(() => "read"),
   );
-  assert.equal(new Set(results.map(({ claim: { source } }) => source.name)).size, 11);
-  assert.deepEqual([asked, openMax], [3, 1]);
-  assert.equal(await value("select count(*)::int from source_runs where outcome = 'read'"), 11);
+  assert.equal(new Set(results.map(({ claim: { source } }) => source.name)).size, 12);
+  assert.deepEqual([asked, openMax], [4, 1]);
+  assert.equal(await value("select count(*)::int from source_runs where outcome = 'read'"), 12);
   assert.ok(Number(await value("select count(*)::int from products where source = 'merlanemall_sg'")) > 10);
   assert.equal(
     (await value(
@@ -389,14 +451,28 @@ test("a database with a new history grants nothing until every claim of the old 
   assert.equal(await value("select string_agg(timeline::text, ' ' order by timeline) from database_histories"), "1 2");
 });
 
-test("records of runs go after two months, those of runs under way stay", async () => {
+test("records go when nobody looks at them any more, those of runs under way and newer ones stay", async () => {
   await session.query("update source_runs set finished_at = finished_at - interval '61 days'");
   await session.query("update ingestion_runs set started_at = started_at - interval '61 days'");
   const open = Number(await value("select count(*)::int from source_runs where finished_at is null"));
-  await sweepRuns(session);
+  await session.query(`
+    insert into api_keys (key_hash, prefix, agent_name, tier) values (sha256('s'), 'bw_free', 'sweeper', 'free');
+    insert into webhooks (api_key_id, url, secret, events) select id, 'http://127.0.0.1:1/', 's', '{price.changed}' from api_keys;
+    insert into idempotency_keys (caller, key, request_hash, status, content, created_at)
+      select '1', age::text, sha256('r'), 200, '', now() - age * interval '1 hour' from unnest('{25, 26, 23}'::int[]) as age;
+    insert into webhook_deliveries (webhook_id, event, payload, created_at)
+      select id, 'price.changed', '{}', now() - age * interval '1 day' from webhooks, unnest('{9, 8, 6}'::int[]) as age;
+    insert into search_history (query, results, searched_at)
+      select 'q', 0, now() - age * interval '1 day' from unnest('{62, 61, 59}'::int[]) as age;
+    insert into clicks (product_id, clicked_at)
+      select 1, now() - age * interval '1 day' from unnest('{62, 61, 59}'::int[]) as age;
+    insert into api_usage (api_key_id, hour, operation, calls)
+      select 1, now() - age * interval '1 day', 'o', 1 from unnest('{62, 61, 59}'::int[]) as age;
+    insert into ingestion_runs (source, origin, started_at, finished_at) values ('s', 'api', now() - interval '61 days', now())`);
+  while (await sweepOld(tools.transactions, 2));
+  for (const table of ["idempotency_keys", "webhook_deliveries", "search_history", "clicks", "api_usage"]) {
+    assert.equal(await value(`select count(*)::int from ${table}`), 1, table);
+  }
   assert.equal(await value("select count(*)::int from source_runs"), open);
-  assert.equal(
-    await value("select count(*)::int from ingestion_runs where finished_at is not null and origin = 'scheduler'"),
-    0,
-  );
+  assert.equal(await value("select count(*)::int from ingestion_runs where finished_at is not null"), 0);
 });

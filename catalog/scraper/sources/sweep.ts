@@ -1,22 +1,54 @@
-/** Removes records of runs that nobody looks at any more, a bounded number at a time. */
-import type { Session } from "../../database/session.ts";
+/** Removes records that nobody looks at any more, a bounded number at a time. */
+import type { Transactions } from "./run.ts";
 
-/** Kept so long: a month's invoices are argued about in the next one. */
-const KEPT_DAYS = 60;
-/** At a time; the next hour takes more. */
+/** A statement of one table: `$1` is how many rows it may remove. */
+type Sweep = { readonly sql: string; readonly rowsMax: number };
+
+/** At a time: some ten milliseconds. */
 const ROWS_MAX = 5_000;
+/** A run's rejections go with it, up to a thousand. */
+const RUNS_MAX = 200;
 
-/** Removes what is older. A slot that was finished may go: its due time is long past every schedule. */
-export async function sweepRuns(session: Session): Promise<void> {
-  await session.query(
-    `delete from source_runs where ctid = any (array(
-       select ctid from source_runs where finished_at < clock_timestamp() - $1::int * interval '1 day' limit $2::int))`,
-    [KEPT_DAYS, ROWS_MAX],
-  );
-  await session.query(
-    `delete from ingestion_runs where id = any (array(
-       select id from ingestion_runs where origin = 'scheduler' and started_at < clock_timestamp() - $1::int * interval '1 day'
-         and finished_at is not null limit $2::int))`,
-    [KEPT_DAYS, ROWS_MAX],
-  );
+/** Of rows whose ids grow with their time the first are the oldest; no more of them are looked at than may go. */
+const oldest = (table: string, time: string, days: number): string =>
+  `delete from ${table} where id in (
+     select id from (select id, ${time} as at from ${table} order by id limit $1::int) as first
+     where at < clock_timestamp() - interval '${days} days')`;
+const older = (table: string, time: string, days: number): string =>
+  `delete from ${table} where ctid = any (array(
+     select ctid from ${table} where ${time} < clock_timestamp() - interval '${days} days' limit $1::int))`;
+
+/**
+ * Sixty days, since a month's invoices are argued about in the next one; a request is not sent again a day later, and a delivery
+ * is given up within an hour. A slot that was finished may go: its due time is long past every schedule.
+ */
+const SWEEPS: readonly Sweep[] = [
+  { sql: older("source_runs", "finished_at", 60), rowsMax: ROWS_MAX },
+  {
+    sql: `delete from ingestion_runs where id = any (array(
+      select id from ingestion_runs where started_at < clock_timestamp() - interval '60 days' and finished_at is not null
+      order by started_at limit $1::int))`,
+    rowsMax: RUNS_MAX,
+  },
+  { sql: older("idempotency_keys", "created_at", 1), rowsMax: ROWS_MAX },
+  { sql: oldest("webhook_deliveries", "created_at", 7), rowsMax: ROWS_MAX },
+  { sql: oldest("search_history", "searched_at", 60), rowsMax: ROWS_MAX },
+  { sql: oldest("clicks", "clicked_at", 60), rowsMax: ROWS_MAX },
+  { sql: older("api_usage", "hour", 60), rowsMax: ROWS_MAX },
+];
+
+/**
+ * Removes what is older, each table in a transaction of its own. Resolves to whether there may be more. Repeatable. Rejects as
+ * transactions do.
+ */
+export async function sweepOld(transactions: Transactions, rowsMax = ROWS_MAX): Promise<boolean> {
+  let isMore = false;
+  for (const sweep of SWEEPS) {
+    const most = Math.min(rowsMax, sweep.rowsMax);
+    const { rowCount } = await transactions.run(async (session) => await session.query(sweep.sql, [most]), {
+      repeatable: true,
+    });
+    isMore ||= (rowCount ?? 0) >= most;
+  }
+  return isMore;
 }

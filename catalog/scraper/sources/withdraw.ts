@@ -1,27 +1,82 @@
-/** Offers that a feed lists no more. */
-import type { Session } from "../../database/session.ts";
+/**
+ * Offers that a feed lists no more.
+ *
+ * A merchant may have hundreds of thousands. They are gone through in pages, each a transaction of its own: nothing waits long
+ * for one, and a run that is cut in the middle has withdrawn what it should have, only not all of it.
+ */
 import { slugOf } from "../../ingest/row.ts";
+import { holdClaim } from "./hold.ts";
+import type { Transactions } from "./run.ts";
 import type { Claim } from "./source.ts";
+
+/** Offers at a time: some ten milliseconds. */
+const PAGE_ROWS = 1_000;
+
+/** What it needs of a run. */
+type Withdrawing = {
+  readonly transactions: Transactions;
+  readonly leaseMs: number | undefined;
+  readonly pageRows?: number | undefined;
+  /** How long a transaction may wait for a primary. */
+  readonly leftMs: () => number;
+};
 
 /**
  * Takes offers that the run did not see out of the catalogue, and returns how many; a later run that sees them brings them back
  * with their history. Call it when the whole feed was read. A feed that lists less than half of what was offered is taken for a
- * faulty one: nothing is withdrawn for it.
+ * faulty one: nothing is withdrawn for it. Rejects as transactions do, and with `scraper.claim-lost`.
  */
-export async function withdrawUnseen(session: Session, { source, runId }: Claim): Promise<number> {
-  const { rows } = await session.query(WITHDRAW, [source.name, slugOf(source.merchant ?? source.name), runId]);
-  return Number(rows[0]?.["withdrawn"] ?? 0);
+export async function withdrawUnseen(tools: Withdrawing, claim: Claim): Promise<number> {
+  let seen = 0;
+  let unseen = 0;
+  await eachPage(tools, claim, LOOK, (page) => {
+    seen += Number(page["seen"]);
+    unseen += Number(page["unseen"]);
+  });
+  if (unseen === 0 || seen < unseen) return 0;
+  let withdrawn = 0;
+  await eachPage(tools, claim, WITHDRAW, (page) => {
+    withdrawn += Number(page["withdrawn"]);
+  });
+  return withdrawn;
+}
+
+async function eachPage(
+  { transactions, leaseMs, pageRows = PAGE_ROWS, leftMs }: Withdrawing,
+  claim: Claim,
+  sql: string,
+  read: (page: Readonly<Record<string, unknown>>) => void,
+): Promise<void> {
+  const { source, runId } = claim;
+  const slug = slugOf(source.merchant ?? source.name);
+  for (let after = "0"; ; ) {
+    const page = await transactions.run(
+      async (session) => {
+        await holdClaim(session, claim, leaseMs);
+        return (await session.query(sql, [source.name, slug, runId, after, pageRows])).rows[0];
+      },
+      { repeatable: true, deadlineMs: leftMs() },
+    );
+    if (page === undefined || page["last"] === null) return;
+    read(page);
+    after = String(page["last"]);
+  }
 }
 
 /** By the merchant, of whom there is an index: a source is one merchant's. */
-const WITHDRAW = `with offered as materialized (
-  select p.id, p.seen_at >= r.started_at as is_seen
-  from ingestion_runs r, merchants m join products p on p.merchant_id = m.id
-  where r.id = $3::uuid and m.slug = $2 and p.source = $1 and p.is_active
-), gone as (
+const PAGE = `with page as materialized (
+  select p.id, p.seen_run is not distinct from $3::uuid as is_seen
+  from products p where p.merchant_id = (select id from merchants where slug = $2)
+    and p.id > $4::bigint and p.source = $1 and p.is_active
+  order by p.id limit $5::int
+)`;
+
+const LOOK = `${PAGE}
+select max(id)::text as last, count(*) filter (where is_seen) as seen, count(*) filter (where not is_seen) as unseen from page`;
+
+/** Whoever saw it meanwhile is right. */
+const WITHDRAW = `${PAGE}, gone as (
   update products set is_active = false, updated_at = now()
-  where id in (select id from offered where not is_seen)
-    and (select count(*) filter (where is_seen) * 2 >= count(*) from offered)
-  returning 1
+  where id in (select id from page where not is_seen) and seen_run is distinct from $3::uuid returning 1
 )
-select count(*) as withdrawn from gone`;
+select (select max(id)::text from page) as last, (select count(*) from gone) as withdrawn`;
