@@ -128,7 +128,7 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
           };
           return await once(session, asked, async () => await act(session));
         },
-        { repeatable: key !== undefined || route.isNatural },
+        { repeatable: key !== undefined || route.isNatural, bytes: Number(request.headers["content-length"] ?? 0) },
       ),
     );
     if (caller !== undefined) tools.usage.called(caller.id, route.operation);

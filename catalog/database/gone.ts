@@ -23,6 +23,16 @@ const ERRNOS_OF_GONE = new Set([
 const WORDS_OF_GONE =
   /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client has encountered|Client was closed|Cannot use a pool after)/;
 
+/** A server that was asked has not answered in time: it may be gone, or at work. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === "Query read timeout";
+}
+
+/** The server gave up a statement that took as long as we allow: nothing of its transaction is there. */
+export function isGivenUp(error: unknown): boolean {
+  return codeOf(error) === "57014";
+}
+
 /** Refused for a conflict with another transaction: the same one may succeed at once. */
 const SQLSTATES_OF_CONFLICT = new Set(["40001", "40P01"]);
 

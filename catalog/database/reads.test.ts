@@ -60,3 +60,22 @@ test("what a server says is no reason to ask another one", async () => {
   await assert.rejects(reads.read("select", []), /no such column/);
   assert.equal(reads.hedged, 0);
 });
+
+test("an answer counts as the primary's only when a primary is seen there", async () => {
+  for (const [view, from] of [
+    ["primary", "primary"],
+    ["silent", "replica"],
+    ["unknown", "replica"],
+  ] as const) {
+    const main = { ...wayOf(async () => []), view };
+    const reads = new HedgedReads({ main, other: undefined, budget: new RetryBudget(new ManualClock()) });
+    assert.equal((await reads.read("select", [])).from, from);
+  }
+});
+
+test("a replica whose replay takes away what is read is answered for by the other one", async () => {
+  const main = wayOf(() => Promise.reject(Object.assign(new Error("conflict with recovery"), { code: "40001" })));
+  const other = wayOf(async () => [{ a: 4 }]);
+  const reads = new HedgedReads({ main, other, budget: new RetryBudget(new ManualClock()) });
+  assert.deepEqual((await reads.read("select", [])).rows, [{ a: 4 }]);
+});

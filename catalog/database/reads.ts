@@ -1,6 +1,6 @@
 /** Reads: from whichever server answers. */
 import { startTimer } from "../../src/platform/timer.ts";
-import { isServerGone } from "./gone.ts";
+import { isConflict, isServerGone } from "./gone.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Row } from "./session.ts";
 import type { TextRows, Way } from "./way.ts";
@@ -10,7 +10,14 @@ const HEDGE_AFTER_MS = 200;
 /** The whole read; the balancer gives up after a minute, a person much earlier. */
 const READ_TIMEOUT_MS = 5_000;
 
-/** What was read, and where. */
+/**
+ * Whether another server may have the answer: this one is gone, or is a replica whose replay took away what the statement reads.
+ */
+function isElsewhere(error: unknown): boolean {
+  return isServerGone(error) || isConflict(error);
+}
+
+/** What was read, and where; a server that is not known to be a primary counts as a replica, which may lack the newest. */
 export type ReadRows = { readonly rows: readonly Row[]; readonly from: "primary" | "replica" };
 
 /** What reads can be asked of. */
@@ -43,7 +50,7 @@ export class HedgedReads implements Reads {
   async read(text: string, values: readonly unknown[]): Promise<ReadRows> {
     return await this.#ask(async (way) => {
       const rows = await way.rows(text, values, { timeoutMs: READ_TIMEOUT_MS });
-      return { rows, from: way.view === "replica" ? "replica" : "primary" };
+      return { rows, from: way.view === "primary" ? "primary" : "replica" };
     });
   }
 
@@ -88,7 +95,7 @@ export class HedgedReads implements Reads {
     });
     const ended = opening.then(
       () => "answered" as const,
-      (error: unknown) => (isServerGone(error) ? ("gone" as const) : ("answered" as const)),
+      (error: unknown) => (isElsewhere(error) ? ("gone" as const) : ("answered" as const)),
     );
     const decide = async (): Promise<void> => {
       let seen: "answered" | "gone" | "slow" | "silent" = await Promise.race([ended, slow]);
@@ -121,6 +128,6 @@ async function firstAnswer<T>(opening: Promise<T>, fallback: Promise<T>): Promis
   } catch (cause) {
     const errors: readonly unknown[] = cause instanceof AggregateError ? cause.errors : [cause];
     const real = errors.filter((error) => !(error instanceof NotNeeded));
-    throw real.find((error) => !isServerGone(error)) ?? real[0] ?? cause;
+    throw real.find((error) => !isElsewhere(error)) ?? real[0] ?? cause;
   }
 }

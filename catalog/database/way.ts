@@ -5,11 +5,12 @@
  * primary, a replica, or nothing that answers.
  * Invariants: no call waits longer than its limit; a connection that did not answer in time, or whose server is gone, is closed
  * and never lent again; when the server at the end changes its role, all connections are replaced, since one may stay with a
- * primary that is one no more for as long as nobody closes it.
+ * primary that is one no more for as long as nobody closes it. Who waits for a connection then waits for a new one, and what
+ * was lent has LENT_GRACE_MS to end. That a statement takes long says nothing of the server: only a look does.
  */
 import pg from "pg";
 import type { Clock } from "../../src/platform/clock.ts";
-import { isServerGone } from "./gone.ts";
+import { isServerGone, isTimeout } from "./gone.ts";
 import type { TextColumn, TextRow } from "./json-rows.ts";
 import { rowTypes } from "./row-types.ts";
 import type { Row, Session } from "./session.ts";
@@ -41,6 +42,10 @@ const LOOK_EVERY_MS = 1_000;
 /** While nothing answers, whoever waits wants to know soon. */
 const LOOK_EVERY_SILENT_MS = 60;
 const LOOK_TIMEOUT_MS = 400;
+/** So long what is under way may go on at a server that was replaced: it may be there still, for whom a look was wrong. */
+const LENT_GRACE_MS = 1_000;
+/** Pools that one call waits for: each was replaced because a server was lost meanwhile. */
+const POOLS_MAX = 3;
 
 /** Rows of text and what their columns are. */
 export type TextRows = { readonly columns: readonly TextColumn[]; readonly rows: readonly TextRow[] };
@@ -57,7 +62,10 @@ export class Way {
   #pool: pg.Pool;
   #view: WayView = "unknown";
   #looking: Promise<void> = Promise.resolve();
-  #waiters: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
+  /** Calls that wait for a connection, each by what sends it to the next pool. */
+  readonly #queued = new Set<() => void>();
+  #lent = new Set<pg.PoolClient>();
   readonly #silenced = new Set<() => void>();
   #isSuspect = false;
   #answeredAt = Number.NEGATIVE_INFINITY;
@@ -74,9 +82,10 @@ export class Way {
     return this.#view;
   }
 
-  /** Connections that are lent, and calls that wait for one. */
-  get load(): { readonly lent: number; readonly waiting: number } {
-    return { lent: this.#pool.totalCount - this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  /** Connections that are lent, calls that wait for one, and calls that wait for a primary. */
+  get load(): { readonly lent: number; readonly waiting: number; readonly untilPrimary: number } {
+    const { totalCount, idleCount, waitingCount } = this.#pool;
+    return { lent: totalCount - idleCount, waiting: waitingCount, untilPrimary: this.#waiters.size };
   }
 
   /** Begins to look. */
@@ -137,47 +146,78 @@ export class Way {
     return await this.#withClient(async (client) => await work(sessionOf(client, timeoutMs)));
   }
 
+  async #withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    const pool = this.#pool;
+    const lent = this.#lent;
+    lent.add(client);
+    try {
+      const result = await work(client);
+      client.release();
+      if (pool === this.#pool) this.#answeredAt = this.#clock.monotonic();
+      return result;
+    } catch (error) {
+      const gone = isServerGone(error);
+      client.release(gone);
+      // What a server says that was replaced says nothing of the one that is there now.
+      if (gone && pool === this.#pool) {
+        if (isTimeout(error)) this.suspect();
+        else this.#seen("silent");
+      }
+      throw error;
+    } finally {
+      lent.delete(client);
+    }
+  }
+
   async #connect(): Promise<pg.PoolClient> {
-    for (;;) {
+    for (let pools = 1; ; pools += 1) {
       const pool = this.#pool;
       try {
-        return await pool.connect();
+        return await this.#queueAt(pool);
       } catch (error) {
-        // Replaced while we waited.
-        if (pool !== this.#pool) continue;
+        if (pool !== this.#pool && pools < POOLS_MAX) continue;
         // Who waits for one of our own connections waits for us, not for the server.
-        if (isServerGone(error) && pool.totalCount < this.#address.width) this.#seen("silent");
+        if (pool === this.#pool && isServerGone(error) && pool.totalCount < this.#address.width) this.#seen("silent");
         throw error;
       }
     }
   }
 
-  async #withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#connect();
-    try {
-      const result = await work(client);
-      client.release();
-      this.#answeredAt = this.#clock.monotonic();
-      return result;
-    } catch (error) {
-      const gone = isServerGone(error);
-      client.release(gone);
-      if (gone) this.#seen("silent");
-      throw error;
-    }
+  /** A pool that was ended serves nobody who waits for it, and says so to nobody. */
+  async #queueAt(pool: pg.Pool): Promise<pg.PoolClient> {
+    return await new Promise((resolve, reject) => {
+      const leave = (): void => reject(new Replaced());
+      this.#queued.add(leave);
+      pool.connect().then(
+        (client) => {
+          if (this.#queued.delete(leave)) resolve(client);
+          else client.release();
+        },
+        (error: unknown) => {
+          this.#queued.delete(leave);
+          reject(error);
+        },
+      );
+    });
   }
 
   /** Resolves when a primary is at the end, and false when there was none in time. */
   async untilPrimary(timeoutMs: number): Promise<boolean> {
     if (this.#view === "primary") return true;
     const over = new AbortController();
-    const primary = new Promise<boolean>((resolve) => this.#waiters.push(() => resolve(true)));
+    let tell: () => void = () => undefined;
+    const primary = new Promise<boolean>((resolve) => {
+      tell = () => resolve(true);
+      this.#waiters.add(tell);
+    });
     const late = this.#clock.sleep(Math.max(0, timeoutMs), { signal: over.signal }).then(
       () => false,
       () => false,
     );
     const found = await Promise.race([primary, late]);
     over.abort();
+    this.#waiters.delete(tell);
     return found;
   }
 
@@ -233,14 +273,6 @@ export class Way {
     }
   }
 
-  /** Ends a pool once nobody waits for a connection of it: one that is ended forgets who waits. */
-  async #letGo(pool: pg.Pool): Promise<void> {
-    while (pool.waitingCount > 0 && !this.#ended.signal.aborted) {
-      await this.#clock.sleep(LOOK_EVERY_SILENT_MS, { signal: this.#ended.signal }).catch(() => undefined);
-    }
-    await pool.end().catch(() => undefined);
-  }
-
   #seen(view: WayView): void {
     const before = this.#view;
     this.#view = view;
@@ -249,14 +281,36 @@ export class Way {
       this.#silenced.clear();
     }
     if (view === "primary") {
-      for (const tell of this.#waiters.splice(0)) tell();
+      for (const tell of this.#waiters) tell();
+      this.#waiters.clear();
     }
     // Also after a silence: what was lent before it may wait for a server that will never answer.
     if (before === view || before === "unknown" || view === "silent") return;
     const old = this.#pool;
     this.#pool = openPool(this.#address);
-    void this.#letGo(old);
+    void old.end().catch(() => undefined);
+    const lent = this.#lent;
+    this.#lent = new Set();
+    void this.#clock.sleep(LENT_GRACE_MS, { signal: this.#ended.signal }).then(
+      () => endAll(lent),
+      () => undefined,
+    );
+    const queued = [...this.#queued];
+    this.#queued.clear();
+    for (const leave of queued) leave();
   }
+}
+
+/** The pool was replaced while its connections were waited for. */
+class Replaced extends Error {
+  /** As of a connection that was lost: who is told of it looks for another server. */
+  readonly code = "ECONNRESET";
+}
+
+/** Statements under way end as those of a lost connection do. */
+function endAll(clients: ReadonlySet<pg.PoolClient>): void {
+  // The type of what a pool lends has no end(), since it is given back; a hung one is not.
+  for (const client of clients) void (client as unknown as pg.Client).end().catch(() => undefined);
 }
 
 function sessionOf(client: pg.PoolClient, timeoutMs: number): Session {

@@ -69,3 +69,69 @@ test("who was late is told that nothing was done only when no commit was sent, b
   await writes.run(repeated, { repeatable: true });
   assert.equal(tries, 2);
 });
+
+/** A promise and what fulfils it. */
+function gate(): { readonly passed: Promise<void>; readonly pass: () => void } {
+  let pass: () => void = () => undefined;
+  const passed = new Promise<void>((resolve) => {
+    pass = resolve;
+  });
+  return { passed, pass };
+}
+
+test("a statement that takes long is given up by the server, and says nothing of it", async () => {
+  let tries = 0;
+  const slow = async (session: Session): Promise<void> => {
+    tries += 1;
+    await session.query("select pg_sleep(20)");
+  };
+  await assert.rejects(
+    writes.run(slow, { repeatable: true, statementMs: 200 }),
+    (error) => error instanceof WriteNotDone && error.reason === "late",
+  );
+  assert.deepEqual([tries, way.view], [1, "primary"]);
+  // Nor does a read that we gave up: the server has other things to do, or a look tells that it is gone.
+  await assert.rejects(way.rows("select pg_sleep(0.3)", [], { timeoutMs: 100 }), /timeout/);
+  assert.equal(way.view, "primary");
+  const sleeping =
+    "select count(*)::int as n from pg_stat_activity where state = 'active' and query like '%pg_sleep(20)'";
+  assert.deepEqual(await server.query(`${sleeping} and pid <> pg_backend_pid()`), [{ n: 0 }]);
+});
+
+test("who waits for a connection while the server is replaced gets one of the new ones, and what hangs ends", async () => {
+  const next = gate();
+  const pid = gate();
+  let backend = 0;
+  const killed = way.lend(
+    async (session) => {
+      backend = Number((await session.query("select pg_backend_pid() as pid")).rows[0]?.["pid"]);
+      pid.pass();
+      await session.query("select pg_sleep(20)");
+    },
+    { timeoutMs: 30_000 },
+  );
+  const killing = assert.rejects(killed);
+  await pid.passed;
+  const hung = way.rows("select pg_sleep(20)", [], { timeoutMs: 30_000 });
+  const hanging = assert.rejects(hung, /Connection terminated/);
+  // The first to wait gets the place of the one that is lost, the second one none.
+  const waiting = way.lend(async () => await next.passed, { timeoutMs: 1_000 });
+  const last = way.rows("select 1 as one", [], { timeoutMs: 1_000 });
+  const began = Date.now();
+  await server.query(`select pg_terminate_backend(${backend})`);
+  await killing;
+  assert.deepEqual(await last, [{ one: 1 }]);
+  assert.ok(Date.now() - began < 3_000, "it waited for a pool that serves nobody");
+  assert.equal(way.view, "primary");
+  next.pass();
+  await waiting;
+  await hanging;
+});
+
+test("who waited for a primary in vain is forgotten", async () => {
+  await server.stop("immediate");
+  await eventually("nothing is seen", () => Promise.resolve(way.view === "silent"));
+  assert.equal(await way.untilPrimary(10), false);
+  assert.equal(way.load.untilPrimary, 0);
+  await server.start();
+});

@@ -1,23 +1,28 @@
 /**
  * Writes: held while there is no primary, and repeated where that is safe.
  *
- * Invariants: at most WAITING_MAX writes wait, each at most its time; one whose outcome is unknown is repeated only when it
+ * Invariants: at most WAITING_MAX writes wait, with WAITING_BYTES_MAX of what they bring, each at most its time; a statement that
+ * takes too long is given up by the server itself, so that what is answered for is not at work any more; one whose outcome is unknown is repeated only when it
  * finds by itself what came of it before (an idempotency key, a natural key); all that wait go on a random moment after the
  * primary is back, not together.
  */
 import type { Clock } from "../../src/platform/clock.ts";
 import type { RandomSource } from "../../src/platform/random.ts";
-import { isConflict, isServerGone } from "./gone.ts";
+import { isConflict, isGivenUp, isServerGone } from "./gone.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Session } from "./session.ts";
 import type { Way } from "./way.ts";
 
 /** Three seconds of the rate that an instance is made for, and more than a failover takes. */
 const WAITING_MAX = 256;
+/** Sixteen of the largest bodies; parsed, each takes some times its length. */
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 /** How long a write is held: longer than a failover, shorter than the balancer waits. */
 export const WRITE_DEADLINE_MS = 8_000;
-/** A statement that a frozen server holds; the next try finds what it left. */
-const STATEMENT_TIMEOUT_MS = 2_500;
+/** A batch of a thousand offers takes a fraction of it, at a server that is busy with other things as well. */
+const STATEMENT_MS = 5_500;
+/** A server that has not given up by then is frozen, or the way to it is cut; the next try finds what it left. */
+const ANSWER_MARGIN_MS = 500;
 const CONFLICTS_MAX = 5;
 /** All that waited begin again within so long. */
 const SPREAD_MS = 120;
@@ -35,7 +40,7 @@ export class WriteNotDone extends Error {
 type WriteTools = {
   readonly clock: Clock;
   readonly random: RandomSource;
-  readonly way: Way;
+  readonly way: Pick<Way, "lend" | "untilPrimary" | "load">;
   readonly budget: RetryBudget;
 };
 
@@ -43,6 +48,7 @@ type WriteTools = {
 export class Writes {
   readonly #tools: WriteTools;
   #held = 0;
+  #heldBytes = 0;
   held = { total: 0, shed: 0, late: 0 };
 
   constructor(tools: WriteTools) {
@@ -55,23 +61,36 @@ export class Writes {
   }
 
   /**
-   * Runs `work` as a transaction. `repeatable`: running it again after an unknown outcome has the same effect. Rejects with
-   * WriteNotDone when there was no primary in time, or with what the server says.
+   * Runs `work` as a transaction. `repeatable`: running it again after an unknown outcome has the same effect; `bytes`: what it
+   * keeps in memory while it waits; `statementMs`: what each of its statements may take. Rejects with WriteNotDone when there was
+   * no primary in time or a statement took too long, or with what the server says.
    */
   async run<T>(
     work: (session: Session) => Promise<T>,
-    { repeatable, deadlineMs = WRITE_DEADLINE_MS }: { readonly repeatable: boolean; readonly deadlineMs?: number },
+    {
+      repeatable,
+      deadlineMs = WRITE_DEADLINE_MS,
+      statementMs = STATEMENT_MS,
+      bytes = 0,
+    }: {
+      readonly repeatable: boolean;
+      readonly deadlineMs?: number;
+      readonly statementMs?: number;
+      readonly bytes?: number;
+    },
   ): Promise<T> {
     const { clock, way, budget } = this.#tools;
     const deadline = clock.monotonic() + deadlineMs;
     budget.count();
+    // Who waits for a connection waits as well.
+    if (this.#held + way.load.waiting >= WAITING_MAX) this.#shed("full");
     // Of any try: what a lost one committed is there, whatever comes of the next.
     let isCommitSent = false;
     for (let conflicts = 0; ; ) {
       const attempt = { isCommitSent: false };
       try {
-        return await way.lend(async (session) => await transaction(session, work, attempt), {
-          timeoutMs: STATEMENT_TIMEOUT_MS,
+        return await way.lend(async (session) => await transaction(session, work, { attempt, statementMs }), {
+          timeoutMs: statementMs + ANSWER_MARGIN_MS,
         });
       } catch (error) {
         if (isConflict(error) && conflicts < CONFLICTS_MAX) {
@@ -79,24 +98,25 @@ export class Writes {
           await this.#pause(SPREAD_MS);
           continue;
         }
+        if (isGivenUp(error)) throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause: error });
         if (!isServerGone(error)) throw error;
         isCommitSent ||= attempt.isCommitSent;
         if (isCommitSent && !repeatable) throw new WriteNotDone("unknown", { cause: error });
-        await this.#hold(deadline, { cause: error, isCommitSent });
+        await this.#hold(deadline, { cause: error, isCommitSent, bytes });
       }
     }
   }
 
   async #hold(
     deadline: number,
-    { cause, isCommitSent }: { readonly cause: unknown; readonly isCommitSent: boolean },
+    { cause, isCommitSent, bytes }: { readonly cause: unknown; readonly isCommitSent: boolean; readonly bytes: number },
   ): Promise<void> {
     const { clock, way } = this.#tools;
-    if (this.#held >= WAITING_MAX) {
-      this.held.shed += 1;
-      throw new WriteNotDone(isCommitSent ? "unknown" : "full", { cause });
+    if (this.#held >= WAITING_MAX || this.#heldBytes + bytes > WAITING_BYTES_MAX) {
+      this.#shed(isCommitSent ? "unknown" : "full", cause);
     }
     this.#held += 1;
+    this.#heldBytes += bytes;
     this.held.total += 1;
     try {
       const back = await way.untilPrimary(deadline - clock.monotonic());
@@ -107,7 +127,13 @@ export class Writes {
       }
     } finally {
       this.#held -= 1;
+      this.#heldBytes -= bytes;
     }
+  }
+
+  #shed(reason: "full" | "unknown", cause?: unknown): never {
+    this.held.shed += 1;
+    throw new WriteNotDone(reason, { cause });
   }
 
   async #pause(longestMs: number): Promise<void> {
@@ -119,9 +145,9 @@ export class Writes {
 async function transaction<T>(
   session: Session,
   work: (session: Session) => Promise<T>,
-  attempt: { isCommitSent: boolean },
+  { attempt, statementMs }: { readonly attempt: { isCommitSent: boolean }; readonly statementMs: number },
 ): Promise<T> {
-  await session.query("begin");
+  await session.query(`begin; set local statement_timeout = ${statementMs}`);
   let result: T;
   try {
     result = await work(session);

@@ -35,11 +35,21 @@ export const BALANCER_HEALTH_PATH = "/balancer/health";
 /** What an instance of the API is asked: 200 while it can serve. */
 export const API_HEALTH_PATH = "/health/ready";
 
+/**
+ * A request that may be sent again is kept until it is answered, and one that does not fit is sent once: reading and keyed writes
+ * of up to about a thousand short offers. Twice this is taken by a request, one way and the other; idle connections take none.
+ */
+const BUFFER_BYTES = 131_072;
+
+/** With all of them under way buffers take half a gigabyte. */
+const CONNECTIONS_MAX = 2_000;
+
 /** The text of haproxy.cfg. */
 export function renderHaproxy(request: BalancerRequest): string {
   return `# Written by lifeboat; changes made here are lost.
 global
-    maxconn 4096
+    maxconn ${CONNECTIONS_MAX}
+    tune.bufsize ${BUFFER_BYTES}
     # The parent process reloads and the worker serves; state is kept over a reload by handing the listening sockets over.
     stats socket ${quoted(request.statsSocket)} mode 600 level admin expose-fd listeners
     stats timeout 10s
@@ -72,8 +82,11 @@ backend api
     option httpchk GET ${API_HEALTH_PATH}
     http-check expect status 200
     # A request that may have had an effect is never sent twice, but for a connection that could not be made; one that says by
-    # a key that it may be repeated has no other effect the second time.
-    retry-on conn-failure empty-response 503
+    # a key that it may be repeated has no other effect the second time. What an instance refuses is refused: it has waited
+    # already, or has more to do than it can. A body that comes behind its headers is waited for, since only a whole request
+    # can be sent again.
+    option http-buffer-request
+    retry-on conn-failure empty-response
     http-request disable-l7-retry unless METH_GET or METH_HEAD or { req.hdr(idempotency-key) -m found }
 ${ofOneInstance(request.api)}    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 maxconn 512
 ${serverLines(request.api, () => "check")}

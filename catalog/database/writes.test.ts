@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ManualClock } from "../../test/support/manual-clock.ts";
+import { RetryBudget } from "./retry-budget.ts";
+import { WriteNotDone, Writes } from "./writes.ts";
+
+/** Writes on a way that is gone, with so many calls that wait for a connection. */
+function writesOn(waiting: number): Writes {
+  const clock = new ManualClock();
+  return new Writes({
+    clock,
+    random: (bytes) => Buffer.alloc(bytes),
+    budget: new RetryBudget(clock),
+    way: {
+      load: { lent: 16, waiting, untilPrimary: 0 },
+      lend: () => Promise.reject(Object.assign(new Error("gone"), { code: "57P01" })),
+      untilPrimary: () => new Promise<never>(() => undefined),
+    },
+  });
+}
+
+const isFull = (error: unknown): boolean => error instanceof WriteNotDone && error.reason === "full";
+const nothing = (): Promise<void> => Promise.resolve();
+
+test("writes that wait are bounded in what they keep in memory", async () => {
+  const writes = writesOn(0);
+  for (let each = 0; each < 16; each++) void writes.run(nothing, { repeatable: true, bytes: 4 * 1024 * 1024 });
+  while (writes.waiting < 16) await new Promise((resolve) => setImmediate(resolve));
+  await assert.rejects(writes.run(nothing, { repeatable: true, bytes: 1 }), isFull);
+  assert.equal(writes.held.shed, 1);
+});
+
+test("who waits for a connection counts as one that waits", async () => {
+  await assert.rejects(writesOn(256).run(nothing, { repeatable: true }), isFull);
+});

@@ -1,0 +1,130 @@
+/** What the balancer sends again, asked of HAProxy itself. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { eventually } from "../../test/support/receivers.ts";
+import { giveTo, PORTS, serverUser } from "../../test/support/servers.ts";
+import { findFreePort } from "../platform/free-port.ts";
+import type { RunningProcess } from "../platform/processes.ts";
+import { systemRandom } from "../platform/random.ts";
+import { findProgram, SYSTEM_FOLDERS } from "../stack/programs.ts";
+import { API_HEALTH_PATH, BALANCER_HEALTH_PATH, renderHaproxy } from "./haproxy.ts";
+
+let folder: string;
+let port: number;
+let haproxy: RunningProcess;
+let servers: readonly Server[];
+/** Bodies as they came, whichever of the two instances they came to. */
+let came: string[] = [];
+/** What is done with the first request; those behind it are answered. */
+let first: "dies" | "refuses" = "dies";
+
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  if (request.url === API_HEALTH_PATH) {
+    response.end("ok");
+    return;
+  }
+  let body = "";
+  request.on("data", (chunk) => (body += String(chunk)));
+  request.on("end", () => {
+    came.push(body);
+    if (came.length > 1) response.end("done");
+    else if (first === "dies") request.socket.destroy();
+    else response.writeHead(503).end("refused");
+  });
+}
+
+before(async () => {
+  folder = await mkdtemp("/tmp/replay-");
+  servers = [createServer(answer), createServer(answer)];
+  const api = await Promise.all(
+    servers.map(async (server, index) => {
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const at = server.address();
+      return { name: `api${index}`, host: "127.0.0.1", port: typeof at === "object" && at !== null ? at.port : 0 };
+    }),
+  );
+  port = await findFreePort(systemRandom);
+  const text = renderHaproxy({
+    frontPort: port,
+    readPort: await findFreePort(systemRandom),
+    api,
+    pages: [],
+    readers: [],
+    checkRole: "nobody",
+    statsSocket: path.join(folder, "haproxy.sock"),
+  });
+  await writeFile(path.join(folder, "haproxy.cfg"), text);
+  await giveTo(await serverUser(), folder);
+  const command = await findProgram(PORTS.files, SYSTEM_FOLDERS, "haproxy");
+  if (command === undefined) throw new Error("haproxy is not installed");
+  haproxy = await PORTS.processes.start({
+    command,
+    args: ["-db", "-f", path.join(folder, "haproxy.cfg")],
+    user: await serverUser(),
+    output: { kind: "file", file: path.join(folder, "haproxy.log") },
+    input: "none",
+    detached: false,
+  });
+  await eventually("the balancer answers", async () => {
+    const response = await fetch(`http://127.0.0.1:${port}${BALANCER_HEALTH_PATH}`).catch(() => undefined);
+    return response?.status === 200;
+  });
+});
+after(async () => {
+  haproxy?.kill("SIGKILL");
+  await haproxy?.exited;
+  for (const server of servers ?? []) {
+    server.closeAllConnections();
+    server.close();
+  }
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Asks through the balancer, and tells the status that came of it and how often an instance had the request, whole. */
+async function ask(
+  method: "GET" | "POST",
+  { instance = "dies", key = false, bytes = 0 }: { instance?: typeof first; key?: boolean; bytes?: number },
+): Promise<readonly [status: number, times: number]> {
+  came = [];
+  first = instance;
+  const body = "x".repeat(bytes);
+  const status = await new Promise<number>((resolve, reject) => {
+    const headers = { "content-length": bytes, ...(key ? { "idempotency-key": "k-1" } : {}) };
+    const asking = httpRequest({ port, host: "127.0.0.1", method, path: "/v1/x", headers, agent: false });
+    asking.on("response", (response) => {
+      response.resume();
+      response.on("end", () => resolve(response.statusCode ?? 0));
+    });
+    asking.on("error", reject);
+    // The headers go ahead, as those of a large body do.
+    asking.flushHeaders();
+    asking.on("socket", (socket) => socket.on("connect", () => setImmediate(() => asking.end(body))));
+  });
+  for (const each of came) assert.equal(each, body);
+  return [status, came.length];
+}
+
+test("a request whose instance dies is sent to another one when it reads, or says that it may be repeated", async () => {
+  assert.deepEqual(await ask("GET", {}), [200, 2]);
+  assert.deepEqual(await ask("POST", { key: true, bytes: 100 }), [200, 2]);
+  assert.deepEqual(await ask("POST", { key: true, bytes: 100_000 }), [200, 2]);
+});
+
+test("a write that does not say so is sent once, and so is one that is too large to be kept", async () => {
+  assert.deepEqual(await ask("POST", { bytes: 100 }), [502, 1]);
+  assert.deepEqual(await ask("POST", { key: true, bytes: 300_000 }), [502, 1]);
+});
+
+test("what an instance refuses is not asked of another one", async () => {
+  assert.deepEqual(await ask("GET", { instance: "refuses" }), [503, 1]);
+  assert.deepEqual(await ask("POST", { instance: "refuses", key: true, bytes: 100 }), [503, 1]);
+});
