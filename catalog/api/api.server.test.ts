@@ -337,7 +337,17 @@ test("a webhook is told of a change of price, signed, and not of a sighting", as
       .update(call?.body ?? "")
       .digest("hex");
     assert.equal(call?.signature, `sha256=${expected}`);
+    const other = await service.call("POST", "/v1/webhooks", { key, body: { url } });
     assert.equal((await service.call("DELETE", `/v1/webhooks/${hook.body.id}`, { key })).status, 200);
+    // What waits for a deleted one is told to nobody; both are due in one round.
+    await service.server.query(
+      `insert into webhook_deliveries (webhook_id, event, payload, due_at)
+       select id, 'price.changed', '{"late": true}', now() - interval '1 min' from unnest('{${hook.body.id},${other.body.id}}'::int[]) id`,
+    );
+    await eventually("the other one is told", async () => told.length > 1);
+    const tried = "select sum(attempts)::int from webhook_deliveries where webhook_id =";
+    assert.equal(await service.server.value(`${tried} ${hook.body.id}`), "1");
+    assert.equal((await service.call("DELETE", `/v1/webhooks/${other.body.id}`, { key })).status, 200);
   } finally {
     listener.close();
   }

@@ -1,25 +1,14 @@
 /** Tells webhooks of what changed: at least once, soon, and not for ever. */
-import { createHmac } from "node:crypto";
-import { lookup } from "node:dns/promises";
-import { BlockList, isIP } from "node:net";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { Writes } from "../database/writes.ts";
+import { callWebhook, type Delivery } from "./webhook-call.ts";
 
 const EVERY_MS = 1_000;
 const BATCH = 10;
-const CALL_TIMEOUT_MS = 5_000;
 /** Longer than a batch takes: what a killed instance had in hand comes again after it. */
 const IN_HAND_S = 60;
 /** With delays that double from ten seconds: most of an hour. */
 const ATTEMPTS_MAX = 8;
-
-type Delivery = {
-  readonly id: number;
-  readonly attempts: number;
-  readonly url: string;
-  readonly secret: string;
-  readonly payload: unknown;
-};
 
 /** The loop of one instance; several share the work. */
 export class WebhookSender {
@@ -59,7 +48,7 @@ export class WebhookSender {
     });
     await Promise.all(
       (taken as unknown as readonly Delivery[]).map(async (delivery) => {
-        const { isDone, answer } = await this.#call(delivery);
+        const { isDone, answer } = await callWebhook(delivery, this.#tools);
         await writes.run(
           async (session) => session.query(TOLD_SQL, [delivery.id, isDone, answer.slice(0, 200), ATTEMPTS_MAX]),
           {
@@ -69,66 +58,18 @@ export class WebhookSender {
       }),
     );
   }
-
-  async #call({ id, url, secret, payload }: Delivery): Promise<{ readonly isDone: boolean; readonly answer: string }> {
-    try {
-      if (!this.#tools.allowPrivate && (await isPrivate(new URL(url).hostname)))
-        return { isDone: false, answer: "leads to a private network" };
-      const body = JSON.stringify(payload);
-      const response = await fetch(url, {
-        method: "POST",
-        redirect: "error",
-        headers: {
-          "content-type": "application/json",
-          "x-lifeboat-delivery": String(id),
-          "x-lifeboat-signature": `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`,
-        },
-        body,
-        signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-      });
-      await response.body?.cancel();
-      return { isDone: response.ok, answer: String(response.status) };
-    } catch (error) {
-      return { isDone: false, answer: error instanceof Error ? error.message : String(error) };
-    }
-  }
 }
 
-/** Taken rows are due again later, whatever happens to who took them. */
+/** Taken rows are due again later, whatever happens to who took them. Whoever was deleted, or whose key has ended, is told no more. */
 const TAKE_SQL = `update webhook_deliveries d set attempts = attempts + 1, due_at = now() + make_interval(secs => $2)
 from webhooks h where h.id = d.webhook_id and d.id in (
-  select id from webhook_deliveries where due_at <= now() and delivered_at is null and given_up_at is null
-  order by due_at limit $1 for update skip locked)
-returning d.id, d.attempts, h.url, h.secret, d.payload`;
+  select due.id from webhook_deliveries due
+  join webhooks hook on hook.id = due.webhook_id and hook.is_active
+  join api_keys k on k.id = hook.api_key_id and k.revoked_at is null
+  where due.due_at <= now() and due.delivered_at is null and due.given_up_at is null
+  order by due.due_at limit $1 for update of due skip locked)
+returning d.id, h.url, h.secret, d.payload`;
 
 const TOLD_SQL = `update webhook_deliveries set last_answer = $3, delivered_at = case when $2 then now() end,
   given_up_at = case when not $2 and attempts >= $4 then now() end,
   due_at = now() + make_interval(secs => 5 * power(2, attempts)) where id = $1`;
-
-const PRIVATE = new BlockList();
-for (const [net, bits] of [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.168.0.0", 16],
-  ["224.0.0.0", 3],
-] as const) {
-  PRIVATE.addSubnet(net, bits, "ipv4");
-}
-for (const [net, bits] of [
-  ["::", 127],
-  ["fc00::", 7],
-  ["fe80::", 10],
-] as const) {
-  PRIVATE.addSubnet(net, bits, "ipv6");
-}
-
-/** Whether a host is, or is found at, an address that is not of the public internet. */
-async function isPrivate(host: string): Promise<boolean> {
-  const bare = host.replace(/^\[|\]$/g, "");
-  const addresses = isIP(bare) === 0 ? await lookup(bare, { all: true }) : [{ address: bare, family: isIP(bare) }];
-  return addresses.some(({ address, family }) => PRIVATE.check(address, family === 6 ? "ipv6" : "ipv4"));
-}

@@ -63,7 +63,8 @@ told as (
     'old_availability', o.old_availability, 'changed_at', now())
   from outcome o
   cross join lateral (values ('price.changed', o.price_changed), ('stock.changed', o.stock_changed)) as e(event, happened)
-  join webhooks h on h.is_active and e.event = any(h.events) and (h.product_ids = '{}' or o.id = any(h.product_ids))
+  join webhooks h on h.is_active
+    and exists (select from api_keys k where k.id = h.api_key_id and k.revoked_at is null) and e.event = any(h.events) and (h.product_ids = '{}' or o.id = any(h.product_ids))
   where e.happened
 )
 select row_number, id, is_new, is_changed, price_changed from outcome order by row_number`;

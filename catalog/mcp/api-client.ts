@@ -1,9 +1,14 @@
 /** The REST API as the tools see it: one call with its limits, and failures an agent can read. */
 import { abortedError } from "../../src/platform/clock.ts";
+import type { RandomSource } from "../../src/platform/random.ts";
 import { startTimer } from "../../src/platform/timer.ts";
 
 /** Where the API is and with whose key it is read when the caller has none. */
-export type ApiAddress = { readonly base: string; readonly ownKey: string | undefined };
+export type ApiAddress = {
+  readonly base: string;
+  readonly ownKey: string | undefined;
+  readonly random: RandomSource;
+};
 
 /** Who asks, and how long they wait. */
 export type CallOptions = {
@@ -97,7 +102,10 @@ export class HttpApi implements ApiClient {
         headers: {
           accept: "application/json",
           ...(key === undefined ? {} : { authorization: key }),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          // With it the balancer may send a request again whose instance died, and it is done once.
+          ...(body === undefined
+            ? {}
+            : { "content-type": "application/json", "idempotency-key": this.#address.random(16).toString("hex") }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),

@@ -9,6 +9,7 @@ import { Client as OlderClient } from "@modelcontextprotocol/sdk/client/index.js
 import { StreamableHTTPClientTransport as OlderTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { systemClock } from "../../src/platform/clock.ts";
 import { exchange } from "../../src/platform/exchange.ts";
+import { systemRandom } from "../../src/platform/random.ts";
 import { offer } from "../../test/support/catalogue.ts";
 import { OPERATOR_KEY, startService, type TestService } from "../../test/support/catalogue-service.ts";
 import { repetitions } from "../../test/support/effort.ts";
@@ -58,7 +59,7 @@ const OFFERS = [
 before(async () => {
   catalogue = await startService();
   await eventually("the instance is ready", async () => (await catalogue.call("GET", "/health/ready")).status === 200);
-  const api = new HttpApi({ base: catalogue.url, ownKey: `Bearer ${OPERATOR_KEY}` });
+  const api = new HttpApi({ base: catalogue.url, ownKey: `Bearer ${OPERATOR_KEY}`, random: systemRandom });
   const onMistake = (error: unknown) => MISTAKES.push(error);
   service = await McpService.start(systemClock, api, {
     host: HOST,
@@ -140,6 +141,9 @@ test("writing needs the caller's own key: ours is never used for it", async () =
   const result = await owner.callTool({ name: "ingest_products", arguments: args });
   assert.equal((result.structuredContent as Answer)["inserted"], 1, JSON.stringify(result.content));
   await owner.close();
+  // The balancer may send it again: it came with an idempotency key that is its own.
+  const kept = await catalogue.server.query("select key from idempotency_keys where content like '%\"agents\"%'");
+  assert.match(String(kept[0]?.["key"]), /^[0-9a-f]{32}$/);
 });
 
 test("UCP's three tools answer in UCP's words: one get_product for both, told apart by the shape of the question", async () => {
@@ -187,13 +191,17 @@ test("what the API refuses is told to the agent, and a service whose API is away
     await (await fetch(new URL("/metrics", url))).text(),
     /catalog_mcp_calls_total\{tool="get_product",outcome="refused"\} 1/,
   );
-  const lost = await McpService.start(systemClock, new HttpApi({ base: "http://127.0.0.1:1", ownKey: undefined }), {
-    host: HOST,
-    port: 0,
-    origins: [HOST],
-    publicUrl: "",
-    onMistake: () => undefined,
-  });
+  const lost = await McpService.start(
+    systemClock,
+    new HttpApi({ base: "http://127.0.0.1:1", ownKey: undefined, random: systemRandom }),
+    {
+      host: HOST,
+      port: 0,
+      origins: [HOST],
+      publicUrl: "",
+      onMistake: () => undefined,
+    },
+  );
   try {
     const base = `http://${HOST}:${lost.port}`;
     const client = new ModernClient(

@@ -1,6 +1,7 @@
 /** The program of the MCP service: `main.ts SERVICE-FILE PORT`. SIGTERM ends it without losing an answer. */
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemFiles } from "../../src/platform/files.ts";
+import { systemRandom as random } from "../../src/platform/random.ts";
 import { readSecret, readServiceFile } from "../settings/service-file.ts";
 import { HttpApi } from "./api-client.ts";
 import { McpService } from "./service.ts";
@@ -15,7 +16,7 @@ const ownKey =
   settings.operatorKeyFile === undefined
     ? undefined
     : `Bearer ${await readSecret(systemFiles, settings.operatorKeyFile)}`;
-const service = await McpService.start(systemClock, new HttpApi({ base, ownKey }), {
+const service = await McpService.start(systemClock, new HttpApi({ base, ownKey, random }), {
   host: "127.0.0.1",
   port: Number(port),
   origins: ["localhost", "127.0.0.1", "[::1]", ...hosts],

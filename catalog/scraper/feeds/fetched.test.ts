@@ -7,7 +7,7 @@ import { systemClock } from "../../../src/platform/clock.ts";
 import { memoryFiles } from "../../../src/platform/memory-files.ts";
 import { expanded, type FetchedFeed, type Validators } from "./fetched.ts";
 import { fetchFile } from "./file-feed.ts";
-import { fetchHttp, type HttpLimits } from "./http-feed.ts";
+import { fetchHttp, type HttpFeed } from "./http-feed.ts";
 
 const TEXT = "id,title\n1,Kettle\n";
 let answer: RequestListener = () => undefined;
@@ -33,12 +33,8 @@ async function textOf(feed: FetchedFeed): Promise<string> {
   return text;
 }
 
-async function get(
-  path: string,
-  more: { known?: Validators; limits?: Partial<HttpLimits>; signal?: AbortSignal } = {},
-) {
-  const { known = {}, limits, signal } = more;
-  return fetchHttp(systemClock, { location: path.includes(":") ? path : base + path, known, limits, signal });
+async function get(path: string, more: Partial<Omit<HttpFeed, "location">> = {}) {
+  return fetchHttp(systemClock, { known: {}, ...more, location: path.includes(":") ? path : base + path });
 }
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -81,12 +77,18 @@ test("HTTP: redirects are followed to http addresses, a few times", async () => 
   answer = (request, response) => {
     const left = Number(request.url?.slice(1));
     if (request.url === "/elsewhere") response.writeHead(302, { location: "file:///etc/passwd" }).end();
+    else if (request.url === "/inside")
+      response.writeHead(302, { location: `http://localhost:${request.socket.localPort}/0` }).end();
     else if (left > 0) response.writeHead(307, { location: `/${left - 1}` }).end();
     else response.writeHead(200).end(TEXT);
   };
   assert.equal(await textOf(await get("/5")), TEXT);
   assert.equal(await codeOf(get("/6")), "feed.redirected-wrongly");
   assert.equal(await codeOf(get("/elsewhere")), "feed.redirected-wrongly");
+  // Within a private network it may lead on, from the public internet it may not lead into one.
+  assert.equal(await textOf(await get("/inside")), TEXT);
+  const isPrivate = async (host: string) => host === "localhost";
+  assert.equal(await codeOf(get("/inside", { isPrivate })), "feed.redirected-wrongly");
 });
 
 test("HTTP: what a server refuses, delays, cuts or sends too much of has a name each", async () => {

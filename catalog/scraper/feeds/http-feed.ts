@@ -2,11 +2,12 @@
  * Feeds that a merchant's server gives.
  *
  * A feed that the server says is unchanged is not fetched again. Redirects are followed a few times, and never from https
- * to http or to anything else; an address with a password in it is refused, since it would end up in logs.
+ * to http or to anything else, nor from the public internet into a private network, where only a source itself may lie; an address with a password in it is refused, since it would end up in logs.
  */
 import { isLifeboatError, type LifeboatError } from "../../../src/errors/error.ts";
 import { abortedError, type Clock, throwIfAborted } from "../../../src/platform/clock.ts";
 import { errnoOf } from "../../../src/platform/errno.ts";
+import { leadsToPrivate } from "../../../src/platform/public-address.ts";
 import { startTimer } from "../../../src/platform/timer.ts";
 import { feedError } from "./feed-error.ts";
 import { expanded, type FetchedFeed, fitValidator, type Validators } from "./fetched.ts";
@@ -17,6 +18,8 @@ export type HttpFeed = {
   readonly known: Validators;
   readonly limits?: Partial<HttpLimits> | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Whether a host is of a private network. Default: what its name leads to now. */
+  readonly isPrivate?: ((host: string) => Promise<boolean>) | undefined;
 };
 
 /** How long and how much. */
@@ -87,7 +90,11 @@ async function follow(feed: HttpFeed, limits: HttpLimits, guard: Guard): Promise
     if (redirects >= limits.redirectsMax) {
       throw feedError("feed.redirected-wrongly", `${feed.location} redirects more than ${limits.redirectsMax} times`);
     }
-    address = redirected(address, next);
+    const to = redirected(address, next);
+    if (to.hostname !== address.hostname && (await isIntruding(feed, to))) {
+      throw feedError("feed.redirected-wrongly", `${feed.location} redirects to ${to.hostname}, of a private network`);
+    }
+    address = to;
   }
 }
 
@@ -106,6 +113,11 @@ function redirected(from: URL, location: string): URL {
     throw feedError("feed.redirected-wrongly", `${from.href} redirects to ${location.slice(0, 200)}`);
   }
   return to;
+}
+
+/** A merchant may not have us ask what only we can reach; a source of a private network may lead on within it. */
+async function isIntruding({ location, isPrivate = leadsToPrivate }: HttpFeed, to: URL): Promise<boolean> {
+  return (await isPrivate(to.hostname)) && !(await isPrivate(new URL(location).hostname));
 }
 
 function isFetched(address: URL): boolean {
