@@ -188,6 +188,9 @@ test("a product, its likes, its prices over time, the cheapest of its ware, its 
   assert.deepEqual(history.body.days.at(-1), { ...history.body.days.at(-1), min: 40, max: 50, close: 40 });
 });
 
+const cursorOf = (...of: readonly unknown[]): string =>
+  Buffer.from(JSON.stringify([1, ...of, 1])).toString("base64url");
+
 test("a problem has a code, a sentence and a page, in our form or in that of RFC 9457", async () => {
   const ours = await get("/v1/products/999999");
   assert.equal(ours.status, 404);
@@ -206,6 +209,12 @@ test("a problem has a code, a sentence and a page, in our form or in that of RFC
     ["/v1/products/search", "INVALID_QUERY"],
     ["/v1/products/search?q=a&limit=101", "VALIDATION_ERROR"],
     ["/v1/products/search?q=a&cursor=bm9uZQ", "INVALID_CURSOR"],
+    // Of the right form, with a value that its order does not have.
+    [`/v1/products/search?q=a&sort=price_asc&cursor=${cursorOf("price_asc", "dear")}`, "INVALID_CURSOR"],
+    [`/v1/products/search?q=a&sort=newest&cursor=${cursorOf("newest", "2026-02-30 00:00:00+00")}`, "INVALID_CURSOR"],
+    [`/v1/products/deals?cursor=${cursorOf("discount_desc", 40_000)}`, "INVALID_CURSOR"],
+    ["/v1/products/search?q=headphones&convert_to=ZZZ", "VALIDATION_ERROR"],
+    ["/v1/products/deals?currency=ZZZ&max_price=5", "VALIDATION_ERROR"],
     ["/v1/products/zero", "VALIDATION_ERROR"],
     ["/v1/categories/nowhere", "CATEGORY_NOT_FOUND"],
     ["/v1/nothing", "ROUTE_NOT_FOUND"],
@@ -253,6 +262,20 @@ test("nobody comes in without a good key for the purpose, and a rotated one ends
   assert.equal((await service.call("GET", "/v1/categories", { key: rotated.body.api_key })).status, 200);
   const keys = await service.server.query("select key_hash::text from api_keys");
   assert.ok(!JSON.stringify(keys).includes("bw_free"));
+});
+
+test("who lost the answer to a rotation gets it again by its idempotency key, and webhooks stay with their caller", async () => {
+  const { api_key: old } = (await register({})).body;
+  const hook = await service.call("POST", "/v1/webhooks", { key: old, body: { url: "http://127.0.0.1:9/" } });
+  const headers = { "idempotency-key": randomUUID() };
+  const rotated = await service.call("POST", "/v1/keys/rotate", { key: old, headers });
+  const again = await service.call("POST", "/v1/keys/rotate", { key: old, headers });
+  assert.deepEqual([again.status, again.body], [201, rotated.body]);
+  const other = { "idempotency-key": randomUUID() };
+  const refused = await service.call("POST", "/v1/keys/rotate", { key: old, headers: other });
+  assert.equal(refused.body.error.code, "REVOKED_API_KEY");
+  const removed = await service.call("DELETE", `/v1/webhooks/${hook.body.id}`, { key: rotated.body.api_key });
+  assert.equal(removed.status, 200);
 });
 
 test("calls above the limit of a key are answered with 429 and when to go on", async () => {
@@ -424,6 +447,8 @@ test("with no database at all a kept copy is given and marked, and what was neve
   const kept = await get(at);
   assert.deepEqual(kept.body, { stale: true, ...fresh.body });
   assert.match(kept.headers.get("warning") ?? "", /^110 /);
+  // Its mark makes it other bytes than those that the tag without W/ stands for.
+  assert.equal(kept.headers.get("etag"), `W/${fresh.headers.get("etag")}`);
   assert.ok(Number(kept.headers.get("age")) >= 60);
   const never = await get("/v1/products/search?q=never%20asked");
   assert.deepEqual([never.status, never.body.error.code], [503, "SERVICE_UNAVAILABLE"]);

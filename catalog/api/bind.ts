@@ -7,7 +7,7 @@ import { isServerGone } from "../database/gone.ts";
 import { WriteNotDone } from "../database/writes.ts";
 import { isStorable, NOT_STORABLE } from "../ingest/storable.ts";
 import { type Caller, hashOf, keyOf, type Scope, TIERS } from "../keys/key.ts";
-import { once, requestHash } from "./idempotency.ts";
+import { answeredBefore, type Done, once, requestHash } from "./idempotency.ts";
 import { writerSchema } from "./json-schema.ts";
 import { ApiProblem } from "./problems.ts";
 import type { Input, ReadRoute, Route, WriteRoute } from "./route.ts";
@@ -75,7 +75,8 @@ function sendCopy(
 ): FastifyReply {
   const { copy, from, isStale } = answered;
   const now = tools.clock.now();
-  reply.header("etag", copy.etag);
+  // With its mark a stale answer has other bytes than the fresh one of the same content.
+  reply.header("etag", isStale ? `W/${copy.etag}` : copy.etag);
   reply.header("x-cache", from);
   const age = Math.max(0, Math.floor((now - copy.madeAt) / 1_000));
   if (age > 0) reply.header("age", String(age));
@@ -104,9 +105,17 @@ function matches(header: string | undefined, etag: string): boolean {
 
 function writeHandler(route: WriteRoute, tools: ApiTools) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const caller = await admit(request, reply, { tools, scope: route.scope });
+    const { isSecret = false, endsKey = false } = route;
+    let caller: Caller | undefined;
+    try {
+      caller = await admit(request, reply, { tools, scope: route.scope });
+    } catch (error) {
+      const isRevoked = error instanceof ApiProblem && error.code === "REVOKED_API_KEY";
+      const replayed = endsKey && isRevoked ? await replayToRevoked(request, reply, tools) : undefined;
+      if (replayed === undefined) throw error;
+      return replayed;
+    }
     const input = inputOf(route, request);
-    const { isSecret = false } = route;
     const key = idempotencyKeyOf(request, isSecret ? SECRET_KEY_LENGTH_MIN : 1);
     const serialize = serializerOf(reply, route.status);
     const at = { caller, tools };
@@ -133,9 +142,40 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
     );
     if (caller !== undefined) tools.usage.called(caller.id, route.operation);
     await route.afterwards?.(JSON.parse(done.content) as object, at);
-    if (done.isReplayed) reply.header("idempotent-replayed", "true");
-    return reply.code(done.status).header("content-type", "application/json; charset=utf-8").send(done.content);
+    return sendDone(reply, done);
   };
+}
+
+function sendDone(reply: FastifyReply, done: Done): FastifyReply {
+  if (done.isReplayed) reply.header("idempotent-replayed", "true");
+  return reply.code(done.status).header("content-type", "application/json; charset=utf-8").send(done.content);
+}
+
+/**
+ * The answer to a request by which its key ended, for who never got it; undefined when the key is good, or this was never done.
+ * The revoked key opens nothing here: the sealed answer needs the idempotency key that it was made with.
+ */
+async function replayToRevoked(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  tools: ApiTools,
+): Promise<FastifyReply | undefined> {
+  const shown = keyOf(request.headers);
+  const standing = shown === undefined ? undefined : await tools.keys.standing(shown);
+  if (standing?.kind !== "revoked") return undefined;
+  await limit(reply, tools, { who: `address:${request.ip}`, limit: STRANGER_LIMIT });
+  const key = idempotencyKeyOf(request, SECRET_KEY_LENGTH_MIN);
+  if (key === undefined) return undefined;
+  const asked = {
+    caller: String(standing.id),
+    key,
+    request: requestHash(request.method, request.url, request.body),
+    isSecret: true,
+  };
+  const done = await asProblems(async () =>
+    tools.writes.run(async (session) => await answeredBefore(session, asked), { repeatable: true }),
+  );
+  return done === undefined ? undefined : sendDone(reply, done);
 }
 
 /** What writes end with, as problems. */
@@ -177,7 +217,7 @@ async function admit(
     throw new ApiProblem("INSUFFICIENT_SCOPE", `the key is not for ${scope}`);
   const { isRevoked } = await limit(reply, tools, { who: caller.hash, limit: TIERS[caller.tier] });
   if (isRevoked) {
-    tools.keys.learn(hashOf(key), { kind: "revoked" });
+    tools.keys.learn(hashOf(key), { kind: "revoked", id: caller.id });
     throw new ApiProblem("REVOKED_API_KEY");
   }
   return caller;

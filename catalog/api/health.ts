@@ -9,8 +9,14 @@ import type { Monotonic } from "../../src/platform/clock.ts";
 import type { WayView } from "../database/way.ts";
 import type { ApiTools } from "./tools.ts";
 
-/** So long kept copies carry an instance that no database answers. */
-const READY_GRACE_MS = 30_000;
+/** So long kept copies carry an instance that no database answers: as long as one may be given. */
+const READY_GRACE_MS = 600_000;
+
+type HealthTools = Pick<ApiTools, "clock" | "redis"> & {
+  readonly main: Pick<ApiTools["main"], "view">;
+  readonly other: Pick<ApiTools["main"], "view"> | undefined;
+  readonly writes: Pick<ApiTools["writes"], "waiting">;
+};
 
 /** What is told. */
 export type HealthReport = {
@@ -28,12 +34,12 @@ export type HealthReport = {
 
 /** Watches over an instance's readiness. */
 export class Health {
-  readonly #tools: ApiTools;
+  readonly #tools: HealthTools;
   readonly #instance: string;
   #isStopping = false;
   #readAt: Monotonic | undefined;
 
-  constructor(tools: ApiTools, instance: string) {
+  constructor(tools: HealthTools, instance: string) {
     this.#tools = tools;
     this.#instance = instance;
   }

@@ -56,6 +56,18 @@ export async function once(
   return { status, content, isReplayed: false };
 }
 
+/** What was answered to this very request before; undefined when it was never done. */
+export async function answeredBefore(
+  session: Session,
+  { caller, key: asked, request, isSecret }: Once,
+): Promise<Done | undefined> {
+  const key = isSecret ? digestOf("name", asked).toString("hex") : asked;
+  const { rows } = await session.query("select from idempotency_keys where caller = $1 and key = $2", [caller, key]);
+  if (rows.length === 0) return undefined;
+  const done = await doneBefore(session, { caller, key, request });
+  return isSecret ? { ...done, content: open(done.content, asked) } : done;
+}
+
 async function doneBefore(session: Session, { caller, key, request }: Omit<Once, "isSecret">): Promise<Done> {
   const { rows } = await session.query(
     "select request_hash = $3 as is_same, status, content from idempotency_keys where caller = $1 and key = $2",

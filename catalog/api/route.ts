@@ -66,6 +66,8 @@ export type WriteRoute<
     readonly isNatural: boolean;
     /** The answer holds a secret: it is kept sealed, and an idempotency key must be long enough to be nobody's guess. */
     readonly isSecret?: boolean;
+    /** The key that asks ends with it: who asks again by an idempotency key, having had no answer, shows a key that is revoked. */
+    readonly endsKey?: boolean;
     readonly act: (
       session: Session,
       input: Input<z.output<P>, z.output<Q>, z.output<B>>,

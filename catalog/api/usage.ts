@@ -1,12 +1,13 @@
 /** What is written of requests, long after them: counts of calls, searches and clicks. */
 import type { Clock } from "../../src/platform/clock.ts";
-import type { Writes } from "../database/writes.ts";
+import { WriteNotDone, type Writes } from "../database/writes.ts";
 
 /** More than an instance is asked in the time between two batches, and what fits in memory when there is no primary for long. */
 const EVENTS_MAX = 10_000;
 const EVERY_MS = 5_000;
 /** A batch that cannot be written soon is tried again with the next. */
 const DEADLINE_MS = 2_000;
+const QUERY_LENGTH_MAX = 200;
 const HOUR_MS = 3_600_000;
 
 type Search = { readonly key: number; readonly query: string; readonly results: number; readonly at: string };
@@ -15,14 +16,14 @@ type Click = { readonly key: number; readonly product: number; readonly at: stri
 /** Bounded: what does not fit is counted and forgotten. */
 export class UsageBuffer {
   dropped = 0;
-  readonly #tools: { readonly clock: Clock; readonly writes: Writes };
+  readonly #tools: { readonly clock: Clock; readonly writes: Pick<Writes, "run"> };
   readonly #ended = new AbortController();
   #calls = new Map<string, number>();
   #searches: Search[] = [];
   #clicks: Click[] = [];
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(tools: { readonly clock: Clock; readonly writes: Writes }) {
+  constructor(tools: { readonly clock: Clock; readonly writes: Pick<Writes, "run"> }) {
     this.#tools = tools;
   }
 
@@ -38,7 +39,7 @@ export class UsageBuffer {
   /** Something was searched for. */
   searched(key: number, query: string, results: number): void {
     if (this.#searches.length >= EVENTS_MAX) this.dropped += 1;
-    else this.#searches.push({ key, query: query.slice(0, 200), results, at: this.#now() });
+    else this.#searches.push({ key, query: storable(query), results, at: this.#now() });
   }
 
   /** A product was clicked on. */
@@ -87,15 +88,38 @@ export class UsageBuffer {
         },
         { repeatable: false, deadlineMs: DEADLINE_MS },
       );
-    } catch {
+    } catch (error) {
+      if (error instanceof WriteNotDone && error.reason !== "unknown") this.#takeBack(calls, searches, clicks);
       // Losing them costs a number in a report; the next batch must not be held up by them.
-      this.dropped += calls.size + searches.length + clicks.length;
+      else this.dropped += calls.size + searches.length + clicks.length;
     }
+  }
+
+  /** What was not written goes with the next batch, before what came since. */
+  #takeBack(calls: ReadonlyMap<string, number>, searches: readonly Search[], clicks: readonly Click[]): void {
+    const merged = new Map(calls);
+    for (const [name, count] of this.#calls) merged.set(name, (merged.get(name) ?? 0) + count);
+    const kept = [...merged].slice(0, EVENTS_MAX);
+    const allSearches = [...searches, ...this.#searches];
+    const allClicks = [...clicks, ...this.#clicks];
+    this.#calls = new Map(kept);
+    this.#searches = allSearches.slice(0, EVENTS_MAX);
+    this.#clicks = allClicks.slice(0, EVENTS_MAX);
+    const count = merged.size + allSearches.length + allClicks.length;
+    this.dropped += count - kept.length - this.#searches.length - this.#clicks.length;
   }
 
   #now(): string {
     return new Date(this.#tools.clock.now()).toISOString();
   }
+}
+
+/** As much of a query as is kept, in a form that the database takes: one that it refuses would take the whole batch with it. */
+function storable(query: string): string {
+  return query
+    .slice(0, QUERY_LENGTH_MAX)
+    .toWellFormed()
+    .replaceAll(/\p{Cc}/gu, " ");
 }
 
 function callsOf(calls: ReadonlyMap<string, number>): readonly object[] {

@@ -10,11 +10,13 @@ const KEY_GRACE_MS = 600_000;
 /** A key that is none is asked for again after so long. */
 const STRANGER_MS = 2_000;
 const KNOWN_MAX = 20_000;
+/** Keys that nobody has are kept apart: who guesses keys must not have good ones forgotten. */
+const STRANGERS_MAX = 2_000;
 
 /** What is known of a key. */
 export type Standing =
   | { readonly kind: "good"; readonly caller: Caller }
-  | { readonly kind: "revoked" }
+  | { readonly kind: "revoked"; readonly id: number }
   | { readonly kind: "unknown" }
   /** No server could be asked, and it was not known before. */
   | { readonly kind: "unasked" };
@@ -25,6 +27,9 @@ type Known = { standing: Standing; askedAt: Monotonic; asking: boolean };
 export class KnownKeys {
   readonly #tools: { readonly clock: Clock; readonly reads: Reads };
   readonly #known = new Map<string, Known>();
+  readonly #strangers = new Map<string, Known>();
+  /** Looked up now: who asks for one key at once waits for one query. */
+  readonly #asking = new Map<string, Promise<Standing>>();
   readonly #operator: Caller | undefined;
 
   constructor(tools: { readonly clock: Clock; readonly reads: Reads; readonly operatorKey: string | undefined }) {
@@ -40,7 +45,7 @@ export class KnownKeys {
     const hash = hashOf(key);
     if (hash === this.#operator?.hash) return { kind: "good", caller: this.#operator };
     const { clock } = this.#tools;
-    const known = this.#known.get(hash);
+    const known = this.#known.get(hash) ?? this.#strangers.get(hash);
     if (known === undefined) return await this.#ask(hash);
     const age = clock.monotonic() - known.askedAt;
     if (known.standing.kind !== "good") return age < STRANGER_MS ? known.standing : await this.#ask(hash);
@@ -58,16 +63,31 @@ export class KnownKeys {
 
   /** This key was revoked or made just now, here. */
   learn(hash: string, standing: Standing): void {
+    const [kept, max] =
+      standing.kind === "unknown" ? ([this.#strangers, STRANGERS_MAX] as const) : ([this.#known, KNOWN_MAX] as const);
     this.#known.delete(hash);
-    this.#known.set(hash, { standing, askedAt: this.#tools.clock.monotonic(), asking: false });
-    if (this.#known.size <= KNOWN_MAX) return;
-    for (const oldest of this.#known.keys()) {
-      this.#known.delete(oldest);
+    this.#strangers.delete(hash);
+    kept.set(hash, { standing, askedAt: this.#tools.clock.monotonic(), asking: false });
+    if (kept.size <= max) return;
+    for (const oldest of kept.keys()) {
+      kept.delete(oldest);
       break;
     }
   }
 
   async #ask(hash: string): Promise<Standing> {
+    const under = this.#asking.get(hash);
+    if (under !== undefined) return await under;
+    const asking = this.#lookUp(hash);
+    this.#asking.set(hash, asking);
+    try {
+      return await asking;
+    } finally {
+      this.#asking.delete(hash);
+    }
+  }
+
+  async #lookUp(hash: string): Promise<Standing> {
     try {
       const { rows, from } = await this.#tools.reads.read(
         "select id, agent_name, tier, scopes, revoked_at is not null as is_revoked from api_keys where key_hash = decode($1, 'hex')",
@@ -80,7 +100,7 @@ export class KnownKeys {
         row === undefined
           ? { kind: "unknown" }
           : row["is_revoked"] === true
-            ? { kind: "revoked" }
+            ? { kind: "revoked", id: Number(row["id"]) }
             : { kind: "good", caller: callerOf(hash, row) };
       this.learn(hash, standing);
       return standing;

@@ -28,6 +28,7 @@ const ASIDE = new Set(["score", "total", "facets"]);
 export async function findProducts(reads: Reads, search: Search, fields?: readonly string[]): Promise<Found> {
   const found = await run(reads, search, fields);
   const { text } = search;
+  if (found.count === 0) await refuseStrangeCurrency(reads, search);
   if (found.count > 0 || text === undefined || text.kind !== "web" || search.cursor !== undefined) return found;
   const words = wordsOf(text.value);
   if (words.length === 0) return found;
@@ -36,6 +37,26 @@ export async function findProducts(reads: Reads, search: Search, fields?: readon
   if (mended === undefined) return found;
   const again = await run(reads, { ...search, text: { kind: "words", value: mended.query } }, fields);
   return again.count === 0 ? found : { ...again, didYouMean: mended.text };
+}
+
+/** A currency that has no rate: nothing can be found in it, whatever is offered. */
+export class NoRate extends Error {
+  readonly currency: string;
+  constructor(currency: string) {
+    super(`there is no rate for ${currency}`);
+    this.currency = currency;
+  }
+}
+
+async function refuseStrangeCurrency(reads: Reads, { convertTo, filters }: Search): Promise<void> {
+  const asked = [convertTo, filters.currency].filter((each) => each !== undefined && each !== "SGD");
+  if (asked.length === 0) return;
+  const { rows } = await reads.read(
+    "select a.code from unnest($1::text[]) as a(code) where not exists (select from exchange_rates where currency = a.code)",
+    [asked],
+  );
+  const [strange] = rows;
+  if (strange !== undefined) throw new NoRate(String(strange["code"]));
 }
 
 async function run(reads: Reads, search: Search, fields: readonly string[] | undefined): Promise<Found> {

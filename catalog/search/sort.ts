@@ -10,7 +10,12 @@ export type Sort = (typeof SORTS)[number];
 export const SORT_KEYS: Readonly<
   Record<
     Sort,
-    { readonly column: string; readonly type: string; readonly direction: "asc" | "desc"; readonly ids: "asc" | "desc" }
+    {
+      readonly column: string;
+      readonly type: "numeric" | "smallint" | "timestamptz";
+      readonly direction: "asc" | "desc";
+      readonly ids: "asc" | "desc";
+    }
   >
 > = {
   relevance: { column: "score", type: "numeric", direction: "desc", ids: "asc" },

@@ -53,6 +53,7 @@ export const KEY_ROUTES = [
     status: 201,
     isNatural: false,
     isSecret: true,
+    endsKey: true,
     answer: keySchema,
     act: async (session, _input, { caller, tools }) => {
       if (caller === undefined || caller.id === 0)
@@ -68,11 +69,13 @@ export const KEY_ROUTES = [
         caller.id,
         rows[0]?.["id"],
       ]);
+      // Who is told of prices is told on under the new key.
+      await session.query("update webhooks set api_key_id = $2 where api_key_id = $1", [caller.id, rows[0]?.["id"]]);
       return { api_key: key, tier: caller.tier, scopes: [...caller.scopes], rate_limit_per_minute: TIERS[caller.tier] };
     },
     afterwards: async (_answer, { caller, tools }) => {
       if (caller === undefined) return;
-      tools.keys.learn(caller.hash, { kind: "revoked" });
+      tools.keys.learn(caller.hash, { kind: "revoked", id: caller.id });
       await tools.limits.revoke(caller.hash);
     },
   }),

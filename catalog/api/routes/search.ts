@@ -3,7 +3,7 @@ import { z } from "zod";
 import { AVAILABILITIES } from "../../ingest/row.ts";
 import { COMPACT_FIELDS, PRODUCT_FIELDS, productSchema } from "../../products/product.ts";
 import { decodeCursor } from "../../search/cursor.ts";
-import { type Found, findProducts } from "../../search/search.ts";
+import { type Found, findProducts, NoRate } from "../../search/search.ts";
 import { SORTS } from "../../search/sort.ts";
 import type { Search } from "../../search/statement.ts";
 import { ApiProblem } from "../problems.ts";
@@ -108,6 +108,16 @@ function fieldsOf(query: FilterQuery): readonly string[] | undefined {
   return query.fields ?? (query.compact ? COMPACT_FIELDS : undefined);
 }
 
+/** Searches; a currency without a rate is the caller's mistake. */
+async function found(...asked: Parameters<typeof findProducts>): Promise<Found> {
+  try {
+    return await findProducts(...asked);
+  } catch (cause) {
+    if (cause instanceof NoRate) throw new ApiProblem("VALIDATION_ERROR", cause.message, { cause });
+    throw cause;
+  }
+}
+
 /** A page of what was found, in the order of its schema: the total comes first, where who counts finds it. */
 function pageOf(found: Found, query: FilterQuery): string {
   const mended = found.didYouMean === undefined ? "" : `"did_you_mean":${JSON.stringify(found.didYouMean)},`;
@@ -149,10 +159,7 @@ export const SEARCH_ROUTES = [
         query.region,
       ].some((filter) => filter !== undefined);
       if (q === undefined && !hasFilter) throw new ApiProblem("INVALID_QUERY");
-      return pageOf(
-        await findProducts(reads, searchOf(query, { text, sort, facets: query.facets }), fieldsOf(query)),
-        query,
-      );
+      return pageOf(await found(reads, searchOf(query, { text, sort, facets: query.facets }), fieldsOf(query)), query);
     },
     searched: ({ query }) => (query.cursor === undefined ? query.q : undefined),
   }),
@@ -171,7 +178,7 @@ export const SEARCH_ROUTES = [
         facets: false,
         minDiscount: query.min_discount,
       });
-      return pageOf(await findProducts(reads, search, fieldsOf(query)), query);
+      return pageOf(await found(reads, search, fieldsOf(query)), query);
     },
   }),
 ];
