@@ -463,7 +463,8 @@ test("who called, what was searched for and clicked on is written when nobody wa
   await server.query(
     "insert into idempotency_keys select 'old', 'old', sha256('a'), 200, '{}', now() - interval '25 hours'",
   );
-  assert.equal((await service.call("POST", "/v1/products/7/clicks")).status, 202);
+  assert.equal((await service.call("POST", "/v1/products/7/clicks")).status, 401);
+  assert.equal((await service.call("POST", "/v1/products/7/clicks", { key })).status, 202);
   // One more after the server came back, so that it is known to take writes.
   assert.equal((await ingest([offer({ sku: "LAST" })], { "idempotency-key": randomUUID() })).status, 200);
   await service.stopInstance();

@@ -197,7 +197,7 @@ function idempotencyKeyOf(request: FastifyRequest, lengthMin: number): string | 
 }
 
 /** Lets a caller in: a good key with the scope, within its limit. Without a scope anybody is, by address. */
-async function admit(
+export async function admit(
   request: FastifyRequest,
   reply: FastifyReply,
   { tools, scope }: { readonly tools: ApiTools; readonly scope: Scope | undefined },

@@ -1,6 +1,6 @@
 /** The HTTP server of one instance: its routes, and the pages that tell of the instance itself. */
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { bindRoutes, problemOf } from "./bind.ts";
+import { admit, bindRoutes, problemOf } from "./bind.ts";
 import type { Health } from "./health.ts";
 import { openApiDocument } from "./openapi.ts";
 import { ApiProblem, formOf, problemBody, problemsPage } from "./problems.ts";
@@ -68,7 +68,8 @@ function bindClicks(app: FastifyInstance, tools: ApiTools): void {
     async (request, reply) => {
       const product = Number(request.params.id);
       if (!Number.isSafeInteger(product) || product < 1) throw new ApiProblem("VALIDATION_ERROR", "path.id: is no id");
-      tools.usage.clicked(0, product);
+      const caller = await admit(request, reply, { tools, scope: "read" });
+      tools.usage.clicked(caller?.id ?? 0, product);
       return reply.code(202).send({});
     },
   );

@@ -291,11 +291,15 @@ test("warming asks what was asked most, brings the hit rate to its goal, and aga
   await catalogue.server.query(
     "insert into search_history (api_key_id, query, results, searched_at) select 1, 'kettle', 2, now() from generate_series(1, 3) union all select 0, 'ours', 0, now() from generate_series(1, 9)",
   );
+  await catalogue.server.query(
+    "insert into clicks (product_id, clicked_at) select id, now() from unnest('{1, 999999}'::int[]) as id",
+  );
   const paths = await wishes(ask, { categories: ["kettles"], wishesMax: 12 });
   assert.ok(
     paths.includes("/v1/products/search?q=kettle") && paths.includes("/v1/products/search?category=kettles"),
     paths.join(" "),
   );
+  assert.ok(paths.includes("/v1/products/1") && !paths.includes("/v1/products/999999"));
   assert.ok(!paths.some((each) => each.includes("ours")));
   let isThere = true;
   let looks = 0;

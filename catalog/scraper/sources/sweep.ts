@@ -19,8 +19,8 @@ const older = (table: string, time: string, days: number): string =>
      select ctid from ${table} where ${time} < clock_timestamp() - interval '${days} days' limit $1::int))`;
 
 /**
- * Sixty days, since a month's invoices are argued about in the next one; a request is not sent again a day later, and a delivery
- * is given up within an hour. A slot that was finished may go: its due time is long past every schedule.
+ * Sixty days, since a month's invoices are argued about in the next one; a delivery
+ * is given up within an hour, and idempotency keys go with the API's own batches. A slot that was finished may go: its due time is long past every schedule.
  */
 const SWEEPS: readonly Sweep[] = [
   { sql: older("source_runs", "finished_at", 60), rowsMax: ROWS_MAX },
@@ -30,7 +30,6 @@ const SWEEPS: readonly Sweep[] = [
       order by started_at limit $1::int))`,
     rowsMax: RUNS_MAX,
   },
-  { sql: older("idempotency_keys", "created_at", 1), rowsMax: ROWS_MAX },
   { sql: oldest("webhook_deliveries", "created_at", 7), rowsMax: ROWS_MAX },
   { sql: oldest("search_history", "searched_at", 60), rowsMax: ROWS_MAX },
   { sql: oldest("clicks", "clicked_at", 60), rowsMax: ROWS_MAX },

@@ -8,8 +8,9 @@ const QUERIES = `select query from search_history
 where searched_at > now() - interval '1 day' and api_key_id is distinct from 0 and query <> ''
 group by query order by count(*) desc, max(searched_at) desc limit $1`;
 
-const CLICKED = `select product_id from clicks where clicked_at > now() - interval '1 day'
-group by product_id order by count(*) desc, product_id limit $1`;
+/** A click may be told of anything: only what is offered is asked for. */
+const CLICKED = `select c.product_id from clicks c join products p on p.id = c.product_id and p.is_active
+where c.clicked_at > now() - interval '1 day' group by c.product_id order by count(*) desc, c.product_id limit $1`;
 
 /** In the order of an index: counting what is in a category would read every offer each time. */
 const DEALS = `select id from products where is_active and discount_percent > 0
