@@ -34,7 +34,7 @@ test("the words of a query are plain: nothing of it is an operator", () => {
 });
 
 test("a cursor comes back as it was made, and anything else is none", () => {
-  const cursor = { sort: "newest", value: "2026-04-18T09:30:00.123456Z", id: 7 } as const;
+  const cursor = { sort: "newest", value: "2026-04-18 09:30:00.123456+00", id: 7 } as const;
   assert.deepEqual(decodeCursor(encodeCursor(cursor)), cursor);
   for (const text of ["", "none", encodeCursor(cursor).slice(3), Buffer.from("[2]").toString("base64url")]) {
     assert.equal(decodeCursor(text), undefined);
