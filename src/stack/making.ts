@@ -12,7 +12,7 @@ import { initCluster, writeSettings } from "../postgres/cluster.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
-import { NO_STRETCH } from "../vault/keys.ts";
+import { NO_STRETCH, STRETCH_COST } from "../vault/keys.ts";
 import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
@@ -44,27 +44,26 @@ export async function makeFolders({ files, stack, user }: Pick<StepTools, "files
     if (name !== "daemon") private_.push(path.dirname(place.configOf(name)), place.configOf(name));
   }
   private_.push(path.dirname(place.dataOf("db")), place.dataOf("redis"));
-  const make = async (folder: string): Promise<void> => {
-    // No child process may be started in between with the folder half ours: mode and owner are set each time.
-    await files.makeFolder(folder, PRIVATE_MODE);
-    await files.changeMode(folder, PRIVATE_MODE);
-    if (user !== undefined) await files.changeOwner(folder, user);
-  };
-  for (const folder of private_) await make(folder);
+  for (const folder of private_) await makePrivate({ files, user }, folder);
   for (const parent of new Set([place.folder, ...private_.map((folder) => path.dirname(folder))])) {
     await files.syncFolder(parent);
   }
-  await make(place.secrets);
+  await makePrivate({ files, user }, place.secrets);
   // The secrets come into it, and with them the only passphrase of the vault.
   await files.syncFolder(place.folder);
 }
 
+/** No child process may be started in between with the folder half ours: mode and owner are set each time. */
+async function makePrivate({ files, user }: Pick<StepTools, "files" | "user">, folder: string): Promise<void> {
+  await files.makeFolder(folder, PRIVATE_MODE);
+  await files.changeMode(folder, PRIVATE_MODE);
+  if (user !== undefined) await files.changeOwner(folder, user);
+}
+
 /** Makes a folder for the socket of each pooler but the first, whose lies in the stack's own. */
-export async function makePoolerFolders({ files, stack, user }: StepTools): Promise<void> {
-  for (const instance of instancesOf(stack, "pgbouncer").slice(1)) {
-    const folder = poolerSocketFolder(stack, instance);
-    await files.makeFolder(folder, PRIVATE_MODE);
-    if (user !== undefined) await files.changeOwner(folder, user);
+export async function makePoolerFolders(tools: StepTools): Promise<void> {
+  for (const instance of instancesOf(tools.stack, "pgbouncer").slice(1)) {
+    await makePrivate(tools, poolerSocketFolder(tools.stack, instance));
   }
 }
 
@@ -76,10 +75,13 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
   const unread = new Set<ComponentName>();
   for (const rendered of renderStack(stack, secrets)) {
     if (rendered.lies === "controller") await files.makeFolder(stack.place.controller, PRIVATE_MODE);
-    // A component that an older stack did not have.
-    if (rendered.lies === "config") await makeConfigFolder(tools, path.dirname(rendered.file));
-    const dataIsThere = (await files.stat(path.dirname(rendered.file))) !== undefined;
-    if (!stale.includes(rendered.component) || !dataIsThere) continue;
+    const folder = path.dirname(rendered.file);
+    if ((await files.stat(folder)) === undefined) {
+      // The data of a node that is not made yet, or the configuration of a component that an older stack did not have.
+      if (rendered.lies !== "config") continue;
+      await makePrivate(tools, folder);
+    }
+    if (!stale.includes(rendered.component)) continue;
     if (await isAsRendered(tools, rendered)) continue;
     if (await wouldBeReadOtherwise(tools, rendered)) unread.add(rendered.component);
     await writeRendered(tools, rendered);
@@ -87,12 +89,6 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
   const running = await runningComponents(platform, options);
   for (const component of unread)
     if (running.has(component)) await applyConfiguration(tools, component, secrets, options);
-}
-
-async function makeConfigFolder({ files, user }: StepTools, folder: string): Promise<void> {
-  if ((await files.stat(folder)) !== undefined) return;
-  await files.makeFolder(folder, PRIVATE_MODE);
-  if (user !== undefined) await files.changeOwner(folder, user);
 }
 
 async function wouldBeReadOtherwise({ files }: StepTools, { file, text, reads }: RenderedFile): Promise<boolean> {
@@ -146,9 +142,8 @@ export async function makeVault(tools: StepTools, options: CallOptions): Promise
     access: "write",
   });
   const secret = { kind: "passphrase", passphrase: secrets["vault-passphrase"] } as const;
-  const stretchCost = mayBeMade(secret.passphrase) ? NO_STRETCH : undefined;
-  const making = { store, clock, random, files: tools.files, ...(stretchCost && { stretchCost }) };
-  const { recoveryKey } = await initVault(making, secret, options);
+  const stretchCost = mayBeMade(secret.passphrase) ? NO_STRETCH : STRETCH_COST;
+  const { recoveryKey } = await initVault({ store, clock, random, files: tools.files, stretchCost }, secret, options);
   assert(recoveryKey !== undefined, "a vault with a passphrase has a recovery key");
   tools.onRecoveryKey(recoveryKey);
 }
@@ -199,15 +194,13 @@ async function applyConfiguration(
   secrets: StackSecrets,
   options: CallOptions,
 ): Promise<void> {
-  if (component === "daemon") await restartRunning(tools, component, options);
+  if (component === "daemon" || component === "api") await restartRunning(tools, component, options);
   else if (component === "db" || component === "db_replica") {
     await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {
       await run("SELECT pg_reload_conf()");
     });
   } else if (component === "pgbouncer") {
     await reloadPoolers(tools, secrets, options);
-  } else if (component === "api") {
-    await restartRunning(tools, component, options);
   } else if (component === "haproxy") {
     await reloadBalancer(controlSocketOf(tools.stack), { ...options, clock: tools.clock });
   } else await tools.platform.restart(component, options);

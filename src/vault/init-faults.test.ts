@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { TEST_STRETCH } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
@@ -9,6 +8,7 @@ import { faultyStore } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { checkVault } from "./check.ts";
 import type { VaultSecret } from "./keys.ts";
+import { NO_STRETCH } from "./keys.ts";
 import { RESTORE_PROGRAMS } from "./restore-program.ts";
 import { getBlob, initVault, openVault, putBlob } from "./vault.ts";
 
@@ -25,7 +25,7 @@ describe("making a vault in a store that fails", () => {
           store: openMemoryStore({ clock: systemClock }),
           clock: systemClock,
           random: systemRandom,
-          stretchCost: TEST_STRETCH,
+          stretchCost: NO_STRETCH,
         };
         const faulty = faultyStore({ ...tools, faults: [{ at, kind }] });
         const made = await initVault({ ...tools, files: systemFiles, store: faulty.store }, OPEN, {}).catch(
@@ -56,7 +56,7 @@ describe("making a vault in a store that fails", () => {
       store: openMemoryStore({ clock: systemClock }),
       clock: systemClock,
       random: systemRandom,
-      stretchCost: TEST_STRETCH,
+      stretchCost: NO_STRETCH,
     };
     const faulty = faultyStore({ ...tools, faults: [{ at: 2, on: "put", kind: "fail-before" }] });
     await assert.rejects(initVault({ ...tools, store: faulty.store }, OPEN, {}));

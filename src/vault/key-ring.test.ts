@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { TEST_SECRET, TEST_STRETCH } from "../../test/support/vaults.ts";
+import { TEST_SECRET } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -10,7 +10,7 @@ import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { checkVault } from "./check.ts";
 import { pinLine, wrapForRecipient } from "./key-age.ts";
 import { addHolder, listKeys, removeHolder, rewrapPassphrase, rotateDataKey } from "./key-ring.ts";
-import { createDataKey, DATA_KEYS_MAX, parseWrap, type VaultSecret, wrapDataKey } from "./keys.ts";
+import { createDataKey, DATA_KEYS_MAX, NO_STRETCH, parseWrap, type VaultSecret, wrapDataKey } from "./keys.ts";
 import { KEY_NOTES_PREFIX, KEYS_PREFIX, keyWrapName } from "./names.ts";
 import { getBlob, initVault, openVault, putBlob, type Vault, type VaultTools } from "./vault.ts";
 
@@ -22,7 +22,7 @@ async function newVault() {
     store: openMemoryStore({ clock: systemClock }),
     clock: systemClock,
     random: systemRandom,
-    stretchCost: TEST_STRETCH,
+    stretchCost: NO_STRETCH,
   };
   const { vault, recoveryKey = "" } = await initVault(tools, TEST_SECRET, {});
   await putBlob(vault, { name: OLD_OBJECT, plain: Buffer.from("old") }, {});
@@ -222,7 +222,7 @@ test("a vault without encryption has no keys to manage", async () => {
     store: openMemoryStore({ clock: systemClock }),
     clock: systemClock,
     random: systemRandom,
-    stretchCost: TEST_STRETCH,
+    stretchCost: NO_STRETCH,
   };
   await initVault(tools, { kind: "open" }, {});
   assert.deepEqual(

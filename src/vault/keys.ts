@@ -32,7 +32,7 @@ export type WrapSecret = Exclude<VaultSecret, { kind: "identity" }>;
 /** Work factors of argon2id, kept in the wrap: memory in KiB, and passes over it (RFC 9106, section 3.1). */
 export type StretchCost = { readonly memoryKiB: number; readonly passes: number };
 /** 64 MiB and 3 passes take about a third of a second, once a command. */
-const STRETCH_COST: StretchCost = { memoryKiB: 65_536, passes: 3 };
+export const STRETCH_COST: StretchCost = { memoryKiB: 65_536, passes: 3 };
 /** For a passphrase of random bytes: the least that argon2id takes. */
 export const NO_STRETCH: StretchCost = { memoryKiB: 8, passes: 1 };
 /** Bounds on what a wrap may ask of us, so that a planted wrap cannot exhaust the machine. */

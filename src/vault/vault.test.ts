@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createTestVault, TEST_SECRET, TEST_STRETCH } from "../../test/support/vaults.ts";
+import { createTestVault, TEST_SECRET } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
-import { createDataKey, parseWrap, wrapDataKey } from "./keys.ts";
+import { createDataKey, NO_STRETCH, parseWrap, wrapDataKey } from "./keys.ts";
 import { KEYS_PREFIX, VAULT_MARKER } from "./names.ts";
 import { getBlob, initVault, openVault, putBlob } from "./vault.ts";
 
@@ -14,7 +14,7 @@ const newTools = () => ({
   store: openMemoryStore({ clock: systemClock }),
   clock: systemClock,
   random: systemRandom,
-  stretchCost: TEST_STRETCH,
+  stretchCost: NO_STRETCH,
 });
 
 describe("opening a vault", () => {

@@ -10,20 +10,17 @@ import { openDiskStore } from "../../src/store/disk/disk-store.ts";
 import { openMemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { rewrapPassphrase } from "../../src/vault/key-ring.ts";
-import type { StretchCost, WrapSecret } from "../../src/vault/keys.ts";
+import { NO_STRETCH, type WrapSecret } from "../../src/vault/keys.ts";
 import { initVault, type Vault } from "../../src/vault/vault.ts";
 
 /** The passphrase of every test vault. */
 export const TEST_SECRET: WrapSecret = { kind: "passphrase", passphrase: "correct horse battery staple" };
 
-/** The least that argon2id can do: what tests store is no secret. */
-export const TEST_STRETCH: StretchCost = { memoryKiB: 8, passes: 1 };
-
 /** Replaces the passphrase of a vault on disk by the same one, cheap to try: commands under test open it dozens of times. */
 export async function cheapenPassphrase(folder: string, passphrase: string): Promise<void> {
   const files = await filesOfFolder(systemFiles, folder, currentUid());
   const store = await openDiskStore({ folder, files, random: systemRandom });
-  const tools = { store, clock: systemClock, random: systemRandom, stretchCost: TEST_STRETCH };
+  const tools = { store, clock: systemClock, random: systemRandom, stretchCost: NO_STRETCH };
   await rewrapPassphrase(tools, { kind: "passphrase", passphrase }, { passphrase, label: "" }, {});
 }
 
