@@ -1,12 +1,10 @@
 /** The program of one instance of the API: `main.ts SERVICE-FILE NAME PORT-OR-SOCKET`. SIGTERM ends it without losing a request. */
 import { systemClock } from "../../src/platform/clock.ts";
+import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { readServiceFile } from "../settings/service-file.ts";
 import { Instance } from "./instance.ts";
-
-/** Longer than any request takes; a supervisor waits longer. */
-const STOP_DEADLINE_MS = 12_000;
 
 const [file = "", name = "api", at = "8000"] = process.argv.slice(2);
 const settings = await readServiceFile(systemFiles, file);
@@ -21,12 +19,4 @@ const instance = await Instance.start(
 );
 console.log(`${name} listens at ${at}`);
 
-let isStopping = false;
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.on(signal, () => {
-    if (isStopping) process.exit(1);
-    isStopping = true;
-    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
-    void instance.stop().then(() => process.exit(0));
-  });
-}
+endOnSignal(() => instance.stop());

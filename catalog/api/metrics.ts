@@ -1,17 +1,13 @@
 /** Counts of one instance, in Prometheus' text format. */
+import { type Metric, metricsText } from "../metrics/text.ts";
 
 /** Seconds; fine around what is promised, a hundred milliseconds. */
 const BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 type Timing = { readonly counts: number[]; sum: number; count: number };
 
-/** One more line each time it is asked. */
-export type Gauge = {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: "gauge" | "counter";
-  readonly read: () => Iterable<readonly [labels: string, value: number]>;
-};
+/** What has its values when somebody looks. */
+export type Gauge = Omit<Metric, "samples"> & { readonly read: () => Metric["samples"] };
 
 /** Requests by operation and status, how long they took, and what others tell. */
 export class Metrics {
@@ -42,14 +38,20 @@ export class Metrics {
 
   /** All of it. */
   text(): string {
-    const lines: string[] = [
-      "# HELP catalog_requests_total Requests answered.",
-      "# TYPE catalog_requests_total counter",
-    ];
-    for (const [labels, value] of this.#requests) lines.push(`catalog_requests_total{${labels}} ${value}`);
-    lines.push("# HELP catalog_request_seconds How long requests took.", "# TYPE catalog_request_seconds histogram");
+    const requests: Metric = {
+      name: "catalog_requests_total",
+      help: "Requests answered.",
+      kind: "counter",
+      samples: this.#requests,
+    };
+    const gauges = this.#gauges.map(({ read, ...gauge }): Metric => ({ ...gauge, samples: read() }));
+    return metricsText([requests]) + this.#timingsText() + metricsText(gauges);
+  }
+
+  #timingsText(): string {
+    const name = "catalog_request_seconds";
+    const lines: string[] = [`# HELP ${name} How long requests took.`, `# TYPE ${name} histogram`];
     for (const [operation, { counts, sum, count }] of this.#timings) {
-      const name = `catalog_request_seconds`;
       let below = 0;
       for (const [index, bound] of BUCKETS.entries()) {
         below += counts[index] ?? 0;
@@ -57,11 +59,6 @@ export class Metrics {
       }
       lines.push(`${name}_bucket{operation="${operation}",le="+Inf"} ${count}`);
       lines.push(`${name}_sum{operation="${operation}"} ${sum}`, `${name}_count{operation="${operation}"} ${count}`);
-    }
-    for (const { name, help, kind, read } of this.#gauges) {
-      lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`);
-      for (const [labels, value] of read())
-        lines.push(labels === "" ? `${name} ${value}` : `${name}{${labels}} ${value}`);
     }
     return `${lines.join("\n")}\n`;
   }

@@ -1,13 +1,11 @@
 /** The program of the MCP service: `main.ts SERVICE-FILE PORT`. SIGTERM ends it without losing an answer. */
 import { systemClock } from "../../src/platform/clock.ts";
+import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { systemRandom as random } from "../../src/platform/random.ts";
 import { readSecret, readServiceFile } from "../settings/service-file.ts";
 import { HttpApi } from "./api-client.ts";
 import { McpService } from "./service.ts";
-
-/** Longer than any answer takes; a supervisor waits longer. */
-const STOP_DEADLINE_MS = 12_000;
 
 const [file = "", port = "8080"] = process.argv.slice(2);
 const settings = await readServiceFile(systemFiles, file);
@@ -25,12 +23,4 @@ const service = await McpService.start(systemClock, new HttpApi({ base, ownKey, 
 });
 console.log(`mcp listens on port ${service.port}`);
 
-let isStopping = false;
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.on(signal, () => {
-    if (isStopping) process.exit(1);
-    isStopping = true;
-    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
-    void service.stop().then(() => process.exit(0));
-  });
-}
+endOnSignal(() => service.stop());

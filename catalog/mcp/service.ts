@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createMcpHandler, type McpHttpHandler, validateOriginHeader } from "@modelcontextprotocol/server";
 import type { Clock } from "../../src/platform/clock.ts";
+import { metricsText } from "../metrics/text.ts";
 import type { HttpApi } from "./api-client.ts";
 import { makeMcpServer } from "./mcp.ts";
 import { ucpProfile } from "./ucp.ts";
@@ -153,21 +154,33 @@ export class McpService {
   }
 
   #metrics(): string {
-    const lines = [
-      "# HELP catalog_mcp_calls_total Calls of tools by outcome.",
-      "# TYPE catalog_mcp_calls_total counter",
-    ];
-    for (const [labels, value] of this.#calls) lines.push(`catalog_mcp_calls_total{${labels}} ${value}`);
-    lines.push(
-      "# HELP catalog_mcp_call_seconds_total Seconds spent in tools.",
-      "# TYPE catalog_mcp_call_seconds_total counter",
-    );
-    for (const [tool, value] of this.#seconds) lines.push(`catalog_mcp_call_seconds_total{tool="${tool}"} ${value}`);
-    lines.push("# HELP catalog_mcp_open_requests Requests being answered.", "# TYPE catalog_mcp_open_requests gauge");
-    lines.push(`catalog_mcp_open_requests ${this.#open}`);
-    lines.push("# HELP catalog_mcp_api_up 1 when the last call reached the API.", "# TYPE catalog_mcp_api_up gauge");
-    lines.push(`catalog_mcp_api_up ${this.#api.reached === false ? 0 : 1}`);
-    return `${lines.join("\n")}\n`;
+    const seconds = [...this.#seconds].map(([tool, value]) => [`tool="${tool}"`, value] as const);
+    return metricsText([
+      {
+        name: "catalog_mcp_calls_total",
+        help: "Calls of tools by outcome.",
+        kind: "counter",
+        samples: this.#calls,
+      },
+      {
+        name: "catalog_mcp_call_seconds_total",
+        help: "Seconds spent in tools.",
+        kind: "counter",
+        samples: seconds,
+      },
+      {
+        name: "catalog_mcp_open_requests",
+        help: "Requests being answered.",
+        kind: "gauge",
+        samples: [["", this.#open]],
+      },
+      {
+        name: "catalog_mcp_api_up",
+        help: "1 when the last call reached the API.",
+        kind: "gauge",
+        samples: [["", this.#api.reached === false ? 0 : 1]],
+      },
+    ]);
   }
 }
 

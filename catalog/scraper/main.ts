@@ -1,6 +1,7 @@
 /** The program of the scraper-scheduler: `main.ts SERVICE-FILE NAME PORT-OR-SOCKET`. SIGTERM ends it: sources under way are given back. */
 import { hostname } from "node:os";
 import { systemClock as clock } from "../../src/platform/clock.ts";
+import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles as files } from "../../src/platform/files.ts";
 import { systemRandom as random } from "../../src/platform/random.ts";
 import { Redis } from "../cache/redis.ts";
@@ -13,8 +14,6 @@ import { type Log, Scheduler } from "./scheduler.ts";
 import { describeSources, generatedSources } from "./sources/described.ts";
 import { Warmer } from "./warmer/warmer.ts";
 
-/** Longer than a batch takes; a supervisor waits longer. */
-const STOP_DEADLINE_MS = 12_000;
 /** Sources at a time, claims and the sweep. */
 const WAY_WIDTH = 6;
 /** A stack that comes up starts its daemon, and proves itself, in less. */
@@ -102,18 +101,11 @@ const begin = async (): Promise<void> => {
 };
 const begun = begin();
 
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.on(signal, () => {
-    if (stop.signal.aborted) process.exit(1);
-    stop.abort();
-    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
-    void begun
-      .then(async () => await Promise.all([scheduler.stop(), warmer?.stop()]))
-      .then(async () => {
-        pages.close();
-        redis?.stop();
-        await way.stop();
-        process.exit(0);
-      });
-  });
-}
+endOnSignal(async () => {
+  stop.abort();
+  await begun;
+  await Promise.all([scheduler.stop(), warmer?.stop()]);
+  pages.close();
+  redis?.stop();
+  await way.stop();
+});

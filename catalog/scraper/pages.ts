@@ -1,5 +1,6 @@
 /** The scheduler's pages: how it is, and its counts in Prometheus' text format. */
 import { createServer, type Server } from "node:http";
+import { type Metric, metricsText } from "../metrics/text.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { HIT_RATE_GOAL, type Warmer } from "./warmer/warmer.ts";
 
@@ -28,16 +29,9 @@ export function healthOf({ scheduler, warmer }: PageTools): {
 
 /** All counts. */
 export function metricsOf({ scheduler, warmer }: PageTools): string {
-  const lines: string[] = [];
-  const metric = (
-    name: string,
-    kind: "counter" | "gauge",
-    help: string,
-    samples: Iterable<readonly [labels: string, value: number | undefined]>,
-  ): void => {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`);
-    for (const [labels, value] of samples)
-      if (value !== undefined) lines.push(`${name}${labels === "" ? "" : `{${labels}}`} ${value}`);
+  const metrics: Metric[] = [];
+  const metric = (name: string, kind: Metric["kind"], help: string, samples: Metric["samples"]): void => {
+    metrics.push({ name, kind, help, samples });
   };
   const labelled = (first: string, label: string): readonly (readonly [string, number])[] =>
     [...scheduler.totals].flatMap(([name, value]) =>
@@ -78,7 +72,7 @@ export function metricsOf({ scheduler, warmer }: PageTools): string {
       ["", warmer.warmedInMs === undefined ? undefined : warmer.warmedInMs / 1_000],
     ]);
   }
-  return `${lines.join("\n")}\n`;
+  return metricsText(metrics);
 }
 
 /** Serves the pages; resolves when it listens. */

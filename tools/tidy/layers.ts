@@ -81,16 +81,17 @@ const SERVICE_GROUND = [...DRIVERS, "wares"];
  */
 export const SERVICE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   settings: [],
+  metrics: [],
   database: ["settings"],
   schema: ["database", "settings"],
   ingest: ["database"],
-  scraper: ["cache", "database", "ingest", "settings"],
-  mcp: ["products", "settings"],
+  scraper: ["cache", "database", "ingest", "metrics", "settings"],
+  mcp: ["metrics", "products", "settings"],
   cache: [],
   keys: ["cache", "database"],
   products: ["ingest"],
   search: ["database", "products"],
-  api: ["cache", "database", "ingest", "keys", "products", "search", "settings"],
+  api: ["cache", "database", "ingest", "keys", "metrics", "products", "search", "settings"],
 };
 
 /** One override of .oxlintrc.json. */
