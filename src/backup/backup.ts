@@ -198,6 +198,7 @@ async function disprove(
   if (before === undefined || between === undefined) return "wal-missing-between";
   if (before.kind !== "same") return DISPROOF[before.kind];
   const { startLsn } = sink.start;
+  tools.onProgress({ phase: "wal", doneBytes: sink.dataBytes, totalBytes: sink.dataBytes });
   // The end of the stretch lies in the first segment that the backup itself needs, which is waited for anyway.
   const { systemId } = run.named;
   const { timeline } = run.server;

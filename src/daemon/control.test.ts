@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import { leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
 import {
   confirmer,
   POLICY,
@@ -11,9 +12,11 @@ import {
 } from "../../test/support/failover-views.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
+import { CHECKPOINT_EFFECT } from "../failover/checkpoint-before.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import type { FailoverPorts, NodePort, PoolerPort, WitnessPort } from "../failover/ports.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import { recordPort } from "./authority.ts";
 import type { CheckReport } from "./check-report.ts";
@@ -173,4 +176,68 @@ test("what the loop fails at again and again is blocked for whoever asks, and th
 
 test("a loop that was told to stop before it began ends at once", async () => {
   await (await recorded()).run({ signal: AbortSignal.abort() });
+});
+
+/** A clock that leaps, and lets others have their turn. */
+function turningClock(): Clock {
+  const clock = leapingClock();
+  return {
+    ...clock,
+    sleep: async (durationMs, options) => {
+      await turn();
+      await clock.sleep(durationMs, options);
+    },
+  };
+}
+
+/** A stack that is well, until its primary is asked for a checkpoint. */
+function lostInItsCheckpoint(told: Promise<unknown>): Partial<FailoverPorts> {
+  let isWell = true;
+  return {
+    nodes: [
+      only<NodePort>("a", {
+        name: "a",
+        probe: async () => (isWell ? primaryAnswer() : { kind: "nobody-listens" }),
+        checkpoint: async () => {
+          isWell = false;
+          await told;
+          throw new Error("the server is gone");
+        },
+      }),
+      only<NodePort>("b", {
+        name: "b",
+        probe: async () => standbyAnswer({ receiver: { kind: "streaming", receivedAgoMs: 1_000 } }),
+      }),
+    ],
+    witness: only<WitnessPort>("witness", {
+      status: async () => witnessAnswer(),
+      grant: async () => ({ kind: "done" }),
+    }),
+  };
+}
+
+test("the loop goes on while a switchover's checkpoint is written: a primary that is lost then is noticed, and the switchover refused", {
+  timeout: 10_000,
+}, async () => {
+  const stop = new AbortController();
+  const noticed = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  const control = await recorded({
+    ...lostInItsCheckpoint(noticed.promise),
+    clock: turningClock(),
+    hooks: {
+      tell: ({ kind }) => {
+        if (kind === "decision-healthy") begun.resolve();
+        if (kind === "decision-promotable") noticed.resolve();
+      },
+    },
+  });
+  const running = control.run({ signal: stop.signal });
+  await begun.promise;
+  const preview = await control.switchover({ to: "b", dryRun: true }, {});
+  assert.ok("plan" in preview);
+  assert.deepEqual([preview.plan[0], preview.blockedBy], [[CHECKPOINT_EFFECT], []]);
+  await rejectsWith("failover.switchover-refused", control.switchover({ to: "b", dryRun: false }, {}));
+  stop.abort();
+  await running;
 });

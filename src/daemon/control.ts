@@ -8,13 +8,14 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { Acting } from "../failover/acting.ts";
 import { changeDurability } from "../failover/change-durability.ts";
+import { CHECKPOINT_EFFECT, checkpointBefore } from "../failover/checkpoint-before.ts";
 import { Controller, type ControllerOptions } from "../failover/controller.ts";
 import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
 import { positionsOf } from "../failover/positions.ts";
 import { runPlan } from "../failover/sequence.ts";
 import { withSetback } from "../failover/setbacks.ts";
-import { decideSwitchover } from "../failover/switchover.ts";
+import { decideSwitchover, type SwitchoverDecision } from "../failover/switchover.ts";
 import { adoptStack } from "./adopt.ts";
 import { askedFailover } from "./asked-failover.ts";
 import { type CheckReport, checkReportOf } from "./check-report.ts";
@@ -162,34 +163,36 @@ export class Control {
     });
   }
 
-  /** Hands the role over. Rejects with `failover.switchover-refused`, or with what the step rejects with that did not work out. */
+  /**
+   * Hands the role over; what comes before it, a checkpoint, goes on beside the loop. Rejects with `failover.switchover-refused`, or with what the step rejects with
+   * that did not work out.
+   */
   async switchover(
-    asked: { readonly to: NodeName; readonly dryRun: boolean },
+    { to, dryRun }: { readonly to: NodeName; readonly dryRun: boolean },
     options: CallOptions,
   ): Promise<ActionResult | SwitchoverPreview> {
     const { policy } = this.#parts.options;
-    if (asked.dryRun) {
-      const { record } = await this.#stored(options);
+    const decide = async ({ record }: Pick<StoredRecord, "record">) => {
       const { seen } = await this.#watcher().settle(record, policy, options);
-      const answer = decideSwitchover(seen, { to: asked.to, policy });
+      return { seen, answer: decideSwitchover(seen, { to, policy }) };
+    };
+    const before = await this.#stored(options);
+    const { answer } = await decide(before);
+    if (dryRun) {
       if (answer.kind === "refused") return { plan: [], blockedBy: answer.reasons.map(describeReason) };
-      return { plan: answer.plan.stages.map((stage) => stage.map(({ kind }) => STEP_EFFECTS[kind])), blockedBy: [] };
+      const stages = answer.plan.stages.map((stage) => stage.map(({ kind }) => STEP_EFFECTS[kind]));
+      return { plan: [[CHECKPOINT_EFFECT], ...stages], blockedBy: [] };
     }
+    planOf(to, answer);
+    // The loop goes on beside it: nothing has begun, and a primary that freezes now is replaced as ever.
+    const { checkpointMs: timeoutMs } = this.#parts.options.limits;
+    await checkpointBefore(this.#parts.ports, { primary: before.record.primary, to }, { timeoutMs, ...options });
     return await this.#asked(options, async (acting, stored) => {
-      const { seen } = await this.#watcher().settle(stored.record, policy, options);
-      const answer = decideSwitchover(seen, { to: asked.to, policy });
-      if (answer.kind === "ready") {
-        await acting.note({
-          kind: "decision",
-          name: "switchover",
-          facts: { asked: true, positions: positionsOf(seen) },
-        });
-        return await this.#carryOut(acting, stored, answer.plan);
-      }
-      throw new LifeboatError("failover.switchover-refused", {
-        message: `${asked.to} cannot take over as planned: ${answer.reasons.map(describeReason).join("; ")}`,
-        remedy: "Mend what is named. A primary that is gone is replaced by `lifeboat failover --promote`.",
-      });
+      const { seen, answer } = await decide(stored);
+      const plan = planOf(to, answer);
+      const facts = { asked: true, positions: positionsOf(seen) };
+      await acting.note({ kind: "decision", name: "switchover", facts });
+      return await this.#carryOut(acting, stored, plan);
     });
   }
 
@@ -365,6 +368,14 @@ function summaryOf({ state, candidate, primary, epoch, reasons, against, mainten
 
 function describeReason({ node, code }: { readonly node: NodeName | undefined; readonly code: string }): string {
   return node === undefined ? code : `${node}: ${code}`;
+}
+
+function planOf(to: NodeName, answer: SwitchoverDecision): Plan {
+  if (answer.kind === "ready") return answer.plan;
+  throw new LifeboatError("failover.switchover-refused", {
+    message: `${to} cannot take over as planned: ${answer.reasons.map(describeReason).join("; ")}`,
+    remedy: "Mend what is named. A primary that is gone is replaced by `lifeboat failover --promote`.",
+  });
 }
 
 function rejoinRefused(node: NodeName, primary: NodeName, why?: string): LifeboatError {

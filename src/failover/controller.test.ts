@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
-import { POLICY, RECORD, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
+import { POLICY, primaryAnswer, RECORD, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
 import { ManualClock } from "../../test/support/manual-clock.ts";
+import { isLifeboatError } from "../errors/error.ts";
 import { Controller } from "./controller.ts";
 import { SEQUENCE_LIMITS } from "./limits.ts";
 import type { Epoch, NodePort, PoolerPort, WitnessPort } from "./ports.ts";
@@ -47,8 +48,10 @@ test("a controller that finds no record says so, gives the lease up and claims a
   assert.ok(ports.told.includes("controller-waits failover.no-record"));
 });
 
+const STREAMING = { kind: "streaming", receivedAgoMs: 1_000 } as const;
+
 /** A stack whose primary answers so, and whose record cannot be written any more once it was taken over. */
-function stackWith(a: NodePort["probe"], pause: PoolerPort["pause"]) {
+function stackWith(a: NodePort["probe"], pause: PoolerPort["pause"], checkpoint?: NodePort["checkpoint"]) {
   const clock = new ManualClock();
   let version = 3;
   const ports = portsFor({
@@ -62,8 +65,11 @@ function stackWith(a: NodePort["probe"], pause: PoolerPort["pause"]) {
       },
     },
     nodes: [
-      only<NodePort>("a", { name: "a", probe: a }),
-      only<NodePort>("b", { name: "b", probe: async () => standbyAnswer() }),
+      only<NodePort>("a", { name: "a", probe: a, ...(checkpoint === undefined ? {} : { checkpoint }) }),
+      only<NodePort>("b", {
+        name: "b",
+        probe: async () => standbyAnswer(checkpoint === undefined ? {} : { receiver: STREAMING }),
+      }),
     ],
     witness: only<WitnessPort>("witness", {
       status: async () => witnessAnswer(),
@@ -185,4 +191,62 @@ test("whoever looked on at one primary and finds another one in the record looks
   assert.deepEqual([names("decision"), looks], [["hold"], 3]);
   stop.abort();
   await running;
+});
+
+/** A switchover that was asked for, whose checkpoint ends as it is told to. */
+function askedSwitchover() {
+  const checkpoint = Promise.withResolvers<void>();
+  const asked: number[] = [];
+  const place = { isWell: true };
+  const scene = stackWith(
+    async () => (place.isWell ? primaryAnswer() : { kind: "nobody-listens" }),
+    async () => ({ kind: "done" }),
+    ({ timeoutMs }) => {
+      asked.push(timeoutMs);
+      return checkpoint.promise;
+    },
+  );
+  const stop = new AbortController();
+  const controller = new Controller(scene.ports, { policy: POLICY, limits: SEQUENCE_LIMITS, pace: QUICK });
+  const wish = controller.switchOver("b");
+  const running = controller.run({ signal: stop.signal });
+  const end = async (): Promise<void> => {
+    stop.abort();
+    checkpoint.resolve();
+    await running;
+  };
+  return { ...scene, place, checkpoint, asked, wish, end };
+}
+
+test("a switchover begins when the primary's checkpoint is written, which is asked for once; until then nothing is done and looking goes on", async () => {
+  const { names, pass, checkpoint, asked, end } = askedSwitchover();
+  await pass(500);
+  assert.deepEqual([asked, names("intent")], [[SEQUENCE_LIMITS.checkpointMs], []]);
+  checkpoint.resolve();
+  await pass(200);
+  assert.equal(names("intent")[0], "switchover");
+  await end();
+});
+
+test("a switchover whose checkpoint is not written in time is refused, and nothing was done", async () => {
+  const { names, pass, checkpoint, wish, end } = askedSwitchover();
+  await pass(200);
+  checkpoint.reject(new Error("takes too long"));
+  await pass(200);
+  const outcome = await wish;
+  assert.ok(outcome.kind === "failed" && isLifeboatError(outcome.error, "failover.switchover-refused"));
+  assert.ok(outcome.error.message.includes("takes too long"));
+  assert.deepEqual(names("intent"), []);
+  await end();
+});
+
+test("a primary that is lost while it writes a switchover's checkpoint is replaced as if nobody had asked", async () => {
+  const { names, pass, place, wish, end } = askedSwitchover();
+  await pass(200);
+  place.isWell = false;
+  await pass(500);
+  assert.deepEqual(names("decision").slice(0, 3), ["healthy", "suspect", "promotable"]);
+  assert.ok(names("intent").includes("failover"));
+  assert.equal((await wish).kind, "refused");
+  await end();
 });

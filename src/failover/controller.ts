@@ -12,6 +12,7 @@ import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Lsn, lsnMin } from "../postgres/lsn.ts";
 import { Acting, describe } from "./acting.ts";
+import { checkpointBefore } from "./checkpoint-before.ts";
 import { type Decision, decideFailover, type FailoverPolicy } from "./decide.ts";
 import { grantLifetime, type SequenceLimits } from "./limits.ts";
 import { Lookout, type Round } from "./look.ts";
@@ -77,7 +78,12 @@ type Pausing = {
 
 type FailedPlan = Extract<PlanOutcome, { readonly kind: "failed" }>;
 
-type Wish = { readonly to: NodeName; readonly settle: (outcome: SwitchoverOutcome) => void };
+type Wish = {
+  readonly to: NodeName;
+  readonly settle: (outcome: SwitchoverOutcome) => void;
+  /** Whose checkpoint was asked for, and whether it is written. */
+  checkpoint: { readonly of: NodeName; written: boolean } | undefined;
+};
 
 /** What came of a switchover. */
 export type SwitchoverOutcome =
@@ -143,7 +149,7 @@ export class Controller {
   switchOver(to: NodeName): Promise<SwitchoverOutcome> {
     assert(this.#wish === undefined, "one switchover at a time");
     return new Promise((resolve) => {
-      this.#wish = { to, settle: resolve };
+      this.#wish = { to, settle: resolve, checkpoint: undefined };
     });
   }
 
@@ -220,7 +226,7 @@ export class Controller {
         const round = await looking;
         if (!lease.holds(0)) return;
         const decision = await this.#judge(acting, stored, round);
-        const asked = this.#askedPlan(stored);
+        const asked = this.#askedPlan(stored, signal);
         // Where the role moves now, nobody is to confirm any more.
         const moves = decision.kind === "promotable" && decision.automatic;
         if (asked === undefined && !moves) await this.#grant(acting, stored, round);
@@ -326,15 +332,34 @@ export class Controller {
     return decision;
   }
 
-  #askedPlan({ record }: StoredRecord): Plan | undefined {
+  #askedPlan({ record }: StoredRecord, signal: AbortSignal): Plan | undefined {
     const wish = this.#wish;
     if (wish === undefined || this.#memory === undefined || record.action !== undefined) return undefined;
     const seen = { ...this.#memory, now: this.#ports.clock.monotonic() };
     const answer = decideSwitchover(seen, { to: wish.to, policy: this.#options.policy });
-    if (answer.kind === "ready") return answer.plan;
+    if (answer.kind === "ready") return this.#hasCheckpoint(wish, record.primary, signal) ? answer.plan : undefined;
     this.#wish = undefined;
     wish.settle({ kind: "refused", reasons: answer });
     return undefined;
+  }
+
+  /** Asks for it where nobody has. Nobody waits for it: rounds go on, and the one that finds it written begins the plan. */
+  #hasCheckpoint(wish: Wish, primary: NodeName, signal: AbortSignal): boolean {
+    if (wish.checkpoint?.of === primary) return wish.checkpoint.written;
+    const checkpoint = { of: primary, written: false };
+    wish.checkpoint = checkpoint;
+    const { checkpointMs: timeoutMs } = this.#options.limits;
+    checkpointBefore(this.#ports, { primary, to: wish.to }, { timeoutMs, signal }).then(
+      () => {
+        checkpoint.written = true;
+      },
+      (error: unknown) => {
+        if (this.#wish !== wish || wish.checkpoint !== checkpoint || !isLifeboatError(error)) return;
+        this.#wish = undefined;
+        wish.settle({ kind: "failed", error });
+      },
+    );
+    return false;
   }
 
   /** What failed again and again is put off, and what else can be done is done instead. */

@@ -14,7 +14,7 @@ export type SequenceLimits = {
   /** A pooler's own watchdog resumes after so long without us. */
   readonly pauseHoldMs: number;
   readonly fenceMs: number;
-  /** A checkpoint while clients go on. */
+  /** A checkpoint while clients go on, before a switchover begins: one that is not written by then refuses it. */
   readonly checkpointMs: number;
   /** Fast shutdown: the checkpoint and the last WAL to the standbys. */
   readonly stopMs: number;

@@ -14,7 +14,7 @@ import {
 import type { Monotonic } from "../platform/clock.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { decideFailover } from "./decide.ts";
-import { type Plan, planNext, planSwitchover, STEP_EFFECTS, type Step } from "./plan.ts";
+import { type Plan, planNext, STEP_EFFECTS, type Step } from "./plan.ts";
 import type { ClusterRecord, Epoch, NodeProbe, PoolerPort, PoolerView } from "./ports.ts";
 import { decideSwitchover } from "./switchover.ts";
 
@@ -56,12 +56,6 @@ function steps(plan: Plan | undefined): readonly Step["kind"][] {
 
 test("a stack that is well needs nothing", () => {
   assert.equal(next(WELL), undefined);
-});
-
-test("a switchover writes the checkpoint before clients wait", () => {
-  const plan = planSwitchover({ from: "a", to: "b", others: [], holdBack: false });
-  const order = plan.stages.flat().map(({ kind }) => kind);
-  assert.ok(order.includes("checkpoint") && order.indexOf("checkpoint") < order.indexOf("pause-poolers"));
 });
 
 test("in a failover whoever could confirm is stopped before anybody is asked what is held, and clients come last", () => {

@@ -21,7 +21,6 @@ import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
 /** A step. */
 export type Step =
   | { readonly kind: "check-logins" }
-  | { readonly kind: "checkpoint" }
   /** `gone`: nobody listens at the server that clients are to be kept from. */
   | { readonly kind: "pause-poolers"; readonly drain: boolean; readonly gone?: boolean }
   | { readonly kind: "note-action"; readonly action: "failover" | "switchover" }
@@ -63,7 +62,6 @@ export type Plan = {
 
 /** What each step brings about, as an operator reads it. */
 export const STEP_EFFECTS: Readonly<Record<Step["kind"], string>> = {
-  checkpoint: "the old primary has written what its shutdown would write",
   "check-logins": "every pooler can log in to the new primary",
   "pause-poolers": "clients wait instead of failing",
   "note-action": "the record says what is under way",
@@ -116,7 +114,7 @@ export function planFailover(facts: {
   return { kind: "failover", from, to, stages: [...stages, ...promotionStages(nodes, terms)] };
 }
 
-/** Moves the role away from a primary that is well, without a failed query. */
+/** Moves the role away from a primary that is well, without a failed query; what comes before: checkpoint-before.ts. */
 export function planSwitchover(facts: {
   readonly from: NodeName;
   readonly to: NodeName;
@@ -128,7 +126,7 @@ export function planSwitchover(facts: {
   const nodes = [to, ...others];
   const stages: Step[][] = [
     // As long as clients need not wait: a candidate that is ready and not promoted goes on as a replica.
-    [{ kind: "check-logins" }, { kind: "checkpoint" }, { kind: "prepare-candidate" }],
+    [{ kind: "check-logins" }, { kind: "prepare-candidate" }],
     [{ kind: "pause-poolers", drain: true }],
     [{ kind: "note-action", action: "switchover" }],
     [{ kind: "stop-primary" }],

@@ -168,21 +168,6 @@ test("a candidate is made ready for those who will confirm to it, and keeps no s
   assert.deepEqual([kept, names], [[["lifeboat_vault", "a"]], ["ANY 1 (a, lifeboat_vault_e8)"]]);
 });
 
-test("the old primary alone is asked for a checkpoint, and a switchover goes on without", async () => {
-  const asked: string[] = [];
-  const node = (name: string): NodePort =>
-    only<NodePort>(name, {
-      name,
-      checkpoint: async () => {
-        asked.push(name);
-        throw new Error("takes too long");
-      },
-    });
-  const outcome = await run(portsFor({ nodes: [node("a"), node("b")] }), planOf({ kind: "checkpoint" }));
-  assert.ok(outcome.kind === "done");
-  assert.deepEqual([asked, outcome.shortcomings], [["a"], ["a: Error: takes too long"]]);
-});
-
 test("each step has its intent and its outcome in the journal, the plan around them", async () => {
   const ports = portsFor({});
   await run(ports, planOf({ kind: "resume-poolers" }));

@@ -142,7 +142,6 @@ async function perform(tools: StepTools, step: Step, progress: Progress): Promis
     case "prove-writes":
       return performClientStep(tools, step);
     case "note-action":
-    case "checkpoint":
     case "stop-primary":
     case "fence":
     case "start-primary":

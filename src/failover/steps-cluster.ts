@@ -25,7 +25,6 @@ type ClusterStep = Extract<
   {
     readonly kind:
       | "note-action"
-      | "checkpoint"
       | "stop-primary"
       | "fence"
       | "start-primary"
@@ -49,8 +48,6 @@ export async function performClusterStep(
   switch (step.kind) {
     case "note-action":
       return noteAction(tools, progress, step.action);
-    case "checkpoint":
-      return { shortcomings: await checkpoint(tools) };
     case "stop-primary":
       return stopPrimary(tools);
     case "fence":
@@ -96,12 +93,6 @@ async function stopPrimary(tools: StepTools): Promise<Partial<Progress>> {
   if (answer.kind === "unknown") throw stepFailed("stop-primary", `${plan.from}: ${answer.why}`);
   const { shutdownLsn } = answer;
   return shutdownLsn === undefined ? { stopped: true } : { stopped: true, shutdownLsn };
-}
-
-/** Without it the shutdown takes longer, and clients wait for that: nothing worse. */
-async function checkpoint({ acting, limits, plan }: StepTools): Promise<readonly string[]> {
-  const primary = acting.ports.nodes.filter(({ name }) => name === plan.from);
-  return await tryAll(primary, (node) => node.checkpoint(acting.call(limits.checkpointMs)));
 }
 
 /** Where the proof is the quorum, a stop is welcome and not waited for. */

@@ -3,7 +3,8 @@
  *
  * Where a receiver runs already, that one is relied on. Otherwise one of our own runs for as long as the backup, in the
  * same spool, with a slot that ends with it: a slot that nobody reads would fill the server's disk. A receiver that is
- * relied on may end before the backup does (it may be another backup's own): then ours takes over.
+ * relied on may end before the backup does (it may be another backup's own): then ours takes over. No wait is without an end:
+ * for a receiver that does not come to stream, that has ended for good, or that brings nothing new.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -49,21 +50,26 @@ export class ReceivedCoverage {
   #own: Receiver | undefined;
   #watching: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
+  /** Of the last receiver of our own that did not come to stream. */
+  #complaint: string | undefined;
 
   constructor(tools: CoverageTools) {
     this.#tools = tools;
   }
 
-  /** Resolves once WAL is being received. Throws `wal.foreign-system` when the running receiver serves another server. */
+  /**
+   * Resolves once WAL is being received. Throws `wal.foreign-system` when the running receiver serves another server, and
+   * `backup.wal-not-covered` when one of our own does not come to stream.
+   */
   async begin(server: SystemIdentity, options: CallOptions): Promise<void> {
-    await this.#ensureReceiving(server, options);
+    await this.#within((signal) => this.#ensureReceiving(server, { signal }), options);
     this.#watching = this.#watch(server).catch((error: unknown) => {
       // `covered` tells it, unless the backup has ended.
       if (!this.#ending.signal.aborted) this.#failure = { cause: error };
     });
   }
 
-  /** Resolves once all WAL of the range lies in the vault. Throws `backup.wal-not-covered`. */
+  /** Resolves once all WAL of the range lies in the vault. Throws `backup.wal-not-covered`, and what ended our receiver. */
   async covered(
     range: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
     options: CallOptions,
@@ -100,6 +106,26 @@ export class ReceivedCoverage {
     await this.#own?.stop();
   }
 
+  /** The server answered a moment ago: one that has no room for our receiver is waited for as long as the vault is. */
+  async #within(work: (signal: AbortSignal) => Promise<void>, { signal }: CallOptions): Promise<void> {
+    const { clock, timeoutMs } = this.#tools;
+    const ended = new AbortController();
+    const late = new AbortController();
+    const limit = clock.sleep(timeoutMs, { signal: ended.signal }).then(
+      () => late.abort(),
+      () => undefined,
+    );
+    try {
+      await work(signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]));
+    } catch (error) {
+      if (signal?.aborted === true || !late.signal.aborted) throw error;
+      throw notCovered(`no receiver came to stream within ${timeoutMs} ms`, this.#complaint);
+    } finally {
+      ended.abort();
+      await limit;
+    }
+  }
+
   /** Relies on the receiver that runs, else starts our own. */
   async #ensureReceiving(server: SystemIdentity, options: CallOptions): Promise<void> {
     const { spoolFolder } = this.#tools;
@@ -112,7 +138,12 @@ export class ReceivedCoverage {
     try {
       await own.start(options);
       this.#own = own;
+      // It connects again by itself. What no repetition mends is told to whoever waits for WAL, who would wait in vain.
+      own.ended.catch((cause: unknown) => {
+        this.#failure ??= { cause };
+      });
     } catch (error) {
+      this.#complaint = own.report().lastError?.message;
       await own.stop();
       // Another was quicker, and does for both.
       if (!isLifeboatError(error, "wal.spool-busy")) throw error;
@@ -143,12 +174,17 @@ export class ReceivedCoverage {
     const missing = first === undefined ? "nothing" : `${formatLsn(first.from)} to ${formatLsn(first.to)}`;
     const status = await readReceiverStatus(this.#tools, this.#tools.spoolFolder);
     const said = this.#own?.report().lastError ?? (status.kind === "never-ran" ? null : status.report.lastError);
-    return new LifeboatError("backup.wal-not-covered", {
-      message: `for ${this.#tools.timeoutMs} ms nothing new of the WAL from ${missing} reached the vault${said === null ? "" : `: ${said.message}`}`,
-      remedy: "See `lifeboat wal status`, mend what it complains of, and take the backup again.",
-      retryable: true,
-    });
+    const what = `for ${this.#tools.timeoutMs} ms nothing new of the WAL from ${missing} reached the vault`;
+    return notCovered(what, said?.message ?? this.#complaint);
   }
+}
+
+function notCovered(what: string, complaint: string | undefined): LifeboatError {
+  return new LifeboatError("backup.wal-not-covered", {
+    message: complaint === undefined ? what : `${what}: ${complaint}`,
+    remedy: "See `lifeboat wal status`, mend what it complains of, and take the backup again.",
+    retryable: true,
+  });
 }
 
 function checkSameSystem(

@@ -17,6 +17,8 @@ import { NoAnswer, type Process } from "./world.ts";
 
 const DONE: Done = { kind: "done" };
 const ROOM_BYTES = 1_000_000_000;
+/** Now and then longer than anybody waits for it. */
+const CHECKPOINT_MS = [10, 650] as const;
 
 /** A position as the ports have it. */
 export function lsnOf(position: number): Lsn {
@@ -73,7 +75,11 @@ export function nodePort(stack: Stack, from: Process, server: Server): NodePort 
       done(epoch, call, () => {
         for (const slot of slots) server.slots.add(slot);
       }),
-    checkpoint: ({ timeoutMs }) => stack.world.call<void>(from, server.process, timeoutMs, (reply) => reply(undefined)),
+    checkpoint: ({ timeoutMs }) =>
+      stack.world.call<void>(from, server.process, timeoutMs, (reply) => {
+        const takesMs = stack.world.chance.between(...CHECKPOINT_MS);
+        stack.world.after(server.process, takesMs, () => reply(undefined));
+      }),
     promote: ({ epoch }, call) => done(epoch, call, () => server.promote()),
   };
 }

@@ -135,7 +135,6 @@ function withCut(usual: Unhealed, cut: Cut, chance: Chance): Unhealed {
   const script = { ...usual, cuts: [cut], faults: [...few, loss] };
   switch (cut.step) {
     case "check-logins":
-    case "checkpoint":
     case "stop-primary":
       return { ...script, faults: [fault("switchover asked for", atMs, 0), ...few] };
     case "outwait-grant":

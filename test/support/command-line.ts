@@ -11,8 +11,8 @@ import { NODE_OPTIONS, PROGRAMS } from "./program.ts";
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const PROGRAM = [...NODE_OPTIONS, PROGRAMS.lifeboat];
 
-/** A command that takes longer hangs. */
-const PATIENCE_MS = 90_000;
+/** A command that takes longer hangs: its own waits end before, and say what was waited for. */
+const PATIENCE_MS = 150_000;
 
 /** What a command did. `status` is null when a signal ended it. */
 export type Ran = { readonly status: number | null; readonly out: string; readonly err: string };

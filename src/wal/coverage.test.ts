@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { leapingClock, only } from "../../test/support/failover-ports.ts";
+import { FREE_LOCKS } from "../../test/support/power-cuts.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { memoryFiles } from "../platform/memory-files.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import { ReceivedCoverage } from "./coverage.ts";
+import type { Receiver } from "./receiver.ts";
+
+const vault = await createTestVault();
+const SERVER = { systemId: "7" as SystemId, timeline: 1 as Timeline, flushedLsn: 0x3000000n as Lsn };
+const RANGE = { systemId: SERVER.systemId, timeline: SERVER.timeline, from: 0x2000000n as Lsn, to: 0x3000000n as Lsn };
+const TIMEOUT_MS = 120_000;
+
+/** Coverage where no receiver runs, on a clock that leaps; what its own receiver does is given. */
+function coverageWith(receiver: Partial<Receiver>) {
+  const clock = leapingClock();
+  const report = { lastError: { message: "all slots are in use" } } as ReturnType<Receiver["report"]>;
+  const usual: Partial<Receiver> = {
+    start: async () => undefined,
+    stop: async () => undefined,
+    ended: new Promise(() => undefined),
+    report: () => report,
+  };
+  const coverage = new ReceivedCoverage({
+    vault,
+    files: memoryFiles().files,
+    locks: FREE_LOCKS,
+    clock,
+    spoolFolder: "/srv/spool",
+    createReceiver: () => only<Receiver>("receiver", { ...usual, ...receiver }),
+    walSegmentBytes: 16 * 1024 * 1024,
+    timeoutMs: TIMEOUT_MS,
+  });
+  return { coverage, clock };
+}
+
+test("a receiver of our own that has ended for good is told at once to whoever waits for its WAL", async () => {
+  const ended = Promise.withResolvers<void>();
+  const { coverage, clock } = coverageWith({ ended: ended.promise });
+  await coverage.begin(SERVER, {});
+  const error = new LifeboatError("wal.spool-damaged", { message: "a segment is cut", remedy: "Look at it." });
+  ended.reject(error);
+  const begun = clock.monotonic();
+  await assert.rejects(coverage.covered(RANGE, {}), (thrown) => thrown === error);
+  assert.ok(clock.monotonic() - begun < 1_000, `after ${clock.monotonic() - begun} ms`);
+  await coverage.end();
+});
+
+test("a receiver that brings nothing new is waited for as long as was said, and what it complains of is told", async () => {
+  const { coverage, clock } = coverageWith({});
+  await coverage.begin(SERVER, {});
+  const begun = clock.monotonic();
+  await assert.rejects(coverage.covered(RANGE, {}), (error) => {
+    assert.ok(isLifeboatError(error, "backup.wal-not-covered"));
+    return error.message.includes("all slots are in use");
+  });
+  assert.ok(clock.monotonic() - begun < 1.1 * TIMEOUT_MS, `after ${clock.monotonic() - begun} ms`);
+  await coverage.end();
+});
+
+test("a receiver of our own that never comes to stream keeps no backup waiting for ever", {
+  timeout: 10_000,
+}, async () => {
+  const stopped: string[] = [];
+  const { coverage } = coverageWith({
+    start: ({ signal }) =>
+      new Promise((_, reject) => {
+        const stop = (): void => reject(new Error("stopped"));
+        if (signal?.aborted === true) stop();
+        signal?.addEventListener("abort", stop, { once: true });
+      }),
+    stop: async () => {
+      stopped.push("stopped");
+    },
+  });
+  await assert.rejects(coverage.begin(SERVER, {}), (error) => {
+    assert.ok(isLifeboatError(error, "backup.wal-not-covered"));
+    return error.message.includes("all slots are in use");
+  });
+  assert.deepEqual(stopped, ["stopped"]);
+  await coverage.end();
+});
