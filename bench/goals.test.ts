@@ -57,13 +57,16 @@ test("the API is judged by the median of its ratios, the worst searches, and wha
       { rows: 100, ours: rates(240, 240), peer: rates(100, 100) },
       { rows: 100, ours: rates(240), peer: [] },
     ],
-    search: { p99Ms: 99.9 },
+    search: { p99Ms: 99.9, bad: 0 },
     recall: { found: 89, asked: 100 },
+    redis: { backInMs: undefined, failed: 0, wrong: 0, hot: { statements: 9 } },
   });
   assert.deepEqual(
     verdicts.map(({ kept }) => kept),
-    [true, false, true, false],
+    [true, false, true, false, false, true, true],
   );
+  const nothing = { throughput: undefined, recall: undefined, redis: undefined };
+  assert.equal(serviceVerdicts({ ...nothing, search: { p99Ms: 1, bad: 1 } })[0]?.kept, false);
 });
 
 test("a load may wait longer during a backup than alone when it waits no longer than during pgBackRest's", () => {

@@ -45,7 +45,12 @@ export async function askClosed(
 /** Requests at moments that were settled before, over as many connections as it takes; latency counts from those moments. */
 export async function askOpen(
   target: Target,
-  options: { readonly perSecond: number; readonly durationMs: number; readonly path: (index: number) => string },
+  options: {
+    readonly perSecond: number;
+    readonly durationMs: number;
+    readonly path: (index: number) => string;
+    readonly answered?: (index: number, answer: Answer & { readonly latencyMs: number }) => void;
+  },
 ): Promise<Answers> {
   const idle: Client[] = [];
   const totals = { count: 0, bad: 0, bytes: 0, complaint: "" };
@@ -59,8 +64,11 @@ export async function askOpen(
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const one = async (): Promise<void> => {
       const client = idle.pop() ?? (await Client.open(target));
-      const { status, bytes, said } = await client.ask(options.path(index));
-      latenciesMs.push(performance.now() - due);
+      const answer = await client.ask(options.path(index));
+      const { status, bytes, said } = answer;
+      const latencyMs = performance.now() - due;
+      latenciesMs.push(latencyMs);
+      options.answered?.(index, { ...answer, latencyMs });
       totals.count += 1;
       totals.bytes += bytes;
       if (status !== 200) Object.assign(totals, { bad: totals.bad + 1, complaint: said });
@@ -72,6 +80,16 @@ export async function askOpen(
   for (const client of idle) client.close();
   return { ...totals, latenciesMs, wallMs: performance.now() - begun };
 }
+
+/** One answer. */
+type Answer = {
+  readonly status: number;
+  readonly bytes: number;
+  /** Its body, unless it is 200. */
+  readonly said: string;
+  /** Where the service had it from; empty for programs that do not tell. */
+  readonly from: string;
+};
 
 /** One connection. */
 class Client {
@@ -99,7 +117,7 @@ class Client {
     return new Client(socket, ` HTTP/1.1\r\n${lines.join("")}\r\n`);
   }
 
-  async ask(path: string): Promise<{ readonly status: number; readonly bytes: number; readonly said: string }> {
+  async ask(path: string): Promise<Answer> {
     this.#socket.write(`GET ${path}${this.#head}`);
     for (;;) {
       const answer = this.#take();
@@ -115,7 +133,7 @@ class Client {
     this.#socket.destroy();
   }
 
-  #take(): { readonly status: number; readonly bytes: number; readonly said: string } | undefined {
+  #take(): Answer | undefined {
     const end = this.#received.indexOf("\r\n\r\n");
     if (end === -1) return undefined;
     const head = this.#received.toString("latin1", 0, end);
@@ -125,7 +143,7 @@ class Client {
     const status = Number(head.slice(9, 12));
     const said = status === 200 ? "" : this.#received.toString("utf8", 0, Math.min(whole, 1_000));
     this.#received = this.#received.subarray(whole);
-    return { status, bytes: length, said };
+    return { status, bytes: length, said, from: /\r\nx-cache: (\w+)/i.exec(head)?.[1] ?? "" };
   }
 
   #fail(error: Error): void {

@@ -27,6 +27,7 @@ import { provenance, type Report } from "./report.ts";
 import { benchScale, planScaleFor } from "./scale.ts";
 import { OBJECT_COUNTS_DEFAULT, SIZES_MIB_DEFAULT } from "./scale-plan.ts";
 import { benchService } from "./service.ts";
+import { SERVICE_PARTS } from "./service-plan.ts";
 import { cacheFolderDefault } from "./workload.ts";
 
 const FAULT_NAMES = FAULTS.map(({ name }) => name);
@@ -86,6 +87,7 @@ npm run bench -- service [options]    the catalogue's API beside FastAPI, search
   --seconds N        of load in each (default 10)
   --rate N           searches a second (default 50)
   --peers fastapi    installs Debian's packages (default), or none
+  --parts A,B        ${SERVICE_PARTS.join(",")} (default all)
 
   --folder FOLDER    where to work and to keep what was made (default ${cacheFolderDefault(process.env)})
   --json FILE        write everything that was measured there as well
@@ -123,6 +125,7 @@ const OPTIONS = {
   sizes: { type: "string" },
   objects: { type: "string" },
   offers: { type: "string" },
+  parts: { type: "string" },
   folder: { type: "string" },
   json: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -210,16 +213,17 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     },
   },
   service: {
-    options: ["offers", "runs", "seconds", "rate", "peers"],
-    run: (values, _cacheFolder, signal) => {
+    options: ["offers", "runs", "seconds", "rate", "peers", "parts"],
+    run: (values, cacheFolder, signal) => {
       const request = {
         offers: whole("offers", values.offers ?? "100000", OFFERS_MAX),
         runs: runsOf(values, 3),
         seconds: secondsOf(values, 10),
         ratePerSecond: whole("rate", values.rate ?? "50", RATE_MAX),
         peer: peersOf(values.peers, ["fastapi"], ["fastapi"]).length > 0,
+        parts: listOf("parts", values.parts, { known: SERVICE_PARTS, otherwise: SERVICE_PARTS }),
       };
-      return benchService(request, { signal });
+      return benchService(request, cacheFolder, { signal });
     },
   },
 };

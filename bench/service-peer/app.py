@@ -81,10 +81,8 @@ class Page(BaseModel):
 
 async def page_of(category, price, limit):
     statement = SETTINGS["statements"][str(limit)]
-    rows = await app.state.pool.fetch(statement, [category], price, 0)
+    rows = await app.state.pool.fetch(statement, category, price, 0)
     page = [dict(row) for row in rows[:limit]]
-    for item in page:
-        del item["total"], item["facets"], item["score"]
     has_more = len(rows) > limit
     return {
         "total": None,

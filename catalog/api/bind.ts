@@ -43,7 +43,7 @@ function readHandler(route: ReadRoute, tools: ApiTools) {
       times: route.times,
       load: async () => {
         const answer = await route.load(tools.reads, input);
-        return typeof answer === "string" ? answer : serialize(answer);
+        return Buffer.isBuffer(answer) ? answer : Buffer.from(serialize(answer));
       },
       isFinal: (error) => error instanceof ApiProblem && error.status < 500,
     });

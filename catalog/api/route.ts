@@ -45,8 +45,8 @@ export type ReadRoute<
   Inputs<P, Q, B> & {
     readonly kind: "read";
     readonly times: CopyTimes;
-    /** Makes the answer; as JSON text where that is made of rows directly, and then by the schema all the same. */
-    readonly load: (reads: Reads, input: Input<z.output<P>, z.output<Q>, z.output<B>>) => Promise<object | string>;
+    /** Makes the answer; as JSON in UTF-8 where that is made of rows directly, and then by the schema all the same. */
+    readonly load: (reads: Reads, input: Input<z.output<P>, z.output<Q>, z.output<B>>) => Promise<object | Buffer>;
     /** What of it is remembered of a search: its words and how many it found. */
     readonly searched?: (input: Input<z.output<P>, z.output<Q>, z.output<B>>) => string | undefined;
   };

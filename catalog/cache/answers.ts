@@ -41,7 +41,7 @@ export class Answers {
   }
 
   /**
-   * The answer of a key, which `load` makes as JSON text where there is no fresh copy. Rejects as `load` does when it fails and
+   * The answer of a key, which `load` makes as JSON in UTF-8 where there is no fresh copy. Rejects as `load` does when it fails and
    * there is no copy within its hard time, and for refusals of the request, which `isFinal` tells.
    */
   async get(
@@ -52,7 +52,7 @@ export class Answers {
       isFinal,
     }: {
       readonly times: CopyTimes;
-      readonly load: () => Promise<string>;
+      readonly load: () => Promise<Buffer>;
       readonly isFinal: (error: unknown) => boolean;
     },
   ): Promise<Answered> {
@@ -84,7 +84,7 @@ export class Answers {
       old,
     }: {
       readonly times: CopyTimes;
-      readonly load: () => Promise<string>;
+      readonly load: () => Promise<Buffer>;
       readonly isFinal: (error: unknown) => boolean;
       readonly old: Copy | undefined;
     },
@@ -112,7 +112,7 @@ export class Answers {
   }
 
   /** A load outlives whoever lost patience with it, and who comes later waits for the same one. */
-  async #loadOnce(key: string, times: CopyTimes, load: () => Promise<string>): Promise<Answered> {
+  async #loadOnce(key: string, times: CopyTimes, load: () => Promise<Buffer>): Promise<Answered> {
     const underWay = this.#newest.get(key);
     if (underWay !== undefined) return await underWay;
     const loading = this.#loadNew(key, times, load).finally(() => this.#newest.delete(key));
@@ -120,10 +120,10 @@ export class Answers {
     return await loading;
   }
 
-  async #loadNew(key: string, times: CopyTimes, load: () => Promise<string>): Promise<Answered> {
+  async #loadNew(key: string, times: CopyTimes, load: () => Promise<Buffer>): Promise<Answered> {
     const { clock, memory, redis } = this.#tools;
-    const text = await load();
-    const copy = copyOf(text, { now: clock.now(), times });
+    const body = await load();
+    const copy = copyOf(body, { now: clock.now(), times });
     memory.put(key, copy);
     // Not waited for: the answer is here.
     void redis?.set(REDIS_PREFIX + key, encodeCopy(copy), copy.usableUntil - clock.now());

@@ -12,7 +12,7 @@ function wayOf(rows: () => Promise<readonly Readonly<Record<string, unknown>>[]>
   return {
     view: "primary" as const,
     rows,
-    textRows: () => NEVER,
+    rawRows: () => NEVER,
     suspect: () => undefined,
     onSilence: (tell: () => void) => {
       told.push(tell);

@@ -1,9 +1,11 @@
 /** Reads: from whichever server answers. */
 import { startTimer } from "../../src/platform/timer.ts";
 import { isConflict, isServerGone } from "./gone.ts";
+import type { RawRows } from "./json-rows.ts";
+import type { RawValue } from "./raw-read.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Row } from "./session.ts";
-import type { TextRows, Way } from "./way.ts";
+import type { Way } from "./way.ts";
 
 /** A first choice that is silent for so long is not waited for: the other is asked, too. */
 const HEDGE_AFTER_MS = 200;
@@ -24,12 +26,12 @@ export type ReadRows = { readonly rows: readonly Row[]; readonly from: "primary"
 export interface Reads {
   /** Rows of one statement that writes nothing. Rejects when no server answers in time, or with what one says. */
   read(text: string, values: readonly unknown[]): Promise<ReadRows>;
-  /** The same as the server's own text. */
-  readTexts(text: string, values: readonly unknown[]): Promise<TextRows>;
+  /** The same as the server sent them. */
+  readRaw(text: string, values: readonly RawValue[]): Promise<RawRows>;
 }
 
 /** What is asked of a way. */
-type ReadWay = Pick<Way, "view" | "rows" | "textRows" | "suspect" | "onSilence">;
+type ReadWay = Pick<Way, "view" | "rows" | "rawRows" | "suspect" | "onSilence">;
 
 /**
  * Asks the main way first while a primary is there, else the other; the second one when the first is gone, or silent for too
@@ -54,8 +56,8 @@ export class HedgedReads implements Reads {
     });
   }
 
-  async readTexts(text: string, values: readonly unknown[]): Promise<TextRows> {
-    return await this.#ask(async (way) => await way.textRows(text, values, { timeoutMs: READ_TIMEOUT_MS }));
+  async readRaw(text: string, values: readonly RawValue[]): Promise<RawRows> {
+    return await this.#ask(async (way) => await way.rawRows(text, values, { timeoutMs: READ_TIMEOUT_MS }));
   }
 
   async #ask<T>(ask: (way: ReadWay) => Promise<T>): Promise<T> {

@@ -11,7 +11,9 @@
 import pg from "pg";
 import type { Clock } from "../../src/platform/clock.ts";
 import { isServerGone, isTimeout } from "./gone.ts";
-import type { TextColumn, TextRow } from "./json-rows.ts";
+import type { RawRows } from "./json-rows.ts";
+import { type RawValue, readRaw } from "./raw-read.ts";
+import { RawSocket } from "./raw-socket.ts";
 import { rowTypes } from "./row-types.ts";
 import type { Row, Session } from "./session.ts";
 
@@ -46,11 +48,6 @@ const LOOK_TIMEOUT_MS = 400;
 const LENT_GRACE_MS = 1_000;
 /** Pools that one call waits for: each was replaced because a server was lost meanwhile. */
 const POOLS_MAX = 3;
-
-/** Rows of text and what their columns are. */
-export type TextRows = { readonly columns: readonly TextColumn[]; readonly rows: readonly TextRow[] };
-
-const AS_TEXT: pg.CustomTypesConfig = { getTypeParser: () => (text: string) => text };
 
 /** A way. */
 export class Way {
@@ -94,16 +91,14 @@ export class Way {
   }
 
   /** Statements of reads are few: one that is prepared is planned once a connection and not for every request. */
-  #named(text: string): { readonly text: string; readonly name?: string } {
-    if (this.#address.prepares !== true) return { text };
-    let name = this.#names.get(text);
-    if (name === undefined) {
-      // A filter more is another statement; there are not many, but for who looks for a way to fill our memory.
-      if (this.#names.size >= NAMES_MAX) return { text };
-      name = `read_${this.#names.size}`;
-      this.#names.set(text, name);
-    }
-    return { text, name };
+  #nameOf(text: string): string | undefined {
+    if (this.#address.prepares !== true) return undefined;
+    const known = this.#names.get(text);
+    // A filter more is another statement; there are not many, but for who looks for a way to fill our memory.
+    if (known !== undefined || this.#names.size >= NAMES_MAX) return known;
+    const name = `read_${this.#names.size}`;
+    this.#names.set(text, name);
+    return name;
   }
 
   /** Ends looking and closes all connections; calls under way end first. */
@@ -122,23 +117,14 @@ export class Way {
     return await this.lend(async (session) => (await session.query(text, values)).rows, { timeoutMs });
   }
 
-  /** The same, as the server's own text: nothing is made of a value until somebody knows for what. */
-  async textRows(
+  /** The same, as the server sent them: nothing is made of a value until somebody knows for what. */
+  async rawRows(
     text: string,
-    values: readonly unknown[],
+    values: readonly RawValue[],
     { timeoutMs }: { readonly timeoutMs: number },
-  ): Promise<TextRows> {
-    return await this.#withClient(async (client) => {
-      const query = {
-        ...this.#named(text),
-        values: [...values],
-        query_timeout: timeoutMs,
-        rowMode: "array" as const,
-        types: AS_TEXT,
-      };
-      const { fields, rows } = await client.query<(string | null)[]>(query);
-      return { columns: fields.map(({ name, dataTypeID: typeId }) => ({ name, typeId })), rows };
-    });
+  ): Promise<RawRows> {
+    const question = { text, name: this.#nameOf(text), values, timeoutMs };
+    return await this.#withClient(async (client) => await readRaw(client, question));
   }
 
   /** Lends a connection to `work`; each of its statements has the time given. */
@@ -334,6 +320,7 @@ function clientConfig({ host, port, user, password, database }: WayAddress): pg.
     keepAlive: true,
     keepAliveInitialDelayMillis: 1_000,
     types: rowTypes,
+    stream: () => new RawSocket(),
   };
 }
 

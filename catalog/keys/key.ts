@@ -6,7 +6,7 @@
  * Invariants: showing a key writes nothing; a key that was good lately stays good while no server can be asked, for longer than
  * a failover takes; one that was revoked is refused at once wherever redis is asked, and within KEY_FRESH_MS where it is away.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { RandomSource } from "../../src/platform/random.ts";
 
 /** Tiers and what each may call a minute. */
@@ -45,7 +45,7 @@ export function makeKey(
 
 /** SHA-256 in hexadecimal. Keys have 192 bits of chance: a slow hash would protect nothing. */
 export function hashOf(key: string): string {
-  return createHash("sha256").update(key).digest("hex");
+  return hash("sha256", key);
 }
 
 /** The key of a request: `Authorization: Bearer …` or `ApiKey …`, or the header x-api-key. */

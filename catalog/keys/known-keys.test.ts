@@ -14,7 +14,7 @@ test("keys that nobody has are looked up once at a time, and drive out none that
         queries += 1;
         return { rows: [], from: "primary" };
       },
-      readTexts: () => Promise.reject(new Error("nobody asks for texts")),
+      readRaw: () => Promise.reject(new Error("nobody asks for raw rows")),
     },
   });
   const caller = { id: 1, hash: "0".repeat(64), agentName: "a", tier: "free", scopes: ["read"] } as const;

@@ -1,15 +1,15 @@
 /** Searching: one statement, and a second try with mended words when nothing is found. */
-import { rowsToJson, type TextRow } from "../database/json-rows.ts";
+import { rowsToJson, textOf } from "../database/json-rows.ts";
 import type { Reads } from "../database/reads.ts";
 import { encodeCursor } from "./cursor.ts";
-import { SORT_KEYS } from "./sort.ts";
+import { SORT_KEYS, type Sort } from "./sort.ts";
 import { type AskedWord, mend, SPELLING_SQL, wordsOf } from "./spelling.ts";
 import { CANDIDATES_MAX, type Search, searchStatement } from "./statement.ts";
 
 /** What a search came to. */
 export type Found = {
-  /** The page, as a JSON array. */
-  readonly items: string;
+  /** The page, as a JSON array between two texts. */
+  readonly items: (before: string, behind: string) => Buffer;
   readonly count: number;
   /** Of the first page; at most CANDIDATES_MAX. */
   readonly total: number | undefined;
@@ -21,7 +21,7 @@ export type Found = {
   readonly didYouMean: string | undefined;
 };
 
-/** What the statement gives beside a product's columns. */
+/** What the statement gives beside a product's columns, if it does. */
 const ASIDE = new Set(["score", "total", "facets"]);
 
 /** Searches; items have these fields and their id, or all. Rejects as the database does. */
@@ -59,29 +59,36 @@ async function refuseStrangeCurrency(reads: Reads, { convertTo, filters }: Searc
   if (strange !== undefined) throw new NoRate(String(strange["code"]));
 }
 
+function isOfProduct(name: string): boolean {
+  return !ASIDE.has(name);
+}
+
 async function run(reads: Reads, search: Search, fields: readonly string[] | undefined): Promise<Found> {
   const { text, values } = searchStatement(search);
-  const { columns, rows } = await reads.readTexts(text, values);
-  const page = rows.slice(0, search.limit);
-  const at = (row: TextRow | undefined, name: string): string | null =>
-    row?.[columns.findIndex((column) => column.name === name)] ?? null;
-  const names = columns.map(({ name }) => name).filter((name) => !ASIDE.has(name));
-  const shown = fields === undefined ? names : names.filter((name) => name === "id" || fields.includes(name));
-  const total = search.cursor === undefined ? Number(at(rows[0], "total") ?? 0) : undefined;
+  const { columns, rows } = await reads.readRaw(text, values);
+  const page = rows.length > search.limit ? rows.slice(0, search.limit) : rows;
+  const [first] = rows;
   const last = page.at(-1);
+  const ofFirst = (name: string): string | null => (first === undefined ? null : textOf(columns, first, name));
+  const isShown =
+    fields === undefined
+      ? isOfProduct
+      : (name: string) => isOfProduct(name) && (name === "id" || fields.includes(name));
+  const total = search.cursor === undefined ? Number(ofFirst("total") ?? 0) : undefined;
+  const isMore = rows.length > search.limit && last !== undefined;
   return {
-    items: rowsToJson(columns, page, new Set(shown)),
+    items: (before, behind) => rowsToJson({ columns, rows: page }, isShown, { before, behind }),
     count: page.length,
     total: total === undefined ? undefined : Math.min(total, CANDIDATES_MAX),
     isTotalExact: total === undefined || total <= CANDIDATES_MAX,
-    nextCursor: rows.length > search.limit && last !== undefined ? cursorBehind(search, last, at) : undefined,
-    facets: at(rows[0], "facets") ?? "null",
+    nextCursor: isMore ? cursorBehind(search.sort, (name) => textOf(columns, last, name)) : undefined,
+    facets: ofFirst("facets") ?? "null",
     didYouMean: undefined,
   };
 }
 
-function cursorBehind({ sort }: Search, last: TextRow, at: (row: TextRow, name: string) => string | null): string {
-  return encodeCursor({ sort, value: at(last, SORT_KEYS[sort].column) ?? "", id: Number(at(last, "id")) });
+function cursorBehind(sort: Sort, last: (name: string) => string | null): string {
+  return encodeCursor({ sort, value: last(SORT_KEYS[sort].column) ?? "", id: Number(last("id")) });
 }
 
 function askedWordOf(row: Readonly<Record<string, unknown>>): AskedWord {

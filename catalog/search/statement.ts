@@ -7,6 +7,8 @@
  * have: candidates are taken as the index gives them. An order by price, discount or time is exact over all matches. Whatever
  * a caller says is a parameter, never text of the statement.
  */
+
+import type { RawValue } from "../database/raw-read.ts";
 import { convertedColumns, PRODUCT_COLUMNS } from "../products/product.ts";
 import type { Cursor } from "./cursor.ts";
 import { SORT_KEYS, type Sort } from "./sort.ts";
@@ -43,71 +45,90 @@ export type Filters = {
 };
 
 /** SQL and its parameters. */
-export type Statement = { readonly text: string; readonly values: readonly unknown[] };
+export type Statement = { readonly text: string; readonly values: readonly RawValue[] };
 
-/** Collects parameters: `use(value)` gives its place. */
-function parameters(): { readonly values: unknown[]; readonly use: (value: unknown) => string } {
-  const values: unknown[] = [];
-  return { values, use: (value) => `$${values.push(value)}` };
-}
+/** Collects a parameter and gives its place. */
+type Use = (value: RawValue) => string;
 
 /** The statement of a search. Its rows are one more than `limit` when there is another page. */
 export function searchStatement(search: Search): Statement {
-  const { values, use } = parameters();
-  const { column, type, direction, ids } = SORT_KEYS[search.sort];
-  const query = search.text === undefined ? undefined : textQuery(search.text, use);
-  const where = [...conditions(search.filters, use)];
-  if (query !== undefined) where.push(`p.search @@ ${query}`);
-  const { cursor } = search;
-  const seek =
-    cursor === undefined
-      ? undefined
-      : keyset({ direction, ids, value: `${use(cursor.value)}::${type}`, id: `${use(cursor.id)}::bigint`, column });
-  const isRanked = search.sort === "relevance";
-  // Of ranked candidates the page is a part; other orders are sought in the index.
-  if (seek !== undefined && !isRanked) where.push(seek);
-  const score =
-    isRanked && query !== undefined && search.text !== undefined
-      ? scoreOf(query, use(titleOf(search.text.value)))
-      : "0::numeric";
-  const order = `${column} ${direction}, id ${ids}`;
-  const converted = search.convertTo === undefined ? undefined : convertedColumns(use(search.convertTo));
-  // Facets and the total are those of the first page: later ones need no more rows than they show.
-  const facets = search.facets && cursor === undefined ? FACETS : "null::jsonb";
-  const text = `with found as materialized (
-  select p.id, p.price_sgd, p.discount_percent, p.updated_at, p.category, p.brand, p.merchant_id, p.country_code, p.availability,
-    ${score} as score
-  from products p
-  where ${where.join("\n    and ")}${isRanked ? "" : `\n  order by ${order.replace(/^|, /g, (gap) => `${gap}p.`)}`}
-  limit ${isRanked || cursor === undefined ? CANDIDATES_MAX + 1 : search.limit + 1}
-),
-page as (
-  select id, score from found${isRanked && seek !== undefined ? ` p where ${seek}` : ""} order by ${order} limit ${search.limit + 1}
-)
-select ${PRODUCT_COLUMNS}${converted?.columns ?? ""}, page.score,
-  ${cursor === undefined ? "(select count(*) from found)" : "null::bigint"} as total, ${facets} as facets
-from page join products p on p.id = page.id join merchants m on m.id = p.merchant_id${converted?.join ?? ""}
-order by ${isRanked ? "page.score" : `p.${column}`} ${direction}, p.id ${ids}`;
-  return { text, values };
+  const values: RawValue[] = [];
+  const use: Use = (value) => `$${values.push(value)}`;
+  return { text: search.sort === "relevance" ? rankedText(search, use) : sortedText(search, use), values };
 }
 
-function textQuery({ kind, value }: NonNullable<Search["text"]>, use: (value: unknown) => string): string {
+/** Of ranked candidates the page is a part. */
+function rankedText(search: Search, use: Use): string {
+  const query = search.text === undefined ? undefined : textQuery(search.text, use);
+  const where = [...conditions(search.filters, use), ...(query === undefined ? [] : [`p.search @@ ${query}`])];
+  const { cursor, limit } = search;
+  const seek = cursor === undefined ? "" : ` p where ${keyset(search.sort, cursor, use)}`;
+  const score =
+    query === undefined || search.text === undefined ? "0::numeric" : scoreOf(query, use(titleOf(search.text.value)));
+  const { columns, join } = productColumns(search, use);
+  const { total, facets } = asideOf(search);
+  return `with ${candidates(where, `, ${score} as score`)},
+page as (select id, score from found${seek} order by score desc, id limit ${limit + 1})
+select ${columns}, page.score, ${total}, ${facets}
+from page join products p on p.id = page.id ${join}
+order by page.score desc, p.id`;
+}
+
+/** Other orders are sought in an index: the page takes no more rows than it shows, and what is counted comes in any order. */
+function sortedText(search: Search, use: Use): string {
+  const { cursor, sort, limit } = search;
+  const where = [...conditions(search.filters, use)];
+  if (search.text !== undefined) where.push(`p.search @@ ${textQuery(search.text, use)}`);
+  const seek = cursor === undefined ? [] : [keyset(sort, cursor, use)];
+  const { columns, join } = productColumns(search, use);
+  const { total, facets } = asideOf(search);
+  const { column, direction, ids } = SORT_KEYS[sort];
+  return `${cursor === undefined ? `with ${candidates(where)}\n` : ""}select ${columns}${cursor === undefined ? `, ${total}, ${facets}` : ""}
+from products p ${join}
+where ${[...where, ...seek].join("\n  and ")}
+order by p.${column} ${direction}, p.id ${ids} limit ${limit + 1}`;
+}
+
+function candidates(where: readonly string[], more = ""): string {
+  return `found as materialized (
+  select p.id, p.price_sgd, p.category, p.brand, p.merchant_id, p.country_code, p.availability${more}
+  from products p
+  where ${where.join("\n    and ")}
+  limit ${CANDIDATES_MAX + 1}
+)`;
+}
+
+/** Facets and the total are those of the first page: later ones need no more rows than they show. */
+function asideOf({ cursor, facets }: Search): { readonly total: string; readonly facets: string } {
+  return {
+    total: cursor === undefined ? "(select count(*) from found) as total" : "null::bigint as total",
+    facets: `${facets && cursor === undefined ? FACETS : "null::jsonb"} as facets`,
+  };
+}
+
+function productColumns({ convertTo }: Search, use: Use): { readonly columns: string; readonly join: string } {
+  const merchants = "join merchants m on m.id = p.merchant_id";
+  if (convertTo === undefined) return { columns: PRODUCT_COLUMNS, join: merchants };
+  const converted = convertedColumns(use(convertTo));
+  return { columns: PRODUCT_COLUMNS + converted.columns, join: merchants + converted.join };
+}
+
+function textQuery({ kind, value }: NonNullable<Search["text"]>, use: Use): string {
   const place = use(value);
   const make = kind === "web" ? "websearch_to_tsquery" : "to_tsquery";
   return `(${make}('english', ${place}) || ${make}('simple', ${place}))`;
 }
 
-/** Behind which row the next page begins. */
-function keyset(at: {
-  readonly direction: "asc" | "desc";
-  readonly ids: "asc" | "desc";
-  readonly value: string;
-  readonly id: string;
-  readonly column: string;
-}): string {
-  const past = at.direction === "asc" ? ">" : "<";
-  if (at.direction === at.ids) return `(p.${at.column}, p.id) ${past} (${at.value}, ${at.id})`;
-  return `(p.${at.column} ${past} ${at.value} or (p.${at.column} = ${at.value} and p.id > ${at.id}))`;
+/**
+ * Behind which row the next page begins. Where ids go the other way than what they are sorted by, the bound is said once more: an
+ * index cannot be entered by an alternative.
+ */
+function keyset(sort: Sort, cursor: Cursor, use: Use): string {
+  const { column, type, direction, ids } = SORT_KEYS[sort];
+  const [value, id] = [`${use(cursor.value)}::${type}`, `${use(cursor.id)}::bigint`];
+  const past = direction === "asc" ? ">" : "<";
+  if (direction === ids) return `(p.${column}, p.id) ${past} (${value}, ${id})`;
+  return `(p.${column} ${past}= ${value} and (p.${column} ${past} ${value} or p.id > ${id}))`;
 }
 
 /** Title before brand before text; the very title, or its beginning, before all; in stock and reviewed a little before not. */
@@ -122,11 +143,11 @@ function titleOf(query: string): string {
   return query.toLowerCase().replace(/\s+/g, " ").trim();
 }
 
-function* conditions(filters: Filters, use: (value: unknown) => string): Generator<string> {
+function* conditions(filters: Filters, use: Use): Generator<string> {
   yield "p.is_active";
   if (filters.countryCode !== undefined) yield `p.country_code = ${use(filters.countryCode)}`;
   if (filters.region !== undefined) yield `p.region = ${use(filters.region)}`;
-  if (filters.categories !== undefined) yield `p.category = any(${use(filters.categories)}::text[])`;
+  if (filters.categories !== undefined) yield categoryCondition(filters.categories, use);
   if (filters.brand !== undefined) yield `lower(p.brand) = lower(${use(filters.brand)})`;
   if (filters.merchant !== undefined)
     yield `p.merchant_id = (select id from merchants where slug = ${use(filters.merchant)})`;
@@ -143,6 +164,14 @@ function* conditions(filters: Filters, use: (value: unknown) => string): Generat
       : `(select round(${use(price)}::numeric / per_sgd, 2) from exchange_rates where currency = ${use(currency)})`;
   if (minPrice !== undefined) yield `p.price_sgd >= ${inSgd(minPrice)}`;
   if (maxPrice !== undefined) yield `p.price_sgd <= ${inSgd(maxPrice)}`;
+}
+
+/** One category is an equality: within it the index has the order of prices, within several it has none. */
+function categoryCondition(categories: readonly string[], use: Use): string {
+  const [one, ...others] = categories;
+  return one !== undefined && others.length === 0
+    ? `p.category = ${use(one)}`
+    : `p.category = any(${use(categories)}::text[])`;
 }
 
 const counted = (

@@ -79,7 +79,8 @@ async function bestPrice(reads: Reads, query: z.output<typeof bestPriceQuery>): 
   }
   if (query.q === undefined || query.q === "") throw new ApiProblem("INVALID_QUERY", "give id, gtin or q");
   const search = searchOf(query, { text: { kind: "web", value: query.q }, sort: "relevance", facets: false });
-  const found = JSON.parse((await findProducts(reads, { ...search, limit: 50 })).items) as readonly Product[];
+  const { items } = await findProducts(reads, { ...search, limit: 50 });
+  const found = JSON.parse(items("", "").toString()) as readonly Product[];
   const canBeHad = found.filter(
     ({ availability }) => availability !== "out_of_stock" && availability !== "discontinued",
   );

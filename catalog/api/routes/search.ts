@@ -119,11 +119,12 @@ async function found(...asked: Parameters<typeof findProducts>): Promise<Found> 
 }
 
 /** A page of what was found, in the order of its schema: the total comes first, where who counts finds it. */
-function pageOf(found: Found, query: FilterQuery): string {
+function pageOf(found: Found, query: FilterQuery): Buffer {
   const mended = found.didYouMean === undefined ? "" : `"did_you_mean":${JSON.stringify(found.didYouMean)},`;
-  return `{"total":${found.total ?? null},"total_is_exact":${found.isTotalExact},"limit":${query.limit},"has_more":${
+  const head = `{"total":${found.total ?? null},"total_is_exact":${found.isTotalExact},"limit":${query.limit},"has_more":${
     found.nextCursor !== undefined
-  },"next_cursor":${JSON.stringify(found.nextCursor ?? null)},${mended}"items":${found.items},"facets":${found.facets}}`;
+  },"next_cursor":${JSON.stringify(found.nextCursor ?? null)},${mended}"items":`;
+  return found.items(head, `,"facets":${found.facets}}`);
 }
 
 /** A minute of copies is what a price may be late; ten are better than nothing. */
