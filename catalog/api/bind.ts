@@ -161,7 +161,7 @@ async function replayToRevoked(
   tools: ApiTools,
 ): Promise<FastifyReply | undefined> {
   const shown = keyOf(request.headers);
-  const standing = shown === undefined ? undefined : await tools.keys.standing(shown);
+  const standing = shown === undefined ? undefined : await tools.keys.standing(shown, request.ip);
   if (standing?.kind !== "revoked") return undefined;
   await limit(reply, tools, { who: `address:${request.ip}`, limit: STRANGER_LIMIT });
   const key = idempotencyKeyOf(request, SECRET_KEY_LENGTH_MIN);
@@ -208,9 +208,13 @@ export async function admit(
     await limit(reply, tools, { who: `address:${request.ip}`, limit: STRANGER_LIMIT });
     return undefined;
   }
-  const standing = await tools.keys.standing(key);
+  const standing = await tools.keys.standing(key, request.ip);
   if (standing.kind === "revoked") throw new ApiProblem("REVOKED_API_KEY");
   if (standing.kind === "unknown") throw new ApiProblem("INVALID_API_KEY");
+  if (standing.kind === "guessed")
+    throw new ApiProblem("RATE_LIMIT_EXCEEDED", "too many keys that nobody has were shown from this address", {
+      retryAfterS: standing.resetS,
+    });
   if (standing.kind === "unasked") throw new ApiProblem("SERVICE_UNAVAILABLE", undefined, { retryAfterS: 2 });
   const { caller } = standing;
   if (scope !== undefined && !caller.scopes.includes(scope))

@@ -26,8 +26,8 @@ const MEMORY_COPIES_BYTES = 64 * 1024 * 1024;
 /** Two looks of the balancer: then it sends nothing more. */
 const UNREADY_MS = 1_200;
 
-/** Where an instance listens: on a port of this machine, or on a Unix socket for its balancer. */
-export type ListenAt = { readonly port: number } | { readonly socket: string };
+/** Where an instance listens: on a Unix socket for its balancer, or on a port of this machine, where anybody may connect. */
+export type ListenAt = { readonly port: number; readonly isBehindBalancer?: boolean } | { readonly socket: string };
 
 /** What an instance is made of. */
 export type InstanceRequest = {
@@ -65,7 +65,10 @@ export class Instance {
     const tools = await makeTools(machine, request.settings);
     const health = new Health(tools, request.name);
     const webhooks = new WebhookSender({ clock, writes: tools.writes, allowPrivate: request.settings.privateWebhooks });
-    const app = makeServer(tools, health, request.onMistake);
+    const app = makeServer(tools, health, {
+      isBehindBalancer: "socket" in request.listen || request.listen.isBehindBalancer === true,
+      onMistake: request.onMistake,
+    });
     tools.main.start();
     tools.other?.start();
     tools.usage.start();
@@ -119,9 +122,11 @@ async function makeTools({ clock, files, random }: Machine, settings: ServiceSet
   const reads = new HedgedReads({ main, other: second, budget });
   const writes = new Writes({ clock, random, way: main, budget });
   const answers = new Answers({ clock, memory: new MemoryCopies(MEMORY_COPIES_BYTES), redis });
-  const operatorKey =
-    settings.operatorKeyFile === undefined ? undefined : await readSecret(files, settings.operatorKeyFile);
-  const keys = new KnownKeys({ clock, reads, operatorKey });
+  const secretOf = async (file: string | undefined): Promise<string | undefined> =>
+    file === undefined ? undefined : await readSecret(files, file);
+  const operatorKey = await secretOf(settings.operatorKeyFile);
+  const mcpKey = await secretOf(settings.mcp?.keyFile);
+  const keys = new KnownKeys({ clock, reads, operatorKey, mcpKey });
   const limits = new Limits(clock, redis);
   const usage = new UsageBuffer({ clock, writes });
   const metrics = new Metrics();

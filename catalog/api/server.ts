@@ -17,12 +17,23 @@ declare module "fastify" {
   }
 }
 
-/** Makes it; listening is the caller's. `onMistake` is told of what is our mistake. */
-export function makeServer(tools: ApiTools, health: Health, onMistake: (error: unknown) => void): FastifyInstance {
+/** Who connects, and who is told. */
+export type ServerOptions = {
+  /** Only the balancer can connect: the address that it adds last is the caller's. Else what a caller says of itself is not believed. */
+  readonly isBehindBalancer: boolean;
+  /** Told of what is our mistake. */
+  readonly onMistake: (error: unknown) => void;
+};
+
+/** Makes it; listening is the caller's. */
+export function makeServer(
+  tools: ApiTools,
+  health: Health,
+  { isBehindBalancer, onMistake }: ServerOptions,
+): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
-    // The balancer is the one who connects: the address that it adds last is the caller's.
-    trustProxy: (_address, hop) => hop === 0,
+    trustProxy: isBehindBalancer ? (_address, hop) => hop === 0 : false,
     // What still comes on an open connection while we close is answered.
     return503OnClosing: false,
     forceCloseConnections: "idle",

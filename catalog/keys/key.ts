@@ -2,7 +2,7 @@
  * Who calls.
  *
  * Nouns: a *key* is what a caller shows, `bw_<tier>_<secret>`; the database has its SHA-256 only; a *tier* says how much its
- * caller may ask, a *scope* what for; the *operator's key* lies in a file of the stack and is in no database.
+ * caller may ask, a *scope* what for; the *operator's key* and that of the MCP service lie in files of the stack and are in no database.
  * Invariants: showing a key writes nothing; a key that was good lately stays good while no server can be asked, for longer than
  * a failover takes; one that was revoked is refused at once wherever redis is asked, and within KEY_FRESH_MS where it is away.
  */
@@ -21,9 +21,12 @@ export const SCOPES = ["read", "ingest", "operate"] as const;
 /** One of them. */
 export type Scope = (typeof SCOPES)[number];
 
+/** What calls of the MCP service are counted as that come without a key of their own. */
+export const MCP_ID = -1;
+
 /** A caller whose key is good. */
 export type Caller = {
-  /** Of its row; 0 for the operator. */
+  /** Of its row; 0 for the operator and MCP_ID for the MCP service, which have none. */
   readonly id: number;
   /** Hexadecimal SHA-256 of the key. */
   readonly hash: string;

@@ -1,7 +1,7 @@
 /** Keys as this process knows them. */
 import type { Clock, Monotonic } from "../../src/platform/clock.ts";
 import type { Reads } from "../database/reads.ts";
-import { type Caller, hashOf, SCOPES, type Scope, TIERS, type Tier } from "./key.ts";
+import { type Caller, hashOf, MCP_ID, SCOPES, type Scope, TIERS, type Tier } from "./key.ts";
 
 /** So long a key that was looked up needs no second look. */
 export const KEY_FRESH_MS = 15_000;
@@ -12,6 +12,11 @@ const STRANGER_MS = 2_000;
 const KNOWN_MAX = 20_000;
 /** Keys that nobody has are kept apart: who guesses keys must not have good ones forgotten. */
 const STRANGERS_MAX = 2_000;
+/** So many keys that nobody has are looked up in a minute for one address: a mistyped one, not a list of guesses. */
+const GUESSES_MAX = 30;
+const GUESSES_WINDOW_MS = 60_000;
+/** Addresses that guess in a minute; beyond them nobody who is not known is looked up until the next. */
+const GUESSERS_MAX = 10_000;
 
 /** What is known of a key. */
 export type Standing =
@@ -19,7 +24,9 @@ export type Standing =
   | { readonly kind: "revoked"; readonly id: number }
   | { readonly kind: "unknown" }
   /** No server could be asked, and it was not known before. */
-  | { readonly kind: "unasked" };
+  | { readonly kind: "unasked" }
+  /** Not looked up: this address has shown too many that nobody has. */
+  | { readonly kind: "guessed"; readonly resetS: number };
 
 type Known = { standing: Standing; askedAt: Monotonic; asking: boolean };
 
@@ -30,23 +37,41 @@ export class KnownKeys {
   readonly #strangers = new Map<string, Known>();
   /** Looked up now: who asks for one key at once waits for one query. */
   readonly #asking = new Map<string, Promise<Standing>>();
-  readonly #operator: Caller | undefined;
+  /** Keys that are in no database. */
+  readonly #ours = new Map<string, Caller>();
+  readonly #guesses = new Map<string, number>();
+  #window = -1;
 
-  constructor(tools: { readonly clock: Clock; readonly reads: Reads; readonly operatorKey: string | undefined }) {
+  constructor(tools: {
+    readonly clock: Clock;
+    readonly reads: Reads;
+    readonly operatorKey: string | undefined;
+    readonly mcpKey: string | undefined;
+  }) {
     this.#tools = tools;
-    this.#operator =
-      tools.operatorKey === undefined
-        ? undefined
-        : { id: 0, hash: hashOf(tools.operatorKey), agentName: "operator", tier: "partner", scopes: SCOPES };
+    const { operatorKey, mcpKey } = tools;
+    const own = (key: string | undefined, caller: Omit<Caller, "hash" | "tier">): void => {
+      if (key === undefined) return;
+      const hash = hashOf(key);
+      this.#ours.set(hash, { ...caller, hash, tier: "partner" });
+    };
+    // The operator's last: a file that was copied over the other one takes nothing from it.
+    own(mcpKey, { id: MCP_ID, agentName: "mcp", scopes: ["read"] });
+    own(operatorKey, { id: 0, agentName: "operator", scopes: SCOPES });
   }
 
-  /** What a key is. Never rejects. */
-  async standing(key: string): Promise<Standing> {
+  /** What a key is that is shown from an address. Never rejects. */
+  async standing(key: string, from: string): Promise<Standing> {
     const hash = hashOf(key);
-    if (hash === this.#operator?.hash) return { kind: "good", caller: this.#operator };
     const { clock } = this.#tools;
-    const known = this.#known.get(hash) ?? this.#strangers.get(hash);
-    if (known === undefined) return await this.#ask(hash);
+    const known = this.#known.get(hash);
+    if (known === undefined) {
+      const caller = this.#ours.get(hash);
+      if (caller !== undefined) return { kind: "good", caller };
+      const stranger = this.#strangers.get(hash);
+      if (stranger !== undefined && clock.monotonic() - stranger.askedAt < STRANGER_MS) return stranger.standing;
+      return await this.#askFor(hash, from);
+    }
     const age = clock.monotonic() - known.askedAt;
     if (known.standing.kind !== "good") return age < STRANGER_MS ? known.standing : await this.#ask(hash);
     if (age < KEY_FRESH_MS) return known.standing;
@@ -73,6 +98,25 @@ export class KnownKeys {
       kept.delete(oldest);
       break;
     }
+  }
+
+  /** As `#ask`, for who may be guessing. */
+  async #askFor(hash: string, from: string): Promise<Standing> {
+    const now = this.#tools.clock.now();
+    const window = Math.floor(now / GUESSES_WINDOW_MS);
+    if (window !== this.#window) {
+      this.#window = window;
+      this.#guesses.clear();
+    }
+    const before = this.#guesses.get(from) ?? 0;
+    if (before >= GUESSES_MAX || (before === 0 && this.#guesses.size >= GUESSERS_MAX)) {
+      return { kind: "guessed", resetS: Math.ceil(((window + 1) * GUESSES_WINDOW_MS - now) / 1_000) };
+    }
+    // Counted before it is known: many at once are as many.
+    this.#guesses.set(from, before + 1);
+    const standing = await this.#ask(hash);
+    if (standing.kind !== "unknown") this.#guesses.set(from, Math.max(0, (this.#guesses.get(from) ?? 0) - 1));
+    return standing;
   }
 
   async #ask(hash: string): Promise<Standing> {

@@ -11,7 +11,7 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { exchange } from "../../src/platform/exchange.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { offer } from "../../test/support/catalogue.ts";
-import { OPERATOR_KEY, startService, type TestService } from "../../test/support/catalogue-service.ts";
+import { MCP_KEY, OPERATOR_KEY, startService, type TestService } from "../../test/support/catalogue-service.ts";
 import { repetitions } from "../../test/support/effort.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { Warmer } from "../scraper/warmer/warmer.ts";
@@ -59,13 +59,14 @@ const OFFERS = [
 before(async () => {
   catalogue = await startService();
   await eventually("the instance is ready", async () => (await catalogue.call("GET", "/health/ready")).status === 200);
-  const api = new HttpApi({ base: catalogue.url, ownKey: `Bearer ${OPERATOR_KEY}`, random: systemRandom });
+  const api = new HttpApi({ base: catalogue.url, ownKey: `Bearer ${MCP_KEY}`, random: systemRandom });
   const onMistake = (error: unknown) => MISTAKES.push(error);
   service = await McpService.start(systemClock, api, {
     host: HOST,
     port: 0,
     origins: ["localhost", HOST],
     publicUrl: "http://mcp.test/mcp",
+    behindProxy: true,
     onMistake,
   });
   url = new URL(`http://${HOST}:${service.port}/mcp`);
@@ -182,6 +183,26 @@ test("UCP's three tools answer in UCP's words: one get_product for both, told ap
   assert.equal(profile.ucp.services["dev.ucp.shopping"][0].endpoint, "http://mcp.test/mcp");
 });
 
+test("without a key an address may ask as often as a free key, and its questions are counted as the service's", async () => {
+  const headers = (address: string) => ({
+    requestInit: { headers: { "x-forwarded-for": `198.51.100.1, ${address}` } },
+  });
+  const ask = async (address: string, times: number) => {
+    const client = new ModernClient(
+      { name: "many", version: "1" },
+      { versionNegotiation: { mode: { pin: "2026-07-28" } } },
+    );
+    await client.connect(new ModernTransport(url, headers(address)));
+    const one = async () => JSON.stringify(await client.callTool({ name: "list_categories", arguments: {} }));
+    const answers = await Promise.all(Array.from({ length: times }, one));
+    await client.close();
+    return answers.filter((answer) => answer.includes("RATE_LIMIT_EXCEEDED")).length;
+  };
+  // More than two windows: wherever the minute ends, one of them is over.
+  assert.ok((await ask("192.0.2.7", 125)) >= 5);
+  assert.equal(await ask("192.0.2.8", 1), 0);
+});
+
 test("what the API refuses is told to the agent, and a service whose API is away says so and is not well", async () => {
   assert.match(await errorOf("get_product", { id: 999_999 }), /PRODUCT_NOT_FOUND/);
   assert.match(await errorOf("search_products", {}), /INVALID_QUERY/);
@@ -199,6 +220,7 @@ test("what the API refuses is told to the agent, and a service whose API is away
       port: 0,
       origins: [HOST],
       publicUrl: "",
+      behindProxy: false,
       onMistake: () => undefined,
     },
   );

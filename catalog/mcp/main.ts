@@ -9,16 +9,19 @@ import { McpService } from "./service.ts";
 
 const [file = "", port = "8080"] = process.argv.slice(2);
 const settings = await readServiceFile(systemFiles, file);
-const { api: base, hosts } = settings.mcp ?? { api: "http://127.0.0.1:8000", hosts: [] };
-const ownKey =
-  settings.operatorKeyFile === undefined
-    ? undefined
-    : `Bearer ${await readSecret(systemFiles, settings.operatorKeyFile)}`;
+const {
+  api: base,
+  hosts,
+  keyFile,
+  behindProxy,
+} = settings.mcp ?? { api: "http://127.0.0.1:8000", hosts: [], keyFile: undefined, behindProxy: false };
+const ownKey = keyFile === undefined ? undefined : `Bearer ${await readSecret(systemFiles, keyFile)}`;
 const service = await McpService.start(systemClock, new HttpApi({ base, ownKey, random }), {
   host: "127.0.0.1",
   port: Number(port),
   origins: ["localhost", "127.0.0.1", "[::1]", ...hosts],
   publicUrl: `http://127.0.0.1:${port}/mcp`,
+  behindProxy,
   onMistake: (error) => console.error("mistake:", error),
 });
 console.log(`mcp listens on port ${service.port}`);

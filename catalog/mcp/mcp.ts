@@ -11,6 +11,7 @@
 import { type McpRequestContext, McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
 import { z } from "zod";
 import { type ApiClient, ApiFailure } from "./api-client.ts";
+import type { Strangers } from "./strangers.ts";
 import { TOOLS, type Tool } from "./tools.ts";
 import { UCP_TOOLS } from "./ucp.ts";
 
@@ -26,12 +27,16 @@ const LIST_HINT = { ttlMs: 300_000, cacheScope: "public" } as const;
 /** As long as the API's own copies are fresh. */
 const READ_HINT = { ttlMs: 15_000, cacheScope: "public" } as const;
 
+/** Where a request says its caller's address: written by us, whatever the caller wrote there. */
+export const ADDRESS_HEADER = "x-lifeboat-caller";
+
 /** All tools, in the order in which they are listed. */
 export const ALL_TOOLS: readonly Tool[] = [...TOOLS, ...UCP_TOOLS];
 
 /** What a request's server needs. */
 export type McpTools = {
   readonly api: ApiClient;
+  readonly strangers: Strangers;
   /** Told of each call of a tool. */
   readonly called: (tool: string, outcome: "ok" | "refused" | "failed", durationMs: number) => void;
   readonly monotonic: () => number;
@@ -52,8 +57,9 @@ export function makeMcpServer(tools: McpTools, context: Pick<McpRequestContext, 
     },
   });
   const key = callerKey(context.requestInfo);
-  for (const tool of ALL_TOOLS) register(server, tool, tools, key);
-  addResources(server, tools.api, key);
+  const api = tools.strangers.within(tools.api, context.requestInfo?.headers.get(ADDRESS_HEADER) ?? "");
+  for (const tool of ALL_TOOLS) register(server, tool, { ...tools, api }, key);
+  addResources(server, api, key);
   addPrompts(server);
   return server;
 }

@@ -6,7 +6,8 @@ import { createMcpHandler, type McpHttpHandler, validateOriginHeader } from "@mo
 import type { Clock } from "../../src/platform/clock.ts";
 import { metricsText } from "../metrics/text.ts";
 import type { HttpApi } from "./api-client.ts";
-import { makeMcpServer } from "./mcp.ts";
+import { ADDRESS_HEADER, makeMcpServer } from "./mcp.ts";
+import { Strangers } from "./strangers.ts";
 import { ucpProfile } from "./ucp.ts";
 import { UCP_VERSION } from "./ucp-product.ts";
 
@@ -18,6 +19,8 @@ export type McpServiceRequest = {
   readonly origins: readonly string[];
   /** How the service is reached from outside, for the UCP profile. */
   readonly publicUrl: string;
+  /** Whether a proxy stands before us, whose last x-forwarded-for names the caller; else nobody's counts. */
+  readonly behindProxy: boolean;
   readonly onMistake: (error: unknown) => void;
 };
 
@@ -31,6 +34,7 @@ export class McpService {
   readonly #clock: Clock;
   readonly #api: HttpApi;
   readonly #request: McpServiceRequest;
+  readonly #strangers: Strangers;
   readonly #handler: McpHttpHandler;
   readonly #server: Server;
   readonly #calls = new Map<string, number>();
@@ -42,8 +46,10 @@ export class McpService {
     this.#clock = clock;
     this.#api = api;
     this.#request = request;
+    this.#strangers = new Strangers(clock);
     const tools = {
       api,
+      strangers: this.#strangers,
       called: (tool: string, outcome: string, durationMs: number) => this.#count(tool, outcome, durationMs),
       monotonic: () => clock.monotonic(),
     };
@@ -133,11 +139,23 @@ export class McpService {
     const gone = new AbortController();
     outgoing.once("close", () => gone.abort());
     try {
-      const response = await this.#handler.fetch(requestOf(incoming, gone.signal));
+      const response = await this.#handler.fetch(
+        requestOf(incoming, { signal: gone.signal, address: this.#addressOf(incoming) }),
+      );
       await write(response, outgoing);
     } finally {
       this.#open -= 1;
     }
+  }
+
+  #addressOf(incoming: IncomingMessage): string {
+    const forwarded = this.#request.behindProxy ? incoming.headers["x-forwarded-for"] : undefined;
+    // Several headers of the name are one list to Node.
+    const last = String(forwarded ?? "")
+      .split(",")
+      .at(-1)
+      ?.trim();
+    return last === undefined || last === "" ? (incoming.socket.remoteAddress ?? "") : last;
   }
 
   /** Asks the API: what an agent would get is what counts. */
@@ -175,6 +193,12 @@ export class McpService {
         samples: [["", this.#open]],
       },
       {
+        name: "catalog_mcp_strangers_refused_total",
+        help: "Questions without a key beyond what an address may ask in a minute.",
+        kind: "counter",
+        samples: [["", this.#strangers.refused]],
+      },
+      {
         name: "catalog_mcp_api_up",
         help: "1 when the last call reached the API.",
         kind: "gauge",
@@ -190,11 +214,15 @@ function isOurHost(host: string | undefined, names: readonly string[]): boolean 
   return name !== undefined && names.includes(name);
 }
 
-function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request {
+function requestOf(
+  incoming: IncomingMessage,
+  { signal, address }: { readonly signal: AbortSignal; readonly address: string },
+): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(incoming.headers)) {
     for (const each of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, each);
   }
+  headers.set(ADDRESS_HEADER, address);
   const method = incoming.method ?? "GET";
   const hasBody = method !== "GET" && method !== "HEAD";
   const init: RequestInit & { duplex?: "half" } = {

@@ -65,6 +65,10 @@ const schema = z.strictObject({
       api: z.url(),
       /** Names under which the service is reached, beside this machine's own. */
       hosts: z.array(z.string()).default([]),
+      /** The file that holds the service's own key, for reading only: the API knows it as well. */
+      keyFile: z.string().optional(),
+      /** Whether callers come through a proxy, whose last x-forwarded-for names them. */
+      behindProxy: z.boolean().default(false),
     })
     .optional(),
 });

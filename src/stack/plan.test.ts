@@ -7,7 +7,7 @@ import { planDown, planUp, type StackFacts, UP_STEPS } from "./plan.ts";
 
 const fresh: StackFacts = {
   folders: false,
-  secretsMissing: 8,
+  secretsMissing: 9,
   configStale: [...COMPONENT_NAMES],
   roles: { primary: "db", recorded: "none" },
   wantsDaemon: true,

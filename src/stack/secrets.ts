@@ -24,6 +24,8 @@ export const SECRET_NAMES = [
   "password-salt",
   "redis",
   "operator",
+  // The MCP service reads with it what its callers ask without a key.
+  "mcp",
   "vault-passphrase",
 ] as const;
 
@@ -46,6 +48,7 @@ export const HIDDEN_SECRETS: StackSecrets = {
   "password-salt": STARS,
   redis: STARS,
   operator: STARS,
+  mcp: STARS,
   "vault-passphrase": STARS,
 };
 
@@ -106,7 +109,7 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
       remedy: "Put back the line that the file held when the stack was started first.",
     });
   };
-  const [superuser, replication, backup, application, poolerAdmin, passwordSalt, redis, operator, passphrase] =
+  const [superuser, replication, backup, application, poolerAdmin, passwordSalt, redis, operator, mcp, passphrase] =
     await Promise.all([
       read("superuser"),
       read("replication"),
@@ -116,6 +119,7 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
       read("password-salt"),
       read("redis"),
       read("operator"),
+      read("mcp"),
       read("vault-passphrase"),
     ]);
   return {
@@ -127,6 +131,7 @@ export async function readSecrets(files: Files, place: StackPlace): Promise<Stac
     "password-salt": passwordSalt,
     redis,
     operator,
+    mcp,
     "vault-passphrase": passphrase,
   };
 }

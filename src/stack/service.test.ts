@@ -57,7 +57,10 @@ test("the service's file names secrets and holds none, and leads to the pooler, 
   const { place, ports } = testStack();
   const { database, reads, operatorKeyFile, scraper, mcp } = JSON.parse(renderServiceFile(testStack()));
   const front = `http://127.0.0.1:${ports.front}`;
-  assert.deepEqual([mcp.api, scraper], [front, { api: front, feedsFolder: place.feeds, generated: true }]);
+  assert.deepEqual(
+    [mcp.api, mcp.keyFile, scraper],
+    [front, path.join(place.secrets, "mcp"), { api: front, feedsFolder: place.feeds, generated: true }],
+  );
   assert.deepEqual([database.port, reads.port], [ports.pgbouncer, ports.reads]);
   assert.equal(operatorKeyFile, path.join(place.secrets, "operator"));
 });

@@ -16,6 +16,9 @@ import { giveTo, PORTS, SUPERUSER, serverUser, startServer, type TestServer } fr
 /** The key that may do everything. */
 export const OPERATOR_KEY = "bw_partner_operator-of-the-tests";
 
+/** The key by which the MCP service reads. */
+export const MCP_KEY = "bw_live_mcp-of-the-tests";
+
 const REDIS_PASSWORD = "sesame";
 
 /** A redis that can be killed and started again. */
@@ -130,7 +133,7 @@ export async function startService(): Promise<TestService> {
     memoryMaxBytes: 32 * 1024 * 1024,
     policy: "allkeys-lru",
   });
-  const files = { "redis.conf": conf, password: SUPERUSER.password, redis: REDIS_PASSWORD, operator: OPERATOR_KEY };
+  const files = { "redis.conf": conf, password: SUPERUSER.password, redis: REDIS_PASSWORD, operator: OPERATOR_KEY, mcp: MCP_KEY };
   const at = (name: string): string => path.join(folder, name);
   for (const [name, text] of Object.entries(files)) await writeFile(at(name), text);
   const host = "127.0.0.1";
@@ -141,6 +144,7 @@ export async function startService(): Promise<TestService> {
     reads: { host, port: server.server.setup.port },
     redis: { host, port: redis.port, passwordFile: at("redis") },
     operatorKeyFile: at("operator"),
+    mcp: { api: "http://127.0.0.1:1", keyFile: at("mcp") },
     privateWebhooks: true,
   };
   await writeFile(at("service.json"), JSON.stringify(service));
@@ -158,7 +162,8 @@ export async function startService(): Promise<TestService> {
     {
       settings: await readServiceFile(PORTS.files, at("service.json")),
       name: "api",
-      listen: { port },
+      // The tests stand where the balancer does.
+      listen: { port, isBehindBalancer: true },
       onMistake: (error) => mistakes.push(error),
     },
   );

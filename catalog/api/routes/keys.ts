@@ -56,8 +56,8 @@ export const KEY_ROUTES = [
     endsKey: true,
     answer: keySchema,
     act: async (session, _input, { caller, tools }) => {
-      if (caller === undefined || caller.id === 0)
-        throw new ApiProblem("INSUFFICIENT_SCOPE", "the operator's key is changed in its file");
+      if (caller === undefined || caller.id <= 0)
+        throw new ApiProblem("INSUFFICIENT_SCOPE", "a key of the stack is changed in its file");
       const { key, prefix, hash } = makeKey(tools.random, caller.tier);
       const { rows } = await session.query(
         `insert into api_keys (key_hash, prefix, agent_name, tier, scopes)

@@ -38,8 +38,8 @@ export const WEBHOOK_ROUTES = [
     }),
     answer: webhookSchema,
     act: async (session, { body }, { caller, tools }) => {
-      if (caller === undefined || caller.id === 0)
-        throw new ApiProblem("INSUFFICIENT_SCOPE", "the operator has no webhooks");
+      if (caller === undefined || caller.id <= 0)
+        throw new ApiProblem("INSUFFICIENT_SCOPE", "a key of the stack has no webhooks");
       const secret = tools.random(24).toString("base64url");
       const { rows } = await session.query(
         `insert into webhooks (api_key_id, url, secret, events, product_ids)

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Health } from "./health.ts";
+import { makeServer } from "./server.ts";
+import type { ApiTools } from "./tools.ts";
+
+test("who asks without a key is counted by the address that connects, unless only the balancer can", async () => {
+  const counted: string[] = [];
+  const limits = {
+    take: async (who: string) => {
+      counted.push(who);
+      return { limit: 0, remaining: 0, resetS: 1, isOver: true, isRevoked: false };
+    },
+  };
+  const metrics = { request: () => undefined };
+  // Refused by its limit, a request comes to nothing else.
+  const tools = { limits, metrics } as unknown as ApiTools;
+  for (const isBehindBalancer of [false, true]) {
+    const app = makeServer(tools, {} as unknown as Health, { isBehindBalancer, onMistake: assert.ifError });
+    const { statusCode } = await app.inject({
+      method: "POST",
+      url: "/v1/auth/register",
+      remoteAddress: "198.51.100.1",
+      headers: { "x-forwarded-for": "192.0.2.1, 192.0.2.2" },
+      payload: { agent_name: "a" },
+    });
+    assert.equal(statusCode, 429);
+    await app.close();
+  }
+  assert.deepEqual(counted, ["address:198.51.100.1", "address:192.0.2.2"]);
+});
