@@ -2,7 +2,7 @@
 import { createHmac } from "node:crypto";
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { isPrivateLiteral, PrivateAddress, publicLookup } from "../../src/platform/public-address.ts";
+import { checkedLookup, isPrivateLiteral, PrivateAddress } from "../../src/platform/public-address.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
 
@@ -38,7 +38,7 @@ export async function callWebhook(
       headers,
       agent: false,
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-      ...(allowPrivate ? {} : { lookup: publicLookup }),
+      ...(allowPrivate ? {} : { lookup: checkedLookup() }),
     });
     const status = await statusOf(call, body);
     return { isDone: status >= 200 && status < 300, answer: String(status) };

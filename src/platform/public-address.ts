@@ -48,10 +48,19 @@ function literalOf(host: string): string | undefined {
   return isIP(bare) === 0 ? undefined : bare;
 }
 
-/** Whether a host of a URL is a private address by itself. Names are for publicLookup. */
-export function isPrivateLiteral(host: string): boolean {
+/** Names as they are found, and which addresses are public; another one than the machine's is for tests. */
+export type Network = {
+  readonly lookup: LookupFunction;
+  readonly isPublic: (address: string) => boolean;
+};
+
+/** The machine's. */
+export const systemNetwork: Network = { lookup, isPublic: isPublicAddress };
+
+/** Whether a host of a URL is a private address by itself. Names are for checkedLookup. */
+export function isPrivateLiteral(host: string, { isPublic }: Pick<Network, "isPublic"> = systemNetwork): boolean {
   const literal = literalOf(host);
-  return literal !== undefined && !isPublicAddress(literal);
+  return literal !== undefined && !isPublic(literal);
 }
 
 /**
@@ -59,24 +68,15 @@ export function isPrivateLiteral(host: string): boolean {
  * connected to, whatever the name leads to a moment later. A host that is an address is connected to without a lookup: ask
  * isPrivateLiteral, too.
  */
-export const publicLookup: LookupFunction = (host, options, callback) => {
-  lookup(host, { ...options, all: true }, (error, found) => {
-    const [first] = found ?? [];
-    if (error !== null || first === undefined) callback(error ?? new Error(`${host} has no address`), "");
-    else if (found.some(({ address }) => !isPublicAddress(address))) callback(new PrivateAddress(host), "");
-    else if (options.all === true) callback(null, found);
-    else callback(null, first.address, first.family);
-  });
-};
-
-/** Whether a host of a URL is, or leads now to, a private address. Rejects as DNS does. */
-export async function leadsToPrivate(host: string): Promise<boolean> {
-  if (literalOf(host) !== undefined) return isPrivateLiteral(host);
-  return await new Promise((resolve, reject) => {
-    publicLookup(host, { all: true }, (error) => {
-      if (error === null) resolve(false);
-      else if (error instanceof PrivateAddress) resolve(true);
-      else reject(error);
+export function checkedLookup(network: Network = systemNetwork): LookupFunction {
+  return (host, options, callback) => {
+    network.lookup(host, { ...options, all: true }, (error, found) => {
+      const addresses = typeof found === "string" ? [] : found;
+      const [first] = addresses;
+      if (error !== null || first === undefined) callback(error ?? new Error(`${host} has no address`), "");
+      else if (addresses.some(({ address }) => !network.isPublic(address))) callback(new PrivateAddress(host), "");
+      else if (options.all === true) callback(null, addresses);
+      else callback(null, first.address, first.family);
     });
-  });
+  };
 }

@@ -133,7 +133,13 @@ export async function startService(): Promise<TestService> {
     memoryMaxBytes: 32 * 1024 * 1024,
     policy: "allkeys-lru",
   });
-  const files = { "redis.conf": conf, password: SUPERUSER.password, redis: REDIS_PASSWORD, operator: OPERATOR_KEY, mcp: MCP_KEY };
+  const files = {
+    "redis.conf": conf,
+    password: SUPERUSER.password,
+    redis: REDIS_PASSWORD,
+    operator: OPERATOR_KEY,
+    mcp: MCP_KEY,
+  };
   const at = (name: string): string => path.join(folder, name);
   for (const [name, text] of Object.entries(files)) await writeFile(at(name), text);
   const host = "127.0.0.1";

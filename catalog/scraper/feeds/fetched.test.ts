@@ -5,6 +5,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { isLifeboatError } from "../../../src/errors/error.ts";
 import { systemClock } from "../../../src/platform/clock.ts";
 import { memoryFiles } from "../../../src/platform/memory-files.ts";
+import type { Network } from "../../../src/platform/public-address.ts";
 import { expanded, type FetchedFeed, type Validators } from "./fetched.ts";
 import { fetchFile } from "./file-feed.ts";
 import { fetchHttp, type HttpFeed } from "./http-feed.ts";
@@ -16,7 +17,7 @@ let base = "";
 
 before(async () => {
   server = createServer((request, response) => answer(request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve));
   const address = server.address();
   base = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
 });
@@ -77,8 +78,8 @@ test("HTTP: redirects are followed to http addresses, a few times", async () => 
   answer = (request, response) => {
     const left = Number(request.url?.slice(1));
     if (request.url === "/elsewhere") response.writeHead(302, { location: "file:///etc/passwd" }).end();
-    else if (request.url === "/inside")
-      response.writeHead(302, { location: `http://localhost:${request.socket.localPort}/0` }).end();
+    else if (request.url?.startsWith("/to/") === true)
+      response.writeHead(302, { location: `http://${request.url.slice(4)}:${request.socket.localPort}/0` }).end();
     else if (left > 0) response.writeHead(307, { location: `/${left - 1}` }).end();
     else response.writeHead(200).end(TEXT);
   };
@@ -86,9 +87,29 @@ test("HTTP: redirects are followed to http addresses, a few times", async () => 
   assert.equal(await codeOf(get("/6")), "feed.redirected-wrongly");
   assert.equal(await codeOf(get("/elsewhere")), "feed.redirected-wrongly");
   // Within a private network it may lead on, from the public internet it may not lead into one.
-  assert.equal(await textOf(await get("/inside")), TEXT);
-  const isPrivate = async (host: string) => host === "localhost";
-  assert.equal(await codeOf(get("/inside", { isPrivate })), "feed.redirected-wrongly");
+  assert.equal(await textOf(await get("/to/localhost")), TEXT);
+  const looks = new Map([
+    ["shop.test", ["127.0.0.2", "127.0.0.1"]],
+    ["mirror.test", ["127.0.0.2"]],
+    ["inside.test", ["127.0.0.1"]],
+  ]);
+  const network: Network = {
+    isPublic: (each) => each === "127.0.0.2",
+    lookup: (host, _options, found) => {
+      const [here = "", ...later] = looks.get(host) ?? [];
+      // A name leads to the next of its addresses each time, and stays with the last.
+      if (later.length > 0) looks.set(host, later);
+      found(null, [{ address: here, family: 4 }]);
+    },
+  };
+  const outside = `http://mirror.test:${new URL(base).port}`;
+  assert.equal(await textOf(await get(`${outside}/to/mirror.test`, { network })), TEXT);
+  for (const to of ["inside.test", "127.0.0.1"]) {
+    assert.equal(await codeOf(get(`${outside}/to/${to}`, { network })), "feed.redirected-wrongly", to);
+  }
+  // One name, which leads elsewhere the second time that it is looked up.
+  const rebound = `http://shop.test:${new URL(base).port}/to/shop.test`;
+  assert.equal(await codeOf(get(rebound, { network })), "feed.redirected-wrongly");
 });
 
 test("HTTP: what a server refuses, delays, cuts or sends too much of has a name each", async () => {
@@ -101,6 +122,7 @@ test("HTTP: what a server refuses, delays, cuts or sends too much of has a name 
     else if (url === "/encoded-bomb")
       response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync(Buffer.alloc(4_000_000)));
     else if (url === "/faulty") response.writeHead(200, { "content-encoding": "gzip" }).end("no gzip at all");
+    else if (url === "/faulty-br") response.writeHead(200, { "content-encoding": "br" }).end("no brotli at all");
     else if (url === "/large") response.writeHead(200, { "content-length": "5000000" }).write("id");
     else response.writeHead(Number(url.slice(1)), { "retry-after": "120" }).end();
   };
@@ -121,6 +143,7 @@ test("HTTP: what a server refuses, delays, cuts or sends too much of has a name 
     ["/bomb", "feed.too-large"],
     ["/encoded-bomb", "feed.too-large"],
     ["/faulty", "feed.compression-broken"],
+    ["/faulty-br", "feed.compression-broken"],
     ["/large", "feed.too-large"],
     ["http://127.0.0.1:1/", "feed.unreachable"],
     ["ftp://shop.sg/feed", "feed.place-wrong"],

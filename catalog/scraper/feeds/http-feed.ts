@@ -2,14 +2,15 @@
  * Feeds that a merchant's server gives.
  *
  * A feed that the server says is unchanged is not fetched again. Redirects are followed a few times, and never from https
- * to http or to anything else, nor from the public internet into a private network, where only a source itself may lie; an address with a password in it is refused, since it would end up in logs.
+ * to http or to anything else, nor from an address of the public internet to one of a private network, where only a source itself may lie; an address with a password in it is refused, since it would end up in logs.
  */
 import { isLifeboatError, type LifeboatError } from "../../../src/errors/error.ts";
 import { abortedError, type Clock, throwIfAborted } from "../../../src/platform/clock.ts";
 import { errnoOf } from "../../../src/platform/errno.ts";
-import { leadsToPrivate } from "../../../src/platform/public-address.ts";
+import { type Network, PrivateAddress, systemNetwork } from "../../../src/platform/public-address.ts";
 import { startTimer } from "../../../src/platform/timer.ts";
 import { feedError } from "./feed-error.ts";
+import { type FeedAnswer, requestFeed } from "./feed-request.ts";
 import { expanded, type FetchedFeed, fitValidator, type Validators } from "./fetched.ts";
 
 /** Where a feed of a server is, and what is known of it. */
@@ -18,8 +19,8 @@ export type HttpFeed = {
   readonly known: Validators;
   readonly limits?: Partial<HttpLimits> | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Whether a host is of a private network. Default: what its name leads to now. */
-  readonly isPrivate?: ((host: string) => Promise<boolean>) | undefined;
+  /** Default: the machine's. */
+  readonly network?: Network | undefined;
 };
 
 /** How long and how much. */
@@ -65,12 +66,12 @@ export async function fetchHttp(clock: Clock, feed: HttpFeed): Promise<FetchedFe
       return { kind: "unchanged" };
     }
     refuseStatus(response, feed.location, clock);
-    if (Number(response.headers.get("content-length") ?? 0) > limits.bytesMax) {
+    if (Number(response.headers["content-length"] ?? 0) > limits.bytesMax) {
       throw feedError("feed.too-large", `${feed.location} says that it has more than ${limits.bytesMax} bytes`);
     }
     const validators = {
-      etag: fitValidator(response.headers.get("etag")),
-      lastModified: fitValidator(response.headers.get("last-modified")),
+      etag: fitValidator(response.headers.etag),
+      lastModified: fitValidator(response.headers["last-modified"]),
     };
     return { kind: "changed", validators, chunks: expanded(body(response, guard, limits), limits) };
   } catch (cause) {
@@ -79,22 +80,23 @@ export async function fetchHttp(clock: Clock, feed: HttpFeed): Promise<FetchedFe
   }
 }
 
-async function follow(feed: HttpFeed, limits: HttpLimits, guard: Guard): Promise<Response> {
+async function follow(feed: HttpFeed, limits: HttpLimits, guard: Guard): Promise<FeedAnswer> {
+  const { network = systemNetwork } = feed;
+  const headers = headersOf(feed.known);
   let address = addressOf(feed.location);
+  // A merchant may not have us ask what only we can reach; a source of a private network may lead on within it.
+  let mustBePublic = false;
   for (let redirects = 0; ; redirects += 1) {
     guard.wait(limits.headTimeoutMs);
-    const response = await fetch(address, { headers: headersOf(feed.known), redirect: "manual", signal: guard.signal });
-    const next = response.headers.get("location");
-    if (![301, 302, 303, 307, 308].includes(response.status) || next === null) return response;
-    await response.body?.cancel();
+    const response = await requestFeed(address, { headers, network, mustBePublic, signal: guard.signal });
+    const next = response.headers.location;
+    if (![301, 302, 303, 307, 308].includes(response.status) || next === undefined) return response;
+    response.cancel();
+    mustBePublic ||= response.isPublic;
     if (redirects >= limits.redirectsMax) {
       throw feedError("feed.redirected-wrongly", `${feed.location} redirects more than ${limits.redirectsMax} times`);
     }
-    const to = redirected(address, next);
-    if (to.hostname !== address.hostname && (await isIntruding(feed, to))) {
-      throw feedError("feed.redirected-wrongly", `${feed.location} redirects to ${to.hostname}, of a private network`);
-    }
-    address = to;
+    address = redirected(address, next);
   }
 }
 
@@ -115,11 +117,6 @@ function redirected(from: URL, location: string): URL {
   return to;
 }
 
-/** A merchant may not have us ask what only we can reach; a source of a private network may lead on within it. */
-async function isIntruding({ location, isPrivate = leadsToPrivate }: HttpFeed, to: URL): Promise<boolean> {
-  return (await isPrivate(to.hostname)) && !(await isPrivate(new URL(location).hostname));
-}
-
 function isFetched(address: URL): boolean {
   return ["http:", "https:"].includes(address.protocol) && address.username === "" && address.password === "";
 }
@@ -133,29 +130,28 @@ function headersOf(known: Validators): Record<string, string> {
   };
 }
 
-function refuseStatus(response: Response, location: string, clock: Clock): void {
+function refuseStatus(response: FeedAnswer, location: string, clock: Clock): void {
   const { status } = response;
   if (status === 200) return;
   const said = `${location} answers ${status}`;
   if (status === 404 || status === 410) throw feedError("feed.not-found", said);
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
-    throw feedError("feed.busy", said, { retryAfterMs: retryAfter(response.headers.get("retry-after"), clock) });
+    throw feedError("feed.busy", said, { retryAfterMs: retryAfter(response.headers["retry-after"], clock) });
   }
   throw feedError("feed.refused", said);
 }
 
 /** Seconds, or a moment. */
-function retryAfter(text: string | null, clock: Clock): number | undefined {
-  if (text === null) return undefined;
+function retryAfter(text: string | undefined, clock: Clock): number | undefined {
+  if (text === undefined) return undefined;
   const ms = /^\d+$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - clock.now();
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS) : undefined;
 }
 
-async function* body(response: Response, guard: Guard, limits: HttpLimits): AsyncGenerator<Uint8Array> {
+async function* body(response: FeedAnswer, guard: Guard, limits: HttpLimits): AsyncGenerator<Uint8Array> {
   try {
-    if (response.body === null) return;
     guard.wait(limits.idleTimeoutMs);
-    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    for await (const chunk of response.chunks) {
       // The clock of the server stands still while we work on what it sent.
       guard.rest();
       yield chunk;
@@ -210,9 +206,13 @@ class Guard {
     if (this.#outer?.aborted === true) return abortedError(`reading ${this.#location}`, this.#outer.reason);
     if (this.#slow !== undefined) return this.#slow;
     if (isLifeboatError(cause)) return cause;
-    const source: unknown = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
-    const inner = source instanceof Error ? source.message : String(source);
-    if (errnoOf(source)?.startsWith("Z_") === true) {
+    if (cause instanceof PrivateAddress) {
+      return feedError("feed.redirected-wrongly", `${this.#location} redirects: ${cause.message}`, { cause });
+    }
+    const errno = errnoOf(cause);
+    // Of a name with several addresses none of which answers, Node says the errno alone.
+    const inner = cause instanceof Error && cause.message !== "" ? cause.message : (errno ?? String(cause));
+    if (errno?.startsWith("Z_") === true || errno?.startsWith("ERR__ERROR_FORMAT") === true) {
       return feedError("feed.compression-broken", `${this.#location} cannot be decompressed: ${inner}`, { cause });
     }
     return feedError("feed.unreachable", `${this.#location} cannot be read: ${inner}`, { cause });
