@@ -6,8 +6,9 @@
  * Invariants: without a fault nothing differs from the files beneath; a fault that never fired is an error to whoever
  * asks (`assertFired`), since the test that planned it tested nothing.
  */
-import { assert } from "../errors/error.ts";
-import { type FileHandle, type FilePart, type Files, fileError } from "./files.ts";
+import { assert, isLifeboatError } from "../errors/error.ts";
+import { type FileHandle, type FilePart, type Files, fileError, writeShared } from "./files.ts";
+import { shareFile, unshareFile } from "./shared-files.ts";
 
 /** What goes wrong at one effect. */
 type Failure = {
@@ -122,7 +123,14 @@ function wrapFiles(files: Files, effects: Effects): Files {
 }
 
 function wrapHandle(handle: FileHandle, file: string, { effect, effectNow }: Effects): FileHandle {
+  let lent: number | undefined;
   return {
+    get descriptor() {
+      const { descriptor } = handle;
+      if (descriptor === undefined) return undefined;
+      lent ??= shareFile((data, position) => writeLent({ descriptor, file, effectNow }, data, position));
+      return lent;
+    },
     read: (at) => effect("read", file, () => handle.read(at)),
     write: (data, position) =>
       effect("write", file, () => handle.write(data, position), {
@@ -142,8 +150,33 @@ function wrapHandle(handle: FileHandle, file: string, { effect, effectNow }: Eff
     writeBack: () => effect("write back", file, () => handle.writeBack()),
     syncNow: () => effectNow("sync", file, () => handle.syncNow()),
     stat: () => effect("look at", file, () => handle.stat()),
-    close: () => handle.close(),
+    close: () => {
+      unshareFile(lent);
+      return handle.close();
+    },
   };
+}
+
+/** A write by descriptor, which fails as the machine's does: with an errno. */
+function writeLent(
+  { descriptor, file, effectNow }: Pick<Effects, "effectNow"> & { readonly descriptor: number; readonly file: string },
+  data: Uint8Array,
+  position: number,
+): void {
+  const write = (lengthBytes: number): void => {
+    const errno = writeShared(descriptor, data.subarray(0, lengthBytes), position);
+    if (errno !== undefined) throw errnoError(errno);
+  };
+  try {
+    effectNow(
+      "write",
+      file,
+      () => write(data.byteLength),
+      () => write(data.byteLength >> 1),
+    );
+  } catch (error) {
+    throw isLifeboatError(error) ? error.cause : error;
+  }
 }
 
 /** All but the last, and half of that. */

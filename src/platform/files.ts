@@ -25,6 +25,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { errnoOf } from "./errno.ts";
+import { sharedWriteOf } from "./shared-files.ts";
 
 const run = promisify(execFile);
 
@@ -69,8 +70,8 @@ export type MadeFile = {
 /** An open file. Close it exactly once. */
 export interface FileHandle {
   /**
-   * What threads of this process write by while the handle is open: see `writeShared`. Undefined for a file that is none of
-   * the machine's.
+   * What threads of this process write by while the handle is open: see `writeShared`. Of a file that is none of the machine's it
+   * holds in this thread alone (shared-files.ts), or there is none.
    */
   readonly descriptor?: number | undefined;
   /** Reads up to `length` bytes at `position` into a new buffer or the one given; fewer only at the end of the file. */
@@ -242,7 +243,9 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
  */
 export function writeShared(descriptor: number, data: Uint8Array, position: number): string | undefined {
   try {
-    writeWhole(descriptor, data, position);
+    const elsewhere = sharedWriteOf(descriptor);
+    if (elsewhere === undefined) writeWhole(descriptor, data, position);
+    else elsewhere(data, position);
     return undefined;
   } catch (cause) {
     const errno = errnoOf(cause);

@@ -5,7 +5,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { repetitions, testSeed } from "../../test/support/effort.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { type Files, systemFiles } from "./files.ts";
+import { type Files, systemFiles, writeShared } from "./files.ts";
 import { memoryFiles } from "./memory-files.ts";
 import { Prng } from "./prng.ts";
 
@@ -108,6 +108,25 @@ describe("files in memory", () => {
       [`${await files.readFile("/a/synced")}`, `${await files.readFile("/a/unsynced")}`],
       ["content", ""],
     );
+  });
+
+  test("after a power cut hold what was written by descriptor and synced, and a descriptor is nobody's once its handle is closed", async () => {
+    const { files, cutPower } = memoryFiles();
+    await files.makeFile("/f", { sizeBytes: 4, permissions: 0o600 });
+    await files.syncFileSystem("/");
+    const handle = await files.open("/f", "update");
+    const { descriptor = 0 } = handle;
+    assert.equal(writeShared(descriptor, Buffer.from("ab"), 0), undefined);
+    await handle.sync();
+    assert.equal(writeShared(descriptor, Buffer.from("cd"), 2), undefined);
+    assert.equal(String(await files.readFile("/f")), "abcd");
+    cutPower();
+    assert.equal(String(await files.readFile("/f")), "ab\0\0");
+    assert.equal(writeShared(descriptor, Buffer.from("ef"), 2), "EBADF");
+    const closed = await files.open("/f", "update");
+    const { descriptor: gone = 0 } = closed;
+    await closed.close();
+    assert.equal(writeShared(gone, Buffer.from("x"), 0), "EBADF");
   });
 
   test("lose a folder with all in it when its own name was not synced, and a rename on both sides or on none", async () => {

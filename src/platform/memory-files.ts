@@ -11,6 +11,7 @@
 import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { type BlockingFile, type FileFacts, type FileHandle, type Files, fileError, type OpenMode } from "./files.ts";
+import { shareFile, unshareFile } from "./shared-files.ts";
 
 /** Which kind of sync was asked for. */
 export type SyncKind = "sync" | "syncFolder" | "syncFileSystem";
@@ -300,7 +301,15 @@ function handleOf(disk: Disk, file: string, node: FileNode): FileHandle {
   const call = async <T>(operation: string, work: () => T): Promise<T> => now(operation, work);
   const write = (data: Uint8Array, position: number): void =>
     disk.change({ kind: "write", file: node, data: Buffer.from(data), position });
+  let descriptor: number | undefined;
   return {
+    get descriptor() {
+      descriptor ??= shareFile((data, position) => {
+        if (disk.life !== life) throw errno("EBADF");
+        write(data, position);
+      });
+      return descriptor;
+    },
     read: ({ position, length, into }) =>
       call("read", () => {
         const found = node.live.bytes.subarray(position, position + length);
@@ -320,7 +329,7 @@ function handleOf(disk: Disk, file: string, node: FileNode): FileHandle {
     writeBack: async () => undefined,
     syncNow: () => now("sync", () => disk.sync("sync", node)),
     stat: () => call("look at", () => factsOf(node) ?? missing()),
-    close: async () => undefined,
+    close: async () => unshareFile(descriptor),
   };
 }
 

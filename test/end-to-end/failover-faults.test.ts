@@ -12,6 +12,7 @@ import { after, before, test } from "node:test";
 import pg from "pg";
 import { planFailover, planSwitchover } from "../../src/failover/plan.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
+import { instancesOf, poolerSocketFolder } from "../../src/stack/instances.ts";
 import type { NodeName } from "../../src/stack/node-settings.ts";
 import { componentSpec } from "../../src/stack/specs.ts";
 import { controlSocket } from "../../src/witness/control.ts";
@@ -252,12 +253,18 @@ async function daemonEnded(): Promise<void> {
   await eventually("the daemon came to its end", async () => !existsSync(script));
 }
 
-/** In the usual run two cuts, in the long run all, so that one that goes wrong hides only those of its own test. */
-const CUTS_IN_A_TEST = repetitions(2, 6);
+/**
+ * In the usual run two cuts, in the long run all, so that one that goes wrong hides only those of its own test. A daemon that ends
+ * so soon each time is started again ever later, and after a dozen times not at all: each test starts it anew.
+ */
+const CUTS_IN_A_TEST = repetitions(2, 3);
+let cutBefore = 0;
 for (const cuts = [...drawCuts()]; cuts.length > 0; ) {
   const these = cuts.splice(0, CUTS_IN_A_TEST);
   const drawn = these.map(({ by, step, at }) => `${by} ${step} ${at}`).join(", ");
   test(`a daemon that is killed at a step leaves the work to the next one, which finishes or undoes it, and leaves no client waiting: ${drawn}`, async (t) => {
+    if (cutBefore > 0) await runMortalDaemon();
+    cutBefore += these.length;
     const writes = await watched.underWrites(`killed-at-${these[0]?.step}-${these[0]?.at}`, async () => {
       for (const { by, ...cut } of these) {
         const { old, next } = await roles();
@@ -314,6 +321,58 @@ for (let count = 0; count < repetitions(0, 1); count += 1) {
       await watched.whole();
     });
     assert.equal((await roles()).old, next);
+  });
+}
+
+// In the usual run the controller's own tests have this.
+for (let count = 0; count < repetitions(0, 1); count += 1) {
+  test("a primary that freezes while it writes a switchover's checkpoint is replaced as if nobody had asked, and the switchover refused", async () => {
+    const { old, next } = await roles();
+    const writer = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+    const asked = "SELECT count(*) FROM pg_stat_activity WHERE query = 'CHECKPOINT' AND state = 'active'";
+    await watched.underWrites("checkpoint", async () => {
+      process.kill(Number(await linked.ask(old, writer)), "SIGSTOP");
+      const switchover = linked.one.cli.expect(3, `switchover --to ${next}`);
+      await eventually("its checkpoint is written", async () => (await linked.ask(old, asked)) === "1");
+      await linked.one.platform.freeze(old, {});
+      const frozenAt = performance.now();
+      await eventually("it is replaced", async () => (await watched.look())?.primary === next);
+      assert.ok(performance.now() - frozenAt < HOLD_MS_MAX, `after ${performance.now() - frozenAt} ms`);
+      assert.match((await switchover).err, /wrote no checkpoint.*\ncode: failover\.switchover-refused/s);
+    });
+    assert.equal((await roles()).old, next);
+  });
+
+  test("a controller that no pooler answers promotes nothing for that; it replaces a killed primary, and leads clients there as soon as poolers are reached", async () => {
+    const seen = await roles();
+    await linked.one.cli.json("scale pgbouncer 2");
+    const stack = { ...(await linked.one.stack()), poolers: 2 };
+    const sockets = instancesOf(stack, "pgbouncer").map((name) =>
+      path.join(poolerSocketFolder(stack, name), `.s.PGSQL.${stack.ports.pgbouncer}`),
+    );
+    const unreached = async (): Promise<boolean> => {
+      const report = await watched.look();
+      return report?.poolers.every(({ mode }) => mode === "does not answer") === true;
+    };
+    await watched.underWrites("poolers-unreached", async () => {
+      const silent = await Promise.all(sockets.map(silenced));
+      try {
+        // What it had open goes with it.
+        await runMortalDaemon();
+        await eventually("no pooler answers", unreached);
+        await forAWhile(1_000);
+        assert.equal(await linked.ask(seen.next, "SELECT pg_is_in_recovery()"), "true");
+        await linked.one.crash(seen.old);
+        await eventually("it is replaced", async () => (await watched.look())?.primary === seen.next);
+        assert.ok(await unreached());
+      } finally {
+        for (const each of silent) await each[Symbol.asyncDispose]();
+      }
+      await watched.whole();
+    });
+    assert.equal((await roles()).old, seen.next);
+    await linked.one.cli.json("scale pgbouncer 1");
+    await runMortalDaemon();
   });
 }
 
