@@ -22,7 +22,8 @@ export const PYTHON = "/usr/bin/python3";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const SETTINGS = {
-  shared_buffers: "512MB",
+  // All of a million offers and their indexes, as a quarter of the memory of a server that is made for them.
+  shared_buffers: "3GB",
   max_connections: 150,
   autovacuum: true,
   max_wal_size: "4GB",

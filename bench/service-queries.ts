@@ -97,7 +97,10 @@ export class Queries {
       case "words by price or time":
         return pathOf({ q: right, sort: random.pick(ORDERS) });
       case "words, a later page":
-        return pathOf({ q: right, cursor: encodeCursor({ sort: "relevance", value: 1.1, id: random.below(100_000) }) });
+        return pathOf({
+          q: right,
+          cursor: encodeCursor({ sort: "relevance", value: 110_000, id: random.below(100_000) }),
+        });
       case "words with facets":
         return pathOf({ q: right, facets: "true" });
       case "a category by price or time":

@@ -2,10 +2,9 @@
 import { startTimer } from "../../src/platform/timer.ts";
 import { isConflict, isServerGone } from "./gone.ts";
 import type { RawRows } from "./json-rows.ts";
-import type { RawValue } from "./raw-read.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Row } from "./session.ts";
-import type { Way } from "./way.ts";
+import type { RawAsked, Way } from "./way.ts";
 
 /** A first choice that is silent for so long is not waited for: the other is asked, too. */
 const HEDGE_AFTER_MS = 200;
@@ -27,7 +26,7 @@ export interface Reads {
   /** Rows of one statement that writes nothing. Rejects when no server answers in time, or with what one says. */
   read(text: string, values: readonly unknown[]): Promise<ReadRows>;
   /** The same as the server sent them. */
-  readRaw(text: string, values: readonly RawValue[]): Promise<RawRows>;
+  readRaw(asked: RawAsked): Promise<RawRows>;
 }
 
 /** What is asked of a way. */
@@ -56,8 +55,8 @@ export class HedgedReads implements Reads {
     });
   }
 
-  async readRaw(text: string, values: readonly RawValue[]): Promise<RawRows> {
-    return await this.#ask(async (way) => await way.rawRows(text, values, { timeoutMs: READ_TIMEOUT_MS }));
+  async readRaw(asked: RawAsked): Promise<RawRows> {
+    return await this.#ask(async (way) => await way.rawRows(asked, { timeoutMs: READ_TIMEOUT_MS }));
   }
 
   async #ask<T>(ask: (way: ReadWay) => Promise<T>): Promise<T> {

@@ -30,6 +30,14 @@ export type WayAddress = {
   readonly prepares?: boolean;
 };
 
+/** A statement whose rows stay as the server sends them. */
+export type RawAsked = {
+  readonly text: string;
+  readonly values: readonly RawValue[];
+  /** Not prepared even where it could be: how it is best done depends on its values. */
+  readonly isPlannedAnew: boolean;
+};
+
 /** What is at the end of a way. */
 export type WayView = "unknown" | "primary" | "replica" | "silent";
 
@@ -119,12 +127,11 @@ export class Way {
 
   /** The same, as the server sent them: nothing is made of a value until somebody knows for what. */
   async rawRows(
-    text: string,
-    values: readonly RawValue[],
+    { text, values, isPlannedAnew }: RawAsked,
     { timeoutMs }: { readonly timeoutMs: number },
   ): Promise<RawRows> {
-    const question = { text, name: this.#nameOf(text), values, timeoutMs };
-    return await this.#withClient(async (client) => await readRaw(client, question));
+    const name = isPlannedAnew ? undefined : this.#nameOf(text);
+    return await this.#withClient(async (client) => await readRaw(client, { text, name, values, timeoutMs }));
   }
 
   /** Lends a connection to `work`; each of its statements has the time given. */

@@ -6,6 +6,7 @@ const schema = z.tuple([z.literal(1), z.enum(SORTS), z.union([z.string().max(40)
 
 /** What the database takes for each type that is sorted by. Anybody can make a cursor: it is input like all other. */
 const TAKES: Readonly<Record<(typeof SORT_KEYS)[Sort]["type"], (value: string) => boolean>> = {
+  integer: (value) => /^-?\d{1,9}$/.test(value),
   numeric: (value) => /^-?\d{1,15}(\.\d{1,10})?$/.test(value),
   smallint: (value) => /^-?\d{1,5}$/.test(value) && Math.abs(Number(value)) <= 32_767,
   timestamptz: isTime,

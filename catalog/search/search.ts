@@ -64,8 +64,7 @@ function isOfProduct(name: string): boolean {
 }
 
 async function run(reads: Reads, search: Search, fields: readonly string[] | undefined): Promise<Found> {
-  const { text, values } = searchStatement(search);
-  const { columns, rows } = await reads.readRaw(text, values);
+  const { columns, rows } = await reads.readRaw(searchStatement(search));
   const page = rows.length > search.limit ? rows.slice(0, search.limit) : rows;
   const [first] = rows;
   const last = page.at(-1);

@@ -12,13 +12,13 @@ export const SORT_KEYS: Readonly<
     Sort,
     {
       readonly column: string;
-      readonly type: "numeric" | "smallint" | "timestamptz";
+      readonly type: "integer" | "numeric" | "smallint" | "timestamptz";
       readonly direction: "asc" | "desc";
       readonly ids: "asc" | "desc";
     }
   >
 > = {
-  relevance: { column: "score", type: "numeric", direction: "desc", ids: "asc" },
+  relevance: { column: "score", type: "integer", direction: "desc", ids: "asc" },
   price_asc: { column: "price_sgd", type: "numeric", direction: "asc", ids: "asc" },
   price_desc: { column: "price_sgd", type: "numeric", direction: "desc", ids: "asc" },
   discount_desc: { column: "discount_percent", type: "smallint", direction: "desc", ids: "asc" },

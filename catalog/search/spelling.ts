@@ -66,7 +66,9 @@ export function editsBetween(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
-/** Asks for each word whether it is known, and for words near it. */
-export const SPELLING_SQL = `select asked.word, exists (select from search_words known where known.word = asked.word) as is_known,
-  coalesce((select array_agg(near order by place) from near_words(asked.word) with ordinality as n(near, place)), '{}') as near
-from unnest($1::text[]) with ordinality as asked(word, place) order by asked.place`;
+/** Asks for each word whether it is known, and for words near it where it is not. */
+export const SPELLING_SQL = `select asked.word, known.is_known,
+  case when known.is_known then '{}' else coalesce((select array_agg(near order by place)
+    from near_words(asked.word) with ordinality as n(near, place)), '{}') end as near
+from unnest($1::text[]) with ordinality as asked(word, place)
+cross join lateral (select exists (select from search_words w where w.word = asked.word) as is_known) known order by asked.place`;

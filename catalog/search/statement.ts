@@ -15,6 +15,8 @@ import { SORT_KEYS, type Sort } from "./sort.ts";
 
 /** How many matches are ranked; a total above it is told as "more than". */
 export const CANDIDATES_MAX = 1_000;
+/** An index of every sixteenth offer (0006-large-catalogues.ts). */
+const SAMPLED = "p.id % 16 = 0";
 
 /** What is searched for. */
 export type Search = {
@@ -45,57 +47,136 @@ export type Filters = {
 };
 
 /** SQL and its parameters. */
-export type Statement = { readonly text: string; readonly values: readonly RawValue[] };
+export type Statement = {
+  readonly text: string;
+  readonly values: readonly RawValue[];
+  /** How it is best done depends on its values: it is planned for them each time. */
+  readonly isPlannedAnew: boolean;
+};
 
 /** Collects a parameter and gives its place. */
 type Use = (value: RawValue) => string;
 
-/** The statement of a search. Its rows are one more than `limit` when there is another page. */
-export function searchStatement(search: Search): Statement {
+/** `most`: how many candidates there are. */
+type Making = { readonly use: Use; readonly most: number };
+
+/**
+ * The statement of a search. Its rows are one more than `limit` when there is another page. `candidatesMax`: for tests, whose
+ * catalogues are small.
+ */
+export function searchStatement(search: Search, candidatesMax = CANDIDATES_MAX): Statement {
   const values: RawValue[] = [];
   const use: Use = (value) => `$${values.push(value)}`;
-  return { text: search.sort === "relevance" ? rankedText(search, use) : sortedText(search, use), values };
+  const { text, filters, sort } = search;
+  const isFiltered = Object.values(filters).some((filter) => filter !== undefined);
+  return {
+    text: (sort === "relevance" ? rankedText : sortedText)(search, { use, most: candidatesMax }),
+    values,
+    isPlannedAnew:
+      isFiltered && (text !== undefined || filters.minPrice !== undefined || filters.maxPrice !== undefined),
+  };
 }
 
 /** Of ranked candidates the page is a part. */
-function rankedText(search: Search, use: Use): string {
-  const query = search.text === undefined ? undefined : textQuery(search.text, use);
-  const where = [...conditions(search.filters, use), ...(query === undefined ? [] : [`p.search @@ ${query}`])];
-  const { cursor, limit } = search;
+function rankedText(search: Search, making: Making): string {
+  const { use } = making;
+  const { cursor, limit, text } = search;
+  const asked = askedFor(text, use);
+  const score = text === undefined ? "0" : scoreOf(use(titleOf(text.value)));
+  const found = candidates(search, making, { where: [...conditions(search, use)], more: `, ${score} as score` });
   const seek = cursor === undefined ? "" : ` p where ${keyset(search.sort, cursor, use)}`;
-  const score =
-    query === undefined || search.text === undefined ? "0::numeric" : scoreOf(query, use(titleOf(search.text.value)));
+  const page = `page as (select id, score from found${seek} order by score desc, id limit ${limit + 1})`;
   const { columns, join } = productColumns(search, use);
   const { total, facets } = asideOf(search);
-  return `with ${candidates(where, `, ${score} as score`)},
-page as (select id, score from found${seek} order by score desc, id limit ${limit + 1})
+  return `with ${[...asked, ...found, page].join(",\n")}
 select ${columns}, page.score, ${total}, ${facets}
 from page join products p on p.id = page.id ${join}
 order by page.score desc, p.id`;
 }
 
-/** Other orders are sought in an index: the page takes no more rows than it shows, and what is counted comes in any order. */
-function sortedText(search: Search, use: Use): string {
+/** Of offers of any words, other orders are sought in an index: the page takes no more rows than it shows. */
+function sortedText(search: Search, making: Making): string {
+  const { use } = making;
   const { cursor, sort, limit } = search;
-  const where = [...conditions(search.filters, use)];
-  if (search.text !== undefined) where.push(`p.search @@ ${textQuery(search.text, use)}`);
+  if (search.text !== undefined) return sortedMatchesText(search, making);
+  const where = [...conditions(search, use)];
+  const found = cursor === undefined ? `with ${candidates(search, making, { where, more: "" }).join(",\n")}\n` : "";
   const seek = cursor === undefined ? [] : [keyset(sort, cursor, use)];
   const { columns, join } = productColumns(search, use);
   const { total, facets } = asideOf(search);
-  const { column, direction, ids } = SORT_KEYS[sort];
-  return `${cursor === undefined ? `with ${candidates(where)}\n` : ""}select ${columns}${cursor === undefined ? `, ${total}, ${facets}` : ""}
+  return `${found}select ${columns}${cursor === undefined ? `, ${total}, ${facets}` : ""}
 from products p ${join}
 where ${[...where, ...seek].join("\n  and ")}
-order by p.${column} ${direction}, p.id ${ids} limit ${limit + 1}`;
+order by ${orderOf(sort)} limit ${limit + 1}`;
 }
 
-function candidates(where: readonly string[], more = ""): string {
-  return `found as materialized (
-  select p.id, p.price_sgd, p.category, p.brand, p.merchant_id, p.country_code, p.availability${more}
-  from products p
-  where ${where.join("\n    and ")}
-  limit ${CANDIDATES_MAX + 1}
-)`;
+/** All matches, sorted: the index of an order would be read from its beginning for words that are all at its end. */
+function sortedMatchesText(search: Search, { use, most }: Making): string {
+  const { cursor, sort, limit } = search;
+  const asked = askedFor(search.text, use);
+  const where = [...conditions(search, use), MATCHES];
+  if (cursor !== undefined) where.push(keyset(sort, cursor, use));
+  const { columns, join } = productColumns(search, use);
+  const { total, facets } = asideOf(search);
+  const kept = new Set(["id", SORT_KEYS[sort].column, ...(search.facets ? COUNTED : [])]);
+  const taken = [...kept].map((column) => `p.${column}`).join(", ");
+  return `with ${asked.join("")},
+matches as materialized (select ${taken} from products p where ${where.join("\n    and ")}),
+found as (select * from matches limit ${most + 1}),
+page as (select p.id from matches p order by ${orderOf(sort)} limit ${limit + 1})
+select ${columns}, ${total}, ${facets}
+from page join products p on p.id = page.id ${join}
+order by ${orderOf(sort)}`;
+}
+
+function orderOf(sort: Sort): string {
+  const { column, direction, ids } = SORT_KEYS[sort];
+  return `p.${column} ${direction}, p.id ${ids}`;
+}
+
+/** What facets count. */
+const COUNTED = ["price_sgd", "category", "brand", "merchant_id", "country_code", "availability"];
+
+/** As text: its stems and its words. Hidden from the planner, which would otherwise read a list by price for words that are dear. */
+function askedFor(text: Search["text"], use: Use): readonly string[] {
+  if (text === undefined) return [];
+  const place = use(text.value);
+  const make = text.kind === "web" ? "websearch_to_tsquery" : "to_tsquery";
+  return [
+    `asked as materialized (
+  select stems, words, stems || words as either
+  from (select ${make}('english', ${place}) as stems, ${make}('simple', ${place}) as words) both_forms
+)`,
+  ];
+}
+
+const MATCHES = "p.search @@ (select either from asked)";
+
+/**
+ * The first matches in no order, as `found`. A word that a tenth of the catalogue has is read in an index of a part of it, which has
+ * enough of them: to find any match in the whole one, the server reads all.
+ */
+function candidates(
+  { text, facets }: Search,
+  { most }: Making,
+  { where, more }: { readonly where: readonly string[]; readonly more: string },
+): readonly string[] {
+  const counted = facets ? COUNTED.map((column) => `, p.${column}`).join("") : "";
+  const select = `select p.id${counted}${more} from`;
+  const limit = `limit ${most + 1}`;
+  if (text === undefined) {
+    return [`found as materialized (${select} products p where ${where.join("\n    and ")} ${limit})`];
+  }
+  const all = [...where, MATCHES].join("\n    and ");
+  return [
+    `sampled as materialized (select p.id from products p where ${all} and ${SAMPLED} ${limit})`,
+    `common as materialized (select count(*) > ${most} as is_common from sampled)`,
+    `found as materialized (
+  ${select} sampled join products p on p.id = sampled.id where (select is_common from common)
+  union all
+  (${select} products p where ${all} and not (select is_common from common) ${limit})
+)`,
+  ];
 }
 
 /** Facets and the total are those of the first page: later ones need no more rows than they show. */
@@ -113,12 +194,6 @@ function productColumns({ convertTo }: Search, use: Use): { readonly columns: st
   return { columns: PRODUCT_COLUMNS + converted.columns, join: merchants + converted.join };
 }
 
-function textQuery({ kind, value }: NonNullable<Search["text"]>, use: Use): string {
-  const place = use(value);
-  const make = kind === "web" ? "websearch_to_tsquery" : "to_tsquery";
-  return `(${make}('english', ${place}) || ${make}('simple', ${place}))`;
-}
-
 /**
  * Behind which row the next page begins. Where ids go the other way than what they are sorted by, the bound is said once more: an
  * index cannot be entered by an alternative.
@@ -131,19 +206,23 @@ function keyset(sort: Sort, cursor: Cursor, use: Use): string {
   return `(p.${column} ${past}= ${value} and (p.${column} ${past} ${value} or p.id > ${id}))`;
 }
 
-/** Title before brand before text; the very title, or its beginning, before all; in stock and reviewed a little before not. */
-function scoreOf(query: string, title: string): string {
-  return `round((ts_rank_cd('{0.05, 0.2, 0.6, 1.0}', p.search, ${query}, 1)
-      + case when lower(p.title) = ${title} then 2 when starts_with(lower(p.title), ${title}) then 1 else 0 end
-      + case when p.availability in ('in_stock', 'low_stock') then 0.1 else 0 end
-      + least(ln(1 + coalesce(p.review_count, 0)), 10) / 100)::numeric, 5)`;
+/**
+ * Title before brand before text; the very title, or its beginning, before all; in stock and reviewed a little before not. A whole
+ * number, of floating-point ones: numerics took as long as all else.
+ */
+function scoreOf(title: string): string {
+  const rank = (form: string): string => `ts_rank('{0.05, 0.2, 0.6, 1.0}', p.search, (select ${form} from asked), 1)`;
+  return `(100000 * (${rank("stems")} + ${rank("words")}
+      + case when lower(p.title) = ${title} then 2.0::float8 when starts_with(lower(p.title), ${title}) then 1.0::float8 else 0.0::float8 end
+      + case when p.availability in ('in_stock', 'low_stock') then 0.1::float8 else 0.0::float8 end
+      + least(ln(1 + coalesce(p.review_count, 0)::float8), 10) / 100))::integer`;
 }
 
 function titleOf(query: string): string {
   return query.toLowerCase().replace(/\s+/g, " ").trim();
 }
 
-function* conditions(filters: Filters, use: Use): Generator<string> {
+function* conditions({ filters, text }: Search, use: Use): Generator<string> {
   yield "p.is_active";
   if (filters.countryCode !== undefined) yield `p.country_code = ${use(filters.countryCode)}`;
   if (filters.region !== undefined) yield `p.region = ${use(filters.region)}`;
@@ -162,8 +241,10 @@ function* conditions(filters: Filters, use: Use): Generator<string> {
     currency === undefined || currency === "SGD"
       ? `${use(price)}::numeric`
       : `(select round(${use(price)}::numeric / per_sgd, 2) from exchange_rates where currency = ${use(currency)})`;
-  if (minPrice !== undefined) yield `p.price_sgd >= ${inSgd(minPrice)}`;
-  if (maxPrice !== undefined) yield `p.price_sgd <= ${inSgd(maxPrice)}`;
+  // Offers of some words are fewer than those of a range of prices: the index of prices is kept out of it.
+  const price = text === undefined ? "p.price_sgd" : "(p.price_sgd + 0)";
+  if (minPrice !== undefined) yield `${price} >= ${inSgd(minPrice)}`;
+  if (maxPrice !== undefined) yield `${price} <= ${inSgd(maxPrice)}`;
 }
 
 /** One category is an equality: within it the index has the order of prices, within several it has none. */
