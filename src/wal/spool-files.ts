@@ -3,7 +3,8 @@
  *
  * Nouns: a *complete* file has all bytes of its segment and its plain name; a *partial* has the bytes from the segment's
  * first on, as many as its marks say (one of an earlier version has none, and counts as far as it is long); an *ended* one is
- * the partial of a timeline that another one took over from, kept apart as evidence and for a restore of that timeline.
+ * the partial of a timeline that another one took over from, kept apart as evidence and for a restore of that timeline, and
+ * cut to the bytes that count.
  */
 import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
@@ -48,16 +49,35 @@ export function endedName(segment: string, endedBy: Timeline): string {
   return `${segment}${PARTIAL}.tl${hex8(endedBy)}`;
 }
 
-/** All files of WAL of one system, in the order of timelines and positions. Throws `wal.spool-damaged`. */
-export async function listSpool(files: Files, spool: string, system: SpoolSystem): Promise<readonly SpoolFile[]> {
+/** Folders of timelines in which nothing but ended files lies, by their paths, with those files. */
+export type FoldersAtRest = Map<string, readonly SpoolFile[]>;
+
+/**
+ * All files of WAL of one system, in the order of timelines and positions. Folders in `atRest` are not looked into, and those
+ * found at rest are put there: for the spool's owner, who knows when that changes. Throws `wal.spool-damaged`.
+ */
+export async function listSpool(
+  files: Files,
+  spool: string,
+  system: SpoolSystem,
+  atRest?: FoldersAtRest,
+): Promise<readonly SpoolFile[]> {
   const found: SpoolFile[] = [];
   for (const name of await namesIn(files, path.join(spool, system.systemId))) {
     if (!/^[0-9A-F]{8}$/.test(name)) continue;
     const folder = path.join(spool, system.systemId, name);
-    for (const file of await namesIn(files, folder)) {
-      const each = await look(files, path.join(folder, file), system);
-      if (each !== undefined) found.push(each);
-    }
+    const own = atRest?.get(folder) ?? (await lookInto(files, folder, system));
+    if (own.every(({ kind }) => kind === "ended")) atRest?.set(folder, own);
+    found.push(...own);
+  }
+  return found;
+}
+
+async function lookInto(files: Files, folder: string, system: SpoolSystem): Promise<readonly SpoolFile[]> {
+  const found: SpoolFile[] = [];
+  for (const file of await namesIn(files, folder)) {
+    const each = await look(files, path.join(folder, file), system);
+    if (each !== undefined) found.push(each);
   }
   return found;
 }

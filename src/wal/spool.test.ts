@@ -24,6 +24,7 @@ import { listSpool, readSpoolFile } from "./spool-files.ts";
 import { laidOutBytes, markPosition } from "./spool-marks.ts";
 
 const ONE = 1 as Timeline;
+const TWO = 2 as Timeline;
 /** One and a half segments of WAL, with headers that are right. */
 const WAL = writeSyntheticWal(
   { start: START, walSegmentBytes: MIB },
@@ -302,6 +303,72 @@ test("the partial of a timeline that was left is kept apart", async () => {
   assert.equal(path.basename(last?.path ?? ""), "000000010000000000000006.partial.tl00000002");
   assert.equal(last?.end, lsnAdd(START, WAL.byteLength));
   await spool.close();
+});
+
+/** A spool that took over from each of the timelines before this one after half a segment of it. */
+async function throughTimelines(files: Files, last: number): Promise<Spool> {
+  const spool = await inMemory(files);
+  for (let timeline = 1; timeline <= last; timeline += 1) await takeUp(spool, timeline as Timeline);
+  return spool;
+}
+
+/** Goes on with a timeline that begins here, for half a segment. */
+async function takeUp(spool: Spool, timeline: Timeline): Promise<void> {
+  await spool.adopt({ ...STATE, timeline });
+  await spool.endOthers(timeline);
+  await spool.continueAt({ timeline, lsn: START });
+  const { bytes } = writeSyntheticWal(
+    { start: START, walSegmentBytes: MIB, timeline },
+    Array.from({ length: 5 }, () => ({ rmgr: 0, info: 0, xid: 1, mainData: Buffer.alloc(100_000, timeline) })),
+  );
+  await spool.append(bytes.subarray(0, MIB / 2), () => {});
+  await spool.flush();
+}
+
+test("looking at a spool takes no longer the more timelines were left", async () => {
+  const effectsOfLooking = async (timelines: number): Promise<number> => {
+    const { files, effects } = faultyFiles(memoryFiles().files);
+    const spool = await throughTimelines(files, timelines);
+    await spool.list();
+    const before = effects.length;
+    assert.equal((await spool.list()).length, timelines);
+    const looks = effects.length - before;
+    await spool.close();
+    return looks;
+  };
+  assert.equal(await effectsOfLooking(40), await effectsOfLooking(2));
+});
+
+test("a timeline that is taken up again is looked at again, and so is a file that somebody removed", async () => {
+  const { files } = memoryFiles();
+  const spool = await throughTimelines(files, 3);
+  await spool.list();
+  const ended = { timeline: TWO, from: START, to: lsnAdd(START, 8192) };
+  assert.equal((await spool.read(ended))?.byteLength, 8192);
+  await files.remove((await spool.list())[1]?.path ?? "");
+  assert.equal(await spool.read(ended), undefined);
+  assert.equal((await spool.list()).length, 2);
+  await takeUp(spool, TWO);
+  assert.deepEqual(
+    (await spool.list()).map(({ kind }) => kind),
+    ["ended", "partial", "ended"],
+  );
+  await spool.close();
+});
+
+test("what a timeline leaves behind has no blocks but those of its bytes, unless it is not known that they are there", async () => {
+  const { files } = memoryFiles();
+  const spool = await throughTimelines(files, 2);
+  const left = (await spool.list())[0]?.path ?? "";
+  assert.equal((await files.stat(left))?.sizeBytes, MIB / 2);
+  await spool.close();
+  const second = await inMemory(files);
+  await second.endOthers(3 as Timeline);
+  const other = (await second.list())[1];
+  assert.equal(other?.kind, "ended");
+  assert.equal(other?.sizeBytes, MIB / 2);
+  assert.equal((await files.stat(other?.path ?? ""))?.sizeBytes, laidOutBytes(MIB));
+  await second.close();
 });
 
 test("a segment whose first page is not what its name says is refused before anything of it is flushed", async () => {

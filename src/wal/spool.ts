@@ -10,7 +10,7 @@
  */
 import path from "node:path";
 import { crc32 } from "node:zlib";
-import { assert, LifeboatError } from "../errors/error.ts";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock, Monotonic } from "../platform/clock.ts";
 import { makeFolderDurable, renameDurable } from "../platform/durable.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
@@ -29,7 +29,15 @@ import {
 } from "../postgres/lsn.ts";
 import { checkSegmentHeader, SEGMENT_HEADER_BYTES } from "./records/page.ts";
 import { SpareFile } from "./spare-file.ts";
-import { endedName, listSpool, partialName, readSpoolFile, type SpoolFile, timelineFolder } from "./spool-files.ts";
+import {
+  endedName,
+  type FoldersAtRest,
+  listSpool,
+  partialName,
+  readSpoolFile,
+  type SpoolFile,
+  timelineFolder,
+} from "./spool-files.ts";
 import {
   blankMark,
   encodeMark,
@@ -139,6 +147,11 @@ export class Spool {
   #syncMs = 0;
   /** Files whose last sync failed, with the bytes that the sync before it had made safe. */
   readonly #unsafe = new Map<string, number>();
+  /**
+   * After some failovers there are as many ended timelines, and every decision about a mandate lists the spool: looked into
+   * each time, they would make a failover longer than the one before (docs/measurements.md, "Failover").
+   */
+  readonly #atRest: FoldersAtRest = new Map();
   /** Files of which every byte is known to be on stable storage, or to be written by this process. */
   readonly #settled = new Set<string>();
 
@@ -187,7 +200,7 @@ export class Spool {
   /** All files of WAL; of one that failed to sync only the part that is safe. */
   async list(): Promise<readonly SpoolFile[]> {
     if (this.#state === undefined) return [];
-    return (await listSpool(this.#tools.files, this.folder, this.#state)).map((file) => {
+    return (await listSpool(this.#tools.files, this.folder, this.#state, this.#atRest)).map((file) => {
       const sizeBytes = Math.min(file.sizeBytes, this.#unsafe.get(file.path) ?? file.sizeBytes);
       return { ...file, sizeBytes, end: lsnAdd(file.start, sizeBytes) };
     });
@@ -203,12 +216,24 @@ export class Spool {
       (each) => each.timeline === stretch.timeline && each.start <= stretch.from && stretch.to <= each.end,
     );
     if (file === undefined) return undefined;
-    const handle = await this.#tools.files.open(file.path, "read");
+    const handle = await this.#openHeld(file);
+    if (handle === undefined) return undefined;
     try {
       const position = lsnDistance({ from: file.start, to: stretch.from });
       return await handle.read({ position, length: lsnDistance(stretch) });
     } finally {
       await handle.close();
+    }
+  }
+
+  /** Undefined for a file that is there no more, which is then looked for again. */
+  async #openHeld({ path: file }: SpoolFile): Promise<FileHandle | undefined> {
+    try {
+      return await this.#tools.files.open(file, "read");
+    } catch (error) {
+      if (!isLifeboatError(error, "platform.file-missing")) throw error;
+      this.#atRest.delete(path.dirname(file));
+      return undefined;
     }
   }
 
@@ -356,8 +381,22 @@ export class Spool {
     await this.#closeCurrent();
     for (const file of await this.list()) {
       if (file.kind !== "partial" || file.timeline === timeline) continue;
+      if (this.#settled.has(file.path)) await this.#cutToFilled(file);
       const to = path.join(path.dirname(file.path), endedName(file.segment, timeline));
       await renameDurable(this.#tools.files, { from: file.path, to });
+    }
+  }
+
+  /**
+   * Gives back the blocks that a file was laid out with, all of whose bytes are on stable storage. Nothing waits for that to be
+   * there too: before it is, the marks say how much counts, and afterwards the length.
+   */
+  async #cutToFilled({ path: file, sizeBytes }: SpoolFile): Promise<void> {
+    const handle = await this.#tools.files.open(file, "update");
+    try {
+      await handle.truncate(sizeBytes);
+    } finally {
+      await handle.close();
     }
   }
 
@@ -411,6 +450,7 @@ export class Spool {
     assert(this.#timeline !== undefined, "a position comes before bytes");
     const file = this.#partialAt({ timeline: this.#timeline, lsn: this.#written });
     const { files } = this.#tools;
+    this.#atRest.delete(path.dirname(file));
     await makeFolderDurable(files, path.dirname(file));
     const of = { start: this.#written, walSegmentBytes: this.#walSegmentBytes };
     const found = (await files.stat(file)) !== undefined;
