@@ -111,3 +111,41 @@ function settingAside(): Story {
 }
 
 testPowerCuts("a changed journal set aside", settingAside, []);
+
+/** A full journal is set aside, and the chain goes on through all of them. */
+function goingOn(): Story {
+  const promised: string[] = [];
+  return {
+    before,
+    live: async (files) => {
+      const journal = await Journal.open({ files, locks: FREE_LOCKS, clock: new ManualClock() }, FOLDER);
+      for (const name of ["a", "b"]) {
+        await journal.append({ epoch: 1, kind: "intent", name, facts: { text: name.repeat(150_000) } });
+        promised.push(name);
+      }
+      await journal.close();
+    },
+    after: async (files) => {
+      await append(files, ["later"], promised);
+      const names: string[] = [];
+      let head: string | undefined;
+      const full = (await files.list(FOLDER))
+        .map(({ name }) => name)
+        .filter((name) => name.startsWith("journal-full-"));
+      for (const name of [...full, JOURNAL_FILE]) {
+        const file = path.join(FOLDER, name);
+        const reading = await readJournal(files, file);
+        assert.equal(reading?.tail.kind, "whole");
+        assert.ok(
+          head === undefined || (await files.readFile(file)).includes(`"previous":"${head}"`),
+          "the chain holds",
+        );
+        head = reading?.head;
+        names.push(...(reading?.records ?? []).map((record) => record.name));
+      }
+      for (const name of promised) assert.ok(names.includes(name), `${name} is in ${names.join()}`);
+    },
+  };
+}
+
+testPowerCuts("a full journal set aside", goingOn, []);

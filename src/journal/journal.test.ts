@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFile, readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { appendFile, readdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { matchesGolden } from "../../test/support/golden.ts";
@@ -12,7 +12,7 @@ import { systemLocks } from "../platform/lock.ts";
 import { parseLsn } from "../postgres/lsn.ts";
 import { Journal, type JournalTools } from "./journal.ts";
 import { interpretJournal, readJournal } from "./read.ts";
-import { JOURNAL_FILE, type JournalEntry } from "./record.ts";
+import { JOURNAL_FILE, type JournalEntry, type JournalRecord } from "./record.ts";
 
 function tools(different: Partial<JournalTools> = {}): JournalTools {
   return { files: systemFiles, locks: systemLocks, clock: new ManualClock(), ...different };
@@ -156,20 +156,72 @@ test("a journal that was changed is kept aside whole, and the next one says so a
   assert.equal((await readdir(folder)).filter((name) => name.startsWith("journal-changed-")).length, 2);
 });
 
-test("a journal that has grown large is set aside, and the next one goes on from its head", async () => {
+/** Appends entries that fill a journal, at once; returns the record of the last. */
+async function fill(journal: Journal): Promise<JournalRecord> {
+  const facts = { large: "x".repeat(150_000) };
+  const [, last] = await Promise.all([journal.append(entry("a", facts)), journal.append(entry("b", facts))]);
+  return last;
+}
+
+/** Whether the journal now goes on from the one that was set aside last. */
+async function assertContinued(folder: string, hash: string): Promise<void> {
+  const reading = await read(folder);
+  assert.deepEqual(namesOf(reading), ["journal-continued", "next"]);
+  const { from, records } = reading.records[0]?.facts ?? {};
+  const before = await readJournal(systemFiles, path.join(folder, String(from)));
+  assert.deepEqual([before?.head, before?.records.length], [hash, records]);
+  assert.ok((await readFile(path.join(folder, JOURNAL_FILE), "utf8")).includes(`"previous":"${hash}"`));
+}
+
+test("a journal that has grown large is set aside while it is written, and the next one goes on from its head", async () => {
   await using temporary = await temporaryFolder("journal");
   const { folder } = temporary;
   const journal = await Journal.open(tools(), folder);
-  const large = "x".repeat(250_000);
-  for (let count = 0; count < 40; count += 1) await journal.append(entry("large", { large }));
-  const { hash } = journal.head;
+  const { hash } = await fill(journal);
+  await journal.append(entry("next"));
   await journal.close();
+  await assertContinued(folder, hash);
+});
+
+test("a journal that an earlier version let grow is set aside when it is opened", async () => {
+  await using temporary = await temporaryFolder("journal");
+  const { folder } = temporary;
+  const full = await Journal.open(tools(), folder);
+  const { hash } = await fill(full);
+  await full.close();
+  const [name = ""] = (await readdir(folder)).filter((each) => each.startsWith("journal-full-"));
+  await rename(path.join(folder, name), path.join(folder, JOURNAL_FILE));
   await written(folder, ["next"]);
-  const reading = await read(folder);
-  assert.deepEqual(namesOf(reading), ["journal-continued", "next"]);
-  const before = await readJournal(systemFiles, path.join(folder, String(reading.records[0]?.facts["from"])));
-  assert.equal(before?.head, hash);
-  assert.ok((await readFile(path.join(folder, JOURNAL_FILE), "utf8")).includes(`"previous":"${hash}"`));
+  await assertContinued(folder, hash);
+});
+
+test("a journal whose writer was cut off between setting it aside and going on is gone on from", async () => {
+  await using temporary = await temporaryFolder("journal");
+  const { folder } = temporary;
+  const full = await Journal.open(tools(), folder);
+  const { hash } = await fill(full);
+  await full.close();
+  await rm(path.join(folder, JOURNAL_FILE));
+  await written(folder, ["next"]);
+  await assertContinued(folder, hash);
+});
+
+test("a journal that cannot be set aside is written on", async () => {
+  await using temporary = await temporaryFolder("journal");
+  const { folder } = temporary;
+  const faulty = faultyFiles(systemFiles, {
+    at: ({ operation }) => operation === "rename",
+    errno: "EIO",
+    when: "before",
+  });
+  const opened = await Journal.open(tools(), folder);
+  await opened.close();
+  const journal = await Journal.open(tools({ files: faulty.files }), folder);
+  const { hash } = await fill(journal);
+  await journal.append(entry("next"));
+  faulty.assertFired();
+  await journal.close();
+  await assertContinued(folder, hash);
 });
 
 test("entries that the disk does not take are refused when there are too many, and the others get in", async () => {
