@@ -84,7 +84,7 @@ npm run bench -- scale [options]      time and memory against the size of the da
 npm run bench -- service [options]    the catalogue's API beside FastAPI, searching, mistyped words
   --offers N         in the catalogue (default 100000)
   --runs N           rounds (default 3)
-  --seconds N        of load in each (default 10)
+  --seconds N        of load in each (default 10); searches take half a minute at least
   --rate N           searches a second (default 50)
   --peers fastapi    installs Debian's packages (default), or none
   --parts A,B        ${SERVICE_PARTS.join(",")} (default all)

@@ -38,7 +38,24 @@ export async function serveCatalogue(folder: string, offers: number, call: Call)
   const kept = path.join(folder, `service-${offers}-${made.digest("hex").slice(0, DIGEST_LENGTH)}`);
   if ((await stat(kept).catch(() => undefined)) === undefined) await makeKept(kept, offers, call);
   await settle(kept, call);
-  return await startServer({ major: 16, settings: SETTINGS, name: "service", dataFolder: kept });
+  const server = await startServer({ major: 16, settings: SETTINGS, name: "service", dataFolder: kept });
+  try {
+    for (const name of ["pg_stat_statements", "pg_prewarm"])
+      await ask(server, `create extension if not exists ${name}`);
+    // A server that has run for a while has read all of it.
+    await ask(server, PREWARM);
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
+  return server;
+}
+
+const PREWARM = `select sum(pg_prewarm(oid)) from pg_class
+where relkind in ('r', 'i') and relnamespace = 'public'::regnamespace`;
+
+async function ask(server: TestServer, sql: string): Promise<void> {
+  await server.query(sql, [], { database: String(catalogueAddress(server).database) });
 }
 
 async function makeKept(kept: string, offers: number, call: Call): Promise<void> {

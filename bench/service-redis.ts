@@ -7,9 +7,10 @@
  * has: the server's own statistics then tell how often it ran.
  */
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pingCache } from "../src/cache/ask.ts";
 import { renderRedis } from "../src/cache/redis.ts";
 import { NEWEST_MS, ProductSource } from "../src/demo/catalog-data/product.ts";
 import { findFreePort } from "../src/platform/free-port.ts";
@@ -17,6 +18,7 @@ import { Prng } from "../src/platform/prng.ts";
 import { systemRandom } from "../src/platform/random.ts";
 import { catalogueAddress } from "../test/support/catalogue.ts";
 import { TestRedis } from "../test/support/catalogue-service.ts";
+import { eventually } from "../test/support/receivers.ts";
 import { giveTo, serverUser, type TestServer } from "../test/support/servers.ts";
 import { askOpen } from "./http-clients.ts";
 import { SEED } from "./service-data.ts";
@@ -45,27 +47,40 @@ type Told = { readonly atMs: number; readonly isHit: boolean; readonly isGood: b
 
 /** Measures it: two and a half minutes. */
 export async function measureRedis(server: TestServer, offers: number, folder: string): Promise<RedisFigures> {
-  const redis = new TestRedis(path.join(folder, "redis-data"), await findFreePort(systemRandom));
-  await makeRedis(redis, path.join(folder, "redis-data"));
+  await using programs = new AsyncDisposableStack();
+  const redis = await startRedis(programs);
   const ports = await Promise.all(Array.from({ length: INSTANCES + 1 }, () => findFreePort(systemRandom)));
   const [scraperPort = 0, ...apiPorts] = ports;
   const api = `http://127.0.0.1:${apiPorts[0]}`;
   const file = await writeService(server, folder, { redis: { port: redis.port, password: REDIS.password }, api });
-  await redis.start();
-  await using programs = new AsyncDisposableStack();
-  programs.defer(async () => await redis.kill());
   const instances: Running[] = [];
   for (const port of apiPorts) instances.push(programs.use(await startOurs("api", file, port)));
   programs.use(await startOurs("scraper", file, scraperPort));
   return await lose(server, redis, { instances, offers });
 }
 
-async function makeRedis(redis: TestRedis, dataFolder: string): Promise<void> {
-  await mkdir(dataFolder, { recursive: true });
+async function startRedis(programs: AsyncDisposableStack): Promise<TestRedis> {
+  // A folder of its own: redis runs as another user, who may not see the others.
+  const dataFolder = await mkdtemp("/tmp/bench-redis-");
+  programs.defer(async () => await rm(dataFolder, { recursive: true, force: true }));
+  const redis = new TestRedis(dataFolder, await findFreePort(systemRandom));
   // Nothing of it is left when it was lost.
   const conf = renderRedis({ port: redis.port, dataFolder, ...REDIS }).replaceAll(/^(appendonly|save) .*$/gm, "");
   await writeFile(path.join(dataFolder, "redis.conf"), `${conf}\nappendonly no\nsave ""\n`);
   await giveTo(await serverUser(), dataFolder);
+  programs.defer(async () => await redis.kill());
+  await redis.start();
+  await untilItAnswers(redis);
+  return redis;
+}
+
+async function untilItAnswers({ port }: TestRedis): Promise<void> {
+  const look = async (): Promise<boolean> =>
+    await pingCache({ port, password: REDIS.password }, {}).then(
+      () => true,
+      () => false,
+    );
+  await eventually("redis answers", look);
 }
 
 async function lose(
@@ -102,6 +117,7 @@ async function lose(
   const statements = (await hotCalls(server)) - callsBefore;
   const wrong = await wrongAnswers(targets[1]?.port ?? 0, headers, right);
   await redis.start();
+  await untilItAnswers(redis);
   const backAt = performance.now() - begun;
   await Promise.all(clients);
   const rate = (from: number, to: number): number => hitRate(told.filter(({ atMs }) => atMs >= from && atMs < to));

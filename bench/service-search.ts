@@ -9,6 +9,8 @@ const TYPED_SEED = 8;
 const TYPED = 300;
 /** What a server that has just started has not read yet, and a program not compiled, is not what is measured. */
 const WARM_UP_MS = 5_000;
+/** One in a hundred is to be more than a few. */
+const SECONDS_MIN = 30;
 
 type SearchRequest = { readonly offers: number; readonly seconds: number; readonly ratePerSecond: number };
 
@@ -20,7 +22,7 @@ export async function measureSearch(
   const queries = new Queries(offers, MIXTURE_SEED);
   const warm = Array.from({ length: (perSecond * WARM_UP_MS) / 1_000 }, () => queries.search());
   await askOpen(target, { perSecond, durationMs: WARM_UP_MS, path: (index) => warm[index]?.path ?? "/" });
-  const durationMs = seconds * 1_000;
+  const durationMs = Math.max(seconds, SECONDS_MIN) * 1_000;
   const asked = Array.from({ length: Math.floor((perSecond * durationMs) / 1_000) }, () => queries.search());
   const byKind = new Map<SearchKind, number[]>();
   let slowest = { ms: 0, path: "" };
