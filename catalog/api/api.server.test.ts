@@ -389,6 +389,61 @@ test("a webhook is told of a change of price, signed, and not of a sighting", as
   }
 });
 
+test("a webhook that never answers has so many calls waiting and no more, takes nobody's turn, and a tier has so many webhooks", async () => {
+  const free = (await register({})).body.api_key;
+  const hook = (body: object, by = free) => service.call("POST", "/v1/webhooks", { key: by, body });
+  const url = "http://127.0.0.1:1/";
+  const { id } = (await hook({ url })).body;
+  const [one, product] = [(await hook({ url })).body.id, (await get("/v1/products/search?q=silver")).body.items[0].id];
+  const only = (await hook({ url, product_ids: [product] })).body.id;
+  assert.equal((await hook({ url })).body.error.code, "VALIDATION_ERROR");
+  assert.equal((await hook({ url }, key)).status, 201);
+  await service.server.query(
+    `insert into webhook_deliveries (webhook_id, event, payload, due_at)
+       select ${id}, 'price.changed', '{}', now() + interval '1 h' from generate_series(1, 199);
+     insert into webhook_deliveries (webhook_id, event, payload, due_at)
+       select ${one}, 'price.changed', '{}', now() - interval '1 h' from generate_series(1, 50);
+     insert into product_changes (event, product_id, payload)
+       select 'price.changed', n, '{}' from generate_series(${product}, ${product} + 2) n`,
+  );
+  await eventually(
+    "the changes are spread",
+    async () => (await service.server.value("select count(*)::text from product_changes")) === "0",
+  );
+  const count = async (hookId: number) =>
+    await service.server.value(`select count(*)::text from webhook_deliveries where webhook_id = ${hookId}`);
+  assert.deepEqual([await count(id), await count(only), await count(one)], ["200", "1", "53"]);
+  await eventually("it is called beside one with more to tell", async () => {
+    const tried = await service.server.value(
+      `select attempts::text from webhook_deliveries where webhook_id = ${only}`,
+    );
+    return tried === "1";
+  });
+  assert.equal(
+    await service.server.value(
+      `select (count(*) > 20)::text from webhook_deliveries where webhook_id = ${one} and attempts = 0`,
+    ),
+    "true",
+  );
+  await service.server.query("update webhooks set is_active = false");
+});
+
+test("a source is the key's that wrote it first, and goes with it when it is rotated; the operator writes any", async () => {
+  const owner = async () => (await register({ scopes: ["read", "ingest"] }, OPERATOR_KEY)).body.api_key;
+  const [first, second] = [await owner(), await owner()];
+  const write = async (by: string) => {
+    const body = { source: "owned", products: [offer({ sku: "O-1" })] };
+    const { status, body: said } = await service.call("POST", "/v1/ingest/products", { key: by, body });
+    return status === 200 ? "written" : said.error.code;
+  };
+  assert.deepEqual([await write(first), await write(second)], ["written", "INSUFFICIENT_SCOPE"]);
+  const rotated = (await service.call("POST", "/v1/keys/rotate", { key: first })).body.api_key;
+  assert.deepEqual(
+    [await write(rotated), await write(second), await write(OPERATOR_KEY)],
+    ["written", "INSUFFICIENT_SCOPE", "written"],
+  );
+});
+
 test("while the pooler is paused reads are answered by another way and writes wait, each done once", async () => {
   const before = await get("/v1/products/search?q=silver");
   assert.equal(before.status, 200);

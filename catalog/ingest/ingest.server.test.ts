@@ -169,19 +169,26 @@ test("a row with text or amounts that the database does not take is rejected, an
   );
 });
 
-test("whoever has a webhook on a price is told in the same transaction, and nobody of a sighting without a change", async () => {
+test("a change is written down once in the transaction that makes it, however many want to know, and no sighting is", async () => {
+  await ingest("told", [offer({ price: 21 })]);
+  await ingest("told", [offer({ price: 20 })]);
+  const told = async () => (await session.query("select event, payload from product_changes order by id")).rows;
+  assert.deepEqual(await told(), []);
   await session.query(
     `insert into api_keys (key_hash, prefix, agent_name, tier) values (sha256('a'), 'bw_free', 'watcher', 'free');
      insert into webhooks (api_key_id, url, secret, events)
-       select id, 'http://127.0.0.1:1/', 's', '{price.changed}' from api_keys`,
+       select id, 'http://127.0.0.1:1/', 's', '{price.changed}' from api_keys, generate_series(1, 5)`,
   );
   await ingest("told", [offer({ price: 20 })]);
-  await ingest("told", [offer({ price: 20 })]);
   await ingest("told", [offer({ price: 18, availability: "out_of_stock" })]);
-  const told = await session.query("select event, payload from webhook_deliveries");
-  assert.equal(told.rows.length, 1);
-  const { price, old_price, source } = told.rows[0].payload;
+  const rows = await told();
+  assert.deepEqual(
+    rows.map(({ event }) => event),
+    ["price.changed", "stock.changed"],
+  );
+  const { price, old_price, source } = rows[0].payload;
   assert.deepEqual([price, old_price, source], [18, 20, "told"]);
+  assert.equal((await session.query("select from webhook_deliveries")).rows.length, 0);
 });
 
 test("two batches of one source at the same time insert an offer once and remember its price once", async () => {

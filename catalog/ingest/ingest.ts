@@ -43,8 +43,8 @@ export async function closeRun(session: Session, runId: string, error?: string):
 
 /**
  * Checks and writes one batch of a source, within the caller's transaction, and adds to the run's counts. A product is known
- * by (sku, source); a price that differs from the one before gives one row of price_history, and so does the first. Whoever
- * has a webhook on it is told. Batches of one source take turns. `isLast` ends the run's record, as closeRun does.
+ * by (sku, source); a price that differs from the one before gives one row of price_history, and so does the first. What changed
+ * is written down for who tells webhooks. Batches of one source take turns. `isLast` ends the run's record, as closeRun does.
  */
 export async function ingestBatch(
   session: Session,

@@ -56,16 +56,14 @@ remembered as (
   insert into price_history (product_id, price, list_price, currency, source, run_id, recorded_at)
   select id, price, list_price, currency, $2, $3::uuid, clock_timestamp() from outcome where is_new or price_changed
 ),
-told as (
-  insert into webhook_deliveries (webhook_id, event, payload)
-  select h.id, e.event, jsonb_build_object('event', e.event, 'product_id', o.id, 'sku', o.sku, 'source', $2::text,
+changed as (
+  insert into product_changes (event, product_id, payload)
+  select e.event, o.id, jsonb_build_object('event', e.event, 'product_id', o.id, 'sku', o.sku, 'source', $2::text,
     'price', o.price, 'old_price', o.old_price, 'currency', o.currency, 'availability', o.availability,
     'old_availability', o.old_availability, 'changed_at', now())
   from outcome o
   cross join lateral (values ('price.changed', o.price_changed), ('stock.changed', o.stock_changed)) as e(event, happened)
-  join webhooks h on h.is_active
-    and exists (select from api_keys k where k.id = h.api_key_id and k.revoked_at is null) and e.event = any(h.events) and (h.product_ids = '{}' or o.id = any(h.product_ids))
-  where e.happened
+  where e.happened and exists (select from webhooks where is_active)
 )
 select row_number, id, is_new, is_changed, price_changed from outcome order by row_number`;
 

@@ -4,7 +4,16 @@ import { SOURCES } from "./0003-sources.ts";
 import { NEAR_WORDS } from "./0004-near-words.ts";
 import { SIGHTINGS } from "./0005-sightings.ts";
 import { LARGE_CATALOGUES } from "./0006-large-catalogues.ts";
+import { CHANGES } from "./0007-changes.ts";
 import type { Migration } from "./migration.ts";
 
 /** All migrations, in their order; numbers count from 1 without gaps. */
-export const MIGRATIONS: readonly Migration[] = [OFFERS, CALLERS, SOURCES, NEAR_WORDS, SIGHTINGS, LARGE_CATALOGUES];
+export const MIGRATIONS: readonly Migration[] = [
+  OFFERS,
+  CALLERS,
+  SOURCES,
+  NEAR_WORDS,
+  SIGHTINGS,
+  LARGE_CATALOGUES,
+  CHANGES,
+];

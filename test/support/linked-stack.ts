@@ -29,10 +29,14 @@ export class LinkedStack {
   }
 
   /** Brings one up, with its daemon. `random` decides what is lost on links. */
-  static async up(folder: string, random: () => number): Promise<LinkedStack> {
+  static async up(
+    folder: string,
+    random: () => number,
+    { service = "off" }: { readonly service?: "on" | "off" } = {},
+  ): Promise<LinkedStack> {
     const binDir = path.join(folder, "postgresql", "bin");
     const linked = new LinkedStack(
-      new RealStack(folder, "linked", "on", { configured: `postgres:\n  binDir: ${binDir}\n` }),
+      new RealStack(folder, "linked", "on", { configured: `postgres:\n  binDir: ${binDir}\n`, service }),
       folder,
     );
     try {

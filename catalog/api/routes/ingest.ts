@@ -1,8 +1,10 @@
 /** The API's way in for offers. */
 import { z } from "zod";
+import type { Session } from "../../database/session.ts";
 import { ingestBatch, openRun } from "../../ingest/ingest.ts";
 import { BATCH_ROWS_MAX, REJECTION_CODES } from "../../ingest/row.ts";
 import { storableText } from "../../ingest/storable.ts";
+import type { Caller } from "../../keys/key.ts";
 import { ApiProblem } from "../problems.ts";
 import { read, write } from "../route.ts";
 
@@ -45,10 +47,7 @@ export const INGEST_ROUTES = [
     answer: ingestedSchema,
     act: async (session, { body }, { caller }) => {
       const { source } = body;
-      // What a feed does not list is withdrawn, and what it lists is written anew: two writers would undo each other.
-      const { rows: fed } = await session.query("select from sources where name = $1", [source]);
-      if (fed.length > 0)
-        throw new ApiProblem("INSUFFICIENT_SCOPE", `the source ${source} is written by its feed alone`);
+      await takeSource(session, source, caller);
       const runId = await openRun(session, {
         source,
         origin: "api",
@@ -94,6 +93,38 @@ export const INGEST_ROUTES = [
     },
   }),
 ];
+
+/**
+ * Refuses a source that another one writes. What a feed does not list is withdrawn, and what it lists is written anew: two
+ * writers would undo each other. A source that is nobody's is the key's from now on; the operator writes any, and takes none.
+ */
+async function takeSource(session: Session, source: string, caller: Caller | undefined): Promise<void> {
+  let owner = await ownerOf(session, source);
+  const id = caller?.id ?? 0;
+  if (id <= 0) return;
+  if (owner === undefined) {
+    await session.query("insert into source_owners (source, api_key_id) values ($1, $2) on conflict do nothing", [
+      source,
+      id,
+    ]);
+    // Another one may have been first.
+    owner = await ownerOf(session, source);
+  }
+  if (owner !== id) throw new ApiProblem("INSUFFICIENT_SCOPE", `the source ${source} is another key's`);
+}
+
+/** The key that a source belongs to; undefined for nobody's. Throws for one of a feed. */
+async function ownerOf(session: Session, source: string): Promise<number | undefined> {
+  const { rows } = await session.query(
+    `select exists (select from sources where name = $1) as is_fed,
+       (select api_key_id from source_owners where source = $1) as owner`,
+    [source],
+  );
+  if (rows[0]?.["is_fed"] === true)
+    throw new ApiProblem("INSUFFICIENT_SCOPE", `the source ${source} is written by its feed alone`);
+  const owner = rows[0]?.["owner"];
+  return owner === null || owner === undefined ? undefined : Number(owner);
+}
 
 /** A row without a merchant is its source's. */
 function withMerchant(value: unknown, source: string): unknown {

@@ -69,8 +69,12 @@ export const KEY_ROUTES = [
         caller.id,
         rows[0]?.["id"],
       ]);
-      // Who is told of prices is told on under the new key.
+      // Who is told of prices is told on under the new key, and whose a source is goes on writing it.
       await session.query("update webhooks set api_key_id = $2 where api_key_id = $1", [caller.id, rows[0]?.["id"]]);
+      await session.query("update source_owners set api_key_id = $2 where api_key_id = $1", [
+        caller.id,
+        rows[0]?.["id"],
+      ]);
       return { api_key: key, tier: caller.tier, scopes: [...caller.scopes], rate_limit_per_minute: TIERS[caller.tier] };
     },
     afterwards: async (_answer, { caller, tools }) => {

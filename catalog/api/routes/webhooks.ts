@@ -1,14 +1,15 @@
-/** Telling callers when a price changes, and hearing from them what was clicked on. */
+/** Telling callers when a price changes. */
 import { z } from "zod";
 import { isStorable, NOT_STORABLE } from "../../ingest/storable.ts";
+import type { Tier } from "../../keys/key.ts";
 import { ApiProblem } from "../problems.ts";
 import { write } from "../route.ts";
 
 /** What can be told of. */
 export const WEBHOOK_EVENTS = ["price.changed", "stock.changed"] as const;
 
-/** More than one agent has reason to have. */
-const WEBHOOKS_MAX = 20;
+/** By what its key may ask: each costs a look at every change there is. */
+export const WEBHOOKS_MAX: Readonly<Record<Tier, number>> = { free: 3, live: 20, partner: 100 };
 
 const webhookSchema = z.object({
   id: z.int(),
@@ -44,10 +45,13 @@ export const WEBHOOK_ROUTES = [
       const { rows } = await session.query(
         `insert into webhooks (api_key_id, url, secret, events, product_ids)
          select $1, $2, $3, $4, $5 where (select count(*) from webhooks where api_key_id = $1 and is_active) < $6 returning id`,
-        [caller.id, body.url, secret, body.events, body.product_ids, WEBHOOKS_MAX],
+        [caller.id, body.url, secret, body.events, body.product_ids, WEBHOOKS_MAX[caller.tier]],
       );
       if (rows.length === 0)
-        throw new ApiProblem("VALIDATION_ERROR", `the key has ${WEBHOOKS_MAX} webhooks, no more are kept`);
+        throw new ApiProblem(
+          "VALIDATION_ERROR",
+          `a key of this tier has ${WEBHOOKS_MAX[caller.tier]} webhooks at most`,
+        );
       return { id: rows[0]?.["id"], url: body.url, events: body.events, product_ids: body.product_ids, secret };
     },
   }),

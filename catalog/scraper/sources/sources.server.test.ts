@@ -460,6 +460,8 @@ test("records go when nobody looks at them any more, those of runs under way and
     insert into webhooks (api_key_id, url, secret, events) select id, 'http://127.0.0.1:1/', 's', '{price.changed}' from api_keys;
     insert into webhook_deliveries (webhook_id, event, payload, created_at)
       select id, 'price.changed', '{}', now() - age * interval '1 day' from webhooks, unnest('{9, 8, 6}'::int[]) as age;
+    insert into product_changes (event, product_id, payload, changed_at)
+      select 'price.changed', 1, '{}', now() - age * interval '1 hour' from unnest('{50, 26, 1}'::int[]) as age;
     insert into search_history (query, results, searched_at)
       select 'q', 0, now() - age * interval '1 day' from unnest('{62, 61, 59}'::int[]) as age;
     insert into clicks (product_id, clicked_at)
@@ -468,7 +470,7 @@ test("records go when nobody looks at them any more, those of runs under way and
       select 1, now() - age * interval '1 day', 'o', 1 from unnest('{62, 61, 59}'::int[]) as age;
     insert into ingestion_runs (source, origin, started_at, finished_at) values ('s', 'api', now() - interval '61 days', now())`);
   while (await sweepOld(tools.transactions, 2));
-  for (const table of ["webhook_deliveries", "search_history", "clicks", "api_usage"]) {
+  for (const table of ["webhook_deliveries", "product_changes", "search_history", "clicks", "api_usage"]) {
     assert.equal(await value(`select count(*)::int from ${table}`), 1, table);
   }
   assert.equal(await value("select count(*)::int from source_runs"), open);

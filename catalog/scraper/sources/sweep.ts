@@ -31,6 +31,8 @@ const SWEEPS: readonly Sweep[] = [
     rowsMax: RUNS_MAX,
   },
   { sql: oldest("webhook_deliveries", "created_at", 7), rowsMax: ROWS_MAX },
+  // Whom they are told to is found out within seconds; without an instance of the API nobody does.
+  { sql: oldest("product_changes", "changed_at", 1), rowsMax: ROWS_MAX },
   { sql: oldest("search_history", "searched_at", 60), rowsMax: ROWS_MAX },
   { sql: oldest("clicks", "clicked_at", 60), rowsMax: ROWS_MAX },
   { sql: older("api_usage", "hour", 60), rowsMax: ROWS_MAX },
