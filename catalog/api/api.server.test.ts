@@ -329,6 +329,19 @@ test("the document describes every route by the schemas that requests are checke
   const operations = methods.flatMap((each) => Object.values(each).map(({ operationId }) => operationId));
   assert.ok(operations.length > 15);
   assert.equal(new Set(operations).size, operations.length);
+  // All that is answered is described, with what this instance tells of itself.
+  const clicks = body.paths["/v1/products/{id}/clicks"].post;
+  assert.deepEqual(
+    [Object.keys(clicks.responses), clicks.security, clicks.parameters.length],
+    [["202", "default"], undefined, 1],
+  );
+  const { health, metrics } = { health: body.paths["/health"].get, metrics: body.paths["/metrics"].get };
+  assert.deepEqual([Object.keys(health.responses), health.security], [["200", "503"], []]);
+  assert.deepEqual(Object.keys(metrics.responses[200].content), ["text/plain"]);
+  const report = (await service.call("GET", "/health")).body;
+  const described = health.responses[200].content["application/json"].schema;
+  assert.deepEqual(Object.keys(described.properties), Object.keys(report));
+  assert.equal(report.dependencies.database.schema, "fits");
   const search = body.paths["/v1/products/search"].get;
   const limit = search.parameters.find(({ name }: { name: string }) => name === "limit");
   assert.deepEqual([limit.in, limit.required, limit.schema.maximum, limit.schema.default], ["query", false, 100, 20]);

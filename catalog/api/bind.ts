@@ -10,7 +10,16 @@ import { type Caller, hashOf, keyOf, type Scope, TIERS } from "../keys/key.ts";
 import { answeredBefore, type Done, once, requestHash } from "./idempotency.ts";
 import { writerSchema } from "./json-schema.ts";
 import { ApiProblem } from "./problems.ts";
-import type { Input, ReadRoute, Route, WriteRoute } from "./route.ts";
+import {
+  type Input,
+  type Look,
+  type LookRoute,
+  type NoteRoute,
+  type ReadRoute,
+  type Route,
+  statusOf,
+  type WriteRoute,
+} from "./route.ts";
 import type { ApiTools } from "./tools.ts";
 
 /** Calls a minute from one address without a key. */
@@ -20,17 +29,53 @@ const SECRET_KEY_LENGTH_MIN = 20;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 /** Binds all of them. */
-export function bindRoutes(app: FastifyInstance, routes: readonly Route[], tools: ApiTools): void {
-  for (const { kind, route } of routes) {
+export function bindRoutes(app: FastifyInstance, routes: readonly Route[], look: Look): void {
+  for (const each of routes) {
+    const { route } = each;
     app.route({
       method: route.method,
       url: route.path,
-      config: { operation: route.operation },
+      config: { operation: each.kind === "look" ? each.route.counted : route.operation },
       // Only what is answered: requests are checked by zod, in the handler.
-      schema: { response: { [kind === "write" ? route.status : 200]: writerSchema(route.answer) } },
-      handler: kind === "read" ? readHandler(route, tools) : writeHandler(route, tools),
+      ...(each.kind === "look" ? {} : { schema: { response: { [statusOf(each)]: writerSchema(route.answer) } } }),
+      handler: handlerOf(each, look),
     });
   }
+}
+
+type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+
+function handlerOf({ kind, route }: Route, look: Look): Handler {
+  switch (kind) {
+    case "read":
+      return readHandler(route, look.tools);
+    case "write":
+      return writeHandler(route, look.tools);
+    case "note":
+      return noteHandler(route, look.tools);
+    case "look":
+      return lookHandler(route, look);
+  }
+}
+
+function noteHandler(route: NoteRoute, tools: ApiTools): Handler {
+  return async (request, reply) => {
+    const caller = await admit(request, reply, { tools, scope: route.scope });
+    assert(caller !== undefined, "a scope is a caller's");
+    const { params } = inputOf(route, request);
+    route.note({ params }, { caller, tools });
+    return reply.code(statusOf({ kind: "note", route })).send({});
+  };
+}
+
+function lookHandler({ media = "application/json; charset=utf-8", show }: LookRoute, look: Look): Handler {
+  return async (_request, reply) => {
+    const { status = 200, body } = show(look);
+    return reply
+      .code(status)
+      .type(media)
+      .send(typeof body === "string" ? body : JSON.stringify(body));
+  };
 }
 
 function readHandler(route: ReadRoute, tools: ApiTools) {
@@ -197,7 +242,7 @@ function idempotencyKeyOf(request: FastifyRequest, lengthMin: number): string | 
 }
 
 /** Lets a caller in: a good key with the scope, within its limit. Without a scope anybody is, by address. */
-export async function admit(
+async function admit(
   request: FastifyRequest,
   reply: FastifyReply,
   { tools, scope }: { readonly tools: ApiTools; readonly scope: Scope | undefined },

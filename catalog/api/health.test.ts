@@ -1,17 +1,30 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { STOP_DEADLINE_MS } from "../../src/platform/end-on-signal.ts";
 import { ManualClock } from "../../test/support/manual-clock.ts";
 import type { WayView } from "../database/way.ts";
 import { Health } from "./health.ts";
+import { STOP_LONGEST_MS } from "./instance.ts";
+import type { SchemaState } from "./schema-watch.ts";
 
 test("an instance is ready while copies may be given, though no database answers", async () => {
   const clock = new ManualClock();
   const main: { view: WayView } = { view: "primary" };
-  const health = new Health({ clock, main, other: undefined, redis: undefined, writes: { waiting: 0 } }, "api");
+  const schema: { state: SchemaState; isThere: boolean } = { state: "older", isThere: false };
+  const tools = { clock, main, other: undefined, redis: undefined, writes: { waiting: 0 }, schema };
+  const health = new Health(tools, "api");
+  assert.deepEqual([health.isReady(), health.report().status], [false, "down"]);
+  schema.state = "fits";
+  schema.isThere = true;
+  assert.equal(health.report().status, "ok");
   assert.equal(health.isReady(), true);
   main.view = "silent";
   await clock.advance(590_000);
   assert.equal(health.isReady(), true);
   await clock.advance(20_000);
   assert.equal(health.isReady(), false);
+});
+
+test("an instance that is asked to end has ended before its program is ended", () => {
+  assert.ok(STOP_LONGEST_MS < STOP_DEADLINE_MS, `${STOP_LONGEST_MS} ms`);
 });

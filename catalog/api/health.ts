@@ -2,11 +2,12 @@
  * How an instance is.
  *
  * `live` touches nothing but the process. `ready` is whether it can answer reads from anywhere: the loss of the primary leaves it
- * ready, since all instances lose it together, and a balancer without instances is an outage of our own making. `health` tells
- * people of every dependency, and is down when no database answers.
+ * ready, since all instances lose it together, and a balancer without instances is an outage of our own making; and whether the
+ * database had once the schema it needs. `health` tells people of every dependency, and is down when no database answers.
  */
 import type { Monotonic } from "../../src/platform/clock.ts";
 import type { WayView } from "../database/way.ts";
+import type { SchemaState, SchemaWatch } from "./schema-watch.ts";
 import type { ApiTools } from "./tools.ts";
 
 /** So long kept copies carry an instance that no database answers: as long as one may be given. */
@@ -16,6 +17,7 @@ type HealthTools = Pick<ApiTools, "clock" | "redis"> & {
   readonly main: Pick<ApiTools["main"], "view">;
   readonly other: Pick<ApiTools["main"], "view"> | undefined;
   readonly writes: Pick<ApiTools["writes"], "waiting">;
+  readonly schema: Pick<SchemaWatch, "state" | "isThere">;
 };
 
 /** What is told. */
@@ -25,7 +27,7 @@ export type HealthReport = {
   readonly can_read: boolean;
   readonly can_write: boolean;
   readonly dependencies: {
-    readonly database: { readonly status: WayView };
+    readonly database: { readonly status: WayView; readonly schema: SchemaState };
     readonly reads: { readonly status: WayView | "none" };
     readonly redis: { readonly status: "ok" | "away" | "none" };
   };
@@ -53,15 +55,16 @@ export class Health {
   isReady(): boolean {
     const { clock } = this.#tools;
     if (this.#canRead()) this.#readAt = clock.monotonic();
-    if (this.#isStopping || this.#readAt === undefined) return false;
+    if (this.#isStopping || this.#readAt === undefined || !this.#tools.schema.isThere) return false;
     return clock.monotonic() - this.#readAt < READY_GRACE_MS;
   }
 
   /** For people. */
   report(): HealthReport {
-    const { main, other, redis, writes } = this.#tools;
-    const canRead = this.#canRead();
-    const canWrite = main.view === "primary";
+    const { main, other, redis, writes, schema } = this.#tools;
+    const fits = schema.state !== "older";
+    const canRead = fits && this.#canRead();
+    const canWrite = fits && main.view === "primary";
     const isRedisGood = redis === undefined || redis.answers;
     const isOtherGood = other === undefined || other.view === "replica" || other.view === "primary";
     return {
@@ -70,7 +73,7 @@ export class Health {
       can_read: canRead,
       can_write: canWrite,
       dependencies: {
-        database: { status: main.view },
+        database: { status: main.view, schema: schema.state },
         reads: { status: other?.view ?? "none" },
         redis: { status: redis === undefined ? "none" : redis.answers ? "ok" : "away" },
       },

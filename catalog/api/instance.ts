@@ -2,22 +2,25 @@
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { Files } from "../../src/platform/files.ts";
+import { type ListenAt, readyToListen } from "../../src/platform/listen-at.ts";
 import type { RandomSource } from "../../src/platform/random.ts";
 import { Answers } from "../cache/answers.ts";
 import { MemoryCopies } from "../cache/copies.ts";
-import { Redis } from "../cache/redis.ts";
+import { openRedis } from "../cache/open-redis.ts";
 import { HedgedReads } from "../database/reads.ts";
 import { RetryBudget } from "../database/retry-budget.ts";
 import { Way } from "../database/way.ts";
-import { Writes } from "../database/writes.ts";
+import { ATTEMPT_MS, WRITE_DEADLINE_MS, Writes } from "../database/writes.ts";
 import { KnownKeys } from "../keys/known-keys.ts";
 import { Limits } from "../keys/limits.ts";
+import { MIGRATIONS } from "../schema/migrations.ts";
 import { readSecret, type ServiceSettings } from "../settings/service-file.ts";
 import { Health } from "./health.ts";
 import { Metrics } from "./metrics.ts";
+import { SchemaWatch } from "./schema-watch.ts";
 import { makeServer } from "./server.ts";
 import type { ApiTools } from "./tools.ts";
-import { UsageBuffer } from "./usage.ts";
+import { USAGE_DEADLINE_MS, UsageBuffer } from "./usage.ts";
 import { WebhookSender } from "./webhook-sender.ts";
 
 /** Of three instances together half of what PgBouncer gives them connections for. */
@@ -26,15 +29,22 @@ const MEMORY_COPIES_BYTES = 64 * 1024 * 1024;
 /** Two looks of the balancer: then it sends nothing more. */
 const UNREADY_MS = 1_200;
 
-/** Where an instance listens: on a Unix socket for its balancer, or on a port of this machine, where anybody may connect. */
-export type ListenAt = { readonly port: number; readonly isBehindBalancer?: boolean } | { readonly socket: string };
+/**
+ * So long a stop may take: a write waits for a primary to the end of its time, and is then tried a last time. What webhooks are told
+ * of goes beside it, and the counts of use, which wait a quarter as long, behind.
+ */
+export const STOP_LONGEST_MS = UNREADY_MS + WRITE_DEADLINE_MS + ATTEMPT_MS + USAGE_DEADLINE_MS;
 
 /** What an instance is made of. */
 export type InstanceRequest = {
   readonly settings: ServiceSettings;
   readonly name: string;
   readonly listen: ListenAt;
+  /** Whether only the balancer can connect. Default: at a socket it is so, at a port anybody can. */
+  readonly isBehindBalancer?: boolean;
   readonly onMistake: (error: unknown) => void;
+  /** Told what an operator wants to know. */
+  readonly tell: (what: string) => void;
 };
 
 type Machine = { readonly clock: Clock; readonly files: Files; readonly random: RandomSource };
@@ -44,17 +54,24 @@ export class Instance {
   readonly #clock: Clock;
   readonly #tools: ApiTools;
   readonly #health: Health;
+  readonly #schema: SchemaWatch;
   readonly #webhooks: WebhookSender;
   readonly #app: FastifyInstance;
 
   private constructor(
     clock: Clock,
     tools: ApiTools,
-    parts: { readonly health: Health; readonly webhooks: WebhookSender; readonly app: FastifyInstance },
+    parts: {
+      readonly health: Health;
+      readonly schema: SchemaWatch;
+      readonly webhooks: WebhookSender;
+      readonly app: FastifyInstance;
+    },
   ) {
     this.#clock = clock;
     this.#tools = tools;
     this.#health = parts.health;
+    this.#schema = parts.schema;
     this.#webhooks = parts.webhooks;
     this.#app = parts.app;
   }
@@ -63,40 +80,32 @@ export class Instance {
   static async start(machine: Machine, request: InstanceRequest): Promise<Instance> {
     const { clock } = machine;
     const tools = await makeTools(machine, request.settings);
-    const health = new Health(tools, request.name);
+    const schema = new SchemaWatch(tools, { wanted: MIGRATIONS.length, tell: request.tell });
+    const health = new Health({ ...tools, schema }, request.name);
     const webhooks = new WebhookSender({ clock, writes: tools.writes, allowPrivate: request.settings.privateWebhooks });
     const app = makeServer(tools, health, {
-      isBehindBalancer: "socket" in request.listen || request.listen.isBehindBalancer === true,
+      isBehindBalancer: request.isBehindBalancer ?? "socket" in request.listen,
       onMistake: request.onMistake,
     });
     tools.main.start();
     tools.other?.start();
+    schema.start();
     tools.usage.start();
     webhooks.start();
-    await listen(app, machine.files, request.listen);
-    return new Instance(clock, tools, { health, webhooks, app });
+    await app.listen(await readyToListen(machine.files, request.listen));
+    return new Instance(clock, tools, { health, schema, webhooks, app });
   }
 
-  /** Not ready, then closed to new connections, then done with what is under way. Nothing is lost but what takes longer than its own limit. */
+  /** Not ready, then closed to new connections, then done with what is under way. Nothing is lost but what takes longer than its own limit: all of it together is less than STOP_LONGEST_MS. */
   async stop(): Promise<void> {
     this.#health.beginStop();
+    void this.#schema.stop();
     await this.#clock.sleep(UNREADY_MS, {});
-    await this.#app.close();
-    await this.#webhooks.stop();
+    await Promise.all([this.#app.close(), this.#webhooks.stop()]);
     await this.#tools.usage.stop();
     await Promise.all([this.#tools.main.stop(), this.#tools.other?.stop()]);
     this.#tools.redis?.stop();
   }
-}
-
-async function listen(app: FastifyInstance, files: Files, at: ListenAt): Promise<void> {
-  if ("port" in at) {
-    await app.listen({ host: "127.0.0.1", port: at.port });
-    return;
-  }
-  // One that was killed leaves its socket behind. Who may connect is said by the folder.
-  await files.remove(at.socket);
-  await app.listen({ path: at.socket, writableAll: true });
 }
 
 async function makeTools({ clock, files, random }: Machine, settings: ServiceSettings): Promise<ApiTools> {
@@ -114,10 +123,7 @@ async function makeTools({ clock, files, random }: Machine, settings: ServiceSet
     prepares: database.prepares,
   });
   const second = other === undefined ? undefined : new Way("reads", clock, { ...address, ...other });
-  const redis =
-    settings.redis === undefined
-      ? undefined
-      : new Redis(clock, { ...settings.redis, password: await readSecret(files, settings.redis.passwordFile) });
+  const redis = await openRedis({ clock, files }, settings.redis);
   const budget = new RetryBudget(clock);
   const reads = new HedgedReads({ main, other: second, budget });
   const writes = new Writes({ clock, random, way: main, budget });

@@ -2,6 +2,7 @@
 import { systemClock } from "../../src/platform/clock.ts";
 import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles } from "../../src/platform/files.ts";
+import { parseListenAt } from "../../src/platform/listen-at.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { readServiceFile } from "../settings/service-file.ts";
 import { Instance } from "./instance.ts";
@@ -13,7 +14,8 @@ const instance = await Instance.start(
   {
     settings,
     name,
-    listen: at.startsWith("/") ? { socket: at } : { port: Number(at) },
+    listen: parseListenAt(at),
+    tell: (what) => console.log(`${name}: ${what}`),
     onMistake: (error) => console.error("mistake:", error),
   },
 );

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { documentSchema } from "./json-schema.ts";
 import { PROBLEMS } from "./problems.ts";
-import type { Route } from "./route.ts";
+import { type Route, statusOf } from "./route.ts";
 
 /** OpenAPI 3.1. */
 export function openApiDocument(routes: readonly Route[]): Readonly<Record<string, unknown>> {
@@ -31,41 +31,51 @@ export function openApiDocument(routes: readonly Route[]): Readonly<Record<strin
   };
 }
 
-function operationOf({ kind, route }: Route, components: Map<string, Readonly<Record<string, unknown>>>): object {
-  const status = kind === "write" ? route.status : 200;
-  const isOpen = kind === "write" && route.scope === undefined;
+function operationOf(each: Route, components: Map<string, Readonly<Record<string, unknown>>>): object {
+  const { kind, route } = each;
+  const isOpen = kind === "look" || (kind === "write" && route.scope === undefined);
+  const answer = {
+    description: "As asked.",
+    content: { [mediaOf(each)]: { schema: documentSchema(route.answer, "output", components) } },
+  };
   return {
     operationId: route.operation,
     summary: route.summary,
     ...(isOpen ? { security: [] } : {}),
-    parameters: [
-      ...parametersOf(route.params, "path", components),
-      ...parametersOf(route.query, "query", components),
-      ...(kind === "write" ? [IDEMPOTENCY_PARAMETER] : []),
-    ],
-    ...(route.body === undefined
-      ? {}
-      : {
-          requestBody: {
-            required: true,
-            content: { "application/json": { schema: documentSchema(route.body, "input", components) } },
-          },
-        }),
+    parameters:
+      kind === "look"
+        ? []
+        : [
+            ...parametersOf(route.params, "path", components),
+            ...(kind === "note" ? [] : parametersOf(route.query, "query", components)),
+            ...(kind === "write" ? [IDEMPOTENCY_PARAMETER] : []),
+          ],
+    ...bodyOf(each, components),
     responses: {
-      [status]: {
-        description: "As asked.",
-        content: { "application/json": { schema: documentSchema(route.answer, "output", components) } },
-      },
-      default: {
-        description: "A problem; its code is one of the list.",
-        content: {
-          "application/json": { schema: { $ref: "#/components/schemas/Problem" } },
-          "application/problem+json": { schema: { $ref: "#/components/schemas/ProblemDetails" } },
-        },
-      },
+      [statusOf(each)]: answer,
+      ...(kind === "look" ? Object.fromEntries((route.statuses ?? []).map((status) => [status, answer])) : {}),
+      ...(kind === "look" ? {} : { default: PROBLEM_ANSWER }),
     },
   };
 }
+
+function mediaOf({ kind, route }: Route): string {
+  return kind === "look" ? (route.media ?? "application/json").split(";", 1).join("") : "application/json";
+}
+
+function bodyOf({ kind, route }: Route, components: Map<string, Readonly<Record<string, unknown>>>): object {
+  if (kind === "look" || kind === "note" || route.body === undefined) return {};
+  const schema = documentSchema(route.body, "input", components);
+  return { requestBody: { required: true, content: { "application/json": { schema } } } };
+}
+
+const PROBLEM_ANSWER = {
+  description: "A problem; its code is one of the list.",
+  content: {
+    "application/json": { schema: { $ref: "#/components/schemas/Problem" } },
+    "application/problem+json": { schema: { $ref: "#/components/schemas/ProblemDetails" } },
+  },
+};
 
 function parametersOf(
   schema: z.ZodType | undefined,

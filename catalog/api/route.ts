@@ -2,8 +2,8 @@
  * The API, as a table of routes.
  *
  * Nouns: a *route* is a method, a path, what comes in and what goes out, each by a schema, and what makes the answer; a *read*
- * gets its answer from rows and may be given a kept copy; a *write* runs in one transaction on the primary; a *look* tells of this
- * process alone.
+ * gets its answer from rows and may be given a kept copy; a *write* runs in one transaction on the primary; a *note* is
+ * remembered and written with a later batch, or lost; a *look* tells of this process alone.
  * Invariants: what the document says of a route and what its requests are checked with is one schema; a read is given nothing to
  * write with; an answer of a read depends on its input alone, never on its caller, so that one copy serves all.
  */
@@ -12,6 +12,7 @@ import type { CopyTimes } from "../cache/copies.ts";
 import type { Reads } from "../database/reads.ts";
 import type { Session } from "../database/session.ts";
 import type { Caller, Scope } from "../keys/key.ts";
+import type { Health } from "./health.ts";
 import type { ApiTools } from "./tools.ts";
 
 type Method = "GET" | "POST" | "DELETE";
@@ -80,10 +81,50 @@ export type WriteRoute<
     ) => Promise<void>;
   };
 
+/** See the header. */
+export type NoteRoute<P extends z.ZodType = z.ZodType> = Common &
+  Pick<Inputs<P, z.ZodType, z.ZodType>, "params"> & {
+    readonly kind: "note";
+    readonly scope: Scope;
+    /** Nobody waits for anything. */
+    readonly note: (
+      input: { readonly params: z.output<P> },
+      at: { readonly caller: Caller; readonly tools: ApiTools },
+    ) => void;
+  };
+
+/** What a look shows. */
+export type Look = {
+  readonly health: Health;
+  readonly tools: ApiTools;
+  /** The document of all routes, as JSON. */
+  readonly document: string;
+};
+
+/** See the header. Anybody may look, and is not counted. */
+export type LookRoute = Common & {
+  readonly kind: "look";
+  readonly method: "GET";
+  /** Several pages may be one operation in the counts. */
+  readonly counted: "health" | "metrics" | "document";
+  /** Default: JSON. */
+  readonly media?: string;
+  /** Other statuses than 200 that have the same form. */
+  readonly statuses?: readonly 503[];
+  readonly show: (look: Look) => { readonly status?: 200 | 503; readonly body: object | string };
+};
+
 /** Any route, whatever its schemas. */
 export type Route =
   | { readonly kind: "read"; readonly route: ReadRoute }
-  | { readonly kind: "write"; readonly route: WriteRoute };
+  | { readonly kind: "write"; readonly route: WriteRoute }
+  | { readonly kind: "note"; readonly route: NoteRoute }
+  | { readonly kind: "look"; readonly route: LookRoute };
+
+/** What a route is answered with when all is well. */
+export function statusOf({ kind, route }: Route): number {
+  return kind === "write" ? route.status : kind === "note" ? 202 : 200;
+}
 
 /** Types a read by its schemas, then forgets them: a table holds routes of all kinds. */
 export function read<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
@@ -97,4 +138,14 @@ export function write<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
   route: Omit<WriteRoute<P, Q, B>, "kind">,
 ): Route {
   return { kind: "write", route: { ...route, kind: "write" } as unknown as WriteRoute };
+}
+
+/** As `read`, of a note. */
+export function note<P extends z.ZodType>(route: Omit<NoteRoute<P>, "kind" | "method">): Route {
+  return { kind: "note", route: { ...route, kind: "note", method: "POST" } as unknown as NoteRoute };
+}
+
+/** As `read`, of a look. */
+export function look(route: Omit<LookRoute, "kind" | "method">): Route {
+  return { kind: "look", route: { ...route, kind: "look", method: "GET" } };
 }

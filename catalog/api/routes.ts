@@ -1,13 +1,15 @@
 import type { Route } from "./route.ts";
 import { CATEGORY_ROUTES } from "./routes/categories.ts";
+import { CLICK_ROUTES } from "./routes/clicks.ts";
 import { INGEST_ROUTES } from "./routes/ingest.ts";
 import { KEY_ROUTES } from "./routes/keys.ts";
+import { PAGE_ROUTES } from "./routes/pages.ts";
 import { PRICE_ROUTES } from "./routes/prices.ts";
 import { PRODUCT_ROUTES } from "./routes/products.ts";
 import { SEARCH_ROUTES } from "./routes/search.ts";
 import { WEBHOOK_ROUTES } from "./routes/webhooks.ts";
 
-/** All routes but those that tell of the process itself. */
+/** All routes. */
 export const ROUTES: readonly Route[] = [
   ...SEARCH_ROUTES,
   ...PRODUCT_ROUTES,
@@ -16,4 +18,6 @@ export const ROUTES: readonly Route[] = [
   ...KEY_ROUTES,
   ...INGEST_ROUTES,
   ...WEBHOOK_ROUTES,
+  ...CLICK_ROUTES,
+  ...PAGE_ROUTES,
 ];

@@ -1,9 +1,9 @@
-/** The HTTP server of one instance: its routes, and the pages that tell of the instance itself. */
+/** The HTTP server of one instance. */
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { admit, bindRoutes, problemOf } from "./bind.ts";
+import { bindRoutes, problemOf } from "./bind.ts";
 import type { Health } from "./health.ts";
 import { openApiDocument } from "./openapi.ts";
-import { ApiProblem, formOf, problemBody, problemsPage } from "./problems.ts";
+import { ApiProblem, formOf, problemBody } from "./problems.ts";
 import { ROUTES } from "./routes.ts";
 import type { ApiTools } from "./tools.ts";
 
@@ -54,9 +54,7 @@ export function makeServer(
     return sendProblem(request, reply, problem);
   });
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, new ApiProblem("ROUTE_NOT_FOUND")));
-  bindRoutes(app, ROUTES, tools);
-  bindClicks(app, tools);
-  bindPages(app, tools, health);
+  bindRoutes(app, ROUTES, { tools, health, document: JSON.stringify(openApiDocument(ROUTES)) });
   return app;
 }
 
@@ -69,38 +67,4 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: ApiP
     .code(problem.status)
     .header("content-type", type)
     .send(JSON.stringify(problemBody(problem, form)));
-}
-
-/** A click is remembered with the next batch: nobody waits for it, and it may be lost. */
-function bindClicks(app: FastifyInstance, tools: ApiTools): void {
-  app.post<{ Params: { id: string } }>(
-    "/v1/products/:id/clicks",
-    { config: { operation: "clicked" } },
-    async (request, reply) => {
-      const product = Number(request.params.id);
-      if (!Number.isSafeInteger(product) || product < 1) throw new ApiProblem("VALIDATION_ERROR", "path.id: is no id");
-      const caller = await admit(request, reply, { tools, scope: "read" });
-      tools.usage.clicked(caller?.id ?? 0, product);
-      return reply.code(202).send({});
-    },
-  );
-}
-
-function bindPages(app: FastifyInstance, tools: ApiTools, health: Health): void {
-  const document = JSON.stringify(openApiDocument(ROUTES));
-  const page = (path: string, operation: string, answer: (reply: FastifyReply) => FastifyReply): void => {
-    app.get(path, { config: { operation } }, async (_request, reply) => answer(reply));
-  };
-  page("/health/live", "health", (reply) => reply.send({ status: "ok" }));
-  page("/health/ready", "health", (reply) => {
-    const isReady = health.isReady();
-    return reply.code(isReady ? 200 : 503).send({ status: isReady ? "ok" : "not ready" });
-  });
-  page("/health", "health", (reply) => {
-    const report = health.report();
-    return reply.code(report.status === "down" ? 503 : 200).send(report);
-  });
-  page("/metrics", "metrics", (reply) => reply.type("text/plain; version=0.0.4").send(tools.metrics.text()));
-  page("/openapi.json", "document", (reply) => reply.type("application/json").send(document));
-  page("/docs/errors", "document", (reply) => reply.type("text/html; charset=utf-8").send(problemsPage()));
 }

@@ -6,7 +6,7 @@ import { WriteNotDone, type Writes } from "../database/writes.ts";
 const EVENTS_MAX = 10_000;
 const EVERY_MS = 5_000;
 /** A batch that cannot be written soon is tried again with the next. */
-const DEADLINE_MS = 2_000;
+export const USAGE_DEADLINE_MS = 2_000;
 const QUERY_LENGTH_MAX = 200;
 const HOUR_MS = 3_600_000;
 
@@ -86,7 +86,7 @@ export class UsageBuffer {
             JSON.stringify(clicks),
           ]);
         },
-        { repeatable: false, deadlineMs: DEADLINE_MS },
+        { repeatable: false, deadlineMs: USAGE_DEADLINE_MS },
       );
     } catch (error) {
       if (error instanceof WriteNotDone && error.reason !== "unknown") this.#takeBack(calls, searches, clicks);

@@ -33,6 +33,11 @@ export function isGivenUp(error: unknown): boolean {
   return codeOf(error) === "57014";
 }
 
+/** A statement that was prepared would answer with columns of other types than when it was. */
+export function isPlannedOtherwise(error: unknown): boolean {
+  return codeOf(error) === "0A000";
+}
+
 /** Refused for a conflict with another transaction: the same one may succeed at once. */
 const SQLSTATES_OF_CONFLICT = new Set(["40001", "40P01"]);
 

@@ -5,6 +5,7 @@
  * are known. Source: PostgreSQL manual, "Extended Query" and "Message Formats".
  */
 import type pg from "pg";
+import { isPlannedOtherwise } from "./gone.ts";
 import type { RawColumn, RawRow, RawRows } from "./json-rows.ts";
 import type { RawSocket } from "./raw-socket.ts";
 
@@ -20,8 +21,18 @@ export type RawQuestion = {
   readonly timeoutMs: number;
 };
 
-/** Asks a client that has a RawSocket. Rejects as node-postgres does. */
+/** Asks a client that has a RawSocket, outside of a transaction. Rejects as node-postgres does. */
 export async function readRaw(client: pg.ClientBase, question: RawQuestion): Promise<RawRows> {
+  try {
+    return await readOnce(client, question);
+  } catch (error) {
+    if (question.name === undefined || !isPlannedOtherwise(error)) throw error;
+    // A column has another type since it was parsed: it is parsed anew, once.
+    return await readOnce(client, question);
+  }
+}
+
+async function readOnce(client: pg.ClientBase, question: RawQuestion): Promise<RawRows> {
   return await new Promise((resolve, reject) => {
     client.query(
       new RawRead(question, (error, rows) => {
@@ -88,6 +99,7 @@ class RawRead implements pg.Submittable {
 
   handleError(error: unknown): void {
     this.#end();
+    if (this.#socket !== undefined && this.name !== undefined) KEPT.get(this.#socket)?.delete(this.name);
     this.callback(error);
   }
 

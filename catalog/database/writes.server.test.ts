@@ -13,17 +13,18 @@ let server: TestServer;
 let way: Way;
 let writes: Writes;
 
+const address = () => ({
+  host: "127.0.0.1",
+  port: server.server.setup.port,
+  user: SUPERUSER.name,
+  password: SUPERUSER.password,
+  database: "postgres",
+});
+
 before(async () => {
   server = await startServer({ major: 16, name: "writes" });
   await server.query("create table written (name text)");
-  way = new Way("main", systemClock, {
-    host: "127.0.0.1",
-    port: server.server.setup.port,
-    user: SUPERUSER.name,
-    password: SUPERUSER.password,
-    database: "postgres",
-    width: 2,
-  });
+  way = new Way("main", systemClock, { ...address(), width: 2 });
   way.start();
   await eventually("a primary is seen", () => Promise.resolve(way.view === "primary"));
   writes = new Writes({
@@ -126,6 +127,35 @@ test("who waits for a connection while the server is replaced gets one of the ne
   next.pass();
   await waiting;
   await hanging;
+});
+
+test("a statement that was prepared is prepared anew when a column of it has another type", async () => {
+  await server.query("create table kept (price integer); insert into kept values (12)");
+  const preparing = new Way("kept", systemClock, { ...address(), width: 1, prepares: true });
+  const asked = { text: "select * from kept where price > $1", values: [1], isPlannedAnew: false };
+  const read = async () => {
+    const { columns, rows } = await preparing.rawRows(asked, { timeoutMs: 5_000 });
+    return [columns.map(({ typeId }) => typeId), rows.length];
+  };
+  try {
+    assert.deepEqual(
+      [await read(), await read()],
+      [
+        [[23], 1],
+        [[23], 1],
+      ],
+    );
+    await server.query("alter table kept alter column price type numeric(14,2)");
+    assert.deepEqual(
+      [await read(), await read()],
+      [
+        [[1700], 1],
+        [[1700], 1],
+      ],
+    );
+  } finally {
+    await preparing.stop();
+  }
 });
 
 test("who waited for a primary in vain is forgotten", async () => {

@@ -5,8 +5,7 @@ import { RetryBudget } from "./retry-budget.ts";
 import { WriteNotDone, Writes } from "./writes.ts";
 
 /** Writes on a way that is gone, with so many calls that wait for a connection. */
-function writesOn(waiting: number): Writes {
-  const clock = new ManualClock();
+function writesOn(waiting: number, clock = new ManualClock()): Writes {
   return new Writes({
     clock,
     random: (bytes) => Buffer.alloc(bytes),
@@ -14,7 +13,10 @@ function writesOn(waiting: number): Writes {
     way: {
       load: { lent: 16, waiting, untilPrimary: 0 },
       lend: () => Promise.reject(Object.assign(new Error("gone"), { code: "57P01" })),
-      untilPrimary: () => new Promise<never>(() => undefined),
+      untilPrimary: async (timeoutMs) => {
+        await clock.sleep(timeoutMs, {});
+        return false;
+      },
     },
   });
 }
@@ -28,6 +30,23 @@ test("writes that wait are bounded in what they keep in memory", async () => {
   while (writes.waiting < 16) await new Promise((resolve) => setImmediate(resolve));
   await assert.rejects(writes.run(nothing, { repeatable: true, bytes: 1 }), isFull);
   assert.equal(writes.held.shed, 1);
+});
+
+test("256 writes wait eight seconds for a primary, what comes on top is refused at once, and what waited is not done", async () => {
+  const clock = new ManualClock();
+  const writes = writesOn(0, clock);
+  const ends = new Map<string, number>();
+  const ended = async (error: unknown): Promise<void> => {
+    const reason = error instanceof WriteNotDone ? error.reason : String(error);
+    ends.set(reason, (ends.get(reason) ?? 0) + 1);
+  };
+  const all = Array.from({ length: 260 }, () => writes.run(nothing, { repeatable: true }).catch(ended));
+  await clock.advance(7_999);
+  assert.deepEqual([writes.waiting, Object.fromEntries(ends)], [256, { full: 4 }]);
+  await clock.advance(1);
+  await Promise.all(all);
+  assert.deepEqual([writes.waiting, Object.fromEntries(ends)], [0, { full: 4, late: 256 }]);
+  assert.deepEqual(writes.held, { total: 256, shed: 4, late: 256 });
 });
 
 test("who waits for a connection counts as one that waits", async () => {

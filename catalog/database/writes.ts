@@ -23,6 +23,8 @@ export const WRITE_DEADLINE_MS = 8_000;
 const STATEMENT_MS = 5_500;
 /** A server that has not given up by then is frozen, or the way to it is cut; the next try finds what it left. */
 const ANSWER_MARGIN_MS = 500;
+/** A statement of a last try, which began just before the end of its write's time. */
+export const ATTEMPT_MS = STATEMENT_MS + ANSWER_MARGIN_MS;
 const CONFLICTS_MAX = 5;
 /** All that waited begin again within so long. */
 const SPREAD_MS = 120;

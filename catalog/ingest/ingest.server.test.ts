@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type pg from "pg";
 import { connectCatalogue, createCatalogue, offer } from "../../test/support/catalogue.ts";
+import { eventually } from "../../test/support/receivers.ts";
 import { startServer, type TestServer } from "../../test/support/servers.ts";
 import { inTransaction } from "../database/session.ts";
 import { migrate } from "../schema/migrate.ts";
@@ -59,6 +60,24 @@ test("a schema is migrated once, by however many at the same time, and a databas
     const broken = [...MIGRATIONS, { number: 99, name: "broken", sql: "create table half (a int); select 1 / 0" }];
     await assert.rejects(migrate(client, broken), { code: "22012" });
     assert.equal((await client.query("select to_regclass('half') as half")).rows[0]?.half, null);
+    // What somebody reads for long is not waited for in front of everybody else.
+    const [, reader] = clients;
+    await reader?.query("begin; select from products limit 1");
+    const waiting = [
+      ...MIGRATIONS,
+      { number: 99, name: "waiting", sql: "alter table products add column half integer" },
+    ];
+    await assert.rejects(migrate(client, waiting, { lockTries: 1 }), {
+      code: "catalog.migration-blocked",
+      message: /migration 99 \(waiting\).*select from products/,
+    });
+    const migrated = migrate(client, waiting, { lockTries: 3 });
+    await eventually(
+      "it waits",
+      async () => (await server.value("select count(*)::text from pg_locks where not granted")) === "1",
+    );
+    await reader?.query("commit");
+    assert.deepEqual((await migrated).applied, [99]);
   } finally {
     for (const client of clients) await client.end();
   }

@@ -2,11 +2,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createMcpHandler, type McpHttpHandler, validateOriginHeader } from "@modelcontextprotocol/server";
+import {
+  createMcpHandler,
+  type McpHttpHandler,
+  type McpRequestContext,
+  type McpServer,
+  validateOriginHeader,
+} from "@modelcontextprotocol/server";
 import type { Clock } from "../../src/platform/clock.ts";
 import { metricsText } from "../metrics/text.ts";
 import type { HttpApi } from "./api-client.ts";
-import { ADDRESS_HEADER, makeMcpServer } from "./mcp.ts";
+import { ADDRESS_HEADER, type McpTools, makeMcpServer } from "./mcp.ts";
 import { Strangers } from "./strangers.ts";
 import { ucpProfile } from "./ucp.ts";
 import { UCP_VERSION } from "./ucp-product.ts";
@@ -22,6 +28,8 @@ export type McpServiceRequest = {
   /** Whether a proxy stands before us, whose last x-forwarded-for names the caller; else nobody's counts. */
   readonly behindProxy: boolean;
   readonly onMistake: (error: unknown) => void;
+  /** Adds to what the service offers: what a conformance suite calls. */
+  readonly addMore?: (server: McpServer) => void;
 };
 
 /** A batch of 200 offers with long descriptions. */
@@ -53,7 +61,7 @@ export class McpService {
       called: (tool: string, outcome: string, durationMs: number) => this.#count(tool, outcome, durationMs),
       monotonic: () => clock.monotonic(),
     };
-    this.#handler = createMcpHandler((context) => makeMcpServer(tools, context), {
+    this.#handler = createMcpHandler((context) => this.#serverOf(tools, context), {
       maxRequestBodySize: BODY_BYTES_MAX,
       onerror: () => undefined,
     });
@@ -90,6 +98,12 @@ export class McpService {
     this.#server.closeIdleConnections();
     await closed;
     await this.#handler.close();
+  }
+
+  #serverOf(tools: McpTools, context: McpRequestContext): McpServer {
+    const server = makeMcpServer(tools, context);
+    this.#request.addMore?.(server);
+    return server;
   }
 
   #count(tool: string, outcome: string, durationMs: number): void {

@@ -17,38 +17,82 @@ const RECORDS = `create table if not exists schema_migrations (
   applied_at timestamptz not null default now()
 )`;
 
+/** Who waits for a table makes everybody wait who comes behind; so long nobody notices. */
+const LOCK_TIMEOUT_MS = 1_000;
+/** With the pauses between them half a minute: longer than any transaction of the service. */
+const LOCK_TRIES = 20;
+const LOCK_PAUSE_S = 0.5;
+
 /**
  * Applies what is missing, each migration in a transaction of its own; running it again does nothing. Waits while another
- * program does the same. Rejects before anything is applied with `catalog.migration-changed` when an applied one says something
+ * program does the same. A lock on a table is not waited for long at a time, but again and again; then it rejects with
+ * `catalog.migration-blocked`. Rejects before anything is applied with `catalog.migration-changed` when an applied one says something
  * else now, and `catalog.migration-unknown` when the database is ahead of these.
  */
 export async function migrate(
   session: Session,
   migrations: readonly Migration[],
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  {
+    signal,
+    lockTries = LOCK_TRIES,
+  }: { readonly signal?: AbortSignal | undefined; readonly lockTries?: number | undefined } = {},
 ): Promise<Migrated> {
   let before: readonly number[] | undefined;
   const applied: number[] = [];
-  for (;;) {
+  for (let tries = 1; ; ) {
     signal?.throwIfAborted();
-    const next = await inTransaction(session, async () => {
-      await session.query(LOCK);
-      const records = await recordsOf(session);
-      before ??= [...records.keys()];
-      refuseOthers(records, migrations);
-      const missing = migrations.find(({ number }) => !records.has(number));
-      if (missing === undefined) return undefined;
-      await session.query(missing.sql);
-      await session.query("insert into schema_migrations (number, name, checksum) values ($1, $2, $3)", [
-        missing.number,
-        missing.name,
-        checksumOf(missing),
-      ]);
-      return missing.number;
-    });
-    if (next === undefined) return { before: before ?? [], applied };
-    applied.push(next);
+    let missing: Migration | undefined;
+    try {
+      await inTransaction(session, async () => {
+        await session.query(LOCK);
+        const records = await recordsOf(session);
+        before ??= [...records.keys()];
+        refuseOthers(records, migrations);
+        missing = migrations.find(({ number }) => !records.has(number));
+        if (missing !== undefined) await apply(session, missing);
+      });
+    } catch (error) {
+      if (missing === undefined || !isBlocked(error)) throw error;
+      if (tries >= lockTries) throw await blockedError(session, missing, error);
+      tries += 1;
+      await session.query(`select pg_sleep(${LOCK_PAUSE_S})`);
+      continue;
+    }
+    if (missing === undefined) return { before: before ?? [], applied };
+    applied.push(missing.number);
+    tries = 1;
   }
+}
+
+async function apply(session: Session, migration: Migration): Promise<void> {
+  await session.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  await session.query(migration.sql);
+  await session.query("insert into schema_migrations (number, name, checksum) values ($1, $2, $3)", [
+    migration.number,
+    migration.name,
+    checksumOf(migration),
+  ]);
+}
+
+/** Its wait for a lock was given up. Source: PostgreSQL, "Error codes": lock_not_available. */
+function isBlocked(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "code" in error && error.code === "55P03";
+}
+
+/** Who may hold it: whose transactions are the oldest. */
+async function blockedError(session: Session, { number, name }: Migration, cause: unknown): Promise<LifeboatError> {
+  const { rows } = await session.query(
+    `select pid, round(extract(epoch from clock_timestamp() - xact_start)) as age_s, left(query, 80) as query
+     from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
+     order by xact_start limit 3`,
+  );
+  const holders = rows.map((row) => `process ${row["pid"]}, for ${row["age_s"]} s: ${row["query"]}`);
+  return new LifeboatError("catalog.migration-blocked", {
+    message: `migration ${number} (${name}) waits for a table that others use without a pause; the longest transactions: ${holders.join("; ") || "none now"}`,
+    remedy: "End those transactions, or wait for them, and run `lifeboat up` again.",
+    retryable: true,
+    cause,
+  });
 }
 
 /** The SHA-256 of its SQL, in hexadecimal. */

@@ -3,8 +3,9 @@ import { hostname } from "node:os";
 import { systemClock as clock } from "../../src/platform/clock.ts";
 import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles as files } from "../../src/platform/files.ts";
+import { parseListenAt, readyToListen } from "../../src/platform/listen-at.ts";
 import { systemRandom as random } from "../../src/platform/random.ts";
-import { Redis } from "../cache/redis.ts";
+import { openRedis } from "../cache/open-redis.ts";
 import { RetryBudget } from "../database/retry-budget.ts";
 import { Way } from "../database/way.ts";
 import { Writes } from "../database/writes.ts";
@@ -37,10 +38,7 @@ const way = new Way("database", clock, {
 });
 way.start();
 const transactions = new Writes({ clock, random, way, budget: new RetryBudget(clock) });
-const redis =
-  settings.redis === undefined
-    ? undefined
-    : new Redis(clock, { ...settings.redis, password: await readSecret(files, settings.redis.passwordFile) });
+const redis = await openRedis({ clock, files }, settings.redis);
 const authorization =
   settings.operatorKeyFile === undefined ? undefined : `Bearer ${await readSecret(files, settings.operatorKeyFile)}`;
 
@@ -71,12 +69,7 @@ const warmer =
         isRedisThere: () => redis?.answers ?? true,
         log,
       });
-// One that was killed leaves its socket behind.
-if (at.startsWith("/")) await files.remove(at);
-const pages = await servePages(
-  { scheduler, warmer },
-  at.startsWith("/") ? { socket: at } : { host: "127.0.0.1", port: Number(at) },
-);
+const pages = await servePages({ scheduler, warmer }, await readyToListen(files, parseListenAt(at)));
 console.log(`${name} listens at ${at}`);
 
 const stop = new AbortController();

@@ -1,5 +1,6 @@
 /** The scheduler's pages: how it is, and its counts in Prometheus' text format. */
 import { createServer, type Server } from "node:http";
+import type { ListenOptions } from "node:net";
 import { type Metric, metricsText } from "../metrics/text.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { HIT_RATE_GOAL, type Warmer } from "./warmer/warmer.ts";
@@ -76,10 +77,7 @@ export function metricsOf({ scheduler, warmer }: PageTools): string {
 }
 
 /** Serves the pages; resolves when it listens. */
-export async function servePages(
-  tools: PageTools,
-  at: { readonly host: string; readonly port: number } | { readonly socket: string },
-): Promise<Server> {
+export async function servePages(tools: PageTools, at: ListenOptions): Promise<Server> {
   const server = createServer((request, response) => {
     const json = (status: number, body: object): void => {
       response.writeHead(status, { "content-type": "application/json; charset=utf-8" }).end(JSON.stringify(body));
@@ -100,8 +98,7 @@ export async function servePages(
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    if ("socket" in at) server.listen({ path: at.socket, writableAll: true }, resolve);
-    else server.listen(at.port, at.host, resolve);
+    server.listen(at, resolve);
   });
   return server;
 }

@@ -36,10 +36,16 @@ export const BALANCER_HEALTH_PATH = "/balancer/health";
 export const API_HEALTH_PATH = "/health/ready";
 
 /**
- * A request that may be sent again is kept until it is answered, and one that does not fit is sent once: reading and keyed writes
- * of up to about a thousand short offers. Twice this is taken by a request, one way and the other; idle connections take none.
+ * A request that may be sent again is kept until it is answered: reading, and keyed writes of up to about a thousand short
+ * offers. Twice this is taken by a request, one way and the other; idle connections take none.
  */
 const BUFFER_BYTES = 131_072;
+
+/** A body up to here always fits, beside its headers (8 KiB at most of them). Whoever sends more is told that it was sent once. */
+export const REPEATED_BYTES_MAX = 120 * 1024;
+
+/** What an answer says to a keyed request that the balancer does not send again when its instance dies. */
+export const NOT_REPEATED_HEADER = "x-lifeboat-not-repeated";
 
 /** With all of them under way buffers take half a gigabyte. */
 const CONNECTIONS_MAX = 2_000;
@@ -88,6 +94,10 @@ backend api
     option http-buffer-request
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless METH_GET or METH_HEAD or { req.hdr(idempotency-key) -m found }
+    # Its caller repeats one that does not fit, by its key, and is told so in every answer to it.
+    http-request set-var(txn.too_large) bool(true) if { req.hdr(idempotency-key) -m found } { req.body_size gt ${REPEATED_BYTES_MAX} }
+    http-request disable-l7-retry if { var(txn.too_large) -m bool }
+    http-after-response set-header ${NOT_REPEATED_HEADER} "body larger than ${REPEATED_BYTES_MAX} bytes" if { var(txn.too_large) -m bool }
 ${ofOneInstance(request.api)}    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 maxconn 512
 ${serverLines(request.api, () => "check")}
 frontend reads

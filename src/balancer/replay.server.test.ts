@@ -16,7 +16,13 @@ import { findFreePort } from "../platform/free-port.ts";
 import type { RunningProcess } from "../platform/processes.ts";
 import { systemRandom } from "../platform/random.ts";
 import { findProgram, SYSTEM_FOLDERS } from "../stack/programs.ts";
-import { API_HEALTH_PATH, BALANCER_HEALTH_PATH, renderHaproxy } from "./haproxy.ts";
+import {
+  API_HEALTH_PATH,
+  BALANCER_HEALTH_PATH,
+  NOT_REPEATED_HEADER,
+  REPEATED_BYTES_MAX,
+  renderHaproxy,
+} from "./haproxy.ts";
 
 let folder: string;
 let port: number;
@@ -89,20 +95,28 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+type Asked = {
+  readonly instance?: "dies" | "refuses";
+  readonly key?: boolean;
+  readonly bytes?: number;
+  /** Without a length, in pieces. */
+  readonly chunked?: boolean;
+};
+
 /** Asks through the balancer, and tells the status that came of it and how often an instance had the request, whole. */
 async function ask(
-  method: "GET" | "POST",
-  { instance = "dies", key = false, bytes = 0 }: { instance?: typeof first; key?: boolean; bytes?: number },
-): Promise<readonly [status: number, times: number]> {
+  method: "GET" | "HEAD" | "POST" | "DELETE",
+  { instance = "dies", key = false, bytes = 0, chunked = false }: Asked,
+): Promise<readonly [status: number, times: number, note?: string]> {
   came = [];
   first = instance;
   const body = "x".repeat(bytes);
-  const status = await new Promise<number>((resolve, reject) => {
-    const headers = { "content-length": bytes, ...(key ? { "idempotency-key": "k-1" } : {}) };
+  const [status, told] = await new Promise<readonly [number, unknown]>((resolve, reject) => {
+    const headers = { ...(chunked ? {} : { "content-length": bytes }), ...(key ? { "idempotency-key": "k-1" } : {}) };
     const asking = httpRequest({ port, host: "127.0.0.1", method, path: "/v1/x", headers, agent: false });
     asking.on("response", (response) => {
       response.resume();
-      response.on("end", () => resolve(response.statusCode ?? 0));
+      response.on("end", () => resolve([response.statusCode ?? 0, response.headers[NOT_REPEATED_HEADER]]));
     });
     asking.on("error", reject);
     // The headers go ahead, as those of a large body do.
@@ -110,18 +124,30 @@ async function ask(
     asking.on("socket", (socket) => socket.on("connect", () => setImmediate(() => asking.end(body))));
   });
   for (const each of came) assert.equal(each, body);
-  return [status, came.length];
+  return told === undefined ? [status, came.length] : [status, came.length, String(told)];
 }
 
 test("a request whose instance dies is sent to another one when it reads, or says that it may be repeated", async () => {
   assert.deepEqual(await ask("GET", {}), [200, 2]);
+  assert.deepEqual(await ask("HEAD", {}), [200, 2]);
   assert.deepEqual(await ask("POST", { key: true, bytes: 100 }), [200, 2]);
-  assert.deepEqual(await ask("POST", { key: true, bytes: 100_000 }), [200, 2]);
+  assert.deepEqual(await ask("DELETE", { key: true }), [200, 2]);
+  assert.deepEqual(await ask("POST", { key: true, bytes: REPEATED_BYTES_MAX }), [200, 2]);
+  assert.deepEqual(await ask("POST", { key: true, bytes: REPEATED_BYTES_MAX, chunked: true }), [200, 2]);
 });
 
-test("a write that does not say so is sent once, and so is one that is too large to be kept", async () => {
+test("a write that does not say so is sent once", async () => {
   assert.deepEqual(await ask("POST", { bytes: 100 }), [502, 1]);
-  assert.deepEqual(await ask("POST", { key: true, bytes: 300_000 }), [502, 1]);
+  assert.deepEqual(await ask("DELETE", {}), [502, 1]);
+});
+
+test("one that is too large to be kept is sent once, and its caller is told so, whatever comes of it", async () => {
+  const note = "body larger than 122880 bytes";
+  assert.deepEqual(await ask("POST", { key: true, bytes: REPEATED_BYTES_MAX + 1 }), [502, 1, note]);
+  assert.deepEqual(await ask("POST", { key: true, bytes: 300_000 }), [502, 1, note]);
+  assert.deepEqual(await ask("POST", { key: true, bytes: 300_000, chunked: true }), [502, 1, note]);
+  assert.deepEqual(await ask("POST", { key: true, bytes: 300_000, instance: "refuses" }), [503, 1, note]);
+  assert.deepEqual(await ask("POST", { bytes: 300_000, instance: "refuses" }), [503, 1]);
 });
 
 test("what an instance refuses is not asked of another one", async () => {

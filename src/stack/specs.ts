@@ -1,6 +1,7 @@
 /** How each component of a stack is run. Pure. */
 import path from "node:path";
 import type { ComponentSpec } from "../platform/components.ts";
+import { STOP_DEADLINE_MS } from "../platform/end-on-signal.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonConfigFile } from "./daemon-config.ts";
 import { apiSocketOf, instancesOf, scraperSocketOf } from "./instances.ts";
@@ -16,6 +17,8 @@ import type { StackTools } from "./tools.ts";
 const NODE_STOP_TIMEOUT_MS = 60_000;
 /** Redis writes its last file; the receiver stores what it has; the others have nothing to keep. */
 const STOP_TIMEOUT_MS = 15_000;
+/** A program of the service ends by itself in less. */
+const SERVICE_STOP_TIMEOUT_MS = STOP_DEADLINE_MS + 2_000;
 /** How long clients of the balancer and of the pooler may finish. */
 const DRAIN_TIMEOUT_MS = 3_000;
 
@@ -126,7 +129,7 @@ function serviceSpec(
     runAs: programs.lifeboatAsUser ? user : undefined,
     ports: port === undefined ? [] : [{ name, port }],
     restart: "on-failure",
-    stop: { signal: "SIGTERM", timeoutMs: STOP_TIMEOUT_MS },
+    stop: { signal: "SIGTERM", timeoutMs: SERVICE_STOP_TIMEOUT_MS },
   };
 }
 

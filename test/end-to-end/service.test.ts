@@ -7,8 +7,11 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { withSession } from "../../src/postgres/session.ts";
+import { repetitions } from "../support/effort.ts";
+import { LinkedStack } from "../support/linked-stack.ts";
 import { forAWhile, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
+import { PORTS } from "../support/servers.ts";
 import { ServiceLoad } from "../support/service-load.ts";
 import { WatchedStack } from "../support/watched-stack.ts";
 
@@ -121,3 +124,45 @@ test("an instance, redis, the services beside it, the primary and the replica ar
     await one.platform.restart("api", {});
   });
 });
+
+// A stack of its own, whose links can be cut, and a minute of two cores: more than the usual run has.
+for (let count = 0; count < repetitions(0, 3); count += 1) {
+  test("a primary that is halted, one whose packets are swallowed, and a halted replica fail no request of the API", async (t) => {
+    const apart = await mkdtemp("/tmp/stack-");
+    await chmod(apart, 0o755);
+    const linked = await LinkedStack.up(apart, () => 0.5, { service: "on" });
+    t.after(async () => {
+      await linked.end();
+      await rm(apart, { recursive: true, force: true });
+    });
+    const stack = new WatchedStack(linked.one, apart);
+    const other = await ServiceLoad.begin(linked.one);
+    const takenOver = async (node: "db" | "db_replica") => {
+      const inRecovery = async () => await linked.ask(node, "SELECT pg_is_in_recovery()");
+      await eventually("the replica has taken over", async () => (await inRecovery()) === "false");
+      await forAWhile(2_000);
+    };
+    const halt = async (node: "db" | "db_replica"): Promise<readonly number[]> => {
+      const pids = await PORTS.processes.tree(await linked.one.pidOf(node));
+      for (const pid of pids) PORTS.processes.signal(pid, "SIGSTOP");
+      return pids;
+    };
+    assert.equal((await stack.whole()).primary, "db");
+    await other.during("halted", async () => {
+      await halt("db");
+      await takenOver("db_replica");
+    });
+    await stack.whole();
+    await other.during("swallowed", async () => {
+      linked.links("db_replica").set({ cut: true });
+      await takenOver("db");
+    });
+    linked.links("db_replica").heal();
+    await stack.whole();
+    await other.during("replica", async () => {
+      const pids = await halt("db_replica");
+      await forAWhile(4_000);
+      for (const pid of pids) PORTS.processes.signal(pid, "SIGCONT");
+    });
+  });
+}

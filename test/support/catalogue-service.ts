@@ -169,7 +169,9 @@ export async function startService(): Promise<TestService> {
       settings: await readServiceFile(PORTS.files, at("service.json")),
       name: "api",
       // The tests stand where the balancer does.
-      listen: { port, isBehindBalancer: true },
+      listen: { port },
+      isBehindBalancer: true,
+      tell: () => undefined,
       onMistake: (error) => mistakes.push(error),
     },
   );

@@ -87,11 +87,11 @@ export const SERVICE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   ingest: ["database"],
   scraper: ["cache", "database", "ingest", "metrics", "settings"],
   mcp: ["metrics", "products", "settings"],
-  cache: [],
+  cache: ["settings"],
   keys: ["cache", "database"],
   products: ["ingest"],
   search: ["database", "products"],
-  api: ["cache", "database", "ingest", "keys", "metrics", "products", "search", "settings"],
+  api: ["cache", "database", "ingest", "keys", "metrics", "products", "schema", "search", "settings"],
 };
 
 /** One override of .oxlintrc.json. */

@@ -290,6 +290,24 @@ test("two schedulers run each of the generated sources once, and one host one so
   );
 });
 
+test("of what is due the lowest priority goes first, then what waits longest, and one after another in one slot each", async () => {
+  const source = (name: string, priority: number | undefined) => ({
+    ...SOURCE,
+    name,
+    location: `file:${name}`,
+    priority,
+  });
+  await only(source("last", undefined), source("second", 20), source("first", 10), source("third", 20));
+  await due();
+  await session.query(
+    "update sources set next_due_at = next_due_at - interval '1 minute' where name in ('last', 'second')",
+  );
+  const order: string[] = [];
+  for (let each = 0; each < 4; each++) order.push((await claimed()).source.name);
+  assert.deepEqual(order, ["first", "second", "third", "last"]);
+  assert.equal((await claim()).kind, "nothing-due");
+});
+
 test("a run that was killed is repeated in its slot once its claim is over, and leaves no second row", async () => {
   await writeFile(
     path.join(server.folder, "k.csv"),

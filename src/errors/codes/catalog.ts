@@ -11,6 +11,11 @@ export const catalogErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "A migration of the catalogue's schema that was applied says something else now.",
   },
+  "catalog.migration-blocked": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "A migration of the catalogue's schema waits for a lock that others hold on for long.",
+  },
   "catalog.migration-unknown": {
     kind: "operator",
     exit: EXIT.refused,
