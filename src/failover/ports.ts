@@ -117,7 +117,10 @@ export interface NodePort {
    * loaded. The receiver may run for a while longer: watch the view (rule B7).
    */
   stopReceiving(order: Order, call: Call): Promise<Done | StaleEpoch>;
-  /** For a candidate whose replay is not through: it waits for no query that it is in conflict with (rule B13). */
+  /**
+   * For a candidate whose replay is not through: it waits for no query that it is in conflict with (rule B13), and goes on
+   * where somebody has paused it.
+   */
   hurryReplay(order: Order, call: Call): Promise<Done | StaleEpoch>;
   /** Points a running standby at a primary, and lets replay wait for queries again; durable and loaded. */
   receiveFrom(order: Order<{ readonly upstream: NodeName }>, call: Call): Promise<Done | StaleEpoch>;

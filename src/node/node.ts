@@ -119,6 +119,8 @@ export class SqlNode implements NodePort {
   async hurryReplay(order: Order, call: Call): Promise<Done | StaleEpoch> {
     return await this.#order(order, call, async (session) => {
       await this.#set(session, HURRIED_SETTINGS);
+      // Somebody may have paused it and gone: what is to be promoted would never be through.
+      await session.run("SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()");
     });
   }
 

@@ -43,7 +43,9 @@ test("a replica that was told to stop receiving goes on so when somebody's half-
   await pair.replica.query("SELECT pg_reload_conf()");
   await node.setSynchronousNames({ epoch: ONE, names: "ANY 1 (x)" }, CALL);
   assert.equal(await pair.replica.value("SHOW primary_conninfo"), "");
+  await pair.replica.query("SELECT pg_wal_replay_pause()");
   await node.hurryReplay({ epoch: ONE }, CALL);
+  assert.equal(await pair.replica.value("SELECT pg_is_wal_replay_paused()"), "false");
   await pair.replica.restart();
   assert.equal(await pair.replica.value("SHOW primary_conninfo"), "");
   assert.equal(await pair.replica.value("SHOW max_standby_streaming_delay"), "0");

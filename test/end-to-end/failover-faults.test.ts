@@ -8,9 +8,10 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import pg from "pg";
 import { planFailover, planSwitchover } from "../../src/failover/plan.ts";
+import { readJournal } from "../../src/journal/read.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import { instancesOf, poolerSocketFolder } from "../../src/stack/instances.ts";
 import type { NodeName } from "../../src/stack/node-settings.ts";
@@ -24,8 +25,10 @@ import type { DaemonEnd } from "../support/mortal-daemon-process.ts";
 import { PROGRAMS } from "../support/program.ts";
 import { forAWhile } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
+import { PORTS } from "../support/servers.ts";
 import { silenced } from "../support/silent-sockets.ts";
 import { SmallDisk } from "../support/small-disks.ts";
+import { TwoControllers } from "../support/two-controllers.ts";
 import { WatchedStack } from "../support/watched-stack.ts";
 
 /** The primary counts as silent after 2.6 s; until then clients wait. */
@@ -343,6 +346,17 @@ for (let count = 0; count < repetitions(0, 1); count += 1) {
     assert.equal((await roles()).old, next);
   });
 
+  test("a replica whose replay somebody has paused takes over all the same, and has everything", async () => {
+    const { old, next } = await roles();
+    await watched.underWrites("replay-paused", async () => {
+      await linked.ask(next, "SELECT pg_wal_replay_pause()");
+      await forAWhile(500);
+      await linked.one.crash(old);
+      await eventually("it is replaced", async () => (await watched.look())?.primary === next);
+    });
+    assert.equal((await roles()).old, next);
+  });
+
   test("a controller that no pooler answers promotes nothing for that; it replaces a killed primary, and leads clients there as soon as poolers are reached", async () => {
     const seen = await roles();
     await linked.one.cli.json("scale pgbouncer 2");
@@ -449,4 +463,77 @@ test("a receiver whose disk is full confirms nothing that it does not have, and 
   assert.deepEqual([writes.window.failedCount, writes.window.unknownCount], [0, 0]);
   await watched.whole();
   await platform.stop("receiver", {});
+});
+
+/** What these steps do is an order to somebody, who must refuse it when it comes too late. */
+const NODE_ORDERS = ["stop-receiving", "prepare-candidate", "promote"] as const;
+const OTHER_ORDERS = ["withdraw-witness", "note-promotion", "note-primary"] as const;
+const ORDERS: readonly string[] = [...NODE_ORDERS, ...OTHER_ORDERS];
+/** Whoever woke has sent by then what it was about to send. */
+const AWAKE_MS = 2_000;
+
+// Each takes as long as a lease, and more. In the usual run the simulation has them, and src/lease/etcd/ the lease.
+describe("two controllers, as on two machines,", () => {
+  if (repetitions(0, 1) === 0) return;
+  let two: TwoControllers;
+
+  before(async () => {
+    two = await TwoControllers.up();
+  });
+
+  after(() => two.end());
+
+  for (const step of [chance.pick(NODE_ORDERS), chance.pick(OTHER_ORDERS)]) {
+    test(`a controller that sleeps past its lease at ${step} of a failover is followed by another, and does nothing when it wakes`, async () => {
+      await two.begin();
+      const { old, next, timeline } = await two.roles(two.watched);
+      const { place } = await two.one.stack();
+      await two.watched.underWrites(`asleep-${step}`, async () => {
+        const sleeper = await two.one.pidOf("daemon");
+        const end: DaemonEnd = { step, at: "intent", how: "stall" };
+        await writeFile(two.script, JSON.stringify(end));
+        await two.one.crash(old);
+        await eventually("the one that acts sleeps", async () => !existsSync(two.script));
+        const taken = await eventually("the other has taken over", async () => {
+          const seen = await two.watched.look();
+          return seen?.primary === next && seen;
+        });
+        assert.equal(taken.timeline, timeline + 1);
+        // Not later: on one machine it may sleep with the lock of a node's memory, and the old primary waits for that.
+        process.kill(sleeper, "SIGCONT");
+        await forAWhile(AWAKE_MS);
+        assert.equal(await two.one.pidOf("daemon"), sleeper, "it was halted, not ended");
+        const after = { old: next, next: old, timeline: timeline + 1, epoch: taken.epoch };
+        assert.deepEqual(await two.roles(two.watched), after);
+        assert.deepEqual(await two.roles(two.first), after);
+      });
+      const reading = await readJournal(PORTS.files, path.join(place.controller, "journal", "journal.log"));
+      const records = reading?.records ?? [];
+      const at = records.findLastIndex(({ kind, name }) => kind === "intent" && name === step);
+      const { epoch } = records[at] ?? {};
+      const done = records
+        .slice(at)
+        .filter(({ kind, name, facts, ...each }) => {
+          return each.epoch === epoch && kind === "outcome" && ORDERS.includes(name) && facts["failed"] === undefined;
+        })
+        .map(({ name }) => name);
+      assert.deepEqual(done, [], "what it was about to order was refused");
+    });
+  }
+
+  test("a controller that is cut off from etcd does nothing for a primary that is killed then; the other one does, once the lease is over", async () => {
+    await two.begin();
+    const { old, next, timeline } = await two.roles(two.watched);
+    await two.watched.underWrites("cut-off", async () => {
+      two.relay.cut();
+      await two.one.crash(old);
+      await eventually("the other has taken over", async () => (await two.watched.look())?.primary === next);
+      const before = await two.roles(two.watched);
+      assert.deepEqual([before.old, before.timeline], [next, timeline + 1]);
+      two.relay.heal();
+      assert.deepEqual(await two.roles(two.first), before);
+      await forAWhile(AWAKE_MS);
+      assert.deepEqual(await two.roles(two.watched), before);
+    });
+  });
 });

@@ -25,15 +25,18 @@ export class WatchedStack {
   readonly one: RealStack;
   /** For ledgers. */
   readonly folder: string;
+  readonly #socket: string | undefined;
 
-  constructor(one: RealStack, folder: string) {
+  /** `socket`: of the daemon that is asked, where it is not the stack's own. */
+  constructor(one: RealStack, folder: string, socket?: string) {
     this.one = one;
     this.folder = folder;
+    this.#socket = socket;
   }
 
   /** What is known and decided; undefined while no daemon answers. */
   async look(): Promise<CheckReport | undefined> {
-    const socket = daemonSocketOf(await this.one.stack());
+    const socket = this.#socket ?? daemonSocketOf(await this.one.stack());
     const asked = await askDaemon(socket, { call: "check", follow: false }, { silentMs: SILENT_MS }).catch(
       (error: unknown) => {
         if (!isLifeboatError(error, "daemon.no-answer")) throw error;
