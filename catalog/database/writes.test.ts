@@ -41,6 +41,8 @@ test("256 writes wait eight seconds for a primary, what comes on top is refused 
     ends.set(reason, (ends.get(reason) ?? 0) + 1);
   };
   const all = Array.from({ length: 260 }, () => writes.run(nothing, { repeatable: true }).catch(ended));
+  // All have come to their wait.
+  await clock.advance(0);
   await clock.advance(7_999);
   assert.deepEqual([writes.waiting, Object.fromEntries(ends)], [256, { full: 4 }]);
   await clock.advance(1);
