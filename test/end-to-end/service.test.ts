@@ -44,6 +44,7 @@ async function callTool(port: number, name: string, args: object) {
   const response = await fetch(`http://127.0.0.1:${port}/mcp`, {
     method: "POST",
     headers: {
+      authorization: load.authorization,
       "content-type": "application/json",
       accept: "application/json, text/event-stream",
       "mcp-protocol-version": "2026-07-28",

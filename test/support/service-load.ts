@@ -48,6 +48,11 @@ export class ServiceLoad {
     return new ServiceLoad(one, front, made.api_key);
   }
 
+  /** What shows the key of this load: without one only some questions a minute are answered. */
+  get authorization(): string {
+    return this.#headers["authorization"] ?? "";
+  }
+
   /** While something happens no request fails, and every write that was acknowledged is there afterwards. */
   async during(name: string, act: () => Promise<void>): Promise<void> {
     const reads = new OpenLoop(READS_PER_SECOND, (index) => this.#read(index));
