@@ -5,9 +5,11 @@ import type { EventFacts, Rebuild } from "./failover-plan.ts";
 
 type EventReport = EventFacts & { readonly format: string; readonly beganAt: string; readonly endedAt: string };
 
-/** The newest report below the folder of an event that ended after a moment, in milliseconds since 1970. */
+/** The newest report in the folder of them of an event that ended after a moment, in milliseconds since 1970. */
 export async function newestEvent(folder: string, afterMs: number): Promise<EventFacts | undefined> {
-  const names = (await readdir(folder, { recursive: true })).filter((name) => /(^|\/)reports\/[^/]+\.json$/.test(name));
+  // Made with the first report.
+  const found = await readdir(folder).catch(() => []);
+  const names = found.filter((name) => name.endsWith(".json"));
   const reports = (await Promise.all(names.map((name) => readReport(path.join(folder, name)))))
     .filter((report) => report !== undefined)
     .filter(({ endedAt }) => Date.parse(endedAt) > afterMs)

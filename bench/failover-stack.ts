@@ -197,7 +197,7 @@ export class FailoverStack {
 
   /** What the controller reported of an event that ended after a moment, in milliseconds since 1970. */
   async eventSince(atMs: number): Promise<EventFacts | undefined> {
-    return await newestEvent(this.#described.place.folder, atMs);
+    return await newestEvent(path.join(this.#described.place.controller, "reports"), atMs);
   }
 
   /** How a node was made a replica again after a moment, in milliseconds since 1970. */
