@@ -134,11 +134,13 @@ async function measureChain(place: Place, base: Base, request: DeltaRequest, cal
       await readStreams(chain, call);
       await backUpAll(chain, "unchanged", call);
     });
+    let wanted = full;
     for (let update = 1; update <= updatesOf(request); update += 1) {
       await updateShare(base.server, update, call);
+      // Before the backup: reading what was updated writes as much WAL, which only who archives all of it would have to replay.
+      wanted = await products(base.server, call);
       await backUpAll(chain, "updated", call);
     }
-    const wanted = await products(base.server, call);
     await repeat(request.runs, () => restoreAll(chain, "last", wanted, call));
     if (request.chain === "keep") {
       const { mib, backups, peers } = request;

@@ -258,7 +258,7 @@ async function admit(
   if (standing.kind === "unknown") throw new ApiProblem("INVALID_API_KEY");
   if (standing.kind === "guessed")
     throw new ApiProblem("RATE_LIMIT_EXCEEDED", "too many keys that nobody has were shown from this address", {
-      retryAfterS: standing.resetS,
+      retryAfterS: 1,
     });
   if (standing.kind === "unasked") throw new ApiProblem("SERVICE_UNAVAILABLE", undefined, { retryAfterS: 2 });
   const { caller } = standing;

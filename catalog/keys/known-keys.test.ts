@@ -37,17 +37,63 @@ test("keys that nobody has are looked up once at a time, and drive out none that
   assert.equal(asked.queries, 1);
 });
 
-test("who shows one key after another is looked up no more for the rest of the minute, and others are", async () => {
-  const { clock, keys, asked } = strangers();
-  await clock.advance(10_000);
-  const guess = async (from: string) =>
-    await Promise.all(Array.from({ length: 40 }, async (_, each) => (await keys.standing(`guess ${each}`, from)).kind));
-  assert.equal((await guess(HERE)).filter((kind) => kind === "unknown").length, 30);
-  assert.equal(asked.queries, 30);
-  assert.deepEqual(await keys.standing("another", HERE), { kind: "guessed", resetS: 50 });
-  assert.equal((await keys.standing("another", "192.0.2.2")).kind, "unknown");
-  await clock.advance(50_000);
-  assert.equal((await keys.standing("another", HERE)).kind, "unknown");
+/** Keys over a table that has the good ones, in which each look takes a while; tells how many were under way at once at most. */
+function slowTable() {
+  const clock = new ManualClock();
+  const under = { now: 0, most: 0 };
+  const keys = new KnownKeys({
+    clock,
+    operatorKey: undefined,
+    mcpKey: undefined,
+    reads: {
+      read: async (_text, [hash]) => {
+        under.now += 1;
+        under.most = Math.max(under.most, under.now);
+        await clock.sleep(10, {});
+        under.now -= 1;
+        const id = GOOD.findIndex((key) => hashOf(key) === hash);
+        const row = { id: id + 1, agent_name: "a", tier: "free", scopes: ["read"], is_revoked: false };
+        return { rows: id < 0 ? [] : [row], from: "primary" };
+      },
+      readRaw: () => Promise.reject(new Error("nobody asks for raw rows")),
+    },
+  });
+  /** What the keys are that are shown at once, when all is answered. */
+  const show = async (shown: readonly string[], from = HERE): Promise<readonly string[]> => {
+    let ended = false;
+    const kinds = Promise.all(shown.map(async (key) => (await keys.standing(key, from)).kind)).finally(() => {
+      ended = true;
+    });
+    while (!ended) await clock.advance(10);
+    return await kinds;
+  };
+  return { clock, under, show };
+}
+
+const GOOD = Array.from({ length: 100 }, (_, each) => `bw_free_good_${each}`);
+const guesses = (from: number, count: number): readonly string[] =>
+  Array.from({ length: count }, (_, each) => `guess ${from + each}`);
+
+test("an instance that knows no key yet answers all who come at once from one address, some at a time", async () => {
+  const { show, under } = slowTable();
+  assert.deepEqual(new Set(await show(GOOD)), new Set(["good"]));
+  assert.equal(under.most, 8);
+});
+
+test("the keys of an address that guesses are looked up one after another, the good ones among them too, and a flood is refused", async () => {
+  const { clock, show, under } = slowTable();
+  await show(guesses(0, 30));
+  under.most = 0;
+  assert.deepEqual(new Set(await show([...guesses(30, 50), ...GOOD])), new Set(["unknown", "good"]));
+  assert.equal(under.most, 1);
+  assert.equal((await show(guesses(100, 250))).filter((kind) => kind === "guessed").length, 250 - 201);
+  under.most = 0;
+  await show(guesses(400, 20), "192.0.2.2");
+  assert.equal(under.most, 8, "others are not kept waiting");
+  await clock.advance(60_000);
+  under.most = 0;
+  await show(guesses(500, 20));
+  assert.equal(under.most, 8, "a minute later it is as good as any");
 });
 
 test("the MCP service's key reads and does nothing else", async () => {

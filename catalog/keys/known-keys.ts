@@ -2,6 +2,7 @@
 import type { Clock, Monotonic } from "../../src/platform/clock.ts";
 import type { Reads } from "../database/reads.ts";
 import { type Caller, hashOf, MCP_ID, SCOPES, type Scope, TIERS, type Tier } from "./key.ts";
+import { Lane } from "./lane.ts";
 
 /** So long a key that was looked up needs no second look. */
 export const KEY_FRESH_MS = 15_000;
@@ -12,11 +13,18 @@ const STRANGER_MS = 2_000;
 const KNOWN_MAX = 20_000;
 /** Keys that nobody has are kept apart: who guesses keys must not have good ones forgotten. */
 const STRANGERS_MAX = 2_000;
-/** So many keys that nobody has are looked up in a minute for one address: a mistyped one, not a list of guesses. */
+/**
+ * After so many keys in a minute that nobody has, those of an address are looked up one after another: behind a proxy or a balancer it
+ * is also the address of others, whose keys are good.
+ */
 const GUESSES_MAX = 30;
 const GUESSES_WINDOW_MS = 60_000;
-/** Addresses that guess in a minute; beyond them nobody who is not known is looked up until the next. */
+/** Addresses that guess in a minute; beyond them everybody is taken for one of them. */
 const GUESSERS_MAX = 10_000;
+/** Keys that are looked up at once: an instance that has just started knows none, and requests want connections too. */
+const LOOKUPS_MAX = 8;
+/** Keys of addresses that guess that wait for their turn: a lookup takes a millisecond. Those beyond are refused. */
+const GUESSES_WAITING_MAX = 200;
 
 /** What is known of a key. */
 export type Standing =
@@ -25,8 +33,8 @@ export type Standing =
   | { readonly kind: "unknown" }
   /** No server could be asked, and it was not known before. */
   | { readonly kind: "unasked" }
-  /** Not looked up: this address has shown too many that nobody has. */
-  | { readonly kind: "guessed"; readonly resetS: number };
+  /** Not looked up: too many wait that come from addresses which have shown many that nobody has. */
+  | { readonly kind: "guessed" };
 
 type Known = { standing: Standing; askedAt: Monotonic; asking: boolean };
 
@@ -40,6 +48,8 @@ export class KnownKeys {
   /** Keys that are in no database. */
   readonly #ours = new Map<string, Caller>();
   readonly #guesses = new Map<string, number>();
+  readonly #callers = new Lane(LOOKUPS_MAX, Number.POSITIVE_INFINITY);
+  readonly #guessers = new Lane(1, GUESSES_WAITING_MAX);
   #window = -1;
 
   constructor(tools: {
@@ -70,7 +80,7 @@ export class KnownKeys {
       if (caller !== undefined) return { kind: "good", caller };
       const stranger = this.#strangers.get(hash);
       if (stranger !== undefined && clock.monotonic() - stranger.askedAt < STRANGER_MS) return stranger.standing;
-      return await this.#askFor(hash, from);
+      return await this.#askInTurn(hash, from);
     }
     const age = clock.monotonic() - known.askedAt;
     if (known.standing.kind !== "good") return age < STRANGER_MS ? known.standing : await this.#ask(hash);
@@ -100,23 +110,29 @@ export class KnownKeys {
     }
   }
 
-  /** As `#ask`, for who may be guessing. */
-  async #askFor(hash: string, from: string): Promise<Standing> {
-    const now = this.#tools.clock.now();
-    const window = Math.floor(now / GUESSES_WINDOW_MS);
+  /** As `#ask`, in turn with others. */
+  async #askInTurn(hash: string, from: string): Promise<Standing> {
+    const lane = this.#isGuesser(from) ? this.#guessers : this.#callers;
+    const standing = await lane.run(async () => this.#lately(hash) ?? (await this.#ask(hash)));
+    if (standing?.kind === "unknown") this.#guesses.set(from, (this.#guesses.get(from) ?? 0) + 1);
+    return standing ?? { kind: "guessed" };
+  }
+
+  #isGuesser(from: string): boolean {
+    const window = Math.floor(this.#tools.clock.now() / GUESSES_WINDOW_MS);
     if (window !== this.#window) {
       this.#window = window;
       this.#guesses.clear();
     }
-    const before = this.#guesses.get(from) ?? 0;
-    if (before >= GUESSES_MAX || (before === 0 && this.#guesses.size >= GUESSERS_MAX)) {
-      return { kind: "guessed", resetS: Math.ceil(((window + 1) * GUESSES_WINDOW_MS - now) / 1_000) };
-    }
-    // Counted before it is known: many at once are as many.
-    this.#guesses.set(from, before + 1);
-    const standing = await this.#ask(hash);
-    if (standing.kind !== "unknown") this.#guesses.set(from, Math.max(0, (this.#guesses.get(from) ?? 0) - 1));
-    return standing;
+    const guesses = this.#guesses.get(from);
+    return guesses === undefined ? this.#guesses.size >= GUESSERS_MAX : guesses >= GUESSES_MAX;
+  }
+
+  /** What was found while this one waited. */
+  #lately(hash: string): Standing | undefined {
+    const found = this.#known.get(hash) ?? this.#strangers.get(hash);
+    if (found === undefined) return undefined;
+    return this.#tools.clock.monotonic() - found.askedAt < STRANGER_MS ? found.standing : undefined;
   }
 
   async #ask(hash: string): Promise<Standing> {

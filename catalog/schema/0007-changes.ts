@@ -6,8 +6,8 @@ import type { Migration } from "./migration.ts";
  * product_changes is filled in the transaction that changes a price, a row a change, however many want to know: who they are is
  * found out afterwards, by who tells them. A change that is there is told of at least once to everybody who has room for it.
  *
- * A source belongs to the key that wrote it first, so that no other key overwrites its offers; one of the scheduler is in
- * sources, and belongs to nobody else.
+ * A source belongs to the key that wrote it first, or to what that one was rotated to, so that no other key overwrites its offers;
+ * one of the scheduler is in sources, and belongs to nobody else.
  */
 export const CHANGES: Migration = {
   number: 7,
@@ -32,9 +32,16 @@ create table source_owners (
   owned_since timestamptz not null default now()
 );
 create index source_owners_key on source_owners (api_key_id);
+with recursive followed (id, later) as (
+  select id, id from api_keys
+  union all
+  select f.id, k.replaced_by from followed f join api_keys k on k.id = f.later where k.replaced_by is not null
+)
 insert into source_owners (source, api_key_id)
-select distinct on (r.source) r.source, r.api_key_id
-from ingestion_runs r join api_keys k on k.id = r.api_key_id and k.revoked_at is null
-where r.origin = 'api' order by r.source, r.started_at desc;
+select distinct on (r.source) r.source, k.id
+from ingestion_runs r
+  join followed f on f.id = r.api_key_id
+  join api_keys k on k.id = f.later and k.revoked_at is null
+where r.origin = 'api' order by r.source, r.started_at, r.id;
 `,
 };

@@ -103,12 +103,15 @@ async function takeSource(session: Session, source: string, caller: Caller | und
   const id = caller?.id ?? 0;
   if (id <= 0) return;
   if (owner === undefined) {
-    await session.query("insert into source_owners (source, api_key_id) values ($1, $2) on conflict do nothing", [
-      source,
-      id,
-    ]);
+    // A key that is being rotated takes nothing: what it had is moved to the new one then, and this would be left behind.
+    await session.query(
+      `insert into source_owners (source, api_key_id)
+       select $1, id from api_keys where id = $2 and revoked_at is null for share on conflict do nothing`,
+      [source, id],
+    );
     // Another one may have been first.
     owner = await ownerOf(session, source);
+    if (owner === undefined) throw new ApiProblem("REVOKED_API_KEY");
   }
   if (owner !== id) throw new ApiProblem("INSUFFICIENT_SCOPE", `the source ${source} is another key's`);
 }

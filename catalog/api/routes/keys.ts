@@ -61,7 +61,7 @@ export const KEY_ROUTES = [
       const { key, prefix, hash } = makeKey(tools.random, caller.tier);
       const { rows } = await session.query(
         `insert into api_keys (key_hash, prefix, agent_name, tier, scopes)
-         select decode($2, 'hex'), $3, agent_name, tier, scopes from api_keys where id = $1 and revoked_at is null returning id`,
+         select decode($2, 'hex'), $3, agent_name, tier, scopes from api_keys where id = $1 and revoked_at is null for update returning id`,
         [caller.id, hash, prefix],
       );
       if (rows.length === 0) throw new ApiProblem("REVOKED_API_KEY");

@@ -42,6 +42,8 @@ export const WEBHOOK_ROUTES = [
       if (caller === undefined || caller.id <= 0)
         throw new ApiProblem("INSUFFICIENT_SCOPE", "a key of the stack has no webhooks");
       const secret = tools.random(24).toString("base64url");
+      // Counted by one at a time.
+      await session.query("select from api_keys where id = $1 for update", [caller.id]);
       const { rows } = await session.query(
         `insert into webhooks (api_key_id, url, secret, events, product_ids)
          select $1, $2, $3, $4, $5 where (select count(*) from webhooks where api_key_id = $1 and is_active) < $6 returning id`,
