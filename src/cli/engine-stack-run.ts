@@ -155,7 +155,10 @@ export const restartConfigured: RestartConfigured = async ({ config, session, co
   }
   return await exclusively(MACHINE, stack, async () => {
     session.progress.report({ phase: `restarting ${component}` });
-    const { durationMs } = await restartComponent(tools, component, { signal: session.signal });
+    const findMigrationTools = () => stackTools({ config, session }, stack, tools.platform);
+    const { durationMs } = await restartComponent({ ...tools, findMigrationTools }, component, {
+      signal: session.signal,
+    });
     return { component, durationMs };
   });
 };

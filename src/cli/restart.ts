@@ -30,6 +30,7 @@ export function restartVerb(restart: RestartConfigured): Verb {
     summary: "Restart one component of the stack",
     description:
       "Stops the component as `lifeboat down` would, starts it as it was started last, and waits until it does its work again. " +
+      "Before the api the database is brought to the newest schema, where its primary runs. " +
       "Restarting the primary interrupts every write meanwhile: that is asked first at a terminal, and refused elsewhere without " +
       "--accept-outage, and while the daemon would answer it with a failover. Clients of pgbouncer, redis and haproxy are disconnected; the others' clients notice nothing.",
     arguments: { component: required(choice(COMPONENT_NAMES), `One of ${COMPONENT_NAMES.join(", ")}.`) },

@@ -10,6 +10,7 @@ import { askPrimary, nodeDataOf } from "./nodes.ts";
 import type { StackFacts } from "./plan.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
 import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets } from "./secrets.ts";
+import { awaitsSchema } from "./service.ts";
 import { componentsOf, replicaOf, type StackDescription, type StackPlace } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
@@ -39,10 +40,21 @@ export async function observeStack(
     replica: await nodeDataOf(files, place.dataOf(replicaOf(stack))),
     vault: await lookAtVault(tools, stack, secrets, options),
     running,
+    apiAwaitsSchema: stack.service && (await anyAwaitsSchema(stack, alive, options)),
     governed: instancesOf(stack, "daemon").some((name) => alive.has(name)),
     primary:
       secrets === undefined || !running.has(stack.primary) ? undefined : await askPrimary(stack, secrets, options),
   };
+}
+
+async function anyAwaitsSchema(
+  stack: StackDescription,
+  alive: ReadonlySet<string>,
+  options: CallOptions,
+): Promise<boolean> {
+  const instances = instancesOf(stack, "api").filter((name) => alive.has(name));
+  const answers = await Promise.all(instances.map((name) => awaitsSchema(stack, name, options)));
+  return answers.includes(true);
 }
 
 /** Whether the folders are there. That of the sockets may lie apart, and goes with the stack or with the machine's memory. */

@@ -16,6 +16,7 @@ const fresh: StackFacts = {
   replica: "absent",
   vault: "absent",
   running: new Set(),
+  apiAwaitsSchema: false,
   governed: false,
   primary: undefined,
 };
@@ -31,6 +32,7 @@ const up: StackFacts = {
   replica: "standby",
   vault: "has-backup",
   running: new Set(COMPONENT_NAMES),
+  apiAwaitsSchema: false,
   governed: true,
   primary: { prepared: true, poolerFits: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
 };
@@ -58,6 +60,13 @@ test("a stack that is up is left alone", () => {
 test("a role whose password was set by hand locks the pooler out: it is given its own again, also while a daemon runs", () => {
   const primary = { ...up.primary, prepared: true, poolerFits: false } as NonNullable<StackFacts["primary"]>;
   assert.deepEqual(stepsOf({ ...up, primary }), ["database", "proof"]);
+});
+
+test("an instance of the API that is newer than the database's schema has it brought there, while all of them run", () => {
+  assert.deepEqual(stepsOf({ ...up, apiAwaitsSchema: true }), ["api", "proof"]);
+  assert.deepEqual(stepsOf({ ...up, apiAwaitsSchema: true, wantsService: false }), []);
+  const unsettled = { primary: "db", recorded: "unsettled" } as const;
+  assert.deepEqual(stepsOf({ ...up, apiAwaitsSchema: true, roles: unsettled }), []);
 });
 
 test("a durability that an operator chose since stays, one that nobody chose is set", () => {
@@ -155,6 +164,7 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
     replica: fc.constantFrom("absent", "unfinished", "primary", "standby"),
     vault: fc.constantFrom("absent", "no-backup", "has-backup"),
     running: fc.subarray([...COMPONENT_NAMES]).map((names) => new Set(names)),
+    apiAwaitsSchema: fc.boolean(),
     governed: fc.boolean(),
     primary: fc.option(
       fc.record({

@@ -106,6 +106,8 @@ export type StackFacts = {
   readonly vault: "absent" | "no-backup" | "has-backup";
   /** Of several programs all. */
   readonly running: ReadonlySet<ComponentName>;
+  /** An instance of the API runs that was written for a newer schema than the database has, and waits for it. */
+  readonly apiAwaitsSchema: boolean;
   /** A daemon runs, whether or not another one stands by. */
   readonly governed: boolean;
   /** What the primary says; undefined while it cannot be asked. */
@@ -179,7 +181,8 @@ export function planUp(facts: StackFacts): UpPlan {
     redis: !facts.running.has("redis"),
     pgbouncer: !facts.running.has("pgbouncer"),
     pooler_watch: !facts.running.has("pooler_watch"),
-    api: facts.wantsService && !facts.running.has("api"),
+    // Nobody knows yet whom to migrate where an action has not ended.
+    api: facts.wantsService && (!facts.running.has("api") || (facts.apiAwaitsSchema && recorded !== "unsettled")),
     haproxy: !facts.running.has("haproxy"),
     mcp: facts.wantsService && !facts.running.has("mcp"),
     "scraper-scheduler": facts.wantsService && !facts.running.has("scraper-scheduler"),

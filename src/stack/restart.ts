@@ -4,22 +4,41 @@ import type { ComponentName } from "./component-names.ts";
 import { instancesOf } from "./instances.ts";
 import { startStepOf } from "./plan.ts";
 import { awaitEffect } from "./run-step.ts";
+import { type MigrationTools, migrateDatabase } from "./service.ts";
 import type { StepLookTools } from "./steps.ts";
 import type { CallOptions } from "./tools.ts";
 
+/** What restarting needs. */
+export type RestartTools = StepLookTools & {
+  /** Looked for only where the database may have to be brought to a newer schema. */
+  readonly findMigrationTools: () => Promise<MigrationTools>;
+};
+
 /**
- * Restarts it as it was started last; of several poolers one after another, so that the others take new clients meanwhile. Rejects with `platform.component-unknown` where it never was, with
- * `platform.component-fenced`, or with `stack.step-failed` and the last words of its log.
+ * Restarts it as it was started last; of several poolers one after another, so that the others take new clients meanwhile.
+ * Before the API the database is brought to the newest schema, which an instance that was upgraded waits for. Rejects with `platform.component-unknown` where it never was, with
+ * `platform.component-fenced`, with `stack.schema-failed` before anything is restarted, or with `stack.step-failed` and the last words of its log.
  */
 export async function restartComponent(
-  tools: StepLookTools,
+  tools: RestartTools,
   component: ComponentName,
   options: CallOptions,
 ): Promise<{ readonly durationMs: number }> {
   const begun = tools.clock.monotonic();
+  if (component === "api" && (await canMigrate(tools, options))) {
+    await migrateDatabase(await tools.findMigrationTools(), tools.stack, options);
+  }
   for (const name of instancesOf(tools.stack, component)) {
     await tools.platform.restart(name, options);
     await awaitEffect(tools, startStepOf(component, tools.stack), options);
   }
   return { durationMs: Math.round(tools.clock.monotonic() - begun) };
+}
+
+/** Whether there is an API and a primary. Without a primary instances that fit are restarted all the same, and read from the replica. */
+async function canMigrate({ platform, stack }: StepLookTools, options: CallOptions): Promise<boolean> {
+  const states = await platform.state(options);
+  const isThere = instancesOf(stack, "api").some((instance) => states.some(({ name }) => name === instance));
+  const primaryRuns = states.some(({ name, mode }) => name === stack.primary && mode === "running");
+  return isThere && primaryRuns && stack.recorded !== "unsettled";
 }

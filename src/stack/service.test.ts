@@ -8,7 +8,7 @@ import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import { apiSocketOf } from "./instances.ts";
-import { askApi, migrateDatabase, renderServiceFile } from "./service.ts";
+import { askApi, awaitsSchema, migrateDatabase, renderServiceFile } from "./service.ts";
 import type { StackPrograms } from "./tools.ts";
 
 test("an instance that says it cannot serve is told by its answer", async () => {
@@ -26,6 +26,10 @@ test("an instance that says it cannot serve is told by its answer", async () => 
       });
       status = "200 OK";
       await askApi(stack, "api_2", {});
+      assert.equal(await awaitsSchema(stack, "api_2", {}), false);
+      status = '503 Service Unavailable\r\n\r\n{"dependencies":{"database":{"status":"primary","schema":"older"}}}';
+      assert.equal(await awaitsSchema(stack, "api_2", {}), true);
+      assert.equal(await awaitsSchema(stack, "api_3", {}), false);
     } finally {
       server.close();
     }

@@ -1,6 +1,6 @@
 /** The service of a stack: its file, its programs, and whether they do their work. What they do is none of the stack's business. */
 import path from "node:path";
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Endpoint, exchange } from "../platform/exchange.ts";
 import type { ComponentName } from "./component-names.ts";
 import { apiSocketOf } from "./instances.ts";
@@ -54,13 +54,7 @@ export async function askApi(stack: StackDescription, instance: string, options:
 
 /** The same of any program of the service. */
 export async function askService(name: string, to: Endpoint, options: CallOptions): Promise<void> {
-  const answer = await exchange({
-    to,
-    send: "GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    whole: () => false,
-    timeoutMs: ANSWER_TIMEOUT_MS,
-    ...options,
-  });
+  const answer = await get(to, "/health/ready", options);
   const [status = ""] = answer.split("\r\n");
   if (status.startsWith("HTTP/1.1 200 ")) return;
   throw new LifeboatError("stack.service-not-ready", {
@@ -70,9 +64,33 @@ export async function askService(name: string, to: Endpoint, options: CallOption
   });
 }
 
+/** Whether an instance says that the database's schema is older than its own; false where it says nothing. */
+export async function awaitsSchema(stack: StackDescription, instance: string, options: CallOptions): Promise<boolean> {
+  try {
+    const answer = await get({ socket: apiSocketOf(stack, instance) }, "/health", options);
+    return answer.includes('"schema":"older"');
+  } catch (error) {
+    if (isLifeboatError(error, "platform.no-answer")) return false;
+    throw error;
+  }
+}
+
+async function get(to: Endpoint, page: string, options: CallOptions): Promise<string> {
+  return await exchange({
+    to,
+    send: `GET ${page} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+    whole: () => false,
+    timeoutMs: ANSWER_TIMEOUT_MS,
+    ...options,
+  });
+}
+
+/** What bringing the database to the newest schema needs. */
+export type MigrationTools = Pick<StackTools, "processes" | "user" | "programs">;
+
 /** Brings the database to the newest schema; does nothing where it has it. Rejects with `stack.schema-failed`. */
 export async function migrateDatabase(
-  { processes, user, programs }: Pick<StackTools, "processes" | "user" | "programs">,
+  { processes, user, programs }: MigrationTools,
   stack: StackDescription,
   options: CallOptions,
 ): Promise<void> {

@@ -7,6 +7,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { withSession } from "../../src/postgres/session.ts";
+import { awaitsSchema } from "../../src/stack/service.ts";
 import { repetitions } from "../support/effort.ts";
 import { LinkedStack } from "../support/linked-stack.ts";
 import { forAWhile, RealStack } from "../support/real-stack.ts";
@@ -61,6 +62,30 @@ async function callTool(port: number, name: string, args: object) {
   const { result } = JSON.parse(await response.text());
   return result;
 }
+
+/** Takes the newest migration back, as if the database were of a version before it. */
+const UNDO_NEWEST = `
+DROP TABLE product_changes, source_owners;
+DROP INDEX webhooks_active, webhook_deliveries_waiting;
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at) WHERE delivered_at IS NULL AND given_up_at IS NULL;
+DELETE FROM schema_migrations WHERE number = 7`;
+
+test("an instance that is newer than the database's schema waits for it, and `up` brings it there", async () => {
+  await withSession({
+    connect: await load.connect(),
+    step: "undoing a migration",
+    work: async (session) => await session.query(UNDO_NEWEST),
+  });
+  await one.crash("api_2");
+  const stack = await one.stack();
+  // The balancer sends nothing to it.
+  await eventually("it waits for the schema", async () => await awaitsSchema(stack, "api_2", {}));
+  const { steps } = await one.up();
+  assert.deepEqual(
+    steps.map(({ step }) => step),
+    ["api"],
+  );
+});
 
 test("the scraper-scheduler reads what is put into its folder, agents find it, and restarting it warms the cache", async () => {
   const { ports, place } = await one.stack();

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { createServer, type Server } from "node:net";
+import { test } from "node:test";
+import { withFolder } from "../../test/support/backups.ts";
+import { testStack } from "../../test/support/stacks.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { type Instant, systemClock } from "../platform/clock.ts";
+import type { ComponentState } from "../platform/components.ts";
+import { systemFiles } from "../platform/files.ts";
+import { systemRandom } from "../platform/random.ts";
+import { apiSocketOf, instancesOf } from "./instances.ts";
+import { type RestartTools, restartComponent } from "./restart.ts";
+import type { MigrationTools } from "./service.ts";
+
+test("before the API is restarted the database gets the newest schema, and nothing is restarted where it does not", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder, apis: 2 });
+    await systemFiles.makeFolder(stack.place.sockets);
+    const listening = await Promise.all(
+      instancesOf(stack, "api").map(
+        (name) =>
+          new Promise<Server>((resolve) => {
+            const server = createServer((socket) => socket.on("data", () => socket.end("HTTP/1.1 200 OK\r\n\r\n")));
+            server.listen(apiSocketOf(stack, name), () => resolve(server));
+          }),
+      ),
+    );
+    const done: string[] = [];
+    let status = 0;
+    const migration = {
+      processes: {
+        run: async () => {
+          done.push("schema");
+          return { exit: { kind: "exited", status }, stderr: "" };
+        },
+      },
+      programs: { service: { args: [] } },
+    } as unknown as MigrationTools;
+    const restart = async (recorded: "settled" | "unsettled", running: readonly string[]): Promise<string> => {
+      done.length = 0;
+      const common = { mode: "running", since: 0 as Instant, adopted: false, restarts: 0, ports: [] } as const;
+      const states = running.map((name): ComponentState => ({ ...common, name, lastEnd: undefined }));
+      const tools: RestartTools = {
+        files: systemFiles,
+        clock: systemClock,
+        random: systemRandom,
+        stack: { ...stack, recorded },
+        platform: {
+          start: async () => undefined,
+          stop: async () => ({ killed: false }),
+          restart: async (name) => void done.push(name),
+          state: async () => states,
+          lastLines: async () => [],
+        },
+        findMigrationTools: async () => migration,
+      };
+      await restartComponent(tools, "api", {});
+      return done.join(" ");
+    };
+    try {
+      const all = ["db", "api", "api_2"];
+      assert.equal(await restart("settled", all), "schema api api_2");
+      // Nobody can be migrated, and instances that fit read from the replica.
+      assert.equal(await restart("unsettled", all), "api api_2");
+      assert.equal(await restart("settled", ["api", "api_2"]), "api api_2");
+      status = 1;
+      await assert.rejects(restart("settled", all), (error) => isLifeboatError(error, "stack.schema-failed"));
+      assert.deepEqual(done, ["schema"]);
+    } finally {
+      for (const server of listening) server.close();
+    }
+  });
+});
