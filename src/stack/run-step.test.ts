@@ -64,11 +64,12 @@ test("a step that the world fails is told with the end and the last words of wha
 
 test("what leads to a primary need not lead there before the daemon runs, where only that knows which node becomes it", async () => {
   await withFolder(async (folder) => {
-    const running = ["receiver", "pgbouncer"].map((name) => ({ name, mode: "running" }) as const);
+    const names = ["receiver", "pgbouncer", "api", "api_2", "api_3", "scraper-scheduler"];
+    const running = names.map((name) => ({ name, mode: "running" }) as const);
     const tools = toolsFor(folder, running);
     await runStep(tools, "folders", {});
     await runStep(tools, "secrets", {});
-    for (const step of ["receiver", "pgbouncer"] as const) {
+    for (const step of ["receiver", "pgbouncer", "api", "scraper-scheduler"] as const) {
       const holds = (recorded: "settled" | "unsettled"): Promise<boolean> =>
         STEPS[step].holds({ ...tools, stack: { ...tools.stack, recorded } }, {});
       assert.deepEqual([await holds("settled"), await holds("unsettled")], [false, true], step);

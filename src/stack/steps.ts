@@ -152,6 +152,8 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     timeoutMs: PROGRAM_START_TIMEOUT_MS,
     holds: async (tools, options) => {
       if (!(await runs(tools, "api", options))) return false;
+      // While nobody knows who the primary is, instances wait for one by themselves.
+      if (tools.stack.recorded === "unsettled") return true;
       try {
         for (const name of instancesOf(tools.stack, "api")) await askApi(tools.stack, name, options);
         return true;
@@ -161,7 +163,7 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
       }
     },
     act: async (tools, options) => {
-      // While nobody knows who the primary is, there is nobody to migrate; instances wait for one by themselves.
+      // Nor is there anybody to migrate then.
       if (tools.stack.recorded !== "unsettled") await migrateDatabase(tools, tools.stack, options);
       await startComponent("api")(tools, options);
     },
