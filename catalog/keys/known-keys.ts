@@ -1,5 +1,6 @@
 /** Keys as this process knows them. */
 import type { Clock, Monotonic } from "../../src/platform/clock.ts";
+import { MinuteCounts } from "../../src/platform/minute-counts.ts";
 import type { Reads } from "../database/reads.ts";
 import { type Caller, hashOf, MCP_ID, SCOPES, type Scope, TIERS, type Tier } from "./key.ts";
 import { Lane } from "./lane.ts";
@@ -18,7 +19,6 @@ const STRANGERS_MAX = 2_000;
  * is also the address of others, whose keys are good.
  */
 const GUESSES_MAX = 30;
-const GUESSES_WINDOW_MS = 60_000;
 /** Addresses that guess in a minute; beyond them everybody is taken for one of them. */
 const GUESSERS_MAX = 10_000;
 /** Keys that are looked up at once: an instance that has just started knows none, and requests want connections too. */
@@ -47,10 +47,9 @@ export class KnownKeys {
   readonly #asking = new Map<string, Promise<Standing>>();
   /** Keys that are in no database. */
   readonly #ours = new Map<string, Caller>();
-  readonly #guesses = new Map<string, number>();
+  readonly #guesses: MinuteCounts;
   readonly #callers = new Lane(LOOKUPS_MAX, Number.POSITIVE_INFINITY);
   readonly #guessers = new Lane(1, GUESSES_WAITING_MAX);
-  #window = -1;
 
   constructor(tools: {
     readonly clock: Clock;
@@ -59,6 +58,7 @@ export class KnownKeys {
     readonly mcpKey: string | undefined;
   }) {
     this.#tools = tools;
+    this.#guesses = new MinuteCounts(tools.clock, GUESSERS_MAX);
     const { operatorKey, mcpKey } = tools;
     const own = (key: string | undefined, caller: Omit<Caller, "hash" | "tier">): void => {
       if (key === undefined) return;
@@ -112,20 +112,10 @@ export class KnownKeys {
 
   /** As `#ask`, in turn with others. */
   async #askInTurn(hash: string, from: string): Promise<Standing> {
-    const lane = this.#isGuesser(from) ? this.#guessers : this.#callers;
+    const lane = (this.#guesses.of(from) ?? GUESSES_MAX) < GUESSES_MAX ? this.#callers : this.#guessers;
     const standing = await lane.run(async () => this.#lately(hash) ?? (await this.#ask(hash)));
-    if (standing?.kind === "unknown") this.#guesses.set(from, (this.#guesses.get(from) ?? 0) + 1);
+    if (standing?.kind === "unknown") this.#guesses.add(from);
     return standing ?? { kind: "guessed" };
-  }
-
-  #isGuesser(from: string): boolean {
-    const window = Math.floor(this.#tools.clock.now() / GUESSES_WINDOW_MS);
-    if (window !== this.#window) {
-      this.#window = window;
-      this.#guesses.clear();
-    }
-    const guesses = this.#guesses.get(from);
-    return guesses === undefined ? this.#guesses.size >= GUESSERS_MAX : guesses >= GUESSES_MAX;
   }
 
   /** What was found while this one waited. */

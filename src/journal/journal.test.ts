@@ -163,6 +163,14 @@ async function fill(journal: Journal): Promise<JournalRecord> {
   return last;
 }
 
+/** Leaves a journal in the folder that was set aside full; returns the last record of it. */
+async function leaveFull(folder: string): Promise<JournalRecord> {
+  const journal = await Journal.open(tools(), folder);
+  const last = await fill(journal);
+  await journal.close();
+  return last;
+}
+
 /** Whether the journal now goes on from the one that was set aside last. */
 async function assertContinued(folder: string, hash: string): Promise<void> {
   const reading = await read(folder);
@@ -186,9 +194,7 @@ test("a journal that has grown large is set aside while it is written, and the n
 test("a journal that an earlier version let grow is set aside when it is opened", async () => {
   await using temporary = await temporaryFolder("journal");
   const { folder } = temporary;
-  const full = await Journal.open(tools(), folder);
-  const { hash } = await fill(full);
-  await full.close();
+  const { hash } = await leaveFull(folder);
   const [name = ""] = (await readdir(folder)).filter((each) => each.startsWith("journal-full-"));
   await rename(path.join(folder, name), path.join(folder, JOURNAL_FILE));
   await written(folder, ["next"]);
@@ -198,9 +204,7 @@ test("a journal that an earlier version let grow is set aside when it is opened"
 test("a journal whose writer was cut off between setting it aside and going on is gone on from", async () => {
   await using temporary = await temporaryFolder("journal");
   const { folder } = temporary;
-  const full = await Journal.open(tools(), folder);
-  const { hash } = await fill(full);
-  await full.close();
+  const { hash } = await leaveFull(folder);
   await rm(path.join(folder, JOURNAL_FILE));
   await written(folder, ["next"]);
   await assertContinued(folder, hash);

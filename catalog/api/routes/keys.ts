@@ -65,16 +65,11 @@ export const KEY_ROUTES = [
         [caller.id, hash, prefix],
       );
       if (rows.length === 0) throw new ApiProblem("REVOKED_API_KEY");
-      await session.query("update api_keys set revoked_at = now(), replaced_by = $2 where id = $1", [
-        caller.id,
-        rows[0]?.["id"],
-      ]);
+      const both = [caller.id, rows[0]?.["id"]];
+      await session.query("update api_keys set revoked_at = now(), replaced_by = $2 where id = $1", both);
       // Who is told of prices is told on under the new key, and whose a source is goes on writing it.
-      await session.query("update webhooks set api_key_id = $2 where api_key_id = $1", [caller.id, rows[0]?.["id"]]);
-      await session.query("update source_owners set api_key_id = $2 where api_key_id = $1", [
-        caller.id,
-        rows[0]?.["id"],
-      ]);
+      await session.query("update webhooks set api_key_id = $2 where api_key_id = $1", both);
+      await session.query("update source_owners set api_key_id = $2 where api_key_id = $1", both);
       return { api_key: key, tier: caller.tier, scopes: [...caller.scopes], rate_limit_per_minute: TIERS[caller.tier] };
     },
     afterwards: async (_answer, { caller, tools }) => {
