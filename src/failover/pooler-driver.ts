@@ -35,7 +35,7 @@ export function poolerPort(setup: PoolerDriverSetup): PoolerPort {
           case "done":
             return DONE;
           case "not-drained":
-            return { kind: "not-drained" };
+            return answer;
           case "stale-epoch":
             return stale(answer);
         }

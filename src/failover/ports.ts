@@ -110,6 +110,8 @@ export interface NodePort {
   probe(call: Call): Promise<NodeProbe>;
   /** Writes now what a shutdown would otherwise have to write while clients wait. Changes nothing, and needs no epoch. */
   checkpoint(call: Call): Promise<void>;
+  /** What runs there for clients, oldest first, at most a few, each as a line for a person. Changes nothing. */
+  openTransactions(call: Call): Promise<readonly string[]>;
   /** Sets and loads `synchronous_standby_names`. Never blank while clients run (rule B13). */
   setSynchronousNames(order: Order<{ readonly names: string }>, call: Call): Promise<Done | StaleEpoch>;
   /**
@@ -266,6 +268,9 @@ export type PoolerView = {
   readonly target: NodeName | undefined;
 };
 
+/** Clients go on: a login to a server was in flight all the time, or what ran did not end. */
+export type NotDrained = { readonly kind: "not-drained"; readonly because: "login-in-flight" | "statements-run" };
+
 /** One PgBouncer process (N processes are N poolers: a switch is done only when all confirm). */
 export interface PoolerPort {
   readonly name: string;
@@ -284,7 +289,7 @@ export interface PoolerPort {
       readonly holdMsMax: number;
     }>,
     call: Call,
-  ): Promise<Done | StaleEpoch | { readonly kind: "not-drained" }>;
+  ): Promise<Done | StaleEpoch | NotDrained>;
   /** RESUME; done when it serves, whether or not it was paused. */
   resume(order: Order, call: Call): Promise<Done | StaleEpoch>;
   /** Rewrites its include file (epoch in the header), reloads, and has seen the new host in SHOW DATABASES. */

@@ -198,7 +198,7 @@ test("a primary that ends as soon as it is started is not waited for as one that
   const tookMs = ports.clock.monotonic();
   assert.ok(tookMs >= SEQUENCE_LIMITS.listenMs && tookMs < SEQUENCE_LIMITS.startMs / 2, `${tookMs} ms`);
   const candidate = ports.written.findLast(({ kind, name }) => kind === "outcome" && name === "start-candidate");
-  assert.deepEqual(candidate?.facts["shortcomings"], ["a: Error: no data"]);
+  assert.deepEqual(candidate?.facts["shortcomings"], ["a: no data"]);
 });
 
 test("replay that waits is hurried once, and one that is through is left as it is (rule B13)", async () => {
@@ -250,4 +250,21 @@ test("a slow pause keeps nobody from being promoted, and has ended before client
   paused.resolve({ kind: "done" });
   assert.equal((await running).kind, "done");
   assert.deepEqual(orders, ["promote", "repoint"]);
+});
+
+test("a pooler that does not drain says what it waited for, and what ran meanwhile", async () => {
+  const pooler = only<PoolerPort>("pooler", {
+    name: "pooler",
+    pause: async () => {
+      await turn();
+      return { kind: "not-drained", because: "statements-run" };
+    },
+  });
+  const a = only<NodePort>("a", { name: "a", openTransactions: async () => ["process 7 of shop"] });
+  const outcome = await run(portsFor({ nodes: [a], poolers: [pooler] }), planOf({ kind: "pause-poolers", drain: true }));
+  assert.ok(outcome.kind === "failed");
+  assert.equal(
+    outcome.error.message,
+    "pause-poolers: pooler: transactions did not end within 3000 ms; halfway there was: process 7 of shop",
+  );
 });

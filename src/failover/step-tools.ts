@@ -3,7 +3,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { retry } from "../platform/retry.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import type { Acting } from "./acting.ts";
+import { type Acting, describe } from "./acting.ts";
 import type { SequenceLimits } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
 import type { ClusterRecord, HeldWal, NodeName, NodePort, NodeView, StoredRecord } from "./ports.ts";
@@ -118,7 +118,7 @@ export async function tryAll<T extends { readonly name: string }>(
   for (const [index, each] of settled.entries()) {
     if (each.status === "fulfilled") continue;
     if (isFinal(each.reason)) throw each.reason;
-    failures.push(`${parties[index]?.name}: ${String(each.reason)}`);
+    failures.push(`${parties[index]?.name}: ${describe(each.reason)}`);
   }
   return failures;
 }

@@ -1,4 +1,5 @@
 /** What clients notice: poolers are paused, sent elsewhere, resumed. One pooler that fails stops no other. */
+import { describe } from "./acting.ts";
 import type { Step } from "./plan.ts";
 import { type Progress, persist, type StepTools, stepFailed, tryAll } from "./step-tools.ts";
 
@@ -77,12 +78,36 @@ async function pausePoolers(tools: StepTools, gone: boolean | undefined): Promis
 async function drainPoolers(tools: StepTools): Promise<Partial<Progress>> {
   const { acting, limits } = tools;
   const wish = { drain: true, drainMs: limits.drainMs, holdMsMax: limits.pauseHoldMs };
-  const failures = await tryAll(acting.ports.poolers, async (pooler) => {
-    const answer = await acting.order(limits.drainMs + limits.orderMs, (epoch, call) =>
-      pooler.pause({ epoch, ...wish }, call),
-    );
-    if (answer.kind === "not-drained") throw stepFailed("pause-poolers", `${pooler.name}: transactions did not end`);
-  });
-  if (failures.length > 0) throw stepFailed("pause-poolers", failures.join("; "));
+  const over = new AbortController();
+  const seen = whatRuns(tools, over.signal);
+  try {
+    const failures = await tryAll(acting.ports.poolers, async (pooler) => {
+      const answer = await acting.order(limits.drainMs + limits.orderMs, (epoch, call) =>
+        pooler.pause({ epoch, ...wish }, call),
+      );
+      if (answer.kind === "not-drained") throw new Error(`${WHY_NOT_DRAINED[answer.because]} within ${limits.drainMs} ms`);
+    });
+    if (failures.length > 0) throw stepFailed("pause-poolers", [...failures, await seen].join("; "));
+  } finally {
+    over.abort();
+  }
   return {};
+}
+
+const WHY_NOT_DRAINED = {
+  "login-in-flight": "a login to the server did not end",
+  "statements-run": "transactions did not end",
+} as const;
+
+/** What ran in the middle of the wait, for whoever reads why it was given up: at its end it may have gone. Never rejects. */
+async function whatRuns({ acting, limits, plan }: StepTools, signal: AbortSignal): Promise<string> {
+  const { clock, nodes } = acting.ports;
+  try {
+    await clock.sleep(limits.drainMs / 2, { signal });
+    const node = nodes.find(({ name }) => name === plan.from);
+    const lines = (await node?.openTransactions({ timeoutMs: limits.orderMs, signal })) ?? [];
+    return lines.length === 0 ? `nothing was open at ${plan.from} halfway` : `halfway there was: ${lines.join("; ")}`;
+  } catch (error) {
+    return `what ran is not known: ${describe(error)}`;
+  }
 }

@@ -49,6 +49,15 @@ const VALUES_SQL = `SELECT name, current_setting(name) AS loaded,
     (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1) AS written
   FROM pg_settings s WHERE name = ANY($1)`;
 
+/** The oldest transactions of clients: who, since when, what it waits for, and how its last statement began, but no value in it. */
+const OPEN_SQL = `SELECT concat('process ', pid, ' of ', usename,
+    ', begun ', round(extract(epoch FROM clock_timestamp() - xact_start)::numeric, 1), ' s before, ', state,
+    CASE WHEN wait_event IS NOT NULL THEN concat(', waits for ', wait_event_type, ' ', wait_event) END,
+    ': ', regexp_replace(substring(query FROM '^[^''"$0-9]{0,80}'), '\\s+', ' ', 'g')) AS line
+  FROM pg_stat_activity
+  WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+  ORDER BY xact_start LIMIT 5`;
+
 /** What was opened so lately is as good as new: of two looks at a candidate, one right after the other, the second needs no login. */
 const FRESH_MS = 250;
 
@@ -156,6 +165,15 @@ export class SqlNode implements NodePort {
       await session.run("CHECKPOINT");
       return "keep-warm";
     });
+  }
+
+  async openTransactions(call: Call): Promise<readonly string[]> {
+    let lines: readonly string[] = [];
+    await this.#within(call, undefined, async (session) => {
+      lines = (await session.run(OPEN_SQL)).map(({ line }) => String(line));
+      return "close";
+    });
+    return lines;
   }
 
   async promote(order: Order, call: Call): Promise<Done | StaleEpoch> {

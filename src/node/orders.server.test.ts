@@ -62,6 +62,19 @@ test("a checkpoint that was asked for is done when the call ends, and does not o
   await assert.rejects(node.checkpoint({ timeoutMs: 0 }));
 });
 
+test("what is open is told without the values in it, oldest first, and nothing of whoever asks", async () => {
+  await using server = await startServer({ major: 16 });
+  const node = nodeOf(server);
+  assert.deepEqual(await node.openTransactions(CALL), []);
+  const client = await server.server.connect({}, {});
+  await client.query("BEGIN", [], CALL);
+  await client.query("SELECT  length('secret')", [], CALL);
+  const [line = "", ...others] = await node.openTransactions(CALL);
+  assert.deepEqual(others, []);
+  assert.match(line, /^process \d+ of \S+, begun \d+\.\d s before, idle in transaction, waits for Client ClientRead: SELECT length\($/);
+  await client.close();
+});
+
 test("names that are in force and not in the files any more are written again", async () => {
   await using server = await startServer({ major: 16 });
   const node = nodeOf(server);

@@ -80,6 +80,8 @@ export function nodePort(stack: Stack, from: Process, server: Server): NodePort 
         const takesMs = stack.world.chance.between(...CHECKPOINT_MS);
         stack.world.after(server.process, takesMs, () => reply(undefined));
       }),
+    // Who reads why it was given up is not simulated.
+    openTransactions: async () => [],
     promote: ({ epoch }, call) => done(epoch, call, () => server.promote()),
   };
 }

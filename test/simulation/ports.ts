@@ -6,6 +6,7 @@ import type {
   FailoverPorts,
   HeldWal,
   JournalEntry,
+  NotDrained,
   PoolerPort,
   StaleEpoch,
   WitnessPort,
@@ -224,8 +225,8 @@ export function poolerPort(stack: Stack, from: Process, pooler: Pooler): PoolerP
         reply({ epoch: pooler.epoch, mode: pooler.mode, target: pooler.target }),
       ),
     pause: ({ epoch, ...wish }, call) =>
-      order<Done | { readonly kind: "not-drained" }>(epoch, call, (reply) =>
-        pooler.pause(wish, (drained) => reply(drained ? DONE : { kind: "not-drained" })),
+      order<Done | NotDrained>(epoch, call, (reply) =>
+        pooler.pause(wish, (drained) => reply(drained ? DONE : { kind: "not-drained", because: "statements-run" })),
       ),
     resume: ({ epoch }, call) => done(epoch, call, () => pooler.resume()),
     repoint: ({ epoch, node }, call) => done(epoch, call, () => pooler.repoint(node)),
