@@ -2,7 +2,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import { exchange } from "../platform/exchange.ts";
-import { BALANCER_HEALTH_PATH } from "./haproxy.ts";
+import { BALANCER_HEALTH_PATH, UNCHECKED } from "./haproxy.ts";
 
 /** What the balancer thinks of a server behind it. */
 export type BalancedState = {
@@ -40,12 +40,14 @@ export async function readBalancer(statsSocket: string, options: CallOptions): P
   const columns = head.replace(/^# /, "").split(",");
   const at = (row: string, column: string): string => row.split(",")[columns.indexOf(column)] ?? "";
   if (!columns.includes("svname")) throw refused(`the console ${statsSocket} answers ${JSON.stringify(head)}`);
-  return rows.map((row) => ({
-    backend: at(row, "pxname"),
-    server: at(row, "svname"),
-    status: at(row, "status"),
-    sessions: Number(at(row, "scur")),
-  }));
+  return rows
+    .filter((row) => !at(row, "svname").endsWith(UNCHECKED))
+    .map((row) => ({
+      backend: at(row, "pxname"),
+      server: at(row, "svname"),
+      status: at(row, "status"),
+      sessions: Number(at(row, "scur")),
+    }));
 }
 
 /**

@@ -3,9 +3,10 @@
  *
  * Nouns: the *front* leads HTTP clients to the API's instances; the *read port* leads PostgreSQL clients to the replica,
  * and to the primary while the replica is away; the *stats socket* is HAProxy's own console.
- * Invariants: an instance gets requests only while its health check passes; a request that never reached an instance is
- * sent to another one, one that may have had an effect never; with no instance at all the front still answers on its own
- * page, so that "the balancer is down" and "nothing is behind it" can be told apart.
+ * Invariants: an instance gets requests only while its health check passes, or while nobody's does: on a machine that has too
+ * much to do all checks are late at once, and an instance that is not well says so better than a balancer that asks none. A
+ * request that never reached an instance is sent to another one, one that may have had an effect never; with no instance at all
+ * the front still answers on its own page, so that "the balancer is down" and "nothing is behind it" can be told apart.
  * Source: HAProxy 2.6 configuration manual.
  */
 
@@ -49,6 +50,9 @@ export const NOT_REPEATED_HEADER = "x-lifeboat-not-repeated";
 
 /** With all of them under way buffers take half a gigabyte. */
 const CONNECTIONS_MAX = 2_000;
+
+/** What follows an instance's name where it is asked unchecked. */
+export const UNCHECKED = ".unchecked";
 
 /** The text of haproxy.cfg. */
 export function renderHaproxy(request: BalancerRequest): string {
@@ -99,7 +103,9 @@ backend api
     http-request disable-l7-retry if { var(txn.too_large) -m bool }
     http-after-response set-header ${NOT_REPEATED_HEADER} "body larger than ${REPEATED_BYTES_MAX} bytes" if { var(txn.too_large) -m bool }
 ${ofOneInstance(request.api)}    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 maxconn 512
-${serverLines(request.api, () => "check")}
+${serverLines(request.api, () => "check")}    # Asked while none of the above passes its check.
+    option allbackups
+${serverLines(unchecked(request.api), () => "backup")}
 frontend reads
     mode tcp
     bind 127.0.0.1:${request.readPort}
@@ -145,6 +151,10 @@ function ofOneInstance(api: readonly BalancedServer[]): string {
   return `    http-request set-var(txn.instance) path,field(3,/) if { path_beg /instances/ }
     http-request replace-path /instances/[^/]+/(health.*|metrics) /\\1
 ${rules}`;
+}
+
+function unchecked(servers: readonly BalancedServer[]): readonly BalancedServer[] {
+  return servers.map((server) => ({ ...server, name: `${server.name}${UNCHECKED}` }));
 }
 
 /** As HAProxy reads a word: quotes around what could be anything but one. */

@@ -16,6 +16,7 @@ import { findFreePort } from "../platform/free-port.ts";
 import type { RunningProcess } from "../platform/processes.ts";
 import { systemRandom } from "../platform/random.ts";
 import { findProgram, SYSTEM_FOLDERS } from "../stack/programs.ts";
+import { readBalancer } from "./ask.ts";
 import {
   API_HEALTH_PATH,
   BALANCER_HEALTH_PATH,
@@ -26,16 +27,18 @@ import {
 
 let folder: string;
 let port: number;
+let statsSocket: string;
 let haproxy: RunningProcess;
 let servers: readonly Server[];
 /** Bodies as they came, whichever of the two instances they came to. */
 let came: string[] = [];
 /** What is done with the first request; those behind it are answered. */
 let first: "dies" | "refuses" = "dies";
+let isWell = true;
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   if (request.url === API_HEALTH_PATH) {
-    response.end("ok");
+    response.writeHead(isWell ? 200 : 503).end();
     return;
   }
   let body = "";
@@ -59,6 +62,7 @@ before(async () => {
     }),
   );
   port = await findFreePort(systemRandom);
+  statsSocket = path.join(folder, "haproxy.sock");
   const text = renderHaproxy({
     frontPort: port,
     readPort: await findFreePort(systemRandom),
@@ -66,7 +70,7 @@ before(async () => {
     pages: [],
     readers: [],
     checkRole: "nobody",
-    statsSocket: path.join(folder, "haproxy.sock"),
+    statsSocket,
   });
   await writeFile(path.join(folder, "haproxy.cfg"), text);
   await giveTo(await serverUser(), folder);
@@ -153,4 +157,17 @@ test("one that is too large to be kept is sent once, and its caller is told so, 
 test("what an instance refuses is not asked of another one", async () => {
   assert.deepEqual(await ask("GET", { instance: "refuses" }), [503, 1]);
   assert.deepEqual(await ask("POST", { instance: "refuses", key: true, bytes: 100 }), [503, 1]);
+});
+
+test("while no instance passes its check they are asked all the same, and afterwards only those that pass", async () => {
+  const both = async (wanted: string): Promise<boolean> => {
+    const api = (await readBalancer(statsSocket, {})).filter(({ server }) => /^api\d$/.test(server));
+    return api.length === 2 && api.every(({ status }) => status === wanted);
+  };
+  isWell = false;
+  await eventually("both are seen as down", async () => await both("DOWN"));
+  assert.deepEqual(await ask("GET", {}), [200, 2]);
+  isWell = true;
+  await eventually("both are seen as up", async () => await both("UP"));
+  assert.deepEqual(await ask("GET", {}), [200, 2]);
 });

@@ -261,7 +261,10 @@ test("a pooler that does not drain says what it waited for, and what ran meanwhi
     },
   });
   const a = only<NodePort>("a", { name: "a", openTransactions: async () => ["process 7 of shop"] });
-  const outcome = await run(portsFor({ nodes: [a], poolers: [pooler] }), planOf({ kind: "pause-poolers", drain: true }));
+  const outcome = await run(
+    portsFor({ nodes: [a], poolers: [pooler] }),
+    planOf({ kind: "pause-poolers", drain: true }),
+  );
   assert.ok(outcome.kind === "failed");
   assert.equal(
     outcome.error.message,

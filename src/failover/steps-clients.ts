@@ -85,7 +85,8 @@ async function drainPoolers(tools: StepTools): Promise<Partial<Progress>> {
       const answer = await acting.order(limits.drainMs + limits.orderMs, (epoch, call) =>
         pooler.pause({ epoch, ...wish }, call),
       );
-      if (answer.kind === "not-drained") throw new Error(`${WHY_NOT_DRAINED[answer.because]} within ${limits.drainMs} ms`);
+      if (answer.kind === "not-drained")
+        throw new Error(`${WHY_NOT_DRAINED[answer.because]} within ${limits.drainMs} ms`);
     });
     if (failures.length > 0) throw stepFailed("pause-poolers", [...failures, await seen].join("; "));
   } finally {

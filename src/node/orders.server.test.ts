@@ -71,7 +71,10 @@ test("what is open is told without the values in it, oldest first, and nothing o
   await client.query("SELECT  length('secret')", [], CALL);
   const [line = "", ...others] = await node.openTransactions(CALL);
   assert.deepEqual(others, []);
-  assert.match(line, /^process \d+ of \S+, begun \d+\.\d s before, idle in transaction, waits for Client ClientRead: SELECT length\($/);
+  assert.match(
+    line,
+    /^process \d+ of \S+, begun \d+\.\d s before, idle in transaction, waits for Client ClientRead: SELECT length\($/,
+  );
   await client.close();
 });
 
