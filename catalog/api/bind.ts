@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { assert } from "../../src/errors/error.ts";
 import type { Answered } from "../cache/answers.ts";
-import { isServerGone } from "../database/gone.ts";
+import { isGivenUp, isServerGone } from "../database/gone.ts";
 import { WriteNotDone } from "../database/writes.ts";
 import { isStorable, NOT_STORABLE } from "../ingest/storable.ts";
 import { type Caller, hashOf, keyOf, type Scope, TIERS } from "../keys/key.ts";
@@ -316,7 +316,9 @@ function checked(schema: z.ZodType | undefined, value: unknown, where: string): 
 /** What was thrown, as the problem that is answered; undefined for a mistake of ours. */
 export function problemOf(error: unknown): ApiProblem | undefined {
   if (error instanceof ApiProblem) return error;
-  if (isServerGone(error)) return new ApiProblem("SERVICE_UNAVAILABLE", undefined, { cause: error, retryAfterS: 2 });
+  if (isServerGone(error) || isGivenUp(error)) {
+    return new ApiProblem("SERVICE_UNAVAILABLE", undefined, { cause: error, retryAfterS: 2 });
+  }
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new ApiProblem("PAYLOAD_TOO_LARGE");
   if (typeof code === "string" && /^FST_ERR_CTP_|^FST_ERR_BAD_URL|^FST_ERR_VALIDATION/.test(code)) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { problemOf } from "./bind.ts";
 import type { Health } from "./health.ts";
 import { makeServer } from "./server.ts";
 import type { ApiTools } from "./tools.ts";
@@ -28,4 +29,11 @@ test("who asks without a key is counted by the address that connects, unless onl
     await app.close();
   }
   assert.deepEqual(counted, ["address:198.51.100.1", "address:192.0.2.2"]);
+});
+
+test("a read that its server gave up is answered as one without a server: later", () => {
+  const problem = problemOf(
+    Object.assign(new Error("canceling statement due to statement timeout"), { code: "57014" }),
+  );
+  assert.deepEqual([problem?.code, problem?.retryAfterS], ["SERVICE_UNAVAILABLE", 2]);
 });

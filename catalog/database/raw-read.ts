@@ -7,7 +7,9 @@
 import type pg from "pg";
 import { isPlannedOtherwise } from "./gone.ts";
 import type { RawColumn, RawRow, RawRows } from "./json-rows.ts";
+import { EXECUTE, messageOf, SYNC } from "./messages.ts";
 import type { RawSocket } from "./raw-socket.ts";
+import { limitMessages } from "./read-limit.ts";
 
 /** A parameter. */
 export type RawValue = string | number | readonly string[] | null;
@@ -18,6 +20,8 @@ export type RawQuestion = {
   /** Undefined: it is not kept, as behind a pooler of transactions. */
   readonly name: string | undefined;
   readonly values: readonly RawValue[];
+  /** What is set ahead of it; undefined where the session has a limit. */
+  readonly limitMs: number | undefined;
   readonly timeoutMs: number;
 };
 
@@ -55,16 +59,20 @@ class RawRead implements pg.Submittable {
   readonly query_timeout: number;
   callback: Told;
   readonly #values: readonly RawValue[];
+  readonly #limitMs: number | undefined;
+  #isLimited: boolean;
   readonly #rows: RawRow[] = [];
   #columns: readonly RawColumn[] | undefined;
   #socket: RawSocket | undefined;
 
-  constructor({ text, name, values, timeoutMs }: RawQuestion, told: Told) {
+  constructor({ text, name, values, limitMs, timeoutMs }: RawQuestion, told: Told) {
     this.text = text;
     this.name = name;
     this.query_timeout = timeoutMs;
     this.callback = told;
     this.#values = values;
+    this.#limitMs = limitMs;
+    this.#isLimited = limitMs === undefined;
   }
 
   submit(connection: pg.Connection): void {
@@ -74,10 +82,12 @@ class RawRead implements pg.Submittable {
       this.#rows.push(row);
     };
     this.#columns = this.name === undefined ? undefined : KEPT.get(socket)?.get(this.name);
+    const limit = this.#limitMs === undefined ? [] : [limitMessages(this.#limitMs)];
+    const bind = bindOf(this.name, this.#values);
     socket.write(
       this.#columns === undefined
-        ? Buffer.concat([...openingOf(this.name, this.text), bindOf(this.name, this.#values), DESCRIBE, ENDING])
-        : Buffer.concat([bindOf(this.name, this.#values), ENDING]),
+        ? Buffer.concat([...limit, ...openingOf(this.name, this.text), bind, DESCRIBE, EXECUTE, SYNC])
+        : Buffer.concat([...limit, bind, EXECUTE, SYNC]),
     );
   }
 
@@ -86,6 +96,10 @@ class RawRead implements pg.Submittable {
   }
 
   handleCommandComplete(): void {
+    if (!this.#isLimited) {
+      this.#isLimited = true;
+      return;
+    }
     if (this.name === undefined || this.#columns === undefined || this.#socket === undefined) return;
     const kept = KEPT.get(this.#socket) ?? new Map<string, readonly RawColumn[]>();
     kept.set(this.name, this.#columns);
@@ -110,22 +124,11 @@ class RawRead implements pg.Submittable {
 
 /** Describe of the unnamed portal. */
 const DESCRIBE = Buffer.from("D\0\0\0\x06P\0", "latin1");
-/** Execute of the unnamed portal without a limit, and Sync. */
-const ENDING = Buffer.from("E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", "latin1");
 
 /** Close before Parse: a statement that was parsed, but could not be bound the first time, is there already. */
 function* openingOf(name: string | undefined, text: string): Generator<Buffer> {
-  if (name !== undefined) yield message("C", `S${name}\0`);
-  yield message("P", `${name ?? ""}\0${text}\0\0\0`);
-}
-
-function message(kind: string, body: string): Buffer {
-  const length = Buffer.byteLength(body);
-  const bytes = Buffer.allocUnsafe(5 + length);
-  bytes.write(kind, 0, "latin1");
-  bytes.writeUInt32BE(4 + length, 1);
-  bytes.write(body, 5);
-  return bytes;
+  if (name !== undefined) yield messageOf("C", `S${name}\0`);
+  yield messageOf("P", `${name ?? ""}\0${text}\0\0\0`);
 }
 
 /** Bind to the unnamed portal: all parameters and all results as text. */

@@ -8,8 +8,8 @@ import type { RawAsked, Way } from "./way.ts";
 
 /** A first choice that is silent for so long is not waited for: the other is asked, too. */
 const HEDGE_AFTER_MS = 200;
-/** The whole read; the balancer gives up after a minute, a person much earlier. */
-const READ_TIMEOUT_MS = 5_000;
+/** What a read may take of a server; the balancer gives up after a minute, a person much earlier. */
+export const READ_LIMIT_MS = 4_500;
 
 /**
  * Whether another server may have the answer: this one is gone, or is a replica whose replay took away what the statement reads.
@@ -50,13 +50,13 @@ export class HedgedReads implements Reads {
 
   async read(text: string, values: readonly unknown[]): Promise<ReadRows> {
     return await this.#ask(async (way) => {
-      const rows = await way.rows(text, values, { timeoutMs: READ_TIMEOUT_MS });
+      const rows = await way.rows(text, values, { limitMs: READ_LIMIT_MS });
       return { rows, from: way.view === "primary" ? "primary" : "replica" };
     });
   }
 
   async readRaw(asked: RawAsked): Promise<RawRows> {
-    return await this.#ask(async (way) => await way.rawRows(asked, { timeoutMs: READ_TIMEOUT_MS }));
+    return await this.#ask(async (way) => await way.rawRows(asked, { limitMs: READ_LIMIT_MS }));
   }
 
   async #ask<T>(ask: (way: ReadWay) => Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@
  *
  * Nouns: a *way* is an address behind which a server is, not always the same one; its *view* is what the last look saw there: a
  * primary, a replica, or nothing that answers.
- * Invariants: no call waits longer than its limit; a connection that did not answer in time, or whose server is gone, is closed
+ * Invariants: no call waits longer than its limit, and no read works longer than its own at the server; a connection that did not answer in time, or whose server is gone, is closed
  * and never lent again; when the server at the end changes its role, all connections are replaced, since one may stay with a
  * primary that is one no more for as long as nobody closes it. Who waits for a connection then waits for a new one, and what
  * was lent has LENT_GRACE_MS to end. That a statement takes long says nothing of the server: only a look does.
@@ -12,8 +12,10 @@ import pg from "pg";
 import type { Clock } from "../../src/platform/clock.ts";
 import { isServerGone, isTimeout } from "./gone.ts";
 import type { RawRows } from "./json-rows.ts";
+import { readLimited } from "./limited-query.ts";
 import { type RawValue, readRaw } from "./raw-read.ts";
 import { RawSocket } from "./raw-socket.ts";
+import { ANSWER_MARGIN_MS, limitSession } from "./read-limit.ts";
 import { rowTypes } from "./row-types.ts";
 import type { Row, Session } from "./session.ts";
 
@@ -116,22 +118,31 @@ export class Way {
     await this.#pool.end();
   }
 
-  /** Rows of one statement, within the time. Rejects as node-postgres does. */
+  /**
+   * Rows of one statement that writes nothing; the server itself gives it up after `limitMs`, and a server that does not is waited
+   * for a little longer. Rejects as node-postgres does.
+   */
   async rows(
     text: string,
     values: readonly unknown[],
-    { timeoutMs }: { readonly timeoutMs: number },
+    { limitMs }: { readonly limitMs: number },
   ): Promise<readonly Row[]> {
-    return await this.lend(async (session) => (await session.query(text, values)).rows, { timeoutMs });
+    const timeoutMs = limitMs + ANSWER_MARGIN_MS;
+    return await this.#withClient(async (client) => await readLimited(client, { text, values, limitMs, timeoutMs }));
   }
 
   /** The same, as the server sent them: nothing is made of a value until somebody knows for what. */
   async rawRows(
     { text, values, isPlannedAnew }: RawAsked,
-    { timeoutMs }: { readonly timeoutMs: number },
+    { limitMs }: { readonly limitMs: number },
   ): Promise<RawRows> {
     const name = isPlannedAnew ? undefined : this.#nameOf(text);
-    return await this.#withClient(async (client) => await readRaw(client, { text, name, values, timeoutMs }));
+    const timeoutMs = limitMs + ANSWER_MARGIN_MS;
+    return await this.#withClient(async (client) => {
+      // One query more, once a connection, where most reads of an instance are then without one.
+      const isSet = this.#address.prepares === true && (await limitSession(client, limitMs));
+      return await readRaw(client, { text, name, values, limitMs: isSet ? undefined : limitMs, timeoutMs });
+    });
   }
 
   /** Lends a connection to `work`; each of its statements has the time given. */

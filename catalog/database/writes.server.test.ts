@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
+import { startPooler } from "../../test/support/pgbouncer.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { SUPERUSER, startServer, type TestServer } from "../../test/support/servers.ts";
 import { RetryBudget } from "./retry-budget.ts";
@@ -92,11 +93,43 @@ test("a statement that takes long is given up by the server, and says nothing of
   );
   assert.deepEqual([tries, way.view], [1, "primary"]);
   // Nor does a read that we gave up: the server has other things to do, or a look tells that it is gone.
-  await assert.rejects(way.rows("select pg_sleep(0.3)", [], { timeoutMs: 100 }), /timeout/);
+  await assert.rejects(way.rows("select pg_sleep(0.3)", [], { limitMs: 100 }), /timeout/);
   assert.equal(way.view, "primary");
   const sleeping =
     "select count(*)::int as n from pg_stat_activity where state = 'active' and query like '%pg_sleep(20)'";
   assert.deepEqual(await server.query(`${sleeping} and pid <> pg_backend_pid()`), [{ n: 0 }]);
+});
+
+/** Reads that take long, one by one, and what the connection's next transaction is limited to. */
+async function limited(port: number, prepares: boolean) {
+  const other = new Way("limited", systemClock, { ...address(), port, width: 1, prepares });
+  const codeOf = (error: unknown) => (error instanceof Error && "code" in error ? error.code : String(error));
+  const raw = { text: "select pg_sleep($1)", values: [21], isPlannedAnew: false };
+  try {
+    const ends: unknown[] = [];
+    for (let round = 0; round < 2; round += 1) {
+      ends.push(await other.rows("select pg_sleep($1)", [21], { limitMs: 100 }).catch(codeOf));
+      ends.push(await other.rawRows(raw, { limitMs: 100 }).catch(codeOf));
+      const { rows } = await other.rawRows({ ...raw, values: [0] }, { limitMs: 100 });
+      ends.push(rows.length, ...(await other.rows("select 1 as one", [], { limitMs: 100 })));
+    }
+    const show = async (session: Session) => (await session.query("show statement_timeout")).rows;
+    return [...ends, ...(await other.lend(show, { timeoutMs: 1_000 }))];
+  } finally {
+    await other.stop();
+  }
+}
+
+test("a read that takes long is given up by the server, also behind a pooler, and what comes after it on the connection is not", async () => {
+  await using pooler = await startPooler(server);
+  const read = ["57014", "57014", 1, { one: 1 }];
+  const next = (limit: string) => [...read, ...read, { statement_timeout: limit }];
+  assert.deepEqual(await limited(pooler.port, false), next("0"));
+  assert.deepEqual(await limited(pooler.port, true), next("0"));
+  // A connection that stays with its server has it for good, under what a transaction sets for itself.
+  assert.deepEqual(await limited(server.server.setup.port, true), next("100ms"));
+  const asleep = "select count(*)::int as n from pg_stat_activity where state = 'active' and wait_event = 'PgSleep'";
+  assert.deepEqual(await server.query(asleep), [{ n: 0 }]);
 });
 
 test("who waits for a connection while the server is replaced gets one of the new ones, and what hangs ends", async () => {
@@ -113,11 +146,11 @@ test("who waits for a connection while the server is replaced gets one of the ne
   );
   const killing = assert.rejects(killed);
   await pid.passed;
-  const hung = way.rows("select pg_sleep(20)", [], { timeoutMs: 30_000 });
+  const hung = way.rows("select pg_sleep(20)", [], { limitMs: 30_000 });
   const hanging = assert.rejects(hung, /Connection terminated/);
   // The first to wait gets the place of the one that is lost, the second one none.
   const waiting = way.lend(async () => await next.passed, { timeoutMs: 1_000 });
-  const last = way.rows("select 1 as one", [], { timeoutMs: 1_000 });
+  const last = way.rows("select 1 as one", [], { limitMs: 1_000 });
   const began = Date.now();
   await server.query(`select pg_terminate_backend(${backend})`);
   await killing;
@@ -134,7 +167,7 @@ test("a statement that was prepared is prepared anew when a column of it has ano
   const preparing = new Way("kept", systemClock, { ...address(), width: 1, prepares: true });
   const asked = { text: "select * from kept where price > $1", values: [1], isPlannedAnew: false };
   const read = async () => {
-    const { columns, rows } = await preparing.rawRows(asked, { timeoutMs: 5_000 });
+    const { columns, rows } = await preparing.rawRows(asked, { limitMs: 5_000 });
     return [columns.map(({ typeId }) => typeId), rows.length];
   };
   try {

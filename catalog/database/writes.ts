@@ -9,6 +9,7 @@
 import type { Clock } from "../../src/platform/clock.ts";
 import type { RandomSource } from "../../src/platform/random.ts";
 import { isConflict, isGivenUp, isServerGone } from "./gone.ts";
+import { ANSWER_MARGIN_MS } from "./read-limit.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Session } from "./session.ts";
 import type { Way } from "./way.ts";
@@ -21,8 +22,6 @@ const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 export const WRITE_DEADLINE_MS = 8_000;
 /** A batch of a thousand offers takes a fraction of it, at a server that is busy with other things as well. */
 const STATEMENT_MS = 5_500;
-/** A server that has not given up by then is frozen, or the way to it is cut; the next try finds what it left. */
-const ANSWER_MARGIN_MS = 500;
 /** A statement of a last try, which began just before the end of its write's time. */
 export const ATTEMPT_MS = STATEMENT_MS + ANSWER_MARGIN_MS;
 const CONFLICTS_MAX = 5;

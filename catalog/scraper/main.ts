@@ -6,6 +6,7 @@ import { systemFiles as files } from "../../src/platform/files.ts";
 import { parseListenAt, readyToListen } from "../../src/platform/listen-at.ts";
 import { systemRandom as random } from "../../src/platform/random.ts";
 import { openRedis } from "../cache/open-redis.ts";
+import { READ_LIMIT_MS } from "../database/reads.ts";
 import { RetryBudget } from "../database/retry-budget.ts";
 import { Way } from "../database/way.ts";
 import { Writes } from "../database/writes.ts";
@@ -65,7 +66,7 @@ const warmer =
         clock,
         api: scraper.api,
         authorization,
-        ask: async (text, values) => await way.rows(text, values, { timeoutMs: 5_000 }),
+        ask: async (text, values) => await way.rows(text, values, { limitMs: READ_LIMIT_MS }),
         isRedisThere: () => redis?.answers ?? true,
         log,
       });
