@@ -66,7 +66,7 @@ describe("benchmarks", { concurrency: 2 }, () => {
     });
 
     test("what clients wait for during a backup is measured", async () => {
-      const load = ["during", "--mib", "16", "--runs", "1", "--seconds", "4", "--peers", "none"];
+      const load = ["during", "--mib", "16", "--runs", "1", "--seconds", "2", "--peers", "none"];
       const { status, output } = await bench([...load, "--folder", shared]);
       assert.equal(status, 0, output);
       assert.match(output, /^alone +[\d.]+ +[\d.]+ +\d+ +\d+ +-$/m);

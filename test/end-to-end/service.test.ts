@@ -117,6 +117,15 @@ test("the scraper-scheduler reads what is put into its folder, agents find it, a
   });
 });
 
+/** One whose poolers do not drain in time gives up and has changed nothing: on a machine with other work it is asked for twice. */
+async function switchOver(to: string): Promise<void> {
+  const { status, err } = await one.cli.run(`switchover --to ${to}`);
+  if (status === 0) return;
+  assert.match(err, /pause-poolers: .* did not end within/);
+  console.log(err);
+  await one.cli.expect(0, `switchover --to ${to}`);
+}
+
 test("an instance, redis, the services beside it, the primary and the replica are killed, the role is handed over, and no request of the API fails", async () => {
   const { primary } = await watched.whole();
   assert.equal(primary, "db");
@@ -140,7 +149,7 @@ test("an instance, redis, the services beside it, the primary and the replica ar
   });
   await watched.whole();
   await load.during("switchover", async () => {
-    await one.cli.json("switchover --to db");
+    await switchOver("db");
   });
   await watched.whole();
   await load.during("replica", async () => {
