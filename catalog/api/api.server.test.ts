@@ -5,7 +5,6 @@ import { after, before, test } from "node:test";
 import { offer } from "../../test/support/catalogue.ts";
 import { OPERATOR_KEY, startService, type TestService } from "../../test/support/catalogue-service.ts";
 import { eventually } from "../../test/support/receivers.ts";
-import { searchStatement } from "../search/statement.ts";
 
 let service: TestService;
 let key: string;
@@ -120,18 +119,6 @@ test("search ranks, filters, counts and pages: each offer comes once in every or
         prices.toSorted((a, b) => b - a),
       );
   }
-});
-
-test("words that much of the catalogue has are looked for in a part of it first, and rare ones in all", async () => {
-  const search = { filters: {}, limit: 100, cursor: undefined, facets: true, convertTo: undefined } as const;
-  const idsOf = async (value: string, candidatesMax: number): Promise<readonly number[]> => {
-    const asked = { ...search, text: { kind: "web", value }, sort: "relevance" } as const;
-    const { text, values } = searchStatement(asked, candidatesMax);
-    return (await service.server.query(text, values)).map(({ id }) => Number(id));
-  };
-  assert.deepEqual(await idsOf("headphones", 0), [16]);
-  assert.equal((await idsOf("headphones", 1_000)).length, 30);
-  assert.equal((await idsOf('"model 7"', 0)).length, 1);
 });
 
 test("a mistyped word finds what the right one finds, and is told", async () => {

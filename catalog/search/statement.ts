@@ -15,6 +15,8 @@ import { SORT_KEYS, type Sort } from "./sort.ts";
 
 /** How many matches are ranked; a total above it is told as "more than". */
 export const CANDIDATES_MAX = 1_000;
+/** How many rows of an order are gone through for a page: what a word that one of two hundred offers has needs for twenty. */
+const WALKED_MAX = 4_000;
 /** An index of every sixteenth offer (0006-large-catalogues.ts). */
 const SAMPLED = "p.id % 16 = 0";
 
@@ -57,20 +59,23 @@ export type Statement = {
 /** Collects a parameter and gives its place. */
 type Use = (value: RawValue) => string;
 
-/** `most`: how many candidates there are. */
-type Making = { readonly use: Use; readonly most: number };
+/** `most`: how many candidates there are; `walked`: rows of an order that are gone through. */
+type Making = { readonly use: Use; readonly most: number; readonly walked: number };
 
 /**
- * The statement of a search. Its rows are one more than `limit` when there is another page. `candidatesMax`: for tests, whose
- * catalogues are small.
+ * The statement of a search. Its rows are one more than `limit` when there is another page. The limits are for tests,
+ * whose catalogues are small.
  */
-export function searchStatement(search: Search, candidatesMax = CANDIDATES_MAX): Statement {
+export function searchStatement(
+  search: Search,
+  { candidatesMax = CANDIDATES_MAX, walkedMax = WALKED_MAX }: { candidatesMax?: number; walkedMax?: number } = {},
+): Statement {
   const values: RawValue[] = [];
   const use: Use = (value) => `$${values.push(value)}`;
   const { text, filters, sort } = search;
   const isFiltered = Object.values(filters).some((filter) => filter !== undefined);
   return {
-    text: (sort === "relevance" ? rankedText : sortedText)(search, { use, most: candidatesMax }),
+    text: (sort === "relevance" ? rankedText : sortedText)(search, { use, most: candidatesMax, walked: walkedMax }),
     values,
     isPlannedAnew:
       isFiltered && (text !== undefined || filters.minPrice !== undefined || filters.maxPrice !== undefined),
@@ -110,23 +115,92 @@ where ${[...where, ...seek].join("\n  and ")}
 order by ${orderOf(sort)} limit ${limit + 1}`;
 }
 
-/** All matches, sorted: the index of an order would be read from its beginning for words that are all at its end. */
-function sortedMatchesText(search: Search, { use, most }: Making): string {
+/**
+ * All matches, sorted: the index of an order alone would be read from its beginning for words that are all at its end. Of a common
+ * word, of which there are too many to look at, the order's first rows are gone through; where those hold no page of it, the sample
+ * tells how far the page reaches at most (its own matches are matches), and only what is within that reach is looked at.
+ */
+function sortedMatchesText(search: Search, { use, most, walked }: Making): string {
   const { cursor, sort, limit } = search;
+  const { column } = SORT_KEYS[sort];
+  const order = orderOf(sort);
   const asked = askedFor(search.text, use);
   const where = [...conditions(search, use), MATCHES];
-  if (cursor !== undefined) where.push(keyset(sort, cursor, use));
+  const seek = cursor === undefined ? [] : [keyset(sort, cursor, use)];
   const { columns, join } = productColumns(search, use);
   const { total, facets } = asideOf(search);
-  const kept = new Set(["id", SORT_KEYS[sort].column, ...(search.facets ? COUNTED : [])]);
-  const taken = [...kept].map((column) => `p.${column}`).join(", ");
+  const kept = [...new Set(["id", column, ...(search.facets ? COUNTED : [])])];
+  const taken = kept.map((each) => `p.${each}`).join(", ");
+  const all = and([...where, ...seek]);
   return `with ${asked.join("")},
-matches as materialized (select ${taken} from products p where ${where.join("\n    and ")}),
-found as (select * from matches limit ${most + 1}),
-page as (select p.id from matches p order by ${orderOf(sort)} limit ${limit + 1})
+sampled as materialized (select ${taken} from products p where ${and([...where, SAMPLED])} limit ${most + 1}),
+common as materialized (select count(*) > ${most} as is_common from sampled),
+walked as materialized (
+  select p.id, p.${column}
+  from (select p.* from products p where ${and([...walkConditions(search, use), ...seek])} order by ${order} limit ${walked}) p
+  where (select is_common from common) and ${and(where)}
+  order by ${order} limit ${limit + 1}
+),
+beyond as materialized (select is_common and (select count(*) from walked) <= ${limit} as is_asked from common),
+reach as materialized (select p.id, p.${column} as value from sampled p where ${and(["true", ...seek])} order by ${order} offset ${limit} limit 1),
+matches as materialized (select ${taken} from products p where not (select is_common from common) and ${all}),
+found as (select ${taken} from sampled p where (select is_common from common) union all (select ${taken} from matches p limit ${most + 1})),
+page as (
+  select p.id from (
+    select id, ${column} from walked where not (select is_asked from beyond)
+    union all select id, ${column} from matches
+${reached(search, use)
+  .map(
+    (within) =>
+      `    union all select p.id, p.${column} from products p where (select is_asked from beyond) and ${all} and ${within}`,
+  )
+  .join("\n")}
+  ) p order by ${order} limit ${limit + 1}
+)
 select ${columns}, ${total}, ${facets}
 from page join products p on p.id = page.id ${join}
-order by ${orderOf(sort)}`;
+order by ${order}`;
+}
+
+const and = (all: readonly string[]): string => all.join("\n    and ");
+
+/** What an index of the order has in it, so that its first rows are found without looking at others. */
+function* walkConditions({ filters, sort }: Search, use: Use): Generator<string> {
+  yield "p.is_active";
+  const isOfOne = filters.categories?.length === 1;
+  if (filters.categories !== undefined && isOfOne) yield categoryCondition(filters.categories, use);
+  if (SORT_KEYS[sort].column === "price_sgd") yield* priceConditions(filters, use, "p.price_sgd");
+  if (sort === "discount_desc" && !isOfOne) yield "p.discount_percent > 0";
+}
+
+/** Less and more than any. */
+const EXTREMES = {
+  integer: ["0", "2147483647"],
+  numeric: ["0", "1e15"],
+  smallint: ["0", "100"],
+  timestamptz: ["'-infinity'", "'infinity'"],
+} as const;
+
+/**
+ * Whose place is between the cursor's and the reach. The planner knows neither, takes it to be few, and has an index find them before
+ * it looks at any. Offers without a discount are all alike to an order by discount: theirs is the place of their ids.
+ */
+function reached({ sort, cursor }: Search, use: Use): readonly string[] {
+  const { column, type, direction } = SORT_KEYS[sort];
+  const [least, most] = EXTREMES[type].map((value) => `${value}::${type}`);
+  const from = cursor === undefined ? undefined : `${use(cursor.value)}::${type}`;
+  const reach = "(select value from reach)";
+  const range =
+    direction === "asc"
+      ? `p.${column} between ${from ?? least} and coalesce(${reach}, ${most})`
+      : `p.${column} between coalesce(${reach}, ${least}) and ${from ?? most}`;
+  if (sort !== "discount_desc") return [range];
+  const fromId = from === undefined ? "0" : `case when ${from} = 0 then ${use(cursor?.id ?? 0)}::bigint else 0 end`;
+  const toId = "coalesce((select id from reach where value = 0), 9223372036854775807)";
+  return [
+    `p.discount_percent > 0 and ${range}`,
+    `p.discount_percent = 0 and coalesce(${reach}, 0) = 0 and p.id between ${fromId} and ${toId}`,
+  ];
 }
 
 function orderOf(sort: Sort): string {
@@ -236,13 +310,15 @@ function* conditions({ filters, text }: Search, use: Use): Generator<string> {
   if (filters.availability !== undefined) yield `p.availability = ${use(filters.availability)}`;
   if (filters.minDiscount !== undefined)
     yield `p.discount_percent > 0 and p.discount_percent >= ${use(filters.minDiscount)}::smallint`;
-  const { minPrice, maxPrice, currency } = filters;
-  const inSgd = (price: number): string =>
-    currency === undefined || currency === "SGD"
-      ? `${use(price)}::numeric`
-      : `(select round(${use(price)}::numeric / per_sgd, 2) from exchange_rates where currency = ${use(currency)})`;
   // Offers of some words are fewer than those of a range of prices: the index of prices is kept out of it.
-  const price = text === undefined ? "p.price_sgd" : "(p.price_sgd + 0)";
+  yield* priceConditions(filters, use, text === undefined ? "p.price_sgd" : "(p.price_sgd + 0)");
+}
+
+function* priceConditions({ minPrice, maxPrice, currency }: Filters, use: Use, price: string): Generator<string> {
+  const inSgd = (asked: number): string =>
+    currency === undefined || currency === "SGD"
+      ? `${use(asked)}::numeric`
+      : `(select round(${use(asked)}::numeric / per_sgd, 2) from exchange_rates where currency = ${use(currency)})`;
   if (minPrice !== undefined) yield `${price} >= ${inSgd(minPrice)}`;
   if (maxPrice !== undefined) yield `${price} <= ${inSgd(maxPrice)}`;
 }

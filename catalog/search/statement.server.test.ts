@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type pg from "pg";
+import { connectCatalogue, createCatalogue } from "../../test/support/catalogue.ts";
+import { startServer, type TestServer } from "../../test/support/servers.ts";
+import type { Cursor } from "./cursor.ts";
+import { SORT_KEYS, SORTS } from "./sort.ts";
+import { type Search, searchStatement } from "./statement.ts";
+
+let server: TestServer;
+let client: pg.Client;
+
+/** Every word of theirs but the last is in many of them; prices and discounts have many in one place. */
+const OFFERS = `
+insert into merchants (slug, name) values ('lagoon', 'Lagoon');
+insert into products (sku, source, merchant_id, title, brand, category, price, list_price, currency, price_sgd, country_code,
+  region, url, updated_at)
+select 'H-' || n, 'tests', 1, 'Wireless ' || case when n % 3 = 0 then 'speaker' else 'headphones' end || ' model ' || n,
+  case when n % 4 = 0 then 'Velora' else 'Bosca' end, case when n % 5 = 0 then 'sound' else 'headphones' end,
+  20 + (n * 7) % 10, case when n % 2 = 0 then 40 end, 'SGD', 20 + (n * 7) % 10, 'SG', 'sea', 'https://lagoon.example/' || n,
+  timestamptz '2026-04-18' + (n * 11 % 60) * interval '1 hour'
+from generate_series(1, 200) n`;
+
+before(async () => {
+  server = await startServer({ major: 16, name: "statement" });
+  await createCatalogue(server);
+  client = await connectCatalogue(server);
+  await client.query(OFFERS);
+});
+after(async () => {
+  await client?.end();
+  await server?.[Symbol.asyncDispose]();
+});
+
+type Limits = NonNullable<Parameters<typeof searchStatement>[1]>;
+
+const ASKED = { filters: {}, limit: 100, cursor: undefined, facets: true, convertTo: undefined } as const;
+
+async function rowsOf(search: Search, limits: Limits): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const { text, values } = searchStatement(search, limits);
+  return (await client.query(text, [...values])).rows;
+}
+
+const idsIn = (rows: readonly Readonly<Record<string, unknown>>[]): readonly number[] =>
+  rows.map(({ id }) => Number(id));
+
+/** All pages of a search. */
+async function pagesOf(search: Search, limits: Limits): Promise<readonly number[]> {
+  const { sort, limit } = search;
+  const ids: number[] = [];
+  for (let cursor: Cursor | undefined; ; ) {
+    const rows = await rowsOf({ ...search, cursor }, limits);
+    ids.push(...idsIn(rows.slice(0, limit)));
+    const last = rows[limit - 1];
+    if (rows.length <= limit || last === undefined) return ids;
+    const value = last[SORT_KEYS[sort].column];
+    cursor = { sort, value: value instanceof Date ? value.toISOString() : String(value), id: Number(last["id"]) };
+  }
+}
+
+test("words that much of the catalogue has are looked for in a part of it first, and rare ones in all", async () => {
+  const idsOf = async (value: string, candidatesMax: number) =>
+    idsIn(await rowsOf({ ...ASKED, text: { kind: "web", value }, sort: "relevance" }, { candidatesMax }));
+  assert.deepEqual(await idsOf("headphones", 1), [16, 32]);
+  assert.equal((await idsOf("speaker", 1_000)).length, 66);
+  assert.equal((await idsOf('"model 7"', 0)).length, 1);
+});
+
+test("a common word sorted by price, discount or time has the very pages that it has when all is looked at", async () => {
+  const text = { kind: "web", value: "headphones" } as const;
+  const filters = [{}, { minPrice: 22, maxPrice: 27 }, { categories: ["sound"] }, { brand: "velora" }];
+  for (const sort of SORTS.filter((each) => each !== "relevance")) {
+    for (const each of filters) {
+      const search = { ...ASKED, text, sort, filters: each, limit: 11, facets: false };
+      const exact = await pagesOf(search, {});
+      assert.ok(exact.length >= 20, sort);
+      // Nothing of the order is gone through, too little of it, and all.
+      for (const walkedMax of [0, 6, 1_000])
+        assert.deepEqual(await pagesOf(search, { candidatesMax: 0, walkedMax }), exact, `${sort} ${walkedMax}`);
+    }
+  }
+});
