@@ -5,6 +5,7 @@ import { NEAR_WORDS } from "./0004-near-words.ts";
 import { SIGHTINGS } from "./0005-sightings.ts";
 import { LARGE_CATALOGUES } from "./0006-large-catalogues.ts";
 import { CHANGES } from "./0007-changes.ts";
+import { TITLES } from "./0008-titles.ts";
 import type { Migration } from "./migration.ts";
 
 /** All migrations, in their order; numbers count from 1 without gaps. */
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly Migration[] = [
   SIGHTINGS,
   LARGE_CATALOGUES,
   CHANGES,
+  TITLES,
 ];

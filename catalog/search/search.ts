@@ -35,7 +35,11 @@ export async function findProducts(reads: Reads, search: Search, fields?: readon
   const { rows } = await reads.read(SPELLING_SQL, [words]);
   const mended = mend(rows.map(askedWordOf));
   if (mended === undefined) return found;
-  const again = await run(reads, { ...search, text: { kind: "words", value: mended.query } }, fields);
+  const again = await run(
+    reads,
+    { ...search, text: { kind: "words", value: mended.query, title: mended.text } },
+    fields,
+  );
   return again.count === 0 ? found : { ...again, didYouMean: mended.text };
 }
 

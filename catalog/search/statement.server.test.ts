@@ -19,7 +19,10 @@ select 'H-' || n, 'tests', 1, 'Wireless ' || case when n % 3 = 0 then 'speaker' 
   case when n % 4 = 0 then 'Velora' else 'Bosca' end, case when n % 5 = 0 then 'sound' else 'headphones' end,
   20 + (n * 7) % 10, case when n % 2 = 0 then 40 end, 'SGD', 20 + (n * 7) % 10, 'SG', 'sea', 'https://lagoon.example/' || n,
   timestamptz '2026-04-18' + (n * 11 % 60) * interval '1 hour'
-from generate_series(1, 200) n`;
+from generate_series(1, 200) n;
+insert into products (sku, source, merchant_id, title, brand, category, price, currency, price_sgd, country_code, region, url)
+values ('W', 'tests', 1, 'Wireless Model', null, 'modems', 9, 'SGD', 9, 'SG', 'sea', 'https://lagoon.example/w'),
+  ('M', 'tests', 1, 'Model Headphones', 'Bosca', 'headphones', 9, 'SGD', 9, 'SG', 'sea', 'https://lagoon.example/m')`;
 
 before(async () => {
   server = await startServer({ major: 16, name: "statement" });
@@ -64,6 +67,17 @@ test("words that much of the catalogue has are looked for in a part of it first,
   assert.deepEqual(await idsOf("headphones", 1), [16, 32]);
   assert.equal((await idsOf("speaker", 1_000)).length, 66);
   assert.equal((await idsOf('"model 7"', 0)).length, 1);
+});
+
+test("the very title comes first, also behind its brand, when all of its words are common", async () => {
+  const firstOf = async (value: string, filters: Search["filters"] = {}) =>
+    (await rowsOf({ ...ASKED, filters, text: { kind: "web", value }, sort: "relevance" }, { candidatesMax: 0 }))[0]?.[
+      "sku"
+    ];
+  assert.equal(await firstOf("wireless  MODEL "), "W");
+  assert.equal(await firstOf("bosca model headphones"), "M");
+  assert.equal(await firstOf("model headphones"), "M");
+  assert.equal(await firstOf("wireless model", { categories: ["headphones"] }), "H-16");
 });
 
 test("a common word sorted by price, discount or time has the very pages that it has when all is looked at", async () => {

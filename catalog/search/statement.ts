@@ -22,8 +22,11 @@ const SAMPLED = "p.id % 16 = 0";
 
 /** What is searched for. */
 export type Search = {
-  /** `web`: as a person types it. `words`: a tsquery of plain words, made of a corrected query. */
-  readonly text: { readonly kind: "web" | "words"; readonly value: string } | undefined;
+  /** `web`: as a person types it. `words`: a tsquery of plain words, made of a corrected query, which `title` is. */
+  readonly text:
+    | { readonly kind: "web"; readonly value: string }
+    | { readonly kind: "words"; readonly value: string; readonly title: string }
+    | undefined;
   readonly filters: Filters;
   readonly sort: Sort;
   readonly limit: number;
@@ -87,13 +90,15 @@ function rankedText(search: Search, making: Making): string {
   const { use } = making;
   const { cursor, limit, text } = search;
   const asked = askedFor(text, use);
-  const score = text === undefined ? "0" : scoreOf(use(titleOf(text.value)));
-  const found = candidates(search, making, { where: [...conditions(search, use)], more: `, ${score} as score` });
+  const where = [...conditions(search, use)];
+  const score = (extra: string): string => `, ${text === undefined ? "0" : scoreOf(extra)} as score`;
+  const exact = text === undefined ? [] : [exactTitles(search, making, { where, more: score(EXACT) })];
+  const found = candidates(search, making, { where, more: score(BEGINS), exact });
   const seek = cursor === undefined ? "" : ` p where ${keyset(search.sort, cursor, use)}`;
   const page = `page as (select id, score from found${seek} order by score desc, id limit ${limit + 1})`;
   const { columns, join } = productColumns(search, use);
   const { total, facets } = asideOf(search);
-  return `with ${[...asked, ...found, page].join(",\n")}
+  return `with ${[...asked, ...exact, ...found, page].join(",\n")}
 select ${columns}, page.score, ${total}, ${facets}
 from page join products p on p.id = page.id ${join}
 order by page.score desc, p.id`;
@@ -105,7 +110,8 @@ function sortedText(search: Search, making: Making): string {
   const { cursor, sort, limit } = search;
   if (search.text !== undefined) return sortedMatchesText(search, making);
   const where = [...conditions(search, use)];
-  const found = cursor === undefined ? `with ${candidates(search, making, { where, more: "" }).join(",\n")}\n` : "";
+  const found =
+    cursor === undefined ? `with ${candidates(search, making, { where, more: "", exact: [] }).join(",\n")}\n` : "";
   const seek = cursor === undefined ? [] : [keyset(sort, cursor, use)];
   const { columns, join } = productColumns(search, use);
   const { total, facets } = asideOf(search);
@@ -218,37 +224,71 @@ function askedFor(text: Search["text"], use: Use): readonly string[] {
   const make = text.kind === "web" ? "websearch_to_tsquery" : "to_tsquery";
   return [
     `asked as materialized (
-  select stems, words, stems || words as either
-  from (select ${make}('english', ${place}) as stems, ${make}('simple', ${place}) as words) both_forms
+  select stems, words, stems || words as either, titles, titles[1] as title
+  from (select ${make}('english', ${place}) as stems, ${make}('simple', ${place}) as words,
+    string_to_array(lower(${use(titlesOf(text).join("\n"))}), E'\\n') as titles) both_forms
 )`,
   ];
 }
 
-const MATCHES = "p.search @@ (select either from asked)";
+/** Offers of the titles that a text may be; that there is a limit keeps the planner from reading a whole category for them. */
+const TITLED_MAX = 10_000;
+/** Words that a brand has at most. */
+const BRAND_WORDS_MAX = 3;
+
+/** The title that a text may be; and, where a brand comes before it, what comes behind. */
+function titlesOf(text: NonNullable<Search["text"]>): readonly string[] {
+  const words = (text.kind === "web" ? text.value : text.title).split(/\s+/).filter((word) => word !== "");
+  return Array.from({ length: Math.max(1, Math.min(words.length, 1 + BRAND_WORDS_MAX)) }, (_, index) =>
+    words.slice(index).join(" "),
+  );
+}
 
 /**
- * The first matches in no order, as `found`. A word that a tenth of the catalogue has is read in an index of a part of it, which has
- * enough of them: to find any match in the whole one, the server reads all.
+ * Offers whose title, or brand and title, is the very text, as `exact`: found by an index of titles (0008-titles.ts), since the
+ * candidates of common words are any of many.
+ */
+function exactTitles(
+  { facets }: Search,
+  { most }: Making,
+  { where, more }: { readonly where: readonly string[]; readonly more: string },
+): string {
+  return `exact as materialized (
+  select p.id${countedOf(facets)}${more}
+  from (select * from products where is_active and lower(title) = any((select titles from asked)::text[]) limit ${TITLED_MAX}) p
+  where ${and(where)} and (select title from asked) in (lower(p.title), lower(p.brand || ' ' || p.title)) limit ${most + 1}
+)`;
+}
+
+const MATCHES = "p.search @@ (select either from asked)";
+
+const countedOf = (facets: boolean): string => (facets ? COUNTED.map((column) => `, p.${column}`).join("") : "");
+
+/**
+ * The first matches in no order, as `found`, with those that are in `exact`. A word that a tenth of the catalogue has is read in an
+ * index of a part of it, which has enough of them: to find any match in the whole one, the server reads all.
  */
 function candidates(
   { text, facets }: Search,
   { most }: Making,
-  { where, more }: { readonly where: readonly string[]; readonly more: string },
+  {
+    where,
+    more,
+    exact,
+  }: { readonly where: readonly string[]; readonly more: string; readonly exact: readonly string[] },
 ): readonly string[] {
-  const counted = facets ? COUNTED.map((column) => `, p.${column}`).join("") : "";
-  const select = `select p.id${counted}${more} from`;
+  const select = `select p.id${countedOf(facets)}${more} from`;
   const limit = `limit ${most + 1}`;
-  if (text === undefined) {
-    return [`found as materialized (${select} products p where ${where.join("\n    and ")} ${limit})`];
-  }
-  const all = [...where, MATCHES].join("\n    and ");
+  if (text === undefined) return [`found as materialized (${select} products p where ${and(where)} ${limit})`];
+  const all = and([...where, MATCHES]);
+  const others = exact.length === 0 ? "true" : "p.id <> all(array(select id from exact))";
   return [
     `sampled as materialized (select p.id from products p where ${all} and ${SAMPLED} ${limit})`,
     `common as materialized (select count(*) > ${most} as is_common from sampled)`,
     `found as materialized (
-  ${select} sampled join products p on p.id = sampled.id where (select is_common from common)
+${exact.length === 0 ? "" : "  select * from exact union all\n"}  ${select} sampled join products p on p.id = sampled.id where (select is_common from common) and ${others}
   union all
-  (${select} products p where ${all} and not (select is_common from common) ${limit})
+  (${select} products p where ${all} and not (select is_common from common) and ${others} ${limit})
 )`,
   ];
 }
@@ -280,20 +320,19 @@ function keyset(sort: Sort, cursor: Cursor, use: Use): string {
   return `(p.${column} ${past}= ${value} and (p.${column} ${past} ${value} or p.id > ${id}))`;
 }
 
+/** More than all else comes to: each rank is one at most. */
+const EXACT = "4.0::float8";
+const BEGINS = "case when starts_with(lower(p.title), (select title from asked)) then 1.0::float8 else 0.0::float8 end";
+
 /**
- * Title before brand before text; the very title, or its beginning, before all; in stock and reviewed a little before not. A whole
- * number, of floating-point ones: numerics took as long as all else.
+ * Title before brand before text; the very title before all, and its beginning before most; in stock and reviewed a little before
+ * not. A whole number, of floating-point ones: numerics took as long as all else.
  */
-function scoreOf(title: string): string {
+function scoreOf(extra: string): string {
   const rank = (form: string): string => `ts_rank('{0.05, 0.2, 0.6, 1.0}', p.search, (select ${form} from asked), 1)`;
-  return `(100000 * (${rank("stems")} + ${rank("words")}
-      + case when lower(p.title) = ${title} then 2.0::float8 when starts_with(lower(p.title), ${title}) then 1.0::float8 else 0.0::float8 end
+  return `(100000 * (${rank("stems")} + ${rank("words")} + ${extra}
       + case when p.availability in ('in_stock', 'low_stock') then 0.1::float8 else 0.0::float8 end
       + least(ln(1 + coalesce(p.review_count, 0)::float8), 10) / 100))::integer`;
-}
-
-function titleOf(query: string): string {
-  return query.toLowerCase().replace(/\s+/g, " ").trim();
 }
 
 function* conditions({ filters, text }: Search, use: Use): Generator<string> {
