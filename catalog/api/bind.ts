@@ -223,6 +223,9 @@ async function replayToRevoked(
   return done === undefined ? undefined : sendDone(reply, done);
 }
 
+/** Somebody has to make room on a disk; the others end by themselves. */
+const RETRY_AFTER_S = { full: 5, late: 2, "no-room": 30 } as const;
+
 /** What writes end with, as problems. */
 async function asProblems<T>(work: () => Promise<T>): Promise<T> {
   try {
@@ -230,7 +233,7 @@ async function asProblems<T>(work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     if (!(cause instanceof WriteNotDone)) throw cause;
     if (cause.reason === "unknown") throw new ApiProblem("OUTCOME_UNKNOWN", undefined, { cause, retryAfterS: 2 });
-    throw new ApiProblem("SERVICE_UNAVAILABLE", undefined, { cause, retryAfterS: cause.reason === "full" ? 5 : 2 });
+    throw new ApiProblem("SERVICE_UNAVAILABLE", undefined, { cause, retryAfterS: RETRY_AFTER_S[cause.reason] });
   }
 }
 

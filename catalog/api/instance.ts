@@ -14,7 +14,7 @@ import { ATTEMPT_MS, WRITE_DEADLINE_MS, Writes } from "../database/writes.ts";
 import { KnownKeys } from "../keys/known-keys.ts";
 import { Limits } from "../keys/limits.ts";
 import { MIGRATIONS } from "../schema/migrations.ts";
-import { readSecret, type ServiceSettings } from "../settings/service-file.ts";
+import { readSecret, type ServiceSettings, secretInFile } from "../settings/service-file.ts";
 import { Health } from "./health.ts";
 import { Metrics } from "./metrics.ts";
 import { SchemaWatch } from "./schema-watch.ts";
@@ -79,7 +79,7 @@ export class Instance {
   /** Starts one; resolves when it listens. It need not be able to serve yet: its readiness says so. */
   static async start(machine: Machine, request: InstanceRequest): Promise<Instance> {
     const { clock } = machine;
-    const tools = await makeTools(machine, request.settings);
+    const tools = await makeTools(machine, request);
     const schema = new SchemaWatch(tools, { wanted: MIGRATIONS.length, tell: request.tell });
     const health = new Health({ ...tools, schema }, request.name);
     const webhooks = new WebhookSender({ clock, writes: tools.writes, allowPrivate: request.settings.privateWebhooks });
@@ -108,13 +108,17 @@ export class Instance {
   }
 }
 
-async function makeTools({ clock, files, random }: Machine, settings: ServiceSettings): Promise<ApiTools> {
+async function makeTools(
+  { clock, files, random }: Machine,
+  { settings, tell }: Pick<InstanceRequest, "settings" | "tell">,
+): Promise<ApiTools> {
   const { database, reads: other } = settings;
   const address = {
     user: database.user,
-    password: await readSecret(files, database.passwordFile),
+    password: await secretInFile(files, database.passwordFile),
     database: database.name,
     width: WAY_WIDTH,
+    tell,
   };
   const main = new Way("database", clock, {
     ...address,
@@ -126,7 +130,7 @@ async function makeTools({ clock, files, random }: Machine, settings: ServiceSet
   const redis = await openRedis({ clock, files }, settings.redis);
   const budget = new RetryBudget(clock);
   const reads = new HedgedReads({ main, other: second, budget });
-  const writes = new Writes({ clock, random, way: main, budget });
+  const writes = new Writes({ clock, random, way: main, budget, tell });
   const answers = new Answers({ clock, memory: new MemoryCopies(MEMORY_COPIES_BYTES), redis });
   const secretOf = async (file: string | undefined): Promise<string | undefined> =>
     file === undefined ? undefined : await readSecret(files, file);

@@ -2,9 +2,10 @@
 import { createClient } from "@redis/client";
 import type { Clock } from "../../src/platform/clock.ts";
 import { startTimer } from "../../src/platform/timer.ts";
+import type { ChangingSecret } from "../settings/service-file.ts";
 
 /** Where it is. */
-export type RedisAddress = { readonly host: string; readonly port: number; readonly password: string };
+export type RedisAddress = { readonly host: string; readonly port: number; readonly password: ChangingSecret };
 
 /** A local redis answers in a millisecond; what takes longer is not worth waiting for. */
 const ANSWER_TIMEOUT_MS = 40;
@@ -101,7 +102,11 @@ const LATE = Symbol("late");
 
 function connect({ host, port, password }: RedisAddress) {
   return createClient({
-    password,
+    // Asked for at every login: a redis that was started again may have another one.
+    credentialsProvider: {
+      type: "async-credentials-provider",
+      credentials: async () => ({ password: await password.now() }),
+    },
     // Calls while it is away fail at once: none of them is worth anything later.
     disableOfflineQueue: true,
     commandsQueueMaxLength: 1_000,

@@ -2,10 +2,11 @@
 
 /**
  * The connection is no use any more, and another server may answer: shutting down, starting, read-only, out of connections, and
- * every kind of broken connection. 25006 is a primary that is one no more. Source: PostgreSQL, "Error codes"; PgBouncer says
+ * every kind of broken connection. 25006 is a primary that is one no more, 28P01 one whose password was changed: a look finds the
+ * new one within a second. Source: PostgreSQL, "Error codes"; PgBouncer says
  * 08P01 for a server that crashed or cannot be reached.
  */
-const SQLSTATES_OF_GONE = new Set(["25006", "57P01", "57P02", "57P03", "57P05", "53300"]);
+const SQLSTATES_OF_GONE = new Set(["25006", "57P01", "57P02", "57P03", "57P05", "53300", "28P01"]);
 
 const ERRNOS_OF_GONE = new Set([
   "ECONNREFUSED",
@@ -46,6 +47,19 @@ export function isServerGone(error: unknown): boolean {
   const code = codeOf(error);
   if (code !== undefined) return SQLSTATES_OF_GONE.has(code) || code.startsWith("08") || ERRNOS_OF_GONE.has(code);
   return error instanceof Error && WORDS_OF_GONE.test(error.message);
+}
+
+/** The password was not the right one; a pooler says it with a code of its own. */
+export function isLoginRefused(error: unknown): boolean {
+  return codeOf(error) === "28P01" || (error instanceof Error && /authentication failed/.test(error.message));
+}
+
+/**
+ * The server has no room: a full disk (53100), no memory (53200), a limit (53400), a file that it cannot write (58030). Nothing of
+ * the transaction is there, it is not our mistake, and it may go through once somebody has made room.
+ */
+export function isServerFull(error: unknown): boolean {
+  return ["53100", "53200", "53400", "58030"].includes(codeOf(error) ?? "");
 }
 
 /** Whether the same transaction may succeed when it is tried again. */

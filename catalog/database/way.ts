@@ -10,7 +10,8 @@
  */
 import pg from "pg";
 import type { Clock } from "../../src/platform/clock.ts";
-import { isServerGone, isTimeout } from "./gone.ts";
+import type { ChangingSecret } from "../settings/service-file.ts";
+import { isLoginRefused, isServerGone, isTimeout } from "./gone.ts";
 import type { RawRows } from "./json-rows.ts";
 import { readLimited } from "./limited-query.ts";
 import { type RawValue, readRaw } from "./raw-read.ts";
@@ -24,12 +25,15 @@ export type WayAddress = {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  readonly password: string;
+  /** One that changes is taken over when a login with it succeeds. */
+  readonly password: string | ChangingSecret;
   readonly database: string;
   /** Connections at most. */
   readonly width: number;
   /** Whether a connection stays with one server, so that statements can be prepared on it: not behind a pooler of transactions. */
   readonly prepares?: boolean;
+  /** Told when what is at the end changes, and why nothing answers. */
+  readonly tell?: (what: string) => void;
 };
 
 /** A statement whose rows stay as the server sends them. */
@@ -76,12 +80,17 @@ export class Way {
   readonly #silenced = new Set<() => void>();
   #isSuspect = false;
   #answeredAt = Number.NEGATIVE_INFINITY;
+  /** With which the pool logs in. */
+  #password: string;
+  /** What was told last. */
+  #told = "";
 
   constructor(name: string, clock: Clock, address: WayAddress) {
     this.name = name;
     this.#clock = clock;
     this.#address = address;
-    this.#pool = openPool(address);
+    this.#password = typeof address.password === "string" ? address.password : address.password.first;
+    this.#pool = this.#openPool();
   }
 
   /** What the last look, or the last call since, saw. */
@@ -256,25 +265,56 @@ export class Way {
 
   async #look(): Promise<void> {
     this.#isSuspect = false;
+    const { password } = this.#address;
+    const now = typeof password === "string" ? password : await password.now();
+    try {
+      const view = await this.#lookWith(now).catch(async (error: unknown) => {
+        // One that was written and not given to the server yet: what it has let in so far it lets in still.
+        if (now === this.#password || !isLoginRefused(error)) throw error;
+        return await this.#lookWith(this.#password);
+      });
+      this.#seen(view);
+      this.#tell(`a ${view} answers`);
+    } catch (error) {
+      // Whoever was answered just now knows better: a processor that is busy makes a new login late, not the server silent.
+      if (this.#clock.monotonic() - this.#answeredAt < LOOK_TIMEOUT_MS) this.#isSuspect = true;
+      else {
+        this.#seen("silent");
+        this.#tell(`nothing answers: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+
+  /** Each change once: while nothing answers it is looked many times a second. */
+  #tell(what: string): void {
+    if (what === this.#told) return;
+    this.#told = what;
+    const { host, port, tell } = this.#address;
+    tell?.(`${this.name} at ${host}:${port}: ${what}`);
+  }
+
+  async #lookWith(password: string): Promise<"primary" | "replica"> {
     // A connection of its own: those of the pool may be all lent, or lead to a server that is not there any more.
     const client = new pg.Client({
       ...clientConfig(this.#address),
+      password,
       query_timeout: LOOK_TIMEOUT_MS,
       connectionTimeoutMillis: LOOK_TIMEOUT_MS,
     });
     client.on("error", () => undefined);
     try {
       await client.connect();
+      this.#password = password;
       const { rows } = await client.query<{ in_recovery: boolean }>("select pg_is_in_recovery() as in_recovery");
-      this.#seen(rows[0]?.in_recovery === true ? "replica" : "primary");
-    } catch {
-      // Whoever was answered just now knows better: a processor that is busy makes a new login late, not the server silent.
-      if (this.#clock.monotonic() - this.#answeredAt < LOOK_TIMEOUT_MS) this.#isSuspect = true;
-      else this.#seen("silent");
+      return rows[0]?.in_recovery === true ? "replica" : "primary";
     } finally {
       // Not awaited: a server that hangs says no goodbye.
       void client.end().catch(() => undefined);
     }
+  }
+
+  #openPool(): pg.Pool {
+    return openPool(this.#address, () => this.#password);
   }
 
   #seen(view: WayView): void {
@@ -291,7 +331,7 @@ export class Way {
     // Also after a silence: what was lent before it may wait for a server that will never answer.
     if (before === view || before === "unknown" || view === "silent") return;
     const old = this.#pool;
-    this.#pool = openPool(this.#address);
+    this.#pool = this.#openPool();
     void old.end().catch(() => undefined);
     const lent = this.#lent;
     this.#lent = new Set();
@@ -327,12 +367,11 @@ function sessionOf(client: pg.PoolClient, timeoutMs: number): Session {
   };
 }
 
-function clientConfig({ host, port, user, password, database }: WayAddress): pg.ClientConfig {
+function clientConfig({ host, port, user, database }: WayAddress): pg.ClientConfig {
   return {
     host,
     port,
     user,
-    password,
     database,
     ssl: false,
     keepAlive: true,
@@ -342,9 +381,10 @@ function clientConfig({ host, port, user, password, database }: WayAddress): pg.
   };
 }
 
-function openPool(address: WayAddress): pg.Pool {
+function openPool(address: WayAddress, password: () => string): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(address),
+    password,
     max: address.width,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: 30_000,

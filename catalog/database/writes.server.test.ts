@@ -198,3 +198,49 @@ test("who waited for a primary in vain is forgotten", async () => {
   assert.equal(way.load.untilPrimary, 0);
   await server.start();
 });
+
+test("a password that is changed in its file before or after the server has it costs no write", async () => {
+  const file = { line: "first", looks: 0 };
+  await server.query("create role turned login password 'first'; grant all on written to turned");
+  const password = {
+    first: file.line,
+    now: async () => {
+      file.looks += 1;
+      return file.line;
+    },
+  };
+  const turning = new Way("turned", systemClock, { ...address(), user: "turned", password, width: 1 });
+  const turned = new Writes({
+    clock: systemClock,
+    random: systemRandom,
+    way: turning,
+    budget: new RetryBudget(systemClock),
+  });
+  /** On a new connection. */
+  const write = async (name: string): Promise<void> => {
+    await turned.run((session) => session.query("insert into written values ($1)", [name]), { repeatable: true });
+    await server.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'turned'");
+  };
+  turning.start();
+  try {
+    await write("with the first");
+    file.line = "second";
+    const { looks } = file;
+    turning.suspect();
+    // Who was answered just now is not called silent for a while.
+    await eventually("it was looked for longer", async () => {
+      turning.suspect();
+      return file.looks > looks + 9;
+    });
+    assert.equal(turning.view, "primary");
+    await write("with the first, of which the file knows no more");
+    await server.query("alter role turned password 'second'");
+    await write("with the second");
+    await server.query("alter role turned password 'third'");
+    const late = write("with the third, of which the file did not know at first");
+    file.line = "third";
+    await late;
+  } finally {
+    await turning.stop();
+  }
+});

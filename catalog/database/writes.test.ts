@@ -5,14 +5,15 @@ import { RetryBudget } from "./retry-budget.ts";
 import { WriteNotDone, Writes } from "./writes.ts";
 
 /** Writes on a way that is gone, with so many calls that wait for a connection. */
-function writesOn(waiting: number, clock = new ManualClock()): Writes {
+function writesOn(waiting: number, clock = new ManualClock(), code = "57P01", told: string[] = []): Writes {
   return new Writes({
     clock,
+    tell: (what) => told.push(what),
     random: (bytes) => Buffer.alloc(bytes),
     budget: new RetryBudget(clock),
     way: {
       load: { lent: 16, waiting, untilPrimary: 0 },
-      lend: () => Promise.reject(Object.assign(new Error("gone"), { code: "57P01" })),
+      lend: () => Promise.reject(Object.assign(new Error("gone"), { code })),
       untilPrimary: async (timeoutMs) => {
         await clock.sleep(timeoutMs, {});
         return false;
@@ -53,4 +54,21 @@ test("256 writes wait eight seconds for a primary, what comes on top is refused 
 
 test("who waits for a connection counts as one that waits", async () => {
   await assert.rejects(writesOn(256).run(nothing, { repeatable: true }), isFull);
+});
+
+test("a server without room is not waited for and is not our mistake, and its operator is told once a minute", async () => {
+  const clock = new ManualClock();
+  const told: string[] = [];
+  const writes = writesOn(0, clock, "53100", told);
+  const refused = async () =>
+    await assert.rejects(
+      writes.run(nothing, { repeatable: true }),
+      (error) => error instanceof WriteNotDone && error.reason === "no-room",
+    );
+  await refused();
+  await refused();
+  assert.equal(told.length, 1);
+  await clock.advance(60_000);
+  await refused();
+  assert.equal(told.length, 2);
 });

@@ -8,7 +8,7 @@
  */
 import type { Clock } from "../../src/platform/clock.ts";
 import type { RandomSource } from "../../src/platform/random.ts";
-import { isConflict, isGivenUp, isServerGone } from "./gone.ts";
+import { isConflict, isGivenUp, isServerFull, isServerGone } from "./gone.ts";
 import { ANSWER_MARGIN_MS } from "./read-limit.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Session } from "./session.ts";
@@ -25,13 +25,14 @@ const STATEMENT_MS = 5_500;
 /** A statement of a last try, which began just before the end of its write's time. */
 export const ATTEMPT_MS = STATEMENT_MS + ANSWER_MARGIN_MS;
 const CONFLICTS_MAX = 5;
+const TELL_NO_ROOM_EVERY_MS = 60_000;
 /** All that waited begin again within so long. */
 const SPREAD_MS = 120;
 
 /** Why a write was not done. Unless it is `unknown`, nothing of it is there. */
 export class WriteNotDone extends Error {
-  readonly reason: "full" | "late" | "unknown";
-  constructor(reason: "full" | "late" | "unknown", options?: { readonly cause?: unknown }) {
+  readonly reason: "full" | "late" | "unknown" | "no-room";
+  constructor(reason: WriteNotDone["reason"], options?: { readonly cause?: unknown }) {
     super(`the write was not done: ${reason}`, options);
     this.reason = reason;
   }
@@ -43,6 +44,7 @@ type WriteTools = {
   readonly random: RandomSource;
   readonly way: Pick<Way, "lend" | "untilPrimary" | "load">;
   readonly budget: RetryBudget;
+  readonly tell?: (what: string) => void;
 };
 
 /** Runs transactions on the primary. */
@@ -50,6 +52,7 @@ export class Writes {
   readonly #tools: WriteTools;
   #held = 0;
   #heldBytes = 0;
+  #tellNoRoomFrom = 0;
   held = { total: 0, shed: 0, late: 0 };
 
   constructor(tools: WriteTools) {
@@ -99,6 +102,7 @@ export class Writes {
           await this.#pause(SPREAD_MS);
           continue;
         }
+        if (isServerFull(error)) throw this.#noRoom(isCommitSent, error);
         if (isGivenUp(error)) throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause: error });
         if (!isServerGone(error)) throw error;
         isCommitSent ||= attempt.isCommitSent;
@@ -130,6 +134,16 @@ export class Writes {
       this.#held -= 1;
       this.#heldBytes -= bytes;
     }
+  }
+
+  /** Told at most once in a while: who reads the log is to make room, and the log is on a disk as well. */
+  #noRoom(isCommitSent: boolean, cause: unknown): WriteNotDone {
+    const { clock, tell } = this.#tools;
+    if (clock.monotonic() >= this.#tellNoRoomFrom) {
+      this.#tellNoRoomFrom = clock.monotonic() + TELL_NO_ROOM_EVERY_MS;
+      tell?.(`the database refuses writes, it has no room: ${cause instanceof Error ? cause.message : String(cause)}`);
+    }
+    return new WriteNotDone(isCommitSent ? "unknown" : "no-room", { cause });
   }
 
   #shed(reason: "full" | "unknown", cause?: unknown): never {

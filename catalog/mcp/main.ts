@@ -3,27 +3,31 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { systemRandom as random } from "../../src/platform/random.ts";
+import { failureLines, orSayWhy, say } from "../../src/platform/say.ts";
 import { readSecret, readServiceFile } from "../settings/service-file.ts";
 import { HttpApi } from "./api-client.ts";
 import { McpService } from "./service.ts";
 
 const [file = "", port = "8080"] = process.argv.slice(2);
-const settings = await readServiceFile(systemFiles, file);
-const {
-  api: base,
-  hosts,
-  keyFile,
-  behindProxy,
-} = settings.mcp ?? { api: "http://127.0.0.1:8000", hosts: [], keyFile: undefined, behindProxy: false };
-const ownKey = keyFile === undefined ? undefined : `Bearer ${await readSecret(systemFiles, keyFile)}`;
-const service = await McpService.start(systemClock, new HttpApi({ base, ownKey, random }), {
-  host: "127.0.0.1",
-  port: Number(port),
-  origins: ["localhost", "127.0.0.1", "[::1]", ...hosts],
-  publicUrl: `http://127.0.0.1:${port}/mcp`,
-  behindProxy,
-  onMistake: (error) => console.error("mistake:", error),
-});
-console.log(`mcp listens on port ${service.port}`);
 
-endOnSignal(() => service.stop());
+await orSayWhy(async () => {
+  const settings = await readServiceFile(systemFiles, file);
+  const {
+    api: base,
+    hosts,
+    keyFile,
+    behindProxy,
+  } = settings.mcp ?? { api: "http://127.0.0.1:8000", hosts: [], keyFile: undefined, behindProxy: false };
+  const ownKey = keyFile === undefined ? undefined : `Bearer ${await readSecret(systemFiles, keyFile)}`;
+  const service = await McpService.start(systemClock, new HttpApi({ base, ownKey, random }), {
+    host: "127.0.0.1",
+    port: Number(port),
+    origins: ["localhost", "127.0.0.1", "[::1]", ...hosts],
+    publicUrl: `http://127.0.0.1:${port}/mcp`,
+    behindProxy,
+    onMistake: (error) => say(`mistake: ${failureLines(error)}`, "err"),
+  });
+  say(`mcp listens on port ${service.port}`);
+
+  endOnSignal(() => service.stop());
+});

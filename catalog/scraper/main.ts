@@ -5,12 +5,13 @@ import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles as files } from "../../src/platform/files.ts";
 import { parseListenAt, readyToListen } from "../../src/platform/listen-at.ts";
 import { systemRandom as random } from "../../src/platform/random.ts";
+import { orSayWhy, say } from "../../src/platform/say.ts";
 import { openRedis } from "../cache/open-redis.ts";
 import { READ_LIMIT_MS } from "../database/reads.ts";
 import { RetryBudget } from "../database/retry-budget.ts";
 import { Way } from "../database/way.ts";
 import { Writes } from "../database/writes.ts";
-import { readSecret, readServiceFile } from "../settings/service-file.ts";
+import { readSecret, readServiceFile, secretInFile } from "../settings/service-file.ts";
 import { servePages } from "./pages.ts";
 import { type Log, Scheduler } from "./scheduler.ts";
 import { describeSources, generatedSources } from "./sources/described.ts";
@@ -24,24 +25,32 @@ const START_AFTER_MS = 5_000;
 const GENERATED_RUN_MS = 15 * 60_000;
 
 const [file = "", name = "scraper-scheduler", at = "8090"] = process.argv.slice(2);
-const settings = await readServiceFile(files, file);
+
+/** All that is read from files: without it nothing begins. */
+const { settings, password, redis, operatorKey } = await orSayWhy(async () => {
+  const settings = await readServiceFile(files, file);
+  return {
+    settings,
+    password: await secretInFile(files, settings.database.passwordFile),
+    redis: await openRedis({ clock, files }, settings.redis),
+    operatorKey: settings.operatorKeyFile === undefined ? undefined : await readSecret(files, settings.operatorKeyFile),
+  };
+});
 const { database, scraper } = settings;
-const log: Log = (event, fields) =>
-  console.log(JSON.stringify({ at: new Date(clock.now()).toISOString(), event, ...fields }));
+const log: Log = (event, fields) => say(JSON.stringify({ at: new Date(clock.now()).toISOString(), event, ...fields }));
 
 const way = new Way("database", clock, {
   host: database.host,
   port: database.port,
   user: database.user,
-  password: await readSecret(files, database.passwordFile),
+  password,
   database: database.name,
   width: WAY_WIDTH,
+  tell: (what) => log("database", { what }),
 });
 way.start();
 const transactions = new Writes({ clock, random, way, budget: new RetryBudget(clock) });
-const redis = await openRedis({ clock, files }, settings.redis);
-const authorization =
-  settings.operatorKeyFile === undefined ? undefined : `Bearer ${await readSecret(files, settings.operatorKeyFile)}`;
+const authorization = operatorKey === undefined ? undefined : `Bearer ${operatorKey}`;
 
 const scheduler = new Scheduler(
   {
@@ -71,7 +80,7 @@ const warmer =
         log,
       });
 const pages = await servePages({ scheduler, warmer }, await readyToListen(files, parseListenAt(at)));
-console.log(`${name} listens at ${at}`);
+say(`${name} listens at ${at}`);
 
 const stop = new AbortController();
 /** Sources are described when the database is there, however long that takes. */

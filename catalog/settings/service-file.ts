@@ -96,6 +96,22 @@ export async function readSecret(files: Files, file: string): Promise<string> {
   return (await files.readFile(file)).toString("utf8").replace(/\n$/, "");
 }
 
+/** A secret that may be changed while a program runs: as the file has it now, or as it had it last when it cannot be read. */
+export type ChangingSecret = { readonly first: string; readonly now: () => Promise<string> };
+
+/** Opens one. Rejects when the file cannot be read at first. */
+export async function secretInFile(files: Files, file: string): Promise<ChangingSecret> {
+  const first = await readSecret(files, file);
+  let last = first;
+  const now = async (): Promise<string> => {
+    // A file that somebody is just writing is empty for a moment.
+    const read = await readSecret(files, file).catch(() => "");
+    if (read !== "") last = read;
+    return last;
+  };
+  return { first, now };
+}
+
 function invalid(file: string, what: string, cause: unknown): LifeboatError {
   return new LifeboatError("catalog.settings-invalid", {
     message: `${file}: ${what}`,

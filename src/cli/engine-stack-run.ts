@@ -8,7 +8,8 @@ import { runStackDown } from "../stack/down.ts";
 import { durabilityInUse, observeStackDurability } from "../stack/durability.ts";
 import { exclusively } from "../stack/exclusive.ts";
 import { instancesOf } from "../stack/instances.ts";
-import { lookAtComponents } from "../stack/look.ts";
+import { lookAtComponents, missingToLook } from "../stack/look.ts";
+import { lowSpace } from "../stack/low-space.ts";
 import { makeOpenFolder } from "../stack/open-folder.ts";
 import { STEP_EFFECTS } from "../stack/plan.ts";
 import { readPorts, settlePorts } from "../stack/ports.ts";
@@ -143,7 +144,16 @@ export const takeDown: TakeDown = async ({ config, session }) => {
 export const lookAtStack: LookAtStack = async ({ config, session }) => {
   const { stack, tools } = await lookTools(config, session);
   const components = await lookAtComponents(tools, { signal: session.signal });
-  return { stack: { name: stack.name, folder: stack.place.folder }, now: session.clock.now(), components };
+  const missing = await missingToLook(MACHINE.files, stack);
+  const low = await lowSpace(MACHINE.files, stack);
+  const notes = [
+    ...missing.map((file) => ({
+      message: `${file} is not there`,
+      remedy: "put it back from a copy, else run `lifeboat up`",
+    })),
+    ...(low === undefined ? [] : [low]),
+  ];
+  return { stack: { name: stack.name, folder: stack.place.folder }, now: session.clock.now(), components, notes };
 };
 
 /** Restarts a component of the configured stack. */

@@ -4,6 +4,7 @@ import { EXIT } from "../errors/entry.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { ComponentState } from "../platform/components.ts";
 import type { ComponentName } from "../stack/component-names.ts";
+import type { Note } from "../stack/low-space.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { Style } from "./style.ts";
 import { type Cell, renderTable } from "./table.ts";
@@ -14,6 +15,8 @@ export type StackSeen = {
   readonly stack: { readonly name: string; readonly folder: string };
   readonly now: Instant;
   readonly components: readonly ComponentSeen[];
+  /** What is wrong with the stack as a whole. */
+  readonly notes: readonly Note[];
 };
 
 /** What was seen of a component. */
@@ -24,6 +27,8 @@ export type ComponentSeen = {
   /** Undefined: it was not started. */
   readonly state: ComponentState | undefined;
   readonly works: boolean;
+  /** False: it could not be asked. */
+  readonly wasAsked?: boolean;
   /** Of a daemon: whether it controls the stack or stands by. */
   readonly duty?: "controls" | "stands by" | undefined;
 };
@@ -38,7 +43,7 @@ export function psVerb(look: LookAtStack): Verb {
     summary: "Show what the stack's components are doing",
     description:
       "Shows for each component whether its program runs and whether it does its work: a node accepts connections or streams, " +
-      "the others answer. Ends with status 6 unless all do. A program that ends is started again, ever later, and given up " +
+      "the others answer. Ends with status 6 unless all do, and when the stack's disk is next to full. A program that ends is started again, ever later, and given up " +
       "after about a minute; a database node never is: run `lifeboat up` when you know why it ended.",
     arguments: {},
     options: {},
@@ -49,7 +54,7 @@ export function psVerb(look: LookAtStack): Verb {
     ],
     run: async ({ session }) => {
       const seen = await look({ config: await session.config(), session });
-      const up = seen.components.every(({ works }) => works);
+      const up = seen.components.every(({ works }) => works) && seen.notes.length === 0;
       return { json: stackSeenJson(seen, up), text: renderStackSeen(seen, session.style), exit: up ? 0 : EXIT.world };
     },
   });
@@ -63,7 +68,7 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
   redis: "does not answer",
   pgbouncer: "does not let the application in",
   pooler_watch: "does not run",
-  api: "cannot serve",
+  api: "serves nothing, or only what it has kept",
   haproxy: "does not answer",
   mcp: "does not answer",
   "scraper-scheduler": "does not reach the database",
@@ -71,7 +76,7 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
 };
 
 /** What was seen, for people. */
-export function renderStackSeen({ stack, components, now }: StackSeen, style: Style): string {
+export function renderStackSeen({ stack, components, now, notes }: StackSeen, style: Style): string {
   if (components.every(({ state }) => state === undefined)) {
     return `Stack ${stack.name} is down. \`lifeboat up\` brings it up.`;
   }
@@ -86,7 +91,17 @@ export function renderStackSeen({ stack, components, now }: StackSeen, style: St
     const ports = state.ports.map(({ port }) => port).join(", ");
     return [name, stateCell(seen, state, style), since, `${state.restarts}`, ports, remarksOf(seen, state)];
   });
-  return renderTable(columns, rows, style);
+  const said = notes.map(({ message, remedy }) => `${style.bad(message)}: ${remedy}.`);
+  return [renderTable(columns, rows, style), ...said, ...adviceOn(components)].join("\n");
+}
+
+/** What to do about those that do not work; the worst first. */
+function adviceOn(components: readonly ComponentSeen[]): readonly string[] {
+  const ill = components.filter(({ works }) => !works);
+  const [first] = [...ill.filter(({ state }) => state?.mode !== "running"), ...ill];
+  if (first === undefined) return [];
+  const starts = ill.some(({ state }) => state?.mode !== "running") ? " `lifeboat up` starts what ended." : "";
+  return [`Why: \`lifeboat logs ${first.component}\`.${starts}`];
 }
 
 function stateCell({ works }: ComponentSeen, { mode }: ComponentState, style: Style): Cell {
@@ -94,18 +109,22 @@ function stateCell({ works }: ComponentSeen, { mode }: ComponentState, style: St
   return { painted: mode === "running" ? style.warning("runs") : style.bad(mode) };
 }
 
-function remarksOf({ component, works, duty }: ComponentSeen, { mode, lastEnd, adopted }: ComponentState): string {
+function remarksOf(
+  { component, works, duty, wasAsked = true }: ComponentSeen,
+  { mode, lastEnd, adopted }: ComponentState,
+): string {
   const remarks: string[] = duty === undefined ? [] : [duty === "controls" ? "controls the stack" : duty];
-  if (mode === "running" && !works) remarks.push(IDLE[component]);
+  if (mode === "running" && !works) remarks.push(wasAsked ? IDLE[component] : "was not asked");
   if (lastEnd !== undefined) remarks.push(mode === "running" ? `before: ${lastEnd}` : lastEnd);
   if (adopted) remarks.push("found running by a new supervisor");
   return remarks.join("; ");
 }
 
-function stackSeenJson({ stack, components }: StackSeen, up: boolean) {
+function stackSeenJson({ stack, components, notes }: StackSeen, up: boolean) {
   return {
     stack,
     up,
+    notes,
     components: components.map(({ component, name, state, works, duty }) => ({
       component,
       name,

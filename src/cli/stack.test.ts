@@ -85,6 +85,7 @@ test("ps shows a stack that is up with status 0, and otherwise what is wrong wit
     stack,
     now: NOW,
     components: COMPONENT_NAMES.map(of),
+    notes: [],
   });
   const well = all((component) => ({ component, name: component, state: running(component), works: true }));
   assert.equal(await keeps("ps", "ps", { lookAtStack: async () => well }), 0);
@@ -102,6 +103,19 @@ test("ps shows a stack that is up with status 0, and otherwise what is wrong wit
     works: component === "redis",
   }));
   assert.equal(await keeps("ps-wrong", "ps", { lookAtStack: async () => wrong }), EXIT.world);
+  const note = { message: "the file system of /s has 12 MiB free", remedy: "make room there" };
+  const blind = all((component) => ({
+    component,
+    name: component,
+    state: running(component),
+    works: false,
+    wasAsked: false,
+  }));
+  assert.equal(
+    await keeps("ps-not-asked", "ps", { lookAtStack: async () => ({ ...blind, notes: [note] }) }),
+    EXIT.world,
+  );
+  assert.equal(await keeps("ps-noted", "ps", { lookAtStack: async () => ({ ...well, notes: [note] }) }), EXIT.world);
   const down = all((component) => ({ component, name: component, state: undefined, works: false }));
   assert.equal(await keeps("ps-down", "ps", { lookAtStack: async () => down }), EXIT.world);
 });

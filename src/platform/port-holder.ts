@@ -4,6 +4,7 @@
  * Source: proc(5), "/proc/net/tcp" and "/proc/pid/fd". Only processes of our own user can be looked into, by root all.
  */
 import { readdir, readFile, readlink } from "node:fs/promises";
+import path from "node:path";
 
 /** A process that listens. */
 export type PortHolder = { readonly pid: number; readonly name: string };
@@ -24,10 +25,19 @@ export async function holderOfPort(port: number): Promise<PortHolder | undefined
   if (sockets.size === 0) return undefined;
   for (const name of await readdir("/proc")) {
     if (/^\d+$/.test(name) && (await holdsOne(name, sockets))) {
-      return { pid: Number(name), name: (await readOrNothing(`/proc/${name}/comm`)).trim() };
+      return { pid: Number(name), name: await nameOf(name) };
     }
   }
   return undefined;
+}
+
+/** The program's file; what the kernel calls a process may be the name of its first thread. */
+async function nameOf(pid: string): Promise<string> {
+  try {
+    return path.basename(await readlink(`/proc/${pid}/exe`));
+  } catch {
+    return (await readOrNothing(`/proc/${pid}/comm`)).trim();
+  }
 }
 
 async function holdsOne(pid: string, sockets: ReadonlySet<string>): Promise<boolean> {

@@ -5,11 +5,12 @@ import { readRecord } from "../platform/local/record.ts";
 import type { ComponentName } from "./component-names.ts";
 import { type DaemonDuty, dutyOf } from "./daemon-config.ts";
 import { instancesOf } from "./instances.ts";
+import type { LookTools } from "./observe.ts";
 import { startStepOf } from "./plan.ts";
 import { askPooler } from "./prove.ts";
-import { missingSecrets, readSecrets } from "./secrets.ts";
-import { askApi } from "./service.ts";
-import { componentsOf } from "./stack.ts";
+import { readSecrets, secretFile, unreadableSecrets } from "./secrets.ts";
+import { askApi, canServeAnew } from "./service.ts";
+import { componentsOf, type StackDescription } from "./stack.ts";
 import { STEPS, type StepLookTools } from "./steps.ts";
 import type { CallOptions } from "./tools.ts";
 
@@ -22,6 +23,8 @@ export type ComponentLook = {
   readonly state: ComponentState | undefined;
   /** Whether it does its work, as a start-up looks at it: a node of a replication streams, the others answer. */
   readonly works: boolean;
+  /** False: a secret is not there without which it cannot be asked. */
+  readonly wasAsked: boolean;
   /** Of a daemon: whether it controls the stack or stands by. */
   readonly duty?: DaemonDuty | undefined;
 };
@@ -33,8 +36,7 @@ const ANSWER_TIMEOUT_MS = 5_000;
 export async function lookAtComponents(tools: StepLookTools, options: CallOptions): Promise<readonly ComponentLook[]> {
   const { files, platform, stack } = tools;
   const states = await platform.state(options);
-  const secrets = (await files.stat(stack.place.secrets)) !== undefined && (await missingSecrets(files, stack.place));
-  const canAsk = secrets !== false && secrets.length === 0;
+  const canAsk = (await missingToLook(files, stack)).length === 0;
   const programs = componentsOf(stack).flatMap((component) =>
     instancesOf(stack, component).map((name) => ({ component, name })),
   );
@@ -45,11 +47,20 @@ export async function lookAtComponents(tools: StepLookTools, options: CallOption
       const runs = canAsk && state?.mode === "running";
       if (program.component === "daemon") {
         const duty = runs ? await dutyOf(stack, pids.get(program.name)?.process?.pid, options) : undefined;
-        return { ...program, state, works: duty !== undefined, duty };
+        return { ...program, state, works: duty !== undefined, wasAsked: canAsk, duty };
       }
-      return { ...program, state, works: runs && (await doesItsWork(tools, program, options)) };
+      return { ...program, state, wasAsked: canAsk, works: runs && (await doesItsWork(tools, program, options)) };
     }),
   );
+}
+
+/** Files of secrets without which nothing can be asked, and that are not there though the stack was started. */
+export async function missingToLook(
+  files: LookTools["files"],
+  { place }: StackDescription,
+): Promise<readonly string[]> {
+  if ((await files.stat(place.secrets)) === undefined) return [];
+  return (await unreadableSecrets(files, place)).map((name) => secretFile(place, name));
 }
 
 async function doesItsWork(
@@ -62,7 +73,8 @@ async function doesItsWork(
   try {
     if (component === "api") {
       await askApi(tools.stack, name, { signal });
-      return true;
+      // Ready it is also while it lives on what it has kept, which is over soon.
+      return await canServeAnew(tools.stack, name, { signal });
     }
     if (component !== "pgbouncer") return await STEPS[startStepOf(component, tools.stack)].holds(tools, { signal });
     // Each by itself: one of several may be ill.

@@ -9,7 +9,7 @@ import { allRun, instancesOf } from "./instances.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
 import type { StackFacts } from "./plan.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
-import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets } from "./secrets.ts";
+import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets, unreadableSecrets } from "./secrets.ts";
 import { awaitsSchema } from "./service.ts";
 import { componentsOf, replicaOf, type StackDescription, type StackPlace } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
@@ -26,7 +26,8 @@ export async function observeStack(
   const { files } = tools;
   const { place } = stack;
   const missing = (await files.stat(place.secrets)) === undefined ? SECRET_NAMES : await missingSecrets(files, place);
-  const secrets = missing.length === 0 ? await readSecrets(files, place) : undefined;
+  const canRead = missing.length === 0 || (await unreadableSecrets(files, place)).length === 0;
+  const secrets = canRead ? await readSecrets(files, place) : undefined;
   const alive = await runningComponents(tools.platform, options);
   const running = new Set(COMPONENT_NAMES.filter((name) => allRun(stack, name, alive)));
   return {

@@ -52,7 +52,10 @@ test("every busy port is named with what it is wanted for and who holds it", asy
       (error) => {
         assert(isLifeboatError(error, "stack.port-busy"));
         const by = `is held by process ${process.pid} \\(.+\\)`;
-        assert.match(error.message, new RegExp(`port ${db}, wanted for db \\(db\\), ${by}; port ${redis}, .*${by}`));
+        assert.match(
+          error.message,
+          new RegExp(`port ${db}, wanted for db \\(stack.dbPort\\), ${by}; port ${redis}, .*${by}`),
+        );
         return true;
       },
     );

@@ -17,6 +17,17 @@ import { LISTENER, PORT_NAMES, type PortName, type StackDescription, type StackP
 /** How ports are chosen where none were recorded. */
 export type PortChoice = "described" | "auto";
 
+/** The setting of each. */
+const PORT_SETTINGS: Readonly<Record<PortName, string>> = {
+  front: "frontPort",
+  mcp: "mcpPort",
+  pgbouncer: "poolerPort",
+  db: "dbPort",
+  dbReplica: "replicaPort",
+  reads: "readPort",
+  redis: "redisPort",
+};
+
 type Tools = { readonly files: Files; readonly random: RandomSource };
 
 const portSchema = z.int().min(1).max(65_535);
@@ -125,12 +136,12 @@ export async function checkPortsFree(ports: StackPorts, of: (name: PortName) => 
     if (!of(name) || (await isPortFree(ports[name]))) continue;
     const holder = await holderOfPort(ports[name]);
     const who = holder === undefined ? "a process of another user" : `process ${holder.pid} (${holder.name})`;
-    busy.push(`${ports[name]}, wanted for ${LISTENER[name]} (${name}), is held by ${who}`);
+    busy.push(`${ports[name]}, wanted for ${LISTENER[name]} (stack.${PORT_SETTINGS[name]}), is held by ${who}`);
   }
   if (busy.length === 0) return;
   throw new LifeboatError("stack.port-busy", {
     message: `port ${busy.join("; port ")}`,
     remedy:
-      "End what holds it, set another port (section stack in lifeboat.yaml), or take free ones: lifeboat up --ports auto.",
+      "End what holds it, or set another port (the setting in brackets) in lifeboat.yaml. A stack that was never up takes free ones: lifeboat up --ports auto.",
   });
 }

@@ -10,12 +10,15 @@ import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { apiSocketOf, instancesOf } from "./instances.ts";
 import { type RestartTools, restartComponent } from "./restart.ts";
+import { makeSecrets } from "./secrets.ts";
 import type { MigrationTools } from "./service.ts";
 
 test("before the API is restarted the database gets the newest schema, and nothing is restarted where it does not", async () => {
   await withFolder(async (folder) => {
     const stack = testStack({ stacksFolder: folder, apis: 2 });
     await systemFiles.makeFolder(stack.place.sockets);
+    await systemFiles.makeFolder(stack.place.secrets);
+    await makeSecrets({ files: systemFiles, random: systemRandom }, stack.place, { owner: undefined });
     const listening = await Promise.all(
       instancesOf(stack, "api").map(
         (name) =>

@@ -3,6 +3,7 @@
 import type { ComponentName } from "./component-names.ts";
 import { instancesOf } from "./instances.ts";
 import { startStepOf } from "./plan.ts";
+import { startedSecrets } from "./primary.ts";
 import { awaitEffect } from "./run-step.ts";
 import { type MigrationTools, migrateDatabase } from "./service.ts";
 import type { StepLookTools } from "./steps.ts";
@@ -16,7 +17,7 @@ export type RestartTools = StepLookTools & {
 
 /**
  * Restarts it as it was started last; of several poolers one after another, so that the others take new clients meanwhile.
- * Before the API the database is brought to the newest schema, which an instance that was upgraded waits for. Rejects with `platform.component-unknown` where it never was, with
+ * Before the API the database is brought to the newest schema, which an instance that was upgraded waits for. Rejects as `startedSecrets`, with `platform.component-unknown` where it never was, with
  * `platform.component-fenced`, with `stack.schema-failed` before anything is restarted, or with `stack.step-failed` and the last words of its log.
  */
 export async function restartComponent(
@@ -25,6 +26,8 @@ export async function restartComponent(
   options: CallOptions,
 ): Promise<{ readonly durationMs: number }> {
   const begun = tools.clock.monotonic();
+  // Without them nobody could see whether it works again.
+  await startedSecrets(tools.files, tools.stack);
   if (component === "api" && (await canMigrate(tools, options))) {
     await migrateDatabase(await tools.findMigrationTools(), tools.stack, options);
   }

@@ -62,6 +62,21 @@ test("a step that the world fails is told with the end and the last words of wha
   });
 });
 
+test("a step that fails on a disk that is next to full says so, and which log says more", async () => {
+  await withFolder(async (folder) => {
+    const tools = toolsFor(folder, [{ name: "redis", mode: "backing-off" }]);
+    await runStep(tools, "folders", {});
+    await runStep(tools, "secrets", {});
+    const files = { ...systemFiles, space: async () => ({ freeBytes: 3_000_000, totalBytes: 60_000_000, device: 1 }) };
+    await assert.rejects(runStep({ ...tools, files }, "redis", {}), (error) => {
+      assert(isLifeboatError(error, "stack.step-failed"));
+      assert.match(error.message, /redis is backing-off .*; the file system of .* has 2\.9 MiB free/);
+      assert.match(error.remedy, /lifeboat logs redis/);
+      return true;
+    });
+  });
+});
+
 test("what leads to a primary need not lead there before the daemon runs, where only that knows which node becomes it", async () => {
   await withFolder(async (folder) => {
     const names = ["receiver", "pgbouncer", "api", "api_2", "api_3", "scraper-scheduler"];

@@ -2,6 +2,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ComponentName } from "./component-names.ts";
 import { instancesOf } from "./instances.ts";
+import { lowSpace } from "./low-space.ts";
 import { STEP_EFFECTS, type UpStep } from "./plan.ts";
 import { STEPS, type StepLookTools, type StepTools, stepComponent } from "./steps.ts";
 import { type CallOptions, runningComponents } from "./tools.ts";
@@ -49,10 +50,16 @@ async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatE
   const { stack } = tools;
   const component = stepComponent(STEPS[name], stack);
   const programs = component === undefined ? [] : instancesOf(stack, component);
-  const said = (await Promise.all(programs.map((program) => lastWords(tools, program)))).join("");
+  const running = await runningComponents(tools.platform, {});
+  // Where some have ended, what the others say is beside the point.
+  const ended = programs.filter((program) => !running.has(program));
+  const telling = ended.length === 0 ? programs : ended;
+  const said = (await Promise.all(telling.map((program) => lastWords(tools, program)))).join("");
+  const logs =
+    component === undefined ? `Look into ${stack.place.logs}` : `Mend what its log says (lifeboat logs ${component})`;
   return new LifeboatError("stack.step-failed", {
-    message: `step ${name} of stack ${stack.name} was done, and it does not hold that ${STEP_EFFECTS[name]}${said}`,
-    remedy: `What was started runs on. Look at ${stack.place.logs}, then run lifeboat up again: it goes on from here.`,
+    message: `stack ${stack.name} is not up: step ${name} was done, but not so that ${STEP_EFFECTS[name]}${said}${await spaceLeft(tools)}`,
+    remedy: `${logs}, then run lifeboat up again: it goes on from here. What was started runs on.`,
     retryable: true,
     details: { step: name },
   });
@@ -61,11 +68,22 @@ async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatE
 /** The same error with the ends of the programs that ended: whoever asked one of them knows only that it is gone. */
 async function withEnds(tools: StepLookTools, error: unknown): Promise<unknown> {
   if (!isLifeboatError(error) || error.kind !== "world") return error;
-  const ended = (await tools.platform.state({})).filter(({ mode }) => mode === "ended" || mode === "gave-up");
-  const words = await Promise.all(ended.map(({ name }) => lastWords(tools, name)));
-  if (words.length === 0) return error;
+  const isFull = isLifeboatError(error, "platform.disk-full");
+  const ended = isFull
+    ? // It says why already, and they would all say the same.
+      []
+    : (await tools.platform.state({})).filter(({ mode }) => mode === "ended" || mode === "gave-up");
+  const words = (await Promise.all(ended.map(({ name }) => lastWords(tools, name)))).join("");
+  const space = isFull ? "" : await spaceLeft(tools);
+  if (words + space === "") return error;
   const { code, remedy, retryable, details, cause } = error;
-  return new LifeboatError(code, { message: `${error.message}${words.join("")}`, remedy, retryable, details, cause });
+  return new LifeboatError(code, { message: `${error.message}${words}${space}`, remedy, retryable, details, cause });
+}
+
+/** Said where there is next to none: a program that cannot write says it in its own words, or not at all. */
+async function spaceLeft({ files, stack }: StepLookTools): Promise<string> {
+  const low = await lowSpace(files, stack);
+  return low === undefined ? "" : `; ${low.message}: ${low.remedy}`;
 }
 
 /** What the platform and the log say of a program that failed. */

@@ -6,7 +6,15 @@ import { testStack } from "../../test/support/stacks.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
-import { makeSecrets, mayBeMade, missingSecrets, readSecrets, SECRET_NAMES, secretFile } from "./secrets.ts";
+import {
+  makeSecrets,
+  mayBeMade,
+  missingSecrets,
+  readSecrets,
+  SECRET_NAMES,
+  secretFile,
+  unreadableSecrets,
+} from "./secrets.ts";
 
 const tools = { files: systemFiles, random: systemRandom };
 
@@ -17,9 +25,11 @@ test("each secret is made once, is like no other, and only its owner can read it
     assert.deepEqual(await missingSecrets(systemFiles, place), SECRET_NAMES);
     await makeSecrets(tools, place, { owner: undefined });
     const made = await readSecrets(systemFiles, place);
-    assert.equal(new Set(Object.values(made)).size, SECRET_NAMES.length);
+    const lines = await Promise.all(SECRET_NAMES.map((name) => readFile(secretFile(place, name), "utf8")));
+    assert.equal(new Set(lines).size, SECRET_NAMES.length);
+    assert.ok(Object.values(made).every((secret) => lines.includes(`${secret}\n`)));
     for (const name of SECRET_NAMES) {
-      assert.equal(made[name].length, 32);
+      assert.equal((await readFile(secretFile(place, name), "utf8")).length, 33);
       assert.equal((await stat(secretFile(place, name))).mode & 0o777, 0o600);
     }
     await makeSecrets(tools, place, { owner: undefined });
@@ -70,5 +80,39 @@ test("a file that holds no secret of ours is refused before it ends up in somebo
       });
     }
     assert.equal(await readFile(file, "utf8"), "one\ntwo\n");
+  });
+});
+
+test("a secret that an older stack has not, and that only the service reads, stops nobody else; any other one is named", async () => {
+  await withFolder(async (folder) => {
+    const { place } = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(place.secrets);
+    await makeSecrets(tools, place, { owner: undefined });
+    const before = await readSecrets(systemFiles, place);
+    await systemFiles.remove(secretFile(place, "mcp"));
+    assert.deepEqual(await missingSecrets(systemFiles, place), ["mcp"]);
+    assert.deepEqual(await unreadableSecrets(systemFiles, place), []);
+    assert.deepEqual(await readSecrets(systemFiles, place), before);
+    await systemFiles.remove(secretFile(place, "backup"));
+    await assert.rejects(readSecrets(systemFiles, place), (error) => {
+      assert(isLifeboatError(error, "stack.secret-unusable"));
+      assert.match(error.message, /secrets\/backup is not there$/);
+      assert.match(error.remedy, /lifeboat up/);
+      return true;
+    });
+  });
+});
+
+test("the secret of a vault that is there is not made anew, nor are others then", async () => {
+  await withFolder(async (folder) => {
+    const { place } = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(place.secrets);
+    await assert.rejects(makeSecrets(tools, place, { owner: undefined, kept: ["vault-passphrase"] }), (error) => {
+      assert(isLifeboatError(error, "stack.secret-unusable"));
+      assert.match(error.message, /secrets\/vault-passphrase is not there/);
+      assert.match(error.remedy, /recovery-key/);
+      return true;
+    });
+    assert.deepEqual(await missingSecrets(systemFiles, place), SECRET_NAMES);
   });
 });

@@ -64,6 +64,12 @@ export async function askService(name: string, to: Endpoint, options: CallOption
   });
 }
 
+/** Whether a database answers an instance, by either way. Rejects with `platform.no-answer`. */
+export async function canServeAnew(stack: StackDescription, instance: string, options: CallOptions): Promise<boolean> {
+  const answer = await get({ socket: apiSocketOf(stack, instance) }, "/health", options);
+  return !answer.includes('"can_read":false');
+}
+
 /** Whether an instance says that the database's schema is older than its own; false where it says nothing. */
 export async function awaitsSchema(stack: StackDescription, instance: string, options: CallOptions): Promise<boolean> {
   try {
@@ -104,9 +110,12 @@ export async function migrateDatabase(
     ...options,
   });
   if (ran.exit.kind === "exited" && ran.exit.status === 0) return;
+  const said = ran.stderr.trim().split("\n").slice(-LAST_LINES).join("; ");
   throw new LifeboatError("stack.schema-failed", {
-    message: `bringing the database ${stack.database} to the newest schema failed: ${ran.stderr.trim().split("\n").slice(-LAST_LINES).join("; ")}`,
-    remedy: "Mend what it says and run `lifeboat up` again; what was applied stays, and the rest is as it was.",
+    message: `bringing the database ${stack.database} to the newest schema failed: ${said === "" ? "it said nothing" : said}`,
+    remedy: said.includes("authentication failed")
+      ? `The line in ${secretFile(stack.place, "application")} is not the password of ${stack.applicationRole}: run \`lifeboat up\`, which gives the role and the pooler that line.`
+      : "Mend what it says and run `lifeboat up` again; what was applied stays, and the rest is as it was.",
     retryable: true,
   });
 }

@@ -1,7 +1,9 @@
 /** The steps of a start-up: how each is looked at, and how it is brought about. What they are is in plan.ts. */
+import path from "node:path";
 import { askBalancerHealth } from "../balancer/ask.ts";
 import { pingCache } from "../cache/ask.ts";
 import { isLifeboatError } from "../errors/error.ts";
+import { VAULT_MARKER } from "../vault/names.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonAnswers } from "./daemon-config.ts";
 import { allRun, instancesOf, scraperSocketOf, surplusOf } from "./instances.ts";
@@ -18,10 +20,11 @@ import type { NodeName } from "./node-settings.ts";
 import { askPrimary, nodeDataOf, prepareDatabase, setDurability } from "./nodes.ts";
 import { hasFolders, type LookTools, lookAtVault, staleConfig } from "./observe.ts";
 import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
+import { NODE_NAMES } from "./primary.ts";
 import { askPooler, proveStack } from "./prove.ts";
 import { receiverNow } from "./receiver-now.ts";
 import { rejoinNode } from "./rejoin.ts";
-import { makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
+import { type KeptSecret, makeSecrets, missingSecrets, readSecrets, type StackSecrets } from "./secrets.ts";
 import { askApi, askService, migrateDatabase } from "./service.ts";
 import { componentSpecs } from "./specs.ts";
 import { replicaOf, type StackDescription } from "./stack.ts";
@@ -70,7 +73,11 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     timeoutMs: AT_ONCE_MS,
     holds: async ({ files, stack }) => (await missingSecrets(files, stack.place)).length === 0,
     act: async ({ files, random, stack, user }, options) =>
-      await makeSecrets({ files, random }, stack.place, { owner: user, ...options }),
+      await makeSecrets({ files, random }, stack.place, {
+        owner: user,
+        kept: await keptSecrets(files, stack),
+        ...options,
+      }),
   },
   config: {
     timeoutMs: AT_ONCE_MS,
@@ -258,6 +265,16 @@ async function runs(
   options: CallOptions,
 ): Promise<boolean> {
   return allRun(stack, component, await runningComponents(platform, options));
+}
+
+/** What is there to be opened. */
+async function keptSecrets(files: StepTools["files"], { place }: StackDescription): Promise<readonly KeptSecret[]> {
+  const nodes = await Promise.all(NODE_NAMES.map((node) => nodeDataOf(files, place.dataOf(node))));
+  const hasVault = (await files.stat(path.join(place.vault, VAULT_MARKER))) !== undefined;
+  return [
+    ...(nodes.some((data) => data !== "absent") ? (["superuser"] as const) : []),
+    ...(hasVault ? (["vault-passphrase"] as const) : []),
+  ];
 }
 
 async function primaryFacts(tools: StepLookTools, options: CallOptions): Promise<PrimaryFacts | undefined> {

@@ -7,7 +7,8 @@ import { withListener } from "../../test/support/listener.ts";
 import { testStack } from "../../test/support/stacks.ts";
 import { storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { systemClock } from "../platform/clock.ts";
+import { type Instant, systemClock } from "../platform/clock.ts";
+import type { ComponentMode } from "../platform/components.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemProcesses } from "../platform/processes.ts";
@@ -119,6 +120,32 @@ test("the port of a component that the stack does without may be somebody else's
           checkedPlan(TOOLS, testStack({ stacksFolder: folder, ports, service }), { portsChosen: true });
         assert.ok(!(await plan(false)).includes("mcp"));
         await assert.rejects(plan(true), (error) => isLifeboatError(error, "stack.port-busy"));
+      },
+    );
+  });
+});
+
+test("a program that waits to be started again, and whose port somebody took, is not waited for: who has it is told", async () => {
+  await withFolder(async (folder) => {
+    await withListener(
+      () => undefined,
+      async (redis) => {
+        const ports = { ...(await freePorts(systemRandom)), redis };
+        const at = { name: "redis", since: 0 as Instant, adopted: false, restarts: 3, ports: [], lastEnd: undefined };
+        const plan = async (...modes: readonly ComponentMode[]) => {
+          const left = [...modes];
+          const state = async () => [{ ...at, mode: (left.length > 1 ? left.shift() : left[0]) ?? "running" }];
+          const tools = { ...TOOLS, platform: { ...TOOLS.platform, state } };
+          return await checkedPlan(tools, testStack({ stacksFolder: folder, ports }), { portsChosen: true });
+        };
+        await assert.rejects(plan("backing-off"), (error) => {
+          assert(isLifeboatError(error, "stack.port-busy"));
+          assert.match(error.message, /wanted for redis \(stack\.redisPort\), is held by process \d+/);
+          return true;
+        });
+        assert.ok((await plan("running")).length > 0);
+        // Observed, then looked at, then looked at again.
+        assert.ok((await plan("backing-off", "backing-off", "running")).length > 0);
       },
     );
   });

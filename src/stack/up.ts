@@ -4,8 +4,9 @@
  * Invariants: each step looks whether its effect is there, acts, and looks again until it shows or its time is over; what
  * is there is never made twice; a step that fails leaves all before it as they are, and the next `up` goes on from there.
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
+import type { ComponentName } from "./component-names.ts";
 import { componentOf } from "./instances.ts";
 import { type LookTools, observeStack } from "./observe.ts";
 import { planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
@@ -13,7 +14,7 @@ import { checkPortsFree } from "./ports.ts";
 import { runStep } from "./run-step.ts";
 import { componentsOf, LISTENER, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
-import { type CallOptions, type StackTools, standingComponents } from "./tools.ts";
+import type { CallOptions, StackTools } from "./tools.ts";
 
 /** What is told while a stack comes up. */
 export type UpEvent =
@@ -58,11 +59,30 @@ export async function checkedPlan(
 ): Promise<readonly UpStep[]> {
   const { steps } = await planStackUp(tools, stack, options);
   if (!options.portsChosen) return steps;
-  const standing = new Set([...(await standingComponents(tools.platform, options))].map(componentOf));
+  // What waits to be started again has no process: who holds its port may be why it ended.
+  const before = await holdersOf(tools, options);
   // The port of a component that the stack is to do without may be somebody else's.
   const wanted = new Set(componentsOf(stack));
-  await checkPortsFree(stack.ports, (name) => wanted.has(LISTENER[name]) && !standing.has(LISTENER[name]));
+  try {
+    await checkPortsFree(stack.ports, (name) => wanted.has(LISTENER[name]) && !before.has(LISTENER[name]));
+  } catch (error) {
+    if (!isLifeboatError(error, "stack.port-busy")) throw error;
+    // It was started meanwhile, and holds its port itself.
+    const now = await holdersOf(tools, options);
+    await checkPortsFree(stack.ports, (name) => wanted.has(LISTENER[name]) && !now.has(LISTENER[name]));
+  }
   return steps;
+}
+
+/** The components that have a process, and may listen. */
+async function holdersOf(
+  { platform }: LookTools,
+  options: CallOptions,
+): Promise<ReadonlySet<ComponentName | undefined>> {
+  const states = await platform.state(options);
+  return new Set(
+    states.filter(({ mode }) => mode === "running" || mode === "frozen").map(({ name }) => componentOf(name)),
+  );
 }
 
 /**

@@ -42,7 +42,10 @@ test("a port that somebody holds is told with its holder, and nothing is begun",
     (socket) => socket.end(),
     async (port) => {
       const { err } = await two.cli.expect(EXIT.refused, `up --stack-name other --stack-redis-port ${port}`);
-      assert.match(err, new RegExp(`port ${port}, wanted for redis \\(redis\\), is held by process ${process.pid} `));
+      assert.match(
+        err,
+        new RegExp(`port ${port}, wanted for redis \\(stack.redisPort\\), is held by process ${process.pid} `),
+      );
       assert.match(err, /remedy: .*lifeboat up --ports auto/);
     },
   );
