@@ -23,6 +23,7 @@ import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
+import { rollApi } from "./roll-api.ts";
 import { mayBeMade, readSecrets, type StackSecrets } from "./secrets.ts";
 import { ROLES, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
@@ -194,7 +195,8 @@ async function applyConfiguration(
   secrets: StackSecrets,
   options: CallOptions,
 ): Promise<void> {
-  if (component === "daemon" || component === "api") await restartRunning(tools, component, options);
+  if (component === "api") await rollApi(tools, options);
+  else if (component === "daemon") await restartRunning(tools, component, options);
   else if (component === "db" || component === "db_replica") {
     await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {
       await run("SELECT pg_reload_conf()");
