@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac, randomUUID } from "node:crypto";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { after, before, test } from "node:test";
 import { offer } from "../../test/support/catalogue.ts";
 import { OPERATOR_KEY, startService, type TestService } from "../../test/support/catalogue-service.ts";
@@ -425,7 +425,60 @@ test("a webhook that never answers has so many calls waiting and no more, takes 
     ),
     "true",
   );
+  await eventually("its failures are counted", async () => {
+    const failed = `select (failure_count > 0 and failing_since is not null)::text from webhooks where id = ${only}`;
+    return (await service.server.value(failed)) === "true";
+  });
   await service.server.query("update webhooks set is_active = false");
+});
+
+test("receiving ends that hang hold up nobody, one that fails rests, and one that failed for days is called no more", async () => {
+  const ended = { hanging: 0 };
+  const told: string[] = [];
+  const hangs = createServer((_request, response) => void response.on("close", () => (ended.hanging += 1)));
+  const answers = createServer((request, response) => {
+    told.push(String(request.headers["x-lifeboat-delivery"]));
+    response.end();
+  });
+  const port = async (server: Server): Promise<number> => {
+    await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve));
+    const address = server.address();
+    return typeof address === "object" ? (address?.port ?? 0) : 0;
+  };
+  const [hanging, answering] = [await port(hangs), await port(answers)];
+  const { server } = service;
+  const owner = "(select id from api_keys where revoked_at is null order by id limit 1)";
+  try {
+    // Twelve receiving ends that hang, with four calls each that are due before those of the one that answers.
+    await server.query(
+      `insert into webhooks (api_key_id, url, secret, events)
+         select ${owner}, format('http://x%s@127.0.0.%s:${hanging}/', n, n), 's', '{price.changed}' from generate_series(1, 12) n;
+       insert into webhook_deliveries (webhook_id, event, payload, due_at)
+         select id, 'price.changed', '{}', now() - interval '1 h' from webhooks, generate_series(1, 4) where url like '%:${hanging}/';
+       insert into webhooks (api_key_id, url, secret, events, failure_count, failing_since, rests_until) values
+         (${owner}, 'http://127.0.0.1:${answering}/', 'answers', '{price.changed}', 4, now() - interval '9 days', now()),
+         (${owner}, 'http://127.0.0.1:1/', 'refuses', '{price.changed}', 4, now() - interval '1 day', null),
+         (${owner}, 'http://127.0.0.2:1/', 'refused for days', '{price.changed}', 90, now() - interval '4 days', null);
+       insert into webhook_deliveries (webhook_id, event, payload)
+         select id, 'price.changed', '{}' from webhooks, generate_series(1, 6) where secret in ('answers', 'refuses', 'refused for days')`,
+    );
+    await eventually("the one that answers is told", async () => told.length >= 6);
+    assert.equal(ended.hanging, 0);
+    const facts = async (secret: string) =>
+      await server.value(
+        `select concat_ws(' ', failure_count, failing_since is null, rests_until > now(), is_active,
+           (select sum(attempts) from webhook_deliveries where webhook_id = webhooks.id)) from webhooks where secret = '${secret}'`,
+      );
+    await eventually("what came of it is recorded", async () => (await facts("answers")) === "0 t t 6");
+    await eventually("it rests", async () => (await facts("refuses")) === "5 f t t 1");
+    await eventually("it is called no more", async () => (await facts("refused for days")) === "91 f t f 1");
+  } finally {
+    await server.query("update webhooks set is_active = false");
+    for (const each of [hangs, answers]) {
+      each.closeAllConnections();
+      each.close();
+    }
+  }
 });
 
 test("a source is the key's that wrote it first, and goes with it when it is rotated; the operator writes any", async () => {

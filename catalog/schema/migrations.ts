@@ -6,6 +6,7 @@ import { SIGHTINGS } from "./0005-sightings.ts";
 import { LARGE_CATALOGUES } from "./0006-large-catalogues.ts";
 import { CHANGES } from "./0007-changes.ts";
 import { TITLES } from "./0008-titles.ts";
+import { WEBHOOK_RESTS } from "./0009-webhook-rests.ts";
 import type { Migration } from "./migration.ts";
 
 /** All migrations, in their order; numbers count from 1 without gaps. */
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   LARGE_CATALOGUES,
   CHANGES,
   TITLES,
+  WEBHOOK_RESTS,
 ];

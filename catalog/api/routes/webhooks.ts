@@ -25,7 +25,8 @@ export const WEBHOOK_ROUTES = [
     method: "POST",
     path: "/v1/webhooks",
     operation: "createWebhook",
-    summary: "Has an address told of every change of a price, or of availability.",
+    summary:
+      "Has an address told of every change of a price, or of availability; one that fails for long is left alone for a while, then ended.",
     scope: "read",
     status: 201,
     isNatural: false,
