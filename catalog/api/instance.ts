@@ -7,10 +7,10 @@ import type { RandomSource } from "../../src/platform/random.ts";
 import { Answers } from "../cache/answers.ts";
 import { MemoryCopies } from "../cache/copies.ts";
 import { openRedis } from "../cache/open-redis.ts";
-import { HedgedReads } from "../database/reads.ts";
+import { HedgedReads, READ_LIMIT_MS } from "../database/reads.ts";
 import { RetryBudget } from "../database/retry-budget.ts";
 import { Way } from "../database/way.ts";
-import { ATTEMPT_MS, WRITE_DEADLINE_MS, Writes } from "../database/writes.ts";
+import { Writes, writeLongestMs } from "../database/writes.ts";
 import { KnownKeys } from "../keys/known-keys.ts";
 import { Limits } from "../keys/limits.ts";
 import { MIGRATIONS } from "../schema/migrations.ts";
@@ -20,8 +20,8 @@ import { Metrics } from "./metrics.ts";
 import { SchemaWatch } from "./schema-watch.ts";
 import { makeServer } from "./server.ts";
 import type { ApiTools } from "./tools.ts";
-import { USAGE_DEADLINE_MS, UsageBuffer } from "./usage.ts";
-import { WebhookSender } from "./webhook-sender.ts";
+import { USAGE_LONGEST_MS, UsageBuffer } from "./usage.ts";
+import { WEBHOOKS_LONGEST_MS, WebhookSender } from "./webhook-sender.ts";
 
 /** Of three instances together half of what PgBouncer gives them connections for. */
 const WAY_WIDTH = 16;
@@ -30,10 +30,11 @@ const MEMORY_COPIES_BYTES = 64 * 1024 * 1024;
 const UNREADY_MS = 1_200;
 
 /**
- * So long a stop may take: a write waits for a primary to the end of its time, and is then tried a last time. What webhooks are told
- * of goes beside it, and the counts of use, which wait a quarter as long, behind.
+ * So long a stop may take: what is under way looks up its key and is a read, or a write that waits for a primary to the end of its time
+ * and is then tried a last time. Calls of webhooks and their records go beside it, the counts of use come behind.
  */
-export const STOP_LONGEST_MS = UNREADY_MS + WRITE_DEADLINE_MS + ATTEMPT_MS + USAGE_DEADLINE_MS;
+export const STOP_LONGEST_MS =
+  UNREADY_MS + Math.max(READ_LIMIT_MS + writeLongestMs({}), WEBHOOKS_LONGEST_MS) + USAGE_LONGEST_MS;
 
 /** What an instance is made of. */
 export type InstanceRequest = {

@@ -1,12 +1,15 @@
 /** What is written of requests, long after them: counts of calls, searches and clicks. */
 import type { Clock } from "../../src/platform/clock.ts";
-import { WriteNotDone, type Writes } from "../database/writes.ts";
+import { WriteNotDone, type Writes, writeLongestMs } from "../database/writes.ts";
 
 /** More than an instance is asked in the time between two batches, and what fits in memory when there is no primary for long. */
 const EVENTS_MAX = 10_000;
 const EVERY_MS = 5_000;
 /** A batch that cannot be written soon is tried again with the next. */
-export const USAGE_DEADLINE_MS = 2_000;
+const LIMITS = { deadlineMs: 2_000, attemptMs: 2_000 };
+
+/** What writing them may take. */
+export const USAGE_LONGEST_MS = writeLongestMs(LIMITS);
 const QUERY_LENGTH_MAX = 200;
 const HOUR_MS = 3_600_000;
 
@@ -86,7 +89,7 @@ export class UsageBuffer {
             JSON.stringify(clicks),
           ]);
         },
-        { repeatable: false, deadlineMs: USAGE_DEADLINE_MS },
+        { repeatable: false, ...LIMITS },
       );
     } catch (error) {
       if (error instanceof WriteNotDone && error.reason !== "unknown") this.#takeBack(calls, searches, clicks);

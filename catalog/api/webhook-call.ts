@@ -4,7 +4,8 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from "node:https";
 import { checkedLookup, isPrivateLiteral, PrivateAddress } from "../../src/platform/public-address.ts";
 
-const CALL_TIMEOUT_MS = 5_000;
+/** A call that is not answered by then has failed. */
+export const CALL_TIMEOUT_MS = 5_000;
 
 /** What is told, and to whom. */
 export type Delivery = {

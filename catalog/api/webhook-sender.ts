@@ -1,7 +1,7 @@
 /** Tells webhooks of what changed: at least once, soon, and not for ever. */
 import type { Clock } from "../../src/platform/clock.ts";
-import type { Writes } from "../database/writes.ts";
-import { callWebhook, type Delivery } from "./webhook-call.ts";
+import { type Writes, writeLongestMs } from "../database/writes.ts";
+import { CALL_TIMEOUT_MS, callWebhook, type Delivery } from "./webhook-call.ts";
 import { WebhookLanes } from "./webhook-lanes.ts";
 import { SPREAD_SQL, TAKE_SQL, TOLD_SQL } from "./webhook-queue.ts";
 
@@ -15,7 +15,10 @@ const ATTEMPTS_MAX = 8;
 /** Changes that are spread in one statement; fewer when so many want to know that it takes too long. */
 const CHANGES_MAX = 500;
 /** Not known to be told, a call is made again: nothing is waited for long. */
-export const TOLD_DEADLINE_MS = 1_000;
+const LIMITS = { deadlineMs: 1_000, attemptMs: 2_000 };
+
+/** What is under way takes at most: it was just taken, is called, and recorded. */
+export const WEBHOOKS_LONGEST_MS = 2 * writeLongestMs(LIMITS) + CALL_TIMEOUT_MS;
 
 /** The loop of one instance; several share the work. No call is waited for by another (webhook-lanes.ts). */
 export class WebhookSender {
@@ -74,7 +77,7 @@ export class WebhookSender {
         const { rows } = await this.#tools.writes.run(async (session) => await session.query(SPREAD_SQL, [most]), {
           // What a lost one has spread is not there to be spread again.
           repeatable: true,
-          deadlineMs: TOLD_DEADLINE_MS,
+          ...LIMITS,
         });
         isMore = Number(rows[0]?.["count"]) >= most;
         this.#changesMax = Math.min(CHANGES_MAX, most * 2);
@@ -92,7 +95,7 @@ export class WebhookSender {
     const values = [IN_HAND_S, [...busy.keys()], [...busy.values()], slow, slowPlaces, quickPlaces];
     const taken = await this.#tools.writes.run(async (session) => (await session.query(TAKE_SQL, values)).rows, {
       repeatable: false,
-      deadlineMs: TOLD_DEADLINE_MS,
+      ...LIMITS,
     });
     this.#isMore = taken.length > 0;
     for (const delivery of taken as unknown as readonly (Delivery & { readonly lane: string })[]) {
@@ -112,7 +115,7 @@ export class WebhookSender {
       .run(async (session) => session.query(TOLD_SQL, [delivery.id, isDone, answer.slice(0, 200), ATTEMPTS_MAX]), {
         // A failure that is counted twice lets a webhook rest a little sooner.
         repeatable: true,
-        deadlineMs: TOLD_DEADLINE_MS,
+        ...LIMITS,
       })
       .catch(() => undefined);
   }

@@ -154,8 +154,11 @@ export class Way {
     });
   }
 
-  /** Lends a connection to `work`; each of its statements has the time given. */
-  async lend<T>(work: (session: Session) => Promise<T>, { timeoutMs }: { readonly timeoutMs: number }): Promise<T> {
+  /** Lends a connection to `work`; each of its statements has the time that is given when it begins. */
+  async lend<T>(
+    work: (session: Session) => Promise<T>,
+    { timeoutMs }: { readonly timeoutMs: () => number },
+  ): Promise<T> {
     return await this.#withClient(async (client) => await work(sessionOf(client, timeoutMs)));
   }
 
@@ -357,11 +360,11 @@ function endAll(clients: ReadonlySet<pg.PoolClient>): void {
   for (const client of clients) void (client as unknown as pg.Client).end().catch(() => undefined);
 }
 
-function sessionOf(client: pg.PoolClient, timeoutMs: number): Session {
+function sessionOf(client: pg.PoolClient, timeoutMs: () => number): Session {
   return {
     query: async (text, values) => {
       // Its limit is an option of each query, which the types do not know.
-      const query: pg.QueryConfig & { readonly query_timeout: number } = { text, query_timeout: timeoutMs };
+      const query: pg.QueryConfig & { readonly query_timeout: number } = { text, query_timeout: timeoutMs() };
       return await client.query<Row>(values === undefined ? query : { ...query, values: [...values] });
     },
   };

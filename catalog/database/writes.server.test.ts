@@ -88,10 +88,20 @@ test("a statement that takes long is given up by the server, and says nothing of
     await session.query("select pg_sleep(20)");
   };
   await assert.rejects(
-    writes.run(slow, { repeatable: true, statementMs: 200 }),
+    writes.run(slow, { repeatable: true, attemptMs: 200 }),
     (error) => error instanceof WriteNotDone && error.reason === "late",
   );
   assert.deepEqual([tries, way.view], [1, "primary"]);
+  // All its statements together have the time of one.
+  const begun = systemClock.monotonic();
+  const steps = async (session: Session): Promise<void> => {
+    for (let step = 0; step < 20; step++) await session.query("select pg_sleep(0.15)");
+  };
+  await assert.rejects(
+    writes.run(steps, { repeatable: true, attemptMs: 400 }),
+    (error) => error instanceof WriteNotDone && error.reason === "late",
+  );
+  assert.ok(systemClock.monotonic() - begun < 400 + 250 + 500);
   // Nor does a read that we gave up: the server has other things to do, or a look tells that it is gone.
   await assert.rejects(way.rows("select pg_sleep(0.3)", [], { limitMs: 100 }), /timeout/);
   assert.equal(way.view, "primary");
@@ -114,7 +124,7 @@ async function limited(port: number, prepares: boolean) {
       ends.push(rows.length, ...(await other.rows("select 1 as one", [], { limitMs: 100 })));
     }
     const show = async (session: Session) => (await session.query("show statement_timeout")).rows;
-    return [...ends, ...(await other.lend(show, { timeoutMs: 1_000 }))];
+    return [...ends, ...(await other.lend(show, { timeoutMs: () => 1_000 }))];
   } finally {
     await other.stop();
   }
@@ -142,14 +152,14 @@ test("who waits for a connection while the server is replaced gets one of the ne
       pid.pass();
       await session.query("select pg_sleep(20)");
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: () => 30_000 },
   );
   const killing = assert.rejects(killed);
   await pid.passed;
   const hung = way.rows("select pg_sleep(20)", [], { limitMs: 30_000 });
   const hanging = assert.rejects(hung, /Connection terminated/);
   // The first to wait gets the place of the one that is lost, the second one none.
-  const waiting = way.lend(async () => await next.passed, { timeoutMs: 1_000 });
+  const waiting = way.lend(async () => await next.passed, { timeoutMs: () => 1_000 });
   const last = way.rows("select 1 as one", [], { limitMs: 1_000 });
   const began = Date.now();
   await server.query(`select pg_terminate_backend(${backend})`);

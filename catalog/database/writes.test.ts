@@ -72,3 +72,33 @@ test("a server without room is not waited for and is not our mistake, and its op
   await refused();
   assert.equal(told.length, 2);
 });
+
+test("what conflicts, or is lost, again and again is repeated as far as the budget goes and no further", async () => {
+  for (const code of ["40001", "57P01"]) {
+    const clock = new ManualClock();
+    let tries = 0;
+    const writes = new Writes({
+      clock,
+      random: (bytes) => Buffer.alloc(bytes),
+      budget: new RetryBudget(clock),
+      way: {
+        load: { lent: 0, waiting: 0, untilPrimary: 0 },
+        lend: () => {
+          tries += 1;
+          return Promise.reject(Object.assign(new Error("no"), { code }));
+        },
+        // A primary is seen, and answers nothing else.
+        untilPrimary: () => Promise.resolve(true),
+      },
+    });
+    let left = 40;
+    const all = Array.from({ length: 40 }, () =>
+      assert.rejects(writes.run(nothing, { repeatable: true }), isFull).finally(() => (left -= 1)),
+    );
+    while (left > 0) await clock.advance(0);
+    await Promise.all(all);
+    // 20 and a fifth of the calls; what waited for a primary is tried once more besides.
+    const free = code === "57P01" ? 40 : 0;
+    assert.equal(tries, 40 + free + 28, code);
+  }
+});

@@ -20,14 +20,28 @@ const WAITING_MAX = 256;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 /** How long a write is held: longer than a failover, shorter than the balancer waits. */
 export const WRITE_DEADLINE_MS = 8_000;
-/** A batch of a thousand offers takes a fraction of it, at a server that is busy with other things as well. */
-const STATEMENT_MS = 5_500;
-/** A statement of a last try, which began just before the end of its write's time. */
-export const ATTEMPT_MS = STATEMENT_MS + ANSWER_MARGIN_MS;
+/**
+ * What all statements of a try may take together, and what it waits for a connection: a batch of a thousand offers takes a fraction of
+ * it, at a server that is busy with other things as well.
+ */
+const ATTEMPT_MS = 5_500;
+/** Its server is told anew what is left when that is so much less than it was told: not before every statement. */
+const LEFT_STEP_MS = 250;
 const CONFLICTS_MAX = 5;
 const TELL_NO_ROOM_EVERY_MS = 60_000;
 /** All that waited begin again within so long. */
 const SPREAD_MS = 120;
+
+/** What a write may take from its beginning to its answer: to the end of its waiting, and then one try. */
+export function writeLongestMs({
+  deadlineMs = WRITE_DEADLINE_MS,
+  attemptMs = ATTEMPT_MS,
+}: {
+  readonly deadlineMs?: number;
+  readonly attemptMs?: number;
+}): number {
+  return deadlineMs + SPREAD_MS + attemptMs + LEFT_STEP_MS + ANSWER_MARGIN_MS;
+}
 
 /** Why a write was not done. Unless it is `unknown`, nothing of it is there. */
 export class WriteNotDone extends Error {
@@ -37,6 +51,9 @@ export class WriteNotDone extends Error {
     this.reason = reason;
   }
 }
+
+/** The time of a try was over between two of its statements. */
+class OutOfTime extends Error {}
 
 /** What writes need. */
 type WriteTools = {
@@ -66,7 +83,8 @@ export class Writes {
 
   /**
    * Runs `work` as a transaction. `repeatable`: running it again after an unknown outcome has the same effect; `bytes`: what it
-   * keeps in memory while it waits; `statementMs`: what each of its statements may take. Rejects with WriteNotDone when there was
+   * keeps in memory while it waits; `attemptMs`: what all statements of a try may take together. All of it takes `writeLongestMs` at
+   * most. Waiting for a primary and then trying once more is free; whatever is tried again beyond that is taken from the budget. Rejects with WriteNotDone when there was
    * no primary in time or a statement took too long, or with what the server says.
    */
   async run<T>(
@@ -74,12 +92,12 @@ export class Writes {
     {
       repeatable,
       deadlineMs = WRITE_DEADLINE_MS,
-      statementMs = STATEMENT_MS,
+      attemptMs = ATTEMPT_MS,
       bytes = 0,
     }: {
       readonly repeatable: boolean;
       readonly deadlineMs?: number;
-      readonly statementMs?: number;
+      readonly attemptMs?: number;
       readonly bytes?: number;
     },
   ): Promise<T> {
@@ -90,23 +108,29 @@ export class Writes {
     if (this.#held + way.load.waiting >= WAITING_MAX) this.#shed("full");
     // Of any try: what a lost one committed is there, whatever comes of the next.
     let isCommitSent = false;
-    for (let conflicts = 0; ; ) {
-      const attempt = { isCommitSent: false };
+    for (let conflicts = 0, holds = 0; ; ) {
+      const attempt = { isCommitSent: false, until: clock.monotonic() + attemptMs, clock };
+      const leftMs = (): number => Math.max(0, attempt.until - clock.monotonic()) + LEFT_STEP_MS + ANSWER_MARGIN_MS;
       try {
-        return await way.lend(async (session) => await transaction(session, work, { attempt, statementMs }), {
-          timeoutMs: statementMs + ANSWER_MARGIN_MS,
-        });
+        return await way.lend(async (session) => await transaction(session, work, attempt), { timeoutMs: leftMs });
       } catch (error) {
-        if (isConflict(error) && conflicts < CONFLICTS_MAX) {
+        if (isConflict(error)) {
           conflicts += 1;
+          if (conflicts > CONFLICTS_MAX || clock.monotonic() > deadline || !budget.take()) {
+            this.#shed(isCommitSent ? "unknown" : "full", error);
+          }
           await this.#pause(SPREAD_MS);
           continue;
         }
+        if (error instanceof OutOfTime) throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause: error });
         if (isServerFull(error)) throw this.#noRoom(isCommitSent, error);
         if (isGivenUp(error)) throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause: error });
         if (!isServerGone(error)) throw error;
         isCommitSent ||= attempt.isCommitSent;
         if (isCommitSent && !repeatable) throw new WriteNotDone("unknown", { cause: error });
+        holds += 1;
+        // A server that is lost again and again, or answers looks and nothing else, gets no load from those who try again and again.
+        if (holds > 1 && !budget.take()) this.#shed(isCommitSent ? "unknown" : "full", error);
         await this.#hold(deadline, { cause: error, isCommitSent, bytes });
       }
     }
@@ -160,12 +184,26 @@ export class Writes {
 async function transaction<T>(
   session: Session,
   work: (session: Session) => Promise<T>,
-  { attempt, statementMs }: { readonly attempt: { isCommitSent: boolean }; readonly statementMs: number },
+  attempt: { isCommitSent: boolean; readonly until: number; readonly clock: Pick<Clock, "monotonic"> },
 ): Promise<T> {
-  await session.query(`begin; set local statement_timeout = ${statementMs}`);
+  const left = (): number => Math.floor(attempt.until - attempt.clock.monotonic());
+  let told = left();
+  if (told <= 0) throw new OutOfTime();
+  await session.query(`begin; set local statement_timeout = ${told}`);
+  const limited: Session = {
+    query: async (text, values) => {
+      const now = left();
+      if (now <= 0) throw new OutOfTime();
+      if (now < told - LEFT_STEP_MS) {
+        told = now;
+        await session.query(`set local statement_timeout = ${told}`);
+      }
+      return await session.query(text, values);
+    },
+  };
   let result: T;
   try {
-    result = await work(session);
+    result = await work(limited);
   } catch (error) {
     if (!isServerGone(error)) await session.query("rollback");
     throw error;

@@ -58,8 +58,8 @@ export class ApiFailure extends Error {
   }
 }
 
-/** Longer than the API holds a write through a failover (8 s) and the balancer waits for an instance. */
-const CALL_TIMEOUT_MS = 10_000;
+/** Longer than the API may take: for looking up a key, and for a write through a failover. */
+export const CALL_TIMEOUT_MS = 25_000;
 /** A page of a hundred products with descriptions is a tenth of it. */
 const ANSWER_CHARACTERS_MAX = 8 * 1024 * 1024;
 

@@ -1,5 +1,5 @@
 /** Longer than what a program of the service waits for at its end, a write that waits for a primary; a supervisor waits longer. */
-export const STOP_DEADLINE_MS = 20_000;
+export const STOP_DEADLINE_MS = 30_000;
 
 /** Ends a program when it is asked to: at once when it is asked again, or when stopping does not end in time. */
 export function endOnSignal(stop: () => Promise<void>): void {

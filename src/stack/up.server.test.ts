@@ -42,7 +42,7 @@ test("a primary that does not run is told with the words of its log, what was ma
     };
     await assert.rejects(runStackUp(tools, stack, { onEvent }), (error) => {
       assert(isLifeboatError(error, "stack.step-failed"));
-      assert.match(error.message, /step db-start of stack shop .*; its log ends: db ended/);
+      assert.match(error.message, /stack shop is not up: step db-start .*; its log ends: db ended/);
       return true;
     });
     assert.deepEqual(done, ["folders", "secrets", "config", "db-data"]);
