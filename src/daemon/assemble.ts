@@ -5,7 +5,7 @@
  *
  * ```
  * epoch.json, epoch.lock   who acts (src/lease)          record.json     what all controllers agree on
- * journal/                 what was decided and done     node-*.json     the greatest epoch that told a node or its machine
+ * journal/                 what was decided and done     node-machines.json   the greatest epoch that had one started, stopped
  * reports/                 one for each event            daemon.sock     where the daemon is asked; daemon.lock while one runs
  * ```
  */
@@ -19,8 +19,10 @@ import { fileLeaseStore } from "../lease/file/file-lease.ts";
 import { fileRegister } from "../lease/file/file-register.ts";
 import type { LeaseStore } from "../lease/lease.ts";
 import type { Register } from "../lease/register.ts";
+import { withEpoch } from "../node/admission.ts";
 import { SqlNode } from "../node/node.ts";
 import type { Platform } from "../platform/components.ts";
+import { writeDurable } from "../platform/durable.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
 import { openPooler } from "../pooler/open-pooler.ts";
 import type { PgBouncer } from "../pooler/pgbouncer.ts";
@@ -90,10 +92,9 @@ const ETCD_TIMEOUT_MS = 1_000;
 
 /** Binds. Nothing is connected before it is asked. */
 export function assemble(tools: AssemblyTools): Assembly {
-  const { stack, clock, random, files } = tools;
+  const { stack, clock, random, files, locks } = tools;
   const { store, record } = authorityOf(tools);
-  const guard = guardOf(tools, "machines");
-  const guards = new Map(NODE_NAMES.map((name) => [name, guardOf(tools, name)]));
+  const guard = new EpochGuard(fileRegister({ files, locks }, path.join(stack.place.controller, "node-machines.json")));
   const machines = new LocalMachines({
     platform: tools.platform,
     guard,
@@ -108,6 +109,7 @@ export function assemble(tools: AssemblyTools): Assembly {
       tools.notice(`${node} is made to follow ${upstream} (${decision.kind}, ${durationMs} ms)${kept}`);
       return decision.kind;
     },
+    leaveEpoch: (node, epoch) => leaveEpoch(tools, nodeNameOf(node), epoch),
     letGo: (node, options) =>
       letGo(
         tools,
@@ -121,9 +123,7 @@ export function assemble(tools: AssemblyTools): Assembly {
     clock,
     notice: tools.notice,
   });
-  const nodes: readonly SqlNode[] = NODE_NAMES.map((name) =>
-    nodeOf(tools, { machines, guard: guards.get(name) ?? guardOf(tools, name) }, name),
-  );
+  const nodes: readonly SqlNode[] = NODE_NAMES.map((name) => nodeOf(tools, machines, name));
   // The pooler's user reads what is written for it.
   const poolerFiles = tools.user === undefined ? files : filesOwnedBy(files, tools.user);
   const poolers = consolesOf(stack).map((console) =>
@@ -141,7 +141,7 @@ export function assemble(tools: AssemblyTools): Assembly {
       machines,
       witness: witnessOf(tools, nodes),
       poolers: poolers.map((pooler, index) => poolerOf(tools, pooler, consolesOf(stack)[index])),
-      lease: announcing(leasePort({ clock, store }, tools.holder), hearing([...guards.values()], poolers)),
+      lease: announcing(leasePort({ clock, store }, tools.holder), hearing(nodes, poolers)),
       record: recordPort(record, `the record of stack ${stack.name}`),
       journal: tools.journal,
       hooks: tools.hooks,
@@ -160,10 +160,10 @@ export function assemble(tools: AssemblyTools): Assembly {
  * Has nodes and poolers hear of an epoch. What it does not reach hears of it by the first order, and so do the machines: a
  * rejoin that takes long goes on until an order of a greater epoch comes to its node, and this is none.
  */
-function hearing(guards: readonly EpochGuard[], poolers: readonly PgBouncer[]): (epoch: Epoch) => Promise<void> {
+function hearing(nodes: readonly SqlNode[], poolers: readonly PgBouncer[]): (epoch: Epoch) => Promise<void> {
   return async (epoch) => {
     await Promise.allSettled([
-      ...guards.map((guard) => guard.admit(epoch, {})),
+      ...nodes.map((node) => node.hear(epoch, { timeoutMs: CONNECT_TIMEOUT_MS })),
       ...poolers.flatMap((pooler) => [pooler.hear(epoch, {}), pooler.warmUp({})]),
     ]);
   };
@@ -204,19 +204,13 @@ async function letGo(
   }
 }
 
-function nodeOf(
-  tools: AssemblyTools,
-  { machines, guard }: { readonly machines: LocalMachines; readonly guard: EpochGuard },
-  name: NodeName,
-): SqlNode {
-  const { stack, secrets, files, clock } = tools;
+function nodeOf({ stack, secrets, files, clock }: AssemblyTools, machines: LocalMachines, name: NodeName): SqlNode {
   const node = new SqlNode(clock, {
     name,
     address: { ...nodeAddress(stack, secrets, name), applicationName: "lifeboat_controller" },
     connectionTo: (upstream) => replicaConnection(stack, { node: name, upstream: nodeNameOf(upstream) }),
     freeBytes: async () => (await files.space(stack.place.dataOf(name))).freeBytes,
     cloning: () => machines.isRejoining(name),
-    admit: (order, { signal }) => guard.admit(order.epoch, { signal }),
   });
   const probe = node.probe.bind(node);
   // Down while it is being made a replica: on its way, and not to be made one again.
@@ -270,9 +264,24 @@ function poolerOf(
 /** A pooler answers three questions in milliseconds. */
 const POOLER_LOOK_MS = 150;
 
-function guardOf({ stack, files, locks }: AssemblyTools, name: string): EpochGuard {
-  return new EpochGuard(fileRegister({ files, locks }, path.join(stack.place.controller, `node-${name}.json`)));
+/** The server reads it when it starts. Whose data are unfinished is not started. */
+async function leaveEpoch({ stack, files, user }: AssemblyTools, node: NodeName, epoch: Epoch): Promise<void> {
+  const file = path.join(stack.place.dataOf(node), "postgresql.auto.conf");
+  if ((await files.stat(file)) === undefined) return;
+  const before = (await files.readFile(file)).toString("utf8");
+  const text = withEpoch(before, epoch);
+  if (text === before) return;
+  const owned = user === undefined ? files : filesOwnedBy(files, user);
+  await writeDurable(owned, {
+    file,
+    parts: [Buffer.from(text)],
+    over: "replace",
+    permissions: PRIVATE_MODE,
+    unique: "lifeboat",
+  });
 }
+
+const PRIVATE_MODE = 0o600;
 
 /** What a shutdown checkpoint takes at the least: a replica that has replayed past its beginning has replayed it. */
 const RECORD_BYTES_MIN = 24;

@@ -1,7 +1,8 @@
 /**
  * The nodes of this machine's stack as wholes: fencing, stopping, starting and rejoining them through the platform.
  *
- * Invariants: an order's epoch is durable before anything is done to a node; one rejoin of a node is under way at a time; a
+ * Invariants: an order's epoch is durable before anything is done to a node, on the machine that does it, and in a node before it is
+ * started, so that it refuses whoever comes later with a smaller one, also when its data are a backup's; one rejoin of a node is under way at a time; a
  * node that is being rejoined is started only where the epoch that asked for it is still the newest.
  */
 import { isLifeboatError } from "../errors/error.ts";
@@ -29,6 +30,8 @@ export type MachineTools = {
     request: { readonly node: NodeName; readonly upstream: NodeName },
     options: CallOptions,
   ) => Promise<string>;
+  /** Writes into the data of a node that is down that this epoch has acted on it. */
+  readonly leaveEpoch: (node: NodeName, epoch: Epoch) => Promise<void>;
   /**
    * Called for a node that was started as a replica: returns when it streams and what was kept of it until then is gone, or
    * when that was waited for in vain.
@@ -82,7 +85,7 @@ export class LocalMachines implements MachinePort {
     return await bounded(call, `the platform of ${node}`, async (signal) => {
       const stale = await this.#tools.guard.admit(epoch, { signal });
       if (stale !== undefined) return stale;
-      await this.#start(node, { signal });
+      await this.#start(epoch, node, { signal });
       return { kind: "done" };
     });
   }
@@ -154,7 +157,7 @@ export class LocalMachines implements MachinePort {
     this.#rejoined.set(node, await prepareReplica({ node, upstream }, {}));
     const stale = await guard.admit(epoch, {});
     if (stale !== undefined) return notice(`${node} is not started: epoch ${stale.seen} acts`);
-    await this.#start(node, {});
+    await this.#start(epoch, node, {});
     const deadline = this.#tools.clock.monotonic() + LISTENS_TIMEOUT_MS;
     while (!(await this.#tools.answers(node)) && this.#tools.clock.monotonic() < deadline) {
       await this.#tools.clock.sleep(LISTENS_LOOK_MS, {});
@@ -162,9 +165,11 @@ export class LocalMachines implements MachinePort {
     this.letGoLater(node);
   }
 
-  async #start(node: NodeName, options: CallOptions): Promise<void> {
-    const { platform, specOf } = this.#tools;
+  async #start(epoch: Epoch, node: NodeName, options: CallOptions): Promise<void> {
+    const { platform, specOf, leaveEpoch } = this.#tools;
     const known = (await platform.state(options)).find(({ name }) => name === node);
+    // One that runs hears of it by itself, and would write over what we write.
+    if (known?.mode !== "running" && known?.mode !== "frozen") await leaveEpoch(node, epoch);
     if (known?.mode === "fenced") await platform.unfence(node, options);
     await platform.start(await specOf(node), options);
   }

@@ -3,10 +3,8 @@ import { test } from "node:test";
 import { conninfoOf, type Pair, REPLICA_NAME, startPair } from "../../test/support/pairs.ts";
 import { SUPERUSER, type TestServer } from "../../test/support/servers.ts";
 import { type NodesUnderTest, nodeConformance } from "../failover/conformance/node.ts";
-import { memoryRegister } from "../lease/memory/memory-register.ts";
 import { SqlNode } from "../node/node.ts";
 import { systemClock } from "../platform/clock.ts";
-import { EpochGuard } from "./epoch-guard.ts";
 
 const PRIMARY_NAME = "db";
 
@@ -32,6 +30,7 @@ function underTest({ primary, replica }: Pair): NodesUnderTest {
   return {
     primary: nodeOf(PRIMARY_NAME, primary, replica),
     replica: nodeOf(REPLICA_NAME, replica, primary),
+    elsewhere: nodeOf(PRIMARY_NAME, primary, replica),
     clock: systemClock,
     write: async (node, id) => {
       const session = await serverOf(node).server.connect({}, {});
@@ -54,10 +53,8 @@ function underTest({ primary, replica }: Pair): NodesUnderTest {
   };
 }
 
-/** The guard is new each time: epochs of one test are not those of the next. */
 function nodeOf(name: string, server: TestServer, upstream: TestServer): SqlNode {
   const { socketFolder, port } = server.server.setup;
-  const guard = new EpochGuard(memoryRegister());
   return new SqlNode(systemClock, {
     name,
     address: {
@@ -72,6 +69,5 @@ function nodeOf(name: string, server: TestServer, upstream: TestServer): SqlNode
     connectionTo: () => ({ conninfo: conninfoOf(upstream, REPLICA_NAME), slot: REPLICA_NAME }),
     freeBytes: async () => 7,
     cloning: () => false,
-    admit: (order, { signal }) => guard.admit(order.epoch, { signal }),
   });
 }

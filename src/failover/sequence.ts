@@ -6,7 +6,7 @@
  * goes on beside later stages has ended before the first one that needs it; nothing is undone here: the
  * next plan is made from what is then seen, and so finishes or undoes what this one left, as after a crash.
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Acting, describe } from "./acting.ts";
 import type { SequenceLimits } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
@@ -127,7 +127,8 @@ async function runStep(
     await acting.note({ kind: "outcome", name: step.kind, facts: { shortcomings: made.shortcomings ?? [] } });
     return made;
   } catch (error) {
-    await acting.note({ kind: "outcome", name: step.kind, facts: { failed: describe(error) } });
+    const code = isLifeboatError(error) ? { code: error.code } : {};
+    await acting.note({ kind: "outcome", name: step.kind, facts: { failed: describe(error), ...code } });
     throw error;
   }
 }

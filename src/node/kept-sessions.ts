@@ -5,6 +5,7 @@
  * that is left of a probe of a standby is there so that an order to a candidate needs no login.
  * Invariants: a session is used by one call at a time; what is not used in its time is closed; few are kept of one server.
  */
+import type { Epoch } from "../failover/ports.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { startTimer } from "../platform/timer.ts";
 import type { QueryConnection } from "../postgres/query-connection.ts";
@@ -18,6 +19,8 @@ const KEPT_MAX = 2;
 export type KeptSession = {
   readonly connection: QueryConnection;
   readonly openedAt: Monotonic;
+  /** The epoch that it was admitted under (admission.ts); undefined: it gave no order. */
+  readonly marked: Epoch | undefined;
   /** Until when it is warm; undefined: no order used it. */
   readonly warmUntil: Monotonic | undefined;
 };

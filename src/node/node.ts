@@ -10,11 +10,12 @@
  * holds already is not written again. Statements name only constants, checked identifiers and parameters.
  */
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
-import type { Call, Done, NodePort, NodeProbe, NodeView, Order, StaleEpoch } from "../failover/ports.ts";
+import type { Call, Done, Epoch, NodePort, NodeProbe, NodeView, Order, StaleEpoch } from "../failover/ports.ts";
 import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import { startTimer } from "../platform/timer.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
+import { admitSession } from "./admission.ts";
 import { type KeptSession, KeptSessions } from "./kept-sessions.ts";
 import { readNodeView, viewSql, WRITE } from "./view.ts";
 
@@ -28,12 +29,13 @@ export type NodePlace = {
   readonly freeBytes: () => Promise<number>;
   /** Being made from a backup: not a node yet. */
   readonly cloning: () => boolean;
-  /** Undefined: an order of this epoch may have its effect. */
-  readonly admit: (order: Order, call: Call) => Promise<StaleEpoch | undefined>;
 };
 
-/** A session for one order or one probe. */
-type Session = { readonly run: (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]> };
+/** A session for one order or one probe. `marked`: the epoch that it was admitted under, if any. */
+type Session = {
+  readonly run: (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]>;
+  marked: Epoch | undefined;
+};
 
 /** What a candidate is set to, so that its promotion waits for nobody (rule B7). */
 const CANDIDATE_SETTINGS = { primary_conninfo: "", wal_retrieve_retry_interval: "100ms" } as const;
@@ -183,22 +185,36 @@ export class SqlNode implements NodePort {
     });
   }
 
-  async #order(order: Order, call: Call, work: (session: Session) => Promise<void>): Promise<Done | StaleEpoch> {
-    const stale = await this.#place.admit(order, call);
-    if (stale !== undefined) return stale;
+  /**
+   * Has the server hear of an epoch before it orders anything: the first order has less to write. Rejects as an order; whoever
+   * was not reached hears of it by that.
+   */
+  async hear(epoch: Epoch, call: Call): Promise<Done | StaleEpoch> {
+    return await this.#order({ epoch }, call, async () => undefined);
+  }
+
+  async #order({ epoch }: Order, call: Call, work: (session: Session) => Promise<void>): Promise<Done | StaleEpoch> {
+    let stale: StaleEpoch | undefined;
     const done = async (session: Session): Promise<Afterwards> => {
-      await work(session);
+      stale = await admitSession(session.run, { epoch, marked: session.marked });
+      session.marked = stale === undefined ? epoch : undefined;
+      if (stale === undefined) await work(session);
       return "keep-warm";
     };
-    const kept = this.#kept.take(() => true);
+    const kept = this.#takeFor(epoch);
     try {
       await this.#within(call, kept, done);
     } catch (error) {
-      // The server was started again since. An order can be repeated.
-      if (kept === undefined || !isLifeboatError(error, "postgres.connection-lost")) throw error;
+      // The server was started again since, or somebody with a greater epoch ended it: the next one tells. An order can be repeated.
+      if (kept === undefined || !isEnding(error)) throw error;
       await this.#within(call, undefined, done);
     }
-    return { kind: "done" };
+    return stale ?? { kind: "done" };
+  }
+
+  /** One that is admitted already, else any. */
+  #takeFor(epoch: Epoch): KeptSession | undefined {
+    return this.#kept.take(({ marked }) => marked === epoch) ?? this.#kept.take(() => true);
   }
 
   /** A session for somebody who acts on this node in another way; to be closed, which keeps it here. Rejects as `openQuery`. */
@@ -206,10 +222,11 @@ export class SqlNode implements NodePort {
     const kept = this.#kept.take(() => true);
     const connection = kept?.connection ?? (await openQuery(this.#addressFor(call), call));
     const openedAt = kept?.openedAt ?? this.#clock.monotonic();
+    const marked = kept?.marked;
     return {
       serverVersion: connection.serverVersion,
       query: (...query) => connection.query(...query),
-      close: async () => this.#kept.keep({ connection, openedAt, warmUntil: this.#warmUntil() }),
+      close: async () => this.#kept.keep({ connection, openedAt, marked, warmUntil: this.#warmUntil() }),
     };
   }
 
@@ -255,10 +272,11 @@ export class SqlNode implements NodePort {
       // The same limit for all of them: another one costs a round trip. The end of the call ends them in any case.
       const timeoutMs = Math.max(1, Math.ceil(call.timeoutMs));
       const run: Session["run"] = (sql, parameters = []) => open.query(sql, parameters, { timeoutMs, signal });
-      const afterwards = await work({ run }, signal);
+      const session: Session = { run, marked: kept?.marked };
+      const afterwards = await work(session, signal);
       const warmUntil = afterwards === "keep-warm" ? this.#warmUntil() : kept?.warmUntil;
       if (afterwards !== "close" || this.#isWarm(warmUntil)) {
-        this.#kept.keep({ connection: open, openedAt, warmUntil });
+        this.#kept.keep({ connection: open, openedAt, marked: session.marked, warmUntil });
         connection = undefined;
       }
     } finally {

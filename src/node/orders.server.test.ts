@@ -28,7 +28,6 @@ function nodeOf(server: TestServer, different: Partial<NodePlace> & { readonly p
     connectionTo: () => ({ conninfo: "", slot: REPLICA_NAME }),
     freeBytes: async () => 7,
     cloning: () => false,
-    admit: async () => undefined,
     ...place,
   });
 }

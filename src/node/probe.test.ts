@@ -21,7 +21,6 @@ function nodeAt(port: number): SqlNode {
     connectionTo: () => ({ conninfo: "", slot: "" }),
     freeBytes: async () => 0,
     cloning: () => false,
-    admit: async () => undefined,
   });
 }
 

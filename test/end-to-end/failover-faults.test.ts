@@ -11,6 +11,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import pg from "pg";
 import { planFailover, planSwitchover } from "../../src/failover/plan.ts";
+import { readJournal } from "../../src/journal/read.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import { instancesOf, poolerSocketFolder } from "../../src/stack/instances.ts";
 import type { NodeName } from "../../src/stack/node-settings.ts";
@@ -24,6 +25,7 @@ import type { DaemonEnd } from "../support/mortal-daemon-process.ts";
 import { PROGRAMS } from "../support/program.ts";
 import { forAWhile } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
+import { PORTS } from "../support/servers.ts";
 import { silenced } from "../support/silent-sockets.ts";
 import { SmallDisk } from "../support/small-disks.ts";
 import { TwoControllers } from "../support/two-controllers.ts";
@@ -463,8 +465,20 @@ test("a receiver whose disk is full confirms nothing that it does not have, and 
   await platform.stop("receiver", {});
 });
 
-/** Whoever is connected again has sent by then what it was about to send. */
+/** Whoever woke, or is connected again, has sent by then what it was about to send. */
 const AWAKE_MS = 2_000;
+
+/**
+ * Where a controller sleeps: before it looks whether it may still act, which is the last thing that it does then; and behind that
+ * look, with an order to a node on its tongue.
+ */
+const SLEEPS: readonly Omit<DaemonEnd, "how">[] = [
+  ...["withdraw-witness", "stop-receiving", "note-promotion", "promote", "note-primary"].map((step) => ({
+    step,
+    at: "intent" as const,
+  })),
+  ...["stop-receiving", "prepare-candidate", "promote"].map((step) => ({ step, at: "order" as const })),
+];
 
 // Each takes as long as a lease, and more. In the usual run the simulation has them, and src/lease/etcd/ the lease.
 describe("two controllers, as on two machines,", () => {
@@ -476,6 +490,49 @@ describe("two controllers, as on two machines,", () => {
   });
 
   after(() => two.end());
+
+  for (const { step, at } of [
+    chance.pick(SLEEPS.filter((each) => each.at === "intent")),
+    chance.pick(SLEEPS.slice(-3)),
+  ]) {
+    test(`a controller that sleeps past its lease at the ${at} of ${step} is followed by another, and nothing that it orders is done when it wakes`, async () => {
+      await two.begin();
+      const { old, next, timeline } = await two.roles(two.watched);
+      const { place } = await two.one.stack();
+      const journal = path.join(place.controller, "journal", "journal.log");
+      await two.watched.underWrites(`asleep-${at}-${step}`, async () => {
+        const sleeper = await two.one.pidOf("daemon");
+        await writeFile(two.script, JSON.stringify({ step, at, how: "stall" } satisfies DaemonEnd));
+        await two.one.crash(old);
+        await eventually("the one that acts sleeps", async () => !existsSync(two.script));
+        const taken = await eventually("the other has taken over", async () => {
+          const seen = await two.watched.look();
+          return seen?.primary === next && seen;
+        });
+        assert.equal(taken.timeline, timeline + 1);
+        await two.roles(two.watched);
+        process.kill(sleeper, "SIGCONT");
+        await forAWhile(AWAKE_MS);
+        assert.equal(await two.one.pidOf("daemon"), sleeper, "it was halted, not ended");
+        const after = { old: next, next: old, timeline: timeline + 1, epoch: taken.epoch };
+        assert.deepEqual(await two.roles(two.watched), after);
+        assert.deepEqual(await two.roles(two.first), after);
+      });
+      const records = (await readJournal(PORTS.files, journal))?.records ?? [];
+      const begun = records.findLastIndex(({ kind, name, facts }) => {
+        return kind === "intent" && name === "failover" && facts["to"] === next;
+      });
+      const own = records.slice(begun).filter(({ epoch }) => epoch === records[begun]?.epoch);
+      const outcome = own.find(({ kind, name }) => kind === "outcome" && name === step);
+      assert.equal(outcome?.facts["code"], at === "order" ? "failover.stale-epoch" : "failover.lease-lost");
+      const stages = records[begun]?.facts["steps"] as readonly (readonly string[])[];
+      const later = stages.slice(stages.findIndex((stage) => stage.includes(step)) + 1).flat();
+      assert.deepEqual(
+        own.filter(({ kind, name }) => kind === "intent" && later.includes(name)),
+        [],
+      );
+    });
+  }
 
   test("a controller that is cut off from etcd does nothing for a primary that is killed then; the other one does, once the lease is over", async () => {
     await two.begin();

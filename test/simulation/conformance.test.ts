@@ -27,10 +27,13 @@ type Place = { readonly stack: Stack; readonly process: Process };
 function nodesOf({ stack, process }: Place): NodesUnderTest {
   const { world } = stack;
   const [primary, replica] = stack.servers.map((server) => nodePort(stack, process, server));
-  if (primary === undefined || replica === undefined) throw new Error("a stack has two servers");
+  const [server] = stack.servers;
+  if (primary === undefined || replica === undefined || server === undefined)
+    throw new Error("a stack has two servers");
   return {
     primary,
     replica,
+    elsewhere: nodePort(stack, new Process("elsewhere", world.machine("elsewhere")), server),
     clock: clockOf(stack, { process, wallOffsetMs: 0 }),
     write: (node, id) =>
       new Promise((resolve) => {

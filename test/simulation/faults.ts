@@ -94,7 +94,8 @@ function allLinks(
 }
 
 function holder({ controllers, stack }: Place): SimulatedController {
-  const found = controllers.find(({ controller }) => controller?.state.epoch !== undefined);
+  const holding = controllers.filter(({ controller }) => controller?.state.epoch !== undefined);
+  const found = holding.find(({ process }) => process.haltedUntil <= stack.world.now) ?? holding[0];
   return found ?? stack.world.chance.pick(controllers);
 }
 
@@ -390,6 +391,7 @@ export function healAll({ stack, controllers }: Place): void {
   stack.witness.start();
   for (const pooler of stack.poolers) if (!pooler.process.alive) pooler.start();
   stack.store.process.alive = true;
+  world.wake();
   for (const each of controllers) {
     world.thaw(each.process);
     if (!each.process.alive) each.start();

@@ -37,11 +37,12 @@ function order<T>(
     to,
     facts.call.timeoutMs,
     (reply) => {
-      if (facts.epoch < server.epoch && !stack.settings.without.has("epoch check")) {
-        reply({ kind: "stale-epoch", seen: server.epoch as Epoch });
+      const seen = server.epochFor(from);
+      if (facts.epoch < seen && !stack.settings.without.has("epoch check")) {
+        reply({ kind: "stale-epoch", seen: seen as Epoch });
         return;
       }
-      server.epoch = Math.max(server.epoch, facts.epoch);
+      server.hear(from, facts.epoch);
       act(reply);
     },
     "order",

@@ -19,6 +19,8 @@ export type SeedResult = {
   readonly simulatedMs: number;
 };
 
+/** Between its look at the clock and the order. */
+const ASLEEP = "controller asleep with an order on its tongue";
 /** Whoever needs longer after everything was healed does not come back by itself. */
 const SETTLE_MS = 40_000;
 const LOOK_MS = 300;
@@ -36,7 +38,7 @@ export class Scenario {
   readonly #script: Script;
   readonly #cuts: Cut[];
   /** What strikes once, when its line of the journal comes. */
-  readonly #once = new Set(["withdrawal", "promotion", "hold back", "candidate"]);
+  readonly #once = new Set(["withdrawal", "promotion", "hold back", "candidate", "sleep", "wake"]);
   #lossAcceptedUpTo = 0;
   #blockedSince: number | undefined;
   #end: number;
@@ -134,7 +136,9 @@ export class Scenario {
   /** The person on call: resumes and pauses failover as it is wanted, and accepts a loss where the failover has been blocked for a while. */
   #operate(): void {
     const { world, settings, store, counts, wantsMaintenance } = this.stack;
-    const holding = this.#place.controllers.find(({ controller }) => controller?.state.epoch !== undefined);
+    const holding = this.#place.controllers.find(
+      ({ controller, process }) => controller?.state.epoch !== undefined && process.haltedUntil <= world.now,
+    );
     if (wantsMaintenance !== store.record.maintenance) void holding?.setMaintenance(wantsMaintenance);
     const holder = holding?.controller;
     const decision = holder?.state.decision;
@@ -178,13 +182,22 @@ export class Scenario {
   }
 
   #strikeAt(self: SimulatedController, { kind, name }: JournalEntry): void {
-    const { afterWithdrawal, afterPromotion, candidateLost, holdBackAt } = this.#script;
+    const { afterWithdrawal, afterPromotion, candidateLost, holdBackAt, asleepAt } = this.#script;
     const { counts, world } = this.stack;
     if (kind === "intent" && name === holdBackAt?.step && this.#once.delete("hold back")) {
       counts.note("order on its way too long");
       world.holdBack = { process: self.process, delayMs: holdBackAt.delayMs };
     }
+    if (kind === "intent" && name === asleepAt?.step && this.#once.delete("sleep")) {
+      counts.note(ASLEEP);
+      world.holdBack = { process: self.process, delayMs: "asleep" };
+    }
     if (kind !== "outcome") return;
+    if (name === asleepAt?.untilStep && !this.#once.has("sleep") && this.#once.delete("wake")) {
+      counts.note("controller wakes with an order on its tongue");
+      world.wake();
+      for (const server of this.stack.servers) this.#oldSessionsWrite(server);
+    }
     if (name === afterWithdrawal?.step && this.#once.delete("withdrawal")) {
       counts.note("receiver and replica restarted after the withdrawal");
       world.at(world.now, () => this.#restartBoth(afterWithdrawal.primaryReturns));

@@ -29,6 +29,7 @@ const SCENES: readonly Scene[] = [
   { share: 0.04, set: restartedReceiver },
   { share: 0.03, set: lateOrder },
   { share: 0.04, set: lateRecord },
+  { share: 0.02, set: asleepBeforeStart },
   { share: 0.02, set: threeNodes },
 ];
 
@@ -152,4 +153,27 @@ function lateRecord(usual: Unhealed, chance: Chance): Unhealed {
   ];
   const holdBackAt = { step: "note-primary", delayMs: chance.between(3_500, 6_000) };
   return { ...usual, settings: { ...quorum(usual), nodes: 2 }, faults, holdBackAt };
+}
+
+/**
+ * The same of a node, where nobody's confirmation is needed: a controller is about to start the killed primary again, and sleeps past
+ * its lease right there. It wakes when another one, which has started that node itself, has stopped it to hand its role over.
+ */
+function asleepBeforeStart(usual: Unhealed, chance: Chance): Unhealed {
+  const handedOverMs = chance.between(5_300, 6_000);
+  const faults = [
+    fault("replica cut off", FAULTS_FROM_MS, chance.between(1_500, 2_000)),
+    fault("primary killed", FAULTS_FROM_MS + 100, 0),
+    fault("switchover asked for", handedOverMs, 0),
+    fault("replay lags", handedOverMs - 200, 3_000),
+  ];
+  const settings = { ...usual.settings, durability: "async" as const, nodes: 2 as const, vaultBeside: undefined };
+  const asleepAt = { step: "start-primary", untilStep: "stop-primary" };
+  const nothingElse = {
+    cuts: [],
+    holdBackAt: undefined,
+    afterWithdrawal: undefined,
+    afterPromotion: "nothing",
+  } as const;
+  return { ...usual, ...nothingElse, settings, faults, asleepAt };
 }

@@ -23,6 +23,8 @@ export type Script = {
   readonly cuts: readonly Cut[];
   /** An order of this step stays on its way until others have acted. */
   readonly holdBackAt: { readonly step: string; readonly delayMs: number } | undefined;
+  /** A controller falls asleep right before an order of this step, and wakes when another one has done its own step. */
+  readonly asleepAt?: { readonly step: string; readonly untilStep: string } | undefined;
   /** Receiver and replica are restarted, and the old primary returns, after the withdrawal: behind this step. */
   readonly afterWithdrawal: { readonly step: string; readonly primaryReturns: boolean } | undefined;
   readonly afterPromotion: "nothing" | "crash" | "destroy";

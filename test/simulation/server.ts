@@ -46,8 +46,8 @@ export class Server {
   names = "";
   /** The epoch in its confirmers' names. */
   reign: number | undefined;
-  /** Greatest epoch seen: durable. */
-  epoch = 0;
+  /** Greatest epoch seen: durable. Of each controller alone, where those remember for themselves what they told. */
+  readonly #epochs = new Map<string, number>();
   fenced = false;
   slots = new Set<string>();
   /** Timelines whose history lies in its pg_wal. */
@@ -83,6 +83,25 @@ export class Server {
 
   get end(): number {
     return this.records.at(-1)?.end ?? 0;
+  }
+
+  /** The greatest epoch that gave it an order. */
+  get epoch(): number {
+    return Math.max(0, ...this.#epochs.values());
+  }
+
+  /** The same, as an order of this controller is compared with it. */
+  epochFor(controller: Process): number {
+    return this.#epochs.get(this.#memoryOf(controller)) ?? 0;
+  }
+
+  /** An order of this epoch has come. */
+  hear(controller: Process, epoch: number): void {
+    this.#epochs.set(this.#memoryOf(controller), Math.max(this.epochFor(controller), epoch));
+  }
+
+  #memoryOf({ name }: Process): string {
+    return this.stack.settings.without.has("epoch at the node") ? name : this.name;
   }
 
   setNames(names: string): void {

@@ -129,7 +129,6 @@ export class Stack {
     const nodes = this.servers.map(({ name }) => name);
     for (const server of this.servers) {
       server.process.alive = true;
-      server.epoch = 1;
       if (server.name === "a") {
         server.mode = "primary";
         server.setNames(synchronousNamesOf({ durability, primary: "a", nodes, reign: 1 }));

@@ -60,8 +60,10 @@ export class World {
   readonly #heap: Event[] = [];
   #order = 0;
   events = 0;
-  /** The next call of this process is so much longer on its way: it was halted right before it was sent, or the network was. */
-  holdBack: { readonly process: Process; readonly delayMs: number } | undefined;
+  /** The next order of this process is so much longer on its way, as the network was; or its sender falls asleep right before it. */
+  holdBack: { readonly process: Process; readonly delayMs: number | "asleep" } | undefined;
+  /** What those who are asleep do when they wake. */
+  #held: (() => void)[] = [];
 
   constructor(chance: Chance) {
     this.chance = chance;
@@ -183,7 +185,7 @@ export class World {
       };
       const there = this.travel(from.machine, to.machine);
       if (there === undefined) return;
-      this.at(this.now + there + heldMs, () => {
+      const arrive = (): void => {
         if (!to.machine.up) return;
         if (!to.alive) {
           const back = this.travel(to.machine, from.machine);
@@ -191,15 +193,31 @@ export class World {
           return;
         }
         this.inside(to, to.life, () => answer(reply));
-      });
+      };
+      if (heldMs === "asleep") this.#held.push(() => this.at(this.now + there, arrive));
+      else this.at(this.now + there + heldMs, arrive);
     });
   }
 
-  #heldBack(process: Process): number {
+  #heldBack(process: Process): number | "asleep" {
     if (this.holdBack?.process !== process) return 0;
     const { delayMs } = this.holdBack;
     this.holdBack = undefined;
+    if (delayMs === "asleep") this.sleep(process);
     return delayMs;
+  }
+
+  /** Halts it until `wake`. */
+  sleep(process: Process): void {
+    process.haltedUntil = Number.MAX_SAFE_INTEGER;
+    this.#held.push(() => this.thaw(process));
+  }
+
+  /** Whoever is asleep goes on, and first does what it was about to do. */
+  wake(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const go of held) go();
   }
 
   /** Runs events until one has woken waiting code, or until a moment. False: nothing is left to do before it. */

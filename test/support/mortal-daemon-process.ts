@@ -1,16 +1,20 @@
 /**
- * The stack's daemon as it is, but that it can be told to end or to hang at a line of its journal:
- * `node mortal-daemon-process.ts SCRIPT ARGUMENT…` is `lifeboat ARGUMENT…`. While the file SCRIPT is there it says where; it is
- * gone when that place was reached.
+ * The stack's daemon as it is, but that it can be told to end or to hang at a line of its journal, or right before it orders
+ * something of a node: `node mortal-daemon-process.ts SCRIPT ARGUMENT…` is `lifeboat ARGUMENT…`. While the file SCRIPT is there it
+ * says where; it is gone when that place was reached.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { Journal } from "../../src/journal/journal.ts";
+import { SqlNode } from "../../src/node/node.ts";
 
 /** Where a daemon ends. */
 export type DaemonEnd = {
   readonly step: string;
-  /** `intent`: decided and noted, and nothing done; `outcome`: done and not noted. */
-  readonly at: "intent" | "outcome";
+  /**
+   * `intent`: decided, and nothing done; `order`: it has looked whether it may still act, and has ordered nothing yet; `outcome`:
+   * done and not noted.
+   */
+  readonly at: "intent" | "order" | "outcome";
   /** `stall`: it is halted there, with all that it holds. */
   readonly how: "kill" | "stall";
 };
@@ -18,14 +22,36 @@ export type DaemonEnd = {
 const [script = "", ...args] = process.argv.slice(2);
 const append = Journal.prototype.append;
 
-Journal.prototype.append = async function (entry, when) {
+// A step's intent is not waited for: what follows is only kept back by what happens within this call.
+Journal.prototype.append = function (entry, when) {
   const end = planned();
-  if (end?.step !== entry.name || end.at !== entry.kind) return await append.call(this, entry, when);
-  if (end.at === "intent") await append.call(this, entry, "now");
-  rmSync(script);
-  process.kill(process.pid, end.how === "kill" ? "SIGKILL" : "SIGSTOP");
-  return await append.call(this, entry, when);
+  if (end === undefined || end.step !== entry.name || end.at !== entry.kind) return append.call(this, entry, when);
+  if (end.at === "outcome") {
+    come(end);
+    return append.call(this, entry, when);
+  }
+  const written = append.call(this, entry, when);
+  come(end);
+  return written;
 };
+
+for (const [step, name] of [
+  ["stop-receiving", "stopReceiving"],
+  ["prepare-candidate", "makeSlots"],
+  ["promote", "promote"],
+] as const) {
+  const order: unknown = SqlNode.prototype[name];
+  Reflect.set(SqlNode.prototype, name, function (this: SqlNode, ...given: unknown[]) {
+    const end = planned();
+    if (end?.step === step && end.at === "order") come(end);
+    return (order as (...whole: unknown[]) => unknown).apply(this, given);
+  });
+}
+
+function come({ how }: DaemonEnd): void {
+  rmSync(script);
+  process.kill(process.pid, how === "kill" ? "SIGKILL" : "SIGSTOP");
+}
 
 function planned(): DaemonEnd | undefined {
   return existsSync(script) ? (JSON.parse(readFileSync(script, "utf8")) as DaemonEnd) : undefined;

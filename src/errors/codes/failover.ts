@@ -11,6 +11,12 @@ export const failoverErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "An order was refused because another controller has acted since.",
   },
+  "failover.session-stays": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning:
+      "A session of another controller, which may act no more, does not end on a server: nothing is ordered there beside it.",
+  },
   "failover.step-failed": {
     kind: "world",
     exit: EXIT.world,
