@@ -98,6 +98,6 @@ test("a stack that was down comes up again with its data, and a stack that never
   const { out } = await one.cli.expect(0, "down --stack-name nobody");
   assert.match(out, /^Stack nobody was down/);
   const { err } = await one.cli.expect(EXIT.notFound, "restart redis --stack-name nobody");
-  assert.match(err, /there is no component redis: nothing runs .*nobody.*\nremedy: `lifeboat up`/);
+  assert.match(err, /stack nobody was never started: .*\nremedy: Start it: lifeboat up/);
   assert.deepEqual((await readdir(path.join(folder, "state", "stacks"))).toSorted(), ["one", "other", TWO]);
 });
