@@ -83,6 +83,68 @@ test("a schema is migrated once, by however many at the same time, and a databas
   }
 });
 
+test("indexes are built while others write, by one of those who ask; what was cut off is built anew, and what still goes on is waited for", async () => {
+  const clients = await Promise.all(Array.from({ length: 7 }, async () => await connectCatalogue(server)));
+  const [writer, first, second, ...builders] = clients;
+  assert.ok(writer !== undefined && first !== undefined && second !== undefined);
+  const [a, b, c, d] = builders;
+  assert.ok(a !== undefined && b !== undefined && c !== undefined && d !== undefined);
+  const sql = "create index cut_title on products (title);\ncreate index cut_brand on products (brand);";
+  const wanted = [...MIGRATIONS, { number: 99, name: "indexed", sql, indexesOnly: true }] as const;
+  const valid =
+    "select string_agg(indexrelid || ' ' || indisvalid, ', ' order by indexrelid) from pg_index where indexrelid::regclass::text like 'cut_%'";
+  const write = async (by: pg.Client) => await by.query("update products set seen_at = now()");
+  const building = async (client: pg.Client): Promise<boolean> =>
+    (
+      await client.query(
+        "select from pg_stat_activity where query like 'create index concurrently%' and wait_event_type = 'Lock'",
+      )
+    ).rows.length > 0;
+  try {
+    await writer.query("begin; lock table products in row exclusive mode");
+    const blocked = migrate(first, wanted, { lockTries: 1, builders: { builder: a, watcher: b } });
+    const refused = assert.rejects(blocked, {
+      code: "catalog.migration-blocked",
+      message: /\(indexed\).*row exclusive/,
+    });
+    await eventually("it waits", async () => await building(session));
+    await write(session);
+    await refused;
+    assert.match(String(await single(valid)), /^\d+ false$/);
+    await writer.query("commit");
+    const both = await Promise.all([
+      migrate(first, wanted, { builders: { builder: a, watcher: b } }),
+      migrate(second, wanted, { builders: { builder: c, watcher: d } }),
+    ]);
+    assert.deepEqual(
+      both.flatMap(({ applied }) => applied),
+      [99],
+    );
+    assert.match(String(await single(valid)), /^\d+ true, \d+ true$/);
+    // Whoever asked for this one is gone.
+    await session.query("drop index cut_title, cut_brand; delete from schema_migrations where number = 99");
+    await writer.query("begin; lock table products in row exclusive mode");
+    const orphan = c.query("create index concurrently cut_title on products (title)");
+    await eventually("it waits", async () => await building(session));
+    const id = String(await single(valid)).split(" ")[0];
+    const migrated = migrate(first, wanted, { builders: { builder: a, watcher: b } });
+    await eventually(
+      "it looks on",
+      async () =>
+        (await single(
+          "select count(*)::int from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'",
+        )) === 1,
+    );
+    await writer.query("commit");
+    await orphan;
+    assert.deepEqual((await migrated).applied, [99]);
+    assert.equal(String(await single(valid)).split(" ")[0], id);
+    await session.query("drop index cut_title, cut_brand; delete from schema_migrations where number = 99");
+  } finally {
+    for (const client of clients) await client.end();
+  }
+});
+
 test("an offer is known by sku and source: seen again it is unchanged, and only a change of price is remembered", async () => {
   const first = await ingest("harbour", [offer(), offer({ sku: "A-2", price: "99.00" })]);
   assert.deepEqual(

@@ -12,6 +12,7 @@ import type { Migration } from "./migration.ts";
 export const LARGE_CATALOGUES: Migration = {
   number: 6,
   name: "large-catalogues",
+  indexesOnly: true,
   sql: `
 create index products_search_sample on products using gin (search) with (fastupdate = off) where is_active and id % 16 = 0;
 create index products_category_newest on products (category, updated_at desc, id desc, price_sgd) where is_active;

@@ -7,6 +7,7 @@ import type { Migration } from "./migration.ts";
 export const TITLES: Migration = {
   number: 8,
   name: "titles",
+  indexesOnly: true,
   sql: `
 create index products_title on products using hash (lower(title)) where is_active;
 `,

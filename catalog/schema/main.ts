@@ -10,19 +10,22 @@ const [file = ""] = process.argv.slice(2);
 
 await orSayWhy(async () => {
   const { database } = await readServiceFile(systemFiles, file);
-  const client = new pg.Client({
+  const address = {
     host: database.host,
     port: database.port,
     database: database.name,
     user: database.user,
     password: await readSecret(systemFiles, database.passwordFile),
     connectionTimeoutMillis: 30_000,
-  });
-  await client.connect();
+  };
+  // One holds the lock, one builds indexes, one looks on: a pooler of transactions can be between.
+  const [session, builder, watcher] = [new pg.Client(address), new pg.Client(address), new pg.Client(address)];
+  const all = [session, builder, watcher];
   try {
-    const { before, applied } = await migrate(client, MIGRATIONS);
+    for (const client of all) await client.connect();
+    const { before, applied } = await migrate(session, MIGRATIONS, { builders: { builder, watcher } });
     say(`schema: ${before.length} migrations were there, ${applied.length} applied`);
   } finally {
-    await client.end();
+    for (const client of all) await client.end();
   }
 });

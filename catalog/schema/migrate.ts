@@ -2,13 +2,14 @@
 import { createHash } from "node:crypto";
 import { LifeboatError } from "../../src/errors/error.ts";
 import { inTransaction, type Session } from "../database/session.ts";
+import { BuildBlocked, type Builders, buildIndexes } from "./indexes.ts";
 import type { Migration } from "./migration.ts";
 
 /** What was found and done, by number. */
 export type Migrated = { readonly before: readonly number[]; readonly applied: readonly number[] };
 
-/** Any program of the service asks for this one. */
-const LOCK = "select pg_advisory_xact_lock(hashtextextended('lifeboat catalogue schema', 0))";
+/** Any program of the service asks for this one; again and again, since an index that is built would wait for who waits for it (indexes.ts). */
+const LOCK = "select pg_try_advisory_xact_lock(hashtextextended('lifeboat catalogue schema', 0)) as is_ours";
 
 const RECORDS = `create table if not exists schema_migrations (
   number integer primary key,
@@ -22,11 +23,14 @@ const LOCK_TIMEOUT_MS = 1_000;
 /** With the pauses between them half a minute: longer than any transaction of the service. */
 const LOCK_TRIES = 20;
 const LOCK_PAUSE_S = 0.5;
+/** Another program migrates; it may be done soon. */
+const OURS_PAUSE_S = 0.1;
 
 /**
  * Applies what is missing, each migration in a transaction of its own; running it again does nothing. Waits while another
  * program does the same. A lock on a table is not waited for long at a time, but again and again; then it rejects with
- * `catalog.migration-blocked`. Rejects before anything is applied with `catalog.migration-changed` when an applied one says something
+ * `catalog.migration-blocked`. With `builders`, which are not the session, the indexes of a database that is in use are built beside
+ * those who write. Rejects before anything is applied with `catalog.migration-changed` when an applied one says something
  * else now, and `catalog.migration-unknown` when the database is ahead of these.
  */
 export async function migrate(
@@ -35,27 +39,46 @@ export async function migrate(
   {
     signal,
     lockTries = LOCK_TRIES,
-  }: { readonly signal?: AbortSignal | undefined; readonly lockTries?: number | undefined } = {},
+    builders,
+  }: {
+    readonly signal?: AbortSignal | undefined;
+    readonly lockTries?: number | undefined;
+    readonly builders?: Builders | undefined;
+  } = {},
 ): Promise<Migrated> {
   let before: readonly number[] | undefined;
   const applied: number[] = [];
   for (let tries = 1; ; ) {
     signal?.throwIfAborted();
+    let isOurs = false;
     let missing: Migration | undefined;
     try {
       await inTransaction(session, async () => {
-        await session.query(LOCK);
+        isOurs = (await session.query(LOCK)).rows[0]?.["is_ours"] === true;
+        if (!isOurs) return;
         const records = await recordsOf(session);
         before ??= [...records.keys()];
         refuseOthers(records, migrations);
         missing = migrations.find(({ number }) => !records.has(number));
-        if (missing !== undefined) await apply(session, missing);
+        if (missing === undefined) return;
+        // Nobody writes into a database that had nothing.
+        if (missing.indexesOnly !== true || builders === undefined || before.length === 0) {
+          await apply(session, missing);
+          return;
+        }
+        const waitsS = lockTries * (LOCK_TIMEOUT_MS / 1_000 + LOCK_PAUSE_S);
+        await buildIndexes(builders, missing, { waitsS, signal });
+        await record(session, missing);
       });
     } catch (error) {
       if (missing === undefined || !isBlocked(error)) throw error;
-      if (tries >= lockTries) throw await blockedError(session, missing, error);
+      if (tries >= lockTries || error instanceof BuildBlocked) throw await blockedError(session, missing, error);
       tries += 1;
       await session.query(`select pg_sleep(${LOCK_PAUSE_S})`);
+      continue;
+    }
+    if (!isOurs) {
+      await session.query(`select pg_sleep(${OURS_PAUSE_S})`);
       continue;
     }
     if (missing === undefined) return { before: before ?? [], applied };
@@ -67,6 +90,10 @@ export async function migrate(
 async function apply(session: Session, migration: Migration): Promise<void> {
   await session.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
   await session.query(migration.sql);
+  await record(session, migration);
+}
+
+async function record(session: Session, migration: Migration): Promise<void> {
   await session.query("insert into schema_migrations (number, name, checksum) values ($1, $2, $3)", [
     migration.number,
     migration.name,
@@ -74,8 +101,9 @@ async function apply(session: Session, migration: Migration): Promise<void> {
   ]);
 }
 
-/** Its wait for a lock was given up. Source: PostgreSQL, "Error codes": lock_not_available. */
+/** Its wait for others was given up. Source: PostgreSQL, "Error codes": lock_not_available. */
 function isBlocked(error: unknown): boolean {
+  if (error instanceof BuildBlocked) return true;
   return typeof error === "object" && error !== null && "code" in error && error.code === "55P03";
 }
 
@@ -88,7 +116,7 @@ async function blockedError(session: Session, { number, name }: Migration, cause
   );
   const holders = rows.map((row) => `process ${row["pid"]}, for ${row["age_s"]} s: ${row["query"]}`);
   return new LifeboatError("catalog.migration-blocked", {
-    message: `migration ${number} (${name}) waits for a table that others use without a pause; the longest transactions: ${holders.join("; ") || "none now"}`,
+    message: `migration ${number} (${name}) waits for others who use its table without a pause; the longest transactions: ${holders.join("; ") || "none now"}`,
     remedy: "End those transactions, or wait for them, and run `lifeboat up` again.",
     retryable: true,
     cause,
