@@ -179,6 +179,7 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
             key,
             request: requestHash(request.method, request.url, request.body),
             isSecret,
+            random: tools.random,
           };
           return await once(session, asked, async () => await act(session));
         },

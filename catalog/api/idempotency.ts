@@ -5,6 +5,7 @@
  * who reads the database finds no key in it, and who does not know the idempotency key gets none.
  */
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
+import type { RandomSource } from "../../src/platform/random.ts";
 import type { Session } from "../database/session.ts";
 import { ApiProblem } from "./problems.ts";
 
@@ -33,7 +34,7 @@ export function requestHash(method: string, path: string, body: unknown): Buffer
  */
 export async function once(
   session: Session,
-  { caller, key: asked, request, isSecret }: Once,
+  { caller, key: asked, request, isSecret, random }: Once & { readonly random: RandomSource },
   act: () => Promise<{ readonly status: number; readonly content: string }>,
 ): Promise<Done> {
   const key = isSecret ? digestOf("name", asked).toString("hex") : asked;
@@ -44,14 +45,14 @@ export async function once(
   );
   if (taken.rows.length === 0) {
     const done = await doneBefore(session, { caller, key, request });
-    return isSecret ? { ...done, content: open(done.content, asked) } : done;
+    return isSecret ? { ...done, content: open(done.content, { caller, key: asked }) } : done;
   }
   const { status, content } = await act();
   await session.query("update idempotency_keys set status = $3, content = $4 where caller = $1 and key = $2", [
     caller,
     key,
     status,
-    isSecret ? seal(content, asked) : content,
+    isSecret ? seal(content, { caller, key: asked }, random) : content,
   ]);
   return { status, content, isReplayed: false };
 }
@@ -65,7 +66,7 @@ export async function answeredBefore(
   const { rows } = await session.query("select from idempotency_keys where caller = $1 and key = $2", [caller, key]);
   if (rows.length === 0) return undefined;
   const done = await doneBefore(session, { caller, key, request });
-  return isSecret ? { ...done, content: open(done.content, asked) } : done;
+  return isSecret ? { ...done, content: open(done.content, { caller, key: asked }) } : done;
 }
 
 async function doneBefore(session: Session, { caller, key, request }: Omit<Once, "isSecret">): Promise<Done> {
@@ -82,19 +83,34 @@ function digestOf(use: string, key: string): Buffer {
   return createHash("sha256").update(`lifeboat catalogue idempotency ${use}\n${key}`).digest();
 }
 
-/** The sealing key seals this one text only, so that its nonce may be the same always. */
-const NONCE = Buffer.alloc(12);
-const TAG_BYTES = 16;
+/** By what an answer is sealed: two callers may come upon one idempotency key, and each has answers of their own. */
+type Sealing = { readonly caller: string; readonly key: string };
 
-function seal(content: string, key: string): string {
-  const cipher = createCipheriv("aes-256-gcm", digestOf("seal", key), NONCE);
-  const sealed = Buffer.concat([cipher.update(content, "utf8"), cipher.final()]);
-  return Buffer.concat([cipher.getAuthTag(), sealed]).toString("base64");
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+/** Before what is sealed as it is now; before this, the key's digest alone sealed it, and the nonce was always 0. */
+const FORM = "2:";
+
+function sealingKey({ caller, key }: Sealing): Buffer {
+  return digestOf(`seal 2 ${caller}`, key);
 }
 
-function open(sealed: string, key: string): string {
-  const bytes = Buffer.from(sealed, "base64");
-  const decipher = createDecipheriv("aes-256-gcm", digestOf("seal", key), NONCE);
-  decipher.setAuthTag(bytes.subarray(0, TAG_BYTES));
-  return Buffer.concat([decipher.update(bytes.subarray(TAG_BYTES)), decipher.final()]).toString("utf8");
+/** A try that came to nothing may have sealed another answer by the same key, and its bytes may still lie somewhere: each has its nonce. */
+export function seal(content: string, by: Sealing, random: RandomSource): string {
+  const nonce = random(NONCE_BYTES);
+  const cipher = createCipheriv("aes-256-gcm", sealingKey(by), nonce);
+  const sealed = Buffer.concat([cipher.update(content, "utf8"), cipher.final()]);
+  return FORM + Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString("base64");
+}
+
+/** What was sealed. Throws for another caller or key. */
+export function open(sealed: string, by: Sealing): string {
+  const isOfNow = sealed.startsWith(FORM);
+  const stored = Buffer.from(isOfNow ? sealed.slice(FORM.length) : sealed, "base64");
+  const bytes = isOfNow ? stored : Buffer.concat([Buffer.alloc(NONCE_BYTES), stored]);
+  const key = isOfNow ? sealingKey(by) : digestOf("seal", by.key);
+  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, NONCE_BYTES));
+  decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+  const text = bytes.subarray(NONCE_BYTES + TAG_BYTES);
+  return Buffer.concat([decipher.update(text), decipher.final()]).toString("utf8");
 }
