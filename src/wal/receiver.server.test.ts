@@ -106,8 +106,8 @@ test("a receiver that was killed goes on where it was, and all it had confirmed 
       stdio: ["ignore", "pipe", "inherit"],
     });
     await once(child.stdout, "data");
-    const writing = writeRows(server, `round${round}`, 4000);
     const before = parseLsn(await server.value("SELECT pg_current_wal_lsn()"));
+    const writing = writeRows(server, `round${round}`, 4000);
     const confirmed = await eventually("something is confirmed while rows are written", async () => {
       const rows = await server.query("SELECT flush_lsn::text AS lsn FROM pg_stat_replication");
       const lsn = rows[0]?.["lsn"];
