@@ -122,9 +122,10 @@ export class Writes {
           await this.#pause(SPREAD_MS);
           continue;
         }
-        if (error instanceof OutOfTime) throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause: error });
         if (isServerFull(error)) throw this.#noRoom(isCommitSent, error);
-        if (isGivenUp(error)) throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause: error });
+        if (error instanceof OutOfTime || isGivenUp(error)) {
+          throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause: error });
+        }
         if (!isServerGone(error)) throw error;
         isCommitSent ||= attempt.isCommitSent;
         if (isCommitSent && !repeatable) throw new WriteNotDone("unknown", { cause: error });

@@ -1,7 +1,7 @@
 /** What clients notice: poolers are paused, sent elsewhere, resumed. One pooler that fails stops no other. */
 import { describe } from "./acting.ts";
 import type { Step } from "./plan.ts";
-import { type Progress, persist, type StepTools, stepFailed, tryAll } from "./step-tools.ts";
+import { nodePort, type Progress, persist, type StepTools, stepFailed, tryAll } from "./step-tools.ts";
 
 type ClientStep = Extract<
   Step,
@@ -101,12 +101,11 @@ const WHY_NOT_DRAINED = {
 } as const;
 
 /** What ran in the middle of the wait, for whoever reads why it was given up: at its end it may have gone. Never rejects. */
-async function whatRuns({ acting, limits, plan }: StepTools, signal: AbortSignal): Promise<string> {
-  const { clock, nodes } = acting.ports;
+async function whatRuns(tools: StepTools, signal: AbortSignal): Promise<string> {
+  const { acting, limits, plan } = tools;
   try {
-    await clock.sleep(limits.drainMs / 2, { signal });
-    const node = nodes.find(({ name }) => name === plan.from);
-    const lines = (await node?.openTransactions({ timeoutMs: limits.orderMs, signal })) ?? [];
+    await acting.ports.clock.sleep(limits.drainMs / 2, { signal });
+    const lines = await nodePort(tools, plan.from).openTransactions({ timeoutMs: limits.orderMs, signal });
     return lines.length === 0 ? `nothing was open at ${plan.from} halfway` : `halfway there was: ${lines.join("; ")}`;
   } catch (error) {
     return `what ran is not known: ${describe(error)}`;
