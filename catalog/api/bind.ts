@@ -45,17 +45,28 @@ export function bindRoutes(app: FastifyInstance, routes: readonly Route[], look:
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
 
+/** Somebody has to bring the schema there. */
+const SCHEMA_RETRY_AFTER_S = 5;
+
 function handlerOf({ kind, route }: Route, look: Look): Handler {
   switch (kind) {
     case "read":
-      return readHandler(route, look.tools);
+      return withSchema(readHandler(route, look.tools), look);
     case "write":
-      return writeHandler(route, look.tools);
+      return withSchema(writeHandler(route, look.tools), look);
     case "note":
-      return noteHandler(route, look.tools);
+      return withSchema(noteHandler(route, look.tools), look);
     case "look":
       return lookHandler(route, look);
   }
+}
+
+/** A database that was restored to an older schema would call each request a mistake of ours. */
+function withSchema(handler: Handler, { health }: Look): Handler {
+  return async (request, reply) => {
+    if (health.isSchemaOlder) throw new ApiProblem("SCHEMA_OLDER", undefined, { retryAfterS: SCHEMA_RETRY_AFTER_S });
+    return await handler(request, reply);
+  };
 }
 
 function noteHandler(route: NoteRoute, tools: ApiTools): Handler {

@@ -3,11 +3,11 @@
  *
  * `live` touches nothing but the process. `ready` is whether it can answer reads from anywhere: the loss of the primary leaves it
  * ready, since all instances lose it together, and a balancer without instances is an outage of our own making; and whether the
- * database had once the schema it needs. `health` tells people of every dependency, and is down when no database answers.
+ * database has the schema it needs, as far as is known. `health` tells people of every dependency, and is down when no database answers.
  */
 import type { Monotonic } from "../../src/platform/clock.ts";
 import type { WayView } from "../database/way.ts";
-import type { SchemaState, SchemaWatch } from "./schema-watch.ts";
+import type { SchemaState, SchemaWatch } from "../schema/schema-watch.ts";
 import type { ApiTools } from "./tools.ts";
 
 /** So long kept copies carry an instance that no database answers: as long as one may be given. */
@@ -34,6 +34,12 @@ export type HealthReport = {
   readonly writes_waiting: number;
 };
 
+/** Whether requests may be sent to an instance; why not. */
+export const READINESS = ["ready", "stopping", "schema-older", "no-database"] as const;
+
+/** One of them. */
+export type Readiness = (typeof READINESS)[number];
+
 /** Watches over an instance's readiness. */
 export class Health {
   readonly #tools: HealthTools;
@@ -51,12 +57,19 @@ export class Health {
     this.#isStopping = true;
   }
 
-  /** Whether the balancer may send requests here. */
-  isReady(): boolean {
-    const { clock } = this.#tools;
+  /** Whether the balancer may send requests here, or why not. */
+  readiness(): Readiness {
+    const { clock, schema } = this.#tools;
     if (this.#canRead()) this.#readAt = clock.monotonic();
-    if (this.#isStopping || this.#readAt === undefined || !this.#tools.schema.isThere) return false;
-    return clock.monotonic() - this.#readAt < READY_GRACE_MS;
+    if (this.#isStopping) return "stopping";
+    if (schema.state === "older") return "schema-older";
+    if (this.#readAt === undefined || !schema.isThere) return "no-database";
+    return clock.monotonic() - this.#readAt < READY_GRACE_MS ? "ready" : "no-database";
+  }
+
+  /** Whether a request can be answered from the database's tables: not from one that was restored to an older schema. */
+  get isSchemaOlder(): boolean {
+    return this.#tools.schema.state === "older";
   }
 
   /** For people. */

@@ -14,10 +14,10 @@ import { Writes, writeLongestMs } from "../database/writes.ts";
 import { KnownKeys } from "../keys/known-keys.ts";
 import { Limits } from "../keys/limits.ts";
 import { MIGRATIONS } from "../schema/migrations.ts";
+import { SchemaWatch } from "../schema/schema-watch.ts";
 import { readSecret, type ServiceSettings, secretInFile } from "../settings/service-file.ts";
 import { Health } from "./health.ts";
 import { Metrics } from "./metrics.ts";
-import { SchemaWatch } from "./schema-watch.ts";
 import { makeServer } from "./server.ts";
 import type { ApiTools } from "./tools.ts";
 import { USAGE_LONGEST_MS, UsageBuffer } from "./usage.ts";
@@ -81,7 +81,8 @@ export class Instance {
   static async start(machine: Machine, request: InstanceRequest): Promise<Instance> {
     const { clock } = machine;
     const tools = await makeTools(machine, request);
-    const schema = new SchemaWatch(tools, { wanted: MIGRATIONS.length, tell: request.tell });
+    const ask = async (text: string) => (await tools.reads.read(text, [])).rows;
+    const schema = new SchemaWatch({ clock, ask }, { wanted: MIGRATIONS.length, tell: request.tell });
     const health = new Health({ ...tools, schema }, request.name);
     const webhooks = new WebhookSender({ clock, writes: tools.writes, allowPrivate: request.settings.privateWebhooks });
     const app = makeServer(tools, health, {

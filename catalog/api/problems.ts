@@ -28,6 +28,11 @@ export const PROBLEMS = {
     status: 503,
     meaning: "No server could do it in time, and nothing of it was done; try again after Retry-After.",
   },
+  SCHEMA_OLDER: {
+    status: 503,
+    meaning:
+      "The database is older than this program, as after a restore: nothing was done, and nothing can be until its schema is brought up to date.",
+  },
   OUTCOME_UNKNOWN: {
     status: 503,
     meaning:

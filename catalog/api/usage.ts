@@ -1,5 +1,6 @@
 /** What is written of requests, long after them: counts of calls, searches and clicks. */
 import type { Clock } from "../../src/platform/clock.ts";
+import { Loop } from "../../src/platform/loop.ts";
 import { WriteNotDone, type Writes, writeLongestMs } from "../database/writes.ts";
 
 /** More than an instance is asked in the time between two batches, and what fits in memory when there is no primary for long. */
@@ -20,11 +21,13 @@ type Click = { readonly key: number; readonly product: number; readonly at: stri
 export class UsageBuffer {
   dropped = 0;
   readonly #tools: { readonly clock: Clock; readonly writes: Pick<Writes, "run"> };
-  readonly #ended = new AbortController();
+  readonly #loop = new Loop(async (signal) => {
+    await this.#tools.clock.sleep(EVERY_MS, { signal }).catch(() => undefined);
+    if (!signal.aborted) await this.#flush();
+  });
   #calls = new Map<string, number>();
   #searches: Search[] = [];
   #clicks: Click[] = [];
-  #flushing: Promise<void> = Promise.resolve();
 
   constructor(tools: { readonly clock: Clock; readonly writes: Pick<Writes, "run"> }) {
     this.#tools = tools;
@@ -53,22 +56,13 @@ export class UsageBuffer {
 
   /** Begins to write now and then. */
   start(): void {
-    this.#flushing = this.#flushOn();
+    this.#loop.start();
   }
 
   /** Writes what is left, if there is a primary. */
   async stop(): Promise<void> {
-    this.#ended.abort();
-    await this.#flushing;
+    await this.#loop.stop();
     await this.#flush();
-  }
-
-  async #flushOn(): Promise<void> {
-    const { signal } = this.#ended;
-    while (!signal.aborted) {
-      await this.#tools.clock.sleep(EVERY_MS, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#flush();
-    }
   }
 
   /** A batch that may or may not be there is not written again: these are counts, not money. */

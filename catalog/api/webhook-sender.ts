@@ -1,5 +1,6 @@
 /** Tells webhooks of what changed: at least once, soon, and not for ever. */
 import type { Clock } from "../../src/platform/clock.ts";
+import { Loop } from "../../src/platform/loop.ts";
 import { type Writes, writeLongestMs } from "../database/writes.ts";
 import { CALL_TIMEOUT_MS, callWebhook, type Delivery } from "./webhook-call.ts";
 import { WebhookLanes } from "./webhook-lanes.ts";
@@ -24,9 +25,8 @@ export const WEBHOOKS_LONGEST_MS = 2 * writeLongestMs(LIMITS) + CALL_TIMEOUT_MS;
 export class WebhookSender {
   readonly #tools: { readonly clock: Clock; readonly writes: Writes; readonly allowPrivate: boolean };
   readonly #lanes: WebhookLanes;
-  readonly #ended = new AbortController();
+  readonly #loop = new Loop(async (signal) => await this.#turn(signal));
   readonly #calls = new Set<Promise<void>>();
-  #sending: Promise<void> = Promise.resolve();
   #changesMax = CHANGES_MAX;
   #isMore = false;
   #wake: () => void = () => undefined;
@@ -38,39 +38,35 @@ export class WebhookSender {
 
   /** Begins to look for what is to be told. */
   start(): void {
-    this.#sending = this.#sendOn();
+    this.#loop.start();
   }
 
   /** Ends after the calls under way. */
   async stop(): Promise<void> {
-    this.#ended.abort();
+    const over = this.#loop.stop();
     this.#wake();
-    await this.#sending;
+    await over;
     await Promise.all(this.#calls);
   }
 
-  async #sendOn(): Promise<void> {
-    const { signal } = this.#ended;
-    while (!signal.aborted) {
-      await this.#pause();
-      // Without a primary there is nothing to take, and what was sent is told of later: it may be sent twice.
-      if (!signal.aborted) await this.#spread().catch(() => undefined);
-      if (!signal.aborted) await this.#takeOn().catch(() => undefined);
-    }
+  async #turn(signal: AbortSignal): Promise<void> {
+    await this.#pause(signal);
+    // Without a primary there is nothing to take, and what was sent is told of later: it may be sent twice.
+    if (!signal.aborted) await this.#spread(signal).catch(() => undefined);
+    if (!signal.aborted) await this.#takeOn().catch(() => undefined);
   }
 
-  async #pause(): Promise<void> {
+  async #pause(signal: AbortSignal): Promise<void> {
     const { clock } = this.#tools;
     const woken = new AbortController();
     this.#wake = () => woken.abort();
-    await clock.sleep(SOONEST_MS, { signal: this.#ended.signal }).catch(() => undefined);
-    if (this.#ended.signal.aborted) return;
+    await clock.sleep(SOONEST_MS, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
     await clock.sleep(EVERY_MS - SOONEST_MS, { signal: woken.signal }).catch(() => undefined);
   }
 
   /** Finds out who is to be told of what changed. */
-  async #spread(): Promise<void> {
-    const { signal } = this.#ended;
+  async #spread(signal: AbortSignal): Promise<void> {
     for (let isMore = true; isMore && !signal.aborted; ) {
       const most = this.#changesMax;
       try {

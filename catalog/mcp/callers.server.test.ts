@@ -374,3 +374,28 @@ test("warming asks what was asked most, brings the hit rate to its goal, and aga
     await warmer.stop();
   }
 });
+
+test("a database that was restored to an older schema is answered from no more until it is brought up to date; agents are told so", async () => {
+  const { server } = catalogue;
+  const ready = async () => (await catalogue.call("GET", "/health/ready")).body;
+  assert.deepEqual(await ready(), { status: "ok", reason: "ready" });
+  const [last] = await server.query(
+    "delete from schema_migrations where number = (select max(number) from schema_migrations) returning *",
+  );
+  try {
+    await eventually("it is seen", async () => (await ready()).reason === "schema-older");
+    const refused = await catalogue.call("GET", "/v1/products/1", { key: OPERATOR_KEY });
+    assert.deepEqual([refused.status, refused.body.error.code], [503, "SCHEMA_OLDER"]);
+    assert.equal(refused.headers.get("retry-after"), "5");
+    assert.equal((await catalogue.call("POST", "/v1/products/1/clicks")).body.error.code, "SCHEMA_OLDER");
+    assert.equal((await catalogue.call("POST", "/v1/auth/register")).body.error.code, "SCHEMA_OLDER");
+    assert.equal((await catalogue.call("GET", "/health")).body.dependencies.database.schema, "older");
+    assert.match(await errorOf("list_categories", {}), /SCHEMA_OLDER/);
+  } finally {
+    await server.query(
+      `insert into schema_migrations (number, name, checksum) values (${last?.["number"]}, '${last?.["name"]}', '${last?.["checksum"]}')`,
+    );
+  }
+  await eventually("it is brought there", async () => (await ready()).reason === "ready");
+  assert.equal((await catalogue.call("GET", "/v1/products/1", { key: OPERATOR_KEY })).status, 200);
+});

@@ -11,6 +11,8 @@ import { READ_LIMIT_MS } from "../database/reads.ts";
 import { RetryBudget } from "../database/retry-budget.ts";
 import { Way } from "../database/way.ts";
 import { Writes } from "../database/writes.ts";
+import { MIGRATIONS } from "../schema/migrations.ts";
+import { SchemaWatch } from "../schema/schema-watch.ts";
 import { readSecret, readServiceFile, secretInFile } from "../settings/service-file.ts";
 import { servePages } from "./pages.ts";
 import { type Log, Scheduler } from "./scheduler.ts";
@@ -21,6 +23,8 @@ import { Warmer } from "./warmer/warmer.ts";
 const WAY_WIDTH = 6;
 /** A stack that comes up starts its daemon, and proves itself, in less. */
 const START_AFTER_MS = 5_000;
+/** A stack that comes up brings the schema and a primary within seconds. */
+const DESCRIBE_EVERY_MS = 500;
 /** The generated merchants change their prices every quarter of an hour. */
 const GENERATED_RUN_MS = 15 * 60_000;
 
@@ -50,6 +54,10 @@ const way = new Way("database", clock, {
 });
 way.start();
 const transactions = new Writes({ clock, random, way, budget: new RetryBudget(clock) });
+const ask = async (text: string, values: readonly unknown[] = []) =>
+  await way.rows(text, values, { limitMs: READ_LIMIT_MS });
+const schema = new SchemaWatch({ clock, ask }, { wanted: MIGRATIONS.length, tell: (what) => log("schema", { what }) });
+schema.start();
 const authorization = operatorKey === undefined ? undefined : `Bearer ${operatorKey}`;
 
 const scheduler = new Scheduler(
@@ -66,6 +74,7 @@ const scheduler = new Scheduler(
     concurrency: scraper?.concurrency ?? 2,
     startAfterMs: START_AFTER_MS,
     log,
+    schema,
   },
 );
 const warmer =
@@ -75,27 +84,31 @@ const warmer =
         clock,
         api: scraper.api,
         authorization,
-        ask: async (text, values) => await way.rows(text, values, { limitMs: READ_LIMIT_MS }),
+        ask,
         isRedisThere: () => redis?.answers ?? true,
         log,
       });
-const pages = await servePages({ scheduler, warmer }, await readyToListen(files, parseListenAt(at)));
+const pages = await servePages({ scheduler, schema, warmer }, await readyToListen(files, parseListenAt(at)));
 say(`${name} listens at ${at}`);
 
 const stop = new AbortController();
-/** Sources are described when the database is there, however long that takes. */
+/** Sources are described when the database is there and has its schema, however long that takes. */
 const begin = async (): Promise<void> => {
   const named = scraper?.sources ?? [];
   const generated = scraper?.generated === true ? generatedSources() : [];
   // One of the same name stands in for a generated one.
   const sources = [...generated.filter(({ name }) => !named.some((each) => each.name === name)), ...named];
   while (!stop.signal.aborted) {
+    if (!schema.isThere) {
+      await clock.sleep(DESCRIBE_EVERY_MS, { signal: stop.signal }).catch(() => undefined);
+      continue;
+    }
     try {
       await transactions.run(async (session) => await describeSources(session, sources), { repeatable: true });
       break;
     } catch (error) {
       log("database-away", { why: error instanceof Error ? error.message : String(error) });
-      await clock.sleep(500, { signal: stop.signal }).catch(() => undefined);
+      await clock.sleep(DESCRIBE_EVERY_MS, { signal: stop.signal }).catch(() => undefined);
     }
   }
   if (stop.signal.aborted) return;
@@ -107,7 +120,7 @@ const begun = begin();
 endOnSignal(async () => {
   stop.abort();
   await begun;
-  await Promise.all([scheduler.stop(), warmer?.stop()]);
+  await Promise.all([scheduler.stop(), warmer?.stop(), schema.stop()]);
   pages.close();
   redis?.stop();
   await way.stop();

@@ -2,26 +2,35 @@
 import { createServer, type Server } from "node:http";
 import type { ListenOptions } from "node:net";
 import { type Metric, metricsText } from "../metrics/text.ts";
+import type { SchemaWatch } from "../schema/schema-watch.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { HIT_RATE_GOAL, type Warmer } from "./warmer/warmer.ts";
 
 /** What the pages tell of. */
-export type PageTools = { readonly scheduler: Scheduler; readonly warmer: Warmer | undefined };
+export type PageTools = {
+  readonly scheduler: Pick<Scheduler, "silentMs" | "running" | "totals">;
+  readonly schema: Pick<SchemaWatch, "state">;
+  readonly warmer: Warmer | undefined;
+};
 
 /** A database that is silent for longer is an outage; a failover takes seconds. */
 const SILENT_MAX_MS = 60_000;
 
 /** What `/health` says. */
-export function healthOf({ scheduler, warmer }: PageTools): {
+export function healthOf({ scheduler, schema, warmer }: PageTools): {
   readonly status: "ok" | "down";
   readonly [name: string]: unknown;
 } {
   const { silentMs } = scheduler;
-  const isUp = silentMs !== undefined && silentMs < SILENT_MAX_MS;
+  const isThere = silentMs !== undefined && silentMs < SILENT_MAX_MS;
   return {
-    status: isUp ? "ok" : "down",
+    status: isThere && schema.state !== "older" ? "ok" : "down",
     dependencies: {
-      database: { status: isUp ? "ok" : "away", silent_ms: silentMs === undefined ? null : Math.round(silentMs) },
+      database: {
+        status: isThere ? "ok" : "away",
+        schema: schema.state,
+        silent_ms: silentMs === undefined ? null : Math.round(silentMs),
+      },
     },
     running: scheduler.running,
     cache: { hit_rate: warmer?.hitRate ?? null, goal: HIT_RATE_GOAL, warmed_in_ms: warmer?.warmedInMs ?? null },

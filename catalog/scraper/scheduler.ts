@@ -4,7 +4,8 @@
  * Nouns: a *source* is read at its interval (sources/); a *run* is one reading; *warming* asks the API what shoppers ask most,
  * so that its answers lie in the cache before they do (warmer/).
  * Invariants: any number of schedulers may run beside each other, of which each source has one (sources/source.ts); nothing here
- * is remembered but in the database, so that a scheduler can be killed at any moment; a database that is away is waited for.
+ * is remembered but in the database, so that a scheduler can be killed at any moment; a database that is away is waited for, and so is
+ * the schema of one that was restored.
  */
 import { type Clock, throwIfAborted } from "../../src/platform/clock.ts";
 import { claimNext } from "./sources/claim.ts";
@@ -24,6 +25,8 @@ export type SchedulerOptions = {
   readonly startAfterMs?: number | undefined;
   readonly hostGapMs?: number | undefined;
   readonly log: Log;
+  /** Whether the database has the schema that this program knows; while it has not, nothing is claimed. */
+  readonly schema: { readonly isThere: boolean };
   readonly finished?: ((result: RunResult) => void) | undefined;
 };
 
@@ -103,6 +106,10 @@ export class Scheduler {
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
+    if (!this.#options.schema.isThere) {
+      await this.#pause(LOOK_EVERY_MS);
+      return;
+    }
     if (this.#running.size >= this.#options.concurrency) {
       await Promise.race(this.#running.values());
       return;

@@ -85,7 +85,7 @@ export const SERVICE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   database: ["settings"],
   schema: ["database", "settings"],
   ingest: ["database"],
-  scraper: ["cache", "database", "ingest", "metrics", "settings"],
+  scraper: ["cache", "database", "ingest", "metrics", "schema", "settings"],
   mcp: ["metrics", "products", "settings"],
   cache: ["settings"],
   keys: ["cache", "database"],

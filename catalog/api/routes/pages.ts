@@ -1,5 +1,6 @@
 /** What an instance tells of itself, to people, balancers and collectors of metrics. */
 import { z } from "zod";
+import { READINESS } from "../health.ts";
 import { problemsPage } from "../problems.ts";
 import { look } from "../route.ts";
 
@@ -45,11 +46,12 @@ export const PAGE_ROUTES = [
     operation: "isReady",
     counted: "health",
     summary: "200 while reads can be answered from anywhere: whether the balancer sends requests here.",
-    answer: z.object({ status: z.enum(["ok", "not ready"]) }),
+    answer: z.object({ status: z.enum(["ok", "not ready"]), reason: z.enum(READINESS) }),
     statuses: [503],
     show: ({ health }) => {
-      const isReady = health.isReady();
-      return { status: isReady ? 200 : 503, body: { status: isReady ? "ok" : "not ready" } };
+      const reason = health.readiness();
+      const isReady = reason === "ready";
+      return { status: isReady ? 200 : 503, body: { status: isReady ? "ok" : "not ready", reason } };
     },
   }),
   look({

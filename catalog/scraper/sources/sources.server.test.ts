@@ -13,6 +13,7 @@ import { RetryBudget } from "../../database/retry-budget.ts";
 import { inTransaction } from "../../database/session.ts";
 import { Way } from "../../database/way.ts";
 import { Writes } from "../../database/writes.ts";
+import { healthOf } from "../pages.ts";
 import { Scheduler, type SchedulerOptions } from "../scheduler.ts";
 import { type Claimed, claimNext } from "./claim.ts";
 import { type DescribedSource, describeSources, generatedSources } from "./described.ts";
@@ -119,6 +120,7 @@ async function schedule(count: number, options: readonly Partial<SchedulerOption
         holder: `s${index}`,
         concurrency: 2,
         log: () => undefined,
+        schema: { isThere: true },
         hostGapMs: 0,
         finished,
         ...each,
@@ -251,12 +253,54 @@ test("a scheduler whose runs take long is well as long as the database answers t
   const finished = Promise.withResolvers<RunResult>();
   const scheduler = new Scheduler(
     { ...tools, clock: ahead, transactions },
-    { holder: "long", concurrency: 1, hostGapMs: 0, log: () => undefined, finished: finished.resolve },
+    {
+      holder: "long",
+      concurrency: 1,
+      hostGapMs: 0,
+      schema: { isThere: true },
+      log: () => undefined,
+      finished: finished.resolve,
+    },
   );
   scheduler.start();
   assert.equal((await finished.promise).end.kind, "read");
   await scheduler.stop();
   assert.ok(silentMs !== undefined && silentMs < 31_000, `${silentMs}`);
+});
+
+test("a database that is restored to an older schema is asked for nothing until it has been brought there", async () => {
+  await only(generatedSources()[0] as DescribedSource);
+  const schema = { isThere: false };
+  let [pauses, transactionCount, before] = [0, 0, 0];
+  const patient: typeof clock = {
+    ...clock,
+    sleep: async (_durationMs, options) => {
+      pauses += 1;
+      if (pauses === 4) {
+        before = transactionCount;
+        schema.isThere = true;
+      }
+      await clock.sleep(1, options);
+    },
+  };
+  const transactions: RunTools["transactions"] = {
+    run: async (work, options) => {
+      transactionCount += 1;
+      return await tools.transactions.run(work, options);
+    },
+  };
+  const finished = Promise.withResolvers<RunResult>();
+  const scheduler = new Scheduler(
+    { ...tools, clock: patient, transactions },
+    { holder: "patient", concurrency: 1, schema, log: () => undefined, finished: finished.resolve },
+  );
+  const page = () => healthOf({ scheduler, schema: { state: schema.isThere ? "fits" : "older" }, warmer: undefined });
+  scheduler.start();
+  assert.equal(page().status, "down");
+  assert.equal((await finished.promise).end.kind, "read");
+  assert.equal(page().status, "ok");
+  await scheduler.stop();
+  assert.equal(before, 0);
 });
 
 test("two schedulers run each of the generated sources once, and one host one source at a time", async () => {

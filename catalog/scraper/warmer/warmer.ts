@@ -11,6 +11,7 @@
  */
 import { z } from "zod";
 import { type Clock, throwIfAborted } from "../../../src/platform/clock.ts";
+import { Loop } from "../../../src/platform/loop.ts";
 import { startTimer } from "../../../src/platform/timer.ts";
 import type { Log } from "../scheduler.ts";
 import { type Ask, CATEGORIES_PATH, wishes } from "./wishes.ts";
@@ -57,8 +58,8 @@ const LOOK_EVERY_MS = 500;
 /** Warms until it is stopped. */
 export class Warmer {
   readonly #tools: WarmerTools;
-  readonly #stop = new AbortController();
-  #working: Promise<void> = Promise.resolve();
+  readonly #loop = new Loop(async (signal) => await this.#turn(signal));
+  #isCold = true;
   #wasRedisThere: boolean | undefined;
   #coldSince: number;
   #last: Round | undefined;
@@ -84,39 +85,41 @@ export class Warmer {
 
   /** Begins. */
   start(): void {
-    this.#working = this.#work();
+    this.#loop.start();
   }
 
   /** Ends. Repeatable. */
   async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#working;
+    await this.#loop.stop();
   }
 
-  async #work(): Promise<void> {
-    const { clock, log } = this.#tools;
-    const { signal } = this.#stop;
-    let isCold = true;
-    while (!signal.aborted) {
-      try {
-        let round = await this.round(signal);
-        this.#found = round;
-        if (!isGood(round)) round = await this.round(signal);
-        if (isGood(round) && isCold) {
-          this.warmedInMs = clock.monotonic() - this.#coldSince;
-          this.totals.warmed += 1;
-          log("cache-warm", { hitRate: round.hitRate ?? 0, asked: round.asked, ms: Math.round(this.warmedInMs) });
-        } else if (!isGood(round) && !isCold) {
-          this.#coldSince = clock.monotonic();
-          log("cache-cold", { hitRate: round.hitRate ?? 0, asked: round.asked });
-        }
-        isCold = !isGood(round);
-      } catch (error) {
-        // The database or the API is away: nothing can be warmed, and the next round will tell.
-        if (!signal.aborted) log("warming-failed", { why: error instanceof Error ? error.message : String(error) });
-      }
-      isCold = (await this.#pause(isCold ? ROUND_EVERY_COLD_MS : ROUND_EVERY_MS)) || isCold;
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { log } = this.#tools;
+    try {
+      let round = await this.round(signal);
+      this.#found = round;
+      if (!isGood(round)) round = await this.round(signal);
+      this.#judge(round);
+    } catch (error) {
+      // The database or the API is away: nothing can be warmed, and the next round will tell.
+      if (!signal.aborted) log("warming-failed", { why: error instanceof Error ? error.message : String(error) });
     }
+    const isBack = await this.#pause(this.#isCold ? ROUND_EVERY_COLD_MS : ROUND_EVERY_MS, signal);
+    this.#isCold ||= isBack;
+  }
+
+  #judge(round: Round): void {
+    const { clock, log } = this.#tools;
+    const isCold = !isGood(round);
+    if (!isCold && this.#isCold) {
+      this.warmedInMs = clock.monotonic() - this.#coldSince;
+      this.totals.warmed += 1;
+      log("cache-warm", { hitRate: round.hitRate ?? 0, asked: round.asked, ms: Math.round(this.warmedInMs) });
+    } else if (isCold && !this.#isCold) {
+      this.#coldSince = clock.monotonic();
+      log("cache-cold", { hitRate: round.hitRate ?? 0, asked: round.asked });
+    }
+    this.#isCold = isCold;
   }
 
   /** Asks every wish once. Rejects when the wishes cannot be read, or it is stopped. */
@@ -171,9 +174,8 @@ export class Warmer {
   }
 
   /** Waits for the next round; true when redis came back meanwhile. */
-  async #pause(durationMs: number): Promise<boolean> {
+  async #pause(durationMs: number, signal: AbortSignal): Promise<boolean> {
     const { clock, isRedisThere, log } = this.#tools;
-    const { signal } = this.#stop;
     const until = clock.monotonic() + durationMs;
     do {
       const isThere = isRedisThere();
