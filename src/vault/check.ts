@@ -12,15 +12,17 @@ import { lsnAdd, parseLsn, parseSegmentName, type SystemId, segmentName, segment
 import { type BackupRecord, listBackups } from "./backups.ts";
 import { BatchFetcher } from "./batches.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
-import { parseWrap } from "./keys.ts";
+import { readWraps } from "./key-open.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
 import {
   type BackupId,
+  backupName,
   historyKey,
-  KEYS_PREFIX,
+  KEY_NOTES_PREFIX,
   PACKS_PREFIX,
   packName,
   parseBackupName,
+  parseHoldName,
   parseWalKey,
   proofName,
   segmentKey,
@@ -43,7 +45,7 @@ export type VaultReport = {
     readonly whole: boolean;
     readonly findings: readonly Finding[];
   }[];
-  /** Announcements, proofs, key wraps and WAL that do not open: findings outside of any readable backup. */
+  /** Announcements, proofs, markers, holds, key wraps and WAL that do not open: findings outside of any readable backup. */
   readonly findings: readonly Finding[];
   readonly unfinished: readonly { readonly systemId: SystemId; readonly backupId: BackupId }[];
   /**
@@ -95,6 +97,7 @@ async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOpti
   }
   const findings: Finding[] = listing.damaged.map((each) => ({ object: nameOf(each), reason: each.reason }));
   findings.push(...(await checkKeyWraps(vault, options)), ...(await checkPrograms(vault, options)));
+  findings.push(...(await checkMarkers(vault, sizes, options)), ...unannounced(sizes));
   const proofs = await listProofs(vault, {}, options);
   findings.push(...proofs.damaged.map((proof) => ({ object: proofName(proof), reason: proof.reason })));
   for (const [object, reason] of wal.damaged) if (!wal.needed.has(object)) findings.push({ object, reason });
@@ -351,12 +354,35 @@ function walFindings(backup: BackupRecord, wal: WalChecks): readonly Finding[] {
 
 /** Key wraps that are none: whoever holds their passphrase or recovery key could no longer open the vault. */
 async function checkKeyWraps(vault: Vault, options: CheckOptions): Promise<readonly Finding[]> {
+  const { unreadable } = await readWraps(vault.store, options);
+  const why = "it is not a key wrap this version can read, or not that of its name";
+  return unreadable.map((object) => ({ object, reason: objectDamaged(object, why) }));
+}
+
+/**
+ * What works by its name alone, whatever is in it: markers of backups, holds, notes. One that does not open harms nobody, and
+ * tells of a disk that errs.
+ */
+async function checkMarkers(
+  vault: Vault,
+  sizes: ReadonlyMap<string, number>,
+  options: CheckOptions,
+): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for await (const { key } of vault.store.list(KEYS_PREFIX, options)) {
-    if (parseWrap(await vault.store.get(key, options)) !== undefined) continue;
-    findings.push({ object: key, reason: objectDamaged(key, "it is not a key wrap this version can read") });
+  for (const key of sizes.keys()) {
+    if (!isMarker(key)) continue;
+    const reason = await damageOf(async () => void (await getBlob(vault, key, options)));
+    // Released, pruned or brought back since it was listed.
+    const isGone = reason?.code === "store.object-missing";
+    if (reason !== undefined && !isGone) findings.push({ object: key, reason });
   }
   return findings;
+}
+
+function isMarker(key: string): boolean {
+  if (key.startsWith(KEY_NOTES_PREFIX) || parseHoldName(key) !== undefined) return true;
+  const part = parseBackupName(key)?.part;
+  return part === "started" || part === "tombstone";
 }
 
 /** Restore programs that are not the ones we know: whoever runs one gives it his passphrase. */
@@ -366,6 +392,19 @@ async function checkPrograms(vault: Vault, options: CheckOptions): Promise<reado
     if (isRestoreProgram(key, await vault.store.get(key, options)) !== false) continue;
     const why = "it is not the restore program of this version: do not run it";
     findings.push({ object: key, reason: objectDamaged(key, why) });
+  }
+  return findings;
+}
+
+/** Of a backup whose manifest is all that is left: neither begun nor announced nor to go, as no command leaves one. */
+function unannounced(sizes: ReadonlyMap<string, number>): readonly Finding[] {
+  const findings: Finding[] = [];
+  for (const key of sizes.keys()) {
+    const named = parseBackupName(key);
+    if (named?.part !== "manifest") continue;
+    const isKnown = (["started", "announced", "tombstone"] as const).some((part) => sizes.has(backupName(named, part)));
+    const object = backupName(named, "announced");
+    if (!isKnown) findings.push({ object, reason: objectMissing(object) });
   }
   return findings;
 }

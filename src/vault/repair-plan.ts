@@ -14,7 +14,7 @@ import { PROGRAMS_PREFIX } from "./restore-program.ts";
 
 /** One thing a repair does. */
 export type RepairStep =
-  /** An announcement that does not open is set aside and made again from the manifest; all that it needs is there. */
+  /** An announcement that does not open is set aside; that, or one that is gone, is made again from the manifest; all that it needs is there. */
   | { readonly kind: "announce-again"; readonly object: string; readonly backup: BackupRecord }
   /** A segment or history that is missing or does not open is stored again from the receiver's spool. */
   | { readonly kind: "refill"; readonly object: string; readonly missing: boolean }
@@ -81,10 +81,15 @@ function stepFor(finding: Finding, facts: Pick<RepairFacts, "remade" | "spooled"
   if (parseWalKey(object) !== undefined) {
     return facts.spooled.has(object) ? { kind: "refill", object, missing } : undefined;
   }
-  if (missing) return undefined;
+  // An announcement that is missing is one that a manifest tells of.
+  if (missing) return announceAgain(object, facts);
   // What whoever runs it would trust: better none.
   if (object.startsWith(PROGRAMS_PREFIX)) return { kind: "set-aside", object, finding };
   if (parseProofName(object) !== undefined) return { kind: "set-aside", object, finding };
+  return announceAgain(object, facts);
+}
+
+function announceAgain(object: string, facts: Pick<RepairFacts, "remade" | "spooled">): RepairStep | undefined {
   const again = facts.remade.get(object);
   if (again === undefined || !canRemake(again, facts.spooled)) return undefined;
   return { kind: "announce-again", object, backup: again.backup };
