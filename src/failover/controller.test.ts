@@ -120,6 +120,35 @@ test("it looks on and acts while clients are being made to wait, and makes them 
   await running;
 });
 
+test("clients that wait for a login to a silent server are let wait, and are asked to wait for the resume a few times only", async () => {
+  let asked = 0;
+  const { ports, names, pass } = stackWith(
+    async () => ({ kind: "silent" }),
+    async ({ sparing, drain }) => {
+      assert.deepEqual([sparing, drain], [true, false]);
+      asked += 1;
+      return { kind: "not-drained", because: "login-in-flight" };
+    },
+  );
+  const stop = new AbortController();
+  const controller = new Controller(ports, {
+    policy: POLICY,
+    limits: SEQUENCE_LIMITS,
+    pace: { ...QUICK, retryMs: 500 },
+  });
+  const running = controller.run({ signal: stop.signal });
+  await pass(1_500);
+  stop.abort();
+  await pass(10);
+  await running;
+  assert.ok(asked >= 2 && asked <= 4, `asked ${asked} times in one and a half seconds`);
+  assert.deepEqual([...new Set(names("decision"))], ["suspect"]);
+  const spared = ports.written.find(({ kind, name }) => kind === "outcome" && name === "pause-poolers");
+  assert.deepEqual(spared?.facts["shortcomings"], [
+    "pooler: a login to the server did not end, and clients wait for it",
+  ]);
+});
+
 test("a node that does not answer is given up when the policy says so, not a look later", async () => {
   const asked: number[] = [];
   const { ports, clock, names, pass } = stackWith(

@@ -232,7 +232,9 @@ export class Controller {
         if (asked === undefined && !moves) await this.#grant(acting, stored, round);
         const plan = asked ?? this.#nextPlan(stored, round, decision);
         if (plan === undefined || makesWait(plan, decision)) {
-          if (plan !== undefined && !isPausedSince(pausing, round)) pausing = this.#beginPausing(acting, plan, stored);
+          if (plan !== undefined && !this.#isPausedSince(pausing, round)) {
+            pausing = this.#beginPausing(acting, plan, stored);
+          }
           await this.#pause(decision.kind === "suspect" ? pace.suspectMs : pace.intervalMs, signal);
           if (pausing?.outcome?.kind === "failed") return await this.#afterFailure(pausing.outcome, signal);
           continue;
@@ -264,6 +266,18 @@ export class Controller {
       () => undefined,
     );
     return pausing;
+  }
+
+  /**
+   * Whether they are being made to wait, or were so only after the round had begun, which saw them as they were before; or it did
+   * not work out everywhere a moment ago: a login that is spared takes as long as the server is silent.
+   */
+  #isPausedSince(pausing: Pausing | undefined, { poolers }: Round): boolean {
+    if (pausing === undefined) return false;
+    const { endedAt, outcome } = pausing;
+    if (endedAt === undefined || poolers.some(({ sentAt }) => sentAt < endedAt)) return true;
+    const fellShort = outcome?.kind === "done" && outcome.shortcomings.length > 0;
+    return fellShort && this.#ports.clock.monotonic() - endedAt < this.#options.pace.retryMs;
   }
 
   /** The first look under an epoch goes on beside taking the record over: whom it names is known, as a rule. */
@@ -480,13 +494,6 @@ export class Controller {
 /** Nothing is decided yet, and clients are to wait for it instead of failing. */
 function makesWait({ kind }: Plan, decision: Decision): boolean {
   return kind === "mend" && decision.kind === "suspect";
-}
-
-/** Whether they are being made to wait, or were so only after the round had begun, which saw them as they were before. */
-function isPausedSince(pausing: Pausing | undefined, { poolers }: Round): boolean {
-  if (pausing === undefined) return false;
-  const { endedAt } = pausing;
-  return endedAt === undefined || poolers.some(({ sentAt }) => sentAt < endedAt);
 }
 
 /** What must change for a decision to be told again: not its numbers. */

@@ -84,7 +84,9 @@ test("a suspicion makes clients wait, once; when it is over they go on", () => {
   assert.deepEqual(steps(next(suspicion)), ["pause-poolers"]);
   // One that may yet live may have a login in flight, which is not cut.
   for (const [kind, gone] of [["nobody-listens", true] as const, ["silent", false] as const])
-    assert.deepEqual(next(lasting({ a: { kind } }))?.stages, [[{ kind: "pause-poolers", drain: false, gone }]]);
+    assert.deepEqual(next(lasting({ a: { kind } }))?.stages, [
+      [{ kind: "pause-poolers", drain: false, gone, sparing: true }],
+    ]);
   assert.equal(next(suspicion, {}, { mode: "paused" }), undefined);
   assert.deepEqual(steps(next(WELL, {}, { mode: "paused" })), ["resume-poolers"]);
 });

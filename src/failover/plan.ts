@@ -21,8 +21,11 @@ import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
 /** A step. */
 export type Step =
   | { readonly kind: "check-logins" }
-  /** `gone`: nobody listens at the server that clients are to be kept from. */
-  | { readonly kind: "pause-poolers"; readonly drain: boolean; readonly gone?: boolean }
+  /**
+   * `gone`: nobody listens at the server that clients are to be kept from. `sparing`: it is only suspected, and who logs in
+   * there goes on waiting for that.
+   */
+  | { readonly kind: "pause-poolers"; readonly drain: boolean; readonly gone?: boolean; readonly sparing?: boolean }
   | { readonly kind: "note-action"; readonly action: "failover" | "switchover" }
   | { readonly kind: "stop-primary" }
   | { readonly kind: "withdraw-witness" }
@@ -348,7 +351,7 @@ function mendPoolers({ seen, poolers, decision }: Situation, wanted: "serving" |
   const base = { kind: "mend", from: primary, to: primary } as const;
   if (wanted === "paused") {
     if (answering.every(({ mode }) => mode === "paused")) return undefined;
-    return { ...base, stages: [[{ kind: "pause-poolers", drain: false, gone: isGone(seen) }]] };
+    return { ...base, stages: [[{ kind: "pause-poolers", drain: false, gone: isGone(seen), sparing: true }]] };
   }
   const astray = answering.some(({ target }) => target !== primary);
   if (astray && isServing(decision)) {

@@ -28,9 +28,9 @@ export function poolerPort(setup: PoolerDriverSetup): PoolerPort {
   return {
     name: pooler.name,
     view: (call) => within(call, async (options) => await viewOf(setup, options)),
-    pause: ({ epoch, drain, gone, drainMs, holdMsMax }, call) =>
+    pause: (order, call) =>
       within(call, async (options) => {
-        const answer = await pooler.pause({ epoch, drain, gone, drainMs, holdMsMax }, options);
+        const answer = await pooler.pause(order, options);
         switch (answer.kind) {
           case "done":
             return DONE;

@@ -285,6 +285,8 @@ export interface PoolerPort {
       readonly drain: boolean;
       /** Nobody listens at the server that it leads to: no login is waited for. */
       readonly gone?: boolean | undefined;
+      /** The server may go on: where a login is in flight, clients wait for that, and the answer is `not-drained`. */
+      readonly sparing?: boolean | undefined;
       readonly drainMs: number;
       readonly holdMsMax: number;
     }>,

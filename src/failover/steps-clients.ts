@@ -25,7 +25,7 @@ export async function performClientStep(tools: StepTools, step: ClientStep): Pro
     case "check-logins":
       return checkLogins(tools);
     case "pause-poolers":
-      return step.drain ? drainPoolers(tools) : pausePoolers(tools, step.gone);
+      return step.drain ? drainPoolers(tools) : pausePoolers(tools, step);
     case "repoint-poolers":
       return {
         shortcomings: await tryAll(poolers, (pooler) =>
@@ -63,14 +63,18 @@ async function checkLogins(tools: StepTools): Promise<Partial<Progress>> {
   return {};
 }
 
-/** For servers that are gone: clients wait at those poolers that answer. */
-async function pausePoolers(tools: StepTools, gone: boolean | undefined): Promise<Partial<Progress>> {
+/** For servers that are gone, or may be: clients wait at those poolers that answer. */
+async function pausePoolers(
+  tools: StepTools,
+  { gone, sparing }: Pick<Extract<ClientStep, { readonly kind: "pause-poolers" }>, "gone" | "sparing">,
+): Promise<Partial<Progress>> {
   const { acting, limits } = tools;
   if (await tools.paused) return {};
-  const wish = { drain: false, gone, drainMs: 0, holdMsMax: limits.pauseHoldMs };
-  const shortcomings = await tryAll(acting.ports.poolers, (pooler) =>
-    acting.order(limits.pauseMs, (epoch, call) => pooler.pause({ epoch, ...wish }, call)),
-  );
+  const wish = { drain: false, gone, sparing, drainMs: 0, holdMsMax: limits.pauseHoldMs };
+  const shortcomings = await tryAll(acting.ports.poolers, async (pooler) => {
+    const answer = await acting.order(limits.pauseMs, (epoch, call) => pooler.pause({ epoch, ...wish }, call));
+    if (answer.kind === "not-drained") throw new Error(`${WHY_NOT_DRAINED[answer.because]}, and clients wait for it`);
+  });
   return { shortcomings };
 }
 

@@ -70,14 +70,15 @@ export async function pauseQuietly(
   return { kind: "paused", drained: await sendPause(tools, ["PAUSE"], deadline, options) };
 }
 
-/** Pauses at once, but for a moment's wait for a login in flight. */
+/** Pauses at once, but for a moment's wait for a login in flight. `sparing`: where that has not ended, not at all. */
 export async function pauseAtOnce(
   tools: PausingTools,
-  times: { readonly loginUntil: Monotonic; readonly drainMs: number },
+  how: { readonly loginUntil: Monotonic; readonly drainMs: number; readonly sparing: boolean },
   options: CallOptions,
-): Promise<{ readonly drained: boolean; readonly cutLogin: boolean }> {
-  const cutLogin = !(await tools.isPaused(options)) && !(await hasNoLogin(tools, times.loginUntil, options));
-  const deadline = (tools.clock.monotonic() + times.drainMs) as Monotonic;
+): Promise<"login-in-flight" | { readonly drained: boolean; readonly cutLogin: boolean }> {
+  const cutLogin = !(await tools.isPaused(options)) && !(await hasNoLogin(tools, how.loginUntil, options));
+  if (cutLogin && how.sparing) return "login-in-flight";
+  const deadline = (tools.clock.monotonic() + how.drainMs) as Monotonic;
   return { cutLogin, drained: await sendPause(tools, ["PAUSE"], deadline, options) };
 }
 

@@ -150,6 +150,19 @@ test("a server that is given up: paused at once, with what runs and a login in f
   });
 });
 
+test("a server that is only suspected: a login in flight is not cut, nobody is paused, and no hold is left", async () => {
+  await withPooler(async ({ memory, pooler, file }) => {
+    memory.loginsInFlight = 1;
+    const spared = await pooler.pause(request({ drain: false, sparing: true }), {});
+    assert.deepEqual(spared, { kind: "not-drained", because: "login-in-flight" });
+    assert.deepEqual([memory.paused, memory.loginsInFlight], [false, 1]);
+    assert.equal(await readHold(systemFiles, holdOf(file)), undefined);
+    memory.loginsInFlight = 0;
+    const done = await pooler.pause(request({ drain: false, sparing: true }), {});
+    assert.deepEqual([done.kind, memory.paused], ["done", true]);
+  });
+});
+
 test("a server that is gone: paused by one command, without a look at logins, which would fail anyway", async () => {
   await withPooler(async ({ memory, pooler, file }) => {
     memory.loginsInFlight = 1;

@@ -193,12 +193,14 @@ export class PgBouncer implements Pooler {
     return { kind: "done", drained: true, cutLogin: false };
   }
 
-  async #pauseAtOnce({ gone }: PauseRequest, options: CallOptions): Promise<PauseAnswer> {
+  async #pauseAtOnce(request: PauseRequest, options: CallOptions): Promise<PauseAnswer> {
+    const { gone, sparing = false } = request;
     if (gone === true) {
       return { kind: "done", ...(await pauseForGone(this.#pausing, this.#in(GONE_DRAIN_MS), options)) };
     }
-    const times = { loginUntil: this.#in(LOGIN_WAIT_MS), drainMs: AT_ONCE_MS };
-    return { kind: "done", ...(await pauseAtOnce(this.#pausing, times, options)) };
+    const how = { loginUntil: this.#in(LOGIN_WAIT_MS), drainMs: AT_ONCE_MS, sparing };
+    const paused = await pauseAtOnce(this.#pausing, how, options);
+    return paused === "login-in-flight" ? await this.#giveUp(request, paused, options) : { kind: "done", ...paused };
   }
 
   get #pausing(): PausingTools {

@@ -38,6 +38,11 @@ export type PauseRequest = {
   readonly drain: boolean;
   /** Without `drain`: nobody listens at the server any more, so that a login in flight fails whether or not it is cut. */
   readonly gone?: boolean | undefined;
+  /**
+   * Without `drain`: the server is only suspected, and may go on. A login in flight is not cut, and nobody is paused where there
+   * is one: its clients wait for it as they would for the resume, and are refused by nobody when the server goes on.
+   */
+  readonly sparing?: boolean | undefined;
   /** How long what runs may take to end. */
   readonly drainMs: number;
   /** The hold: without another pause or a resume for so long, the watchdog resumes. */

@@ -15,7 +15,13 @@ import { Process } from "./world.ts";
 type Statement = (server: Server, done: (answer: WriteAnswer) => void) => void;
 type Client = { readonly run: Statement; readonly reply: (answer: WriteAnswer, by: string) => void };
 type Connection = { readonly server: Server; readonly life: number; client: Client | undefined; open: boolean };
-type PauseWish = { readonly drain: boolean; readonly drainMs: number; readonly holdMsMax: number };
+type PauseWish = {
+  readonly drain: boolean;
+  readonly gone?: boolean | undefined;
+  readonly sparing?: boolean | undefined;
+  readonly drainMs: number;
+  readonly holdMsMax: number;
+};
 
 const POOL_SIZE = 20;
 /** server_login_retry and server_connect_timeout of our stacks. */
@@ -203,8 +209,13 @@ export class Pooler {
   }
 
   /** Holds clients back; told whether what ran has ended, or was given up. */
-  pause({ drain, drainMs, holdMsMax }: PauseWish, told: (drained: boolean) => void): void {
+  pause({ drain, gone, sparing, drainMs, holdMsMax }: PauseWish, told: (drained: boolean) => void): void {
     const { world } = this.stack;
+    if (sparing === true && gone !== true && this.#login !== undefined && this.mode === "serving") {
+      this.stack.counts.note("pause that spared a login");
+      told(false);
+      return;
+    }
     const turn = this.#nextTurn();
     const deadline = world.now + drainMs;
     const hold = (): void => {

@@ -225,9 +225,10 @@ export function poolerPort(stack: Stack, from: Process, pooler: Pooler): PoolerP
         reply({ epoch: pooler.epoch, mode: pooler.mode, target: pooler.target }),
       ),
     pause: ({ epoch, ...wish }, call) =>
-      order<Done | NotDrained>(epoch, call, (reply) =>
-        pooler.pause(wish, (drained) => reply(drained ? DONE : { kind: "not-drained", because: "statements-run" })),
-      ),
+      order<Done | NotDrained>(epoch, call, (reply) => {
+        const because = wish.drain ? "statements-run" : "login-in-flight";
+        pooler.pause(wish, (drained) => reply(drained ? DONE : { kind: "not-drained", because }));
+      }),
     resume: ({ epoch }, call) => done(epoch, call, () => pooler.resume()),
     repoint: ({ epoch, node }, call) => done(epoch, call, () => pooler.repoint(node)),
     dropDead: ({ epoch, node }, call) => done(epoch, call, () => pooler.dropDead(node)),

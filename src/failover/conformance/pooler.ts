@@ -38,6 +38,7 @@ export function poolerConformance(withPooler: WithPooler): void {
   pausingConformance(withPooler);
   repointingConformance(withPooler);
   loginConformance(withPooler);
+  sparingConformance(withPooler);
   controllerConformance(withPooler);
 }
 
@@ -168,6 +169,26 @@ function loginConformance(withPooler: WithPooler): void {
         assert.ok(tries < 100, "served again within two seconds");
         await clock.sleep(20, {});
       }
+    });
+  });
+}
+
+function sparingConformance(withPooler: WithPooler): void {
+  test("a login in flight to a server that is only suspected is spared: nobody is paused, and nobody is refused when the server goes on", async () => {
+    await withPooler(async ({ pooler, nodes: [first], ask, askAgain, holdLogins, loginHeld }) => {
+      const sparing = { ...draining({ drainMs: 0 }), drain: false, sparing: true };
+      await askAgain();
+      assert.equal((await pooler.pause(sparing, CALL)).kind, "done");
+      assert.equal((await pooler.view(CALL)).mode, "paused");
+      await pooler.resume({ epoch: FIRST }, CALL);
+      holdLogins(true);
+      const client = ask();
+      await loginHeld();
+      assert.deepEqual(await pooler.pause(sparing, CALL), { kind: "not-drained", because: "login-in-flight" });
+      assert.equal((await pooler.view(CALL)).mode, "serving");
+      const again = askAgain();
+      holdLogins(false);
+      assert.deepEqual(await Promise.all([client, again, askAgain()]), [first, first, first]);
     });
   });
 }
