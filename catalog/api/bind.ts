@@ -15,6 +15,7 @@ import {
   type Look,
   type LookRoute,
   type NoteRoute,
+  type OwnRoute,
   type ReadRoute,
   type Route,
   statusOf,
@@ -56,6 +57,8 @@ function handlerOf({ kind, route }: Route, look: Look): Handler {
       return withSchema(writeHandler(route, look.tools), look);
     case "note":
       return withSchema(noteHandler(route, look.tools), look);
+    case "own":
+      return withSchema(ownHandler(route, look.tools), look);
     case "look":
       return lookHandler(route, look);
   }
@@ -76,6 +79,18 @@ function noteHandler(route: NoteRoute, tools: ApiTools): Handler {
     const { params } = inputOf(route, request);
     route.note({ params }, { caller, tools });
     return reply.code(statusOf({ kind: "note", route })).send({});
+  };
+}
+
+function ownHandler(route: OwnRoute, tools: ApiTools): Handler {
+  return async (request, reply) => {
+    const caller = await admit(request, reply, { tools, scope: route.scope });
+    assert(caller !== undefined, "a scope is a caller's");
+    const { query } = inputOf(route, request);
+    const answer = await route.load(tools.reads, { query }, caller);
+    tools.usage.called(caller.id, route.operation);
+    reply.header("cache-control", "private, no-store").header("content-type", "application/json; charset=utf-8");
+    return reply.send(serializerOf(reply, 200)(answer));
   };
 }
 
@@ -170,6 +185,9 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
       const replayed = endsKey && isRevoked ? await replayToRevoked(request, reply, tools) : undefined;
       if (replayed === undefined) throw error;
       return replayed;
+    }
+    if (caller !== undefined && caller.id !== 0 && route.callsMax !== undefined) {
+      await limit(reply, tools, { who: `${route.operation}:${caller.hash}`, limit: route.callsMax[caller.tier] });
     }
     const input = inputOf(route, request);
     const key = idempotencyKeyOf(request, isSecret ? SECRET_KEY_LENGTH_MIN : 1);

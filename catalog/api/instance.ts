@@ -87,6 +87,7 @@ export class Instance {
     const webhooks = new WebhookSender({ clock, writes: tools.writes, allowPrivate: request.settings.privateWebhooks });
     const app = makeServer(tools, health, {
       isBehindBalancer: request.isBehindBalancer ?? "socket" in request.listen,
+      mcpUrl: request.settings.mcp?.publicUrl,
       onMistake: request.onMistake,
     });
     tools.main.start();

@@ -46,7 +46,7 @@ function operationOf(each: Route, components: Map<string, Readonly<Record<string
       kind === "look"
         ? []
         : [
-            ...parametersOf(route.params, "path", components),
+            ...(kind === "own" ? [] : parametersOf(route.params, "path", components)),
             ...(kind === "note" ? [] : parametersOf(route.query, "query", components)),
             ...(kind === "write" ? [IDEMPOTENCY_PARAMETER] : []),
           ],
@@ -64,7 +64,7 @@ function mediaOf({ kind, route }: Route): string {
 }
 
 function bodyOf({ kind, route }: Route, components: Map<string, Readonly<Record<string, unknown>>>): object {
-  if (kind === "look" || kind === "note" || route.body === undefined) return {};
+  if (kind === "look" || kind === "note" || kind === "own" || route.body === undefined) return {};
   const schema = documentSchema(route.body, "input", components);
   return { requestBody: { required: true, content: { "application/json": { schema } } } };
 }

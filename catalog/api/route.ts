@@ -3,7 +3,8 @@
  *
  * Nouns: a *route* is a method, a path, what comes in and what goes out, each by a schema, and what makes the answer; a *read*
  * gets its answer from rows and may be given a kept copy; a *write* runs in one transaction on the primary; a *note* is
- * remembered and written with a later batch, or lost; a *look* tells of this process alone.
+ * remembered and written with a later batch, or lost; an *own* read tells a caller of what is theirs, each time anew; a *look* tells of
+ * this process alone.
  * Invariants: what the document says of a route and what its requests are checked with is one schema; a read is given nothing to
  * write with; an answer of a read depends on its input alone, never on its caller, so that one copy serves all.
  */
@@ -11,7 +12,8 @@ import type { z } from "zod";
 import type { CopyTimes } from "../cache/copies.ts";
 import type { Reads } from "../database/reads.ts";
 import type { Session } from "../database/session.ts";
-import type { Caller, Scope } from "../keys/key.ts";
+import type { Caller, Scope, Tier } from "../keys/key.ts";
+import type { Discovered } from "./discovery.ts";
 import type { Health } from "./health.ts";
 import type { ApiTools } from "./tools.ts";
 
@@ -62,6 +64,8 @@ export type WriteRoute<
     readonly kind: "write";
     /** Undefined: anybody, limited by address. */
     readonly scope: Scope | undefined;
+    /** Calls of this route a minute, by tier, beside those of all together; the operator's are not counted. */
+    readonly callsMax?: Readonly<Record<Tier, number>>;
     readonly status: 200 | 201 | 202;
     /** Whether running it twice comes to the same, also without an idempotency key. */
     readonly isNatural: boolean;
@@ -93,12 +97,22 @@ export type NoteRoute<P extends z.ZodType = z.ZodType> = Common &
     ) => void;
   };
 
+/** See the header. */
+export type OwnRoute<Q extends z.ZodType = z.ZodType> = Common &
+  Pick<Inputs<z.ZodType, Q, z.ZodType>, "query"> & {
+    readonly kind: "own";
+    readonly method: "GET";
+    readonly scope: Scope;
+    readonly load: (reads: Reads, input: { readonly query: z.output<Q> }, caller: Caller) => Promise<object>;
+  };
+
 /** What a look shows. */
 export type Look = {
   readonly health: Health;
   readonly tools: ApiTools;
   /** The document of all routes, as JSON. */
   readonly document: string;
+  readonly discovered: Discovered;
 };
 
 /** See the header. Anybody may look, and is not counted. */
@@ -119,6 +133,7 @@ export type Route =
   | { readonly kind: "read"; readonly route: ReadRoute }
   | { readonly kind: "write"; readonly route: WriteRoute }
   | { readonly kind: "note"; readonly route: NoteRoute }
+  | { readonly kind: "own"; readonly route: OwnRoute }
   | { readonly kind: "look"; readonly route: LookRoute };
 
 /** What a route is answered with when all is well. */
@@ -143,6 +158,11 @@ export function write<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
 /** As `read`, of a note. */
 export function note<P extends z.ZodType>(route: Omit<NoteRoute<P>, "kind" | "method">): Route {
   return { kind: "note", route: { ...route, kind: "note", method: "POST" } as unknown as NoteRoute };
+}
+
+/** As `read`, of an own read. */
+export function own<Q extends z.ZodType>(route: Omit<OwnRoute<Q>, "kind" | "method">): Route {
+  return { kind: "own", route: { ...route, kind: "own", method: "GET" } as unknown as OwnRoute };
 }
 
 /** As `read`, of a look. */

@@ -1,6 +1,7 @@
 import type { Route } from "./route.ts";
 import { CATEGORY_ROUTES } from "./routes/categories.ts";
 import { CLICK_ROUTES } from "./routes/clicks.ts";
+import { DISCOVERY_ROUTES } from "./routes/discovery.ts";
 import { INGEST_ROUTES } from "./routes/ingest.ts";
 import { KEY_ROUTES } from "./routes/keys.ts";
 import { PAGE_ROUTES } from "./routes/pages.ts";
@@ -20,4 +21,5 @@ export const ROUTES: readonly Route[] = [
   ...WEBHOOK_ROUTES,
   ...CLICK_ROUTES,
   ...PAGE_ROUTES,
+  ...DISCOVERY_ROUTES,
 ];

@@ -17,7 +17,11 @@ test("who asks without a key is counted by the address that connects, unless onl
   // Refused by its limit, a request comes to nothing else.
   const tools = { limits, metrics } as unknown as ApiTools;
   for (const isBehindBalancer of [false, true]) {
-    const app = makeServer(tools, {} as unknown as Health, { isBehindBalancer, onMistake: assert.ifError });
+    const app = makeServer(tools, { isSchemaOlder: false } as unknown as Health, {
+      isBehindBalancer,
+      mcpUrl: undefined,
+      onMistake: assert.ifError,
+    });
     const { statusCode } = await app.inject({
       method: "POST",
       url: "/v1/auth/register",

@@ -21,6 +21,8 @@ declare module "fastify" {
 export type ServerOptions = {
   /** Only the balancer can connect: the address that it adds last is the caller's. Else what a caller says of itself is not believed. */
   readonly isBehindBalancer: boolean;
+  /** Where the same is found over MCP. */
+  readonly mcpUrl: string | undefined;
   /** Told of what is our mistake. */
   readonly onMistake: (error: unknown) => void;
 };
@@ -29,7 +31,7 @@ export type ServerOptions = {
 export function makeServer(
   tools: ApiTools,
   health: Health,
-  { isBehindBalancer, onMistake }: ServerOptions,
+  { isBehindBalancer, mcpUrl, onMistake }: ServerOptions,
 ): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
@@ -54,7 +56,12 @@ export function makeServer(
     return sendProblem(request, reply, problem);
   });
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, new ApiProblem("ROUTE_NOT_FOUND")));
-  bindRoutes(app, ROUTES, { tools, health, document: JSON.stringify(openApiDocument(ROUTES)) });
+  bindRoutes(app, ROUTES, {
+    tools,
+    health,
+    document: JSON.stringify(openApiDocument(ROUTES)),
+    discovered: { routes: ROUTES, mcpUrl },
+  });
   return app;
 }
 

@@ -1,4 +1,4 @@
-/** Those who call the API as its clients do: the MCP service, under both kinds of clients, and the warmer of the cache. */
+/** Those who call the API as its clients do: the MCP service, under both kinds of clients, the warmer of the cache, and callers of v1. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import path from "node:path";
@@ -373,6 +373,113 @@ test("warming asks what was asked most, brings the hit rate to its goal, and aga
   } finally {
     await warmer.stop();
   }
+});
+
+test("a list is paged by page, by offset and by cursor alike, in every order, and by one of them at a time", async () => {
+  const products = Array.from({ length: 11 }, (_, index) =>
+    offer({ sku: `P-${index}`, title: `Pageable toaster ${index}`, price: 20 + (index % 4), list_price: 40 }),
+  );
+  const ingest = { key: OPERATOR_KEY, body: { source: "pages", products } };
+  assert.equal((await catalogue.call("POST", "/v1/ingest/products", ingest)).status, 200);
+  const list = async (query: string) =>
+    (await catalogue.call("GET", `/v1/products/search?${query}`, { key: OPERATOR_KEY })).body;
+  const ids = (body: Answer): readonly number[] => body["items"].map(({ id }: Answer) => id);
+  for (const asked of [
+    "q=pageable",
+    "q=pageable&sort=price_asc",
+    "merchant=harbour-tools&brand=bosca&sort=discount_desc",
+  ]) {
+    const all = ids(await list(`${asked}&limit=100`));
+    assert.ok(all.length >= 11, asked);
+    for (const page of [1, 2, 3]) {
+      const found = await list(`${asked}&limit=4&page=${page}`);
+      assert.deepEqual(ids(found), all.slice((page - 1) * 4, page * 4), `${asked} ${page}`);
+      assert.deepEqual([found.total, found.offset], [all.length, (page - 1) * 4]);
+      assert.deepEqual(ids(await list(`${asked}&limit=4&offset=${(page - 1) * 4}`)), ids(found));
+    }
+    const behind = await list(`${asked}&limit=4&cursor=${(await list(`${asked}&limit=4&page=2`)).next_cursor}`);
+    assert.deepEqual([ids(behind), behind.offset], [all.slice(8, 12), null]);
+  }
+  const past = await list("q=pageable&offset=11");
+  assert.deepEqual([past.total, past.items, past.has_more], [null, [], false]);
+  for (const query of ["q=pageable&page=2&offset=1", "q=pageable&offset=1001", "q=pageable&limit=100&page=12"])
+    assert.equal((await list(query)).error.code, "VALIDATION_ERROR", query);
+});
+
+test("an owner sees which webhooks are called, rest or were ended, page by page, and never a secret or another's", async () => {
+  const made = async (tier: string) =>
+    (
+      await catalogue.call("POST", "/v1/auth/register", {
+        key: OPERATOR_KEY,
+        body: { agent_name: "hooks", tier, scopes: ["read", "ingest"] },
+      })
+    ).body.api_key;
+  const [key, other] = [await made("live"), await made("live")];
+  const make = async (by: string) =>
+    (await catalogue.call("POST", "/v1/webhooks", { key: by, body: { url: "http://127.0.0.1:1/" } })).body;
+  const [active, resting, ended, deleted] = [await make(key), await make(key), await make(key), await make(key)];
+  await make(other);
+  await catalogue.server.query(
+    `update webhooks set failure_count = 6, failing_since = now(), rests_until = now() + interval '1 h' where id = ${resting.id};
+     update webhooks set is_active = false, failing_since = now() - interval '4 days', rests_until = now() + interval '1 h' where id = ${ended.id};
+     update webhooks set failing_since = now() where id = ${deleted.id};
+     insert into webhook_deliveries (webhook_id, event, payload, due_at, last_answer)
+       select ${resting.id}, 'price.changed', '{}', now() + interval '1 h', 'answered 500'`,
+  );
+  assert.equal((await catalogue.call("DELETE", `/v1/webhooks/${deleted.id}`, { key })).status, 200);
+  const list = async (query: string) => await catalogue.call("GET", `/v1/webhooks?${query}`, { key });
+  const first = await list("limit=2");
+  assert.deepEqual(
+    first.body.items.map(({ id, state, waiting, last_answer }: Answer) => [id, state, waiting, last_answer]),
+    [
+      [active.id, "active", 0, null],
+      [resting.id, "resting", 1, "answered 500"],
+    ],
+  );
+  assert.equal(first.headers.get("cache-control"), "private, no-store");
+  assert.deepEqual([first.body.has_more, first.body.next_cursor], [true, resting.id]);
+  const second = await list(`limit=2&cursor=${first.body.next_cursor}`);
+  assert.deepEqual(
+    second.body.items.map(({ id, state, rests_until }: Answer) => [id, state, rests_until]),
+    [[ended.id, "ended", null]],
+  );
+  assert.deepEqual([second.body.has_more, second.body.next_cursor], [false, null]);
+  assert.ok(!JSON.stringify([first.body, second.body]).includes(active.secret) && !("secret" in first.body.items[0]));
+  assert.equal((await catalogue.call("GET", "/v1/webhooks")).body.error.code, "MISSING_API_KEY");
+});
+
+test("ingests have a limit of their own, by tier, and the operator's have none", async () => {
+  const { api_key: key } = (
+    await catalogue.call("POST", "/v1/auth/register", {
+      key: OPERATOR_KEY,
+      body: { agent_name: "many", tier: "live", scopes: ["read", "ingest"] },
+    })
+  ).body;
+  // Counted, and then refused for its body: nothing is written. More than two windows of a hundred.
+  const many = async (by: string) =>
+    await Promise.all(
+      Array.from({ length: 205 }, () => catalogue.call("POST", "/v1/ingest/products", { key: by, body: {} })),
+    );
+  const statuses = (await many(key)).map(({ status }) => status);
+  const over = statuses.filter((status) => status === 429).length;
+  assert.ok(over >= 5 && over <= 105, `${over}`);
+  assert.equal((await catalogue.call("GET", "/v1/categories", { key })).status, 200);
+  assert.ok((await many(OPERATOR_KEY)).every(({ status }) => status === 400));
+});
+
+test("who knows nothing of the service finds what it can do by the well-known pages", async () => {
+  const llms = await catalogue.call("GET", "/llms.txt");
+  assert.match(llms.headers.get("content-type") ?? "", /^text\/markdown/);
+  assert.match(llms.body, /`GET \/v1\/products\/\{id\}`/);
+  const { linkset } = (await catalogue.call("GET", "/.well-known/api-catalog")).body;
+  const agent = (await catalogue.call("GET", "/.well-known/agent")).body;
+  const mcp = (await catalogue.call("GET", "/.well-known/mcp")).body;
+  assert.deepEqual([agent.mcp, mcp.url], [mcp, "http://mcp.test/mcp"]);
+  assert.ok(llms.body.includes(mcp.url));
+  // Each link leads somewhere.
+  const linked = Object.values(linkset[0]).flatMap((each) => (Array.isArray(each) ? each.map(({ href }) => href) : []));
+  for (const at of [...linked, agent.openapi, agent.llms])
+    assert.equal((await catalogue.call("GET", at)).status, 200, at);
 });
 
 test("a database that was restored to an older schema is answered from no more until it is brought up to date; agents are told so", async () => {

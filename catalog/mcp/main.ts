@@ -17,13 +17,20 @@ await orSayWhy(async () => {
     hosts,
     keyFile,
     behindProxy,
-  } = settings.mcp ?? { api: "http://127.0.0.1:8000", hosts: [], keyFile: undefined, behindProxy: false };
+    publicUrl = `http://127.0.0.1:${port}/mcp`,
+  } = settings.mcp ?? {
+    api: "http://127.0.0.1:8000",
+    hosts: [],
+    keyFile: undefined,
+    behindProxy: false,
+    publicUrl: undefined,
+  };
   const ownKey = keyFile === undefined ? undefined : `Bearer ${await readSecret(systemFiles, keyFile)}`;
   const service = await McpService.start(systemClock, new HttpApi({ base, ownKey, random }), {
     host: "127.0.0.1",
     port: Number(port),
     origins: ["localhost", "127.0.0.1", "[::1]", ...hosts],
-    publicUrl: `http://127.0.0.1:${port}/mcp`,
+    publicUrl,
     behindProxy,
     onMistake: (error) => say(`mistake: ${failureLines(error)}`, "err"),
   });

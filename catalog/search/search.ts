@@ -77,7 +77,9 @@ async function run(reads: Reads, search: Search, fields: readonly string[] | und
     fields === undefined
       ? isOfProduct
       : (name: string) => isOfProduct(name) && (name === "id" || fields.includes(name));
-  const total = search.cursor === undefined ? Number(ofFirst("total") ?? 0) : undefined;
+  // Behind the last one nothing tells how many there were.
+  const isTold = search.cursor === undefined && (first !== undefined || (search.offset ?? 0) === 0);
+  const total = isTold ? Number(ofFirst("total") ?? 0) : undefined;
   const isMore = rows.length > search.limit && last !== undefined;
   return {
     items: (before, behind) => rowsToJson({ columns, rows: page }, isShown, { before, behind }),

@@ -31,6 +31,8 @@ export type Search = {
   readonly sort: Sort;
   readonly limit: number;
   readonly cursor: Cursor | undefined;
+  /** Rows that are passed over; 0 with a cursor. Default 0. */
+  readonly offset?: number;
   readonly facets: boolean;
   readonly convertTo: string | undefined;
 };
@@ -88,14 +90,14 @@ export function searchStatement(
 /** Of ranked candidates the page is a part. */
 function rankedText(search: Search, making: Making): string {
   const { use } = making;
-  const { cursor, limit, text } = search;
+  const { cursor, text } = search;
   const asked = askedFor(text, use);
   const where = [...conditions(search, use)];
   const score = (extra: string): string => `, ${text === undefined ? "0" : scoreOf(extra)} as score`;
   const exact = text === undefined ? [] : [exactTitles(search, making, { where, more: score(EXACT) })];
   const found = candidates(search, making, { where, more: score(BEGINS), exact });
   const seek = cursor === undefined ? "" : ` p where ${keyset(search.sort, cursor, use)}`;
-  const page = `page as (select id, score from found${seek} order by score desc, id limit ${limit + 1})`;
+  const page = `page as (select id, score from found${seek} order by score desc, id ${pageOf(search)})`;
   const { columns, join } = productColumns(search, use);
   const { total, facets } = asideOf(search);
   return `with ${[...asked, ...exact, ...found, page].join(",\n")}
@@ -107,7 +109,7 @@ order by page.score desc, p.id`;
 /** Of offers of any words, other orders are sought in an index: the page takes no more rows than it shows. */
 function sortedText(search: Search, making: Making): string {
   const { use } = making;
-  const { cursor, sort, limit } = search;
+  const { cursor, sort } = search;
   if (search.text !== undefined) return sortedMatchesText(search, making);
   const where = [...conditions(search, use)];
   const found =
@@ -118,7 +120,7 @@ function sortedText(search: Search, making: Making): string {
   return `${found}select ${columns}${cursor === undefined ? `, ${total}, ${facets}` : ""}
 from products p ${join}
 where ${[...where, ...seek].join("\n  and ")}
-order by ${orderOf(sort)} limit ${limit + 1}`;
+order by ${orderOf(sort)} ${pageOf(search)}`;
 }
 
 /**
@@ -127,7 +129,9 @@ order by ${orderOf(sort)} limit ${limit + 1}`;
  * tells how far the page reaches at most (its own matches are matches), and only what is within that reach is looked at.
  */
 function sortedMatchesText(search: Search, { use, most, walked }: Making): string {
-  const { cursor, sort, limit } = search;
+  const { cursor, sort } = search;
+  // What is passed over has to be found as well.
+  const limit = search.limit + (search.offset ?? 0);
   const { column } = SORT_KEYS[sort];
   const order = orderOf(sort);
   const asked = askedFor(search.text, use);
@@ -161,11 +165,16 @@ ${reached(search, use)
       `    union all select p.id, p.${column} from products p where (select is_asked from beyond) and ${all} and ${within}`,
   )
   .join("\n")}
-  ) p order by ${order} limit ${limit + 1}
+  ) p order by ${order} ${pageOf(search)}
 )
 select ${columns}, ${total}, ${facets}
 from page join products p on p.id = page.id ${join}
 order by ${order}`;
+}
+
+/** One more than the page shows tells whether there is another one. */
+function pageOf({ limit, offset = 0 }: Search): string {
+  return offset === 0 ? `limit ${limit + 1}` : `limit ${limit + 1} offset ${offset}`;
 }
 
 const and = (all: readonly string[]): string => all.join("\n    and ");

@@ -65,6 +65,8 @@ const schema = z.strictObject({
       api: z.url(),
       /** Names under which the service is reached, beside this machine's own. */
       hosts: z.array(z.string()).default([]),
+      /** Where callers reach the service; default: at this machine. */
+      publicUrl: z.url().optional(),
       /** The file that holds the service's own key, for reading only: the API knows it as well. */
       keyFile: z.string().optional(),
       /** Whether callers come through a proxy, whose last x-forwarded-for names them. */

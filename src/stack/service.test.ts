@@ -62,8 +62,13 @@ test("the service's file names secrets and holds none, and leads to the pooler, 
   const { database, reads, operatorKeyFile, scraper, mcp } = JSON.parse(renderServiceFile(testStack()));
   const front = `http://127.0.0.1:${ports.front}`;
   assert.deepEqual(
-    [mcp.api, mcp.keyFile, scraper],
-    [front, path.join(place.secrets, "mcp"), { api: front, feedsFolder: place.feeds, generated: true }],
+    [mcp.api, mcp.publicUrl, mcp.keyFile, scraper],
+    [
+      front,
+      `http://127.0.0.1:${ports.mcp}/mcp`,
+      path.join(place.secrets, "mcp"),
+      { api: front, feedsFolder: place.feeds, generated: true },
+    ],
   );
   assert.deepEqual([database.port, reads.port], [ports.pgbouncer, ports.reads]);
   assert.equal(operatorKeyFile, path.join(place.secrets, "operator"));

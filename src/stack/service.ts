@@ -42,7 +42,7 @@ export function renderServiceFile(stack: StackDescription): string {
     redis: { host, port: ports.redis, passwordFile: secretFile(place, "redis") },
     operatorKeyFile: secretFile(place, "operator"),
     scraper: { api: front, feedsFolder: place.feeds, generated: stack.feeds === "made-up" },
-    mcp: { api: front, keyFile: secretFile(place, "mcp") },
+    mcp: { api: front, publicUrl: `http://${host}:${ports.mcp}/mcp`, keyFile: secretFile(place, "mcp") },
   };
   return `${JSON.stringify(service, undefined, 2)}\n`;
 }

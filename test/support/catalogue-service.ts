@@ -150,7 +150,7 @@ export async function startService(): Promise<TestService> {
     reads: { host, port: server.server.setup.port },
     redis: { host, port: redis.port, passwordFile: at("redis") },
     operatorKeyFile: at("operator"),
-    mcp: { api: "http://127.0.0.1:1", keyFile: at("mcp") },
+    mcp: { api: "http://127.0.0.1:1", publicUrl: "http://mcp.test/mcp", keyFile: at("mcp") },
     privateWebhooks: true,
   };
   await writeFile(at("service.json"), JSON.stringify(service));

@@ -29,6 +29,12 @@ const rejectionSchema = z.object({
 
 const ingestedSchema = z.object({ ...counts, rejections: z.array(rejectionSchema) });
 
+/**
+ * A hundred calls of a thousand offers each are a catalogue of this size ten times an hour; a partner that tells of each change as it
+ * comes has room for a hundred a second.
+ */
+const INGEST_CALLS_MAX = { free: 60, live: 100, partner: 6_000 } as const;
+
 /** Routes of this file. */
 export const INGEST_ROUTES = [
   write({
@@ -37,6 +43,7 @@ export const INGEST_ROUTES = [
     operation: "ingestProducts",
     summary: "Writes up to a thousand offers of a source; bad rows are told one by one and the others are taken.",
     scope: "ingest",
+    callsMax: INGEST_CALLS_MAX,
     status: 200,
     // Offers are known by sku and source: the second time they are unchanged.
     isNatural: true,

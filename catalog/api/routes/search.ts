@@ -5,7 +5,7 @@ import { COMPACT_FIELDS, PRODUCT_FIELDS, productSchema } from "../../products/pr
 import { decodeCursor } from "../../search/cursor.ts";
 import { type Found, findProducts, NoRate } from "../../search/search.ts";
 import { SORTS } from "../../search/sort.ts";
-import type { Search } from "../../search/statement.ts";
+import { CANDIDATES_MAX, type Search } from "../../search/statement.ts";
 import { ApiProblem } from "../problems.ts";
 import { read } from "../route.ts";
 
@@ -32,6 +32,9 @@ export const currencySchema = z
   .toUpperCase()
   .regex(/^[A-Z]{3}$/, "is no code of ISO 4217");
 
+/** As many as are ranked and counted. */
+const OFFSET_MAX = CANDIDATES_MAX;
+
 const price = z.coerce.number().min(0).max(1e12);
 
 /** What can be filtered by, alike in all lists. */
@@ -55,6 +58,20 @@ export const filterShape = {
   compact: flag.describe("Only what an agent needs to name an offer."),
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().max(500).optional().describe("From next_cursor of the page before."),
+  offset: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(OFFSET_MAX)
+    .optional()
+    .describe(`Instead of a cursor: so many are passed over, ${OFFSET_MAX} at most; a cursor leads further.`),
+  page: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(OFFSET_MAX)
+    .optional()
+    .describe("Instead of an offset: from 1, pages of `limit`."),
 };
 
 type FilterQuery = z.output<z.ZodObject<typeof filterShape>>;
@@ -65,6 +82,7 @@ export const pageSchema = z
     total: z.int().nullable().describe("Of the first page only; at most 1000."),
     total_is_exact: z.boolean(),
     limit: z.int(),
+    offset: z.int().nullable().describe("Null behind a cursor."),
     has_more: z.boolean(),
     next_cursor: z.string().nullable(),
     did_you_mean: z.string().optional().describe("The words that were searched for instead."),
@@ -86,6 +104,7 @@ export function searchOf(
     facets: rest.facets,
     limit: query.limit,
     cursor,
+    offset: offsetOf(query),
     convertTo: query.convert_to,
     filters: {
       countryCode: query.country_code,
@@ -101,6 +120,19 @@ export function searchOf(
       minDiscount: rest.minDiscount,
     },
   };
+}
+
+/** What is passed over; one of the three ways to say where a page begins. */
+function offsetOf({ cursor, offset, page, limit }: FilterQuery): number {
+  if ([cursor, offset, page].filter((each) => each !== undefined).length > 1)
+    throw new ApiProblem(
+      "VALIDATION_ERROR",
+      "query: cursor, offset and page say where a page begins: give one of them",
+    );
+  const passed = offset ?? (page === undefined ? 0 : (page - 1) * limit);
+  if (passed > OFFSET_MAX)
+    throw new ApiProblem("VALIDATION_ERROR", `query.page: begins behind the ${OFFSET_MAX}th; a cursor leads there`);
+  return passed;
 }
 
 /** The fields that were asked for. */
@@ -121,7 +153,7 @@ async function found(...asked: Parameters<typeof findProducts>): Promise<Found> 
 /** A page of what was found, in the order of its schema: the total comes first, where who counts finds it. */
 function pageOf(found: Found, query: FilterQuery): Buffer {
   const mended = found.didYouMean === undefined ? "" : `"did_you_mean":${JSON.stringify(found.didYouMean)},`;
-  const head = `{"total":${found.total ?? null},"total_is_exact":${found.isTotalExact},"limit":${query.limit},"has_more":${
+  const head = `{"total":${found.total ?? null},"total_is_exact":${found.isTotalExact},"limit":${query.limit},"offset":${query.cursor === undefined ? offsetOf(query) : null},"has_more":${
     found.nextCursor !== undefined
   },"next_cursor":${JSON.stringify(found.nextCursor ?? null)},${mended}"items":`;
   return found.items(head, `,"facets":${found.facets}}`);
@@ -162,7 +194,7 @@ export const SEARCH_ROUTES = [
       if (q === undefined && !hasFilter) throw new ApiProblem("INVALID_QUERY");
       return pageOf(await found(reads, searchOf(query, { text, sort, facets: query.facets }), fieldsOf(query)), query);
     },
-    searched: ({ query }) => (query.cursor === undefined ? query.q : undefined),
+    searched: ({ query }) => (query.cursor === undefined && offsetOf(query) === 0 ? query.q : undefined),
   }),
   read({
     method: "GET",

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { isStorable, NOT_STORABLE } from "../../ingest/storable.ts";
 import type { Tier } from "../../keys/key.ts";
 import { ApiProblem } from "../problems.ts";
-import { write } from "../route.ts";
+import { own, write } from "../route.ts";
 
 /** What can be told of. */
 export const WEBHOOK_EVENTS = ["price.changed", "stock.changed"] as const;
@@ -19,8 +19,46 @@ const webhookSchema = z.object({
   secret: z.string().describe("Signs every call: x-lifeboat-signature is sha256=HMAC-SHA256(secret, body)."),
 });
 
+/** How one is: called, left alone for a while since it fails, or ended since it failed for too long. */
+const STATES = ["active", "resting", "ended"] as const;
+
+const listedSchema = webhookSchema.omit({ secret: true }).extend({
+  created_at: z.string(),
+  state: z.enum(STATES),
+  failure_count: z.int().describe("Failures since its last success."),
+  failing_since: z.string().nullable(),
+  rests_until: z.string().nullable(),
+  waiting: z.int().describe("Calls that wait to be made."),
+  last_answer: z.string().nullable().describe("What the last call came to, while it is remembered."),
+});
+
+/** Those that their owner took back have no `failing_since`: nothing is told of them. */
+const LIST_SQL = `select id, url, events, product_ids, created_at, failure_count, failing_since,
+  case when not is_active then 'ended' when rests_until > now() then 'resting' else 'active' end as state,
+  case when is_active and rests_until > now() then rests_until end as rests_until,
+  (select count(*)::int from webhook_deliveries d where d.webhook_id = h.id and h.is_active and d.delivered_at is null and d.given_up_at is null) as waiting,
+  (select d.last_answer from webhook_deliveries d where d.webhook_id = h.id and d.last_answer is not null order by d.id desc limit 1) as last_answer
+from webhooks h where api_key_id = $1 and id > $2 and (is_active or failing_since is not null) order by id limit $3`;
+
 /** Routes of this file. */
 export const WEBHOOK_ROUTES = [
+  own({
+    path: "/v1/webhooks",
+    operation: "listWebhooks",
+    summary: "The key's webhooks, the oldest first, with those that were ended since they failed; never their secrets.",
+    scope: "read",
+    query: z.object({
+      limit: z.coerce.number().int().min(1).max(100).default(20),
+      cursor: z.coerce.number().int().min(0).default(0).describe("From next_cursor of the page before."),
+    }),
+    answer: z.object({ items: z.array(listedSchema), has_more: z.boolean(), next_cursor: z.int().nullable() }),
+    load: async (reads, { query: { limit, cursor } }, { id }) => {
+      const { rows } = await reads.read(LIST_SQL, [id, cursor, limit + 1]);
+      const items = rows.slice(0, limit);
+      const hasMore = rows.length > limit;
+      return { items, has_more: hasMore, next_cursor: hasMore ? items.at(-1)?.["id"] : null };
+    },
+  }),
   write({
     method: "POST",
     path: "/v1/webhooks",
@@ -70,7 +108,7 @@ export const WEBHOOK_ROUTES = [
     answer: z.object({ deleted: z.boolean() }),
     act: async (session, { params }, { caller }) => {
       const { rows } = await session.query(
-        "update webhooks set is_active = false where id = $1 and api_key_id = $2 returning id",
+        "update webhooks set is_active = false, failing_since = null, rests_until = null where id = $1 and api_key_id = $2 returning id",
         [params.id, caller?.id],
       );
       if (rows.length === 0) throw new ApiProblem("WEBHOOK_NOT_FOUND");
