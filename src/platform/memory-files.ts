@@ -368,6 +368,8 @@ function rename(disk: Disk, from: string, to: string): void {
   if (node === undefined) throw errno("ENOENT");
   const goal = disk.place(to);
   if (goal.node?.kind === "folder" && (node.kind !== "folder" || goal.node.live.size > 0)) throw errno("ENOTEMPTY");
+  // Of two names of one file both stay: that is what the system call says.
+  if (goal.node === node) return;
   const namings = [
     { folder: goal.folder, name: goal.name, node },
     { folder: source.folder, name: source.name, node: undefined },
