@@ -1,42 +1,78 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { contentOf, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { giveTo, serverUser, startServer } from "../../test/support/servers.ts";
-import { createTestVault } from "../../test/support/vaults.ts";
+import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
+import { rotateDataKey } from "../vault/key-ring.ts";
 import { keepRestoreProgram, RESTORE_PROGRAMS } from "../vault/restore-program.ts";
+import { initVault, openVault } from "../vault/vault.ts";
 
 const PROGRAM_NAME = [...RESTORE_PROGRAMS.keys()].at(-1) ?? "";
 
-test("a server starts on what the restore program of a vault made, with all that was there", async () => {
+test("servers start on what the restore program of a vault made: up to a moment, up to the end, and on the timeline that grew from it", async () => {
   await withFolder(async (folder) => {
     const vaultFolder = path.join(folder, "vault");
     const store = await openDiskStore({ folder: vaultFolder, files: systemFiles, random: systemRandom });
-    const vault = await createTestVault(store);
+    const tools = { store, clock: systemClock, random: systemRandom };
+    const made = await initVault(tools, { kind: "passphrase", passphrase: "unused" }, {});
+    const secret = { kind: "recovery-key", recoveryKey: made.recoveryKey ?? "" } as const;
+    const key = path.join(folder, "recovery-key");
+    writeFileSync(key, `${made.recoveryKey}\n`);
     await keepRestoreProgram({ store, files: systemFiles }, {});
-    await using server = await startServer({ walSegmentBytes: 1024 * 1024 });
+    const restore = async (name: string, ...args: readonly string[]): Promise<string> => {
+      const target = path.join(folder, name);
+      const program = path.join(vaultFolder, PROGRAM_NAME);
+      const given = [program, "--target", target, "--recovery-key-file", key, ...args];
+      const { status, stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
+      assert.equal(status, 0, stderr);
+      await giveTo(await serverUser(), `${target}-tablespaces`);
+      return target;
+    };
+
+    await using server = await startServer({ walSegmentBytes: 1024 * 1024, settings: { wal_keep_size: "256MB" } });
     const space = path.join(server.folder, "space");
     await systemFiles.makeFolder(space);
     await giveTo(await serverUser(), space);
     await server.query("CREATE TABLE plain AS SELECT i, md5(i::text) AS text FROM generate_series(1, 5000) i");
     await server.query(`CREATE TABLESPACE space LOCATION '${space}'`);
     await server.query("CREATE TABLE moved TABLESPACE space AS SELECT i FROM generate_series(1, 500) i");
-    await takeTestBackup(server, vault);
+    await takeTestBackup(server, made.vault);
     await server.query("UPDATE plain SET text = 'later' WHERE i % 7 = 0");
+    // A second data key seals what is new of a delta; the rest lies in packs of the first.
+    await rotateDataKey(tools, secret, {});
+    const vault = await openVault(tools, secret, {});
+    const delta = await takeTestBackup(server, vault);
+    assert.ok(delta.parent !== null, String(delta.whyFull));
+
     await server.query("DELETE FROM moved WHERE i > 100");
-    const before = await contentOf(server);
+    const moment = await server.value("SELECT pg_current_wal_lsn()");
+    const atMoment = await contentOf(server);
+    await server.query("DELETE FROM moved WHERE i > 50");
     await server.query("SELECT pg_switch_wal()");
     await storeServerWal(server, vault);
-    const target = path.join(folder, "restored");
-    const program = path.join(vaultFolder, PROGRAM_NAME);
-    const { status, stderr } = spawnSync(process.execPath, [program, "--target", target], { encoding: "utf8" });
-    assert.equal(status, 0, stderr);
-    await giveTo(await serverUser(), `${target}-tablespaces`);
-    await using restored = await startServer({ dataFolder: target, until: "recovered" });
+    await using early = await startServer({
+      dataFolder: await restore("moment", "--until-lsn", moment),
+      until: "recovered",
+    });
+    assert.deepEqual(await contentOf(early), atMoment);
+    await early.stop("immediate");
+    const before = await contentOf(server);
+    await using restored = await startServer({ dataFolder: await restore("end"), until: "recovered" });
     assert.deepEqual(await contentOf(restored), before);
+
+    // What was restored goes on a timeline of its own, and the next restore follows it.
+    await restored.query("INSERT INTO moved SELECT generate_series(1000, 1200)");
+    const after = await contentOf(restored);
+    await restored.query("SELECT pg_switch_wal()");
+    await storeServerWal(restored, vault);
+    await restored.stop("immediate");
+    await using followed = await startServer({ dataFolder: await restore("followed"), until: "recovered" });
+    assert.deepEqual(await contentOf(followed), after);
   });
 });

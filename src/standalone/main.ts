@@ -2,8 +2,8 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-2.ts --list
- *   node restore-2.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *   node restore-3.ts --list
+ *   node restore-3.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
@@ -25,7 +25,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 2;
+const PROGRAM_VERSION = 3;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -71,7 +71,7 @@ type Wrap = { readonly version: number; readonly label?: string; readonly method
 
 function openVault(folder: string, secret: Secret): Vault {
   const marker = path.join(folder, "vault.json");
-  if (!fs.existsSync(marker)) throw new Stop(`${folder} holds no vault: there is no vault.json`);
+  if (!isThere(marker)) throw new Stop(`${folder} holds no vault: there is no vault.json`);
   const { vaultId, version }: Record<string, string> = JSON.parse(fs.readFileSync(marker, "utf8"));
   if (Number(version) !== 1 || vaultId === undefined)
     throw new Stop(`${marker} is of version ${version}, this program reads version 1`);
@@ -328,10 +328,10 @@ function listBackups(vault: Vault): readonly ListedBackup[] {
   for (const system of namesIn(path.join(vault.folder, "backups"))) {
     for (const id of namesIn(path.join(vault.folder, "backups", system))) {
       const prefix = `backups/${system}/${id}`;
-      if (!fs.existsSync(path.join(vault.folder, prefix, "announced"))) continue;
+      if (!isThere(path.join(vault.folder, prefix, "announced"))) continue;
       try {
         const facts: BackupFacts = JSON.parse(readBlob(vault, `${prefix}/announced`).toString("utf8"));
-        found.push({ ...facts, toGo: fs.existsSync(path.join(vault.folder, prefix, "tombstone")) });
+        found.push({ ...facts, toGo: isThere(path.join(vault.folder, prefix, "tombstone")) });
       } catch (cause) {
         say(`Passed over: ${cause instanceof Error ? cause.message : String(cause)}`);
       }
@@ -422,7 +422,7 @@ function writeFiles(vault: Vault, manifest: Manifest, place: Place): Buffer {
   };
   for (const [oid, location] of linked) {
     if (!path.isAbsolute(location)) continue;
-    fs.mkdirSync(path.join(place.tablespacesUnder, oid), { recursive: true, mode: 0o700 });
+    makeRoot(path.join(place.tablespacesUnder, oid));
   }
   const control = manifest.files.find((line) => line.path === CONTROL_FILE);
   if (control?.sizeBytes === undefined) throw new Stop("the manifest names no control file");
@@ -539,7 +539,7 @@ function layWal(vault: Vault, backup: BackupFacts, folder: string) {
   const held = (timeline: number, number: bigint): string | undefined => {
     const name = segmentName(timeline, number, walSegmentBytes);
     const object = `wal/${systemId}/${name.slice(0, 8)}/${name}`;
-    return fs.existsSync(path.join(vault.folder, object)) ? object : undefined;
+    return isThere(path.join(vault.folder, object)) ? object : undefined;
   };
   const needed = (parseLsn(backup.endLsn) - 1n) / size;
   let segmentCount = 0;
@@ -627,28 +627,29 @@ function recoverySettings(timeline: number, until: Until): string {
 function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until): void {
   const manifest = readManifest(vault, backup);
   const { folder } = place;
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeRoot(folder);
   fs.chmodSync(folder, 0o700);
   const controlFile = writeFiles(vault, manifest, place);
   say("Laying WAL");
   const wal = layWal(vault, backup, path.join(folder, "pg_wal"));
   const settings = path.join(folder, "postgresql.auto.conf");
-  const before = fs.existsSync(settings) ? fs.readFileSync(settings) : Buffer.alloc(0);
+  const before = isThere(settings) ? fs.readFileSync(settings) : Buffer.alloc(0);
   const text = Buffer.from(recoverySettings(wal.timeline, until));
   writeDurably(settings, Buffer.concat([before, text]));
   writeDurably(path.join(folder, "recovery.signal"), Buffer.alloc(0));
-  for (const root of [folder, place.tablespacesUnder]) if (fs.existsSync(root)) syncFolders(root);
-  // Last: a folder without it does not start.
-  writeDurably(path.join(folder, CONTROL_FILE), controlFile);
-  syncFolder(path.join(folder, "global"));
+  for (const root of [folder, place.tablespacesUnder]) if (isThere(root)) syncFolders(root);
+  // Last, and whole: a folder without it does not start.
+  const control = path.join(folder, CONTROL_FILE);
+  writeDurably(`${control}.lifeboat`, controlFile);
+  fs.renameSync(`${control}.lifeboat`, control);
+  syncFolder(path.dirname(control));
   const major = Math.floor(backup.serverVersion / 10_000);
   say(
     `Restored ${backup.backupId} into ${folder}, with ${wal.segmentCount} segments of WAL on timeline ${wal.timeline}.`,
   );
   if (wal.endsBeforeHole) say("WAL is missing behind them: this is not the newest point that was ever held.");
   const outside = path.join(folder, OUTSIDE);
-  if (fs.existsSync(outside))
-    say(`Configuration that lay outside of the data directory is in ${outside}; copy it back.`);
+  if (isThere(outside)) say(`Configuration that lay outside of the data directory is in ${outside}; copy it back.`);
   say(`Give ${folder} to the server's user (chown -R), then start PostgreSQL ${major} on it.`);
 }
 
@@ -657,6 +658,13 @@ function writeDurably(file: string, bytes: Buffer): void {
   fs.writeFileSync(handle, bytes);
   fs.fsyncSync(handle);
   fs.closeSync(handle);
+}
+
+/** Makes a folder, and sees to it that the folders above keep its name. */
+function makeRoot(folder: string): void {
+  const first = fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let at = folder; at !== path.dirname(first); at = path.dirname(at)) syncFolder(path.dirname(at));
 }
 
 function syncFolders(folder: string): void {
@@ -671,8 +679,13 @@ function syncFolder(folder: string): void {
   fs.closeSync(handle);
 }
 
+/** What cannot be looked at is not taken for absent: the program stops. */
+function isThere(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
 function namesIn(folder: string): readonly string[] {
-  return fs.existsSync(folder) ? fs.readdirSync(folder).sort() : [];
+  return isThere(folder) ? fs.readdirSync(folder).sort() : [];
 }
 
 function filesBelow(folder: string): readonly string[] {

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
@@ -162,6 +171,18 @@ describe("the restore program, from a copy of a golden vault and its key alone,"
     assert.deepEqual([status, stderr.includes(path.basename(pack))], [1, true], stderr);
     assert.equal(existsSync(path.join(target, "global/pg_control")), false);
   });
+});
+
+test("WAL that cannot be looked at is not taken for the end of what there is", () => {
+  const vault = copyOf("vault-1", "unreadable");
+  const { systemId } = GOLDEN_SERVER;
+  const next = GOLDEN_SEGMENT.segment.replace(/3$/, "4").toLowerCase();
+  const object = path.join(vault, "wal", systemId, next.slice(0, 8), next);
+  symlinkSync(object, object);
+  const target = path.join(folder, "unreadable-target");
+  const { status, stderr } = run(vault, "--target", target, "--passphrase-file", path.join(folder, "passphrase"));
+  assert.deepEqual([status, stderr.includes(next)], [1, true], stderr);
+  assert.equal(existsSync(path.join(target, "global/pg_control")), false);
 });
 
 describe("the restore program in vaults", () => {

@@ -10,7 +10,7 @@ const PROGRAMS = /^(src|catalog)\/.*\/main\.ts$/;
 // A conformance suite is a test that several test files share.
 const TESTS = /(\.test\.ts$|\/conformance\/)/;
 // run-as.ts names a finished copy of the server programs, a cache that a power cut may take.
-const RENAMERS = /^src\/platform\/(durable|files|faulty-files|memory-files|run-as)\.ts$/;
+const RENAMERS = /^src\/(platform\/(durable|files|faulty-files|memory-files|run-as)|standalone\/main)\.ts$/;
 
 const BANNED_MODULES = new Set(
   ["fs", "fs/promises", "child_process", "timers", "timers/promises"].flatMap((name) => [name, `node:${name}`]),
@@ -64,7 +64,7 @@ function bannedImport(node: SyntaxNode): string | undefined {
     .find((name) => name !== undefined && BANNED_RANDOM.has(name));
 }
 
-/** Only the durable write and the port below it rename: a rename without its syncs loses files in a power cut. */
+/** Only the durable write and the port below it rename, and the one file that imports nothing: a rename without its syncs loses files in a power cut. */
 export const renameRule: Rule = (tree) =>
   filesMatching(tree, /^(src|catalog)\/.*\.ts$/)
     .filter(([file]) => !TESTS.test(file) && !RENAMERS.test(file))
