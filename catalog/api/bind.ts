@@ -6,7 +6,7 @@ import type { Answered } from "../cache/answers.ts";
 import { isGivenUp, isServerGone } from "../database/gone.ts";
 import { WriteNotDone } from "../database/writes.ts";
 import { isStorable, NOT_STORABLE } from "../ingest/storable.ts";
-import { type Caller, hashOf, keyOf, type Scope, TIERS } from "../keys/key.ts";
+import { type Caller, hashOf, keyOf, MCP_ID, type Scope, TIERS } from "../keys/key.ts";
 import { answeredBefore, type Done, once, requestHash } from "./idempotency.ts";
 import { writerSchema } from "./json-schema.ts";
 import { ApiProblem } from "./problems.ts";
@@ -25,6 +25,8 @@ import type { ApiTools } from "./tools.ts";
 
 /** Calls a minute from one address without a key. */
 const STRANGER_LIMIT = 30;
+/** The same through the MCP service, which counts sixty itself: a client may ask several of it. */
+const MCP_STRANGER_LIMIT = 120;
 /** A random UUID has 36. */
 const SECRET_KEY_LENGTH_MIN = 20;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
@@ -236,9 +238,9 @@ async function replayToRevoked(
   tools: ApiTools,
 ): Promise<FastifyReply | undefined> {
   const shown = keyOf(request.headers);
-  const standing = shown === undefined ? undefined : await tools.keys.standing(shown, request.ip);
+  const standing = shown === undefined ? undefined : await tools.keys.standing(shown, addressOf(request, tools));
   if (standing?.kind !== "revoked") return undefined;
-  await limit(reply, tools, { who: `address:${request.ip}`, limit: STRANGER_LIMIT });
+  await limit(reply, tools, { who: `address:${addressOf(request, tools)}`, limit: STRANGER_LIMIT });
   const key = idempotencyKeyOf(request, SECRET_KEY_LENGTH_MIN);
   if (key === undefined) return undefined;
   const asked = {
@@ -283,10 +285,10 @@ async function admit(
   const key = keyOf(request.headers);
   if (key === undefined) {
     if (scope !== undefined) throw new ApiProblem("MISSING_API_KEY");
-    await limit(reply, tools, { who: `address:${request.ip}`, limit: STRANGER_LIMIT });
+    await limit(reply, tools, { who: `address:${addressOf(request, tools)}`, limit: STRANGER_LIMIT });
     return undefined;
   }
-  const standing = await tools.keys.standing(key, request.ip);
+  const standing = await tools.keys.standing(key, addressOf(request, tools));
   if (standing.kind === "revoked") throw new ApiProblem("REVOKED_API_KEY");
   if (standing.kind === "unknown") throw new ApiProblem("INVALID_API_KEY");
   if (standing.kind === "guessed")
@@ -297,12 +299,22 @@ async function admit(
   const { caller } = standing;
   if (scope !== undefined && !caller.scopes.includes(scope))
     throw new ApiProblem("INSUFFICIENT_SCOPE", `the key is not for ${scope}`);
-  const { isRevoked } = await limit(reply, tools, { who: caller.hash, limit: TIERS[caller.tier] });
+  const passed = caller.id === MCP_ID ? tools.keys.passedAddress(request.headers) : undefined;
+  const counted =
+    passed === undefined
+      ? { who: caller.hash, limit: TIERS[caller.tier] }
+      : { who: `mcp:${passed}`, limit: MCP_STRANGER_LIMIT };
+  const { isRevoked } = await limit(reply, tools, counted);
   if (isRevoked) {
     tools.keys.learn(hashOf(key), { kind: "revoked", id: caller.id });
     throw new ApiProblem("REVOKED_API_KEY");
   }
   return caller;
+}
+
+/** From where a request comes: through the MCP service it is who asked that. */
+function addressOf(request: FastifyRequest, { keys }: ApiTools): string {
+  return keys.passedAddress(request.headers) ?? request.ip;
 }
 
 async function limit(

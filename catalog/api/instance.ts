@@ -1,5 +1,6 @@
 /** One instance of the API: its parts in the order in which they start, and the other way round. */
 import type { FastifyInstance } from "fastify";
+import { networksOf } from "../../src/platform/caller-address.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { Files } from "../../src/platform/files.ts";
 import { type ListenAt, readyToListen } from "../../src/platform/listen-at.ts";
@@ -87,6 +88,7 @@ export class Instance {
     const webhooks = new WebhookSender({ clock, writes: tools.writes, allowPrivate: request.settings.privateWebhooks });
     const app = makeServer(tools, health, {
       isBehindBalancer: request.isBehindBalancer ?? "socket" in request.listen,
+      trustedProxies: networksOf(request.settings.trustedProxies),
       mcpUrl: request.settings.mcp?.publicUrl,
       onMistake: request.onMistake,
     });

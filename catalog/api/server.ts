@@ -1,5 +1,6 @@
 /** The HTTP server of one instance. */
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import type { Networks } from "../../src/platform/caller-address.ts";
 import { bindRoutes, problemOf } from "./bind.ts";
 import type { Health } from "./health.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -19,8 +20,10 @@ declare module "fastify" {
 
 /** Who connects, and who is told. */
 export type ServerOptions = {
-  /** Only the balancer can connect: the address that it adds last is the caller's. Else what a caller says of itself is not believed. */
+  /** Only the balancer can connect: the address that it adds last is who connected to it. Else it is who connects. */
   readonly isBehindBalancer: boolean;
+  /** Where proxies before that are: theirs is not the caller's, but the one that they add. What anybody else says is not believed. */
+  readonly trustedProxies: Networks;
   /** Where the same is found over MCP. */
   readonly mcpUrl: string | undefined;
   /** Told of what is our mistake. */
@@ -31,11 +34,11 @@ export type ServerOptions = {
 export function makeServer(
   tools: ApiTools,
   health: Health,
-  { isBehindBalancer, mcpUrl, onMistake }: ServerOptions,
+  { isBehindBalancer, trustedProxies, mcpUrl, onMistake }: ServerOptions,
 ): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
-    trustProxy: isBehindBalancer ? (_address, hop) => hop === 0 : false,
+    trustProxy: (address, hop) => (isBehindBalancer && hop === 0) || trustedProxies.has(address),
     // What still comes on an open connection while we close is answered.
     return503OnClosing: false,
     forceCloseConnections: "idle",

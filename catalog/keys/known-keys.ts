@@ -4,6 +4,7 @@ import { MinuteCounts } from "../../src/platform/minute-counts.ts";
 import type { Reads } from "../database/reads.ts";
 import { type Caller, hashOf, MCP_ID, SCOPES, type Scope, TIERS, type Tier } from "./key.ts";
 import { Lane } from "./lane.ts";
+import { PASSED_HEADER, passedAddress } from "./passed-address.ts";
 
 /** So long a key that was looked up needs no second look. */
 export const KEY_FRESH_MS = 15_000;
@@ -47,6 +48,7 @@ export class KnownKeys {
   readonly #asking = new Map<string, Promise<Standing>>();
   /** Keys that are in no database. */
   readonly #ours = new Map<string, Caller>();
+  readonly #mcpKey: string | undefined;
   readonly #guesses: MinuteCounts;
   readonly #callers = new Lane(LOOKUPS_MAX, Number.POSITIVE_INFINITY);
   readonly #guessers = new Lane(1, GUESSES_WAITING_MAX);
@@ -60,6 +62,7 @@ export class KnownKeys {
     this.#tools = tools;
     this.#guesses = new MinuteCounts(tools.clock, GUESSERS_MAX);
     const { operatorKey, mcpKey } = tools;
+    this.#mcpKey = mcpKey;
     const own = (key: string | undefined, caller: Omit<Caller, "hash" | "tier">): void => {
       if (key === undefined) return;
       const hash = hashOf(key);
@@ -68,6 +71,11 @@ export class KnownKeys {
     // The operator's last: a file that was copied over the other one takes nothing from it.
     own(mcpKey, { id: MCP_ID, agentName: "mcp", scopes: ["read"] });
     own(operatorKey, { id: 0, agentName: "operator", scopes: SCOPES });
+  }
+
+  /** The address for which the MCP service says that it asks; undefined for everybody else, whatever they say. */
+  passedAddress(headers: Readonly<Record<string, unknown>>): string | undefined {
+    return passedAddress(headers[PASSED_HEADER], this.#mcpKey);
   }
 
   /** What a key is that is shown from an address. Never rejects. */

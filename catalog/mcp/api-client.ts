@@ -2,10 +2,12 @@
 import { abortedError } from "../../src/platform/clock.ts";
 import type { RandomSource } from "../../src/platform/random.ts";
 import { startTimer } from "../../src/platform/timer.ts";
+import { PASSED_HEADER, passAddress } from "../keys/passed-address.ts";
 
 /** Where the API is and with whose key it is read when the caller has none. */
 export type ApiAddress = {
   readonly base: string;
+  /** It also proves to the API what is said of callers' addresses. */
   readonly ownKey: string | undefined;
   readonly random: RandomSource;
 };
@@ -15,6 +17,8 @@ export type CallOptions = {
   /** The caller's `Authorization` header; undefined when there is none. */
   readonly key: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** From which address they ask. */
+  readonly address?: string | undefined;
 };
 
 /** Query values; what is undefined is left out. */
@@ -77,11 +81,11 @@ export class HttpApi implements ApiClient {
     const given = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value));
     const text = given.size === 0 ? path : `${path}?${given.toString()}`;
-    return await this.#call("GET", text, undefined, { ...options, key: options.key ?? this.#address.ownKey });
+    return await this.#call("GET", text, undefined, { ...options, key: options.key ?? this.#ownAuthorization });
   }
 
   async ask(path: string, body: object, options: CallOptions): Promise<object> {
-    return await this.#call("POST", path, body, { ...options, key: options.key ?? this.#address.ownKey });
+    return await this.#call("POST", path, body, { ...options, key: options.key ?? this.#ownAuthorization });
   }
 
   async write(path: string, body: object, options: CallOptions): Promise<object> {
@@ -93,7 +97,20 @@ export class HttpApi implements ApiClient {
     return await this.#call("POST", path, body, options);
   }
 
-  async #call(method: string, path: string, body: object | undefined, { key, signal }: CallOptions): Promise<object> {
+  get #ownAuthorization(): string | undefined {
+    const { ownKey } = this.#address;
+    return ownKey === undefined ? undefined : `Bearer ${ownKey}`;
+  }
+
+  /** Who has not our key is counted by the API as if they were us. */
+  #passed(address: string | undefined): Readonly<Record<string, string>> {
+    const { ownKey } = this.#address;
+    if (ownKey === undefined || address === undefined || address === "") return {};
+    return { [PASSED_HEADER]: passAddress(address, ownKey) };
+  }
+
+  async #call(method: string, path: string, body: object | undefined, options: CallOptions): Promise<object> {
+    const { key, signal, address } = options;
     const late = new AbortController();
     const cancel = startTimer(CALL_TIMEOUT_MS, () => late.abort());
     try {
@@ -102,6 +119,7 @@ export class HttpApi implements ApiClient {
         headers: {
           accept: "application/json",
           ...(key === undefined ? {} : { authorization: key }),
+          ...this.#passed(address),
           // With it the balancer may send a request again whose instance died, and it is done once.
           ...(body === undefined
             ? {}

@@ -7,12 +7,14 @@ import { promisify } from "node:util";
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from "@modelcontextprotocol/client";
 import { Client as OlderClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as OlderTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { networksOf } from "../../src/platform/caller-address.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { exchange } from "../../src/platform/exchange.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { offer } from "../../test/support/catalogue.ts";
 import { MCP_KEY, OPERATOR_KEY, startService, type TestService } from "../../test/support/catalogue-service.ts";
 import { eventually } from "../../test/support/receivers.ts";
+import { PASSED_HEADER, passAddress } from "../keys/passed-address.ts";
 import { Warmer } from "../scraper/warmer/warmer.ts";
 import { wishes } from "../scraper/warmer/wishes.ts";
 import { HttpApi } from "./api-client.ts";
@@ -61,14 +63,14 @@ const OFFERS = [
 before(async () => {
   catalogue = await startService();
   await eventually("the instance is ready", async () => (await catalogue.call("GET", "/health/ready")).status === 200);
-  const api = new HttpApi({ base: catalogue.url, ownKey: `Bearer ${MCP_KEY}`, random: systemRandom });
+  const api = new HttpApi({ base: catalogue.url, ownKey: MCP_KEY, random: systemRandom });
   const onMistake = (error: unknown) => MISTAKES.push(error);
   const request = {
     host: HOST,
     port: 0,
     origins: ["localhost", HOST],
     publicUrl: "http://mcp.test/mcp",
-    behindProxy: true,
+    trustedProxies: networksOf(["127.0.0.0/8", "::1"]),
     onMistake,
   };
   service = await McpService.start(systemClock, api, request);
@@ -208,6 +210,45 @@ test("without a key an address may ask as often as a free key, and its questions
   assert.equal(await ask("192.0.2.8", 1), 0);
 });
 
+test("for whom the MCP service asks the API counts by address, and believes it of nobody else", async () => {
+  // All of it within a minute, as the instance counts them.
+  catalogue.ahead.byMs = 60_000 - (Date.now() % 60_000);
+  const limit = async (headers: Readonly<Record<string, string>>): Promise<number> => {
+    const { headers: said } = await catalogue.call("GET", "/v1/categories", { key: MCP_KEY, headers });
+    return Number(said.get("x-ratelimit-limit"));
+  };
+  const proven = { [PASSED_HEADER]: passAddress("192.0.2.30", MCP_KEY) };
+  assert.equal(await limit(proven), 120);
+  assert.equal(await limit({ [PASSED_HEADER]: passAddress("192.0.2.30", "guess") }), 60_000);
+  // The service says it of each of its calls, and what a caller writes there itself is not passed on.
+  const client = new ModernClient(
+    { name: "one", version: "1" },
+    { versionNegotiation: { mode: { pin: "2026-07-28" } } },
+  );
+  const headers = { "x-forwarded-for": "192.0.2.31", [PASSED_HEADER]: passAddress("192.0.2.32", "guess") };
+  await client.connect(new ModernTransport(url, { requestInit: { headers } }));
+  await client.callTool({ name: "list_categories", arguments: {} });
+  await client.close();
+  const left = async (address: string): Promise<number> => {
+    const { headers: said } = await catalogue.call("GET", "/v1/categories", {
+      key: MCP_KEY,
+      headers: { [PASSED_HEADER]: passAddress(address, MCP_KEY) },
+    });
+    return Number(said.get("x-ratelimit-remaining"));
+  };
+  assert.deepEqual([await left("192.0.2.31"), await left("192.0.2.32")], [118, 119]);
+  // Without any key it is the same: thirty a minute are an address's own.
+  const register = async (address: string) =>
+    await catalogue.call("POST", "/v1/auth/register", {
+      body: { agent_name: "a" },
+      headers: { [PASSED_HEADER]: passAddress(address, MCP_KEY), "x-forwarded-for": "192.0.2.33" },
+    });
+  const answers = await Promise.all(Array.from({ length: 65 }, async () => await register("192.0.2.34")));
+  assert.ok(answers.some(({ status }) => status === 429));
+  assert.equal((await register("192.0.2.35")).status, 201);
+  catalogue.ahead.byMs = 0;
+});
+
 test("what the API refuses is told to the agent, and a service whose API is away says so and is not well", async () => {
   assert.match(await errorOf("get_product", { id: 999_999 }), /PRODUCT_NOT_FOUND/);
   assert.match(await errorOf("search_products", {}), /INVALID_QUERY/);
@@ -217,6 +258,7 @@ test("what the API refuses is told to the agent, and a service whose API is away
     await (await fetch(new URL("/metrics", url))).text(),
     /catalog_mcp_calls_total\{tool="get_product",outcome="refused"\} 1/,
   );
+  assert.equal((await fetch(new URL("/metrics", url), { headers: { "x-forwarded-for": "192.0.2.1" } })).status, 404);
   const lost = await McpService.start(
     systemClock,
     new HttpApi({ base: "http://127.0.0.1:1", ownKey: undefined, random: systemRandom }),
@@ -225,7 +267,7 @@ test("what the API refuses is told to the agent, and a service whose API is away
       port: 0,
       origins: [HOST],
       publicUrl: "",
-      behindProxy: false,
+      trustedProxies: networksOf([]),
       onMistake: () => undefined,
     },
   );

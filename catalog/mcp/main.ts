@@ -1,4 +1,5 @@
 /** The program of the MCP service: `main.ts SERVICE-FILE PORT`. SIGTERM ends it without losing an answer. */
+import { networksOf } from "../../src/platform/caller-address.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles } from "../../src/platform/files.ts";
@@ -16,22 +17,20 @@ await orSayWhy(async () => {
     api: base,
     hosts,
     keyFile,
-    behindProxy,
     publicUrl = `http://127.0.0.1:${port}/mcp`,
   } = settings.mcp ?? {
     api: "http://127.0.0.1:8000",
     hosts: [],
     keyFile: undefined,
-    behindProxy: false,
     publicUrl: undefined,
   };
-  const ownKey = keyFile === undefined ? undefined : `Bearer ${await readSecret(systemFiles, keyFile)}`;
+  const ownKey = keyFile === undefined ? undefined : await readSecret(systemFiles, keyFile);
   const service = await McpService.start(systemClock, new HttpApi({ base, ownKey, random }), {
     host: "127.0.0.1",
     port: Number(port),
     origins: ["localhost", "127.0.0.1", "[::1]", ...hosts],
     publicUrl,
-    behindProxy,
+    trustedProxies: networksOf(settings.trustedProxies),
     onMistake: (error) => say(`mistake: ${failureLines(error)}`, "err"),
   });
   say(`mcp listens on port ${service.port}`);

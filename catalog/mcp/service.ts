@@ -9,6 +9,7 @@ import {
   type McpServer,
   validateOriginHeader,
 } from "@modelcontextprotocol/server";
+import { callerAddress, type Networks } from "../../src/platform/caller-address.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import { metricsText } from "../metrics/text.ts";
 import type { HttpApi } from "./api-client.ts";
@@ -25,8 +26,8 @@ export type McpServiceRequest = {
   readonly origins: readonly string[];
   /** How the service is reached from outside, for the UCP profile. */
   readonly publicUrl: string;
-  /** Whether a proxy stands before us, whose last x-forwarded-for names the caller; else nobody's counts. */
-  readonly behindProxy: boolean;
+  /** Where proxies before us are, whose x-forwarded-for is believed. */
+  readonly trustedProxies: Networks;
   readonly onMistake: (error: unknown) => void;
   /** Adds to what the service offers: what a conformance suite calls. */
   readonly addMore?: (server: McpServer) => void;
@@ -36,6 +37,8 @@ export type McpServiceRequest = {
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
 /** So many are answered at a time; more would only wait for the API. */
 const OPEN_MAX = 256;
+
+const NOTHING = { error: "there is nothing at this path" } as const;
 
 /** A running service. */
 export class McpService {
@@ -125,11 +128,13 @@ export class McpService {
       case "/health":
         return await this.#health(outgoing);
       case "/metrics":
+        // For this machine, and not for who comes through a proxy: as the front has it.
+        if (incoming.headers["x-forwarded-for"] !== undefined) return send(outgoing, 404, NOTHING);
         return sendText(outgoing, this.#metrics());
       case "/.well-known/ucp":
         return send(outgoing, 200, ucpProfile(this.#request.publicUrl, UCP_VERSION));
       default:
-        return send(outgoing, 404, { error: "there is nothing at this path" });
+        return send(outgoing, 404, NOTHING);
     }
   }
 
@@ -163,13 +168,10 @@ export class McpService {
   }
 
   #addressOf(incoming: IncomingMessage): string {
-    const forwarded = this.#request.behindProxy ? incoming.headers["x-forwarded-for"] : undefined;
     // Several headers of the name are one list to Node.
-    const last = String(forwarded ?? "")
-      .split(",")
-      .at(-1)
-      ?.trim();
-    return last === undefined || last === "" ? (incoming.socket.remoteAddress ?? "") : last;
+    const forwarded = incoming.headers["x-forwarded-for"];
+    const asked = { peer: incoming.socket.remoteAddress ?? "", forwarded: forwarded?.toString() };
+    return callerAddress(asked, this.#request.trustedProxies);
   }
 
   /** Asks the API: what an agent would get is what counts. */

@@ -17,18 +17,18 @@ export class Strangers {
     this.#asked = new MinuteCounts(clock, ADDRESSES_MAX);
   }
 
-  /** The API as one address may ask it without a key. Calls beyond its share reject with RATE_LIMIT_EXCEEDED and reach nobody. */
+  /** The API as one address may ask it without a key, told of the address. Calls beyond its share reject with RATE_LIMIT_EXCEEDED and reach nobody. */
   within(api: ApiClient, address: string): ApiClient {
     return {
       get: async (path, query, options) => {
         if (options.key === undefined) this.#take(address);
-        return await api.get(path, query, options);
+        return await api.get(path, query, { ...options, address });
       },
       ask: async (path, body, options) => {
         if (options.key === undefined) this.#take(address);
-        return await api.ask(path, body, options);
+        return await api.ask(path, body, { ...options, address });
       },
-      write: async (path, body, options) => await api.write(path, body, options),
+      write: async (path, body, options) => await api.write(path, body, { ...options, address }),
     };
   }
 

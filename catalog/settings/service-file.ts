@@ -8,6 +8,7 @@
  */
 import { z } from "zod";
 import { LifeboatError } from "../../src/errors/error.ts";
+import { isNetwork } from "../../src/platform/caller-address.ts";
 import type { Files } from "../../src/platform/files.ts";
 
 const port = z.int().min(1).max(65_535);
@@ -40,6 +41,8 @@ const schema = z.strictObject({
   redis: place.extend({ passwordFile: z.string() }).optional(),
   /** The file that holds the operator's key, which may do everything. */
   operatorKeyFile: z.string().optional(),
+  /** Networks of the proxies before the front and the MCP service: what these say of whom they have a request from is believed. */
+  trustedProxies: z.array(z.string().refine(isNetwork, "is no network such as 10.0.0.0/8")).max(64).default([]),
   /** Webhooks may lead to addresses of private networks; for tests, and for networks where everything is private. */
   privateWebhooks: z.boolean().default(false),
   scraper: z
@@ -69,8 +72,6 @@ const schema = z.strictObject({
       publicUrl: z.url().optional(),
       /** The file that holds the service's own key, for reading only: the API knows it as well. */
       keyFile: z.string().optional(),
-      /** Whether callers come through a proxy, whose last x-forwarded-for names them. */
-      behindProxy: z.boolean().default(false),
     })
     .optional(),
 });

@@ -54,6 +54,15 @@ const CONNECTIONS_MAX = 2_000;
 /** What follows an instance's name where it is asked unchecked. */
 export const UNCHECKED = ".unchecked";
 
+/** What instances tell of themselves, to whom. */
+const INNER_PAGES = `    # What instances have counted, and each one's health, is for this machine: not for another one, nor for who a proxy passes on.
+    acl is_inner path,url_dec -m beg /instances/ /metrics
+    acl is_passed_on req.hdr(x-forwarded-for) -m found
+    acl is_passed_on req.hdr(forwarded) -m found
+    acl is_here src 127.0.0.0/8 ::1
+    http-request return status 404 content-type text/plain string nothing if is_inner is_passed_on or is_inner !is_here
+`;
+
 /** The text of haproxy.cfg. */
 export function renderHaproxy(request: BalancerRequest): string {
   return `# Written by lifeboat; changes made here are lost.
@@ -84,7 +93,7 @@ frontend front
     # Who asks without a key is counted by address, and instances see the balancer's only.
     option forwardfor
     http-request return status 200 content-type text/plain string ok if { path ${BALANCER_HEALTH_PATH} }
-${request.pages.map(({ name }) => `    use_backend ${name} if { path_beg /instances/${name}/ }\n`).join("")}    default_backend api
+${INNER_PAGES}${request.pages.map(({ name }) => `    use_backend ${name} if { path_beg /instances/${name}/ }\n`).join("")}    default_backend api
 ${pageBackends(request.pages)}
 backend api
     mode http

@@ -171,3 +171,18 @@ test("while no instance passes its check they are asked all the same, and afterw
   await eventually("both are seen as up", async () => await both("UP"));
   assert.deepEqual(await ask("GET", {}), [200, 2]);
 });
+
+test("what instances tell of themselves is told to this machine, and to nobody whom a proxy passes on", async () => {
+  const asked = async (at: string, headers: Readonly<Record<string, string>> = {}): Promise<number> => {
+    came = ["", ""];
+    return (await fetch(`http://127.0.0.1:${port}${at}`, { headers })).status;
+  };
+  for (const at of ["/metrics", "/instances/api0/metrics", "/%6Detrics", "/%69nstances/api0/health"]) {
+    assert.equal(await asked(at), 200, at);
+    assert.equal(await asked(at, { "x-forwarded-for": "192.0.2.1" }), 404, at);
+    assert.equal(await asked(at, { forwarded: "for=192.0.2.1" }), 404, at);
+  }
+  // How the service is, is everybody's to know.
+  assert.equal(await asked("/health", { "x-forwarded-for": "192.0.2.1" }), 200);
+  assert.equal(await asked("/v1/x", { "x-forwarded-for": "192.0.2.1" }), 200);
+});

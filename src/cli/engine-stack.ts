@@ -48,6 +48,7 @@ export function describedStack(config: Config): StackDescription {
     feeds: stack.feeds,
     apis: API_INSTANCES,
     api: stack.api ?? [],
+    trustedProxies: stack.trustedProxies ?? [],
     maxConnections: stack.maxConnections,
     sharedBuffers: stack.sharedBuffers,
     slotWalMax: stack.slotWalMax,

@@ -19,7 +19,19 @@ import {
   type Setting,
   setting,
 } from "./setting.ts";
-import { addresses, byteSize, choice, duration, host, location, port, slotName, text, whole } from "./value-kind.ts";
+import {
+  addresses,
+  byteSize,
+  choice,
+  duration,
+  host,
+  location,
+  networks,
+  port,
+  slotName,
+  text,
+  whole,
+} from "./value-kind.ts";
 
 const SECOND_MS = 1_000;
 const KIB = 1_024;
@@ -291,6 +303,11 @@ export const SETTINGS = {
         addresses(),
         "the service's own",
         "Instances of an API that others run, as host:port with commas between: the front leads to them, too.",
+      ),
+      trustedProxies: optionalSetting(
+        networks(),
+        "none",
+        "Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.",
       ),
       maxConnections: setting(
         whole("COUNT", { min: 30, max: 10_000 }),

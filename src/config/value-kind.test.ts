@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addresses, choice, host, location, moment, port, slotName, text, whole } from "./value-kind.ts";
+import { addresses, choice, host, location, moment, networks, port, slotName, text, whole } from "./value-kind.ts";
 
 const BASE = { folder: "/srv", home: "/home/alice" };
 
@@ -15,6 +15,12 @@ test("numbers keep to their bounds and have no other spelling", () => {
   for (const bad of ["0", "20", "1.5", "-1", "1e1", "0x3", "", " 3"])
     assert.equal(level.parse(bad, BASE), undefined, bad);
   assert.equal(port().parse("65536", BASE), undefined);
+});
+
+test("networks are addresses with a length, and a list with one that is none is none", () => {
+  assert.deepEqual(networks().parse("10.0.0.0/8, 192.0.2.1", BASE), ["10.0.0.0/8", "192.0.2.1"]);
+  assert.equal(networks().format(["10.0.0.0/8", "192.0.2.1"]), "10.0.0.0/8,192.0.2.1");
+  for (const bad of ["", "10.0.0.0/33", "10.0.0.0/8,", "proxy"]) assert.equal(networks().parse(bad, BASE), undefined);
 });
 
 test("addresses are hosts with ports, the folder of a socket only where one is taken", () => {

@@ -6,6 +6,7 @@
  * an environment variable alike, so a value means the same wherever it was written.
  */
 import path from "node:path";
+import { isNetwork } from "../platform/caller-address.ts";
 import type { Instant } from "../platform/clock.ts";
 import { type ByteSize, formatByteSize, parseByteSize } from "../units/byte-size.ts";
 import { type DurationMs, formatDuration, parseDuration } from "../units/duration.ts";
@@ -91,6 +92,22 @@ export function addresses({
     format: (value) => value.map((each) => `${each.host}:${each.port}`).join(","),
   };
 }
+
+/** Networks, with commas between: addresses with the length of what they have in common, or single ones. */
+export function networks(): ValueKind<readonly string[]> {
+  return {
+    placeholder: "NETWORK,…",
+    accepts: "networks such as 10.0.0.0/8,fd00::/8, at most 64",
+    parse: (given) => {
+      const found = given.split(",").map((each) => each.trim());
+      return found.length <= NETWORKS_MAX && found.every(isNetwork) ? found : undefined;
+    },
+    format: (value) => value.join(","),
+  };
+}
+
+/** More than the networks of a large proxy service. */
+const NETWORKS_MAX = 64;
 
 /** A machine runs no more instances of one program than this. */
 const ADDRESSES_MAX = 32;

@@ -59,7 +59,9 @@ test("a schema that cannot be brought up to date is told in the last words of th
 
 test("the service's file names secrets and holds none, and leads to the pooler, the read port and the front", () => {
   const { place, ports } = testStack();
-  const { database, reads, operatorKeyFile, scraper, mcp } = JSON.parse(renderServiceFile(testStack()));
+  const { database, reads, operatorKeyFile, scraper, mcp, trustedProxies } = JSON.parse(
+    renderServiceFile(testStack({ trustedProxies: ["10.0.0.0/8"] })),
+  );
   const front = `http://127.0.0.1:${ports.front}`;
   assert.deepEqual(
     [mcp.api, mcp.publicUrl, mcp.keyFile, scraper],
@@ -71,5 +73,6 @@ test("the service's file names secrets and holds none, and leads to the pooler, 
     ],
   );
   assert.deepEqual([database.port, reads.port], [ports.pgbouncer, ports.reads]);
+  assert.deepEqual(trustedProxies, ["10.0.0.0/8"]);
   assert.equal(operatorKeyFile, path.join(place.secrets, "operator"));
 });

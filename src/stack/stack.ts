@@ -73,6 +73,8 @@ export type StackChoice = {
   readonly apis: number;
   /** Further instances that the front leads to, which others run. */
   readonly api: readonly Address[];
+  /** Networks of proxies before the front and the MCP service. */
+  readonly trustedProxies: readonly string[];
   readonly maxConnections: number;
   readonly sharedBuffers: ByteSize;
   /** WAL that a slot may keep on the primary for a confirmer that is away. */

@@ -18,6 +18,7 @@ export const STACK_CHOICE: StackChoice = {
   service: true,
   feeds: "made-up",
   apis: 3,
+  trustedProxies: [],
   api: [{ host: "127.0.0.1", port: 8101 }],
   maxConnections: 200,
   sharedBuffers: (128 * MIB) as ByteSize,

@@ -86,7 +86,7 @@ export const SERVICE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   schema: ["database", "settings"],
   ingest: ["database"],
   scraper: ["cache", "database", "ingest", "metrics", "schema", "settings"],
-  mcp: ["metrics", "products", "settings"],
+  mcp: ["keys", "metrics", "products", "settings"],
   cache: ["settings"],
   keys: ["cache", "database"],
   products: ["ingest"],

@@ -6,7 +6,7 @@ _lifeboat() {
     word="${COMP_WORDS[index]}"
     previous="$word"
     case "$word" in
-      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--backup-nice|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-daemon|--stack-service|--stack-feeds|--stack-front-port|--stack-mcp-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--failover-automatic|--failover-silent-after|--failover-refused-after|--failover-starting-after|--failover-stuck-after|--failover-disk-full|--failover-webhook|--failover-hook-command|--failover-etcd-endpoints|--failover-etcd-prefix|--failover-etcd-ttl|--lines|--timeout|--interval|--metrics|--replication-lag-max|--replication-lag-bytes-max|--pooler-consoles|--pooler-password-file|--pooler-databases-file|--accept-loss|--old-data-into|--size|--pg|--durability)
+      --config|--server-host|--server-port|--server-user|--server-database|--server-password-file|--server-password-command|--server-tls|--server-ca-file|--server-connect-timeout|--vault-path|--vault-encryption|--vault-passphrase-file|--vault-passphrase-command|--vault-recovery-key-file|--vault-identity-file|--folders-state|--folders-spool|--folders-sandbox|--receiver-slot|--receiver-application-name|--receiver-status-interval|--receiver-delay|--postgres-bin-dir|--postgres-run-as|--status-backup-max-age|--status-proof-max-age|--passphrase-file|--age|--label|--tier|--checkpoint|--backup-checkpoint|--backup-compression-level|--backup-max-rate|--backup-nice|--reason|--depth|--system|--sandbox|--restore-boot-timeout|--restore-wal-laid-max|--proof-invariants-file|--remove|--retention-hourly|--retention-daily|--retention-weekly|--retention-manual-days|--retention-grace|--mode|--target|--to|--to-time|--to-lsn|--to-xid|--to-name|--timeline|--backup|--tablespace|--tablespaces-under|--port|--rate|--reads|--seconds|--lanes|--queue-deadline|--answer-deadline|--ledger|--host|--user|--database|--password-file|--stack-name|--stack-postgres-major|--stack-database|--stack-application-role|--stack-durability|--stack-daemon|--stack-service|--stack-feeds|--stack-front-port|--stack-mcp-port|--stack-read-port|--stack-db-port|--stack-replica-port|--stack-pooler-port|--stack-redis-port|--stack-api|--stack-trusted-proxies|--stack-max-connections|--stack-shared-buffers|--stack-slot-wal-max|--stack-cache-memory-max|--stack-programs-dir|--stack-cache-policy|--ports|--failover-automatic|--failover-silent-after|--failover-refused-after|--failover-starting-after|--failover-stuck-after|--failover-disk-full|--failover-webhook|--failover-hook-command|--failover-etcd-endpoints|--failover-etcd-prefix|--failover-etcd-ttl|--lines|--timeout|--interval|--metrics|--replication-lag-max|--replication-lag-bytes-max|--pooler-consoles|--pooler-password-file|--pooler-databases-file|--accept-loss|--old-data-into|--size|--pg|--durability)
         # The value is the next word, unless the cursor stands on it; bash splits --option=value into three words.
         [[ ${COMP_WORDS[index+1]} == '=' ]] && ((index++))
         if ((index + 1 < COMP_CWORD)); then ((index++)); previous=""; fi
@@ -311,6 +311,7 @@ _lifeboat() {
     'probe --stack-pooler-port')  return ;;
     'probe --stack-redis-port')  return ;;
     'probe --stack-api')  return ;;
+    'probe --stack-trusted-proxies')  return ;;
     'probe --stack-max-connections')  return ;;
     'probe --stack-shared-buffers')  return ;;
     'probe --stack-slot-wal-max')  return ;;
@@ -341,6 +342,7 @@ _lifeboat() {
     'probe read-back --stack-pooler-port')  return ;;
     'probe read-back --stack-redis-port')  return ;;
     'probe read-back --stack-api')  return ;;
+    'probe read-back --stack-trusted-proxies')  return ;;
     'probe read-back --stack-max-connections')  return ;;
     'probe read-back --stack-shared-buffers')  return ;;
     'probe read-back --stack-slot-wal-max')  return ;;
@@ -367,6 +369,7 @@ _lifeboat() {
     'up --stack-pooler-port')  return ;;
     'up --stack-redis-port')  return ;;
     'up --stack-api')  return ;;
+    'up --stack-trusted-proxies')  return ;;
     'up --stack-max-connections')  return ;;
     'up --stack-shared-buffers')  return ;;
     'up --stack-slot-wal-max')  return ;;
@@ -405,6 +408,7 @@ _lifeboat() {
     'down --stack-pooler-port')  return ;;
     'down --stack-redis-port')  return ;;
     'down --stack-api')  return ;;
+    'down --stack-trusted-proxies')  return ;;
     'down --stack-max-connections')  return ;;
     'down --stack-shared-buffers')  return ;;
     'down --stack-slot-wal-max')  return ;;
@@ -430,6 +434,7 @@ _lifeboat() {
     'ps --stack-pooler-port')  return ;;
     'ps --stack-redis-port')  return ;;
     'ps --stack-api')  return ;;
+    'ps --stack-trusted-proxies')  return ;;
     'ps --stack-max-connections')  return ;;
     'ps --stack-shared-buffers')  return ;;
     'ps --stack-slot-wal-max')  return ;;
@@ -456,6 +461,7 @@ _lifeboat() {
     'logs --stack-pooler-port')  return ;;
     'logs --stack-redis-port')  return ;;
     'logs --stack-api')  return ;;
+    'logs --stack-trusted-proxies')  return ;;
     'logs --stack-max-connections')  return ;;
     'logs --stack-shared-buffers')  return ;;
     'logs --stack-slot-wal-max')  return ;;
@@ -481,6 +487,7 @@ _lifeboat() {
     'restart --stack-pooler-port')  return ;;
     'restart --stack-redis-port')  return ;;
     'restart --stack-api')  return ;;
+    'restart --stack-trusted-proxies')  return ;;
     'restart --stack-max-connections')  return ;;
     'restart --stack-shared-buffers')  return ;;
     'restart --stack-slot-wal-max')  return ;;
@@ -506,6 +513,7 @@ _lifeboat() {
     'scale --stack-pooler-port')  return ;;
     'scale --stack-redis-port')  return ;;
     'scale --stack-api')  return ;;
+    'scale --stack-trusted-proxies')  return ;;
     'scale --stack-max-connections')  return ;;
     'scale --stack-shared-buffers')  return ;;
     'scale --stack-slot-wal-max')  return ;;
@@ -534,6 +542,7 @@ _lifeboat() {
     'exec --stack-pooler-port')  return ;;
     'exec --stack-redis-port')  return ;;
     'exec --stack-api')  return ;;
+    'exec --stack-trusted-proxies')  return ;;
     'exec --stack-max-connections')  return ;;
     'exec --stack-shared-buffers')  return ;;
     'exec --stack-slot-wal-max')  return ;;
@@ -559,6 +568,7 @@ _lifeboat() {
     'durability --stack-pooler-port')  return ;;
     'durability --stack-redis-port')  return ;;
     'durability --stack-api')  return ;;
+    'durability --stack-trusted-proxies')  return ;;
     'durability --stack-max-connections')  return ;;
     'durability --stack-shared-buffers')  return ;;
     'durability --stack-slot-wal-max')  return ;;
@@ -601,6 +611,7 @@ _lifeboat() {
     'replication --stack-pooler-port')  return ;;
     'replication --stack-redis-port')  return ;;
     'replication --stack-api')  return ;;
+    'replication --stack-trusted-proxies')  return ;;
     'replication --stack-max-connections')  return ;;
     'replication --stack-shared-buffers')  return ;;
     'replication --stack-slot-wal-max')  return ;;
@@ -636,6 +647,7 @@ _lifeboat() {
     'failover --stack-pooler-port')  return ;;
     'failover --stack-redis-port')  return ;;
     'failover --stack-api')  return ;;
+    'failover --stack-trusted-proxies')  return ;;
     'failover --stack-max-connections')  return ;;
     'failover --stack-shared-buffers')  return ;;
     'failover --stack-slot-wal-max')  return ;;
@@ -675,6 +687,7 @@ _lifeboat() {
     'failover pause --stack-pooler-port')  return ;;
     'failover pause --stack-redis-port')  return ;;
     'failover pause --stack-api')  return ;;
+    'failover pause --stack-trusted-proxies')  return ;;
     'failover pause --stack-max-connections')  return ;;
     'failover pause --stack-shared-buffers')  return ;;
     'failover pause --stack-slot-wal-max')  return ;;
@@ -713,6 +726,7 @@ _lifeboat() {
     'failover resume --stack-pooler-port')  return ;;
     'failover resume --stack-redis-port')  return ;;
     'failover resume --stack-api')  return ;;
+    'failover resume --stack-trusted-proxies')  return ;;
     'failover resume --stack-max-connections')  return ;;
     'failover resume --stack-shared-buffers')  return ;;
     'failover resume --stack-slot-wal-max')  return ;;
@@ -752,6 +766,7 @@ _lifeboat() {
     'switchover --stack-pooler-port')  return ;;
     'switchover --stack-redis-port')  return ;;
     'switchover --stack-api')  return ;;
+    'switchover --stack-trusted-proxies')  return ;;
     'switchover --stack-max-connections')  return ;;
     'switchover --stack-shared-buffers')  return ;;
     'switchover --stack-slot-wal-max')  return ;;
@@ -791,6 +806,7 @@ _lifeboat() {
     'rebuild --stack-pooler-port')  return ;;
     'rebuild --stack-redis-port')  return ;;
     'rebuild --stack-api')  return ;;
+    'rebuild --stack-trusted-proxies')  return ;;
     'rebuild --stack-max-connections')  return ;;
     'rebuild --stack-shared-buffers')  return ;;
     'rebuild --stack-slot-wal-max')  return ;;
@@ -829,6 +845,7 @@ _lifeboat() {
     'daemon --stack-pooler-port')  return ;;
     'daemon --stack-redis-port')  return ;;
     'daemon --stack-api')  return ;;
+    'daemon --stack-trusted-proxies')  return ;;
     'daemon --stack-max-connections')  return ;;
     'daemon --stack-shared-buffers')  return ;;
     'daemon --stack-slot-wal-max')  return ;;
@@ -917,6 +934,7 @@ _lifeboat() {
     'config explain --stack-pooler-port')  return ;;
     'config explain --stack-redis-port')  return ;;
     'config explain --stack-api')  return ;;
+    'config explain --stack-trusted-proxies')  return ;;
     'config explain --stack-max-connections')  return ;;
     'config explain --stack-shared-buffers')  return ;;
     'config explain --stack-slot-wal-max')  return ;;
@@ -958,6 +976,7 @@ _lifeboat() {
     'config render --stack-pooler-port')  return ;;
     'config render --stack-redis-port')  return ;;
     'config render --stack-api')  return ;;
+    'config render --stack-trusted-proxies')  return ;;
     'config render --stack-max-connections')  return ;;
     'config render --stack-shared-buffers')  return ;;
     'config render --stack-slot-wal-max')  return ;;
@@ -987,29 +1006,29 @@ _lifeboat() {
       'wal get') options+=' --mode --system --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'wal feed') options+=' --target --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox' ;;
       'restore') options+=' --target --to --to-time --to-lsn --to-xid --to-name --immediate --exclusive --timeline --backup --system --delta --accept-gap --tablespace --tablespaces-under --dry-run --boot --port --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
-      'probe') options+=' --rate --reads --seconds --lanes --queue-deadline --answer-deadline --ledger --keep --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'probe read-back') options+=' --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'up') options+=' --ports --install --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'down') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'scale') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
-      'exec') options+=' --timeout --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
-      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'probe') options+=' --rate --reads --seconds --lanes --queue-deadline --answer-deadline --ledger --keep --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'probe read-back') options+=' --host --port --user --database --password-file --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'up') options+=' --ports --install --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'down') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'ps') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'logs') options+=' --follow --lines --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'restart') options+=' --accept-outage --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'scale') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --postgres-bin-dir --postgres-run-as' ;;
+      'exec') options+=' --timeout --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'durability') options+=' --yes --force --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'replication') options+=' --once --interval --metrics --folders-state --folders-spool --folders-sandbox --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'pooler status') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
       'pooler resume') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
       'pooler watch') options+=' --pooler-consoles --pooler-password-file --pooler-databases-file' ;;
-      'failover') options+=' --check-only --follow --promote --accept-loss --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'failover pause') options+=' --reason --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'failover resume') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'switchover') options+=' --to --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'rebuild') options+=' --old-data-into --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'daemon') options+=' --stand-by --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover') options+=' --check-only --follow --promote --accept-loss --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover pause') options+=' --reason --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'failover resume') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'switchover') options+=' --to --dry-run --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'rebuild') options+=' --old-data-into --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'daemon') options+=' --stand-by --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
       'demo') options+=' --size --seconds --pg --durability --keep --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --restore-boot-timeout --restore-wal-laid-max --postgres-bin-dir --postgres-run-as' ;;
-      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --backup-nice --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --pooler-consoles --pooler-password-file --pooler-databases-file --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
-      'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
+      'config explain') options+=' --server-host --server-port --server-user --server-database --server-password-file --server-password-command --server-tls --server-ca-file --server-connect-timeout --vault-path --vault-encryption --vault-passphrase-file --vault-passphrase-command --vault-recovery-key-file --vault-identity-file --folders-state --folders-spool --folders-sandbox --receiver-slot --receiver-application-name --receiver-status-interval --receiver-delay --backup-checkpoint --backup-compression-level --backup-max-rate --backup-nice --retention-hourly --retention-daily --retention-weekly --retention-manual-days --retention-grace --restore-boot-timeout --restore-wal-laid-max --proof-invariants-file --status-backup-max-age --status-proof-max-age --replication-lag-max --replication-lag-bytes-max --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy --pooler-consoles --pooler-password-file --pooler-databases-file --failover-automatic --failover-silent-after --failover-refused-after --failover-starting-after --failover-stuck-after --failover-disk-full --failover-webhook --failover-hook-command --failover-etcd-endpoints --failover-etcd-prefix --failover-etcd-ttl --postgres-bin-dir --postgres-run-as' ;;
+      'config render') options+=' --folders-state --folders-spool --folders-sandbox --stack-name --stack-postgres-major --stack-database --stack-application-role --stack-durability --stack-daemon --stack-service --stack-feeds --stack-front-port --stack-mcp-port --stack-read-port --stack-db-port --stack-replica-port --stack-pooler-port --stack-redis-port --stack-api --stack-trusted-proxies --stack-max-connections --stack-shared-buffers --stack-slot-wal-max --stack-cache-memory-max --stack-programs-dir --stack-cache-policy' ;;
       'completion') options+=' ' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

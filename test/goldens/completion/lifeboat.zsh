@@ -433,6 +433,7 @@ _lifeboat_probe_read-back() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -471,6 +472,7 @@ _lifeboat_up() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -518,6 +520,7 @@ _lifeboat_down() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -552,6 +555,7 @@ _lifeboat_ps() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -588,6 +592,7 @@ _lifeboat_logs() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -624,6 +629,7 @@ _lifeboat_restart() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -659,6 +665,7 @@ _lifeboat_scale() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -698,6 +705,7 @@ _lifeboat_exec() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -736,6 +744,7 @@ _lifeboat_durability() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -789,6 +798,7 @@ _lifeboat_replication() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -860,6 +870,7 @@ _lifeboat_failover_pause() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -907,6 +918,7 @@ _lifeboat_failover_resume() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -956,6 +968,7 @@ _lifeboat_switchover() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1004,6 +1017,7 @@ _lifeboat_rebuild() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1053,6 +1067,7 @@ _lifeboat_daemon() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1160,6 +1175,7 @@ _lifeboat_config_explain() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1210,6 +1226,7 @@ _lifeboat_config_render() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1381,6 +1398,7 @@ _lifeboat_probe() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
@@ -1459,6 +1477,7 @@ _lifeboat_failover() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
     '--stack-slot-wal-max=[Most WAL the primary keeps for a replica or receiver that is away (max_slot_wal_keep_size).]:value: ' \
