@@ -21,6 +21,7 @@ import { type Attempt, retry } from "../platform/retry.ts";
 import { formatLsn, LSN_NONE, lsnDistance, type SystemId } from "../postgres/lsn.ts";
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
+import { getSegment, type NamedSegment } from "../vault/wal-store.ts";
 import { alarmsOf, reportedError } from "./alarms.ts";
 import { settleSpool } from "./held-end.ts";
 import { type Mandate, NO_MANDATE, nameInReign } from "./mandate.ts";
@@ -32,6 +33,7 @@ import type { SessionContext, SessionOptions } from "./session-context.ts";
 import { openSpool, type Spool } from "./spool.ts";
 import type { ReceivedGap } from "./spool-state.ts";
 import { Uploads } from "./uploads.ts";
+import { Walker } from "./walked.ts";
 
 /** What a receiver needs. */
 export type ReceiverTools = {
@@ -391,9 +393,13 @@ class WalReceiver implements Receiver {
       return spool.state.systemId;
     };
     const remove = spool.remove.bind(spool);
+    const { spoolFolder } = this.#options;
+    const segment = (named: NamedSegment): Promise<Buffer | undefined> => getSegment(vault, named, {});
+    const walker = new Walker({ files, random, clock, spoolFolder, vaultId: vault.id, segment });
+    const stored = walker.stored.bind(walker);
     return {
       spool,
-      uploads: new Uploads({ vault, clock, random, readFile: files.readFile, systemId, remove }),
+      uploads: new Uploads({ vault, clock, random, readFile: files.readFile, systemId, remove, stored }),
       vault,
       clock,
       options: this.#settled,

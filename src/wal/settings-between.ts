@@ -5,14 +5,15 @@
  * afterwards, but the WAL does (safety rules A1 and A4). A stretch that is not held, or does not read to its end, is
  * `missing`: nothing is concluded from it.
  */
-import { type Lsn, lsnMax, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnMax, lsnMin, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { fetchWal, type WalSources } from "./get.ts";
-import { lineageOf, partAt } from "./history.ts";
+import { type LineagePart, lineageOf, partAt } from "./history.ts";
 import { readHoldings } from "./holdings.ts";
 import { coversRange } from "./ranges.ts";
 import { RMGR_XLOG } from "./records/cursor.ts";
 import { decodeEvent, type WalEvent } from "./records/events.ts";
 import { scanRecords } from "./records/reader.ts";
+import { readWalked, type Walked, type WalkedChange } from "./walked.ts";
 
 /** The stretch, and the settings that should hold all along it. */
 export type SettingsQuestion = {
@@ -34,16 +35,52 @@ export type SettingsAnswer =
   /** There is a hole in what is held, or it does not read as WAL. */
   | { readonly kind: "missing" };
 
-/** Reads the stretch. Rejects when the store cannot answer. */
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** Asks what the receiver has walked, and reads the rest. Rejects when the store cannot answer. */
 async function settingsBetween(
   sources: WalSources,
   walSegmentBytes: number,
   question: SettingsQuestion,
-  options: { readonly signal?: AbortSignal | undefined },
+  options: CallOptions,
 ): Promise<SettingsAnswer> {
   const holdings = await readHoldings(sources, walSegmentBytes, options);
   if (coversRange(holdings, question).kind === "missing") return { kind: "missing" };
   const lineage = lineageOf(question.timeline, holdings.histories.get(question.timeline) ?? []);
+  const read = (stretch: { readonly from: Lsn; readonly to: Lsn }): Promise<SettingsAnswer> =>
+    readStretch(sources, { lineage, walSegmentBytes, question: { ...question, ...stretch } }, options);
+  const walked = await walkedOf(sources, question);
+  if (walked === undefined) return await read(question);
+  const { from, to } = question;
+  if (from < walked.from) {
+    const before = await read({ from, to: walked.from });
+    if (before.kind !== "same" || before.reached < walked.from) return before;
+  }
+  const within = walked.changes.filter(({ lsn }) => lsn >= from && lsn < to);
+  if (within.some((change) => isOther(change, question))) return { kind: "changed" };
+  return walked.to < to ? await read({ from: walked.to, to }) : { kind: "same", reached: to };
+}
+
+/** What was walked of the stretch; undefined when that is nothing. */
+async function walkedOf(sources: WalSources, question: SettingsQuestion): Promise<Walked | undefined> {
+  const { files, spoolFolder, systemId, vault } = sources;
+  const walked = spoolFolder === undefined ? undefined : await readWalked(files, spoolFolder);
+  if (walked === undefined || walked.vaultId !== vault.id) return undefined;
+  if (walked.systemId !== systemId || walked.timeline !== question.timeline) return undefined;
+  return walked.from < question.to && walked.to > question.from ? walked : undefined;
+}
+
+async function readStretch(
+  sources: WalSources,
+  of: {
+    readonly lineage: readonly LineagePart[];
+    readonly walSegmentBytes: number;
+    readonly question: SettingsQuestion;
+  },
+  options: CallOptions,
+): Promise<SettingsAnswer> {
+  const { lineage, walSegmentBytes, question } = of;
+  const { from, to } = question;
   const buffers = new SegmentBuffers(walSegmentBytes);
   const source = {
     walSegmentBytes,
@@ -56,14 +93,14 @@ async function settingsBetween(
   };
   const { at, reason } = await scanRecords(
     source,
-    { from: question.from, limit: question.to },
+    { from, limit: to },
     (cursor) => (cursor.rmgr === RMGR_XLOG && isChange(decodeEvent(cursor), question) ? "stop" : undefined),
     options,
   );
   if (reason === "stopped") return { kind: "changed" };
-  if (reason === "limit" || at >= question.to) return { kind: "same", reached: question.to };
-  // A record may cross the end of what is held; whoever asks on, asks from its beginning.
-  return ENDS_OF_BYTES.has(reason) ? { kind: "same", reached: lsnMax(question.from, at) } : { kind: "missing" };
+  // A record may cross the end of the stretch, or of what is held; whoever asks on, asks from its beginning.
+  const ended = at >= to || reason === "limit" || ENDS_OF_BYTES.has(reason);
+  return ended ? { kind: "same", reached: lsnMin(to, lsnMax(from, at)) } : { kind: "missing" };
 }
 
 /**
@@ -87,13 +124,16 @@ class SegmentBuffers {
   }
 }
 
-function isChange(event: WalEvent | undefined, { walLevel, walLogHints }: SettingsQuestion): boolean {
-  return event?.kind === "parameter-change" && (event.walLevel !== walLevel || event.walLogHints !== walLogHints);
+function isChange(event: WalEvent | undefined, question: SettingsQuestion): boolean {
+  return event?.kind === "parameter-change" && isOther(event, question);
+}
+
+function isOther(change: Omit<WalkedChange, "lsn">, { walLevel, walLogHints }: SettingsQuestion): boolean {
+  return change.walLevel !== walLevel || change.walLogHints !== walLogHints;
 }
 
 /** Answers questions about the WAL between backups. */
 export function walBetween(sources: Omit<WalSources, "systemId">, walSegmentBytes: number) {
-  type CallOptions = { readonly signal?: AbortSignal | undefined };
   type Stretch = Omit<SettingsQuestion, "walLevel" | "walLogHints">;
   const of = (systemId: SystemId): WalSources => ({ ...sources, systemId });
   return {

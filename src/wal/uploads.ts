@@ -13,6 +13,7 @@ import type { SystemId } from "../postgres/lsn.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putSegment } from "../vault/wal-store.ts";
 import type { SpoolFile } from "./spool-files.ts";
+import type { StoredSegment } from "./walked.ts";
 
 /** What uploads need. */
 export type UploadTools = {
@@ -24,6 +25,8 @@ export type UploadTools = {
   readonly readFile: (file: string) => Promise<Buffer>;
   /** Takes a stored segment out of the spool. */
   readonly remove: (file: SpoolFile) => Promise<void>;
+  /** Given each segment that the vault has by now. */
+  readonly stored?: ((segment: StoredSegment) => Promise<void>) | undefined;
 };
 
 /** A vault that is down is asked again about twice a minute, which no store minds. */
@@ -88,8 +91,10 @@ export class Uploads {
     const store = async (): Promise<void> => {
       const bytes = await this.#tools.readFile(file.path);
       const systemId = this.#tools.systemId();
-      await putSegment(this.#tools.vault, { systemId, segment: file.segment, bytes }, { signal });
+      const segment = { systemId, segment: file.segment, bytes };
+      await putSegment(this.#tools.vault, segment, { signal });
       await this.#tools.remove(file);
+      await this.#tools.stored?.(segment);
     };
     await retry(this.#tools, UPLOAD_RETRY, store, {
       signal,

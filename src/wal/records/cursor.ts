@@ -333,7 +333,10 @@ export class RecordCursor {
     const rmgr = view.getUint8(offset + 17);
     const switches = rmgr === RMGR_XLOG && (info & 0xf0) === XLOG_SWITCH;
     const end = switches ? Math.ceil(at.next / this.#walSegmentBytes) * this.#walSegmentBytes : at.next;
-    if (end > this.#limit) return this.#end("limit");
+    if (end > this.#limit) {
+      this.#at = at.lsn;
+      return this.#end("limit");
+    }
     this.lsn = at.lsn;
     this.length = at.length;
     this.xid = view.getUint32(offset + 4, true);

@@ -76,12 +76,24 @@ export async function scanRecords(
   options: WalReadOptions = {},
 ): Promise<WalEnd> {
   const cursor = cursorOver(source, range);
+  for (;;) {
+    const outcome = await walkSegment(cursor, visit, options);
+    if (outcome !== "segment") return endOf(cursor, outcome === "end" ? cursor.endReason : "stopped");
+    await feedNext(cursor, source, options);
+  }
+}
+
+/** Calls `visit` at every record that the cursor can reach with what it was fed: until it needs a segment, or has come to an end. */
+export async function walkSegment(
+  cursor: RecordCursor,
+  visit: (cursor: RecordCursor) => "stop" | undefined,
+  options: WalReadOptions = {},
+): Promise<"segment" | "end" | "stopped"> {
   let pauseAt = cursor.position + PAUSE_BYTES;
   for (;;) {
     const outcome = cursor.advance();
-    if (outcome === "end") return endOf(cursor, cursor.endReason);
-    if (outcome === "segment") await feedNext(cursor, source, options);
-    else if (visit(cursor) === "stop") return endOf(cursor, "stopped");
+    if (outcome !== "record") return outcome;
+    if (visit(cursor) === "stop") return "stopped";
     if (cursor.end >= pauseAt) {
       pauseAt = cursor.end + PAUSE_BYTES;
       throwIfAborted(options.signal, "reading WAL records");

@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { repetitions } from "../../test/support/effort.ts";
+import { temporaryFolder } from "../../test/support/receivers.ts";
+import { type SyntheticRecord, writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
+
+import { createTestVault } from "../../test/support/vaults.ts";
+import { systemClock } from "../platform/clock.ts";
+import { systemFiles } from "../platform/files.ts";
+import { systemRandom } from "../platform/random.ts";
+import { type Lsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
+import { faultyStore } from "../store/faulty/faulty-store.ts";
+import type { Vault } from "../vault/vault.ts";
+import { getSegment, putSegment } from "../vault/wal-store.ts";
+import { type SettingsAnswer, walBetween } from "./settings-between.ts";
+import { Walker } from "./walked.ts";
+
+const SEGMENT_BYTES = 1024 * 1024;
+const START = 0x5_0000_0000n as Lsn;
+const SYSTEM = "7000000000000000001" as SystemId;
+const ONE = 1 as Timeline;
+const CHANGE_BYTES = 32 + 24 + 2;
+
+/** Says that the server was started with these settings. */
+function change(walLogHints: boolean): SyntheticRecord {
+  const mainData = Buffer.alloc(32);
+  mainData.writeInt32LE(1, 20);
+  mainData.writeUInt8(walLogHints ? 1 : 0, 24);
+  return { rmgr: 0, info: 0x60, xid: 0, mainData };
+}
+
+function filler(length: number): SyntheticRecord {
+  return { rmgr: 10, info: 0, xid: 5, mainData: Buffer.alloc(length, length & 0xff) };
+}
+
+const lsnAt = (offset: number): Lsn => (START + BigInt(offset)) as Lsn;
+const nameOf = (index: number): string =>
+  segmentName({ timeline: ONE, lsn: lsnAt(index * SEGMENT_BYTES), walSegmentBytes: SEGMENT_BYTES });
+
+type Scene = AsyncDisposable & {
+  readonly vault: Vault;
+  readonly spoolFolder: string;
+  readonly ask: (stretch: { readonly from: Lsn; readonly to: Lsn }, where?: "spool") => Promise<SettingsAnswer>;
+  readonly walker: (vaultId?: string) => Walker;
+  /** Gives segments to a walker, as a receiver does. */
+  readonly walk: (walker: Walker, indexes: readonly number[]) => Promise<void>;
+  readonly reads: () => number;
+};
+
+/** A vault that has the segments of some WAL, and a spool. */
+async function sceneOf(bytes: Buffer): Promise<Scene> {
+  const temporary = await temporaryFolder("settings-between");
+  const spoolFolder = temporary.folder;
+  const vault = await createTestVault();
+  const segments = Array.from({ length: bytes.byteLength / SEGMENT_BYTES }, (_, index) =>
+    bytes.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES),
+  );
+  for (const [index, segment] of segments.entries()) {
+    await putSegment(vault, { systemId: SYSTEM, segment: nameOf(index), bytes: segment }, {});
+  }
+  const counted = faultyStore({ store: vault.store, clock: systemClock });
+  const seen: Vault = { ...vault, store: counted.store };
+  const common = { systemId: SYSTEM, timeline: ONE, walLevel: "replica", walLogHints: true };
+  return {
+    vault,
+    spoolFolder,
+    ask: (stretch, where) => {
+      const sources = { vault: seen, files: systemFiles, ...(where === "spool" ? { spoolFolder } : {}) };
+      return walBetween(sources, SEGMENT_BYTES).settings({ ...common, ...stretch }, {});
+    },
+    walker: (vaultId = vault.id) =>
+      new Walker({
+        files: systemFiles,
+        random: systemRandom,
+        clock: systemClock,
+        spoolFolder,
+        vaultId,
+        segment: (named) => getSegment(vault, named, {}),
+      }),
+    walk: async (walker, indexes) => {
+      for (const index of indexes) {
+        const segment = segments[index];
+        assert.ok(segment !== undefined);
+        await walker.stored({ systemId: SYSTEM, segment: nameOf(index), bytes: segment });
+      }
+    },
+    reads: () => counted.effects.filter(({ operation }) => operation === "get").length,
+    [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose](),
+  };
+}
+
+test("a change that crosses the end of a stretch is found by whoever asks on", async () => {
+  const room = SEGMENT_BYTES - 40 - 127 * 24;
+  const wal = writeSyntheticWal({ start: START, walSegmentBytes: SEGMENT_BYTES }, [
+    filler(room - 24 - 5 - 24),
+    change(false),
+    filler(100),
+  ]);
+  const crossing = wal.records[1];
+  assert.ok(crossing !== undefined && crossing.pieces.length === 2 && crossing.rawEnd - crossing.start > CHANGE_BYTES);
+  await using scene = await sceneOf(wal.bytes);
+  const beyond = await scene.ask({ from: START, to: lsnAt(crossing.end - 8) });
+  assert.deepEqual(beyond, { kind: "same", reached: lsnAt(crossing.start) });
+  const first = await scene.ask({ from: START, to: lsnAt(SEGMENT_BYTES) });
+  assert.deepEqual(first, { kind: "same", reached: lsnAt(crossing.start) });
+  assert.deepEqual(await scene.ask({ from: first.reached, to: lsnAt(wal.records[2]?.end ?? 0) }), { kind: "changed" });
+});
+
+const script = fc
+  .array(
+    fc.oneof(
+      { weight: 6, arbitrary: fc.integer({ min: 0, max: 9000 }).map(filler) },
+      { weight: 3, arbitrary: fc.integer({ min: 100_000, max: 1_200_000 }).map(filler) },
+      { weight: 1, arbitrary: fc.boolean().map(change) },
+    ),
+    { minLength: 8, maxLength: 24 },
+  )
+  .filter((records) => records.reduce((sum, { mainData }) => sum + mainData.byteLength, 0) > SEGMENT_BYTES);
+
+test("what the receiver walked answers as the WAL does, wherever it began and was started anew", async () => {
+  await fc.assert(
+    fc.asyncProperty(script, fc.nat(), fc.nat(), fc.nat(), fc.nat(), async (records, a, b, begun, restarted) => {
+      const wal = writeSyntheticWal({ start: START, walSegmentBytes: SEGMENT_BYTES }, records);
+      const whole = Math.floor((wal.records.at(-1)?.end ?? 0) / SEGMENT_BYTES);
+      const ends = [0, ...wal.records.map(({ end }) => end)];
+      const [x = 0, y = 0] = [ends[a % ends.length], ends[b % ends.length]].toSorted((p = 0, q = 0) => p - q);
+      if (x === y || whole === 0) return;
+      await using scene = await sceneOf(wal.bytes);
+      const indexes = Array.from({ length: whole }, (_, index) => index).slice(begun % whole);
+      const cut = restarted % (indexes.length + 1);
+      await scene.walk(scene.walker(), indexes.slice(0, cut));
+      await scene.walk(scene.walker(), indexes.slice(cut));
+      const stretch = { from: lsnAt(x), to: lsnAt(y) };
+      assert.deepEqual(await scene.ask(stretch, "spool"), await scene.ask(stretch));
+    }),
+    { numRuns: repetitions(15, 300) },
+  );
+});
+
+const FOUR = writeSyntheticWal(
+  { start: START, walSegmentBytes: SEGMENT_BYTES },
+  Array.from({ length: 500 }, () => filler(8000)),
+);
+
+test("what was walked is not read again, also over a restart of the receiver; what was not, is", async () => {
+  await using scene = await sceneOf(FOUR.bytes);
+  const stretch = { from: lsnAt(FOUR.records[3]?.end ?? 0), to: lsnAt(3 * SEGMENT_BYTES - 50_000) };
+  const same = { kind: "same", reached: stretch.to } as const;
+  const readsOf = async (): Promise<number> => {
+    const before = scene.reads();
+    const { kind } = await scene.ask(stretch, "spool");
+    assert.equal(kind, same.kind);
+    return scene.reads() - before;
+  };
+  assert.equal(await readsOf(), 3);
+  await scene.walk(scene.walker(), [0, 1]);
+  assert.equal(await readsOf(), 2, "the last record walked may end in the next segment");
+  await scene.walk(scene.walker(), [2]);
+  assert.equal(await readsOf(), 0);
+  await scene.walk(scene.walker("another vault"), [1, 2]);
+  assert.equal(await readsOf(), 3, "another vault's WAL proves nothing");
+  await scene.walk(scene.walker(), [0, 1, 2]);
+  await writeFile(path.join(scene.spoolFolder, "walked.json"), "{");
+  assert.equal(await readsOf(), 3, "half a file is none");
+});
+
+test("the walk begins anew behind a hole", async () => {
+  await using scene = await sceneOf(FOUR.bytes);
+  const walker = scene.walker();
+  await scene.walk(walker, [0, 2]);
+  const [third, last] = [FOUR.records[280]?.end ?? 0, FOUR.records[370]?.end ?? 0];
+  assert.deepEqual(
+    [third, last].map((end) => Math.floor(end / SEGMENT_BYTES)),
+    [2, 2],
+  );
+  const before = scene.reads();
+  assert.equal((await scene.ask({ from: lsnAt(third), to: lsnAt(last) }, "spool")).kind, "same");
+  assert.equal(scene.reads(), before);
+  assert.equal((await scene.ask({ from: lsnAt(FOUR.records[3]?.end ?? 0), to: lsnAt(last) }, "spool")).kind, "same");
+  assert.equal(scene.reads(), before + 3, "the last record before the hole ends behind it");
+});
+
+test("a segment that is not WAL ends the walk, and no storing of it", async () => {
+  await using scene = await sceneOf(FOUR.bytes);
+  const walker = scene.walker();
+  await scene.walk(walker, [0]);
+  await walker.stored({ systemId: SYSTEM, segment: nameOf(1), bytes: Buffer.alloc(SEGMENT_BYTES) });
+  await scene.walk(walker, [2]);
+  const stretch = { from: lsnAt(FOUR.records[3]?.end ?? 0), to: lsnAt(2 * SEGMENT_BYTES) };
+  const before = scene.reads();
+  assert.equal((await scene.ask(stretch, "spool")).kind, "same");
+  assert.equal(scene.reads() - before, 2);
+});

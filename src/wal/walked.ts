@@ -1,0 +1,235 @@
+/**
+ * What the receiver saw of changed settings while WAL passed through it, so that a backup need not fetch that WAL again.
+ *
+ * Nouns: a stretch is *walked* when each of its records was read, whole and linked to the one before.
+ * Invariants: only segments that the vault has are walked; `walked.json` says nothing that was not read; one that is lost,
+ * old or unreadable costs time and no backup: whoever asks reads the WAL itself then. Never synced.
+ * The format is specified in docs/formats/spool.md.
+ */
+import path from "node:path";
+import { z } from "zod";
+import type { Clock } from "../platform/clock.ts";
+import { replaceVolatile } from "../platform/durable.ts";
+import type { Files } from "../platform/files.ts";
+import type { RandomSource } from "../platform/random.ts";
+import {
+  formatLsn,
+  type Lsn,
+  parseLsn,
+  parseSegmentName,
+  type SystemId,
+  segmentName,
+  type Timeline,
+} from "../postgres/lsn.ts";
+import { RecordCursor, RMGR_XLOG } from "./records/cursor.ts";
+import { decodeEvent, type WalEvent } from "./records/events.ts";
+import { walkSegment } from "./records/reader.ts";
+
+/** A change of parameters that take a restart. */
+export type WalkedChange = {
+  readonly lsn: Lsn;
+  /** Undefined where the record names a level that this program does not know. */
+  readonly walLevel: string | undefined;
+  readonly walLogHints: boolean;
+};
+
+/** A stretch that was walked. */
+export type Walked = {
+  readonly vaultId: string;
+  readonly systemId: SystemId;
+  /** Of the segments that were read. */
+  readonly timeline: Timeline;
+  /** The first byte of the first record. */
+  readonly from: Lsn;
+  /** The first byte of the first record that was not read, or not whole. */
+  readonly to: Lsn;
+  /** Every change among the records from `from` to `to`. */
+  readonly changes: readonly WalkedChange[];
+};
+
+const FORMAT = "lifeboat-walked";
+const VERSION = 1;
+const WALKED_FILE = "walked.json";
+/** A server that is started so often is not one whose backups should hurry: what is older is forgotten. */
+const CHANGES_MAX = 1000;
+
+const lsnSchema = z
+  .string()
+  .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
+  .transform(parseLsn);
+
+const walkedSchema = z.strictObject({
+  format: z.literal(FORMAT),
+  version: z.literal(VERSION),
+  vaultId: z.string().min(1),
+  systemId: z
+    .string()
+    .regex(/^\d{1,20}$/)
+    .transform((systemId) => systemId as SystemId),
+  timeline: z
+    .int()
+    .min(1)
+    .max(0xffffffff)
+    .transform((timeline) => timeline as Timeline),
+  from: lsnSchema,
+  to: lsnSchema,
+  changes: z.array(z.strictObject({ lsn: lsnSchema, walLevel: z.string().nullable(), walLogHints: z.boolean() })),
+});
+
+/** What a spool's receiver has walked; undefined when it cannot be told. Never rejects. */
+export async function readWalked(files: Files, spoolFolder: string): Promise<Walked | undefined> {
+  try {
+    const bytes = await files.readFile(path.join(spoolFolder, WALKED_FILE));
+    const { vaultId, systemId, timeline, from, to, changes } = walkedSchema.parse(JSON.parse(`${bytes}`));
+    const known = changes.map((change) => ({ ...change, walLevel: change.walLevel ?? undefined }));
+    return { vaultId, systemId, timeline, from, to, changes: known };
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeWalked(
+  tools: { readonly files: Files; readonly random: RandomSource },
+  spoolFolder: string,
+  walked: Walked,
+): Promise<void> {
+  const stored = {
+    format: FORMAT,
+    version: VERSION,
+    ...walked,
+    from: formatLsn(walked.from),
+    to: formatLsn(walked.to),
+    changes: walked.changes.map(({ lsn, walLevel = null, walLogHints }) => ({
+      lsn: formatLsn(lsn),
+      walLevel,
+      walLogHints,
+    })),
+  };
+  await replaceVolatile(tools.files, {
+    file: path.join(spoolFolder, WALKED_FILE),
+    bytes: Buffer.from(`${JSON.stringify(stored)}\n`),
+    unique: tools.random(8).toString("hex"),
+  });
+}
+
+/** Where a walk is told, and what it needs to go on where an earlier receiver stopped. */
+export type WalkTools = {
+  readonly files: Files;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly spoolFolder: string;
+  readonly vaultId: string;
+  /** A segment of the vault; undefined when it is not there. */
+  readonly segment: (name: { readonly systemId: SystemId; readonly segment: string }) => Promise<Buffer | undefined>;
+};
+
+/** A segment that the vault has. */
+export type StoredSegment = { readonly systemId: SystemId; readonly segment: string; readonly bytes: Buffer };
+
+type Walk = {
+  readonly cursor: RecordCursor;
+  /** Undefined until a first record was seen. */
+  readonly walked: Walked | undefined;
+};
+
+type SegmentPlace = {
+  readonly vaultId: string;
+  readonly systemId: SystemId;
+  readonly timeline: Timeline;
+  readonly start: Lsn;
+  readonly walSegmentBytes: number;
+};
+
+type Fed = { readonly of: SegmentPlace; readonly bytes: Buffer };
+
+/** Walks what one receiver stores, segment by segment. */
+export class Walker {
+  readonly #tools: WalkTools;
+  #walk: { readonly walk: Walk; readonly of: SegmentPlace } | undefined;
+  #begun = false;
+
+  constructor(tools: WalkTools) {
+    this.#tools = tools;
+  }
+
+  /**
+   * Walks a segment that was just stored and tells what is walked by then. Never rejects: where a segment cannot be read on, the
+   * walk begins anew with the next one, and what was told stays until then.
+   */
+  async stored({ systemId, segment, bytes }: StoredSegment): Promise<void> {
+    const found = parseSegmentName(segment, bytes.byteLength);
+    if (found === undefined) return;
+    const of = { vaultId: this.#tools.vaultId, systemId, ...found, walSegmentBytes: bytes.byteLength };
+    try {
+      const walk = (await this.#before(of)) ?? begin(of);
+      this.#walk = undefined;
+      const after = await walkOn(this.#tools.clock, walk, { of, bytes });
+      if (after === undefined) return;
+      this.#walk = { walk: after, of };
+      if (after.walked !== undefined) await writeWalked(this.#tools, this.#tools.spoolFolder, after.walked);
+    } catch {
+      this.#walk = undefined;
+    }
+  }
+
+  /** The walk that this segment goes on with; undefined when none does. */
+  async #before(of: SegmentPlace): Promise<Walk | undefined> {
+    const before = this.#walk;
+    const first = !this.#begun;
+    this.#begun = true;
+    if (before === undefined) return first ? await this.#resumed(of) : undefined;
+    const { walk } = before;
+    const same = before.of.systemId === of.systemId && before.of.timeline === of.timeline;
+    const long = (walk.walked?.changes.length ?? 0) > CHANGES_MAX;
+    return same && !long && walk.cursor.neededSegment === Number(of.start) ? walk : undefined;
+  }
+
+  /** What an earlier receiver walked, ready for this segment: a record may have begun in the one before. */
+  async #resumed(of: SegmentPlace): Promise<Walk | undefined> {
+    const walked = await readWalked(this.#tools.files, this.#tools.spoolFolder);
+    if (walked === undefined || !isOf(walked, of)) return undefined;
+    const { walSegmentBytes, timeline, systemId } = of;
+    const cursor = new RecordCursor({ from: Number(walked.to), walSegmentBytes });
+    const lsn = BigInt(cursor.neededSegment) as Lsn;
+    if (lsn === of.start) return { cursor, walked };
+    if (Number(lsn) + walSegmentBytes !== Number(of.start)) return undefined;
+    const segment = segmentName({ timeline, lsn, walSegmentBytes });
+    const bytes = await this.#tools.segment({ systemId, segment });
+    return bytes === undefined ? undefined : await walkOn(this.#tools.clock, { cursor, walked }, { of, bytes });
+  }
+}
+
+function isOf(walked: Walked, of: Pick<SegmentPlace, "vaultId" | "systemId" | "timeline">): boolean {
+  return walked.vaultId === of.vaultId && walked.systemId === of.systemId && walked.timeline === of.timeline;
+}
+
+function begin({ start, walSegmentBytes }: SegmentPlace): Walk {
+  return { cursor: new RecordCursor({ from: Number(start), walSegmentBytes }), walked: undefined };
+}
+
+/** The walk after one segment more; undefined when it does not read as what comes next. */
+async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Walk | undefined> {
+  const { cursor } = walk;
+  let from = walk.walked?.from;
+  const changes = [...(walk.walked?.changes ?? [])];
+  cursor.feed(bytes, of.timeline);
+  const outcome = await walkSegment(
+    cursor,
+    () => {
+      from ??= BigInt(cursor.lsn) as Lsn;
+      const event = cursor.rmgr === RMGR_XLOG ? decodeEvent(cursor) : undefined;
+      if (event?.kind === "parameter-change") changes.push(changeOf(event));
+      return undefined;
+    },
+    // What arrives meanwhile is confirmed first.
+    { pause: () => clock.sleep(0, {}) },
+  );
+  if (outcome !== "segment") return undefined;
+  if (from === undefined) return walk;
+  const { vaultId, systemId, timeline } = of;
+  return { cursor, walked: { vaultId, systemId, timeline, from, to: BigInt(cursor.position) as Lsn, changes } };
+}
+
+function changeOf({ lsn, walLevel, walLogHints }: Extract<WalEvent, { kind: "parameter-change" }>): WalkedChange {
+  return { lsn, walLevel, walLogHints };
+}
