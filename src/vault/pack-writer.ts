@@ -48,7 +48,7 @@ export type PackWriterOptions = {
 
 /** Chunks in flight: a batch under way and one that waits for each thread, and the one that is being gathered. */
 const CHUNKS_IN_FLIGHT_MAX = 5 * BATCH_CHUNKS;
-/** Packs being put or read back at a time. */
+/** Packs being put or read back before more is taken: with the one that is gathered, 100 MiB. */
 const PACKS_CLOSING_MAX = 2;
 /** How much of a pack is read back at a time. */
 const READ_BACK_BYTES = 1024 * 1024;
@@ -151,7 +151,7 @@ export class PackWriter {
   }
 
   #hasRoom(): boolean {
-    return this.#chunksInFlight < CHUNKS_IN_FLIGHT_MAX && this.#closing.size <= PACKS_CLOSING_MAX;
+    return this.#chunksInFlight < CHUNKS_IN_FLIGHT_MAX && this.#closing.size < PACKS_CLOSING_MAX;
   }
 
   #packGathered(): void {

@@ -28,6 +28,8 @@ export const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Unread chunks beyond which the socket is paused: full or not, each holds a buffer. */
 const QUEUE_CHUNKS_MAX = 256;
+/** The same of a base backup, whose bytes are only looked at as they pass: nothing is gained by more, and each has 128 KiB. */
+const PAYLOAD_CHUNKS_MAX = 64;
 
 /** A server that does not close its side within this time after our goodbye is left. */
 const CLOSE_TIMEOUT_MS = 2000;
@@ -269,7 +271,7 @@ export class WireConnection {
 
   #arrived(chunk: Buffer): void {
     this.#reader.append(chunk);
-    const full = this.#reader.queuedBytes > QUEUE_BYTES_MAX || this.#reader.queuedChunks > QUEUE_CHUNKS_MAX;
+    const full = this.#reader.queuedBytes > QUEUE_BYTES_MAX || this.#reader.queuedChunks > this.#chunksMax;
     if (full && !this.#paused) {
       this.#paused = true;
       this.#socket.pause();
@@ -306,7 +308,11 @@ export class WireConnection {
   }
 
   #isHalfEmpty(): boolean {
-    return this.#reader.queuedBytes < QUEUE_BYTES_MAX / 2 && this.#reader.queuedChunks < QUEUE_CHUNKS_MAX / 2;
+    return this.#reader.queuedBytes < QUEUE_BYTES_MAX / 2 && this.#reader.queuedChunks < this.#chunksMax / 2;
+  }
+
+  get #chunksMax(): number {
+    return this.#reader.splitPayload ? PAYLOAD_CHUNKS_MAX : QUEUE_CHUNKS_MAX;
   }
 
   #end(cause: unknown): void {
