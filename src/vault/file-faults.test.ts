@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { GOLDEN_SEGMENT, GOLDEN_SERVER } from "../../test/golden/make-vault.ts";
 import type { SyntheticServer } from "../../test/golden/synthetic-server.ts";
 import { repetitions } from "../../test/support/effort.ts";
+import { syntheticProof } from "../../test/support/proofs.ts";
 import { SMALL_SERVER, takeSmallBackup } from "../../test/support/small-restores.ts";
 import { TEST_SECRET } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
@@ -13,15 +14,17 @@ import { memoryFiles } from "../platform/memory-files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { lsnAdd } from "../postgres/lsn.ts";
 import { runPrune } from "../retention/act.ts";
+import { listHolds, putHold, releaseHolds } from "../retention/holds.ts";
 import { planPrune } from "../retention/survey.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
-import { listBackups } from "./backups.ts";
+import { createBackupId, listBackups } from "./backups.ts";
 import { checkVault } from "./check.ts";
-import { rewrapPassphrase } from "./key-ring.ts";
+import { addHolder, listKeys, removeHolder, rewrapPassphrase, rotateDataKey } from "./key-ring.ts";
 import type { VaultSecret } from "./keys.ts";
 import { NO_STRETCH } from "./keys.ts";
-import { backupName, segmentKey } from "./names.ts";
+import { backupName, type ProofId, segmentKey } from "./names.ts";
+import { putProof } from "./proofs.ts";
 import { prepareRepair, runRepair } from "./repair.ts";
 import { initVault, openVault, type Vault, type VaultTools } from "./vault.ts";
 import { putHistory, putSegment } from "./wal-store.ts";
@@ -158,6 +161,39 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   "a new passphrase": {
     start: await startWith(takeSmallBackup),
     run: ({ tools, secret }) => rewrapPassphrase(tools, secret, { passphrase: "new one", label: "" }, {}),
+    backups: { old: 1, new: 1 },
+  },
+  "another holder": {
+    start: await startWith(takeSmallBackup),
+    run: ({ tools, secret }) =>
+      addHolder(tools, secret, { holder: { kind: "passphrase", passphrase: "another" }, label: "" }, {}),
+    backups: { old: 1, new: 1 },
+  },
+  "a holder less": {
+    start: await startWith(takeSmallBackup),
+    run: async ({ tools, secret }) => {
+      const { holders } = await listKeys(tools, secret, {});
+      for (const { kind, wrapId } of holders) if (kind === "passphrase") await removeHolder(tools, secret, wrapId, {});
+    },
+    backups: { old: 1, new: 1 },
+  },
+  "a new data key": {
+    start: await startWith(takeSmallBackup),
+    run: ({ tools, secret }) => rotateDataKey(tools, secret, {}),
+    backups: { old: 1, new: 1 },
+  },
+  "a hold, a proof and a release": {
+    start: await startWith(takeSmallBackup),
+    run: async ({ tools, secret }) => {
+      const vault = await openVault(tools, secret, {});
+      const [backup] = (await listBackups(vault, {}, {})).backups;
+      assert.ok(backup !== undefined);
+      await putHold(vault, { scope: backup.backupId, reason: "looked at" }, {});
+      const proofId = createBackupId(vault.clock.now(), vault.random) as string as ProofId;
+      await putProof(vault, { ...syntheticProof(backup, { minute: 0, asked: "intact" }), proofId }, {});
+      await releaseHolds(vault, backup.backupId, {});
+      assert.deepEqual(await listHolds(vault, {}), []);
+    },
     backups: { old: 1, new: 1 },
   },
   "a repair": { start: await startWith(damaged), run: repairAll, backups: { old: 0, new: 1 } },
