@@ -9,7 +9,7 @@
  */
 import path from "node:path";
 import { z } from "zod";
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
@@ -114,13 +114,28 @@ export async function keepAside(files: Files, request: AsideRequest, options: Ca
   await writeDurable(files, { file: path.join(into, ASIDE_HEADER), parts, over: "new", unique: "lifeboat" });
 }
 
-/** The header of an aside; undefined for a folder that was left before it was one. */
+/**
+ * The header of an aside; undefined for a folder that was left before it was one. Throws `restore.image-incomplete` for one that cannot
+ * be read: its folder may hold what nothing else has.
+ */
 export async function readAside(files: Files, folder: string): Promise<AsideHeader | undefined> {
+  const file = path.join(folder, ASIDE_HEADER);
+  let bytes: Buffer;
   try {
-    return headerSchema.parse(JSON.parse((await files.readFile(path.join(folder, ASIDE_HEADER))).toString("utf8")));
+    bytes = await files.readFile(file);
   } catch (error) {
     if (isLifeboatError(error, "platform.file-missing")) return undefined;
     throw error;
+  }
+  try {
+    return headerSchema.parse(JSON.parse(bytes.toString("utf8")));
+  } catch (cause) {
+    throw new LifeboatError("restore.image-incomplete", {
+      message: `${file} is not the header of an aside as this program writes it`,
+      remedy:
+        "Nothing was changed. The files beside it are those of the old directory, and can be looked at as they are.",
+      cause,
+    });
   }
 }
 

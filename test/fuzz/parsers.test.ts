@@ -4,10 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { test } from "node:test";
 import { checkServerManifest } from "../../src/backup/server-manifest.ts";
 import { TarReader } from "../../src/backup/tar-reader.ts";
-import { isLifeboatError } from "../../src/errors/error.ts";
 import { interpretJournal } from "../../src/journal/read.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { memoryFiles } from "../../src/platform/memory-files.ts";
@@ -15,8 +13,9 @@ import { parseBackupLabel, parseTablespaceMap } from "../../src/postgres/backup-
 import { parseControlFile } from "../../src/postgres/control-file.ts";
 import { crc32c } from "../../src/postgres/crc32c.ts";
 import { type Lsn, segmentName, type Timeline } from "../../src/postgres/lsn.ts";
-import { readReport, readRow } from "../../src/postgres/wire/answers.ts";
+import { readColumns, readReport, readRow } from "../../src/postgres/wire/answers.ts";
 import { FrameReader } from "../../src/postgres/wire/frame-reader.ts";
+import { answerScram, beginScram, verifyScram } from "../../src/postgres/wire/scram.ts";
 import { openMemoryStore } from "../../src/store/memory/memory-store.ts";
 import { listBackups } from "../../src/vault/backups.ts";
 import { sealBlob } from "../../src/vault/blob.ts";
@@ -30,36 +29,10 @@ import { findEndOfWal, readEvents, segmentSummary, type WalSource } from "../../
 import { encodeMark, laidOutBytes, markPosition, readMarks } from "../../src/wal/spool-marks.ts";
 import { GOLDEN_SERVER } from "../golden/make-vault.ts";
 import { syntheticControlFile } from "../golden/synthetic-server.ts";
-import { repetitions, testSeed } from "../support/effort.ts";
-import { mutated } from "../support/mutations.ts";
+import { DEAR, fuzz } from "../support/fuzzing.ts";
 import { takeSmallBackup } from "../support/small-restores.ts";
 import { writeSyntheticWal } from "../support/synthetic-wal.ts";
 import { createTestVault } from "../support/vaults.ts";
-
-const CHEAP = repetitions(1000, 100_000);
-const DEAR = repetitions(60, 5_000);
-/** More than any of these takes on a busy machine; what hangs takes for ever. */
-const DURATION_MAX_MS = 20_000;
-
-/** Parses mutation after mutation of the samples. */
-function fuzz(name: string, samples: readonly Buffer[], parse: (bytes: Buffer) => unknown, count = CHEAP): void {
-  test(`${name}: nearly right bytes are read or refused`, async () => {
-    // What is right is read; the other samples may be of kinds that are refused.
-    await parse(Buffer.from(samples[0] ?? Buffer.alloc(0)));
-    for (let stream = 0; stream < count; stream += 1) {
-      const sample = samples[stream % samples.length] ?? Buffer.alloc(0);
-      const bytes = mutated(sample, testSeed(), stream);
-      const begun = systemClock.monotonic();
-      try {
-        await parse(bytes);
-      } catch (error) {
-        const refused = isLifeboatError(error) && error.kind !== "bug";
-        if (!refused) throw new Error(`stream ${stream}: ${bytes.toString("hex").slice(0, 2000)}`, { cause: error });
-      }
-      assert.ok(systemClock.monotonic() - begun < DURATION_MAX_MS, `stream ${stream} took too long`);
-    }
-  });
-}
 
 const vault = await createTestVault(openMemoryStore({ clock: systemClock }));
 const backup = await takeSmallBackup(vault);
@@ -170,7 +143,24 @@ fuzz("frames of the protocol", [frames], (bytes) => {
   }
 });
 fuzz("a row", [row], readRow);
+const columns = Buffer.concat([Buffer.from("0002", "hex"), ...["i", "text"].map(column)]);
+fuzz("the columns of an answer", [columns], readColumns);
 fuzz("a report", [report], readReport);
+
+function column(name: string): Buffer {
+  return Buffer.concat([Buffer.from(`${name}\0`), Buffer.alloc(18)]);
+}
+
+const scram = beginScram({ offered: ["SCRAM-SHA-256"], binding: { kind: "none" }, nonce: "abc" });
+fuzz(
+  "a challenge to log in",
+  [Buffer.from("r=abcdef,s=c2FsdHNhbHRzYWx0,i=2")],
+  (bytes) => answerScram(scram, { password: "x", challenge: bytes.toString("latin1").replace(/i=\d+/, "i=2") }),
+  DEAR,
+);
+fuzz("a server's last word of a login", [Buffer.from(`v=${Buffer.alloc(32).toString("base64")}`)], (bytes) =>
+  verifyScram(Buffer.alloc(32), bytes.toString("latin1")),
+);
 
 // --- WAL --------------------------------------------------------------------------------------------------------------
 
