@@ -89,17 +89,22 @@ export async function walkSegment(
   visit: (cursor: RecordCursor) => "stop" | undefined,
   options: WalReadOptions = {},
 ): Promise<"segment" | "end" | "stopped"> {
-  let pauseAt = cursor.position + PAUSE_BYTES;
+  // Multiples, so that a walk of small segments pauses too.
+  let pauseAt = nextPause(cursor.position);
   for (;;) {
     const outcome = cursor.advance();
     if (outcome !== "record") return outcome;
     if (visit(cursor) === "stop") return "stopped";
     if (cursor.end >= pauseAt) {
-      pauseAt = cursor.end + PAUSE_BYTES;
+      pauseAt = nextPause(cursor.end);
       throwIfAborted(options.signal, "reading WAL records");
       await options.pause?.();
     }
   }
+}
+
+function nextPause(position: number): number {
+  return position - (position % PAUSE_BYTES) + PAUSE_BYTES;
 }
 
 /** The records of a range, in order, until valid WAL ends; returns where and why. */
