@@ -118,6 +118,7 @@ function obedient(): FailoverPorts["nodes"] {
       synchronousNames = names;
       return { kind: "done" };
     },
+    commitsWait: async () => synchronousNames !== "",
   });
   return [a, only<NodePort>("b", { name: "b", probe: async () => ({ kind: "silent" }) })];
 }

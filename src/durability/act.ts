@@ -1,6 +1,7 @@
 /** Changes how many confirmers commits wait for, and believes it only when the server says so to a new session. */
 import { LifeboatError } from "../errors/error.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Clock, Monotonic } from "../platform/clock.ts";
+import { seesCommitWait } from "../postgres/commit-wait.ts";
 import { openQuery } from "../postgres/query-connection.ts";
 import type { CallOptions, ConnectOptions } from "../postgres/replication.ts";
 import type { ServerDurability } from "./facts.ts";
@@ -21,7 +22,7 @@ export type NamesToSet = {
 
 /**
  * Sets synchronous_standby_names on a server, as a superuser, and resolves with what a new session saw when it was in
- * force, for the server's WAL senders too. Rejects with `durability.not-taken` when it is not within 10 s, or as
+ * force, for the server's WAL senders too, and a commit was seen to wait. Rejects with `durability.not-taken` when it is not within 10 s, or as
  * `openQuery` and its queries do. Repeatable. Cut in between, the server may do either.
  */
 export async function setSyncNames(
@@ -40,10 +41,16 @@ export async function untilInForce(
   options: CallOptions,
 ): Promise<ServerDurability> {
   const { address, wanted } = at;
-  const deadline = clock.monotonic() + TAKEN_TIMEOUT_MS;
+  const deadline = (clock.monotonic() + TAKEN_TIMEOUT_MS) as Monotonic;
   for (;;) {
     const seen = await observeDurability(address, options);
-    if (isInForce(seen, wanted)) return seen;
+    if (isInForce(seen, wanted)) {
+      const isWaited =
+        parseSyncNames(wanted.names)?.kind !== "wait" ||
+        (await seesCommitWait({ clock }, { address, deadline }, options));
+      if (isWaited) return seen;
+      throw notTaken(seen, wanted.names, "commits still wait for nobody, its checkpointer has not read it");
+    }
     if (clock.monotonic() > deadline) throw notTaken(seen, wanted.names);
     await clock.sleep(LOOK_INTERVAL_MS, options);
   }
@@ -88,8 +95,8 @@ async function tell(address: ConnectOptions, names: string, options: CallOptions
   }
 }
 
-function notTaken(seen: ServerDurability, names: string): LifeboatError {
-  const why = seen.setError === undefined ? "" : ` (${seen.setError})`;
+function notTaken(seen: ServerDurability, names: string, cause = seen.setError): LifeboatError {
+  const why = cause === undefined ? "" : ` (${cause})`;
   const counted = seen.confirmers.map(({ name, syncState }) => `${name} ${syncState}`).join(", ");
   return new LifeboatError("durability.not-taken", {
     message: `the server was told "${names}" and does "${seen.effectiveNames}"${why} after ${TAKEN_TIMEOUT_MS / 1000} s; connected: ${counted === "" ? "nobody" : counted}`,

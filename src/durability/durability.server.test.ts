@@ -54,6 +54,35 @@ for (const major of MAJORS) {
   });
 }
 
+test("while the checkpointer has not read the names commits wait for nobody, and nobody is told that they do", async () => {
+  await using pair = await startPair();
+  const { primary } = pair;
+  const [row] = await primary.query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'");
+  const checkpointer = Number(row?.["pid"]);
+  await primary.query("CREATE TABLE written ()");
+  PORTS.processes.signal(checkpointer, "SIGSTOP");
+  let answered = false;
+  const setting = setMode(pair, "strict").finally(() => {
+    answered = true;
+  });
+  try {
+    await eventually("the server says that it waits for two", async () => {
+      const { server } = await look(pair, "strict");
+      return server.effectiveNames === server.setNames && server.setNames !== "";
+    });
+    // Nobody confirms for the receiver, which is not there.
+    for (const value of [1, 2, 3]) await primary.query(`COMMENT ON TABLE written IS '${value}'`);
+    assert.equal(answered, false);
+  } finally {
+    PORTS.processes.signal(checkpointer, "SIGCONT");
+  }
+  await setting;
+  const writing = primary.query("COMMENT ON TABLE written IS '4'");
+  await eventually("a commit waits", async () => (await look(pair, "strict")).server.waiting.count === 1);
+  await setMode(pair, "async");
+  await writing;
+});
+
 test("with replica and receiver gone no write is acknowledged, and async acknowledges those that wait", async () => {
   await using pair = await startPair();
   await using station = await openStation();

@@ -42,6 +42,12 @@ export function synchronousStandbyNames(mode: DurabilityMode, confirmers: Confir
   return `ANY ${count} (${names.map(quoteName).join(", ")})`;
 }
 
+/**
+ * The value of a standby: the receiver's name in a reign that there never is. Whoever promotes it names others; a server that has
+ * some all the time acknowledges nothing in between.
+ */
+export const HELD_NAMES = synchronousStandbyNames("quorum", { nodes: [], receiver: "lifeboat_vault_e0" });
+
 /** What names say. */
 export type SyncNames =
   | { readonly kind: "none" }

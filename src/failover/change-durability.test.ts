@@ -25,6 +25,8 @@ class FakeStack {
   readonly effects: string[] = [];
   /** The effect, counted from 1, that fails; 0: none. */
   failAt = 0;
+  /** Whether the primary's checkpointer has read what it was told. */
+  commitsWait = true;
 
   constructor(durability: Durability, synced: readonly (readonly [number, number])[] = [[1_000, 1_000]]) {
     this.stored = { version: 3, epoch: 7 as Epoch, record: { ...RECORD, durability } };
@@ -46,6 +48,7 @@ class FakeStack {
         this.names = names;
         return { kind: "done" };
       },
+      commitsWait: async () => this.commitsWait,
     });
     const b = only<NodePort>("b", { name: "b" });
     const recordPort = only<RecordPort>("record", {
@@ -96,6 +99,22 @@ test("going up, what was acknowledged without confirmers is where the mode promi
   ]);
   await both.change("strict");
   assert.equal(both.synced.length, 1);
+});
+
+test("as long as no commit was seen to wait nothing is promised, and what counts as acknowledged without confirmers goes on growing", async () => {
+  const up = new FakeStack("async", [
+    [900, 900],
+    [1_000, 1_000],
+  ]);
+  up.commitsWait = false;
+  await assert.rejects(up.change("quorum"), (error) => isLifeboatError(error, "durability.not-taken"));
+  assert.deepEqual([up.names, up.stored.record.durability, up.synced.length], [NAMES.quorum, "async", 2]);
+  up.commitsWait = true;
+  await up.change("quorum");
+  assert.deepEqual([up.stored.record.durability, up.synced.length], ["quorum", 1]);
+  // Where nobody is waited for there is nothing to see.
+  up.commitsWait = false;
+  await up.change("async");
 });
 
 test("confirmers that do not catch up leave the record at what is true, and the change can be made again", async () => {

@@ -2,8 +2,8 @@
  * Changes how many confirmers a commit waits for, under an epoch and with the record (rule B13).
  *
  * Order, and why: the record is what a failover reckons with once the primary cannot be asked any more, so it must never say
- * more than the primary does. Going down, the record first, then the primary. Going up, the primary first; then as many as the
- * mode asks for must have synced all that was acknowledged without them; then the record. Cut anywhere, the record says the
+ * more than the primary does. Going down, the record first, then the primary. Going up, the primary first, until a commit was
+ * seen to wait; then as many as the mode asks for must have synced all that was acknowledged without them; then the record. Cut anywhere, the record says the
  * weaker of the two, the other one is an alarm, and the same change goes on from there.
  */
 import { LifeboatError } from "../errors/error.ts";
@@ -42,7 +42,10 @@ export async function changeDurability(
   const nodes = acting.ports.nodes.map(({ name }) => name);
   const names = synchronousNamesOf({ ...record, durability: to, nodes });
   await acting.order(limits.orderMs, (epoch, call) => primary.setSynchronousNames({ epoch, names }, call));
-  if (!lowers) await untilCovered(acting, primary, { record, to, limits });
+  if (!lowers) {
+    await untilCommitsWait(acting, primary, { record, to, limits });
+    await untilCovered(acting, primary, { record, to, limits });
+  }
   const after = lowers ? before : await write(acting, before, { to, limits });
   await acting.note({ kind: "outcome", name: "durability", facts: { to } });
   return after;
@@ -60,6 +63,16 @@ async function write(
   );
   if (written.kind === "done") return { version: written.version, epoch: acting.epoch, record };
   throw notTaken(stored.record, to, "another controller wrote the record");
+}
+
+/** Until then commits are acknowledged without confirmers, whatever the primary's settings say. */
+async function untilCommitsWait(
+  acting: Acting,
+  primary: NodePort,
+  { record, to, limits }: { readonly record: ClusterRecord; readonly to: Durability; readonly limits: ChangeLimits },
+): Promise<void> {
+  if (requiredConfirmers(to) === 0 || (await primary.commitsWait(acting.call(limits.coverMs)))) return;
+  throw notTaken(record, to, "its commits do not wait yet: its checkpointer has not read what it was told");
 }
 
 /** What was acknowledged before is on the primary alone, perhaps: it must be where the mode promises it before that is promised. */

@@ -115,6 +115,11 @@ export interface NodePort {
   /** Sets and loads `synchronous_standby_names`. Never blank while clients run (rule B13). */
   setSynchronousNames(order: Order<{ readonly names: string }>, call: Call): Promise<Done | StaleEpoch>;
   /**
+   * Of a primary whose names are in force: whether commits wait for them, which they do only some time later (commit-wait.ts).
+   * False: not seen to within the call's time. Has commits of its own, and needs no epoch.
+   */
+  commitsWait(call: Call): Promise<boolean>;
+  /**
    * For a candidate: clears `primary_conninfo`, `wal_retrieve_retry_interval` 100 ms; durable and
    * loaded. The receiver may run for a while longer: watch the view (rule B7).
    */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
-import { RECORD, standbyAnswer } from "../../test/support/failover-views.ts";
+import { primaryAnswer, RECORD, standbyAnswer } from "../../test/support/failover-views.ts";
+import { HELD_NAMES } from "../durability/names.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import { Acting } from "./acting.ts";
 import { SEQUENCE_LIMITS } from "./limits.ts";
@@ -150,6 +151,7 @@ test("a candidate is made ready for those who will confirm to it, and keeps no s
   const names: string[] = [];
   const b = only<NodePort>("b", {
     name: "b",
+    probe: async () => standbyAnswer(),
     makeSlots: async ({ slots }) => {
       kept.push(slots);
       return { kind: "done" };
@@ -166,6 +168,35 @@ test("a candidate is made ready for those who will confirm to it, and keeps no s
   const outcome = await runPlan({ acting, limits, plan: planOf({ kind: "prepare-candidate" }), stored });
   assert.equal(outcome.kind, "done");
   assert.deepEqual([kept, names], [[["lifeboat_vault", "a"]], ["ANY 1 (a, lifeboat_vault_e8)"]]);
+});
+
+test("a candidate that had no names before is led to only when its commits were seen to wait, and one that had some at once", async () => {
+  const target = 900n as Lsn;
+  const action = { kind: "failover", epoch: 8 as Epoch, from: "a", to: "b", phase: "promoting", target } as const;
+  const stored = { version: 3, epoch: 7 as Epoch, record: { ...RECORD, action } };
+  const promoted = primaryAnswer({ timelineStart: 950n as Lsn }, { timeline: 9 as typeof RECORD.timeline });
+  for (const [names, waits, expected] of [
+    ["", false, "failed"],
+    ["", true, "done"],
+    [HELD_NAMES, undefined, "done"],
+  ] as const) {
+    let prepared = false;
+    const b = only<NodePort>("b", {
+      name: "b",
+      probe: async () => (prepared ? promoted : standbyAnswer({}, { synchronousNames: names })),
+      makeSlots: async () => ({ kind: "done" }),
+      setSynchronousNames: async () => {
+        prepared = true;
+        return { kind: "done" };
+      },
+      ...(waits === undefined ? {} : { commitsWait: async () => waits }),
+    });
+    const acting = new Acting(portsFor({ nodes: [b] }), leaseThat(true), undefined);
+    const plan: Plan = { ...planOf({ kind: "prepare-candidate" }, { kind: "see-promoted" }), kind: "switchover" };
+    const outcome = await runPlan({ acting, limits: SEQUENCE_LIMITS, plan, stored });
+    assert.equal(outcome.kind, expected, names);
+    if (outcome.kind === "failed") assert.equal(outcome.at, "see-promoted");
+  }
 });
 
 test("each step has its intent and its outcome in the journal, the plan around them", async () => {

@@ -31,6 +31,8 @@ export type Progress = {
   readonly beyondHole?: boolean;
   /** Of the standbys beside the candidate, the one that has received most: grows no more. */
   readonly furthestOther?: { readonly node: NodeName; readonly flushed: Lsn };
+  /** The candidate had no confirmers' names before: its checkpointer may not know yet that there are some. */
+  readonly namedLate?: boolean;
   /** The old primary is down for sure. */
   readonly stopped?: boolean;
   readonly shutdownLsn?: Lsn;

@@ -227,6 +227,7 @@ async function prepareCandidate(tools: StepTools, progress: Progress): Promise<P
   const { acting, limits, plan } = tools;
   const node = nodePort(tools, plan.to);
   const { durability } = progress.stored.record;
+  const hadNames = (await viewOf(tools, plan.to))?.synchronousNames !== "";
   const names = synchronousNamesOf({
     // In async it would acknowledge before the record names it: it waits for confirmers that follow it only then.
     durability: durability === "async" ? "quorum" : durability,
@@ -239,7 +240,7 @@ async function prepareCandidate(tools: StepTools, progress: Progress): Promise<P
   await persist(tools, () =>
     acting.order(limits.orderMs, (epoch, call) => node.setSynchronousNames({ epoch, names }, call)),
   );
-  return {};
+  return hadNames ? {} : { namedLate: true };
 }
 
 async function notePromotion(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
@@ -270,5 +271,18 @@ async function seePromoted(tools: StepTools, progress: Progress): Promise<Partia
   if (target === undefined || promoted.start < target) {
     throw unsafeCandidate(plan.to, "its timeline begins before what it had to have");
   }
+  // Who finishes what another one has begun does not know what the candidate had before.
+  if (progress.namedLate === true || plan.kind === "finish") await seeCommitsWait(tools);
   return { promoted };
+}
+
+/**
+ * It had no names before it was told its confirmers, as one that was made a standby by an earlier version: its commits wait for nobody
+ * until its checkpointer has read them, which a restartpoint may hold up for long. Before that is seen no pooler leads clients on.
+ */
+async function seeCommitsWait(tools: StepTools): Promise<void> {
+  const { acting, limits, plan } = tools;
+  const node = nodePort(tools, plan.to);
+  if (await persist(tools, () => node.commitsWait(acting.call(limits.promoteMs)))) return;
+  throw stepFailed("see-promoted", `${plan.to} acknowledges without its confirmers: its checkpointer is busy`);
 }

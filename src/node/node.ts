@@ -13,6 +13,7 @@ import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import type { Call, Done, Epoch, NodePort, NodeProbe, NodeView, Order, StaleEpoch } from "../failover/ports.ts";
 import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import { startTimer } from "../platform/timer.ts";
+import { seesCommitWait } from "../postgres/commit-wait.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { admitSession } from "./admission.ts";
@@ -119,6 +120,13 @@ export class SqlNode implements NodePort {
     return await this.#order(order, call, async (session) => {
       await this.#set(session, { synchronous_standby_names: order.names });
     });
+  }
+
+  async commitsWait(call: Call): Promise<boolean> {
+    throwIfAborted(call.signal, `asking ${this.name}`);
+    const deadline = (this.#clock.monotonic() + call.timeoutMs) as Monotonic;
+    const address = this.#addressFor(call);
+    return await seesCommitWait({ clock: this.#clock }, { address, deadline }, { signal: call.signal });
   }
 
   async stopReceiving(order: Order, call: Call): Promise<Done | StaleEpoch> {

@@ -221,6 +221,8 @@ test("a standby's settings have no target, quote what they name, and leave nothi
   assert.match(text, /^primary_conninfo = 'host=''\/tmp\/it\\\\''s'' port=5432'$/m);
   assert.match(text, /^primary_slot_name = 'db_replica'$/m);
   assert.match(text, /^synchronous_standby_names = ''$/m);
+  const held = standbyFiles({ conninfo: "", slot: undefined, names: "ANY 1 (x)" })[0]?.text ?? "";
+  assert.match(held, /^synchronous_standby_names = 'ANY 1 \(x\)'$/m);
   for (const name of ["recovery_target", "recovery_target_time", "recovery_target_lsn", "restore_command"]) {
     assert.match(text, new RegExp(`^${name} = ''$`, "m"));
   }

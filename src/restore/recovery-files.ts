@@ -65,6 +65,11 @@ export type Upstream = {
   readonly conninfo: string;
   /** Physical slot on the upstream; undefined: what is needed must be there by other means. */
   readonly slot: string | undefined;
+  /**
+   * What commits of the standby wait for should it be promoted before it is told others: a server that starts without names, and
+   * learns of some later, goes on for a while acknowledging without (src/postgres/commit-wait.ts). Undefined: nothing.
+   */
+  readonly names?: string | undefined;
 };
 
 /**
@@ -85,7 +90,7 @@ export function standbyFiles(upstream: Upstream): readonly RecoveryFile[] {
     `primary_conninfo = '${quoted(upstream.conninfo)}'`,
     `primary_slot_name = '${quoted(upstream.slot ?? "")}'`,
     // The upstream's confirmers are not this one's (safety rule B12).
-    "synchronous_standby_names = ''",
+    `synchronous_standby_names = '${quoted(upstream.names ?? "")}'`,
   ];
   const text = ["", "# Added by lifeboat restore. The last setting of a name counts.", ...settings, ""].join("\n");
   return [

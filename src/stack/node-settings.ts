@@ -7,6 +7,7 @@
  * Source: PostgreSQL manual, "Server Configuration", "The pg_hba.conf File", "Database Connection Control Functions".
  */
 import path from "node:path";
+import { HELD_NAMES } from "../durability/names.ts";
 import type { Settings } from "../postgres/cluster.ts";
 import { ROLES, type StackDescription } from "./stack.ts";
 
@@ -89,11 +90,14 @@ export function passwordFileText(password: string): string {
   return `*:*:replication:${ROLES.replication}:${password}\n`;
 }
 
-/** How a node reaches the one that it follows: primary_conninfo and primary_slot_name. Its slot there has its name. */
+/**
+ * How a node reaches the one that it follows: primary_conninfo and primary_slot_name. Its slot there has its name. And what its
+ * commits wait for should it be promoted: nobody that there is, until a failover names who confirms to it.
+ */
 export function replicaConnection(
   stack: StackDescription,
   { node, upstream }: { readonly node: NodeName; readonly upstream: NodeName },
-): { readonly conninfo: string; readonly slot: string } {
+): { readonly conninfo: string; readonly slot: string; readonly names: string } {
   const parts = {
     host: "127.0.0.1",
     port: nodePort(stack, upstream),
@@ -109,7 +113,7 @@ export function replicaConnection(
   const conninfo = Object.entries(parts)
     .map(([name, value]) => `${name}=${conninfoValue(String(value))}`)
     .join(" ");
-  return { conninfo, slot: node };
+  return { conninfo, slot: node, names: HELD_NAMES };
 }
 
 /** Source: PostgreSQL manual, "Keyword/Value Connection Strings". */

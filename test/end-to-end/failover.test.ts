@@ -7,6 +7,7 @@ import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import type { CheckReport } from "../../src/daemon/check-report.ts";
+import { HELD_NAMES } from "../../src/durability/names.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
@@ -36,6 +37,8 @@ after(async () => {
 test("a killed primary is replaced under writes without a lost one, and is a replica again afterwards", async () => {
   const { primary, epoch } = await watched.whole();
   assert.equal(primary, "db");
+  // Whoever promotes it, it acknowledges nothing before it is told who confirms.
+  assert.equal(await one.ask("db_replica", "SHOW synchronous_standby_names"), HELD_NAMES);
   const writes = await watched.underWrites("killed", async () => {
     // Halted for a moment, so that it is killed with statements in flight.
     for (const pid of await PORTS.processes.tree(await one.pidOf("db"))) PORTS.processes.signal(pid, "SIGSTOP");

@@ -20,6 +20,9 @@ const ROOM_BYTES = 1_000_000_000;
 /** Now and then longer than anybody waits for it. */
 const CHECKPOINT_MS = [10, 650] as const;
 
+/** Between two commits of which none was seen to wait. */
+const COMMIT_LOOK_MS = 5;
+
 /** A position as the ports have it. */
 export function lsnOf(position: number): Lsn {
   return BigInt(Math.round(position)) as Lsn;
@@ -62,6 +65,15 @@ export function nodePort(stack: Stack, from: Process, server: Server): NodePort 
     name: server.name,
     probe: (call) => probe(stack, from, server, call),
     setSynchronousNames: ({ epoch, names }, call) => done(epoch, call, () => server.setNames(names)),
+    commitsWait: ({ timeoutMs }) =>
+      stack.world.call<boolean>(from, server.process, timeoutMs * 2, (reply) => {
+        const deadline = stack.world.now + timeoutMs;
+        const look = (): void => {
+          if (server.mode !== "primary" || server.commitsWait || stack.world.now >= deadline) reply(server.commitsWait);
+          else stack.world.after(server.process, COMMIT_LOOK_MS, look);
+        };
+        look();
+      }),
     stopReceiving: ({ epoch }, call) => done(epoch, call, () => server.stopReceiving()),
     // No query is in conflict with what is replayed here.
     hurryReplay: ({ epoch }, call) => done(epoch, call, () => undefined),

@@ -17,6 +17,8 @@ export const RULES = {
   "B11, cancelled waits": "a commit whose wait was cancelled is taken for one that was acknowledged",
   B12: "a copy of a replica starts with its name and its upstream",
   fence: "a server is said to be down that is not",
+  "names of a standby":
+    "a standby has no confirmers' names before it is a candidate, and its checkpointer learns of them late",
   "replay wait": "nobody waits until the standby has replayed what the vault holds",
 } as const;
 

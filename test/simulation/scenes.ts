@@ -31,6 +31,7 @@ const SCENES: readonly Scene[] = [
   { share: 0.04, set: lateRecord },
   { share: 0.02, set: asleepBeforeStart },
   { share: 0.02, set: threeNodes },
+  { share: 0.02, set: busyCheckpointer },
 ];
 
 /** A scene in its share of all seeds, else what was drawn. */
@@ -111,6 +112,17 @@ function repeatedWrites(usual: Unhealed, chance: Chance): Unhealed {
 function copyOfReplica(usual: Unhealed, chance: Chance): Unhealed {
   const name = "a copy of the replica starts while replica and vault are away, then the primary is lost";
   return { ...usual, settings: quorum(usual), faults: [fault(name, chance.between(FAULTS_FROM_MS, 3_000), 4_000)] };
+}
+
+/** A new primary whose checkpointer learns late that commits wait, and that is lost with what nobody else has. */
+function busyCheckpointer(usual: Unhealed, chance: Chance): Unhealed {
+  const atMs = chance.between(FAULTS_FROM_MS, 2_500);
+  const faults = [
+    fault("primary killed", atMs, 6_000),
+    fault("receiver frozen", atMs + chance.between(300, 1_200), chance.between(2_000, 3_000)),
+  ];
+  const settings = { ...quorum(usual), nodes: 2 as const, checkpointersBusy: true };
+  return { ...usual, settings, faults, cuts: [], holdBackAt: undefined, afterPromotion: "destroy" };
 }
 
 /** A withdrawal that is durable: the receiver restarts and the old primary returns while the replica still replays. */

@@ -2,11 +2,13 @@
  * A simulated PostgreSQL server: WAL, streaming, commits that wait for standbys, crashes, promotion.
  *
  * What is like the real one, because rules rest on it: a commit is acknowledged when enough connections whose names are in
- * synchronous_standby_names have confirmed its end; a crash loses what was not synced, and shows commits afterwards that were
+ * synchronous_standby_names have confirmed its end; where there were no names before, commits wait for nobody until the checkpointer
+ * has read them, a moment later or much later; a crash loses what was not synced, and shows commits afterwards that were
  * never acknowledged; a standby's flushed position can lie inside a record (B8), and it replays whole records only; clearing
  * primary_conninfo ends its receiver later than at once (B7); a segment from the archive replaces its own, also by a
  * shorter one (B1); a promotion looks into the archive once, takes what it finds, and goes without what it does not find.
  */
+import { HELD_NAMES } from "../../src/durability/names.ts";
 import type { Stack } from "./stack.ts";
 import { Stream } from "./stream.ts";
 import { copyOnto, cutAt, differAt, segmentOf, type WalRecord, wholeEnd } from "./wal.ts";
@@ -17,6 +19,9 @@ export type WriteAnswer = "acknowledged" | "failed";
 
 type Waiter = { readonly end: number; readonly write: number; readonly reply: (answer: WriteAnswer) => void };
 
+/** How often a checkpoint keeps the checkpointer from reading what was set. */
+const LATE_READS = 0.1;
+const LATE_READS_BUSY = 0.8;
 /** Between two looks of a standby into the archive, and between two attempts to connect. */
 const LOOK_MS = 120;
 
@@ -64,6 +69,8 @@ export class Server {
   outgoing: Stream[] = [];
   #waiters: Waiter[] = [];
   #required = 0;
+  /** Whether the checkpointer knows that there are names. */
+  commitsWait = false;
   #named = new Set<string>();
   #looking = false;
 
@@ -104,7 +111,23 @@ export class Server {
     return this.stack.settings.without.has("epoch at the node") ? name : this.name;
   }
 
+  /** As an order does: the checkpointer hears of it later. */
   setNames(names: string): void {
+    const { world, settings } = this.stack;
+    const { chance } = world;
+    this.#readNames(names);
+    const readsMs = chance.often(settings.checkpointersBusy === true ? LATE_READS_BUSY : LATE_READS)
+      ? chance.between(20, 3_000)
+      : chance.between(0, 5);
+    world.after(this.process, readsMs, () => this.#checkpointerReads());
+  }
+
+  #checkpointerReads(): void {
+    this.commitsWait = this.names !== "";
+    this.releaseCommits();
+  }
+
+  #readNames(names: string): void {
     this.names = names;
     const match = /^ANY (\d+) \((.*)\)$/.exec(names);
     this.reign = names === "" ? undefined : Number(/_e(\d+)/.exec(names)?.[1]);
@@ -202,7 +225,7 @@ export class Server {
     while (this.#waiters.length > 0) {
       const first = this.#waiters[0];
       if (first === undefined || first.end > this.flushed) return;
-      if (this.#required > 0 && this.#confirmations(first.end) < this.#required) return;
+      if (this.commitsWait && this.#required > 0 && this.#confirmations(first.end) < this.#required) return;
       this.#waiters.shift();
       this.stack.history.acknowledge(this, first.write);
       first.reply("acknowledged");
@@ -275,6 +298,8 @@ export class Server {
     this.stack.tell(() => `${this.name} starts t${this.timeline} f${this.flushed}`);
     const takes = world.chance.often(0.1) ? world.chance.between(1_000, 5_000) : world.chance.between(50, 500);
     world.after(this.process, takes, () => {
+      // Read before anything else is begun.
+      this.commitsWait = this.names !== "";
       this.mode = this.standby ? "standby" : "primary";
       this.received = this.flushed;
       if (this.standby) {
@@ -282,7 +307,7 @@ export class Server {
         this.receiveAgain();
         return;
       }
-      this.setNames(this.names);
+      this.#readNames(this.names);
     });
   }
 
@@ -292,6 +317,13 @@ export class Server {
   }
 
   // ---------------------------------------------------------------------------------------------- as a standby
+
+  /** What its settings say from the next start on. */
+  follow(upstream: string): void {
+    this.standby = true;
+    this.upstream = upstream;
+    this.#readNames(this.stack.settings.without.has("names of a standby") ? "" : HELD_NAMES);
+  }
 
   /** Connects, or looks into the archive, until it streams. */
   receiveAgain(): void {
@@ -428,7 +460,7 @@ export class Server {
       this.mode = "primary";
       this.standby = false;
       this.keptFrom = this.slots.has("lifeboat_vault") ? 0 : begin;
-      this.setNames(this.names);
+      this.#readNames(this.names);
       this.#sync(this.#insert(50, 0).end, () => undefined);
     };
     world.after(this.process, world.chance.between(15, 80), become);

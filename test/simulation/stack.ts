@@ -27,6 +27,8 @@ export type Settings = {
   readonly acceptsLoss: boolean;
   /** What a full disk of the primary means, as in the policy. */
   readonly diskFull: "hold" | "failover";
+  /** Servers' checkpointers are in the middle of a checkpoint most of the time. */
+  readonly checkpointersBusy?: boolean;
 };
 
 /** A good day's: what a test that draws nothing simulates. */
@@ -132,12 +134,13 @@ export class Stack {
       if (server.name === "a") {
         server.mode = "primary";
         server.setNames(synchronousNamesOf({ durability, primary: "a", nodes, reign: 1 }));
+        server.commitsWait = server.names !== "";
         server.slots.add("lifeboat_vault");
         continue;
       }
       server.mode = "standby";
-      server.standby = true;
-      server.upstream = "a";
+      server.follow("a");
+      server.commitsWait = server.names !== "";
       server.receiveAgain();
     }
     this.witness.grant({ epoch: 1, reign: 1, ticket: this.witness.clock, durationMs: 5_000, contiguousWith: 0 });
@@ -243,8 +246,7 @@ export class Stack {
 }
 
 function startFollowing(server: Server, upstream: Server): void {
-  server.standby = true;
-  server.upstream = upstream.name;
+  server.follow(upstream.name);
   startReplica(server);
 }
 

@@ -81,6 +81,8 @@ function commitConformance(withNodes: WithNodes): void {
   test("a commit is acknowledged when one that is named has confirmed it, and a look waits for nobody", async () => {
     await withNodes(async (under) => {
       const { primary, replica } = under;
+      await primary.setSynchronousNames({ epoch: epoch(1), names: "" }, CALL);
+      assert.equal(await primary.commitsWait({ timeoutMs: WHILE_MS }), false);
       await primary.setSynchronousNames({ epoch: epoch(1), names: NOBODY }, CALL);
       const commit = await waitingCommit(under, 1);
       assert.deepEqual((await primaryView(under)).role.write, { kind: "written" });
@@ -111,6 +113,7 @@ function receivingConformance(withNodes: WithNodes): void {
     await withNodes(async (under) => {
       const { primary, replica, clock, write } = under;
       await primary.setSynchronousNames({ epoch: epoch(1), names: `ANY 1 (${replica.name})` }, CALL);
+      await commitsWait(under, primary);
       assert.equal(await write(primary.name, 3), true);
       await replica.stopReceiving({ epoch: epoch(1) }, CALL);
       const { role } = await receiverGone(under);
@@ -152,8 +155,9 @@ function orderConformance(withNodes: WithNodes): void {
 function promotionConformance(withNodes: WithNodes): void {
   test("a replica that is promoted has all that it had, on a timeline of its own, once, and is a primary after a crash too", async () => {
     await withNodes(async (under) => {
-      const { primary, replica, clock, write, has, crash, start } = under;
+      const { primary, replica, write, has, crash, start } = under;
       await primary.setSynchronousNames({ epoch: epoch(6), names: `ANY 1 (${replica.name})` }, CALL);
+      await commitsWait(under, primary);
       assert.equal(await write(primary.name, 6), true);
       await replica.stopReceiving({ epoch: epoch(6) }, CALL);
       const before = await receiverGone(under);
@@ -165,9 +169,7 @@ function promotionConformance(withNodes: WithNodes): void {
       const { timelineStart, flushed } = promoted.role;
       assert.ok(timelineStart !== undefined && timelineStart <= flushed && timelineStart <= before.role.flushed);
       assert.equal(await has(replica.name, 6), true);
-      const commit = settled(write(replica.name, 7));
-      await clock.sleep(WHILE_MS, {});
-      assert.equal(commit(), undefined);
+      const commit = await waitingCommit(under, 7, replica);
       await replica.setSynchronousNames({ epoch: epoch(6), names: "" }, CALL);
       await until(under, "the commit is acknowledged", async () => commit() === true);
       await replica.makeSlots({ epoch: epoch(6), slots: ["one", "two"] }, CALL);
@@ -229,26 +231,25 @@ async function until<T>({ clock }: NodesUnderTest, what: string, look: () => Pro
   throw new Error(`${what}: never`);
 }
 
-/** What a promise came to so far. */
-/**
- * A commit that is not acknowledged. Where there were no names before, commits wait for nobody until the server's checkpointer has
- * seen them, which is a moment after its sessions have (SyncRepUpdateSyncStandbysDefined in PostgreSQL's source).
- */
-async function waitingCommit(
-  { primary, clock, write }: NodesUnderTest,
-  id: number,
-): Promise<() => boolean | undefined> {
-  for (let tries = 1; ; tries += 1) {
-    const commit = settled(write(primary.name, id));
-    await clock.sleep(WHILE_MS, {});
-    if (commit() === undefined) return commit;
-    assert.ok(tries < COMMITS_MAX, "a commit is acknowledged though nobody confirms it");
-  }
+async function commitsWait(under: NodesUnderTest, node: NodePort): Promise<void> {
+  await until(under, "commits wait", async () => await node.commitsWait(CALL));
 }
 
-/** The checkpointer has had half a second then. */
-const COMMITS_MAX = 5;
+/** A commit that is not acknowledged, once commits were seen to wait. */
+async function waitingCommit(
+  under: NodesUnderTest,
+  id: number,
+  node = under.primary,
+): Promise<() => boolean | undefined> {
+  const { clock, write } = under;
+  await commitsWait(under, node);
+  const commit = settled(write(node.name, id));
+  await clock.sleep(WHILE_MS, {});
+  assert.equal(commit(), undefined);
+  return commit;
+}
 
+/** What a promise came to so far. */
 function settled(work: Promise<boolean>): () => boolean | undefined {
   let result: boolean | undefined;
   work.then(
