@@ -358,13 +358,13 @@ export class FailoverStack {
   }
 
   async #duties(call: Call): Promise<readonly (DaemonDuty | undefined)[]> {
-    const record = await readRecord(systemFiles, this.#described.place.supervisor);
+    const record = (await readRecord(systemFiles, this.#described.place.supervisor)).components;
     const pids = CONTROLLERS.map((name) => record.get(name)?.process?.pid);
     return await Promise.all(pids.map((pid) => dutyOf(this.#described, pid, call)));
   }
 
   async #pidOf(name: string): Promise<number> {
-    const recorded = (await readRecord(systemFiles, this.#described.place.supervisor)).get(name)?.process;
+    const recorded = (await readRecord(systemFiles, this.#described.place.supervisor)).components.get(name)?.process;
     if (recorded === undefined || recorded === null) throw new Stop(`the stack runs no ${name}`);
     return recorded.pid;
   }

@@ -1,7 +1,8 @@
 /**
  * The nodes of this machine's stack as wholes: fencing, stopping, starting and rejoining them through the platform.
  *
- * Invariants: an order's epoch is durable before anything is done to a node, on the machine that does it, and in a node before it is
+ * Invariants: an order's epoch is durable before anything is done to a node, on the machine that does it, and is compared once more by the
+ * supervisor when it acts (whoever is halted in between is refused there), and in a node before it is
  * started, so that it refuses whoever comes later with a smaller one, also when its data are a backup's; one rejoin of a node is under way at a time; a
  * node that is being rejoined is started only where the epoch that asked for it is still the newest.
  */
@@ -69,14 +70,14 @@ export class LocalMachines implements MachinePort {
     // It is down since its rejoin began, and comes up as a replica: fencing it again would end that, over and over.
     if (this.#rejoining.has(node)) return { kind: "stopped", shutdownLsn: undefined };
     return await this.#bringDown(epoch, call, async (signal) => {
-      await this.#tools.platform.fence(node, { signal });
+      await this.#tools.platform.fence(node, { signal, epoch });
       return { kind: "stopped", shutdownLsn: undefined };
     });
   }
 
   async stop({ epoch, node }: Order<{ readonly node: NodeName }>, call: Call): Promise<StopAnswer | StaleEpoch> {
     return await this.#bringDown(epoch, call, async (signal) => {
-      await this.#tools.platform.stop(node, { signal });
+      await this.#tools.platform.stop(node, { signal, epoch });
       return { kind: "stopped", shutdownLsn: await this.#tools.shutdownLsnOf(node) };
     });
   }
@@ -84,9 +85,7 @@ export class LocalMachines implements MachinePort {
   async start({ epoch, node }: Order<{ readonly node: NodeName }>, call: Call): Promise<Done | StaleEpoch> {
     return await bounded(call, `the platform of ${node}`, async (signal) => {
       const stale = await this.#tools.guard.admit(epoch, { signal });
-      if (stale !== undefined) return stale;
-      await this.#start(epoch, node, { signal });
-      return { kind: "done" };
+      return stale ?? (await unlessStale(() => this.#start(epoch, node, { signal }))) ?? { kind: "done" };
     });
   }
 
@@ -99,7 +98,9 @@ export class LocalMachines implements MachinePort {
     const under = this.#rejoining.get(node);
     if (under !== undefined) return { kind: "done" };
     let refused: string | undefined;
+    let late: StaleEpoch | undefined;
     const work = this.#rejoin(epoch, { node, upstream }).catch((error: unknown) => {
+      late = staleOf(error);
       const why = error instanceof Error ? error.message : String(error);
       if (isLifeboatError(error, "stack.rejoin-refused")) refused = why;
       this.#tools.notice(`${node} could not be made to follow ${upstream}: ${why}`);
@@ -108,7 +109,7 @@ export class LocalMachines implements MachinePort {
     this.#rejoining.set(node, tracked);
     // A refusal comes at once, a restore takes as long as it takes: its end is to be seen in the node.
     await Promise.race([tracked, bounded(call, node, async () => await tracked).catch(() => undefined)]);
-    return refused === undefined ? { kind: "done" } : { kind: "refused", reason: refused };
+    return late ?? (refused === undefined ? { kind: "done" } : { kind: "refused", reason: refused });
   }
 
   /** What the last rejoin of a node took. */
@@ -153,7 +154,7 @@ export class LocalMachines implements MachinePort {
   ): Promise<void> {
     const { platform, guard, prepareReplica, notice } = this.#tools;
     // Down for sure, and not to be started by anybody meanwhile.
-    await platform.fence(node, {});
+    await platform.fence(node, { epoch });
     this.#rejoined.set(node, await prepareReplica({ node, upstream }, {}));
     const stale = await guard.admit(epoch, {});
     if (stale !== undefined) return notice(`${node} is not started: epoch ${stale.seen} acts`);
@@ -165,7 +166,8 @@ export class LocalMachines implements MachinePort {
     this.letGoLater(node);
   }
 
-  async #start(epoch: Epoch, node: NodeName, options: CallOptions): Promise<void> {
+  async #start(epoch: Epoch, node: NodeName, call: CallOptions): Promise<void> {
+    const options = { ...call, epoch };
     const { platform, specOf, leaveEpoch } = this.#tools;
     const known = (await platform.state(options)).find(({ name }) => name === node);
     // One that runs hears of it by itself, and would write over what we write.
@@ -186,7 +188,26 @@ export class LocalMachines implements MachinePort {
       });
     } catch (error) {
       if (call.signal?.aborted === true) throw error;
+      const late = staleOf(error);
+      if (late !== undefined) return late;
       return { kind: "unknown", why: error instanceof Error ? error.message : String(error) };
     }
+  }
+}
+
+/** The supervisor has carried out an order of a greater epoch since this one was admitted: whoever gave it was halted in between. */
+function staleOf(error: unknown): StaleEpoch | undefined {
+  if (!isLifeboatError(error, "platform.stale-epoch")) return undefined;
+  return { kind: "stale-epoch", seen: Number(error.details["seen"]) as Epoch };
+}
+
+async function unlessStale(work: () => Promise<void>): Promise<StaleEpoch | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    const late = staleOf(error);
+    if (late === undefined) throw error;
+    return late;
   }
 }

@@ -5,13 +5,20 @@
  * *fenced* is down and cannot be started until it is unfenced, whatever else happens.
  * Invariants: nothing above this port knows a process id. A platform starts a component again by itself only where its spec
  * says so, which a database node's never does. What was asked for is durable before it is answered: a platform that was
- * killed knows afterwards what it runs, and a fence outlives it.
+ * killed knows afterwards what it runs, and a fence outlives it. An order that carries an epoch is compared where and when it is
+ * carried out, so that who gave it may be halted, or ended, anywhere before.
  */
 import type { Instant } from "./clock.ts";
 import type { ProcessExit, ProcessUser } from "./processes.ts";
 
 /** A call that can be cut short. */
 type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/**
+ * An order. `epoch`: it is refused with `platform.stale-epoch` (`details.seen`) when one of a greater epoch was carried out, on any
+ * component; undefined: of somebody who is asked by a person, and whom nobody has replaced.
+ */
+export type OrderOptions = CallOptions & { readonly epoch?: number | undefined };
 
 /** How a component is run. */
 export type ComponentSpec = {
@@ -98,9 +105,9 @@ export interface Platform {
    * Resolves when the component runs; whether it is ready is for the caller to look at. One that runs is left, and its new
    * spec counts from its next start on. Rejects with `platform.component-fenced`.
    */
-  start(spec: ComponentSpec, options: CallOptions): Promise<void>;
+  start(spec: ComponentSpec, options: OrderOptions): Promise<void>;
   /** Asks it to end, kills it when its time is over, and returns when it is gone. It stays down. */
-  stop(name: string, options: CallOptions): Promise<{ readonly killed: boolean }>;
+  stop(name: string, options: OrderOptions): Promise<{ readonly killed: boolean }>;
   /** Ends it with all it started at once, as the loss of its machine would. It stays down. */
   kill(name: string, options: CallOptions): Promise<void>;
   freeze(name: string, options: CallOptions): Promise<void>;
@@ -108,9 +115,9 @@ export interface Platform {
   /** Stops it and starts it as it was described last. */
   restart(name: string, options: CallOptions): Promise<void>;
   /** Has it down for sure, and keeps it down: durable before anything is killed. Also for a name never heard of. */
-  fence(name: string, options: CallOptions): Promise<FenceAnswer>;
+  fence(name: string, options: OrderOptions): Promise<FenceAnswer>;
   /** Lets it be started again; does not start it. */
-  unfence(name: string, options: CallOptions): Promise<void>;
+  unfence(name: string, options: OrderOptions): Promise<void>;
   /**
    * Runs a command as the component's user, in its folder, with its environment and no input, and returns when it has ended.
    * Whatever ends the component ends the command too, and its call rejects with `platform.component-failed`, as for a

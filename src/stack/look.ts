@@ -40,13 +40,13 @@ export async function lookAtComponents(tools: StepLookTools, options: CallOption
   const programs = componentsOf(stack).flatMap((component) =>
     instancesOf(stack, component).map((name) => ({ component, name })),
   );
-  const pids = await readRecord(files, stack.place.supervisor);
+  const { components: recorded } = await readRecord(files, stack.place.supervisor);
   return await Promise.all(
     programs.map(async (program) => {
       const state = states.find(({ name }) => name === program.name);
       const runs = canAsk && state?.mode === "running";
       if (program.component === "daemon") {
-        const duty = runs ? await dutyOf(stack, pids.get(program.name)?.process?.pid, options) : undefined;
+        const duty = runs ? await dutyOf(stack, recorded.get(program.name)?.process?.pid, options) : undefined;
         return { ...program, state, works: duty !== undefined, wasAsked: canAsk, duty };
       }
       return { ...program, state, wasAsked: canAsk, works: runs && (await doesItsWork(tools, program, options)) };

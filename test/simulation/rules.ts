@@ -6,6 +6,7 @@ export const RULES = {
   "withdraw durability": "a receiver that restarts has forgotten that it was withdrawn, and the epochs it saw",
   "epoch check": "nobody refuses orders of an epoch that is over",
   "epoch at the node": "each controller remembers for itself what it told a node, and no other one knows",
+  "epoch where it is carried out": "a machine's epochs are compared before it is asked, and not when it acts",
   "gap fill": "WAL that only the vault has is said to be none",
   B1: "a partial segment is served whenever it is asked for, however short",
   B3: "on a new timeline the receiver counts what it had beyond the switch point",

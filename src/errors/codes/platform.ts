@@ -30,6 +30,12 @@ export const platformErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "A component that was taken out of service is not started.",
   },
+  "platform.stale-epoch": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning:
+      "An order to a component was refused where it is run, because one of a later controller was carried out before.",
+  },
   "platform.component-failed": {
     kind: "world",
     exit: EXIT.world,

@@ -4,6 +4,7 @@ import { readFile, realpath, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { eventually } from "../../../test/support/receivers.ts";
+import { isLifeboatError } from "../../errors/error.ts";
 import {
   type ComponentMode,
   type ComponentSpec,
@@ -68,6 +69,7 @@ export function platformConformance(withPlatform: WithPlatform): void {
   startAndStopConformance(withPlatform);
   restartConformance(withPlatform);
   fenceConformance(withPlatform);
+  epochConformance(withPlatform);
   execConformance(withPlatform);
 }
 
@@ -294,6 +296,34 @@ function execConformance(withPlatform: WithPlatform): void {
       await runsOne(under);
       await platform.freeze("one", {});
       await assert.rejects(platform.exec(shell("true"), {}), { code: "platform.component-failed" });
+    });
+  });
+}
+
+function epochConformance(withPlatform: WithPlatform): void {
+  test("an order of an earlier epoch than one that was carried out, on whatever component, is refused and changes nothing", async () => {
+    await withPlatform(async ({ platform, folder }) => {
+      const spec = scriptSpec(folder, "node", COUNTS_AND_STAYS);
+      await platform.start(spec, { epoch: 4 });
+      await platform.fence("other", { epoch: 6 });
+      const late = [
+        () => platform.stop("node", { epoch: 5 }),
+        () => platform.fence("node", { epoch: 5 }),
+        () => platform.unfence("other", { epoch: 5 }),
+        () => platform.start(scriptSpec(folder, "third", COUNTS_AND_STAYS), { epoch: 5 }),
+      ];
+      for (const order of late) {
+        await assert.rejects(
+          order(),
+          (error) => isLifeboatError(error, "platform.stale-epoch") && error.details["seen"] === 6,
+        );
+      }
+      assert.deepEqual([await modeOf(platform, "node"), await modeOf(platform, "other")], ["running", "fenced"]);
+      assert.equal(await modeOf(platform, "third"), undefined);
+      // One of the same epoch, and one of a person, who has none.
+      await platform.unfence("other", { epoch: 6 });
+      await platform.stop("node", {});
+      assert.equal(await modeOf(platform, "node"), "stopped");
     });
   });
 }

@@ -55,17 +55,19 @@ async function carryOut(supervisor: Supervisor, request: Request, gone: AbortSig
     case "hello":
       return { pid: process.pid };
     case "start":
-      await supervisor.start(specOf(request.spec));
+      await supervisor.start(specOf(request.spec), request);
       return {};
     case "stop":
-      return await supervisor.stop(request.name);
+      return await supervisor.stop(request.name, request);
     case "fence":
-      return { fence: await supervisor.fence(request.name) };
+      return { fence: await supervisor.fence(request.name, request) };
+    case "unfence":
+      await supervisor.unfence(request.name, request);
+      return {};
     case "kill":
     case "freeze":
     case "thaw":
     case "restart":
-    case "unfence":
       await supervisor[request.call](request.name);
       return {};
     case "exec":

@@ -7,6 +7,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { eventually } from "../../../test/support/receivers.ts";
 import { serverUser } from "../../../test/support/servers.ts";
+import { isLifeboatError } from "../../errors/error.ts";
 import { systemClock } from "../clock.ts";
 import {
   COUNTS_AND_STAYS,
@@ -77,6 +78,18 @@ describe("the local platform", () => {
 });
 
 describe("a supervisor", () => {
+  test("that was killed has its epoch known to the next one, also where stopping was the first order of it", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      await platform.start(scriptSpec(folder, "node", "exec sleep 1000"), {});
+      await platform.stop("node", { epoch: 7 });
+      await killed(await supervisorOf(folder));
+      const late = platform.start(scriptSpec(folder, "node", "exec sleep 1000"), { epoch: 6 });
+      await assert.rejects(late, (error) => isLifeboatError(error, "platform.stale-epoch"));
+      assert.equal(await modeOf(platform, "node"), "stopped");
+    });
+  });
+
   test("that was killed leaves its components running; the next one takes them over and sees their end", async () => {
     await inFolder(async (folder) => {
       const platform = platformIn(folder);

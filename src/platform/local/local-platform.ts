@@ -16,6 +16,7 @@ import {
   type ExecRequest,
   type ExecResult,
   type FenceAnswer,
+  type OrderOptions,
   type Platform,
 } from "../components.ts";
 import { exchange } from "../exchange.ts";
@@ -70,13 +71,13 @@ export class LocalPlatform implements Platform {
     this.#socket = socketOf(place.folder);
   }
 
-  async start(spec: ComponentSpec, options: CallOptions): Promise<void> {
+  async start(spec: ComponentSpec, options: OrderOptions): Promise<void> {
     await this.#ensure(options);
-    await this.#ask({ call: "start", spec: recordedSpec(spec) }, options);
+    await this.#ask({ call: "start", spec: recordedSpec(spec), epoch: options.epoch }, options);
   }
 
-  async stop(name: string, options: CallOptions): Promise<{ readonly killed: boolean }> {
-    const { killed = false } = await this.#askOf({ call: "stop", name }, options);
+  async stop(name: string, options: OrderOptions): Promise<{ readonly killed: boolean }> {
+    const { killed = false } = await this.#askOf({ call: "stop", name, epoch: options.epoch }, options);
     return { killed };
   }
 
@@ -96,15 +97,15 @@ export class LocalPlatform implements Platform {
     await this.#askOf({ call: "restart", name }, options);
   }
 
-  async fence(name: string, options: CallOptions): Promise<FenceAnswer> {
+  async fence(name: string, options: OrderOptions): Promise<FenceAnswer> {
     await this.#ensure(options);
-    const { fence } = await this.#ask({ call: "fence", name }, options);
+    const { fence } = await this.#ask({ call: "fence", name, epoch: options.epoch }, options);
     if (fence === undefined) throw silent(this.#socket, "the answer to a fence says nothing of it");
     return fence;
   }
 
-  async unfence(name: string, options: CallOptions): Promise<void> {
-    await this.#askOf({ call: "unfence", name }, options);
+  async unfence(name: string, options: OrderOptions): Promise<void> {
+    await this.#askOf({ call: "unfence", name, epoch: options.epoch }, options);
   }
 
   async exec(request: ExecRequest, options: CallOptions): Promise<ExecResult> {
@@ -115,10 +116,10 @@ export class LocalPlatform implements Platform {
 
   async state(options: CallOptions): Promise<readonly ComponentState[]> {
     if (!(await this.#answers(options))) {
-      const recorded = await readRecord(this.#tools.files, this.#place.folder);
-      const processes = [...recorded.values()].filter(({ process }) => process !== null);
+      const { components } = await readRecord(this.#tools.files, this.#place.folder);
+      const processes = [...components.values()].filter(({ process }) => process !== null);
       // Nothing to take over: what is fenced needs nobody to look after it.
-      if (processes.length === 0) return [...recorded].map(([name, record]) => restingState(name, record));
+      if (processes.length === 0) return [...components].map(([name, record]) => restingState(name, record));
     }
     await this.#ensure(options);
     return (await this.#ask({ call: "state" }, options)).components ?? [];

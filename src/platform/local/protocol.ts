@@ -7,17 +7,18 @@ import type { ComponentState, ExecResult, FenceAnswer } from "../components.ts";
 import { specSchema } from "./record.ts";
 
 const named = { name: z.string() };
+const ordered = { epoch: z.number().int().min(1).optional() };
 
 const requestSchema = z.discriminatedUnion("call", [
   z.strictObject({ call: z.literal("hello") }),
-  z.strictObject({ call: z.literal("start"), spec: specSchema }),
-  z.strictObject({ call: z.literal("stop"), ...named }),
+  z.strictObject({ call: z.literal("start"), spec: specSchema, ...ordered }),
+  z.strictObject({ call: z.literal("stop"), ...named, ...ordered }),
   z.strictObject({ call: z.literal("kill"), ...named }),
   z.strictObject({ call: z.literal("freeze"), ...named }),
   z.strictObject({ call: z.literal("thaw"), ...named }),
   z.strictObject({ call: z.literal("restart"), ...named }),
-  z.strictObject({ call: z.literal("fence"), ...named }),
-  z.strictObject({ call: z.literal("unfence"), ...named }),
+  z.strictObject({ call: z.literal("fence"), ...named, ...ordered }),
+  z.strictObject({ call: z.literal("unfence"), ...named, ...ordered }),
   z.strictObject({
     call: z.literal("exec"),
     ...named,
@@ -51,7 +52,7 @@ const exitSchema = z.discriminatedUnion("kind", [
 
 const answerSchema = z.union([
   z.strictObject({
-    error: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }),
+    error: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string(), seen: z.number().optional() }),
   }),
   z.strictObject({
     pid: z.number().optional(),
@@ -93,15 +94,16 @@ export function failureLine(error: unknown): string {
   const { code, message, remedy } = known
     ? error
     : { code: "platform.component-failed", message: String(error), remedy: "Look at the supervisor's log." };
-  return `${JSON.stringify({ error: { code, message, remedy } })}\n`;
+  const seen = known ? error.details["seen"] : undefined;
+  return `${JSON.stringify({ error: { code, message, remedy, seen } })}\n`;
 }
 
 /** Reads an answer. Throws what the supervisor failed with, or `platform.no-answer` for one that cannot be read. */
 export function parseAnswer(line: string): Answer {
   const parsed = readAnswer(line);
   if ("error" in parsed) {
-    const { code, message, remedy } = parsed.error;
-    throw new LifeboatError(knownCode(code), { message, remedy });
+    const { code, message, remedy, seen } = parsed.error;
+    throw new LifeboatError(knownCode(code), { message, remedy, ...(seen === undefined ? {} : { details: { seen } }) });
   }
   const { pid, killed, ran, at, components, executed } = parsed;
   return {

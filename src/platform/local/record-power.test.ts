@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type Story, testPowerCuts } from "../../../test/support/power-cuts.ts";
 import { faultyFiles } from "../faulty-files.ts";
 import { memoryFiles } from "../memory-files.ts";
-import { type ComponentRecord, hasRecord, keepReserve, readRecord, removeRecord, writeRecord } from "./record.ts";
+import { hasRecord, keepReserve, readRecord, removeRecord, writeRecord } from "./record.ts";
 
 const FOLDER = "/srv/stack";
 
@@ -13,7 +13,7 @@ function writing(): Story {
     before: (files) => files.makeFolder(FOLDER),
     live: async (files) => {
       await keepReserve(files, FOLDER);
-      await writeRecord(files, FOLDER, new Map<string, ComponentRecord>());
+      await writeRecord(files, FOLDER, { epoch: 3, components: new Map() });
       promised = "there";
       promised = "nothing";
       await removeRecord(files, FOLDER);

@@ -32,6 +32,8 @@ const componentSchema = z.strictObject({
 const recordSchema = z.strictObject({
   format: z.literal("lifeboat-supervisor"),
   version: z.literal(1),
+  /** The greatest epoch of an order; absent before the first. */
+  epoch: whole.optional(),
   components: z.record(z.string(), componentSchema),
 });
 
@@ -43,14 +45,17 @@ const RESERVE_FILE = "reserve";
 /** Ten components take some ten thousand bytes. */
 const RESERVE_BYTES = 128 * 1024;
 
+/** All that is recorded. */
+export type SupervisorRecord = { readonly epoch: number; readonly components: ReadonlyMap<string, ComponentRecord> };
+
 /** Reads the record; empty where there is none. Throws `platform.supervisor-record` for one that cannot be read. */
-export async function readRecord(files: Files, folder: string): Promise<ReadonlyMap<string, ComponentRecord>> {
+export async function readRecord(files: Files, folder: string): Promise<SupervisorRecord> {
   const file = path.join(folder, RECORD_FILE);
   try {
-    const { components } = recordSchema.parse(JSON.parse((await files.readFile(file)).toString("utf8")));
-    return new Map(Object.entries(components));
+    const read = recordSchema.parse(JSON.parse((await files.readFile(file)).toString("utf8")));
+    return { epoch: read.epoch ?? 0, components: new Map(Object.entries(read.components)) };
   } catch (cause) {
-    if (isLifeboatError(cause, "platform.file-missing")) return new Map();
+    if (isLifeboatError(cause, "platform.file-missing")) return { epoch: 0, components: new Map() };
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("platform.supervisor-record", {
       message: `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -95,23 +100,20 @@ export async function keepReserve(files: Files, folder: string): Promise<void> {
 }
 
 /** Writes the record, on a full disk with what was kept for it; it survives a power cut once this returns. */
-export async function writeRecord(
-  files: Files,
-  folder: string,
-  components: ReadonlyMap<string, ComponentRecord>,
-): Promise<void> {
+export async function writeRecord(files: Files, folder: string, record: SupervisorRecord): Promise<void> {
   try {
-    await write(files, folder, components);
+    await write(files, folder, record);
   } catch (error) {
     const reserve = path.join(folder, RESERVE_FILE);
     if (!isLifeboatError(error, "platform.disk-full") || (await files.stat(reserve)) === undefined) throw error;
     await files.remove(reserve);
-    await write(files, folder, components);
+    await write(files, folder, record);
   }
 }
 
-async function write(files: Files, folder: string, components: ReadonlyMap<string, ComponentRecord>): Promise<void> {
-  const record = { format: "lifeboat-supervisor", version: 1, components: Object.fromEntries(components) };
+async function write(files: Files, folder: string, { epoch, components }: SupervisorRecord): Promise<void> {
+  const heard = epoch === 0 ? {} : { epoch };
+  const record = { format: "lifeboat-supervisor", version: 1, ...heard, components: Object.fromEntries(components) };
   await writeDurable(files, {
     file: path.join(folder, RECORD_FILE),
     parts: [Buffer.from(`${JSON.stringify(record, undefined, 2)}\n`)],

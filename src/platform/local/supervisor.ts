@@ -2,7 +2,8 @@
  * Runs the components of one stack and keeps the record of them.
  *
  * Invariants: one supervisor for each folder, by a kernel lock; what is asked of one component happens in the order in which
- * it was asked; components do not wait for each other.
+ * it was asked; components do not wait for each other. An order of an earlier epoch than one that was carried out is refused
+ * when its turn has come, and nothing else happens between comparing and acting.
  */
 import path from "node:path";
 import { LifeboatError } from "../../errors/error.ts";
@@ -25,6 +26,9 @@ export type SupervisorTools = {
   readonly notice: (message: string) => void;
 };
 
+/** Under which epoch an order is given; undefined: under none. */
+type Ordered = { readonly epoch?: number | undefined };
+
 /** Where a supervisor's logs lie. */
 export function logFolderOf(folder: string): string {
   return path.join(folder, "logs");
@@ -39,6 +43,8 @@ export class Supervisor {
   readonly #records = new Map<string, ComponentRecord>();
   readonly #turns = new Map<string, Promise<void>>();
   #saving: Promise<void> = Promise.resolve();
+  /** The greatest of an order that was carried out. */
+  #epoch = 0;
 
   private constructor(tools: SupervisorTools, folder: string, lock: Lock) {
     this.#tools = tools;
@@ -56,8 +62,9 @@ export class Supervisor {
     const supervisor = new Supervisor(tools, folder, lock);
     try {
       const recorded = await readRecord(tools.files, folder);
-      for (const [name, record] of recorded) supervisor.#records.set(name, record);
-      for (const [name, record] of recorded) await supervisor.#component(name).adopt(record);
+      supervisor.#epoch = recorded.epoch;
+      for (const [name, record] of recorded.components) supervisor.#records.set(name, record);
+      for (const [name, record] of recorded.components) await supervisor.#component(name).adopt(record);
       await keepReserve(tools.files, folder);
       return supervisor;
     } catch (error) {
@@ -66,12 +73,19 @@ export class Supervisor {
     }
   }
 
-  start(spec: ComponentSpec): Promise<void> {
-    return this.#turn(spec.name, () => this.#component(spec.name).start(spec));
+  start(spec: ComponentSpec, order: Ordered = {}): Promise<void> {
+    return this.#turn(spec.name, () => {
+      this.#admit(spec.name, order);
+      return this.#component(spec.name).start(spec);
+    });
   }
 
-  stop(name: string): Promise<{ readonly killed: boolean }> {
-    return this.#known(name, (component) => component.stop());
+  stop(name: string, order: Ordered = {}): Promise<{ readonly killed: boolean }> {
+    return this.#known(name, async (component) => {
+      // It acts before it records anything: a supervisor that comes after this one must know of the epoch.
+      if (this.#admit(name, order)) await this.#saveAll();
+      return await component.stop();
+    });
   }
 
   kill(name: string): Promise<void> {
@@ -90,12 +104,18 @@ export class Supervisor {
     return this.#known(name, (component) => component.restart());
   }
 
-  fence(name: string): Promise<FenceAnswer> {
-    return this.#turn(name, () => this.#component(name).fence());
+  fence(name: string, order: Ordered = {}): Promise<FenceAnswer> {
+    return this.#turn(name, () => {
+      this.#admit(name, order);
+      return this.#component(name).fence();
+    });
   }
 
-  unfence(name: string): Promise<void> {
-    return this.#known(name, (component) => component.unfence());
+  unfence(name: string, order: Ordered = {}): Promise<void> {
+    return this.#known(name, (component) => {
+      this.#admit(name, order);
+      return component.unfence();
+    });
   }
 
   /** Out of turn: a command may take as long as it likes, and what ends the component ends the command. */
@@ -129,7 +149,7 @@ export class Supervisor {
     await this.#saving;
     const fenced = new Map([...this.#records].filter(([, record]) => record.fencedAt !== null));
     if (fenced.size === 0) await removeRecord(this.#tools.files, this.#folder);
-    else await writeRecord(this.#tools.files, this.#folder, fenced);
+    else await writeRecord(this.#tools.files, this.#folder, { epoch: this.#epoch, components: fenced });
     this.#lock.release();
   }
 
@@ -172,6 +192,21 @@ export class Supervisor {
     return component;
   }
 
+  /** Whether the epoch is one that was not heard of before; what is recorded next has it. Throws for an earlier one. */
+  #admit(name: string, { epoch }: Ordered): boolean {
+    if (epoch === undefined) return false;
+    if (epoch < this.#epoch) {
+      throw new LifeboatError("platform.stale-epoch", {
+        message: `an order of epoch ${epoch} to ${name} came when one of epoch ${this.#epoch} had been carried out`,
+        remedy: "Another controller acts; see what it does: lifeboat failover --check-only.",
+        details: { seen: this.#epoch },
+      });
+    }
+    const isNew = epoch > this.#epoch;
+    this.#epoch = epoch;
+    return isNew;
+  }
+
   async #turn<T>(name: string, work: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(name) ?? Promise.resolve();
     const mine = before.then(work);
@@ -187,7 +222,13 @@ export class Supervisor {
 
   async #save(name: string, record: ComponentRecord): Promise<void> {
     this.#records.set(name, record);
-    const saved = this.#saving.then(() => writeRecord(this.#tools.files, this.#folder, this.#records));
+    await this.#saveAll();
+  }
+
+  async #saveAll(): Promise<void> {
+    const saved = this.#saving.then(() =>
+      writeRecord(this.#tools.files, this.#folder, { epoch: this.#epoch, components: this.#records }),
+    );
     this.#saving = saved.catch(() => undefined);
     await saved;
   }

@@ -1,0 +1,95 @@
+/** A controller that is halted anywhere between being admitted and its order, before a real supervisor. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import { eventually } from "../../test/support/receivers.ts";
+import type { Epoch } from "../failover/ports.ts";
+import { memoryRegister } from "../lease/memory/memory-register.ts";
+import { systemClock } from "../platform/clock.ts";
+import { modeOf, scriptSpec } from "../platform/conformance/conformance.ts";
+import { systemFiles } from "../platform/files.ts";
+import { LocalPlatform } from "../platform/local/local-platform.ts";
+import { systemProcesses } from "../platform/processes.ts";
+import { EpochGuard } from "./epoch-guard.ts";
+import { LocalMachines, type MachineTools } from "./machines.ts";
+
+const CALL = { timeoutMs: 20_000 };
+const TOOLS = { files: systemFiles, processes: systemProcesses, clock: systemClock };
+const MAIN = path.join(import.meta.dirname, "../platform/local/main.ts");
+const OLD = 5 as Epoch;
+const NEW = 6 as Epoch;
+
+/** Machines of a controller; what it asks of the supervisor first is kept from leaving until `goOn`. */
+function controller(folder: string, guard: EpochGuard, halted: boolean) {
+  const platform = new LocalPlatform(TOOLS, {
+    folder: path.join(folder, "supervisor"),
+    supervisor: { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", MAIN] },
+    environment: environmentOfTest(),
+  });
+  const gate = Promise.withResolvers<void>();
+  let asks = 0;
+  if (!halted) gate.resolve();
+  const held = async (): Promise<void> => {
+    asks += 1;
+    await gate.promise;
+  };
+  const machines = new LocalMachines({
+    platform: {
+      fence: async (name, options) => await held().then(() => platform.fence(name, options)),
+      unfence: async (name, options) => await held().then(() => platform.unfence(name, options)),
+      stop: async (name, options) => await held().then(() => platform.stop(name, options)),
+      start: async (spec, options) => await held().then(() => platform.start(spec, options)),
+      state: async (options) => await held().then(() => platform.state(options)),
+    },
+    guard,
+    specOf: async (node) => scriptSpec(folder, node, "exec sleep 1000"),
+    shutdownLsnOf: async () => undefined,
+    prepareReplica: async () => "start",
+    leaveEpoch: async () => undefined,
+    letGo: async () => undefined,
+    answers: async () => true,
+    clock: systemClock,
+    notice: () => undefined,
+  } satisfies MachineTools);
+  return { machines, platform, goOn: gate.resolve, hasAsked: () => asks > 0 };
+}
+
+function environmentOfTest(): Readonly<Record<string, string>> | undefined {
+  const mark = process.env["LIFEBOAT_TEST_FILE"];
+  return mark === undefined ? undefined : { LIFEBOAT_TEST_FILE: mark };
+}
+
+test("a controller that is halted between being admitted and asking the supervisor starts, stops and fences nothing when it wakes", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-machines-"));
+  const guard = new EpochGuard(memoryRegister());
+  const next = controller(folder, guard, false);
+  try {
+    const orders: readonly (readonly [string, (machines: LocalMachines) => Promise<{ readonly kind: string }>])[] = [
+      ["stop", (machines) => machines.stop({ epoch: OLD, node: "a" }, CALL)],
+      ["fence", (machines) => machines.fence({ epoch: OLD, node: "a" }, CALL)],
+      ["start", (machines) => machines.start({ epoch: OLD, node: "b" }, CALL)],
+      ["rejoin", (machines) => machines.rejoin({ epoch: OLD, node: "a", upstream: "b" }, CALL)],
+    ];
+    const asleep = orders.map(([name, order]) => {
+      const old = controller(folder, guard, true);
+      return { name, old, answer: order(old.machines) };
+    });
+    await eventually("all of them are admitted", async () => asleep.every(({ old }) => old.hasAsked()));
+    assert.equal((await next.machines.start({ epoch: NEW, node: "a" }, CALL)).kind, "done");
+    assert.equal((await next.machines.fence({ epoch: NEW, node: "b" }, CALL)).kind, "stopped");
+    for (const { name, old, answer } of asleep) {
+      old.goOn();
+      assert.deepEqual(await answer, { kind: "stale-epoch", seen: NEW }, name);
+      assert.deepEqual(
+        [await modeOf(next.platform, "a"), await modeOf(next.platform, "b")],
+        ["running", "fenced"],
+        name,
+      );
+    }
+  } finally {
+    await next.platform.end({});
+    await rm(folder, { recursive: true });
+  }
+});
