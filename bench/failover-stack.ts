@@ -20,7 +20,7 @@ import type { ConnectOptions } from "../src/postgres/replication.ts";
 import { type DaemonDuty, dutyOf } from "../src/stack/daemon-config.ts";
 import type { NodeName } from "../src/stack/node-settings.ts";
 import { nodeAddress, withNode } from "../src/stack/nodes.ts";
-import { readSecrets } from "../src/stack/secrets.ts";
+import { readSecrets, secretFile } from "../src/stack/secrets.ts";
 import type { StackDescription } from "../src/stack/stack.ts";
 import { launcherIn } from "./backup-tools/lifeboat-package.ts";
 import { newestEvent, newestRebuild } from "./failover-events.ts";
@@ -80,15 +80,28 @@ export class FailoverStack {
   }
 
   /** Takes down what an earlier benchmark left, and brings up a new one. */
-  static async up(place: Place, request: FailoverRequest, call: Call): Promise<FailoverStack> {
+  static async up(
+    place: Place,
+    request: Pick<FailoverRequest, "durability" | "mib"> & {
+      readonly faults: readonly string[];
+      /** Default off: nobody asks it, and its instances would share the cores. */
+      readonly service?: "on" | "off";
+    },
+    call: Call,
+  ): Promise<FailoverStack> {
     const stack = new FailoverStack(place);
     await stack.#clear(call);
     await mkdir(stack.#folder, { mode: 0o755 });
     const { binFolder } = await FailoverStack.installation(place, call);
     const folder = (name: string) => path.join(stack.#folder, name);
     const configuration = {
-      // Nobody asks the service here, and its instances would share the cores.
-      stack: { name: STACK_NAME, durability: request.durability, postgresMajor: String(MAJOR), service: "off" },
+      stack: {
+        name: STACK_NAME,
+        durability: request.durability,
+        postgresMajor: String(MAJOR),
+        service: request.service ?? "off",
+        feeds: "none",
+      },
       folders: { state: folder("state"), spool: folder("spool"), sandbox: folder("sandbox") },
       postgres: { binDir: binFolder, ...(place.user === undefined ? {} : { runAs: place.user.name }) },
     };
@@ -130,6 +143,18 @@ export class FailoverStack {
       applicationName: "lifeboat_probe",
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     };
+  }
+
+  /** Where the service is asked, and the operator's key for it. */
+  async service(): Promise<{ readonly front: string; readonly operatorKey: string }> {
+    const { ports, place } = this.#described;
+    const operatorKey = (await readFile(secretFile(place, "operator"), "utf8")).trim();
+    return { front: `http://127.0.0.1:${ports.front}`, operatorKey };
+  }
+
+  /** Kills a program of the service; returns when that was, in milliseconds since 1970. Its supervisor starts it again. */
+  async killProgram(name: string): Promise<number> {
+    return await this.#kill([name]);
   }
 
   /** The node that is the primary; undefined while none or both say so. */

@@ -28,3 +28,27 @@ test("a stack under load is failed over and switched over twice, loses nothing, 
     assert.deepEqual(await leftRunning(folder), []);
   });
 });
+
+// A stack with its service takes half a minute of two cores to come up and be disturbed; test/end-to-end/service.test.ts asks the same of one.
+for (let count = 0; count < repetitions(0, 1); count += 1) {
+  test("callers of the service have no failed request while its primary is killed and handed over, and the benchmark goes on", async () => {
+    await withFolder(async (folder) => {
+      const json = path.join(folder, "result.json");
+      const line = ["service-failover", "--folder", folder, "--runs", "1", "--json", json];
+      const first = await bench([...line, "--faults", "switchover"]);
+      assert.equal(first.status, 0, first.output);
+      const { status, output } = await bench([...line, "--faults", "killed,switchover"]);
+      assert.equal(status, 0, output);
+      assert.match(output, /^1 runs are in .*, 1 are missing$/m);
+      const { verdicts }: { verdicts: readonly { readonly kept: boolean }[] } = JSON.parse(
+        await readFile(json, "utf8"),
+      );
+      assert.equal(verdicts.length, 8);
+      assert.ok(
+        verdicts.every(({ kept }) => kept),
+        output,
+      );
+      assert.deepEqual(await leftRunning(folder), []);
+    });
+  });
+}

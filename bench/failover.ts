@@ -18,12 +18,12 @@ import type { ProbeReport } from "../src/probe/measurements.ts";
 import { type ProbeControls, type ProbeResult, runProbe } from "../src/probe/run.ts";
 import type { NodeName } from "../src/stack/node-settings.ts";
 import { type FailoverRequest, type FailoverRun, type Fault, notOkOf, remaining } from "./failover-plan.ts";
-import { FailoverRecord } from "./failover-record.ts";
 import { failoverReport } from "./failover-report.ts";
 import { FailoverStack } from "./failover-stack.ts";
 import { Stop } from "./machine.ts";
 import { readyLifeboat } from "./peers.ts";
 import { commit, type Report } from "./report.ts";
+import { RunRecord } from "./run-record.ts";
 import { type Place, takePlace } from "./workload.ts";
 
 const PROBE_ENTRY = path.join(import.meta.dirname, "../src/probe/main.ts");
@@ -50,8 +50,10 @@ export async function benchFailover(
   try {
     const { version: postgres } = await FailoverStack.installation(place, call);
     const versions = { ...(await readyLifeboat([], place, call)), postgres };
-    const conditions = { request, versions, commit: await commit() };
-    const record = await FailoverRecord.open(at.cacheFolder, conditions, at.fresh);
+    const { durability, ratePerSecond, mib } = request;
+    const file = path.join(at.cacheFolder, `failover-${durability}-${ratePerSecond}-${mib}mib.jsonl`);
+    const conditions = { durability, ratePerSecond, mib, versions, commit: await commit() };
+    const record = await RunRecord.open<FailoverRun>(file, conditions, at.fresh);
     const missing = remaining(request, record.runs);
     console.log(`${record.runs.length} runs are in ${record.file}, ${missing.length} are missing`);
     if (missing.length > 0) await runAll(place, { request, record, missing }, call);
@@ -67,7 +69,7 @@ async function runAll(
   place: Place,
   wanted: {
     readonly request: FailoverRequest;
-    readonly record: FailoverRecord;
+    readonly record: RunRecord<FailoverRun>;
     readonly missing: ReturnType<typeof remaining>;
   },
   call: Call,

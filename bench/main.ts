@@ -1,5 +1,5 @@
 /**
- * Benchmarks: `npm run bench -- backup | delta | during | failover | receive | repoint | scale | service`.
+ * Benchmarks: `npm run bench -- backup | delta | during | failover | receive | repoint | scale | service | service-failover`.
  *
  * Nouns: a *workload* is named data or load that makes a figure comparable; a *tool* is a program under measurement, ours
  * first; a *round* runs every tool once in the same order, so that what disturbs the machine disturbs all; a *goal* is a
@@ -27,10 +27,14 @@ import { provenance, type Report } from "./report.ts";
 import { benchScale, planScaleFor } from "./scale.ts";
 import { OBJECT_COUNTS_DEFAULT, SIZES_MIB_DEFAULT } from "./scale-plan.ts";
 import { benchService } from "./service.ts";
+import { benchServiceFailover } from "./service-failover.ts";
+import { SERVICE_FAULTS } from "./service-failover-plan.ts";
 import { SERVICE_PARTS } from "./service-plan.ts";
 import { cacheFolderDefault } from "./workload.ts";
 
 const FAULT_NAMES = FAULTS.map(({ name }) => name);
+
+const SERVICE_FAULT_NAMES = SERVICE_FAULTS.map(({ name }) => name);
 
 const USAGE = `npm run bench -- backup [options]     full backups beside the peers'
   --mib N            size of the database (default 2048; made once, 3 minutes, and kept)
@@ -88,6 +92,11 @@ npm run bench -- service [options]    the catalogue's API beside FastAPI, search
   --rate N           searches a second (default 50)
   --peers fastapi    installs Debian's packages (default), or none
   --parts A,B        ${SERVICE_PARTS.join(",")} (default all)
+
+npm run bench -- service-failover [options]   what callers of the API get while the database moves and parts are killed
+  --faults A,B       ${SERVICE_FAULT_NAMES.join(",")} (default all)
+  --runs N           of each fault (default 3)
+  --fresh            as of failover
 
   --folder FOLDER    where to work and to keep what was made (default ${cacheFolderDefault(process.env)})
   --json FILE        write everything that was measured there as well
@@ -186,6 +195,14 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       const ratePerSecond = whole("rate", values.rate ?? "200", RATE_MAX);
       const request = { faults, runs: runsOf(values, 3), ratePerSecond, durability, mib };
       return benchFailover(request, { cacheFolder, fresh: values.fresh === true }, { signal });
+    },
+  },
+  "service-failover": {
+    options: ["faults", "runs", "fresh"],
+    run: (values, cacheFolder, signal) => {
+      const known = { known: SERVICE_FAULT_NAMES, otherwise: SERVICE_FAULT_NAMES };
+      const request = { faults: listOf("faults", values.faults, known), runs: runsOf(values, 3) };
+      return benchServiceFailover(request, { cacheFolder, fresh: values.fresh === true }, { signal });
     },
   },
   receive: {

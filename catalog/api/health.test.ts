@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { STOP_DEADLINE_MS } from "../../src/platform/end-on-signal.ts";
 import { ManualClock } from "../../test/support/manual-clock.ts";
-import { READ_LIMIT_MS } from "../database/reads.ts";
+import { READ_LONGEST_MS } from "../database/reads.ts";
 import type { WayView } from "../database/way.ts";
 import { writeLongestMs } from "../database/writes.ts";
 import { CALL_TIMEOUT_MS } from "../mcp/api-client.ts";
@@ -37,7 +37,7 @@ test("an instance is ready while copies may be given, though no database answers
 });
 
 test("who calls the API for others waits longer than it may take", () => {
-  assert.ok(CALL_TIMEOUT_MS > READ_LIMIT_MS + writeLongestMs({}));
+  assert.ok(CALL_TIMEOUT_MS > READ_LONGEST_MS + writeLongestMs({}));
 });
 
 test("an instance that is asked to end has ended before its program is ended", () => {

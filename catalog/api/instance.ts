@@ -8,7 +8,7 @@ import type { RandomSource } from "../../src/platform/random.ts";
 import { Answers } from "../cache/answers.ts";
 import { MemoryCopies } from "../cache/copies.ts";
 import { openRedis } from "../cache/open-redis.ts";
-import { HedgedReads, READ_LIMIT_MS } from "../database/reads.ts";
+import { HedgedReads, READ_LONGEST_MS } from "../database/reads.ts";
 import { RetryBudget } from "../database/retry-budget.ts";
 import { Way } from "../database/way.ts";
 import { Writes, writeLongestMs } from "../database/writes.ts";
@@ -35,7 +35,7 @@ const UNREADY_MS = 1_200;
  * and is then tried a last time. Calls of webhooks and their records go beside it, the counts of use come behind.
  */
 export const STOP_LONGEST_MS =
-  UNREADY_MS + Math.max(READ_LIMIT_MS + writeLongestMs({}), WEBHOOKS_LONGEST_MS) + USAGE_LONGEST_MS;
+  UNREADY_MS + Math.max(READ_LONGEST_MS + writeLongestMs({}), WEBHOOKS_LONGEST_MS) + USAGE_LONGEST_MS;
 
 /** What an instance is made of. */
 export type InstanceRequest = {

@@ -61,6 +61,30 @@ test("what a server says is no reason to ask another one", async () => {
   assert.equal(reads.hedged, 0);
 });
 
+test("a way that is lost while the other is waited for is asked again, once, and not when nothing may be repeated", async () => {
+  /** Both lead to one server that is frozen; the second is led to another one when that is noticed, the first later. */
+  const read = async (budget: RetryBudget, losses: number) => {
+    let asked = 0;
+    const frozen = Promise.withResolvers<never>();
+    const main = { ...wayOf(() => frozen.promise), view: "silent" as const };
+    const other = wayOf(async () => {
+      asked += 1;
+      if (asked > losses) return [{ a: asked }];
+      // Long after what is done about this loss has been done.
+      setTimeout(() => frozen.reject(gone), 20);
+      throw gone;
+    });
+    const reads = new HedgedReads({ main, other: { ...other, view: "silent" as const }, budget });
+    return await reads.read("select", []).then(
+      ({ rows }) => rows,
+      () => `lost after ${asked}`,
+    );
+  };
+  assert.deepEqual(await read(new RetryBudget(new ManualClock()), 1), [{ a: 2 }]);
+  assert.equal(await read(new RetryBudget(new ManualClock()), 9), "lost after 2");
+  assert.equal(await read(spentBudget(), 1), "lost after 1");
+});
+
 test("an answer counts as the primary's only when a primary is seen there", async () => {
   for (const [view, from] of [
     ["primary", "primary"],

@@ -1,6 +1,6 @@
 /** Reads: from whichever server answers. */
 import { startTimer } from "../../src/platform/timer.ts";
-import { isConflict, isServerGone } from "./gone.ts";
+import { isConflict, isServerGone, isTimeout } from "./gone.ts";
 import type { RawRows } from "./json-rows.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Row } from "./session.ts";
@@ -10,6 +10,10 @@ import type { RawAsked, Way } from "./way.ts";
 const HEDGE_AFTER_MS = 200;
 /** What a read may take of a server; the balancer gives up after a minute, a person much earlier. */
 export const READ_LIMIT_MS = 4_500;
+/** The same of one that lost its server and asks the same way again: by then another one is at its end, or none is for longer. */
+const AGAIN_LIMIT_MS = 2_000;
+/** What a read may take of servers in all. */
+export const READ_LONGEST_MS = READ_LIMIT_MS + AGAIN_LIMIT_MS;
 
 /**
  * Whether another server may have the answer: this one is gone, or is a replica whose replay took away what the statement reads.
@@ -34,7 +38,8 @@ type ReadWay = Pick<Way, "view" | "rows" | "rawRows" | "suspect" | "onSilence">;
 
 /**
  * Asks the main way first while a primary is there, else the other; the second one when the first is gone, or silent for too
- * long and the budget has room. The first answer counts.
+ * long and the budget has room. The first answer counts. Both ways may lead to one server that is frozen: when one of them is lost while
+ * the other is waited for, it is asked once more within the budget, and leads to another server by then.
  */
 export class HedgedReads implements Reads {
   readonly #main: ReadWay;
@@ -49,26 +54,38 @@ export class HedgedReads implements Reads {
   }
 
   async read(text: string, values: readonly unknown[]): Promise<ReadRows> {
-    return await this.#ask(async (way) => {
-      const rows = await way.rows(text, values, { limitMs: READ_LIMIT_MS });
+    return await this.#ask(async (way, limitMs) => {
+      const rows = await way.rows(text, values, { limitMs });
       return { rows, from: way.view === "primary" ? "primary" : "replica" };
     });
   }
 
   async readRaw(asked: RawAsked): Promise<RawRows> {
-    return await this.#ask(async (way) => await way.rawRows(asked, { limitMs: READ_LIMIT_MS }));
+    return await this.#ask(async (way, limitMs) => await way.rawRows(asked, { limitMs }));
   }
 
-  async #ask<T>(ask: (way: ReadWay) => Promise<T>): Promise<T> {
+  async #ask<T>(ask: (way: ReadWay, limitMs: number) => Promise<T>): Promise<T> {
     this.#budget.count();
     const [first, second] = this.#order();
-    if (second === undefined) return await ask(first);
-    const opening = ask(first);
+    if (second === undefined) return await ask(first, READ_LIMIT_MS);
+    const opening = ask(first, READ_LIMIT_MS);
     const { needed, forget } = this.#hedge(first, opening);
+    const asked = { both: false, again: false };
+    const again = async (way: ReadWay, error: unknown): Promise<T> => {
+      const isLost = isElsewhere(error) && !isTimeout(error);
+      if (!isLost || !asked.both || asked.again || !this.#budget.take()) throw error;
+      asked.again = true;
+      return await ask(way, AGAIN_LIMIT_MS);
+    };
+    const fallback = async (): Promise<T> => {
+      await needed;
+      asked.both = true;
+      return await ask(second, READ_LIMIT_MS).catch(async (error: unknown) => await again(second, error));
+    };
     try {
       return await firstAnswer(
-        opening,
-        needed.then(async () => await ask(second)),
+        opening.catch(async (error: unknown) => await again(first, error)),
+        fallback(),
       );
     } finally {
       forget();
@@ -102,7 +119,8 @@ export class HedgedReads implements Reads {
       let seen: "answered" | "gone" | "slow" | "silent" = await Promise.race([ended, slow]);
       if (seen === "slow") {
         first.suspect();
-        if (!this.#budget.take()) {
+        // One that is known to be silent costs nothing: two do not work for one read.
+        if (first.view !== "silent" && !this.#budget.take()) {
           const silent = new Promise<"silent">((resolve) => cancels.push(first.onSilence(() => resolve("silent"))));
           seen = await Promise.race([ended, silent]);
         }

@@ -21,10 +21,15 @@ test("a service file says where everything is, and all that is wrong with one is
   assert.deepEqual(await read(JSON.stringify(GOOD)), {
     ...GOOD,
     database: { ...GOOD.database, prepares: false },
+    trustedProxies: [],
     privateWebhooks: false,
   });
   const wrong = { ...GOOD, database: { ...GOOD.database, port: 0 }, colour: "red" };
   await assert.rejects(read(JSON.stringify(wrong)), { code: "catalog.settings-invalid", message: /port.*colour/s });
+  await assert.rejects(read(JSON.stringify({ ...GOOD, trustedProxies: ["10.0.0.0/33"] })), {
+    code: "catalog.settings-invalid",
+    message: /trustedProxies.0: is no network/,
+  });
   const feed = { name: "harbour", format: "csv", location: "file:h.csv", interval_s: 60 };
   await assert.rejects(read(JSON.stringify({ ...GOOD, scraper: { sources: [feed, { ...feed, interval_s: 90 }] } })), {
     code: "catalog.settings-invalid",

@@ -13,14 +13,20 @@ export type Ask = {
 };
 
 /** What the requests of one kind came to. */
-export type Tally = { okCount: number; readonly failures: string[]; readonly latenciesMs: number[] };
+export type Tally = {
+  okCount: number;
+  readonly failures: string[];
+  readonly latenciesMs: number[];
+  /** When each 2xx came, in milliseconds since 1970. */
+  readonly okAtMs: number[];
+};
 
 /** Longer than anything may take. */
 const TIMEOUT_MS = 20_000;
 
 /** Asks until it is stopped. */
 export class OpenLoop {
-  readonly tally: Tally = { okCount: 0, failures: [], latenciesMs: [] };
+  readonly tally: Tally = { okCount: 0, failures: [], latenciesMs: [], okAtMs: [] };
   /** Of requests that were answered with 2xx, by their place in the row. */
   readonly answered = new Set<number>();
   readonly #stop = new AbortController();
@@ -60,6 +66,7 @@ export class OpenLoop {
       this.tally.latenciesMs.push(systemClock.monotonic() - due);
       if (response.ok) {
         this.tally.okCount += 1;
+        this.tally.okAtMs.push(systemClock.now());
         this.answered.add(index);
       } else this.tally.failures.push(`${response.status} ${text.slice(0, 200)}`);
     } catch (error) {
