@@ -481,22 +481,6 @@ test("receiving ends that hang hold up nobody, one that fails rests, and one tha
   }
 });
 
-test("a source is the key's that wrote it first, and goes with it when it is rotated; the operator writes any", async () => {
-  const owner = async () => (await register({ scopes: ["read", "ingest"] }, OPERATOR_KEY)).body.api_key;
-  const [first, second] = [await owner(), await owner()];
-  const write = async (by: string) => {
-    const body = { source: "owned", products: [offer({ sku: "O-1" })] };
-    const { status, body: said } = await service.call("POST", "/v1/ingest/products", { key: by, body });
-    return status === 200 ? "written" : said.error.code;
-  };
-  assert.deepEqual([await write(first), await write(second)], ["written", "INSUFFICIENT_SCOPE"]);
-  const rotated = (await service.call("POST", "/v1/keys/rotate", { key: first })).body.api_key;
-  assert.deepEqual(
-    [await write(rotated), await write(second), await write(OPERATOR_KEY)],
-    ["written", "INSUFFICIENT_SCOPE", "written"],
-  );
-});
-
 test("while the pooler is paused reads are answered by another way and writes wait, each done once", async () => {
   const before = await get("/v1/products/search?q=silver");
   assert.equal(before.status, 200);

@@ -490,6 +490,23 @@ test("an owner sees which webhooks are called, rest or were ended, page by page,
   assert.equal((await catalogue.call("GET", "/v1/webhooks")).body.error.code, "MISSING_API_KEY");
 });
 
+test("a source is the key's that wrote it first, and goes with it when it is rotated; the operator writes any", async () => {
+  const asked = { key: OPERATOR_KEY, body: { agent_name: "owner", scopes: ["read", "ingest"] } };
+  const owner = async () => (await catalogue.call("POST", "/v1/auth/register", asked)).body.api_key;
+  const [first, second] = [await owner(), await owner()];
+  const write = async (key: string, price = 9) => {
+    const body = { source: "owned", products: [offer({ sku: "O-1", price })] };
+    const { status, body: said } = await catalogue.call("POST", "/v1/ingest/products", { key, body });
+    return status === 200 ? "written" : said.error.code;
+  };
+  // Of the first nothing is taken, and the source stays nobody's.
+  const seen = [await write(second, 0), await write(first), await write(second)];
+  assert.deepEqual(seen, ["written", "written", "INSUFFICIENT_SCOPE"]);
+  const rotated = (await catalogue.call("POST", "/v1/keys/rotate", { key: first })).body.api_key;
+  const later = [await write(rotated), await write(second), await write(OPERATOR_KEY)];
+  assert.deepEqual(later, ["written", "INSUFFICIENT_SCOPE", "written"]);
+});
+
 test("ingests have a limit of their own, by tier, and the operator's have none", async () => {
   const { api_key: key } = (
     await catalogue.call("POST", "/v1/auth/register", {

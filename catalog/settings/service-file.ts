@@ -34,6 +34,8 @@ const way = place.extend({ prepares: z.boolean().default(false) });
 const schema = z.strictObject({
   format: z.literal("lifeboat-catalog-service"),
   version: z.literal(1),
+  /** Of who wrote it; nobody reads it: with another release the file is another one, for which the programs are restarted. */
+  release: z.string().optional(),
   /** Where writes go, and reads while they can: a pooler, or a primary. */
   database: way.extend({ name: z.string(), user: z.string(), passwordFile: z.string() }),
   /** Where a server answers that may be a replica, with the same role; undefined: reads have one way only. */

@@ -14,6 +14,7 @@ import { openConfiguredVault, serverConnection } from "./compose.ts";
 import type { Diagnose } from "./doctor.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import { meantServer } from "./engine-server.ts";
+import { isOfStack } from "./engine-stack.ts";
 
 /** Looks at server and machine, and judges. */
 export const diagnoseConfigured: Diagnose = async (call) => {
@@ -26,6 +27,7 @@ export const diagnoseConfigured: Diagnose = async (call) => {
     database: config.server.database,
     slot: config.receiver.slot,
     applicationName: nameInReign(config.receiver.applicationName, reign),
+    isOfStack: await isOfStack(config),
   };
   const address = await meantAddress(call);
   const server = await observeServer({ clock: session.clock }, { address, policy }, { signal: session.signal });

@@ -1,5 +1,6 @@
 /** The configured stack, for the verbs that show it and run it. */
 import path from "node:path";
+import manifest from "../../package.json" with { type: "json" };
 import type { Config } from "../config/schema.ts";
 import { LocalPlatform } from "../platform/local/local-platform.ts";
 import type { ProcessUser } from "../platform/processes.ts";
@@ -44,6 +45,7 @@ export function describedStack(config: Config): StackDescription {
     durability: stack.durability,
     // Recorded where it is more: see scale.ts.
     poolers: 1,
+    release: manifest.version,
     service: stack.service === "on",
     feeds: stack.feeds,
     apis: API_INSTANCES,
@@ -68,6 +70,11 @@ export async function describedPlace(config: Config): Promise<StackDescription> 
 /** The same with the durability that was chosen since it was configured. */
 export async function configuredStack(config: Config): Promise<StackDescription> {
   return await durabilityInUse(MACHINE.files, await describedPlace(config));
+}
+
+/** Whether a configuration is the one that a stack writes for commands about it: its state is the stack's folder. */
+export async function isOfStack({ folders }: Config): Promise<boolean> {
+  return (await MACHINE.files.stat(path.join(folders.state, "supervisor"))) !== undefined;
 }
 
 /** What runs the programs of a stack on this machine. */

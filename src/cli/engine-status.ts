@@ -6,6 +6,7 @@ import type { ServerView, StatusProof, Unreachable, VaultFacts } from "../status
 import { type BackupListing, listBackups } from "../vault/backups.ts";
 import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import { openConfiguredVault } from "./compose.ts";
+import { isOfStack } from "./engine-stack.ts";
 import { lookAtWal, pointsOf } from "./engine-wal.ts";
 import type { LookAtStatus } from "./status.ts";
 import type { WalStatus } from "./wal.ts";
@@ -19,6 +20,7 @@ export const lookAtStatus: LookAtStatus = async (call) => {
     proofMaxAgeMs: call.config.status.proofMaxAge,
     vault: await lookAtVault(call),
     receiver: wal.receiver,
+    isOfStack: await isOfStack(call.config),
     server: serverOf(wal.server),
   };
 };

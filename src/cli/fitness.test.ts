@@ -45,6 +45,7 @@ test("doctor tells problems first, each with what to do, and ends with status 3 
 const status: StatusFacts = {
   now: Date.UTC(2026, 0, 2) as Instant,
   backupMaxAgeMs: 93_600_000,
+  isOfStack: false,
   proofMaxAgeMs: 691_200_000,
   vault: {
     kind: "reached",

@@ -76,7 +76,13 @@ const machine: MachineFacts = {
   programs: seen("/usr/lib/postgresql/16/bin"),
 };
 
-const policy = { role: "lifeboat", database: "postgres", slot: "lifeboat_vault", applicationName: "lifeboat_vault" };
+const policy = {
+  role: "lifeboat",
+  database: "postgres",
+  slot: "lifeboat_vault",
+  applicationName: "lifeboat_vault",
+  isOfStack: false,
+};
 
 function checks(change: {
   readonly server?: Partial<ServerFacts>;

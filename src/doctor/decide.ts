@@ -223,6 +223,11 @@ function walSendersOf(value: string, { server }: DoctorFacts): Answer {
   return most - used === 0 ? problem(found, remedy) : warning(found, remedy);
 }
 
+/** How a receiver is started. */
+function startOf({ isOfStack }: DoctorFacts["policy"]): string {
+  return isOfStack ? "lifeboat up, which starts what is missing of its stack" : "lifeboat wal receive, as a service";
+}
+
 function slotOf({ server, policy }: DoctorFacts): Answer {
   const slot = seen(server.slot);
   const name = policy.slot;
@@ -230,7 +235,7 @@ function slotOf({ server, policy }: DoctorFacts): Answer {
   if (slot === undefined) {
     return warning(
       `there is no slot ${name}: WAL that nobody received may be removed`,
-      "Start the receiver, which makes it: lifeboat wal receive.",
+      `Start the receiver, which makes it: ${startOf(policy)}.`,
     );
   }
   if (slot.slotType !== "physical") {
@@ -249,7 +254,7 @@ function slotOf({ server, policy }: DoctorFacts): Answer {
     return problem(`slot ${name} is about to lose WAL`, "Start the receiver now, or raise max_slot_wal_keep_size.");
   }
   if (!slot.active)
-    return warning(`slot ${name} is there and nobody receives from it`, "Start the receiver: lifeboat wal receive.");
+    return warning(`slot ${name} is there and nobody receives from it`, `Start the receiver: ${startOf(policy)}.`);
   return ok(`slot ${name} is there and in use`);
 }
 
@@ -308,9 +313,9 @@ function vaultOf(newest: { readonly endedAtMs: number } | undefined): Answer {
   return warning("the vault opens and has no backup", "Take one: lifeboat backup.");
 }
 
-function receiverOf({ machine }: DoctorFacts): Answer {
+function receiverOf({ machine, policy }: DoctorFacts): Answer {
   const status = seen(machine.receiver);
-  const start = "Start it: lifeboat wal receive, as a service.";
+  const start = `Start it: ${startOf(policy)}.`;
   if (status === undefined || status.kind === "never-ran")
     return warning("no receiver ever ran with this spool", start);
   const { report } = status;

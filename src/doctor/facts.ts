@@ -65,6 +65,8 @@ export type DoctorPolicy = {
   readonly database: string;
   readonly slot: string;
   readonly applicationName: string;
+  /** The receiver is a stack's: `lifeboat up` starts it. */
+  readonly isOfStack: boolean;
 };
 
 /** Everything doctor saw. */

@@ -19,7 +19,13 @@ const machine: MachineFacts = {
 
 async function examine(server: TestServer, login: LogIn = {}) {
   const address = server.server.address({ over: "tcp", ...login });
-  const policy = { role: address.user, database: "postgres", slot: "vault", applicationName: "lifeboat_vault" };
+  const policy = {
+    role: address.user,
+    database: "postgres",
+    slot: "vault",
+    applicationName: "lifeboat_vault",
+    isOfStack: false,
+  };
   const facts = await observeServer({ clock: systemClock }, { address, policy }, {});
   const checks = diagnose({ server: facts, machine, policy });
   return (id: string): Check => {

@@ -13,10 +13,11 @@ export type Note = { readonly message: string; readonly remedy: string };
 export async function lowSpace(
   files: Pick<Files, "stat" | "space">,
   { place }: Pick<StackDescription, "place">,
+  lowBytes = LOW_BYTES,
 ): Promise<Note | undefined> {
   if ((await files.stat(place.folder)) === undefined) return undefined;
   const { freeBytes } = await files.space(place.folder);
-  if (freeBytes >= LOW_BYTES) return undefined;
+  if (freeBytes >= lowBytes) return undefined;
   return {
     message: `the file system of ${place.folder} has ${describeByteSize(freeBytes)} free`,
     remedy: "make room there, but delete nothing of a vault, a spool or a data directory",

@@ -30,6 +30,7 @@ test("before the API is restarted the database gets the newest schema, and nothi
     );
     const done: string[] = [];
     let status = 0;
+    let freeBytes = 1e12;
     const migration = {
       processes: {
         run: async () => {
@@ -44,7 +45,7 @@ test("before the API is restarted the database gets the newest schema, and nothi
       const common = { mode: "running", since: 0 as Instant, adopted: false, restarts: 0, ports: [] } as const;
       const states = running.map((name): ComponentState => ({ ...common, name, lastEnd: undefined }));
       const tools: RestartTools = {
-        files: systemFiles,
+        files: { ...systemFiles, space: async () => ({ freeBytes, totalBytes: 1e12, device: 1 }) },
         clock: systemClock,
         random: systemRandom,
         stack: { ...stack, recorded },
@@ -66,6 +67,13 @@ test("before the API is restarted the database gets the newest schema, and nothi
       // Nobody can be migrated, and instances that fit read from the replica.
       assert.equal(await restart("unsettled", all), "api api_2");
       assert.equal(await restart("settled", ["api", "api_2"]), "api api_2");
+      // What could not be started again is not stopped; what does not run is started.
+      freeBytes = 1e6;
+      await assert.rejects(restart("unsettled", all), (error) => isLifeboatError(error, "platform.disk-full"));
+      assert.deepEqual(done, []);
+      await assert.rejects(restart("unsettled", ["db"]), (error) => isLifeboatError(error, "stack.step-failed"));
+      assert.deepEqual(done, ["api"]);
+      freeBytes = 1e12;
       status = 1;
       await assert.rejects(restart("settled", all), (error) => isLifeboatError(error, "stack.schema-failed"));
       assert.deepEqual(done, ["schema"]);

@@ -73,6 +73,9 @@ test("the service's file names secrets and holds none, and leads to the pooler, 
     ],
   );
   assert.deepEqual([database.port, reads.port], [ports.pgbouncer, ports.reads]);
+  // What an older release has started is restarted with the file of the newer one.
+  const files = ["1.0.0", "1.0.1"].map((release) => renderServiceFile(testStack({ release })));
+  assert.notEqual(files[0], files[1]);
   assert.deepEqual(trustedProxies, ["10.0.0.0/8"]);
   assert.equal(operatorKeyFile, path.join(place.secrets, "operator"));
 });

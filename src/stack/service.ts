@@ -30,6 +30,7 @@ export function renderServiceFile(stack: StackDescription): string {
   const service = {
     format: "lifeboat-catalog-service",
     version: 1,
+    release: stack.release,
     database: {
       host,
       port: ports.pgbouncer,

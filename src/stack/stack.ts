@@ -65,6 +65,8 @@ export type StackChoice = {
   readonly durability: DurabilityMode;
   /** How many PgBouncers there are. */
   readonly poolers: number;
+  /** Of Lifeboat, and of the service that comes with it: what an older one started is restarted by the next start-up. */
+  readonly release: string;
   /** Whether the service is among its components: the catalogue's API, and what belongs to it. */
   readonly service: boolean;
   /** What the scraper-scheduler reads beside the sources that are in the database: eight made-up merchants, or nothing. */

@@ -59,6 +59,7 @@ const well: StatusFacts = {
   proofMaxAgeMs: 26 * HOUR_MS,
   vault,
   receiver: running,
+  isOfStack: false,
   server: { kind: "reached", lsn: "0/5000060", lagBytes: 96, slot: "keeps WAL" },
 };
 
@@ -100,6 +101,12 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
   ],
   ["a missing slot", { server: { kind: "reached", lsn: "0/1", lagBytes: undefined, slot: "missing" } }, ["slot"]],
 ];
+
+test("a stack's receiver is started with its stack, any other by itself", () => {
+  const remedy = (isOfStack: boolean) => faultsOf({ ...well, receiver: { kind: "never-ran" }, isOfStack })[0]?.remedy;
+  assert.match(remedy(true) ?? "", /lifeboat up\.$/);
+  assert.match(remedy(false) ?? "", /lifeboat wal receive\.$/);
+});
 
 for (const [what, change, codes] of cases) {
   test(`status calls ${what} wrong, by its code`, () => {

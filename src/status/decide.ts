@@ -69,6 +69,8 @@ export type StatusFacts = {
   readonly proofMaxAgeMs: number;
   readonly vault: VaultFacts;
   readonly receiver: ReceiverStatus;
+  /** It is a stack's: `lifeboat up` starts it. */
+  readonly isOfStack: boolean;
   readonly server: ServerView;
 };
 
@@ -77,7 +79,7 @@ export type Fault = { readonly code: string; readonly message: string; readonly 
 
 /** What is wrong, the worst first; empty when all is well. */
 export function faultsOf(facts: StatusFacts): readonly Fault[] {
-  return [...vaultFaults(facts), ...receiverFaults(facts.receiver), ...serverFaults(facts.server)];
+  return [...vaultFaults(facts), ...receiverFaults(facts), ...serverFaults(facts.server)];
 }
 
 function vaultFaults(facts: StatusFacts): Fault[] {
@@ -128,8 +130,8 @@ function proofFaults(newest: StatusProof | undefined, { now, proofMaxAgeMs }: St
   return [{ code: "proof-old", message, remedy }];
 }
 
-function receiverFaults(receiver: ReceiverStatus): Fault[] {
-  const start = "Start it: lifeboat wal receive.";
+function receiverFaults({ receiver, isOfStack }: StatusFacts): Fault[] {
+  const start = isOfStack ? "Start what is missing of its stack: lifeboat up." : "Start it: lifeboat wal receive.";
   if (receiver.kind === "never-ran") {
     return [{ code: "receiver-never-ran", message: "no receiver ever ran with this spool", remedy: start }];
   }

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import manifest from "../../package.json" with { type: "json" };
 import { systemClock } from "../../src/platform/clock.ts";
 import { LocalPlatform } from "../../src/platform/local/local-platform.ts";
 import { systemLocks } from "../../src/platform/lock.ts";
@@ -73,6 +74,7 @@ export class RealStack {
     this.#described = testStack({
       stacksFolder: path.join(state, "stacks"),
       name,
+      release: manifest.version,
       api: [],
       daemon: daemon === "on",
       service: service === "on",

@@ -15,6 +15,7 @@ export const STACK_CHOICE: StackChoice = {
   applicationRole: "buywhere",
   durability: "quorum",
   poolers: 1,
+  release: "0.0.0",
   service: true,
   feeds: "made-up",
   apis: 3,

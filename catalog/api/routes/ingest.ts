@@ -54,7 +54,7 @@ export const INGEST_ROUTES = [
     answer: ingestedSchema,
     act: async (session, { body }, { caller }) => {
       const { source } = body;
-      await takeSource(session, source, caller);
+      const isTaken = await takeSource(session, source, caller);
       const runId = await openRun(session, {
         source,
         origin: "api",
@@ -62,6 +62,8 @@ export const INGEST_ROUTES = [
       });
       const rows = body.products.map((value, index) => ({ rowNumber: index + 1, value: withMerchant(value, source) }));
       const { written, rejections } = await ingestBatch(session, { source, runId, rows, isLast: true });
+      // A batch of which nothing is written is not the source's beginning.
+      if (isTaken && written.length === 0) await session.query("delete from source_owners where source = $1", [source]);
       const counted = (outcome: (typeof written)[number]["outcome"]): number =>
         written.filter((row) => row.outcome === outcome).length;
       return {
@@ -103,12 +105,14 @@ export const INGEST_ROUTES = [
 
 /**
  * Refuses a source that another one writes. What a feed does not list is withdrawn, and what it lists is written anew: two
- * writers would undo each other. A source that is nobody's is the key's from now on; the operator writes any, and takes none.
+ * writers would undo each other. A source that is nobody's is the key's from now on, and true says so; the operator writes any, and takes
+ * none.
  */
-async function takeSource(session: Session, source: string, caller: Caller | undefined): Promise<void> {
+async function takeSource(session: Session, source: string, caller: Caller | undefined): Promise<boolean> {
   let owner = await ownerOf(session, source);
   const id = caller?.id ?? 0;
-  if (id <= 0) return;
+  if (id <= 0) return false;
+  const isFree = owner === undefined;
   if (owner === undefined) {
     // A key that is being rotated takes nothing: what it had is moved to the new one then, and this would be left behind.
     await session.query(
@@ -121,6 +125,7 @@ async function takeSource(session: Session, source: string, caller: Caller | und
     if (owner === undefined) throw new ApiProblem("REVOKED_API_KEY");
   }
   if (owner !== id) throw new ApiProblem("INSUFFICIENT_SCOPE", `the source ${source} is another key's`);
+  return isFree;
 }
 
 /** The key that a source belongs to; undefined for nobody's. Throws for one of a feed. */
