@@ -70,14 +70,21 @@ export async function planConfiguredRestore(call: Call): ReturnType<RestoreEngin
     ? await presentTablespaces(MACHINE.files, choice.targetFolder, choice.tablespaces)
     : choice.tablespaces;
   const user = await serverUserOf(config.postgres.runAs, session.signal);
+  // Both start programs and wait for them, which need not keep the vault or the comparison waiting.
+  const finding = choice.boot === undefined ? undefined : installationFor(call, plan);
+  finding?.catch(() => undefined);
   const place = { folder: choice.targetFolder, tablespaces, owner: user };
   const onCompared = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
     session.progress.report({ phase: "comparing", done: done.doneBytes, total: done.totalBytes });
   const deltaTools = { vault, files: MACHINE.files, processes: MACHINE.processes, onCompared };
-  const delta = choice.delta ? await prepareDelta(deltaTools, plan, place, options) : undefined;
-  if (delta === undefined) await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, tablespaces);
+  const preparing = choice.delta ? prepareDelta(deltaTools, plan, place, options) : Promise.resolve(undefined);
+  preparing.catch(() => undefined);
   const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, tablespaces);
-  await checkReachable(roots, user, options);
+  const reaching = checkReachable(roots, user, options);
+  reaching.catch(() => undefined);
+  const delta = await preparing;
+  if (delta === undefined) await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, tablespaces);
+  await reaching;
   const { proofs } = await listProofs(vault, { systemId }, options);
   const facts = planFacts(plan, { choice, delta: delta?.survey }, measuredRates(proofs, os.hostname()));
   return {
@@ -85,7 +92,7 @@ export async function planConfiguredRestore(call: Call): ReturnType<RestoreEngin
     carryOut: async () => {
       const begun = session.clock.monotonic();
       // Found before anything is written: a restore that cannot be started should say so at once.
-      const installation = choice.boot === undefined ? undefined : await installationFor(call, plan);
+      const installation = await finding;
       await runRestore(tools, plan, place, { ...options, delta }).catch((error: unknown) =>
         tellBackups(call, { vault, systemId, damaged: plan.backup.backupId }, error),
       );

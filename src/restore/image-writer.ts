@@ -11,7 +11,7 @@ import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { fetchBatches } from "../vault/batches.ts";
+import { BatchFetcher } from "../vault/batches.ts";
 import { type ChunkTable, type ManifestFile, ZERO_CHUNK } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { KeptFile } from "./compare-files.ts";
@@ -35,6 +35,8 @@ export type ImageRequest = {
   readonly owner: Owner | undefined;
   /** What lies there already and stays, by its path on this machine; nothing else lies where a file is to be written. */
   readonly kept?: ReadonlyMap<string, KeptFile> | undefined;
+  /** About how many bytes that comes to: a guess costs time at most. */
+  readonly wantedBytes: number;
   /** What else is to be written into the folders once they are there; synced with the files. */
   readonly beside?: ((options: { readonly signal: AbortSignal }) => Promise<void>) | undefined;
 };
@@ -45,14 +47,35 @@ export type ImageTools = {
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
 };
 
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** What was written, and the control file, which was not. */
+type WrittenImage = { readonly controlFile: Buffer; readonly writtenBytes: number };
+
 /** Writes the image. Resolves when every byte is on stable storage but the control file, which is the caller's to write. */
 export async function writeImage(
   tools: ImageTools,
   request: ImageRequest,
-  options: { readonly signal?: AbortSignal | undefined },
-): Promise<{ readonly controlFile: Buffer; readonly writtenBytes: number }> {
-  const { lines, chunks } = request.image;
+  options: CallOptions,
+): Promise<WrittenImage> {
   const set = new FileSet(tools.files, request.owner);
+  const fetcher = new BatchFetcher(tools.vault);
+  try {
+    // Threads take a while to start, and so do the files to be made.
+    fetcher.expect(request.wantedBytes);
+    return await writeFiles(tools, request, { set, fetcher }, options);
+  } finally {
+    await Promise.all([set.close(), fetcher.close()]);
+  }
+}
+
+async function writeFiles(
+  tools: ImageTools,
+  request: ImageRequest,
+  { set, fetcher }: { readonly set: FileSet; readonly fetcher: BatchFetcher },
+  options: CallOptions,
+): Promise<WrittenImage> {
+  const { lines, chunks } = request.image;
   const placements = new PlacementTable();
   const control: { bytes: Buffer | undefined; sizeBytes: number } = { bytes: undefined, sizeBytes: 0 };
   let controlFile = -1;
@@ -70,16 +93,9 @@ export async function writeImage(
   }
   if (control.bytes === undefined) throw noControlFile(request.backup);
   placements.seal();
-  try {
-    const copy = { chunks, placements, set, control, controlFile };
-    await together(
-      [(both) => copyChunks(tools, copy, both), request.beside ?? (async () => undefined)],
-      options.signal,
-    );
-    await set.finish(request.roots);
-  } finally {
-    await set.close();
-  }
+  const copy = { chunks, placements, set, fetcher, control, controlFile };
+  await together([(both) => copyChunks(tools, copy, both), request.beside ?? (async () => undefined)], options.signal);
+  await set.finish(request.roots);
   return { controlFile: control.bytes, writtenBytes: placements.totalBytes };
 }
 
@@ -150,6 +166,7 @@ type Copy = {
   readonly chunks: ChunkTable;
   readonly placements: PlacementTable;
   readonly set: FileSet;
+  readonly fetcher: BatchFetcher;
   readonly control: { readonly bytes: Buffer | undefined };
   readonly controlFile: number;
 };
@@ -159,13 +176,13 @@ async function copyChunks(
   copy: Copy,
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const { chunks: table, placements, set, controlFile } = copy;
+  const { chunks: table, placements, set, fetcher, controlFile } = copy;
   const totalBytes = placements.totalBytes;
   let doneBytes = 0;
   await set.prepare(options);
   const kept = { file: controlFile, bytes: copy.control.bytes ?? Buffer.alloc(0) };
   const scatter = new PlacementScatter(placements, set, kept);
-  for await (const batch of fetchBatches(tools.vault, { table, numbers: placements.chunks, scatter }, options)) {
+  for await (const batch of fetcher.fetch({ table, numbers: placements.chunks, scatter }, options)) {
     throwIfAborted(options.signal, "writing files");
     doneBytes += await scatter.finish(batch);
     tools.onProgress({ doneBytes, totalBytes });

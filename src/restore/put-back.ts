@@ -52,6 +52,7 @@ export async function putBack(
       roots: layout.roots,
       placePath: (manifestPath) => placePath(layout, manifestPath),
       owner: place.owner,
+      wantedBytes: backup.dataBytes,
     },
     options,
   );

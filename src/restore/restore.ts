@@ -219,12 +219,13 @@ async function restoreInto(
   await checkSpace(tools.files, plan, layout, delta && reusedBy(delta));
   await delta?.beforeChange?.();
   await markRoots(tools, layout, place.owner);
-  if (delta !== undefined) await clearSurplus(tools.files, layout, delta.survey);
+  const walFolder = layout.walFolder ?? path.join(place.folder, WAL_FOLDER);
+  const surplus = surplusOf(delta?.survey.removed ?? [], walFolder);
+  if (delta !== undefined) await clearSurplus(tools.files, layout, surplus.others);
   await makeRecoveryFolders(tools.files, layout, place.owner);
   const told = new BesideProgress(tools.onProgress);
   // Synced with the files: segment by segment, nothing would be done meanwhile.
   const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress: told.wal };
-  const walFolder = layout.walFolder ?? path.join(place.folder, WAL_FOLDER);
   const image = await writeImage(
     { vault: tools.vault, files: tools.files, onProgress: told.files },
     {
@@ -234,7 +235,11 @@ async function restoreInto(
       placePath: (manifestPath) => placePath(layout, manifestPath),
       owner: place.owner,
       kept: delta?.survey.kept,
-      beside: (both) => layWal(walTools, plan, walFolder, both),
+      wantedBytes: delta?.survey.writeBytes ?? plan.writeBytes,
+      beside: async (both) => {
+        await removeAll(tools.files, surplus.wal);
+        await layWal(walTools, plan, walFolder, both);
+      },
     },
     options,
   );
@@ -299,11 +304,21 @@ export async function markRoots(
   }
 }
 
+/** What goes of pg_wal, which may be as much as all that is written, and what else goes. */
+function surplusOf(removed: readonly string[], walFolder: string) {
+  const isWal = (each: string): boolean => each.startsWith(walFolder + path.sep);
+  return { wal: removed.filter(isWal), others: removed.filter((each) => !isWal(each)) };
+}
+
 /** From the control file's removal on the folder cannot be started. */
-async function clearSurplus(files: Files, { roots }: Layout, { removed }: DeltaSurvey): Promise<void> {
+async function clearSurplus(files: Files, { roots }: Layout, removed: readonly string[]): Promise<void> {
   const control = path.join(roots[0] ?? "", CONTROL_FILE_PATH);
   await files.remove(control);
   if ((await files.stat(path.dirname(control))) !== undefined) await files.syncFolder(path.dirname(control));
+  await removeAll(files, removed);
+}
+
+async function removeAll(files: Files, removed: readonly string[]): Promise<void> {
   const waiting = [...removed];
   const worker = async (): Promise<void> => {
     try {

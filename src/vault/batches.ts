@@ -81,6 +81,11 @@ export class BatchFetcher {
     this.#besideBytesMin = besideBytesMin;
   }
 
+  /** Says that about so many plain bytes will be wanted: threads that are worth it start now. */
+  expect(plainBytes: number): void {
+    if (plainBytes >= this.#besideBytesMin) this.#pool.startThreads();
+  }
+
   /**
    * Fetches chunks pack by pack, in the order they lie. One call at a time. Throws `vault.object-missing` or
    * `vault.object-damaged` naming the pack.
@@ -120,20 +125,6 @@ export class BatchFetcher {
   /** Ends the threads and frees what they hold. */
   close(): Promise<void> {
     return this.#pool.close();
-  }
-}
-
-/** Fetches chunks once, as `BatchFetcher` does. */
-export async function* fetchBatches(
-  vault: Vault,
-  wanted: WantedChunks,
-  options: CallOptions,
-): AsyncGenerator<FetchedBatch> {
-  const fetcher = new BatchFetcher(vault);
-  try {
-    yield* fetcher.fetch(wanted, options);
-  } finally {
-    await fetcher.close();
   }
 }
 

@@ -6,6 +6,8 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import { faultyStore } from "../store/faulty/faulty-store.ts";
+import type { Store } from "../store/store.ts";
 import { ReceivedCoverage } from "./coverage.ts";
 import type { Receiver } from "./receiver.ts";
 
@@ -15,7 +17,7 @@ const RANGE = { systemId: SERVER.systemId, timeline: SERVER.timeline, from: 0x20
 const TIMEOUT_MS = 120_000;
 
 /** Coverage where no receiver runs, on a clock that leaps; what its own receiver does is given. */
-function coverageWith(receiver: Partial<Receiver>) {
+function coverageWith(receiver: Partial<Receiver>, store: Store = vault.store) {
   const clock = leapingClock();
   const report = { lastError: { message: "all slots are in use" } } as ReturnType<Receiver["report"]>;
   const usual: Partial<Receiver> = {
@@ -25,7 +27,7 @@ function coverageWith(receiver: Partial<Receiver>) {
     report: () => report,
   };
   const coverage = new ReceivedCoverage({
-    vault,
+    vault: { ...vault, store },
     files: memoryFiles().files,
     locks: FREE_LOCKS,
     clock,
@@ -58,6 +60,19 @@ test("a receiver that brings nothing new is waited for as long as was said, and 
     return error.message.includes("all slots are in use");
   });
   assert.ok(clock.monotonic() - begun < 1.1 * TIMEOUT_MS, `after ${clock.monotonic() - begun} ms`);
+  await coverage.end();
+});
+
+test("while the last segment is not there it alone is asked for, and all WAL is listed only now and then", async () => {
+  const counted = faultyStore({ store: vault.store, clock: leapingClock() });
+  const { coverage, clock } = coverageWith({}, counted.store);
+  await coverage.begin(SERVER, {});
+  const begun = clock.monotonic();
+  await assert.rejects(coverage.covered(RANGE, {}));
+  const seconds = (clock.monotonic() - begun) / 1000;
+  const count = (wanted: string): number => counted.effects.filter(({ operation }) => operation === wanted).length;
+  assert.ok(count("list") > seconds && count("list") < 2.1 * seconds, `${count("list")} lists in ${seconds} s`);
+  assert.ok(count("head") > 5 * seconds, `${count("head")} looks in ${seconds} s`);
   await coverage.end();
 });
 

@@ -10,8 +10,9 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
-import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import type { SystemIdentity } from "../postgres/replication.ts";
+import { segmentKey } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { readHoldings } from "./holdings.ts";
 import { coversRange, type WalGap } from "./ranges.ts";
@@ -23,7 +24,10 @@ import { walBetween } from "./settings-between.ts";
  * How often the vault is looked at while waiting: a segment takes about a quarter of a second to store. The first looks come
  * sooner, since the last segment is mostly zeros and the backup's end waits for nothing else.
  */
-const LOOK_INTERVAL_MS = { first: 20, most: 100 };
+const LOOK_INTERVAL_MS = { first: 5, most: 100 };
+
+/** How often all WAL is listed while its last segment is not there: it tells whether anything comes at all. */
+const LIST_INTERVAL_MS = 500;
 
 /** How often the receiver that is relied on is looked at: the server keeps WAL for longer than that by itself. */
 const WATCH_INTERVAL_MS = 500;
@@ -77,17 +81,23 @@ export class ReceivedCoverage {
     const { clock, timeoutMs } = this.#tools;
     let missing = Number.POSITIVE_INFINITY;
     let progressedAt = clock.monotonic();
+    let listAt = progressedAt + LIST_INTERVAL_MS;
     let intervalMs = LOOK_INTERVAL_MS.first;
     for (;;) {
-      const gaps = await this.#gaps(range, options);
-      if (gaps.length === 0) return;
-      if (this.#failure !== undefined) throw this.#failure.cause;
-      const missingNow = gaps.reduce((sum, gap) => sum + gap.segmentCount, 0);
-      if (missingNow < missing) {
-        missing = missingNow;
-        progressedAt = clock.monotonic();
+      const now = clock.monotonic();
+      // Asking for one object costs little, listing a year of WAL does not.
+      if (now >= listAt || (await this.#holdsEnd(range, options))) {
+        const gaps = await this.#gaps(range, options);
+        if (gaps.length === 0) return;
+        listAt = now + LIST_INTERVAL_MS;
+        const missingNow = gaps.reduce((sum, gap) => sum + gap.segmentCount, 0);
+        if (missingNow < missing) {
+          missing = missingNow;
+          progressedAt = now;
+        }
+        if (now - progressedAt > timeoutMs) throw await this.#notCovered(gaps);
       }
-      if (clock.monotonic() - progressedAt > timeoutMs) throw await this.#notCovered(gaps);
+      if (this.#failure !== undefined) throw this.#failure.cause;
       await clock.sleep(intervalMs, options);
       intervalMs = Math.min(intervalMs * 1.5, LOOK_INTERVAL_MS.most);
     }
@@ -156,6 +166,16 @@ export class ReceivedCoverage {
       await this.#tools.clock.sleep(WATCH_INTERVAL_MS, { signal });
       await this.#ensureReceiving(server, { signal });
     }
+  }
+
+  /** Whether the vault has the segment with the last byte: segments are stored in their order. */
+  async #holdsEnd(
+    { systemId, timeline, to }: { readonly systemId: SystemId; readonly timeline: Timeline; readonly to: Lsn },
+    options: CallOptions,
+  ): Promise<boolean> {
+    const { vault, walSegmentBytes } = this.#tools;
+    const segment = segmentName({ timeline, lsn: (to - 1n) as Lsn, walSegmentBytes });
+    return (await vault.store.head(segmentKey({ systemId, segment }), options)) !== undefined;
   }
 
   async #gaps(
