@@ -3,15 +3,21 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { storeServerWal, takeTestBackup } from "../../test/support/backups.ts";
 import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.ts";
+import { temporaryFolder } from "../../test/support/receivers.ts";
 import { dropTemplates, PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { assertRestores, contentOfAll } from "../../test/support/soundness.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
+import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
+import { systemRandom } from "../platform/random.ts";
+import type { SystemId } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { backupName } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
+import { getSegment, listWal } from "../vault/wal-store.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
 import { walBetween } from "../wal/settings-between.ts";
+import { readWalked, Walker } from "../wal/walked.ts";
 
 const SMALL = { walSegmentBytes: 1_048_576, settings: { wal_keep_size: "4GB", max_wal_size: "4GB" } };
 
@@ -59,6 +65,11 @@ describe("settings between two backups", () => {
     const backup = await takeTestBackup(server, vault);
     assert.equal(backup.whyFull, null);
     await assertRestores({ server, vault, backup });
+    const seen = (await changesWalked(vault, backup.systemId)).map(
+      ({ walLevel, walLogHints }) => `${walLevel} ${walLogHints}`,
+    );
+    const started = ["replica true", "replica false", "replica true", "logical true", "minimal true", "logical true"];
+    assert.deepEqual(seen, started, "a receiver notes each of them");
   });
 
   test("data checksums switched by pg_checksums make it full; off and on again, pages changed meanwhile are not kept (rules A2, A3)", async () => {
@@ -83,6 +94,18 @@ describe("settings between two backups", () => {
     assert.equal((await take()).whyFull, null);
   });
 });
+
+/** What a receiver would have noted of the WAL in a vault. */
+async function changesWalked(vault: Vault, systemId: SystemId) {
+  await using spool = await temporaryFolder("walked");
+  const tools = { files: systemFiles, random: systemRandom, clock: systemClock, spoolFolder: spool.folder };
+  const walker = new Walker({ ...tools, vaultId: vault.id, segment: async () => undefined });
+  for (const segment of (await listWal(vault, { systemId }, {})).segments) {
+    const bytes = await getSegment(vault, { systemId, segment }, {});
+    if (bytes !== undefined) await walker.stored({ systemId, segment, bytes });
+  }
+  return (await readWalked(systemFiles, spool.folder))?.changes ?? [];
+}
 
 async function switchChecksums(server: TestServer, how: "--enable" | "--disable"): Promise<void> {
   await server.stop();
