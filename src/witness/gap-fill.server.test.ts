@@ -3,7 +3,7 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { Scene } from "../../test/support/quorum-scene.ts";
-import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
+import { caughtUp, eventually, temporaryFolder } from "../../test/support/receivers.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
 import { formatLsn, type Lsn, lsnAdd, lsnMin, parseLsn, segmentName, segmentStart } from "../postgres/lsn.ts";
@@ -102,7 +102,10 @@ test("what was written is read back: a node that does not keep it can be filled 
 test("a segment shorter than the replica's own, handed to restore_command, destroys WAL that was acknowledged: none ever is", async () => {
   await using scene = await Scene.open(18, { delayMs: 300 });
   await using archive = await temporaryFolder("archive");
-  await chmod(archive.folder, 0o755);
+  await chmod(archive.folder, 0o777);
+  // The witness has something of the segment: 300 commits may take less time than its first sync is put off.
+  await scene.write(1);
+  await caughtUp(scene.primary, "lifeboat_vault_e1");
   await scene.write(300);
   await scene.primary.server.kill();
   const { held } = await scene.witness.withdraw(2, CALL);
@@ -118,8 +121,12 @@ test("a segment shorter than the replica's own, handed to restore_command, destr
   const file = path.join(archive.folder, segmentName({ timeline, ...at }));
   await writeFile(file, bytes, { mode: 0o644 });
   await scene.stopReceiving();
-  await scene.replica.query(`ALTER SYSTEM SET restore_command = 'cp ${archive.folder}/%f %p'`);
+  const asked = path.join(archive.folder, "asked");
+  await scene.replica.query(`ALTER SYSTEM SET restore_command = 'cp ${archive.folder}/%f %p && touch ${asked}'`);
+  await scene.replica.query("ALTER SYSTEM SET wal_retrieve_retry_interval = '100ms'");
   await scene.replica.query("SELECT pg_reload_conf()");
+  // A promotion that comes before the setting does takes what lies in pg_wal.
+  await eventually("it is handed the segment", async () => (await systemFiles.stat(asked)) !== undefined);
   await scene.replica.query("SELECT pg_promote()").catch(() => undefined);
   const count = "SELECT count(DISTINCT i) FROM t WHERE i BETWEEN 1 AND $1";
   const found = await scene.replica.value(count, [scene.acknowledged]).catch(() => "none: the server is broken");
