@@ -4,9 +4,9 @@
  * Nouns: a *way* is an address behind which a server is, not always the same one; its *view* is what the last look saw there: a
  * primary, a replica, or nothing that answers.
  * Invariants: no call waits longer than its limit, and no read works longer than its own at the server; a connection that did not answer in time, or whose server is gone, is closed
- * and never lent again; when the server at the end changes its role, all connections are replaced, since one may stay with a
- * primary that is one no more for as long as nobody closes it. Who waits for a connection then waits for a new one, and what
- * was lent has LENT_GRACE_MS to end. That a statement takes long says nothing of the server: only a look does.
+ * and never lent again; when another server is at the end, or the same one in another role or after a silence, all connections are
+ * replaced, since one may stay with a primary that is one no more for as long as nobody closes it. Who waits for a connection then
+ * waits for a new one, and what was lent has LENT_GRACE_MS to end; at a server that is the same, which was busy or halted, it goes on. That a statement takes long says nothing of the server: only a look does.
  */
 import pg from "pg";
 import type { Clock } from "../../src/platform/clock.ts";
@@ -44,6 +44,13 @@ export type RawAsked = {
   readonly isPlannedAnew: boolean;
 };
 
+/** A server that answered a look. */
+type Answerer = {
+  readonly role: "primary" | "replica";
+  /** When it was started, to the microsecond: no other server says the same. */
+  readonly startedAt: string;
+};
+
 /** What is at the end of a way. */
 export type WayView = "unknown" | "primary" | "replica" | "silent";
 
@@ -58,6 +65,8 @@ const LOOK_EVERY_MS = 1_000;
 /** While nothing answers, whoever waits wants to know soon. */
 const LOOK_EVERY_SILENT_MS = 60;
 const LOOK_TIMEOUT_MS = 400;
+const LOOK =
+  "select pg_catalog.pg_is_in_recovery() as in_recovery, pg_catalog.pg_postmaster_start_time()::text as started_at";
 /** So long what is under way may go on at a server that was replaced: it may be there still, for whom a look was wrong. */
 const LENT_GRACE_MS = 1_000;
 /** Pools that one call waits for: each was replaced because a server was lost meanwhile. */
@@ -72,6 +81,8 @@ export class Way {
   readonly #names = new Map<string, string>();
   #pool: pg.Pool;
   #view: WayView = "unknown";
+  /** Which the connections of the pool lead to, as far as looks tell. */
+  #answerer: Answerer | undefined;
   #looking: Promise<void> = Promise.resolve();
   readonly #waiters = new Set<() => void>();
   /** Calls that wait for a connection, each by what sends it to the next pool. */
@@ -178,7 +189,7 @@ export class Way {
       // What a server says that was replaced says nothing of the one that is there now.
       if (gone && pool === this.#pool) {
         if (isTimeout(error)) this.suspect();
-        else this.#seen("silent");
+        else this.#silent();
       }
       throw error;
     } finally {
@@ -194,7 +205,7 @@ export class Way {
       } catch (error) {
         if (pool !== this.#pool && pools < POOLS_MAX) continue;
         // Who waits for one of our own connections waits for us, not for the server.
-        if (pool === this.#pool && isServerGone(error) && pool.totalCount < this.#address.width) this.#seen("silent");
+        if (pool === this.#pool && isServerGone(error) && pool.totalCount < this.#address.width) this.#silent();
         throw error;
       }
     }
@@ -271,18 +282,18 @@ export class Way {
     const { password } = this.#address;
     const now = typeof password === "string" ? password : await password.now();
     try {
-      const view = await this.#lookWith(now).catch(async (error: unknown) => {
+      const seen = await this.#lookWith(now).catch(async (error: unknown) => {
         // One that was written and not given to the server yet: what it has let in so far it lets in still.
         if (now === this.#password || !isLoginRefused(error)) throw error;
         return await this.#lookWith(this.#password);
       });
-      this.#seen(view);
-      this.#tell(`a ${view} answers`);
+      this.#seen(seen);
+      this.#tell(`a ${seen.role} answers`);
     } catch (error) {
       // Whoever was answered just now knows better: a processor that is busy makes a new login late, not the server silent.
       if (this.#clock.monotonic() - this.#answeredAt < LOOK_TIMEOUT_MS) this.#isSuspect = true;
       else {
-        this.#seen("silent");
+        this.#silent();
         this.#tell(`nothing answers: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
@@ -296,7 +307,7 @@ export class Way {
     tell?.(`${this.name} at ${host}:${port}: ${what}`);
   }
 
-  async #lookWith(password: string): Promise<"primary" | "replica"> {
+  async #lookWith(password: string): Promise<Answerer> {
     // A connection of its own: those of the pool may be all lent, or lead to a server that is not there any more.
     const client = new pg.Client({
       ...clientConfig(this.#address),
@@ -308,8 +319,9 @@ export class Way {
     try {
       await client.connect();
       this.#password = password;
-      const { rows } = await client.query<{ in_recovery: boolean }>("select pg_is_in_recovery() as in_recovery");
-      return rows[0]?.in_recovery === true ? "replica" : "primary";
+      const { rows } = await client.query<{ in_recovery: boolean; started_at: string }>(LOOK);
+      const [row] = rows;
+      return { role: row?.in_recovery === true ? "replica" : "primary", startedAt: row?.started_at ?? "" };
     } finally {
       // Not awaited: a server that hangs says no goodbye.
       void client.end().catch(() => undefined);
@@ -320,31 +332,42 @@ export class Way {
     return openPool(this.#address, () => this.#password);
   }
 
-  #seen(view: WayView): void {
-    const before = this.#view;
-    this.#view = view;
-    if (view === "silent") {
-      for (const tell of this.#silenced) tell();
-      this.#silenced.clear();
-    }
-    if (view === "primary") {
+  #silent(): void {
+    this.#view = "silent";
+    for (const tell of this.#silenced) tell();
+    this.#silenced.clear();
+  }
+
+  #seen(answerer: Answerer): void {
+    const before = this.#answerer;
+    const isSame = before?.role === answerer.role && before.startedAt === answerer.startedAt;
+    const wentOn = isSame && this.#view === answerer.role;
+    this.#answerer = answerer;
+    this.#view = answerer.role;
+    if (answerer.role === "primary") {
       for (const tell of this.#waiters) tell();
       this.#waiters.clear();
     }
-    // Also after a silence: what was lent before it may wait for a server that will never answer.
-    if (before === view || before === "unknown" || view === "silent") return;
+    if (before === undefined || wentOn) return;
+    // Also after a silence: connections from before it may have been lost on the way, and say nothing.
     const old = this.#pool;
     this.#pool = this.#openPool();
     void old.end().catch(() => undefined);
-    const lent = this.#lent;
-    this.#lent = new Set();
-    void this.#clock.sleep(LENT_GRACE_MS, { signal: this.#ended.signal }).then(
-      () => endAll(lent),
-      () => undefined,
-    );
+    // What the same server is at work on it goes on with; each has its own limit.
+    if (!isSame) {
+      void this.#endSoon(this.#lent);
+      this.#lent = new Set();
+    }
     const queued = [...this.#queued];
     this.#queued.clear();
     for (const leave of queued) leave();
+  }
+
+  async #endSoon(lent: ReadonlySet<pg.PoolClient>): Promise<void> {
+    await this.#clock.sleep(LENT_GRACE_MS, { signal: this.#ended.signal }).then(
+      () => endAll(lent),
+      () => undefined,
+    );
   }
 }
 

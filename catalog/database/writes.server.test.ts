@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
+import { withListener } from "../../test/support/listener.ts";
 import { startPooler } from "../../test/support/pgbouncer.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { SUPERUSER, startServer, type TestServer } from "../../test/support/servers.ts";
@@ -143,10 +145,57 @@ test("a read that takes long is given up by the server, also behind a pooler, an
 });
 
 test("who waits for a connection while the server is replaced gets one of the new ones, and what hangs ends", async () => {
-  const next = gate();
+  await using other = await startServer({ major: 16, name: "successor" });
+  let leadsTo = server.server.setup.port;
+  const join = (client: Socket): void => {
+    const onward = connect({ host: "127.0.0.1", port: leadsTo });
+    for (const each of [client, onward]) each.on("error", () => undefined);
+    client.pipe(onward).pipe(client);
+  };
+  await withListener(join, async (port) => {
+    const led = new Way("led", systemClock, { ...address(), port, width: 2 });
+    led.start();
+    try {
+      await eventually("a primary is seen", () => Promise.resolve(led.view === "primary"));
+      const next = gate();
+      const killed = await asleep(led);
+      const hung = led.rows("select pg_sleep(20)", [], { limitMs: 30_000 });
+      const hanging = assert.rejects(hung, /Connection terminated/);
+      // The first to wait gets the place of the one that is lost, the second one none.
+      const waiting = led.lend(async () => await next.passed, { timeoutMs: () => 1_000 });
+      const last = led.rows("select 1 as one", [], { limitMs: 1_000 });
+      const began = Date.now();
+      leadsTo = other.server.setup.port;
+      await killed.lose();
+      assert.deepEqual(await last, [{ one: 1 }]);
+      assert.ok(Date.now() - began < 3_000, "it waited for a pool that serves nobody");
+      next.pass();
+      await waiting;
+      await hanging;
+      assert.equal(led.view, "primary");
+    } finally {
+      await led.stop();
+    }
+  });
+});
+
+test("a server that was silent and is the same one goes on with what it was at work on", async () => {
+  const killed = await asleep(way);
+  const long = way.rows("select 1 as one from pg_sleep(1.6)", [], { limitMs: 30_000 });
+  await eventually("it is under way", async () => {
+    const [row] = await server.query("select count(*)::int as n from pg_stat_activity where wait_event = 'PgSleep'");
+    return row?.["n"] === 2;
+  });
+  await killed.lose();
+  await eventually("a primary is seen", () => Promise.resolve(way.view === "primary"));
+  assert.deepEqual(await long, [{ one: 1 }]);
+});
+
+/** A statement of twenty seconds whose connection is lost when that is asked for; resolves when it is under way. */
+async function asleep(through: Way): Promise<{ lose(): Promise<void> }> {
   const pid = gate();
   let backend = 0;
-  const killed = way.lend(
+  const killed = through.lend(
     async (session) => {
       backend = Number((await session.query("select pg_backend_pid() as pid")).rows[0]?.["pid"]);
       pid.pass();
@@ -156,21 +205,13 @@ test("who waits for a connection while the server is replaced gets one of the ne
   );
   const killing = assert.rejects(killed);
   await pid.passed;
-  const hung = way.rows("select pg_sleep(20)", [], { limitMs: 30_000 });
-  const hanging = assert.rejects(hung, /Connection terminated/);
-  // The first to wait gets the place of the one that is lost, the second one none.
-  const waiting = way.lend(async () => await next.passed, { timeoutMs: () => 1_000 });
-  const last = way.rows("select 1 as one", [], { limitMs: 1_000 });
-  const began = Date.now();
-  await server.query(`select pg_terminate_backend(${backend})`);
-  await killing;
-  assert.deepEqual(await last, [{ one: 1 }]);
-  assert.ok(Date.now() - began < 3_000, "it waited for a pool that serves nobody");
-  assert.equal(way.view, "primary");
-  next.pass();
-  await waiting;
-  await hanging;
-});
+  return {
+    lose: async () => {
+      await server.query(`select pg_terminate_backend(${backend})`);
+      await killing;
+    },
+  };
+}
 
 test("a statement that was prepared is prepared anew when a column of it has another type", async () => {
   await server.query("create table kept (price integer); insert into kept values (12)");
