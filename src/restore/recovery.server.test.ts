@@ -15,6 +15,7 @@ import type { BackupRecord } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { bootRestored } from "./boot.ts";
 import type { PricedPlan } from "./restore.ts";
+import type { RestoreWal } from "./restore-wal.ts";
 
 async function restored(folder: string, major: TestServer["major"]): Promise<TestServer> {
   return startServer({ major, dataFolder: folder, until: "recovered", name: "restored" });
@@ -77,15 +78,22 @@ describe("recovery", () => {
       const vault = await createTestVault();
       const backup = await backUpAndWrite(server, vault);
       const { wal } = restoreTools(vault, backup);
-      const boot = async (name: string, change: (target: string, plan: PricedPlan) => Promise<void>) => {
+      const states = new Map<string, string>();
+      const boot = async (
+        name: string,
+        change: (target: string, plan: PricedPlan) => Promise<void>,
+        from: RestoreWal = wal,
+      ) => {
         const target = path.join(folder, name);
         const plan = await restoreLatest(vault, backup, { folder: target });
         await change(target, plan);
         const setup = { ...server.server.setup, dataFolder: target, port: await findFreePort(systemRandom) };
         const local = new LocalServer(PORTS, { ...setup, logFile: `${setup.logFile}-${name}` });
         try {
-          return { plan, reached: await bootRestored({ ...PORTS, server: local, wal }, plan, { timeoutMs: 30_000 }) };
+          const tools = { ...PORTS, server: local, wal: from };
+          return { plan, reached: await bootRestored(tools, plan, { timeoutMs: 30_000 }) };
         } finally {
+          states.set(name, (await local.state()).kind);
           await local.kill();
         }
       };
@@ -100,6 +108,14 @@ describe("recovery", () => {
         }
       });
       await assert.rejects(short, (error) => isLifeboatError(error, "restore.point-not-reached"));
+      const lost = new RangeError("the vault's disk is gone");
+      const unknown = boot("unknown", async () => undefined, {
+        holdings: (options) => wal.holdings(options),
+        history: (timeline, options) => wal.history(timeline, options),
+        segment: () => Promise.reject(lost),
+      });
+      await assert.rejects(unknown, (error) => error === lost);
+      assert.deepEqual([...states.values()], ["ready", "stopped", "stopped"]);
     });
   });
 
