@@ -50,6 +50,8 @@ export type Walked = {
 const FORMAT = "lifeboat-walked";
 const VERSION = 1;
 const WALKED_FILE = "walked.json";
+/** So long a walk keeps the receiver from its other work. */
+const TURN_MS = 1;
 /** A server that is started so often is not one whose backups should hurry: what is older is forgotten. */
 const CHANGES_MAX = 1000;
 
@@ -221,8 +223,7 @@ async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Wal
       if (event?.kind === "parameter-change") changes.push(changeOf(event));
       return undefined;
     },
-    // What arrives meanwhile is confirmed first.
-    { pause: () => clock.sleep(0, {}) },
+    { pause: turnsOf(clock) },
   );
   if (outcome !== "segment") return undefined;
   if (from === undefined) return walk;
@@ -232,4 +233,14 @@ async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Wal
 
 function changeOf({ lsn, walLevel, walLogHints }: Extract<WalEvent, { kind: "parameter-change" }>): WalkedChange {
   return { lsn, walLevel, walLogHints };
+}
+
+/** Lets what arrived meanwhile be confirmed: commits wait for that, and nobody for the walk. */
+function turnsOf(clock: Clock): () => Promise<void> {
+  let since = clock.monotonic();
+  return async () => {
+    if (clock.monotonic() - since < TURN_MS) return;
+    await clock.sleep(0, {});
+    since = clock.monotonic();
+  };
 }
