@@ -88,6 +88,8 @@ export class Way {
   /** Calls that wait for a connection, each by what sends it to the next pool. */
   readonly #queued = new Set<() => void>();
   #lent = new Set<pg.PoolClient>();
+  /** Lent before the last silence of a server that is the same. */
+  #lentBefore = new Set<pg.PoolClient>();
   readonly #silenced = new Set<() => void>();
   #isSuspect = false;
   #answeredAt = Number.NEGATIVE_INFINITY;
@@ -353,11 +355,14 @@ export class Way {
     const old = this.#pool;
     this.#pool = this.#openPool();
     void old.end().catch(() => undefined);
-    // What the same server is at work on it goes on with; each has its own limit.
+    // What the same server is at work on it goes on with, once: else each silence would leave connections to it.
+    void this.#endSoon(this.#lentBefore);
+    this.#lentBefore = this.#lent;
     if (!isSame) {
-      void this.#endSoon(this.#lent);
-      this.#lent = new Set();
+      void this.#endSoon(this.#lentBefore);
+      this.#lentBefore = new Set();
     }
+    this.#lent = new Set();
     const queued = [...this.#queued];
     this.#queued.clear();
     for (const leave of queued) leave();

@@ -127,10 +127,12 @@ export class McpService {
         return send(outgoing, this.#isStopping ? 503 : 200, { status: this.#isStopping ? "stopping" : "ok" });
       case "/health":
         return await this.#health(outgoing);
-      case "/metrics":
+      case "/metrics": {
         // For this machine, and not for who comes through a proxy: as the front has it.
-        if (incoming.headers["x-forwarded-for"] !== undefined) return send(outgoing, 404, NOTHING);
+        const { forwarded, "x-forwarded-for": passedOn } = incoming.headers;
+        if (forwarded !== undefined || passedOn !== undefined) return send(outgoing, 404, NOTHING);
         return sendText(outgoing, this.#metrics());
+      }
       case "/.well-known/ucp":
         return send(outgoing, 200, ucpProfile(this.#request.publicUrl, UCP_VERSION));
       default:

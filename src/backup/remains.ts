@@ -30,6 +30,8 @@ export class Remains {
   async remove(): Promise<void> {
     let failures = 0;
     for (const name of this.#kept ? [] : this.#names.toReversed()) {
+      // The first that was put tells of the rest, and stays while there is any.
+      if (failures > 0 && name === this.#names[0]) return;
       try {
         await this.vault.store.delete(name);
       } catch {

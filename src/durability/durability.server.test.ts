@@ -83,6 +83,37 @@ test("while the checkpointer has not read the names commits wait for nobody, and
   await writing;
 });
 
+test("a logical subscriber, which confirms nothing, keeps nobody from having commits wait", async () => {
+  await using pair = await startPair({ settings: { wal_level: "logical" } });
+  const { primary } = pair;
+  await primary.query("CREATE TABLE published ()");
+  await primary.query("CREATE PUBLICATION published FOR TABLE published");
+  await primary.query("SELECT pg_create_logical_replication_slot('subscriber', 'pgoutput')");
+  const { host, port, user, password } = primary.server.address();
+  const subscriber = await PORTS.processes.start({
+    command: "/usr/lib/postgresql/15/bin/pg_recvlogical",
+    args: [
+      ...["-d", `host=${host} port=${port} user=${user} password=${password} dbname=postgres`],
+      ...["--slot", "subscriber", "--start", "-o", "proto_version=1", "-o", "publication_names=published"],
+      ...["-f", "/dev/null", "--no-loop"],
+    ],
+    output: { kind: "none" },
+    input: "none",
+    detached: false,
+  });
+  try {
+    await eventually("it streams", async () => {
+      const sql = "SELECT FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid";
+      return (await primary.query(`${sql} WHERE s.slot_name = 'subscriber' AND r.state = 'streaming'`)).length === 1;
+    });
+    const { effectiveNames, setNames } = await setMode(pair, "quorum");
+    assert.ok(setNames !== "" && effectiveNames === setNames);
+  } finally {
+    subscriber.kill("SIGTERM");
+    await subscriber.exited;
+  }
+});
+
 test("with replica and receiver gone no write is acknowledged, and async acknowledges those that wait", async () => {
   await using pair = await startPair();
   await using station = await openStation();

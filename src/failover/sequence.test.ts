@@ -170,7 +170,7 @@ test("a candidate is made ready for those who will confirm to it, and keeps no s
   assert.deepEqual([kept, names], [[["lifeboat_vault", "a"]], ["ANY 1 (a, lifeboat_vault_e8)"]]);
 });
 
-test("a candidate that had no names before is led to only when its commits were seen to wait, and one that had some at once", async () => {
+test("a candidate that was not seen with a standby's names is led to only when its commits were seen to wait, and one that was at once", async () => {
   const target = 900n as Lsn;
   const action = { kind: "failover", epoch: 8 as Epoch, from: "a", to: "b", phase: "promoting", target } as const;
   const stored = { version: 3, epoch: 7 as Epoch, record: { ...RECORD, action } };
@@ -178,12 +178,18 @@ test("a candidate that had no names before is led to only when its commits were 
   for (const [names, waits, expected] of [
     ["", false, "failed"],
     ["", true, "done"],
+    // Told by a try before this one, or by nobody knows whom: it may not have read them.
+    ["ANY 1 (a, lifeboat_vault_e7)", false, "failed"],
+    [undefined, false, "failed"],
     [HELD_NAMES, undefined, "done"],
   ] as const) {
     let prepared = false;
     const b = only<NodePort>("b", {
       name: "b",
-      probe: async () => (prepared ? promoted : standbyAnswer({}, { synchronousNames: names })),
+      probe: async () => {
+        if (prepared) return promoted;
+        return names === undefined ? { kind: "silent" } : standbyAnswer({}, { synchronousNames: names });
+      },
       makeSlots: async () => ({ kind: "done" }),
       setSynchronousNames: async () => {
         prepared = true;

@@ -1,4 +1,5 @@
 /** From freezing the old quorum to a new primary. Rule numbers are those of the safety rules. */
+import { HELD_NAMES } from "../durability/names.ts";
 import { LSN_NONE, type Lsn, lsnMax } from "../postgres/lsn.ts";
 import { synchronousNamesOf } from "./decide.ts";
 import type { Step } from "./plan.ts";
@@ -227,7 +228,8 @@ async function prepareCandidate(tools: StepTools, progress: Progress): Promise<P
   const { acting, limits, plan } = tools;
   const node = nodePort(tools, plan.to);
   const { durability } = progress.stored.record;
-  const hadNames = (await viewOf(tools, plan.to))?.synchronousNames !== "";
+  // Any others may be an earlier try's, which it has not read yet either.
+  const isHeld = (await viewOf(tools, plan.to))?.synchronousNames === HELD_NAMES;
   const names = synchronousNamesOf({
     // In async it would acknowledge before the record names it: it waits for confirmers that follow it only then.
     durability: durability === "async" ? "quorum" : durability,
@@ -240,7 +242,7 @@ async function prepareCandidate(tools: StepTools, progress: Progress): Promise<P
   await persist(tools, () =>
     acting.order(limits.orderMs, (epoch, call) => node.setSynchronousNames({ epoch, names }, call)),
   );
-  return hadNames ? {} : { namedLate: true };
+  return isHeld ? {} : { namedLate: true };
 }
 
 async function notePromotion(tools: StepTools, progress: Progress): Promise<Partial<Progress>> {
@@ -277,7 +279,7 @@ async function seePromoted(tools: StepTools, progress: Progress): Promise<Partia
 }
 
 /**
- * It had no names before it was told its confirmers, as one that was made a standby by an earlier version: its commits wait for nobody
+ * It was not seen to have a standby's names before it was told its confirmers, as one that was made by an earlier version: its commits may wait for nobody
  * until its checkpointer has read them, which a restartpoint may hold up for long. Before that is seen no pooler leads clients on.
  */
 async function seeCommitsWait(tools: StepTools): Promise<void> {

@@ -4,7 +4,7 @@
  * After a change of synchronous_standby_names from none to some, commits wait for nobody until the server's checkpointer has read
  * it (SyncRepUpdateSyncStandbysDefined in PostgreSQL's source), whatever sessions and WAL senders say: a moment later as a rule,
  * as late as the end of a checkpoint that is being hurried or synced. No view shows that moment; a commit that waits does. And a
- * WAL sender counts by the names that it has read: one that has waited for something to do since they were changed looks at
+ * WAL sender of a physical stream counts by the names that it has read: one that has waited for something to do since they were changed looks at
  * them before it counts anything else.
  */
 import { isLifeboatError } from "../errors/error.ts";
@@ -15,11 +15,11 @@ import type { CallOptions, ConnectOptions } from "./replication.ts";
 /** Runs a statement on a session. */
 type Run = (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]>;
 
-/** Between two commits of which none was seen to wait. */
-const AGAIN_MS = 2;
+/** Between two commits of which none was seen to wait: where that takes long a disk is behind, and is given little more. */
+const AGAIN_MS = { first: 2, most: 250 };
 /** Each commit has more to send than the one before, and waits longer, from this to that. */
 const BYTES_FIRST = 1024;
-const BYTES_MAX = 1024 * 1024;
+const BYTES_MAX = 256 * 1024;
 
 /** A commit that waits where commits do, and touches no table: a logical message in a transaction of its own. */
 const COMMIT =
@@ -28,7 +28,8 @@ const COMMIT =
 /** How the committing session is, and the WAL senders that stream. Source: PostgreSQL manual, "Wait Event". */
 const LOOK = `SELECT
     EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'IPC' AND wait_event = 'SyncRep') AS waits,
-    ARRAY(SELECT pid FROM pg_stat_replication WHERE state = 'streaming') AS senders,
+    ARRAY(SELECT r.pid FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
+           WHERE r.state = 'streaming' AND s.slot_type IS DISTINCT FROM 'logical') AS senders,
     ARRAY(SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender' AND wait_event = 'WalSenderMain') AS idle`;
 
 /**
@@ -66,6 +67,7 @@ async function commitUntilSeen(
   const pid = own?.["pid"];
   const rested = new Set<unknown>();
   let waited = false;
+  let pauseMs = AGAIN_MS.first;
   for (let bytes = 0; ; bytes = Math.min(Math.max(BYTES_FIRST, bytes * 2), BYTES_MAX)) {
     let open = true;
     const committing = commit(COMMIT, [bytes]).finally(() => {
@@ -85,7 +87,8 @@ async function commitUntilSeen(
     await committing.catch(unlessCancelled);
     if (waited && allRested) return true;
     if (clock.monotonic() >= deadline) return false;
-    await clock.sleep(AGAIN_MS, options);
+    await clock.sleep(pauseMs, options);
+    pauseMs = Math.min(pauseMs * 2, AGAIN_MS.most);
   }
 }
 

@@ -52,19 +52,12 @@ export async function bootRestored(
 ): Promise<Reached> {
   const { server, clock } = tools;
   const begun = clock.monotonic();
-  // Read while the server starts and recovers.
-  const needing = neededEnd(tools.wal, plan, options);
-  needing.catch(() => undefined);
+  const needed = await neededEnd(tools.wal, plan, options);
   await whileFed(tools, plan, options, async () => {
     await server.start({ until: "accepting", ...options });
     await untilInProduction(tools, { ...options, deadlineMs: begun + options.timeoutMs });
   });
   const recoveryMs = clock.monotonic() - begun;
-  const needed = await needing.catch(async (error: unknown) => {
-    // Nobody knows whether it has recovered all.
-    await server.stop({ mode: "fast", timeoutMs: STOP_TIMEOUT_MS });
-    throw error;
-  });
   const reached = await readReached(tools.files, server.setup.dataFolder);
   if (await isAsPlanned({ wal: tools.wal, needed }, plan, reached.lsn, options)) return { ...reached, recoveryMs };
   await server.stop({ mode: "fast", timeoutMs: STOP_TIMEOUT_MS });

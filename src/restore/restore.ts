@@ -304,9 +304,10 @@ export async function markRoots(
   }
 }
 
-/** What goes of pg_wal, which may be as much as all that is written, and what else goes. */
+/** The segments that go, which may be as much as all that is written, and what else goes: folders are made where that lies. */
 function surplusOf(removed: readonly string[], walFolder: string) {
-  const isWal = (each: string): boolean => each.startsWith(walFolder + path.sep);
+  const isWal = (each: string): boolean =>
+    path.dirname(each) === walFolder && /^[0-9A-F]{24}$/.test(path.basename(each));
   return { wal: removed.filter(isWal), others: removed.filter((each) => !isWal(each)) };
 }
 

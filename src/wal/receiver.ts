@@ -111,6 +111,7 @@ export interface Receiver {
 const STATUS_INTERVAL_MS = 1_000;
 const SERVER_TIMEOUT_MS = 30_000;
 const SPOOL_BYTES_MAX = 16 * 1024 ** 3;
+const WALK_BACK_MS = 3_000;
 const STALL_AFTER_MS = 10_000;
 const REPORT_INTERVAL_MS = 1_000;
 /** A server that comes back is met within 2 s, which a commit that waits for us notices; 0.1 s rides over a restart. */
@@ -394,7 +395,10 @@ class WalReceiver implements Receiver {
     };
     const remove = spool.remove.bind(spool);
     const { spoolFolder } = this.#options;
-    const segment = (named: NamedSegment): Promise<Buffer | undefined> => getSegment(vault, named, {});
+    const { signal } = this.#stopping;
+    // Read to go on where an earlier receiver stopped: uploads wait for it, so it has little time.
+    const segment = (named: NamedSegment): Promise<Buffer | undefined> =>
+      Promise.race([getSegment(vault, named, { signal }), clock.sleep(WALK_BACK_MS, { signal }).then(() => undefined)]);
     const walker = new Walker({ files, random, clock, spoolFolder, vaultId: vault.id, segment });
     const stored = walker.stored.bind(walker);
     return {

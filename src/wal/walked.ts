@@ -1,7 +1,8 @@
 /**
  * What the receiver saw of changed settings while WAL passed through it, so that a backup need not fetch that WAL again.
  *
- * Nouns: a stretch is *walked* when each of its records was read, whole and linked to the one before.
+ * Nouns: a stretch is *walked* when each of its records was read, whole and, but for the first after a restart, linked to the one
+ * before.
  * Invariants: only segments that the vault has are walked; `walked.json` says nothing that was not read; one that is lost,
  * old or unreadable costs time and no backup: whoever asks reads the WAL itself then. Never synced.
  * The format is specified in docs/formats/spool.md.

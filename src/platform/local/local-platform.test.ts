@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { z } from "zod";
 import { eventually } from "../../../test/support/receivers.ts";
 import { serverUser } from "../../../test/support/servers.ts";
 import { isLifeboatError } from "../../errors/error.ts";
@@ -23,6 +25,7 @@ import { systemProcesses } from "../processes.ts";
 import { recordedSpec } from "./component.ts";
 import { LocalPlatform } from "./local-platform.ts";
 import { asideOf, LOG_BYTES_MAX, lastLinesOf, trimLog } from "./log-file.ts";
+import { answerLine, failureLine } from "./protocol.ts";
 
 const TOOLS = { files: systemFiles, processes: systemProcesses, clock: systemClock };
 const MAIN = path.join(import.meta.dirname, "main.ts");
@@ -67,6 +70,40 @@ async function supervisorOf(folder: string): Promise<number> {
   }
   throw new Error("no supervisor runs");
 }
+
+test("a supervisor of an earlier version, which knows no epochs, carries orders out all the same", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-platform-"));
+  await mkdir(path.join(folder, "supervisor"));
+  const earlier = z.discriminatedUnion("call", [
+    z.strictObject({ call: z.literal("hello") }),
+    z.strictObject({ call: z.literal("stop"), name: z.string() }),
+  ]);
+  const asked: string[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.setEncoding("utf8");
+    socket.on("data", (line: string) => {
+      try {
+        asked.push(earlier.parse(JSON.parse(line)).call);
+        socket.end(answerLine({ pid: process.pid, killed: true }));
+      } catch (error) {
+        socket.end(failureLine(error));
+      }
+    });
+  });
+  server.listen(path.join(folder, "supervisor", "control.sock"));
+  try {
+    await once(server, "listening");
+    const platform = platformIn(folder);
+    assert.deepEqual(await platform.stop("db", { epoch: 7 }), { killed: true });
+    assert.equal(asked.filter((call) => call === "stop").length, 1);
+    await assert.rejects(platform.unfence("db", { epoch: 7 }), (error) =>
+      isLifeboatError(error, "platform.component-failed"),
+    );
+  } finally {
+    server.close();
+    await rm(folder, { recursive: true });
+  }
+});
 
 async function killed(pid: number): Promise<void> {
   process.kill(pid, "SIGKILL");

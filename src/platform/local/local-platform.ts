@@ -174,6 +174,16 @@ export class LocalPlatform implements Platform {
   }
 
   async #ask(request: Request, options: CallOptions): Promise<Answer> {
+    try {
+      return await this.#exchange(request, options);
+    } catch (error) {
+      // One of an earlier version outlives an upgrade. It has done nothing, and is asked as it knows to be.
+      if (!("epoch" in request) || request.epoch === undefined || !knowsNoEpoch(error)) throw error;
+      return await this.#exchange({ ...request, epoch: undefined }, options);
+    }
+  }
+
+  async #exchange(request: Request, options: CallOptions): Promise<Answer> {
     const timeoutMs = timeoutOf(request);
     const answer = await exchange({
       to: { socket: this.#socket },
@@ -251,6 +261,12 @@ function restingState(name: string, { spec, fencedAt }: ComponentRecord): Compon
 }
 
 /** In the supervisor's folder, or beside it all where that path is too long for a socket. */
+/** What a supervisor says whose requests have no epoch: it reads all of a request before it does anything. */
+function knowsNoEpoch(error: unknown): boolean {
+  if (!isLifeboatError(error, "platform.component-failed")) return false;
+  return error.message.includes("unrecognized_keys") && error.message.includes('"epoch"');
+}
+
 function socketOf(folder: string): string {
   const inside = path.join(folder, "control.sock");
   if (Buffer.byteLength(inside) <= SOCKET_PATH_BYTES_MAX) return inside;

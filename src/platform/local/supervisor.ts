@@ -45,6 +45,8 @@ export class Supervisor {
   #saving: Promise<void> = Promise.resolve();
   /** The greatest of an order that was carried out. */
   #epoch = 0;
+  /** What a supervisor that comes after this one would read. */
+  #durableEpoch = 0;
 
   private constructor(tools: SupervisorTools, folder: string, lock: Lock) {
     this.#tools = tools;
@@ -63,6 +65,7 @@ export class Supervisor {
     try {
       const recorded = await readRecord(tools.files, folder);
       supervisor.#epoch = recorded.epoch;
+      supervisor.#durableEpoch = recorded.epoch;
       for (const [name, record] of recorded.components) supervisor.#records.set(name, record);
       for (const [name, record] of recorded.components) await supervisor.#component(name).adopt(record);
       await keepReserve(tools.files, folder);
@@ -82,8 +85,9 @@ export class Supervisor {
 
   stop(name: string, order: Ordered = {}): Promise<{ readonly killed: boolean }> {
     return this.#known(name, async (component) => {
+      this.#admit(name, order);
       // It acts before it records anything: a supervisor that comes after this one must know of the epoch.
-      if (this.#admit(name, order)) await this.#saveAll();
+      if (this.#epoch > this.#durableEpoch) await this.#saveAll();
       return await component.stop();
     });
   }
@@ -192,9 +196,9 @@ export class Supervisor {
     return component;
   }
 
-  /** Whether the epoch is one that was not heard of before; what is recorded next has it. Throws for an earlier one. */
-  #admit(name: string, { epoch }: Ordered): boolean {
-    if (epoch === undefined) return false;
+  /** What is recorded next has the epoch. Throws for one that is earlier than another one. */
+  #admit(name: string, { epoch }: Ordered): void {
+    if (epoch === undefined) return;
     if (epoch < this.#epoch) {
       throw new LifeboatError("platform.stale-epoch", {
         message: `an order of epoch ${epoch} to ${name} came when one of epoch ${this.#epoch} had been carried out`,
@@ -202,9 +206,7 @@ export class Supervisor {
         details: { seen: this.#epoch },
       });
     }
-    const isNew = epoch > this.#epoch;
     this.#epoch = epoch;
-    return isNew;
   }
 
   async #turn<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -226,9 +228,11 @@ export class Supervisor {
   }
 
   async #saveAll(): Promise<void> {
-    const saved = this.#saving.then(() =>
-      writeRecord(this.#tools.files, this.#folder, { epoch: this.#epoch, components: this.#records }),
-    );
+    const saved = this.#saving.then(async () => {
+      const epoch = this.#epoch;
+      await writeRecord(this.#tools.files, this.#folder, { epoch, components: this.#records });
+      this.#durableEpoch = Math.max(this.#durableEpoch, epoch);
+    });
     this.#saving = saved.catch(() => undefined);
     await saved;
   }
