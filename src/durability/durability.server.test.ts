@@ -93,7 +93,7 @@ test("a logical subscriber, which confirms nothing, keeps nobody from having com
   const subscriber = await PORTS.processes.start({
     command: "/usr/lib/postgresql/15/bin/pg_recvlogical",
     args: [
-      ...["-d", `host=${host} port=${port} user=${user} password=${password} dbname=postgres`],
+      ...["-d", `host=${host} port=${port} user=${user} password='${password}' dbname=postgres`],
       ...["--slot", "subscriber", "--start", "-o", "proto_version=1", "-o", "publication_names=published"],
       ...["-f", "/dev/null", "--no-loop"],
     ],

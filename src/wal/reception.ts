@@ -18,11 +18,6 @@ import type { Plan, SessionContext } from "./session-context.ts";
 /** How soon a grant is noticed while no WAL comes: commits wait for it. */
 const GRANT_LOOK_MS = 50;
 
-/** Fifty groups a second, however many commits: what is received late is received all the same. */
-const GATHER_MS = 20;
-/** Larger groups are taken at once: a server that has much to send is not kept waiting. */
-const GATHER_BYTES = 64 * 1024;
-
 /** The stream of one plan. */
 export class Reception {
   readonly #context: SessionContext;
@@ -55,19 +50,15 @@ export class Reception {
   async run(connection: ReplicationConnection, { signal }: { readonly signal: AbortSignal }): Promise<void> {
     const { clock, options } = this.#context;
     const { streamFrom, timeline } = this.#plan;
-    const gathers = await this.#mayGather(connection, signal);
     const stream = await connection.startWal({ lsn: streamFrom, timeline, slot: options.slot }, { signal });
     await this.#tell(stream, true);
     let announced = false;
-    let gatherMs = 0;
     for (;;) {
       if (!announced && this.#expected.byteLength === 0) {
         announced = true;
         this.#context.streaming();
       }
-      if (gatherMs > 0) await clock.sleep(gatherMs, { signal });
       const group = await stream.next({ timeoutMs: this.#patienceMs(), signal });
-      gatherMs = gathers && group !== undefined && bytesIn(group) < GATHER_BYTES ? GATHER_MS : 0;
       let asked = false;
       if (group !== undefined) {
         this.#heardAt = clock.monotonic();
@@ -78,15 +69,6 @@ export class Reception {
       }
       await this.#tell(stream, asked);
     }
-  }
-
-  /**
-   * Whether groups may wait a moment to become larger: no commit waits for a receiver that ends with its backup when none waits
-   * for anybody. One that syncs and reports every commit costs clients a core of two (docs/measurements.md).
-   */
-  async #mayGather(connection: ReplicationConnection, signal: AbortSignal): Promise<boolean> {
-    if (this.#context.options.slotLifetime !== "session") return false;
-    return (await connection.show("synchronous_standby_names", { signal })) === "";
   }
 
   /** Writes and syncs the group's WAL; true when the server wants an answer that it has not got. */
@@ -200,10 +182,6 @@ export class Reception {
       retryable: true,
     });
   }
-}
-
-function bytesIn(group: readonly WalMessage[]): number {
-  return group.reduce((bytes, message) => bytes + (message.kind === "data" ? message.data.byteLength : 0), 0);
 }
 
 /** Throws `wal.spool-full` when as much waits for the vault as the spool may hold. */
