@@ -15,11 +15,12 @@ import type { CallOptions, ConnectOptions } from "./replication.ts";
 /** Runs a statement on a session. */
 type Run = (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]>;
 
-/** Between two commits of which none was seen to wait: where that takes long a disk is behind, and is given little more. */
-const AGAIN_MS = { first: 2, most: 250 };
+/** Between two commits of which none was seen to wait: soon, and late once so much was written: a disk may be what is behind. */
+const AGAIN_MS = { soon: 2, late: 250 };
+const SOON_BYTES_MAX = 64 * 1024 * 1024;
 /** Each commit has more to send than the one before, and waits longer, from this to that. */
 const BYTES_FIRST = 1024;
-const BYTES_MAX = 256 * 1024;
+const BYTES_MAX = 1024 * 1024;
 
 /** A commit that waits where commits do, and touches no table: a logical message in a transaction of its own. */
 const COMMIT =
@@ -67,7 +68,7 @@ async function commitUntilSeen(
   const pid = own?.["pid"];
   const rested = new Set<unknown>();
   let waited = false;
-  let pauseMs = AGAIN_MS.first;
+  let writtenBytes = 0;
   for (let bytes = 0; ; bytes = Math.min(Math.max(BYTES_FIRST, bytes * 2), BYTES_MAX)) {
     let open = true;
     const committing = commit(COMMIT, [bytes]).finally(() => {
@@ -87,8 +88,8 @@ async function commitUntilSeen(
     await committing.catch(unlessCancelled);
     if (waited && allRested) return true;
     if (clock.monotonic() >= deadline) return false;
-    await clock.sleep(pauseMs, options);
-    pauseMs = Math.min(pauseMs * 2, AGAIN_MS.most);
+    writtenBytes += bytes;
+    await clock.sleep(writtenBytes < SOON_BYTES_MAX ? AGAIN_MS.soon : AGAIN_MS.late, options);
   }
 }
 
