@@ -15,8 +15,10 @@ import type { CallOptions, ConnectOptions } from "./replication.ts";
 /** Runs a statement on a session. */
 type Run = (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]>;
 
-/** Between two commits of which none was seen to wait: soon, and late once so much was written: a disk may be what is behind. */
-const AGAIN_MS = { soon: 2, late: 250 };
+/** Between two looks, and two commits of which none was seen to wait. */
+const AGAIN_MS = 2;
+/** Between two commits once so much was written: a disk may be what is behind. */
+const LATE_MS = 250;
 const SOON_BYTES_MAX = 64 * 1024 * 1024;
 /** Each commit has more to send than the one before, and waits longer, from this to that. */
 const BYTES_FIRST = 1024;
@@ -26,9 +28,11 @@ const BYTES_MAX = 1024 * 1024;
 const COMMIT =
   "SELECT set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, 'lifeboat', repeat('.', $1))";
 
-/** How the committing session is, and the WAL senders that stream. Source: PostgreSQL manual, "Wait Event". */
+/**
+ * Whether any commit waits, ours or another's, and how the WAL senders are that stream. Source: PostgreSQL manual, "Wait Event".
+ */
 const LOOK = `SELECT
-    EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'IPC' AND wait_event = 'SyncRep') AS waits,
+    EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'IPC' AND wait_event = 'SyncRep') AS waits,
     ARRAY(SELECT r.pid FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
            WHERE r.state = 'streaming' AND s.slot_type IS DISTINCT FROM 'logical') AS senders,
     ARRAY(SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender' AND wait_event = 'WalSenderMain') AS idle`;
@@ -67,29 +71,37 @@ async function commitUntilSeen(
   const [own] = await commit("SELECT pg_backend_pid() AS pid");
   const pid = own?.["pid"];
   const rested = new Set<unknown>();
-  let waited = false;
+  const seen = { waited: false, allRested: false };
+  const see = async (): Promise<void> => {
+    const [now] = await look(LOOK);
+    seen.waited ||= now?.["waits"] === true;
+    for (const each of listOf(now?.["idle"])) rested.add(each);
+    seen.allRested = listOf(now?.["senders"]).every((each) => rested.has(each));
+  };
+  const isOver = (): boolean => (seen.waited && seen.allRested) || clock.monotonic() >= deadline;
+  let bytes = 0;
   let writtenBytes = 0;
-  for (let bytes = 0; ; bytes = Math.min(Math.max(BYTES_FIRST, bytes * 2), BYTES_MAX)) {
-    let open = true;
-    const committing = commit(COMMIT, [bytes]).finally(() => {
-      open = false;
-    });
-    // Awaited below; a look that fails first would leave it to nobody.
-    committing.catch(() => undefined);
-    let allRested = false;
-    do {
-      const [seen] = await look(LOOK, [pid]);
-      waited ||= seen?.["waits"] === true;
-      for (const each of listOf(seen?.["idle"])) rested.add(each);
-      allRested = listOf(seen?.["senders"]).every((each) => rested.has(each));
-    } while (open && !(waited && allRested) && clock.monotonic() < deadline);
-    // Perhaps nobody is there to confirm it. Where it has ended by itself there is nothing to cancel.
-    if (open) await look("SELECT pg_cancel_backend($1)", [pid]);
-    await committing.catch(unlessCancelled);
-    if (waited && allRested) return true;
-    if (clock.monotonic() >= deadline) return false;
-    writtenBytes += bytes;
-    await clock.sleep(writtenBytes < SOON_BYTES_MAX ? AGAIN_MS.soon : AGAIN_MS.late, options);
+  let commitAt = clock.monotonic();
+  for (;;) {
+    await see();
+    if (!seen.waited && clock.monotonic() >= commitAt) {
+      let open = true;
+      const committing = commit(COMMIT, [bytes]).finally(() => {
+        open = false;
+      });
+      // Awaited below; a look that fails first would leave it to nobody.
+      committing.catch(() => undefined);
+      do await see();
+      while (open && !isOver());
+      // Perhaps nobody is there to confirm it. Where it has ended by itself there is nothing to cancel.
+      if (open) await look("SELECT pg_cancel_backend($1)", [pid]);
+      await committing.catch(unlessCancelled);
+      writtenBytes += bytes;
+      commitAt = (clock.monotonic() + (writtenBytes < SOON_BYTES_MAX ? 0 : LATE_MS)) as Monotonic;
+      bytes = Math.min(Math.max(BYTES_FIRST, bytes * 2), BYTES_MAX);
+    }
+    if (isOver()) return seen.waited && seen.allRested;
+    await clock.sleep(AGAIN_MS, options);
   }
 }
 
