@@ -13,9 +13,10 @@ import { assert, isLifeboatError } from "../errors/error.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
-import { formatLsn, type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { spoolDamaged } from "./spool-state.ts";
+import { lsnSchema, systemIdSchema, timelineSchema } from "./wal-json.ts";
 
 /** Where a server listens. */
 export type Upstream = { readonly host: string; readonly port: number };
@@ -102,30 +103,13 @@ export function addressUnder(mandate: MandateTerms, configured: ConnectOptions):
   return { ...configured, ...upstream, applicationName: nameInReign(configured.applicationName, reign) };
 }
 
-/** Positions in JSON. */
-export const lsnSchema = z
-  .string()
-  .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
-  .transform(parseLsn);
-
 /** Epochs in JSON. */
 export const epochSchema = z.int().min(1).max(EPOCH_MAX);
-
-/** Timelines in JSON. */
-export const timelineSchema = z
-  .int()
-  .min(1)
-  .max(0xffffffff)
-  .transform((value) => value as Timeline);
 
 /** Terms in JSON; null for undefined. */
 export const TERMS_SCHEMA = {
   upstream: z.strictObject({ host: z.string().min(1), port: z.int().min(1).max(65_535) }).nullable(),
-  systemId: z
-    .string()
-    .regex(/^\d{1,20}$/)
-    .transform((value) => value as SystemId)
-    .nullable(),
+  systemId: systemIdSchema.nullable(),
   timeline: timelineSchema.nullable(),
   switchLsn: lsnSchema.nullable(),
 };

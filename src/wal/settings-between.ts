@@ -13,7 +13,7 @@ import { coversRange } from "./ranges.ts";
 import { RMGR_XLOG } from "./records/cursor.ts";
 import { decodeEvent, type WalEvent } from "./records/events.ts";
 import { scanRecords } from "./records/reader.ts";
-import { readWalked, type Walked, type WalkedChange } from "./walked.ts";
+import { isOf, readWalked, type Walked, type WalkedChange } from "./walked.ts";
 
 /** The stretch, and the settings that should hold all along it. */
 export type SettingsQuestion = {
@@ -65,8 +65,8 @@ async function settingsBetween(
 async function walkedOf(sources: WalSources, question: SettingsQuestion): Promise<Walked | undefined> {
   const { files, spoolFolder, systemId, vault } = sources;
   const walked = spoolFolder === undefined ? undefined : await readWalked(files, spoolFolder);
-  if (walked === undefined || walked.vaultId !== vault.id) return undefined;
-  if (walked.systemId !== systemId || walked.timeline !== question.timeline) return undefined;
+  const { timeline } = question;
+  if (walked === undefined || !isOf(walked, { vaultId: vault.id, systemId, timeline })) return undefined;
   return walked.from < question.to && walked.to > question.from ? walked : undefined;
 }
 

@@ -10,8 +10,9 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
-import { formatLsn, type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { isSegmentSize } from "./records/page.ts";
+import { lsnSchema, systemIdSchema, timelineSchema } from "./wal-json.ts";
 
 /** WAL that was gone from the server before it was received. */
 export type ReceivedGap = {
@@ -47,23 +48,10 @@ const STATE_FILE = "state.json";
 const FORMAT = "lifeboat-spool";
 const VERSION = 2;
 
-const lsnSchema = z
-  .string()
-  .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
-  .transform(parseLsn);
-const timelineSchema = z
-  .int()
-  .min(1)
-  .max(0xffffffff)
-  .transform((timeline) => timeline as Timeline);
-
 const sharedSchema = {
   format: z.literal(FORMAT),
   vaultId: z.string().min(1),
-  systemId: z
-    .string()
-    .regex(/^\d{1,20}$/)
-    .transform((systemId) => systemId as SystemId),
+  systemId: systemIdSchema,
   walSegmentBytes: z.int().refine(isSegmentSize),
   timeline: timelineSchema,
   history: z.string(),

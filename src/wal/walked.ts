@@ -13,18 +13,11 @@ import type { Clock } from "../platform/clock.ts";
 import { replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
-import {
-  formatLsn,
-  type Lsn,
-  parseLsn,
-  parseSegmentName,
-  type SystemId,
-  segmentName,
-  type Timeline,
-} from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, parseSegmentName, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import { RecordCursor, RMGR_XLOG } from "./records/cursor.ts";
 import { decodeEvent, type WalEvent } from "./records/events.ts";
 import { walkSegment } from "./records/reader.ts";
+import { lsnSchema, systemIdSchema, timelineSchema } from "./wal-json.ts";
 
 /** A change of parameters that take a restart. */
 export type WalkedChange = {
@@ -56,24 +49,12 @@ const TURN_MS = 1;
 /** A server that is started so often is not one whose backups should hurry: what is older is forgotten. */
 const CHANGES_MAX = 1000;
 
-const lsnSchema = z
-  .string()
-  .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
-  .transform(parseLsn);
-
 const walkedSchema = z.strictObject({
   format: z.literal(FORMAT),
   version: z.literal(VERSION),
   vaultId: z.string().min(1),
-  systemId: z
-    .string()
-    .regex(/^\d{1,20}$/)
-    .transform((systemId) => systemId as SystemId),
-  timeline: z
-    .int()
-    .min(1)
-    .max(0xffffffff)
-    .transform((timeline) => timeline as Timeline),
+  systemId: systemIdSchema,
+  timeline: timelineSchema,
   from: lsnSchema,
   to: lsnSchema,
   changes: z.array(z.strictObject({ lsn: lsnSchema, walLevel: z.string().nullable(), walLogHints: z.boolean() })),
@@ -202,7 +183,8 @@ export class Walker {
   }
 }
 
-function isOf(walked: Walked, of: Pick<SegmentPlace, "vaultId" | "systemId" | "timeline">): boolean {
+/** Whether what was walked is WAL of this vault, system and timeline. */
+export function isOf(walked: Walked, of: Pick<Walked, "vaultId" | "systemId" | "timeline">): boolean {
   return walked.vaultId === of.vaultId && walked.systemId === of.systemId && walked.timeline === of.timeline;
 }
 

@@ -3,17 +3,9 @@ import { z } from "zod";
 import { LifeboatError } from "../errors/error.ts";
 import { ERROR_REGISTRY, type ErrorCode } from "../errors/registry.ts";
 import { formatLsn, type SystemId } from "../postgres/lsn.ts";
-import {
-  epochSchema,
-  lsnSchema,
-  type MandateRecord,
-  positionJson,
-  TERMS_SCHEMA,
-  termsJson,
-  termsOf,
-  timelineSchema,
-} from "../wal/mandate.ts";
+import { epochSchema, type MandateRecord, positionJson, TERMS_SCHEMA, termsJson, termsOf } from "../wal/mandate.ts";
 import { reportSchema } from "../wal/report.ts";
+import { lsnSchema, timelineSchema } from "../wal/wal-json.ts";
 import type { Withdrawal, WitnessStatus } from "./witness.ts";
 
 /** Most bytes that one answer carries: as base64 they fit into what exchange.ts takes. */
