@@ -357,11 +357,8 @@ export class Way {
     void old.end().catch(() => undefined);
     // What the same server is at work on it goes on with, once: else each silence would leave connections to it.
     void this.#endSoon(this.#lentBefore);
-    this.#lentBefore = this.#lent;
-    if (!isSame) {
-      void this.#endSoon(this.#lentBefore);
-      this.#lentBefore = new Set();
-    }
+    if (!isSame) void this.#endSoon(this.#lent);
+    this.#lentBefore = isSame ? this.#lent : new Set();
     this.#lent = new Set();
     const queued = [...this.#queued];
     this.#queued.clear();
