@@ -7,7 +7,6 @@
  * fault at a moment drawn at random; every acknowledged write is read back; a run that was measured is kept, and the
  * benchmark goes on after an interruption with what is missing.
  */
-import { rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../src/platform/clock.ts";
@@ -19,12 +18,11 @@ import { type ProbeControls, type ProbeResult, runProbe } from "../src/probe/run
 import type { NodeName } from "../src/stack/node-settings.ts";
 import { type FailoverRequest, type FailoverRun, type Fault, notOkOf, remaining } from "./failover-plan.ts";
 import { failoverReport } from "./failover-report.ts";
-import { FailoverStack } from "./failover-stack.ts";
+import type { FailoverStack } from "./failover-stack.ts";
 import { Stop } from "./machine.ts";
-import { readyLifeboat } from "./peers.ts";
-import { commit, type Report } from "./report.ts";
-import { RunRecord } from "./run-record.ts";
-import { type Place, takePlace } from "./workload.ts";
+import type { Report } from "./report.ts";
+import { type ResumePlace, resumeRuns } from "./resumed-runs.ts";
+import type { Place } from "./workload.ts";
 
 const PROBE_ENTRY = path.join(import.meta.dirname, "../src/probe/main.ts");
 const LANES = 20;
@@ -41,55 +39,27 @@ const LOOK_MS = 100;
 type Call = { readonly signal: AbortSignal };
 
 /** Runs what is missing of the request and reports on all of it. */
-export async function benchFailover(
-  request: FailoverRequest,
-  at: { readonly cacheFolder: string; readonly fresh: boolean },
-  call: Call,
-): Promise<Report> {
-  const place = await takePlace(at.cacheFolder, call);
-  try {
-    const { version: postgres } = await FailoverStack.installation(place, call);
-    const versions = { ...(await readyLifeboat([], place, call)), postgres };
-    const { durability, ratePerSecond, mib } = request;
-    const file = path.join(at.cacheFolder, `failover-${durability}-${ratePerSecond}-${mib}mib.jsonl`);
-    const conditions = { durability, ratePerSecond, mib, versions, commit: await commit() };
-    const record = await RunRecord.open<FailoverRun>(file, conditions, at.fresh);
-    const missing = remaining(request, record.runs);
-    console.log(`${record.runs.length} runs are in ${record.file}, ${missing.length} are missing`);
-    if (missing.length > 0) await runAll(place, { request, record, missing }, call);
-    const wanted = record.runs.filter((run) => request.faults.includes(run.fault));
-    return failoverReport(wanted, { request, versions });
-  } finally {
-    await rm(place.runFolder, { recursive: true, force: true });
-    place.lock.release();
-  }
-}
-
-async function runAll(
-  place: Place,
-  wanted: {
-    readonly request: FailoverRequest;
-    readonly record: RunRecord<FailoverRun>;
-    readonly missing: ReturnType<typeof remaining>;
-  },
-  call: Call,
-): Promise<void> {
-  const { request, record, missing } = wanted;
-  const stack = await FailoverStack.up(place, request, call);
-  try {
-    for (const { fault, number } of missing) {
-      process.stdout.write(`${fault.title}, ${number} of ${request.runs} … `);
-      const run = await measureRun({ place, stack, fault, number, request }, call);
-      const { writeOutageS, lost, odd, primaryBefore, primaryAfter } = run;
-      const moved = primaryBefore === primaryAfter ? "" : `, ${primaryBefore} to ${primaryAfter}`;
-      console.log(`outage ${writeOutageS.toFixed(2)} s, not ok ${notOkOf(run)}, lost ${lost + odd}${moved}`);
-      if (run.problem !== undefined) console.log(`  ${run.problem.replaceAll("\n", "\n  ")}`);
-      await record.add(run);
-    }
-  } finally {
-    console.log(`what the stack said is kept in ${await stack.keepLogs()}`);
-    await stack.down();
-  }
+export async function benchFailover(request: FailoverRequest, at: ResumePlace, call: Call): Promise<Report> {
+  const { durability, ratePerSecond, mib } = request;
+  const { runs, versions } = await resumeRuns(
+    at,
+    {
+      file: `failover-${durability}-${ratePerSecond}-${mib}mib.jsonl`,
+      conditions: { durability, ratePerSecond, mib },
+      request,
+      missing: (done: readonly FailoverRun[]) => remaining(request, done),
+      begin: async (stack, place) => async (wanted) => {
+        const run = await measureRun({ place, stack, ...wanted, request }, call);
+        const { writeOutageS, lost, odd, primaryBefore, primaryAfter } = run;
+        const moved = primaryBefore === primaryAfter ? "" : `, ${primaryBefore} to ${primaryAfter}`;
+        console.log(`outage ${writeOutageS.toFixed(2)} s, not ok ${notOkOf(run)}, lost ${lost + odd}${moved}`);
+        if (run.problem !== undefined) console.log(`  ${run.problem.replaceAll("\n", "\n  ")}`);
+        return run;
+      },
+    },
+    call,
+  );
+  return failoverReport(runs, { request, versions });
 }
 
 type At = {

@@ -7,18 +7,15 @@
  * with what is missing.
  */
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withSession } from "../src/postgres/session.ts";
 import type { NodeName } from "../src/stack/node-settings.ts";
 import { offer } from "../test/support/catalogue.ts";
 import { OpenLoop } from "../test/support/open-loop.ts";
-import { FailoverStack } from "./failover-stack.ts";
+import type { FailoverStack } from "./failover-stack.ts";
 import { Stop } from "./machine.ts";
-import { readyLifeboat } from "./peers.ts";
-import { commit, type Report } from "./report.ts";
-import { RunRecord } from "./run-record.ts";
+import type { Report } from "./report.ts";
+import { type ResumePlace, resumeRuns } from "./resumed-runs.ts";
 import {
   type ClientFigures,
   failedOf,
@@ -32,7 +29,6 @@ import {
   serviceFailoverReport,
   WRITES_PER_SECOND,
 } from "./service-failover-plan.ts";
-import { type Place, takePlace } from "./workload.ts";
 
 /** Connections are warm and the phase of every timer is another: the fault comes after 2 to 4 s of load. */
 const WARM_UP_MS = 2_000;
@@ -51,56 +47,39 @@ type Call = { readonly signal: AbortSignal };
 /** Runs what is missing of the request and reports on all of it. */
 export async function benchServiceFailover(
   request: ServiceFailoverRequest,
-  at: { readonly cacheFolder: string; readonly fresh: boolean },
+  at: ResumePlace,
   call: Call,
 ): Promise<Report> {
-  const place = await takePlace(at.cacheFolder, call);
-  try {
-    const { version: postgres } = await FailoverStack.installation(place, call);
-    const versions = { ...(await readyLifeboat([], place, call)), postgres };
-    const file = path.join(at.cacheFolder, "service-failover.jsonl");
-    const record = await RunRecord.open<ServiceFailoverRun>(file, { versions, commit: await commit() }, at.fresh);
-    const missing = remainingFaults(request, record.runs);
-    console.log(`${record.runs.length} runs are in ${record.file}, ${missing.length} are missing`);
-    if (missing.length > 0) await runAll(place, { request, record, missing }, call);
-    const wanted = record.runs.filter((run) => request.faults.includes(run.fault));
-    return serviceFailoverReport(wanted, versions);
-  } finally {
-    await rm(place.runFolder, { recursive: true, force: true });
-    place.lock.release();
-  }
+  const { runs, versions } = await resumeRuns(
+    at,
+    {
+      file: "service-failover.jsonl",
+      conditions: {},
+      request: { ...request, durability: "quorum", mib: 0, service: "on" },
+      missing: (done: readonly ServiceFailoverRun[]) => remainingFaults(request, done),
+      begin: async (stack) => {
+        const client = await ServiceClient.open(stack, call);
+        return async ({ fault, number }) => {
+          const run = { fault: fault.name, number, ...(await measureRun(stack, client, fault, call)) };
+          await tellOf(run, client);
+          return run;
+        };
+      },
+    },
+    call,
+  );
+  return serviceFailoverReport(runs, versions);
 }
 
-async function runAll(
-  place: Place,
-  wanted: {
-    readonly request: ServiceFailoverRequest;
-    readonly record: RunRecord<ServiceFailoverRun>;
-    readonly missing: ReturnType<typeof remainingFaults>;
-  },
-  call: Call,
-): Promise<void> {
-  const { request, record, missing } = wanted;
-  const stack = await FailoverStack.up(place, { durability: "quorum", mib: 0, faults: [], service: "on" }, call);
-  try {
-    const client = await ServiceClient.open(stack, call);
-    for (const { fault, number } of missing) {
-      process.stdout.write(`${fault.title}, ${number} of ${request.runs} … `);
-      const run = { fault: fault.name, number, ...(await measureRun(stack, client, fault, call)) };
-      const { reads, writes, lost, problem } = run;
-      console.log(
-        `no write for ${writes.outageS.toFixed(2)} s, no read for ${reads.outageS.toFixed(2)} s, failed ${failedOf(reads) + failedOf(writes)}, lost ${lost}`,
-      );
-      for (const [kind, count] of [...Object.entries(reads.failures), ...Object.entries(writes.failures)])
-        console.log(`  ${kind}: ${count}`);
-      if (failedOf(reads) + failedOf(writes) > 0) console.log(await client.counted());
-      if (problem !== undefined) console.log(`  ${problem}`);
-      await record.add(run);
-    }
-  } finally {
-    console.log(`what the stack said is kept in ${await stack.keepLogs()}`);
-    await stack.down();
-  }
+async function tellOf({ reads, writes, lost, problem }: ServiceFailoverRun, client: ServiceClient): Promise<void> {
+  const failed = failedOf(reads) + failedOf(writes);
+  console.log(
+    `no write for ${writes.outageS.toFixed(2)} s, no read for ${reads.outageS.toFixed(2)} s, failed ${failed}, lost ${lost}`,
+  );
+  for (const [kind, count] of [...Object.entries(reads.failures), ...Object.entries(writes.failures)])
+    console.log(`  ${kind}: ${count}`);
+  if (failed > 0) console.log(await client.counted());
+  if (problem !== undefined) console.log(`  ${problem}`);
 }
 
 async function measureRun(
