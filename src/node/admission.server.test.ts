@@ -112,3 +112,30 @@ test("sessions of one epoch act beside each other, a later epoch of the same ses
   await late.run("SELECT 1");
   await Promise.all([late.close(), next.close()]);
 });
+
+test("whoever else is at work at a server is left alone by each new epoch, whatever numbers are in the locks that he holds", async () => {
+  await using server = await startServer();
+  const [old, next] = [await Caller.to(server), await Caller.to(server)];
+  await old.admit(1_000);
+  const strangers = [
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_advisory_lock(1, 1)",
+    // One of ours in all but the number of its keys.
+    "SELECT pg_advisory_lock(1179312::bigint << 32 | 1)",
+    // As a login has for a moment: the database has a small number.
+    "COMMENT ON DATABASE postgres IS 'stranger'",
+  ];
+  const others: QueryConnection[] = [];
+  for (const sql of strangers) {
+    const other = await server.server.connect({}, {});
+    for (const each of ["BEGIN", sql]) await other.query(each, [], { timeoutMs: 5_000 });
+    others.push(other);
+  }
+  assert.equal(await next.admit(2_000), undefined);
+  await assert.rejects(old.run("SELECT 1"));
+  for (const [index, other] of others.entries()) {
+    const [row] = await other.query("SELECT 1 AS lives", [], { timeoutMs: 5_000 });
+    assert.equal(row?.["lives"], 1, strangers[index]);
+  }
+  await Promise.all([old, next, ...others].map((each) => each.close()));
+});

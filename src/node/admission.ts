@@ -34,11 +34,14 @@ type Run = (sql: string, parameters?: readonly unknown[]) => Promise<readonly Qu
 const SEEN_SQL = `SELECT max(setting) AS seen FROM
   (SELECT setting FROM pg_file_settings WHERE name = '${EPOCH_SETTING}' ORDER BY seqno DESC LIMIT 1) AS last`;
 
-/** Ends those of smaller epochs; the rows that are left would not end. */
-const END_OLDER_SQL = `SELECT pid FROM pg_locks
-  WHERE locktype = 'advisory' AND classid = ${LOCK_CLASS} AND objsubid = 2 AND objid <> ${GATE} AND objid < $1
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
-    AND NOT pg_terminate_backend(pid, ${ENDS_MS})`;
+/**
+ * Ends those of smaller epochs; the rows that are left would not end. In two parts: of conditions in one place the planner chooses
+ * the order, and it ended sessions before it had looked at what they held, so also those that had only such a number in another lock.
+ */
+const END_OLDER_SQL = `WITH older AS MATERIALIZED (SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = ${LOCK_CLASS} AND objsubid = 2 AND objid <> ${GATE} AND objid < $1
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid())
+  SELECT pid FROM older WHERE NOT pg_terminate_backend(pid, ${ENDS_MS})`;
 
 /**
  * Admits a session that was marked with `marked` before, or not yet. Undefined: it is admitted and marked for as long as it lives;
