@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { isLifeboatError } from "../errors/error.ts";
-import { systemFiles } from "./files.ts";
+import { listFolder, systemFiles } from "./files.ts";
 
 /** The user id of nobody, who may do nothing that others may not. */
 const NOBODY = 65_534;
@@ -28,6 +28,25 @@ describe("files of this machine", () => {
       }
     } finally {
       await chmod(folder, 0o700);
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test("a folder is listed though an entry goes while it is read, and a folder that is not there is named", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "files-"));
+    try {
+      await writeFile(path.join(folder, "stays"), "");
+      // As Node answers where the file system does not tell an entry's kind, and the entry is gone when it is asked for.
+      const gone = Object.assign(new Error("ENOENT"), { code: "ENOENT", path: path.join(folder, "gone") });
+      let answers = 0;
+      const listed = await listFolder(folder, (at) => {
+        if (answers++ < 2) throw gone;
+        return readdir(at, { withFileTypes: true });
+      });
+      assert.deepEqual(listed, [{ name: "stays", kind: "file" }]);
+      const missing = systemFiles.list(path.join(folder, "absent"));
+      await assert.rejects(missing, (error) => isLifeboatError(error, "platform.file-missing"));
+    } finally {
       await rm(folder, { recursive: true });
     }
   });

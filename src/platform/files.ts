@@ -16,6 +16,7 @@ import {
   lstatSync,
   openSync,
   readSync,
+  type Dirent,
   type Stats,
   type StatsFs,
   writeSync,
@@ -195,12 +196,7 @@ export const systemFiles: Files = {
       throw fileError("look at", file, cause);
     }
   },
-  list: async (folder) => {
-    const entries = await named("list", folder, () => fs.readdir(folder, { withFileTypes: true }));
-    return entries
-      .map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
-  },
+  list: (folder) => listFolder(folder, (at) => fs.readdir(at, { withFileTypes: true })),
   makeFolder: async (folder, permissions = 0o700) => {
     await named("make folder", folder, () => fs.mkdir(folder, { recursive: true, mode: permissions }));
   },
@@ -398,6 +394,33 @@ export function fileError(operation: string, file: string, cause: unknown): Life
     remedy: "Look at the disk and the kernel log, then run the same command again.",
     cause,
   });
+}
+
+/**
+ * What is in a folder, by name. Where a file system leaves an entry's kind open (NFS, FUSE; proc for a process that just
+ * ended), Node asks for each, and fails for one that is gone by then: the folder is read again.
+ */
+export async function listFolder(
+  folder: string,
+  readFolder: (folder: string) => Promise<readonly Dirent[]>,
+): Promise<readonly FolderEntry[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return (await readFolder(folder))
+        .map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
+    } catch (cause) {
+      if (attempt < LIST_ATTEMPTS_MAX && isMissing(cause) && pathOf(cause) !== folder) continue;
+      throw fileError("list", folder, cause);
+    }
+  }
+}
+
+/** More than fail in a row where entries come and go all the time. */
+const LIST_ATTEMPTS_MAX = 20;
+
+function pathOf(cause: unknown): unknown {
+  return cause instanceof Error && "path" in cause ? cause.path : undefined;
 }
 
 function isMissing(cause: unknown): boolean {

@@ -201,6 +201,7 @@ test("the facts of a process name its parent", async () => {
   const facts = await processes.facts(process.pid);
   assert.equal(facts?.parentPid, process.ppid);
   assert.match(facts?.startTicks ?? "", /^\d+$/);
+  assert.ok((await processes.all()).includes(process.pid));
   assert.equal(await processes.worksIn(process.pid, process.cwd()), true);
   assert.equal(await processes.worksIn(process.pid, "/"), false);
   assert.equal(await processes.worksIn(process.pid, "/nonexistent"), false);

@@ -107,6 +107,8 @@ export interface Processes {
   start(request: StartRequest): Promise<RunningProcess>;
   /** True for a process that runs or is halted; false for none and for a zombie. */
   isAlive(pid: number): Promise<boolean>;
+  /** The process ids of the machine, as far as this user may see them, in no order. */
+  all(): Promise<readonly number[]>;
   /** Undefined when there is no such process. */
   facts(pid: number): Promise<ProcessFacts | undefined>;
   /** True when the process's current folder is `folder`, whatever links lead there; false also when we may not know. */
@@ -150,6 +152,7 @@ export const systemProcesses: Processes = {
     const facts = await factsOf(pid);
     return facts !== undefined && !facts.zombie;
   },
+  all: allPids,
   facts: factsOf,
   worksIn: async (pid, folder) => {
     try {
@@ -422,9 +425,12 @@ async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
   };
 }
 
+async function allPids(): Promise<readonly number[]> {
+  return (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
 async function treeOf(pid: number): Promise<readonly number[]> {
-  const entries = await readdir("/proc");
-  const all = await Promise.all(entries.filter((name) => /^\d+$/.test(name)).map((name) => factsOf(Number(name))));
+  const all = await Promise.all((await allPids()).map(factsOf));
   const childrenOf = new Map<number, number[]>();
   let found = false;
   for (const facts of all) {

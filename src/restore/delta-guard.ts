@@ -15,7 +15,7 @@ import { type Layout, type TablespaceChoice, WAL_FOLDER } from "./layout.ts";
 import { LOCK_NAMES, unfinishedId } from "./target-guard.ts";
 
 /** What must be asked of the machine's processes. */
-export type DeltaProcesses = Pick<Processes, "isAlive" | "worksIn" | "hasOpenIn">;
+export type DeltaProcesses = Pick<Processes, "isAlive" | "all" | "worksIn" | "hasOpenIn">;
 
 type Tools = { readonly files: Files; readonly processes: DeltaProcesses };
 
@@ -107,12 +107,11 @@ async function refuseRunning({ files, processes }: Tools, main: string, walFolde
   const pid = await lockingPid(files, main);
   if (pid !== undefined && (await processes.isAlive(pid))) throw running(main, pid);
   // Backends outlive a killed postmaster for a moment, and every process of PostgreSQL works in its data directory.
-  for (const { name } of await files.list("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    if (await processes.worksIn(Number(name), main)) throw running(main, Number(name));
+  for (const each of await processes.all()) {
+    if (await processes.worksIn(each, main)) throw running(main, each);
     // A copy of a data directory has the link too: the WAL is that of the server that was copied.
-    if (walFolder !== undefined && (await processes.hasOpenIn(Number(name), walFolder, SEGMENT_NAME))) {
-      throw running(walFolder, Number(name));
+    if (walFolder !== undefined && (await processes.hasOpenIn(each, walFolder, SEGMENT_NAME))) {
+      throw running(walFolder, each);
     }
   }
 }

@@ -33,8 +33,7 @@ async function marks(files: Files): Promise<readonly string[]> {
 }
 
 async function before(files: Files): Promise<void> {
-  // A restore in place looks there for processes.
-  for (const folder of ["/srv", "/proc"]) await files.makeFolder(folder);
+  await files.makeFolder("/srv");
 }
 
 /** It is whole, or cannot start and the next restore clears it. */

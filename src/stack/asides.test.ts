@@ -38,7 +38,6 @@ const from = { vault, backup: await takeSmallBackup(vault) };
 async function astray(turn = 0): Promise<{ readonly files: Files; readonly old: ReadonlyMap<string, string> }> {
   const { files } = memoryFiles();
   await files.makeFolder("/srv");
-  await files.makeFolder("/proc");
   await restoreSmall(from, files, "whole");
   await goAstray(files, "astray", turn);
   return { files, old: await contentOf(files, RESTORED_FOLDER) };
@@ -138,7 +137,6 @@ async function survives(through: (files: Files) => Files, lost: string | undefin
   const memory = memoryFiles(() => armed && lost !== undefined && (new Error().stack ?? "").includes(lost));
   const { files } = memory;
   await files.makeFolder("/srv");
-  await files.makeFolder("/proc");
   await restoreSmall(from, files, "whole");
   await goAstray(files, "astray");
   const old = await contentOf(files, RESTORED_FOLDER);
@@ -180,8 +178,7 @@ function puttingBack(): Story {
   return {
     before: async (files) => {
       await files.makeFolder("/srv");
-      await files.makeFolder("/proc");
-      await restoreSmall(from, files, "whole");
+          await restoreSmall(from, files, "whole");
       await goAstray(files, "astray");
       old = await contentOf(files, RESTORED_FOLDER);
       await rebuildSmall(from, files, "primary");

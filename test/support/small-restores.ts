@@ -77,7 +77,12 @@ export function takeSmallBackup(
 }
 
 /** No server of this machine has to do with folders in memory. */
-export const NO_PROCESSES = { isAlive: async () => false, worksIn: async () => false, hasOpenIn: async () => false };
+export const NO_PROCESSES = {
+  isAlive: async () => false,
+  all: async () => [],
+  worksIn: async () => false,
+  hasOpenIn: async () => false,
+};
 
 /** A backup, and the vault that has it. */
 export type SmallBackup = { readonly vault: Vault; readonly backup: BackupRecord };
