@@ -178,7 +178,7 @@ function puttingBack(): Story {
   return {
     before: async (files) => {
       await files.makeFolder("/srv");
-          await restoreSmall(from, files, "whole");
+      await restoreSmall(from, files, "whole");
       await goAstray(files, "astray");
       old = await contentOf(files, RESTORED_FOLDER);
       await rebuildSmall(from, files, "primary");

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate } from "node:fs/promises";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { systemClock } from "../../src/platform/clock.ts";
 import { openQuery } from "../../src/postgres/query-connection.ts";
 import { memoryFolder } from "../../tools/test/memory-folder.ts";
@@ -46,8 +46,10 @@ folders:
   );
 });
 
+// What one test left running would fail those that come after it.
+afterEach(() => cli.end());
+
 after(async () => {
-  cli.end();
   await server[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });

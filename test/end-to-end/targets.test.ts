@@ -67,7 +67,7 @@ restore: {walLaidMax: 2MiB}
 });
 
 after(async () => {
-  cli.end();
+  await cli.end();
   await server[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });

@@ -56,7 +56,7 @@ proof:
 });
 
 after(async () => {
-  cli.end();
+  await cli.end();
   await server[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });

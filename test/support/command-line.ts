@@ -39,7 +39,7 @@ export type CallOptions = {
 /** Where commands run: a folder with lifeboat.yaml. */
 export class CommandLine {
   readonly folder: string;
-  readonly #running = new Set<ChildProcess>();
+  readonly #running = new Map<ChildProcess, Promise<Ran>>();
   // Not root's own, in /var/cache: a test leaves nothing behind. The runner's when there is one: compiled once for all.
   readonly #cache: string;
 
@@ -77,7 +77,6 @@ export class CommandLine {
       timeout: PATIENCE_MS,
       killSignal: "SIGKILL",
     });
-    this.#running.add(child);
     let out = "";
     let err = "";
     child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
@@ -86,6 +85,7 @@ export class CommandLine {
       this.#running.delete(child);
       return { status: child.exitCode, out, err };
     });
+    this.#running.set(child, ended);
     const until = async (stream: "stdout" | "stderr", pattern: RegExp): Promise<void> => {
       while (!pattern.test(stream === "stdout" ? out : err)) {
         assert.equal(child.exitCode ?? child.signalCode, null, `${line} ended before it said ${pattern}: ${err}`);
@@ -116,8 +116,10 @@ export class CommandLine {
     return JSON.parse(ran.out);
   }
 
-  /** Kills what is still running. */
-  end(): void {
-    for (const child of this.#running) child.kill("SIGKILL");
+  /** Kills what is still running, and waits until it is gone. */
+  async end(): Promise<void> {
+    const running = [...this.#running];
+    for (const [child] of running) child.kill("SIGKILL");
+    await Promise.all(running.map(([, ended]) => ended));
   }
 }
