@@ -154,7 +154,7 @@ export class RealStack {
 
   /** Ends and removes nothing but processes: for the end of a test file. */
   async end(): Promise<void> {
-    this.cli.end();
+    await this.cli.end();
     await this.crashAll();
   }
 
