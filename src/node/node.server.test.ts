@@ -8,6 +8,7 @@ import { isLifeboatError } from "../errors/error.ts";
 import type { Epoch, NodeView } from "../failover/ports.ts";
 import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
 import { SqlNode } from "./node.ts";
+import { viewSql } from "./view.ts";
 
 const CALL = { timeoutMs: 5_000 };
 const ONE = 1 as Epoch;
@@ -45,6 +46,8 @@ for (const major of MAJORS) {
     await using pair = await startPair({ major });
     const primary = nodeOf(pair.primary);
     const replica = nodeOf(pair.replica, pair.primary);
+    // So that it has more than one segment.
+    await pair.primary.query("SELECT pg_switch_wal()");
     const before = await viewOf(primary);
     assert.ok(before.role.kind === "primary");
     assert.deepEqual(before.role.write, { kind: "written" });
@@ -59,8 +62,16 @@ for (const major of MAJORS) {
     });
     assert.deepEqual([standby.view.timeline, standby.view.systemId], [1, before.systemId]);
     assert.ok(standby.role.upstream && standby.role.flushed >= standby.role.replayed);
+    await namesOneSegment(pair);
     await promoteByOrders(pair, replica);
   });
+}
+
+/** However many it keeps: of all, the name of the one that holds the last byte that was replayed. */
+async function namesOneSegment({ primary, replica }: Pair): Promise<void> {
+  const { segments, replayed } = JSON.parse(String((await replica.query(viewSql()))[0]?.["standby_"]));
+  assert.ok(Number(await replica.value("SELECT count(*) FROM pg_ls_waldir()")) > 1);
+  assert.deepEqual(segments, [await primary.value("SELECT pg_walfile_name($1)", [replayed])]);
 }
 
 async function promoteByOrders(pair: Pair, replica: SqlNode): Promise<void> {

@@ -1,6 +1,6 @@
 /** What a node says of itself, in one statement, and how its answer is read. Pure. */
 import type { ConfirmerView, NodeReceiverView, NodeView } from "../failover/ports.ts";
-import { LSN_NONE, type Lsn, lsnMax, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnMax, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 
 /**
  * A commit with its sync that touches no table: a logical message in a transaction of its own. In one string, so that the
@@ -12,13 +12,21 @@ export const WRITE =
 /** Waits of a startup process that has replayed all that it can read. Source: PostgreSQL manual, "Wait Event Activity". */
 const IDLE_WAITS = "'RecoveryWalStream', 'RecoveryRetrieveRetryInterval'";
 
+/** The number of the segment with the last byte that was replayed. */
+const LAST_REPLAYED = "div(greatest(pg_wal_lsn_diff(replayed, '0/0') - 1, 0), segment_bytes)";
+/** The last sixteen characters of its name, whatever its timeline: which segment of four GiB, and which four GiB. */
+const HIGH_HALF = hexSql("div(last.number, div(4294967296, segment_bytes))");
+const LOW_HALF = hexSql("mod(last.number, div(4294967296, segment_bytes))");
+
 /**
  * The statement. Whether the server is a standby is asked once: a promotion in the middle of the answer would leave it without
  * either part. What is asked of a standby can be asked of a server that just was one. A standby's timeline is the greatest of three: of its receiver, of the control file, and of the segments that
- * hold what it has replayed, since the first is gone with the receiver and the second is written late.
+ * hold what it has replayed, since the first is gone with the receiver and the second is written late. Of pg_wal only names are read:
+ * a slot may keep thousands of segments, of which pg_ls_waldir asks the size and time, 15 ms for each thousand in each look.
  */
 export function viewSql(): string {
-  return `WITH asked AS MATERIALIZED (SELECT pg_is_in_recovery() AS standby)
+  return `WITH asked AS MATERIALIZED (SELECT pg_is_in_recovery() AS standby, coalesce(pg_last_wal_replay_lsn(), '0/0') AS replayed,
+      (SELECT bytes_per_wal_segment FROM pg_control_init())::numeric AS segment_bytes)
     SELECT standby,
     (SELECT system_identifier::text FROM pg_control_system()) AS system,
     current_setting('synchronous_standby_names') AS names,
@@ -33,11 +41,10 @@ export function viewSql(): string {
       'controlTimeline', (SELECT greatest(min_recovery_end_timeline, 0) FROM pg_control_recovery()),
       'checkpointTimeline', (SELECT timeline_id FROM pg_control_checkpoint()),
       'receiverTimeline', (SELECT received_tli FROM pg_stat_wal_receiver),
-      'segmentBytes', (SELECT bytes_per_wal_segment FROM pg_control_init()),
-      'segments', (SELECT coalesce(json_agg(name ORDER BY modification DESC), '[]') FROM
-                    (SELECT name, modification FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$') AS files),
+      'segments', (SELECT coalesce(json_agg(name), '[]') FROM ${LAST_REPLAYED} AS last(number), pg_ls_dir('pg_wal') AS name
+                    WHERE name LIKE '________' || ${HIGH_HALF} || ${LOW_HALF}),
       'received', coalesce(pg_last_wal_receive_lsn(), '0/0')::text,
-      'replayed', coalesce(pg_last_wal_replay_lsn(), '0/0')::text,
+      'replayed', replayed::text,
       'idle', EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event IN (${IDLE_WAITS})),
       'receives', EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walreceiver'),
       'streams', (SELECT status = 'streaming' FROM pg_stat_wal_receiver),
@@ -63,7 +70,7 @@ export function readNodeView(
       receiver: receiverOf(said),
       upstream: said.upstream,
     } as const;
-    return { ...common, timeline: standbyTimeline(said, replayed), role };
+    return { ...common, timeline: standbyTimeline(said), role };
   }
   const said = JSON.parse(String(row["primary_"])) as PrimaryAnswer;
   const role = {
@@ -87,7 +94,7 @@ type StandbyAnswer = {
   readonly controlTimeline: number;
   readonly checkpointTimeline: number;
   readonly receiverTimeline: number | null;
-  readonly segmentBytes: number;
+  /** Those that hold the last byte that was replayed, one of each timeline that has it. */
   readonly segments: readonly string[];
   readonly received: string;
   readonly replayed: string;
@@ -103,19 +110,14 @@ function receiverOf({ receives, streams, agoMs }: StandbyAnswer): NodeReceiverVi
   return streams === true && agoMs !== null ? { kind: "streaming", receivedAgoMs: agoMs } : { kind: "connecting" };
 }
 
-function standbyTimeline(said: StandbyAnswer, replayed: Lsn): Timeline {
-  const timelines = [said.controlTimeline, said.checkpointTimeline, said.receiverTimeline ?? 0];
-  // The segment with the last byte that was replayed.
-  const last = replayed === LSN_NONE ? replayed : replayed - 1n;
-  const number = last / BigInt(said.segmentBytes);
-  const perId = 0x100000000n / BigInt(said.segmentBytes);
-  const tail = `${hex8(number / perId)}${hex8(number % perId)}`;
-  for (const name of said.segments) if (name.endsWith(tail)) timelines.push(Number.parseInt(name.slice(0, 8), 16));
-  return Math.max(...timelines) as Timeline;
+function standbyTimeline(said: StandbyAnswer): Timeline {
+  const { controlTimeline, checkpointTimeline, receiverTimeline, segments } = said;
+  const inNames = segments.map((name) => Number.parseInt(name.slice(0, 8), 16));
+  return Math.max(controlTimeline, checkpointTimeline, receiverTimeline ?? 0, ...inNames) as Timeline;
 }
 
-function hex8(value: bigint): string {
-  return value.toString(16).toUpperCase().padStart(8, "0");
+function hexSql(number: string): string {
+  return `lpad(upper(to_hex((${number})::bigint)), 8, '0')`;
 }
 
 /** Where the timeline began: the last line of its history. */
