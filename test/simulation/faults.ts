@@ -329,6 +329,10 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     pooler.crash();
     return () => pooler.start();
   },
+  "pause sent late": ({ stack }) => {
+    stack.world.chance.pick(stack.poolers).pauseLate();
+    return undefined;
+  },
   "store away": ({ stack }) => {
     stack.world.kill(stack.store.process);
     return () => {

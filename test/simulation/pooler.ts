@@ -254,6 +254,18 @@ export class Pooler {
     wait();
   }
 
+  /**
+   * A pause comes whose controller was halted after its epoch had been looked at; whoever came then has put its hold away, so that no
+   * watchdog ends it.
+   */
+  pauseLate(): void {
+    if (!this.process.running || this.mode === "paused") return;
+    this.#nextTurn();
+    if (this.#login !== undefined) this.#loginEnds(this.#login, false);
+    this.mode = "paused";
+    this.#idle = [];
+  }
+
   #nextTurn(): number {
     this.#turn += 1;
     return this.#turn;
