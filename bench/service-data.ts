@@ -67,7 +67,7 @@ async function dropIndexes(client: pg.Client): Promise<readonly string[]> {
     `select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as sql from pg_index i
      where i.indrelid in ('products'::regclass, 'price_history'::regclass, 'search_words'::regclass)
        and not exists (select from pg_constraint c where c.conindid = i.indexrelid)
-     order by i.indexrelid::regclass = 'products_search'::regclass desc`,
+     order by i.indexrelid::regclass = 'products_words'::regclass desc`,
   );
   for (const { name } of rows) await client.query(`drop index ${name}`);
   return rows.map(({ sql }) => sql);

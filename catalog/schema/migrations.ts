@@ -7,6 +7,9 @@ import { LARGE_CATALOGUES } from "./0006-large-catalogues.ts";
 import { CHANGES } from "./0007-changes.ts";
 import { TITLES } from "./0008-titles.ts";
 import { WEBHOOK_RESTS } from "./0009-webhook-rests.ts";
+import { PLACES } from "./0010-places.ts";
+import { WORDS_BY_PLACE } from "./0011-words-by-place.ts";
+import { WORDS_ONCE } from "./0012-words-once.ts";
 import type { Migration } from "./migration.ts";
 
 /** All migrations, in their order; numbers count from 1 without gaps. */
@@ -20,4 +23,7 @@ export const MIGRATIONS: readonly Migration[] = [
   CHANGES,
   TITLES,
   WEBHOOK_RESTS,
+  PLACES,
+  WORDS_BY_PLACE,
+  WORDS_ONCE,
 ];

@@ -11,7 +11,7 @@ export const SORT_KEYS: Readonly<
   Record<
     Sort,
     {
-      readonly column: string;
+      readonly column: "score" | "price_sgd" | "discount_percent" | "updated_at";
       readonly type: "integer" | "numeric" | "smallint" | "timestamptz";
       readonly direction: "asc" | "desc";
       readonly ids: "asc" | "desc";

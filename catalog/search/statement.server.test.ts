@@ -92,5 +92,29 @@ test("a common word sorted by price, discount or time has the very pages that it
       for (const walkedMax of [0, 6, 1_000])
         assert.deepEqual(await pagesOf(search, { candidatesMax: 0, walkedMax }), exact, `${sort} ${walkedMax}`);
     }
+    // The sample has a page, and tells how far it reaches.
+    const short = { ...ASKED, text, sort, limit: 5, facets: false };
+    assert.deepEqual(await pagesOf(short, { candidatesMax: 5, walkedMax: 0 }), await pagesOf(short, {}), sort);
   }
+});
+
+test("the places that cover a range of an order are those of the steps within it, and of no other", async () => {
+  const { rows } = await client.query(`with ranges as materialized (
+      select low, high, order_cover(2, 1, low, high) as cover from generate_series(0, 99, 7) low, generate_series(0, 99, 3) high)
+    select count(*)::int as all_of_them, (count(*) filter (where cover && order_steps(1, s::smallint, '2026-01-01') <> (s between low and high)))::int as wrong
+    from ranges, generate_series(0, 99) s`);
+  assert.deepEqual(rows, [{ all_of_them: 51_000, wrong: 0 }]);
+  const { rows: days } =
+    await client.query(`with ends as (select (n * 7919) % 49152 as day from generate_series(1, 24) n),
+      ranges as materialized (select a.day as low, b.day as high, order_cover(3, 4, a.day, b.day) as cover from ends a, ends b),
+      days as (select day + shift as day from ends, unnest('{-1,0,1}'::int[]) shift where day + shift between 0 and 49151)
+    select count(*) filter (where
+      cover && order_steps(1, 0::smallint, timestamptz '1970-01-01 12:00Z' + day * interval '1 day') <> (day between low and high))::int as wrong
+    from ranges, days`);
+  assert.deepEqual(days, [{ wrong: 0 }]);
+  const { rows: prices } = await client.query(`select count(*)::int as wrong from (
+      select price_step(price) as step, lag(price_step(price)) over (order by price) as before
+      from (select 1.01::numeric ^ n as price from generate_series(-10, 1300) n) prices) steps
+    where step not between 0 and 63 or step < before or step > before + 1`);
+  assert.deepEqual(prices, [{ wrong: 0 }]);
 });

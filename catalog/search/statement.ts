@@ -8,6 +8,7 @@
  * a caller says is a parameter, never text of the statement.
  */
 
+import { assert } from "../../src/errors/error.ts";
 import type { RawValue } from "../database/raw-read.ts";
 import { convertedColumns, PRODUCT_COLUMNS } from "../products/product.ts";
 import type { Cursor } from "./cursor.ts";
@@ -162,7 +163,7 @@ page as (
 ${reached(search, use)
   .map(
     (within) =>
-      `    union all select p.id, p.${column} from products p where (select is_asked from beyond) and ${all} and ${within}`,
+      `    union all select p.id, p.${column} from products p where (select is_asked from beyond) and ${and([...where, within])}`,
   )
   .join("\n")}
   ) p order by ${order} ${pageOf(search)}
@@ -188,34 +189,73 @@ function* walkConditions({ filters, sort }: Search, use: Use): Generator<string>
   if (sort === "discount_desc" && !isOfOne) yield "p.discount_percent > 0";
 }
 
-/** Less and more than any. */
-const EXTREMES = {
-  integer: ["0", "2147483647"],
-  numeric: ["0", "1e15"],
-  smallint: ["0", "100"],
-  timestamptz: ["'-infinity'", "'infinity'"],
+/**
+ * Where each order's column stands in the index of words (0010-places.ts): its axis, its coarsest level, the first step
+ * that is looked for there (no discount is none), and how many there are. `apart`: the column as no index of it has it.
+ */
+const PLACES = {
+  price_sgd: {
+    axis: 1,
+    top: 1,
+    least: 0,
+    steps: 64,
+    step: (value: string) => `price_step(${value})`,
+    apart: "p.price_sgd + 0",
+  },
+  discount_percent: {
+    axis: 2,
+    top: 1,
+    least: 1,
+    steps: 100,
+    step: (value: string) => value,
+    apart: "p.discount_percent + 0",
+  },
+  updated_at: {
+    axis: 3,
+    top: 4,
+    least: 0,
+    steps: 49_152,
+    step: (value: string) => `day_step(${value})`,
+    apart: "p.updated_at + interval '0'",
+  },
 } as const;
 
 /**
- * Whose place is between the cursor's and the reach. The planner knows neither, takes it to be few, and has an index find them before
- * it looks at any. Offers without a discount are all alike to an order by discount: theirs is the place of their ids.
+ * Whose place is between the cursor's and the reach: found by the index of words, which has the steps of each order beside them. The
+ * order's own index is kept out of it: it would be read up to the reach, whoever's offers those are. Offers without a discount are
+ * all alike to an order by discount: theirs is the place of their ids.
  */
 function reached({ sort, cursor }: Search, use: Use): readonly string[] {
-  const { column, type, direction } = SORT_KEYS[sort];
-  const [least, most] = EXTREMES[type].map((value) => `${value}::${type}`);
+  const { type, direction } = SORT_KEYS[sort];
+  const { axis, top, least, steps, step, apart } = PLACES[orderColumn(sort)];
   const from = cursor === undefined ? undefined : `${use(cursor.value)}::${type}`;
   const reach = "(select value from reach)";
-  const range =
+  const begin = from === undefined ? undefined : step(from);
+  const [first, last] =
     direction === "asc"
-      ? `p.${column} between ${from ?? least} and coalesce(${reach}, ${most})`
-      : `p.${column} between coalesce(${reach}, ${least}) and ${from ?? most}`;
-  if (sort !== "discount_desc") return [range];
+      ? [begin ?? "0", `coalesce((select ${step("value")} from reach), ${steps - 1})`]
+      : [`greatest(coalesce((select ${step("value")} from reach), 0), ${least})`, begin ?? `${steps - 1}`];
+  const within = [
+    `order_steps(p.price_sgd, p.discount_percent, p.updated_at) && (select order_cover(${axis}, ${top}, ${first}, ${last}))`,
+    `(${reach} is null or ${apart} ${direction === "asc" ? "<=" : ">="} ${reach})`,
+    ...(cursor === undefined ? [] : [keyset(sort, cursor, use, apart)]),
+  ].join(" and ");
+  if (sort !== "discount_desc") return [within];
   const fromId = from === undefined ? "0" : `case when ${from} = 0 then ${use(cursor?.id ?? 0)}::bigint else 0 end`;
   const toId = "coalesce((select id from reach where value = 0), 9223372036854775807)";
+  const seek = cursor === undefined ? [] : [keyset(sort, cursor, use)];
   return [
-    `p.discount_percent > 0 and ${range}`,
-    `p.discount_percent = 0 and coalesce(${reach}, 0) = 0 and p.id between ${fromId} and ${toId}`,
+    `${apart} > 0 and ${within}`,
+    [`p.discount_percent = 0 and coalesce(${reach}, 0) = 0 and p.id between ${fromId} and ${toId}`, ...seek].join(
+      " and ",
+    ),
   ];
+}
+
+function orderColumn(sort: Sort): keyof typeof PLACES {
+  const { column } = SORT_KEYS[sort];
+  assert(column !== "score", "what is ranked is no order of the index");
+  return column;
 }
 
 function orderOf(sort: Sort): string {
@@ -321,12 +361,12 @@ function productColumns({ convertTo }: Search, use: Use): { readonly columns: st
  * Behind which row the next page begins. Where ids go the other way than what they are sorted by, the bound is said once more: an
  * index cannot be entered by an alternative.
  */
-function keyset(sort: Sort, cursor: Cursor, use: Use): string {
-  const { column, type, direction, ids } = SORT_KEYS[sort];
+function keyset(sort: Sort, cursor: Cursor, use: Use, placed = `p.${SORT_KEYS[sort].column}`): string {
+  const { type, direction, ids } = SORT_KEYS[sort];
   const [value, id] = [`${use(cursor.value)}::${type}`, `${use(cursor.id)}::bigint`];
   const past = direction === "asc" ? ">" : "<";
-  if (direction === ids) return `(p.${column}, p.id) ${past} (${value}, ${id})`;
-  return `(p.${column} ${past}= ${value} and (p.${column} ${past} ${value} or p.id > ${id}))`;
+  if (direction === ids) return `(${placed}, p.id) ${past} (${value}, ${id})`;
+  return `(${placed} ${past}= ${value} and (${placed} ${past} ${value} or p.id > ${id}))`;
 }
 
 /** More than all else comes to: each rank is one at most. */
