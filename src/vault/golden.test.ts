@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
 import { before, describe, test } from "node:test";
 import { crc32 } from "node:zlib";
+import { loadGolden, objectsOf, openGolden } from "../../test/golden/load-golden.ts";
 import {
   GOLDEN_OUTSIDE,
   GOLDEN_PASSPHRASE,
@@ -20,21 +19,16 @@ import {
   type ReadFile,
   type Secret,
 } from "../../test/golden/read-by-spec.ts";
-import { systemClock } from "../platform/clock.ts";
-import { systemRandom } from "../platform/random.ts";
-import { openMemoryStore } from "../store/memory/memory-store.ts";
-import type { Store } from "../store/store.ts";
 import { listBackups } from "./backups.ts";
 import { checkVault } from "./check.ts";
 import type { VaultSecret } from "./keys.ts";
 import { type ChunkTable, type ManifestFile, OUTSIDE_PREFIX, readManifest, ZERO_CHUNK } from "./manifest.ts";
 import { fetchChunks, readPackIndex } from "./pack-reader.ts";
-import { openVault, type Vault } from "./vault.ts";
+import type { Vault } from "./vault.ts";
 import { getHistory, getSegment, listWal } from "./wal-store.ts";
 
 const RECOVERY_KEY = "H7G4-WV83-5114-XVQZ-WS3J-HFAE-DX93-KENA-ZA";
 const BACKUP_ID = "20261122t221532z-4008593e";
-const folder = path.resolve(import.meta.dirname, "../../test/golden/vault-1");
 
 /** The expected content of every file, by its path in the manifest. */
 const expected: ReadonlyMap<string, Buffer> = new Map([
@@ -53,7 +47,7 @@ describe("the golden vault of format version 1", () => {
   let vault: Vault;
 
   before(async () => {
-    golden = loadGolden();
+    golden = loadGolden("vault-1");
     vault = await openGolden(golden, secrets[0] as VaultSecret);
   });
 
@@ -161,7 +155,7 @@ describe("making the golden vault again", () => {
     const [one, two] = [await makeGoldenVault(), await makeGoldenVault()];
     const made = await objectsOf(one.store);
     assert.deepEqual(made, await objectsOf(two.store));
-    const golden = loadGolden();
+    const golden = loadGolden("vault-1");
     const shape = (objects: Objects): unknown => ({
       names: [...objects.keys()]
         .map((name) => name.replace(/[0-9a-f]{16,}|(?<=packs\/)[0-9a-f]{2}|\d{8}t\d+z-\w+/g, "…"))
@@ -174,25 +168,6 @@ describe("making the golden vault again", () => {
     assert.deepEqual(shape(made), shape(golden));
   });
 });
-
-function loadGolden(): Objects {
-  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(path.relative(folder, entry.parentPath), entry.name));
-  return new Map(names.sort().map((name) => [name, readFileSync(path.join(folder, name))]));
-}
-
-async function openGolden(objects: Objects, secret: VaultSecret): Promise<Vault> {
-  const store = openMemoryStore({ clock: systemClock });
-  for (const [name, bytes] of objects) await store.put(name, [bytes]);
-  return openVault({ store, clock: systemClock, random: systemRandom }, secret, {});
-}
-
-async function objectsOf(store: Store): Promise<Objects> {
-  const objects = new Map<string, Buffer>();
-  for await (const { key } of store.list("")) objects.set(key, await store.get(key));
-  return objects;
-}
 
 function named(): Parameters<typeof readManifest>[1] {
   return { systemId: GOLDEN_SERVER.systemId, backupId: BACKUP_ID as Parameters<typeof readManifest>[1]["backupId"] };

@@ -25,6 +25,7 @@ import {
 /** What opens the golden vault. */
 export const GOLDEN_PASSPHRASE = "golden";
 
+const BEGUN_MS = Date.UTC(2026, 10, 22, 22, 15, 30);
 const MODIFIED_S = Date.UTC(2026, 10, 22, 22, 0, 0) / 1000;
 const ZERO_PAGE = Buffer.alloc(8192);
 const facts = {
@@ -57,10 +58,14 @@ export const GOLDEN_SEGMENT = {
 
 /** Makes the vault; equal on every call, as long as the code and its zstd are. */
 export async function makeGoldenVault(): Promise<{ readonly store: Store; readonly recoveryKey: string }> {
-  const clock = steppingClock();
-  const store = openMemoryStore({ clock: steppingClock() });
+  const clock = steppingClock(BEGUN_MS);
+  const store = openMemoryStore({ clock: steppingClock(BEGUN_MS) });
   const secret = { kind: "passphrase", passphrase: GOLDEN_PASSPHRASE } as const;
-  const { vault, recoveryKey = "" } = await initVault({ store, clock, random: fixedRandom() }, secret, {});
+  const { vault, recoveryKey = "" } = await initVault(
+    { store, clock, random: fixedRandom("golden vault 1") },
+    secret,
+    {},
+  );
   await takeBackup(
     {
       vault,
@@ -133,8 +138,8 @@ function goldenFiles(): readonly SyntheticFile[] {
 }
 
 /** A second passes whenever somebody looks. */
-function steppingClock(): Clock {
-  let now = Date.UTC(2026, 10, 22, 22, 15, 30);
+export function steppingClock(beginMs: number): Clock {
+  let now = beginMs;
   return {
     now: () => {
       now += 1000;
@@ -145,10 +150,11 @@ function steppingClock(): Clock {
   };
 }
 
-function fixedRandom(): RandomSource {
+/** Bytes that are always the same for a vault of this name. */
+export function fixedRandom(name: string): RandomSource {
   let calls = 0;
   return (length) => {
     calls += 1;
-    return noise(`golden vault 1, call ${calls}`, length);
+    return noise(`${name}, call ${calls}`, length);
   };
 }

@@ -46,10 +46,16 @@ type Method = {
   readonly kind: string;
   readonly memoryKiB: number;
   readonly passes: number;
-  readonly salt: string;
+  readonly salt?: string;
   readonly sealed: string;
 };
-type Wrap = { readonly keyId: string; readonly createdAt: string; readonly method: Method };
+type Wrap = {
+  readonly version: number;
+  readonly keyId: string;
+  readonly createdAt: string;
+  readonly label?: string;
+  readonly method: Method;
+};
 type Keys = ReadonlyMap<string, Buffer>;
 
 /** Opens a vault: data keys by id. */
@@ -58,12 +64,17 @@ export function openBySpec(objects: Objects, secret: Secret): Keys {
   const keys = new Map<string, Buffer>();
   for (const [name, bytes] of objects) {
     if (!name.startsWith("keys/")) continue;
-    const { keyId, createdAt, method } = JSON.parse(`${bytes}`) as Wrap;
+    const { version, keyId, createdAt, label, method } = JSON.parse(`${bytes}`) as Wrap;
     const wrappingKey = deriveWrappingKey(method, secret);
     if (wrappingKey === undefined) continue;
-    const meaning = Buffer.from(["lifeboat key wrap v1", vaultId, keyId, createdAt].join("\n"));
+    const lines = [`lifeboat key wrap v${version}`, vaultId, keyId, createdAt];
+    const meaning = Buffer.from([...lines, ...(version === 1 ? [] : [label])].join("\n"));
     const sealed = Buffer.from(method.sealed, "base64");
-    keys.set(keyId, openFrame(wrappingKey, { space: 0, ordinal: 0, meaning, sealed }));
+    try {
+      keys.set(keyId, openFrame(wrappingKey, { space: 0, ordinal: 0, meaning, sealed }));
+    } catch {
+      // For another holder of that kind.
+    }
   }
   return keys;
 }
@@ -183,7 +194,7 @@ function objectKey(keys: Keys, keyId: string, salt: Buffer): Buffer {
 }
 
 function deriveWrappingKey(method: Method, secret: Secret): Buffer | undefined {
-  const salt = Buffer.from(method.salt, "base64");
+  const salt = Buffer.from(method.salt ?? "", "base64");
   if (method.kind === "recovery-key" && "recoveryKey" in secret) {
     return Buffer.from(hkdfSync("sha256", recoveryKeyBytes(secret.recoveryKey), salt, "lifeboat recovery key v1", 32));
   }

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, describe, test } from "node:test";
+import {
+  GOLDEN_COMMITS,
+  GOLDEN_DELTA_SEGMENTS,
+  GOLDEN_EARLIER,
+  GOLDEN_FIRST_PASSPHRASE,
+  GOLDEN_IDENTITY,
+  GOLDEN_LATER,
+} from "../../test/golden/make-delta-vault.ts";
+import { GOLDEN_PASSPHRASE } from "../../test/golden/make-vault.ts";
+import { formatLsn } from "../postgres/lsn.ts";
+import { isRestoreProgram } from "../vault/restore-program.ts";
+
+const FULL = "20261123t080002z-1208ed02";
+const DELTA = "20261123t080010z-ee5d7357";
+const RECOVERY_KEY = "XG6H-MBXT-EM85-DF1Q-7XNH-4PCQ-H2BW-VBSD-FB";
+const PIN = "# lifeboat-vault 8955fa5a6bbd9696932ceb03fbb52bde b45e3eddad78df3cdf1e99959ff29dce";
+
+const root = path.resolve(import.meta.dirname, "../..");
+const folder = mkdtempSync(path.join(tmpdir(), "lifeboat-stored-"));
+after(() => rmSync(folder, { recursive: true }));
+const vault = path.join(folder, "vault");
+cpSync(path.join(root, "test/golden/vault-1-delta"), vault, { recursive: true });
+
+/** A secret in a file, as an option. */
+function secretIn(option: string, text: string): readonly string[] {
+  const file = path.join(folder, `secret-${text.length}`);
+  writeFileSync(file, `${text}\n`);
+  return [option, file];
+}
+const passphrase = secretIn("--passphrase-file", GOLDEN_PASSPHRASE);
+const firstPassphrase = secretIn("--passphrase-file", GOLDEN_FIRST_PASSPHRASE);
+const recoveryKey = secretIn("--recovery-key-file", RECOVERY_KEY);
+const identity = secretIn("--identity-file", `${GOLDEN_IDENTITY}\n${PIN}`);
+
+let count = 0;
+
+/** Runs a restore program on the vault; what it wrote is in `target`. */
+function restore(program: string, ...args: readonly string[]) {
+  count += 1;
+  const target = path.join(folder, `target-${count}`);
+  const given = [program, "--vault", vault, "--target", target, ...args];
+  return { ...spawnSync(process.execPath, given, { encoding: "utf8" }), target };
+}
+
+function assertRestored(
+  { target, status, stderr }: ReturnType<typeof restore>,
+  server: typeof GOLDEN_LATER,
+  setting: RegExp,
+): void {
+  assert.equal(status, 0, stderr);
+  for (const file of server.files) {
+    if (file.kind !== "file") continue;
+    assert.ok(readFileSync(path.join(target, file.path)).equals(file.content), `${file.path} differs`);
+  }
+  assert.equal(existsSync(path.join(target, "base/5/16385")), server === GOLDEN_EARLIER);
+  const needed = [...GOLDEN_DELTA_SEGMENTS].filter(([name]) => server === GOLDEN_EARLIER || !name.endsWith("3"));
+  for (const [name, bytes] of needed) assert.ok(readFileSync(path.join(target, "pg_wal", name)).equals(bytes), name);
+  const settings = readFileSync(path.join(target, "postgresql.auto.conf"), "utf8");
+  assert.match(settings, /^recovery_target_timeline = '2'$/m);
+  assert.match(settings, setting);
+}
+
+for (const [which, program] of [
+  ["that lies in a golden vault", path.join(vault, "programs/restore-3.ts")],
+  ["of the day", path.join(root, "src/standalone/main.ts")],
+] as const) {
+  describe(`the restore program ${which}`, () => {
+    test("restores its delta and its full backup, with a passphrase, a recovery key and an age identity, and to targets", () => {
+      const lsn = formatLsn(GOLDEN_COMMITS.get(106)?.end ?? (0n as never));
+      const untilLsn = restore(program, ...recoveryKey, "--until-lsn", lsn);
+      assertRestored(untilLsn, GOLDEN_LATER, new RegExp(`^recovery_target_lsn = '${lsn}'$`, "m"));
+      const time = "2026-11-23 08:05:00.5+00";
+      const untilTime = restore(program, ...passphrase, "--backup", FULL, "--until-time", time);
+      assertRestored(untilTime, GOLDEN_EARLIER, /^recovery_target_time = '2026-11-23 08:05:00\.5\+00'$/m);
+      assertRestored(restore(program, ...identity), GOLDEN_LATER, /^recovery_target_lsn = ''$/m);
+    });
+
+    test("with what opens the first data key alone: takes nothing that the second one seals for absent, and names that key", () => {
+      // Of the full backup only the last segment of WAL behind it is sealed with the second one.
+      for (const backup of [FULL, DELTA]) {
+        const { status, stderr, target } = restore(program, ...firstPassphrase, "--backup", backup);
+        assert.deepEqual([status, /e7d0734e0f240558fa3793d6b5f46ca1/.test(stderr)], [1, true], stderr);
+        assert.equal(existsSync(path.join(target, "global/pg_control")), false);
+      }
+    });
+  });
+}
+
+test("the program in the golden vault is the one whose digest is known", () => {
+  const name = "programs/restore-3.ts";
+  assert.equal(isRestoreProgram(name, readFileSync(path.join(vault, name))), true);
+});

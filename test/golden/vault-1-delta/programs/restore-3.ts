@@ -1,0 +1,764 @@
+/**
+ * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
+ * vault, so that what lies there outlives the program that wrote it.
+ *
+ *   node restore-3.ts --list
+ *   node restore-3.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *
+ * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
+ * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
+ * target is empty or not there; the control file is written last, so a restore that was cut short does not start.
+ * Written from the pages of docs/formats alone. A change to this file makes a new version: vaults keep those they have.
+ */
+import {
+  argon2Sync,
+  createDecipheriv,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hkdfSync,
+  timingSafeEqual,
+} from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { zstdDecompressSync } from "node:zlib";
+
+const PROGRAM_VERSION = 3;
+const PAGE_BYTES = 8192;
+const CONTROL_FILE = "global/pg_control";
+const OUTSIDE = "lifeboat-outside/";
+const LEFT_OUT = new Set(["tablespace_map", "standby.signal", "recovery.signal", "postmaster.pid"]);
+const OPEN_FILES_MAX = 200;
+const ARGON2_KIB_MAX = 1_048_576;
+
+const USAGE = `Usage: node restore-${PROGRAM_VERSION}.ts --list | --target FOLDER
+  --vault FOLDER              the copy of the vault (default: the one this program lies in)
+  --passphrase-file FILE      a file with the vault's passphrase; else it is read from standard input
+  --recovery-key-file FILE    a file with the recovery key
+  --identity-file FILE        a file with an age identity, and the line that names the data key to trust
+  --list                      list the backups
+  --backup ID                 which backup (default: the newest)
+  --target FOLDER             the data directory to make; empty or not there
+  --tablespaces-under FOLDER  where tablespaces go, each into a folder of its OID (default: FOLDER-tablespaces)
+  --until-time TIME           replay up to this time, as PostgreSQL writes times
+  --until-lsn LSN             replay up to this position
+`;
+
+/** Something that the operator has to know; its message is all that is printed. */
+class Stop extends Error {}
+
+type Secret =
+  | { readonly kind: "open" }
+  | { readonly kind: "passphrase"; readonly text: string }
+  | { readonly kind: "recovery-key"; readonly text: string }
+  | { readonly kind: "age"; readonly text: string };
+
+type Keys = ReadonlyMap<string, Buffer>;
+type Vault = { readonly folder: string; readonly keys: Keys };
+
+type Voucher = Readonly<Record<"by" | "mac", string>>;
+type Method = {
+  readonly kind: string;
+  readonly memoryKiB?: number;
+  readonly passes?: number;
+  readonly vouchers?: readonly Voucher[];
+} & Readonly<Record<"secret" | "salt" | "sealed" | "recipient" | "file", string | undefined>>;
+type Wrap = { readonly version: number; readonly label?: string; readonly method: Method } & Readonly<
+  Record<"keyId" | "createdAt", string>
+>;
+
+function openVault(folder: string, secret: Secret): Vault {
+  const marker = path.join(folder, "vault.json");
+  if (!isThere(marker)) throw new Stop(`${folder} holds no vault: there is no vault.json`);
+  const { vaultId, version }: Record<string, string> = JSON.parse(fs.readFileSync(marker, "utf8"));
+  if (Number(version) !== 1 || vaultId === undefined)
+    throw new Stop(`${marker} is of version ${version}, this program reads version 1`);
+  const wraps = filesBelow(path.join(folder, "keys")).map((file) => fs.readFileSync(file, "utf8"));
+  const keys = new Map<string, Buffer>();
+  if (secret.kind === "age") openAgeWraps(wraps, { vaultId, text: secret.text, keys });
+  else {
+    for (const wrap of wraps) {
+      const key = openWrap(wrap, { vaultId, secret });
+      if (key !== undefined) keys.set(key.id, key.bytes);
+    }
+  }
+  if (keys.size === 0) throw new Stop("the given secret opens no key of this vault");
+  return { folder, keys };
+}
+
+function openWrap(text: string, how: { readonly vaultId: string; readonly secret: Secret }) {
+  try {
+    const wrap: Wrap = JSON.parse(text);
+    const { keyId, method } = wrap;
+    if (method.kind === "open") {
+      return how.secret.kind === "open" ? { id: keyId, bytes: Buffer.from(method.secret ?? "", "base64") } : undefined;
+    }
+    const wrapping = wrappingKey(method, how.secret);
+    if (wrapping === undefined) return undefined;
+    const meaning = wrapMeaning(wrap, how.vaultId);
+    const sealed = Buffer.from(method.sealed ?? "", "base64");
+    return { id: keyId, bytes: openFrame(wrapping, { space: 0, ordinal: 0, meaning, sealed }) };
+  } catch {
+    // Another holder's passphrase, or no wrap: another one may open.
+    return undefined;
+  }
+}
+
+function wrapMeaning({ version, keyId, createdAt, label }: Wrap, vaultId: string): Buffer {
+  const lines = [`lifeboat key wrap v${version}`, vaultId, keyId, createdAt];
+  return Buffer.from([...lines, ...(version === 1 ? [] : [label])].join("\n"));
+}
+
+function wrappingKey(method: Method, secret: Secret): Buffer | undefined {
+  if (method.kind !== secret.kind || secret.kind === "open" || secret.kind === "age") return undefined;
+  const salt = Buffer.from(method.salt ?? "", "base64");
+  if (secret.kind === "recovery-key") {
+    return Buffer.from(hkdfSync("sha256", recoveryKeyBytes(secret.text), salt, "lifeboat recovery key v1", 32));
+  }
+  const { memoryKiB: memory = 0, passes = 0 } = method;
+  if (memory > ARGON2_KIB_MAX || passes > 64) throw new Error("the wrap asks for too much memory");
+  const message = Buffer.from(secret.text.normalize("NFC"));
+  return argon2Sync("argon2id", { message, nonce: salt, memory, passes, parallelism: 1, tagLength: 32 });
+}
+
+function recoveryKeyBytes(typed: string): Buffer {
+  const text = typed.toUpperCase().replace(/[\s-]/g, "").replaceAll("O", "0").replace(/[IL]/g, "1");
+  const values = [...text].map((digit) => "0123456789ABCDEFGHJKMNPQRSTVWXYZ".indexOf(digit));
+  const digits = values.slice(0, 32);
+  const check = digits.reduce((sum, value, place) => sum + (place + 2) * (value + 1), 0) % 1021;
+  if (values.length !== 34 || values.includes(-1) || values[32] !== check >> 5 || values[33] !== check % 32) {
+    throw new Stop("this is no recovery key: it has a wrong length or a wrong digit");
+  }
+  const number = digits.reduce((bits, value) => bits * 32n + BigInt(value), 0n);
+  return Buffer.from(number.toString(16).padStart(40, "0"), "hex");
+}
+
+/** A data key that an age identity opened, and who vouches that it is this vault's. */
+type AgeKey = { readonly id: string; readonly bytes: Buffer; readonly meaning: Buffer; readonly method: Method };
+
+/**
+ * Adds the data keys that the identities open and that can be trusted: anybody could seal one for a recipient, so the identity
+ * file names one by its fingerprint, and who has a trusted one may have vouched for others.
+ */
+function openAgeWraps(
+  wraps: readonly string[],
+  to: { readonly vaultId: string; readonly text: string; readonly keys: Map<string, Buffer> },
+): void {
+  const { vaultId, text, keys } = to;
+  const identities = text.split(/\r?\n/).map((line) => line.trim());
+  const opened: AgeKey[] = [];
+  for (const identity of identities.filter((line) => line !== "" && !line.startsWith("#")).map(identityBytes)) {
+    for (const wrap of wraps) {
+      const found = openAgeWrap(wrap, vaultId, identity);
+      if (found !== undefined) opened.push(found);
+    }
+  }
+  if (opened.length === 0) return;
+  const pinOf = ({ bytes }: AgeKey): string => {
+    const fingerprint = purposeKey(bytes, `lifeboat key fingerprint v1\n${vaultId}`).toString("hex", 0, 16);
+    return `# lifeboat-vault ${vaultId} ${fingerprint}`;
+  };
+  for (const key of opened) if (identities.includes(pinOf(key))) keys.set(key.id, key.bytes);
+  if (keys.size === 0) {
+    const lines = [...new Set(opened.map(pinOf))].join("\n");
+    throw new Stop(
+      `the identity file does not say which data key of this vault to trust. Append the line that was printed when the recipient was added; if it is lost and nobody else could write to the vault, append:\n${lines}`,
+    );
+  }
+  for (let size = 0; size < keys.size; ) {
+    size = keys.size;
+    for (const key of opened) if (!keys.has(key.id) && isVouchedFor(key, keys)) keys.set(key.id, key.bytes);
+  }
+}
+
+function isVouchedFor({ meaning, method, bytes }: AgeKey, keys: Keys): boolean {
+  return (method.vouchers ?? []).some(({ by, mac }) => {
+    const key = keys.get(by);
+    if (key === undefined) return false;
+    const hmac = createHmac("sha256", purposeKey(key, "lifeboat key voucher v1"));
+    const expected = hmac.update(meaning).update(`\n${method.recipient}\n`).update(bytes).digest();
+    const given = Buffer.from(mac, "base64");
+    return given.byteLength === expected.byteLength && timingSafeEqual(given, expected);
+  });
+}
+
+function purposeKey(key: Buffer, purpose: string): Buffer {
+  return hkdf(key, Buffer.alloc(0), purpose);
+}
+
+function openAgeWrap(text: string, vaultId: string, identity: Buffer): AgeKey | undefined {
+  try {
+    const wrap: Wrap = JSON.parse(text);
+    if (wrap.method.kind !== "age" || wrap.version !== 2) return undefined;
+    const bytes = openAgeFile(Buffer.from(wrap.method.file ?? "", "base64"), identity);
+    const { keyId: id, method } = wrap;
+    return bytes?.byteLength === 32 ? { id, bytes, meaning: wrapMeaning(wrap, vaultId), method } : undefined;
+  } catch {
+    // For somebody else, or damaged.
+    return undefined;
+  }
+}
+
+/** The 32 bytes of an identity as age-keygen writes it (Bech32). */
+function identityBytes(line: string): Buffer {
+  const text = line.toLowerCase();
+  const prefix = "age-secret-key-1";
+  const digits = [...text.slice(prefix.length)].map((digit) => "qpzry9x8gf2tvdw0s3jn54khce6mua7l".indexOf(digit));
+  if (!text.startsWith(prefix) || digits.length !== 58 || digits.includes(-1)) {
+    throw new Stop("a line of the identity file is no age identity that this program reads: AGE-SECRET-KEY-1…");
+  }
+  // 52 digits of five bits hold 32 bytes and four zeros; the last six are a checksum of what is typed.
+  const number = digits.slice(0, 52).reduce((bits, value) => bits * 32n + BigInt(value), 0n) >> 4n;
+  return Buffer.from(number.toString(16).padStart(64, "0"), "hex");
+}
+
+/** Opens an age file of at most 64 KiB (https://age-encryption.org/v1); undefined when it is for somebody else. */
+function openAgeFile(file: Buffer, identity: Buffer): Buffer | undefined {
+  const headerEnd = file.indexOf("\n--- ") + 4;
+  const payloadAt = file.indexOf("\n", headerEnd) + 1;
+  const header = file.subarray(0, headerEnd);
+  const mac = Buffer.from(file.toString("latin1", headerEnd + 1, payloadAt - 1), "base64");
+  for (const stanza of header.toString("latin1").split("\n-> ").slice(1)) {
+    const [first = "", ...rest] = stanza.split("\n");
+    const [kind, share = ""] = first.split(" ");
+    if (kind !== "X25519") continue;
+    const fileKey = unwrapFileKey(Buffer.from(share, "base64"), Buffer.from(rest[0] ?? "", "base64"), identity);
+    if (fileKey === undefined) continue;
+    const hmac = createHmac("sha256", hkdf(fileKey, Buffer.alloc(0), "header"))
+      .update(header)
+      .digest();
+    if (!hmac.equals(mac)) throw new Error("the header of an age file was changed");
+    const payload = file.subarray(payloadAt);
+    // One chunk, which is the last: its number is 0.
+    return openChaCha(hkdf(fileKey, payload.subarray(0, 16), "payload"), payload.subarray(16), 1);
+  }
+  return undefined;
+}
+
+function unwrapFileKey(share: Buffer, body: Buffer, identity: Buffer): Buffer | undefined {
+  const pkcs8 = Buffer.concat([Buffer.from("302e020100300506032b656e04220420", "hex"), identity]);
+  const privateKey = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
+  const spki = Buffer.from("302a300506032b656e032100", "hex");
+  const own = createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(spki.byteLength);
+  const publicKey = createPublicKey({ key: Buffer.concat([spki, share]), format: "der", type: "spki" });
+  const shared = diffieHellman({ privateKey, publicKey });
+  try {
+    return openChaCha(hkdf(shared, Buffer.concat([share, own]), "age-encryption.org/v1/X25519"), body, 0);
+  } catch {
+    return undefined;
+  }
+}
+
+function hkdf(key: Buffer, salt: Buffer, info: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", key, salt, info, 32));
+}
+
+function openChaCha(key: Buffer, sealed: Buffer, lastNonceByte: number): Buffer {
+  const nonce = Buffer.alloc(12);
+  nonce[11] = lastNonceByte;
+  const decipher = createDecipheriv("chacha20-poly1305", key, nonce, { authTagLength: 16 });
+  decipher.setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
+}
+
+type Frame = { readonly space: number; readonly ordinal: number; readonly meaning: Buffer; readonly sealed: Buffer };
+
+function openFrame(key: Buffer, frame: Frame): Buffer {
+  const nonce = Buffer.alloc(12);
+  nonce.writeBigUInt64LE(BigInt(frame.ordinal), 0);
+  nonce.writeUInt32LE(frame.space, 8);
+  const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: 16 });
+  decipher.setAAD(frame.meaning);
+  decipher.setAuthTag(frame.sealed.subarray(-16));
+  return Buffer.concat([decipher.update(frame.sealed.subarray(0, -16)), decipher.final()]);
+}
+
+function objectKey(keys: Keys, keyId: string, salt: Buffer): Buffer {
+  const key = keys.get(keyId);
+  if (key === undefined) throw new Stop(`the given secret does not open data key ${keyId}, which this backup needs`);
+  return Buffer.from(hkdfSync("sha256", key, salt, "lifeboat object key v1", 32));
+}
+
+function decompress(packed: Buffer, codec: number, plainBytes: number): Buffer {
+  const plain = codec === 1 ? zstdDecompressSync(packed, { maxOutputLength: Math.max(1, plainBytes) }) : packed;
+  if (codec > 1 || plain.byteLength !== plainBytes) throw new Error("a frame does not decompress to its length");
+  return plain;
+}
+
+function readBlob(vault: Vault, name: string): Buffer {
+  return named(name, () => {
+    const bytes = fs.readFileSync(path.join(vault.folder, name));
+    if (bytes.toString("latin1", 0, 8) !== "LIFEBOAT" || bytes[8] !== 1 || bytes[9] !== 1) throw new Error("no blob");
+    const key = objectKey(vault.keys, bytes.toString("hex", 16, 32), bytes.subarray(32, 48));
+    const parts: Buffer[] = [];
+    for (let at = 48, ordinal = 0; ; ordinal += 1) {
+      const header = bytes.subarray(at, at + 12);
+      const end = at + 12 + header.readUInt32LE(0);
+      const meaning = Buffer.concat([header, Buffer.from(name)]);
+      const packed = openFrame(key, { space: 0, ordinal, meaning, sealed: bytes.subarray(at + 12, end) });
+      parts.push(decompress(packed, header.readUInt8(8), header.readUInt32LE(4)));
+      at = end;
+      if (header[9] !== 1) continue;
+      if (at !== bytes.byteLength) throw new Error("bytes follow the last frame");
+      return Buffer.concat(parts);
+    }
+  });
+}
+
+function named<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof Stop) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Stop(`${name} is missing or damaged: ${why}`);
+  }
+}
+
+type BackupFacts = Readonly<
+  Record<"backupId" | "systemId" | "label" | "startLsn" | "endLsn" | "endedAt", string> &
+    Record<"serverVersion" | "timeline" | "walSegmentBytes" | "dataBytes", number>
+>;
+type ListedBackup = BackupFacts & { readonly toGo: boolean };
+
+function listBackups(vault: Vault): readonly ListedBackup[] {
+  const found: ListedBackup[] = [];
+  for (const system of namesIn(path.join(vault.folder, "backups"))) {
+    for (const id of namesIn(path.join(vault.folder, "backups", system))) {
+      const prefix = `backups/${system}/${id}`;
+      if (!isThere(path.join(vault.folder, prefix, "announced"))) continue;
+      try {
+        const facts: BackupFacts = JSON.parse(readBlob(vault, `${prefix}/announced`).toString("utf8"));
+        found.push({ ...facts, toGo: isThere(path.join(vault.folder, prefix, "tombstone")) });
+      } catch (cause) {
+        say(`Passed over: ${cause instanceof Error ? cause.message : String(cause)}`);
+      }
+    }
+  }
+  const key = (each: ListedBackup) => `${each.toGo ? 0 : 1} ${each.endedAt}`;
+  return found.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+type Line = {
+  readonly kind: string;
+  readonly path: string;
+  readonly mode: number;
+  readonly target?: string;
+  readonly sizeBytes?: number;
+  readonly pieces?: readonly number[];
+  readonly extents?: readonly number[];
+  readonly tablespaces?: readonly { readonly oid: number; readonly location: string }[];
+};
+type PackLine = { readonly id: string; readonly keyId: string; readonly chunks: readonly number[] };
+
+type Manifest = { readonly header: Line; readonly files: readonly Line[]; readonly packs: readonly PackLine[] };
+
+function readManifest(vault: Vault, backup: BackupFacts): Manifest {
+  const bytes = readBlob(vault, `backups/${backup.systemId}/${backup.backupId}/manifest`);
+  const files: Line[] = [];
+  const packs: PackLine[] = [];
+  let header: Line | undefined;
+  let ended = false;
+  // Line by line: as one text it may be longer than a text can be.
+  for (let at = 0; at < bytes.byteLength; ) {
+    const end = bytes.indexOf(0x0a, at);
+    if (end < 0 || ended) throw new Stop("the manifest was not written to its end");
+    const line: Line & PackLine = JSON.parse(bytes.toString("utf8", at, end));
+    at = end + 1;
+    if (header === undefined) header = line;
+    else if (line.kind === "pack") packs.push(line);
+    else if (line.kind === "end") ended = true;
+    else files.push(line);
+  }
+  if (header === undefined || !ended) throw new Stop("the manifest was not written to its end");
+  for (const { path: at } of files) {
+    if (path.isAbsolute(at) || at.split("/").some((part) => part === ".." || part === "." || part === "")) {
+      throw new Stop(`the manifest names a file outside of the data directory: ${at}`);
+    }
+  }
+  return { header, files, packs };
+}
+
+/** Where bytes of a chunk go: file, position in it, first byte in the chunk, length. */
+type Placement = { readonly file: string; readonly to: number; readonly from: number; readonly length: number };
+
+class OpenFiles {
+  readonly #open = new Map<string, number>();
+
+  write(file: string, bytes: Buffer, position: number): void {
+    const handle = this.#open.get(file) ?? fs.openSync(file, "r+");
+    this.#open.delete(file);
+    this.#open.set(file, handle);
+    for (let done = 0; done < bytes.byteLength; ) {
+      done += fs.writeSync(handle, bytes, done, bytes.byteLength - done, position + done);
+    }
+    const [oldest] = this.#open;
+    if (oldest !== undefined && this.#open.size > OPEN_FILES_MAX) this.#close(...oldest);
+  }
+
+  closeAll(): void {
+    for (const each of [...this.#open]) this.#close(...each);
+  }
+
+  #close(file: string, handle: number): void {
+    fs.fsyncSync(handle);
+    fs.closeSync(handle);
+    this.#open.delete(file);
+  }
+}
+
+type Place = { readonly folder: string; readonly tablespacesUnder: string };
+
+/** Writes all files of the backup but the control file, which is handed back. */
+function writeFiles(vault: Vault, manifest: Manifest, place: Place): Buffer {
+  const linked = new Map((manifest.header.tablespaces ?? []).map(({ oid, location }) => [String(oid), location]));
+  const targetOf = (at: string): string | undefined => {
+    const [first, oid = "", ...rest] = at.split("/");
+    if (LEFT_OUT.has(at)) return undefined;
+    if (first !== "pg_tblspc" || !path.isAbsolute(linked.get(oid) ?? "")) return path.join(place.folder, at);
+    return path.join(place.tablespacesUnder, oid, ...rest);
+  };
+  for (const [oid, location] of linked) {
+    if (!path.isAbsolute(location)) continue;
+    makeRoot(path.join(place.tablespacesUnder, oid));
+  }
+  const control = manifest.files.find((line) => line.path === CONTROL_FILE);
+  if (control?.sizeBytes === undefined) throw new Stop("the manifest names no control file");
+  const controlFile = Buffer.alloc(control.sizeBytes);
+  const placements = new Map<number, Placement[]>();
+  for (const line of manifest.files) {
+    const target = line.path === CONTROL_FILE ? CONTROL_FILE : targetOf(line.path);
+    if (target === undefined) continue;
+    if (target !== CONTROL_FILE && !makeEntry(line, target)) continue;
+    for (const [chunk, each] of placementsOf(line, target)) {
+      const others = placements.get(chunk);
+      if (others === undefined) placements.set(chunk, [each]);
+      else others.push(each);
+    }
+  }
+  const open = new OpenFiles();
+  for (const [index, pack] of manifest.packs.entries()) {
+    say(`Reading pack ${index + 1} of ${manifest.packs.length}`);
+    for (const { chunk, plain } of chunksOf(vault, pack, placements)) {
+      for (const { file, to, from, length } of placements.get(chunk) ?? []) {
+        const bytes = plain.subarray(from, from + length);
+        if (bytes.byteLength !== length) throw new Stop(`the bytes of ${file} lie outside of their chunk`);
+        if (file === CONTROL_FILE) bytes.copy(controlFile, to);
+        else open.write(file, bytes, to);
+      }
+      placements.delete(chunk);
+    }
+  }
+  open.closeAll();
+  if (placements.size > 0) throw new Stop(`the manifest names no pack for ${placements.size} chunks`);
+  const links = path.join(place.folder, "pg_tblspc");
+  for (const [oid, location] of linked) {
+    if (path.isAbsolute(location)) fs.symlinkSync(path.join(place.tablespacesUnder, oid), path.join(links, oid));
+  }
+  return controlFile;
+}
+
+/** True when bytes are to be written into it. */
+function makeEntry(line: Line, target: string): boolean {
+  if (line.kind === "folder") {
+    fs.mkdirSync(target, { recursive: true, mode: line.mode });
+    fs.chmodSync(target, line.mode);
+    return false;
+  }
+  if (line.kind === "link") {
+    // The links to tablespaces are made at the end: those lie elsewhere now.
+    if (!/^pg_tblspc\/\d+$/.test(line.path)) fs.symlinkSync(line.target ?? "", target);
+    return false;
+  }
+  fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
+  const handle = fs.openSync(target, "wx", line.mode);
+  fs.ftruncateSync(handle, line.sizeBytes ?? 0);
+  fs.fsyncSync(handle);
+  fs.closeSync(handle);
+  return true;
+}
+
+function* placementsOf(line: Line, file: string): Generator<readonly [chunk: number, Placement]> {
+  for (const [page = 0, pages = 0, chunk = 0, first = 0] of runs(line.extents ?? [], 4)) {
+    // Pages of zeros are there already.
+    if (chunk === -1) continue;
+    yield [chunk, { file, to: page * PAGE_BYTES, from: first * PAGE_BYTES, length: pages * PAGE_BYTES }];
+  }
+  let to = 0;
+  for (const [chunk = 0, from = 0, length = 0] of runs(line.pieces ?? [], 3)) {
+    yield [chunk, { file, to, from, length }];
+    to += length;
+  }
+}
+
+/** The chunks of a pack that something refers to, opened. */
+function* chunksOf(vault: Vault, pack: PackLine, wanted: ReadonlyMap<number, unknown>) {
+  const name = `packs/${pack.id.slice(0, 2)}/${pack.id}`;
+  const used = [...runs(pack.chunks, 6)].filter(([chunk = -1]) => wanted.has(chunk));
+  if (used.length === 0) return;
+  const key = objectKey(vault.keys, pack.keyId, Buffer.from(pack.id, "hex"));
+  const handle = named(name, () => fs.openSync(path.join(vault.folder, name), "r"));
+  try {
+    for (const [chunk = 0, ordinal = 0, offset = 0, sealedBytes = 0, plainBytes = 0, codec = 0] of used) {
+      const plain = named(name, () => {
+        const sealed = Buffer.alloc(sealedBytes);
+        if (fs.readSync(handle, sealed, 0, sealedBytes, offset) !== sealedBytes) throw new Error("it is too short");
+        const meaning = Buffer.alloc(8);
+        meaning.writeUInt32LE(plainBytes, 0);
+        meaning.writeUInt32LE(codec, 4);
+        return decompress(openFrame(key, { space: 0, ordinal, meaning, sealed }), codec, plainBytes);
+      });
+      yield { chunk, plain };
+    }
+  } finally {
+    fs.closeSync(handle);
+  }
+}
+
+function* runs(numbers: readonly number[], length: number): Generator<readonly number[]> {
+  for (let at = 0; at < numbers.length; at += length) yield numbers.slice(at, at + length);
+}
+
+/** A timeline on the way to the one that is followed, from where to where it counts. */
+type Part = { readonly timeline: number; readonly from: bigint; readonly to: bigint | undefined };
+
+/** As far as it goes without a hole, and all histories. */
+function layWal(vault: Vault, backup: BackupFacts, folder: string) {
+  const { systemId, walSegmentBytes } = backup;
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const histories = new Map<number, Buffer>();
+  for (const name of namesIn(path.join(vault.folder, "wal", systemId, "history"))) {
+    const content = readBlob(vault, `wal/${systemId}/history/${name}`);
+    histories.set(Number.parseInt(name, 16), content);
+    writeDurably(path.join(folder, `${name.toUpperCase()}.history`), content);
+  }
+  const lineage = lineageOf(backup, histories);
+  const size = BigInt(walSegmentBytes);
+  const held = (timeline: number, number: bigint): string | undefined => {
+    const name = segmentName(timeline, number, walSegmentBytes);
+    const object = `wal/${systemId}/${name.slice(0, 8)}/${name}`;
+    return isThere(path.join(vault.folder, object)) ? object : undefined;
+  };
+  const needed = (parseLsn(backup.endLsn) - 1n) / size;
+  let segmentCount = 0;
+  let number = parseLsn(backup.startLsn) / size;
+  for (; ; number += 1n) {
+    const [from, to] = [number * size, (number + 1n) * size];
+    const parts = lineage.filter((part) => part.from < to && (part.to === undefined || part.to > from));
+    const objects = parts.map(({ timeline }) => held(timeline, number)).filter((each) => each !== undefined);
+    // A later timeline's segment repeats what came before its switch.
+    if (objects.length === 0 || held(parts.at(-1)?.timeline ?? 0, number) === undefined) {
+      if (number <= needed) throw new Stop(`WAL that makes the backup consistent is missing: segment ${number}`);
+      break;
+    }
+    for (const object of objects) {
+      writeDurably(path.join(folder, path.basename(object).toUpperCase()), readBlob(vault, object));
+      segmentCount += 1;
+    }
+  }
+  const timeline = lineage.at(-1)?.timeline ?? backup.timeline;
+  const later = namesIn(path.join(vault.folder, "wal", systemId, hex8(timeline))).at(-1) ?? "";
+  return { timeline, segmentCount, endsBeforeHole: later > segmentName(timeline, number, walSegmentBytes) };
+}
+
+/** From the backup's timeline to the newest that grew out of it behind the backup's end. */
+function lineageOf(backup: BackupFacts, histories: ReadonlyMap<number, Buffer>): readonly Part[] {
+  for (const [timeline, content] of [...histories].sort(([a], [b]) => b - a)) {
+    const switches: { readonly timeline: number; readonly at: bigint }[] = [];
+    for (const line of content.toString("utf8").split("\n")) {
+      const match = /^\s*(\d+)\s+([0-9A-Fa-f]+\/[0-9A-Fa-f]+)/.exec(line);
+      if (match !== null) switches.push({ timeline: Number(match[1]), at: parseLsn(match[2] ?? "0/0") });
+    }
+    const own = switches.findIndex((each) => each.timeline === backup.timeline);
+    if (timeline <= backup.timeline || own < 0 || (switches[own]?.at ?? 0n) < parseLsn(backup.endLsn)) continue;
+    const parts: Part[] = [];
+    let from = 0n;
+    for (const each of switches) {
+      if (parts.length > 0 || each.timeline === backup.timeline) parts.push({ ...each, from, to: each.at });
+      from = each.at;
+    }
+    return [...parts, { timeline, from, to: undefined }];
+  }
+  return [{ timeline: backup.timeline, from: 0n, to: undefined }];
+}
+
+function segmentName(timeline: number, number: bigint, walSegmentBytes: number): string {
+  const perId = 0x1_0000_0000n / BigInt(walSegmentBytes);
+  return `${hex8(timeline)}${hex8(Number(number / perId))}${hex8(Number(number % perId))}`;
+}
+
+function hex8(number: number): string {
+  return number.toString(16).padStart(8, "0");
+}
+
+function parseLsn(text: string): bigint {
+  const [high = "0", low = "0"] = text.split("/");
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}
+
+type Until = { readonly time: string | undefined; readonly lsn: string | undefined };
+
+/** The server recovers from pg_wal and from nowhere else. */
+function recoverySettings(timeline: number, until: Until): string {
+  const chosen =
+    until.time !== undefined ? "recovery_target_time" : until.lsn !== undefined ? "recovery_target_lsn" : "";
+  const names = ["", "_name", "_time", "_xid", "_lsn"].map((end) => `recovery_target${end}`);
+  const value = (until.time ?? until.lsn ?? "").replaceAll("\\", "\\\\").replaceAll("'", "''");
+  const settings = [
+    "restore_command = 'false'",
+    "recovery_end_command = ''",
+    "archive_cleanup_command = ''",
+    "recovery_min_apply_delay = 0",
+    "hot_standby = off",
+    `recovery_target_timeline = '${timeline}'`,
+    ...names.filter((name) => name !== chosen).map((name) => `${name} = ''`),
+    ...(chosen === "" ? [] : [`${chosen} = '${value}'`, "recovery_target_action = 'promote'"]),
+    "primary_conninfo = ''",
+    "primary_slot_name = ''",
+    "synchronous_standby_names = ''",
+    // The copy must not archive into what the original archives into.
+    "archive_command = 'false'",
+  ];
+  return ["", "# Added by the stand-alone restore program of a Lifeboat vault.", ...settings, ""].join("\n");
+}
+
+function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until): void {
+  const manifest = readManifest(vault, backup);
+  const { folder } = place;
+  makeRoot(folder);
+  fs.chmodSync(folder, 0o700);
+  const controlFile = writeFiles(vault, manifest, place);
+  say("Laying WAL");
+  const wal = layWal(vault, backup, path.join(folder, "pg_wal"));
+  const settings = path.join(folder, "postgresql.auto.conf");
+  const before = isThere(settings) ? fs.readFileSync(settings) : Buffer.alloc(0);
+  const text = Buffer.from(recoverySettings(wal.timeline, until));
+  writeDurably(settings, Buffer.concat([before, text]));
+  writeDurably(path.join(folder, "recovery.signal"), Buffer.alloc(0));
+  for (const root of [folder, place.tablespacesUnder]) if (isThere(root)) syncFolders(root);
+  // Last, and whole: a folder without it does not start.
+  const control = path.join(folder, CONTROL_FILE);
+  writeDurably(`${control}.lifeboat`, controlFile);
+  fs.renameSync(`${control}.lifeboat`, control);
+  syncFolder(path.dirname(control));
+  const major = Math.floor(backup.serverVersion / 10_000);
+  say(
+    `Restored ${backup.backupId} into ${folder}, with ${wal.segmentCount} segments of WAL on timeline ${wal.timeline}.`,
+  );
+  if (wal.endsBeforeHole) say("WAL is missing behind them: this is not the newest point that was ever held.");
+  const outside = path.join(folder, OUTSIDE);
+  if (isThere(outside)) say(`Configuration that lay outside of the data directory is in ${outside}; copy it back.`);
+  say(`Give ${folder} to the server's user (chown -R), then start PostgreSQL ${major} on it.`);
+}
+
+function writeDurably(file: string, bytes: Buffer): void {
+  const handle = fs.openSync(file, "w", 0o600);
+  fs.writeFileSync(handle, bytes);
+  fs.fsyncSync(handle);
+  fs.closeSync(handle);
+}
+
+/** Makes a folder, and sees to it that the folders above keep its name. */
+function makeRoot(folder: string): void {
+  const first = fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let at = folder; at !== path.dirname(first); at = path.dirname(at)) syncFolder(path.dirname(at));
+}
+
+function syncFolders(folder: string): void {
+  const entries = fs.readdirSync(folder, { withFileTypes: true });
+  for (const entry of entries) if (entry.isDirectory()) syncFolders(path.join(folder, entry.name));
+  syncFolder(folder);
+}
+
+function syncFolder(folder: string): void {
+  const handle = fs.openSync(folder, "r");
+  fs.fsyncSync(handle);
+  fs.closeSync(handle);
+}
+
+/** What cannot be looked at is not taken for absent: the program stops. */
+function isThere(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
+function namesIn(folder: string): readonly string[] {
+  return isThere(folder) ? fs.readdirSync(folder).sort() : [];
+}
+
+function filesBelow(folder: string): readonly string[] {
+  return namesIn(folder).flatMap((name) => {
+    const at = path.join(folder, name);
+    return fs.statSync(at).isDirectory() ? filesBelow(at) : [at];
+  });
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function main(): void {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  const folders = { vault: text, target: text, "tablespaces-under": text };
+  const secrets = { "passphrase-file": text, "recovery-key-file": text, "identity-file": text };
+  const wished = { backup: text, "until-time": text, "until-lsn": text };
+  const { values } = parseArgs({ options: { ...folders, ...secrets, ...wished, list: flag, help: flag } });
+  if (values.help === true || (values.list !== true && values.target === undefined)) {
+    process.stdout.write(USAGE);
+    if (values.help !== true) throw new Stop("name a --target, or --list the backups");
+    return;
+  }
+  const vaultFolder = path.resolve(values.vault ?? path.join(import.meta.dirname, ".."));
+  const vault = openVault(vaultFolder, secretOf(vaultFolder, values));
+  const backups = listBackups(vault);
+  if (values.list === true) {
+    for (const { backupId, endedAt, serverVersion, dataBytes, label, toGo } of backups) {
+      const facts = [
+        backupId,
+        endedAt,
+        `PostgreSQL ${Math.floor(serverVersion / 10_000)}`,
+        `${dataBytes} bytes`,
+        label,
+      ];
+      process.stdout.write(`${facts.join("  ")}${toGo ? "  (to be deleted)" : ""}\n`);
+    }
+    return;
+  }
+  const wanted = values.backup;
+  const backup = wanted === undefined ? backups.at(-1) : backups.find((each) => each.backupId === wanted);
+  if (backup === undefined)
+    throw new Stop(wanted === undefined ? "there is no backup" : `there is no backup ${wanted}`);
+  const folder = path.resolve(values.target ?? "");
+  const tablespacesUnder = path.resolve(values["tablespaces-under"] ?? `${folder}-tablespaces`);
+  for (const each of [folder, tablespacesUnder]) {
+    if (namesIn(each).length > 0)
+      throw new Stop(`${each} is not empty: restore into a folder that is, or is not there`);
+  }
+  restore(vault, backup, { folder, tablespacesUnder }, { time: values["until-time"], lsn: values["until-lsn"] });
+}
+
+function secretOf(vault: string, files: Readonly<Record<string, string | boolean | undefined>>): Secret {
+  const { "recovery-key-file": recovery, "passphrase-file": passphrase, "identity-file": identity } = files;
+  if (typeof identity === "string") return { kind: "age", text: fs.readFileSync(identity, "utf8") };
+  if (typeof recovery === "string") return { kind: "recovery-key", text: fs.readFileSync(recovery, "utf8").trim() };
+  const isOpen = filesBelow(path.join(vault, "keys")).every((file) => fs.readFileSync(file, "utf8").includes('"open"'));
+  if (typeof passphrase === "string") return { kind: "passphrase", text: lineOf(passphrase) };
+  if (isOpen) return { kind: "open" };
+  say("The passphrase, then Enter:");
+  // 0 is standard input.
+  return { kind: "passphrase", text: lineOf(0) };
+}
+
+function lineOf(file: string | number): string {
+  return fs.readFileSync(file, "utf8").split(/\r?\n/)[0] ?? "";
+}
+
+try {
+  main();
+} catch (error) {
+  say(error instanceof Stop ? error.message : String(error instanceof Error ? error.stack : error));
+  process.exitCode = 1;
+}
