@@ -77,9 +77,16 @@ export function problemBody(problem: ApiProblem, form: "ours" | "rfc9457"): Read
   return { type: url, title: PROBLEMS[code].meaning, status, detail: message, code };
 }
 
-/** Whether a caller asks for RFC 9457. */
+/** Whether a caller asks for RFC 9457: names its type, and does not give it a weight of 0. */
 export function formOf(accept: string | undefined): "ours" | "rfc9457" {
-  return accept?.includes("application/problem+json") === true ? "rfc9457" : "ours";
+  const asked = accept
+    ?.toLowerCase()
+    .split(",")
+    .some((each) => {
+      const [type = "", ...parameters] = each.split(";").map((part) => part.trim());
+      return type === "application/problem+json" && !parameters.some((part) => /^q=0(\.0*)?$/.test(part));
+    });
+  return asked === true ? "rfc9457" : "ours";
 }
 
 /** The page that doc_url leads to. */

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { networksOf } from "../../src/platform/caller-address.ts";
 import { problemOf } from "./bind.ts";
 import type { Health } from "./health.ts";
+import { formOf } from "./problems.ts";
 import { makeServer } from "./server.ts";
 import type { ApiTools } from "./tools.ts";
 
@@ -54,4 +57,44 @@ test("a read that its server gave up is answered as one without a server: later"
     Object.assign(new Error("canceling statement due to statement timeout"), { code: "57014" }),
   );
   assert.deepEqual([problem?.code, problem?.retryAfterS], ["SERVICE_UNAVAILABLE", 2]);
+});
+
+test("a body that is too long is refused in words to who is still sending it, and the connection stays", async () => {
+  const app = makeServer(
+    { metrics: { request: () => undefined } } as unknown as ApiTools,
+    { isSchemaOlder: false } as unknown as Health,
+    { isBehindBalancer: false, trustedProxies: networksOf([]), mcpUrl: undefined, onMistake: assert.ifError },
+  );
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  const half = Buffer.alloc(3 * 1024 * 1024, "x");
+  try {
+    const answer = await new Promise<{ readonly status: number | undefined; readonly connection: string | undefined }>(
+      (resolve, reject) => {
+        const sent = request({
+          port: (app.server.address() as AddressInfo).port,
+          method: "POST",
+          path: "/v1/auth/register",
+          headers: { "content-type": "application/json", "content-length": 2 * half.length },
+        });
+        sent.once("error", reject);
+        sent.once("response", (response) => {
+          const { statusCode: status, headers } = response;
+          response.resume();
+          // The other half comes behind the answer, and is not in vain.
+          sent.end(half, () => resolve({ status, connection: headers.connection }));
+        });
+        sent.write(half);
+      },
+    );
+    assert.deepEqual(answer, { status: 413, connection: undefined });
+  } finally {
+    await app.close();
+  }
+});
+
+test("the form of RFC 9457 is for who accepts it, and not for who refuses it", () => {
+  for (const accept of ["application/problem+json", "text/html, Application/Problem+JSON;q=0.5"])
+    assert.equal(formOf(accept), "rfc9457", accept);
+  for (const accept of [undefined, "*/*", "application/json", "application/problem+json;q=0, application/json"])
+    assert.equal(formOf(accept), "ours", accept);
 });

@@ -56,6 +56,8 @@ export function makeServer(
       onMistake(error);
       problem = new ApiProblem("INTERNAL_ERROR");
     }
+    // Fastify closes then, and who is still sending sees a broken pipe and no answer. Kept open, the rest is read and thrown away.
+    if (problem.code === "PAYLOAD_TOO_LARGE") reply.removeHeader("connection");
     return sendProblem(request, reply, problem);
   });
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, new ApiProblem("ROUTE_NOT_FOUND")));

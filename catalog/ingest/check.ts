@@ -38,7 +38,7 @@ export function checkBatch(
       const missing = isRecord(value) && field !== "" && value[`${issue?.path[0]?.toString()}`] === undefined;
       reject(
         missing ? "missing-field" : "invalid-field",
-        missing ? `${field}: is missing` : `${field}: ${issue?.message}`,
+        missing ? `${field}: is missing` : `${field === "" ? "the row" : field}: ${issue?.message}`,
       );
     } else {
       const problem = problemOf(parsed.data, perSgd);

@@ -23,7 +23,7 @@ import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
-import { rollApi } from "./roll-api.ts";
+import { restartAlone, rollApi } from "./roll-api.ts";
 import { mayBeMade, readSecrets, type StackSecrets } from "./secrets.ts";
 import { ROLES, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
@@ -196,6 +196,7 @@ async function applyConfiguration(
   options: CallOptions,
 ): Promise<void> {
   if (component === "api") await rollApi(tools, options);
+  else if (component === "mcp" || component === "scraper-scheduler") await restartAlone(tools, component, options);
   else if (component === "daemon") await restartRunning(tools, component, options);
   else if (component === "db" || component === "db_replica") {
     await withNode(nodeAddress(tools.stack, secrets, component), options, async ({ run }) => {

@@ -6,12 +6,12 @@ import { testStack } from "../../test/support/stacks.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
 import type { ComponentState } from "../platform/components.ts";
 import { systemFiles } from "../platform/files.ts";
-import { apiSocketOf, instancesOf } from "./instances.ts";
-import { type RollTools, rollApi } from "./roll-api.ts";
+import { apiSocketOf, instancesOf, scraperSocketOf } from "./instances.ts";
+import { type RollTools, restartAlone, rollApi } from "./roll-api.ts";
 
 const OK = "HTTP/1.1 200 OK\r\n\r\n{}";
 
-test("instances whose file has changed are restarted one after another, each once the one before serves, with its schema", async () => {
+test("programs whose file has changed are restarted and waited for; instances one after another, each once the one before serves, with its schema", async () => {
   await withFolder(async (folder) => {
     const stack = testStack({ stacksFolder: folder, apis: 2 });
     await systemFiles.makeFolder(stack.place.sockets);
@@ -27,11 +27,13 @@ test("instances whose file has changed are restarted one after another, each onc
       return `${OK}${lack === "schema" ? '"schema":"older"' : ""}`;
     };
     const listening = await Promise.all(
-      instancesOf(stack, "api").map(
+      [...instancesOf(stack, "api"), "scraper-scheduler"].map(
         (name) =>
           new Promise<Server>((resolve) => {
             const server = createServer((socket) => socket.on("data", (page) => socket.end(answer(name, `${page}`))));
-            server.listen(apiSocketOf(stack, name), () => resolve(server));
+            server.listen(name === "scraper-scheduler" ? scraperSocketOf(stack) : apiSocketOf(stack, name), () =>
+              resolve(server),
+            );
           }),
       ),
     );
@@ -63,6 +65,9 @@ test("instances whose file has changed are restarted one after another, each onc
       // Nobody serves while no primary runs: who starts it must get on.
       await rollApi({ ...tools("api_2"), clock: systemClock }, {});
       assert.deepEqual(done.splice(0), ["api_2"]);
+      lacks.clear();
+      await restartAlone(tools("db", "scraper-scheduler"), "scraper-scheduler", {});
+      assert.deepEqual([done.splice(0), lacks.size], [["scraper-scheduler"], 0], "it works again");
     } finally {
       for (const server of listening) server.close();
     }

@@ -1,12 +1,12 @@
 /**
- * Has the instances of the API that run read their file again: one after another, each once the one before serves.
+ * Has programs of the service that run read their file again. Of the API one instance after another, each once the one before serves.
  *
  * Restarted together none would serve for a second. One that does not serve again is the last that is touched: the others go on
  * with what they have read.
  */
 import { isLifeboatError } from "../errors/error.ts";
-import { instancesOf } from "./instances.ts";
-import { askApi, awaitsSchema, type MigrationTools, migrateDatabase } from "./service.ts";
+import { instancesOf, scraperSocketOf } from "./instances.ts";
+import { askApi, askService, awaitsSchema, type MigrationTools, migrateDatabase } from "./service.ts";
 import type { StackDescription } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
 
@@ -21,13 +21,41 @@ export type RollTools = MigrationTools & Pick<StackTools, "clock" | "platform"> 
 export async function rollApi(tools: RollTools, options: CallOptions): Promise<void> {
   const { platform, stack } = tools;
   const running = await runningComponents(platform, options);
-  // Without a primary they would be waited for in vain, and whoever calls us is about to start it.
-  const waits = running.has(stack.primary) && stack.recorded !== "unsettled";
+  const waits = canServe(stack, running);
   for (const name of instancesOf(stack, "api").filter((each) => running.has(each))) {
     await platform.restart(name, options);
     if (waits) await untilReady(tools, name, options);
   }
 }
+
+/** The same for one that is alone. Rejects with `stack.service-not-ready` or `platform.no-answer`. */
+export async function restartAlone(
+  { clock, platform, stack }: Pick<RollTools, "clock" | "platform" | "stack">,
+  name: "mcp" | "scraper-scheduler",
+  options: CallOptions,
+): Promise<void> {
+  const isWaitedFor = canServe(stack, await runningComponents(platform, options));
+  await platform.restart(name, options);
+  if (!isWaitedFor) return;
+  const to = name === "mcp" ? { host: "127.0.0.1", port: stack.ports.mcp } : { socket: scraperSocketOf(stack) };
+  const deadline = clock.monotonic() + READY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await askService(name, to, options);
+      return;
+    } catch (error) {
+      if (isFinal(error) || clock.monotonic() > deadline) throw error;
+    }
+    await clock.sleep(LOOK_INTERVAL_MS, options);
+  }
+}
+
+/** Without a primary they would be waited for in vain, and whoever calls us is about to start it. */
+function canServe(stack: StackDescription, running: ReadonlySet<string>): boolean {
+  return running.has(stack.primary) && stack.recorded !== "unsettled";
+}
+
+const isFinal = (error: unknown): boolean => isLifeboatError(error, "platform.aborted") || !isLifeboatError(error);
 
 async function untilReady(tools: RollTools, name: string, options: CallOptions): Promise<void> {
   const { clock, stack } = tools;
@@ -38,9 +66,7 @@ async function untilReady(tools: RollTools, name: string, options: CallOptions):
       await askApi(stack, name, options);
       return;
     } catch (error) {
-      if (isLifeboatError(error, "platform.aborted") || !isLifeboatError(error) || clock.monotonic() > deadline) {
-        throw error;
-      }
+      if (isFinal(error) || clock.monotonic() > deadline) throw error;
     }
     // It came back as the newer program of an upgrade.
     if (mayMigrate && (await awaitsSchema(stack, name, options))) {
