@@ -1,24 +1,39 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { leapingClock, only } from "../../test/support/failover-ports.ts";
+import { ManualClock } from "../../test/support/manual-clock.ts";
 import { FREE_LOCKS } from "../../test/support/power-cuts.ts";
+import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Files } from "../platform/files.ts";
+import type { Locks } from "../platform/lock.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
+import { systemRandom } from "../platform/random.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import type { Store } from "../store/store.ts";
 import { ReceivedCoverage } from "./coverage.ts";
 import type { Receiver } from "./receiver.ts";
+import { type ReceiverMode, writeReport } from "./report.ts";
 
 const vault = await createTestVault();
 const SERVER = { systemId: "7" as SystemId, timeline: 1 as Timeline, flushedLsn: 0x3000000n as Lsn };
 const RANGE = { systemId: SERVER.systemId, timeline: SERVER.timeline, from: 0x2000000n as Lsn, to: 0x3000000n as Lsn };
 const TIMEOUT_MS = 120_000;
+const SPOOL = "/srv/spool";
 
-/** Coverage where no receiver runs, on a clock that leaps; what its own receiver does is given. */
-function coverageWith(receiver: Partial<Receiver>, store: Store = vault.store) {
-  const clock = leapingClock();
+/** Coverage on a clock that leaps, where no receiver runs unless it is said; what its own receiver does is given. */
+function coverageWith(
+  receiver: Partial<Receiver>,
+  {
+    store = vault.store,
+    files = memoryFiles().files,
+    locks = FREE_LOCKS,
+    clock = leapingClock(),
+  }: { readonly store?: Store; readonly files?: Files; readonly locks?: Locks; readonly clock?: Clock } = {},
+) {
   const report = { lastError: { message: "all slots are in use" } } as ReturnType<Receiver["report"]>;
   const usual: Partial<Receiver> = {
     start: async () => undefined,
@@ -28,10 +43,10 @@ function coverageWith(receiver: Partial<Receiver>, store: Store = vault.store) {
   };
   const coverage = new ReceivedCoverage({
     vault: { ...vault, store },
-    files: memoryFiles().files,
-    locks: FREE_LOCKS,
+    files,
+    locks,
     clock,
-    spoolFolder: "/srv/spool",
+    spoolFolder: SPOOL,
     createReceiver: () => only<Receiver>("receiver", { ...usual, ...receiver }),
     walSegmentBytes: 16 * 1024 * 1024,
     timeoutMs: TIMEOUT_MS,
@@ -65,7 +80,7 @@ test("a receiver that brings nothing new is waited for as long as was said, and 
 
 test("while the last segment is not there it alone is asked for, and all WAL is listed only now and then", async () => {
   const counted = faultyStore({ store: vault.store, clock: leapingClock() });
-  const { coverage, clock } = coverageWith({}, counted.store);
+  const { coverage, clock } = coverageWith({}, { store: counted.store });
   await coverage.begin(SERVER, {});
   const begun = clock.monotonic();
   await assert.rejects(coverage.covered(RANGE, {}));
@@ -74,6 +89,38 @@ test("while the last segment is not there it alone is asked for, and all WAL is 
   assert.ok(count("list") > seconds && count("list") < 2.1 * seconds, `${count("list")} lists in ${seconds} s`);
   assert.ok(count("head") > 5 * seconds, `${count("head")} looks in ${seconds} s`);
   await coverage.end();
+});
+
+test("a backup waits until the receiver that runs streams, and is told what that complains of when it never does", async () => {
+  const { files } = memoryFiles();
+  await files.makeFolder(SPOOL);
+  const clock = new ManualClock();
+  const lastError = { code: "postgres.unreachable", message: "cannot reach the server", remedy: "Start it.", at: "" };
+  const write = (mode: ReceiverMode): Promise<void> =>
+    writeReport({ files, random: systemRandom }, SPOOL, { ...STREAMING_REPORT, mode, systemId: "7", lastError });
+  const begin = async (): Promise<void> => {
+    const { coverage } = coverageWith({}, { files, clock, locks: { tryAcquire: () => undefined } });
+    try {
+      await coverage.begin(SERVER, {});
+    } finally {
+      await coverage.end();
+    }
+  };
+  await write("connecting");
+  let begun = false;
+  const waiting = begin().then(() => (begun = true));
+  await clock.advance(1_000);
+  assert.equal(begun, false);
+  await write("streaming");
+  await clock.advance(50);
+  await waiting;
+  await write("backing-off");
+  const vain = assert.rejects(begin(), (error) => {
+    assert.ok(isLifeboatError(error, "backup.wal-not-covered"));
+    return error.message.includes("cannot reach the server");
+  });
+  await clock.advance(TIMEOUT_MS);
+  await vain;
 });
 
 test("a receiver of our own that never comes to stream keeps no backup waiting for ever", {

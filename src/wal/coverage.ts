@@ -29,6 +29,9 @@ const LOOK_INTERVAL_MS = { first: 5, most: 100 };
 /** How often all WAL is listed while its last segment is not there: it tells whether anything comes at all. */
 const LIST_INTERVAL_MS = 500;
 
+/** How often a receiver that runs and does not stream yet is looked at: it tells when it does. */
+const STREAM_LOOK_INTERVAL_MS = 50;
+
 /** How often the receiver that is relied on is looked at: the server keeps WAL for longer than that by itself. */
 const WATCH_INTERVAL_MS = 500;
 
@@ -54,7 +57,7 @@ export class ReceivedCoverage {
   #own: Receiver | undefined;
   #watching: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
-  /** Of the last receiver of our own that did not come to stream. */
+  /** Of the last receiver that did not come to stream. */
   #complaint: string | undefined;
 
   constructor(tools: CoverageTools) {
@@ -62,11 +65,16 @@ export class ReceivedCoverage {
   }
 
   /**
-   * Resolves once WAL is being received. Throws `wal.foreign-system` when the running receiver serves another server, and
-   * `backup.wal-not-covered` when one of our own does not come to stream.
+   * Resolves once WAL is being received: a receiver that only starts may find that the WAL of a backup begun before is gone.
+   * Throws `wal.foreign-system` when the running receiver serves another server, and `backup.wal-not-covered` when no receiver
+   * comes to stream.
    */
   async begin(server: SystemIdentity, options: CallOptions): Promise<void> {
-    await this.#within((signal) => this.#ensureReceiving(server, { signal }), options);
+    await this.#within(async (signal) => {
+      while (!(await this.#ensureReceiving(server, { signal }))) {
+        await this.#tools.clock.sleep(STREAM_LOOK_INTERVAL_MS, { signal });
+      }
+    }, options);
     this.#watching = this.#watch(server).catch((error: unknown) => {
       // `covered` tells it, unless the backup has ended.
       if (!this.#ending.signal.aborted) this.#failure = { cause: error };
@@ -136,13 +144,15 @@ export class ReceivedCoverage {
     }
   }
 
-  /** Relies on the receiver that runs, else starts our own. */
-  async #ensureReceiving(server: SystemIdentity, options: CallOptions): Promise<void> {
+  /** Relies on the receiver that runs, else starts our own. Whether one streams. */
+  async #ensureReceiving(server: SystemIdentity, options: CallOptions): Promise<boolean> {
     const { spoolFolder } = this.#tools;
     const status = await readReceiverStatus(this.#tools, spoolFolder);
     if (status.kind === "running") {
       checkSameSystem(status, server, spoolFolder);
-      return;
+      const { mode, lastError } = status.report;
+      this.#complaint = lastError?.message;
+      return mode === "streaming";
     }
     const own = this.#tools.createReceiver();
     try {
@@ -152,11 +162,13 @@ export class ReceivedCoverage {
       own.ended.catch((cause: unknown) => {
         this.#failure ??= { cause };
       });
+      return true;
     } catch (error) {
       this.#complaint = own.report().lastError?.message;
       await own.stop();
       // Another was quicker, and does for both.
       if (!isLifeboatError(error, "wal.spool-busy")) throw error;
+      return false;
     }
   }
 

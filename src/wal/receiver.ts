@@ -131,6 +131,8 @@ class WalReceiver implements Receiver {
   readonly #end = Promise.withResolvers<void>();
   readonly #streaming = Promise.withResolvers<void>();
   readonly #startedAt: Instant;
+  /** Resolved when a report is wanted sooner than the next one would come. */
+  #nextReport = Promise.withResolvers<void>();
   #mode: ReceiverMode = "starting";
   #streamed = false;
   #modeAt: Instant;
@@ -250,6 +252,8 @@ class WalReceiver implements Receiver {
     const { signal } = this.#stopping;
     try {
       const spool = await openSpool(this.#tools, this.#options.spoolFolder, { signal });
+      // Until then the report is that of whoever had the spool before, and perhaps was killed while it streamed.
+      await this.#writeReport();
       try {
         await this.#serve(spool, signal);
       } finally {
@@ -357,6 +361,7 @@ class WalReceiver implements Receiver {
       attempt.progressed();
       this.#streamed = true;
       this.#setMode("streaming");
+      this.#nextReport.resolve();
       this.#streaming.resolve();
     };
     try {
@@ -377,8 +382,15 @@ class WalReceiver implements Receiver {
 
   async #reportRegularly(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#nextReport = Promise.withResolvers();
       await this.#writeReport();
-      await Promise.allSettled([this.#tools.clock.sleep(REPORT_INTERVAL_MS, { signal })]);
+      const waiting = new AbortController();
+      const interval = this.#tools.clock.sleep(REPORT_INTERVAL_MS, {
+        signal: AbortSignal.any([signal, waiting.signal]),
+      });
+      await Promise.race([interval.catch(() => undefined), this.#nextReport.promise]);
+      waiting.abort();
+      await Promise.allSettled([interval]);
     }
   }
 
