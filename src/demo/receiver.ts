@@ -8,6 +8,7 @@ import type { Files } from "../platform/files.ts";
 import type { Processes, RunningProcess } from "../platform/processes.ts";
 import type { LocalServer } from "../postgres/server.ts";
 import { readLogTail } from "../postgres/server-log.ts";
+import { RECEIVER_NODE_ARGUMENTS } from "../wal/receiver-heap.ts";
 
 /** The name that synchronous_standby_names lists. */
 export const STANDBY_NAME = "lifeboat_vault";
@@ -65,7 +66,15 @@ export class ReceiverProcess {
     const { program } = request;
     const process = await ports.processes.start({
       command: program.node,
-      args: [...program.nodeArguments, program.cli, "--config", request.configFile, "wal", "receive"],
+      args: [
+        ...RECEIVER_NODE_ARGUMENTS,
+        ...program.nodeArguments,
+        program.cli,
+        "--config",
+        request.configFile,
+        "wal",
+        "receive",
+      ],
       folder: request.folder,
       output: { kind: "file", file: request.logFile },
       input: "none",

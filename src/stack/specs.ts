@@ -2,6 +2,7 @@
 import path from "node:path";
 import type { ComponentSpec } from "../platform/components.ts";
 import { STOP_DEADLINE_MS } from "../platform/end-on-signal.ts";
+import { RECEIVER_NODE_ARGUMENTS } from "../wal/receiver-heap.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonConfigFile } from "./daemon-config.ts";
 import { apiSocketOf, instancesOf, scraperSocketOf } from "./instances.ts";
@@ -57,7 +58,8 @@ export function componentSpec(
       return nodeSpec(stack, component, { programs, user });
     case "receiver": {
       const args = ["--config", lifeboatConfigFile(stack), "wal", "receive"];
-      return lifeboatSpec(stack, component, { programs, user, args });
+      const spec = lifeboatSpec(stack, component, { programs, user, args });
+      return { ...spec, arguments: [...RECEIVER_NODE_ARGUMENTS, ...spec.arguments] };
     }
     case "redis":
       return {
