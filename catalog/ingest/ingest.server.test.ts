@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import type pg from "pg";
 import { connectCatalogue, createCatalogue, offer } from "../../test/support/catalogue.ts";
@@ -324,4 +326,34 @@ test("search finds stemmed words, model numbers as written, and words near a mis
     ),
     "running",
   );
+});
+
+test("a new rate is that of offers as they are shown next, changes no price, and one of another currency lets its offers in", async () => {
+  const row = offer({ sku: "RATE", price: 327, currency: "MYR", country_code: "MY" });
+  const offered = async (): Promise<unknown> =>
+    (
+      await session.query(
+        "select price::float8, price_sgd::float8 from products where source = 'rated' and sku = 'RATE'",
+      )
+    ).rows[0];
+  const { written } = await ingest("rated", [row]);
+  assert.deepEqual(await offered(), { price: 327, price_sgd: 100 });
+  const operating = await readFile(path.join(import.meta.dirname, "../../docs/operating.md"), "utf8");
+  const [, documented] = /```sql\n(insert into exchange_rates [^`]*)```/.exec(operating) ?? [];
+  assert.ok(documented !== undefined);
+  await session.query(documented);
+  assert.deepEqual(await offered(), { price: 327, price_sgd: 100 });
+  const again = await ingest("rated", [row, offer({ sku: "WON", price: 990_000, currency: "KRW" })]);
+  assert.deepEqual(
+    again.written.map(({ outcome, priceChanged }) => [outcome, priceChanged]),
+    [
+      ["updated", false],
+      ["inserted", false],
+    ],
+  );
+  assert.deepEqual(await offered(), { price: 327, price_sgd: 98.2 });
+  const prices = "select count(*)::int from price_history where product_id = $1";
+  assert.equal(await single(prices, [written[0]?.productId]), 1);
+  await assert.rejects(session.query("update exchange_rates set per_sgd = 0"), { code: "23514" });
+  await assert.rejects(session.query("delete from exchange_rates where currency = 'KRW'"), { code: "23503" });
 });

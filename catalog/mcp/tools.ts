@@ -126,7 +126,7 @@ export const TOOLS: readonly Tool[] = [
         .string()
         .regex(/^\d{8,14}$/)
         .optional(),
-      q: z.string().max(300).optional(),
+      q: z.string().max(300).optional().describe("The cheapest of the fifty offers that fit these words best."),
       country_code: filters.country_code,
     }),
     output: offers,

@@ -88,7 +88,12 @@ async function bestPrice(reads: Reads, query: z.output<typeof bestPriceQuery>): 
 }
 
 const bestPriceQuery = z.object({
-  q: z.string().trim().max(300).optional(),
+  q: z
+    .string()
+    .trim()
+    .max(300)
+    .optional()
+    .describe("The cheapest of the fifty offers that fit these words best, and can be had."),
   id: id.optional(),
   gtin: gtinSchema.optional(),
   ...filterShape,
