@@ -160,6 +160,19 @@ test("an old primary that came back is made to follow, whatever it does", () => 
   assert.deepEqual(steps(next([{ atMs: 0, b: old, witness: FOLLOWING }])), ["rejoin"]);
 });
 
+test("a node that was made anew and still replays an older timeline is left to it, and one that has replayed all there is, is not", () => {
+  const at = (replayIdle: boolean, receiver: "none" | "streaming" = "none") =>
+    standbyAnswer(
+      { replayIdle, receiver: receiver === "none" ? { kind: "none" } : { kind: "streaming", receivedAgoMs: 1 } },
+      { timeline: 1 as Timeline },
+    );
+  const looks = (b: NodeProbe): SeenRound[] => [0, 2_000, 30_000].map((atMs) => ({ atMs, b, witness: FOLLOWING }));
+  assert.equal(next(looks(at(false))), undefined);
+  assert.deepEqual(steps(next(looks(at(true)))), ["rejoin"]);
+  // What it gets from somebody else is no way to the primary.
+  assert.deepEqual(steps(next(looks(at(false, "streaming")))), ["rejoin"]);
+});
+
 test("every step says what it brings about", () => {
   for (const effect of Object.values(STEP_EFFECTS)) assert.match(effect, /^([a-z]|WAL ).*[^.]$/);
 });

@@ -390,6 +390,9 @@ function planRejoin({ seen, timing }: Situation): Plan | undefined {
     if (probe.kind === "nobody-listens" && now - (failingSince ?? now) >= timing.rejoinAfterMs) return again;
     if (probe.kind !== "answered" || probe.view.cloning) continue;
     const { role, timeline } = probe.view;
+    // One that was made anew replays what its backup lacks, over an older timeline and from nobody: in the end it follows.
+    const isCatchingUp = role.kind === "standby" && role.receiver.kind !== "streaming" && !role.replayIdle;
+    if (isCatchingUp) continue;
     if (role.kind === "primary" || timeline !== record.timeline) return again;
     if (!role.upstream) return { ...base, stages: [[{ kind: "receive-from", nodes: [node] }]] };
     const { detachedSince } = history;
