@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chown, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
@@ -50,4 +50,13 @@ test("of thousands of acknowledged writes exactly the missing, damaged and unexp
     damaged: [1000],
     unexpected: [5001],
   });
+
+  // A standby with all of it proves nothing: it may lack a write that was acknowledged, and nobody would know.
+  await server.stop("fast");
+  const signal = path.join(server.dataFolder, "standby.signal");
+  await writeFile(signal, "");
+  const { uid, gid } = await stat(server.dataFolder);
+  await chown(signal, uid, gid);
+  await server.start();
+  await assert.rejects(readBack(systemFiles, request), { code: "probe.reads-standby" });
 });

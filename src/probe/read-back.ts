@@ -2,7 +2,7 @@
  * The proof: every acknowledged write is looked up on the server and compared byte by byte.
  */
 import type pg from "pg";
-import { assert } from "../errors/error.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { startTimer } from "../platform/timer.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
@@ -63,8 +63,8 @@ const PAGE_ROWS = 2_000;
 const PAGE_TIMEOUT_MS = 30_000;
 
 /**
- * Compares the server with the ledger. Rejects with `probe.ledger-damaged`, `platform.file-missing`, or as `withSession` does;
- * a table that is not there holds no rows, so that everything is missing.
+ * Compares the server with the ledger. Rejects with `probe.ledger-damaged`, `probe.reads-standby`, `platform.file-missing`, or as
+ * `withSession` does; a table that is not there holds no rows, so that everything is missing.
  */
 export async function readBack(files: Files, request: ReadBackRequest): Promise<ReadBack> {
   const ledger = await readLedger(files, request.ledgerFile);
@@ -97,8 +97,9 @@ async function forEachRow(
 }
 
 async function readPages(session: pg.Client, clientId: string, take: (row: Row) => void): Promise<void> {
-  const found = { text: "SELECT to_regclass($1)::text AS name", values: [WRITE_TABLE] };
-  const [table] = await page<{ name: string | null }>(session, found);
+  const look = "SELECT to_regclass($1)::text AS name, pg_is_in_recovery() AS standby";
+  const [table] = await page<{ name: string | null; standby: boolean }>(session, { text: look, values: [WRITE_TABLE] });
+  if (table?.standby === true) throw readsStandby();
   if (table === undefined || table.name === null) return;
   // By the column, not by the text made of it: "1000" is less than "999".
   const text = `SELECT w.sequence::text AS sequence, w.payload FROM ${WRITE_TABLE} w WHERE w.client = $1 AND w.sequence > $2 ORDER BY w.sequence LIMIT ${PAGE_ROWS}`;
@@ -111,6 +112,15 @@ async function readPages(session: pg.Client, clientId: string, take: (row: Row) 
     }
     if (rows.length < PAGE_ROWS) return;
   }
+}
+
+/** What a standby shows proves nothing: it may lack what was acknowledged, and have what nobody will have. */
+function readsStandby(): LifeboatError {
+  return new LifeboatError("probe.reads-standby", {
+    message: "the server is a standby: what it shows of acknowledged writes is neither all nor for sure",
+    remedy: "Read back from the primary, best through the pooler.",
+    retryable: true,
+  });
 }
 
 async function page<R extends pg.QueryResultRow>(

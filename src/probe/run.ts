@@ -134,6 +134,8 @@ async function putLoad(tools: ProbeTools, request: ProbeRequest): Promise<ProbeR
 function readBackPatiently(tools: ProbeTools, request: ReadBackRequest): Promise<ReadBack> {
   return retry(tools, READ_BACK_POLICY, () => readBack(tools.files, request), {
     signal: request.signal,
-    permanent: (error) => !isLifeboatError(error) || !error.code.startsWith("postgres.") || REFUSALS.has(error.code),
+    permanent: (error) =>
+      !isLifeboatError(error, "probe.reads-standby") &&
+      (!isLifeboatError(error) || !error.code.startsWith("postgres.") || REFUSALS.has(error.code)),
   });
 }

@@ -1,9 +1,10 @@
 /**
  * The stack's daemon as it is, but that it can be told to end or to hang at a line of its journal, or right before it orders
- * something of a node: `node mortal-daemon-process.ts SCRIPT ARGUMENT…` is `lifeboat ARGUMENT…`. While the file SCRIPT is there it
+ * something of a node or of its machine: `node mortal-daemon-process.ts SCRIPT ARGUMENT…` is `lifeboat ARGUMENT…`. While the file SCRIPT is there it
  * says where; it is gone when that place was reached.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
 import { Journal } from "../../src/journal/journal.ts";
 import { SqlNode } from "../../src/node/node.ts";
 
@@ -47,6 +48,19 @@ for (const [step, name] of [
     return (order as (...whole: unknown[]) => unknown).apply(this, given);
   });
 }
+
+// An order to a machine, which has a time: any earlier, and whoever wakes late finds first that it is over. When it wakes this is sent.
+const write = Socket.prototype._write;
+Socket.prototype._write = function (chunk: unknown, encoding, told) {
+  const send = (): void => {
+    const end = planned();
+    if (end?.step === "fence" && end.at === "order") come(end);
+    write.call(this, chunk, encoding, told);
+  };
+  if (!String(chunk).startsWith('{"call":"fence"')) write.call(this, chunk, encoding, told);
+  else if (this.connecting) this.once("connect", send);
+  else send();
+};
 
 function come({ how }: DaemonEnd): void {
   rmSync(script);

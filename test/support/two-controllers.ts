@@ -15,8 +15,8 @@ import { WatchedStack } from "./watched-stack.ts";
 
 const MORTAL = new URL("./mortal-daemon-process.ts", import.meta.url);
 const OTHER_MACHINE = new URL("./other-machine-daemon-process.ts", import.meta.url);
-/** The shortest that is allowed. */
-const TTL_S = 12;
+/** How long a lease lasts: the shortest that is allowed. */
+export const TTL_S = 12;
 
 /** The stack with its two controllers. */
 export class TwoControllers {

@@ -11,6 +11,11 @@ export const probeErrors = defineErrors({
     exit: EXIT.world,
     meaning: "The probe's process ended or fell silent before it was told to.",
   },
+  "probe.reads-standby": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Writes were to be read back from a standby, which proves nothing of what was acknowledged.",
+  },
   "probe.warnings-hidden": {
     kind: "operator",
     exit: EXIT.refused,
