@@ -129,6 +129,19 @@ async function assertRestores({ vault, backups }: Pair, whole: readonly string[]
   }
 }
 
+/** The calls of a store, to put others in the place of some. */
+function storePort(store: Store): Store {
+  return {
+    name: store.name,
+    put: (key, parts, options) => store.put(key, parts, options),
+    get: (key, options) => store.get(key, options),
+    getRange: (key, range, options) => store.getRange(key, range, options),
+    head: (key, options) => store.head(key, options),
+    list: (prefix, options) => store.list(prefix, options),
+    delete: (key, options) => store.delete(key, options),
+  };
+}
+
 async function put(store: Store, key: string, bytes: Buffer): Promise<void> {
   await store.delete(key);
   await store.put(key, [bytes]);
@@ -144,6 +157,36 @@ const [first, second] = original.backups;
 const segment = segmentKey({ systemId: GOLDEN_SERVER.systemId, segment: GOLDEN_SEGMENT.segment });
 
 describe("a repair", () => {
+  for (const [what, keeps] of [
+    ["manifest and packs", /^packs\/|\/manifest$/],
+    ["start", /\/started$/],
+  ] as const) {
+    test(`announces no backup that failed, of which the store would not give up its ${what}`, async () => {
+      const { vault, backups } = await copy();
+      const before = new Set((await objectsOf(vault.store)).keys());
+      // The last thing that a backup puts fails, and so does taking that one thing away again.
+      const store: Store = {
+        ...storePort(vault.store),
+        put: async (key, parts, options) => {
+          if (key.endsWith("/announced")) throw new Error("no announcement, as planned");
+          return vault.store.put(key, parts, options);
+        },
+        delete: async (key, options) => {
+          if (keeps.test(key)) throw new Error("no deletion, as planned");
+          return vault.store.delete(key, options);
+        },
+      };
+      await assert.rejects(takeSmallBackup({ ...vault, store }, LATER), /as planned/);
+      const left = [...(await objectsOf(vault.store)).keys()].filter((name) => !before.has(name));
+      assert.ok(left.some((name) => keeps.test(name)));
+      assert.deepEqual((await prepareRepair(toolsOf(vault), {})).steps, []);
+      assert.deepEqual(
+        wholeOf(await check(vault)),
+        backups.map(({ backupId }) => backupId),
+      );
+    });
+  }
+
   test("of a whole vault has nothing to do", async () => {
     const { vault } = await copy();
     assert.deepEqual(await prepareRepair(toolsOf(vault), {}), { steps: [], left: [] });

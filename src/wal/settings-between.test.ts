@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -11,7 +11,7 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
-import { type Lsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, parseLsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getSegment, putSegment } from "../vault/wal-store.ts";
@@ -165,6 +165,27 @@ test("what was walked is not read again, also over a restart of the receiver; wh
   await scene.walk(scene.walker(), [0, 1, 2]);
   await writeFile(path.join(scene.spoolFolder, "walked.json"), "{");
   assert.equal(await readsOf(), 3, "half a file is none");
+});
+
+test("a walk is not resumed in WAL whose first record is linked to another than the last one walked", async () => {
+  await using scene = await sceneOf(FOUR.bytes);
+  await scene.walk(scene.walker(), [0]);
+  const file = path.join(scene.spoolFolder, "walked.json");
+  const walked = (await readFile(file)).toString();
+  const fromOf = async (): Promise<string> => (JSON.parse(`${await readFile(file)}`) as { readonly from: string }).from;
+  const begun = await fromOf();
+  const { last, to } = JSON.parse(walked) as Record<"last" | "to", string>;
+  const index = FOUR.records.findIndex(({ start }) => formatLsn(lsnAt(start)) === last);
+  assert.equal(formatLsn(lsnAt(FOUR.records[index]?.end ?? 0)), to);
+  // As if the segment before had held other records, of which the last one ended at the same place.
+  const other = walked.replace(`"last":"${last}"`, `"last":"${formatLsn(lsnAt(FOUR.records[index - 1]?.start ?? 0))}"`);
+  assert.notEqual(other, walked);
+  await writeFile(file, other);
+  await scene.walk(scene.walker(), [1]);
+  assert.ok(parseLsn(await fromOf()) > parseLsn(to), "it begins anew");
+  await writeFile(file, walked);
+  await scene.walk(scene.walker(), [1]);
+  assert.equal(await fromOf(), begun);
 });
 
 test("the walk begins anew behind a hole", async () => {

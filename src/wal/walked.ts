@@ -1,8 +1,8 @@
 /**
  * What the receiver saw of changed settings while WAL passed through it, so that a backup need not fetch that WAL again.
  *
- * Nouns: a stretch is *walked* when each of its records was read, whole and, but for the first after a restart, linked to the one
- * before.
+ * Nouns: a stretch is *walked* when each of its records was read, whole and linked to the one before, also over a restart of the
+ * receiver.
  * Invariants: only segments that the vault has are walked; `walked.json` says nothing that was not read; one that is lost,
  * old or unreadable costs time and no backup: whoever asks reads the WAL itself then. Never synced.
  * The format is specified in docs/formats/spool.md.
@@ -37,12 +37,14 @@ export type Walked = {
   readonly from: Lsn;
   /** The first byte of the first record that was not read, or not whole. */
   readonly to: Lsn;
+  /** The first byte of the last record that was read: the one at `to` is linked to it. */
+  readonly last: Lsn;
   /** Every change among the records from `from` to `to`. */
   readonly changes: readonly WalkedChange[];
 };
 
 const FORMAT = "lifeboat-walked";
-const VERSION = 1;
+const VERSION = 2;
 const WALKED_FILE = "walked.json";
 /** So long a walk keeps the receiver from its other work. */
 const TURN_MS = 1;
@@ -57,6 +59,7 @@ const walkedSchema = z.strictObject({
   timeline: timelineSchema,
   from: lsnSchema,
   to: lsnSchema,
+  last: lsnSchema,
   changes: z.array(z.strictObject({ lsn: lsnSchema, walLevel: z.string().nullable(), walLogHints: z.boolean() })),
 });
 
@@ -64,9 +67,10 @@ const walkedSchema = z.strictObject({
 export async function readWalked(files: Files, spoolFolder: string): Promise<Walked | undefined> {
   try {
     const bytes = await files.readFile(path.join(spoolFolder, WALKED_FILE));
-    const { vaultId, systemId, timeline, from, to, changes } = walkedSchema.parse(JSON.parse(`${bytes}`));
+    const { changes, ...stretch } = walkedSchema.parse(JSON.parse(`${bytes}`));
     const known = changes.map((change) => ({ ...change, walLevel: change.walLevel ?? undefined }));
-    return { vaultId, systemId, timeline, from, to, changes: known };
+    const { vaultId, systemId, timeline, from, to, last } = stretch;
+    return { vaultId, systemId, timeline, from, to, last, changes: known };
   } catch {
     return undefined;
   }
@@ -83,6 +87,7 @@ async function writeWalked(
     ...walked,
     from: formatLsn(walked.from),
     to: formatLsn(walked.to),
+    last: formatLsn(walked.last),
     changes: walked.changes.map(({ lsn, walLevel = null, walLogHints }) => ({
       lsn: formatLsn(lsn),
       walLevel,
@@ -173,7 +178,7 @@ export class Walker {
     const walked = await readWalked(this.#tools.files, this.#tools.spoolFolder);
     if (walked === undefined || !isOf(walked, of)) return undefined;
     const { walSegmentBytes, timeline, systemId } = of;
-    const cursor = new RecordCursor({ from: Number(walked.to), walSegmentBytes });
+    const cursor = new RecordCursor({ from: Number(walked.to), previous: Number(walked.last), walSegmentBytes });
     const lsn = BigInt(cursor.neededSegment) as Lsn;
     if (lsn === of.start) return { cursor, walked };
     if (Number(lsn) + walSegmentBytes !== Number(of.start)) return undefined;
@@ -195,13 +200,14 @@ function begin({ start, walSegmentBytes }: SegmentPlace): Walk {
 /** The walk after one segment more; undefined when it does not read as what comes next. */
 async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Walk | undefined> {
   const { cursor } = walk;
-  let from = walk.walked?.from;
+  let { from, last } = walk.walked ?? {};
   const changes = [...(walk.walked?.changes ?? [])];
   cursor.feed(bytes, of.timeline);
   const outcome = await walkSegment(
     cursor,
     () => {
-      from ??= BigInt(cursor.lsn) as Lsn;
+      last = BigInt(cursor.lsn) as Lsn;
+      from ??= last;
       const event = cursor.rmgr === RMGR_XLOG ? decodeEvent(cursor) : undefined;
       if (event?.kind === "parameter-change") changes.push(changeOf(event));
       return undefined;
@@ -209,9 +215,9 @@ async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Wal
     { pause: turnsOf(clock) },
   );
   if (outcome !== "segment") return undefined;
-  if (from === undefined) return walk;
+  if (from === undefined || last === undefined) return walk;
   const { vaultId, systemId, timeline } = of;
-  return { cursor, walked: { vaultId, systemId, timeline, from, to: BigInt(cursor.position) as Lsn, changes } };
+  return { cursor, walked: { vaultId, systemId, timeline, from, to: BigInt(cursor.position) as Lsn, last, changes } };
 }
 
 function changeOf({ lsn, walLevel, walLogHints }: Extract<WalEvent, { kind: "parameter-change" }>): WalkedChange {

@@ -73,6 +73,8 @@ type OpenRecord = { readonly lsn: number; readonly length: number; done: number;
 export type CursorOptions = {
   /** Where to begin: anywhere in the WAL. The first record reported begins here or later. */
   readonly from: number;
+  /** The first byte of the record before `from`, where it is known: the first record reported must be linked to it. */
+  readonly previous?: number | undefined;
   /** No record that ends after this position is reported, nor is anything beyond it asked for. */
   readonly limit?: number | undefined;
   readonly walSegmentBytes: number;
@@ -97,6 +99,8 @@ export class RecordCursor {
   openLsn: number | undefined;
 
   readonly #from: number;
+  /** `previous` of the options, until the first record is reported. */
+  #before: number | undefined;
   readonly #limit: number;
   readonly #walSegmentBytes: number;
   #bytes: Buffer = Buffer.alloc(0);
@@ -123,6 +127,7 @@ export class RecordCursor {
   constructor(options: CursorOptions) {
     assert(Number.isSafeInteger(options.from) && options.from >= 0, "WAL is read from a position below 2^53");
     this.#from = options.from;
+    this.#before = options.previous;
     this.#limit = options.limit ?? Number.POSITIVE_INFINITY;
     this.#walSegmentBytes = options.walSegmentBytes;
     this.#at = options.from - (options.from % WAL_PAGE_BYTES);
@@ -320,6 +325,7 @@ export class RecordCursor {
     const rmgr = view.getUint8(offset + 17);
     if (rmgr > RMGR_BUILTIN_MAX && rmgr < RMGR_CUSTOM_MIN) return "bad-resource-manager";
     const prev = readPosition(view, offset + 8);
+    if (this.#before !== undefined && lsn >= this.#from && prev !== this.#before) return "bad-link";
     const linked = this.#previous === undefined ? prev < lsn : prev === this.#previous;
     return linked ? undefined : "bad-link";
   }
@@ -337,6 +343,7 @@ export class RecordCursor {
       this.#at = at.lsn;
       return this.#end("limit");
     }
+    if (at.lsn >= this.#from) this.#before = undefined;
     this.lsn = at.lsn;
     this.length = at.length;
     this.xid = view.getUint32(offset + 4, true);
