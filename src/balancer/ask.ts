@@ -18,6 +18,8 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /** HAProxy answers from memory. */
 const ANSWER_TIMEOUT_MS = 2_000;
+/** Of an answer that cannot be read: as much as a message has room for. */
+const ANSWER_SHOWN = 200;
 
 /** Resolves when the front answers its own page with 200. Rejects with `platform.no-answer` or `balancer.refused`. */
 export async function askBalancerHealth(port: number, options: CallOptions): Promise<void> {
@@ -35,19 +37,30 @@ export async function askBalancerHealth(port: number, options: CallOptions): Pro
 
 /** The servers behind the balancer. Rejects with `platform.no-answer` or `balancer.refused`. */
 export async function readBalancer(statsSocket: string, options: CallOptions): Promise<readonly BalancedState[]> {
-  const answer = await ask(statsSocket, "show stat -1 4 -1", options);
+  return parseStats(await ask(statsSocket, "show stat -1 4 -1", options), statsSocket);
+}
+
+/** Reads the servers from the console's answer. Throws `balancer.refused` for one that is not whole, or none. */
+export function parseStats(answer: string, socket: string): readonly BalancedState[] {
   const [head = "", ...rows] = answer.trim().split("\n");
   const columns = head.replace(/^# /, "").split(",");
-  const at = (row: string, column: string): string => row.split(",")[columns.indexOf(column)] ?? "";
-  if (!columns.includes("svname")) throw refused(`the console ${statsSocket} answers ${JSON.stringify(head)}`);
-  return rows
-    .filter((row) => !at(row, "svname").endsWith(UNCHECKED))
-    .map((row) => ({
-      backend: at(row, "pxname"),
-      server: at(row, "svname"),
-      status: at(row, "status"),
-      sessions: Number(at(row, "scur")),
-    }));
+  const unreadable = (line: string): LifeboatError =>
+    refused(`the console ${socket} answers ${JSON.stringify(line.slice(0, ANSWER_SHOWN))}`);
+  const at = (row: string, column: string): string => {
+    const value = row.split(",")[columns.indexOf(column)];
+    if (value === undefined) throw unreadable(row);
+    return value;
+  };
+  if (!columns.includes("svname")) throw unreadable(head);
+  const servers: BalancedState[] = [];
+  for (const row of rows) {
+    const [backend, server, status] = [at(row, "pxname"), at(row, "svname"), at(row, "status")];
+    if (server.endsWith(UNCHECKED)) continue;
+    const sessions = at(row, "scur");
+    if (!/^\d{1,9}$/.test(sessions)) throw unreadable(row);
+    servers.push({ backend, server, status, sessions: Number(sessions) });
+  }
+  return servers;
 }
 
 /**
@@ -86,10 +99,19 @@ async function readReloads(
   controlSocket: string,
   options: CallOptions,
 ): Promise<{ readonly reloadCount: number; readonly failedCount: number }> {
-  const processes = await ask(controlSocket, "show proc", options);
+  return parseReloads(await ask(controlSocket, "show proc", options), controlSocket);
+}
+
+/** Reads it from the console's answer. Throws `balancer.refused` for one that says nothing of it. */
+export function parseReloads(
+  processes: string,
+  controlSocket: string,
+): { readonly reloadCount: number; readonly failedCount: number } {
   const match = /^\d+\s+\w+\s+(\d+) \[failed: (\d+)\]/m.exec(processes);
   if (match !== null) return { reloadCount: Number(match[1]), failedCount: Number(match[2]) };
-  throw refused(`the parent process behind ${controlSocket} answers ${JSON.stringify(processes)}`);
+  throw refused(
+    `the parent process behind ${controlSocket} answers ${JSON.stringify(processes.slice(0, ANSWER_SHOWN))}`,
+  );
 }
 
 async function ask(socket: string, command: string, options: CallOptions): Promise<string> {

@@ -25,7 +25,7 @@ const fileSchema = z.array(
 export function parseInvariants(yaml: string, name: string): readonly WrittenInvariant[] {
   let written: z.output<typeof fileSchema>;
   try {
-    written = fileSchema.parse(parse(yaml) ?? []);
+    written = fileSchema.parse(parse(yaml, { logLevel: "error" }) ?? []);
   } catch (cause) {
     const why = cause instanceof z.ZodError ? placesOf(cause) : cause instanceof Error ? cause.message : String(cause);
     throw unreadable(`${name} is not a list of invariants: ${why}`, cause);

@@ -2,8 +2,8 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-3.ts --list
- *   node restore-3.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *   node restore-4.ts --list
+ *   node restore-4.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
@@ -25,7 +25,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 3;
+const PROGRAM_VERSION = 4;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -72,7 +72,7 @@ type Wrap = { readonly version: number; readonly label?: string; readonly method
 function openVault(folder: string, secret: Secret): Vault {
   const marker = path.join(folder, "vault.json");
   if (!isThere(marker)) throw new Stop(`${folder} holds no vault: there is no vault.json`);
-  const { vaultId, version }: Record<string, string> = JSON.parse(fs.readFileSync(marker, "utf8"));
+  const { vaultId, version } = jsonOf<Record<"vaultId" | "version", string>>("vault.json", fs.readFileSync(marker));
   if (Number(version) !== 1 || vaultId === undefined)
     throw new Stop(`${marker} is of version ${version}, this program reads version 1`);
   const wraps = filesBelow(path.join(folder, "keys")).map((file) => fs.readFileSync(file, "utf8"));
@@ -100,7 +100,9 @@ function openWrap(text: string, how: { readonly vaultId: string; readonly secret
     const meaning = wrapMeaning(wrap, how.vaultId);
     const sealed = Buffer.from(method.sealed ?? "", "base64");
     return { id: keyId, bytes: openFrame(wrapping, { space: 0, ordinal: 0, meaning, sealed }) };
-  } catch {
+  } catch (error) {
+    // A secret that is none opens no other wrap either.
+    if (error instanceof Stop) throw error;
     // Another holder's passphrase, or no wrap: another one may open.
     return undefined;
   }
@@ -317,6 +319,15 @@ function named<T>(name: string, work: () => T): T {
   }
 }
 
+/** An object in JSON, of which only that it is one is known. */
+function jsonOf<T extends object>(name: string, bytes: Buffer): T {
+  return named(name, () => {
+    const value: T | null = JSON.parse(bytes.toString("utf8"));
+    if (typeof value !== "object" || value === null) throw new Error("it holds no JSON object");
+    return value;
+  });
+}
+
 type BackupFacts = Readonly<
   Record<"backupId" | "systemId" | "label" | "startLsn" | "endLsn" | "endedAt", string> &
     Record<"serverVersion" | "timeline" | "walSegmentBytes" | "dataBytes", number>
@@ -330,7 +341,7 @@ function listBackups(vault: Vault): readonly ListedBackup[] {
       const prefix = `backups/${system}/${id}`;
       if (!isThere(path.join(vault.folder, prefix, "announced"))) continue;
       try {
-        const facts: BackupFacts = JSON.parse(readBlob(vault, `${prefix}/announced`).toString("utf8"));
+        const facts = jsonOf<BackupFacts>(`${prefix}/announced`, readBlob(vault, `${prefix}/announced`));
         found.push({ ...facts, toGo: isThere(path.join(vault.folder, prefix, "tombstone")) });
       } catch (cause) {
         say(`Passed over: ${cause instanceof Error ? cause.message : String(cause)}`);
@@ -356,7 +367,8 @@ type PackLine = { readonly id: string; readonly keyId: string; readonly chunks: 
 type Manifest = { readonly header: Line; readonly files: readonly Line[]; readonly packs: readonly PackLine[] };
 
 function readManifest(vault: Vault, backup: BackupFacts): Manifest {
-  const bytes = readBlob(vault, `backups/${backup.systemId}/${backup.backupId}/manifest`);
+  const name = `backups/${backup.systemId}/${backup.backupId}/manifest`;
+  const bytes = readBlob(vault, name);
   const files: Line[] = [];
   const packs: PackLine[] = [];
   let header: Line | undefined;
@@ -365,7 +377,7 @@ function readManifest(vault: Vault, backup: BackupFacts): Manifest {
   for (let at = 0; at < bytes.byteLength; ) {
     const end = bytes.indexOf(0x0a, at);
     if (end < 0 || ended) throw new Stop("the manifest was not written to its end");
-    const line: Line & PackLine = JSON.parse(bytes.toString("utf8", at, end));
+    const line = jsonOf<Line & PackLine>(name, bytes.subarray(at, end));
     at = end + 1;
     if (header === undefined) header = line;
     else if (line.kind === "pack") packs.push(line);
@@ -759,6 +771,8 @@ function lineOf(file: string | number): string {
 try {
   main();
 } catch (error) {
-  say(error instanceof Stop ? error.message : String(error instanceof Error ? error.stack : error));
+  // What the machine refuses is told in its own words: a file that is not there, a full disk.
+  const isTold = error instanceof Stop || (error instanceof Error && "syscall" in error);
+  say(isTold ? error.message : String(error instanceof Error ? error.stack : error));
   process.exitCode = 1;
 }

@@ -32,7 +32,10 @@ export type EtcdCompare =
 /** What a transaction puts. */
 export type EtcdPut = { readonly key: string; readonly value: string; readonly lease?: string | undefined };
 
-const number64 = z.union([z.string(), z.number()]).transform(String);
+const number64 = z
+  .union([z.string(), z.number()])
+  .transform(String)
+  .pipe(z.string().regex(/^-?\d{1,20}$/));
 
 const entriesSchema = z.object({
   kvs: z
@@ -45,7 +48,8 @@ const txnSchema = z.object({
   responses: z.array(z.object({ response_range: entriesSchema.optional() })).default([]),
 });
 
-const grantSchema = z.object({ ID: number64, TTL: number64 });
+/** A lease of no time, or of one that is no number, would be held for ever or never. */
+const grantSchema = z.object({ ID: number64, TTL: number64.refine((seconds) => Number(seconds) > 0) });
 
 /** A lease that is over has no time to live, and the gateway leaves zeros out. */
 const keepAliveSchema = z.object({ result: z.object({ TTL: number64.default("0") }) });
