@@ -358,6 +358,8 @@ function controllerOptions({ failover }: Config): ControllerOptions {
       suspectMs: 10,
       claimMs: 500,
       rejoinAfterMs: 3_000,
+      // A segment from a slow store, and what it holds replayed.
+      catchUpMs: 20_000,
       rejoinAgainMs: 20_000,
       retryMs: 500,
     },

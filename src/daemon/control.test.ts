@@ -30,6 +30,7 @@ const PACE = {
   suspectMs: 10,
   claimMs: 100,
   rejoinAfterMs: 1_000,
+  catchUpMs: 1_000,
   rejoinAgainMs: 1_000,
   retryMs: 100,
 };

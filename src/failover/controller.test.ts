@@ -15,6 +15,7 @@ const PACE = {
   suspectMs: 100,
   claimMs: 100,
   rejoinAfterMs: 100,
+  catchUpMs: 100,
   rejoinAgainMs: 1_000,
   retryMs: 100,
 };

@@ -46,6 +46,8 @@ export type Pace = {
   readonly claimMs: number;
   /** A node that is down or not connected for so long is made to follow again. */
   readonly rejoinAfterMs: number;
+  /** A standby that waits for WAL of the vault, and in so long got no further, is made to follow again too. */
+  readonly catchUpMs: number;
   /** One that was asked to follow is not asked again for so long. */
   readonly rejoinAgainMs: number;
   /** After an action that came to nothing. */
@@ -381,8 +383,8 @@ export class Controller {
     if (this.#memory === undefined || this.#seen === undefined) return undefined;
     const { decided, state } = this.#seen;
     const now = this.#ports.clock.monotonic();
-    const { rejoinAfterMs, rejoinAgainMs, retryMs } = this.#options.pace;
-    const timing = { rejoinAfterMs, rejoinAgainMs, rejoinedAt: this.#rejoinedAt };
+    const { rejoinAfterMs, catchUpMs, rejoinAgainMs, retryMs } = this.#options.pace;
+    const timing = { rejoinAfterMs, catchUpMs, rejoinAgainMs, rejoinedAt: this.#rejoinedAt };
     const situation = { seen: { ...this.#memory, record, now }, poolers: round.poolers, timing };
     const unlessPutOff = (plan: Plan | undefined): Plan | undefined => {
       const setback = setbackOf(this.#setbacks, plan, state);

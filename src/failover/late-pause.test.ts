@@ -28,6 +28,7 @@ const PACE = {
   suspectMs: 5,
   claimMs: 5,
   rejoinAfterMs: 60_000,
+  catchUpMs: 60_000,
   rejoinAgainMs: 60_000,
   retryMs: 5,
 };

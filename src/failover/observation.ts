@@ -30,6 +30,8 @@ export type NodeHistory = NodeRound & {
   readonly restarts: readonly Monotonic[];
   /** Since when it is a standby that streams from nobody; undefined otherwise. */
   readonly detachedSince: Monotonic | undefined;
+  /** When a standby was last seen to have come up, or to have replayed more than before; undefined where it is none. */
+  readonly advancedAt: Monotonic | undefined;
   readonly last: { readonly at: Monotonic; readonly view: NodeView } | undefined;
 };
 
@@ -122,11 +124,17 @@ function nodeHistory(before: NodeHistory | undefined, seen: NodeRound): NodeHist
   const last = seen.probe.kind === "answered" ? { at: seen.at, view: seen.probe.view } : before?.last;
   const detachedSince = isDetached(seen.probe) ? (before?.detachedSince ?? seen.sentAt) : undefined;
   const restarts = restartsOf(before, seen, kind);
-  if (kind === undefined)
-    return { ...seen, trouble: undefined, failingSince: undefined, restarts, detachedSince, last };
+  const lasting = { restarts, detachedSince, advancedAt: advancedAt(before, seen), last };
+  if (kind === undefined) return { ...seen, trouble: undefined, failingSince: undefined, ...lasting };
   const same = before?.trouble?.kind === kind ? before.trouble : undefined;
   const trouble = { kind, since: same?.since ?? seen.sentAt, rounds: (same?.rounds ?? 0) + 1 };
-  return { ...seen, trouble, failingSince: before?.failingSince ?? seen.sentAt, restarts, detachedSince, last };
+  return { ...seen, trouble, failingSince: before?.failingSince ?? seen.sentAt, ...lasting };
+}
+
+function advancedAt(before: NodeHistory | undefined, seen: NodeRound): Monotonic | undefined {
+  const [was, is] = [roleOf(before), seen.probe.kind === "answered" ? seen.probe.view.role : undefined];
+  if (is?.kind !== "standby") return undefined;
+  return was?.kind === "standby" && was.replayed === is.replayed ? before?.advancedAt : seen.sentAt;
 }
 
 function isDetached(probe: NodeProbe): boolean {

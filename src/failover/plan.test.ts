@@ -46,7 +46,7 @@ function next(
     decision: decideFailover(seen, POLICY),
     // Plans look at views only.
     poolers: [{ pooler: { name: "pooler" } as PoolerPort, view, sentAt: 0 as Monotonic }],
-    timing: { rejoinAfterMs: 1_000, rejoinAgainMs: 5_000, rejoinedAt },
+    timing: { rejoinAfterMs: 1_000, catchUpMs: 2_000, rejoinAgainMs: 5_000, rejoinedAt },
   });
 }
 
@@ -160,17 +160,23 @@ test("an old primary that came back is made to follow, whatever it does", () => 
   assert.deepEqual(steps(next([{ atMs: 0, b: old, witness: FOLLOWING }])), ["rejoin"]);
 });
 
-test("a node that was made anew and still replays an older timeline is left to it, and one that has replayed all there is, is not", () => {
-  const at = (replayIdle: boolean, receiver: "none" | "streaming" = "none") =>
-    standbyAnswer(
-      { replayIdle, receiver: receiver === "none" ? { kind: "none" } : { kind: "streaming", receivedAgoMs: 1 } },
-      { timeline: 1 as Timeline },
-    );
-  const looks = (b: NodeProbe): SeenRound[] => [0, 2_000, 30_000].map((atMs) => ({ atMs, b, witness: FOLLOWING }));
-  assert.equal(next(looks(at(false))), undefined);
-  assert.deepEqual(steps(next(looks(at(true)))), ["rejoin"]);
+test("a standby that replays older WAL of the vault is left to it, until it waits and gets no further", () => {
+  const at = (atMs: number, replayed: number, role: Parameters<typeof standbyAnswer>[0] = {}): SeenRound => ({
+    atMs,
+    b: standbyAnswer(
+      { replayed: BigInt(replayed) as Lsn, receiver: { kind: "none" }, ...role },
+      { timeline: 2 as Timeline },
+    ),
+    witness: FOLLOWING,
+  });
+  const moving = [0, 1_500, 3_000, 4_500, 6_000].map((ms) => at(ms, 100 + ms));
+  assert.equal(next(moving), undefined);
+  assert.equal(next([...moving, at(7_900, 6_100)]), undefined);
+  assert.deepEqual(steps(next([...moving, at(8_100, 6_100)])), ["rejoin"]);
+  assert.equal(next([...moving, at(60_000, 6_100, { replayIdle: false })]), undefined);
   // What it gets from somebody else is no way to the primary.
-  assert.deepEqual(steps(next(looks(at(false, "streaming")))), ["rejoin"]);
+  const elsewhere = { receiver: { kind: "streaming", receivedAgoMs: 1 } } as const;
+  assert.deepEqual(steps(next([at(0, 100, elsewhere), at(1_500, 200, elsewhere)])), ["rejoin"]);
 });
 
 test("every step says what it brings about", () => {

@@ -15,7 +15,7 @@ import { DURABILITY_MODES } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Decision, type PromotionTerms, synchronousNamesOf, WITNESS_NAME } from "./decide.ts";
 import type { SeenPooler } from "./look.ts";
-import type { Observation } from "./observation.ts";
+import type { NodeHistory, Observation } from "./observation.ts";
 import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
 
 /** A step. */
@@ -220,6 +220,8 @@ export type Situation = {
   readonly timing: {
     /** A node that is down or not connected for so long is made to follow again. */
     readonly rejoinAfterMs: number;
+    /** A standby that waits for WAL of the vault, and in so long got no further, is not on its way. */
+    readonly catchUpMs: number;
     /** One that was asked to is not asked again for so long. */
     readonly rejoinAgainMs: number;
     readonly rejoinedAt: ReadonlyMap<NodeName, Monotonic>;
@@ -390,15 +392,24 @@ function planRejoin({ seen, timing }: Situation): Plan | undefined {
     if (probe.kind === "nobody-listens" && now - (failingSince ?? now) >= timing.rejoinAfterMs) return again;
     if (probe.kind !== "answered" || probe.view.cloning) continue;
     const { role, timeline } = probe.view;
-    // One that was made anew replays what its backup lacks, over an older timeline and from nobody: in the end it follows.
-    const isCatchingUp = role.kind === "standby" && role.receiver.kind !== "streaming" && !role.replayIdle;
-    if (isCatchingUp) continue;
-    if (role.kind === "primary" || timeline !== record.timeline) return again;
+    if (role.kind === "primary") return again;
+    if (isCatchingUp(history, timing.catchUpMs, now)) continue;
+    if (timeline !== record.timeline) return again;
     if (!role.upstream) return { ...base, stages: [[{ kind: "receive-from", nodes: [node] }]] };
     const { detachedSince } = history;
     if (detachedSince !== undefined && now - detachedSince >= timing.rejoinAfterMs) return again;
   }
   return undefined;
+}
+
+/**
+ * A standby that replays what the vault has, of older timelines first, and streams when there is no more: a restore of a day's WAL
+ * takes its time, and would begin anew with each rejoin. One that has gone another way comes to wait, and gets no further.
+ */
+function isCatchingUp({ probe, advancedAt }: NodeHistory, patienceMs: number, now: Monotonic): boolean {
+  const role = probe.kind === "answered" ? probe.view.role : undefined;
+  if (role?.kind !== "standby" || !role.upstream || role.receiver.kind === "streaming") return false;
+  return !role.replayIdle || (advancedAt !== undefined && now - advancedAt < patienceMs);
 }
 
 function viewOf(seen: Observation, name: NodeName): NodeView | undefined {

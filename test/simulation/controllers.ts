@@ -46,6 +46,7 @@ const PACE = {
   suspectMs: 60,
   claimMs: 600,
   rejoinAfterMs: 1_000,
+  catchUpMs: 1_500,
   rejoinAgainMs: 2_500,
   retryMs: 200,
 };
