@@ -64,6 +64,16 @@ test("what a rebuild writes over is kept, is the old data again together with th
   }
 });
 
+test("as long as what was to come first has not come, nothing is written over and nothing kept; where it fails, never", async () => {
+  const { files, old } = await astray();
+  const failed = rebuildSmall(from, files, "primary", async () => {
+    assert.deepEqual(await contentOf(files, RESTORED_FOLDER), old);
+    throw new LifeboatError("platform.file-failed", { message: "it cannot be read", remedy: "Look at the disk." });
+  });
+  await assert.rejects(failed, { code: "platform.file-failed" });
+  assert.deepEqual([await contentOf(files, RESTORED_FOLDER), await smallAsides(files)], [old, []]);
+});
+
 test("of a file of pages only those are kept that differ", async () => {
   const { files } = await astray(3);
   await rebuildSmall(from, files, "primary");

@@ -46,7 +46,16 @@ type Rebuilt = { readonly stack: Stack; readonly node: NodeName; readonly data: 
 export async function restoreKeepingAside(
   tools: Tools,
   { stack, node, data }: Rebuilt,
-  { plan, place }: { readonly plan: PricedPlan; readonly place: RestorePlace },
+  {
+    plan,
+    place,
+    beforeChange: first,
+  }: {
+    readonly plan: PricedPlan;
+    readonly place: RestorePlace;
+    /** Awaited before anything of the old data is written over. */
+    readonly beforeChange?: () => Promise<void>;
+  },
   options: CallOptions,
 ): Promise<number> {
   const { files } = tools;
@@ -54,6 +63,7 @@ export async function restoreKeepingAside(
   const kept = delta?.state.kind === "data" && !(data === "standby" && (await hasPredecessor(files, stack, node)));
   const into = kept ? await nextAside(files, stack, node) : undefined;
   const beforeChange = async (): Promise<void> => {
+    await first?.();
     if (delta === undefined || into === undefined) return;
     const { systemId, image, backup } = plan;
     const inside = layoutOf(place.folder, plan.tablespaces, place.tablespaces);

@@ -2,7 +2,8 @@
  * Makes a node that is down ready to follow a primary: looks, decides (rejoin-decision.ts), acts.
  *
  * Order: a slot on the primary before anything is restored, so that it keeps what follows; the WAL beyond the fork is put
- * aside before it is overwritten, and so is all of the old directory that the backup does not have; the settings last. Cut
+ * aside before it is overwritten, and so is all of the old directory that the backup does not have; the settings last. What is beyond
+ * the fork is counted beside what only looks, and has been before anything is written over. Cut
  * anywhere, the node does not start as a primary: a restore that was not finished cannot be started at all, and a node that
  * only follows gets its standby.signal first. A primary that does not answer tells nothing: a standby is then left as it is, to
  * be started, and nothing is written over.
@@ -80,7 +81,7 @@ export async function rejoinNode(tools: RejoinTools, request: RejoinRequest, opt
   if (decision.kind === "start")
     return { decision, durationMs: Math.round(clock.monotonic() - begun), ...NOTHING_WRITTEN };
   if (upstream === undefined) throw refused(`${request.upstream} does not answer`, "See who is what: lifeboat status.");
-  await tellBeyond(tools, request.node, { facts, decision }, options);
+  const tell = (): Promise<void> => tellBeyond(tools, request.node, { facts, decision }, options);
   let evidence: string | undefined;
   let aside: string | undefined;
   let writtenBytes = 0;
@@ -91,14 +92,25 @@ export async function rejoinNode(tools: RejoinTools, request: RejoinRequest, opt
         remedy: "Look whose data this is; remove the folder to have the node restored from the vault.",
       });
     case "follow":
+      await tell();
       await writeStandbyFiles(tools, request);
       break;
     case "delta":
-    case "restore":
+    case "restore": {
       evidence = await keepEvidence(tools, request.node, facts, decision);
-      writtenBytes = await restoreReplica(tools, request, { upstream, data: facts.data }, options);
+      // Beside what only looks: the restore compares in threads, and this one counts meanwhile.
+      const telling = tell();
+      const beforeChange = (): Promise<void> => telling;
+      const [written] = await Promise.allSettled([
+        restoreReplica(tools, request, { upstream, data: facts.data, beforeChange }, options),
+        telling,
+      ]);
+      if (written.status === "rejected") throw written.reason;
+      await telling;
+      writtenBytes = written.value;
       aside = (await asidesOf(tools.files, stack, request.node)).at(-1);
       break;
+    }
   }
   await writeNodeFiles(tools, request.node, options);
   return { decision, durationMs: Math.round(clock.monotonic() - begun), evidence, aside, writtenBytes };
@@ -240,7 +252,11 @@ async function keepEvidence(
 async function restoreReplica(
   tools: StepTools,
   request: RejoinRequest,
-  { upstream, data }: { readonly upstream: UpstreamFacts; readonly data: NodeData },
+  {
+    upstream,
+    data,
+    beforeChange,
+  }: { readonly upstream: UpstreamFacts; readonly data: NodeData; readonly beforeChange: () => Promise<void> },
   options: CallOptions,
 ): Promise<number> {
   const { stack, files, clock, locks, processes, user } = tools;
@@ -263,7 +279,7 @@ async function restoreReplica(
   return await restoreKeepingAside(
     { ...restoreTools, processes, onCompared },
     { stack, node: request.node, data },
-    { plan, place },
+    { plan, place, beforeChange },
     options,
   );
 }

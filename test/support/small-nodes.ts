@@ -17,10 +17,15 @@ const { place: anyPlace } = testStack();
 const stack = { place: { ...anyPlace, folder: STACK_FOLDER, dataOf: () => RESTORED_FOLDER } };
 
 /** Rebuilds the node. */
-export async function rebuildSmall(from: SmallBackup, files: Files, data: NodeData): Promise<number> {
+export async function rebuildSmall(
+  from: SmallBackup,
+  files: Files,
+  data: NodeData,
+  beforeChange = async (): Promise<void> => undefined,
+): Promise<number> {
   const { tools, plan, place } = await planSmall(from, files, "delta");
   const asked = { ...tools, processes: NO_PROCESSES, onCompared: () => undefined };
-  return await restoreKeepingAside(asked, { stack, node: "db", data }, { plan, place }, {});
+  return await restoreKeepingAside(asked, { stack, node: "db", data }, { plan, place, beforeChange }, {});
 }
 
 /** The node's whole asides, the oldest first. */
