@@ -51,6 +51,7 @@ export function describedStack(config: Config): StackDescription {
     apis: API_INSTANCES,
     api: stack.api ?? [],
     trustedProxies: stack.trustedProxies ?? [],
+    privateWebhooks: stack.privateWebhooks === "on",
     maxConnections: stack.maxConnections,
     sharedBuffers: stack.sharedBuffers,
     slotWalMax: stack.slotWalMax,

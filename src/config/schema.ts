@@ -304,6 +304,11 @@ export const SETTINGS = {
         "the service's own",
         "Instances of an API that others run, as host:port with commas between: the front leads to them, too.",
       ),
+      privateWebhooks: setting(
+        choice(["on", "off"]),
+        "off",
+        "Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.",
+      ),
       trustedProxies: optionalSetting(
         networks(),
         "none",

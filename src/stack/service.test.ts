@@ -59,8 +59,8 @@ test("a schema that cannot be brought up to date is told in the last words of th
 
 test("the service's file names secrets and holds none, and leads to the pooler, the read port and the front", () => {
   const { place, ports } = testStack();
-  const { database, reads, operatorKeyFile, scraper, mcp, trustedProxies } = JSON.parse(
-    renderServiceFile(testStack({ trustedProxies: ["10.0.0.0/8"] })),
+  const { database, reads, operatorKeyFile, scraper, mcp, trustedProxies, privateWebhooks } = JSON.parse(
+    renderServiceFile(testStack({ trustedProxies: ["10.0.0.0/8"], privateWebhooks: true })),
   );
   const front = `http://127.0.0.1:${ports.front}`;
   assert.deepEqual(
@@ -76,6 +76,6 @@ test("the service's file names secrets and holds none, and leads to the pooler, 
   // What an older release has started is restarted with the file of the newer one.
   const files = ["1.0.0", "1.0.1"].map((release) => renderServiceFile(testStack({ release })));
   assert.notEqual(files[0], files[1]);
-  assert.deepEqual(trustedProxies, ["10.0.0.0/8"]);
+  assert.deepEqual([trustedProxies, privateWebhooks], [["10.0.0.0/8"], true]);
   assert.equal(operatorKeyFile, path.join(place.secrets, "operator"));
 });

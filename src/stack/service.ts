@@ -43,6 +43,7 @@ export function renderServiceFile(stack: StackDescription): string {
     redis: { host, port: ports.redis, passwordFile: secretFile(place, "redis") },
     operatorKeyFile: secretFile(place, "operator"),
     trustedProxies: stack.trustedProxies,
+    privateWebhooks: stack.privateWebhooks,
     scraper: { api: front, feedsFolder: place.feeds, generated: stack.feeds === "made-up" },
     mcp: { api: front, publicUrl: `http://${host}:${ports.mcp}/mcp`, keyFile: secretFile(place, "mcp") },
   };

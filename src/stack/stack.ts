@@ -77,6 +77,8 @@ export type StackChoice = {
   readonly api: readonly Address[];
   /** Networks of proxies before the front and the MCP service. */
   readonly trustedProxies: readonly string[];
+  /** Whether webhooks may lead to this machine and to private networks. */
+  readonly privateWebhooks: boolean;
   readonly maxConnections: number;
   readonly sharedBuffers: ByteSize;
   /** WAL that a slot may keep on the primary for a confirmer that is away. */

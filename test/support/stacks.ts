@@ -20,6 +20,7 @@ export const STACK_CHOICE: StackChoice = {
   feeds: "made-up",
   apis: 3,
   trustedProxies: [],
+  privateWebhooks: false,
   api: [{ host: "127.0.0.1", port: 8101 }],
   maxConnections: 200,
   sharedBuffers: (128 * MIB) as ByteSize,
