@@ -447,10 +447,11 @@ export class Controller {
 
   async #act(acting: Acting, plan: Plan, stored: StoredRecord, pausing?: Promise<PlanOutcome>): Promise<PlanOutcome> {
     this.#setState({ mode: "acting", plan });
-    this.#noteRejoins(plan);
+    for (const step of plan.stages.flat()) {
+      if (step.kind === "rejoin" || step.kind === "start-candidate")
+        this.#rejoinedAt.set(step.node, acting.ports.clock.monotonic());
+    }
     const outcome = await runPlan({ acting, limits: this.#options.limits, plan, stored, pausing });
-    // A copy takes as long as there is to copy: what the node then does is given its time from here on.
-    this.#noteRejoins(plan);
     // Unless another one has begun beside it.
     if (this.#state.plan === plan) this.#setState({ mode: "watching", plan: undefined });
     this.#noteOutcome(plan, outcome);
@@ -463,13 +464,6 @@ export class Controller {
         : { at: outcome.at, why: describe(outcome.error) };
     this.#ports.hooks.tell({ kind: `${plan.kind}-${outcome.kind}`, at: this.#ports.clock.now(), facts });
     return outcome;
-  }
-
-  #noteRejoins(plan: Plan): void {
-    const { clock } = this.#ports;
-    for (const step of plan.stages.flat()) {
-      if (step.kind === "rejoin" || step.kind === "start-candidate") this.#rejoinedAt.set(step.node, clock.monotonic());
-    }
   }
 
   #settleWish(plan: Plan, outcome: PlanOutcome): void {

@@ -131,10 +131,15 @@ function nodeHistory(before: NodeHistory | undefined, seen: NodeRound): NodeHist
   return { ...seen, trouble, failingSince: before?.failingSince ?? seen.sentAt, ...lasting };
 }
 
-function advancedAt(before: NodeHistory | undefined, seen: NodeRound): Monotonic | undefined {
-  const [was, is] = [roleOf(before), seen.probe.kind === "answered" ? seen.probe.view.role : undefined];
-  if (is?.kind !== "standby") return undefined;
-  return was?.kind === "standby" && was.replayed === is.replayed ? before?.advancedAt : seen.sentAt;
+/** Who does not answer in time may be as it was; one that is down or starts will have come up. */
+function advancedAt(before: NodeHistory | undefined, { probe, sentAt }: NodeRound): Monotonic | undefined {
+  if (probe.kind !== "answered") {
+    const trouble = troubleOf(probe);
+    return trouble === "nobody-listens" || trouble === "starting" ? undefined : before?.advancedAt;
+  }
+  const [was, is] = [before?.last?.view.role, probe.view.role];
+  if (is.kind !== "standby") return undefined;
+  return was?.kind === "standby" && was.replayed === is.replayed ? (before?.advancedAt ?? sentAt) : sentAt;
 }
 
 function isDetached(probe: NodeProbe): boolean {

@@ -160,7 +160,7 @@ test("an old primary that came back is made to follow, whatever it does", () => 
   assert.deepEqual(steps(next([{ atMs: 0, b: old, witness: FOLLOWING }])), ["rejoin"]);
 });
 
-test("a standby that replays older WAL of the vault is left to it, until it waits and gets no further", () => {
+test("a standby that replays older WAL of the vault is left to it, until it gets no further", () => {
   const at = (atMs: number, replayed: number, role: Parameters<typeof standbyAnswer>[0] = {}): SeenRound => ({
     atMs,
     b: standbyAnswer(
@@ -173,10 +173,22 @@ test("a standby that replays older WAL of the vault is left to it, until it wait
   assert.equal(next(moving), undefined);
   assert.equal(next([...moving, at(7_900, 6_100)]), undefined);
   assert.deepEqual(steps(next([...moving, at(8_100, 6_100)])), ["rejoin"]);
-  assert.equal(next([...moving, at(60_000, 6_100, { replayIdle: false })]), undefined);
-  // What it gets from somebody else is no way to the primary.
-  const elsewhere = { receiver: { kind: "streaming", receivedAgoMs: 1 } } as const;
-  assert.deepEqual(steps(next([at(0, 100, elsewhere), at(1_500, 200, elsewhere)])), ["rejoin"]);
+  // A look without an answer is no way back to the beginning; a start is one.
+  const missed = (b: NodeProbe): SeenRound => ({ atMs: 7_900, b, witness: FOLLOWING });
+  const starting = { kind: "error", sqlstate: "57P03" } as const;
+  assert.deepEqual(steps(next([...moving, missed({ kind: "silent" }), at(8_100, 6_100)])), ["rejoin"]);
+  assert.equal(next([...moving, missed(starting), at(8_100, 6_100)]), undefined);
+  // At one record for long, or paused.
+  assert.equal(next([...moving, at(20_000, 6_100, { replayIdle: false })]), undefined);
+  assert.deepEqual(steps(next([...moving, at(27_000, 6_100, { replayIdle: false })])), ["rejoin"]);
+});
+
+test("a standby that streams an older timeline is left to it where that is the primary's, and else made anew", () => {
+  const streaming = standbyAnswer({ receiver: { kind: "streaming", receivedAgoMs: 1 } }, { timeline: 2 as Timeline });
+  const round = { atMs: 0, b: streaming, witness: FOLLOWING };
+  assert.notEqual(next([round])?.kind, "rejoin");
+  const elsewhere = primaryAnswer({ confirmers: [confirmer("lifeboat_vault_e7")] });
+  assert.deepEqual(steps(next([{ ...round, a: elsewhere }])), ["rejoin"]);
 });
 
 test("every step says what it brings about", () => {

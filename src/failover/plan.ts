@@ -15,7 +15,7 @@ import { DURABILITY_MODES } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Decision, type PromotionTerms, synchronousNamesOf, WITNESS_NAME } from "./decide.ts";
 import type { SeenPooler } from "./look.ts";
-import type { NodeHistory, Observation } from "./observation.ts";
+import type { Observation } from "./observation.ts";
 import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
 
 /** A step. */
@@ -393,7 +393,7 @@ function planRejoin({ seen, timing }: Situation): Plan | undefined {
     if (probe.kind !== "answered" || probe.view.cloning) continue;
     const { role, timeline } = probe.view;
     if (role.kind === "primary") return again;
-    if (isCatchingUp(history, timing.catchUpMs, now)) continue;
+    if (isCatchingUp(seen, node, timing.catchUpMs)) continue;
     if (timeline !== record.timeline) return again;
     if (!role.upstream) return { ...base, stages: [[{ kind: "receive-from", nodes: [node] }]] };
     const { detachedSince } = history;
@@ -402,14 +402,25 @@ function planRejoin({ seen, timing }: Situation): Plan | undefined {
   return undefined;
 }
 
+/** A startup process that waits for no WAL may be at one record for long: a relation of many GiB that goes, a pause by hand. */
+const BUSY_PATIENCES = 10;
+
 /**
  * A standby that replays what the vault has, of older timelines first, and streams when there is no more: a restore of a day's WAL
  * takes its time, and would begin anew with each rejoin. One that has gone another way comes to wait, and gets no further.
  */
-function isCatchingUp({ probe, advancedAt }: NodeHistory, patienceMs: number, now: Monotonic): boolean {
-  const role = probe.kind === "answered" ? probe.view.role : undefined;
-  if (role?.kind !== "standby" || !role.upstream || role.receiver.kind === "streaming") return false;
-  return !role.replayIdle || (advancedAt !== undefined && now - advancedAt < patienceMs);
+function isCatchingUp(seen: Observation, node: NodeName, patienceMs: number): boolean {
+  const { nodes, now, record } = seen;
+  const role = viewOf(seen, node)?.role;
+  const advancedAt = nodes.get(node)?.advancedAt;
+  if (role?.kind !== "standby" || !role.upstream || advancedAt === undefined) return false;
+  if (role.receiver.kind === "streaming" && !streamsFrom(seen, record.primary, node)) return false;
+  return now - advancedAt < (role.replayIdle ? patienceMs : BUSY_PATIENCES * patienceMs);
+}
+
+function streamsFrom(seen: Observation, upstream: NodeName, node: NodeName): boolean {
+  const role = viewOf(seen, upstream)?.role;
+  return role?.kind === "primary" && role.confirmers.some(({ applicationName }) => applicationName === node);
 }
 
 function viewOf(seen: Observation, name: NodeName): NodeView | undefined {

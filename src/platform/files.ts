@@ -398,26 +398,30 @@ export function fileError(operation: string, file: string, cause: unknown): Life
 
 /**
  * What is in a folder, by name. Where a file system leaves an entry's kind open (NFS, FUSE; proc for a process that just
- * ended), Node asks for each, and fails for one that is gone by then: the folder is read again.
+ * ended), Node asks for each, and fails for one that is gone by then: it is asked here, and who is gone is left out.
  */
 export async function listFolder(
   folder: string,
   readFolder: (folder: string) => Promise<readonly Dirent[]>,
 ): Promise<readonly FolderEntry[]> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return (await readFolder(folder))
-        .map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
-        .sort((a, b) => (a.name < b.name ? -1 : 1));
-    } catch (cause) {
-      if (attempt < LIST_ATTEMPTS_MAX && isMissing(cause) && pathOf(cause) !== folder) continue;
-      throw fileError("list", folder, cause);
-    }
+  let entries: readonly FolderEntry[];
+  try {
+    entries = (await readFolder(folder)).map((entry) => ({ name: entry.name, kind: kindOf(entry) }));
+  } catch (cause) {
+    if (!isMissing(cause) || pathOf(cause) === folder) throw fileError("list", folder, cause);
+    entries = await listOneByOne(folder);
   }
+  return entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** More than fail in a row where entries come and go all the time. */
-const LIST_ATTEMPTS_MAX = 20;
+async function listOneByOne(folder: string): Promise<readonly FolderEntry[]> {
+  const entries: FolderEntry[] = [];
+  for (const name of await named("list", folder, () => fs.readdir(folder))) {
+    const facts = await systemFiles.stat(path.join(folder, name));
+    if (facts !== undefined) entries.push({ name, kind: facts.kind });
+  }
+  return entries;
+}
 
 function pathOf(cause: unknown): unknown {
   return cause instanceof Error && "path" in cause ? cause.path : undefined;

@@ -134,8 +134,11 @@ async function putLoad(tools: ProbeTools, request: ProbeRequest): Promise<ProbeR
 function readBackPatiently(tools: ProbeTools, request: ReadBackRequest): Promise<ReadBack> {
   return retry(tools, READ_BACK_POLICY, () => readBack(tools.files, request), {
     signal: request.signal,
-    permanent: (error) =>
-      !isLifeboatError(error, "probe.reads-standby") &&
-      (!isLifeboatError(error) || !error.code.startsWith("postgres.") || REFUSALS.has(error.code)),
+    permanent: (error) => !isLifeboatError(error) || !isPassing(error.code),
   });
+}
+
+/** Of a server that does not answer, or one that is no primary yet. */
+function isPassing(code: ErrorCode): boolean {
+  return (code.startsWith("postgres.") && !REFUSALS.has(code)) || code === "probe.reads-standby";
 }

@@ -1,8 +1,8 @@
 /**
  * What a receiver says of itself, in `receiver.json` of its spool.
  *
- * Replaced at most once a second and never synced: it is for people and alarms, nothing is decided by it. Whether the
- * receiver lives is told by the spool's lock and not by this file.
+ * Replaced once a second, and at once when it streams; never synced: it is for people and alarms, and for a backup, which begins
+ * when it says `streaming`. Whether the receiver lives is told by the spool's lock and not by this file.
  */
 import path from "node:path";
 import { z } from "zod";

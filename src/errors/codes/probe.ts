@@ -12,8 +12,8 @@ export const probeErrors = defineErrors({
     meaning: "The probe's process ended or fell silent before it was told to.",
   },
   "probe.reads-standby": {
-    kind: "operator",
-    exit: EXIT.refused,
+    kind: "world",
+    exit: EXIT.world,
     meaning: "Writes were to be read back from a standby, which proves nothing of what was acknowledged.",
   },
   "probe.warnings-hidden": {
