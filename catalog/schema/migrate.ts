@@ -31,7 +31,7 @@ const OURS_PAUSE_S = 0.1;
  * program does the same. A lock on a table is not waited for long at a time, but again and again; then it rejects with
  * `catalog.migration-blocked`. With `builders`, which are not the session, the indexes of a database that is in use are built beside
  * those who write. Rejects before anything is applied with `catalog.migration-changed` when an applied one says something
- * else now, and `catalog.migration-unknown` when the database is ahead of these.
+ * else now (but for a text that was never released, `earlier`), and `catalog.migration-unknown` when the database is ahead of these.
  */
 export async function migrate(
   session: Session,
@@ -59,7 +59,7 @@ export async function migrate(
         const records = await recordsOf(session);
         before ??= [...records.keys()];
         refuseOthers(records, migrations);
-        missing = migrations.find(({ number }) => !records.has(number));
+        missing = migrations.find((each) => isMissing(each, records));
         if (missing === undefined) return;
         // Nobody writes into a database that had nothing.
         if (missing.indexesOnly !== true || builders === undefined || before.length === 0) {
@@ -94,11 +94,11 @@ async function apply(session: Session, migration: Migration): Promise<void> {
 }
 
 async function record(session: Session, migration: Migration): Promise<void> {
-  await session.query("insert into schema_migrations (number, name, checksum) values ($1, $2, $3)", [
-    migration.number,
-    migration.name,
-    checksumOf(migration),
-  ]);
+  await session.query(
+    `insert into schema_migrations (number, name, checksum) values ($1, $2, $3)
+     on conflict (number) do update set checksum = excluded.checksum, applied_at = excluded.applied_at`,
+    [migration.number, migration.name, checksumOf(migration)],
+  );
 }
 
 /** Its wait for others was given up. Source: PostgreSQL, "Error codes": lock_not_available. */
@@ -138,6 +138,15 @@ async function recordsOf(session: Session): Promise<Records> {
   );
 }
 
+function isMissing(migration: Migration, records: Records): boolean {
+  const record = records.get(migration.number);
+  return record === undefined || wasEarlier(migration, record.checksum);
+}
+
+function wasEarlier({ earlier }: Migration, checksum: string): boolean {
+  return earlier?.includes(checksum) === true;
+}
+
 function refuseOthers(records: Records, migrations: readonly Migration[]): void {
   for (const [number, { name, checksum }] of records) {
     const ours = migrations.find((each) => each.number === number);
@@ -147,7 +156,7 @@ function refuseOthers(records: Records, migrations: readonly Migration[]): void 
         remedy: "Run the version of the service that the database was last used with, or a newer one.",
       });
     }
-    if (checksumOf(ours) !== checksum) {
+    if (checksumOf(ours) !== checksum && !wasEarlier(ours, checksum)) {
       throw new LifeboatError("catalog.migration-changed", {
         message: `migration ${number} (${name}) was applied with checksum ${checksum}, and is ${checksumOf(ours)} now`,
         remedy: "An applied migration never changes: put its text back, and say the change in a new one.",

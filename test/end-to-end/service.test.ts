@@ -65,8 +65,8 @@ async function callTool(port: number, name: string, args: object) {
 
 /** Takes the newest migration back, as if the database were of a version before it. */
 const UNDO_NEWEST = `
-ALTER TABLE webhooks DROP COLUMN failing_since, DROP COLUMN rests_until;
-DELETE FROM schema_migrations WHERE number = 9`;
+CREATE INDEX products_search ON products USING gin (search);
+DELETE FROM schema_migrations WHERE number = (SELECT max(number) FROM schema_migrations)`;
 
 test("an instance that is newer than the database's schema waits for it, and `up` brings it there", async () => {
   await withSession({
