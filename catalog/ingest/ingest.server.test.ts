@@ -328,30 +328,30 @@ test("search finds stemmed words, model numbers as written, and words near a mis
   );
 });
 
-test("a new rate is that of offers as they are shown next, changes no price, and one of another currency lets its offers in", async () => {
+test("a new rate is that of offers as they are shown next, makes none newer and changes no price, and one of another currency lets its offers in", async () => {
   const row = offer({ sku: "RATE", price: 327, currency: "MYR", country_code: "MY" });
   const offered = async (): Promise<unknown> =>
     (
       await session.query(
-        "select price::float8, price_sgd::float8 from products where source = 'rated' and sku = 'RATE'",
+        "select price::float8, price_sgd::float8, updated_at = created_at as is_as_old from products where source = 'rated' and sku = 'RATE'",
       )
     ).rows[0];
   const { written } = await ingest("rated", [row]);
-  assert.deepEqual(await offered(), { price: 327, price_sgd: 100 });
+  assert.deepEqual(await offered(), { price: 327, price_sgd: 100, is_as_old: true });
   const operating = await readFile(path.join(import.meta.dirname, "../../docs/operating.md"), "utf8");
   const [, documented] = /```sql\n(insert into exchange_rates [^`]*)```/.exec(operating) ?? [];
   assert.ok(documented !== undefined);
   await session.query(documented);
-  assert.deepEqual(await offered(), { price: 327, price_sgd: 100 });
+  assert.deepEqual(await offered(), { price: 327, price_sgd: 100, is_as_old: true });
   const again = await ingest("rated", [row, offer({ sku: "WON", price: 990_000, currency: "KRW" })]);
   assert.deepEqual(
     again.written.map(({ outcome, priceChanged }) => [outcome, priceChanged]),
     [
-      ["updated", false],
+      ["unchanged", false],
       ["inserted", false],
     ],
   );
-  assert.deepEqual(await offered(), { price: 327, price_sgd: 98.2 });
+  assert.deepEqual(await offered(), { price: 327, price_sgd: 98.2, is_as_old: true });
   const prices = "select count(*)::int from price_history where product_id = $1";
   assert.equal(await single(prices, [written[0]?.productId]), 1);
   await assert.rejects(session.query("update exchange_rates set per_sgd = 0"), { code: "23514" });

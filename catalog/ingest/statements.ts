@@ -14,11 +14,14 @@ select distinct on (merchant_slug) merchant_slug, merchant, merchant_domain, cou
 where not exists (select from merchants where slug = merchant_slug)
 order by merchant_slug on conflict (slug) do nothing`;
 
-/** Everything of a row that the source tells, in the order of products' columns. */
-const TOLD = `merchant_id, title, description, brand, category, category_path, price, list_price, currency, price_sgd,
-    country_code, region, url, image_url, gtin, mpn, condition, availability, stock_level, rating, review_count, specs, metadata`;
+/** Everything of a row that the source tells, in the order of products' columns. The price in dollars is ours. */
+const TOLD = `merchant_id, title, description, brand, category, category_path, price, list_price, currency, country_code, region, url,
+    image_url, gtin, mpn, condition, availability, stock_level, rating, review_count, specs, metadata`;
 
 const told = (table: string): string => TOLD.replace(/\w+/g, (column) => `${table}.${column}`);
+
+/** Not so where only the rate is another one: an offer is not newer by that. */
+const IS_CHANGED = `(not p.is_active or (${told("p")}) is distinct from (${told("excluded")}))`;
 
 /**
  * A price is remembered with the time of its statement, not of its transaction: of two batches of a source the later one may have
@@ -31,22 +34,24 @@ known as materialized (
   where p.source = $2
 ),
 written as (
-  insert into products as p (sku, source, ${TOLD}, seen_run)
+  insert into products as p (sku, source, ${TOLD}, price_sgd, seen_run)
   select i.sku, $2, m.id, i.title, i.description, i.brand, i.category, i.category_path, i.price, i.list_price, i.currency,
-    greatest(round(i.price / r.per_sgd, 2), 0.01), i.country_code, coalesce(i.region, lower(i.country_code)), i.url, i.image_url, i.gtin, i.mpn,
-    i.condition, i.availability, i.stock_level, i.rating, i.review_count, i.specs, i.metadata, $3::uuid
+    i.country_code, coalesce(i.region, lower(i.country_code)), i.url, i.image_url, i.gtin, i.mpn,
+    i.condition, i.availability, i.stock_level, i.rating, i.review_count, i.specs, i.metadata,
+    greatest(round(i.price / r.per_sgd, 2), 0.01), $3::uuid
   from input i join merchants m on m.slug = i.merchant_slug join exchange_rates r on r.currency = i.currency
   on conflict (sku, source) do update
-    set (${TOLD}, updated_at, seen_at, seen_run, is_active) = row(${told("excluded")}, now(), now(), $3::uuid, true)
-    where not p.is_active or (${told("p")}) is distinct from (${told("excluded")})
-  returning p.id, p.sku
+    set (${TOLD}, price_sgd, updated_at, seen_at, seen_run, is_active) = row(${told("excluded")}, excluded.price_sgd,
+      case when ${IS_CHANGED} then now() else p.updated_at end, now(), $3::uuid, true)
+    where p.price_sgd <> excluded.price_sgd or ${IS_CHANGED}
+  returning p.id, p.sku, p.updated_at = now() as is_changed
 ),
 touched as (
   update products p set seen_at = now(), seen_run = $3::uuid from input i
   where p.source = $2 and p.sku = i.sku and not exists (select from written w where w.sku = i.sku)
 ),
 outcome as (
-  select i.row_number, i.sku, coalesce(w.id, k.id) as id, k.id is null as is_new, w.id is not null as is_changed,
+  select i.row_number, i.sku, coalesce(w.id, k.id) as id, k.id is null as is_new, coalesce(w.is_changed, false) as is_changed,
     k.id is not null and (k.price, k.currency) is distinct from (i.price, i.currency) as price_changed,
     k.id is not null and k.availability is distinct from i.availability as stock_changed,
     k.price as old_price, k.availability as old_availability, i.price, i.list_price, i.currency, i.availability

@@ -25,7 +25,9 @@ export const productSchema = z
     price: money.optional(),
     list_price: money.nullable().optional(),
     currency: z.string().optional(),
-    price_sgd: money.optional().describe("The price in Singapore dollars at the rate of its last change."),
+    price_sgd: money
+      .optional()
+      .describe("The price in Singapore dollars at the rate of when its source showed it last."),
     discount_percent: z.int().optional(),
     merchant: z.string().optional().describe("The merchant's slug."),
     merchant_name: z.string().optional(),
