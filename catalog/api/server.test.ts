@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { test } from "node:test";
 import { networksOf } from "../../src/platform/caller-address.ts";
 import { problemOf } from "./bind.ts";
@@ -88,6 +88,52 @@ test("a body that is too long is refused in words to who is still sending it, an
     );
     assert.deepEqual(answer, { status: 413, connection: undefined });
   } finally {
+    app.server.closeAllConnections();
+    await app.close();
+  }
+});
+
+test("a body that does not end is waited for no longer than a while, also behind its answer; an answer may take longer", {
+  timeout: 20_000,
+}, async () => {
+  const app = makeServer(
+    { metrics: { request: () => undefined } } as unknown as ApiTools,
+    { isSchemaOlder: false } as unknown as Health,
+    {
+      isBehindBalancer: false,
+      trustedProxies: networksOf([]),
+      mcpUrl: undefined,
+      onMistake: assert.ifError,
+      receiveTimeoutMs: 100,
+    },
+  );
+  const asked = Promise.withResolvers<void>();
+  const cut = Promise.withResolvers<void>();
+  app.post("/slow", async () => {
+    asked.resolve();
+    await cut.promise;
+    return "late";
+  });
+  const url = await app.listen({ host: "127.0.0.1", port: 0 });
+  try {
+    const slow = fetch(`${url}/slow`, { method: "POST", body: "{}", headers: { "content-type": "application/json" } });
+    await asked.promise;
+    const answers = await new Promise<string>((resolve) => {
+      let said = "";
+      const socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+      socket.on("error", () => undefined);
+      socket.on("data", (data) => {
+        said += data;
+      });
+      socket.on("close", () => resolve(said));
+      const type = "content-type: application/json\r\ncontent-length: 5000000";
+      socket.write(`POST /v1/auth/register HTTP/1.1\r\nhost: localhost\r\n${type}\r\n\r\n{`);
+    });
+    assert.match(answers, /^HTTP\/1\.1 413 /);
+    cut.resolve();
+    assert.equal(await (await slow).text(), "late");
+  } finally {
+    cut.resolve();
     await app.close();
   }
 });

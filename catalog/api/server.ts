@@ -10,6 +10,11 @@ import type { ApiTools } from "./tools.ts";
 
 /** A thousand offers with long descriptions. */
 const BODY_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * From the first byte of a request to its last: the longest body by a line of half a megabit a second. Also what is read of one that was
+ * answered before it ended (below) ends by this. How long an answer takes, or is in coming, is not counted.
+ */
+const RECEIVE_TIMEOUT_MS = 60_000;
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -28,13 +33,15 @@ export type ServerOptions = {
   readonly mcpUrl: string | undefined;
   /** Told of what is our mistake. */
   readonly onMistake: (error: unknown) => void;
+  /** A request has to be there whole after so long, or half as long again; then its connection is closed. Default RECEIVE_TIMEOUT_MS. */
+  readonly receiveTimeoutMs?: number;
 };
 
 /** Makes it; listening is the caller's. */
 export function makeServer(
   tools: ApiTools,
   health: Health,
-  { isBehindBalancer, trustedProxies, mcpUrl, onMistake }: ServerOptions,
+  { isBehindBalancer, trustedProxies, mcpUrl, onMistake, receiveTimeoutMs = RECEIVE_TIMEOUT_MS }: ServerOptions,
 ): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
@@ -44,6 +51,8 @@ export function makeServer(
     forceCloseConnections: "idle",
     // Longer than the balancer keeps an idle connection, or it would send a request into one that we close.
     keepAliveTimeout: 75_000,
+    requestTimeout: receiveTimeoutMs,
+    http: { headersTimeout: receiveTimeoutMs, connectionsCheckingInterval: receiveTimeoutMs / 2 },
   });
   app.addHook("onResponse", (request, reply, done) => {
     const operation = request.routeOptions.config.operation ?? "other";

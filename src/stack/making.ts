@@ -68,7 +68,10 @@ export async function makePoolerFolders(tools: StepTools): Promise<void> {
   }
 }
 
-/** Writes every file that is not as described; what runs with it reads it again, or is restarted where it cannot. */
+/**
+ * Writes every file that is not as described; what runs with it reads it again, or is restarted where it cannot. All of it is tried before
+ * failures are told: the files are as described then, and nobody would look at who had not read them.
+ */
 export async function writeConfiguration(tools: StepTools, options: CallOptions): Promise<void> {
   const { files, stack, platform } = tools;
   const secrets = await readSecrets(files, stack.place);
@@ -88,8 +91,17 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
     await writeRendered(tools, rendered);
   }
   const running = await runningComponents(platform, options);
-  for (const component of unread)
-    if (running.has(component)) await applyConfiguration(tools, component, secrets, options);
+  const failures: unknown[] = [];
+  for (const component of unread) {
+    if (!running.has(component)) continue;
+    try {
+      await applyConfiguration(tools, component, secrets, options);
+    } catch (error) {
+      if (!isLifeboatError(error) || isLifeboatError(error, "platform.aborted")) throw error;
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures);
 }
 
 async function wouldBeReadOtherwise({ files }: StepTools, { file, text, reads }: RenderedFile): Promise<boolean> {

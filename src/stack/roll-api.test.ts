@@ -13,7 +13,7 @@ const OK = "HTTP/1.1 200 OK\r\n\r\n{}";
 
 test("programs whose file has changed are restarted and waited for; instances one after another, each once the one before serves, with its schema", async () => {
   await withFolder(async (folder) => {
-    const stack = testStack({ stacksFolder: folder, apis: 2 });
+    const stack = testStack({ stacksFolder: folder, apis: 2, poolers: 2 });
     await systemFiles.makeFolder(stack.place.sockets);
     const done: string[] = [];
     const lacks = new Map<string, "schema" | "time">();
@@ -60,13 +60,15 @@ test("programs whose file has changed are restarted and waited for; instances on
         },
       }) as unknown as RollTools;
     try {
-      await rollApi(tools("db", "api", "api_2"), {});
+      await rollApi(tools("db", "pgbouncer", "api", "api_2"), {});
       assert.deepEqual([done.splice(0), lacks.size], [["api", "schema", "api_2"], 0]);
-      // Nobody serves while no primary runs: who starts it must get on.
-      await rollApi({ ...tools("api_2"), clock: systemClock }, {});
-      assert.deepEqual(done.splice(0), ["api_2"]);
-      lacks.clear();
-      await restartAlone(tools("db", "scraper-scheduler"), "scraper-scheduler", {});
+      // Nobody serves while no primary runs, or no pooler: who starts it must get on.
+      for (const running of [["pgbouncer"], ["db"]]) {
+        await rollApi(tools(...running, "api_2"), {});
+        assert.deepEqual([done.splice(0), [...lacks.keys()]], [["api_2"], ["api_2"]], `with ${running} alone`);
+        lacks.clear();
+      }
+      await restartAlone(tools("db", "pgbouncer_2", "scraper-scheduler"), "scraper-scheduler", {});
       assert.deepEqual([done.splice(0), lacks.size], [["scraper-scheduler"], 0], "it works again");
     } finally {
       for (const server of listening) server.close();

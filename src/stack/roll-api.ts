@@ -50,9 +50,10 @@ export async function restartAlone(
   }
 }
 
-/** Without a primary they would be waited for in vain, and whoever calls us is about to start it. */
+/** Without a primary, and a pooler before it, they would be waited for in vain, and whoever calls us is about to start those. */
 function canServe(stack: StackDescription, running: ReadonlySet<string>): boolean {
-  return running.has(stack.primary) && stack.recorded !== "unsettled";
+  const isReached = instancesOf(stack, "pgbouncer").some((name) => running.has(name));
+  return isReached && running.has(stack.primary) && stack.recorded !== "unsettled";
 }
 
 const isFinal = (error: unknown): boolean => isLifeboatError(error, "platform.aborted") || !isLifeboatError(error);

@@ -4,7 +4,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
 import { testStack } from "../../test/support/stacks.ts";
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import { apiSocketOf } from "./instances.ts";
@@ -55,6 +55,23 @@ test("a schema that cannot be brought up to date is told in the last words of th
       },
     );
   });
+});
+
+test("a schema that takes longer than it is waited for goes on by itself, which is said", async () => {
+  const stack = testStack();
+  const programs = { service: { args: [] } } as unknown as StackPrograms;
+  const run = async (): Promise<never> => {
+    throw new LifeboatError("platform.process-timeout", { message: "it was killed", remedy: "Wait." });
+  };
+  await assert.rejects(
+    migrateDatabase({ processes: { ...systemProcesses, run }, user: undefined, programs }, stack, {}),
+    (error) => {
+      assert(isLifeboatError(error, "stack.schema-failed"));
+      assert.match(error.message, /takes longer than 10 minutes$/);
+      assert.match(error.remedy, /goes on with it.*`lifeboat up` again/);
+      return error.retryable && isLifeboatError(error.cause, "platform.process-timeout");
+    },
+  );
 });
 
 test("the service's file names secrets and holds none, and leads to the pooler, the read port and the front", () => {

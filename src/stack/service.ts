@@ -10,7 +10,7 @@ import type { CallOptions, StackTools } from "./tools.ts";
 
 /** An instance answers from memory, also while it waits for a database. */
 const ANSWER_TIMEOUT_MS = 2_000;
-/** Indexes of a large table. */
+/** An index of some ten million offers. The server goes on with a larger one, and who asks again waits for that. */
 const MIGRATION_TIMEOUT_MS = 600_000;
 const LAST_LINES = 5;
 
@@ -104,14 +104,18 @@ export async function migrateDatabase(
   options: CallOptions,
 ): Promise<void> {
   const { command, args, schema } = programs.service;
-  const ran = await processes.run({
-    command,
-    args: [...args, schema, serviceFileOf(stack, "api")],
-    folder: stack.place.folder,
-    user: programs.lifeboatAsUser ? user : undefined,
-    timeoutMs: MIGRATION_TIMEOUT_MS,
-    ...options,
-  });
+  const ran = await processes
+    .run({
+      command,
+      args: [...args, schema, serviceFileOf(stack, "api")],
+      folder: stack.place.folder,
+      user: programs.lifeboatAsUser ? user : undefined,
+      timeoutMs: MIGRATION_TIMEOUT_MS,
+      ...options,
+    })
+    .catch((error: unknown) => {
+      throw isLifeboatError(error, "platform.process-timeout") ? takesLong(stack, error) : error;
+    });
   if (ran.exit.kind === "exited" && ran.exit.status === 0) return;
   const said = ran.stderr.trim().split("\n").slice(-LAST_LINES).join("; ");
   throw new LifeboatError("stack.schema-failed", {
@@ -120,5 +124,15 @@ export async function migrateDatabase(
       ? `The line in ${secretFile(stack.place, "application")} is not the password of ${stack.applicationRole}: run \`lifeboat up\`, which gives the role and the pooler that line.`
       : "Mend what it says and run `lifeboat up` again; what was applied stays, and the rest is as it was.",
     retryable: true,
+  });
+}
+
+function takesLong({ database }: StackDescription, cause: unknown): LifeboatError {
+  return new LifeboatError("stack.schema-failed", {
+    message: `bringing the database ${database} to the newest schema takes longer than ${MIGRATION_TIMEOUT_MS / 60_000} minutes`,
+    remedy:
+      "An index of very many offers is built: the server goes on with it (pg_stat_progress_create_index says how far it is). Run `lifeboat up` again, which waits for it and does the rest.",
+    retryable: true,
+    cause,
   });
 }

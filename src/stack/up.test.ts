@@ -6,7 +6,7 @@ import { withFolder } from "../../test/support/backups.ts";
 import { withListener } from "../../test/support/listener.ts";
 import { testStack } from "../../test/support/stacks.ts";
 import { storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
 import type { ComponentMode } from "../platform/components.ts";
 import { systemFiles } from "../platform/files.ts";
@@ -16,6 +16,7 @@ import { systemRandom } from "../platform/random.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { initVault } from "../vault/vault.ts";
+import { makeFolders, writeConfiguration } from "./making.ts";
 import { freePorts } from "./ports.ts";
 import { findPrograms } from "./programs.ts";
 import { askPooler } from "./prove.ts";
@@ -175,5 +176,53 @@ test("a pooler that does not let the application in is told with its socket's fo
       assert.match(error.message, /at .*\/run\/pgbouncer_2 on port 5435 does not serve buywhere/);
       return true;
     });
+  });
+});
+
+test("whatever runs with a changed file is restarted, also when others do not come back, and all that failed is told", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await makeFolders({ ...TOOLS, stack });
+    await makeSecrets(TOOLS, stack.place, { owner: undefined });
+    const restarted: string[] = [];
+    /** What the restarts of some end with. */
+    const write = async (
+      release: string,
+      failing: Readonly<Record<string, "stack.step-failed" | "platform.aborted">>,
+    ) => {
+      restarted.length = 0;
+      const common = { mode: "running", since: 0 as Instant, adopted: false, restarts: 0, ports: [] } as const;
+      const platform = {
+        ...TOOLS.platform,
+        state: async () => ["api", "mcp", "scraper-scheduler"].map((name) => ({ ...common, name, lastEnd: undefined })),
+        restart: async (name: string) => {
+          restarted.push(name);
+          const code = failing[name];
+          if (code !== undefined)
+            throw new LifeboatError(code, { message: `${name} fails`, remedy: "Look at its log." });
+        },
+      };
+      const onRecoveryKey = () => undefined;
+      await writeConfiguration(
+        { ...TOOLS, platform, stack: testStack({ stacksFolder: folder, release }), onRecoveryKey },
+        {},
+      );
+    };
+    const all = ["api", "mcp", "scraper-scheduler"];
+    await write("1.0.0", {});
+    assert.deepEqual(restarted, all);
+    await assert.rejects(write("1.0.1", { api: "stack.step-failed" }), { message: "api fails" });
+    assert.deepEqual(restarted, all);
+    await assert.rejects(write("1.0.2", { api: "stack.step-failed", mcp: "stack.step-failed" }), (error) => {
+      assert(error instanceof AggregateError);
+      assert.deepEqual(
+        error.errors.map(({ message }) => message),
+        ["api fails", "mcp fails"],
+      );
+      return true;
+    });
+    assert.deepEqual(restarted, all);
+    await assert.rejects(write("1.0.3", { api: "platform.aborted" }), { message: "api fails" });
+    assert.deepEqual(restarted, ["api"], "who wants it to end is obeyed");
   });
 });
