@@ -359,6 +359,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-replica-por
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -390,6 +391,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subc
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from probe; and __fish_seen_subcommand_from read-back' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -420,6 +422,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-replica-port -
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from up' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -459,6 +462,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-replica-port
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from down' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -485,6 +489,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-replica-port -
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from ps' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -513,6 +518,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-replica-port
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from logs' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -541,6 +547,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-replica-p
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restart' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -568,6 +575,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-replica-por
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from scale' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -598,6 +606,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-replica-port
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from exec' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -627,6 +636,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-replic
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from durability' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -672,6 +682,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-repli
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from replication' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -711,6 +722,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-replica-
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -751,6 +763,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_s
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from pause' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -790,6 +803,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_s
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -831,6 +845,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-replic
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -871,6 +886,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-replica-p
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from rebuild' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -912,6 +928,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-replica-po
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from daemon' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -1002,6 +1019,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x
@@ -1044,6 +1062,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-pooler-port -d 'Port of PgBouncer.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-redis-port -d 'Port of redis.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-api -d 'Instances of an API that others run, as host:port with commas between: the front leads to them, too.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-private-webhooks -d 'Whether webhooks may lead to this machine and to private networks: whoever has a key then has the API call them.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-trusted-proxies -d 'Networks of proxies before the front and the MCP service: what these say in X-Forwarded-For is believed.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-max-connections -d 'Connections a node takes (max_connections).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from render' -l stack-shared-buffers -d 'Memory of a node for pages (shared_buffers).' -x

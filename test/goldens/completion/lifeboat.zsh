@@ -433,6 +433,7 @@ _lifeboat_probe_read-back() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -472,6 +473,7 @@ _lifeboat_up() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -520,6 +522,7 @@ _lifeboat_down() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -555,6 +558,7 @@ _lifeboat_ps() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -592,6 +596,7 @@ _lifeboat_logs() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -629,6 +634,7 @@ _lifeboat_restart() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -665,6 +671,7 @@ _lifeboat_scale() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -705,6 +712,7 @@ _lifeboat_exec() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -744,6 +752,7 @@ _lifeboat_durability() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -798,6 +807,7 @@ _lifeboat_replication() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -870,6 +880,7 @@ _lifeboat_failover_pause() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -918,6 +929,7 @@ _lifeboat_failover_resume() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -968,6 +980,7 @@ _lifeboat_switchover() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -1017,6 +1030,7 @@ _lifeboat_rebuild() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -1067,6 +1081,7 @@ _lifeboat_daemon() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -1175,6 +1190,7 @@ _lifeboat_config_explain() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -1226,6 +1242,7 @@ _lifeboat_config_render() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -1398,6 +1415,7 @@ _lifeboat_probe() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
@@ -1477,6 +1495,7 @@ _lifeboat_failover() {
     '--stack-pooler-port=[Port of PgBouncer.]:value: ' \
     '--stack-redis-port=[Port of redis.]:value: ' \
     '--stack-api=[Instances of an API that others run, as host\:port with commas between\: the front leads to them, too.]:value: ' \
+    '--stack-private-webhooks=[Whether webhooks may lead to this machine and to private networks\: whoever has a key then has the API call them.]:value:(on off)' \
     '--stack-trusted-proxies=[Networks of proxies before the front and the MCP service\: what these say in X-Forwarded-For is believed.]:value: ' \
     '--stack-max-connections=[Connections a node takes (max_connections).]:value: ' \
     '--stack-shared-buffers=[Memory of a node for pages (shared_buffers).]:value: ' \
