@@ -5,6 +5,7 @@
  * with what they have read.
  */
 import { isLifeboatError } from "../errors/error.ts";
+import type { Clock } from "../platform/clock.ts";
 import { instancesOf, scraperSocketOf } from "./instances.ts";
 import { askApi, askService, awaitsSchema, type MigrationTools, migrateDatabase } from "./service.ts";
 import type { StackDescription } from "./stack.ts";
@@ -38,16 +39,7 @@ export async function restartAlone(
   await platform.restart(name, options);
   if (!isWaitedFor) return;
   const to = name === "mcp" ? { host: "127.0.0.1", port: stack.ports.mcp } : { socket: scraperSocketOf(stack) };
-  const deadline = clock.monotonic() + READY_TIMEOUT_MS;
-  for (;;) {
-    try {
-      await askService(name, to, options);
-      return;
-    } catch (error) {
-      if (isFinal(error) || clock.monotonic() > deadline) throw error;
-    }
-    await clock.sleep(LOOK_INTERVAL_MS, options);
-  }
+  await untilServes(clock, options, () => askService(name, to, options));
 }
 
 /** Without a primary, and a pooler before it, they would be waited for in vain, and whoever calls us is about to start those. */
@@ -60,20 +52,32 @@ const isFinal = (error: unknown): boolean => isLifeboatError(error, "platform.ab
 
 async function untilReady(tools: RollTools, name: string, options: CallOptions): Promise<void> {
   const { clock, stack } = tools;
-  const deadline = clock.monotonic() + READY_TIMEOUT_MS;
   let mayMigrate = true;
+  const migrateOnce = async (): Promise<void> => {
+    // It came back as the newer program of an upgrade.
+    if (!mayMigrate || !(await awaitsSchema(stack, name, options))) return;
+    mayMigrate = false;
+    await migrateDatabase(tools, stack, options);
+  };
+  await untilServes(clock, options, () => askApi(stack, name, options), migrateOnce);
+}
+
+/** Asks until it is answered, or the time is over; `meanwhile` is done after each answer that was none. */
+async function untilServes(
+  clock: Clock,
+  options: CallOptions,
+  ask: () => Promise<void>,
+  meanwhile: () => Promise<void> = async () => undefined,
+): Promise<void> {
+  const deadline = clock.monotonic() + READY_TIMEOUT_MS;
   for (;;) {
     try {
-      await askApi(stack, name, options);
+      await ask();
       return;
     } catch (error) {
       if (isFinal(error) || clock.monotonic() > deadline) throw error;
     }
-    // It came back as the newer program of an upgrade.
-    if (mayMigrate && (await awaitsSchema(stack, name, options))) {
-      mayMigrate = false;
-      await migrateDatabase(tools, stack, options);
-    }
+    await meanwhile();
     await clock.sleep(LOOK_INTERVAL_MS, options);
   }
 }
