@@ -5,6 +5,7 @@
  */
 import { readdir, readFile, readlink } from "node:fs/promises";
 import path from "node:path";
+import { systemProcesses } from "./processes.ts";
 
 /** A process that listens. */
 export type PortHolder = { readonly pid: number; readonly name: string };
@@ -23,16 +24,14 @@ export async function holderOfPort(port: number): Promise<PortHolder | undefined
     }
   }
   if (sockets.size === 0) return undefined;
-  for (const name of await readdir("/proc")) {
-    if (/^\d+$/.test(name) && (await holdsOne(name, sockets))) {
-      return { pid: Number(name), name: await nameOf(name) };
-    }
+  for (const pid of await systemProcesses.all()) {
+    if (await holdsOne(pid, sockets)) return { pid, name: await nameOf(pid) };
   }
   return undefined;
 }
 
 /** The program's file; what the kernel calls a process may be the name of its first thread. */
-async function nameOf(pid: string): Promise<string> {
+async function nameOf(pid: number): Promise<string> {
   try {
     return path.basename(await readlink(`/proc/${pid}/exe`));
   } catch {
@@ -40,7 +39,7 @@ async function nameOf(pid: string): Promise<string> {
   }
 }
 
-async function holdsOne(pid: string, sockets: ReadonlySet<string>): Promise<boolean> {
+async function holdsOne(pid: number, sockets: ReadonlySet<string>): Promise<boolean> {
   try {
     for (const descriptor of await readdir(`/proc/${pid}/fd`)) {
       if (sockets.has(await readlink(`/proc/${pid}/fd/${descriptor}`))) return true;

@@ -1,9 +1,10 @@
 /** Benchmarks as a user runs them, in folders that are gone afterwards. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { systemProcesses } from "../../src/platform/processes.ts";
 
 const MAIN = path.resolve(import.meta.dirname, "../../bench/main.ts");
 
@@ -42,7 +43,7 @@ export async function bench(
 
 /** Command lines of processes that have to do with a folder: servers, receivers, commands under measurement. */
 export async function leftRunning(folder: string): Promise<readonly string[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  const pids = (await systemProcesses.all()).filter((pid) => pid !== process.pid);
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
   return lines.filter((line) => line.includes(folder)).map((line) => line.replaceAll("\0", " "));
 }
