@@ -384,13 +384,8 @@ class WalReceiver implements Receiver {
     while (!signal.aborted) {
       this.#nextReport = Promise.withResolvers();
       await this.#writeReport();
-      const waiting = new AbortController();
-      const interval = this.#tools.clock.sleep(REPORT_INTERVAL_MS, {
-        signal: AbortSignal.any([signal, waiting.signal]),
-      });
-      await Promise.race([interval.catch(() => undefined), this.#nextReport.promise]);
-      waiting.abort();
-      await Promise.allSettled([interval]);
+      const interval = this.#tools.clock.sleep(REPORT_INTERVAL_MS, { signal });
+      await Promise.race([Promise.allSettled([interval]), this.#nextReport.promise]);
     }
   }
 
