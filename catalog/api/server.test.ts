@@ -6,7 +6,7 @@ import { networksOf } from "../../src/platform/caller-address.ts";
 import { problemOf } from "./bind.ts";
 import type { Health } from "./health.ts";
 import { formOf } from "./problems.ts";
-import { makeServer } from "./server.ts";
+import { makeServer, type ServerOptions } from "./server.ts";
 import type { ApiTools } from "./tools.ts";
 
 test("who asks without a key is counted by the address that connects, unless only the balancer can, or a proxy that is trusted", async () => {
@@ -59,12 +59,23 @@ test("a read that its server gave up is answered as one without a server: later"
   assert.deepEqual([problem?.code, problem?.retryAfterS], ["SERVICE_UNAVAILABLE", 2]);
 });
 
-test("a body that is too long is refused in words to who is still sending it, and the connection stays", async () => {
-  const app = makeServer(
+/** For what comes to nothing but the server itself. */
+function bareServer(options: Partial<ServerOptions> = {}) {
+  return makeServer(
     { metrics: { request: () => undefined } } as unknown as ApiTools,
     { isSchemaOlder: false } as unknown as Health,
-    { isBehindBalancer: false, trustedProxies: networksOf([]), mcpUrl: undefined, onMistake: assert.ifError },
+    {
+      isBehindBalancer: false,
+      trustedProxies: networksOf([]),
+      mcpUrl: undefined,
+      onMistake: assert.ifError,
+      ...options,
+    },
   );
+}
+
+test("a body that is too long is refused in words to who is still sending it, and the connection stays", async () => {
+  const app = bareServer();
   await app.listen({ host: "127.0.0.1", port: 0 });
   const half = Buffer.alloc(3 * 1024 * 1024, "x");
   try {
@@ -96,17 +107,7 @@ test("a body that is too long is refused in words to who is still sending it, an
 test("a body that does not end is waited for no longer than a while, also behind its answer; an answer may take longer", {
   timeout: 20_000,
 }, async () => {
-  const app = makeServer(
-    { metrics: { request: () => undefined } } as unknown as ApiTools,
-    { isSchemaOlder: false } as unknown as Health,
-    {
-      isBehindBalancer: false,
-      trustedProxies: networksOf([]),
-      mcpUrl: undefined,
-      onMistake: assert.ifError,
-      receiveTimeoutMs: 100,
-    },
-  );
+  const app = bareServer({ receiveTimeoutMs: 100 });
   const asked = Promise.withResolvers<void>();
   const cut = Promise.withResolvers<void>();
   app.post("/slow", async () => {

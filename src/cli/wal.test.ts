@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { allVerbs } from "../../test/support/all-verbs.ts";
 import { matchesGolden } from "../../test/support/golden.ts";
+import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
 import { recordedFrame } from "../../test/support/recorded-frame.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import { REPORT_HEAD, type ReceiverReport } from "../wal/report.ts";
+import type { ReceiverReport } from "../wal/report.ts";
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
 import {
@@ -82,26 +83,15 @@ test("the destination is absolute from where PostgreSQL runs the command", async
 test("how receiving stands is told for people and for programs, with and without a server", () => {
   const style = createStyle({ colours: false, columns: 100 });
   const report: ReceiverReport = {
-    ...REPORT_HEAD,
+    ...STREAMING_REPORT,
     pid: 4711,
-    mode: "streaming",
     startedAt: "2026-01-01T03:00:00.000Z",
     updatedAt: "2026-01-01T03:30:00.000Z",
-    systemId: "7000000000000000001",
-    timeline: 1,
-    slot: "lifeboat_vault",
-    epoch: 0,
-    applicationName: "lifeboat_vault",
-    writtenLsn: "0/3000060",
-    flushedLsn: "0/3000060",
     serverEndLsn: "0/3000160",
     lagBytes: 256,
     segmentsWaiting: 2,
     spoolBytes: 33_554_432,
     spoolBytesMax: 1_073_741_824,
-    lastError: null,
-    alarms: [],
-    gaps: [],
   };
   const well: WalStatus = {
     receiver: { kind: "running", report },

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
 import type { Instant } from "../platform/clock.ts";
 import type { ReceiverReport, ReceiverStatus } from "../wal/report.ts";
 import { faultsOf, type StatusFacts } from "./decide.ts";
@@ -8,27 +9,17 @@ const HOUR_MS = 3_600_000;
 const now = Date.UTC(2026, 0, 2) as Instant;
 
 const report: ReceiverReport = {
-  format: "lifeboat-receiver",
-  version: 2,
+  ...STREAMING_REPORT,
   pid: 4711,
-  mode: "streaming",
   startedAt: "2026-01-01T00:00:00.000Z",
   updatedAt: "2026-01-02T00:00:00.000Z",
   systemId: "7000",
-  timeline: 1,
-  slot: "lifeboat_vault",
-  epoch: 0,
-  applicationName: "lifeboat_vault",
   writtenLsn: "0/5000000",
   flushedLsn: "0/5000000",
   serverEndLsn: "0/5000060",
   lagBytes: 96,
-  segmentsWaiting: 0,
   spoolBytes: 0,
   spoolBytesMax: 1,
-  lastError: null,
-  alarms: [],
-  gaps: [],
 };
 const running: ReceiverStatus = { kind: "running", report };
 const range = {

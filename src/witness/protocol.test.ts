@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import type { MandateRecord } from "../wal/mandate.ts";
-import { REPORT_HEAD, type ReceiverReport } from "../wal/report.ts";
+import type { ReceiverReport } from "../wal/report.ts";
 import {
   bytesLine,
   digestLine,
@@ -19,26 +20,19 @@ import {
 } from "./protocol.ts";
 
 const receiver: ReceiverReport = {
-  ...REPORT_HEAD,
-  pid: 1,
+  ...STREAMING_REPORT,
   mode: "withdrawn",
   startedAt: "a",
   updatedAt: "b",
   systemId: "7000",
-  timeline: 1,
-  slot: "lifeboat_vault",
   epoch: 8,
   applicationName: "lifeboat_vault_e8",
   writtenLsn: "0/0",
   flushedLsn: "0/0",
   serverEndLsn: "0/0",
   lagBytes: null,
-  segmentsWaiting: 0,
   spoolBytes: 0,
   spoolBytesMax: 1,
-  lastError: null,
-  alarms: [],
-  gaps: [],
 };
 
 test("a status is read as it was written, whatever the mandate", () => {
