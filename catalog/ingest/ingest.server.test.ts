@@ -216,6 +216,7 @@ test("rows that cannot be sold are rejected one by one with their reasons, and t
       "11 invalid-field",
     ],
   );
+  assert.match(outcome.rejections.at(-1)?.message ?? "", /^the row: ./);
   assert.deepEqual(
     outcome.written.map(({ rowNumber, outcome: became }) => `${rowNumber} ${became}`),
     ["4 inserted", "12 inserted"],
