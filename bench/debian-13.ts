@@ -6,6 +6,7 @@
  */
 import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { errorText } from "../src/errors/error-text.ts";
 import { throwIfAborted } from "../src/platform/clock.ts";
 import { must } from "./machine.ts";
 
@@ -73,7 +74,7 @@ export async function fetchDebian13(
     return undefined;
   } catch (error) {
     throwIfAborted(call.signal, `fetching ${wanted.title}`);
-    return error instanceof Error ? error.message : String(error);
+    return errorText(error);
   } finally {
     await rm(making, { recursive: true, force: true });
   }

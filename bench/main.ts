@@ -12,6 +12,7 @@ import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { EXIT } from "../src/errors/entry.ts";
 import { isLifeboatError } from "../src/errors/error.ts";
+import { errorText } from "../src/errors/error-text.ts";
 import { benchBackup, planFor } from "./backup.ts";
 import { BACKUP_PEERS } from "./backup-plan.ts";
 import { benchDelta, planDeltaFor } from "./delta.ts";
@@ -295,7 +296,7 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
   } catch (error) {
-    throw new Stop(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    throw new Stop(`${errorText(error)}\n\n${USAGE}`);
   }
 }
 

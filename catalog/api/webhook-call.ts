@@ -2,6 +2,7 @@
 import { createHmac } from "node:crypto";
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { errorText } from "../../src/errors/error-text.ts";
 import { checkedLookup, isPrivateLiteral, PrivateAddress } from "../../src/platform/public-address.ts";
 
 /** A call that is not answered by then has failed. */
@@ -44,7 +45,7 @@ export async function callWebhook(
     const status = await statusOf(call, body);
     return { isDone: status >= 200 && status < 300, answer: String(status) };
   } catch (error) {
-    return { isDone: false, answer: error instanceof Error ? error.message : String(error) };
+    return { isDone: false, answer: errorText(error) };
   }
 }
 

@@ -9,6 +9,7 @@
  * waits for a new one, and what was lent has LENT_GRACE_MS to end; at a server that is the same, which was busy or halted, it goes on. That a statement takes long says nothing of the server: only a look does.
  */
 import pg from "pg";
+import { errorText } from "../../src/errors/error-text.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { ChangingSecret } from "../settings/service-file.ts";
 import { isLoginRefused, isServerGone, isTimeout } from "./gone.ts";
@@ -296,7 +297,7 @@ export class Way {
       if (this.#clock.monotonic() - this.#answeredAt < LOOK_TIMEOUT_MS) this.#isSuspect = true;
       else {
         this.#silent();
-        this.#tell(`nothing answers: ${error instanceof Error ? error.message : String(error)}`);
+        this.#tell(`nothing answers: ${errorText(error)}`);
       }
     }
   }

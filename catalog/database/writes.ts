@@ -6,6 +6,7 @@
  * finds by itself what came of it before (an idempotency key, a natural key); all that wait go on a random moment after the
  * primary is back, not together.
  */
+import { errorText } from "../../src/errors/error-text.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { RandomSource } from "../../src/platform/random.ts";
 import { isConflict, isGivenUp, isServerFull, isServerGone } from "./gone.ts";
@@ -166,7 +167,7 @@ export class Writes {
     const { clock, tell } = this.#tools;
     if (clock.monotonic() >= this.#tellNoRoomFrom) {
       this.#tellNoRoomFrom = clock.monotonic() + TELL_NO_ROOM_EVERY_MS;
-      tell?.(`the database refuses writes, it has no room: ${cause instanceof Error ? cause.message : String(cause)}`);
+      tell?.(`the database refuses writes, it has no room: ${errorText(cause)}`);
     }
     return new WriteNotDone(isCommitSent ? "unknown" : "no-room", { cause });
   }

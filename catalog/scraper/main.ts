@@ -1,5 +1,6 @@
 /** The program of the scraper-scheduler: `main.ts SERVICE-FILE NAME PORT-OR-SOCKET`. SIGTERM ends it: sources under way are given back. */
 import { hostname } from "node:os";
+import { errorText } from "../../src/errors/error-text.ts";
 import { systemClock as clock } from "../../src/platform/clock.ts";
 import { endOnSignal } from "../../src/platform/end-on-signal.ts";
 import { systemFiles as files } from "../../src/platform/files.ts";
@@ -107,7 +108,7 @@ const begin = async (): Promise<void> => {
       await transactions.run(async (session) => await describeSources(session, sources), { repeatable: true });
       break;
     } catch (error) {
-      log("database-away", { why: error instanceof Error ? error.message : String(error) });
+      log("database-away", { why: errorText(error) });
       await clock.sleep(DESCRIBE_EVERY_MS, { signal: stop.signal }).catch(() => undefined);
     }
   }

@@ -7,6 +7,7 @@
  * is remembered but in the database, so that a scheduler can be killed at any moment; a database that is away is waited for, and so is
  * the schema of one that was restored.
  */
+import { errorText } from "../../src/errors/error-text.ts";
 import { type Clock, throwIfAborted } from "../../src/platform/clock.ts";
 import { claimNext } from "./sources/claim.ts";
 import { type RunResult, type RunTools, runSource, type Transactions } from "./sources/run.ts";
@@ -98,8 +99,7 @@ export class Scheduler {
         await this.#turn(signal);
       } catch (error) {
         // Whatever the database says, it is asked again: there is nothing else for a scheduler to do.
-        if (!signal.aborted)
-          this.#options.log("database-away", { why: error instanceof Error ? error.message : String(error) });
+        if (!signal.aborted) this.#options.log("database-away", { why: errorText(error) });
         await this.#pause(AWAY_PAUSE_MS);
       }
     }

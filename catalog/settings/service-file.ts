@@ -8,6 +8,7 @@
  */
 import { z } from "zod";
 import { LifeboatError } from "../../src/errors/error.ts";
+import { errorText } from "../../src/errors/error-text.ts";
 import { isNetwork } from "../../src/platform/caller-address.ts";
 import type { Files } from "../../src/platform/files.ts";
 
@@ -88,7 +89,7 @@ export async function readServiceFile(files: Files, file: string): Promise<Servi
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw invalid(file, `is no JSON: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    throw invalid(file, `is no JSON: ${errorText(cause)}`, cause);
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -8,6 +8,7 @@
 import type { ConfigProblem } from "../config/problem.ts";
 import { EXIT } from "../errors/entry.ts";
 import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { toJson } from "./output.ts";
 import { printable, type Style } from "./style.ts";
 
@@ -63,7 +64,7 @@ function renderOne(error: LifeboatError, style: Style, verbose: boolean): string
 function asLifeboatError(thrown: unknown): LifeboatError {
   if (thrown instanceof LifeboatError) return thrown;
   return new LifeboatError("platform.assertion-failed", {
-    message: `unexpected failure: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+    message: `unexpected failure: ${errorText(thrown)}`,
     remedy: "This is a bug in Lifeboat: report it with this text and the stack.",
     cause: thrown,
   });
@@ -84,7 +85,7 @@ function causesOf(error: LifeboatError): readonly string[] {
   const causes: string[] = [];
   let cause: unknown = error.cause;
   while (cause !== undefined && causes.length < CAUSES_MAX) {
-    causes.push(cause instanceof Error ? cause.message : String(cause));
+    causes.push(errorText(cause));
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   return causes;

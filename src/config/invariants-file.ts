@@ -6,6 +6,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
 import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 
 /** An invariant as it was written. */
 export type WrittenInvariant = {
@@ -27,7 +28,7 @@ export function parseInvariants(yaml: string, name: string): readonly WrittenInv
   try {
     written = fileSchema.parse(parse(yaml, { logLevel: "error" }) ?? []);
   } catch (cause) {
-    const why = cause instanceof z.ZodError ? placesOf(cause) : cause instanceof Error ? cause.message : String(cause);
+    const why = cause instanceof z.ZodError ? placesOf(cause) : errorText(cause);
     throw unreadable(`${name} is not a list of invariants: ${why}`, cause);
   }
   const names = written.map((each) => each.name);

@@ -1,6 +1,7 @@
 /** What all controllers agree on, in a register: how it is written and read. docs/formats/epoch.md is the specification. */
 import { z } from "zod";
 import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { ClusterRecord } from "../failover/ports.ts";
 import type { Epoch } from "../lease/lease.ts";
 import { formatLsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
@@ -51,7 +52,7 @@ export function decodeClusterRecord(value: unknown): ClusterRecord {
   const parsed = recordSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new LifeboatError("lease.record-damaged", {
-    message: `the record of the stack is none of this version: ${parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`,
+    message: `the record of the stack is none of this version: ${errorText(parsed.error)}`,
     remedy:
       "Use the version of Lifeboat that wrote it, or put its last content in the journal back (docs/formats/epoch.md).",
     cause: parsed.error,

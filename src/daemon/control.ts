@@ -6,6 +6,7 @@
  * asked action left half-way is finished or undone by the loop; one asked action at a time; a look needs no lease.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { Acting } from "../failover/acting.ts";
 import { changeDurability } from "../failover/change-durability.ts";
 import { CHECKPOINT_EFFECT, checkpointBefore } from "../failover/checkpoint-before.ts";
@@ -89,7 +90,7 @@ export class Control {
       try {
         if (await adoptStack(ports, this.#parts.durability, { signal })) break;
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = errorText(error);
         if (why !== said && !signal.aborted) notice(`the stack cannot be taken on yet: ${why}`);
         said = why;
       }

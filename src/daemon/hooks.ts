@@ -4,6 +4,7 @@
  * Invariants: whoever tells never waits and never fails by it; events go out in their order, each hook on its own; what cannot
  * be delivered is said in the log and forgotten. What is told is in the journal anyway.
  */
+import { errorText } from "../errors/error-text.ts";
 import type { HookPort } from "../failover/ports.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
 import type { Processes } from "../platform/processes.ts";
@@ -107,7 +108,7 @@ class Delivery {
             permanent: () => false,
           });
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = errorText(error);
         this.#tools.notice(`the ${this.#name} was not told of ${next.event.kind}: ${why}`);
       }
     }

@@ -7,6 +7,7 @@
  * node that is being rejoined is started only where the epoch that asked for it is still the newest.
  */
 import { isLifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { Call, Done, Epoch, MachinePort, NodeName, Order, StaleEpoch, StopAnswer } from "../failover/ports.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { ComponentSpec, Platform } from "../platform/components.ts";
@@ -101,7 +102,7 @@ export class LocalMachines implements MachinePort {
     let late: StaleEpoch | undefined;
     const work = this.#rejoin(epoch, { node, upstream }).catch((error: unknown) => {
       late = staleOf(error);
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorText(error);
       if (isLifeboatError(error, "stack.rejoin-refused")) refused = why;
       this.#tools.notice(`${node} could not be made to follow ${upstream}: ${why}`);
     });
@@ -129,7 +130,7 @@ export class LocalMachines implements MachinePort {
       .letGo(node, { signal: this.#ending.signal })
       .catch((error: unknown) => {
         if (this.#ending.signal.aborted) return;
-        const why = error instanceof Error ? error.message : String(error);
+        const why = errorText(error);
         this.#tools.notice(`what was kept of the old data of ${node} stays: ${why}`);
       })
       .finally(() => this.#lettingGo.delete(node));
@@ -190,7 +191,7 @@ export class LocalMachines implements MachinePort {
       if (call.signal?.aborted === true) throw error;
       const late = staleOf(error);
       if (late !== undefined) return late;
-      return { kind: "unknown", why: error instanceof Error ? error.message : String(error) };
+      return { kind: "unknown", why: errorText(error) };
     }
   }
 }

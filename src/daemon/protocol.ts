@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { ERROR_REGISTRY, type ErrorCode } from "../errors/registry.ts";
 
 const node = z.string().min(1).max(63);
@@ -72,7 +73,7 @@ export function failureLine(error: unknown): string {
     const { code, message, remedy, details } = error;
     return `${JSON.stringify({ error: { code, message, remedy, details } })}\n`;
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   return `${JSON.stringify({ error: { code: "daemon.failed", message, remedy: "Look at the daemon's log: `lifeboat logs daemon`." } })}\n`;
 }
 

@@ -1,5 +1,6 @@
 /** Hears what the journal is told, and writes a report when a plan has ended. */
 import path from "node:path";
+import { errorText } from "../errors/error-text.ts";
 import type { Call, JournalEntry, JournalPort } from "../failover/ports.ts";
 import type { Clock, Instant } from "../platform/clock.ts";
 import { makeFolderDurable, replaceVolatile } from "../platform/durable.ts";
@@ -135,9 +136,7 @@ export class Reporter implements JournalPort {
       }
       notice(`${report.kind} from ${report.from} to ${report.to}: ${file}.txt`);
     } catch (error) {
-      notice(
-        `the report of epoch ${report.epoch ?? 0} was not written: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      notice(`the report of epoch ${report.epoch ?? 0} was not written: ${errorText(error)}`);
     }
   }
 }

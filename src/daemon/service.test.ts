@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { errorText } from "../errors/error-text.ts";
 import { loopService, type Service, ServiceGroup } from "./service.ts";
 
 function recorded(name: string, log: string[], fails: "start" | "stop" | "never" = "never"): Service {
@@ -68,7 +69,7 @@ test("a loop runs until it is stopped, and stopping waits for its end", async ()
 test("a loop that ends by itself, or by an error, is told of", async () => {
   const told: string[] = [];
   const failed = (service: string, error: unknown): void => {
-    told.push(`${service}: ${error instanceof Error ? error.message : String(error)}`);
+    told.push(`${service}: ${errorText(error)}`);
   };
   const early = loopService("early", async () => undefined, failed);
   const broken = loopService("broken", () => Promise.reject(new Error("a bug")), failed);

@@ -10,6 +10,7 @@
  * removes.
  */
 
+import { errorText } from "../errors/error-text.ts";
 import { haveDisaster, proveWrites, recover, undoMistake } from "./after.ts";
 import { backUp, letWrite, makeMistake, makeServer, protect, startClient } from "./before.ts";
 import { countRows, pickTitles } from "./deletion.ts";
@@ -47,7 +48,7 @@ export async function runDemo(
   } catch (error) {
     // What went wrong first is what a person has to know; what could not be cleared away is told beside it.
     await scope.disposeAsync().catch((failure: unknown) => {
-      tools.notice(`could not clear everything away: ${failure instanceof Error ? failure.message : String(failure)}`);
+      tools.notice(`could not clear everything away: ${errorText(failure)}`);
     });
     if (choice.keep && keeping.place !== undefined)
       tools.notice(`kept for a look, nothing runs in it: ${keeping.place.folder}`);

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
@@ -33,7 +34,7 @@ export async function describedDurability(
   } catch (cause) {
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("durability.record-damaged", {
-      message: `${file} does not say which durability was chosen: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${file} does not say which durability was chosen: ${errorText(cause)}`,
       remedy: "Remove this file, then choose again: lifeboat durability async, quorum or strict.",
       cause,
     });

@@ -5,6 +5,7 @@
  * look all the same (the process was stopped there) arrives late under an old epoch, and is refused where it arrives.
  */
 import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { Call, Epoch, FailoverPorts, HeldLease, JournalEntry, StaleEpoch } from "./ports.ts";
 
 /** The journal is on a local disk: one that takes longer is stuck, and saving the data goes on without it. */
@@ -49,7 +50,7 @@ export class Acting {
       await this.ports.journal.append({ ...entry, epoch: this.epoch }, this.call(JOURNAL_TIMEOUT_MS));
     } catch (error) {
       const at = this.ports.clock.now();
-      this.ports.hooks.tell({ kind: "journal-failed", at, facts: { entry: entry.name, why: describe(error) } });
+      this.ports.hooks.tell({ kind: "journal-failed", at, facts: { entry: entry.name, why: errorText(error) } });
     }
   }
 
@@ -57,11 +58,6 @@ export class Acting {
   async sleep(durationMs: number): Promise<void> {
     await this.ports.clock.sleep(durationMs, { signal: this.#signal });
   }
-}
-
-/** What an error says, for the journal. */
-export function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function isStale(answer: unknown): answer is StaleEpoch {

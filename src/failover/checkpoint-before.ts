@@ -5,7 +5,7 @@
  * that freezes meanwhile is replaced as if nobody had asked.
  */
 import { LifeboatError } from "../errors/error.ts";
-import { describe } from "./acting.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { Call, FailoverPorts, NodeName } from "./ports.ts";
 
 /** What it brings about, in the words of a plan's steps. */
@@ -26,7 +26,7 @@ export async function checkpointBefore(
   } catch (error) {
     if (call.signal?.aborted === true) throw error;
     throw new LifeboatError("failover.switchover-refused", {
-      message: `${to} does not take over: ${primary} wrote no checkpoint within ${call.timeoutMs} ms: ${describe(error)}`,
+      message: `${to} does not take over: ${primary} wrote no checkpoint within ${call.timeoutMs} ms: ${errorText(error)}`,
       remedy:
         "See whether its disk is slow, and who is the primary now: lifeboat failover --check-only. Then ask again.",
       cause: error,

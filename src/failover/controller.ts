@@ -9,9 +9,10 @@
  * looking.
  */
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Lsn, lsnMin } from "../postgres/lsn.ts";
-import { Acting, describe } from "./acting.ts";
+import { Acting } from "./acting.ts";
 import { checkpointBefore } from "./checkpoint-before.ts";
 import { type Decision, decideFailover, type FailoverPolicy } from "./decide.ts";
 import { grantLifetime, type SequenceLimits } from "./limits.ts";
@@ -402,7 +403,7 @@ export class Controller {
     else if (!outcome.lost && this.#seen !== undefined) {
       const { at: step, error } = outcome;
       const at = this.#ports.clock.monotonic();
-      const failure = { plan, step, code: error.code, why: describe(error), state: this.#seen.state, at };
+      const failure = { plan, step, code: error.code, why: errorText(error), state: this.#seen.state, at };
       this.#setbacks = noteFailure(this.#setbacks, failure);
     }
   }
@@ -461,7 +462,7 @@ export class Controller {
     const facts =
       outcome.kind === "done"
         ? { primary: outcome.stored.record.primary, shortcomings: outcome.shortcomings }
-        : { at: outcome.at, why: describe(outcome.error) };
+        : { at: outcome.at, why: errorText(outcome.error) };
     this.#ports.hooks.tell({ kind: `${plan.kind}-${outcome.kind}`, at: this.#ports.clock.now(), facts });
     return outcome;
   }

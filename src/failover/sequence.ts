@@ -7,7 +7,8 @@
  * next plan is made from what is then seen, and so finishes or undoes what this one left, as after a crash.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import { type Acting, describe } from "./acting.ts";
+import { errorText } from "../errors/error-text.ts";
+import type { Acting } from "./acting.ts";
 import type { SequenceLimits } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
 import type { StoredRecord } from "./ports.ts";
@@ -128,7 +129,7 @@ async function runStep(
     return made;
   } catch (error) {
     const code = isLifeboatError(error) ? { code: error.code } : {};
-    await acting.note({ kind: "outcome", name: step.kind, facts: { failed: describe(error), ...code } });
+    await acting.note({ kind: "outcome", name: step.kind, facts: { failed: errorText(error), ...code } });
     throw error;
   }
 }
@@ -173,5 +174,5 @@ function merge(progress: Progress, made: Partial<Progress>): Progress {
 }
 
 function asLifeboatError(error: unknown, step: Step["kind"]): LifeboatError {
-  return error instanceof LifeboatError ? error : stepFailed(step, describe(error), error);
+  return error instanceof LifeboatError ? error : stepFailed(step, errorText(error), error);
 }

@@ -1,9 +1,10 @@
 /** What the steps of a plan share: what they have learnt so far, how they wait, and how they fail. */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { retry } from "../platform/retry.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import { type Acting, describe } from "./acting.ts";
+import type { Acting } from "./acting.ts";
 import type { SequenceLimits } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
 import type { ClusterRecord, HeldWal, NodeName, NodePort, NodeView, StoredRecord } from "./ports.ts";
@@ -120,7 +121,7 @@ export async function tryAll<T extends { readonly name: string }>(
   for (const [index, each] of settled.entries()) {
     if (each.status === "fulfilled") continue;
     if (isFinal(each.reason)) throw each.reason;
-    failures.push(`${parties[index]?.name}: ${describe(each.reason)}`);
+    failures.push(`${parties[index]?.name}: ${errorText(each.reason)}`);
   }
   return failures;
 }

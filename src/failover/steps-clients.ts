@@ -1,5 +1,5 @@
 /** What clients notice: poolers are paused, sent elsewhere, resumed. One pooler that fails stops no other. */
-import { describe } from "./acting.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { Step } from "./plan.ts";
 import { nodePort, type Progress, persist, type StepTools, stepFailed, tryAll } from "./step-tools.ts";
 
@@ -112,6 +112,6 @@ async function whatRuns(tools: StepTools, signal: AbortSignal): Promise<string> 
     const lines = await nodePort(tools, plan.from).openTransactions({ timeoutMs: limits.orderMs, signal });
     return lines.length === 0 ? `nothing was open at ${plan.from} halfway` : `halfway there was: ${lines.join("; ")}`;
   } catch (error) {
-    return `what ran is not known: ${describe(error)}`;
+    return `what ran is not known: ${errorText(error)}`;
   }
 }

@@ -1,7 +1,7 @@
 /** What the record says, and who follows whom. */
 import { isLifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { Lsn } from "../postgres/lsn.ts";
-import { describe } from "./acting.ts";
 import { synchronousNamesOf } from "./decide.ts";
 import { grantLifetime } from "./limits.ts";
 import type { Step } from "./plan.ts";
@@ -107,7 +107,7 @@ async function fence(tools: StepTools, step: Extract<Step, { kind: "fence" }>): 
   }
   const told = ask().then(
     (answer) => acting.note({ kind: "note", name: "fence", facts: { ...answer } }),
-    (error: unknown) => acting.note({ kind: "note", name: "fence", facts: { failed: describe(error) } }),
+    (error: unknown) => acting.note({ kind: "note", name: "fence", facts: { failed: errorText(error) } }),
   );
   tools.background.push(told);
   return {};
@@ -180,7 +180,7 @@ async function witnessFollows(tools: StepTools, progress: Progress): Promise<Par
     return {};
   } catch (error) {
     if (isLost(error) || isLifeboatError(error, "platform.aborted")) throw error;
-    return { shortcomings: [`the vault's receiver: ${describe(error)}`] };
+    return { shortcomings: [`the vault's receiver: ${errorText(error)}`] };
   }
 }
 

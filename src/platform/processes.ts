@@ -13,6 +13,7 @@ import { constants } from "node:os";
 import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { assert, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { abortedError, throwIfAborted } from "./clock.ts";
 import { errnoOf } from "./errno.ts";
 import { readStat } from "./proc-stat.ts";
@@ -289,7 +290,7 @@ async function openLog(file: string, user: ProcessUser | undefined): Promise<Nod
     return handle;
   } catch (cause) {
     throw new LifeboatError("platform.file-failed", {
-      message: `cannot open the log ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `cannot open the log ${file}: ${errorText(cause)}`,
       remedy: "Make the folder of the log and give this user access to it.",
       cause,
     });

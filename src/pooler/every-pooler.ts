@@ -1,5 +1,6 @@
 /** Several instances are told as one: all are tried, all failures gathered. */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 
 /** What one of several answered. */
 export type OneAnswer<T> = { readonly name: string; readonly answer: T };
@@ -24,7 +25,7 @@ export async function tellEvery<P extends { readonly name: string }, T>(
   // An abort, or a bug of ours, is no news of a pooler.
   const other = failures.find(({ error }) => !isLifeboatError(error) || !error.code.startsWith("pooler."));
   if (other !== undefined) throw other.error;
-  const said = failures.map(({ name, error }) => `${name}: ${error instanceof Error ? error.message : String(error)}`);
+  const said = failures.map(({ name, error }) => `${name}: ${errorText(error)}`);
   throw new LifeboatError("pooler.not-all", {
     message: `${failures.length} of ${poolers.length} poolers did not do it: ${said.join("; ")}`,
     remedy: "Those that did stay as they are. Mend what is said of the others, then run the same command again.",

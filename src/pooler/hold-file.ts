@@ -8,6 +8,7 @@
  */
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
@@ -43,7 +44,7 @@ export async function readHold(files: Files, file: string): Promise<PoolerHold |
     if (isLifeboatError(cause, "platform.file-missing")) return undefined;
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("pooler.file-damaged", {
-      message: `${file} does not say who has the pooler paused: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${file} does not say who has the pooler paused: ${errorText(cause)}`,
       remedy:
         "Look whether a controller is at work. If none is, remove the file and let clients go on: RESUME on the console.",
       cause,

@@ -7,6 +7,7 @@
  */
 import pg from "pg";
 import { assert, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
 import type { ConnectOptions } from "./replication.ts";
 import { connectionLost, serverError } from "./server-error.ts";
@@ -93,7 +94,7 @@ function sessionError(
   }
   if (context.connected) return connectionLost({ peer, step }, cause);
   return new LifeboatError("postgres.unreachable", {
-    message: `cannot reach the server ${peer.name} for ${step}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    message: `cannot reach the server ${peer.name} for ${step}: ${errorText(cause)}`,
     remedy: "Check that the server runs and listens there, then run the same command again.",
     retryable: true,
     cause,

@@ -6,6 +6,7 @@
  */
 import { createInterface } from "node:readline";
 import { assert, isLifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { LedgerWriter } from "./ledger.ts";
@@ -32,7 +33,7 @@ async function answerTo(request: ProbeRequest): Promise<ProbeAnswer> {
     return { kind: "done", id: request.id, report: await carryOut(request) };
   } catch (error) {
     const code = isLifeboatError(error) ? error.code : "platform.assertion-failed";
-    return { kind: "refused", id: request.id, code, message: error instanceof Error ? error.message : String(error) };
+    return { kind: "refused", id: request.id, code, message: errorText(error) };
   }
 }
 

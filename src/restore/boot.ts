@@ -5,6 +5,7 @@
  * timeline it began says where. Where WAL is left to be fed, it is fed meanwhile. A server that came up short is stopped and reported, never handed over as recovered.
  */
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
@@ -103,7 +104,7 @@ async function whileFed(
 
 function feedError(dataFolder: string, cause: unknown): LifeboatError {
   return new LifeboatError("restore.feed-failed", {
-    message: `recovery in ${dataFolder} stopped: ${cause instanceof Error ? cause.message : String(cause)}`,
+    message: `recovery in ${dataFolder} stopped: ${errorText(cause)}`,
     remedy: `What was replayed is kept. When the cause is mended, run \`lifeboat wal feed --target ${dataFolder}\` and start the server beside it.`,
     retryable: true,
     cause,

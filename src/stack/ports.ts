@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { findFreePort, isPortFree } from "../platform/free-port.ts";
@@ -61,7 +62,7 @@ export async function readPorts(files: Files, file: string): Promise<RecordedPor
   } catch (cause) {
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("stack.record-damaged", {
-      message: `${file} does not say which ports the stack uses: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${file} does not say which ports the stack uses: ${errorText(cause)}`,
       remedy: "Stop the stack and remove this file; `lifeboat up --ports auto` takes other ports then.",
       cause,
     });

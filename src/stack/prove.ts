@@ -1,6 +1,7 @@
 /** Shows that a stack does its work: a write through the pooler, read back on the replica. */
 import pg from "pg";
 import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
 import { poolerSocketFolder } from "./instances.ts";
 import { nodeAddress, PROOF_TABLE, withNode } from "./nodes.ts";
@@ -95,7 +96,7 @@ async function throughPooler(
 
 function poolerError(stack: StackDescription, host: string, cause: unknown): LifeboatError {
   return new LifeboatError("stack.proof-failed", {
-    message: `the pooler of stack ${stack.name} at ${host} on port ${stack.ports.pgbouncer} does not serve ${stack.applicationRole}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    message: `the pooler of stack ${stack.name} at ${host} on port ${stack.ports.pgbouncer} does not serve ${stack.applicationRole}: ${errorText(cause)}`,
     remedy: `Look at the logs of pgbouncer and db in ${stack.place.logs}.`,
     retryable: true,
     cause,

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
@@ -34,7 +35,7 @@ export async function scaleInUse(files: Files, stack: StackDescription): Promise
   } catch (cause) {
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("stack.record-damaged", {
-      message: `${file} does not say how many programs the stack has: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${file} does not say how many programs the stack has: ${errorText(cause)}`,
       remedy: "Remove this file; the stack has one of each then, until it is scaled again.",
       cause,
     });

@@ -2,6 +2,7 @@
  * When a person should look at a receiver.
  */
 import { isLifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn } from "../postgres/lsn.ts";
 import type { ReceiverAlarm, ReceiverMode, ReportedError } from "./report.ts";
@@ -45,7 +46,7 @@ export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
   }
   if (facts.uploadFailure !== undefined) {
     const { error, since } = facts.uploadFailure;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     alarms.push({
       kind: "vault-failing",
       since: formatInstant(since),
@@ -64,7 +65,7 @@ export function reportedError(error: unknown, at: Instant): ReportedError {
   if (isLifeboatError(error)) {
     return { code: error.code, message: error.message, remedy: error.remedy, at: formatInstant(at) };
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   return {
     code: "platform.assertion-failed",
     message,

@@ -6,6 +6,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { errorText } from "../../src/errors/error-text.ts";
 
 /** What the process is told. */
 export type PoolerLoadOptions = {
@@ -57,7 +58,7 @@ async function serve(first: pg.Client): Promise<void> {
       await client.query(next.kind === "write" ? "INSERT INTO operations DEFAULT VALUES" : "SELECT 1");
       done.push({ ...next, tookMs: now() - next.at });
     } catch (error) {
-      done.push({ ...next, tookMs: now() - next.at, error: error instanceof Error ? error.message : String(error) });
+      done.push({ ...next, tookMs: now() - next.at, error: errorText(error) });
       void client?.end().catch(() => undefined);
       client = undefined;
     }

@@ -1,5 +1,6 @@
 /** One run of a source: gets the feed, judges its rows, writes them in batches under the claim. */
 import { isLifeboatError, LifeboatError } from "../../../src/errors/error.ts";
+import { errorText } from "../../../src/errors/error-text.ts";
 import { type Clock, throwIfAborted } from "../../../src/platform/clock.ts";
 import type { Files } from "../../../src/platform/files.ts";
 import type { RandomSource } from "../../../src/platform/random.ts";
@@ -236,7 +237,7 @@ async function finish(
 /** `code: message` of ours; what other errors say. */
 function textOf(error: unknown): string {
   if (error instanceof LifeboatError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? error.message : String(error);
+  return errorText(error);
 }
 
 /** Renews a claim while its run goes on, and ends the run when the time of the last renewal is over by our own clock. */

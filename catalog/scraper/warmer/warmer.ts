@@ -10,6 +10,7 @@
  * step after a loss of redis. Redis that comes back is also noticed without that.
  */
 import { z } from "zod";
+import { errorText } from "../../../src/errors/error-text.ts";
 import { type Clock, throwIfAborted } from "../../../src/platform/clock.ts";
 import { Loop } from "../../../src/platform/loop.ts";
 import { startTimer } from "../../../src/platform/timer.ts";
@@ -102,7 +103,7 @@ export class Warmer {
       this.#judge(round);
     } catch (error) {
       // The database or the API is away: nothing can be warmed, and the next round will tell.
-      if (!signal.aborted) log("warming-failed", { why: error instanceof Error ? error.message : String(error) });
+      if (!signal.aborted) log("warming-failed", { why: errorText(error) });
     }
     const isBack = await this.#pause(this.#isCold ? ROUND_EVERY_COLD_MS : ROUND_EVERY_MS, signal);
     this.#isCold ||= isBack;

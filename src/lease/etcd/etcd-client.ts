@@ -6,6 +6,7 @@
  * whole numbers of 64 bits as text. Source: etcd documentation, "gRPC gateway", and its API reference.
  */
 import { z } from "zod";
+import { errorText } from "../../errors/error-text.ts";
 import { abortedError } from "../../platform/clock.ts";
 import { startTimer } from "../../platform/timer.ts";
 import { storeFailed } from "../lease.ts";
@@ -173,5 +174,5 @@ function base64(text: string): string {
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error;
   if (cause instanceof Error && "code" in cause && typeof cause.code === "string") return cause.code;
-  return cause instanceof Error ? cause.message : String(cause);
+  return errorText(cause);
 }

@@ -9,6 +9,7 @@
 import path from "node:path";
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../../errors/error.ts";
+import { errorText } from "../../errors/error-text.ts";
 import { type Clock, formatInstant } from "../../platform/clock.ts";
 import { makeFolderDurable, writeDurable } from "../../platform/durable.ts";
 import type { Files } from "../../platform/files.ts";
@@ -128,7 +129,7 @@ async function readEpoch(files: Files, folder: string): Promise<Holding | undefi
     if (isLifeboatError(cause, "platform.file-missing")) return undefined;
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("lease.record-damaged", {
-      message: `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${file} cannot be read: ${errorText(cause)}`,
       remedy:
         "Find the greatest epoch in the journal beside it, write a file with that one (docs/formats/epoch.md), and try again.",
       cause,

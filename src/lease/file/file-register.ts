@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../../errors/error.ts";
+import { errorText } from "../../errors/error-text.ts";
 import { writeDurable } from "../../platform/durable.ts";
 import type { Files } from "../../platform/files.ts";
 import type { Locks } from "../../platform/lock.ts";
@@ -68,7 +69,7 @@ async function readRegister(files: Files, file: string): Promise<RegisterContent
 /** The error of a register whose content is none. */
 export function damagedRegister(name: string, cause: unknown): LifeboatError {
   return new LifeboatError("lease.record-damaged", {
-    message: `${name} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+    message: `${name} cannot be read: ${errorText(cause)}`,
     remedy: "Find its last content in the journal, and put that back (docs/formats/epoch.md).",
     cause,
   });

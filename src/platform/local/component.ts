@@ -9,6 +9,7 @@
  */
 import path from "node:path";
 import { assert, LifeboatError } from "../../errors/error.ts";
+import { errorText } from "../../errors/error-text.ts";
 import type { Clock, Instant, Monotonic } from "../clock.ts";
 import type {
   ComponentMode,
@@ -290,7 +291,7 @@ export class Component {
       await this.#spawn();
     } catch (error) {
       // It cannot even be begun: that is an end, too.
-      this.#lastEnd = describe(error);
+      this.#lastEnd = errorText(error);
       await this.#afterEnd(0);
     }
   }
@@ -359,7 +360,7 @@ export class Component {
     try {
       await this.#settle(mode);
     } catch (error) {
-      this.#tools.notice(`the record does not say that ${this.name} is down: ${describe(error)}`);
+      this.#tools.notice(`the record does not say that ${this.name} is down: ${errorText(error)}`);
     }
   }
 
@@ -433,10 +434,6 @@ export class Component {
       await clock.sleep(GONE_LOOK_MS, {});
     }
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function describeExit(exit: ProcessExit): string {

@@ -4,6 +4,7 @@
  * It ends on request, on SIGTERM and on SIGINT, having stopped its components; nothing else ends it but its death, after
  * which its components run on and the next supervisor takes them over.
  */
+import { errorText } from "../../errors/error-text.ts";
 import { formatInstant, systemClock } from "../clock.ts";
 import { systemFiles } from "../files.ts";
 import { systemLocks } from "../lock.ts";
@@ -28,7 +29,7 @@ const notice = (message: string): void => {
 try {
   await supervise(folder, socket);
 } catch (error) {
-  notice(error instanceof Error ? error.message : String(error));
+  notice(errorText(error));
   process.exitCode = 1;
 }
 process.exit();
@@ -53,7 +54,7 @@ async function supervise(ours: string, listenAt: string): Promise<void> {
       notice(`${signal}: stopping all components`);
       supervisor.end().then(
         () => ending.abort(),
-        (error: unknown) => notice(`could not stop all: ${error instanceof Error ? error.message : String(error)}`),
+        (error: unknown) => notice(`could not stop all: ${errorText(error)}`),
       );
     });
   }

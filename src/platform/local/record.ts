@@ -2,6 +2,7 @@
 import path from "node:path";
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../../errors/error.ts";
+import { errorText } from "../../errors/error-text.ts";
 import { writeDurable } from "../durable.ts";
 import type { Files } from "../files.ts";
 
@@ -58,7 +59,7 @@ export async function readRecord(files: Files, folder: string): Promise<Supervis
     if (isLifeboatError(cause, "platform.file-missing")) return { epoch: 0, components: new Map() };
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("platform.supervisor-record", {
-      message: `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${file} cannot be read: ${errorText(cause)}`,
       remedy: "See what still runs of the stack and end it, then remove this file and run `lifeboat up` again.",
       cause,
     });

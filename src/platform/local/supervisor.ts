@@ -7,6 +7,7 @@
  */
 import path from "node:path";
 import { LifeboatError } from "../../errors/error.ts";
+import { errorText } from "../../errors/error-text.ts";
 import type { Clock } from "../clock.ts";
 import type { ComponentSpec, ComponentState, ExecRequest, ExecResult, FenceAnswer } from "../components.ts";
 import type { Files } from "../files.ts";
@@ -136,8 +137,7 @@ export class Supervisor {
   /** Keeps the logs from growing for ever, and room for the record. */
   async tidy(): Promise<void> {
     const { files, notice } = this.#tools;
-    const told = (what: string) => (error: unknown) =>
-      notice(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    const told = (what: string) => (error: unknown) => notice(`${what}: ${errorText(error)}`);
     for (const { logFile } of this.#components.values()) {
       await trimLog(files, logFile).catch(told(`cannot trim ${logFile}`));
     }
@@ -169,9 +169,7 @@ export class Supervisor {
         notice,
         save: (of, record) => this.#save(of, record),
         inTurn: (of, work) => {
-          this.#turn(of, work).catch((error: unknown) =>
-            notice(`${of}: ${error instanceof Error ? error.message : String(error)}`),
-          );
+          this.#turn(of, work).catch((error: unknown) => notice(`${of}: ${errorText(error)}`));
         },
       },
       name,

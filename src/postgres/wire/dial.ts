@@ -8,6 +8,7 @@ import net from "node:net";
 import path from "node:path";
 import tls from "node:tls";
 import { LifeboatError } from "../../errors/error.ts";
+import { errorText } from "../../errors/error-text.ts";
 import { throwIfAborted } from "../../platform/clock.ts";
 import { systemFiles } from "../../platform/files.ts";
 import { startTimer } from "../../platform/timer.ts";
@@ -125,7 +126,7 @@ function openSocket(options: ConnectOptions, reads: ReadBuffers | undefined): ne
 export function unreachable(options: ConnectOptions, cause: unknown): LifeboatError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
   return new LifeboatError("postgres.unreachable", {
-    message: `cannot reach the server at ${serverName(options)}: ${code ?? (cause instanceof Error ? cause.message : String(cause))}`,
+    message: `cannot reach the server at ${serverName(options)}: ${code ?? errorText(cause)}`,
     remedy:
       "Check that the server runs, that host and port are right, and that listen_addresses and firewalls let us through.",
     retryable: true,

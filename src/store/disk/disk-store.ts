@@ -10,6 +10,7 @@
  */
 import path from "node:path";
 import { assert, isLifeboatError, LifeboatError } from "../../errors/error.ts";
+import { errorText } from "../../errors/error-text.ts";
 import { type Clock, throwIfAborted } from "../../platform/clock.ts";
 import { makeFolderDurable, writeDurable } from "../../platform/durable.ts";
 import type { FileFacts, Files } from "../../platform/files.ts";
@@ -317,7 +318,7 @@ class DiskStore implements Store {
       if (isLifeboatError(cause) && PASSED_ON.has(cause.code)) throw cause;
       // A folder may have been removed behind our back: find out anew next time.
       this.#folders.clear();
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = errorText(cause);
       throw new LifeboatError("store.failed", {
         message: `cannot ${operation} in ${this.name}: ${reason}`,
         remedy: isLifeboatError(cause) ? cause.remedy : "Look at the disk and the kernel log, then try again.",
