@@ -16,35 +16,43 @@ import { openSpool, type Spool } from "./spool.ts";
 import { Uploads } from "./uploads.ts";
 
 const MIB = 1024 * 1024;
-const START = BigInt(5 * MIB) as Lsn;
+const SEGMENT_BYTES = 4 * MIB;
+const START = BigInt(2 * SEGMENT_BYTES) as Lsn;
 const ONE = 1 as Timeline;
 const SYSTEM = "7000000000000000001" as SystemId;
 const GROUP_BYTES = 8192;
-const WAL = writeSyntheticWal({ start: START, walSegmentBytes: MIB }, [
+const WAL = writeSyntheticWal({ start: START, walSegmentBytes: SEGMENT_BYTES }, [
   { rmgr: 0, info: 0, xid: 1, mainData: Buffer.alloc(100_000, 1) },
 ]).bytes;
 
 /** Every sync is quick. */
 const clock: Clock = { ...systemClock, monotonic: () => 0 as Monotonic };
 
-/** A server that sends so many groups and is gone; what it was told, and what it was told past the queue. */
+/** Bytes of a group; or nothing in time, or the end of the timeline. */
+type Sent = number | "silence" | "timeline-end";
+
+/** A server that sends this and is gone; what it was told, and what it was told past the queue. */
 class Sender {
   readonly told: Lsn[] = [];
   readonly toldAtOnce: Lsn[] = [];
-  #groups: number;
+  readonly #sent: Iterator<Sent>;
+  readonly #serverEnd: Lsn;
   #at = 0;
 
-  constructor(groups: number) {
-    this.#groups = groups;
+  /** Without `serverEnd` it sends whatever it has. */
+  constructor(sent: readonly Sent[], serverEnd: Lsn = LSN_NONE) {
+    this.#sent = sent.values();
+    this.#serverEnd = serverEnd;
   }
 
   get connection(): ReplicationConnection {
     const messages = new Map<Buffer, Lsn>();
     const stream: Omit<WalStream, "stop"> = {
       next: async () => {
-        if (this.#groups === 0) throw new Error("the server is gone");
-        this.#groups -= 1;
-        return [this.#next()];
+        const { value, done } = this.#sent.next();
+        if (done === true) throw new Error("the server is gone");
+        if (value === "silence") return undefined;
+        return [value === "timeline-end" ? { kind: value, next: undefined } : this.#next(value)];
       },
       sendStatus: async ({ flushed }: StandbyStatus) => {
         this.told.push(flushed);
@@ -64,11 +72,12 @@ class Sender {
     return { startWal: async () => stream } as unknown as ReplicationConnection;
   }
 
-  #next(): WalMessage {
+  #next(sizeBytes: number): WalMessage {
     const start = lsnAdd(START, this.#at);
-    const data = WAL.subarray(this.#at, this.#at + GROUP_BYTES);
-    this.#at += GROUP_BYTES;
-    return { kind: "data", start, serverEnd: lsnAdd(START, WAL.byteLength), data };
+    const data = WAL.subarray(this.#at, this.#at + sizeBytes);
+    this.#at += sizeBytes;
+    const end = lsnAdd(start, sizeBytes);
+    return { kind: "data", start, serverEnd: end > this.#serverEnd ? end : this.#serverEnd, data };
   }
 }
 
@@ -77,7 +86,7 @@ async function openOver(folder: string, files: Files): Promise<Spool> {
   await spool.adopt({
     vaultId: "0".repeat(32),
     systemId: SYSTEM,
-    walSegmentBytes: MIB,
+    walSegmentBytes: SEGMENT_BYTES,
     timeline: ONE,
     history: "",
     slot: "lifeboat_vault",
@@ -89,11 +98,11 @@ async function openOver(folder: string, files: Files): Promise<Spool> {
   return spool;
 }
 
-/** Receives all that the server sends, under a mandate that permits what `mayConfirm` says. */
+/** Receives all that the server sends, under a mandate that permits what `mayConfirm` says; returns where the spool ends then. */
 async function receive(
   sender: Sender,
   how: { readonly files?: Files; readonly confirmFrom?: Lsn; readonly mayConfirm?: () => boolean },
-): Promise<void> {
+): Promise<Lsn> {
   await using temporary = await temporaryFolder("reception");
   const { files = systemFiles, confirmFrom = START, mayConfirm = () => true } = how;
   const spool = await openOver(temporary.folder, files);
@@ -138,12 +147,41 @@ async function receive(
     lost: () => undefined,
   };
   const plan = { timeline: ONE, streamFrom: START, writeFrom: START, expected: Buffer.alloc(0), confirmFrom };
-  await assert.rejects(new Reception(context, plan).run(sender.connection, { signal: ended }), /the server is gone/);
+  const run = new Reception(context, plan).run(sender.connection, { signal: ended });
+  await run.catch((error) => assert.match(`${error}`, /the server is gone/));
+  await spool.abandon();
+  const [file] = await spool.list();
   await spool.close();
+  return file?.end ?? LSN_NONE;
 }
 
+/** Files of which each sync is told, and whether somebody waited for it with the whole process. */
+function filesWithSyncs(synced: (how: "now" | "later") => void): Files {
+  return {
+    ...systemFiles,
+    open: async (...given) => {
+      const handle = await systemFiles.open(...given);
+      const [sync, syncNow] = [handle.sync.bind(handle), handle.syncNow.bind(handle)];
+      return Object.assign(handle, {
+        sync: async () => {
+          await sync();
+          synced("later");
+        },
+        syncNow: () => {
+          syncNow();
+          synced("now");
+        },
+      });
+    },
+  };
+}
+
+const BURST_BYTES = 64 * 1024;
+const burst = (groups: number): readonly Sent[] => Array.from({ length: groups }, () => BURST_BYTES);
+const behind = (groups: number): Lsn => lsnAdd(START, groups * BURST_BYTES);
+
 test("small groups are confirmed one by one, all but the first of a segment at once", async () => {
-  const sender = new Sender(4);
+  const sender = new Sender(Array(4).fill(GROUP_BYTES));
   await receive(sender, {});
   const ends = [1, 2, 3, 4].map((count) => lsnAdd(START, count * GROUP_BYTES));
   assert.deepEqual(sender.told, [LSN_NONE, ...ends]);
@@ -151,7 +189,7 @@ test("small groups are confirmed one by one, all but the first of a segment at o
 });
 
 test("of what lies before the point from which a timeline counts nothing is confirmed, at once neither", async () => {
-  const sender = new Sender(5);
+  const sender = new Sender(Array(5).fill(GROUP_BYTES));
   const confirmFrom = lsnAdd(START, 4 * GROUP_BYTES);
   await receive(sender, { confirmFrom });
   assert.deepEqual(sender.told, [LSN_NONE, confirmFrom, lsnAdd(confirmFrom, GROUP_BYTES)]);
@@ -159,20 +197,41 @@ test("of what lies before the point from which a timeline counts nothing is conf
 
 test("a grant that ends while the disk syncs confirms nothing of what was synced", async () => {
   let syncs = 0;
-  const files: Files = {
-    ...systemFiles,
-    open: async (...given) => {
-      const handle = await systemFiles.open(...given);
-      const sync = handle.syncNow.bind(handle);
-      return Object.assign(handle, {
-        syncNow: () => {
-          sync();
-          syncs += 1;
-        },
-      });
-    },
-  };
-  const sender = new Sender(4);
+  const files = filesWithSyncs((how) => {
+    if (how === "now") syncs += 1;
+  });
+  const sender = new Sender(Array(4).fill(GROUP_BYTES));
   await receive(sender, { files, mayConfirm: () => syncs < 3 });
   assert.deepEqual(sender.told, [LSN_NONE, lsnAdd(START, GROUP_BYTES), lsnAdd(START, 2 * GROUP_BYTES)]);
+});
+
+test("a burst is synced once and confirmed whole, when all that the server had is there", async () => {
+  const syncsOf = async (groups: number): Promise<number> => {
+    let syncs = 0;
+    const files = filesWithSyncs(() => {
+      syncs += 1;
+    });
+    const sender = new Sender(burst(groups), behind(groups));
+    assert.equal(await receive(sender, { files }), behind(groups));
+    assert.deepEqual(sender.told, [LSN_NONE, behind(groups)]);
+    return syncs;
+  };
+  assert.equal(await syncsOf(8), await syncsOf(1));
+});
+
+test("a burst that stops is confirmed up to there", async () => {
+  const sender = new Sender([...burst(3), "silence", ...burst(2)], behind(8));
+  await receive(sender, {});
+  assert.deepEqual(sender.told.slice(0, 2), [LSN_NONE, behind(3)]);
+});
+
+test("what came of a burst before the connection broke, or the timeline ended, is held", async () => {
+  assert.equal(await receive(new Sender(burst(3), behind(8)), {}), behind(3));
+  assert.equal(await receive(new Sender([...burst(3), "timeline-end"], behind(8)), {}), behind(3));
+});
+
+test("a burst without end is confirmed piece by piece", async () => {
+  const sender = new Sender(burst(48), behind(1000));
+  await receive(sender, {});
+  assert.deepEqual(sender.told, [LSN_NONE, behind(32)]);
 });

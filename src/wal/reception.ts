@@ -1,8 +1,8 @@
 /**
  * The hot path: WAL comes in, is appended, synced once per group, and confirmed.
  *
- * Nouns: a *group* is what had arrived when we looked. What is *compared* is received again and must equal what is held
- * before anything is confirmed.
+ * Nouns: a *group* is what had arrived when we looked; a *burst* is groups of which the server says that more is on its way.
+ * What is *compared* is received again and must equal what is held before anything is confirmed.
  * Invariants: only positions that the spool calls flushed are confirmed, none of them before the comparison is through,
  * and on a timeline that was followed none before its switch point (rule B3); after a failure of the spool nothing more
  * is said on this connection (rule B9); nothing is said after the mandate has ended, and while it has no grant
@@ -14,6 +14,16 @@ import { formatLsn, LSN_NONE, type Lsn, lsnAdd, lsnDistance } from "../postgres/
 import type { ReplicationConnection, WalMessage, WalStream } from "../postgres/replication.ts";
 import { foreignLineage } from "./identity.ts";
 import type { Plan, SessionContext } from "./session-context.ts";
+
+/** A group of this size that is not all the server has is part of a burst: a commit alone is smaller. */
+const BURST_GROUP_BYTES = 64 * 1024;
+/**
+ * A burst is synced after so many bytes. Synced group by group, a segment that comes as one (pg_switch_wal, a load, a receiver that
+ * catches up) takes 128 syncs one after the other, and the commit behind it waits for all of them.
+ */
+const BURST_BYTES_MAX = 2 * 1024 * 1024;
+/** Waits so long for the rest of a burst, which the server has on stable storage and is sending. */
+const BURST_PATIENCE_MS = 1;
 
 /** How soon a grant is noticed while no WAL comes: commits wait for it. */
 const GRANT_LOOK_MS = 50;
@@ -27,6 +37,8 @@ export class Reception {
   /** What the next bytes from the server must be. */
   #expected: Buffer;
   #received = false;
+  /** Bytes of a burst that are written and not synced. */
+  #burstBytes = 0;
   #heardAt: Monotonic;
   #askedAt: Monotonic | undefined;
   #toldAt: Monotonic;
@@ -58,7 +70,7 @@ export class Reception {
         announced = true;
         this.#context.streaming();
       }
-      const group = await stream.next({ timeoutMs: this.#patienceMs(), signal });
+      const group = await this.#next(stream, signal);
       let asked = false;
       if (group !== undefined) {
         this.#heardAt = clock.monotonic();
@@ -69,6 +81,25 @@ export class Reception {
       }
       await this.#tell(stream, asked);
     }
+  }
+
+  /** The next group. A burst that is over, because nothing more came in time or the connection broke, is synced before that is told. */
+  async #next(stream: WalStream, signal: AbortSignal): Promise<readonly WalMessage[] | undefined> {
+    let group: readonly WalMessage[] | undefined;
+    try {
+      group = await stream.next({ timeoutMs: this.#patienceMs(), signal });
+    } catch (error) {
+      if (!signal.aborted) await this.#endBurst();
+      throw error;
+    }
+    if (group === undefined || group.at(-1)?.kind === "timeline-end") await this.#endBurst();
+    return group;
+  }
+
+  async #endBurst(): Promise<void> {
+    if (this.#burstBytes === 0) return;
+    this.#burstBytes = 0;
+    await this.#context.spool.flush();
   }
 
   /** Writes and syncs the group's WAL; true when the server wants an answer that it has not got. */
@@ -87,19 +118,26 @@ export class Reception {
       context.gone = undefined;
       if (context.options.delayMs > 0) await context.clock.sleep(context.options.delayMs, { signal });
       const data = this.#compared(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts));
-      const now = this.#takeNow(stream, data);
+      const inBurst = this.#isInBurst(data);
+      const now = inBurst ? "no" : this.#takeNow(stream, data);
       if (now === "told") asked = false;
       if (now === "no") {
         await context.spool.append(data, (file) => {
           context.uploads.add(file);
           checkSpoolSpace(context);
         });
-        await context.spool.flush();
+        this.#burstBytes += data.byteLength;
+        if (!inBurst) await this.#endBurst();
       }
     }
     const nothingToConfirm = this.#mayConfirm && context.spool.flushed >= context.serverEnd;
     if (nothingToConfirm) context.confirmedAt = context.clock.monotonic();
     return asked;
+  }
+
+  #isInBurst(data: Buffer): boolean {
+    const more = this.#at < this.#context.serverEnd;
+    return more && data.byteLength >= BURST_GROUP_BYTES && this.#burstBytes + data.byteLength < BURST_BYTES_MAX;
   }
 
   /**
@@ -165,6 +203,7 @@ export class Reception {
   }
 
   #patienceMs(): number {
+    if (this.#burstBytes > 0) return BURST_PATIENCE_MS;
     const { clock, options } = this.#context;
     const now = clock.monotonic();
     const statusMs = this.#toldAt + options.statusIntervalMs - now;
