@@ -17,7 +17,9 @@ export function answererOf(control: Control): Answerer {
       case "promote":
         return plainOf(await control.promote({ acceptLoss: request.acceptLoss }, {}));
       case "switchover":
-        return plainOf(await control.switchover({ to: request.to, dryRun: request.dryRun }, {}));
+        return plainOf(
+          await control.switchover({ to: request.to, dryRun: request.dryRun, accept: request.accept }, {}),
+        );
       case "rebuild":
         return plainOf(await control.rebuild({ node: request.node }, {}));
       case "pause":

@@ -4,8 +4,8 @@ import path from "node:path";
 import type { Config } from "../config/schema.ts";
 import { askDaemon } from "../daemon/ask.ts";
 import { type Assembly, type AssemblyTools, type Authority, assemble, KEPT_SLOTS } from "../daemon/assemble.ts";
-import { parseCheckReport } from "../daemon/check-report.ts";
-import { Control } from "../daemon/control.ts";
+import { costsOf, parseCheckReport } from "../daemon/check-report.ts";
+import { Control, type SwitchoverPreview } from "../daemon/control.ts";
 import { hookService } from "../daemon/hooks.ts";
 import type { LocalMachines } from "../daemon/machines.ts";
 import { PlacedJournal } from "../daemon/placed-journal.ts";
@@ -15,7 +15,9 @@ import { sentinelService, wakeableClock } from "../daemon/sentinel.ts";
 import { loopService, type Service, ServiceGroup } from "../daemon/service.ts";
 import { socketServer } from "../daemon/socket-server.ts";
 import { standBy } from "../daemon/stand-by.ts";
+import { surveyService } from "../daemon/survey.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { ControllerOptions } from "../failover/controller.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
@@ -64,9 +66,10 @@ export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
     return await act<ActionResult>(call, request, (control, options) => control.promote({ acceptLoss }, options));
   },
   switchover: async (call) => {
-    const { to, dryRun } = call;
-    return await act(call, { call: "switchover", to, dryRun }, (control, options) =>
-      control.switchover({ to, dryRun }, options),
+    const { to, dryRun, accept } = call;
+    const request = { call: "switchover", to, dryRun, ...(accept === undefined ? {} : { accept }) } as const;
+    return await act<ActionResult | SwitchoverPreview>(call, request, (control, options) =>
+      control.switchover({ to, dryRun, accept }, options),
     );
   },
   rebuild: async (call) => {
@@ -84,14 +87,14 @@ export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
 export const runDaemon: RunDaemon = async (call) => {
   const { session } = call;
   const failure = Promise.withResolvers<never>();
-  const controlled = withControl(call, async (control, { stack, hooks, sentinels, programs, machines, opened }) => {
+  const controlled = withControl(call, async (control, { stack, hooks, watches, programs, machines, opened }) => {
     const failed = (service: string, error: unknown): void =>
       failure.reject(error instanceof Error ? error : new Error(`${service}: ${String(error)}`));
     const socket = daemonSocketOf(stack);
     opened.catch((error: unknown) => failed("journal", error));
     const group = new ServiceGroup("daemon", [
       hooks,
-      sentinels,
+      watches,
       loopService("controller", (signal) => control.run({ signal }), failed),
       folderFirst(path.dirname(socket), socketServer(MACHINE.files, socket, answererOf(control))),
     ]);
@@ -167,7 +170,7 @@ export async function ask(
 type Controlled = {
   readonly stack: StackDescription;
   readonly hooks: ReturnType<typeof hookService>;
-  readonly sentinels: Service;
+  readonly watches: Service;
   readonly programs: () => Promise<StackPrograms>;
   readonly machines: LocalMachines;
   /** Rejects when the journal cannot be opened. */
@@ -197,7 +200,7 @@ export async function withControl<T>(
   const hooks = hookService({ ...MACHINE, clock, fetch, notice }, { webhook, command: hookCommand, stack: stack.name });
   const journal = new PlacedJournal();
   const bound = controlOver(call, { stack, secrets, user, programs, journal, hooks, notice });
-  const { assembly, control, sentinels } = bound;
+  const { assembly, control, watches } = bound;
   let lock = MACHINE.locks.tryAcquire(path.join(folder, LOCK_FILE));
   try {
     if (lock === undefined) {
@@ -208,9 +211,9 @@ export async function withControl<T>(
     // A daemon begins beside it: what it tells waits until the journal is open.
     if (call.standBy !== true) await opened;
     const { machines } = assembly;
-    return await work(control, { stack, hooks, sentinels, programs, machines, opened });
+    return await work(control, { stack, hooks, watches, programs, machines, opened });
   } finally {
-    await sentinels.stop();
+    await watches.stop();
     await assembly.close();
     await hooks.stop();
     await journal.close();
@@ -226,12 +229,12 @@ async function waitForPlace(
   { session: { clock, signal } }: Call,
   of: Pick<AssemblyTools, "stack" | "notice"> & Bound,
 ): Promise<Lock> {
-  const { stack, control, assembly, sentinels, wakeable, notice } = of;
+  const { stack, control, assembly, watches, wakeable, notice } = of;
   const warmUp = async (options: { readonly signal: AbortSignal }): Promise<boolean> => {
     const [looked] = await Promise.allSettled([control.lookOn(options), assembly.warmUp(options)]);
     return looked.status === "fulfilled" && looked.value;
   };
-  await sentinels.start({ signal });
+  await watches.start({ signal });
   notice(`another daemon controls stack ${stack.name}: this one stands by`);
   const folder = stack.place.controller;
   const lock = await standBy(
@@ -254,7 +257,8 @@ const REPORT_LOOK_MS = 2_000;
 type Bound = {
   readonly assembly: Assembly;
   readonly control: Control;
-  readonly sentinels: Service;
+  /** Beside the controller: sentinels, and the survey. */
+  readonly watches: Service;
   /** The clock that sentinels wake. */
   readonly wakeable: Clock;
 };
@@ -290,6 +294,10 @@ function controlOver(
       const role = probe?.kind === "answered" ? probe.view.role : undefined;
       return role?.kind === "primary" ? role.timelineStart : undefined;
     },
+    costs: async ({ from, to }) => {
+      await assembly.survey.refresh({});
+      return costsOf(assembly.survey.costs({ primary: from, candidate: to }));
+    },
     clientErrors: async (span) =>
       clientErrorsIn(await poolerLogs(stack, platform), { database: stack.database, ...span }),
     notice,
@@ -300,12 +308,17 @@ function controlOver(
     ports: { ...assembly.ports, clock: wakeable, journal: reporter },
     machines: assembly.machines,
     reporter,
+    survey: assembly.survey,
     options: controllerOptions(config),
     stack: stack.name,
     durability: stack.durability,
     notice,
   });
-  return { assembly, control, wakeable, sentinels: sentinelService(clock, addresses, wake) };
+  const watches = new ServiceGroup("watches", [
+    sentinelService(clock, addresses, wake),
+    surveyService(clock, assembly.survey, (error) => notice(`the survey of slots and collations: ${errorText(error)}`)),
+  ]);
+  return { assembly, control, wakeable, watches };
 }
 
 /** Of some seconds in which every client connects anew. */

@@ -46,6 +46,7 @@ const healthy: CheckReport = {
   reasons: [],
   against: [],
   offers: [],
+  costs: [{ candidate: "db_replica", seenAgoMs: 40, found: [] }],
   nodes: [
     { name: "db", state: "primary", timeline: 2, flushed: "0/5000060", replayed: null, candidate: false },
     { name: "db_replica", state: "standby", timeline: 2, flushed: "0/5000060", replayed: "0/5000060", candidate: true },
@@ -61,6 +62,20 @@ const gone = {
   facts: {},
 };
 
+const slotMissing = {
+  code: "slot-missing",
+  of: "orders_cdc",
+  says: "logical slot orders_cdc is not on db_replica",
+  remedy: "Make it anew there.",
+} as const;
+
+const collationChanged = {
+  code: "collation-changed",
+  of: "catalog",
+  says: "text in database catalog was sorted by another version",
+  remedy: "REINDEX.",
+} as const;
+
 const promotable: CheckReport = {
   ...healthy,
   state: "promotable",
@@ -68,6 +83,7 @@ const promotable: CheckReport = {
   automatic: true,
   loss: { possible: false, bytesMax: 0, writesMax: 0, seenAgoMs: null },
   reasons: [gone],
+  costs: [{ candidate: "db_replica", seenAgoMs: 7_200, found: [slotMissing, collationChanged] }],
   against: [{ code: "witness-silent", node: null, says: "the vault's receiver does not answer", facts: {} }],
 };
 
@@ -170,10 +186,21 @@ test("a switchover says what it did, what it would do, or what stands in its way
     ["every pooler can log in to the new primary"],
     ["clients wait instead of failing", "the record says what is under way"],
   ];
-  const ready = async () => ({ plan, blockedBy: [] });
+  const ready = async () => ({ plan, blockedBy: [], costs: [collationChanged], accept: null });
   assert.equal(await keeps("switchover-plan", [...to, "--dry-run"], { switchover: ready }), 0);
-  const refused = async () => ({ plan: [], blockedBy: ["db_replica: replica-not-connected"] });
+  const refused = async () => ({ plan: [], blockedBy: ["db_replica: replica-not-connected"], costs: [], accept: null });
   assert.equal(await keeps("switchover-refused", [...to, "--dry-run"], { switchover: refused }), 11);
+  const costly = async () => ({ plan, blockedBy: [], costs: [slotMissing, collationChanged], accept: "orders_cdc" });
+  assert.equal(await keeps("switchover-costly", [...to, "--dry-run"], { switchover: costly }), 11);
+  const typed: (string | undefined)[] = [];
+  const takes: FailoverEngine["switchover"] = async ({ accept }) => {
+    typed.push(accept);
+    return done;
+  };
+  for (const more of [[], ["--accept", "orders_cdc"]]) {
+    await runCli([...to, ...more], allVerbs({ failover: { ...none, switchover: takes } }), recordedFrame());
+  }
+  assert.deepEqual(typed, [undefined, "orders_cdc"]);
 });
 
 test("a rebuild says by which force, and maintenance that it began and ended", async () => {

@@ -2,6 +2,8 @@
 import type { Config } from "../config/schema.ts";
 import { text } from "../config/value-kind.ts";
 import type { CheckReport } from "../daemon/check-report.ts";
+import type { SwitchoverPreview } from "../daemon/control.ts";
+import type { Cost } from "../failover/costs.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import { usageError } from "./failure.ts";
@@ -40,8 +42,8 @@ export type FailoverEngine = {
   ) => Promise<CheckReport>;
   readonly promote: (call: Call & { readonly acceptLoss: string | undefined }) => Promise<ActionResult>;
   readonly switchover: (
-    call: Call & { readonly to: string; readonly dryRun: boolean },
-  ) => Promise<ActionResult | { readonly plan: readonly (readonly string[])[]; readonly blockedBy: readonly string[] }>;
+    call: Call & { readonly to: string; readonly dryRun: boolean; readonly accept: string | undefined },
+  ) => Promise<ActionResult | SwitchoverPreview>;
   readonly rebuild: (
     call: Call & { readonly node: string },
   ) => Promise<{ readonly node: string; readonly did: string; readonly durationMs: number }>;
@@ -184,6 +186,7 @@ export function renderCheck(report: CheckReport, style: Style): string {
   if (report.against.length > 0) lines.push("Against it:", ...report.against.map(say));
   if (report.loss !== null) lines.push(lossLine(report.loss));
   for (const { kind, candidate, loss } of report.offers) lines.push(offerLine(kind, candidate, loss));
+  lines.push(...report.costs.flatMap((each) => costLines(each, style)));
   if (report.action !== null) lines.push(style.warning(`Under way: ${report.action}`));
   const columns = ["node", "state", "timeline", "flushed", "replayed", "candidate"].map((title) => ({
     title,
@@ -204,6 +207,20 @@ export function renderCheck(report: CheckReport, style: Style): string {
     ["durability", `${report.durability}, epoch ${report.epoch}`],
   ];
   return [...lines, "", renderTable(columns, rows, style), "", renderFacts(facts)].join("\n");
+}
+
+function costLines({ candidate, seenAgoMs, found }: CheckReport["costs"][number], style: Style): readonly string[] {
+  if (found.length === 0) return [];
+  const ago = seenAgoMs === null || seenAgoMs < COSTS_FRESH_MS ? "" : `, as seen ${describeDuration(seenAgoMs)} ago`;
+  return [style.warning(`With ${candidate} as the primary${ago}:`), ...found.flatMap(renderCost)];
+}
+
+/** What was seen later than this is as good as now. */
+const COSTS_FRESH_MS = 2_000;
+
+/** What something costs beside writes, and what to do about it. */
+export function renderCost({ says, remedy }: Pick<Cost, "says" | "remedy">): readonly string[] {
+  return [printable(`  ${says}`), printable(`    ${remedy}`)];
 }
 
 /** What may be missing, in the words that --accept-loss takes. */

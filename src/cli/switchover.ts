@@ -1,7 +1,7 @@
 /** `lifeboat switchover` and `lifeboat rebuild`. */
 import { choice, text } from "../config/value-kind.ts";
 import { describeDuration } from "../units/duration.ts";
-import { type FailoverEngine, renderAction } from "./failover.ts";
+import { type FailoverEngine, renderAction, renderCost } from "./failover.ts";
 import { printable } from "./style.ts";
 import { defineVerb, optional, required, toggle, type Verb } from "./verb.ts";
 
@@ -18,11 +18,16 @@ export function switchoverVerb(engine: FailoverEngine): Verb {
       "Looks first whether it can be done: the target streams, has little to replay, and every pooler can log in to it. Then " +
       "clients wait while the primary is stopped in an orderly way, the target has all of it and is promoted, and the poolers " +
       "lead there. Where transactions do not end in time, clients go on as before and nothing was changed. The old primary " +
-      "follows the new one afterwards.",
+      "follows the new one afterwards. Logical slots that the target does not have, and text that it sorts by another version " +
+      "of glibc or ICU, stand in the way until they are accepted.",
     arguments: {},
     options: {
       to: required(choice(NODES), "The node that becomes the primary."),
       dryRun: toggle("Look, print the plan, and change nothing."),
+      accept: optional(
+        text("COSTS"),
+        "What it may cost beside writes, typed as --dry-run states it (for example the names of logical slots, or unknown).",
+      ),
     },
     configuration: CONFIGURATION,
     examples: [
@@ -38,11 +43,17 @@ export function switchoverVerb(engine: FailoverEngine): Verb {
       if (!("plan" in result)) return { json: result, text: renderAction(result, "took over from", style) };
       const stages = result.plan.map((stage, index) => `${`${index + 1}`.padStart(3)}  ${stage.join("; ")}`);
       const blocked = result.blockedBy.map((each) => style.bad(`  ${printable(each)}`));
-      const head =
-        blocked.length === 0
-          ? style.strong(`The plan for a switchover to ${options.to}`)
-          : style.bad(`A switchover to ${options.to} is refused now:`);
-      return { json: result, text: [head, ...blocked, ...stages].join("\n"), exit: blocked.length === 0 ? 0 : 11 };
+      const isRefused = blocked.length > 0 || result.accept !== null;
+      const head = isRefused
+        ? style.bad(`A switchover to ${options.to} is refused now:`)
+        : style.strong(`The plan for a switchover to ${options.to}`);
+      const costs = result.costs.flatMap(renderCost).map(style.warning);
+      const accept =
+        result.accept === null
+          ? []
+          : [`To hand the role over all the same: lifeboat switchover --to ${options.to} --accept '${result.accept}'`];
+      const lines = [head, ...blocked, ...costs, ...accept.map(printable), ...stages];
+      return { json: result, text: lines.join("\n"), exit: isRefused ? 11 : 0 };
     },
   });
 }

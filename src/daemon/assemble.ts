@@ -20,6 +20,7 @@ import { fileRegister } from "../lease/file/file-register.ts";
 import type { LeaseStore } from "../lease/lease.ts";
 import type { Register } from "../lease/register.ts";
 import { withEpoch } from "../node/admission.ts";
+import { askInventory } from "../node/inventory.ts";
 import { SqlNode } from "../node/node.ts";
 import type { Platform } from "../platform/components.ts";
 import { writeDurable } from "../platform/durable.ts";
@@ -29,6 +30,7 @@ import type { PgBouncer } from "../pooler/pgbouncer.ts";
 import type { ServerAddress } from "../pooler/pooler.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
+import type { ConnectOptions } from "../postgres/replication.ts";
 import { asidesOf, removeAsides } from "../stack/asides.ts";
 import { instancesOf, poolerSocketFolder } from "../stack/instances.ts";
 import { type NodeName, nodePort, replicaConnection } from "../stack/node-settings.ts";
@@ -48,6 +50,7 @@ import { announcing, leasePort, recordPort } from "./authority.ts";
 import { EpochGuard } from "./epoch-guard.ts";
 import { LocalMachines } from "./machines.ts";
 import { logInAs, writeAs } from "./pool-client.ts";
+import { Survey } from "./survey.ts";
 
 /** Where the right to act is granted: on this machine, or in etcd. */
 export type Authority =
@@ -79,6 +82,7 @@ export type AssemblyTools = Omit<StepTools, "programs"> & {
 export type Assembly = {
   readonly ports: FailoverPorts;
   readonly machines: LocalMachines;
+  readonly survey: Survey;
   /** Opens what is kept open. Rejects with what does not answer. */
   warmUp(options: { readonly signal: AbortSignal }): Promise<void>;
   close(): Promise<void>;
@@ -134,6 +138,10 @@ export function assemble(tools: AssemblyTools): Assembly {
   );
   return {
     machines,
+    survey: new Survey(
+      clock,
+      NODE_NAMES.map((name) => ({ name, ask: (call) => askInventory(surveyAddress(tools, name), call) })),
+    ),
     ports: {
       clock,
       random,
@@ -219,6 +227,11 @@ function nodeOf({ stack, secrets, files, clock }: AssemblyTools, machines: Local
     return seen.kind === "nobody-listens" && machines.isRejoining(name) ? { kind: "error", sqlstate: "57P03" } : seen;
   };
   return node;
+}
+
+/** Where collations of the protected database are seen; slots are seen in any. */
+function surveyAddress({ stack, secrets }: AssemblyTools, node: NodeName): ConnectOptions {
+  return { ...nodeAddress(stack, secrets, node), database: stack.database, applicationName: "lifeboat_survey" };
 }
 
 function witnessOf({ stack, clock }: AssemblyTools, nodes: readonly SqlNode[]): FailoverPorts["witness"] {

@@ -4,12 +4,14 @@
  * docs/formats/daemon.md lists the fields. Positions in the WAL are texts as PostgreSQL prints them.
  */
 import { z } from "zod";
+import { COST_CODES } from "../failover/costs.ts";
 import type { Decision, LossEstimate, Offer } from "../failover/decide.ts";
 import type { SeenPooler } from "../failover/look.ts";
 import type { NodeHistory, Observation } from "../failover/observation.ts";
 import { REASONS, type Reason } from "../failover/reasons.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn } from "../postgres/lsn.ts";
+import type { Survey, SurveyedCosts } from "./survey.ts";
 
 const fact = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -42,6 +44,8 @@ const nodeSchema = z.strictObject({
   candidate: z.boolean(),
 });
 
+const costSchema = z.strictObject({ code: z.enum(COST_CODES), of: z.string(), says: z.string(), remedy: z.string() });
+
 const reportSchema = z.strictObject({
   stack: z.string(),
   at: z.string(),
@@ -60,6 +64,15 @@ const reportSchema = z.strictObject({
   reasons: z.array(reasonSchema),
   against: z.array(reasonSchema),
   offers: z.array(z.strictObject({ kind: z.string(), candidate: z.string().nullable(), loss: lossSchema.nullable() })),
+  /** What promoting a candidate would cost beside writes. */
+  costs: z.array(
+    z.strictObject({
+      candidate: z.string(),
+      /** How old the older word is that this is reckoned from; null where one was never had. */
+      seenAgoMs: z.number().nullable(),
+      found: z.array(costSchema),
+    }),
+  ),
   nodes: z.array(nodeSchema),
   receiver: z.strictObject({ state: z.string(), flushed: z.string().nullable(), confirms: z.boolean() }),
   poolers: z.array(z.strictObject({ name: z.string(), mode: z.string(), target: z.string().nullable() })),
@@ -80,8 +93,9 @@ export function checkReportOf(facts: {
   readonly seen: Observation;
   readonly decision: Decision;
   readonly poolers: readonly SeenPooler[];
+  readonly survey: Pick<Survey, "costs">;
 }): CheckReport {
-  const { seen, decision, poolers } = facts;
+  const { seen, decision, poolers, survey } = facts;
   const { record } = seen;
   const promotable = decision.kind === "promotable" ? decision : undefined;
   const { action } = record;
@@ -101,6 +115,7 @@ export function checkReportOf(facts: {
     reasons: reasonsOf(decision).map(reasonOf),
     against: (promotable?.against ?? []).map(reasonOf),
     offers: decision.kind === "blocked" ? decision.offers.map(offerOf) : [],
+    costs: candidatesOf(record).map((candidate) => costsOf(survey.costs({ primary: record.primary, candidate }))),
     nodes: [...seen.nodes].map(([name, history]) => nodeOf(seen, name, history)),
     receiver: receiverOf(seen),
     poolers: poolers.map(({ pooler, view }) => ({
@@ -109,6 +124,15 @@ export function checkReportOf(facts: {
       target: view?.target ?? null,
     })),
   };
+}
+
+function candidatesOf({ joined, primary }: Observation["record"]): readonly string[] {
+  return joined.filter((name) => name !== primary);
+}
+
+/** Costs as plain data. */
+export function costsOf({ candidate, seenAgoMs, found }: SurveyedCosts): CheckReport["costs"][number] {
+  return { candidate, seenAgoMs: seenAgoMs === undefined ? null : Math.round(seenAgoMs), found: [...found] };
 }
 
 function reasonsOf(decision: Decision): readonly Reason[] {

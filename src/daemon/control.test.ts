@@ -10,9 +10,11 @@ import {
   standbyAnswer,
   witnessAnswer,
 } from "../../test/support/failover-views.ts";
+import { inventory, logicalSlot } from "../../test/support/inventories.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { CHECKPOINT_EFFECT } from "../failover/checkpoint-before.ts";
+import type { Inventory } from "../failover/costs.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import type { FailoverPorts, NodePort, PoolerPort, WitnessPort } from "../failover/ports.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
@@ -23,6 +25,7 @@ import type { CheckReport } from "./check-report.ts";
 import { Control } from "./control.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
+import { Survey, type Surveyed } from "./survey.ts";
 
 const PACE = {
   probeMs: 100,
@@ -51,11 +54,20 @@ function silentPorts(given: Partial<FailoverPorts> = {}): FailoverPorts {
   });
 }
 
-function controlOf(ports: FailoverPorts): Control {
+/** Nodes that tell what they have that replication does not carry: nothing, unless it is given. */
+function tellingOf(given: { readonly a?: Partial<Inventory>; readonly b?: Partial<Inventory> }): readonly Surveyed[] {
+  return [
+    { name: "a", ask: async () => inventory(given.a) },
+    { name: "b", ask: async () => inventory({ isStandby: true, ...given.b }) },
+  ];
+}
+
+function controlOf(ports: FailoverPorts, surveyed: readonly Surveyed[] = tellingOf({})): Control {
   return new Control({
     ports,
     machines: only<LocalMachines>("machines", {}),
     reporter: only<Reporter>("reporter", { last: async () => undefined }),
+    survey: new Survey(ports.clock, surveyed),
     options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: PACE },
     stack: "shop",
     durability: "quorum",
@@ -63,10 +75,10 @@ function controlOf(ports: FailoverPorts): Control {
   });
 }
 
-async function recorded(given: Partial<FailoverPorts> = {}): Promise<Control> {
+async function recorded(given: Partial<FailoverPorts> = {}, surveyed?: readonly Surveyed[]): Promise<Control> {
   const ports = silentPorts(given);
   await ports.record.write({ epoch: RECORD.reign, over: 0, record: RECORD }, { timeoutMs: 1_000 });
-  return controlOf(ports);
+  return controlOf(ports, surveyed);
 }
 
 function rejectsWith(code: ErrorCode, asked: Promise<unknown>): Promise<void> {
@@ -83,8 +95,11 @@ test("where nobody answers, it is said that too little is known, and nothing is 
   const report = await control.check({});
   assert.deepEqual([report.state, report.primary, report.poolers[0]?.mode], ["unknown", "a", "does not answer"]);
   await rejectsWith("failover.primary-lives", control.promote({ acceptLoss: undefined }, {}));
-  await rejectsWith("failover.switchover-refused", control.switchover({ to: "b", dryRun: false }, {}));
-  const preview = await control.switchover({ to: "b", dryRun: true }, {});
+  await rejectsWith(
+    "failover.switchover-refused",
+    control.switchover({ to: "b", dryRun: false, accept: undefined }, {}),
+  );
+  const preview = await control.switchover({ to: "b", dryRun: true, accept: undefined }, {});
   assert.ok("blockedBy" in preview && preview.blockedBy.length > 0);
 });
 
@@ -236,10 +251,87 @@ test("the loop goes on while a switchover's checkpoint is written: a primary tha
   });
   const running = control.run({ signal: stop.signal });
   await begun.promise;
-  const preview = await control.switchover({ to: "b", dryRun: true }, {});
+  const preview = await control.switchover({ to: "b", dryRun: true, accept: undefined }, {});
   assert.ok("plan" in preview);
   assert.deepEqual([preview.plan[0], preview.blockedBy], [[CHECKPOINT_EFFECT], []]);
-  await rejectsWith("failover.switchover-refused", control.switchover({ to: "b", dryRun: false }, {}));
+  await rejectsWith(
+    "failover.switchover-refused",
+    control.switchover({ to: "b", dryRun: false, accept: undefined }, {}),
+  );
   stop.abort();
   await running;
+});
+
+/** A stack that is well; `checkpointed` is told when a switchover has begun. */
+function wellUntilCheckpoint(checkpointed: () => void): Partial<FailoverPorts> {
+  return {
+    nodes: [
+      only<NodePort>("a", {
+        name: "a",
+        probe: async () => primaryAnswer(),
+        checkpoint: async () => {
+          checkpointed();
+          throw new Error("no further");
+        },
+      }),
+      only<NodePort>("b", {
+        name: "b",
+        probe: async () => standbyAnswer({ receiver: { kind: "streaming", receivedAgoMs: 1_000 } }),
+      }),
+    ],
+    witness: only<WitnessPort>("witness", { status: async () => witnessAnswer() }),
+  };
+}
+
+test("a logical slot that the target does not have stands in the way of a switchover until it is accepted by its name", async () => {
+  let begun = 0;
+  const nodes = wellUntilCheckpoint(() => {
+    begun += 1;
+  });
+  const control = await recorded(nodes, tellingOf({ a: { slots: [logicalSlot(), logicalSlot({ name: "audit" })] } }));
+  const preview = await control.switchover({ to: "b", dryRun: true, accept: undefined }, {});
+  assert.ok("costs" in preview);
+  assert.deepEqual(
+    [preview.blockedBy, preview.costs.map(({ of }) => of), preview.accept],
+    [[], ["cdc", "audit"], "audit, cdc"],
+  );
+  assert.deepEqual(preview.plan[0], [CHECKPOINT_EFFECT]);
+  for (const accept of [undefined, "", "cdc", "unknown", "audit, cdc, more"]) {
+    await rejectsWith("failover.cost-not-accepted", control.switchover({ to: "b", dryRun: false, accept }, {}));
+  }
+  assert.equal(begun, 0);
+  const accepted = await control.switchover({ to: "b", dryRun: true, accept: "cdc,audit" }, {});
+  assert.ok("costs" in accepted);
+  assert.equal(accepted.accept, null);
+  await rejectsWith(
+    "failover.switchover-refused",
+    control.switchover({ to: "b", dryRun: false, accept: "cdc,audit" }, {}),
+  );
+  assert.equal(begun, 1);
+});
+
+test("a check says what a promotion would cost beside writes, and that nobody knows where nobody told", async () => {
+  const lost = tellingOf({ a: { slots: [logicalSlot()] } });
+  const { costs } = await (await recorded({}, lost)).check({});
+  assert.deepEqual(
+    costs.map(({ candidate, seenAgoMs, found }) => [
+      candidate,
+      seenAgoMs === null,
+      found.map(({ code, of }) => [code, of]),
+    ]),
+    [["b", false, [["slot-missing", "cdc"]]]],
+  );
+  const silent = await (await recorded({}, [])).check({});
+  assert.deepEqual(
+    silent.costs.map(({ seenAgoMs, found }) => [seenAgoMs, found.map(({ code, of }) => [code, of])]),
+    [
+      [
+        null,
+        [
+          ["not-known", "a"],
+          ["not-known", "b"],
+        ],
+      ],
+    ],
+  );
 });

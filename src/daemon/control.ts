@@ -11,6 +11,7 @@ import { Acting } from "../failover/acting.ts";
 import { changeDurability } from "../failover/change-durability.ts";
 import { CHECKPOINT_EFFECT, checkpointBefore } from "../failover/checkpoint-before.ts";
 import { Controller, type ControllerOptions } from "../failover/controller.ts";
+import { type Cost, isAccepted, sentenceOf, statedCosts, toBeAccepted } from "../failover/costs.ts";
 import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
 import { positionsOf } from "../failover/positions.ts";
@@ -22,6 +23,7 @@ import { askedFailover } from "./asked-failover.ts";
 import { type CheckReport, checkReportOf } from "./check-report.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
+import type { Survey } from "./survey.ts";
 import { type Look, Watcher } from "./watcher.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -31,6 +33,7 @@ export type ControlParts = {
   readonly ports: FailoverPorts;
   readonly machines: LocalMachines;
   readonly reporter: Reporter;
+  readonly survey: Survey;
   readonly options: ControllerOptions;
   readonly stack: string;
   /** Of a stack that nobody has recorded yet. */
@@ -56,6 +59,10 @@ export type RecordedDurability = { readonly recorded: Durability };
 export type SwitchoverPreview = {
   readonly plan: readonly (readonly string[])[];
   readonly blockedBy: readonly string[];
+  /** What it would cost beside the writes that wait. */
+  readonly costs: readonly Cost[];
+  /** What must be typed to accept them; null: nothing must be. */
+  readonly accept: string | null;
 };
 
 /** Between two looks of a person who follows. */
@@ -127,13 +134,19 @@ export class Control {
     const { ports, options: controller } = this.#parts;
     const watcher = this.#watcher();
     const { policy } = controller;
-    let report = this.#report(await watcher.settle((await this.#stored(options)).record, policy, options));
+    const look = async (how: "settle" | "look"): Promise<CheckReport> => {
+      const { record } = await this.#stored(options);
+      // Beside the look: a node that does not answer the one does not answer the other.
+      const [seen] = await Promise.all([watcher[how](record, policy, options), this.#parts.survey.refresh(options)]);
+      return this.#report(seen);
+    };
+    let report = await look("settle");
     if (options.follow === undefined) return report;
     options.follow(report);
     for (;;) {
       await ports.clock.sleep(FOLLOW_INTERVAL_MS, options).catch(() => undefined);
       if (options.signal?.aborted === true) return report;
-      const next = this.#report(await watcher.look((await this.#stored(options)).record, policy, options));
+      const next = await look("look");
       if (summaryOf(next) !== summaryOf(report)) options.follow(next);
       report = next;
     }
@@ -157,7 +170,8 @@ export class Control {
       const watcher = this.#watcher();
       // A person decides: neither maintenance nor a policy that leaves it to a person speaks against it.
       const record = { ...stored.record, maintenance: false };
-      const look = await watcher.settle(record, { ...this.#parts.options.policy, automatic: true }, options);
+      const policy = { ...this.#parts.options.policy, automatic: true };
+      const [look] = await Promise.all([watcher.settle(record, policy, options), this.#parts.survey.refresh(options)]);
       const facts = { ...look.decision, asked: true, positions: positionsOf(look.seen) };
       await acting.note({ kind: "decision", name: look.decision.kind, facts });
       return await this.#carryOut(acting, stored, askedFailover(look, record, asked.acceptLoss));
@@ -165,11 +179,11 @@ export class Control {
   }
 
   /**
-   * Hands the role over; what comes before it, a checkpoint, goes on beside the loop. Rejects with `failover.switchover-refused`, or with what the step rejects with
-   * that did not work out.
+   * Hands the role over; what comes before it, a checkpoint, goes on beside the loop. Rejects with `failover.switchover-refused`,
+   * `failover.cost-not-accepted`, or with what the step rejects with that did not work out.
    */
   async switchover(
-    { to, dryRun }: { readonly to: NodeName; readonly dryRun: boolean },
+    { to, dryRun, accept }: { readonly to: NodeName; readonly dryRun: boolean; readonly accept: string | undefined },
     options: CallOptions,
   ): Promise<ActionResult | SwitchoverPreview> {
     const { policy } = this.#parts.options;
@@ -178,13 +192,18 @@ export class Control {
       return { seen, answer: decideSwitchover(seen, { to, policy }) };
     };
     const before = await this.#stored(options);
-    const { answer } = await decide(before);
+    const [{ answer }] = await Promise.all([decide(before), this.#parts.survey.refresh(options)]);
+    const { found: costs } = this.#parts.survey.costs({ primary: before.record.primary, candidate: to });
+    const stated = isAccepted(costs, accept) ? null : (statedCosts(costs) ?? null);
     if (dryRun) {
-      if (answer.kind === "refused") return { plan: [], blockedBy: answer.reasons.map(describeReason) };
+      if (answer.kind === "refused") {
+        return { plan: [], blockedBy: answer.reasons.map(describeReason), costs, accept: stated };
+      }
       const stages = answer.plan.stages.map((stage) => stage.map(({ kind }) => STEP_EFFECTS[kind]));
-      return { plan: [[CHECKPOINT_EFFECT], ...stages], blockedBy: [] };
+      return { plan: [[CHECKPOINT_EFFECT], ...stages], blockedBy: [], costs, accept: stated };
     }
     planOf(to, answer);
+    if (stated !== null) throw costNotAccepted(to, { costs, stated, typed: accept });
     // The loop goes on beside it: nothing has begun, and a primary that freezes now is replaced as ever.
     const { checkpointMs: timeoutMs } = this.#parts.options.limits;
     await checkpointBefore(this.#parts.ports, { primary: before.record.primary, to }, { timeoutMs, ...options });
@@ -274,7 +293,9 @@ export class Control {
     const outcome = await runPlan({ acting, limits: options.limits, plan, stored });
     if (outcome.kind === "failed") throw outcome.error;
     const written = await reporter.last();
-    const { shortcomings } = outcome;
+    const lost =
+      plan.from === plan.to ? [] : this.#parts.survey.costs({ primary: plan.from, candidate: plan.to }).found;
+    const shortcomings = [...outcome.shortcomings, ...toBeAccepted(lost).map(sentenceOf)];
     const { outageMs } = written?.report ?? { outageMs: null };
     return {
       done: true,
@@ -355,16 +376,18 @@ export class Control {
 
   /** With what the loop has learnt by trying. */
   #report({ seen, decision: decided, poolers }: Look): CheckReport {
-    const { stack, ports } = this.#parts;
+    const { stack, ports, survey } = this.#parts;
     const decision = withSetback(decided, this.#loop?.controller.state.setback);
-    return checkReportOf({ stack, at: ports.clock.now(), seen, decision, poolers });
+    return checkReportOf({ stack, at: ports.clock.now(), seen, decision, poolers, survey });
   }
 }
 
 /** What must change for a report to be told again: not its numbers. */
-function summaryOf({ state, candidate, primary, epoch, reasons, against, maintenance, action }: CheckReport): string {
+function summaryOf(report: CheckReport): string {
+  const { state, candidate, primary, epoch, reasons, against, maintenance, action } = report;
+  const costs = report.costs.flatMap(({ found }) => found.map(({ code, of }) => `${code} ${of}`));
   const codes = [...reasons, ...against].map(({ code, node }) => `${code} ${node}`);
-  return JSON.stringify([state, candidate, primary, epoch, maintenance, action, codes]);
+  return JSON.stringify([state, candidate, primary, epoch, maintenance, action, codes, costs]);
 }
 
 function describeReason({ node, code }: { readonly node: NodeName | undefined; readonly code: string }): string {
@@ -376,6 +399,23 @@ function planOf(to: NodeName, answer: SwitchoverDecision): Plan {
   throw new LifeboatError("failover.switchover-refused", {
     message: `${to} cannot take over as planned: ${answer.reasons.map(describeReason).join("; ")}`,
     remedy: "Mend what is named. A primary that is gone is replaced by `lifeboat failover --promote`.",
+  });
+}
+
+function costNotAccepted(
+  to: NodeName,
+  {
+    costs,
+    stated,
+    typed,
+  }: { readonly costs: readonly Cost[]; readonly stated: string; readonly typed: string | undefined },
+): LifeboatError {
+  const what = toBeAccepted(costs).map(({ says }) => says);
+  const accepted = typed === undefined ? "" : `; accepted was "${typed}"`;
+  return new LifeboatError("failover.cost-not-accepted", {
+    message: `handing the role over to ${to} would cost something: ${what.join("; ")}${accepted}`,
+    remedy: `See what can be done about it: lifeboat switchover --to ${to} --dry-run. To hand it over all the same: --accept '${stated}'.`,
+    details: { stated },
   });
 }
 

@@ -5,6 +5,7 @@
  * fence (the old primary can acknowledge nothing more), promote, route (clients go on), prove (a write is acknowledged).
  * docs/formats/daemon.md lists the fields.
  */
+import { type Cost, sentenceOf } from "../failover/costs.ts";
 import type { JournalEntry } from "../failover/ports.ts";
 import { formatInstant, type Instant, type Monotonic } from "../platform/clock.ts";
 import type { Lsn } from "../postgres/lsn.ts";
@@ -21,6 +22,9 @@ import {
   reportedPositions,
 } from "./report-loss.ts";
 
+/** What it cost beside writes. `seenAgoMs`: how old the older word is that this is reckoned from; null where one was never had. */
+export type ReportedCosts = { readonly seenAgoMs: number | null; readonly found: readonly Cost[] };
+
 /** An entry with when it was made. */
 export type TimedEntry = { readonly entry: JournalEntry; readonly at: Instant; readonly monotonic: Monotonic };
 
@@ -30,8 +34,8 @@ export const PARTS = ["detect", "decide", "fence", "promote", "route", "prove"] 
 /** One of them. */
 export type Part = (typeof PARTS)[number];
 
-/** Of what is written. 1 had no gap and no loss, and its positions were empty; 2 had no clients. */
-export const REPORT_VERSION = 3;
+/** Of what is written. 1 had no gap and no loss, and its positions were empty; 2 had no clients, 3 no costs. */
+export const REPORT_VERSION = 4;
 
 /** A report. Times in ms; null where a part did not occur. */
 export type EventReport = {
@@ -55,6 +59,8 @@ export type EventReport = {
   readonly lost: ReportedLoss;
   /** What clients of the poolers were told; null where that cannot be known. */
   readonly clients: ReportedClients | null;
+  /** What it cost beside writes; null where the role did not move. */
+  readonly costs: ReportedCosts | null;
   readonly steps: readonly { readonly step: string; readonly ms: number; readonly failed: string | null }[];
   readonly shortcomings: readonly string[];
   /** The journal's last hash when this was written: compare it to find out what was cut off since. */
@@ -144,6 +150,7 @@ export function reportOf(
     gap: null,
     lost: lossAtFirst(outcome.entry.name, decision),
     clients: null,
+    costs: null,
     steps,
     shortcomings: Array.isArray(shortcomings) ? shortcomings.map(String) : [],
     journalHead: of.journalHead,
@@ -215,6 +222,8 @@ export function renderReport(report: EventReport): string {
     const end = whole === null ? "" : `, whole to ${whole}`;
     lines.push(`  ${of.padEnd(12)} timeline ${timeline}, synced to ${flushed}${end}, seen ${seenAgoMs} ms before`);
   }
+  const costs = report.costs?.found ?? [];
+  if (costs.length > 0) lines.push("", "What it cost beside writes:", ...costs.map((cost) => `  ${sentenceOf(cost)}`));
   if (report.shortcomings.length > 0)
     lines.push("", "What did not work out:", ...report.shortcomings.map((each) => `  ${each}`));
   if (report.decision !== null) lines.push("", "Decided on:", `  ${JSON.stringify(report.decision)}`);

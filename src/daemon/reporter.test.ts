@@ -13,6 +13,8 @@ import { Reporter } from "./reporter.ts";
 const CALL = { timeoutMs: 1_000 };
 const FORK = parseLsn("0/3000050");
 
+const COST = { code: "slot-missing", of: "cdc", says: "slot cdc is missing", remedy: "Make it anew." } as const;
+
 function reporterIn(folder: string): Reporter {
   return new Reporter(
     { append: async () => undefined },
@@ -30,6 +32,7 @@ function reporterIn(folder: string): Reporter {
         ],
         complete: true,
       }),
+      costs: async () => ({ seenAgoMs: 7, found: [COST] }),
       notice: () => undefined,
     },
   );
@@ -58,7 +61,12 @@ test("what an old primary had alone goes into the report of the failover that re
     const first = reporterIn(folder);
     await failOver(first, { kind: "possible" });
     await first.last();
-    const { gap, lost, clients } = await read();
+    const { gap, lost, clients, costs } = await read();
+    assert.deepEqual(costs, { seenAgoMs: 7, found: [COST] });
+    assert.match(
+      await readFile(path.join(folder, "000008-failover.txt"), "utf8"),
+      /slot cdc is missing. Make it anew./,
+    );
     assert.deepEqual([clients?.failed, clients?.unknown, clients?.complete], [1, 3, true]);
     assert.deepEqual(clients?.errors[0], { reason: "pgb-server-crashed", outcome: "unknown", count: 3 });
     assert.deepEqual([gap?.promotedAt, gap?.bytes, lost.acknowledged], ["0/3000050", 16, null]);

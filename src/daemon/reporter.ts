@@ -1,13 +1,22 @@
 /** Hears what the journal is told, and writes a report when a plan has ended. */
 import path from "node:path";
 import { errorText } from "../errors/error-text.ts";
+import { sentenceOf } from "../failover/costs.ts";
 import type { Call, JournalEntry, JournalPort } from "../failover/ports.ts";
 import type { Clock, Instant } from "../platform/clock.ts";
 import { makeFolderDurable, replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { ToldClients } from "../pooler/client-errors.ts";
 import { formatLsn, type Lsn } from "../postgres/lsn.ts";
-import { type EventReport, REPORT_VERSION, renderReport, reportOf, type TimedEntry, withGap } from "./report.ts";
+import {
+  type EventReport,
+  REPORT_VERSION,
+  type ReportedCosts,
+  renderReport,
+  reportOf,
+  type TimedEntry,
+  withGap,
+} from "./report.ts";
 import { reportedClients } from "./report-clients.ts";
 import { type Beyond, lossWith } from "./report-loss.ts";
 
@@ -22,6 +31,8 @@ export type ReporterTools = {
   readonly timelineStart: (node: string) => Promise<Lsn | undefined>;
   /** What poolers told their clients in a span of time; undefined where that cannot be known. */
   readonly clientErrors: (span: { readonly from: Instant; readonly to: Instant }) => Promise<ToldClients | undefined>;
+  /** What it cost to have one node take over from another. */
+  readonly costs: (moved: { readonly from: string; readonly to: string }) => Promise<ReportedCosts>;
   readonly notice: (message: string) => void;
 };
 
@@ -77,9 +88,12 @@ export class Reporter implements JournalPort {
     const { stack, journalHead, timelineStart } = this.#tools;
     const report = reportOf(entries, { stack, journalHead: journalHead() });
     if (report === undefined) return;
-    const promotedAt = report.from === report.to ? undefined : await timelineStart(report.to);
+    const { from, to } = report;
+    const promotedAt = from === to ? undefined : await timelineStart(to);
     const clients = await this.#clients(report).catch(() => null);
-    await this.#keep({ ...withGap(report, promotedAt), clients });
+    const costs = from === to ? null : await this.#tools.costs({ from, to }).catch(() => null);
+    await this.#keep({ ...withGap(report, promotedAt), clients, costs });
+    for (const cost of costs?.found ?? []) this.#tools.notice(`${to} took over from ${from}: ${sentenceOf(cost)}`);
   }
 
   /** A server's end is told to its clients before the first look fails; the pooler's last words come a moment after its last answer. */

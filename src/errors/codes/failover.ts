@@ -52,6 +52,11 @@ export const failoverErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The loss that was accepted is not the one that is stated now.",
   },
+  "failover.cost-not-accepted": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A planned switchover would cost something that was not accepted: logical slots, or the order of text.",
+  },
   "failover.switchover-refused": {
     kind: "operator",
     exit: EXIT.refused,

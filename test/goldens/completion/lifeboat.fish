@@ -826,6 +826,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_s
 complete -c lifeboat -n '__fish_seen_subcommand_from failover; and __fish_seen_subcommand_from resume' -l postgres-run-as -d 'User that servers run as when Lifeboat is started by root.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l to -d 'The node that becomes the primary.' -x -a 'db db_replica'
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l dry-run -d 'Look, print the plan, and change nothing.'
+complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l accept -d 'What it may cost beside writes, typed as --dry-run states it (for example the names of logical slots, or unknown).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from switchover' -l folders-sandbox -d 'Throw-away servers of proofs, drills and the demo.' -r -F

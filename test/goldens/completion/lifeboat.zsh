@@ -961,6 +961,7 @@ _lifeboat_switchover() {
     '--help[Show help.]' \
     '--to=[The node that becomes the primary.]:value:(db db_replica)' \
     '--dry-run[Look, print the plan, and change nothing.]' \
+    '--accept=[What it may cost beside writes, typed as --dry-run states it (for example the names of logical slots, or unknown).]:value: ' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
     '--folders-sandbox=[Throw-away servers of proofs, drills and the demo.]:value:_files -/' \

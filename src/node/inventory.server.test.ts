@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { conninfoOf, REPLICA_NAME, startPair } from "../../test/support/pairs.ts";
+import { eventually } from "../../test/support/receivers.ts";
+import { MAJORS, SUPERUSER, startServer, type TestServer } from "../../test/support/servers.ts";
+import { type Cost, costsOf } from "../failover/costs.ts";
+import { askInventory } from "./inventory.ts";
+
+const CALL = { timeoutMs: 5_000 };
+
+function ask({ server }: TestServer, database = "postgres"): ReturnType<typeof askInventory> {
+  const { socketFolder: host, port } = server.setup;
+  const { name: user, password } = SUPERUSER;
+  const address = {
+    host,
+    port,
+    user,
+    password,
+    database,
+    tls: { mode: "disable" },
+    applicationName: "survey",
+  } as const;
+  return askInventory({ ...address, connectTimeoutMs: 5_000 }, CALL);
+}
+
+async function costs(of: { readonly primary: TestServer; readonly replica: TestServer }): Promise<readonly Cost[]> {
+  const [primary, candidate] = await Promise.all([ask(of.primary), ask(of.replica)]);
+  assert.deepEqual([primary.isStandby, candidate.isStandby], [false, true]);
+  return costsOf({
+    primary: { name: "db", inventory: primary },
+    candidate: { name: REPLICA_NAME, inventory: candidate },
+  });
+}
+
+for (const major of MAJORS) {
+  test(`PostgreSQL ${major}: a logical slot that the replica does not have is a cost of promoting it; a physical one, and one of a session, are not`, async () => {
+    await using pair = await startPair({ major, settings: { wal_level: "logical" } });
+    assert.deepEqual(await costs(pair), []);
+    const session = await pair.primary.server.connect({}, {});
+    await session.query("SELECT pg_create_logical_replication_slot('passing', 'pgoutput', true)", [], CALL);
+    await pair.primary.query("SELECT pg_create_logical_replication_slot('cdc', 'pgoutput')");
+    const [cost, ...others] = await costs(pair);
+    await session.close();
+    assert.deepEqual([cost?.code, cost?.of, others], ["slot-missing", "cdc", []]);
+    assert.match(cost?.says ?? "", major < 17 ? /copies none/ : /not marked failover/);
+  });
+}
+
+for (const major of MAJORS.filter((each) => each >= 17)) {
+  test(`PostgreSQL ${major}: a slot that is marked failover costs nothing once the replica has it, and is gone on from there when it was promoted`, async () => {
+    await using pair = await startPair({ major, settings: { wal_level: "logical", hot_standby_feedback: true } });
+    const { primary, replica } = pair;
+    const changes =
+      "SELECT count(*) FROM pg_logical_slot_get_binary_changes('cdc', NULL, NULL, 'proto_version', '1', 'publication_names', 'p')";
+    await primary.query("CREATE TABLE t (id int)");
+    await primary.query("CREATE PUBLICATION p FOR ALL TABLES");
+    await primary.query("SELECT pg_create_logical_replication_slot('cdc', 'pgoutput', false, false, true)");
+    assert.match((await costs(pair))[0]?.says ?? "", /though it is marked failover/);
+    const conninfo = `${conninfoOf(primary, REPLICA_NAME)} dbname=postgres`;
+    await replica.query(`ALTER SYSTEM SET primary_conninfo = '${conninfo}'`);
+    await replica.query("ALTER SYSTEM SET sync_replication_slots = on");
+    await replica.query("SELECT pg_reload_conf()");
+    await eventually("the replica has the slot", async () => {
+      // It is whole there once the primary's has moved on to what the replica can decode.
+      await primary.query("SELECT pg_log_standby_snapshot()");
+      await primary.query(changes);
+      return (await costs(pair)).length === 0;
+    });
+    await replica.query("SELECT pg_promote()");
+    await replica.query("INSERT INTO t VALUES (1)");
+    assert.ok(Number(await replica.value(changes)) > 0);
+  });
+}
+
+test("what was sorted by another version is told, of databases and of collations that something uses, with statements that put it right", async () => {
+  await using server = await startServer({ major: 16 });
+  await server.query("CREATE DATABASE shop TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'und' LOCALE 'C'");
+  await server.query("CREATE COLLATION german (provider = icu, locale = 'de')");
+  await server.query("CREATE COLLATION unused (provider = icu, locale = 'fr')");
+  await server.query('CREATE TABLE t (a text COLLATE german, b text COLLATE "sv-x-icu")');
+  await server.query("CREATE INDEX ON t (a)");
+  const well = await ask(server);
+  assert.deepEqual(
+    well.collations.map(({ kind, name, library }) => `${kind} ${name} ${library}`),
+    ["database shop ICU", 'collation "sv-x-icu" ICU', "collation german ICU"],
+  );
+  const judged = async (): Promise<readonly Cost[]> => {
+    const inventory = await ask(server);
+    return costsOf({ primary: { name: "db", inventory }, candidate: { name: REPLICA_NAME, inventory } });
+  };
+  assert.deepEqual(await judged(), []);
+  await server.query("UPDATE pg_database SET datcollversion = '1.0' WHERE datname = 'shop'");
+  await server.query("UPDATE pg_collation SET collversion = '1.0' WHERE collname IN ('german', 'unused')");
+  const changed = await judged();
+  assert.deepEqual(
+    changed.map(({ code, of }) => `${code} ${of}`),
+    ["collation-changed shop", "collation-changed german"],
+  );
+  const [shop = "", german = ""] = changed.map(({ remedy }) => remedy);
+  for (const statement of /In it: (.*);$/.exec(shop)?.[1]?.split("; ") ?? []) {
+    await server.query(statement, [], { database: "shop" });
+  }
+  await server.query(/(ALTER COLLATION .*);$/.exec(german)?.[1] ?? "");
+  assert.deepEqual(await judged(), []);
+});

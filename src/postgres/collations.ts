@@ -1,0 +1,55 @@
+/**
+ * By which versions of its libraries (glibc, ICU) a server sorts text, and by which the text in it was sorted. An index over text is
+ * read wrongly by another version: rows are not found, and what is unique is there twice.
+ */
+import type { QueryRow } from "./query-connection.ts";
+import { quoteIdentifier } from "./wire/outgoing.ts";
+
+/** What has an order of its own: a database, or a collation that is used in the database that was asked. */
+export type CollationVersion = {
+  readonly kind: "database" | "collation";
+  /** A collation's as SQL names it. */
+  readonly name: string;
+  readonly library: "glibc" | "ICU";
+  /** In the catalogue: by what its indexes were made, as far as the server knows. */
+  readonly recorded: string;
+  /** Of this server's library. */
+  readonly actual: string;
+};
+
+/** Somebody may have made a collation for each language. */
+const COLLATIONS_MAX = 200;
+
+/**
+ * Of databases all, of collations those that something depends on: asking ICU for each of the eight hundred that come with a server takes a
+ * tenth of a second. C and PostgreSQL's own have no version that a library could change.
+ */
+export const COLLATIONS_SQL = `SELECT kind, name, provider, recorded, actual FROM (
+    SELECT 'database' AS kind, datname::text AS name, datlocprovider AS provider, datcollversion AS recorded,
+      pg_database_collation_actual_version(oid) AS actual
+      FROM pg_database WHERE datallowconn
+    UNION ALL
+    SELECT 'collation', oid::regcollation::text, collprovider, collversion, pg_collation_actual_version(oid)
+      FROM pg_collation c
+      WHERE collversion IS NOT NULL
+        AND EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_collation'::regclass AND refobjid = c.oid)
+  ) AS sorted WHERE provider IN ('c', 'i') AND recorded IS NOT NULL AND actual IS NOT NULL
+  ORDER BY kind DESC, name LIMIT ${COLLATIONS_MAX}`;
+
+/** Reads what was answered. */
+export function readCollations(rows: readonly QueryRow[]): readonly CollationVersion[] {
+  return rows.map(({ kind, name, provider, recorded, actual }) => ({
+    kind: kind === "database" ? "database" : "collation",
+    name: String(name),
+    library: provider === "i" ? "ICU" : "glibc",
+    recorded: String(recorded),
+    actual: String(actual),
+  }));
+}
+
+/** Puts right what was sorted by another version, once that version is the one to stay. */
+export function collationRemedy({ kind, name }: Pick<CollationVersion, "kind" | "name">): string {
+  return kind === "database"
+    ? `In it: REINDEX DATABASE ${quoteIdentifier(name)}; ALTER DATABASE ${quoteIdentifier(name)} REFRESH COLLATION VERSION;`
+    : `REINDEX each index that sorts by it, then: ALTER COLLATION ${name} REFRESH VERSION;`;
+}

@@ -1,0 +1,49 @@
+/**
+ * The logical replication slots of a server: what change data capture and subscriptions go on from. They are in no WAL: a
+ * standby has one only where PostgreSQL 17 or later copied it there, or somebody made it.
+ */
+import type { QueryRow } from "./query-connection.ts";
+
+/** A slot that lasts beyond its session. */
+export type LogicalSlot = {
+  readonly name: string;
+  readonly database: string;
+  readonly plugin: string;
+  /** Of 17 on: to be copied to standbys. False below. */
+  readonly failover: boolean;
+  /** Of a standby from 17 on: it is a copy, and kept as the primary's is. */
+  readonly isSynced: boolean;
+  /** Nobody can go on from it: the WAL or the rows that it needs are gone. */
+  readonly isLost: boolean;
+  /** On a standby: its copy has not caught up with what the standby has, and would be dropped by a promotion. */
+  readonly isUnfinished: boolean;
+};
+
+/** The first major that copies logical slots to standbys. */
+export const SLOTS_COPIED_SINCE_MAJOR = 17;
+
+/** A server may have some thousand; who has so many reads the first ones. */
+const SLOTS_MAX = 200;
+
+/** Columns differ from major to major: what a version does not have is missing in the JSON. */
+export const LOGICAL_SLOTS_SQL = `SELECT to_jsonb(s) AS slot FROM pg_replication_slots s
+  WHERE slot_type = 'logical' ORDER BY slot_name LIMIT ${SLOTS_MAX}`;
+
+/** Reads what was answered on a primary, or on a standby. A session's own slot ends with the session, unless it is a copy that is being made. */
+export function readLogicalSlots(rows: readonly QueryRow[]): readonly LogicalSlot[] {
+  return rows
+    .map(({ slot }) => slot as Readonly<Record<string, unknown>>)
+    .filter(({ temporary, synced }) => temporary !== true || synced === true)
+    .map((slot) => ({
+      name: String(slot["slot_name"]),
+      database: String(slot["database"]),
+      plugin: String(slot["plugin"]),
+      failover: slot["failover"] === true,
+      isSynced: slot["synced"] === true,
+      isLost:
+        slot["wal_status"] === "lost" ||
+        slot["conflicting"] === true ||
+        typeof slot["invalidation_reason"] === "string",
+      isUnfinished: slot["temporary"] === true,
+    }));
+}
