@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { collation, logicalSlot } from "../../test/support/inventories.ts";
 import { diagnose, namesStandby } from "./decide.ts";
 import type { DoctorFacts, MachineFacts, Observed, ServerFacts } from "./facts.ts";
 
@@ -28,6 +29,8 @@ const server: ServerFacts = {
   settings: seen(new Map(Object.entries(settings))),
   walSendersUsed: seen(1),
   slot: seen({ active: true, slotType: "physical", walStatus: "reserved" }),
+  logicalSlots: seen([]),
+  collations: seen([collation()]),
   role: seen({
     superuser: false,
     replication: true,
@@ -229,4 +232,23 @@ test("what was not seen is unknown with the reason, and never ok", () => {
   assert.ok(all.every(({ level, remedy }) => level === "unknown" && remedy !== undefined));
   const few = checks({ server: { settings: seen(new Map()) } });
   assert.match(few.find(({ id }) => id === "fsync")?.remedy ?? "", /GRANT pg_read_all_settings TO "lifeboat"/);
+});
+
+test("logical slots that no standby has are a warning, with what to do on this version; those that are copied are none", () => {
+  const slots = [logicalSlot(), logicalSlot({ name: "audit" }), logicalSlot({ name: "kept", failover: true })];
+  const on16 = { server: { logicalSlots: seen(slots) } };
+  assert.deepEqual(complaints(on16), ["logical-slots warning"]);
+  assert.match(remedyOf("logical-slots", on16), /^After either, make it anew/);
+  const on17 = { server: { version: seen(170_006), logicalSlots: seen(slots) } };
+  assert.match(remedyOf("logical-slots", on17), /^Of a subscription.*failover = true/);
+  const { found } = checks(on17).find(({ id }) => id === "logical-slots") ?? { found: "" };
+  assert.match(found, /logical slots cdc, audit stops/);
+  assert.deepEqual(complaints({ server: { version: seen(170_006), logicalSlots: seen(slots.slice(2)) } }), []);
+});
+
+test("text that was sorted by another version is a warning, with the statements that put it right", () => {
+  const collations = [collation(), collation({ name: "shop", actual: "2.41" })];
+  const change = { server: { collations: seen(collations) } };
+  assert.deepEqual(complaints(change), ["collations warning"]);
+  assert.match(remedyOf("collations", change), /^In it: REINDEX DATABASE "shop"; .*REFRESH COLLATION VERSION;$/);
 });

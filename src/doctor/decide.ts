@@ -7,7 +7,9 @@
  * any; nothing that was not seen is called ok.
  */
 
-import { commitsWaitAfterStart, describeVersion, firstSafeMinor } from "../postgres/server-version.ts";
+import { type CollationVersion, collationRemedy } from "../postgres/collations.ts";
+import { type LogicalSlot, SLOTS_COPIED_SINCE_MAJOR } from "../postgres/logical-slots.ts";
+import { commitsWaitAfterStart, describeVersion, firstSafeMinor, majorOf } from "../postgres/server-version.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { DoctorFacts, Observed, SpaceFacts } from "./facts.ts";
@@ -72,6 +74,11 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
       from(server.slot, () => slotOf(facts)),
     ),
     check("slot-limit", setting(facts, "max_slot_wal_keep_size", slotLimitOf)),
+    check(
+      "logical-slots",
+      from(server.logicalSlots, (slots) => logicalSlotsOf(slots, facts)),
+    ),
+    check("collations", from(server.collations, collationsOf)),
     check(
       "synchronous",
       setting(facts, "synchronous_standby_names", (value) => synchronousOf(value, facts)),
@@ -256,6 +263,40 @@ function slotOf({ server, policy }: DoctorFacts): Answer {
   if (!slot.active)
     return warning(`slot ${name} is there and nobody receives from it`, `Start the receiver: ${startOf(policy)}.`);
   return ok(`slot ${name} is there and in use`);
+}
+
+/** They are in no WAL and in no backup. */
+function logicalSlotsOf(slots: readonly LogicalSlot[], { server, policy }: DoctorFacts): Answer {
+  const [unmarked, marked] = [slots.filter(({ failover }) => !failover), slots.filter(({ failover }) => failover)];
+  const see = policy.isOfStack ? " Whether the replica has it: lifeboat failover --check-only." : "";
+  if (unmarked.length === 0) {
+    if (marked.length === 0) return ok("nothing goes on from a logical slot");
+    return ok(`what goes on from ${namesOf(marked)} can do so on a standby that copies it.${see}`);
+  }
+  const found = `what goes on from ${namesOf(unmarked)} stops at a failover, and after a restore: no standby and no backup has it`;
+  const anew = "After either, make it anew before clients write, and what it fed from a new copy.";
+  const canCopy = majorOf(seen(server.version) ?? 0) >= SLOTS_COPIED_SINCE_MAJOR;
+  return warning(
+    found,
+    canCopy ? `Of a subscription, disabled: ALTER SUBSCRIPTION … SET (failover = true);${see} ${anew}` : anew,
+  );
+}
+
+function namesOf(slots: readonly LogicalSlot[]): string {
+  return `logical slot${slots.length === 1 ? "" : "s"} ${slots.map(({ name }) => name).join(", ")}`;
+}
+
+function collationsOf(collations: readonly CollationVersion[]): Answer {
+  const changed = collations.filter(({ recorded, actual }) => recorded !== actual);
+  const [first] = changed;
+  if (first === undefined) return ok("text is sorted by the versions of glibc and ICU by which it was sorted");
+  const each = changed.map(({ kind, name, library, recorded, actual }) => {
+    return `${kind} ${name} by ${library} ${actual}, was by ${recorded}`;
+  });
+  return warning(
+    `text is sorted by another version, and indexes over it may be read wrongly: ${each.join("; ")}`,
+    changed.map(collationRemedy).join(" "),
+  );
 }
 
 function slotLimitOf(value: string): Answer {

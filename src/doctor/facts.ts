@@ -1,4 +1,6 @@
 /** What doctor judges: facts as they were seen, each perhaps not seen, with the reason. */
+import type { CollationVersion } from "../postgres/collations.ts";
+import type { LogicalSlot } from "../postgres/logical-slots.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
 
 /** A fact, or why it could not be seen. */
@@ -34,6 +36,10 @@ export type ServerFacts = {
   readonly settings: Observed<ReadonlyMap<string, string>>;
   readonly walSendersUsed: Observed<number>;
   readonly slot: Observed<SlotFacts | undefined>;
+  /** Those of change data capture and subscriptions. */
+  readonly logicalSlots: Observed<readonly LogicalSlot[]>;
+  /** By which versions of its libraries it sorts text, and by which the text was sorted. */
+  readonly collations: Observed<readonly CollationVersion[]>;
   readonly role: Observed<RoleFacts>;
   /** How far the server's clock is ahead of ours, and how exactly that is known. */
   readonly clock: Observed<{ readonly aheadMs: number; readonly uncertainMs: number }>;

@@ -44,7 +44,17 @@ for (const major of MAJORS) {
       settings: { max_slot_wal_keep_size: "-1" },
     });
     const check = await examine(server);
-    for (const id of ["login", "replication-login", "version", "role", "wal-level", "wal-senders", "clock"]) {
+    for (const id of [
+      "login",
+      "replication-login",
+      "version",
+      "role",
+      "wal-level",
+      "wal-senders",
+      "clock",
+      "logical-slots",
+      "collations",
+    ]) {
       assert.equal(check(id).level, "ok", `${id}: ${check(id).found}`);
     }
     assert.equal(check("checksums").level, "problem");
@@ -54,6 +64,17 @@ for (const major of MAJORS) {
     assert.match(check("synchronous").remedy ?? "", /'ANY 1 \(lifeboat_vault\)'/);
   });
 }
+
+test("a role without rights sees logical slots, and what was sorted by another version", async () => {
+  await using server = await startServer({ major: 17, name: "doctor", settings: { wal_level: "logical" } });
+  await server.query("CREATE ROLE poor LOGIN PASSWORD 'poor'");
+  await server.query("SELECT pg_create_logical_replication_slot('cdc', 'pgoutput')");
+  await server.query("CREATE DATABASE shop TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'und' LOCALE 'C'");
+  await server.query("UPDATE pg_database SET datcollversion = '1.0' WHERE datname = 'shop'");
+  const check = await examine(server, { user: "poor", password: "poor" });
+  assert.match(check("logical-slots").found, /logical slot cdc stops/);
+  assert.match(check("collations").found, /database shop by ICU [\d.]+, was by 1.0/);
+});
 
 test("a role without rights still sees most, and its statements, once run, leave nothing to complain of", async () => {
   await using server = await startServer({ major: 16, name: "doctor" });

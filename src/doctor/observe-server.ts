@@ -1,6 +1,8 @@
 /** Looks at a server for doctor, with whatever rights the role has. */
 import { LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
+import { COLLATIONS_SQL, readCollations } from "../postgres/collations.ts";
+import { LOGICAL_SLOTS_SQL, readLogicalSlots } from "../postgres/logical-slots.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
@@ -71,6 +73,8 @@ async function lookAround(
       ),
     ),
     slot: await observe(async () => slotOf(await rows(SLOT_SQL, [policy.slot]))),
+    logicalSlots: await observe(async () => readLogicalSlots(await rows(LOGICAL_SLOTS_SQL))),
+    collations: await observe(async () => readCollations(await rows(COLLATIONS_SQL))),
     role: await observe(async () => roleOf(await one(ROLE_SQL, [ROLES]))),
     clock: await observe(async () => {
       const before = clock.now();
@@ -149,6 +153,8 @@ function nothingSeen(
     settings: without,
     walSendersUsed: without,
     slot: without,
+    logicalSlots: without,
+    collations: without,
     role: without,
     clock: without,
     sameMachine: without,

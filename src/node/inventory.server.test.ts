@@ -40,6 +40,10 @@ for (const major of MAJORS) {
     await session.query("SELECT pg_create_logical_replication_slot('passing', 'pgoutput', true)", [], CALL);
     await pair.primary.query("SELECT pg_create_logical_replication_slot('cdc', 'pgoutput')");
     const [cost, ...others] = await costs(pair);
+    assert.deepEqual(
+      (await ask(pair.primary)).slots.map(({ name }) => name),
+      ["cdc"],
+    );
     await session.close();
     assert.deepEqual([cost?.code, cost?.of, others], ["slot-missing", "cdc", []]);
     assert.match(cost?.says ?? "", major < 17 ? /copies none/ : /not marked failover/);

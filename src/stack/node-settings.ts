@@ -85,9 +85,9 @@ export function passwordFileOf(stack: StackDescription, node: NodeName): string 
   return path.join(stack.place.configOf(node), "pgpass");
 }
 
-/** Its content. */
+/** Its content: for streaming, and for the database where a standby reads which logical slots it copies. */
 export function passwordFileText(password: string): string {
-  return `*:*:replication:${ROLES.replication}:${password}\n`;
+  return `*:*:*:${ROLES.replication}:${password}\n`;
 }
 
 /**
@@ -102,6 +102,8 @@ export function replicaConnection(
     host: "127.0.0.1",
     port: nodePort(stack, upstream),
     user: ROLES.replication,
+    // For whoever has a standby copy logical slots (sync_replication_slots, from 17 on); streaming asks for none.
+    dbname: stack.database,
     // Not the password: every superuser can read this setting, and logs may show it.
     passfile: passwordFileOf(stack, node),
     application_name: node,
