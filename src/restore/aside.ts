@@ -4,12 +4,14 @@
  * Nouns: an *aside* is a folder with what of the old directory the backup does not have: the pages that differ and what lies
  * behind the backup's end of a file in `pages`, every file that goes under its old path in `removed`.
  * Invariants: an aside is whole, and on stable storage, before anything of the old directory is changed; its header comes
- * last. What goes is given a second name, which costs nothing: a delta restore never writes into a file that it removes.
+ * last. Its pages are those that were compared: they are taken while they lie in a core's cache, and the disk writes them
+ * while the rest is compared. What goes is given a second name, which costs nothing: a delta restore never writes into a file
+ * that it removes.
  * Why so: docs/decisions/0014-rebuilt-over-what-differs.md. Format: docs/formats/aside.md.
  */
 import path from "node:path";
 import { z } from "zod";
-import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
@@ -17,7 +19,7 @@ import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { crc32 } from "../vault/crc32.ts";
 import type { BackupId } from "../vault/names.ts";
-import type { KeptFile } from "./compare-files.ts";
+import type { FileWanted, KeptFile, PagesTaker } from "./compare-files.ts";
 import type { DeltaSurvey } from "./delta-survey.ts";
 import type { PlannedImage } from "./image-writer.ts";
 import { type Layout, placePath } from "./layout.ts";
@@ -48,10 +50,8 @@ const headerSchema = z.strictObject({
 /** What an aside says of itself. */
 export type AsideHeader = z.output<typeof headerSchema>;
 
-/** What is about to be changed, and where it is kept. */
+/** What is about to be changed. */
 export type AsideRequest = {
-  /** The folder of the aside; not there yet. */
-  readonly into: string;
   readonly systemId: SystemId;
   readonly backupId: BackupId;
   readonly image: PlannedImage;
@@ -62,56 +62,97 @@ export type AsideRequest = {
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
-/** Read at a time. */
+/** Copied at a time. */
 const WINDOW_BYTES = 1024 * 1024;
-/** Wanted bytes that lie closer than this are read with what lies between them: a read costs as much as copying so many. */
-const GAP_BYTES_MAX = 16 * BLOCK_BYTES;
+/** Bytes after which the disk begins to write what was taken, so that the sync at the end finds little. */
+const FLUSH_BYTES = 64 * 1024 * 1024;
 
-/** Makes an aside. Changes nothing of what it keeps; cut short, it leaves a folder without a header. */
-export async function keepAside(files: Files, request: AsideRequest, options: CallOptions): Promise<void> {
-  const { into, layout, survey } = request;
-  await makeFolderDurable(files, into, 0o700);
-  const pages = await PagesWriter.create(files, path.join(into, ASIDE_PAGES));
-  const kept: AsideHeader["files"] = [];
-  const absent: string[] = [];
-  try {
-    for (const line of request.image.lines) {
-      throwIfAborted(options.signal, "keeping the old directory aside");
-      const target = placePath(layout, line.path);
-      if (target === undefined) continue;
-      const found = survey.kept.get(target);
-      if (found === undefined) {
-        if ((await files.stat(target)) === undefined) absent.push(line.path);
-        continue;
-      }
-      if (found.kind === "same" || line.kind !== "pages") continue;
-      const sizeBytes = (await files.stat(target))?.sizeBytes ?? 0;
-      const ranges = rangesOf(found, { sizeBytes, backupBytes: line.sizeBytes });
-      if (ranges.length === 0 && sizeBytes === line.sizeBytes) continue;
-      await pages.copy(target, ranges);
-      kept.push({ path: line.path, sizeBytes, ranges });
-    }
-    await pages.finish();
-  } finally {
-    await pages.close();
+/**
+ * An aside that is being made: first it takes pages, while the old directory is compared, then the rest. Changes nothing of what
+ * it keeps; cut short, it leaves a folder without a header. Close it.
+ */
+export class AsideWriter implements PagesTaker {
+  readonly #files: Files;
+  readonly #into: string;
+  readonly #pages: PagesWriter;
+  readonly #kept: AsideHeader["files"] = [];
+  #finishing = false;
+
+  private constructor(files: Files, into: string, pages: PagesWriter) {
+    this.#files = files;
+    this.#into = into;
+    this.#pages = pages;
   }
-  const removed = new SecondNames(files, layout.roots, path.join(into, ASIDE_REMOVED));
-  for (const each of survey.removed) await removed.keep(each);
-  await removed.finish();
-  const { systemId, backupId, madeAt } = request;
-  const header: AsideHeader = {
-    format: "lifeboat-aside",
-    version: 1,
-    madeAt,
-    systemId,
-    backupId,
-    roots: [...layout.roots],
-    pages: { sizeBytes: pages.sizeBytes, crc32: pages.crc32 },
-    files: kept,
-    absent,
-  };
-  const parts = [Buffer.from(`${JSON.stringify(header)}\n`)];
-  await writeDurable(files, { file: path.join(into, ASIDE_HEADER), parts, over: "new", unique: "lifeboat" });
+
+  /** Begins one in a folder that is not there yet. The disk begins to write when `flushBytes` were taken. */
+  static async begin(files: Files, into: string, flushBytes: number = FLUSH_BYTES): Promise<AsideWriter> {
+    await makeFolderDurable(files, into, 0o700);
+    return new AsideWriter(files, into, await PagesWriter.create(files, path.join(into, ASIDE_PAGES), flushBytes));
+  }
+
+  /** Takes pages of the file that is being compared. */
+  async take(pages: Buffer): Promise<void> {
+    await this.#pages.add(pages);
+  }
+
+  /** Adds what else of the file the backup does not have, or lets go of its pages: one that goes keeps its whole content. */
+  async endFile({ line, target }: FileWanted, found: KeptFile | undefined): Promise<void> {
+    const pages = this.#pages;
+    if (found?.kind !== "pages") return pages.forgetFile();
+    const { sizeBytes } = found.facts;
+    const ranges = rangesOf(found, { sizeBytes, backupBytes: line.sizeBytes });
+    const missing = bytesOf(ranges) - pages.fileBytes;
+    assert(missing >= 0, "of a file only what differs was taken");
+    if (missing > 0) await pages.copy(target, { position: sizeBytes - missing, length: missing });
+    pages.endFile();
+    if (ranges.length > 0 || sizeBytes !== line.sizeBytes) this.#kept.push({ path: line.path, sizeBytes, ranges });
+  }
+
+  /** Keeps the rest and makes the aside whole. */
+  async finish(request: AsideRequest, options: CallOptions): Promise<void> {
+    const { layout, survey } = request;
+    const files = this.#files;
+    throwIfAborted(options.signal, "keeping the old directory aside");
+    this.#finishing = true;
+    await this.#pages.finish();
+    const absent: string[] = [];
+    for (const line of request.image.lines) {
+      const target = placePath(layout, line.path);
+      if (target === undefined || survey.kept.has(target)) continue;
+      if ((await files.stat(target)) === undefined) absent.push(line.path);
+    }
+    const removed = new SecondNames(files, layout.roots, path.join(this.#into, ASIDE_REMOVED));
+    for (const each of survey.removed) {
+      throwIfAborted(options.signal, "keeping the old directory aside");
+      await removed.keep(each);
+    }
+    await removed.finish();
+    const { systemId, backupId, madeAt } = request;
+    const { sizeBytes, crc32: sum } = this.#pages;
+    const header: AsideHeader = {
+      format: "lifeboat-aside",
+      version: 1,
+      madeAt,
+      systemId,
+      backupId,
+      roots: [...layout.roots],
+      pages: { sizeBytes, crc32: sum },
+      files: this.#kept,
+      absent,
+    };
+    const parts = [Buffer.from(`${JSON.stringify(header)}\n`)];
+    await writeDurable(files, { file: path.join(this.#into, ASIDE_HEADER), parts, over: "new", unique: "lifeboat" });
+  }
+
+  /** Closes what is open; whole or not. */
+  close(): Promise<void> {
+    return this.#pages.close();
+  }
+
+  /** Removes one that was never to become whole, since nothing will be written over. */
+  async discard(): Promise<void> {
+    if (!this.#finishing) await this.#files.removeTree(this.#into);
+  }
 }
 
 /**
@@ -157,75 +198,97 @@ function rangesOf(
   return ranges;
 }
 
-/** Puts ranges of files behind one another. */
+function bytesOf(ranges: readonly number[]): number {
+  let bytes = 0;
+  for (let at = 1; at < ranges.length; at += 2) bytes += ranges[at] ?? 0;
+  return bytes;
+}
+
+/** Puts parts of files behind one another. */
 class PagesWriter {
   readonly #files: Files;
   readonly #handle: FileHandle;
+  readonly #flushBytes: number;
+  #flushing: Promise<void> = Promise.resolve();
+  #failure: { readonly cause: unknown } | undefined;
+  #dirtyBytes = 0;
+  /** As it was when the file that is under way began. */
+  #before = { sizeBytes: 0, crc32: 0 };
+  #forgot = false;
   sizeBytes = 0;
   crc32 = 0;
 
-  private constructor(files: Files, handle: FileHandle) {
+  private constructor(files: Files, handle: FileHandle, flushBytes: number) {
     this.#files = files;
     this.#handle = handle;
+    this.#flushBytes = flushBytes;
   }
 
-  static async create(files: Files, file: string): Promise<PagesWriter> {
-    return new PagesWriter(files, await files.open(file, "create"));
+  static async create(files: Files, file: string, flushBytes: number): Promise<PagesWriter> {
+    return new PagesWriter(files, await files.open(file, "create"), flushBytes);
   }
 
-  async copy(file: string, ranges: readonly number[]): Promise<void> {
-    if (ranges.length === 0) return;
+  /** Bytes of the file that is under way. */
+  get fileBytes(): number {
+    return this.sizeBytes - this.#before.sizeBytes;
+  }
+
+  async add(bytes: Buffer): Promise<void> {
+    await this.#handle.write(bytes, this.sizeBytes);
+    this.sizeBytes += bytes.byteLength;
+    this.crc32 = crc32(bytes, this.crc32);
+    this.#flush(bytes.byteLength);
+  }
+
+  async copy(
+    file: string,
+    { position, length }: { readonly position: number; readonly length: number },
+  ): Promise<void> {
     const handle = await this.#files.open(file, "read");
     try {
-      for (const window of windowsOf(ranges)) {
-        const position = window[0] ?? 0;
-        const end = (window.at(-2) ?? 0) + (window.at(-1) ?? 0);
-        const bytes = await handle.read({ position, length: end - position });
-        const parts = [];
-        for (let at = 0; at < window.length; at += 2) {
-          const from = (window[at] ?? 0) - position;
-          const data = bytes.subarray(from, from + (window[at + 1] ?? 0));
-          parts.push({ data, position: this.sizeBytes });
-          this.sizeBytes += data.byteLength;
-          this.crc32 = crc32(data, this.crc32);
-        }
-        await this.#handle.writeParts(parts);
+      for (let done = 0; done < length; done += WINDOW_BYTES) {
+        const wanted = Math.min(WINDOW_BYTES, length - done);
+        await this.add(await handle.read({ position: position + done, length: wanted }));
       }
     } finally {
       await handle.close();
     }
   }
 
+  endFile(): void {
+    this.#before = { sizeBytes: this.sizeBytes, crc32: this.crc32 };
+  }
+
+  /** What comes next is written over what came of the file that is under way. */
+  forgetFile(): void {
+    this.#forgot ||= this.fileBytes > 0;
+    this.sizeBytes = this.#before.sizeBytes;
+    this.crc32 = this.#before.crc32;
+  }
+
   /** All that was put there is on stable storage. */
-  finish(): Promise<void> {
-    return this.#handle.sync();
+  async finish(): Promise<void> {
+    await this.#flushing;
+    if (this.#failure !== undefined) throw this.#failure.cause;
+    if (this.#forgot) await this.#handle.truncate(this.sizeBytes);
+    await this.#handle.sync();
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  async close(): Promise<void> {
+    await this.#flushing;
+    await this.#handle.close();
   }
-}
 
-/** Ranges that are read at once, each group flat runs of two as well. */
-function* windowsOf(ranges: readonly number[]): Generator<number[]> {
-  let window: number[] = [];
-  let begin = 0;
-  let end = 0;
-  for (let at = 0; at < ranges.length; at += 2) {
-    const stop = (ranges[at] ?? 0) + (ranges[at + 1] ?? 0);
-    for (let from = ranges[at] ?? 0; from < stop; ) {
-      if (window.length > 0 && (from - end > GAP_BYTES_MAX || from - begin >= WINDOW_BYTES)) {
-        yield window;
-        window = [];
-      }
-      if (window.length === 0) begin = from;
-      const until = Math.min(stop, begin + WINDOW_BYTES);
-      window.push(from, until - from);
-      end = until;
-      from = until;
-    }
+  #flush(writtenBytes: number): void {
+    this.#dirtyBytes += writtenBytes;
+    if (this.#dirtyBytes < this.#flushBytes) return;
+    this.#dirtyBytes = 0;
+    this.#flushing = this.#flushing
+      .then(() => this.#handle.writeBack())
+      .catch((cause: unknown) => {
+        this.#failure ??= { cause };
+      });
   }
-  if (window.length > 0) yield window;
 }
 
 /** Gives what goes a second name below one folder. */

@@ -11,7 +11,7 @@ import { systemRandom } from "../platform/random.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type BytesFile, type PagesFile, ZERO_CHUNK } from "../vault/manifest.ts";
 import { BATCH_PAGES, BATCH_PARTS, ComparerPool } from "../vault/threads/comparer-pool.ts";
-import { compareFiles, type FileWanted, type KeptFile } from "./compare-files.ts";
+import { compareFiles, type FileWanted, type KeptFile, type PagesTaker } from "./compare-files.ts";
 
 const WAYS = [
   { name: "here", bytesHere: Number.POSITIVE_INFINITY },
@@ -65,7 +65,7 @@ for (const { name, bytesHere } of WAYS) {
       line: PagesFile | BytesFile,
       contents: readonly (Buffer | undefined)[],
     ): Promise<readonly unknown[]> {
-      const pool = new ComparerPool(systemFiles, KEY, bytesHere);
+      const pool = new ComparerPool(systemFiles, KEY, { bytesHere });
       const fingerprints = { read: async () => fingerprintsOf(pages) };
       const found = new Map<string, KeptFile | undefined>();
       const onFile = (file: FileWanted, kept: KeptFile | undefined): void => {
@@ -150,10 +150,56 @@ for (const { name, bytesHere } of WAYS) {
       );
     });
 
+    test("give the pages that differ to who takes them: those of each file in order, and then its end", async () => {
+      const changed = [
+        withChanged({ page: 1, byte: 0 }, { page: BATCH_PAGES, byte: 9 }, { page: PAGE_COUNT - 1, byte: 100 }),
+        Buffer.alloc(pages.byteLength, 9),
+        withChanged({ page: 2, byte: 4 }, { page: 3, byte: 4 }),
+      ];
+      const taken: { pages: Buffer; kept: KeptFile | undefined }[] = [];
+      let under: Buffer[] = [];
+      const taker: PagesTaker = {
+        // Whoever takes them is slower than who compares.
+        take: async (each) => {
+          await new Promise((resolve) => setImmediate(resolve));
+          under.push(Buffer.from(each));
+        },
+        endFile: async (_file, kept) => {
+          taken.push({ pages: Buffer.concat(under), kept });
+          under = [];
+        },
+      };
+      const pool = new ComparerPool(systemFiles, KEY, { bytesHere, takesPages: true });
+      const fingerprints = { read: async () => fingerprintsOf(pages) };
+      await withFolder(async (folder) => {
+        const files = changed.map((_, index) => ({
+          line: lineOf(pages, whole),
+          target: path.join(folder, `${index}`),
+        }));
+        for (const [index, content] of changed.entries()) await writeFile(files[index]?.target ?? "", content);
+        try {
+          await compareFiles({ fingerprints, pool, onFile: () => undefined, taker }, files, {});
+        } finally {
+          await pool.close();
+        }
+      });
+      const pageOf = (bytes: Buffer | undefined, page: number): Buffer =>
+        bytes?.subarray(page * BLOCK_BYTES, (page + 1) * BLOCK_BYTES) ?? Buffer.alloc(0);
+      const wanted = [[1, BATCH_PAGES, PAGE_COUNT - 1], Array.from({ length: PAGE_COUNT }, (_, page) => page), [2, 3]];
+      for (const [index, list] of wanted.entries()) {
+        const all = Buffer.concat(list.map((page) => pageOf(changed[index], page)));
+        assert.equal(taken[index]?.pages.compare(all), 0, `${taken[index]?.pages.byteLength} bytes of file ${index}`);
+      }
+      assert.deepEqual(
+        taken.map(({ kept }) => kept?.kind),
+        ["pages", undefined, "pages"],
+      );
+    });
+
     test("that cannot be read end the comparison with what the file system said", async () => {
       await withFolder(async (folder) => {
         const target = path.join(folder, "n".repeat(300));
-        const pool = new ComparerPool(systemFiles, KEY, bytesHere);
+        const pool = new ComparerPool(systemFiles, KEY, { bytesHere });
         const fingerprints = { read: async () => fingerprintsOf(pages) };
         const files = [{ line: bytesLine(Buffer.alloc(10)), target }];
         const comparing = compareFiles({ fingerprints, pool, onFile: () => assert.fail() }, files, {});

@@ -4,7 +4,7 @@
  * Two pages that differ although their LSN is the same are one page with other hint bits, or pages of two histories that
  * parted; that their CRC is the same too happens once in four thousand million such pairs.
  * Invariants: files are opened and read by the threads alone; a long file is compared by both of them; the fingerprints that
- * are held are those of the files that are being compared.
+ * are held are those of the files that are being compared, the pages that differ those of the batches under way.
  */
 import { throwIfAborted } from "../platform/clock.ts";
 import type { FileFacts } from "../platform/files.ts";
@@ -27,11 +27,21 @@ export type KeptFile =
 /** A file of the backup, and where it lies here. */
 export type FileWanted = { readonly line: PagesFile | BytesFile; readonly target: string };
 
+/** Who takes the pages that differ. What it rejects with ends the comparison. */
+export type PagesTaker = {
+  /** Pages of the file that is being compared, in the order of the files and of the pages in each. They hold until it resolves. */
+  readonly take: (pages: Buffer) => Promise<void>;
+  /** The file is compared; undefined when nothing of it may stay. */
+  readonly endFile: (file: FileWanted, kept: KeptFile | undefined) => Promise<void>;
+};
+
 export type CompareTools = {
   readonly fingerprints: Pick<FingerprintReader, "read">;
   readonly pool: ComparerPool;
   /** Told of each file once; undefined when nothing of it may stay. */
   readonly onFile: (file: FileWanted, kept: KeptFile | undefined) => void;
+  /** With a pool that takes pages. */
+  readonly taker?: PagesTaker | undefined;
 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -42,9 +52,10 @@ export async function compareFiles(
   files: readonly FileWanted[],
   options: CallOptions,
 ): Promise<void> {
-  const { pool, onFile } = tools;
+  const { pool } = tools;
   const compared = new Map<number, ComparedFile>();
   const batches = batchesOf(files);
+  let turn = Promise.resolve();
   const work = async (slot: number): Promise<void> => {
     for (let next = batches.next(); next.done !== true; next = batches.next()) {
       throwIfAborted(options.signal, "comparing the folder with the backup");
@@ -53,13 +64,17 @@ export async function compareFiles(
         const wanted = files[file];
         if (wanted !== undefined && !compared.has(file)) compared.set(file, new ComparedFile(wanted, tools, options));
       }
-      for (const { file, part } of batch) await compared.get(file)?.placeFingerprints(pool.slots[slot], part);
-      const found = await pool.compare({ slot, parts: batch.map(({ part }) => part) });
-      for (const [index, { file, part }] of batch.entries()) {
-        const each = compared.get(file);
-        if (each?.add(part, found[index]) !== true) continue;
-        compared.delete(file);
-        onFile(each.wanted, each.kept());
+      const before = turn;
+      const mine = Promise.withResolvers<void>();
+      turn = mine.promise;
+      try {
+        for (const { file, part } of batch) await compared.get(file)?.placeFingerprints(pool.slots[slot], part);
+        const found = await pool.compare({ slot, parts: batch.map(({ part }) => part) });
+        // Pages are taken in the order in which batches were begun: the lanes end in any.
+        await before;
+        await note(tools, compared, { slot, batch, found });
+      } finally {
+        mine.resolve();
       }
     }
   };
@@ -70,6 +85,28 @@ export async function compareFiles(
     });
   const lanes = await Promise.allSettled(pool.slots.map((_, slot) => stopped(slot)));
   for (const lane of lanes) if (lane.status === "rejected") throw lane.reason;
+}
+
+/** Tells of what was found in a batch, and hands on what is to be taken of it. */
+async function note(
+  { pool, onFile, taker }: CompareTools,
+  compared: Map<number, ComparedFile>,
+  of: { readonly slot: number; readonly batch: readonly NumberedPart[]; readonly found: readonly FilePartFound[] },
+): Promise<void> {
+  const pages = pool.slots[of.slot]?.differing;
+  let taken = 0;
+  for (const [index, { file, part }] of of.batch.entries()) {
+    const found = of.found[index];
+    const bytes = pagesOf(found?.differing ?? []) * BLOCK_BYTES;
+    if (bytes > 0 && pages !== undefined) await taker?.take(pages.subarray(taken, taken + bytes));
+    taken += bytes;
+    const each = compared.get(file);
+    if (each?.add(part, found) !== true) continue;
+    compared.delete(file);
+    const kept = each.kept();
+    onFile(each.wanted, kept);
+    await taker?.endFile(each.wanted, kept);
+  }
 }
 
 /** A part of a file, by its place in the list of files. */
@@ -118,14 +155,19 @@ class ComparedFile {
   }
 
   /** Puts the fingerprints of a part where it says that they are. */
-  async placeFingerprints(slot: Buffer | undefined, part: FilePartWanted): Promise<void> {
+  async placeFingerprints(slot: { readonly fingerprints: Buffer } | undefined, part: FilePartWanted): Promise<void> {
     const fingerprints = await this.#fingerprints;
     if (part.kind !== "pages" || fingerprints === undefined || slot === undefined) return;
     const { firstPage, pageCount, at } = part;
     const crcs = (this.wanted.line.sizeBytes / BLOCK_BYTES) * LSN_BYTES;
     const end = firstPage + pageCount;
-    fingerprints.copy(slot, at, firstPage * LSN_BYTES, end * LSN_BYTES);
-    fingerprints.copy(slot, at + pageCount * LSN_BYTES, crcs + firstPage * CRC_BYTES, crcs + end * CRC_BYTES);
+    fingerprints.copy(slot.fingerprints, at, firstPage * LSN_BYTES, end * LSN_BYTES);
+    fingerprints.copy(
+      slot.fingerprints,
+      at + pageCount * LSN_BYTES,
+      crcs + firstPage * CRC_BYTES,
+      crcs + end * CRC_BYTES,
+    );
   }
 
   /** Takes what was found of a part. True when it was the last one. */

@@ -20,7 +20,7 @@ import {
 import { contentNameKey } from "../vault/sealing.ts";
 import { ComparerPool } from "../vault/threads/comparer-pool.ts";
 import type { Vault } from "../vault/vault.ts";
-import { compareFiles, type FileWanted, type KeptFile } from "./compare-files.ts";
+import { compareFiles, type FileWanted, type KeptFile, type PagesTaker } from "./compare-files.ts";
 import { type PlannedImage, placePages } from "./image-writer.ts";
 import { type Layout, MARKS, tablespaceOf } from "./layout.ts";
 import { PlacementTable } from "./placements.ts";
@@ -47,6 +47,8 @@ type Tools = {
   readonly vault: Vault;
   readonly files: Files;
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+  /** Takes what the folders have otherwise than the backup. */
+  readonly taker?: PagesTaker | undefined;
 };
 
 type Wanted = {
@@ -72,14 +74,16 @@ export async function surveyTarget(tools: Tools, wanted: Wanted, options: CallOp
     if (line.path.startsWith(OUTSIDE_PREFIX)) survey.note({ line, target }, undefined);
     else waiting.push({ line, target });
   }
-  const pool = new ComparerPool(tools.files, contentNameKey(tools.vault.dataKey));
+  const { taker } = tools;
+  const takesPages = taker !== undefined;
+  const pool = new ComparerPool(tools.files, contentNameKey(tools.vault.dataKey), { takesPages });
   const onFile = (file: FileWanted, kept: KeptFile | undefined): void => {
     survey.note(file, kept);
     tools.onProgress({ doneBytes: survey.doneBytes, totalBytes: survey.totalBytes });
   };
   try {
     const fingerprints = new FingerprintReader(tools.vault, chunks);
-    await compareFiles({ fingerprints, pool, onFile }, waiting, options);
+    await compareFiles({ fingerprints, pool, onFile, taker }, waiting, options);
   } finally {
     await pool.close();
   }

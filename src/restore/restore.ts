@@ -21,6 +21,7 @@ import { describeByteSize } from "../units/byte-size.ts";
 import { listBackups } from "../vault/backups.ts";
 import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { PagesTaker } from "./compare-files.ts";
 import { assertUnchanged, type DeltaProcesses, type DeltaState, guardDelta } from "./delta-guard.ts";
 import { type DeltaSurvey, surveyTarget } from "./delta-survey.ts";
 import type { Owner } from "./file-set.ts";
@@ -165,6 +166,8 @@ export async function prepareDelta(
   tools: Pick<RestoreTools, "vault" | "files"> & {
     readonly processes: DeltaProcesses;
     readonly onCompared: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+    /** Asked once it is known that something lies there: who takes what it has otherwise than the backup. */
+    readonly takerOf?: ((state: DeltaState) => Promise<PagesTaker | undefined>) | undefined;
   },
   plan: PricedPlan,
   place: RestorePlace,
@@ -177,8 +180,9 @@ export async function prepareDelta(
   if (state.kind === "fresh") return undefined;
   const layout = withWalFolder(planned, state.walFolder);
   checkApart(layout);
+  const taker = await tools.takerOf?.(state);
   const survey = await surveyTarget(
-    { ...tools, onProgress: tools.onCompared },
+    { ...tools, taker, onProgress: tools.onCompared },
     { image: plan.image, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },
     options,
   );

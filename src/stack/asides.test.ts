@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { type Story, testPowerCuts } from "../../test/support/power-cuts.ts";
 import {
+  ASIDES_FOLDER,
   contentOf,
   goAstray,
   OLD_FOLDER,
@@ -128,6 +129,8 @@ test("WAL that an aside keeps on its own disk gives no space there, WAL that goe
         : files.space(file),
   };
   await assert.rejects(rebuildSmall(from, little, "primary"), (error) => isLifeboatError(error, "restore.no-space"));
+  // What it had taken by then takes no space either.
+  assert.deepEqual(await files.list(ASIDES_FOLDER), []);
   await restoreSmall(from, little, "delta");
   assert.deepEqual(await differencesFrom(SMALL_SERVER, files), []);
 });

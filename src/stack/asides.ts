@@ -10,7 +10,8 @@ import { isLifeboatError } from "../errors/error.ts";
 import { formatInstant } from "../platform/clock.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
-import { ASIDE_HEADER, keepAside, readAside } from "../restore/aside.ts";
+import { ASIDE_HEADER, AsideWriter, readAside } from "../restore/aside.ts";
+import type { DeltaState } from "../restore/delta-guard.ts";
 import { layoutOf, withWalFolder } from "../restore/layout.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareDelta, type RestorePlace, type RestoreTools, runRestore } from "../restore/restore.ts";
@@ -59,23 +60,34 @@ export async function restoreKeepingAside(
   options: CallOptions,
 ): Promise<number> {
   const { files } = tools;
-  const delta = await prepareDelta(tools, plan, place, options);
-  const kept = delta?.state.kind === "data" && !(data === "standby" && (await hasPredecessor(files, stack, node)));
-  const into = kept ? await nextAside(files, stack, node) : undefined;
-  const beforeChange = async (): Promise<void> => {
-    await first?.();
-    if (delta === undefined || into === undefined) return;
-    const { systemId, image, backup } = plan;
-    const inside = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
-    const layout = withWalFolder(inside, delta.state.walFolder);
-    const madeAt = formatInstant(tools.clock.now());
-    const what = { systemId, backupId: backup.backupId, image, layout, survey: delta.survey };
-    await keepAside(files, { ...what, into, madeAt }, options);
+  let kept: AsideWriter | undefined;
+  const takerOf = async (state: DeltaState): Promise<AsideWriter | undefined> => {
+    const isOwn = data === "standby" && (await hasPredecessor(files, stack, node));
+    if (state.kind === "data" && !isOwn) kept = await AsideWriter.begin(files, await nextAside(files, stack, node));
+    return kept;
   };
-  await runRestore(tools, plan, place, { ...options, delta: delta && { ...delta, beforeChange } });
-  const aside = (await asidesOf(files, stack, node)).at(-1);
-  if (delta !== undefined && aside !== undefined) await notePredecessor(files, { dataFolder: place.folder, aside });
-  return delta?.survey.writeBytes ?? plan.writeBytes;
+  try {
+    const delta = await prepareDelta({ ...tools, takerOf }, plan, place, options);
+    const beforeChange = async (): Promise<void> => {
+      await first?.();
+      if (delta === undefined) return;
+      const { systemId, image, backup } = plan;
+      const inside = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
+      const layout = withWalFolder(inside, delta.state.walFolder);
+      const madeAt = formatInstant(tools.clock.now());
+      await kept?.finish({ systemId, backupId: backup.backupId, image, layout, survey: delta.survey, madeAt }, options);
+    };
+    await runRestore(tools, plan, place, { ...options, delta: delta && { ...delta, beforeChange } });
+    const aside = (await asidesOf(files, stack, node)).at(-1);
+    if (delta !== undefined && aside !== undefined) await notePredecessor(files, { dataFolder: place.folder, aside });
+    return delta?.survey.writeBytes ?? plan.writeBytes;
+  } catch (error) {
+    // What it leaves, the next rebuild of the node removes.
+    await kept?.discard().catch(() => undefined);
+    throw error;
+  } finally {
+    await kept?.close();
+  }
 }
 
 /** Where the next aside of a node goes. Removes what was left before it was whole. */

@@ -9,6 +9,8 @@ import { NO_PROCESSES, planSmall, RESTORED_FOLDER, type SmallBackup } from "./sm
 import { testStack } from "./stacks.ts";
 
 const STACK_FOLDER = "/srv/stack";
+/** Where the asides of its nodes are. */
+export const ASIDES_FOLDER: string = `${STACK_FOLDER}/aside`;
 /** Where an aside is put back. */
 export const OLD_FOLDER = "/srv/old";
 

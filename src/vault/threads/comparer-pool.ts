@@ -14,10 +14,12 @@ import {
   type CompareAnswer,
   type CompareBatch,
   Comparer,
+  type CompareSlot,
   CRC_BYTES,
   type FilePartFound,
   type FilePartWanted,
   LSN_BYTES,
+  slotOf,
 } from "./comparer.ts";
 import { startThreads, THREADS } from "./start.ts";
 
@@ -30,21 +32,31 @@ const SLOTS_PER_THREAD = 2;
 /** Bytes that are compared before threads are started. */
 const BYTES_HERE = 32 * 1024 * 1024;
 
+/** How a pool works. */
+export type ComparerPoolOptions = {
+  /** Whether the pages that differ are wanted, too. */
+  readonly takesPages?: boolean;
+  readonly bytesHere?: number;
+};
+
 /** One pool serves one comparison of folders. Close it. */
 export class ComparerPool {
-  /** Memory for the fingerprints of a batch. */
-  readonly slots: readonly Buffer[];
-  readonly #memory: readonly SharedArrayBuffer[];
+  /** Memory for the fingerprints of a batch, and for the pages that differ. */
+  readonly slots: readonly CompareSlot<Buffer>[];
+  readonly #memory: readonly CompareSlot<SharedArrayBuffer>[];
   readonly #key: KeyObject;
   readonly #here: Comparer;
   readonly #bytesHere: number;
   #threads: readonly Thread<CompareBatch, CompareAnswer>[] = [];
   #bytes = 0;
 
-  constructor(files: Pick<Files, "openBlocking">, key: KeyObject, bytesHere: number = BYTES_HERE) {
-    const sizeBytes = BATCH_PAGES * (LSN_BYTES + CRC_BYTES);
-    this.#memory = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => new SharedArrayBuffer(sizeBytes));
-    this.slots = this.#memory.map((memory) => Buffer.from(memory));
+  constructor(files: Pick<Files, "openBlocking">, key: KeyObject, options: ComparerPoolOptions = {}) {
+    const { takesPages = false, bytesHere = BYTES_HERE } = options;
+    this.#memory = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => ({
+      fingerprints: new SharedArrayBuffer(BATCH_PAGES * (LSN_BYTES + CRC_BYTES)),
+      differing: takesPages ? new SharedArrayBuffer(BATCH_PAGES * BLOCK_BYTES) : undefined,
+    }));
+    this.slots = this.#memory.map(slotOf);
     this.#key = key;
     this.#here = new Comparer(files, this.slots, key);
     this.#bytesHere = bytesHere;

@@ -4,7 +4,8 @@
  * A page is the backup's when its LSN and the CRC-32 of all its bytes are those that the backup noted of it (safety rule A2);
  * any other file when it has the size and the keyed SHA-256 of the backup's.
  * Nouns: a *part* is some pages of a file, or a whole file of bytes; a *slot* holds fingerprints of parts, those of each as
- * in a manifest: all LSNs, then all CRC-32s.
+ * in a manifest: all LSNs, then all CRC-32s. Where somebody wants them, it takes the pages that differ as well, those of all
+ * parts one behind the other.
  */
 import { createHmac, type KeyObject } from "node:crypto";
 import type { LifeboatError } from "../../errors/error.ts";
@@ -44,7 +45,7 @@ export type FilePartFound = {
   readonly same: boolean;
 };
 
-/** Some parts, and the slot that holds their fingerprints. */
+/** Some parts, and the slot that holds their fingerprints and takes their pages that differ. */
 export type CompareBatch = { readonly slot: number; readonly parts: readonly FilePartWanted[] };
 
 /** What was found of each part in turn; or what went wrong, in words that get through to the other thread. */
@@ -57,15 +58,23 @@ export type CompareAnswer =
       readonly remedy: string;
     };
 
+/** A slot; `differing` where pages that differ are wanted. */
+export type CompareSlot<Memory> = { readonly fingerprints: Memory; readonly differing: Memory | undefined };
+
+/** The same memory, to be looked at. */
+export function slotOf({ fingerprints, differing }: CompareSlot<SharedArrayBuffer>): CompareSlot<Buffer> {
+  return { fingerprints: Buffer.from(fingerprints), differing: differing && Buffer.from(differing) };
+}
+
 /** Compares batches one after another. */
 export class Comparer {
   readonly #files: Pick<Files, "openBlocking">;
-  readonly #slots: readonly Buffer[];
+  readonly #slots: readonly CompareSlot<Buffer>[];
   readonly #key: KeyObject;
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
   /** `key` is the one that content is named with. */
-  constructor(files: Pick<Files, "openBlocking">, slots: readonly Buffer[], key: KeyObject) {
+  constructor(files: Pick<Files, "openBlocking">, slots: readonly CompareSlot<Buffer>[], key: KeyObject) {
     this.#files = files;
     this.#slots = slots;
     this.#key = key;
@@ -73,14 +82,15 @@ export class Comparer {
 
   /** Compares every part. Throws what reading throws. */
   compare({ slot, parts }: CompareBatch): readonly FilePartFound[] {
-    const fingerprints = this.#slots[slot] ?? Buffer.alloc(0);
+    const { fingerprints = Buffer.alloc(0), differing } = this.#slots[slot] ?? {};
+    const taken = differing && new TakenPages(differing);
     return parts.map((part) => {
       const file = this.#files.openBlocking(part.path);
       if (file === undefined) return { facts: undefined, comparedPages: 0, differing: [], same: false };
       try {
         const found = { facts: file.facts, comparedPages: 0, differing: [], same: false };
         if (part.kind === "bytes") return { ...found, same: this.#isSame(file, part) };
-        return { ...found, ...this.#comparePages(file, part, fingerprints) };
+        return { ...found, ...this.#comparePages(file, part, { fingerprints, taken }) };
       } finally {
         file.close();
       }
@@ -104,7 +114,7 @@ export class Comparer {
   #comparePages(
     file: BlockingFile,
     part: { readonly firstPage: number; readonly pageCount: number; readonly at: number },
-    fingerprints: Buffer,
+    { fingerprints, taken }: { readonly fingerprints: Buffer; readonly taken: TakenPages | undefined },
   ): Pick<FilePartFound, "comparedPages" | "differing"> {
     const { firstPage, pageCount, at } = part;
     const lsns = fingerprints.subarray(at, at + pageCount * LSN_BYTES);
@@ -118,11 +128,28 @@ export class Comparer {
       for (let each = 0; each < pages; each += 1, page += 1) {
         const bytes = into.subarray(each * BLOCK_BYTES, (each + 1) * BLOCK_BYTES);
         const sameLsn = lsns.compare(bytes, 0, LSN_BYTES, page * LSN_BYTES, (page + 1) * LSN_BYTES) === 0;
-        if (!sameLsn || crcs.readUInt32LE(page * CRC_BYTES) !== crc32(bytes)) addRun(differing, firstPage + page, 1);
+        if (sameLsn && crcs.readUInt32LE(page * CRC_BYTES) === crc32(bytes)) continue;
+        addRun(differing, firstPage + page, 1);
+        taken?.add(bytes);
       }
       if (pages < wanted) break;
     }
     return { comparedPages: page, differing };
+  }
+}
+
+/** The pages of a batch that differ, put one behind the other: read a second time, they would be sought among all others. */
+class TakenPages {
+  readonly #memory: Buffer;
+  #filled = 0;
+
+  constructor(memory: Buffer) {
+    this.#memory = memory;
+  }
+
+  add(page: Buffer): void {
+    this.#memory.set(page, this.#filled);
+    this.#filled += page.byteLength;
   }
 }
 

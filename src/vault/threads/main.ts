@@ -4,7 +4,14 @@ import { isLifeboatError } from "../../errors/error.ts";
 import { systemFiles } from "../../platform/files.ts";
 import { answerQuestions } from "../../platform/thread.ts";
 import type { CompressionChoice } from "../codec.ts";
-import { type CompareAnswer, type CompareBatch, Comparer, type FilePartFound } from "./comparer.ts";
+import {
+  type CompareAnswer,
+  type CompareBatch,
+  Comparer,
+  type CompareSlot,
+  type FilePartFound,
+  slotOf,
+} from "./comparer.ts";
 import { type Opened, Opener, type SealedBatch } from "./opener.ts";
 import { type FrameLengths, Packer, type PlainBatch } from "./packer.ts";
 
@@ -22,7 +29,7 @@ export type Task =
     }
   | {
       readonly kind: "compare";
-      readonly slots: readonly SharedArrayBuffer[];
+      readonly slots: readonly CompareSlot<SharedArrayBuffer>[];
       readonly key: KeyObject;
     };
 
@@ -33,8 +40,7 @@ answerQuestions((task: Task): ((batch: unknown) => Opened | FrameLengths | Compa
     return (batch) => opener.open(batch as SealedBatch);
   }
   if (task.kind === "compare") {
-    const slots = task.slots.map((memory) => Buffer.from(memory));
-    const comparer = new Comparer(systemFiles, slots, task.key);
+    const comparer = new Comparer(systemFiles, task.slots.map(slotOf), task.key);
     return (batch) => answerOf(() => comparer.compare(batch as CompareBatch));
   }
   const memory = { plain: Buffer.from(task.plain), outputs: task.outputs.map((output) => Buffer.from(output)) };
