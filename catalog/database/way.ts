@@ -11,6 +11,7 @@
 import pg from "pg";
 import { errorText } from "../../src/errors/error-text.ts";
 import type { Clock } from "../../src/platform/clock.ts";
+import { guarded } from "../../src/platform/guarded-socket.ts";
 import type { ChangingSecret } from "../settings/service-file.ts";
 import { isLoginRefused, isServerGone, isTimeout } from "./gone.ts";
 import type { RawRows } from "./json-rows.ts";
@@ -406,7 +407,7 @@ function clientConfig({ host, port, user, database }: WayAddress): pg.ClientConf
     keepAlive: true,
     keepAliveInitialDelayMillis: 1_000,
     types: rowTypes,
-    stream: () => new RawSocket(),
+    stream: () => guarded(new RawSocket()),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The program that brings the catalogue's database to the newest schema: `main.ts SERVICE-FILE`. */
 import pg from "pg";
 import { systemFiles } from "../../src/platform/files.ts";
+import { guardedSocket } from "../../src/platform/guarded-socket.ts";
 import { orSayWhy, say } from "../../src/platform/say.ts";
 import { readSecret, readServiceFile } from "../settings/service-file.ts";
 import { migrate } from "./migrate.ts";
@@ -17,6 +18,7 @@ await orSayWhy(async () => {
     user: database.user,
     password: await readSecret(systemFiles, database.passwordFile),
     connectionTimeoutMillis: 30_000,
+    stream: () => guardedSocket(),
   };
   // One holds the lock, one builds indexes, one looks on: a pooler of transactions can be between.
   const [session, builder, watcher] = [new pg.Client(address), new pg.Client(address), new pg.Client(address)];

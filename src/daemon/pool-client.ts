@@ -1,5 +1,6 @@
 /** A login and a write as clients of a pool do them. */
 import pg from "pg";
+import { guardedSocket } from "../platform/guarded-socket.ts";
 import type { ServerAddress } from "../pooler/pooler.ts";
 import type { Timeline } from "../postgres/lsn.ts";
 
@@ -40,6 +41,7 @@ async function asClient(
     application_name: "lifeboat_controller",
     client_encoding: "UTF8",
     ssl: false,
+    stream: () => guardedSocket(),
   });
   session.on("error", () => undefined);
   const destroy = (): void => {

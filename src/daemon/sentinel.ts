@@ -6,6 +6,7 @@
  */
 import pg from "pg";
 import type { Clock } from "../platform/clock.ts";
+import { guardedSocket } from "../platform/guarded-socket.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { loopService, type Service, ServiceGroup } from "./service.ts";
 
@@ -89,6 +90,7 @@ async function watchOnce(address: ConnectOptions, signal: AbortSignal): Promise<
     password: () => address.password ?? "",
     application_name: "lifeboat_sentinel",
     ssl: false,
+    stream: () => guardedSocket(),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
   client.on("error", () => undefined);

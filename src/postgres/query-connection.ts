@@ -8,12 +8,14 @@ import type { Socket } from "node:net";
 import pg from "pg";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
+import { guarded } from "../platform/guarded-socket.ts";
 import { startTimer } from "../platform/timer.ts";
 import type { CallOptions, ConnectOptions } from "./replication.ts";
 import { type CodesOfCommand, connectionLost, type Peer, serverError } from "./server-error.ts";
 import { versionNumber } from "./wire/answers.ts";
 import { dial, isUnixSocket, peerOf, withinConnectTime } from "./wire/dial.ts";
 import { passwordMissing, passwordWouldLeak } from "./wire/login.ts";
+import { unreadable } from "./wire/protocol-error.ts";
 
 /** The database when none is named: it is there in every cluster. */
 const DATABASE_DEFAULT = "postgres";
@@ -64,7 +66,7 @@ async function logIn(options: ConnectOptions, signal: AbortSignal): Promise<Quer
     application_name: options.applicationName,
     client_encoding: "UTF8",
     ssl: false,
-    stream: () => connectedStream(socket),
+    stream: () => connectedStream(guarded(socket, (thrown) => unreadable(thrown, peer))),
   });
   // An error between two queries shows at the next one; without a listener it would end the process.
   client.on("error", () => undefined);

@@ -9,8 +9,10 @@ import pg from "pg";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
+import { guardedSocket } from "../platform/guarded-socket.ts";
 import type { ConnectOptions } from "./replication.ts";
 import { connectionLost, serverError } from "./server-error.ts";
+import { unreadable } from "./wire/protocol-error.ts";
 
 /** Makes a client that is not connected yet. `settings` are server parameters of the session. */
 export function newSession(connect: ConnectOptions, settings: Readonly<Record<string, string>> = {}): pg.Client {
@@ -25,6 +27,7 @@ export function newSession(connect: ConnectOptions, settings: Readonly<Record<st
     application_name: connect.applicationName,
     client_encoding: "UTF8",
     ssl: false,
+    stream: () => guardedSocket((thrown) => unreadable(thrown, { name: nameOf(connect), user: connect.user })),
     connectionTimeoutMillis: connect.connectTimeoutMs,
     options: Object.entries(settings)
       .map(([name, value]) => `-c ${name}=${value}`)
@@ -82,7 +85,7 @@ function sessionError(
   if (cause instanceof LifeboatError) return cause;
   const { connect, step } = context;
   const peer = {
-    name: connect.host.startsWith("/") ? connect.host : `${connect.host}:${connect.port}`,
+    name: nameOf(connect),
     user: connect.user,
     database: connect.database ?? "postgres",
     clientAddress: undefined,
@@ -99,4 +102,8 @@ function sessionError(
     retryable: true,
     cause,
   });
+}
+
+function nameOf({ host, port }: ConnectOptions): string {
+  return host.startsWith("/") ? host : `${host}:${port}`;
 }

@@ -3,6 +3,7 @@ import pg from "pg";
 import { LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
+import { guardedSocket } from "../platform/guarded-socket.ts";
 import { poolerSocketFolder } from "./instances.ts";
 import { nodeAddress, PROOF_TABLE, withNode } from "./nodes.ts";
 import type { StackSecrets } from "./secrets.ts";
@@ -73,6 +74,7 @@ async function throughPooler(
     application_name: "lifeboat_stack",
     client_encoding: "UTF8",
     ssl: false,
+    stream: () => guardedSocket(),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: ANSWER_TIMEOUT_MS,
   });

@@ -79,6 +79,15 @@ test("a server may not cut SCRAM short, nor ask for what we do not do", async (t
   }
 });
 
+test("a session for SQL with a server that asks for what we do not do, or that is none, is refused and ends nothing else", async (t) => {
+  for (const password of ["secret", undefined]) {
+    const gss = await peer(t, [message("R", int32(7), "token")]);
+    await assert.rejects(openQuery({ ...gss, password }, {}), isCode("postgres.login-refused"));
+    const other = await peer(t, [Buffer.concat([message("R", int32(0)), message("T", int16(2), "no end")])]);
+    await assert.rejects(openQuery({ ...other, password }, {}), isCode("postgres.protocol"));
+  }
+});
+
 test("an answer of the wrong shape is a protocol error", async (t) => {
   const sink: BaseBackupSink = { begin() {}, archive() {}, data() {}, manifest() {} };
   const row = (...values: string[]) => [message("T", int16(0)), dataRow(...values), message("C", "SELECT\0")];

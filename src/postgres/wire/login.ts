@@ -14,7 +14,7 @@ import { versionNumber } from "./answers.ts";
 import { TYPE, unexpected, WireConnection } from "./connection.ts";
 import { dial, isUnixSocket, peerOf, withinConnectTime } from "./dial.ts";
 import { password, saslInitial, saslResponse, startup } from "./outgoing.ts";
-import { protocolError } from "./protocol-error.ts";
+import { methodRefused, protocolError } from "./protocol-error.ts";
 import { ReadBuffers } from "./read-buffers.ts";
 import { answerScram, beginScram, certificateBinding, verifyScram } from "./scram.ts";
 
@@ -105,10 +105,7 @@ async function authenticate(
       await scram(wire, passwordOf(wire.peer, options), binding, request.data);
       break;
     default:
-      throw new LifeboatError("postgres.login-refused", {
-        message: `login to ${wire.peer.name} as ${options.user} is not possible: the server asks for authentication method ${request.kind}`,
-        remedy: "Let this role log in with scram-sha-256 in pg_hba.conf.",
-      });
+      throw methodRefused(`to ${wire.peer.name} as ${options.user}`, request.kind);
   }
   const done = await authentication(wire);
   if (done.kind !== AUTH.ok)
