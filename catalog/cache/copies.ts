@@ -92,12 +92,15 @@ export function encodeCopy({ body, etag, madeAt, freshUntil, usableUntil }: Copy
   return `1 ${etag} ${madeAt} ${freshUntil} ${usableUntil}\n${body.toString()}`;
 }
 
+/** What can stand in a header. */
+const ETAG = /^"[\x21\x23-\x7e]{1,200}"$/;
+
 /** Undefined for anything that is no copy of ours. */
 export function decodeCopy(encoded: string): Copy | undefined {
   const end = encoded.indexOf("\n");
   const [version, etag, ...times] = encoded.slice(0, end).split(" ");
-  const [madeAt, freshUntil, usableUntil] = times.map(Number);
-  if (version !== "1" || etag === undefined || madeAt === undefined || freshUntil === undefined) return undefined;
-  if (usableUntil === undefined || !Number.isFinite(usableUntil)) return undefined;
+  const [madeAt = Number.NaN, freshUntil = Number.NaN, usableUntil = Number.NaN] = times.map(Number);
+  if (version !== "1" || etag === undefined || !ETAG.test(etag)) return undefined;
+  if (![madeAt, freshUntil, usableUntil].every(Number.isFinite)) return undefined;
   return { body: Buffer.from(encoded.slice(end + 1)), etag, madeAt, freshUntil, usableUntil };
 }

@@ -7,6 +7,7 @@
  * checked and printed twice; most of them (numbers, JSON itself) stand in the answer just as the server wrote them, and of text
  * only what JSON escapes is looked at. Source: PostgreSQL manual, "Message Formats"; RFC 8259 for what is escaped.
  */
+import { LifeboatError } from "../../src/errors/error.ts";
 import { isoTime } from "./row-types.ts";
 
 /** A column: its name and the OID of its type. */
@@ -96,13 +97,29 @@ export function rowsToJson(
 /** The text of a column of a row; null for null, and where there is no such column. */
 export function textOf(columns: readonly RawColumn[], { bytes, start }: RawRow, name: string): string | null {
   let offset = start + 2;
+  const rowEnd = endOf(bytes, start);
   for (const column of columns) {
-    const length = bytes.readInt32BE(offset);
+    const length = lengthAt(bytes, offset, rowEnd);
     offset += 4;
     if (column.name === name) return length === NULL_LENGTH ? null : bytes.toString("utf8", offset, offset + length);
     if (length > 0) offset += length;
   }
   return null;
+}
+
+/** Where a row ends: what lies behind it may be somebody else's. */
+function endOf(bytes: Buffer, start: number): number {
+  return start - 4 + bytes.readUInt32BE(start - 4);
+}
+
+/** The length of the value that begins there, which ends within its row. Throws `postgres.protocol`. */
+function lengthAt(bytes: Buffer, offset: number, rowEnd: number): number {
+  const length = offset + 4 <= rowEnd ? bytes.readInt32BE(offset) : NULL_LENGTH - 1;
+  if (length >= NULL_LENGTH && offset + 4 + Math.max(length, 0) <= rowEnd) return length;
+  throw new LifeboatError("postgres.protocol", {
+    message: "a row of the database has a value that does not end within it",
+    remedy: "Check that host and port are those of a PostgreSQL server or a PgBouncer; if so, report this text.",
+  });
 }
 
 function planOf(columns: readonly RawColumn[], isShown: IsShown): Plan {
@@ -154,8 +171,9 @@ function writeRow({ bytes, start }: RawRow, { columns }: Plan, begin: number): n
   const into = scratch;
   let at = begin;
   let offset = start + 2;
+  const rowEnd = endOf(bytes, start);
   for (const column of columns) {
-    const length = bytes.readInt32BE(offset);
+    const length = lengthAt(bytes, offset, rowEnd);
     offset += 4;
     const end = length === NULL_LENGTH ? offset : offset + length;
     if (column !== undefined) {

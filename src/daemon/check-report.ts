@@ -4,6 +4,7 @@
  * docs/formats/daemon.md lists the fields. Positions in the WAL are texts as PostgreSQL prints them.
  */
 import { z } from "zod";
+import { errorText } from "../errors/error-text.ts";
 import { COST_CODES } from "../failover/costs.ts";
 import type { Decision, LossEstimate, Offer } from "../failover/decide.ts";
 import type { SeenPooler } from "../failover/look.ts";
@@ -11,6 +12,7 @@ import type { NodeHistory, Observation } from "../failover/observation.ts";
 import { REASONS, type Reason } from "../failover/reasons.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn } from "../postgres/lsn.ts";
+import { unreadableAnswer } from "./protocol.ts";
 import type { Survey, SurveyedCosts } from "./survey.ts";
 
 const fact = z.union([z.string(), z.number(), z.boolean()]);
@@ -81,9 +83,11 @@ const reportSchema = z.strictObject({
 /** What is known and decided. */
 export type CheckReport = z.output<typeof reportSchema>;
 
-/** Reads one that came over a socket. Throws a ZodError. */
+/** Reads one that came over a socket. Throws `daemon.no-answer`. */
 export function parseCheckReport(value: unknown): CheckReport {
-  return reportSchema.parse(value);
+  const report = reportSchema.safeParse(value);
+  if (report.success) return report.data;
+  throw unreadableAnswer(`what it knows and decided: ${errorText(report.error)}`, report.error);
 }
 
 /** Makes one. */

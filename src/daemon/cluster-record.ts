@@ -4,7 +4,8 @@ import { LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import type { ClusterRecord } from "../failover/ports.ts";
 import type { Epoch } from "../lease/lease.ts";
-import { formatLsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { lsnSchema } from "../wal/wal-json.ts";
 
 const whole = z.number().int().min(0);
 const epoch = z
@@ -12,7 +13,6 @@ const epoch = z
   .int()
   .min(1)
   .transform((value) => value as Epoch);
-const lsn = z.string().transform((text) => parseLsn(text));
 
 const recordSchema = z.strictObject({
   systemId: z.string().transform((text) => text as SystemId),
@@ -28,7 +28,7 @@ const recordSchema = z.strictObject({
       from: z.string(),
       to: z.string(),
       phase: z.enum(["preparing", "promoting"]),
-      target: lsn.nullable().transform((value) => value ?? undefined),
+      target: lsnSchema.nullable().transform((value) => value ?? undefined),
     })
     .nullable()
     .transform((value) => value ?? undefined),

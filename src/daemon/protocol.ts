@@ -96,12 +96,17 @@ function readLine(text: string): z.output<typeof lineSchema> {
   try {
     return lineSchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw new LifeboatError("daemon.no-answer", {
-      message: `the daemon answered what cannot be read: ${text.slice(0, 200)}`,
-      remedy: "It may be of another version: `lifeboat restart daemon` starts the one that is installed.",
-      cause,
-    });
+    throw unreadableAnswer(text.slice(0, 200), cause);
   }
+}
+
+/** The error of an answer, or of a part of it, that no daemon of this version gives. */
+export function unreadableAnswer(what: string, cause: unknown): LifeboatError {
+  return new LifeboatError("daemon.no-answer", {
+    message: `the daemon answered what cannot be read: ${what}`,
+    remedy: "It may be of another version: `lifeboat restart daemon` starts the one that is installed.",
+    cause,
+  });
 }
 
 function isKnown(code: string): code is ErrorCode {

@@ -8,16 +8,9 @@ import { makeFolderDurable, replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { ToldClients } from "../pooler/client-errors.ts";
 import { formatLsn, type Lsn } from "../postgres/lsn.ts";
-import {
-  type EventReport,
-  REPORT_VERSION,
-  type ReportedCosts,
-  renderReport,
-  reportOf,
-  type TimedEntry,
-  withGap,
-} from "./report.ts";
+import { type EventReport, type ReportedCosts, renderReport, reportOf, type TimedEntry, withGap } from "./report.ts";
 import { reportedClients } from "./report-clients.ts";
+import { parseEventReport } from "./report-file.ts";
 import { type Beyond, lossWith } from "./report-loss.ts";
 
 /** What writing reports needs. */
@@ -123,9 +116,8 @@ export class Reporter implements JournalPort {
         .toSorted();
       const newest = names.at(-1);
       if (newest === undefined) return undefined;
-      // What this program wrote; of another version it is left alone.
-      const report = JSON.parse((await files.readFile(path.join(folder, newest))).toString("utf8")) as EventReport;
-      return report.version === REPORT_VERSION ? report : undefined;
+      // One of another version is left alone, and what is none.
+      return parseEventReport((await files.readFile(path.join(folder, newest))).toString("utf8"));
     } catch {
       // A report is for people: one that cannot be read is not amended.
       return undefined;

@@ -14,6 +14,7 @@ import type { Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
 import type { Processes } from "../platform/processes.ts";
 import type { RandomSource } from "../platform/random.ts";
+import { parsePidFile } from "../postgres/pid-file.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import { readReceiverStatus } from "../wal/report.ts";
 
@@ -161,8 +162,7 @@ async function endProcesses(ports: FolderPorts, folder: string): Promise<void> {
 async function postmasterOf(files: Files, dataFolder: string): Promise<number | undefined> {
   const file = path.join(dataFolder, "postmaster.pid");
   if ((await files.stat(file)) === undefined) return undefined;
-  const pid = Number.parseInt((await files.readFile(file)).toString("utf8"), 10);
-  return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+  return parsePidFile((await files.readFile(file)).toString("utf8"))?.pid;
 }
 
 async function readMarker(files: Files, folder: string): Promise<z.infer<typeof markerSchema> | undefined> {

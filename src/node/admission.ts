@@ -59,7 +59,7 @@ export async function admitSession(
   await endOlder(run, epoch);
   await run("SELECT pg_advisory_lock($1::int, $2::int)", [LOCK_CLASS, GATE]);
   const [row] = await run(SEEN_SQL);
-  const seen = Number(row?.["seen"] ?? NONE) as Epoch;
+  const seen = epochOf(row?.["seen"]) as Epoch;
   if (seen > epoch) {
     await run("SELECT pg_advisory_unlock_all()");
     return { kind: "stale-epoch", seen };
@@ -75,6 +75,16 @@ export async function admitSession(
   return undefined;
 }
 
+/** An epoch as it stands in a setting. Throws `postgres.protocol`: with one that is not known nobody is admitted. */
+function epochOf(setting: unknown): number {
+  const text = String(setting ?? NONE);
+  if (/^\d{1,10}$/.test(text) && Number(text) <= EPOCH_MAX) return Number(text);
+  throw new LifeboatError("postgres.protocol", {
+    message: `the server's ${EPOCH_SETTING} is ${JSON.stringify(text.slice(0, 40))}, expected a whole number up to ${EPOCH_MAX}`,
+    remedy: `See who wrote it into postgresql.auto.conf, and put the epoch there that \`lifeboat failover --check-only\` shows.`,
+  });
+}
+
 async function endOlder(run: Run, epoch: Epoch): Promise<void> {
   const staying = await run(END_OLDER_SQL, [epoch]);
   if (staying.length === 0) return;
@@ -88,7 +98,7 @@ async function endOlder(run: Run, epoch: Epoch): Promise<void> {
 /** postgresql.auto.conf of a server that is down, with this epoch as its own unless it knows of a greater one. Pure. */
 export function withEpoch(settings: string, epoch: Epoch): string {
   const mentions = /^[ \t]*lifeboat\.epoch[ \t]*=?[ \t]*'?(\d+)'?.*\n?/gim;
-  const seen = Number([...settings.matchAll(mentions)].at(-1)?.[1] ?? NONE);
+  const seen = epochOf([...settings.matchAll(mentions)].at(-1)?.[1]);
   const others = settings.replaceAll(mentions, "");
   const end = others === "" || others.endsWith("\n") ? "" : "\n";
   return `${others}${end}${EPOCH_SETTING} = '${Math.max(seen, epoch)}'\n`;

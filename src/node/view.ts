@@ -1,6 +1,9 @@
 /** What a node says of itself, in one statement, and how its answer is read. Pure. */
+import { z } from "zod";
+import { errorText } from "../errors/error-text.ts";
 import type { ConfirmerView, NodeReceiverView, NodeView } from "../failover/ports.ts";
-import { type Lsn, lsnMax, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnMax, parseLsn, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import { protocolError } from "../postgres/wire/protocol-error.ts";
 
 /**
  * A commit with its sync that touches no table: a logical message in a transaction of its own. In one string, so that the
@@ -53,14 +56,15 @@ export function viewSql(): string {
     )::text END AS standby_ FROM asked`;
 }
 
-/** Reads the answer. Throws a TypeError or `postgres.protocol` for one that no server gives. */
+/** Reads the answer. Throws `postgres.protocol` for one that no server gives. */
 export function readNodeView(
   row: Readonly<Record<string, unknown>>,
   facts: { readonly freeBytes: number; readonly cloning: boolean },
 ): NodeView {
-  const common = { systemId: String(row["system"]) as SystemId, synchronousNames: String(row["names"]), ...facts };
-  if (row["standby"] === true) {
-    const said = JSON.parse(String(row["standby_"])) as StandbyAnswer;
+  const { system, names, standby } = asked(rowSchema, row);
+  const common = { systemId: system as SystemId, synchronousNames: names, ...facts };
+  if (standby) {
+    const said = asked(standbySchema, jsonOf(row["standby_"]));
     const replayed = parseLsn(said.replayed);
     const role = {
       kind: "standby",
@@ -72,7 +76,7 @@ export function readNodeView(
     } as const;
     return { ...common, timeline: standbyTimeline(said), role };
   }
-  const said = JSON.parse(String(row["primary_"])) as PrimaryAnswer;
+  const said = asked(primarySchema, jsonOf(row["primary_"]));
   const role = {
     kind: "primary",
     flushed: parseLsn(said.flushed),
@@ -83,36 +87,66 @@ export function readNodeView(
   return { ...common, timeline: Number.parseInt(said.timeline, 16) as Timeline, role };
 }
 
-type PrimaryAnswer = {
-  readonly timeline: string;
-  readonly flushed: string;
-  readonly history: string | null;
-  readonly confirmers: readonly { readonly name: string; readonly state: string; readonly flushed: string }[];
-};
+const rowSchema = z.object({ system: z.string().regex(/^\d{1,20}$/), names: z.string(), standby: z.boolean() });
 
-type StandbyAnswer = {
-  readonly controlTimeline: number;
-  readonly checkpointTimeline: number;
-  readonly receiverTimeline: number | null;
+/** Null to a role that may not look. */
+const told = z
+  .string()
+  .nullable()
+  .transform((text) => text ?? "");
+
+const primarySchema = z.object({
+  timeline: z.string().regex(/^[0-9A-F]{8}$/),
+  flushed: z.string(),
+  history: z.string().nullable(),
+  confirmers: z.array(z.object({ name: told, state: told, flushed: z.string() })),
+});
+
+const timelineSchema = z.int().min(0).max(0xffff_ffff);
+
+const standbySchema = z.object({
+  controlTimeline: timelineSchema,
+  checkpointTimeline: timelineSchema,
+  receiverTimeline: timelineSchema.nullable(),
   /** Those that hold the last byte that was replayed, one of each timeline that has it. */
-  readonly segments: readonly string[];
-  readonly received: string;
-  readonly replayed: string;
-  readonly idle: boolean;
-  readonly receives: boolean;
-  readonly streams: boolean | null;
-  readonly agoMs: number | null;
-  readonly upstream: boolean;
-};
+  segments: z.array(z.string()),
+  received: z.string(),
+  replayed: z.string(),
+  idle: z.boolean(),
+  receives: z.boolean(),
+  streams: z.boolean().nullable(),
+  agoMs: z.number().nullable(),
+  upstream: z.boolean(),
+});
+
+type PrimaryAnswer = z.output<typeof primarySchema>;
+type StandbyAnswer = z.output<typeof standbySchema>;
+
+function jsonOf(value: unknown): unknown {
+  try {
+    return JSON.parse(String(value));
+  } catch (cause) {
+    throw protocolError(`a server tells of itself what is no JSON: ${errorText(cause)}`);
+  }
+}
+
+function asked<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const read = schema.safeParse(value);
+  if (read.success) return read.data;
+  throw protocolError(`a server tells of itself what is not understood: ${errorText(read.error)}`);
+}
 
 function receiverOf({ receives, streams, agoMs }: StandbyAnswer): NodeReceiverView {
   if (!receives) return { kind: "none" };
   return streams === true && agoMs !== null ? { kind: "streaming", receivedAgoMs: agoMs } : { kind: "connecting" };
 }
 
+const SEGMENT_NAME = /^[0-9A-F]{24}$/;
+
 function standbyTimeline(said: StandbyAnswer): Timeline {
   const { controlTimeline, checkpointTimeline, receiverTimeline, segments } = said;
-  const inNames = segments.map((name) => Number.parseInt(name.slice(0, 8), 16));
+  // Whatever else somebody has laid there is no segment.
+  const inNames = segments.filter((name) => SEGMENT_NAME.test(name)).map(timelineOfSegment);
   return Math.max(controlTimeline, checkpointTimeline, receiverTimeline ?? 0, ...inNames) as Timeline;
 }
 

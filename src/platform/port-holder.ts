@@ -17,17 +17,27 @@ const LISTENING = "0A";
 export async function holderOfPort(port: number): Promise<PortHolder | undefined> {
   const sockets = new Set<string>();
   for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
-    for (const line of (await readOrNothing(table)).split("\n").slice(1)) {
-      const fields = line.trim().split(/\s+/);
-      const [, localPort = ""] = (fields[1] ?? "").split(":");
-      if (fields[3] === LISTENING && Number.parseInt(localPort, 16) === port) sockets.add(`socket:[${fields[9]}]`);
-    }
+    for (const inode of listenersIn(await readOrNothing(table), port)) sockets.add(`socket:[${inode}]`);
   }
   if (sockets.size === 0) return undefined;
   for (const pid of await systemProcesses.all()) {
     if (await holdsOne(pid, sockets)) return { pid, name: await nameOf(pid) };
   }
   return undefined;
+}
+
+/** The inodes of the sockets that listen on a port, by such a table. A line that is not understood names none. */
+export function listenersIn(table: string, port: number): readonly string[] {
+  return table
+    .split("\n")
+    .slice(1)
+    .flatMap((line) => {
+      const fields = line.trim().split(/\s+/);
+      const [, localPort = ""] = (fields[1] ?? "").split(":");
+      const inode = fields[9] ?? "";
+      const listens = fields[3] === LISTENING && Number.parseInt(localPort, 16) === port;
+      return listens && /^\d+$/.test(inode) ? [inode] : [];
+    });
 }
 
 /** The program's file; what the kernel calls a process may be the name of its first thread. */

@@ -1,5 +1,6 @@
 /** What the kernel tells of a process in one line. Source: proc(5), `/proc/[pid]/stat`. */
 import { readFile } from "node:fs/promises";
+import { LifeboatError } from "../errors/error.ts";
 import { errnoOf } from "./errno.ts";
 
 /** The line, taken apart. */
@@ -9,7 +10,7 @@ export type ProcStat = {
   readonly fields: readonly string[];
 };
 
-/** Reads it; undefined when there is no such process. */
+/** Reads it; undefined when there is no such process. Rejects as `parseStat` throws. */
 export async function readStat(pid: number | "self"): Promise<ProcStat | undefined> {
   let text: string;
   try {
@@ -19,7 +20,20 @@ export async function readStat(pid: number | "self"): Promise<ProcStat | undefin
     if (errnoOf(cause) === "ENOENT" || errnoOf(cause) === "ESRCH") return undefined;
     throw cause;
   }
-  // The name stands in parentheses and may hold spaces and parentheses itself.
-  const nameEnd = text.lastIndexOf(")");
-  return { name: text.slice(text.indexOf("(") + 1, nameEnd), fields: text.slice(nameEnd + 2).split(" ") };
+  return parseStat(text);
 }
+
+/** The name stands in parentheses and may hold anything itself; behind it are the state and numbers, of which we need twenty. */
+const LINE = /^\d+ \((.*)\) ([A-Za-z](?: -?\d+){19,})\s*$/s;
+
+/** Takes the line apart. Throws `platform.file-failed` for one that no kernel writes: nothing is known of the process then. */
+export function parseStat(text: string): ProcStat {
+  const [, name, fields] = LINE.exec(text) ?? [];
+  if (name !== undefined && fields !== undefined) return { name, fields: fields.split(" ") };
+  throw new LifeboatError("platform.file-failed", {
+    message: `/proc tells of a process ${JSON.stringify(text.slice(0, SHOWN))}, which is not understood`,
+    remedy: "Lifeboat needs the /proc of Linux: see what is mounted there.",
+  });
+}
+
+const SHOWN = 200;

@@ -16,6 +16,7 @@ import type { ProcessExit, Processes, ProcessUser } from "../platform/processes.
 import type { Settings } from "./cluster.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "./control-file.ts";
 import type { Installation } from "./installation.ts";
+import { type PidFile, parsePidFile } from "./pid-file.ts";
 import { openQuery, type QueryConnection } from "./query-connection.ts";
 import type { CallOptions, ConnectOptions } from "./replication.ts";
 import { readLogTail, startError } from "./server-log.ts";
@@ -316,17 +317,9 @@ export class LocalServer {
 
   async #readPidFile(): Promise<PidFile | undefined> {
     try {
-      const lines = (await this.#ports.files.readFile(path.join(this.setup.dataFolder, "postmaster.pid")))
-        .toString("utf8")
-        .split("\n");
-      // A server in single-user mode writes its pid negative.
-      const pid = Math.abs(Number.parseInt(lines[0] ?? "", 10));
+      const bytes = await this.#ports.files.readFile(path.join(this.setup.dataFolder, "postmaster.pid"));
       // Just made and still empty: it will be filled in a moment, as if it had not been there yet.
-      if (!Number.isInteger(pid) || pid === 0) return undefined;
-      const status = (lines[7] ?? "").trim();
-      // Key and id of the segment, in two columns.
-      const sharedMemoryId = /^\s*\d+\s+(\d+)\s*$/.exec(lines[6] ?? "")?.[1];
-      return { pid, status: LIVE_STATES.find((each) => each === status) ?? "starting", sharedMemoryId };
+      return parsePidFile(bytes.toString("utf8"));
     } catch (error) {
       if (isLifeboatError(error, "platform.file-missing")) return undefined;
       throw error;
@@ -356,15 +349,6 @@ export class LocalServer {
     }
   }
 }
-
-const LIVE_STATES = ["starting", "ready", "standby", "stopping"] as const;
-
-/** What is read of postmaster.pid. */
-type PidFile = {
-  readonly pid: number;
-  readonly status: (typeof LIVE_STATES)[number];
-  readonly sharedMemoryId: string | undefined;
-};
 
 function postgresArguments(setup: ServerSetup): string[] {
   const settings: Settings = {

@@ -7,6 +7,7 @@
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
 import type { Processes, RunningProcess } from "../platform/processes.ts";
 import { startTimer } from "../platform/timer.ts";
@@ -50,7 +51,7 @@ export class ProbeProcess {
     this.#input = present(process.stdin);
     // A process that is gone does not read; its end is told by `exited`.
     this.#input.on("error", () => undefined);
-    createInterface({ input: present(process.stdout) }).on("line", (line) => this.#answered(parseAnswer(line)));
+    createInterface({ input: present(process.stdout) }).on("line", (line) => this.#heard(line));
     process.stderr?.on("data", (chunk: Buffer) => {
       this.#lastWords = (this.#lastWords + chunk.toString("utf8")).slice(-LAST_WORDS_CHARACTERS);
     });
@@ -144,6 +145,16 @@ export class ProbeProcess {
     } finally {
       cancel();
       signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Whatever is not understood may be the answer to any question. */
+  #heard(line: string): void {
+    try {
+      this.#answered(parseAnswer(line));
+    } catch (error) {
+      for (const pending of this.#pending.values()) pending.reject(this.#failure(`said: ${errorText(error)}`));
+      this.#pending.clear();
     }
   }
 

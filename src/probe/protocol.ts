@@ -2,6 +2,8 @@
  * What a probe's process and whoever started it say to each other: one JSON object a line, a request and its answer by number.
  */
 import { z } from "zod";
+import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import type { ProbeReport } from "./measurements.ts";
 
 const address = { host: z.string().min(1), port: z.int().min(1).max(65_535) };
@@ -44,15 +46,29 @@ export type ProbeAnswer =
   | { readonly kind: "done"; readonly id: number; readonly report: ProbeReport }
   | { readonly kind: "refused"; readonly id: number; readonly code: string; readonly message: string };
 
-/** Reads a request; rejects anything else with an error that names the field. */
+/** Reads a request. Throws `probe.process-failed` for anything else, which names the field. */
 export function parseRequest(line: string): ProbeRequest {
-  return request.parse(JSON.parse(line));
+  return read(request, line);
 }
 
-/** Reads an answer. The process is ours, so only its frame is checked. */
+const frame = z.union([
+  z.looseObject({ kind: z.literal("done"), id: z.int(), report: z.looseObject({}) }),
+  z.looseObject({ kind: z.literal("refused"), id: z.int(), code: z.string(), message: z.string() }),
+]);
+
+/** Reads an answer. The process is ours, so only its frame is checked. Throws as `parseRequest`. */
 export function parseAnswer(line: string): ProbeAnswer {
-  const value: unknown = JSON.parse(line);
-  const frame = z.object({ kind: z.enum(["done", "refused"]), id: z.int() });
-  frame.parse(value);
-  return value as ProbeAnswer;
+  return read(frame, line) as unknown as ProbeAnswer;
+}
+
+function read<T extends z.ZodType>(schema: T, line: string): z.output<T> {
+  try {
+    return schema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new LifeboatError("probe.process-failed", {
+      message: `a probe and who started it do not understand each other: ${errorText(cause)}`,
+      remedy: "Run it again; if it happens twice, report it with this text.",
+      cause,
+    });
+  }
 }

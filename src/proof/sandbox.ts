@@ -13,6 +13,7 @@ import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import type { Processes } from "../platform/processes.ts";
 import type { RandomSource } from "../platform/random.ts";
+import { parsePidFile } from "../postgres/pid-file.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 
 const FOLDER_NAME = /^proof-[0-9a-f]{8}$/;
@@ -149,8 +150,7 @@ async function isOurs(files: Files, folder: string): Promise<boolean> {
 async function postmasterOf(files: Files, dataFolder: string): Promise<number | undefined> {
   try {
     const text = (await files.readFile(path.join(dataFolder, "postmaster.pid"))).toString("utf8");
-    const pid = Number.parseInt(text, 10);
-    return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+    return parsePidFile(text)?.pid;
   } catch (error) {
     if (isLifeboatError(error, "platform.file-missing")) return undefined;
     throw error;

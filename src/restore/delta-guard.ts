@@ -11,6 +11,7 @@ import type { Files } from "../platform/files.ts";
 import type { Processes } from "../platform/processes.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import type { SystemId } from "../postgres/lsn.ts";
+import { parsePidFile } from "../postgres/pid-file.ts";
 import { type Layout, type TablespaceChoice, WAL_FOLDER } from "./layout.ts";
 import { LOCK_NAMES, unfinishedId } from "./target-guard.ts";
 
@@ -131,8 +132,7 @@ async function linkedWalFolder(files: Files, main: string): Promise<string | und
 
 async function lockingPid(files: Files, main: string): Promise<number | undefined> {
   const text = await readIfThere(files, path.join(main, "postmaster.pid"));
-  const pid = Number(text?.toString("utf8").split("\n")[0]);
-  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+  return text === undefined ? undefined : parsePidFile(text.toString("utf8"))?.pid;
 }
 
 async function readIfThere(files: Files, file: string): Promise<Buffer | undefined> {

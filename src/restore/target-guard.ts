@@ -114,7 +114,9 @@ async function readMarker(files: Files, folder: string): Promise<Marker | undefi
     if (typeof parsed !== "object" || parsed === null || !("restoreId" in parsed) || !("main" in parsed))
       return undefined;
     const { restoreId, main } = parsed;
-    return typeof restoreId === "string" && typeof main === "string" ? { restoreId, main } : undefined;
+    // A path from here would be looked up wherever this program happens to be.
+    const names = typeof restoreId === "string" && typeof main === "string" && path.isAbsolute(main);
+    return names ? { restoreId, main } : undefined;
   } catch (error) {
     // No marker of ours: whatever it is, it gives no leave to remove anything.
     if (error instanceof SyntaxError || isLifeboatError(error, "platform.file-missing")) return undefined;

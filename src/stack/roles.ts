@@ -1,7 +1,7 @@
 /** Who is what in a stack, as its controller recorded it. */
 import path from "node:path";
 import { z } from "zod";
-import { fileRegister } from "../lease/file/file-register.ts";
+import { damagedRegister, fileRegister } from "../lease/file/file-register.ts";
 import type { Files } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import type { StackDescription } from "./stack.ts";
@@ -37,5 +37,9 @@ export async function rolesInUse(files: Files, stack: StackDescription): Promise
 export async function readRoles(files: Files, controllerFolder: string): Promise<RecordedRoles | undefined> {
   const file = path.join(controllerFolder, RECORD_FILE);
   const content = await fileRegister({ files, locks: systemLocks }, file).read({});
-  return rolesSchema.safeParse(content?.value).data;
+  if (content === undefined) return undefined;
+  const roles = rolesSchema.safeParse(content.value);
+  if (roles.success) return roles.data;
+  // Taken for none, it would have whoever starts the stack begin with the primary of the beginning.
+  throw damagedRegister(file, roles.error);
 }

@@ -37,12 +37,15 @@ export const RECEIVER_MODES = [
 /** See RECEIVER_MODES. */
 export type ReceiverMode = (typeof RECEIVER_MODES)[number];
 
+const instant = z.iso.datetime();
+const position = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
+
 const errorSchema = z.strictObject({
   code: z.string(),
   message: z.string(),
   remedy: z.string(),
   /** ISO 8601. */
-  at: z.string(),
+  at: instant,
 });
 
 const alarmSchema = z.strictObject({
@@ -54,17 +57,17 @@ const alarmSchema = z.strictObject({
   kind: z.enum(["not-streaming", "no-space", "stalled", "vault-failing", "gap"]),
   message: z.string(),
   /** ISO 8601. */
-  since: z.string(),
+  since: instant,
 });
 
 /** The report as it is written. */
 export const reportSchema = z.strictObject({
   format: z.literal(FORMAT),
   version: z.literal(VERSION),
-  pid: z.int(),
+  pid: z.int().positive(),
   mode: z.enum(RECEIVER_MODES),
-  startedAt: z.string(),
-  updatedAt: z.string(),
+  startedAt: instant,
+  updatedAt: instant,
   systemId: z.string().nullable(),
   timeline: z.int().nullable(),
   slot: z.string(),
@@ -72,9 +75,9 @@ export const reportSchema = z.strictObject({
   epoch: z.int(),
   applicationName: z.string(),
   /** Positions as PostgreSQL prints them; 0/0 while unknown. */
-  writtenLsn: z.string(),
-  flushedLsn: z.string(),
-  serverEndLsn: z.string(),
+  writtenLsn: position,
+  flushedLsn: position,
+  serverEndLsn: position,
   /** What the server has and we have not; null while either is unknown. */
   lagBytes: z.number().nullable(),
   segmentsWaiting: z.int(),
@@ -82,7 +85,7 @@ export const reportSchema = z.strictObject({
   spoolBytesMax: z.int(),
   lastError: errorSchema.nullable(),
   alarms: z.array(alarmSchema),
-  gaps: z.array(z.strictObject({ timeline: z.int(), from: z.string(), to: z.string(), noticedAt: z.string() })),
+  gaps: z.array(z.strictObject({ timeline: z.int(), from: position, to: position, noticedAt: instant })),
 });
 
 /** The report. Times are ISO 8601, positions as PostgreSQL prints them. */

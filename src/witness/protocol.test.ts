@@ -22,8 +22,6 @@ import {
 const receiver: ReceiverReport = {
   ...STREAMING_REPORT,
   mode: "withdrawn",
-  startedAt: "a",
-  updatedAt: "b",
   systemId: "7000",
   epoch: 8,
   applicationName: "lifeboat_vault_e8",

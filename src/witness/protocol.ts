@@ -1,6 +1,7 @@
 /** What a witness is asked and answers: one line of JSON each. docs/formats/witness.md is the specification. */
 import { z } from "zod";
 import { LifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { ERROR_REGISTRY, type ErrorCode } from "../errors/registry.ts";
 import { formatLsn, type SystemId } from "../postgres/lsn.ts";
 import { epochSchema, type MandateRecord, positionJson, TERMS_SCHEMA, termsJson, termsOf } from "../wal/mandate.ts";
@@ -81,9 +82,17 @@ const withdrawalSchema = z.strictObject({
 const bytesSchema = z.strictObject({ base64: z.string() });
 const digestSchema = z.strictObject({ sha256: z.string() });
 
-/** Reads a question. Throws a SyntaxError or a ZodError. */
+/** Reads a question. Throws `wal.bad-question`. */
 export function parseRequest(line: string): WitnessRequest {
-  return requestSchema.parse(JSON.parse(line));
+  try {
+    return requestSchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new LifeboatError("wal.bad-question", {
+      message: `the receiver is asked what it does not understand: ${errorText(cause)}`,
+      remedy: REMEDY,
+      cause,
+    });
+  }
 }
 
 /** Writes a question. */
@@ -161,7 +170,7 @@ export function failureLine(error: unknown): string {
     const { code, message, remedy, details } = error;
     return line({ error: { code, message, remedy, details } });
   }
-  const message = `the receiver cannot tell what it was asked: ${String(error)}`;
+  const message = `the receiver could not do what it was asked: ${errorText(error)}`;
   return line({ error: { code: "wal.bad-question", message, remedy: REMEDY, details: {} } });
 }
 

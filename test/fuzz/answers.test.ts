@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { parseReloads, parseStats } from "../../src/balancer/ask.ts";
 import { parseInvariants } from "../../src/config/invariants-file.ts";
+import { resolveSettings } from "../../src/config/resolve.ts";
 import { readConfigText } from "../../src/config/yaml-file.ts";
 import { parseAnswerLine, parseRequest } from "../../src/daemon/protocol.ts";
 import { describedDurability } from "../../src/durability/record.ts";
@@ -23,7 +24,7 @@ import { openVault } from "../../src/vault/vault.ts";
 import { readWalked } from "../../src/wal/walked.ts";
 import { goldenTools, loadGolden } from "../golden/load-golden.ts";
 import { GOLDEN_IDENTITY } from "../golden/make-delta-vault.ts";
-import { DEAR, fuzz } from "../support/fuzzing.ts";
+import { DEAR, fuzz, fuzzFile } from "../support/fuzzing.ts";
 import { FREE_LOCKS } from "../support/power-cuts.ts";
 
 // --- The balancer -----------------------------------------------------------------------------------------------------
@@ -135,28 +136,6 @@ fuzz("a line of a daemon's answer", [Buffer.from('{"part":{"kind":"hold","reason
 
 // --- Small files ------------------------------------------------------------------------------------------------------
 
-/** Reads a file in memory that has these bytes. */
-function fuzzFile(
-  name: string,
-  file: string,
-  sample: string | Buffer,
-  read: (files: ReturnType<typeof memoryFiles>["files"], file: string) => Promise<unknown>,
-): void {
-  fuzz(
-    name,
-    [Buffer.from(sample)],
-    async (bytes) => {
-      const { files } = memoryFiles();
-      await files.makeFolder("/state");
-      const handle = await files.open(`/state/${file}`, "create");
-      await handle.write(bytes, 0);
-      await handle.close();
-      await read(files, `/state/${file}`);
-    },
-    DEAR * 2,
-  );
-}
-
 fuzzFile(
   "a hold of a pooler",
   "a.hold",
@@ -204,11 +183,28 @@ fuzzFile(
   (files) => readWalked(files, "/state"),
 );
 
-fuzz(
-  "a configuration file",
-  [Buffer.from("server:\n  host: 127.0.0.1\n  port: 5432\nvault:\n  folder: /srv/vault\n")],
-  (bytes) => readConfigText(bytes.toString("utf8"), "lifeboat.yaml"),
-);
+const settings = [
+  "server: { host: 127.0.0.1, port: 5432, tls: verify-full, connectTimeout: 10s }",
+  "vault:\n  path: ~/vault\n  encryption: on",
+  "receiver:\n  slot: lifeboat_vault\n  statusInterval: 1s500ms",
+  "backup:\n  maxRate: 64MiB\n  nice: 10\n  checkpoint: fast",
+  "retention: { hourly: 24, grace: 1d12h }",
+  "stack:\n  name: shop\n  api: 127.0.0.1:8101,127.0.0.1:8102\n  trustedProxies: 10.0.0.0/8,fd00::/8\n  sharedBuffers: 128MiB",
+  "pooler:\n  consoles: 127.0.0.1:6432,/run/pgbouncer:6432",
+  "",
+].join("\n");
+const home = "/home/alice";
+fuzz("a configuration file", [Buffer.from(settings)], (bytes) => {
+  const file = { ...readConfigText(bytes.toString("utf8"), "lifeboat.yaml"), folder: home };
+  const place = { uid: 1000, home, stateHome: `${home}/s`, dataHome: `${home}/d`, configHome: `${home}/c` };
+  const { rows, problems } = resolveSettings({ file, environment: {}, flags: {}, place, workingFolder: home });
+  // What is written is used, or told as a problem; a value that is used is one of its kind.
+  for (const { path, value, shown } of rows) {
+    assert.ok(!(typeof value === "number") || Number.isFinite(value), path);
+    assert.ok(shown === undefined || !shown.includes("\n"), path);
+  }
+  if (bytes.equals(Buffer.from(settings))) assert.deepEqual(problems, []);
+});
 fuzz(
   "a file of invariants",
   [Buffer.from("- name: no orphans\n  database: shop\n  noRows: SELECT 1 WHERE false\n")],

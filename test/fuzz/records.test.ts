@@ -16,7 +16,19 @@ import { listHolds, putHold } from "../../src/retention/holds.ts";
 import { putTombstone, readTombstoneWhy } from "../../src/retention/tombstones.ts";
 import { openMemoryStore } from "../../src/store/memory/memory-store.ts";
 import { sealBlob } from "../../src/vault/blob.ts";
-import { backupName, VAULT_MARKER } from "../../src/vault/names.ts";
+import {
+  backupName,
+  holdName,
+  keyWrapName,
+  parseBackupName,
+  parseHoldName,
+  parseKeyWrapName,
+  parseProofName,
+  parseWalKey,
+  proofName,
+  segmentKey,
+  VAULT_MARKER,
+} from "../../src/vault/names.ts";
 import { listProofs, putProof } from "../../src/vault/proofs.ts";
 import { getBlob, initVault, openVault } from "../../src/vault/vault.ts";
 import { readMandate, writeMandate } from "../../src/wal/mandate.ts";
@@ -176,6 +188,31 @@ await fuzzObject("a proof", `backups/${proof.systemId}/${proof.backupId}/proof-$
   const { proofs, damaged } = await listProofs(vault, {}, {});
   assert.equal(proofs.length + damaged.length, 1);
 });
+const names = [
+  "keys/0123456789abcdef0123456789abcdef/0123456789abcdef.json",
+  "backups/7000000000000000001/20260101t000000z-00000000/announced",
+  "backups/7000000000000000001/20260101t000000z-00000000/proof-20260101t000000z-00000000",
+  "holds/all/0123456789abcdef",
+  "wal/7000000000000000001/00000001/000000010000000000000002",
+  "wal/7000000000000000001/history/00000002",
+];
+fuzz(
+  "the names in a vault",
+  names.map((each) => Buffer.from(each)),
+  (bytes) => {
+    const name = bytes.toString("utf8");
+    const held = parseHoldName(name);
+    if (held !== undefined) assert.equal(holdName(held), name);
+    const wrap = parseKeyWrapName(name);
+    if (wrap !== undefined) assert.equal(keyWrapName(wrap), name);
+    const of = parseProofName(name);
+    if (of !== undefined) assert.equal(proofName(of), name);
+    const part = parseBackupName(name);
+    if (part !== undefined) assert.ok(name.startsWith(`backups/${part.systemId}/${part.backupId}/`));
+    const segment = parseWalKey(name);
+    if (segment?.kind === "segment") assert.equal(segmentKey(segment), name);
+  },
+);
 fuzz(
   "the marker of a vault",
   [await store.get(VAULT_MARKER)],

@@ -5,6 +5,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isLifeboatError } from "../../src/errors/error.ts";
 import { systemClock } from "../../src/platform/clock.ts";
+import type { Files } from "../../src/platform/files.ts";
+import { memoryFiles } from "../../src/platform/memory-files.ts";
 import { repetitions, testSeed } from "./effort.ts";
 import { mutated } from "./mutations.ts";
 
@@ -12,6 +14,8 @@ import { mutated } from "./mutations.ts";
 const CHEAP = repetitions(1000, 100_000);
 /** How often one that takes a millisecond is. */
 export const DEAR = repetitions(60, 5_000);
+/** Of a record it takes as many until each of its fields was something else. */
+const RECORDS = repetitions(600, 10_000);
 /** More than any of these takes on a busy machine; what hangs takes for ever. */
 const DURATION_MAX_MS = 20_000;
 
@@ -33,4 +37,26 @@ export function fuzz(name: string, samples: readonly Buffer[], parse: (bytes: Bu
       assert.ok(systemClock.monotonic() - begun < DURATION_MAX_MS, `stream ${stream} took too long`);
     }
   });
+}
+
+/** The same for a file of the folder `/state`, in memory. */
+export function fuzzFile(
+  name: string,
+  file: string,
+  sample: string | Buffer,
+  read: (files: Files, file: string) => Promise<unknown>,
+): void {
+  fuzz(
+    name,
+    [Buffer.from(sample)],
+    async (bytes) => {
+      const { files } = memoryFiles();
+      await files.makeFolder("/state");
+      const handle = await files.open(`/state/${file}`, "create");
+      await handle.write(bytes, 0);
+      await handle.close();
+      await read(files, `/state/${file}`);
+    },
+    RECORDS,
+  );
 }

@@ -6,9 +6,35 @@ import { Prng } from "../../src/platform/prng.ts";
 /** Numbers at which arithmetic of lengths and offsets turns over. */
 const EXTREMES = [0, 1, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fffe, 8192, 512];
 
-/** One to four changes of a sample, drawn from the seed and stream. */
+/** What stands in JSON where something else is expected. */
+const MISFITS: readonly unknown[] = [
+  null,
+  true,
+  false,
+  0,
+  -1,
+  1.5,
+  1e300,
+  2 ** 53,
+  "",
+  "x",
+  "0/0",
+  "\u0000",
+  "9".repeat(400),
+  [],
+  {},
+  [[]],
+  [null],
+];
+
+/**
+ * One to four changes of a sample, drawn from the seed and stream. Of JSON, or a line of it, every other one is JSON again, of
+ * another shape: changed bytes seldom get past its grammar.
+ */
 export function mutated(sample: Buffer, seed: number, stream: number): Buffer {
   const random = new Prng(seed, stream);
+  const reshaped = stream % 2 === 0 ? undefined : reshape(sample.toString("utf8"), random);
+  if (reshaped !== undefined) return Buffer.from(reshaped);
   let bytes: Buffer = Buffer.from(sample);
   for (let count = 1 + random.below(4); count > 0; count -= 1) bytes = change(bytes, random);
   return bytes;
@@ -45,5 +71,59 @@ function change(bytes: Buffer, random: Prng): Buffer {
       bytes.copyWithin(at, from, from + some);
       return bytes;
     }
+  }
+}
+
+/** The text with one or two of the values in it taken away, doubled or replaced; undefined where it has no JSON object. */
+function reshape(text: string, random: Prng): string | undefined {
+  const pieces = objectIn(text) === undefined ? text.split("\n") : [text];
+  const places = pieces.flatMap((piece, index) => (objectIn(piece) === undefined ? [] : [index]));
+  if (places.length === 0) return undefined;
+  const place = random.pick(places);
+  const value = objectIn(pieces[place] ?? "");
+  for (let count = 1 + random.below(2); count > 0; count -= 1) if (value !== undefined) misfit(value, random);
+  return pieces.with(place, JSON.stringify(value)).join("\n");
+}
+
+type Member = Record<string, unknown> | unknown[];
+
+function objectIn(text: string): Member | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isMember(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isMember(value: unknown): value is Member {
+  return typeof value === "object" && value !== null;
+}
+
+/** Changes one value, at any depth. */
+function misfit(within: Member, random: Prng): void {
+  const names = Object.keys(within);
+  if (names.length === 0) return;
+  const name = random.pick(names);
+  const value: unknown = Reflect.get(within, name);
+  if (isMember(value) && random.below(3) > 0) {
+    misfit(value, random);
+    return;
+  }
+  switch (random.below(6)) {
+    case 0:
+      if (Array.isArray(within)) within.splice(Number(name), 1);
+      else delete within[name];
+      return;
+    case 1:
+      if (Array.isArray(within)) within.push(value);
+      else within["toString"] = value;
+      return;
+    case 2:
+      // What is somewhere else in it.
+      Reflect.set(within, name, Reflect.get(within, random.pick(names)));
+      return;
+    default:
+      Reflect.set(within, name, random.pick(MISFITS));
   }
 }

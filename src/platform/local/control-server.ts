@@ -8,6 +8,9 @@ import type { Supervisor } from "./supervisor.ts";
 /** A socket that is listened to; close it. */
 export type ControlServer = { close(): Promise<void> };
 
+/** A component's whole environment goes over it; a line of which the end never comes must not be kept. */
+const LINE_BYTES_MAX = 1024 * 1024;
+
 /**
  * Listens. The socket lies in a folder that only its owner can enter, and whoever can is believed: a supervisor runs what it
  * is told to. `onEnd` is called after the last component was stopped on request and the answer is out.
@@ -17,6 +20,11 @@ export async function serveControl(socket: string, supervisor: Supervisor, onEnd
     connection.on("error", () => connection.destroy());
     const gone = new AbortController();
     connection.on("close", () => gone.abort());
+    let bytes = 0;
+    connection.on("data", (data) => {
+      bytes += data.byteLength;
+      if (bytes > LINE_BYTES_MAX) connection.destroy();
+    });
     const lines = createInterface({ input: connection });
     // It tells the connection's errors once more: who asked was killed before the answer came, and nobody else may end by that.
     lines.on("error", () => undefined);

@@ -25,7 +25,7 @@ import { systemProcesses } from "../processes.ts";
 import { recordedSpec } from "./component.ts";
 import { LocalPlatform } from "./local-platform.ts";
 import { asideOf, LOG_BYTES_MAX, lastLinesOf, trimLog } from "./log-file.ts";
-import { answerLine, failureLine } from "./protocol.ts";
+import { answerLine } from "./protocol.ts";
 
 const TOOLS = { files: systemFiles, processes: systemProcesses, clock: systemClock };
 const MAIN = path.join(import.meta.dirname, "main.ts");
@@ -86,7 +86,9 @@ test("a supervisor of an earlier version, which knows no epochs, carries orders 
         asked.push(earlier.parse(JSON.parse(line)).call);
         socket.end(answerLine({ pid: process.pid, killed: true }));
       } catch (error) {
-        socket.end(failureLine(error));
+        // As that version put what it did not understand.
+        const answer = { code: "platform.component-failed", message: String(error), remedy: "Look at its log." };
+        socket.end(`${JSON.stringify({ error: answer })}\n`);
       }
     });
   });

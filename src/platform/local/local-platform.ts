@@ -264,6 +264,7 @@ function restingState(name: string, { spec, fencedAt }: ComponentRecord): Compon
 /** What a supervisor says whose requests have no epoch: it reads all of a request before it does anything. */
 function knowsNoEpoch(error: unknown): boolean {
   if (!isLifeboatError(error, "platform.component-failed")) return false;
+  // That version sent the whole text of its schema's error.
   return error.message.includes("unrecognized_keys") && error.message.includes('"epoch"');
 }
 

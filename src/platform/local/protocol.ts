@@ -1,6 +1,7 @@
 /** What a supervisor is asked and answers: one line of JSON each. docs/formats/supervisor.md is the specification. */
 import { z } from "zod";
 import { LifeboatError } from "../../errors/error.ts";
+import { errorText } from "../../errors/error-text.ts";
 import { ERROR_REGISTRY, type ErrorCode } from "../../errors/registry.ts";
 import type { Instant } from "../clock.ts";
 import type { ComponentState, ExecResult, FenceAnswer } from "../components.ts";
@@ -76,9 +77,17 @@ export type Answer = {
   readonly executed?: ExecResult | undefined;
 };
 
-/** Reads a question. Throws a SyntaxError or a ZodError. */
+/** Reads a question. Throws `platform.component-failed`. */
 export function parseRequest(line: string): Request {
-  return requestSchema.parse(JSON.parse(line));
+  try {
+    return requestSchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new LifeboatError("platform.component-failed", {
+      message: `the supervisor was asked what it does not understand: ${errorText(cause)}`,
+      remedy: OTHER_VERSION,
+      cause,
+    });
+  }
 }
 
 /** Writes an answer. */
@@ -93,10 +102,13 @@ export function failureLine(error: unknown): string {
   const known = error instanceof LifeboatError;
   const { code, message, remedy } = known
     ? error
-    : { code: "platform.component-failed", message: String(error), remedy: "Look at the supervisor's log." };
+    : { code: "platform.component-failed", message: errorText(error), remedy: "Look at the supervisor's log." };
   const seen = known ? error.details["seen"] : undefined;
   return `${JSON.stringify({ error: { code, message, remedy, seen } })}\n`;
 }
+
+const OTHER_VERSION =
+  "It may be of another version of Lifeboat: `lifeboat down` with that version, then `lifeboat up` with this one.";
 
 /** Reads an answer. Throws what the supervisor failed with, or `platform.no-answer` for one that cannot be read. */
 export function parseAnswer(line: string): Answer {
@@ -121,8 +133,7 @@ function readAnswer(line: string): z.output<typeof answerSchema> {
   } catch (cause) {
     throw new LifeboatError("platform.no-answer", {
       message: `the supervisor answered what cannot be read: ${line.slice(0, 200)}`,
-      remedy:
-        "It may be of another version of Lifeboat: `lifeboat down` with that version, then `lifeboat up` with this one.",
+      remedy: OTHER_VERSION,
       cause,
     });
   }
