@@ -7,6 +7,7 @@ import { exportsDocumentedRule, headersRule } from "./doc-comments.ts";
 import { architectureRule, formatsRule, namedPathsRule } from "./documents.ts";
 import { layersRule } from "./layers.ts";
 import { namesRule } from "./names.ts";
+import { parsersRule } from "./parsers.ts";
 import { portsRule, purityRule, renameRule } from "./ports.ts";
 import { sizeRule } from "./size.ts";
 import { syncsRule } from "./syncs.ts";
@@ -33,6 +34,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "every folder is in the architecture page": architectureRule,
   "every format has a page": formatsRule,
   "every sync has a row that says which test misses it": syncsRule,
+  "whatever reads bytes has a row that says what is tried on it": parsersRule,
   "there is one word per thing": wordsRule,
 };
 
