@@ -134,17 +134,29 @@ async function same(tools: GapTools, { segment, start, timeline, from, to }: Str
 async function write(tools: GapTools, gap: SegmentGap, walSegmentBytes: number): Promise<void> {
   const { witness, epoch } = tools;
   const { segment, timeline, start, writeFrom } = gap;
-  const file = `pg_wal/${segment}`;
-  // A segment that the node has never begun comes into being whole, under another name until it is: zeros end all WAL.
-  const make = `dd if=/dev/zero of=${file}.lifeboat bs=${WAL_PAGE_BYTES} count=${walSegmentBytes / WAL_PAGE_BYTES} conv=fsync 2>/dev/null && mv ${file}.lifeboat ${file} && sync pg_wal`;
   for (let from = writeFrom; from < gap.to; from = lsnAdd(from, READ_BYTES_MAX)) {
     const to = lsnMin(gap.to, lsnAdd(from, READ_BYTES_MAX));
     const bytes = await witness.read(epoch, { timeline, from, to }, tools.limits());
     const page = lsnDistance({ from: start, to: from }) / WAL_PAGE_BYTES;
-    const put = `base64 -d | dd of=${file} bs=${WAL_PAGE_BYTES} seek=${page} conv=notrunc,fsync 2>/dev/null`;
-    const program = `{ [ -e ${file} ] || { ${make}; }; } && { ${put}; }`;
+    const program = writingProgram({ segment, page, walSegmentBytes });
     await query(tools, `COPY (SELECT '${bytes.toString("base64")}') TO PROGRAM '${program}'`);
   }
+}
+
+/**
+ * The shell program that writes pages of a segment, which come on its input in base64, in a data directory. When it has ended well
+ * they are on stable storage. A segment that the node has never begun comes into being whole, under another name until it is: zeros
+ * end all WAL.
+ */
+export function writingProgram(of: {
+  readonly segment: string;
+  readonly page: number;
+  readonly walSegmentBytes: number;
+}): string {
+  const file = `pg_wal/${of.segment}`;
+  const make = `dd if=/dev/zero of=${file}.lifeboat bs=${WAL_PAGE_BYTES} count=${of.walSegmentBytes / WAL_PAGE_BYTES} conv=fsync 2>/dev/null && mv ${file}.lifeboat ${file} && sync pg_wal`;
+  const put = `base64 -d | dd of=${file} bs=${WAL_PAGE_BYTES} seek=${of.page} conv=notrunc,fsync 2>/dev/null`;
+  return `{ [ -e ${file} ] || { ${make}; }; } && { ${put}; }`;
 }
 
 async function query(
