@@ -7,6 +7,7 @@
 import { assert } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { FileFacts, FileHandle, FilePart, Files } from "../platform/files.ts";
+import { severalAtOnce } from "../platform/several-at-once.ts";
 
 /** Who owns what is written; undefined leaves it to this process. */
 export type Owner = { readonly uid: number; readonly gid: number };
@@ -88,14 +89,11 @@ export class FileSet {
 
   /** Makes every file with its length; what is never written stays zero. */
   async prepare(options: { readonly signal?: AbortSignal | undefined }): Promise<void> {
-    const waiting = this.#entries.filter((entry) => entry !== undefined);
-    const worker = async (): Promise<void> => {
-      for (let entry = waiting.pop(); entry !== undefined; entry = waiting.pop()) {
-        throwIfAborted(options.signal, "making files");
-        await this.#make(entry);
-      }
-    };
-    await Promise.all(Array.from({ length: MAKERS }, worker));
+    const entries = this.#entries.filter((entry) => entry !== undefined);
+    await severalAtOnce(entries, MAKERS, async (entry) => {
+      throwIfAborted(options.signal, "making files");
+      await this.#make(entry);
+    });
   }
 
   /** Writes parts of a file, which do for so many of the writes that were announced; the last one has it synced. */

@@ -15,6 +15,7 @@ import { type Clock, throwIfAborted } from "../platform/clock.ts";
 import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
+import { severalAtOnce } from "../platform/several-at-once.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { historyName, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
@@ -324,17 +325,7 @@ async function clearSurplus(files: Files, { roots }: Layout, removed: readonly s
 }
 
 async function removeAll(files: Files, removed: readonly string[]): Promise<void> {
-  const waiting = [...removed];
-  const worker = async (): Promise<void> => {
-    try {
-      for (let each = waiting.pop(); each !== undefined; each = waiting.pop()) await files.removeTree(each);
-    } finally {
-      // Done, or failed: what the others have begun they end, and nothing more is begun.
-      waiting.length = 0;
-    }
-  };
-  const ended = await Promise.allSettled(Array.from({ length: REMOVERS }, worker));
-  for (const each of ended) if (each.status === "rejected") throw each.reason;
+  await severalAtOnce(removed.toReversed(), REMOVERS, async (each) => await files.removeTree(each));
 }
 
 /** Files and folders removed at a time: one after another, the segments of an old pg_wal take longer than comparing a GiB. */

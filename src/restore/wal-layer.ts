@@ -7,6 +7,7 @@
 import path from "node:path";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
+import { severalAtOnce } from "../platform/several-at-once.ts";
 import { historyName } from "../postgres/lsn.ts";
 import type { Owner } from "./file-set.ts";
 import { laidSegments, type RestorePlan } from "./plan.ts";
@@ -39,30 +40,17 @@ export async function layWal(
     if (content === undefined) throw gone(`the history of timeline ${timeline}`);
     await put(tools, path.join(folder, historyName(timeline)), [content]);
   }
-  const waiting = [...laidSegments(plan)];
-  const totalBytes = waiting.length * plan.walSegmentBytes;
+  const segments = [...laidSegments(plan)];
+  const totalBytes = segments.length * plan.walSegmentBytes;
   let doneBytes = 0;
-  const worker = async (): Promise<void> => {
-    for (let segment = waiting.shift(); segment !== undefined; segment = waiting.shift()) {
-      throwIfAborted(options.signal, "laying WAL");
-      const bytes = await fetchPlanned(tools.wal, plan, segment, options);
-      const padding = Buffer.alloc(plan.walSegmentBytes - bytes.byteLength);
-      await put(tools, path.join(folder, segment.name), [bytes, padding]);
-      doneBytes += plan.walSegmentBytes;
-      tools.onProgress({ doneBytes, totalBytes });
-    }
-  };
-  const stopped = async (): Promise<void> => {
-    try {
-      await worker();
-    } finally {
-      // Done, or failed: what the others have begun they end, and nothing more is begun.
-      waiting.length = 0;
-    }
-  };
-  // All of them, whatever becomes of one: nobody may write into a folder that was already given up.
-  const ended = await Promise.allSettled(Array.from({ length: SEGMENTS_AT_A_TIME }, stopped));
-  for (const each of ended) if (each.status === "rejected") throw each.reason;
+  await severalAtOnce(segments, SEGMENTS_AT_A_TIME, async (segment) => {
+    throwIfAborted(options.signal, "laying WAL");
+    const bytes = await fetchPlanned(tools.wal, plan, segment, options);
+    const padding = Buffer.alloc(plan.walSegmentBytes - bytes.byteLength);
+    await put(tools, path.join(folder, segment.name), [bytes, padding]);
+    doneBytes += plan.walSegmentBytes;
+    tools.onProgress({ doneBytes, totalBytes });
+  });
 }
 
 async function put({ files, owner }: WalLayerTools, file: string, parts: readonly Buffer[]): Promise<void> {
