@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import { Thread } from "./thread.ts";
 
@@ -40,5 +42,21 @@ describe("a thread", () => {
     await rejected;
     await thread.stop();
     await assert.rejects(thread.ask(1), /ended with status/);
+  });
+
+  test("that is stopped when an answer is on its way keeps the process until it has ended", async () => {
+    const code = `
+      import { Thread } from ${JSON.stringify(new URL("./thread.ts", import.meta.url).href)};
+      const thread = new Thread(new URL(${JSON.stringify(ADDER.href)}), 100);
+      await thread.ask(1);
+      thread.ask(2).catch(() => undefined);
+      // The answer is there, and nobody has looked for it yet.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      await thread.stop();
+      console.log("stopped");`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    assert.equal(await text(child.stdout), "stopped\n");
   });
 });

@@ -22,6 +22,7 @@ export class Thread<Question, Answer> {
   readonly #worker: Worker;
   readonly #waiting: Waiting<Answer>[] = [];
   #ended: { readonly cause: unknown } | undefined;
+  #stopping = false;
 
   /** Starts `program`, which calls `answerQuestions`; `given` is what that hands to it. */
   constructor(program: URL, given: unknown) {
@@ -29,7 +30,8 @@ export class Thread<Question, Answer> {
     this.#worker.unref();
     this.#worker.on("message", (answer: Answer) => {
       this.#waiting.shift()?.resolve(answer);
-      if (this.#waiting.length === 0) this.#worker.unref();
+      // Who waits for its end must get that, even when nothing else is left to do.
+      if (this.#waiting.length === 0 && !this.#stopping) this.#worker.unref();
     });
     this.#worker.on("error", (cause) => this.#end(cause));
     this.#worker.on("exit", (status) => this.#end(new Error(`a thread ended with status ${status}`)));
@@ -47,6 +49,7 @@ export class Thread<Question, Answer> {
 
   /** Ends the thread; repeatable. Answers that are waited for reject. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     await this.#worker.terminate();
   }
 
