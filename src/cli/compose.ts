@@ -142,7 +142,7 @@ export const restoreEngine: RestoreEngine = {
   plan: async (call) => {
     const { vault } = await beginOpeningVault(call, "read");
     const { planConfiguredRestore } = await import("./engine-restore.ts");
-    return planConfiguredRestore({ ...call, vault: await vault });
+    return planConfiguredRestore(call, vault);
   },
 };
 

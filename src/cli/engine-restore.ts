@@ -20,6 +20,7 @@ import { type PricedPlan, prepareDelta, prepareRestore, type RestoreProgress, ru
 import type { PlannedStop } from "../restore/target.ts";
 import { listBackups } from "../vault/backups.ts";
 import { listProofs } from "../vault/proofs.ts";
+import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import { chooseSystem, heldWal } from "./engine-system.ts";
@@ -37,11 +38,35 @@ const LISTENS_ON = "127.0.0.1";
 /** Within the time that a command has to clean up. */
 const ABORTED_STOP_TIMEOUT_MS = 10_000;
 
-type Call = Parameters<RestoreEngine["plan"]>[0] & { readonly vault: Vault };
+type Call = Parameters<RestoreEngine["plan"]>[0] & {
+  readonly vault: Vault;
+  /** Who the restored server will run as; undefined for who restores. */
+  readonly user: ProcessUser | undefined;
+};
 
-/** Plans and carries out restores of the configured vault. */
-export async function planConfiguredRestore(call: Call): ReturnType<RestoreEngine["plan"]> {
-  const { config, session, choice, vault } = call;
+/** Plans and carries out restores of the configured vault, which is being opened. */
+export async function planConfiguredRestore(
+  call: Omit<Call, "vault" | "user">,
+  opening: Promise<Vault>,
+): ReturnType<RestoreEngine["plan"]> {
+  // The passphrase is being stretched, which leaves a core with nothing to do.
+  const threads = new ChunkThreads();
+  if (call.choice.delta) threads.start();
+  const finding = serverUserOf(call.config.postgres.runAs, call.session.signal);
+  finding.catch(() => undefined);
+  try {
+    return await planWith({ ...call, vault: await opening }, { threads, finding });
+  } catch (error) {
+    await threads.stop();
+    throw error;
+  }
+}
+
+async function planWith(
+  asked: Omit<Call, "user">,
+  { threads, finding }: { readonly threads: ChunkThreads; readonly finding: Promise<Call["user"]> },
+): ReturnType<RestoreEngine["plan"]> {
+  const { config, session, choice, vault } = asked;
   const options = { signal: session.signal };
   const systemId = await chooseSystem(vault, choice.system, options);
   const wal = await heldWal(vault, config, systemId, options);
@@ -50,52 +75,48 @@ export async function planConfiguredRestore(call: Call): ReturnType<RestoreEngin
       totalBytes === 0 ? { phase: PHASES[phase] } : { phase: PHASES[phase], done: doneBytes, total: totalBytes },
     );
   const onSearch = (done: number): void => session.progress.report({ phase: "looking through the WAL", done });
-  const tools = {
-    vault,
-    files: MACHINE.files,
-    clock: session.clock,
-    locks: MACHINE.locks,
-    wal,
-    onProgress,
-    onSearch,
-  };
+  const { files, locks } = MACHINE;
+  const tools = { vault, files, clock: session.clock, locks, threads, wal, onProgress, onSearch };
   const { target, timeline, backupId, acceptGap } = choice;
   // A server that somebody else starts must find all of its WAL.
   const walLaidBytesMax = choice.boot === undefined ? undefined : config.restore.walLaidMax;
   const request = { systemId, target, timeline, backupId, acceptGap, walLaidBytesMax };
   const plan = await prepareRestore(tools, request, options).catch((error: unknown) =>
-    tellBackups(call, { vault, systemId, damaged: undefined }, error),
+    tellBackups(asked, { vault, systemId, damaged: undefined }, error),
   );
+  const user = await finding;
+  const call = { ...asked, user };
   const tablespaces = choice.delta
-    ? await presentTablespaces(MACHINE.files, choice.targetFolder, choice.tablespaces)
+    ? await presentTablespaces(files, choice.targetFolder, choice.tablespaces)
     : choice.tablespaces;
-  const user = await serverUserOf(config.postgres.runAs, session.signal);
   // Both start programs and wait for them, which need not keep the vault or the comparison waiting.
-  const finding = choice.boot === undefined ? undefined : installationFor(call, plan);
-  finding?.catch(() => undefined);
+  const installing = choice.boot === undefined ? undefined : installationFor(call, plan);
+  installing?.catch(() => undefined);
   const place = { folder: choice.targetFolder, tablespaces, owner: user };
   const onCompared = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
     session.progress.report({ phase: "comparing", done: done.doneBytes, total: done.totalBytes });
-  const deltaTools = { vault, files: MACHINE.files, processes: MACHINE.processes, onCompared };
+  const deltaTools = { vault, files, threads, processes: MACHINE.processes, onCompared };
   const preparing = choice.delta ? prepareDelta(deltaTools, plan, place, options) : Promise.resolve(undefined);
   preparing.catch(() => undefined);
   const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, tablespaces);
   const reaching = checkReachable(roots, user, options);
   reaching.catch(() => undefined);
   const delta = await preparing;
-  if (delta === undefined) await checkTarget(MACHINE.files, choice.targetFolder, plan.tablespaces, tablespaces);
+  if (delta === undefined) await checkTarget(files, choice.targetFolder, plan.tablespaces, tablespaces);
   await reaching;
   const { proofs } = await listProofs(vault, { systemId }, options);
   const facts = planFacts(plan, { choice, delta: delta?.survey }, measuredRates(proofs, os.hostname()));
   return {
     facts,
+    close: () => threads.stop(),
     carryOut: async () => {
       const begun = session.clock.monotonic();
       // Found before anything is written: a restore that cannot be started should say so at once.
-      const installation = await finding;
+      const installation = await installing;
       await runRestore(tools, plan, place, { ...options, delta }).catch((error: unknown) =>
         tellBackups(call, { vault, systemId, damaged: plan.backup.backupId }, error),
       );
+      await threads.stop();
       const filesMs = session.clock.monotonic() - begun;
       const server = installation === undefined ? undefined : await boot(call, { plan, installation, vault });
       const durationMs = session.clock.monotonic() - begun;
@@ -135,7 +156,7 @@ export async function checkReachable(
 
 /** Damage ends a restore from one backup; says from which others it could be tried. Always rethrows. */
 async function tellBackups(
-  { session }: Call,
+  { session }: Pick<Call, "session">,
   held: { readonly vault: Vault; readonly systemId: SystemId; readonly damaged: string | undefined },
   error: unknown,
 ): Promise<never> {
@@ -168,8 +189,7 @@ async function boot(
   call: Call,
   restored: { readonly plan: PricedPlan; readonly installation: Installation; readonly vault: Vault },
 ): Promise<RestoreFacts["server"]> {
-  const { config, session, choice } = call;
-  const user = await serverUserOf(config.postgres.runAs, session.signal);
+  const { config, session, choice, user } = call;
   const port = choice.boot?.port ?? (await findFreePort(MACHINE.random));
   const { binFolder } = restored.installation;
   const server = new LocalServer(
@@ -225,12 +245,11 @@ function socketFolderOf(targetFolder: string, port: number): string {
 
 /** The programs of the backup's major version. Throws `restore.version-mismatch`, `postgres.installation-missing`. */
 export async function installationFor(
-  { config, session }: Pick<Call, "config" | "session">,
+  { config, session, user }: Pick<Call, "config" | "session" | "user">,
   plan: Pick<PricedPlan, "backup">,
 ): Promise<Installation> {
   const wantedMajor = majorOf(plan.backup.serverVersion);
   const major = MAJORS.find((each) => each === wantedMajor);
-  const user = await serverUserOf(config.postgres.runAs, session.signal);
   const { binDir } = config.postgres;
   if (major === undefined) throw versionMismatch(wantedMajor, "none", plan);
   const wanted = binDir === undefined ? { major } : { binFolder: binDir };

@@ -36,7 +36,7 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
   const proofs: ProofRecord[] = [];
   for (const [index, backup] of backups.entries()) {
     // Before anything is restored for it: programs that cannot do what is asked should say so at once.
-    const installation = boots ? await installationFor(call, { backup }) : undefined;
+    const installation = boots ? await installationFor({ ...call, user }, { backup }) : undefined;
     if (installation !== undefined && choice.depth === "checked") await lookForExtensions(ports.files, installation);
     const of = backups.length === 1 ? "" : ` (${index + 1} of ${backups.length})`;
     const onProgress = (progress: ProofProgress): void => session.progress.report(updateOf(progress, of));

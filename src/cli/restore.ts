@@ -96,7 +96,12 @@ export type RestoreEngine = {
     readonly config: Config;
     readonly session: Session;
     readonly choice: RestoreChoice;
-  }) => Promise<{ readonly facts: RestorePlanFacts; readonly carryOut: () => Promise<RestoreFacts> }>;
+  }) => Promise<{
+    readonly facts: RestorePlanFacts;
+    readonly carryOut: () => Promise<RestoreFacts>;
+    /** Lets go of what the plan holds, carried out or not. */
+    readonly close: () => Promise<void>;
+  }>;
 };
 
 const EXAMPLES = [
@@ -169,12 +174,16 @@ export function restoreVerb(engine: RestoreEngine): Verb {
         },
       });
       const { style } = session;
-      if (options.dryRun) return { json: { plan: planJson(plan.facts) }, text: renderPlan(plan.facts, style) };
-      const restored = await plan.carryOut();
-      return {
-        json: { ...restored, plan: planJson(restored.plan) },
-        text: renderRestored(restored, style),
-      };
+      try {
+        if (options.dryRun) return { json: { plan: planJson(plan.facts) }, text: renderPlan(plan.facts, style) };
+        const restored = await plan.carryOut();
+        return {
+          json: { ...restored, plan: planJson(restored.plan) },
+          text: renderRestored(restored, style),
+        };
+      } finally {
+        await plan.close();
+      }
     },
   });
 }

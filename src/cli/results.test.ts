@@ -347,7 +347,13 @@ const plan: RestorePlanFacts = {
 };
 
 test("a dry run prints the plan that would be carried out, and carries out nothing", async () => {
-  const engines = { restore: { plan: async () => ({ facts: plan, carryOut: () => assert.fail("carried out") }) } };
+  let closed = 0;
+  const close = async (): Promise<void> => {
+    closed += 1;
+  };
+  const engines = {
+    restore: { plan: async () => ({ facts: plan, carryOut: () => assert.fail("carried out"), close }) },
+  };
   assert.equal(await keeps("restore-plan", "restore --target /srv/r --dry-run", engines), 0);
   const delta = { keptBytes: 2_000_000_000, writeBytes: 147_000_000, removedCount: 12 };
   const inPlace = {
@@ -357,6 +363,8 @@ test("a dry run prints the plan that would be carried out, and carries out nothi
     },
   };
   assert.equal(await keeps("restore-delta-plan", "restore --target /srv/r --delta --dry-run", inPlace), 0);
+  // Each is run for people and for programs.
+  assert.equal(closed, 4);
 });
 
 test("a restore says how long it took and what answers now", async () => {
@@ -372,8 +380,13 @@ test("a restore says how long it took and what answers now", async () => {
     writtenBytes: plan.dataBytes,
     server,
   };
-  const engines = { restore: { plan: async () => ({ facts: plan, carryOut: async () => restored }) } };
+  let closed = false;
+  const close = async (): Promise<void> => {
+    closed = true;
+  };
+  const engines = { restore: { plan: async () => ({ facts: plan, carryOut: async () => restored, close }) } };
   assert.equal(await keeps("restore", "restore --target /srv/r --boot", engines), 0);
+  assert.ok(closed);
   const there = { ...plan, targetFolder: "/srv/the shop's" };
   const unbooted = { ...restored, plan: there, owner: undefined, server: undefined };
   assert.equal(
@@ -390,7 +403,7 @@ test("a restore's goal is the newest point or a moment; contradictions are refus
     restore: {
       plan: async ({ choice }) => {
         goals.push(choice);
-        return { facts: plan, carryOut: () => assert.fail("carried out") };
+        return { facts: plan, carryOut: () => assert.fail("carried out"), close: async () => undefined };
       },
     },
   };

@@ -19,6 +19,7 @@ import {
 } from "../vault/manifest.ts";
 import { contentNameKey } from "../vault/sealing.ts";
 import { ComparerPool } from "../vault/threads/comparer-pool.ts";
+import type { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import { compareFiles, type FileWanted, type KeptFile, type PagesTaker } from "./compare-files.ts";
 import { type PlannedImage, placePages } from "./image-writer.ts";
@@ -49,6 +50,8 @@ type Tools = {
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
   /** Takes what the folders have otherwise than the backup. */
   readonly taker?: PagesTaker | undefined;
+  /** Undefined: its own. */
+  readonly threads?: ChunkThreads | undefined;
 };
 
 type Wanted = {
@@ -74,9 +77,10 @@ export async function surveyTarget(tools: Tools, wanted: Wanted, options: CallOp
     if (line.path.startsWith(OUTSIDE_PREFIX)) survey.note({ line, target }, undefined);
     else waiting.push({ line, target });
   }
-  const { taker } = tools;
+  const { taker, threads } = tools;
   const takesPages = taker !== undefined;
-  const pool = new ComparerPool(tools.files, contentNameKey(tools.vault.dataKey), { takesPages });
+  const pool = new ComparerPool(tools.files, contentNameKey(tools.vault.dataKey), { takesPages, threads });
+  pool.expect(survey.totalBytes);
   const onFile = (file: FileWanted, kept: KeptFile | undefined): void => {
     survey.note(file, kept);
     tools.onProgress({ doneBytes: survey.doneBytes, totalBytes: survey.totalBytes });

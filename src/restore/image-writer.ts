@@ -13,6 +13,7 @@ import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { BatchFetcher } from "../vault/batches.ts";
 import { type ChunkTable, type ManifestFile, ZERO_CHUNK } from "../vault/manifest.ts";
+import type { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { KeptFile } from "./compare-files.ts";
 import { FileSet, type Owner } from "./file-set.ts";
@@ -45,6 +46,8 @@ export type ImageTools = {
   readonly vault: Vault;
   readonly files: Files;
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+  /** Undefined: its own. */
+  readonly threads?: ChunkThreads | undefined;
 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -59,7 +62,7 @@ export async function writeImage(
   options: CallOptions,
 ): Promise<WrittenImage> {
   const set = new FileSet(tools.files, request.owner);
-  const fetcher = new BatchFetcher(tools.vault);
+  const fetcher = new BatchFetcher(tools.vault, undefined, tools.threads);
   try {
     // Threads take a while to start, and so do the files to be made.
     fetcher.expect(request.wantedBytes);
@@ -146,12 +149,15 @@ export function placePages(
 ): number {
   let placed = 0;
   let run = 0;
-  for (let at = 0; at < extents.length; at += EXTENT_NUMBERS) {
-    const [page = 0, pages = 0, chunk = 0, slot = 0] = extents.slice(at, at + EXTENT_NUMBERS);
-    const end = page + pages;
+  // By index: a backup with many before it has an extent for every other page, and a list for each would be most of the work.
+  for (let at = 0; at < extents.length && run < wanted.length; at += EXTENT_NUMBERS) {
+    const page = extents[at] ?? 0;
+    const end = page + (extents[at + 1] ?? 0);
+    const chunk = extents[at + 2] ?? 0;
+    const slot = extents[at + 3] ?? 0;
     while (run < wanted.length && (wanted[run] ?? 0) + (wanted[run + 1] ?? 0) <= page) run += 2;
+    if (chunk === ZERO_CHUNK) continue;
     for (let each = run; each < wanted.length && (wanted[each] ?? 0) < end; each += 2) {
-      if (chunk === ZERO_CHUNK) continue;
       const from = Math.max(page, wanted[each] ?? 0);
       const count = Math.min(end, (wanted[each] ?? 0) + (wanted[each + 1] ?? 0)) - from;
       const length = count * BLOCK_BYTES;

@@ -21,6 +21,7 @@ import { historyName, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { listBackups } from "../vault/backups.ts";
 import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
+import type { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { PagesTaker } from "./compare-files.ts";
 import { assertUnchanged, type DeltaProcesses, type DeltaState, guardDelta } from "./delta-guard.ts";
@@ -91,6 +92,8 @@ export type RestoreTools = {
   readonly locks: Locks;
   readonly wal: RestoreWal;
   readonly onProgress: (progress: RestoreProgress) => void;
+  /** Compare, then open what the vault holds. Undefined: each has its own. */
+  readonly threads?: ChunkThreads | undefined;
   /** Told while planning how much of the WAL was looked through for the target. */
   readonly onSearch?: ((doneBytes: number) => void) | undefined;
 };
@@ -164,7 +167,7 @@ export type DeltaRestore = {
  * `restore.target-in-use`, `restore.other-system`, `restore.target-not-empty`; changes nothing.
  */
 export async function prepareDelta(
-  tools: Pick<RestoreTools, "vault" | "files"> & {
+  tools: Pick<RestoreTools, "vault" | "files" | "threads"> & {
     readonly processes: DeltaProcesses;
     readonly onCompared: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
     /** Asked once it is known that something lies there: who takes what it has otherwise than the backup. */
@@ -232,7 +235,7 @@ async function restoreInto(
   // Synced with the files: segment by segment, nothing would be done meanwhile.
   const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress: told.wal };
   const image = await writeImage(
-    { vault: tools.vault, files: tools.files, onProgress: told.files },
+    { vault: tools.vault, files: tools.files, threads: tools.threads, onProgress: told.files },
     {
       backup: plan.backup,
       image: plan.image,

@@ -20,6 +20,7 @@ import { HeldWal } from "../restore/held-wal.ts";
 import { plannedReach } from "../restore/plan.ts";
 import { standbyFiles } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareRestore } from "../restore/restore.ts";
+import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
 import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
@@ -261,27 +262,28 @@ async function restoreReplica(
 ): Promise<number> {
   const { stack, files, clock, locks, processes, user } = tools;
   const secrets = await readSecrets(files, stack.place);
-  const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
-  const restoreTools = {
-    vault,
-    files,
-    clock,
-    locks,
-    wal: await heldWal(tools, vault, upstream),
-    onProgress: () => undefined,
-  };
-  const plan = await planOnTimeline(tools, restoreTools, upstream, options);
-  const folder = stack.place.dataOf(request.node);
-  const tablespaces = await presentTablespaces(files, folder, { byOid: new Map(), under: undefined });
-  const follow = replicaConnection(stack, request);
-  const place = { folder, tablespaces, owner: user, follow };
-  const onCompared = (): void => undefined;
-  return await restoreKeepingAside(
-    { ...restoreTools, processes, onCompared },
-    { stack, node: request.node, data },
-    { plan, place, beforeChange },
-    options,
-  );
+  const threads = new ChunkThreads();
+  // While the passphrase is stretched a core has nothing to do.
+  threads.start();
+  try {
+    const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
+    const wal = await heldWal(tools, vault, upstream);
+    const restoreTools = { vault, files, clock, locks, threads, wal, onProgress: () => undefined };
+    const plan = await planOnTimeline(tools, restoreTools, upstream, options);
+    const folder = stack.place.dataOf(request.node);
+    const tablespaces = await presentTablespaces(files, folder, { byOid: new Map(), under: undefined });
+    const follow = replicaConnection(stack, request);
+    const place = { folder, tablespaces, owner: user, follow };
+    const onCompared = (): void => undefined;
+    return await restoreKeepingAside(
+      { ...restoreTools, processes, onCompared },
+      { stack, node: request.node, data },
+      { plan, place, beforeChange },
+      options,
+    );
+  } finally {
+    await threads.stop();
+  }
 }
 
 async function heldWal({ files, stack }: StepTools, vault: Vault, { systemId }: UpstreamFacts): Promise<HeldWal> {

@@ -17,6 +17,7 @@ import { openObject, placeOf } from "./pack-reader.ts";
 import type { ObjectKey } from "./sealing.ts";
 import { type Opened, type SealedChunk, WRITE_NUMBERS } from "./threads/opener.ts";
 import { OpenerPool } from "./threads/opener-pool.ts";
+import type { ChunkThreads } from "./threads/start.ts";
 import { dataKeyOf, type Vault } from "./vault.ts";
 
 /** Bytes fetched by one request: long enough for a disk or an object store. */
@@ -74,10 +75,10 @@ export class BatchFetcher {
   /** Of everything that was wanted so far. */
   #plainBytes = 0;
 
-  /** `besideBytesMin`: so many plain bytes are worth a thread. */
-  constructor(vault: Vault, besideBytesMin: number = BESIDE_BYTES_MIN) {
+  /** `besideBytesMin`: so many plain bytes are worth a thread; `threads`: those to share. */
+  constructor(vault: Vault, besideBytesMin: number = BESIDE_BYTES_MIN, threads?: ChunkThreads) {
     this.#vault = vault;
-    this.#pool = new OpenerPool({ inputBytes: INPUT_BYTES, outputBytes: OUTPUT_BYTES + CHUNK_BYTES_MAX });
+    this.#pool = new OpenerPool({ inputBytes: INPUT_BYTES, outputBytes: OUTPUT_BYTES + CHUNK_BYTES_MAX }, threads);
     this.#besideBytesMin = besideBytesMin;
   }
 

@@ -1,6 +1,5 @@
 /**
- * Compares files beside the main thread; the first ones in it, since a thread takes as long to start as a small folder to
- * compare.
+ * Compares files beside the main thread; a small folder in it, since a thread takes as long to start as that to compare.
  *
  * Invariants: a slot belongs to one batch at a time, and always to the same thread; threads read the machine's own files,
  * which are what is given but for a test of a few of them.
@@ -8,7 +7,6 @@
 import type { KeyObject } from "node:crypto";
 import { LifeboatError } from "../../errors/error.ts";
 import type { Files } from "../../platform/files.ts";
-import type { Thread } from "../../platform/thread.ts";
 import { BLOCK_BYTES } from "../../postgres/control-file.ts";
 import {
   type CompareAnswer,
@@ -21,7 +19,7 @@ import {
   LSN_BYTES,
   slotOf,
 } from "./comparer.ts";
-import { startThreads, THREADS } from "./start.ts";
+import { type BegunTask, ChunkThreads, THREADS } from "./start.ts";
 
 /** Pages of a batch: 8 MiB, the work of a hundredth of a second. */
 export const BATCH_PAGES = 1024;
@@ -37,6 +35,8 @@ export type ComparerPoolOptions = {
   /** Whether the pages that differ are wanted, too. */
   readonly takesPages?: boolean;
   readonly bytesHere?: number;
+  /** Undefined: the pool has its own. */
+  readonly threads?: ChunkThreads | undefined;
 };
 
 /** One pool serves one comparison of folders. Close it. */
@@ -47,11 +47,15 @@ export class ComparerPool {
   readonly #key: KeyObject;
   readonly #here: Comparer;
   readonly #bytesHere: number;
-  #threads: readonly Thread<CompareBatch, CompareAnswer>[] = [];
+  readonly #threads: ChunkThreads;
+  readonly #ownsThreads: boolean;
+  #task: BegunTask<CompareBatch, CompareAnswer> | undefined;
   #bytes = 0;
 
   constructor(files: Pick<Files, "openBlocking">, key: KeyObject, options: ComparerPoolOptions = {}) {
-    const { takesPages = false, bytesHere = BYTES_HERE } = options;
+    const { takesPages = false, bytesHere = BYTES_HERE, threads } = options;
+    this.#threads = threads ?? new ChunkThreads();
+    this.#ownsThreads = threads === undefined;
     this.#memory = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => ({
       fingerprints: new SharedArrayBuffer(BATCH_PAGES * (LSN_BYTES + CRC_BYTES)),
       differing: takesPages ? new SharedArrayBuffer(BATCH_PAGES * BLOCK_BYTES) : undefined,
@@ -62,22 +66,29 @@ export class ComparerPool {
     this.#bytesHere = bytesHere;
   }
 
+  /** Says that about so many bytes will be compared: threads that are worth it start now. */
+  expect(bytes: number): void {
+    if (bytes > this.#bytesHere) this.#begin();
+  }
+
   /** Compares a batch whose slot is filled. Throws what reading throws. */
   async compare(batch: CompareBatch): Promise<readonly FilePartFound[]> {
     for (const part of batch.parts) this.#bytes += bytesOf(part);
-    if (this.#bytes <= this.#bytesHere) return this.#here.compare(batch);
-    if (this.#threads.length === 0) {
-      this.#threads = startThreads({ kind: "compare", slots: this.#memory, key: this.#key });
-    }
-    const answer = await this.#threads[batch.slot % THREADS]?.ask(batch);
-    if (answer?.kind === "found") return answer.found;
-    if (answer === undefined) return this.#here.compare(batch);
+    if (this.#task === undefined && this.#bytes <= this.#bytesHere) return this.#here.compare(batch);
+    const answer = await this.#begin().ask(batch.slot % THREADS, batch);
+    if (answer.kind === "found") return answer.found;
     throw new LifeboatError(answer.code, { message: answer.message, remedy: answer.remedy });
   }
 
-  /** Ends the threads. */
+  /** Ends the threads that are its own. */
   async close(): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.stop()));
+    this.#task?.end();
+    if (this.#ownsThreads) await this.#threads.stop();
+  }
+
+  #begin(): BegunTask<CompareBatch, CompareAnswer> {
+    this.#task ??= this.#threads.begin({ kind: "compare", slots: this.#memory, key: this.#key });
+    return this.#task;
   }
 }
 

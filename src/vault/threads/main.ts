@@ -1,4 +1,4 @@
-/** A thread that opens, compresses or compares, whichever it was started for. */
+/** A thread that opens, compresses and compares: one task after another, or several in turns. */
 import type { KeyObject } from "node:crypto";
 import { isLifeboatError } from "../../errors/error.ts";
 import { systemFiles } from "../../platform/files.ts";
@@ -15,7 +15,7 @@ import {
 import { type Opened, Opener, type SealedBatch } from "./opener.ts";
 import { type FrameLengths, Packer, type PlainBatch } from "./packer.ts";
 
-/** What a thread is for, and the memory that it shares with whoever started it. */
+/** What a thread is to do, and the memory that it shares with whoever asks it to. */
 export type Task =
   | {
       readonly kind: "open";
@@ -33,20 +33,50 @@ export type Task =
       readonly key: KeyObject;
     };
 
-answerQuestions((task: Task): ((batch: unknown) => Opened | FrameLengths | CompareAnswer) => {
+/** What a thread is told. A task is begun before it is asked, and asked no more when it was ended. */
+export type ThreadMessage =
+  | { readonly kind: "begin"; readonly number: number; readonly task: Task }
+  | { readonly kind: "question"; readonly number: number; readonly question: unknown }
+  | { readonly kind: "end"; readonly number: number };
+
+type Begun = {
+  readonly answer: (question: unknown) => Opened | FrameLengths | CompareAnswer;
+  readonly close: () => void;
+};
+
+answerQuestions(() => {
+  const begun = new Map<number, Begun>();
+  return (message: ThreadMessage) => {
+    const { number } = message;
+    switch (message.kind) {
+      case "begin":
+        begun.set(number, begin(message.task));
+        return undefined;
+      case "question":
+        return begun.get(number)?.answer(message.question);
+      case "end":
+        begun.get(number)?.close();
+        begun.delete(number);
+        return undefined;
+    }
+  };
+});
+
+function begin(task: Task): Begun {
   if (task.kind === "open") {
     const slots = task.slots.map(({ input, output }) => ({ input: Buffer.from(input), output: Buffer.from(output) }));
     const opener = new Opener(slots);
-    return (batch) => opener.open(batch as SealedBatch);
+    return { answer: (batch) => opener.open(batch as SealedBatch), close: () => opener.close() };
   }
   if (task.kind === "compare") {
     const comparer = new Comparer(systemFiles, task.slots.map(slotOf), task.key);
-    return (batch) => answerOf(() => comparer.compare(batch as CompareBatch));
+    const answer = (batch: unknown): CompareAnswer => answerOf(() => comparer.compare(batch as CompareBatch));
+    return { answer, close: () => undefined };
   }
   const memory = { plain: Buffer.from(task.plain), outputs: task.outputs.map((output) => Buffer.from(output)) };
   const packer = new Packer(task.choice, memory);
-  return (batch) => packer.pack(batch as PlainBatch);
-});
+  return { answer: (batch) => packer.pack(batch as PlainBatch), close: () => packer.close() };
+}
 
 /** An error that a person can act on does not end the thread. */
 function answerOf(compare: () => readonly FilePartFound[]): CompareAnswer {

@@ -3,9 +3,8 @@
  *
  * Invariant: a slot belongs to one batch at a time, and always to the same thread.
  */
-import type { Thread } from "../../platform/thread.ts";
 import { type Opened, Opener, type SealedBatch, type Slot } from "./opener.ts";
-import { startThreads, THREADS } from "./start.ts";
+import { type BegunTask, ChunkThreads, THREADS } from "./start.ts";
 
 /** Of each thread: one batch is opened, one is fetched or waits to be taken. */
 const SLOTS_PER_THREAD = 2;
@@ -15,10 +14,14 @@ export class OpenerPool {
   readonly slots: readonly Slot[];
   readonly #memory: readonly SlotMemory[];
   readonly #here: Opener;
-  #threads: readonly Thread<SealedBatch, Opened>[] = [];
+  readonly #threads: ChunkThreads;
+  readonly #ownsThreads: boolean;
+  #task: BegunTask<SealedBatch, Opened> | undefined;
 
-  /** Slots have the given sizes. */
-  constructor(sizes: { readonly inputBytes: number; readonly outputBytes: number }) {
+  /** Slots have the given sizes. Without threads to share it has its own. */
+  constructor(sizes: { readonly inputBytes: number; readonly outputBytes: number }, threads?: ChunkThreads) {
+    this.#threads = threads ?? new ChunkThreads();
+    this.#ownsThreads = threads === undefined;
     this.#memory = Array.from({ length: THREADS * SLOTS_PER_THREAD }, () => new SlotMemory(sizes));
     this.slots = this.#memory;
     this.#here = new Opener(this.slots);
@@ -26,20 +29,19 @@ export class OpenerPool {
 
   /** From here on batches are opened by threads; repeatable. */
   startThreads(): void {
-    if (this.#threads.length === 0)
-      this.#threads = startThreads({ kind: "open", slots: this.#memory.map((slot) => slot.shared()) });
+    this.#task ??= this.#threads.begin({ kind: "open", slots: this.#memory.map((slot) => slot.shared()) });
   }
 
   /** Opens a batch whose input is filled. */
   async open(batch: SealedBatch): Promise<Opened> {
-    const thread = this.#threads[batch.slot % THREADS];
-    return thread === undefined ? this.#here.open(batch) : thread.ask(batch);
+    return this.#task === undefined ? this.#here.open(batch) : this.#task.ask(batch.slot % THREADS, batch);
   }
 
-  /** Ends the threads and frees what they hold. */
+  /** Frees what it holds, and ends the threads that are its own. */
   async close(): Promise<void> {
     this.#here.close();
-    await Promise.all(this.#threads.map((thread) => thread.stop()));
+    this.#task?.end();
+    if (this.#ownsThreads) await this.#threads.stop();
   }
 }
 

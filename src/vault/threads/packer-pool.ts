@@ -7,11 +7,10 @@
  * Invariants: a place belongs to one chunk from `take` to `giveBack`; an output belongs to one batch until its frames were
  * released; batches begin in the order they were given.
  */
-import type { Thread } from "../../platform/thread.ts";
 import { CODEC, type CompressionChoice, type Packed } from "../codec.ts";
 import { CHUNK_BYTES_MAX } from "../pack.ts";
 import { type FrameLengths, OUTPUT_STRIDE, Packer, type PlainBatch } from "./packer.ts";
-import { startThreads, THREADS } from "./start.ts";
+import { type BegunTask, ChunkThreads, THREADS } from "./start.ts";
 
 /** Chunks of a batch: one MiB. */
 export const BATCH_CHUNKS = 8;
@@ -38,7 +37,8 @@ export class PackerPool {
   readonly #free: Buffer[];
   readonly #idle: number[];
   readonly #waiting: ((output: number) => void)[] = [];
-  #threads: readonly Thread<PlainBatch, FrameLengths>[] = [];
+  readonly #threads = new ChunkThreads();
+  #task: BegunTask<PlainBatch, FrameLengths> | undefined;
   #chunkCount = 0;
 
   constructor(choice: CompressionChoice) {
@@ -79,7 +79,7 @@ export class PackerPool {
   /** Ends the threads and frees what they hold. Batches under way are lost. */
   async close(): Promise<void> {
     this.#here.close();
-    await Promise.all(this.#threads.map((thread) => thread.stop()));
+    await this.#threads.stop();
   }
 
   async #lengths(chunks: readonly PlainChunk[], output: number): Promise<FrameLengths> {
@@ -88,11 +88,9 @@ export class PackerPool {
     if (!shared) return this.#packElsewhere(chunks, output);
     const batch = { output, chunks: chunks.map(({ buffer, plainBytes }) => ({ at: buffer.byteOffset, plainBytes })) };
     if (this.#chunkCount <= CHUNKS_HERE) return this.#here.pack(batch);
-    if (this.#threads.length === 0) {
-      const memory = { plain: this.#plain, outputs: this.#outputs };
-      this.#threads = startThreads({ kind: "pack", choice: this.#choice, ...memory });
-    }
-    return this.#threads[output % THREADS]?.ask(batch) ?? this.#here.pack(batch);
+    const memory = { plain: this.#plain, outputs: this.#outputs };
+    this.#task ??= this.#threads.begin({ kind: "pack", choice: this.#choice, ...memory });
+    return this.#task.ask(output % THREADS, batch);
   }
 
   /** Chunks that got no place: by a packer that sees their memory. */
