@@ -36,6 +36,11 @@ for (const [what, text, message] of [
   ["a key nobody knows", "- {name: a, database: b, noRows: SELECT 1, norows: x}", /entry 1/],
   ["no list", "name: a", /the whole/],
   ["no YAML", "- {", /is not a list of invariants/],
+  [
+    "more than anybody asks",
+    `- {name: a, database: b, noRows: SELECT '${"x".repeat(256 * 1024)}'}`,
+    /more than 262144/,
+  ],
   ["a name twice", "- &a {name: a, database: b, noRows: SELECT 1}\n- *a", /two invariants called "a"/],
 ] as const) {
   test(`a file with ${what} is refused, and says where`, () => {

@@ -22,8 +22,14 @@ const fileSchema = z.array(
   z.union([z.strictObject({ ...common, noRows: text }), z.strictObject({ ...common, isTrue: text })]),
 );
 
+/** A thousand invariants; of some texts that are none, a megabyte keeps the reader of YAML busy for half an hour. */
+const CHARACTERS_MAX = 256 * 1024;
+
 /** Reads the text of the file called `name`. Throws `proof.invariants-unreadable`. */
 export function parseInvariants(yaml: string, name: string): readonly WrittenInvariant[] {
+  if (yaml.length > CHARACTERS_MAX) {
+    throw unreadable(`${name} has ${yaml.length} characters, more than ${CHARACTERS_MAX}`);
+  }
   let written: z.output<typeof fileSchema>;
   try {
     written = fileSchema.parse(parse(yaml, { logLevel: "error" }) ?? []);

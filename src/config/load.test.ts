@@ -83,7 +83,7 @@ test("a folder, a huge file and bytes that are not text are refused by name", as
   await inFolder(async (folder, request) => {
     const refused = (error: unknown) => isLifeboatError(error, "config.file-unreadable");
     await mkdir(path.join(folder, "d"));
-    await writeFile(path.join(folder, "huge"), Buffer.alloc(1024 * 1024 + 1, 32));
+    await writeFile(path.join(folder, "huge"), Buffer.alloc(64 * 1024 + 1, 32));
     await writeFile(path.join(folder, "bytes"), Buffer.from([0xff, 0xfe, 0x00]));
     for (const configFile of ["d", "huge", "bytes"]) {
       await assert.rejects(loadSettings(systemFiles, { ...request, configFile }), refused, configFile);

@@ -22,8 +22,8 @@ export const CONFIG_FILE_VARIABLE = "LIFEBOAT_CONFIG";
 /** Where a system keeps the file for root. */
 const SYSTEM_CONFIG_FOLDER = "/etc/lifeboat";
 
-/** A configuration is a few kilobytes; more is a wrong file. */
-const CONFIG_BYTES_MAX = 1024 * 1024;
+/** A configuration is a few kilobytes; more is a wrong file, of which a megabyte can keep the reader of YAML busy for minutes. */
+const CONFIG_BYTES_MAX = 64 * 1024;
 
 const OTHERS_MAY_WRITE = 0o022;
 

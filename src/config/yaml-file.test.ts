@@ -59,6 +59,11 @@ test("broken YAML and a doubled key are told with line and column", () => {
   assert.match(doubled[0] ?? "", /^lifeboat\.yaml:1:\d+: file is not readable as YAML: map keys must be unique/);
 });
 
+test("of a file that is wrong everywhere the first errors are told", () => {
+  const told = problemsOf('"'.repeat(500)).filter((problem) => problem.includes("not readable as YAML"));
+  assert.equal(told.length, 20);
+});
+
 test("a file that is a list or a word is told what it must hold", () => {
   assert.deepEqual(problemsOf("- server"), ["lifeboat.yaml:1:1: file must hold sections such as `server:`"]);
   assert.deepEqual(problemsOf("server: db"), [

@@ -21,6 +21,9 @@ type Reading = {
   readonly problems: ConfigProblem[];
 };
 
+/** A file that is no YAML can be wrong in every line. */
+const ERRORS_MAX = 20;
+
 /** Reads the text of a configuration file; `name` is how messages call it. Never throws. */
 export function readConfigText(yaml: string, name: string): FileContent {
   const lines = new LineCounter();
@@ -32,7 +35,7 @@ export function readConfigText(yaml: string, name: string): FileContent {
   const reading: Reading = {
     where: (node) => place(hasRange(node) ? node.range[0] : 0),
     values: [],
-    problems: document.errors.map((error) => ({
+    problems: document.errors.slice(0, ERRORS_MAX).map((error) => ({
       path: "file",
       where: place(error.pos[0]),
       message: `is not readable as YAML: ${lowerFirst(error.message)}`,
