@@ -116,14 +116,14 @@ function misfit(within: Member, random: Prng): void {
       else delete within[name];
       return;
     case 1:
-      if (Array.isArray(within)) within.push(value);
-      else within["toString"] = value;
+      if (Array.isArray(within)) within.push(structuredClone(value));
+      else within["toString"] = structuredClone(value);
       return;
     case 2:
       // What is somewhere else in it.
-      Reflect.set(within, name, Reflect.get(within, random.pick(names)));
+      Reflect.set(within, name, structuredClone(Reflect.get(within, random.pick(names))));
       return;
     default:
-      Reflect.set(within, name, random.pick(MISFITS));
+      Reflect.set(within, name, structuredClone(random.pick(MISFITS)));
   }
 }
