@@ -2,7 +2,7 @@
  * The files of a spool, for whoever reads it: the receiver that owns it, `wal get`, a restore.
  *
  * Nouns: a *complete* file has all bytes of its segment and its plain name; a *partial* has the bytes from the segment's
- * first on, as many as its marks say (one of an earlier version has none, and counts as far as it is long); an *ended* one is
+ * first on, as many as its marks and the records behind them say (one of an earlier version has none, and counts as far as it is long); an *ended* one is
  * the partial of a timeline that another one took over from, kept apart as evidence and for a restore of that timeline, and
  * cut to the bytes that count.
  */
@@ -10,7 +10,7 @@ import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
 import { type Lsn, lsnAdd, parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
-import { laidOutBytes, readMarks } from "./spool-marks.ts";
+import { filledBehind, laidOutBytes, type PartialPlace, readMarks } from "./spool-marks.ts";
 import { spoolDamaged } from "./spool-state.ts";
 
 /** A file of WAL in a spool. */
@@ -106,11 +106,7 @@ export async function readSpoolFile(files: Files, { path: file, sizeBytes }: Spo
 }
 
 /** How much of a file counts that was laid out; undefined when it was renamed meanwhile. */
-async function filledBytes(
-  files: Files,
-  file: string,
-  of: { readonly start: Lsn; readonly walSegmentBytes: number },
-): Promise<number | undefined> {
+async function filledBytes(files: Files, file: string, of: PartialPlace): Promise<number | undefined> {
   let handle: FileHandle;
   try {
     handle = await files.open(file, "read");
@@ -126,7 +122,7 @@ async function filledBytes(
     if (standing === undefined) return of.walSegmentBytes;
     const [newest] = standing;
     if (newest === undefined) throw spoolDamaged(file, "neither of its two marks fits what it holds");
-    return newest.filledBytes;
+    return await filledBehind(handle, of, newest.filledBytes);
   } finally {
     await handle.close();
   }

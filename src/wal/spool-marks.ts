@@ -5,15 +5,21 @@
  * on their way. And a file that grows makes every sync write its length as well, after its bytes: one more turn of the disk, and
  * commits wait for it. So a partial has its length from the first, and its blocks too where there was time to lay it out, with
  * room for two *marks* behind the segment; the mark written last says how many bytes count.
+ * Where a sync ends with a record and the mark before it did too, it writes none: each record has a checksum of its own, and a block
+ * less for the disk is a fifth of what a commit waits for (docs/decisions/0049-records-for-marks.md). Of what was synced behind the
+ * mark, the records say how far it reaches.
  * Invariants: bytes are written before the mark that counts them, and both are covered by one sync; a mark goes where it
  * replaces none that is relied on, so that a power cut in mid-write leaves the one before; a mark counts only when the bytes
- * that came with it are there, by their CRC-32, since the disk may have taken the mark and not them.
+ * that came with it are there, by their CRC-32, since the disk may have taken the mark and not them; bytes behind a mark count up
+ * to the end of the last record in an unbroken row of whole ones that begins at the mark.
  * The format is specified in docs/formats/spool.md.
  */
 import { crc32 } from "node:zlib";
 import { assert } from "../errors/error.ts";
 import type { FileHandle } from "../platform/files.ts";
-import type { Lsn } from "../postgres/lsn.ts";
+import type { Lsn, Timeline } from "../postgres/lsn.ts";
+import { RecordCursor, RMGR_XLOG, XLOG_SWITCH } from "./records/cursor.ts";
+import { PAGE_HEADER_BYTES, SEGMENT_HEADER_BYTES, WAL_PAGE_BYTES } from "./records/page.ts";
 
 /** Where a mark lies: it and the next one alternate. */
 export type Slot = 0 | 1;
@@ -29,6 +35,9 @@ export type Mark = {
   /** CRC-32 of the bytes between. */
   readonly crc: number;
 };
+
+/** So many bytes behind a mark may have none: what has to be read of a spool whose receiver was killed. */
+export const UNMARKED_BYTES_MAX = 128 * 1024;
 
 /** A mark that counts. */
 export type StandingMark = Mark & { readonly slot: Slot };
@@ -94,6 +103,61 @@ export async function readMarks(
     if (await hasItsBytes(handle, mark)) standing.push({ ...mark, slot });
   }
   return standing.sort((a, b) => b.filledBytes - a.filledBytes);
+}
+
+/** Which file it is whose records are read. */
+export type PartialPlace = { readonly start: Lsn; readonly timeline: Timeline; readonly walSegmentBytes: number };
+
+/**
+ * How far a file is filled whose newest mark says `filledBytes`: to there, or to the end of the last of the whole records that follow
+ * it without a gap.
+ */
+export async function filledBehind(
+  handle: Pick<FileHandle, "read">,
+  { start, timeline, walSegmentBytes }: PartialPlace,
+  filledBytes: number,
+): Promise<number> {
+  const from = filledBytes - (filledBytes % WAL_PAGE_BYTES);
+  const length = Math.min(filledBytes + UNMARKED_BYTES_MAX, walSegmentBytes) - from;
+  // Memory that nobody touches costs nothing, and between the first page and these there may be most of a segment.
+  const bytes = Buffer.alloc(from + length);
+  for (const part of [
+    { position: 0, length: SEGMENT_HEADER_BYTES },
+    { position: from, length },
+  ]) {
+    (await handle.read(part)).copy(bytes, part.position);
+  }
+  const cursor = new RecordCursor({ from: Number(start) + filledBytes, walSegmentBytes });
+  cursor.feed(bytes, timeline);
+  let end = filledBytes;
+  while (cursor.advance() === "record") {
+    const begin = cursor.lsn - Number(start);
+    if (end === filledBytes && begin !== recordBegin(end)) break;
+    // What follows one that switches is the rest of its segment, which may not have come.
+    if (cursor.rmgr === RMGR_XLOG && (cursor.info & 0xf0) === XLOG_SWITCH) break;
+    end = cursor.end - Number(start);
+  }
+  return end;
+}
+
+/** The mark to rely on in a file of which `offset` bytes are to count: none where they are not all there. */
+export async function markToRelyOn(
+  handle: FileHandle,
+  place: PartialPlace,
+  offset: number,
+): Promise<{ readonly slot: Slot | undefined; readonly filledBytes: number; readonly says: string }> {
+  const marks = (await readMarks(handle, place)) ?? [];
+  const [newest] = marks;
+  const filledBytes = newest === undefined ? 0 : await filledBehind(handle, place, newest.filledBytes);
+  const relied = filledBytes < offset ? undefined : marks.find((mark) => mark.filledBytes <= offset);
+  const said = marks.map((mark) => mark.filledBytes).join(" and ") || "nothing";
+  return { slot: relied?.slot, filledBytes, says: `its marks say ${said}, its records ${filledBytes}` };
+}
+
+/** Where the record begins that follows one which ends here. */
+function recordBegin(end: number): number {
+  if (end % WAL_PAGE_BYTES !== 0) return end;
+  return end + (end === 0 ? SEGMENT_HEADER_BYTES : PAGE_HEADER_BYTES);
 }
 
 function decodeMark(bytes: Buffer): Mark | undefined {

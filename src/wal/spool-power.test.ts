@@ -33,6 +33,18 @@ const WAL = writeSyntheticWal(
   { start: START, walSegmentBytes: MIB },
   Array.from({ length: 12 }, (_, index) => ({ rmgr: 0, info: 0, xid: index, mainData: Buffer.alloc(100_000, index) })),
 ).bytes.subarray(0, MIB + 100_000);
+/** Small records, as commits write them, one over several pages and one that ends with its page among them. */
+const COMMITS = writeSyntheticWal(
+  { start: START, walSegmentBytes: MIB },
+  [30, 200, 90, 20_000, 40, 8300, 300, 120, 60, 700].map((size, index) => ({
+    rmgr: 10,
+    info: 0,
+    xid: index,
+    mainData: Buffer.alloc(size, index + 1),
+  })),
+);
+/** After each record a group ends, and one in the middle of the longest. */
+const COMMIT_ENDS = COMMITS.records.flatMap(({ start, end }) => (end - start > 10_000 ? [start + 9000, end] : [end]));
 /** How often the server is told how far its WAL is held. */
 const GROUPS = 2;
 /** Whole segments take a while to write. */
@@ -57,8 +69,9 @@ async function receive(
   files: Files,
   confirmed: { lsn: Lsn },
   to: number,
-  how: { readonly laidOut: boolean; readonly inTwo?: boolean } = { laidOut: false },
+  how: { readonly laidOut: boolean; readonly inTwo?: boolean; readonly commits?: boolean } = { laidOut: false },
 ): Promise<Spool> {
+  const wal = how.commits === true ? COMMITS.bytes : WAL;
   const spool = await open(files);
   if (spool.state === undefined) await spool.adopt(STATE);
   await spool.completeFull();
@@ -68,8 +81,11 @@ async function receive(
   if (spool.flushed !== LSN_NONE) confirmed.lsn = spool.flushed;
   if (how.laidOut) await spool.layOutNext();
   const groupBytes = Math.ceil(to / GROUPS);
-  for (let from = lsnDistance({ from: START, to: at }); from < to; from += groupBytes) {
-    const group = WAL.subarray(from, Math.min(from + groupBytes, to));
+  for (let from = lsnDistance({ from: START, to: at }); from < to; ) {
+    const commitEnd = COMMIT_ENDS.find((end) => end > from);
+    const end = how.commits === true && commitEnd !== undefined ? commitEnd : from + groupBytes;
+    const group = wal.subarray(from, Math.min(end, to));
+    from += group.byteLength;
     if (how.inTwo === true) {
       const half = group.byteLength >> 1;
       for (const part of [group.subarray(0, half), group.subarray(half)]) await spool.append(part, () => {});
@@ -84,12 +100,13 @@ async function receive(
 }
 
 /** What was confirmed is held as it was sent, and reception goes on to the same bytes. */
-async function assertHeld(files: Files, confirmed: { lsn: Lsn }, to: number): Promise<void> {
+async function assertHeld(files: Files, confirmed: { lsn: Lsn }, to: number, commits = false): Promise<void> {
+  const wal = commits ? COMMITS.bytes : WAL;
   const held = await contentOf(files);
-  assert.ok(WAL.subarray(0, held.byteLength).equals(held), "what is held is what was sent");
+  assert.ok(wal.subarray(0, held.byteLength).equals(held), "what is held is what was sent");
   assert.ok(lsnAdd(START, held.byteLength) >= confirmed.lsn, "what was confirmed is held");
-  await (await receive(files, confirmed, to)).close();
-  assert.ok((await contentOf(files)).equals(WAL.subarray(0, to)), "goes on to the same bytes");
+  await (await receive(files, confirmed, to, { laidOut: false, commits })).close();
+  assert.ok((await contentOf(files)).equals(wal.subarray(0, to)), "goes on to the same bytes");
 }
 
 async function contentOf(files: Files): Promise<Buffer> {
@@ -137,6 +154,27 @@ testPowerCuts(
   ["src/wal/spool.ts complete: sync"],
   LAID_OUT_STRIDE,
 );
+
+/** Groups that end with records, of which no mark says that they are held. */
+function committing(laidOut: boolean): () => Story {
+  const to = COMMIT_ENDS.at(-1) ?? 0;
+  return () => {
+    const confirmed = { lsn: LSN_NONE };
+    return {
+      before,
+      live: async (files) => (await receive(files, confirmed, to, { laidOut, commits: true })).close(),
+      after: (files) => assertHeld(files, confirmed, to, true),
+    };
+  };
+}
+
+for (const laidOut of [true, false]) {
+  testPowerCuts(
+    `commits received into a file that ${laidOut ? "was laid out" : "has no blocks"}`,
+    committing(laidOut),
+    ["src/wal/spool.ts syncNow: syncNow"],
+  );
+}
 
 /** Of two writes that one sync was to cover the second may be on the disk and the first not: a hole, and a length that hides it. */
 function inTwo(): Story {

@@ -30,6 +30,16 @@ const WAL = writeSyntheticWal(
   { start: START, walSegmentBytes: MIB },
   Array.from({ length: 15 }, (_, index) => ({ rmgr: 0, info: 0, xid: index, mainData: Buffer.alloc(100_000, index) })),
 ).bytes.subarray(0, 1.5 * MIB);
+/** The same with small records among them, each of which ends a group: after most of them no mark is written. */
+const COMMITS = writeSyntheticWal(
+  { start: START, walSegmentBytes: MIB },
+  [200_000, 300, 100, 200_000, 40, 200_000, 8300, 60, 200_000, 90, 200_000, 200_000, 500, 30].map((size, index) => ({
+    rmgr: 10,
+    info: 0,
+    xid: index,
+    mainData: Buffer.alloc(size, index + 1),
+  })),
+);
 const GROUP_BYTES = 400_000;
 /** Taken at once; too few of them for the next file to be laid out. */
 const SMALL_GROUP_BYTES = 32 * 1024;
@@ -50,9 +60,13 @@ function failsWith(code: ErrorCode): (error: unknown) => boolean {
   return (error) => isLifeboatError(error, code);
 }
 
-/** How the files of segments come to be: with their blocks, or with their length alone. */
-type Making = "laid out" | "hollow";
-const MAKINGS = ["laid out", "hollow"] as const;
+/** How the files of segments come to be: with their blocks, or with their length alone; `committed`: with blocks, of commits. */
+type Making = "laid out" | "hollow" | "committed";
+const MAKINGS = ["laid out", "hollow", "committed"] as const;
+
+function walOf(making: Making): Buffer {
+  return making === "committed" ? COMMITS.bytes.subarray(0, COMMITS.records.at(-1)?.end) : WAL;
+}
 
 /** Receives what is missing of WAL, in groups; `confirmed` is what a server would have been told. */
 async function receive(
@@ -67,10 +81,13 @@ async function receive(
   const at = ends.reduce((newest, end) => (end > newest ? end : newest), START);
   await spool.continueAt({ timeline: ONE, lsn: at });
   if (at > START) spool.trustBefore();
-  for (let from = Number(at - START); from < WAL.byteLength; from += groupBytes) {
-    const begins = from === 0 || Math.floor(from / MIB) < Math.floor((from + groupBytes) / MIB);
-    if (making === "laid out" && begins) await spool.layOutNext();
-    const group = WAL.subarray(from, from + groupBytes);
+  const wal = walOf(making);
+  for (let from = Number(at - START); from < wal.byteLength; ) {
+    const commitEnd = making === "committed" ? COMMITS.records.find(({ end }) => end > from)?.end : undefined;
+    const group = wal.subarray(from, commitEnd ?? from + groupBytes);
+    const begins = from === 0 || Math.floor(from / MIB) < Math.floor((from + group.byteLength) / MIB);
+    if (making !== "hollow" && begins) await spool.layOutNext();
+    from += group.byteLength;
     if (!spool.takeNow(group)) {
       await spool.append(group, () => {});
       await spool.flush();
@@ -139,9 +156,12 @@ for (const making of MAKINGS) {
       const second = await inMemory(files);
       const held = await content(second, files);
       assert.ok(lsnAdd(START, held.byteLength) >= confirmed.lsn, `effect ${fault.at}: what was confirmed is held`);
-      assert.ok(WAL.subarray(0, held.byteLength).equals(held), `effect ${fault.at}: what is held is what was sent`);
+      assert.ok(
+        walOf(making).subarray(0, held.byteLength).equals(held),
+        `effect ${fault.at}: what is held is what was sent`,
+      );
       await receive(second, confirmed, making);
-      assert.ok((await content(second, files)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
+      assert.ok((await content(second, files)).equals(walOf(making)), `effect ${fault.at}: goes on to the same bytes`);
       await second.close();
     }
     assert.ok(fault.at > 20, "the sweep met every effect");
@@ -165,7 +185,7 @@ for (const making of MAKINGS) {
           await receive(spool, confirmed, making);
         });
         finished = faulty.effects.length < fault.at;
-        assert.ok((await content(spool, files)).equals(WAL), `effect ${fault.at}: goes on to the same bytes`);
+        assert.ok((await content(spool, files)).equals(walOf(making)), `effect ${fault.at}: goes on to the same bytes`);
         await spool.close();
       }
       assert.ok(fault.at > 20, "the sweep met every effect");
@@ -174,7 +194,7 @@ for (const making of MAKINGS) {
 }
 
 for (const [making, groupBytes] of MAKINGS.flatMap((each) =>
-  [GROUP_BYTES, SMALL_GROUP_BYTES].map((size) => [each, size] as const),
+  (each === "committed" ? [SMALL_GROUP_BYTES] : [GROUP_BYTES, SMALL_GROUP_BYTES]).map((size) => [each, size] as const),
 )) {
   test(`what a sync of ${groupBytes} bytes that failed should have kept in ${making} files is counted by nobody who reads the spool`, async () => {
     const run = async (fault?: FileFault) => {
@@ -192,7 +212,7 @@ for (const [making, groupBytes] of MAKINGS.flatMap((each) =>
       return { effects: faulty.effects, failed, end, confirmed: confirmed.lsn };
     };
     const whole = await run();
-    assert.equal(whole.end, lsnAdd(START, WAL.byteLength));
+    assert.equal(whole.end, lsnAdd(START, walOf(making).byteLength));
     const last = whole.effects.findLastIndex(
       ({ operation, path: file }) => operation === "sync" && file.endsWith(".partial"),
     );
@@ -201,6 +221,20 @@ for (const [making, groupBytes] of MAKINGS.flatMap((each) =>
     assert.equal(cut.end, cut.confirmed);
   });
 }
+
+test("commits write a mark now and then, and what each of them held is told without", async () => {
+  const { files } = memoryFiles();
+  const faulty = faultyFiles(files);
+  const spool = await inMemory(faulty.files);
+  await receive(spool, { lsn: LSN_NONE }, "committed");
+  const writes = faulty.effects.filter(
+    ({ operation, path: file }) => operation === "write" && file.endsWith(".partial"),
+  );
+  const groups = COMMITS.records.length;
+  assert.ok(writes.length > groups && writes.length < 1.8 * groups, `${writes.length} writes of ${groups} groups`);
+  assert.ok((await content(spool, files)).equals(walOf("committed")));
+  await spool.close();
+});
 
 test("a power cut after the mark and before its bytes leaves what was synced before", async () => {
   await using temporary = await temporaryFolder("spool");
@@ -284,8 +318,9 @@ for (const making of MAKINGS) {
     const faulty = faultyFiles(systemFiles);
     const second = await open(temporary.folder, faulty.files);
     const before = faulty.effects.length;
-    await second.continueAt({ timeline: ONE, lsn: lsnAdd(START, WAL.byteLength) });
-    assert.equal(second.flushed, lsnAdd(START, WAL.byteLength));
+    const end = lsnAdd(START, walOf(making).byteLength);
+    await second.continueAt({ timeline: ONE, lsn: end });
+    assert.equal(second.flushed, end);
     const effects = faulty.effects.slice(before).filter(({ path: file }) => file.endsWith(".partial"));
     const operations = effects.map(({ operation }) => operation).filter((each) => each === "write" || each === "sync");
     assert.deepEqual(operations, WRITTEN_AGAIN);

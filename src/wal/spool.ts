@@ -27,6 +27,7 @@ import {
   segmentStart,
   type Timeline,
 } from "../postgres/lsn.ts";
+import { RecordEnds } from "./records/ends.ts";
 import { checkSegmentHeader, SEGMENT_HEADER_BYTES } from "./records/page.ts";
 import { SpareFile } from "./spare-file.ts";
 import {
@@ -43,10 +44,11 @@ import {
   encodeMark,
   laidOutBytes,
   markPosition,
+  markToRelyOn,
   NO_MARK,
   nextSlot,
-  readMarks,
   type Slot,
+  UNMARKED_BYTES_MAX,
 } from "./spool-marks.ts";
 import { readSpoolState, type SpoolState, spoolDamaged, writeSpoolState } from "./spool-state.ts";
 
@@ -64,6 +66,9 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 const LOCK_RETRY = { attemptsMax: 10, delayMinMs: 50, delayMaxMs: 200 };
 /** Bytes written again at a time when a spool is taken over. */
 const SETTLE_BYTES = 1024 * 1024;
+
+/** Zeros from the first byte on that does not count: a page's header, and more than a record's. */
+const CUT_BYTES = 4096;
 
 /** A group of at most this size is commits that clients wait for; more is a receiver that catches up. */
 const BLOCKING_BYTES_MAX = 256 * 1024;
@@ -109,8 +114,12 @@ type Current = {
   written: number;
   synced: number;
   headerChecked: boolean;
-  /** Where the mark lies that says `synced`; undefined in a file of an earlier version, which says it by its length. */
+  /** Where the mark lies that is relied on; undefined in a file of an earlier version, which says by its length how far it is filled. */
   slot: Slot | undefined;
+  /** What that mark says, where records alone may say what follows: where it ends with one. */
+  markedRecordEnd: number | undefined;
+  /** Where the records of these bytes end. */
+  readonly ends: RecordEnds;
   /** Where its next mark is made. */
   readonly mark: Buffer;
   /** CRC-32 of the bytes from `synced` to `written`. */
@@ -126,6 +135,8 @@ function newCurrent(file: Pick<Current, "handle" | "path" | "start">): Current {
     synced: 0,
     headerChecked: false,
     slot: undefined,
+    markedRecordEnd: undefined,
+    ends: new RecordEnds(),
     mark: blankMark(file.start),
     crc: 0,
     smallGroups: 0,
@@ -311,7 +322,10 @@ export class Spool {
   }
 
   #appended(current: Current, piece: Buffer): void {
-    if (current.slot !== undefined) current.crc = crc32(piece, current.crc);
+    if (current.slot !== undefined) {
+      current.crc = crc32(piece, current.crc);
+      current.ends.pass(piece, current.written);
+    }
     current.written += piece.byteLength;
     this.#written = lsnAdd(current.start, current.written);
   }
@@ -336,6 +350,7 @@ export class Spool {
     this.#synced(current, { slot: mark?.slot, begun });
   }
 
+  /** As `#sync`, done when it returns. */
   #syncNow(current: Current): void {
     const begun = this.#tools.clock.monotonic();
     const mark = this.#nextMark(current);
@@ -344,9 +359,12 @@ export class Spool {
     this.#synced(current, { slot: mark?.slot, begun });
   }
 
-  /** What a sync of a file that was laid out must cover besides its bytes. */
+  /** What a sync of a file that was laid out must cover besides its bytes; undefined where the records say enough. */
   #nextMark(current: Current): { readonly slot: Slot; readonly bytes: Buffer; readonly position: number } | undefined {
     if (current.slot === undefined) return undefined;
+    const { ends, written, markedRecordEnd } = current;
+    if (ends.atEnd && markedRecordEnd !== undefined && written - markedRecordEnd <= UNMARKED_BYTES_MAX)
+      return undefined;
     const { start, synced: syncedBytes, written: filledBytes, crc } = current;
     const slot = nextSlot(current.slot);
     const bytes = encodeMark({ start, syncedBytes, filledBytes, crc }, current.mark);
@@ -356,8 +374,10 @@ export class Spool {
   #synced(current: Current, { slot, begun }: { readonly slot: Slot | undefined; readonly begun: Monotonic }): void {
     this.#syncMs = this.#tools.clock.monotonic() - begun;
     current.synced = current.written;
-    current.slot = slot;
     current.crc = 0;
+    if (slot === undefined) return;
+    current.slot = slot;
+    current.markedRecordEnd = current.ends.atEnd ? current.written : undefined;
   }
 
   /** Lets go of the current file after a failure: what was not synced no longer counts, and is cut off. */
@@ -372,8 +392,10 @@ export class Spool {
   }
 
   async #cutOff({ handle, slot, synced }: Current): Promise<void> {
-    if (slot === undefined) await handle.truncate(synced);
-    else await handle.write(NO_MARK, markPosition(this.#walSegmentBytes, nextSlot(slot)));
+    if (slot === undefined) return await handle.truncate(synced);
+    await handle.write(NO_MARK, markPosition(this.#walSegmentBytes, nextSlot(slot)));
+    // A record without its first bytes is none.
+    await handle.write(Buffer.alloc(Math.min(CUT_BYTES, this.#walSegmentBytes - synced)), synced);
   }
 
   /** Keeps the partials of all other timelines apart: they are no longer received. */
@@ -491,16 +513,13 @@ export class Spool {
     const { sizeBytes } = await handle.stat();
     const walSegmentBytes = this.#walSegmentBytes;
     if (sizeBytes !== laidOutBytes(walSegmentBytes)) return sizeBytes;
-    const marks = (await readMarks(handle, { start, walSegmentBytes })) ?? [];
-    current.slot = marks.find(({ filledBytes }) => filledBytes === offset)?.slot;
-    const says = marks.map(({ filledBytes }) => filledBytes);
-    if (current.slot === undefined) {
-      throw spoolDamaged(
-        current.path,
-        `its marks say ${says.join(" and ") || "nothing"}, ${offset} bytes were expected`,
-      );
+    assert(this.#timeline !== undefined, "a file belongs to a timeline");
+    const found = await markToRelyOn(handle, { start, timeline: this.#timeline, walSegmentBytes }, offset);
+    if (found.slot === undefined) {
+      throw spoolDamaged(current.path, `${found.says}, ${offset} bytes were expected`);
     }
-    return Math.max(...says);
+    current.slot = found.slot;
+    return found.filledBytes;
   }
 
   /**

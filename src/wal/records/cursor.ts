@@ -30,7 +30,7 @@ export const RECORD_HEADER_BYTES = 24;
 const CHECKSUM_OFFSET = 20;
 
 /** PostgreSQL allocates a record in one piece, and that stops at 1 GiB. */
-const RECORD_BYTES_MAX = 2 ** 30;
+export const RECORD_BYTES_MAX = 2 ** 30;
 
 /** Resource managers: built-in ones up to 21 in PostgreSQL 15 to 18, extensions' own from 128. */
 const RMGR_BUILTIN_MAX = 21;
@@ -366,7 +366,8 @@ export class RecordCursor {
   }
 }
 
-function aligned(bytes: number): number {
+/** With the padding behind it: a record begins at a multiple of 8. */
+export function aligned(bytes: number): number {
   return bytes + (-bytes & 7);
 }
 

@@ -3,9 +3,21 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { MAJORS, type Major, startServer, type TestServer } from "../../../test/support/servers.ts";
-import { formatLsn, type Lsn, parseLsn, type SystemId, segmentName, type Timeline } from "../../postgres/lsn.ts";
+import {
+  formatLsn,
+  type Lsn,
+  lsnAdd,
+  lsnDistance,
+  parseLsn,
+  type SystemId,
+  segmentName,
+  segmentStart,
+  type Timeline,
+} from "../../postgres/lsn.ts";
+import { RECORD_HEADER_BYTES, RMGR_XLOG, XLOG_SWITCH } from "./cursor.ts";
+import { RecordEnds } from "./ends.ts";
 import type { WalEvent, WalTime } from "./events.ts";
-import { checkSegmentHeader } from "./page.ts";
+import { checkSegmentHeader, WAL_PAGE_BYTES } from "./page.ts";
 import { findEndOfWal, readEvents, readRecords, segmentSummary, type WalRecord, type WalSource } from "./reader.ts";
 
 /** The smallest segments: records cross many borders without much work. */
@@ -187,6 +199,40 @@ async function assertSameRecords(server: TestServer, source: WalSource, span: Sp
     ]),
     rows.map((row) => Object.values(row)),
   );
+  await assertSameEnds(found, source);
+}
+
+/** Their lengths alone say where the same records end, but for what follows a switch: of groups that end with each and before it. */
+async function assertSameEnds(records: readonly WalRecord[], source: WalSource): Promise<void> {
+  const bySegment = Map.groupBy(records, ({ end }) => segmentStart(lsnAdd(end, -1), SEGMENT_BYTES));
+  for (const [start, ending] of bySegment) {
+    // The first one begins in the middle of what was read.
+    if (start <= (records[0]?.lsn ?? 0n)) continue;
+    const name = segmentName({ timeline: source.timelineAt(start), lsn: start, walSegmentBytes: SEGMENT_BYTES });
+    const bytes = await source.readSegment(name, {});
+    assert.ok(bytes !== undefined);
+    const [ends, insides] = [endsOf(bytes), endsOf(bytes)];
+    for (const { rmgr, info, lsn, end, sizeBytes } of ending) {
+      // Of one that began in the segment before, or whose header is all of it and lies on two pages, it is not known whether it switches.
+      const split = sizeBytes === RECORD_HEADER_BYTES && WAL_PAGE_BYTES - (Number(lsn) % WAL_PAGE_BYTES) < sizeBytes;
+      if (split || lsn < start || (rmgr === RMGR_XLOG && (info & 0xf0) === XLOG_SWITCH)) continue;
+      const to = lsnDistance({ from: start, to: end });
+      assert.equal(ends(to), true, `at ${formatLsn(end)}`);
+      assert.equal(insides(to - 8), false, `before ${formatLsn(end)}`);
+    }
+  }
+  assert.ok(bySegment.size > 4, "over several segments");
+}
+
+/** Passes a segment up to a place behind the one before; whether a record ends there. */
+function endsOf(bytes: Buffer): (to: number) => boolean {
+  const ends = new RecordEnds();
+  let offset = 0;
+  return (to) => {
+    ends.pass(bytes.subarray(offset, to), offset);
+    offset = to;
+    return ends.atEnd;
+  };
 }
 
 async function eventsOf(source: WalSource, span: Span): Promise<readonly WalEvent[]> {
