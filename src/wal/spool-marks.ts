@@ -18,7 +18,7 @@ import { crc32 } from "node:zlib";
 import { assert } from "../errors/error.ts";
 import type { FileHandle } from "../platform/files.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import { RecordCursor, RMGR_XLOG, XLOG_SWITCH } from "./records/cursor.ts";
+import { isSwitch, RecordCursor } from "./records/cursor.ts";
 import { PAGE_HEADER_BYTES, SEGMENT_HEADER_BYTES, WAL_PAGE_BYTES } from "./records/page.ts";
 
 /** Where a mark lies: it and the next one alternate. */
@@ -134,7 +134,7 @@ export async function filledBehind(
     const begin = cursor.lsn - Number(start);
     if (end === filledBytes && begin !== recordBegin(end)) break;
     // What follows one that switches is the rest of its segment, which may not have come.
-    if (cursor.rmgr === RMGR_XLOG && (cursor.info & 0xf0) === XLOG_SWITCH) break;
+    if (isSwitch(cursor.rmgr, cursor.info)) break;
     end = cursor.end - Number(start);
   }
   return end;

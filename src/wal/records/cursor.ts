@@ -42,6 +42,13 @@ export const RMGR_XLOG = 0;
 export const RMGR_XACT = 1;
 /** After this record the rest of the segment is unused. */
 export const XLOG_SWITCH = 0x40;
+/** Which half of a record's info is its resource manager's own. */
+const INFO_OF_MANAGER = 0xf0;
+
+/** Whether a record is the one that switches to the next segment. It is a header alone. */
+export function isSwitch(rmgr: number, info: number): boolean {
+  return rmgr === RMGR_XLOG && (info & INFO_OF_MANAGER) === XLOG_SWITCH;
+}
 
 /** Pages of a larger record are let go as they pass, unless it is about transactions or the WAL itself. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
@@ -337,8 +344,7 @@ export class RecordCursor {
   ): "record" | "end" {
     const info = view.getUint8(offset + 16);
     const rmgr = view.getUint8(offset + 17);
-    const switches = rmgr === RMGR_XLOG && (info & 0xf0) === XLOG_SWITCH;
-    const end = switches ? Math.ceil(at.next / this.#walSegmentBytes) * this.#walSegmentBytes : at.next;
+    const end = isSwitch(rmgr, info) ? Math.ceil(at.next / this.#walSegmentBytes) * this.#walSegmentBytes : at.next;
     if (end > this.#limit) {
       this.#at = at.lsn;
       return this.#end("limit");

@@ -5,7 +5,7 @@
  * costs a little; one that is wrong by `true` needs WAL that no server writes.
  * Source: PostgreSQL's src/include/access/xlog_internal.h and xlogrecord.h.
  */
-import { aligned, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RMGR_XLOG, XLOG_SWITCH } from "./cursor.ts";
+import { aligned, isSwitch, RECORD_BYTES_MAX, RECORD_HEADER_BYTES } from "./cursor.ts";
 import { PAGE_FLAG, PAGE_HEADER_BYTES, SEGMENT_HEADER_BYTES, WAL_PAGE_BYTES } from "./page.ts";
 
 /** Of a record's header: its length first, and where these two lie. */
@@ -62,7 +62,7 @@ export class RecordEnds {
     const length = bytes.readUInt32LE(at);
     if (length < RECORD_HEADER_BYTES || length > RECORD_BYTES_MAX) return undefined;
     const known = there > RMGR_AT;
-    const switches = known && bytes[at + RMGR_AT] === RMGR_XLOG && ((bytes[at + INFO_AT] ?? 0) & 0xf0) === XLOG_SWITCH;
+    const switches = known && isSwitch(bytes[at + RMGR_AT] ?? 0, bytes[at + INFO_AT] ?? 0);
     // One that switches is a header alone.
     this.#followed = known || length > RECORD_HEADER_BYTES;
     return switches ? undefined : aligned(length);

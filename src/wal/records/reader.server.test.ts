@@ -14,7 +14,7 @@ import {
   segmentStart,
   type Timeline,
 } from "../../postgres/lsn.ts";
-import { RECORD_HEADER_BYTES, RMGR_XLOG, XLOG_SWITCH } from "./cursor.ts";
+import { isSwitch, RECORD_HEADER_BYTES } from "./cursor.ts";
 import { RecordEnds } from "./ends.ts";
 import type { WalEvent, WalTime } from "./events.ts";
 import { checkSegmentHeader, WAL_PAGE_BYTES } from "./page.ts";
@@ -215,7 +215,7 @@ async function assertSameEnds(records: readonly WalRecord[], source: WalSource):
     for (const { rmgr, info, lsn, end, sizeBytes } of ending) {
       // Of one that began in the segment before, or whose header is all of it and lies on two pages, it is not known whether it switches.
       const split = sizeBytes === RECORD_HEADER_BYTES && WAL_PAGE_BYTES - (Number(lsn) % WAL_PAGE_BYTES) < sizeBytes;
-      if (split || lsn < start || (rmgr === RMGR_XLOG && (info & 0xf0) === XLOG_SWITCH)) continue;
+      if (split || lsn < start || isSwitch(rmgr, info)) continue;
       const to = lsnDistance({ from: start, to: end });
       assert.equal(ends(to), true, `at ${formatLsn(end)}`);
       assert.equal(insides(to - 8), false, `before ${formatLsn(end)}`);
