@@ -26,7 +26,7 @@ import { readPackIndex } from "../../src/vault/pack-reader.ts";
 import { getBlob } from "../../src/vault/vault.ts";
 import { parseHistory } from "../../src/wal/history.ts";
 import { findEndOfWal, readEvents, segmentSummary, type WalSource } from "../../src/wal/records/reader.ts";
-import { encodeMark, laidOutBytes, markPosition, readMarks } from "../../src/wal/spool-marks.ts";
+import { encodeMark, filledBehind, laidOutBytes, markPosition, readMarks } from "../../src/wal/spool-marks.ts";
 import { GOLDEN_SERVER } from "../golden/make-vault.ts";
 import { syntheticControlFile } from "../golden/synthetic-server.ts";
 import { DEAR, fuzz } from "../support/fuzzing.ts";
@@ -211,6 +211,23 @@ fuzz(
     await handle.write(bytes, markPosition(SEGMENT_BYTES, 0));
     const marks = await readMarks(handle, { start: START, walSegmentBytes: SEGMENT_BYTES });
     for (const { filledBytes } of marks ?? []) assert.ok(filledBytes <= SEGMENT_BYTES);
+  },
+  DEAR,
+);
+
+fuzz(
+  "the records behind a mark",
+  [wal],
+  async (bytes) => {
+    const { files } = memoryFiles();
+    const handle = await files.open("/partial", "create");
+    await handle.truncate(laidOutBytes(SEGMENT_BYTES));
+    await handle.write(bytes, 0);
+    const place = { start: START, timeline: 1 as Timeline, walSegmentBytes: SEGMENT_BYTES };
+    for (const filledBytes of [0, 40, 8192, SEGMENT_BYTES]) {
+      const end = await filledBehind(handle, place, filledBytes);
+      assert.ok(end >= filledBytes && end <= SEGMENT_BYTES);
+    }
   },
   DEAR,
 );
