@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { portsRule, purityRule, renameRule } from "./ports.ts";
+import { driverRule, portsRule, purityRule, renameRule } from "./ports.ts";
 
 const used = (text: string, file = "src/wal/spool.ts") =>
   portsRule(new Map([[file, text]])).map(({ message }) => message.split(" is ")[0]);
@@ -35,6 +35,14 @@ test("a rename outside the durable write is refused", () => {
   const check = (file: string) => renameRule(new Map([[file, "await files.rename(a, b);"]])).length;
   assert.equal(check("src/wal/spool.ts"), 1);
   assert.equal(check("src/platform/durable.ts"), 0);
+});
+
+test("a session by node-postgres without a guarded socket is refused", () => {
+  const check = (text: string) => driverRule(new Map([["src/daemon/sentinel.ts", text]])).length;
+  assert.equal(check("new pg.Client({ host, ssl: false });"), 1);
+  assert.equal(check("new pg.Pool({ stream: () => new Socket() });"), 1);
+  assert.equal(check("new pg.Client({ stream: () => guardedSocket() });"), 0);
+  assert.equal(check("const client: pg.Client = newSession(address);"), 0);
 });
 
 test("a plan or decision that waits is refused", () => {

@@ -80,6 +80,13 @@ export const renameRule: Rule = (tree) =>
       return violations;
     });
 
+/** A session by node-postgres on a bare socket ends the process, or stands still, at what it cannot read. */
+export const driverRule: Rule = (tree) =>
+  filesMatching(tree, /^(src|catalog)\/.*\.ts$/)
+    .filter(([file, text]) => !TESTS.test(file) && /new pg\.(Client|Pool)\(/.test(text))
+    .filter(([, text]) => !/\bstream: \(\) =>.*\bguarded(Socket)?\(/.test(text))
+    .map(([file]) => ({ file, message: "gives node-postgres no guarded socket: src/platform/guarded-socket.ts" }));
+
 /** `decide.ts` and `plan.ts` take facts and return data: nothing in them waits. */
 export const purityRule: Rule = (tree) =>
   filesMatching(tree, /^(src|catalog)\/.*\/(decide|plan)\.ts$/).flatMap(([file, text]) => {

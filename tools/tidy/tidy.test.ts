@@ -8,7 +8,7 @@ import { architectureRule, formatsRule, namedPathsRule } from "./documents.ts";
 import { layersRule } from "./layers.ts";
 import { namesRule } from "./names.ts";
 import { parsersRule } from "./parsers.ts";
-import { portsRule, purityRule, renameRule } from "./ports.ts";
+import { driverRule, portsRule, purityRule, renameRule } from "./ports.ts";
 import { sizeRule } from "./size.ts";
 import { syncsRule } from "./syncs.ts";
 import { testCasesRule } from "./test-cases.ts";
@@ -21,6 +21,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "files and functions are short, and what is not only shrinks": sizeRule,
   "only platform and programs use the machine's clock, files, processes, random source and environment": portsRule,
   "only the durable write renames": renameRule,
+  "what node-postgres cannot read ends no process": driverRule,
   "decisions and plans wait for nothing": purityRule,
   "every folder has its place in the direction of imports": layersRule,
   "every export has a doc comment": exportsDocumentedRule,
