@@ -12,6 +12,7 @@ import type { QueryConnection, QueryRow } from "../postgres/query-connection.ts"
 import type { ProofFinding } from "../vault/proofs.ts";
 import type { BadPage } from "./page-scan.ts";
 import { refusalOf, SANDBOX_SCHEMA, type SandboxServer } from "./sandbox-server.ts";
+import { withSorting } from "./sorted-elsewhere.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -180,7 +181,8 @@ async function checkDatabase(
     const ended = await Promise.allSettled(sessions.map(work));
     for (const each of ended) if (each.status === "rejected") throw each.reason;
     const heaps = relations.filter(({ kind }) => kind === "heap").length;
-    return { findings, heaps, indexes: relations.length - heaps };
+    const told = await withSorting(first, { database, findings }, options);
+    return { findings: told, heaps, indexes: relations.length - heaps };
   } finally {
     for (const session of sessions) await session.close();
   }
