@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
 import { primaryAnswer, RECORD, standbyAnswer } from "../../test/support/failover-views.ts";
 import { HELD_NAMES } from "../durability/names.ts";
-import type { Lsn } from "../postgres/lsn.ts";
+import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { Acting } from "./acting.ts";
 import { SEQUENCE_LIMITS } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
@@ -307,4 +307,16 @@ test("a pooler that does not drain says what it waited for, and what ran meanwhi
     outcome.error.message,
     "pause-poolers: pooler: transactions did not end within 3000 ms; halfway there was: process 7 of shop",
   );
+});
+
+test("a pooler whose write is acknowledged on another timeline than the primary's leads elsewhere, and is named (I26)", async () => {
+  const writingOn = (name: string, timeline: number): PoolerPort =>
+    only<PoolerPort>(name, { name, proveWrite: async () => ({ timeline: timeline as Timeline }) });
+  const own = RECORD.timeline;
+  const poolers = [writingOn("one", own), writingOn("two", own + 1)];
+  const outcome = await run(portsFor({ poolers }), planOf({ kind: "prove-writes" }));
+  assert.ok(outcome.kind === "done");
+  assert.deepEqual(outcome.shortcomings, [
+    `two: it leads to a server that writes on timeline ${own + 1}, the primary is on ${own}`,
+  ]);
 });

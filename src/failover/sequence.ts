@@ -142,7 +142,7 @@ async function perform(tools: StepTools, step: Step, progress: Progress): Promis
     case "drop-dead":
     case "resume-poolers":
     case "prove-writes":
-      return performClientStep(tools, step);
+      return performClientStep(tools, step, progress);
     case "note-action":
     case "stop-primary":
     case "fence":

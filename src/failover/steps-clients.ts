@@ -17,7 +17,11 @@ type ClientStep = Extract<
 >;
 
 /** Does one of these steps. Rejects with `failover.*`: what a single pooler fails at is a shortcoming, except before a switchover. */
-export async function performClientStep(tools: StepTools, step: ClientStep): Promise<Partial<Progress>> {
+export async function performClientStep(
+  tools: StepTools,
+  step: ClientStep,
+  progress: Progress,
+): Promise<Partial<Progress>> {
   const { acting, limits, plan } = tools;
   const { poolers } = acting.ports;
   const { orderMs } = limits;
@@ -48,7 +52,12 @@ export async function performClientStep(tools: StepTools, step: ClientStep): Pro
     case "prove-writes":
       // Through each pooler (I26): a pooler that serves somebody else is found here.
       return {
-        shortcomings: await tryAll(poolers, (pooler) => pooler.proveWrite(acting.call(limits.proveMs))),
+        shortcomings: await tryAll(poolers, async (pooler) => {
+          const { timeline } = await pooler.proveWrite(acting.call(limits.proveMs));
+          const wanted = progress.stored.record.timeline;
+          if (timeline === wanted) return;
+          throw new Error(`it leads to a server that writes on timeline ${timeline}, the primary is on ${wanted}`);
+        }),
       };
   }
 }

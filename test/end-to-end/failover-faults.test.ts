@@ -8,11 +8,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, test } from "node:test";
 import pg from "pg";
 import { planFailover, planSwitchover } from "../../src/failover/plan.ts";
-import { readJournal } from "../../src/journal/read.ts";
-import { formatInstant, type Instant, systemClock } from "../../src/platform/clock.ts";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import { instancesOf, poolerSocketFolder } from "../../src/stack/instances.ts";
 import type { NodeName } from "../../src/stack/node-settings.ts";
@@ -26,10 +24,8 @@ import type { DaemonEnd } from "../support/mortal-daemon-process.ts";
 import { PROGRAMS } from "../support/program.ts";
 import { forAWhile } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
-import { PORTS } from "../support/servers.ts";
 import { silenced } from "../support/silent-sockets.ts";
 import { SmallDisk } from "../support/small-disks.ts";
-import { TTL_S, TwoControllers } from "../support/two-controllers.ts";
 import { WatchedStack } from "../support/watched-stack.ts";
 
 /** The primary counts as silent after 2.6 s; until then clients wait. */
@@ -464,122 +460,4 @@ test("a receiver whose disk is full confirms nothing that it does not have, and 
   assert.deepEqual([writes.window.failedCount, writes.window.unknownCount], [0, 0]);
   await watched.whole();
   await platform.stop("receiver", {});
-});
-
-/** Whoever woke, or is connected again, has sent by then what it was about to send. */
-const AWAKE_MS = 2_000;
-
-/** Of the first of two controllers. */
-function journalOf({ controller }: { readonly controller: string }): string {
-  return path.join(controller, "journal", "journal.log");
-}
-
-/**
- * Where a controller sleeps: before it looks whether it may still act, which is the last thing that it does then; and behind that
- * look, with an order to a node or to its machine on its tongue.
- */
-const SLEEPS: readonly Omit<DaemonEnd, "how">[] = [
-  ...["withdraw-witness", "stop-receiving", "note-promotion", "promote", "note-primary"].map((step) => ({
-    step,
-    at: "intent" as const,
-  })),
-  ...["stop-receiving", "prepare-candidate", "promote", "fence"].map((step) => ({ step, at: "order" as const })),
-];
-
-// Each takes as long as a lease, and more. In the usual run the simulation has them, and src/lease/etcd/ the lease.
-describe("two controllers, as on two machines,", () => {
-  if (repetitions(0, 1) === 0) return;
-  let two: TwoControllers;
-
-  before(async () => {
-    two = await TwoControllers.up();
-  });
-
-  after(() => two.end());
-
-  for (const { step, at } of [
-    chance.pick(SLEEPS.filter((each) => each.at === "intent")),
-    chance.pick(SLEEPS.filter((each) => each.at === "order" && each.step !== "fence")),
-    // An old primary that is a replica by now would be stopped by it.
-    { step: "fence", at: "order" as const },
-  ]) {
-    test(`a controller that sleeps past its lease at the ${at} of ${step} is followed by another, and nothing that it orders is done when it wakes`, async () => {
-      await two.begin();
-      const { old, next, timeline } = await two.roles(two.watched);
-      const { place } = await two.one.stack();
-      await two.watched.underWrites(`asleep-${at}-${step}`, async () => {
-        const sleeper = await two.one.pidOf("daemon");
-        await writeFile(two.script, JSON.stringify({ step, at, how: "stall" } satisfies DaemonEnd));
-        await two.one.crash(old);
-        await eventually("the one that acts sleeps", async () => !existsSync(two.script));
-        const taken = await eventually("the other has taken over", async () => {
-          const seen = await two.watched.look();
-          return seen?.primary === next && seen;
-        });
-        assert.equal(taken.timeline, timeline + 1);
-        await two.roles(two.watched);
-        const replica = await two.one.pidOf(old);
-        process.kill(sleeper, "SIGCONT");
-        await forAWhile(AWAKE_MS);
-        assert.equal(await two.one.pidOf("daemon"), sleeper, "it was halted, not ended");
-        // One that was stopped late would be made to follow again by now.
-        assert.equal(await two.one.pidOf(old), replica, "nobody stopped what is a replica by now");
-        const after = { old: next, next: old, timeline: timeline + 1, epoch: taken.epoch };
-        assert.deepEqual(await two.roles(two.watched), after);
-        assert.deepEqual(await two.roles(two.first), after);
-      });
-      const records = (await readJournal(PORTS.files, journalOf(place)))?.records ?? [];
-      const begun = records.findLastIndex(({ kind, name, facts }) => {
-        return kind === "intent" && name === "failover" && facts["to"] === next;
-      });
-      const own = records.slice(begun).filter(({ epoch }) => epoch === records[begun]?.epoch);
-      const outcome = own.find(({ kind, name }) => kind === "outcome" && name === step);
-      // Nobody waits for a fence where the quorum proves what it would, and its time was over when the answer came.
-      const refused = at !== "order" ? "failover.lease-lost" : step === "fence" ? undefined : "failover.stale-epoch";
-      assert.equal(outcome?.facts["code"], refused);
-      // What comes after a fence does not wait for it, and may have begun before.
-      if (step === "fence") return;
-      const stages = records[begun]?.facts["steps"] as readonly (readonly string[])[];
-      const later = stages.slice(stages.findIndex((stage) => stage.includes(step)) + 1).flat();
-      assert.deepEqual(
-        own.filter(({ kind, name }) => kind === "intent" && later.includes(name)),
-        [],
-      );
-    });
-  }
-
-  test("a controller that is cut off from etcd does nothing for a primary that is killed then; the other one does, once the lease is over", async () => {
-    await two.begin();
-    const { old, next, timeline } = await two.roles(two.watched);
-    const { place } = await two.one.stack();
-    await two.watched.underWrites("cut-off", async () => {
-      two.relay.cut();
-      const cutAt = systemClock.now();
-      await two.one.crash(old);
-      await eventually("the other has taken over", async () => (await two.watched.look())?.primary === next);
-      const before = await two.roles(two.watched);
-      assert.deepEqual([before.old, before.timeline], [next, timeline + 1]);
-      // As long as its lease lasts it has clients wait, and cannot note what it would do: so it does nothing else, and then nothing at all.
-      const { records = [] } = (await readJournal(PORTS.files, journalOf(place))) ?? {};
-      const begun = records.filter((each) => each.kind === "intent" && each.at > formatInstant(cutAt));
-      assert.equal(
-        new Set(begun.map((each) => each.epoch)).size,
-        1,
-        "it saw that the primary was gone, under its one epoch",
-      );
-      assert.deepEqual(
-        begun.filter(({ name }) => !["mend", "pause-poolers", "failover", "note-action"].includes(name)),
-        [],
-      );
-      const over = formatInstant((cutAt + TTL_S * 1_000) as Instant);
-      assert.deepEqual(
-        begun.filter(({ at }) => at > over),
-        [],
-      );
-      two.relay.heal();
-      assert.deepEqual(await two.roles(two.first), before);
-      await forAWhile(AWAKE_MS);
-      assert.deepEqual(await two.roles(two.watched), before);
-    });
-  });
 });

@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import type { CheckReport } from "../../src/daemon/check-report.ts";
 import { HELD_NAMES } from "../../src/durability/names.ts";
 import { readJournal } from "../../src/journal/read.ts";
-import { makeWriteTable } from "../../src/probe/write-table.ts";
+import { makeWriteTable, WRITE_TABLE } from "../../src/probe/write-table.ts";
 import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
 import { forAWhile, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
@@ -171,6 +171,31 @@ test("a halt of the primary shorter than the suspicion window is waited out, a l
     );
   });
   assert.equal((await watched.whole()).primary, "db_replica");
+});
+
+test("an old primary is rebuilt at once from a new one that has written no checkpoint yet, whose pg_control names the old timeline, and has its rows", async () => {
+  const { primary, timeline } = await watched.whole();
+  const [old, next] = primary === "db" ? (["db", "db_replica"] as const) : (["db_replica", "db"] as const);
+  const { database } = await one.stack();
+  const pid = Number(await one.ask(next, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"));
+  await watched.underWrites("no-checkpoint", async () => {
+    PORTS.processes.signal(pid, "SIGSTOP");
+    try {
+      await one.crash(old);
+      const streams = `SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli = ${timeline + 1}`;
+      await eventually("the old primary streams from the new one", async () => {
+        return (await one.ask(old, streams).catch(() => "0")) === "1";
+      });
+      const control = "SELECT timeline_id FROM pg_control_checkpoint()";
+      assert.ok(Number(await one.ask(next, control)) <= timeline, "no checkpoint is written yet");
+    } finally {
+      PORTS.processes.signal(pid, "SIGCONT");
+    }
+  });
+  assert.equal((await watched.whole()).primary, next);
+  const rows = `SELECT count(*) || ' ' || md5(string_agg(w::text, ',' ORDER BY w::text)) FROM ${WRITE_TABLE} AS w`;
+  const there = await one.ask(next, rows, database);
+  await eventually("both have the same rows", async () => (await one.ask(old, rows, database)) === there);
 });
 
 test("what was decided and done stands in a journal whose chain holds", async () => {

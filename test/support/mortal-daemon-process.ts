@@ -1,12 +1,12 @@
 /**
  * The stack's daemon as it is, but that it can be told to end or to hang at a line of its journal, or right before it orders
- * something of a node or of its machine: `node mortal-daemon-process.ts SCRIPT ARGUMENT…` is `lifeboat ARGUMENT…`. While the file SCRIPT is there it
+ * something: `node mortal-daemon-process.ts SCRIPT ARGUMENT…` is `lifeboat ARGUMENT…`. While the file SCRIPT is there it
  * says where; it is gone when that place was reached.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
+import { Acting } from "../../src/failover/acting.ts";
 import { Journal } from "../../src/journal/journal.ts";
-import { SqlNode } from "../../src/node/node.ts";
 
 /** Where a daemon ends. */
 export type DaemonEnd = {
@@ -16,6 +16,8 @@ export type DaemonEnd = {
    * done and not noted.
    */
   readonly at: "intent" | "order" | "outcome";
+  /** Of a step's orders the one, by the name of what it calls; a fence is always the order to the supervisor. */
+  readonly order?: string;
   /** `stall`: it is halted there, with all that it holds. */
   readonly how: "kill" | "stall";
 };
@@ -26,6 +28,7 @@ const append = Journal.prototype.append;
 // A step's intent is not waited for: what follows is only kept back by what happens within this call.
 Journal.prototype.append = function (entry, when) {
   const end = planned();
+  if (entry.kind === "intent" && entry.name === end?.step) begun = entry.name;
   if (end === undefined || end.step !== entry.name || end.at !== entry.kind) return append.call(this, entry, when);
   if (end.at === "outcome") {
     come(end);
@@ -36,18 +39,22 @@ Journal.prototype.append = function (entry, when) {
   return written;
 };
 
-for (const [step, name] of [
-  ["stop-receiving", "stopReceiving"],
-  ["prepare-candidate", "makeSlots"],
-  ["promote", "promote"],
-] as const) {
-  const order: unknown = SqlNode.prototype[name];
-  Reflect.set(SqlNode.prototype, name, function (this: SqlNode, ...given: unknown[]) {
+/** The step that is planned has begun. */
+let begun: string | undefined;
+
+// Between the look whether it may still act and the sending: there an order waits for nothing, so only a halt comes in between. Which
+// order it is its text tells; another step may send the same one.
+type Send = (...given: readonly unknown[]) => Promise<unknown>;
+const order: unknown = Acting.prototype.order;
+Reflect.set(Acting.prototype, "order", function (this: Acting, timeoutMs: number, send: Send) {
+  const halted: Send = (...given) => {
     const end = planned();
-    if (end?.step === step && end.at === "order") come(end);
-    return (order as (...whole: unknown[]) => unknown).apply(this, given);
-  });
-}
+    const isIt = end?.at === "order" && end.step === begun && end.order !== undefined;
+    if (isIt && String(send).includes(`.${end.order}(`)) come(end);
+    return send(...given);
+  };
+  return (order as (...whole: unknown[]) => unknown).call(this, timeoutMs, halted);
+});
 
 // An order to a machine, which has a time: any earlier, and whoever wakes late finds first that it is over. When it wakes this is sent.
 const write = Socket.prototype._write;

@@ -167,10 +167,11 @@ export class RealStack {
   }
 
   /** The first value that a node answers with, as text. */
-  async ask(node: "db" | "db_replica", sql: string): Promise<string> {
+  async ask(node: "db" | "db_replica", sql: string, database = "postgres"): Promise<string> {
     const stack = await this.stack();
     const secrets = await readSecrets(PORTS.files, stack.place);
-    const [row] = await withNode(nodeAddress(stack, secrets, node), {}, ({ run }) => run(sql));
+    const address = { ...nodeAddress(stack, secrets, node), database };
+    const [row] = await withNode(address, {}, ({ run }) => run(sql));
     return String(Object.values(row ?? {})[0]);
   }
 

@@ -34,12 +34,12 @@ export class WatchedStack {
     this.#socket = socket;
   }
 
-  /** What is known and decided; undefined while no daemon answers. */
+  /** What is known and decided; undefined while no daemon answers, or a lease store on a busy machine gives the daemon no answer. */
   async look(): Promise<CheckReport | undefined> {
     const socket = this.#socket ?? daemonSocketOf(await this.one.stack());
     const asked = await askDaemon(socket, { call: "check", follow: false }, { silentMs: SILENT_MS }).catch(
       (error: unknown) => {
-        if (!isLifeboatError(error, "daemon.no-answer")) throw error;
+        if (!isLifeboatError(error, "daemon.no-answer") && !isLifeboatError(error, "lease.store-failed")) throw error;
         return undefined;
       },
     );

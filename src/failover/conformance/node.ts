@@ -134,12 +134,16 @@ function orderConformance(withNodes: WithNodes): void {
       const { primary, elsewhere } = under;
       await primary.setSynchronousNames({ epoch: epoch(4), names: "" }, CALL);
       await elsewhere.setSynchronousNames({ epoch: epoch(5), names: "" }, CALL);
-      for (const each of [
-        primary.setSynchronousNames({ epoch: epoch(4), names: NOBODY }, CALL),
-        primary.makeSlots({ epoch: epoch(4), slots: ["late"] }, CALL),
-        primary.promote({ epoch: epoch(4) }, CALL),
-      ]) {
-        assert.deepEqual(await each, { kind: "stale-epoch", seen: 5 });
+      const late = { epoch: epoch(4) };
+      for (const [order, send] of Object.entries({
+        setSynchronousNames: () => primary.setSynchronousNames({ ...late, names: NOBODY }, CALL),
+        makeSlots: () => primary.makeSlots({ ...late, slots: ["late"] }, CALL),
+        stopReceiving: () => primary.stopReceiving(late, CALL),
+        hurryReplay: () => primary.hurryReplay(late, CALL),
+        receiveFrom: () => primary.receiveFrom({ ...late, upstream: under.replica.name }, CALL),
+        promote: () => primary.promote(late, CALL),
+      })) {
+        assert.deepEqual(await send(), { kind: "stale-epoch", seen: 5 }, order);
       }
       assert.equal((await primaryView(under)).view.synchronousNames, "");
       assert.equal(await under.write(primary.name, 5), true);
