@@ -49,7 +49,7 @@ const order: unknown = Acting.prototype.order;
 Reflect.set(Acting.prototype, "order", function (this: Acting, timeoutMs: number, send: Send) {
   const halted: Send = (...given) => {
     const end = planned();
-    const isIt = end?.at === "order" && end.step === begun && end.order !== undefined;
+    const isIt = end?.at === "order" && end.step === begun && end.order !== undefined && end.step !== "fence";
     if (isIt && String(send).includes(`.${end.order}(`)) come(end);
     return send(...given);
   };
