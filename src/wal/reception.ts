@@ -1,5 +1,5 @@
 /**
- * The hot path: WAL comes in, is appended, synced once per group, and confirmed.
+ * The hot path: WAL comes in, is appended, synced once for each group or burst, and confirmed.
  *
  * Nouns: a *group* is what had arrived when we looked; a *burst* is groups of which the server says that more is on its way.
  * What is *compared* is received again and must equal what is held before anything is confirmed.

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { RMGR_XLOG, XLOG_SWITCH } from "./records/cursor.ts";
+import { RecordEnds } from "./records/ends.ts";
 import { filledBehind, UNMARKED_BYTES_MAX } from "./spool-marks.ts";
 
 const MIB = 1024 * 1024;
@@ -56,4 +58,40 @@ test("a file without a segment's header counts as far as its mark", async () => 
   const { bytes, at } = walOf([100, 200]);
   const headless = Buffer.from(bytes).fill(0, 0, 40);
   assert.equal(await filledBehind(fileOf(headless), PARTIAL, at(0)), at(0));
+});
+
+test("wherever groups end: behind a mark at one end of a record all counts up to the next ones", async () => {
+  const sizes = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 7000, max: 20_000 }));
+  const script = fc.record({
+    lengths: fc.array(sizes, { minLength: 2, maxLength: 30 }),
+    // The second segment begins with the rest of a record, or with one.
+    first: fc.integer({ min: MIB - 40_000, max: MIB + 20_000 }),
+    cuts: fc.array(fc.nat(), { maxLength: 10 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(script, async ({ lengths, first, cuts }) => {
+      const { bytes, records } = writeSyntheticWal(PLACE, [plain(first), ...lengths.map(plain)]);
+      const of = { ...PARTIAL, start: (PLACE.start + BigInt(MIB)) as Lsn };
+      const last = (records.at(-1)?.end ?? 0) - MIB;
+      if (last <= 0) return;
+      const segment = bytes.subarray(MIB, 2 * MIB);
+      const groupEnds = [...records.map(({ end }) => end - MIB), ...cuts.map((each) => each % last)]
+        .filter((end) => end > 0 && end <= last)
+        .sort((a, b) => a - b);
+      const ends = new RecordEnds();
+      const known: number[] = [];
+      let offset = 0;
+      for (const end of groupEnds) {
+        ends.pass(segment.subarray(offset, end), offset);
+        if (ends.atEnd) known.push(end);
+        offset = end;
+      }
+      for (const [index, mark] of known.entries()) {
+        const held = known.slice(index).findLast((end) => end - mark <= UNMARKED_BYTES_MAX) ?? mark;
+        const file = Buffer.alloc(MIB);
+        segment.copy(file, 0, 0, held);
+        assert.equal(await filledBehind(fileOf(file), of, mark), held);
+      }
+    }),
+  );
 });

@@ -46,7 +46,8 @@ const SLOTS = [0, 1] as const;
 /** Each mark has a block of its own, so that a write of one cannot harm the other. */
 const BLOCK_BYTES = 4096;
 const MAGIC = Buffer.from("lb-mark1", "latin1");
-const MARK_BYTES = 32;
+/** The size of a mark. */
+export const MARK_BYTES = 32;
 /** Where the mark's own CRC-32 lies, of all before it. */
 const OWN_CRC_AT = MARK_BYTES - 4;
 
@@ -83,9 +84,6 @@ export function encodeMark(mark: Mark, bytes = blankMark(mark.start)): Buffer {
   return bytes;
 }
 
-/** What takes a mark away. */
-export const NO_MARK = Buffer.alloc(MARK_BYTES);
-
 /**
  * Reads the marks that count, the farthest first; none when the file is damaged. Undefined when the file has no room for
  * marks any more: it is complete, and about to get its name.
@@ -105,6 +103,9 @@ export async function readMarks(
   return standing.sort((a, b) => b.filledBytes - a.filledBytes);
 }
 
+/** A record begins with its length. */
+const LENGTH_BYTES = 4;
+
 /** Which file it is whose records are read. */
 export type PartialPlace = { readonly start: Lsn; readonly timeline: Timeline; readonly walSegmentBytes: number };
 
@@ -119,6 +120,9 @@ export async function filledBehind(
 ): Promise<number> {
   const from = filledBytes - (filledBytes % WAL_PAGE_BYTES);
   const length = Math.min(filledBytes + UNMARKED_BYTES_MAX, walSegmentBytes) - from;
+  // As after each orderly stop: zeros, which are the length of no record.
+  const next = await handle.read({ position: recordBegin(filledBytes), length: LENGTH_BYTES });
+  if (next.every((byte) => byte === 0)) return filledBytes;
   // Memory that nobody touches costs nothing, and between the first page and these there may be most of a segment.
   const bytes = Buffer.alloc(from + length);
   for (const part of [

@@ -46,7 +46,7 @@ export type SpoolState = {
 const GAPS_MAX = 100;
 const STATE_FILE = "state.json";
 const FORMAT = "lifeboat-spool";
-const VERSION = 2;
+const VERSION = 3;
 
 const sharedSchema = {
   format: z.literal(FORMAT),
@@ -63,11 +63,29 @@ const sharedSchema = {
 const stateSchema = z.discriminatedUnion("version", [
   // The first version kept room for what the mandate has become, and did not say where its range begins.
   z.strictObject({ ...sharedSchema, version: z.literal(1), epoch: z.literal(0), upstream: z.null() }),
-  z.strictObject({ ...sharedSchema, version: z.literal(VERSION), rangeFrom: lsnSchema.nullable() }),
+  // In the second each sync of a partial wrote a mark: whoever knows no other must not count what this one has synced.
+  z.strictObject({ ...sharedSchema, version: z.literal([2, VERSION]), rangeFrom: lsnSchema.nullable() }),
 ]);
 
 /** The state of a spool; undefined when nothing was received into it yet. Throws `wal.spool-damaged`. */
 export async function readSpoolState(files: Files, folder: string): Promise<SpoolState | undefined> {
+  return (await readAnySpoolState(files, folder))?.state;
+}
+
+/** As `readSpoolState`, for who receives into it: a state of an earlier version is replaced before that. */
+export async function takeSpoolState(
+  tools: { readonly files: Files; readonly random: RandomSource },
+  folder: string,
+): Promise<SpoolState | undefined> {
+  const found = await readAnySpoolState(tools.files, folder);
+  if (found !== undefined && found.version !== VERSION) await writeSpoolState(tools, folder, found.state);
+  return found?.state;
+}
+
+async function readAnySpoolState(
+  files: Files,
+  folder: string,
+): Promise<{ readonly version: number; readonly state: SpoolState } | undefined> {
   const file = path.join(folder, STATE_FILE);
   let bytes: Buffer;
   try {
@@ -80,7 +98,8 @@ export async function readSpoolState(files: Files, folder: string): Promise<Spoo
     const read = stateSchema.parse(JSON.parse(`${bytes}`));
     const { vaultId, systemId, walSegmentBytes, timeline, history, slot, flushedLsn, gaps } = read;
     const rangeFrom = read.version === 1 ? undefined : (read.rangeFrom ?? undefined);
-    return { vaultId, systemId, walSegmentBytes, timeline, history, slot, flushedLsn, rangeFrom, gaps };
+    const state = { vaultId, systemId, walSegmentBytes, timeline, history, slot, flushedLsn, rangeFrom, gaps };
+    return { version: read.version, state };
   } catch (cause) {
     throw spoolDamaged(file, "it is not a spool's state of a version this program reads", cause);
   }

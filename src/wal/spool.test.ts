@@ -21,7 +21,7 @@ import { systemRandom } from "../platform/random.ts";
 import { LSN_NONE, type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { openSpool, type Spool } from "./spool.ts";
 import { listSpool, readSpoolFile } from "./spool-files.ts";
-import { laidOutBytes, markPosition } from "./spool-marks.ts";
+import { laidOutBytes, markPosition, readMarks } from "./spool-marks.ts";
 
 const ONE = 1 as Timeline;
 const TWO = 2 as Timeline;
@@ -234,6 +234,35 @@ test("commits write a mark now and then, and what each of them held is told with
   assert.ok(writes.length > groups && writes.length < 1.8 * groups, `${writes.length} writes of ${groups} groups`);
   assert.ok((await content(spool, files)).equals(walOf("committed")));
   await spool.close();
+});
+
+test("when a receiver lets go of a file its marks alone say all that was confirmed", async () => {
+  const { files } = memoryFiles();
+  const spool = await inMemory(files);
+  const confirmed = { lsn: LSN_NONE };
+  await receive(spool, confirmed, "committed");
+  const handle = await files.open((await spool.list()).at(-1)?.path ?? "", "read");
+  const start = lsnAdd(START, MIB);
+  const marked = async () => (await readMarks(handle, { start, walSegmentBytes: MIB }))?.[0]?.filledBytes;
+  assert.notEqual(await marked(), Number(confirmed.lsn - start), "the last commits had none");
+  await spool.abandon();
+  assert.equal(await marked(), Number(confirmed.lsn - start));
+  await handle.close();
+  await spool.close();
+});
+
+test("a spool of an earlier version becomes one of this before anything is received into it", async () => {
+  await using temporary = await temporaryFolder("spool");
+  const spool = await open(temporary.folder);
+  await spool.adopt(STATE);
+  await spool.close();
+  const file = path.join(temporary.folder, "state.json");
+  const now = await readFile(file, "utf8");
+  await writeFile(file, now.replace(/"version": 3/, '"version": 2'));
+  const second = await open(temporary.folder);
+  assert.deepEqual(second.state, STATE);
+  assert.equal(await readFile(file, "utf8"), now);
+  await second.close();
 });
 
 test("a power cut after the mark and before its bytes leaves what was synced before", async () => {

@@ -43,14 +43,14 @@ import {
   blankMark,
   encodeMark,
   laidOutBytes,
+  MARK_BYTES,
   markPosition,
   markToRelyOn,
-  NO_MARK,
   nextSlot,
   type Slot,
   UNMARKED_BYTES_MAX,
 } from "./spool-marks.ts";
-import { readSpoolState, type SpoolState, spoolDamaged, writeSpoolState } from "./spool-state.ts";
+import { type SpoolState, spoolDamaged, takeSpoolState, writeSpoolState } from "./spool-state.ts";
 
 /** What a spool needs of the machine. */
 export type SpoolTools = {
@@ -100,7 +100,7 @@ export async function openSpool(tools: SpoolTools, folder: string, { signal }: C
     { signal, permanent: () => false },
   );
   try {
-    return new Spool(tools, { folder, lock, state: await readSpoolState(tools.files, folder) });
+    return new Spool(tools, { folder, lock, state: await takeSpoolState(tools, folder) });
   } catch (error) {
     lock.release();
     throw error;
@@ -271,10 +271,7 @@ export class Spool {
     this.#flushed = at.lsn;
   }
 
-  /**
-   * Says that all before the position to be appended at is held elsewhere (complete files, the vault): it counts as
-   * flushed.
-   */
+  /** Says that all before the position to be appended at is held elsewhere (complete files, the vault): it counts as flushed. */
   trustBefore(): void {
     this.#flushed = this.#written;
   }
@@ -391,11 +388,14 @@ export class Spool {
     await Promise.allSettled([current.handle.close(), this.#spare.drop()]);
   }
 
-  async #cutOff({ handle, slot, synced }: Current): Promise<void> {
+  async #cutOff({ handle, start, slot, synced }: Current): Promise<void> {
     if (slot === undefined) return await handle.truncate(synced);
-    await handle.write(NO_MARK, markPosition(this.#walSegmentBytes, nextSlot(slot)));
-    // A record without its first bytes is none.
-    await handle.write(Buffer.alloc(Math.min(CUT_BYTES, this.#walSegmentBytes - synced)), synced);
+    // In the place of one that failed: all of these bytes were on stable storage before.
+    const mark = encodeMark({ start, syncedBytes: synced, filledBytes: synced, crc: 0 });
+    await handle.write(mark, markPosition(this.#walSegmentBytes, nextSlot(slot)));
+    // A record without its first bytes is none. Where nothing was written there are zeros, perhaps without a block for them.
+    const behind = await handle.read({ position: synced, length: Math.min(CUT_BYTES, this.#walSegmentBytes - synced) });
+    if (behind.some((byte) => byte !== 0)) await handle.write(behind.fill(0), synced);
   }
 
   /** Keeps the partials of all other timelines apart: they are no longer received. */
@@ -534,7 +534,7 @@ export class Spool {
       }
       if (current.slot !== undefined) {
         const position = markPosition(this.#walSegmentBytes, current.slot);
-        await current.handle.write(await current.handle.read({ position, length: NO_MARK.byteLength }), position);
+        await current.handle.write(await current.handle.read({ position, length: MARK_BYTES }), position);
       }
       this.#settled.add(current.path);
     }

@@ -14,6 +14,7 @@ import {
   segmentStart,
   type Timeline,
 } from "../../postgres/lsn.ts";
+import { filledBehind, UNMARKED_BYTES_MAX } from "../spool-marks.ts";
 import { isSwitch, RECORD_HEADER_BYTES } from "./cursor.ts";
 import { RecordEnds } from "./ends.ts";
 import type { WalEvent, WalTime } from "./events.ts";
@@ -212,6 +213,8 @@ async function assertSameEnds(records: readonly WalRecord[], source: WalSource):
     const bytes = await source.readSegment(name, {});
     assert.ok(bytes !== undefined);
     const [ends, insides] = [endsOf(bytes), endsOf(bytes)];
+    const place = { start, timeline: source.timelineAt(start), walSegmentBytes: SEGMENT_BYTES };
+    let before: number | undefined;
     for (const { rmgr, info, lsn, end, sizeBytes } of ending) {
       // Of one that began in the segment before, or whose header is all of it and lies on two pages, it is not known whether it switches.
       const split = sizeBytes === RECORD_HEADER_BYTES && WAL_PAGE_BYTES - (Number(lsn) % WAL_PAGE_BYTES) < sizeBytes;
@@ -219,6 +222,14 @@ async function assertSameEnds(records: readonly WalRecord[], source: WalSource):
       const to = lsnDistance({ from: start, to: end });
       assert.equal(ends(to), true, `at ${formatLsn(end)}`);
       assert.equal(insides(to - 8), false, `before ${formatLsn(end)}`);
+      // Of a partial that was marked there, and synced up to here since.
+      const partial = {
+        read: async ({ position = 0, length = 0 }) => bytes.subarray(position, Math.min(to, position + length)),
+      };
+      if (before !== undefined && to - before <= UNMARKED_BYTES_MAX) {
+        assert.equal(await filledBehind(partial, place, before), to, `from ${before} of ${name} to ${to}`);
+      }
+      before = to;
     }
   }
   assert.ok(bySegment.size > 4, "over several segments");
