@@ -95,7 +95,12 @@ test("a backup waits until the receiver that runs streams, and is told what that
   const { files } = memoryFiles();
   await files.makeFolder(SPOOL);
   const clock = new ManualClock();
-  const lastError = { code: "postgres.unreachable", message: "cannot reach the server", remedy: "Start it.", at: "" };
+  const lastError = {
+    code: "postgres.unreachable",
+    message: "cannot reach the server",
+    remedy: "Start it.",
+    at: STREAMING_REPORT.updatedAt,
+  };
   const write = (mode: ReceiverMode): Promise<void> =>
     writeReport({ files, random: systemRandom }, SPOOL, { ...STREAMING_REPORT, mode, systemId: "7", lastError });
   const begin = async (): Promise<void> => {
