@@ -36,6 +36,32 @@ export const COLLATIONS_SQL = `SELECT kind, name, provider, recorded, actual FRO
   ) AS sorted WHERE provider IN ('c', 'i') AND recorded IS NOT NULL AND actual IS NOT NULL
   ORDER BY kind DESC, name LIMIT ${COLLATIONS_MAX}`;
 
+/** The collation that stands for the order of the database (pg_collation.dat). */
+const DATABASE_COLLATION = 100;
+
+/**
+ * What the indexes with the OIDs in $1 sort by, a row for each with the OID as `index`. Of what `text_pattern_ops` and its like sort, a
+ * collation tells no order. Those inside of an expression or a predicate are in pg_depend, the database's own excepted.
+ */
+export const INDEX_COLLATIONS_SQL = `SELECT * FROM (
+    SELECT used.index::int8 AS index, CASE WHEN by_database THEN 'database' ELSE 'collation' END AS kind,
+      CASE WHEN by_database THEN datname::text ELSE c.oid::regcollation::text END AS name,
+      CASE WHEN by_database THEN datlocprovider ELSE collprovider END AS provider,
+      CASE WHEN by_database THEN datcollversion ELSE collversion END AS recorded,
+      CASE WHEN by_database THEN pg_database_collation_actual_version(d.oid) ELSE pg_collation_actual_version(c.oid) END AS actual
+      FROM (
+        SELECT indexrelid AS index, key.sorts_by FROM pg_index, unnest(indcollation, indclass) AS key (sorts_by, opclass)
+          JOIN pg_opclass ON pg_opclass.oid = key.opclass
+          WHERE indexrelid = ANY ($1::oid[]) AND opcname NOT LIKE '%\\_pattern\\_ops'
+        UNION
+        SELECT objid, refobjid FROM pg_depend JOIN pg_index ON indexrelid = objid
+          WHERE classid = 'pg_class'::regclass AND objid = ANY ($1::oid[]) AND refclassid = 'pg_collation'::regclass
+            AND (indexprs IS NOT NULL OR indpred IS NOT NULL)
+      ) AS used JOIN pg_collation c ON c.oid = used.sorts_by JOIN pg_database d ON d.datname = current_database()
+        CROSS JOIN LATERAL (SELECT c.oid = ${DATABASE_COLLATION} AS by_database) AS which
+  ) AS sorted WHERE provider IN ('c', 'i') AND recorded IS NOT NULL AND actual IS NOT NULL
+  ORDER BY index, kind DESC, name`;
+
 /** Reads what was answered. */
 export function readCollations(rows: readonly QueryRow[]): readonly CollationVersion[] {
   return rows.map(({ kind, name, provider, recorded, actual }) => ({

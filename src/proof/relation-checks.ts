@@ -12,7 +12,7 @@ import type { QueryConnection, QueryRow } from "../postgres/query-connection.ts"
 import type { ProofFinding } from "../vault/proofs.ts";
 import type { BadPage } from "./page-scan.ts";
 import { refusalOf, SANDBOX_SCHEMA, type SandboxServer } from "./sandbox-server.ts";
-import { withSorting } from "./sorted-elsewhere.ts";
+import { type RelationFinding, withSorting } from "./sorted-elsewhere.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -169,11 +169,11 @@ async function checkDatabase(
     const relations = await relationsOf(first, of.shared, options);
     while (sessions.length < SESSIONS) sessions.push(await server.connect(database, options));
     const waiting = [...relations];
-    const findings: ProofFinding[] = [];
+    const findings: RelationFinding[] = [];
     const work = async (session: QueryConnection): Promise<void> => {
       for (let each = waiting.shift(); each !== undefined; each = waiting.shift()) {
         const found = await checkOne(session, { ...each, database, schemas }, options);
-        findings.push(...found);
+        findings.push(...found.map((finding) => ({ oid: each.oid, finding })));
         onProgress({ done: relations.length - waiting.length, total: relations.length });
         if (found.some(({ code }) => code === "server-ended")) waiting.length = 0;
       }
@@ -181,7 +181,7 @@ async function checkDatabase(
     const ended = await Promise.allSettled(sessions.map(work));
     for (const each of ended) if (each.status === "rejected") throw each.reason;
     const heaps = relations.filter(({ kind }) => kind === "heap").length;
-    const told = await withSorting(first, { database, findings }, options);
+    const told = await withSorting(first, findings, options);
     return { findings: told, heaps, indexes: relations.length - heaps };
   } finally {
     for (const session of sessions) await session.close();
