@@ -316,7 +316,9 @@ function controlOver(
   });
   const watches = new ServiceGroup("watches", [
     sentinelService(clock, addresses, wake),
-    surveyService(clock, assembly.survey, (error) => notice(`the survey of slots and collations: ${errorText(error)}`)),
+    surveyService(clock, assembly.survey, (_service, error) =>
+      notice(`the survey of slots and collations: ${errorText(error)}`),
+    ),
   ]);
   return { assembly, control, wakeable, watches };
 }

@@ -141,6 +141,7 @@ export function assemble(tools: AssemblyTools): Assembly {
     survey: new Survey(
       clock,
       NODE_NAMES.map((name) => ({ name, ask: (call) => askInventory(surveyAddress(tools, name), call) })),
+      tools.notice,
     ),
     ports: {
       clock,

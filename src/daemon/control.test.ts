@@ -67,7 +67,7 @@ function controlOf(ports: FailoverPorts, surveyed: readonly Surveyed[] = telling
     ports,
     machines: only<LocalMachines>("machines", {}),
     reporter: only<Reporter>("reporter", { last: async () => undefined }),
-    survey: new Survey(ports.clock, surveyed),
+    survey: new Survey(ports.clock, surveyed, () => undefined),
     options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: PACE },
     stack: "shop",
     durability: "quorum",

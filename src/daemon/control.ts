@@ -23,7 +23,7 @@ import { askedFailover } from "./asked-failover.ts";
 import { type CheckReport, checkReportOf } from "./check-report.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
-import type { Survey } from "./survey.ts";
+import { SURVEY_MS, type Survey } from "./survey.ts";
 import { type Look, Watcher } from "./watcher.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -136,8 +136,12 @@ export class Control {
     const { policy } = controller;
     const look = async (how: "settle" | "look"): Promise<CheckReport> => {
       const { record } = await this.#stored(options);
-      // Beside the look: a node that does not answer the one does not answer the other.
-      const [seen] = await Promise.all([watcher[how](record, policy, options), this.#parts.survey.refresh(options)]);
+      const surveyed = this.#surveyBeside(options);
+      const seen = await watcher[how](record, policy, options);
+      const report = this.#report(seen);
+      if (how === "look" || report.costs.every(({ seenAgoMs }) => seenAgoMs !== null)) return report;
+      // Nothing was told yet, as where no daemon runs: for that a person waits, and nobody else.
+      await this.#atMost(SURVEY_MS, surveyed, options);
       return this.#report(seen);
     };
     let report = await look("settle");
@@ -171,7 +175,9 @@ export class Control {
       // A person decides: neither maintenance nor a policy that leaves it to a person speaks against it.
       const record = { ...stored.record, maintenance: false };
       const policy = { ...this.#parts.options.policy, automatic: true };
-      const [look] = await Promise.all([watcher.settle(record, policy, options), this.#parts.survey.refresh(options)]);
+      // For what is told afterwards.
+      void this.#surveyBeside(options);
+      const look = await watcher.settle(record, policy, options);
       const facts = { ...look.decision, asked: true, positions: positionsOf(look.seen) };
       await acting.note({ kind: "decision", name: look.decision.kind, facts });
       return await this.#carryOut(acting, stored, askedFailover(look, record, asked.acceptLoss));
@@ -363,6 +369,28 @@ export class Control {
       }
       await ports.clock.sleep(STREAM_LOOK_MS, options);
     }
+  }
+
+  /** Asks nodes what replication does not carry, unless that is under way. For whoever waits for it or not: it never rejects. */
+  #surveyBeside(options: CallOptions): Promise<void> {
+    this.#surveying ??= this.#parts.survey
+      .refresh(options)
+      // It was told to stop with whoever asked.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#surveying = undefined;
+      });
+    return this.#surveying;
+  }
+
+  #surveying: Promise<void> | undefined;
+
+  async #atMost(durationMs: number, work: Promise<void>, { signal }: CallOptions): Promise<void> {
+    const over = new AbortController();
+    const until = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+    const late = this.#parts.ports.clock.sleep(durationMs, { signal: until }).catch(() => undefined);
+    await Promise.race([work, late]);
+    over.abort();
   }
 
   #watcher(): Watcher {

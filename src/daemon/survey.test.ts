@@ -5,7 +5,7 @@ import { inventory, logicalSlot } from "../../test/support/inventories.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { Inventory } from "../failover/costs.ts";
 import { abortedError } from "../platform/clock.ts";
-import { Survey, surveyService } from "./survey.ts";
+import { Survey, type Surveyed, surveyService } from "./survey.ts";
 
 const CDC = logicalSlot();
 
@@ -19,10 +19,11 @@ function surveyOf(words: { a: Inventory | undefined; b: Inventory | undefined })
     if (word !== undefined) return word;
     throw new LifeboatError("postgres.connection-lost", { message: `${name} is away`, remedy: "None." });
   };
-  const survey = new Survey(clock, [
+  const asks = [
     { name: "a", ask: ask("a") },
     { name: "b", ask: ask("b") },
-  ]);
+  ];
+  const survey = new Survey(clock, asks, (message) => assert.fail(message));
   return { survey, clock, asked: () => asked };
 }
 
@@ -66,44 +67,39 @@ test("who told a moment ago is not asked again, and who stops is told so", async
   await assert.rejects(survey.refresh({ signal: AbortSignal.abort() }), /slots and collations/);
 });
 
-test("a survey is made every ten seconds, and what nobody expected is told and ends nothing", async () => {
+test("a survey is made every ten seconds; what nobody expected ends nothing, and is told again only when it changes", async () => {
   const stop = Promise.withResolvers<void>();
-  const told: unknown[] = [];
+  const told: string[] = [];
   const asked: number[] = [];
   const clock = leapingClock();
-  const survey = new Survey(clock, [
-    {
-      name: "a",
-      ask: async () => {
-        asked.push(clock.monotonic());
-        if (asked.length === 3) stop.resolve();
-        if (asked.length === 2) throw new TypeError("a bug");
-        return inventory();
-      },
-    },
-  ]);
-  const service = surveyService(clock, survey, (error) => told.push(error));
+  const failures = [undefined, "a bug", "a bug", "another", undefined, "another"];
+  const ask = async (): Promise<Inventory> => {
+    asked.push(clock.monotonic());
+    const failure = failures[asked.length - 1];
+    if (asked.length === failures.length + 1) stop.resolve();
+    if (failure !== undefined) throw new TypeError(failure);
+    return inventory();
+  };
+  const survey = new Survey(clock, [{ name: "a", ask }], (message) => told.push(message));
+  const service = surveyService(clock, survey, () => assert.fail("it ended"));
   await service.start({});
   await stop.promise;
   await service.stop();
   assert.deepEqual(asked.slice(0, 3), [0, 10_000, 20_000]);
-  assert.equal(told.length, 1);
+  const of = "what a tells of slots and collations: ";
+  assert.deepEqual(told, [`${of}a bug`, `${of}another`, `${of}another`]);
 });
 
 test("a stop while nodes are asked ends the survey without a word", async () => {
   const asked = Promise.withResolvers<void>();
-  const survey = new Survey(leapingClock(), [
-    {
-      name: "a",
-      ask: ({ signal }) =>
-        new Promise((_resolve, reject) => {
-          asked.resolve();
-          signal?.addEventListener("abort", () => reject(abortedError("asking a", signal.reason)));
-        }),
-    },
-  ]);
+  const ask: Surveyed["ask"] = ({ signal }) =>
+    new Promise((_resolve, reject) => {
+      asked.resolve();
+      signal?.addEventListener("abort", () => reject(abortedError("asking a", signal.reason)));
+    });
   const told: unknown[] = [];
-  const service = surveyService(leapingClock(), survey, (error) => told.push(error));
+  const survey = new Survey(leapingClock(), [{ name: "a", ask }], (message) => told.push(message));
+  const service = surveyService(leapingClock(), survey, (_service, error) => told.push(error));
   await service.start({});
   await asked.promise;
   await service.stop();

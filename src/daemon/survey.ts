@@ -2,14 +2,15 @@
  * Keeps what nodes said of what replication does not carry, so that it is known of a primary that is gone.
  *
  * Nouns: a *survey* asks every node for its inventory, far less often than a look, and on sessions of its own.
- * Invariants: no look, decision or step waits for it; of a node that was the primary its word as the primary is kept apart, since as a
- * standby it has other slots.
+ * Invariants: no failover, look or step waits for it, nor fails by it; of a node that was the primary its word as the primary is kept
+ * apart, since as a standby it has other slots.
  */
 import { isLifeboatError } from "../errors/error.ts";
+import { errorText } from "../errors/error-text.ts";
 import { type Cost, costsOf, type Inventory } from "../failover/costs.ts";
 import type { Call, NodeName } from "../failover/ports.ts";
 import { type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
-import { loopService, type Service } from "./service.ts";
+import { loopService, type Service, type ServiceFailed } from "./service.ts";
 
 /** Who is asked. */
 export type Surveyed = { readonly name: NodeName; readonly ask: (call: Call) => Promise<Inventory> };
@@ -25,8 +26,10 @@ export type SurveyedCosts = {
 const INTERVAL_MS = 10_000;
 /** Whoever asks is told what is true now, where the node answers so soon. */
 const FRESH_MS = 1_000;
-/** Three statements over catalogues take some ten ms. Whoever asks while a node is frozen waits no longer for it. */
-const ANSWER_MS = 500;
+/** A login and three statements over catalogues take some ten ms. What it tells after so long is of no use to whoever is in a hurry. */
+export const SURVEY_MS = 500;
+
+const STEP = "asking nodes for their slots and collations";
 
 type Told = { readonly at: Monotonic; readonly inventory: Inventory };
 
@@ -34,33 +37,42 @@ type Told = { readonly at: Monotonic; readonly inventory: Inventory };
 export class Survey {
   readonly #clock: Clock;
   readonly #nodes: readonly Surveyed[];
+  readonly #notice: (message: string) => void;
   readonly #told = new Map<NodeName, Told>();
   readonly #toldAsPrimary = new Map<NodeName, Told>();
+  /** What nobody expected of a node, and was said. */
+  readonly #said = new Map<NodeName, string>();
 
-  constructor(clock: Clock, nodes: readonly Surveyed[]) {
+  constructor(clock: Clock, nodes: readonly Surveyed[], notice: (message: string) => void) {
     this.#clock = clock;
     this.#nodes = nodes;
+    this.#notice = notice;
   }
 
   /** Asks whoever said nothing lately. Who does not answer has said what it said before. Rejects with `platform.aborted` only. */
   async refresh({ signal }: { readonly signal?: AbortSignal | undefined }): Promise<void> {
-    throwIfAborted(signal, "asking nodes for their slots and collations");
-    await Promise.all(
-      this.#nodes.map(async ({ name, ask }) => {
-        const before = this.#told.get(name);
-        if (before !== undefined && this.#clock.monotonic() - before.at < FRESH_MS) return;
-        try {
-          const inventory = await ask({ timeoutMs: ANSWER_MS, signal });
-          const told = { at: this.#clock.monotonic(), inventory };
-          this.#told.set(name, told);
-          if (!inventory.isStandby) this.#toldAsPrimary.set(name, told);
-        } catch (error) {
-          if (isLifeboatError(error, "platform.aborted") || !isLifeboatError(error) || error.kind === "bug")
-            throw error;
-          // Not known, or known of before: the costs say so.
-        }
-      }),
-    );
+    throwIfAborted(signal, STEP);
+    await Promise.all(this.#nodes.map((node) => this.#ask(node, { timeoutMs: SURVEY_MS, signal })));
+  }
+
+  async #ask({ name, ask }: Surveyed, call: Call): Promise<void> {
+    const before = this.#told.get(name);
+    if (before !== undefined && this.#clock.monotonic() - before.at < FRESH_MS) return;
+    try {
+      const inventory = await ask(call);
+      const told = { at: this.#clock.monotonic(), inventory };
+      this.#told.set(name, told);
+      if (!inventory.isStandby) this.#toldAsPrimary.set(name, told);
+      this.#said.delete(name);
+    } catch (error) {
+      throwIfAborted(call.signal, STEP);
+      // Not known, or known of before: the costs say so.
+      if (isLifeboatError(error) && error.kind !== "bug") return;
+      // A bug of ours in a question that nothing rests on ends neither a promotion nor the daemon. It is told, and not every ten seconds.
+      const text = `what ${name} tells of slots and collations: ${errorText(error)}`;
+      if (this.#said.get(name) !== text) this.#notice(text);
+      this.#said.set(name, text);
+    }
   }
 
   /** What it would cost to promote one node in place of another, as far as it was ever told. */
@@ -76,20 +88,17 @@ export class Survey {
   }
 }
 
-/** Asks again and again. A failure that nobody expected ends it, and the daemon says so. */
-export function surveyService(clock: Clock, survey: Survey, failed: (error: unknown) => void): Service {
+/** Asks again and again. What is wrong with an answer the survey tells by itself, and goes on. */
+export function surveyService(clock: Clock, survey: Survey, failed: ServiceFailed): Service {
   return loopService(
     "survey",
     async (signal) => {
       while (!signal.aborted) {
-        try {
-          await survey.refresh({ signal });
-        } catch (error) {
-          if (!signal.aborted) failed(error);
-        }
-        await clock.sleep(INTERVAL_MS, { signal }).catch(() => undefined);
+        // Rejects when it is told to stop, which ends the loop.
+        await survey.refresh({ signal });
+        await clock.sleep(INTERVAL_MS, { signal });
       }
     },
-    (_service, error) => failed(error),
+    failed,
   );
 }

@@ -3,7 +3,10 @@ import { test } from "node:test";
 import { conninfoOf, REPLICA_NAME, startPair } from "../../test/support/pairs.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { MAJORS, SUPERUSER, startServer, type TestServer } from "../../test/support/servers.ts";
+import { SwallowingRelay } from "../../test/support/swallowing-relay.ts";
+import { isLifeboatError } from "../errors/error.ts";
 import { type Cost, costsOf } from "../failover/costs.ts";
+import { systemClock } from "../platform/clock.ts";
 import { askInventory } from "./inventory.ts";
 
 const CALL = { timeoutMs: 5_000 };
@@ -107,3 +110,37 @@ test("what was sorted by another version is told, of databases and of collations
   await server.query(/(ALTER COLLATION .*);$/.exec(german)?.[1] ?? "");
   assert.deepEqual(await judged(), []);
 });
+
+test("a server that freezes after the login has been asked for long enough once the call's time is over", async () => {
+  await using server = await startServer({ major: 16 });
+  await using relay = await SwallowingRelay.open(server.server.setup.port);
+  await using blocking = await heldLock(server, "pg_collation");
+  const { name: user, password } = SUPERUSER;
+  const address = { host: "127.0.0.1", port: relay.port, user, password, tls: { mode: "disable" } } as const;
+  const begun = systemClock.monotonic();
+  const asking = askInventory(
+    { ...address, database: "postgres", applicationName: "survey", connectTimeoutMs: 5_000 },
+    { timeoutMs: 1_500 },
+  );
+  asking.catch(() => undefined);
+  await eventually("its last statement waits", async () => blocking.waiting("survey"));
+  relay.cut();
+  await assert.rejects(asking, (error) => isLifeboatError(error, "postgres.timeout"));
+  assert.ok(systemClock.monotonic() - begun < 2_500, `after ${systemClock.monotonic() - begun} ms`);
+});
+
+/** A lock on a table that is kept until it is disposed of. */
+async function heldLock({ server }: TestServer, table: string) {
+  const session = await server.connect({}, {});
+  await session.query("BEGIN", [], CALL);
+  await session.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`, [], CALL);
+  const waiters = "SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
+  return {
+    waiting: async (name: string) => {
+      // What it has seen once it sees until the transaction ends.
+      await session.query("SELECT pg_stat_clear_snapshot()", [], CALL);
+      return (await session.query(waiters, [name], CALL)).length > 0;
+    },
+    [Symbol.asyncDispose]: () => session.close(),
+  };
+}

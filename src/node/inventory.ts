@@ -1,19 +1,47 @@
 /** Asks a node for what replication does not carry. On a session of its own, beside whatever else is asked: nothing waits for it. */
+import { LifeboatError } from "../errors/error.ts";
 import type { Inventory } from "../failover/costs.ts";
 import type { Call } from "../failover/ports.ts";
+import { throwIfAborted } from "../platform/clock.ts";
+import { startTimer } from "../platform/timer.ts";
 import { COLLATIONS_SQL, readCollations } from "../postgres/collations.ts";
 import { LOGICAL_SLOTS_SQL, readLogicalSlots } from "../postgres/logical-slots.ts";
 import { openQuery } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
+import { serverName } from "../postgres/wire/dial.ts";
 
-/** Asks. Rejects as `openQuery` and its queries do, each within the call's time. */
+/**
+ * Asks, within the call's time as a whole. Rejects as `openQuery` and its queries do; with `postgres.timeout` also where a server took
+ * the login and froze, which a query of its own would wait longer for.
+ */
 export async function askInventory(address: ConnectOptions, { timeoutMs, signal }: Call): Promise<Inventory> {
-  const session = await openQuery({ ...address, connectTimeoutMs: timeoutMs }, { signal });
+  const step = `asking ${serverName(address)} for its slots and collations`;
+  const limit = new AbortController();
+  const cancel = startTimer(timeoutMs, () => limit.abort());
+  const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
+  try {
+    return await ask(address, { timeoutMs, signal: both });
+  } catch (error) {
+    throwIfAborted(signal, step);
+    if (!limit.signal.aborted) throw error;
+    throw new LifeboatError("postgres.timeout", {
+      message: `${serverName(address)} did not tell its slots and collations within ${timeoutMs} ms`,
+      remedy: "Check that the server and the network are alive, then run the same command again.",
+      retryable: true,
+      cause: error,
+    });
+  } finally {
+    cancel();
+  }
+}
+
+async function ask(address: ConnectOptions, call: Call): Promise<Inventory> {
+  const session = await openQuery({ ...address, connectTimeoutMs: call.timeoutMs }, call);
   try {
     // First: who was a primary then has not become a standby while the rest is read.
-    const [role] = await session.query("SELECT pg_is_in_recovery() AS standby", [], { timeoutMs, signal });
-    const slots = readLogicalSlots(await session.query(LOGICAL_SLOTS_SQL, [], { timeoutMs, signal }));
-    const collations = readCollations(await session.query(COLLATIONS_SQL, [], { timeoutMs, signal }));
+    const [role] = await session.query("SELECT pg_is_in_recovery() AS standby", [], call);
+    const slots = readLogicalSlots(await session.query(LOGICAL_SLOTS_SQL, [], call));
+    const collations = readCollations(await session.query(COLLATIONS_SQL, [], call));
     return { serverVersion: session.serverVersion, isStandby: role?.["standby"] === true, slots, collations };
   } finally {
     await session.close();

@@ -22,7 +22,7 @@ import type { ReadBuffers } from "./read-buffers.ts";
 const KEEPALIVE_DELAY_MS = 30_000;
 
 /** Where the options point, as people write it: `db:5432`, or the path of the socket. */
-function serverName(options: ConnectOptions): string {
+export function serverName(options: ConnectOptions): string {
   if (isUnixSocket(options)) return socketPath(options);
   return options.host.includes(":") ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
 }
