@@ -27,6 +27,7 @@ function keptOf(sizeBytes: number, differing: readonly number[]): KeptFile {
   return { kind: "pages", facts, differing, keptPages: 1 };
 }
 
+const MIB = 1024 * 1024;
 const page = (letter: string): Buffer => Buffer.alloc(BLOCK_BYTES, letter);
 
 test("what the disk could not write while pages were taken ends the aside, whatever its sync says", async () => {
@@ -53,6 +54,35 @@ test("what the disk could not write while pages were taken ends the aside, whate
   await assert.rejects(writer.finish({ ...request, ...nothing }, {}), { code: "platform.file-failed" });
   assert.equal(await readAside(files, "/aside/1"), undefined);
   await writer.close();
+});
+
+test("pages are taken as long as 256 MiB stay free for what else writes to the disk, and those that were taken can be let go", async () => {
+  const { files } = memoryFiles();
+  await files.makeFolder("/aside");
+  let freeBytes = 300 * MIB;
+  const small: Files = {
+    ...files,
+    space: () => Promise.resolve({ freeBytes, totalBytes: 1024 * MIB, device: 1 }),
+    open: async (file, mode, permissions) => {
+      const handle = await files.open(file, mode, permissions);
+      const write = (data: Buffer): Promise<void> => {
+        freeBytes -= data.byteLength;
+        return Promise.resolve();
+      };
+      return Object.assign(Object.create(handle), { write, close: () => handle.close() });
+    },
+  };
+  const writer = await AsideWriter.begin(small, "/aside/1");
+  const pages = Buffer.alloc(8 * MIB);
+  const taken = async (): Promise<void> => {
+    for (let times = 0; times < 10; times += 1) await writer.take(pages);
+  };
+  const wanted = /^the file system of \/aside\/1 has 260 MiB free, at least 264 MiB are needed .* after 40.0 MiB /;
+  await assert.rejects(taken(), { code: "restore.no-space", message: wanted });
+  assert.equal(freeBytes, 260 * MIB);
+  await writer.close();
+  await writer.discard();
+  assert.deepEqual(await files.list("/aside"), []);
 });
 
 test("an aside holds the pages it took, those of a file of which nothing stays excepted, and what lies behind a file's end", async () => {

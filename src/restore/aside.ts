@@ -19,6 +19,7 @@ import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { crc32 } from "../vault/crc32.ts";
 import type { BackupId } from "../vault/names.ts";
+import { AsideRoom } from "./aside-room.ts";
 import type { FileWanted, KeptFile, PagesTaker } from "./compare-files.ts";
 import type { DeltaSurvey } from "./delta-survey.ts";
 import type { PlannedImage } from "./image-writer.ts";
@@ -74,23 +75,26 @@ const FLUSH_BYTES = 64 * 1024 * 1024;
 export class AsideWriter implements PagesTaker {
   readonly #files: Files;
   readonly #into: string;
+  readonly #room: AsideRoom;
   readonly #pages: PagesWriter;
   readonly #kept: AsideHeader["files"] = [];
-  #finishing = false;
 
-  private constructor(files: Files, into: string, pages: PagesWriter) {
+  private constructor(files: Files, into: string, taking: { readonly room: AsideRoom; readonly pages: PagesWriter }) {
     this.#files = files;
     this.#into = into;
-    this.#pages = pages;
+    this.#room = taking.room;
+    this.#pages = taking.pages;
   }
 
   /** Begins one in a folder that is not there yet. The disk begins to write when `flushBytes` were taken. */
   static async begin(files: Files, into: string, flushBytes: number = FLUSH_BYTES): Promise<AsideWriter> {
     await makeFolderDurable(files, into, 0o700);
-    return new AsideWriter(files, into, await PagesWriter.create(files, path.join(into, ASIDE_PAGES), flushBytes));
+    const room = new AsideRoom(files, into);
+    const pages = await PagesWriter.create(files, path.join(into, ASIDE_PAGES), { flushBytes, room });
+    return new AsideWriter(files, into, { room, pages });
   }
 
-  /** Takes pages of the file that is being compared. */
+  /** Takes pages of the file that is being compared. Throws `restore.no-space` as `AsideRoom` does. */
   async take(pages: Buffer): Promise<void> {
     await this.#pages.add(pages);
   }
@@ -108,12 +112,11 @@ export class AsideWriter implements PagesTaker {
     if (ranges.length > 0 || sizeBytes !== line.sizeBytes) this.#kept.push({ path: line.path, sizeBytes, ranges });
   }
 
-  /** Keeps the rest and makes the aside whole. */
+  /** Keeps the rest and makes the aside whole. Throws `restore.no-space` as `AsideRoom` does. */
   async finish(request: AsideRequest, options: CallOptions): Promise<void> {
     const { layout, survey } = request;
     const files = this.#files;
     throwIfAborted(options.signal, "keeping the old directory aside");
-    this.#finishing = true;
     await this.#pages.finish();
     const absent: string[] = [];
     for (const line of request.image.lines) {
@@ -121,7 +124,11 @@ export class AsideWriter implements PagesTaker {
       if (target === undefined || survey.kept.has(target)) continue;
       if ((await files.stat(target)) === undefined) absent.push(line.path);
     }
-    const removed = new SecondNames(files, layout.roots, path.join(this.#into, ASIDE_REMOVED));
+    const removed = new SecondNames(files, {
+      roots: layout.roots,
+      into: path.join(this.#into, ASIDE_REMOVED),
+      room: this.#room,
+    });
     for (const each of survey.removed) {
       throwIfAborted(options.signal, "keeping the old directory aside");
       await removed.keep(each);
@@ -149,9 +156,10 @@ export class AsideWriter implements PagesTaker {
     return this.#pages.close();
   }
 
-  /** Removes one that was never to become whole, since nothing will be written over. */
+  /** Removes one that did not become whole: of the old directory nothing was changed then. With a header it stays. */
   async discard(): Promise<void> {
-    if (!this.#finishing) await this.#files.removeTree(this.#into);
+    const header = await this.#files.stat(path.join(this.#into, ASIDE_HEADER));
+    if (header === undefined) await this.#files.removeTree(this.#into);
   }
 }
 
@@ -204,10 +212,13 @@ function bytesOf(ranges: readonly number[]): number {
   return bytes;
 }
 
+type PagesLimits = { readonly flushBytes: number; readonly room: AsideRoom };
+
 /** Puts parts of files behind one another. */
 class PagesWriter {
   readonly #files: Files;
   readonly #handle: FileHandle;
+  readonly #room: AsideRoom;
   readonly #flushBytes: number;
   #flushing: Promise<void> = Promise.resolve();
   #failure: { readonly cause: unknown } | undefined;
@@ -218,14 +229,15 @@ class PagesWriter {
   sizeBytes = 0;
   crc32 = 0;
 
-  private constructor(files: Files, handle: FileHandle, flushBytes: number) {
+  private constructor(files: Files, handle: FileHandle, { flushBytes, room }: PagesLimits) {
     this.#files = files;
     this.#handle = handle;
+    this.#room = room;
     this.#flushBytes = flushBytes;
   }
 
-  static async create(files: Files, file: string, flushBytes: number): Promise<PagesWriter> {
-    return new PagesWriter(files, await files.open(file, "create"), flushBytes);
+  static async create(files: Files, file: string, limits: PagesLimits): Promise<PagesWriter> {
+    return new PagesWriter(files, await files.open(file, "create"), limits);
   }
 
   /** Bytes of the file that is under way. */
@@ -234,6 +246,7 @@ class PagesWriter {
   }
 
   async add(bytes: Buffer): Promise<void> {
+    await this.#room.take(bytes.byteLength);
     await this.#handle.write(bytes, this.sizeBytes);
     this.sizeBytes += bytes.byteLength;
     this.crc32 = crc32(bytes, this.crc32);
@@ -296,12 +309,17 @@ class SecondNames {
   readonly #files: Files;
   readonly #roots: readonly string[];
   readonly #into: string;
+  readonly #room: AsideRoom;
   readonly #folders = new Set<string>();
 
-  constructor(files: Files, roots: readonly string[], into: string) {
+  constructor(
+    files: Files,
+    of: { readonly roots: readonly string[]; readonly into: string; readonly room: AsideRoom },
+  ) {
     this.#files = files;
-    this.#roots = roots;
-    this.#into = into;
+    this.#roots = of.roots;
+    this.#into = of.into;
+    this.#room = of.room;
   }
 
   async keep(file: string): Promise<void> {
@@ -323,7 +341,7 @@ class SecondNames {
       await this.#makeFolder(to);
       for (const { name } of await files.list(from)) await this.#keepAs(path.join(from, name), path.join(to, name));
     } else if (facts?.kind === "link") await files.symlink(await files.readLink(from), to);
-    else if (facts?.kind === "file") await linkOrCopy(files, from, to);
+    else if (facts?.kind === "file") await linkOrCopy(files, { from, to }, this.#room);
     // A socket or a pipe holds nothing.
   }
 
@@ -336,27 +354,31 @@ class SecondNames {
 }
 
 /** By a second name, or as a copy where the file lies on another file system and can have no name here. */
-async function linkOrCopy(files: Files, from: string, to: string): Promise<void> {
+async function linkOrCopy(
+  files: Files,
+  names: { readonly from: string; readonly to: string },
+  room: AsideRoom,
+): Promise<void> {
   try {
-    await files.link(from, to);
+    await files.link(names.from, names.to);
   } catch (error) {
     // Another file system, or one that knows no second names.
     if (!isLifeboatError(error, "platform.file-failed") && !isLifeboatError(error, "platform.file-denied")) throw error;
-    await copyFile(files, { from, to }, (target) => target.sync());
+    await copyFile(files, { ...names, room }, (target) => target.sync());
   }
 }
 
-/** Copies a file to a name that is free; `finish` gets the copy while it is open. */
+/** Copies a file to a name that is free, as far as `room` has room; `finish` gets the copy while it is open. */
 export async function copyFile(
   files: Files,
-  copy: { readonly from: string; readonly to: string; readonly mode?: number },
+  copy: { readonly from: string; readonly to: string; readonly mode?: number; readonly room?: AsideRoom },
   finish: (target: FileHandle) => Promise<void> = async () => undefined,
 ): Promise<void> {
   const source = await files.open(copy.from, "read");
   try {
     const target = await files.open(copy.to, "create", copy.mode);
     try {
-      await copyThrough(source, target);
+      await copyThrough(source, target, copy.room);
       await finish(target);
     } finally {
       await target.close();
@@ -366,9 +388,10 @@ export async function copyFile(
   }
 }
 
-async function copyThrough(source: FileHandle, target: FileHandle): Promise<void> {
+async function copyThrough(source: FileHandle, target: FileHandle, room: AsideRoom | undefined): Promise<void> {
   for (let position = 0; ; position += WINDOW_BYTES) {
     const data = await source.read({ position, length: WINDOW_BYTES });
+    await room?.take(data.byteLength);
     await target.write(data, position);
     if (data.byteLength < WINDOW_BYTES) return;
   }

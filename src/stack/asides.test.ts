@@ -23,7 +23,7 @@ import {
 } from "../../test/support/small-restores.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import type { Files } from "../platform/files.ts";
+import { type Files, fileErrorOf } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import { removeAsides } from "./asides.ts";
@@ -143,6 +143,63 @@ function withoutSecondNames(files: Files): Files {
     link: (source, to) => (to.includes("/removed/") ? Promise.reject(refused) : files.link(source, to)),
   };
 }
+
+test("a copy that would take the last of the aside's disk is not made, and a rebuild keeps nothing of what it took", async () => {
+  const { files, old } = await astray(3);
+  // Room for the one page that differs.
+  let freeBytes = 256 * MIB + 8_192;
+  const space: Files["space"] = (file) =>
+    file.startsWith(ASIDES_FOLDER) ? Promise.resolve({ freeBytes, totalBytes: MIB, device: 2 }) : files.space(file);
+  const failed = rebuildSmall(from, { ...withoutSecondNames(files), space }, "primary", async () => {
+    freeBytes -= 8_192;
+  });
+  await assert.rejects(failed, { code: "restore.no-space", message: /256 MiB free/ });
+  assert.deepEqual([await contentOf(files, RESTORED_FOLDER), await files.list(ASIDES_FOLDER)], [old, []]);
+});
+
+/** What fails of an aside that is being finished, and whether it is whole by then. */
+const FAILURES: Readonly<Record<string, { readonly through: (files: Files) => Files; readonly whole: boolean }>> = {
+  "the sync of its pages": {
+    through: (files) => ({
+      ...files,
+      open: async (file, mode, permissions) => {
+        const handle = await files.open(file, mode, permissions);
+        const sync = (): Promise<void> =>
+          file.endsWith("/pages") ? Promise.reject(fileErrorOf("sync", file, "EIO")) : handle.sync();
+        return Object.assign(Object.create(handle), { sync });
+      },
+    }),
+    whole: false,
+  },
+  "a second name": { through: (files) => failingLink(files, "/removed/"), whole: false },
+  "the name of its header": { through: (files) => failingLink(files, "/aside.json"), whole: false },
+  "the sync of its header's name": {
+    through: (files) => ({
+      ...files,
+      syncFolder: async (folder) => {
+        if ((await files.stat(path.join(folder, "aside.json"))) === undefined) return await files.syncFolder(folder);
+        throw fileErrorOf("sync", folder, "EIO");
+      },
+    }),
+    whole: true,
+  },
+};
+
+function failingLink(files: Files, name: string): Files {
+  const link: Files["link"] = (source, to) =>
+    to.includes(name) ? Promise.reject(fileErrorOf("link", to, "ENOENT")) : files.link(source, to);
+  return { ...files, link };
+}
+
+test("an aside that cannot be finished takes no space, unless it has its header; nothing is written over", async () => {
+  for (const [what, { through, whole }] of Object.entries(FAILURES)) {
+    const { files, old } = await astray();
+    await assert.rejects(rebuildSmall(from, through(files), "primary"), /link|sync/, what);
+    assert.deepEqual(await contentOf(files, RESTORED_FOLDER), old, what);
+    const left = (await files.list(ASIDES_FOLDER)).map(({ name }) => name);
+    assert.deepEqual(left, whole ? ["db-1"] : [], what);
+  }
+});
 
 /** What a power cut right before the first change leaves: whether the old data can be put back. `lost`: whose sync is left out. */
 async function survives(through: (files: Files) => Files, lost: string | undefined): Promise<boolean> {

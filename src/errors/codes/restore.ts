@@ -75,7 +75,8 @@ export const restoreErrors = defineErrors({
   "restore.no-space": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "The file system of the restore target has too little space; nothing was written.",
+    meaning:
+      "The file system of the restore target, or of what a rebuild keeps aside, has too little space; nothing was changed.",
   },
   "restore.tablespace-unmapped": {
     kind: "operator",
