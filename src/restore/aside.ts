@@ -112,7 +112,10 @@ export class AsideWriter implements PagesTaker {
     if (ranges.length > 0 || sizeBytes !== line.sizeBytes) this.#kept.push({ path: line.path, sizeBytes, ranges });
   }
 
-  /** Keeps the rest and makes the aside whole. Throws `restore.no-space` as `AsideRoom` does. */
+  /**
+   * Keeps the rest and makes the aside whole. Throws `restore.no-space` as `AsideRoom` does, and `restore.target-in-use` when somebody
+   * removed it meanwhile.
+   */
   async finish(request: AsideRequest, options: CallOptions): Promise<void> {
     const { layout, survey } = request;
     const files = this.#files;
@@ -134,6 +137,7 @@ export class AsideWriter implements PagesTaker {
       await removed.keep(each);
     }
     await removed.finish();
+    await this.#checkPages();
     const { systemId, backupId, madeAt } = request;
     const { sizeBytes, crc32: sum } = this.#pages;
     const header: AsideHeader = {
@@ -160,6 +164,18 @@ export class AsideWriter implements PagesTaker {
   async discard(): Promise<void> {
     const header = await this.#files.stat(path.join(this.#into, ASIDE_HEADER));
     if (header === undefined) await this.#files.removeTree(this.#into);
+  }
+
+  /** Another rebuild of the node takes one without a header for left over, and what is written goes to a file without a name. */
+  async #checkPages(): Promise<void> {
+    const file = path.join(this.#into, ASIDE_PAGES);
+    const { sizeBytes } = this.#pages;
+    const there = (await this.#files.stat(file))?.sizeBytes;
+    if (there === sizeBytes) return;
+    throw new LifeboatError("restore.target-in-use", {
+      message: `${file} ${there === undefined ? "is gone" : `has ${there} bytes`}, ${sizeBytes} were written: another rebuild removed it`,
+      remedy: "Nothing was changed. Wait until the other rebuild of this node has ended.",
+    });
   }
 }
 

@@ -201,6 +201,19 @@ test("an aside that cannot be finished takes no space, unless it has its header;
   }
 });
 
+test("an aside that another rebuild of the node takes for left over is not called whole, and nothing is written over", async () => {
+  const { files, old } = await astray();
+  const first = rebuildSmall(from, files, "primary", async () => {
+    const refused = new LifeboatError("restore.target-in-use", { message: "another is at it", remedy: "Wait for it." });
+    await assert.rejects(
+      rebuildSmall(from, files, "primary", () => Promise.reject(refused)),
+      refused,
+    );
+  });
+  await assert.rejects(first, { code: "restore.target-in-use", message: /another rebuild removed it/ });
+  assert.deepEqual([await contentOf(files, RESTORED_FOLDER), await files.list(ASIDES_FOLDER)], [old, []]);
+});
+
 /** What a power cut right before the first change leaves: whether the old data can be put back. `lost`: whose sync is left out. */
 async function survives(through: (files: Files) => Files, lost: string | undefined): Promise<boolean> {
   let armed = false;
