@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { collation, inventory, logicalSlot } from "../../test/support/inventories.ts";
+import type { Lsn } from "../postgres/lsn.ts";
 import { type Cost, costsOf, type Inventory, isAccepted, statedCosts } from "./costs.ts";
 
 const PG17 = 170_006;
@@ -14,6 +15,7 @@ function costs(primary: Partial<Inventory> | undefined, candidate: Partial<Inven
 }
 
 const cdc = logicalSlot();
+const at = (confirmed: number) => logicalSlot({ confirmed: BigInt(confirmed) as Lsn });
 const marked = logicalSlot({ failover: true });
 
 test("each logical slot of the primary that nobody could go on from at the candidate is a cost, with why and what to do", () => {
@@ -50,6 +52,18 @@ test("each logical slot of the primary that nobody could go on from at the candi
       /pg_drop_replication_slot\('cdc'\)/,
     ],
     [
+      "16, left from when it was the primary: the primary's was made anew since",
+      costs({ slots: [at(700)], timelineStart: at(500).confirmed }, { slots: [at(500)] }),
+      /one of its own on db_replica, which stands still/,
+      /make it anew.* Before: SELECT pg_drop_replication_slot\('cdc'\)/,
+    ],
+    [
+      "16, being made",
+      costs({ slots: [cdc] }, { slots: [logicalSlot({ confirmed: undefined })] }),
+      /one of its own on db_replica/,
+      /make it anew/,
+    ],
+    [
       "of another database",
       costs({ slots: [cdc] }, { slots: [logicalSlot({ database: "other" })] }),
       /database catalog/,
@@ -70,8 +84,15 @@ test("each logical slot of the primary that nobody could go on from at the candi
 test("a slot that the candidate has, and one that is lost on the primary already, cost nothing", () => {
   const copy = logicalSlot({ failover: true, isSynced: true });
   assert.deepEqual(costs({ slots: [marked], serverVersion: PG17 }, { slots: [copy] }), []);
-  // Somebody else copies them, below 17 too.
-  assert.deepEqual(costs({ slots: [cdc] }, { slots: [cdc] }), []);
+  // Somebody else copies them, below 17 too: some way behind, and where nobody has read since the role moved.
+  for (const [began, primarys, copied] of [
+    [undefined, 700, 1],
+    [500, 700, 501],
+    [500, 400, 400],
+  ] as const) {
+    const timelineStart = began === undefined ? undefined : at(began).confirmed;
+    assert.deepEqual(costs({ slots: [at(primarys)], timelineStart }, { slots: [at(copied)] }), []);
+  }
   assert.deepEqual(costs({ slots: [logicalSlot({ isLost: true })] }, {}), []);
 });
 

@@ -8,6 +8,7 @@
  */
 import { type CollationVersion, collationRemedy } from "../postgres/collations.ts";
 import { type LogicalSlot, SLOTS_COPIED_SINCE_MAJOR } from "../postgres/logical-slots.ts";
+import type { Lsn } from "../postgres/lsn.ts";
 import { describeVersion, majorOf } from "../postgres/server-version.ts";
 import { quoteLiteral } from "../postgres/wire/outgoing.ts";
 import type { NodeName } from "./ports.ts";
@@ -16,6 +17,8 @@ import type { NodeName } from "./ports.ts";
 export type Inventory = {
   readonly serverVersion: number;
   readonly isStandby: boolean;
+  /** Of a primary: where its reign began. Undefined of a standby, and on the first timeline. */
+  readonly timelineStart: Lsn | undefined;
   readonly slots: readonly LogicalSlot[];
   readonly collations: readonly CollationVersion[];
 };
@@ -95,16 +98,24 @@ function slotCosts(from: Inventory, to: Inventory, candidate: NodeName): readonl
     .filter(({ isLost, isUnfinished }) => !isLost && !isUnfinished)
     .flatMap((slot) => {
       const copy = to.slots.find(({ name, database }) => name === slot.name && database === slot.database);
-      if (copy !== undefined && !copy.isLost && !copy.isUnfinished && !isLeftover(slot, copy)) return [];
+      if (copy !== undefined && !copy.isLost && !copy.isUnfinished && !isLeftover(slot, copy, from.timelineStart))
+        return [];
       const missing = { slot, copy, candidate, serverVersion: from.serverVersion };
       const says = `logical slot ${slot.name} (${slot.plugin}, database ${slot.database}) ${whyMissing(missing)}`;
       return [{ code: "slot-missing", of: slot.name, says, remedy: slotRemedy(missing) }];
     });
 }
 
-/** Of a time when the candidate was the primary: it is in the way of a copy, and stands still. */
-function isLeftover(slot: LogicalSlot, copy: LogicalSlot): boolean {
-  return slot.failover && !copy.isSynced;
+/**
+ * Of a time when the candidate was the primary: it is in the way of a copy, and stands still. What copies slots beside PostgreSQL
+ * (pg_failover_slots, below 17 too) lags by a minute, of which bytes tell nothing: but it has come into the reign of the primary, or as far
+ * as the primary's own slot, and what was left from before has not: a node follows as it is only where its WAL ends before that reign.
+ */
+function isLeftover(slot: LogicalSlot, copy: LogicalSlot, reignBegan: Lsn | undefined): boolean {
+  if (copy.isSynced) return false;
+  if (slot.failover || copy.confirmed === undefined) return true;
+  if (slot.confirmed !== undefined && copy.confirmed >= slot.confirmed) return false;
+  return reignBegan !== undefined && copy.confirmed <= reignBegan;
 }
 
 type Missing = {

@@ -53,6 +53,30 @@ for (const major of MAJORS) {
   });
 }
 
+for (const major of MAJORS.filter((each) => each < 17)) {
+  test(`PostgreSQL ${major}: the slot that an old primary kept is no copy of the one that was made anew since`, async () => {
+    await using pair = await startPair({ major, settings: { wal_level: "logical" } });
+    const make = "SELECT pg_create_logical_replication_slot('cdc', 'pgoutput')";
+    await pair.primary.query(make);
+    const before = await ask(pair.primary);
+    await pair.replica.query("SELECT pg_promote()");
+    await pair.replica.query(make);
+    const after = await ask(pair.replica);
+    assert.equal(before.timelineStart, undefined);
+    // At the latest where the reign began: nothing was written in between.
+    assert.ok((after.timelineStart ?? -1n) >= (before.slots[0]?.confirmed ?? 0n));
+    const found = costsOf({
+      primary: { name: REPLICA_NAME, inventory: after },
+      candidate: { name: "db", inventory: { ...before, isStandby: true } },
+    });
+    assert.deepEqual(
+      found.map(({ code, of }) => `${code} ${of}`),
+      ["slot-missing cdc"],
+    );
+    assert.match(found[0]?.says ?? "", /one of its own on db, which stands still/);
+  });
+}
+
 for (const major of MAJORS.filter((each) => each >= 17)) {
   test(`PostgreSQL ${major}: a slot that is marked failover costs nothing once the replica has it, and is gone on from there when it was promoted`, async () => {
     await using pair = await startPair({ major, settings: { wal_level: "logical", hot_standby_feedback: true } });

@@ -9,6 +9,11 @@ import { LOGICAL_SLOTS_SQL, readLogicalSlots } from "../postgres/logical-slots.t
 import { openQuery } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { serverName } from "../postgres/wire/dial.ts";
+import { timelineStartIn } from "./view.ts";
+
+const ROLE_SQL = `SELECT pg_is_in_recovery() AS standby, CASE WHEN NOT pg_is_in_recovery() THEN
+    pg_read_file('pg_wal/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.history', 0, 8388608, true)
+  END AS history`;
 
 /**
  * Asks, within the call's time as a whole. Rejects as `openQuery` and its queries do; with `postgres.timeout` also where a server took
@@ -38,11 +43,14 @@ export async function askInventory(address: ConnectOptions, { timeoutMs, signal 
 async function ask(address: ConnectOptions, call: Call): Promise<Inventory> {
   const session = await openQuery({ ...address, connectTimeoutMs: call.timeoutMs }, call);
   try {
+    const { serverVersion } = session;
     // First: who was a primary then has not become a standby while the rest is read.
-    const [role] = await session.query("SELECT pg_is_in_recovery() AS standby", [], call);
+    const [role] = await session.query(ROLE_SQL, [], call);
     const slots = readLogicalSlots(await session.query(LOGICAL_SLOTS_SQL, [], call));
     const collations = readCollations(await session.query(COLLATIONS_SQL, [], call));
-    return { serverVersion: session.serverVersion, isStandby: role?.["standby"] === true, slots, collations };
+    const history = role?.["history"];
+    const timelineStart = timelineStartIn(typeof history === "string" ? history : null);
+    return { serverVersion, isStandby: role?.["standby"] === true, timelineStart, slots, collations };
   } finally {
     await session.close();
   }

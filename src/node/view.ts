@@ -80,7 +80,7 @@ export function readNodeView(
   const role = {
     kind: "primary",
     flushed: parseLsn(said.flushed),
-    timelineStart: startOf(said.history),
+    timelineStart: timelineStartIn(said.history),
     write: { kind: "stuck" },
     confirmers: said.confirmers.map(confirmerOf),
   } as const;
@@ -154,8 +154,8 @@ function hexSql(number: string): string {
   return `lpad(upper(to_hex((${number})::bigint)), 8, '0')`;
 }
 
-/** Where the timeline began: the last line of its history. */
-function startOf(history: string | null): Lsn | undefined {
+/** Where a timeline began: the last line of its history. Undefined of the first, which has none. */
+export function timelineStartIn(history: string | null): Lsn | undefined {
   const lines = (history ?? "")
     .split("\n")
     .flatMap((line) => /^\s*\d+\s+([0-9A-Fa-f]+\/[0-9A-Fa-f]+)/.exec(line)?.[1] ?? []);

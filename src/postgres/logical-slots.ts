@@ -2,6 +2,7 @@
  * The logical replication slots of a server: what change data capture and subscriptions go on from. They are in no WAL: a
  * standby has one only where PostgreSQL 17 or later copied it there, or somebody made it.
  */
+import { type Lsn, parseLsn } from "./lsn.ts";
 import type { QueryRow } from "./query-connection.ts";
 
 /** A slot that lasts beyond its session. */
@@ -13,6 +14,8 @@ export type LogicalSlot = {
   readonly failover: boolean;
   /** Of a standby from 17 on: it is a copy, and kept as the primary's is. */
   readonly isSynced: boolean;
+  /** As far as its reader has confirmed what it read; undefined while it is being made. */
+  readonly confirmed: Lsn | undefined;
   /** Nobody can go on from it: the WAL or the rows that it needs are gone. */
   readonly isLost: boolean;
   /** On a standby: its copy has not caught up with what the standby has, and would be dropped by a promotion. */
@@ -40,6 +43,7 @@ export function readLogicalSlots(rows: readonly QueryRow[]): readonly LogicalSlo
       plugin: String(slot["plugin"]),
       failover: slot["failover"] === true,
       isSynced: slot["synced"] === true,
+      confirmed: typeof slot["confirmed_flush_lsn"] === "string" ? parseLsn(slot["confirmed_flush_lsn"]) : undefined,
       isLost:
         slot["wal_status"] === "lost" ||
         slot["conflicting"] === true ||

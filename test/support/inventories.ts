@@ -2,10 +2,11 @@
 import type { Inventory } from "../../src/failover/costs.ts";
 import type { CollationVersion } from "../../src/postgres/collations.ts";
 import type { LogicalSlot } from "../../src/postgres/logical-slots.ts";
+import type { Lsn } from "../../src/postgres/lsn.ts";
 
 /** Nothing of it, on PostgreSQL 16. */
 export function inventory(given: Partial<Inventory> = {}): Inventory {
-  return { serverVersion: 160_014, isStandby: false, slots: [], collations: [], ...given };
+  return { serverVersion: 160_014, isStandby: false, timelineStart: undefined, slots: [], collations: [], ...given };
 }
 
 /** A slot that somebody could go on from. */
@@ -16,6 +17,7 @@ export function logicalSlot(given: Partial<LogicalSlot> = {}): LogicalSlot {
     plugin: "pgoutput",
     failover: false,
     isSynced: false,
+    confirmed: 1_000n as Lsn,
     isLost: false,
     isUnfinished: false,
     ...given,
