@@ -160,6 +160,9 @@ test("costs are accepted by naming all of them, in any order; what is as bad alr
     assert.equal(isAccepted(found, typed), accepted, typed);
   }
   assert.equal(statedCosts(costs(undefined, {})), "unknown");
+  // What was not read is not none, on either side.
+  assert.equal(statedCosts(costs({ isCut: true }, {})), "unknown");
+  assert.equal(statedCosts(costs({ slots: [cdc] }, { isCut: true })), "cdc, unknown");
   const both = [collation({ actual: "2.41" })];
   const changed = costs({ collations: both }, { collations: both });
   assert.deepEqual([changed.length, statedCosts(changed), isAccepted(changed, undefined)], [1, undefined, true]);

@@ -21,6 +21,8 @@ export type Inventory = {
   readonly timelineStart: Lsn | undefined;
   readonly slots: readonly LogicalSlot[];
   readonly collations: readonly CollationVersion[];
+  /** It has more of either than are read. */
+  readonly isCut: boolean;
 };
 
 /** What it would cost. */
@@ -31,7 +33,7 @@ export const COST_CODES = [
   "collation-differs",
   /** Both nodes sort text by another version than that by which it was sorted: switching changes nothing. */
   "collation-changed",
-  /** A node could not be asked, nor was it before. */
+  /** A node could not be asked, nor was it before; or it has more than was read. */
   "not-known",
 ] as const;
 
@@ -56,7 +58,7 @@ export function costsOf({
   readonly candidate: Inventoried;
 }): readonly Cost[] {
   const [from, to] = [primary.inventory, candidate.inventory];
-  const unknown = [primary, candidate].filter(({ inventory }) => inventory === undefined).map(notKnown);
+  const unknown = [primary, candidate].flatMap(unknownOf);
   const slots = from === undefined || to === undefined ? [] : slotCosts(from, to, candidate.name);
   return [...unknown, ...slots, ...(to === undefined ? [] : collationCosts(from, to, candidate.name))];
 }
@@ -84,7 +86,15 @@ export function sentenceOf({ says, remedy }: Cost): string {
   return `${says}. ${remedy}`;
 }
 
-function notKnown({ name }: Inventoried): Cost {
+function unknownOf({ name, inventory }: Inventoried): readonly Cost[] {
+  if (inventory?.isCut === true) {
+    const says = `${name} has more logical slots, databases or collations than are read: the others were not compared`;
+    return [{ code: "not-known", of: name, says, remedy: "Compare pg_replication_slots and pg_database by hand." }];
+  }
+  return inventory === undefined ? [notKnown(name)] : [];
+}
+
+function notKnown(name: NodeName): Cost {
   return {
     code: "not-known",
     of: name,

@@ -7,6 +7,8 @@ import { SwallowingRelay } from "../../test/support/swallowing-relay.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { type Cost, costsOf } from "../failover/costs.ts";
 import { systemClock } from "../platform/clock.ts";
+import { COLLATIONS_MAX } from "../postgres/collations.ts";
+import { LOGICAL_SLOTS_SQL } from "../postgres/logical-slots.ts";
 import { askInventory } from "./inventory.ts";
 
 const CALL = { timeoutMs: 5_000 };
@@ -133,6 +135,25 @@ test("what was sorted by another version is told, of databases and of collations
   }
   await server.query(/(ALTER COLLATION .*);$/.exec(german)?.[1] ?? "");
   assert.deepEqual(await judged(), []);
+});
+
+test("slots of sessions crowd out none that last; who has more collations than are read says so", async () => {
+  await using server = await startServer({ major: 16, settings: { wal_level: "logical" } });
+  const session = await server.server.connect({}, {});
+  await session.query("SELECT pg_create_logical_replication_slot('a_passing', 'pgoutput', true)", [], CALL);
+  await server.query("SELECT pg_create_logical_replication_slot('cdc', 'pgoutput')");
+  const asked = (await server.query(LOGICAL_SLOTS_SQL)) as readonly { readonly slot: { readonly slot_name: string } }[];
+  assert.deepEqual(
+    asked.map(({ slot }) => slot.slot_name),
+    ["cdc"],
+  );
+  const before = await ask(server);
+  await session.close();
+  await server.query(`DO $$ BEGIN FOR i IN 1..${COLLATIONS_MAX + 1} LOOP
+    EXECUTE format('CREATE COLLATION c%s (provider = icu, locale = ''de'')', i);
+    EXECUTE format('CREATE DOMAIN d%s AS text COLLATE c%s', i, i);
+  END LOOP; END $$`);
+  assert.deepEqual([before.isCut, (await ask(server)).isCut], [false, true]);
 });
 
 test("a server that freezes after the login has been asked for long enough once the call's time is over", async () => {

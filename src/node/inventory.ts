@@ -4,8 +4,8 @@ import type { Inventory } from "../failover/costs.ts";
 import type { Call } from "../failover/ports.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { startTimer } from "../platform/timer.ts";
-import { COLLATIONS_SQL, readCollations } from "../postgres/collations.ts";
-import { LOGICAL_SLOTS_SQL, readLogicalSlots } from "../postgres/logical-slots.ts";
+import { COLLATIONS_MAX, COLLATIONS_SQL, readCollations } from "../postgres/collations.ts";
+import { LOGICAL_SLOTS_SQL, readLogicalSlots, SLOTS_MAX } from "../postgres/logical-slots.ts";
 import { openQuery } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { serverName } from "../postgres/wire/dial.ts";
@@ -48,9 +48,10 @@ async function ask(address: ConnectOptions, call: Call): Promise<Inventory> {
     const [role] = await session.query(ROLE_SQL, [], call);
     const slots = readLogicalSlots(await session.query(LOGICAL_SLOTS_SQL, [], call));
     const collations = readCollations(await session.query(COLLATIONS_SQL, [], call));
+    const isCut = slots.length > SLOTS_MAX || collations.length > COLLATIONS_MAX;
     const history = role?.["history"];
     const timelineStart = timelineStartIn(typeof history === "string" ? history : null);
-    return { serverVersion, isStandby: role?.["standby"] === true, timelineStart, slots, collations };
+    return { serverVersion, isStandby: role?.["standby"] === true, timelineStart, slots, collations, isCut };
   } finally {
     await session.close();
   }

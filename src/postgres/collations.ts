@@ -17,8 +17,8 @@ export type CollationVersion = {
   readonly actual: string;
 };
 
-/** Somebody may have made a collation for each language. */
-const COLLATIONS_MAX = 200;
+/** A database for each customer, a collation for each language. One more is asked for: who gets that has not seen all. */
+export const COLLATIONS_MAX = 1_000;
 
 /**
  * Of databases all, of collations those that something depends on: asking ICU for each of the eight hundred that come with a server takes a
@@ -34,7 +34,7 @@ export const COLLATIONS_SQL = `SELECT kind, name, provider, recorded, actual FRO
       WHERE collversion IS NOT NULL
         AND EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_collation'::regclass AND refobjid = c.oid)
   ) AS sorted WHERE provider IN ('c', 'i') AND recorded IS NOT NULL AND actual IS NOT NULL
-  ORDER BY kind DESC, name LIMIT ${COLLATIONS_MAX}`;
+  ORDER BY kind DESC, name LIMIT ${COLLATIONS_MAX + 1}`;
 
 /** The collation that stands for the order of the database (pg_collation.dat). */
 const DATABASE_COLLATION = 100;

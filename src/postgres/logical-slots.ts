@@ -25,18 +25,20 @@ export type LogicalSlot = {
 /** The first major that copies logical slots to standbys. */
 export const SLOTS_COPIED_SINCE_MAJOR = 17;
 
-/** A server may have some thousand; who has so many reads the first ones. */
-const SLOTS_MAX = 200;
+/** More than anybody reads from. One more is asked for: who gets that has not seen all. */
+export const SLOTS_MAX = 1_000;
 
-/** Columns differ from major to major: what a version does not have is missing in the JSON. */
+/**
+ * Columns differ from major to major: what a version does not have is missing in the JSON. A session's own slot ends with the session,
+ * unless it is a copy that is being made: it must not crowd out those that last.
+ */
 export const LOGICAL_SLOTS_SQL = `SELECT to_jsonb(s) AS slot FROM pg_replication_slots s
-  WHERE slot_type = 'logical' ORDER BY slot_name LIMIT ${SLOTS_MAX}`;
+  WHERE slot_type = 'logical' AND (NOT temporary OR to_jsonb(s)->>'synced' = 'true') ORDER BY slot_name LIMIT ${SLOTS_MAX + 1}`;
 
-/** Reads what was answered on a primary, or on a standby. A session's own slot ends with the session, unless it is a copy that is being made. */
+/** Reads what was answered on a primary, or on a standby. */
 export function readLogicalSlots(rows: readonly QueryRow[]): readonly LogicalSlot[] {
   return rows
     .map(({ slot }) => slot as Readonly<Record<string, unknown>>)
-    .filter(({ temporary, synced }) => temporary !== true || synced === true)
     .map((slot) => ({
       name: String(slot["slot_name"]),
       database: String(slot["database"]),

@@ -6,7 +6,15 @@ import type { Lsn } from "../../src/postgres/lsn.ts";
 
 /** Nothing of it, on PostgreSQL 16. */
 export function inventory(given: Partial<Inventory> = {}): Inventory {
-  return { serverVersion: 160_014, isStandby: false, timelineStart: undefined, slots: [], collations: [], ...given };
+  return {
+    serverVersion: 160_014,
+    isStandby: false,
+    timelineStart: undefined,
+    slots: [],
+    collations: [],
+    isCut: false,
+    ...given,
+  };
 }
 
 /** A slot that somebody could go on from. */
