@@ -6,6 +6,7 @@ import { changePage, fileOf } from "../../test/support/planted-faults.ts";
 import { prove } from "../../test/support/proofs.ts";
 import { startServer, type TestServer } from "../../test/support/servers.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
+import { withSorting } from "./sorted-elsewhere.ts";
 
 test("an index that is out of order on this machine says so where text is sorted by another version here", async () => {
   await withFolder(async (folder) => {
@@ -109,4 +110,16 @@ test("where the catalogue cannot tell how text is sorted, since it is damaged to
       ["index: pg_catalog.pg_collation_oid_index", "index: public.by_id", "index: public.by_name"],
     );
   });
+});
+
+test("a proof that is stopped while it asks how text is sorted ends", async () => {
+  await using server = await startServer();
+  const session = await server.server.connect({}, {});
+  try {
+    const finding = { object: "index public.t_pkey", code: "index", message: "it is out of order" };
+    const asked = withSorting(session, [{ oid: 1, finding }], { signal: AbortSignal.abort() });
+    await assert.rejects(asked, { code: "platform.aborted" });
+  } finally {
+    await session.close();
+  }
 });
