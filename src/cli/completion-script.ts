@@ -4,6 +4,7 @@
  * Invariants: a script is complete in itself: pressing Tab starts no program; it defines names beginning with `_lifeboat`
  * and no others; words come from our own declarations, so that nothing in them needs more than single quotes.
  */
+import { shellQuoted } from "../platform/shell-word.ts";
 
 /** The shells there are scripts for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -58,9 +59,9 @@ ${tree.commands.flatMap((command) => bashOptionValues(command)).join("\n")}
     *' --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
   esac
   if [[ $current == -* ]]; then
-    local options=${quote(flagsOf(GLOBAL_OPTIONS))}
+    local options=${shellQuoted(flagsOf(GLOBAL_OPTIONS))}
     case "$command" in
-${tree.commands.map((command) => `      ${quote(command.path.join(" "))}) options+=${quote(` ${flagsOf(command.options)}`)} ;;`).join("\n")}
+${tree.commands.map((command) => `      ${shellQuoted(command.path.join(" "))}) options+=${shellQuoted(` ${flagsOf(command.options)}`)} ;;`).join("\n")}
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
     return
@@ -103,22 +104,25 @@ function wordLoop(tree: CompletionTree): string {
 function bashOptionValues(command: CompletionCommand): readonly string[] {
   return command.options
     .filter((option) => option.value !== undefined)
-    .map((option) => `    ${quote(`${command.path.join(" ")} ${option.flag}`)}) ${bashReply(option.value)} return ;;`);
+    .map(
+      (option) =>
+        `    ${shellQuoted(`${command.path.join(" ")} ${option.flag}`)}) ${bashReply(option.value)} return ;;`,
+    );
 }
 
 function bashWords(tree: CompletionTree): readonly string[] {
   const top = [...new Set(tree.commands.map((command) => command.path[0] ?? ""))];
-  const rows = [`    ' 0') mapfile -t COMPREPLY < <(compgen -W ${quote(top.join(" "))} -- "$current") ;;`];
+  const rows = [`    ' 0') mapfile -t COMPREPLY < <(compgen -W ${shellQuoted(top.join(" "))} -- "$current") ;;`];
   for (const group of groupNames(tree)) {
     const words = wordsAt(tree, group).map(({ word }) => word);
     rows.push(
-      `    ${quote(`${group} 0`)}) mapfile -t COMPREPLY < <(compgen -W ${quote(words.join(" "))} -- "$current") ;;`,
+      `    ${shellQuoted(`${group} 0`)}) mapfile -t COMPREPLY < <(compgen -W ${shellQuoted(words.join(" "))} -- "$current") ;;`,
     );
   }
   for (const command of tree.commands) {
     for (const [index, value] of command.arguments.entries()) {
       if (value.choices === undefined && value.completes === undefined) continue;
-      rows.push(`    ${quote(`${command.path.join(" ")} ${index}`)}) ${bashReply(value)} ;;`);
+      rows.push(`    ${shellQuoted(`${command.path.join(" ")} ${index}`)}) ${bashReply(value)} ;;`);
     }
   }
   return rows;
@@ -126,7 +130,7 @@ function bashWords(tree: CompletionTree): readonly string[] {
 
 function bashReply(value: CompletionValue | undefined): string {
   if (value?.choices !== undefined) {
-    return `mapfile -t COMPREPLY < <(compgen -W ${quote(value.choices.join(" "))} -- "$current");`;
+    return `mapfile -t COMPREPLY < <(compgen -W ${shellQuoted(value.choices.join(" "))} -- "$current");`;
   }
   if (value?.completes === undefined) return "";
   const what = value.completes === "file" ? "-f" : "-d";
@@ -140,7 +144,7 @@ function renderZsh(tree: CompletionTree): string {
   const functions = alone.map(
     (command) => `_lifeboat_${command.path.join("_")}() {
   _arguments -s : \\
-${[...GLOBAL_OPTIONS, ...command.options].map((option) => `    ${quote(zshOption(option))}`).join(" \\\n")}${zshArguments(command)}
+${[...GLOBAL_OPTIONS, ...command.options].map((option) => `    ${shellQuoted(zshOption(option))}`).join(" \\\n")}${zshArguments(command)}
 }`,
   );
   return `#compdef lifeboat
@@ -153,7 +157,7 @@ if [[ \${funcstack[1]} == _lifeboat ]]; then _lifeboat "$@"; else compdef _lifeb
 
 // A function that offers the words at one level, or hands over to the function of the word that was chosen.
 function zshChooser(name: string, tree: CompletionTree, group: string | undefined): string {
-  const words = wordsAt(tree, group).map(({ word, summary }) => `    ${quote(zshEscape(`${word}:${summary}`))}`);
+  const words = wordsAt(tree, group).map(({ word, summary }) => `    ${shellQuoted(zshEscape(`${word}:${summary}`))}`);
   const offered = wordsAt(tree, group).map(({ word }) => word);
   const own = tree.commands.find(({ path }) => path.length === 1 && path[0] === group)?.options ?? [];
   return `${name}() {
@@ -164,7 +168,7 @@ function zshChooser(name: string, tree: CompletionTree, group: string | undefine
 ${words.join("\n")}
   )
   _arguments -C \\
-${[...GLOBAL_OPTIONS, ...own].map((option) => `    ${quote(zshOption(option))}`).join(" \\\n")} \\
+${[...GLOBAL_OPTIONS, ...own].map((option) => `    ${shellQuoted(zshOption(option))}`).join(" \\\n")} \\
     '1: :->command' '*:: :->rest'
   case $state in
     command) _describe command commands ;;
@@ -185,7 +189,7 @@ function zshOption(option: CompletionOption): string {
 
 function zshArguments(command: CompletionCommand): string {
   return command.arguments
-    .map((value, index) => ` \\\n    ${quote(`${index + 1}:argument:${zshAction(value)}`)}`)
+    .map((value, index) => ` \\\n    ${shellQuoted(`${index + 1}:argument:${zshAction(value)}`)}`)
     .join("");
 }
 
@@ -204,22 +208,22 @@ function renderFish(tree: CompletionTree): string {
   const lines = ["# fish completion for lifeboat", "complete -c lifeboat -f"];
   for (const option of GLOBAL_OPTIONS) lines.push(`complete -c lifeboat ${fishOption(option)}`);
   for (const { word, summary } of wordsAt(tree, undefined)) {
-    lines.push(`complete -c lifeboat -n __fish_use_subcommand -a ${quote(word)} -d ${fishText(summary)}`);
+    lines.push(`complete -c lifeboat -n __fish_use_subcommand -a ${shellQuoted(word)} -d ${fishText(summary)}`);
   }
   for (const group of groupNames(tree)) {
     const words = wordsAt(tree, group);
     const all = words.map(({ word }) => word).join(" ");
-    const when = quote(`__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${all}`);
+    const when = shellQuoted(`__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${all}`);
     for (const { word, summary } of words) {
-      lines.push(`complete -c lifeboat -n ${when} -a ${quote(word)} -d ${fishText(summary)}`);
+      lines.push(`complete -c lifeboat -n ${when} -a ${shellQuoted(word)} -d ${fishText(summary)}`);
     }
   }
   for (const command of tree.commands) {
-    const when = quote(command.path.map((word) => `__fish_seen_subcommand_from ${word}`).join("; and "));
+    const when = shellQuoted(command.path.map((word) => `__fish_seen_subcommand_from ${word}`).join("; and "));
     for (const option of command.options) lines.push(`complete -c lifeboat -n ${when} ${fishOption(option)}`);
     for (const value of command.arguments) {
       if (value.choices !== undefined)
-        lines.push(`complete -c lifeboat -n ${when} -a ${quote(value.choices.join(" "))}`);
+        lines.push(`complete -c lifeboat -n ${when} -a ${shellQuoted(value.choices.join(" "))}`);
       else if (value.completes !== undefined) lines.push(`complete -c lifeboat -n ${when} -F`);
     }
   }
@@ -229,7 +233,7 @@ function renderFish(tree: CompletionTree): string {
 function fishOption(option: CompletionOption): string {
   const base = `-l ${option.flag.slice(2)} -d ${fishText(option.describe)}`;
   if (option.value === undefined) return base;
-  if (option.value.choices !== undefined) return `${base} -x -a ${quote(option.value.choices.join(" "))}`;
+  if (option.value.choices !== undefined) return `${base} -x -a ${shellQuoted(option.value.choices.join(" "))}`;
   return option.value.completes === undefined ? `${base} -x` : `${base} -r -F`;
 }
 
@@ -252,10 +256,6 @@ function groupNames(tree: CompletionTree): readonly string[] {
 
 function flagsOf(options: readonly CompletionOption[]): string {
   return options.map((option) => option.flag).join(" ");
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function fishText(text: string): string {

@@ -190,7 +190,12 @@ test("a switchover says what it did, what it would do, or what stands in its way
   assert.equal(await keeps("switchover-plan", [...to, "--dry-run"], { switchover: ready }), 0);
   const refused = async () => ({ plan: [], blockedBy: ["db_replica: replica-not-connected"], costs: [], accept: null });
   assert.equal(await keeps("switchover-refused", [...to, "--dry-run"], { switchover: refused }), 11);
-  const costly = async () => ({ plan, blockedBy: [], costs: [slotMissing, collationChanged], accept: "orders_cdc" });
+  const costly = async () => ({
+    plan,
+    blockedBy: [],
+    costs: [slotMissing, collationChanged],
+    accept: "it's, orders_cdc",
+  });
   assert.equal(await keeps("switchover-costly", [...to, "--dry-run"], { switchover: costly }), 11);
   const typed: (string | undefined)[] = [];
   const takes: FailoverEngine["switchover"] = async ({ accept }) => {

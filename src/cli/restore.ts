@@ -2,6 +2,7 @@
 import type { Config } from "../config/schema.ts";
 import { choice, location, moment, port, text } from "../config/value-kind.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
+import { shellQuoted } from "../platform/shell-word.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import type { TablespaceChoice } from "../restore/layout.ts";
 import { describeStop, describeTarget, type PlannedStop, type RecoveryTarget } from "../restore/target.ts";
@@ -256,7 +257,7 @@ export function renderRestored(restored: RestoreFacts, style: Style): string {
 
 // As a shell takes it for one word.
 function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : shellQuoted(word);
 }
 
 function planJson(plan: RestorePlanFacts) {

@@ -1,5 +1,6 @@
 /** `lifeboat switchover` and `lifeboat rebuild`. */
 import { choice, text } from "../config/value-kind.ts";
+import { shellQuoted } from "../platform/shell-word.ts";
 import { describeDuration } from "../units/duration.ts";
 import { type FailoverEngine, renderAction, renderCost } from "./failover.ts";
 import { printable } from "./style.ts";
@@ -51,7 +52,9 @@ export function switchoverVerb(engine: FailoverEngine): Verb {
       const accept =
         result.accept === null
           ? []
-          : [`To hand the role over all the same: lifeboat switchover --to ${options.to} --accept '${result.accept}'`];
+          : [
+              `To hand the role over all the same: lifeboat switchover --to ${options.to} --accept ${shellQuoted(result.accept)}`,
+            ];
       const lines = [head, ...blocked, ...costs, ...accept.map(printable), ...stages];
       return { json: result, text: lines.join("\n"), exit: isRefused ? 11 : 0 };
     },

@@ -10,7 +10,7 @@ import {
   standbyAnswer,
   witnessAnswer,
 } from "../../test/support/failover-views.ts";
-import { inventory, logicalSlot } from "../../test/support/inventories.ts";
+import { collation, inventory, logicalSlot } from "../../test/support/inventories.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { CHECKPOINT_EFFECT } from "../failover/checkpoint-before.ts";
@@ -308,6 +308,18 @@ test("a logical slot that the target does not have stands in the way of a switch
     control.switchover({ to: "b", dryRun: false, accept: "cdc,audit" }, {}),
   );
   assert.equal(begun, 1);
+});
+
+test("what must be accepted is said as a shell takes it", async () => {
+  const told = tellingOf({ b: { collations: [collation({ name: "it's", actual: "2.41" })] } });
+  const control = await recorded(
+    wellUntilCheckpoint(() => undefined),
+    told,
+  );
+  await assert.rejects(control.switchover({ to: "b", dryRun: false, accept: undefined }, {}), (error) => {
+    assert.ok(isLifeboatError(error, "failover.cost-not-accepted"));
+    return error.remedy.includes(String.raw`--accept 'it'\''s'.`);
+  });
 });
 
 test("a check says what a promotion would cost beside writes, and that nobody knows where nobody told", async () => {

@@ -18,6 +18,7 @@ import { positionsOf } from "../failover/positions.ts";
 import { runPlan } from "../failover/sequence.ts";
 import { withSetback } from "../failover/setbacks.ts";
 import { decideSwitchover, type SwitchoverDecision } from "../failover/switchover.ts";
+import { shellQuoted } from "../platform/shell-word.ts";
 import { adoptStack } from "./adopt.ts";
 import { askedFailover } from "./asked-failover.ts";
 import { type CheckReport, checkReportOf } from "./check-report.ts";
@@ -442,7 +443,7 @@ function costNotAccepted(
   const accepted = typed === undefined ? "" : `; accepted was "${typed}"`;
   return new LifeboatError("failover.cost-not-accepted", {
     message: `handing the role over to ${to} would cost something: ${what.join("; ")}${accepted}`,
-    remedy: `See what can be done about it: lifeboat switchover --to ${to} --dry-run. To hand it over all the same: --accept '${stated}'.`,
+    remedy: `See what can be done about it: lifeboat switchover --to ${to} --dry-run. To hand it over all the same: --accept ${shellQuoted(stated)}.`,
     details: { stated },
   });
 }

@@ -3,6 +3,7 @@
  * for `--keep` a script that takes everything away again.
  */
 import { writeDurable } from "../platform/durable.ts";
+import { shellQuoted } from "../platform/shell-word.ts";
 import type { LocalServer } from "../postgres/server.ts";
 import type { KeptFacts } from "./facts.ts";
 import { DATABASE, LIFEBOAT_ROLE, type ServerKit, SUPERUSER } from "./servers.ts";
@@ -70,7 +71,7 @@ function removeScript(dataFolders: readonly string[], folders: readonly string[]
 # Written by lifeboat demo --keep. Stops the servers of this demo and removes all it kept.
 set -eu
 cd /
-for data in ${dataFolders.map(quoted).join(" ")}; do
+for data in ${dataFolders.map(shellQuoted).join(" ")}; do
   [ -f "$data/postmaster.pid" ] || continue
   pid=$(head -n 1 "$data/postmaster.pid")
   # After a restart of the machine the number may be another process's: a server works in its data folder.
@@ -83,10 +84,6 @@ for data in ${dataFolders.map(quoted).join(" ")}; do
     sleep 0.1
   done
 done
-rm -rf -- ${folders.map(quoted).join(" ")}
+rm -rf -- ${folders.map(shellQuoted).join(" ")}
 `;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
