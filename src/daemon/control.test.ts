@@ -19,6 +19,7 @@ import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import type { FailoverPorts, NodePort, PoolerPort, WitnessPort } from "../failover/ports.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { LogicalSlot } from "../postgres/logical-slots.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import { recordPort } from "./authority.ts";
 import type { CheckReport } from "./check-report.ts";
@@ -308,6 +309,39 @@ test("a logical slot that the target does not have stands in the way of a switch
     control.switchover({ to: "b", dryRun: false, accept: "cdc,audit" }, {}),
   );
   assert.equal(begun, 1);
+});
+
+test("a logical slot that was made while the checkpoint was written was accepted by nobody: nothing is begun", async () => {
+  const words: { slots: readonly LogicalSlot[] } = { slots: [logicalSlot()] };
+  const clock = leapingClock();
+  const waited: number[] = [];
+  const a = only<NodePort>("a", {
+    name: "a",
+    probe: async () => primaryAnswer(),
+    checkpoint: async () => {
+      await clock.sleep(20_000, {});
+      words.slots = [logicalSlot(), logicalSlot({ name: "late" })];
+    },
+  });
+  const { nodes: [, b] = [], witness } = wellUntilCheckpoint(() => undefined);
+  assert.ok(b !== undefined && witness !== undefined);
+  const surveyed: readonly Surveyed[] = [
+    {
+      name: "a",
+      ask: async ({ timeoutMs }) => {
+        waited.push(timeoutMs);
+        return inventory(words);
+      },
+    },
+    { name: "b", ask: async () => inventory({ isStandby: true }) },
+  ];
+  const control = await recorded({ clock, nodes: [a, b], witness }, surveyed);
+  await assert.rejects(control.switchover({ to: "b", dryRun: false, accept: "cdc" }, {}), (error) => {
+    assert.ok(isLifeboatError(error, "failover.cost-not-accepted"));
+    return error.details["stated"] === "cdc, late";
+  });
+  // Before anything is begun a slow node is waited for; with the lease in hand no longer than by anybody.
+  assert.deepEqual(waited, [5_000, 500]);
 });
 
 test("what must be accepted is said as a shell takes it", async () => {

@@ -24,7 +24,7 @@ import { askedFailover } from "./asked-failover.ts";
 import { type CheckReport, checkReportOf } from "./check-report.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
-import { SURVEY_MS, type Survey } from "./survey.ts";
+import { SURVEY_MS, SURVEY_PATIENT_MS, type Survey } from "./survey.ts";
 import { type Look, Watcher } from "./watcher.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -199,9 +199,13 @@ export class Control {
       return { seen, answer: decideSwitchover(seen, { to, policy }) };
     };
     const before = await this.#stored(options);
-    const [{ answer }] = await Promise.all([decide(before), this.#parts.survey.refresh(options)]);
-    const { found: costs } = this.#parts.survey.costs({ primary: before.record.primary, candidate: to });
-    const stated = isAccepted(costs, accept) ? null : (statedCosts(costs) ?? null);
+    const costsNow = (primary: NodeName) => {
+      const { found: costs } = this.#parts.survey.costs({ primary, candidate: to });
+      return { costs, stated: isAccepted(costs, accept) ? null : (statedCosts(costs) ?? null) };
+    };
+    const surveyed = this.#parts.survey.refresh({ patienceMs: SURVEY_PATIENT_MS, ...options });
+    const [{ answer }] = await Promise.all([decide(before), surveyed]);
+    const { costs, stated } = costsNow(before.record.primary);
     if (dryRun) {
       if (answer.kind === "refused") {
         return { plan: [], blockedBy: answer.reasons.map(describeReason), costs, accept: stated };
@@ -215,8 +219,11 @@ export class Control {
     const { checkpointMs: timeoutMs } = this.#parts.options.limits;
     await checkpointBefore(this.#parts.ports, { primary: before.record.primary, to }, { timeoutMs, ...options });
     return await this.#asked(options, async (acting, stored) => {
-      const { seen, answer } = await decide(stored);
+      const [{ seen, answer }] = await Promise.all([decide(stored), this.#parts.survey.refresh(options)]);
       const plan = planOf(to, answer);
+      // A checkpoint may take minutes: what was made meanwhile was accepted by nobody.
+      const late = costsNow(plan.from);
+      if (late.stated !== null) throw costNotAccepted(to, { ...late, stated: late.stated, typed: accept });
       const facts = { asked: true, positions: positionsOf(seen) };
       await acting.note({ kind: "decision", name: "switchover", facts });
       return await this.#carryOut(acting, stored, plan);

@@ -44,6 +44,13 @@ test("of a primary that is gone is known what it said before, and how long ago",
   assert.equal(survey.costs({ primary: "a", candidate: "b" }).seenAgoMs, 5_000);
 });
 
+test("of a node that never told is said why it did not when it was asked last", async () => {
+  const { survey } = surveyOf({ a: undefined, b: inventory({ isStandby: true }) });
+  await survey.refresh({});
+  const { found } = survey.costs({ primary: "a", candidate: "b" });
+  assert.match(found[0]?.says ?? "", /^a never told .* \(a is away\)$/);
+});
+
 test("an old primary that is a standby by now has the slots that it had as the primary: its word as a standby is another", async () => {
   const words = { a: inventory({ slots: [CDC] }), b: inventory({ isStandby: true }) };
   const { survey, clock } = surveyOf(words);

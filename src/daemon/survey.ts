@@ -28,6 +28,8 @@ const INTERVAL_MS = 10_000;
 const FRESH_MS = 1_000;
 /** A login and three statements over catalogues take some ten ms. What it tells after so long is of no use to whoever is in a hurry. */
 export const SURVEY_MS = 500;
+/** Nobody is in a hurry, and what is not known stands in the way: for a switchover, and for whoever asks again and again. */
+export const SURVEY_PATIENT_MS = 5_000;
 
 const STEP = "asking nodes for their slots and collations";
 
@@ -40,6 +42,8 @@ export class Survey {
   readonly #notice: (message: string) => void;
   readonly #told = new Map<NodeName, Told>();
   readonly #toldAsPrimary = new Map<NodeName, Told>();
+  /** Why a node did not answer when it was asked last. */
+  readonly #unanswered = new Map<NodeName, string>();
   /** What nobody expected of a node, and was said. */
   readonly #said = new Map<NodeName, string>();
 
@@ -49,10 +53,19 @@ export class Survey {
     this.#notice = notice;
   }
 
-  /** Asks whoever said nothing lately. Who does not answer has said what it said before. Rejects with `platform.aborted` only. */
-  async refresh({ signal }: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+  /**
+   * Asks whoever said nothing lately, each for `patienceMs`. Who does not answer has said what it said before. Rejects with
+   * `platform.aborted` only.
+   */
+  async refresh({
+    patienceMs: timeoutMs = SURVEY_MS,
+    signal,
+  }: {
+    readonly patienceMs?: number;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<void> {
     throwIfAborted(signal, STEP);
-    await Promise.all(this.#nodes.map((node) => this.#ask(node, { timeoutMs: SURVEY_MS, signal })));
+    await Promise.all(this.#nodes.map((node) => this.#ask(node, { timeoutMs, signal })));
   }
 
   async #ask({ name, ask }: Surveyed, call: Call): Promise<void> {
@@ -64,8 +77,10 @@ export class Survey {
       this.#told.set(name, told);
       if (!inventory.isStandby) this.#toldAsPrimary.set(name, told);
       this.#said.delete(name);
+      this.#unanswered.delete(name);
     } catch (error) {
       throwIfAborted(call.signal, STEP);
+      this.#unanswered.set(name, errorText(error));
       // Not known, or known of before: the costs say so.
       if (isLifeboatError(error) && error.kind !== "bug") return;
       // A bug of ours in a question that nothing rests on ends neither a promotion nor the daemon. It is told, and not every ten seconds.
@@ -79,8 +94,8 @@ export class Survey {
   costs({ primary, candidate }: { readonly primary: NodeName; readonly candidate: NodeName }): SurveyedCosts {
     const [from, to] = [this.#toldAsPrimary.get(primary), this.#told.get(candidate)];
     const found = costsOf({
-      primary: { name: primary, inventory: from?.inventory },
-      candidate: { name: candidate, inventory: to?.inventory },
+      primary: { name: primary, inventory: from?.inventory, unanswered: this.#unanswered.get(primary) },
+      candidate: { name: candidate, inventory: to?.inventory, unanswered: this.#unanswered.get(candidate) },
     });
     const seenAgoMs =
       from === undefined || to === undefined ? undefined : this.#clock.monotonic() - Math.min(from.at, to.at);
@@ -95,7 +110,7 @@ export function surveyService(clock: Clock, survey: Survey, failed: ServiceFaile
     async (signal) => {
       while (!signal.aborted) {
         // Rejects when it is told to stop, which ends the loop.
-        await survey.refresh({ signal });
+        await survey.refresh({ patienceMs: SURVEY_PATIENT_MS, signal });
         await clock.sleep(INTERVAL_MS, { signal });
       }
     },

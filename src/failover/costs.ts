@@ -46,8 +46,12 @@ export type Cost = {
   readonly remedy: string;
 };
 
-/** A node and what it said, at whatever time; undefined: it never did. */
-export type Inventoried = { readonly name: NodeName; readonly inventory: Inventory | undefined };
+/** A node and what it said, at whatever time; undefined: it never did. `unanswered`: why it did not when it was asked last. */
+export type Inventoried = {
+  readonly name: NodeName;
+  readonly inventory: Inventory | undefined;
+  readonly unanswered?: string | undefined;
+};
 
 /** Compares. */
 export function costsOf({
@@ -86,19 +90,19 @@ export function sentenceOf({ says, remedy }: Cost): string {
   return `${says}. ${remedy}`;
 }
 
-function unknownOf({ name, inventory }: Inventoried): readonly Cost[] {
+function unknownOf({ name, inventory, unanswered }: Inventoried): readonly Cost[] {
   if (inventory?.isCut === true) {
     const says = `${name} has more logical slots, databases or collations than are read: the others were not compared`;
     return [{ code: "not-known", of: name, says, remedy: "Compare pg_replication_slots and pg_database by hand." }];
   }
-  return inventory === undefined ? [notKnown(name)] : [];
+  return inventory === undefined ? [notKnown(name, unanswered)] : [];
 }
 
-function notKnown(name: NodeName): Cost {
+function notKnown(name: NodeName, unanswered: string | undefined): Cost {
   return {
     code: "not-known",
     of: name,
-    says: `${name} never told its logical slots, nor by which libraries it sorts text`,
+    says: `${name} never told its logical slots, nor by which libraries it sorts text${unanswered === undefined ? "" : ` (${unanswered})`}`,
     remedy: `Let it answer, and look again; else look for subscribers that lost their slot once the role has moved.`,
   };
 }
