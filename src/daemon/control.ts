@@ -203,7 +203,7 @@ export class Control {
       const { found: costs } = this.#parts.survey.costs({ primary, candidate: to });
       return { costs, stated: isAccepted(costs, accept) ? null : (statedCosts(costs) ?? null) };
     };
-    const surveyed = this.#parts.survey.refresh({ patienceMs: SURVEY_PATIENT_MS, ...options });
+    const surveyed = this.#parts.survey.refresh({ anew: true, patienceMs: SURVEY_PATIENT_MS, ...options });
     const [{ answer }] = await Promise.all([decide(before), surveyed]);
     const { costs, stated } = costsNow(before.record.primary);
     if (dryRun) {
@@ -219,7 +219,10 @@ export class Control {
     const { checkpointMs: timeoutMs } = this.#parts.options.limits;
     await checkpointBefore(this.#parts.ports, { primary: before.record.primary, to }, { timeoutMs, ...options });
     return await this.#asked(options, async (acting, stored) => {
-      const [{ seen, answer }] = await Promise.all([decide(stored), this.#parts.survey.refresh(options)]);
+      const [{ seen, answer }] = await Promise.all([
+        decide(stored),
+        this.#parts.survey.refresh({ anew: true, ...options }),
+      ]);
       const plan = planOf(to, answer);
       // A checkpoint may take minutes: what was made meanwhile was accepted by nobody.
       const late = costsNow(plan.from);

@@ -54,23 +54,29 @@ export class Survey {
   }
 
   /**
-   * Asks whoever said nothing lately, each for `patienceMs`. Who does not answer has said what it said before. Rejects with
+   * Asks whoever said nothing lately, or with `anew` everybody, each for `patienceMs`. Who does not answer has said what it said before. Rejects with
    * `platform.aborted` only.
    */
   async refresh({
     patienceMs: timeoutMs = SURVEY_MS,
+    anew = false,
     signal,
   }: {
+    readonly anew?: boolean;
     readonly patienceMs?: number;
     readonly signal?: AbortSignal | undefined;
   }): Promise<void> {
     throwIfAborted(signal, STEP);
-    await Promise.all(this.#nodes.map((node) => this.#ask(node, { timeoutMs, signal })));
+    const due = this.#nodes.filter(({ name }) => anew || !this.#isFresh(name));
+    await Promise.all(due.map((node) => this.#ask(node, { timeoutMs, signal })));
+  }
+
+  #isFresh(name: NodeName): boolean {
+    const before = this.#told.get(name);
+    return before !== undefined && this.#clock.monotonic() - before.at < FRESH_MS;
   }
 
   async #ask({ name, ask }: Surveyed, call: Call): Promise<void> {
-    const before = this.#told.get(name);
-    if (before !== undefined && this.#clock.monotonic() - before.at < FRESH_MS) return;
     try {
       const inventory = await ask(call);
       const told = { at: this.#clock.monotonic(), inventory };
