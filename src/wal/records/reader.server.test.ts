@@ -24,6 +24,9 @@ import { findEndOfWal, readEvents, readRecords, segmentSummary, type WalRecord, 
 /** The smallest segments: records cross many borders without much work. */
 const SEGMENT_BYTES = 1024 * 1024;
 
+/** One of so many lengths is looked into: each look reads 128 KiB. */
+const SAMPLED = 13;
+
 /** Names by number, as pg_walinspect prints them. */
 const RESOURCE_MANAGERS = (
   "XLOG Transaction Storage CLOG Database Tablespace MultiXact RelMap Standby Heap2 Heap Btree Hash Gin Gist " +
@@ -226,7 +229,7 @@ async function assertSameEnds(records: readonly WalRecord[], source: WalSource):
       const partial = {
         read: async ({ position = 0, length = 0 }) => bytes.subarray(position, Math.min(to, position + length)),
       };
-      if (before !== undefined && to - before <= UNMARKED_BYTES_MAX) {
+      if (before !== undefined && to - before <= UNMARKED_BYTES_MAX && sizeBytes % SAMPLED === 0) {
         assert.equal(await filledBehind(partial, place, before), to, `from ${before} of ${name} to ${to}`);
       }
       before = to;
