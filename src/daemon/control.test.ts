@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
+import { CONTROL_PACE, leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
 import {
   confirmer,
   POLICY,
@@ -27,17 +27,6 @@ import { Control } from "./control.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
 import { Survey, type Surveyed } from "./survey.ts";
-
-const PACE = {
-  probeMs: 100,
-  intervalMs: 10,
-  suspectMs: 10,
-  claimMs: 100,
-  rejoinAfterMs: 1_000,
-  catchUpMs: 1_000,
-  rejoinAgainMs: 1_000,
-  retryMs: 100,
-};
 
 /** A stack of which nobody answers. */
 function silentPorts(given: Partial<FailoverPorts> = {}): FailoverPorts {
@@ -69,7 +58,7 @@ function controlOf(ports: FailoverPorts, surveyed: readonly Surveyed[] = telling
     machines: only<LocalMachines>("machines", {}),
     reporter: only<Reporter>("reporter", { last: async () => undefined }),
     survey: new Survey(ports.clock, surveyed, () => undefined),
-    options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: PACE },
+    options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: CONTROL_PACE },
     stack: "shop",
     durability: "quorum",
     notice: () => undefined,
