@@ -33,6 +33,19 @@ test("writes that wait are bounded in what they keep in memory", async () => {
   assert.equal(writes.held.shed, 1);
 });
 
+test("that writes are refused is told with its cause, each reason once a minute", async () => {
+  const clock = new ManualClock();
+  const told: string[] = [];
+  const writes = writesOn(0, clock, "57014", told);
+  for (let each = 0; each < 2; each += 1) await assert.rejects(writes.run(nothing, { repeatable: true }), WriteNotDone);
+  const crowded = writesOn(256, clock, "57014", told);
+  await assert.rejects(crowded.run(nothing, { repeatable: true }), isFull);
+  assert.deepEqual(told, [
+    "writes are refused, the database has not done them in time: gone",
+    "writes are refused, more wait already than are kept, or were repeated",
+  ]);
+});
+
 test("256 writes wait eight seconds for a primary, what comes on top is refused at once, and what waited is not done", async () => {
   const clock = new ManualClock();
   const writes = writesOn(0, clock);

@@ -29,7 +29,7 @@ const ATTEMPT_MS = 5_500;
 /** Its server is told anew what is left when that is so much less than it was told: not before every statement. */
 const LEFT_STEP_MS = 250;
 const CONFLICTS_MAX = 5;
-const TELL_NO_ROOM_EVERY_MS = 60_000;
+const TELL_REFUSED_EVERY_MS = 60_000;
 /** All that waited begin again within so long. */
 const SPREAD_MS = 120;
 
@@ -44,9 +44,16 @@ export function writeLongestMs({
   return deadlineMs + SPREAD_MS + attemptMs + LEFT_STEP_MS + ANSWER_MARGIN_MS;
 }
 
+/** Why writes are refused. */
+const REFUSED = {
+  full: "more wait already than are kept, or were repeated",
+  late: "the database has not done them in time",
+  "no-room": "the database has no room",
+} as const;
+
 /** Why a write was not done. Unless it is `unknown`, nothing of it is there. */
 export class WriteNotDone extends Error {
-  readonly reason: "full" | "late" | "unknown" | "no-room";
+  readonly reason: keyof typeof REFUSED | "unknown";
   constructor(reason: WriteNotDone["reason"], options?: { readonly cause?: unknown }) {
     super(`the write was not done: ${reason}`, options);
     this.reason = reason;
@@ -54,7 +61,9 @@ export class WriteNotDone extends Error {
 }
 
 /** The time of a try was over between two of its statements. */
-class OutOfTime extends Error {}
+class OutOfTime extends Error {
+  override readonly message = "the time of its try was over between two statements";
+}
 
 /** What writes need. */
 type WriteTools = {
@@ -70,7 +79,7 @@ export class Writes {
   readonly #tools: WriteTools;
   #held = 0;
   #heldBytes = 0;
-  #tellNoRoomFrom = 0;
+  readonly #tellFrom = new Map<keyof typeof REFUSED, number>();
   held = { total: 0, shed: 0, late: 0 };
 
   constructor(tools: WriteTools) {
@@ -106,7 +115,7 @@ export class Writes {
     const deadline = clock.monotonic() + deadlineMs;
     budget.count();
     // Who waits for a connection waits as well.
-    if (this.#held + way.load.waiting >= WAITING_MAX) this.#shed("full");
+    if (this.#held + way.load.waiting >= WAITING_MAX) this.#shed(false);
     // Of any try: what a lost one committed is there, whatever comes of the next.
     let isCommitSent = false;
     for (let conflicts = 0, holds = 0; ; ) {
@@ -118,21 +127,19 @@ export class Writes {
         if (isConflict(error)) {
           conflicts += 1;
           if (conflicts > CONFLICTS_MAX || clock.monotonic() > deadline || !budget.take()) {
-            this.#shed(isCommitSent ? "unknown" : "full", error);
+            this.#shed(isCommitSent, error);
           }
           await this.#pause(SPREAD_MS);
           continue;
         }
-        if (isServerFull(error)) throw this.#noRoom(isCommitSent, error);
-        if (error instanceof OutOfTime || isGivenUp(error)) {
-          throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause: error });
-        }
+        if (isServerFull(error)) throw this.#refused("no-room", isCommitSent, error);
+        if (error instanceof OutOfTime || isGivenUp(error)) throw this.#refused("late", isCommitSent, error);
         if (!isServerGone(error)) throw error;
         isCommitSent ||= attempt.isCommitSent;
         if (isCommitSent && !repeatable) throw new WriteNotDone("unknown", { cause: error });
         holds += 1;
         // A server that is lost again and again, or answers looks and nothing else, gets no load from those who try again and again.
-        if (holds > 1 && !budget.take()) this.#shed(isCommitSent ? "unknown" : "full", error);
+        if (holds > 1 && !budget.take()) this.#shed(isCommitSent, error);
         await this.#hold(deadline, { cause: error, isCommitSent, bytes });
       }
     }
@@ -144,7 +151,7 @@ export class Writes {
   ): Promise<void> {
     const { clock, way } = this.#tools;
     if (this.#held >= WAITING_MAX || this.#heldBytes + bytes > WAITING_BYTES_MAX) {
-      this.#shed(isCommitSent ? "unknown" : "full", cause);
+      this.#shed(isCommitSent, cause);
     }
     this.#held += 1;
     this.#heldBytes += bytes;
@@ -154,7 +161,7 @@ export class Writes {
       if (back) await this.#pause(SPREAD_MS);
       if (!back || clock.monotonic() > deadline) {
         this.held.late += 1;
-        throw new WriteNotDone(isCommitSent ? "unknown" : "late", { cause });
+        throw this.#refused("late", isCommitSent, cause);
       }
     } finally {
       this.#held -= 1;
@@ -162,19 +169,20 @@ export class Writes {
     }
   }
 
-  /** Told at most once in a while: who reads the log is to make room, and the log is on a disk as well. */
-  #noRoom(isCommitSent: boolean, cause: unknown): WriteNotDone {
-    const { clock, tell } = this.#tools;
-    if (clock.monotonic() >= this.#tellNoRoomFrom) {
-      this.#tellNoRoomFrom = clock.monotonic() + TELL_NO_ROOM_EVERY_MS;
-      tell?.(`the database refuses writes, it has no room: ${errorText(cause)}`);
-    }
-    return new WriteNotDone(isCommitSent ? "unknown" : "no-room", { cause });
+  #shed(isCommitSent: boolean, cause?: unknown): never {
+    this.held.shed += 1;
+    throw this.#refused("full", isCommitSent, cause);
   }
 
-  #shed(reason: "full" | "unknown", cause?: unknown): never {
-    this.held.shed += 1;
-    throw new WriteNotDone(reason, { cause });
+  /** Told at most once in a while for each reason: who reads the log is to do something, and the log is on a disk as well. */
+  #refused(why: keyof typeof REFUSED, isCommitSent: boolean, cause: unknown): WriteNotDone {
+    const { clock, tell } = this.#tools;
+    const now = clock.monotonic();
+    if (now >= (this.#tellFrom.get(why) ?? now)) {
+      this.#tellFrom.set(why, now + TELL_REFUSED_EVERY_MS);
+      tell?.(`writes are refused, ${REFUSED[why]}${cause === undefined ? "" : `: ${errorText(cause)}`}`);
+    }
+    return new WriteNotDone(isCommitSent ? "unknown" : why, { cause });
   }
 
   async #pause(longestMs: number): Promise<void> {

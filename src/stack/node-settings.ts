@@ -58,6 +58,8 @@ export function nodeSettings(stack: StackDescription, node: NodeName): Settings 
     tcp_user_timeout: "15s",
     log_line_prefix: "%m [%p] %q%u@%d %a ",
     log_min_messages: "warning",
+    // Who waits for a lock for a second, for whom, and what that one does: it cannot be asked afterwards.
+    log_lock_waits: true,
   };
 }
 

@@ -73,6 +73,7 @@ export class ServiceLoad {
     } finally {
       await Promise.all([reads.stop(), writes.stop()]);
     }
+    if (reads.tally.failures.length + writes.tally.failures.length > 0) await this.#tellWhatStackSaid();
     assert.deepEqual(reads.tally.failures, [], `${name}: reads`);
     assert.deepEqual(writes.tally.failures, [], `${name}: writes`);
     const there = new Set(await this.#written(name));
@@ -91,6 +92,12 @@ export class ServiceLoad {
     const word = WORDS[index % WORDS.length];
     const query = index % 2 === 0 ? `q=${word}&max_price=${10 + index / 1_000}` : `q=${word}&limit=5`;
     return { method: "GET", url: `${this.front}/v1/products/search?${query}`, headers: this.#headers } as const;
+  }
+
+  /** A failure here is rare, and what the components wrote goes with the stack. */
+  async #tellWhatStackSaid(): Promise<void> {
+    const { out } = await this.#one.cli.run("logs --lines 40");
+    console.log(out);
   }
 
   /** What was written under a name, each with the number of its prices. */
