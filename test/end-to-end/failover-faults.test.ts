@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { rename, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import pg from "pg";
@@ -22,7 +22,7 @@ import { LinkedStack } from "../support/linked-stack.ts";
 import type { Way, Where } from "../support/links.ts";
 import type { DaemonEnd } from "../support/mortal-daemon-process.ts";
 import { PROGRAMS } from "../support/program.ts";
-import { forAWhile } from "../support/real-stack.ts";
+import { forAWhile, makeStackFolder } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { silenced } from "../support/silent-sockets.ts";
 import { SmallDisk } from "../support/small-disks.ts";
@@ -50,8 +50,7 @@ let linked: LinkedStack;
 let watched: WatchedStack;
 
 before(async () => {
-  folder = await mkdtemp("/tmp/links-");
-  await chmod(folder, 0o755);
+  folder = await makeStackFolder();
   linked = await LinkedStack.up(folder, () => chance.next());
   watched = new WatchedStack(linked.one, folder);
   script = path.join(folder, "daemon-ends-at");

@@ -3,7 +3,7 @@
  * the daemon that `lifeboat up` started and by the real command line.
  */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import type { CheckReport } from "../../src/daemon/check-report.ts";
@@ -11,7 +11,7 @@ import { HELD_NAMES } from "../../src/durability/names.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { makeWriteTable, WRITE_TABLE } from "../../src/probe/write-table.ts";
 import { lifeboatConfigFile } from "../../src/stack/receiver-config.ts";
-import { forAWhile, RealStack } from "../support/real-stack.ts";
+import { forAWhile, makeStackFolder, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { PORTS } from "../support/servers.ts";
 import { WatchedStack } from "../support/watched-stack.ts";
@@ -21,8 +21,7 @@ let one: RealStack;
 let watched: WatchedStack;
 
 before(async () => {
-  folder = await mkdtemp("/tmp/stack-");
-  await chmod(folder, 0o755);
+  folder = await makeStackFolder();
   one = new RealStack(folder, "one", "on");
   await one.up();
   watched = new WatchedStack(one, folder);

@@ -1,8 +1,8 @@
 /** Change data capture on a stack of a version that copies no slots: what a switchover forth and back leaves of them. */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { RealStack } from "../support/real-stack.ts";
+import { makeStackFolder, RealStack } from "../support/real-stack.ts";
 import { WatchedStack } from "../support/watched-stack.ts";
 
 let folder = "";
@@ -10,8 +10,7 @@ let one: RealStack;
 let watched: WatchedStack;
 
 before(async () => {
-  folder = await mkdtemp("/tmp/kept-slots-");
-  await chmod(folder, 0o755);
+  folder = await makeStackFolder();
   one = new RealStack(folder, "kept", "on", { configured: "  postgresMajor: 16\n" });
   await one.up();
   watched = new WatchedStack(one, folder);

@@ -1,9 +1,9 @@
 /** Change data capture on a stack of real programs: what is said of its slots before the role moves, and what becomes of them. */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { NodeName } from "../../src/stack/node-settings.ts";
-import { RealStack } from "../support/real-stack.ts";
+import { makeStackFolder, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { WatchedStack } from "../support/watched-stack.ts";
 
@@ -12,8 +12,7 @@ let one: RealStack;
 let watched: WatchedStack;
 
 before(async () => {
-  folder = await mkdtemp("/tmp/slots-");
-  await chmod(folder, 0o755);
+  folder = await makeStackFolder();
   // The first that copies slots to a standby.
   one = new RealStack(folder, "slots", "on", { configured: "  postgresMajor: 17\n" });
   await one.up();

@@ -3,14 +3,14 @@
  * part after another is lost.
  */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { withSession } from "../../src/postgres/session.ts";
 import { awaitsSchema } from "../../src/stack/service.ts";
 import { repetitions } from "../support/effort.ts";
 import { LinkedStack } from "../support/linked-stack.ts";
-import { forAWhile, RealStack } from "../support/real-stack.ts";
+import { forAWhile, makeStackFolder, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { PORTS } from "../support/servers.ts";
 import { ServiceLoad } from "../support/service-load.ts";
@@ -22,8 +22,7 @@ let watched: WatchedStack;
 let load: ServiceLoad;
 
 before(async () => {
-  folder = await mkdtemp("/tmp/stack-");
-  await chmod(folder, 0o755);
+  folder = await makeStackFolder();
   one = new RealStack(folder, "one", "on", { service: "on" });
   await one.up();
   watched = new WatchedStack(one, folder);
@@ -161,8 +160,7 @@ test("an instance, redis, the services beside it, the primary and the replica ar
 // A stack of its own, whose links can be cut, and a minute of two cores: more than the usual run has.
 for (let count = 0; count < repetitions(0, 3); count += 1) {
   test("a primary that is halted, one whose packets are swallowed, and a halted replica fail no request of the API", async (t) => {
-    const apart = await mkdtemp("/tmp/stack-");
-    await chmod(apart, 0o755);
+    const apart = await makeStackFolder();
     const linked = await LinkedStack.up(apart, () => 0.5, { service: "on" });
     t.after(async () => {
       await linked.end();

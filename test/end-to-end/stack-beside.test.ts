@@ -3,7 +3,7 @@
  * taken down alone, and brought up again.
  */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { EXIT } from "../../src/errors/entry.ts";
@@ -11,7 +11,7 @@ import { isPortFree } from "../../src/platform/free-port.ts";
 import { PORT_NAMES } from "../../src/stack/stack.ts";
 import { withListener } from "../support/listener.ts";
 import { processesOf } from "../support/processes-of.ts";
-import { RealStack } from "../support/real-stack.ts";
+import { makeStackFolder, RealStack } from "../support/real-stack.ts";
 import { PORTS } from "../support/servers.ts";
 
 /** Its sockets are not in its folder, whose path is too long for them. */
@@ -22,8 +22,7 @@ let one: RealStack;
 let two: RealStack;
 
 before(async () => {
-  folder = await mkdtemp("/tmp/stack-");
-  await chmod(folder, 0o755);
+  folder = await makeStackFolder();
   one = new RealStack(folder, "one");
   two = new RealStack(folder, TWO);
   await one.up();

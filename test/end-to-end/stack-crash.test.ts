@@ -2,7 +2,7 @@
  * A whole stack of real programs while its parts are killed under writes, left without its supervisor, and killed as a whole.
  */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { filesOwnedBy } from "../../src/platform/owned-files.ts";
@@ -16,7 +16,7 @@ import { runStep } from "../../src/stack/run-step.ts";
 import { readSecrets } from "../../src/stack/secrets.ts";
 import { componentSpec } from "../../src/stack/specs.ts";
 import { processesOf } from "../support/processes-of.ts";
-import { forAWhile, RealStack } from "../support/real-stack.ts";
+import { forAWhile, makeStackFolder, RealStack } from "../support/real-stack.ts";
 import { eventually } from "../support/receivers.ts";
 import { PORTS } from "../support/servers.ts";
 
@@ -29,8 +29,7 @@ let folder = "";
 let one: RealStack;
 
 before(async () => {
-  folder = await mkdtemp("/tmp/stack-");
-  await chmod(folder, 0o755);
+  folder = await makeStackFolder();
   one = new RealStack(folder, "one");
   await one.up();
 });

@@ -1,20 +1,19 @@
 /** A whole stack of real programs whose start is cut short after every step. */
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { test } from "node:test";
 import { isLifeboatError } from "../../src/errors/error.ts";
 import { UP_STEPS } from "../../src/stack/plan.ts";
 import { SERVICE_COMPONENTS } from "../../src/stack/stack.ts";
 import { runStackUp } from "../../src/stack/up.ts";
-import { RealStack } from "../support/real-stack.ts";
+import { makeStackFolder, RealStack } from "../support/real-stack.ts";
 
 /** What acts: the proof only looks; the daemon, which reads the configuration of a command line, and the service are left out. */
 const LEFT_OUT = new Set<string>(["proof", "daemon", ...SERVICE_COMPONENTS]);
 const ACTING = UP_STEPS.filter((step) => !LEFT_OUT.has(step));
 
 test("a stack comes up though each of its starts is cut short after one step, with one recovery key in all", async () => {
-  const folder = await mkdtemp("/tmp/stack-");
-  await chmod(folder, 0o755);
+  const folder = await makeStackFolder();
   const cut = new RealStack(folder, "cut");
   try {
     const { stack, tools } = await cut.tools();

@@ -1,18 +1,17 @@
 /** The poolers of a whole stack of real programs, scaled while a probe writes through them. */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import { processesOf } from "../support/processes-of.ts";
-import { forAWhile, RealStack } from "../support/real-stack.ts";
+import { forAWhile, makeStackFolder, RealStack } from "../support/real-stack.ts";
 
 const RATE_PER_SECOND = 200;
 const WHILE_MS = 1_000;
 
 test("poolers are scaled under writes without one failing; each is looked at by itself, and a start brings up as many", async (t) => {
-  const folder = await mkdtemp("/tmp/stack-");
-  await chmod(folder, 0o755);
+  const folder = await makeStackFolder();
   const one = new RealStack(folder, "one");
   t.after(async () => {
     await one.end();

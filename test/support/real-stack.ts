@@ -3,7 +3,7 @@
  * beside the command line it does through the stack's own platform.
  */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile } from "node:fs/promises";
 import path from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { systemClock } from "../../src/platform/clock.ts";
@@ -19,6 +19,7 @@ import { findPrograms, SYSTEM_FOLDERS } from "../../src/stack/programs.ts";
 import { readSecrets } from "../../src/stack/secrets.ts";
 import type { StackDescription } from "../../src/stack/stack.ts";
 import type { StackTools } from "../../src/stack/tools.ts";
+import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { CommandLine } from "./command-line.ts";
 import { processesOf } from "./processes-of.ts";
 import { NODE_OPTIONS, PROGRAMS, SERVICE_PROGRAMS } from "./program.ts";
@@ -49,6 +50,17 @@ export type PsAnswer = {
     readonly lastEnd: string | null;
   }[];
 };
+
+/**
+ * A new folder for stacks whose disk is not what is tested: in memory where there is room. Where others write too a sync takes seconds
+ * at times, a stack waits for it as it must, and its clients with it.
+ */
+export async function makeStackFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(memoryFolder(), "stack-"));
+  // Servers run as another user.
+  await chmod(folder, 0o755);
+  return folder;
+}
 
 /** A stack by its name; several can lie in one folder. */
 export class RealStack {

@@ -2,14 +2,14 @@
  * A stack of real programs with two controllers, as on two machines: etcd says who may act. Each has a place, sockets and a journal of
  * its own; the first one can be cut off from etcd, and be told where to sleep.
  */
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { makeWriteTable } from "../../src/probe/write-table.ts";
 import type { NodeName } from "../../src/stack/node-settings.ts";
 import { componentSpec } from "../../src/stack/specs.ts";
 import { TestEtcd } from "./etcd.ts";
 import { PROGRAMS } from "./program.ts";
-import { RealStack } from "./real-stack.ts";
+import { makeStackFolder, RealStack } from "./real-stack.ts";
 import { SwallowingRelay } from "./swallowing-relay.ts";
 import { WatchedStack } from "./watched-stack.ts";
 
@@ -34,8 +34,7 @@ export class TwoControllers {
 
   /** Brings it up; `begin` has the two control it. */
   static async up(): Promise<TwoControllers> {
-    const folder = await mkdtemp("/tmp/two-");
-    await chmod(folder, 0o755);
+    const folder = await makeStackFolder();
     const etcd = await TestEtcd.start();
     const relay = await SwallowingRelay.open(Number(new URL(etcd.endpoint).port));
     const configured = `failover:\n  etcdEndpoints: ${etcd.endpoint}\n  etcdTtl: ${TTL_S}s\n`;
