@@ -35,10 +35,21 @@ type FolderNode = Attributes & { readonly kind: "folder"; live: Map<string, Node
 type LinkNode = Attributes & { readonly kind: "link"; readonly target: string };
 type Node = FileNode | FolderNode | LinkNode;
 
+const EMPTY = Buffer.alloc(0);
+
+/** Buffer.from would write zeros first. */
+function copyOf(data: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafe(data.byteLength);
+  copy.set(data);
+  return copy;
+}
+
 /** Bytes that grow without being copied each time. A copy shares them until one of the two is changed. */
 class Content {
-  #room = Buffer.alloc(0);
+  #room = EMPTY;
   #lengthBytes = 0;
+  /** From here on the room was never written to: zeros. */
+  #blankFrom = 0;
   #isShared = false;
 
   get bytes(): Buffer {
@@ -46,15 +57,18 @@ class Content {
   }
 
   write(data: Buffer, position: number): void {
-    this.resize(Math.max(this.#lengthBytes, position + data.byteLength));
-    this.#own(this.#lengthBytes);
+    const end = position + data.byteLength;
+    this.resize(Math.max(this.#lengthBytes, position));
+    this.#own(Math.max(this.#lengthBytes, end));
     data.copy(this.#room, position);
+    this.#blankFrom = Math.max(this.#blankFrom, end);
+    this.#lengthBytes = Math.max(this.#lengthBytes, end);
   }
 
   resize(lengthBytes: number): void {
     if (lengthBytes > this.#lengthBytes) {
       this.#own(lengthBytes);
-      this.#room.fill(0, this.#lengthBytes, lengthBytes);
+      this.#room.fill(0, this.#lengthBytes, Math.max(this.#lengthBytes, Math.min(lengthBytes, this.#blankFrom)));
     }
     this.#lengthBytes = lengthBytes;
   }
@@ -63,9 +77,10 @@ class Content {
   #own(lengthBytes: number): void {
     const { byteLength } = this.#room;
     if (!this.#isShared && lengthBytes <= byteLength) return;
-    const room = Buffer.allocUnsafe(lengthBytes <= byteLength ? byteLength : Math.max(lengthBytes, 2 * byteLength));
+    const room = Buffer.alloc(lengthBytes <= byteLength ? byteLength : Math.max(lengthBytes, 2 * byteLength));
     this.bytes.copy(room);
     this.#room = room;
+    this.#blankFrom = this.#lengthBytes;
     this.#isShared = false;
   }
 
@@ -73,6 +88,7 @@ class Content {
     const made = new Content();
     made.#room = this.#room;
     made.#lengthBytes = this.#lengthBytes;
+    made.#blankFrom = this.#blankFrom;
     made.#isShared = true;
     this.#isShared = true;
     return made;
@@ -214,10 +230,10 @@ function portOf(disk: Disk): Files {
       named("write", file, () => {
         const written = disk.file(file);
         for (const { data, position } of parts) {
-          disk.change({ kind: "write", file: written, data: Buffer.from(data), position });
+          disk.change({ kind: "write", file: written, data: copyOf(data), position });
         }
       }),
-    readFile: (file) => named("read", file, () => Buffer.from(disk.file(file).live.bytes)),
+    readFile: (file) => named("read", file, () => copyOf(disk.file(file).live.bytes)),
     stat: (file) => named("look at", file, () => factsOf(disk.find(file, false))),
     list: (folder) =>
       named("list", folder, () =>
@@ -300,7 +316,7 @@ function handleOf(disk: Disk, file: string, node: FileNode): FileHandle {
     });
   const call = async <T>(operation: string, work: () => T): Promise<T> => now(operation, work);
   const write = (data: Uint8Array, position: number): void =>
-    disk.change({ kind: "write", file: node, data: Buffer.from(data), position });
+    disk.change({ kind: "write", file: node, data: copyOf(data), position });
   let descriptor: number | undefined;
   return {
     get descriptor() {
@@ -313,7 +329,7 @@ function handleOf(disk: Disk, file: string, node: FileNode): FileHandle {
     read: ({ position, length, into }) =>
       call("read", () => {
         const found = node.live.bytes.subarray(position, position + length);
-        if (into === undefined) return Buffer.from(found);
+        if (into === undefined) return copyOf(found);
         found.copy(into);
         return into.subarray(0, found.byteLength);
       }),
