@@ -18,7 +18,7 @@ import { type Decision, decideFailover, type FailoverPolicy } from "./decide.ts"
 import { grantLifetime, type SequenceLimits } from "./limits.ts";
 import { Lookout, type Round } from "./look.ts";
 import { type Memory, remember } from "./observation.ts";
-import { type Plan, planNext } from "./plan.ts";
+import { type Plan, planNext, type Rejoined, rejoinedSince } from "./plan.ts";
 import type { Epoch, FailoverPorts, HeldLease, NodeName, StoredRecord } from "./ports.ts";
 import { positionsOf } from "./positions.ts";
 import { type PlanOutcome, runPlan } from "./sequence.ts";
@@ -115,7 +115,7 @@ export class Controller {
   #floor = 0 as Epoch;
   #acceptLoss: FailoverPolicy["acceptLoss"];
   #wish: Wish | undefined;
-  readonly #rejoinedAt = new Map<NodeName, Monotonic>();
+  #rejoined = new Map<NodeName, Rejoined>();
   readonly #lookout: Lookout;
 
   constructor(ports: FailoverPorts, options: ControllerOptions) {
@@ -385,8 +385,10 @@ export class Controller {
     const { decided, state } = this.#seen;
     const now = this.#ports.clock.monotonic();
     const { rejoinAfterMs, catchUpMs, rejoinAgainMs, retryMs } = this.#options.pace;
-    const timing = { rejoinAfterMs, catchUpMs, rejoinAgainMs, rejoinedAt: this.#rejoinedAt };
-    const situation = { seen: { ...this.#memory, record, now }, poolers: round.poolers, timing };
+    const seen = { ...this.#memory, record, now };
+    this.#rejoined = rejoinedSince(seen, this.#rejoined);
+    const timing = { rejoinAfterMs, catchUpMs, rejoinAgainMs, rejoined: this.#rejoined };
+    const situation = { seen, poolers: round.poolers, timing };
     const unlessPutOff = (plan: Plan | undefined): Plan | undefined => {
       const setback = setbackOf(this.#setbacks, plan, state);
       return setback === undefined || isDue(setback, now, retryMs) ? plan : undefined;
@@ -449,8 +451,9 @@ export class Controller {
   async #act(acting: Acting, plan: Plan, stored: StoredRecord, pausing?: Promise<PlanOutcome>): Promise<PlanOutcome> {
     this.#setState({ mode: "acting", plan });
     for (const step of plan.stages.flat()) {
-      if (step.kind === "rejoin" || step.kind === "start-candidate")
-        this.#rejoinedAt.set(step.node, acting.ports.clock.monotonic());
+      if (step.kind !== "rejoin" && step.kind !== "start-candidate") continue;
+      const { tries = 0 } = this.#rejoined.get(step.node) ?? {};
+      this.#rejoined.set(step.node, { askedAt: acting.ports.clock.monotonic(), tries: tries + 1 });
     }
     const outcome = await runPlan({ acting, limits: this.#options.limits, plan, stored, pausing });
     // Unless another one has begun beside it.

@@ -14,7 +14,7 @@ import {
 import type { Monotonic } from "../platform/clock.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { decideFailover } from "./decide.ts";
-import { type Plan, planNext, STEP_EFFECTS, type Step } from "./plan.ts";
+import { type Plan, planNext, type Rejoined, rejoinedSince, STEP_EFFECTS, type Step } from "./plan.ts";
 import type { ClusterRecord, Epoch, NodeProbe, PoolerPort, PoolerView } from "./ports.ts";
 import { decideSwitchover } from "./switchover.ts";
 
@@ -37,7 +37,7 @@ function next(
   rounds: readonly SeenRound[],
   record: Partial<ClusterRecord> = {},
   pooler: Partial<PoolerView> = {},
-  rejoinedAt: ReadonlyMap<string, Monotonic> = new Map(),
+  rejoined: ReadonlyMap<string, Rejoined> = new Map(),
 ): Plan | undefined {
   const seen = observe(rounds, record);
   const view: PoolerView = { epoch: 7, mode: "serving", target: "a", ...pooler };
@@ -46,7 +46,7 @@ function next(
     decision: decideFailover(seen, POLICY),
     // Plans look at views only.
     poolers: [{ pooler: { name: "pooler" } as PoolerPort, view, sentAt: 0 as Monotonic }],
-    timing: { rejoinAfterMs: 1_000, catchUpMs: 2_000, rejoinAgainMs: 5_000, rejoinedAt },
+    timing: { rejoinAfterMs: 1_000, catchUpMs: 2_000, rejoinAgainMs: 5_000, rejoined },
   });
 }
 
@@ -109,6 +109,28 @@ test("where nobody can take over, the recorded primary is started again, unless 
   assert.notEqual(steps(next(both, { maintenance: true }))[0], "start-primary");
 });
 
+test("a replica that does not come to follow is asked again ever later, up to five minutes, and one that followed meanwhile soon", () => {
+  const down = (forMs: number) => lasting({ b: GONE, witness: FOLLOWING }, forMs);
+  const asks = (forMs: number, tries: number): boolean =>
+    next(down(forMs), {}, {}, new Map([["b", { askedAt: 0 as Monotonic, tries }]]))?.kind === "rejoin";
+  for (const [tries, waitMs] of [
+    [1, 5_000],
+    [2, 10_000],
+    [4, 40_000],
+    [5, 80_000],
+    [50, 80_000],
+  ] as const) {
+    assert.deepEqual([asks(waitMs - 1, tries), asks(waitMs, tries)], [false, true], `${tries} tries`);
+  }
+  const since = (rounds: readonly SeenRound[]) =>
+    rejoinedSince(observe(rounds), new Map([["b", { askedAt: 7 as Monotonic, tries: 50 }]])).get("b");
+  const alone = primaryAnswer({ confirmers: [confirmer("lifeboat_vault_e7")] });
+  assert.deepEqual(since(lasting({ a: alone, b: GONE }, 1_000)), { askedAt: 7, tries: 50 });
+  assert.deepEqual(since(WELL), { askedAt: 7, tries: 0 });
+  assert.equal(asks(4_999, 0), false);
+  assert.equal(asks(5_000, 0), true);
+});
+
 test("where nobody can take over, a replica that is down is started too: nobody else may have what it has confirmed", () => {
   const asked = (plan: Plan | undefined) => plan?.stages.flat().filter(({ kind }) => kind === "rejoin") ?? [];
   const rejoin = { kind: "rejoin", node: "b" } as const;
@@ -118,7 +140,7 @@ test("where nobody can take over, a replica that is down is started too: nobody 
     for (const record of [{}, { action: PREPARING }]) assert.deepEqual(asked(next(rounds, record)), [rejoin]);
     assert.deepEqual(asked(next(rounds, { maintenance: true })), []);
     assert.deepEqual(asked(next(rounds, { joined: [] })), []);
-    assert.deepEqual(asked(next(rounds, {}, {}, new Map([["b", 0 as Monotonic]]))), []);
+    assert.deepEqual(asked(next(rounds, {}, {}, new Map([["b", { askedAt: 0 as Monotonic, tries: 9 }]]))), []);
   }
   assert.deepEqual(steps(next(silent)), ["rejoin"]);
   assert.deepEqual(next(both)?.stages[0], [{ kind: "start-primary" }, rejoin]);
@@ -131,7 +153,9 @@ test("a candidate that went down while it was promoted is started as it is: by n
   assert.deepEqual(next(silent, record)?.stages, [[start]]);
   const both = lasting({ a: GONE, b: GONE }, 500);
   assert.deepEqual(next(both, record)?.stages[0], [{ kind: "start-primary" }, start]);
-  assert.deepEqual(next(both, record, {}, new Map([["b", 0 as Monotonic]]))?.stages[0], [{ kind: "start-primary" }]);
+  assert.deepEqual(next(both, record, {}, new Map([["b", { askedAt: 0 as Monotonic, tries: 1 }]]))?.stages[0], [
+    { kind: "start-primary" },
+  ]);
   assert.equal(next(silent, { ...record, maintenance: true }), undefined);
 });
 

@@ -212,6 +212,9 @@ export function planReinstate(facts: {
   return { kind: "reinstate", from: primary, to: primary, stages };
 }
 
+/** When a node was asked last to follow again, and how often in a row. */
+export type Rejoined = { readonly askedAt: Monotonic; readonly tries: number };
+
 /** Everything the next plan is made of. */
 export type Situation = {
   readonly seen: Observation;
@@ -222,9 +225,9 @@ export type Situation = {
     readonly rejoinAfterMs: number;
     /** A standby that waits for WAL of the vault, and in so long got no further, is not on its way. */
     readonly catchUpMs: number;
-    /** One that was asked to is not asked again for so long. */
+    /** One that was asked to is not asked again for so long, and longer after each time that it has not come to follow. */
     readonly rejoinAgainMs: number;
-    readonly rejoinedAt: ReadonlyMap<NodeName, Monotonic>;
+    readonly rejoined: ReadonlyMap<NodeName, Rejoined>;
   };
 };
 
@@ -310,11 +313,25 @@ function rejoinOf(node: NodeName): Step {
 /** It is given its time: a copy takes as long as there is to copy. */
 function wasAskedLately(
   { now }: Observation,
-  { rejoinedAt, rejoinAgainMs }: Situation["timing"],
+  { rejoined, rejoinAgainMs }: Situation["timing"],
   node: NodeName,
+  tryDoublings = 0,
 ): boolean {
-  const askedAt = rejoinedAt.get(node);
-  return askedAt !== undefined && now - askedAt < rejoinAgainMs;
+  const before = rejoined.get(node);
+  if (before === undefined) return false;
+  return now - before.askedAt < rejoinAgainMs * 2 ** Math.min(Math.max(before.tries - 1, 0), tryDoublings);
+}
+
+/** Each try may read the vault and fill a disk to its reserve before it fails: what keeps failing is tried every five minutes. */
+const REJOIN_DOUBLINGS = 4;
+
+/** The same without the tries of those that follow by now: what fails from here on fails for another reason. */
+export function rejoinedSince(seen: Observation, rejoined: ReadonlyMap<NodeName, Rejoined>): Map<NodeName, Rejoined> {
+  const entries = [...rejoined].map(([node, { askedAt, tries }]): [NodeName, Rejoined] => [
+    node,
+    { askedAt, tries: streamsFrom(seen, seen.record.primary, node) ? 0 : tries },
+  ]);
+  return new Map(entries);
 }
 
 /** The witness is there and does not follow the recorded primary in its reign: nobody counts its confirmations. */
@@ -387,7 +404,7 @@ function planRejoin({ seen, timing }: Situation): Plan | undefined {
   for (const [node, history] of nodes) {
     if (node === record.primary) continue;
     const { probe, failingSince } = history;
-    if (wasAskedLately(seen, timing, node)) continue;
+    if (wasAskedLately(seen, timing, node, REJOIN_DOUBLINGS)) continue;
     const again: Plan = { ...base, stages: [[rejoinOf(node)]] };
     if (probe.kind === "nobody-listens" && now - (failingSince ?? now) >= timing.rejoinAfterMs) return again;
     if (probe.kind !== "answered" || probe.view.cloning) continue;
