@@ -2,7 +2,7 @@
  * Backups and restores of test servers, with WAL taken from the server's own pg_wal instead of from a receiver: for tests
  * of backup and restore that are not about receiving.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import path from "node:path";
 import { type BackupRequest, type BackupTools, takeBackup, type WalCoverage } from "../../src/backup/backup.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -20,7 +20,7 @@ import { listWal, putHistory, putSegment } from "../../src/vault/wal-store.ts";
 import { parseSegmentSize } from "../../src/wal/segment-size.ts";
 import { walBetween } from "../../src/wal/settings-between.ts";
 import { memoryFolder } from "../../tools/test/memory-folder.ts";
-import { SUPERUSER, serverUser, type TestServer } from "./servers.ts";
+import { type Ask, removeFolder, SUPERUSER, serverUser, type TestServer } from "./servers.ts";
 
 /** Page compression of tests. */
 const COMPRESSION = { level: 1 };
@@ -34,8 +34,10 @@ export function openTestReplication(server: TestServer) {
 
 /** Puts every complete segment and history of the server's pg_wal into the vault. */
 export async function storeServerWal(server: TestServer, vault: Vault): Promise<void> {
-  const systemId = (await server.value("SELECT system_identifier FROM pg_control_system()")) as SystemId;
-  const current = await server.value("SELECT pg_walfile_name(pg_current_wal_lsn() + 1)");
+  const [row] = await server.query(
+    "SELECT system_identifier::text AS id, pg_walfile_name(pg_current_wal_lsn() + 1) AS current FROM pg_control_system()",
+  );
+  const [systemId, current] = [String(row?.["id"]) as SystemId, String(row?.["current"])];
   const folder = path.join(server.dataFolder, "pg_wal");
   const held = new Set((await listWal(vault, { systemId }, {})).segments);
   for (const { name } of await systemFiles.list(folder)) {
@@ -175,23 +177,25 @@ export async function withFolder<T>(body: (folder: string) => Promise<T>): Promi
   try {
     return await body(folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 
 /** A checksum of the rows of every ordinary table of a database, by name; equal when the content is. */
-export async function contentOf(server: TestServer, database = "postgres"): Promise<ReadonlyMap<string, string>> {
-  const tables = await server.query(
+export function contentOf(server: TestServer, database = "postgres"): Promise<ReadonlyMap<string, string>> {
+  return server.onOneSession({ database }, contentSeenBy);
+}
+
+async function contentSeenBy(ask: Ask): Promise<ReadonlyMap<string, string>> {
+  const tables = await ask(
     `SELECT format('%I.%I', n.nspname, c.relname) AS name
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') ORDER BY 1`,
-    [],
-    { database },
   );
   const content = new Map<string, string>();
   for (const { name } of tables) {
     const sql = `SELECT count(*) || ' ' || coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0) AS sum FROM ${String(name)} t`;
-    const rows = await server.query(sql, [], { database });
+    const rows = await ask(sql);
     content.set(String(name), String(rows[0]?.["sum"]));
   }
   return content;

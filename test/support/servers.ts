@@ -7,7 +7,8 @@
  * between; what a test leaves behind fails it; what a killed test run left behind is removed by the next one.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { chmod, chown, mkdir, readdir, rename, stat } from "node:fs/promises";
 import path from "node:path";
 import { isLifeboatError } from "../../src/errors/error.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -91,6 +92,9 @@ const processes: Processes = {
 /** The machine, as test servers use it. */
 export const PORTS = { files: systemFiles, processes, clock: systemClock };
 
+/** Runs one statement on a session. */
+export type Ask = (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]>;
+
 /** A server under test. */
 export class TestServer {
   readonly server: LocalServer;
@@ -117,10 +121,15 @@ export class TestServer {
   }
 
   /** Runs one statement as the superuser on a session of its own. */
-  async query(sql: string, parameters: readonly unknown[] = [], logIn: LogIn = {}): Promise<readonly QueryRow[]> {
+  query(sql: string, parameters: readonly unknown[] = [], logIn: LogIn = {}): Promise<readonly QueryRow[]> {
+    return this.onOneSession(logIn, (ask) => ask(sql, parameters));
+  }
+
+  /** Lets several statements, one after another, have one session: each session costs 6 ms of CPU. */
+  async onOneSession<T>(logIn: LogIn, work: (ask: Ask) => Promise<T>): Promise<T> {
     const session = await this.server.connect(logIn, {});
     try {
-      return await session.query(sql, parameters, { timeoutMs: QUERY_TIMEOUT_MS });
+      return await work((sql, parameters = []) => session.query(sql, parameters, { timeoutMs: QUERY_TIMEOUT_MS }));
     } finally {
       await session.close();
     }
@@ -152,7 +161,7 @@ export class TestServer {
     await this.server.resume();
     // Not killed: only a server that ends by itself gives back what it holds of the machine's shared memory.
     await this.stop("immediate").catch(() => this.server.kill());
-    await rm(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder);
     live.delete(this);
     await assertNothingLeft(this, this.#keepData);
   }
@@ -163,8 +172,10 @@ export class TestServer {
  * every time. What is created afterwards needs another template.
  */
 export async function dropTemplates(server: TestServer): Promise<void> {
-  await server.query("UPDATE pg_database SET datistemplate = false");
-  for (const name of ["template0", "template1"]) await server.query(`DROP DATABASE ${name}`);
+  await server.onOneSession({}, async (ask) => {
+    await ask("UPDATE pg_database SET datistemplate = false");
+    for (const name of ["template0", "template1"]) await ask(`DROP DATABASE ${name}`);
+  });
 }
 
 const live = new Set<TestServer>();
@@ -194,7 +205,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     }
     return await startOnFreePort(options, { folder, dataFolder, installation, user });
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    removeFolder(folder);
     throw error;
   }
 }
@@ -308,9 +319,17 @@ async function template(installation: Installation, options: TestServerOptions):
       if ((await systemFiles.stat(folder)) === undefined) throw error;
     });
   } finally {
-    await rm(building, { recursive: true, force: true });
+    removeFolder(building);
   }
   return folder;
+}
+
+/**
+ * Removes a folder with all in it. At once: a thousand files one by one, each waited for, take 50 ms of CPU rather than 15, and a
+ * server's end has nothing else to do.
+ */
+export function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
 }
 
 async function copy(from: string, to: string): Promise<void> {
@@ -364,8 +383,9 @@ async function runFolder(name: string): Promise<string> {
   made += 1;
   const start = (await systemProcesses.facts(process.pid))?.startTicks ?? "0";
   const folder = path.join(await runsFolder(), `${process.pid}-${start}-${made}-${name.slice(0, NAME_LENGTH_MAX)}`);
-  await mkdir(folder);
-  await giveTo(await serverUser(), folder);
+  await mkdir(folder, { mode: 0o700 });
+  const user = await serverUser();
+  if (user !== undefined) await chown(folder, user.uid, user.gid);
   return folder;
 }
 
@@ -381,7 +401,7 @@ async function sweep(runs: string): Promise<void> {
     if (facts !== undefined && !facts.zombie && facts.startTicks === start) continue;
     const folder = path.join(runs, name);
     for (const server of await serversIn(folder)) await systemProcesses.killTree(server);
-    await rm(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 

@@ -34,9 +34,10 @@ export function numbersFrom(seed: number): Draw {
 
 const sql =
   (...statements: readonly string[]) =>
-  async (server: TestServer): Promise<void> => {
-    for (const statement of statements) await server.query(statement);
-  };
+  (server: TestServer): Promise<void> =>
+    server.onOneSession({}, async (ask) => {
+      for (const statement of statements) await ask(statement);
+    });
 
 const sets = (words: string, ...statements: readonly string[]): Drawn => ({
   words,
@@ -147,11 +148,9 @@ export async function prepareWorkload(server: TestServer): Promise<void> {
     "INSERT INTO b SELECT g, g FROM generate_series(1, 10000) g",
     "CREATE DATABASE shop",
   )(server);
-  for (const statement of [
-    "CREATE TABLE item (id int PRIMARY KEY, name text)",
-    "INSERT INTO item SELECT g, md5(g::text) FROM generate_series(1, 5000) g",
-  ]) {
-    await server.query(statement, [], { database: "shop" });
-  }
+  await server.onOneSession({ database: "shop" }, async (ask) => {
+    await ask("CREATE TABLE item (id int PRIMARY KEY, name text)");
+    await ask("INSERT INTO item SELECT g, md5(g::text) FROM generate_series(1, 5000) g");
+  });
   await dropTemplates(server);
 }
