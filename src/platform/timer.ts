@@ -1,9 +1,14 @@
 /**
- * A single delayed call, for ports that guard a socket and cannot wait in a promise.
+ * A single delayed call, for ports that guard a socket and cannot wait in a promise; and a turn for others.
  */
 
 /** Calls `action` once after `delayMs`, unless the returned function is called first. Cancelling is repeatable. */
 export function startTimer(delayMs: number, action: () => void): () => void {
   const timer = setTimeout(action, delayMs);
   return () => clearTimeout(timer);
+}
+
+/** Resolves when whatever else waits for this thread had its turn: between pieces of work that block it. */
+export function turnOfOthers(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -53,12 +53,18 @@ export async function bootRestored(
 ): Promise<Reached> {
   const { server, clock } = tools;
   const begun = clock.monotonic();
-  const needed = await neededEnd(tools.wal, plan, options);
+  // The server takes as long to start as this takes to find out.
+  const looking = neededEnd(tools.wal, plan, options);
+  looking.catch(() => undefined);
   await whileFed(tools, plan, options, async () => {
     await server.start({ until: "accepting", ...options });
     await untilInProduction(tools, { ...options, deadlineMs: begun + options.timeoutMs });
   });
   const recoveryMs = clock.monotonic() - begun;
+  const needed = await looking.catch(async (error: unknown) => {
+    await server.stop({ mode: "fast", timeoutMs: STOP_TIMEOUT_MS });
+    throw error;
+  });
   const reached = await readReached(tools.files, server.setup.dataFolder);
   if (await isAsPlanned({ wal: tools.wal, needed }, plan, reached.lsn, options)) return { ...reached, recoveryMs };
   await server.stop({ mode: "fast", timeoutMs: STOP_TIMEOUT_MS });

@@ -78,6 +78,30 @@ test("a file below the size is left to the sync of all", async () => {
   assert.deepEqual(told, ["write /file", "sync all of /"]);
 });
 
+test("a file that is written before it was made is made first, once; large ones are made before small ones", async () => {
+  const { files, told } = accountingFiles();
+  const set = new FileSet({ ...files, makeFile: async (file) => void told.push(`make ${file}`) }, undefined);
+  const [small, empty, large] = [10, 0, EARLY_BYTES].map((sizeBytes) =>
+    set.add({ path: `/${sizeBytes}`, mode: 0o600, sizeBytes }),
+  );
+  for (const file of [small, large]) set.expect(file ?? 0, 1);
+  await set.write(small ?? 0, part(10), 1);
+  assert.deepEqual(told, ["make /10", "write /10"]);
+  const preparing = set.prepare({});
+  await set.write(large ?? 0, part(10), 1);
+  await preparing;
+  await set.finish(["/"]);
+  await set.close();
+  assert.deepEqual(told.slice(2, -2), [`make /${EARLY_BYTES}`, "make /0", `write /${EARLY_BYTES}`]);
+  assert.equal(set.pathOf(empty ?? 0), "/0");
+});
+
+test("a file that nobody made is no restored file, though nothing is to be written into it", async () => {
+  const set = new FileSet(accountingFiles().files, undefined);
+  set.add({ path: "/empty", mode: 0o600, sizeBytes: 0 });
+  await assert.rejects(set.finish(["/"]), (error) => isLifeboatError(error, "platform.assertion-failed"));
+});
+
 test("an early sync that fails fails the restore: a later one would succeed without having written", async () => {
   for (const which of [1, 2]) {
     const { files } = accountingFiles((count) => count === which);

@@ -8,6 +8,7 @@ import { assert } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { FileFacts, FileHandle, FilePart, Files } from "../platform/files.ts";
 import { severalAtOnce } from "../platform/several-at-once.ts";
+import { turnOfOthers } from "../platform/timer.ts";
 
 /** Who owns what is written; undefined leaves it to this process. */
 export type Owner = { readonly uid: number; readonly gid: number };
@@ -33,11 +34,18 @@ type Entry = {
   /** It is there like this, and parts of it stay. */
   readonly existing: FileFacts | undefined;
   outstanding: number;
+  /** Settles when it is there; undefined before that was begun. */
+  made: Promise<void> | undefined;
   handle: Promise<FileHandle> | undefined;
   busy: number;
   /** Written since the last sync on the side. */
   dirtyBytes: number;
 };
+
+/** Whether a file is written by threads, and synced when it is complete. */
+function isLarge({ sizeBytes }: Entry): boolean {
+  return sizeBytes >= SYNC_EARLY_BYTES_MIN;
+}
 
 /** One set serves one restore. */
 export class FileSet {
@@ -67,7 +75,8 @@ export class FileSet {
     readonly existing?: FileFacts | undefined;
   }): number {
     const { existing } = file;
-    return this.#entries.push({ ...file, existing, outstanding: 0, handle: undefined, busy: 0, dirtyBytes: 0 }) - 1;
+    const begun = { outstanding: 0, made: undefined, handle: undefined, busy: 0, dirtyBytes: 0 };
+    return this.#entries.push({ ...file, existing, ...begun }) - 1;
   }
 
   /** Says how many writes complete a file. */
@@ -87,23 +96,30 @@ export class FileSet {
     if (this.#owner !== undefined) await this.#files.changeOwner(at, this.#owner);
   }
 
-  /** Makes every file with its length; what is never written stays zero. */
+  /**
+   * Makes every file with its length; what is never written stays zero. Files may be written meanwhile: one that is not there yet
+   * is made first. Where many files were removed within the last minutes, ext4 takes a millisecond to make one.
+   */
   async prepare(options: { readonly signal?: AbortSignal | undefined }): Promise<void> {
     const entries = this.#entries.filter((entry) => entry !== undefined);
+    // Those that threads write to come first.
+    entries.sort((a, b) => Number(isLarge(b)) - Number(isLarge(a)));
     await severalAtOnce(entries, MAKERS, async (entry) => {
       throwIfAborted(options.signal, "making files");
-      await this.#make(entry);
+      await this.#made(entry);
+      await turnOfOthers();
     });
   }
 
   /** Writes parts of a file, which do for so many of the writes that were announced; the last one has it synced. */
   async write(file: number, parts: readonly FilePart[], writes: number): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure.cause;
+    this.#throwIfFailed();
     const entry = this.#entry(file);
     entry.outstanding -= writes;
     assert(entry.outstanding >= 0, "a file gets no more writes than were announced");
     // The others are written within a few batches: keeping them open costs more turns through the pool than opening them.
-    if (entry.sizeBytes < SYNC_EARLY_BYTES_MIN) return this.#files.writeParts(entry.path, parts);
+    await this.#made(entry);
+    if (!isLarge(entry)) return this.#files.writeParts(entry.path, parts);
     entry.busy += 1;
     try {
       const handle = await this.#acquire(entry);
@@ -120,9 +136,10 @@ export class FileSet {
    * is lent out is neither synced nor closed.
    */
   async lend(file: number): Promise<number | undefined> {
-    if (this.#failure !== undefined) throw this.#failure.cause;
+    this.#throwIfFailed();
     const entry = this.#entry(file);
-    if (entry.sizeBytes < SYNC_EARLY_BYTES_MIN) return undefined;
+    if (!isLarge(entry)) return undefined;
+    await this.#made(entry);
     entry.busy += 1;
     const handle = await this.#acquire(entry).catch((cause: unknown) => {
       entry.busy -= 1;
@@ -134,7 +151,7 @@ export class FileSet {
 
   /** Takes a file back of which so many bytes were written, which do for so many writes; the last one has it synced. */
   async takeBack(file: number, written: { readonly bytes: number; readonly writes: number }): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure.cause;
+    this.#throwIfFailed();
     const entry = this.#entry(file);
     assert(entry.busy > 0 && entry.handle !== undefined, "a file that is taken back was lent out");
     entry.outstanding -= written.writes;
@@ -149,20 +166,32 @@ export class FileSet {
     return this.#entry(file).path;
   }
 
-  /** Waits for the syncs, then syncs the file systems of the roots. Throws when a file is incomplete. */
+  /** Syncs the file systems of the roots, and waits for the syncs under way. Throws when a file is incomplete. */
   async finish(roots: readonly string[]): Promise<void> {
-    await Promise.all(this.#syncing);
-    if (this.#failure !== undefined) throw this.#failure.cause;
+    this.#throwIfFailed();
     for (const entry of this.#entries) {
-      assert(entry === undefined || entry.outstanding === 0, "every file is complete when a restore finishes");
+      const isDone = entry === undefined || (entry.made !== undefined && entry.outstanding === 0);
+      assert(isDone, "every file is there and complete when a restore finishes");
     }
+    const syncing = Promise.all(this.#syncing);
     for (const root of roots) await this.#files.syncFileSystem(root);
+    await syncing;
+    this.#throwIfFailed();
   }
 
   /** Closes what is open, whatever became of it. */
   async close(): Promise<void> {
     await Promise.allSettled([...this.#syncing, this.#flushing]);
     for (const entry of [...this.#open]) await this.#release(entry);
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.cause;
+  }
+
+  #made(entry: Entry): Promise<void> {
+    entry.made ??= this.#make(entry);
+    return entry.made;
   }
 
   async #make(entry: Entry): Promise<void> {

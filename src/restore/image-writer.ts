@@ -40,6 +40,8 @@ export type ImageRequest = {
   readonly wantedBytes: number;
   /** What else is to be written into the folders once they are there; synced with the files. */
   readonly beside?: ((options: { readonly signal: AbortSignal }) => Promise<void>) | undefined;
+  /** What is to be written when everything else is there, of which the control file is handed over; synced with the files. */
+  readonly last?: ((controlFile: Buffer) => Promise<void>) | undefined;
 };
 
 export type ImageTools = {
@@ -97,14 +99,18 @@ async function writeFiles(
   if (control.bytes === undefined) throw noControlFile(request.backup);
   placements.seal();
   const copy = { chunks, placements, set, fetcher, control, controlFile };
-  await together([(both) => copyChunks(tools, copy, both), request.beside ?? (async () => undefined)], options.signal);
+  const works = [(all: Stoppable) => set.prepare(all), (all: Stoppable) => copyChunks(tools, copy, all)];
+  await together([...works, request.beside ?? (async () => undefined)], options.signal);
+  await request.last?.(control.bytes);
   await set.finish(request.roots);
   return { controlFile: control.bytes, writtenBytes: placements.totalBytes };
 }
 
+type Stoppable = { readonly signal: AbortSignal };
+
 /** Does all, and ends when all have ended: a failure stops the others, since nobody may write into what was given up. */
 async function together(
-  works: readonly ((options: { readonly signal: AbortSignal }) => Promise<void>)[],
+  works: readonly ((options: Stoppable) => Promise<void>)[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const stop = new AbortController();
@@ -185,7 +191,6 @@ async function copyChunks(
   const { chunks: table, placements, set, fetcher, controlFile } = copy;
   const totalBytes = placements.totalBytes;
   let doneBytes = 0;
-  await set.prepare(options);
   const kept = { file: controlFile, bytes: copy.control.bytes ?? Buffer.alloc(0) };
   const scatter = new PlacementScatter(placements, set, kept);
   for await (const batch of fetcher.fetch({ table, numbers: placements.chunks, scatter }, options)) {

@@ -87,11 +87,7 @@ testPowerCuts("a restore of a file that is written by descriptor", lent, [], STR
 testPowerCuts(
   "a restore",
   fresh,
-  [
-    "src/restore/file-set.ts finish: syncFileSystem",
-    "src/restore/restore.ts makeLinks: syncFolder",
-    "src/restore/target-guard.ts removeMarks: syncFolder",
-  ],
+  ["src/restore/file-set.ts finish: syncFileSystem", "src/restore/target-guard.ts removeMarks: syncFolder"],
   STRIDE,
 );
 

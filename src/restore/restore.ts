@@ -12,7 +12,7 @@
 import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { type Clock, throwIfAborted } from "../platform/clock.ts";
-import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
+import { makeFolderDurable, replaceVolatile, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import { severalAtOnce } from "../platform/several-at-once.ts";
@@ -248,13 +248,15 @@ async function restoreInto(
         await removeAll(tools.files, surplus.wal);
         await layWal(walTools, plan, walFolder, both);
       },
+      last: async (controlFile) => {
+        await makeLinks(tools.files, layout, place.owner);
+        await writeFiles(tools.files, place, settingsOf(plan, place.follow));
+        await configureIfOutside(tools.files, place, controlFile);
+        tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
+      },
     },
     options,
   );
-  await makeLinks(tools.files, layout, place.owner);
-  tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
-  await writeFiles(tools.files, place, settingsOf(plan, place.follow));
-  await configureIfOutside(tools.files, place, image.controlFile);
   throwIfAborted(options.signal, "finishing the restore");
   await finish(tools.files, place, { controlFile: image.controlFile, roots: layout.roots });
 }
@@ -353,25 +355,25 @@ async function makeOwnedFolder(files: Files, folder: string, owner: Owner | unde
   }
 }
 
-/** Makes the links from the data directory to what lies outside. */
+/** Makes the links from the data directory to what lies outside. Whoever calls it syncs the file system. */
 export async function makeLinks(files: Files, layout: Layout, owner: Owner | undefined): Promise<void> {
   for (const { at, target } of layout.links) {
     // A delta restore leaves a link that leads there.
     if ((await files.stat(at)) !== undefined) continue;
     await files.symlink(target, at);
     if (owner !== undefined) await files.changeOwner(at, owner);
-    await files.syncFolder(path.dirname(at));
   }
 }
 
+/** Not synced, one by one; whoever calls it syncs the file system, before the control file makes anything of them count. */
 async function writeFiles(files: Files, place: RestorePlace, wanted: readonly RecoveryFile[]): Promise<void> {
   for (const file of wanted) {
     const target = path.join(place.folder, file.path);
     const append = file.how === "append" && (await files.stat(target)) !== undefined;
     const before = append ? await files.readFile(target) : Buffer.alloc(0);
-    const parts = [before, Buffer.from(file.text)];
-    await writeDurable(files, { file: target, parts, over: "replace", permissions: file.mode, unique: "lifeboat" });
-    if (place.owner !== undefined) await files.changeOwner(target, place.owner);
+    const bytes = Buffer.concat([before, Buffer.from(file.text)]);
+    const { owner } = place;
+    await replaceVolatile(files, { file: target, bytes, permissions: file.mode, unique: "lifeboat", owner });
   }
 }
 

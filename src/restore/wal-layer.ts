@@ -54,12 +54,18 @@ export async function layWal(
 }
 
 async function put({ files, owner }: WalLayerTools, file: string, parts: readonly Buffer[]): Promise<void> {
-  let sizeBytes = 0;
-  const placed = parts.map((data) => {
-    sizeBytes += data.byteLength;
-    return { data, position: sizeBytes - data.byteLength };
-  });
+  const sizeBytes = parts.reduce((bytes, each) => bytes + each.byteLength, 0);
+  let position = 0;
   await files.remove(file);
   await files.makeFile(file, { sizeBytes, permissions: 0o600, owner });
-  await files.writeParts(file, placed);
+  const handle = await files.open(file, "update");
+  try {
+    // In the pool of threads: this one hands out what is to be opened.
+    for (const data of parts) {
+      await handle.write(data, position);
+      position += data.byteLength;
+    }
+  } finally {
+    await handle.close();
+  }
 }

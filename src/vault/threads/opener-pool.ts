@@ -1,13 +1,16 @@
 /**
  * Opens batches beside the main thread, or in it where there are too few for a thread to be worth its start.
  *
- * Invariant: a slot belongs to one batch at a time, and always to the same thread.
+ * Invariant: a slot belongs to one batch at a time.
  */
 import { type Opened, Opener, type SealedBatch, type Slot } from "./opener.ts";
 import { type BegunTask, ChunkThreads, THREADS } from "./start.ts";
 
-/** Of each thread: one batch is opened, one is fetched or waits to be taken. */
-const SLOTS_PER_THREAD = 2;
+/**
+ * Of each thread: one batch is opened, one waits for that, one is fetched or waits to be taken. Batches are taken in their order, and
+ * one may take twice as long as the next.
+ */
+const SLOTS_PER_THREAD = 3;
 
 /** One pool serves one fetcher. Close it. */
 export class OpenerPool {
@@ -34,7 +37,7 @@ export class OpenerPool {
 
   /** Opens a batch whose input is filled. */
   async open(batch: SealedBatch): Promise<Opened> {
-    return this.#task === undefined ? this.#here.open(batch) : this.#task.ask(batch.slot % THREADS, batch);
+    return this.#task === undefined ? this.#here.open(batch) : this.#task.askIdlest(batch);
   }
 
   /** Frees what it holds, and ends the threads that are its own. */

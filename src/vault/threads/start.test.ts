@@ -7,6 +7,7 @@ import { withFolder } from "../../../test/support/backups.ts";
 import { systemFiles } from "../../platform/files.ts";
 import { CODEC } from "../codec.ts";
 import { objectKey } from "../sealing.ts";
+import type { CompareAnswer, CompareBatch } from "./comparer.ts";
 import { ComparerPool } from "./comparer-pool.ts";
 import { OpenerPool } from "./opener-pool.ts";
 import { ChunkThreads } from "./start.ts";
@@ -41,5 +42,28 @@ test("threads that are shared do several tasks in turns, and go on when one of t
   another.startThreads();
   assert.deepEqual(await another.open(BATCH), damaged);
   await another.close();
+  await threads.stop();
+});
+
+test("a question that may go to any thread goes to the one with least to answer", async () => {
+  const threads = new ChunkThreads();
+  const task = threads.begin<CompareBatch, CompareAnswer>({ kind: "compare", slots: [], key: KEY });
+  await withFolder(async (folder) => {
+    const file = path.join(folder, "a file");
+    await writeFile(file, Buffer.alloc(1024 * 1024));
+    const question = {
+      slot: 0,
+      parts: [{ kind: "bytes", path: file, sizeBytes: 1024 * 1024, contentName: "" }],
+    } as const;
+    await Promise.all([task.ask(0, question), task.ask(1, question)]);
+    for (const busy of [0, 1]) {
+      const answered: string[] = [];
+      const note = (name: string) => () => void answered.push(name);
+      const others = Array.from({ length: 100 }, () => task.ask(busy, question).then(note("busy")));
+      await Promise.all([...others, task.askIdlest(question).then(note("idlest"))]);
+      assert.ok(answered.indexOf("idlest") < 50, `answered after ${answered.indexOf("idlest")} others`);
+    }
+  });
+  task.end();
   await threads.stop();
 });

@@ -18,6 +18,8 @@ const PROGRAM = new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./chunk
 export type BegunTask<Question, Answer> = {
   /** Asks the thread that has this number. Rejects with the error that ended it. */
   readonly ask: (thread: number, question: Question) => Promise<Answer>;
+  /** Asks the thread that has least to answer. Rejects as `ask`. */
+  readonly askIdlest: (question: Question) => Promise<Answer>;
   /** The threads let go of what the task holds. No answer may be waited for. */
   readonly end: () => void;
 };
@@ -25,6 +27,8 @@ export type BegunTask<Question, Answer> = {
 /** Threads, started when they are first needed or sooner. Whoever makes them stops them. */
 export class ChunkThreads {
   #threads: readonly Thread<ThreadMessage, unknown>[] = [];
+  /** Questions that each thread has not answered yet. */
+  readonly #open = Array.from({ length: THREADS }, () => 0);
   #taskCount = 0;
 
   /** Starts them; repeatable. */
@@ -44,12 +48,20 @@ export class ChunkThreads {
       for (const thread of threads) thread.ask(message).catch(() => undefined);
     };
     tell({ kind: "begin", number, task });
-    return {
-      ask: async (index, question) => {
-        const thread = threads[index];
-        assert(thread !== undefined, "a thread has a number below THREADS");
+    const open = this.#open;
+    const ask = async (index: number, question: Question): Promise<Answer> => {
+      const thread = threads[index];
+      assert(thread !== undefined, "a thread has a number below THREADS");
+      open[index] = (open[index] ?? 0) + 1;
+      try {
         return (await thread.ask({ kind: "question", number, question })) as Answer;
-      },
+      } finally {
+        open[index] = (open[index] ?? 0) - 1;
+      }
+    };
+    return {
+      ask,
+      askIdlest: (question) => ask(open.indexOf(Math.min(...open)), question),
       end: () => tell({ kind: "end", number }),
     };
   }
