@@ -69,8 +69,11 @@ for (const major of MAJORS) {
 
 /** However many it keeps: of all, the name of the one that holds the last byte that was replayed. */
 async function namesOneSegment({ primary, replica }: Pair): Promise<void> {
+  // It has replayed all of the first before anything of the next one has arrived.
+  await eventually("it has more than one", async () => {
+    return Number(await replica.value("SELECT count(*) FROM pg_ls_waldir()")) > 1;
+  });
   const { segments, replayed } = JSON.parse(String((await replica.query(viewSql()))[0]?.["standby_"]));
-  assert.ok(Number(await replica.value("SELECT count(*) FROM pg_ls_waldir()")) > 1);
   assert.deepEqual(segments, [await primary.value("SELECT pg_walfile_name($1)", [replayed])]);
 }
 
