@@ -21,6 +21,8 @@ export type DurableWrite = {
   readonly unique: string;
   /** Heeded before every part and before the file gets its name, never after. */
   readonly signal?: AbortSignal | undefined;
+  /** Awaited between pieces, which are small then: for a disk whose syncs others wait for. */
+  readonly between?: (() => Promise<void>) | undefined;
 };
 
 /** Writes a file so that it survives a power cut once this returns. Nothing of it remains when it rejects, but perhaps the temporary file. */
@@ -117,20 +119,24 @@ async function createAnew(files: Files, temporary: string, permissions: number):
 
 /** Of a large file, so much at a time: the disk serves others in between, and is as quick as with all at once. */
 const WRITE_BACK_BYTES = 1024 * 1024;
+/** A sync of somebody else that comes upon one of these waits for less. */
+const SMALL_PIECE_BYTES = 256 * 1024;
 
 async function writeAndSync(files: Files, temporary: string, write: DurableWrite): Promise<void> {
   const handle = await createAnew(files, temporary, write.permissions ?? 0o600);
+  const pieceBytes = write.between === undefined ? WRITE_BACK_BYTES : SMALL_PIECE_BYTES;
   try {
     let position = 0;
     let heapedBytes = 0;
     for (const part of write.parts) {
-      for (let from = 0; from < part.byteLength; from += WRITE_BACK_BYTES) {
+      for (let from = 0; from < part.byteLength; from += pieceBytes) {
         throwIfAborted(write.signal, `writing ${write.file}`);
-        if (heapedBytes >= WRITE_BACK_BYTES) {
+        if (heapedBytes >= pieceBytes) {
           await handle.writeBack();
+          await write.between?.();
           heapedBytes = 0;
         }
-        const piece = part.subarray(from, from + WRITE_BACK_BYTES);
+        const piece = part.subarray(from, from + pieceBytes);
         await handle.write(piece, position);
         position += piece.byteLength;
         heapedBytes += piece.byteLength;

@@ -25,6 +25,15 @@ export type ObjectRange = { readonly offset: number; readonly length: number; re
 /** Cancels what can wait. */
 export type StoreOptions = { readonly signal?: AbortSignal | undefined };
 
+/** How an object is stored. */
+export type PutOptions = StoreOptions & {
+  /**
+   * Where others wait for the same disk: it is written in small pieces, and the next one when this has resolved. A store that is
+   * not on a disk of this machine asks for nothing.
+   */
+  readonly between?: (() => Promise<void>) | undefined;
+};
+
 /** An object that is read part by part. Close it exactly once, when no part is being read any more. */
 export type OpenObject = {
   /** As the store's `getRange`. */
@@ -37,7 +46,7 @@ export interface Store {
   /** What a person calls it, for messages: `disk:/var/backups/x`. */
   readonly name: string;
   /** Stores an object, all of it or nothing. Rejects with `store.object-exists` when the key is taken. */
-  put(key: string, parts: readonly Uint8Array[], options?: StoreOptions): Promise<void>;
+  put(key: string, parts: readonly Uint8Array[], options?: PutOptions): Promise<void>;
   /** The whole object. Rejects with `store.object-missing` only when it is proven absent. */
   get(key: string, options?: StoreOptions): Promise<Buffer>;
   /** Exactly `length` bytes from `offset`; rejects with `store.object-truncated` when the object ends before. */

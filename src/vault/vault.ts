@@ -14,7 +14,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
-import type { Store } from "../store/store.ts";
+import type { PutOptions, Store } from "../store/store.ts";
 import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
 import { openKeys, readWraps } from "./key-open.ts";
 import {
@@ -139,7 +139,7 @@ export function dataKeyOf(vault: Vault, object: { readonly name: string; readonl
 export async function putBlob(
   vault: Vault,
   blob: { readonly name: string; readonly plain: Uint8Array },
-  options: CallOptions,
+  options: PutOptions,
 ): Promise<void> {
   await vault.store.put(blob.name, await sealBlob({ ...blob, level: BLOB_LEVEL }, vault), options);
 }

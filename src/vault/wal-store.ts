@@ -6,6 +6,7 @@
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
+import type { PutOptions } from "../store/store.ts";
 import { historyKey, parseWalKey, segmentKey, timelinePrefix, WAL_PREFIX } from "./names.ts";
 import { getBlob, type IntoOptions, putBlob, type Vault } from "./vault.ts";
 
@@ -21,7 +22,7 @@ export type WalListing = { readonly segments: readonly string[]; readonly histor
 export async function putSegment(
   vault: Vault,
   segment: NamedSegment & { readonly bytes: Buffer },
-  options: CallOptions,
+  options: PutOptions,
 ): Promise<"stored" | "held"> {
   const name = segmentKey(segment);
   return putOnce(vault, { name, plain: segment.bytes, what: `segment ${segment.segment}` }, options);
@@ -90,7 +91,7 @@ export async function listSystems(vault: Vault, options: CallOptions): Promise<r
 async function putOnce(
   vault: Vault,
   object: { readonly name: string; readonly plain: Buffer; readonly what: string },
-  options: CallOptions,
+  options: PutOptions,
 ): Promise<"stored" | "held"> {
   try {
     await putBlob(vault, object, options);

@@ -56,6 +56,39 @@ test("segments are stored in their order, and leave the spool after that", async
   assert.equal(uploads.bytes, 0);
 });
 
+test("a segment that nobody waits behind is stored with rests, one that has come behind without", async () => {
+  const { vault } = await queue();
+  const slept: number[] = [];
+  const uploads: Uploads = new Uploads({
+    vault: {
+      ...vault,
+      store: {
+        ...vault.store,
+        list: (...of) => vault.store.list(...of),
+        put: async (key, parts, options) => {
+          await options?.between?.();
+          if (key.endsWith(file(1).segment)) for (const number of [2, 3]) uploads.add(file(number));
+          await options?.between?.();
+          await vault.store.put(key, parts, options);
+        },
+      },
+    },
+    clock: { ...systemClock, sleep: async (ms) => void slept.push(ms) },
+    random: systemRandom,
+    systemId: () => SYSTEM,
+    readFile: async (path) => Buffer.from(path.slice(-4)),
+    remove: async () => undefined,
+  });
+  const stop = new AbortController();
+  uploads.add(file(1));
+  const running = uploads.run(stop.signal);
+  await eventually("all are stored", async () => uploads.count === 0);
+  stop.abort();
+  await running;
+  // Before the others came, and twice when the last one was alone.
+  assert.deepEqual(slept, [10, 10, 10]);
+});
+
 test("a store that fails is asked again, and the failure is told until then", async () => {
   const { vault, uploads, removed } = await queue([
     { kind: "fail-before", at: 1, on: "put" },

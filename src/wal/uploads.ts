@@ -32,6 +32,12 @@ export type UploadTools = {
 /** A vault that is down is asked again about twice a minute, which no store minds. */
 const UPLOAD_RETRY = { attemptsMax: Number.POSITIVE_INFINITY, delayMinMs: 200, delayMaxMs: 30_000 };
 
+/**
+ * After each piece of a segment, while no other one waits: commits wait for syncs of the same disk, and nobody for the segment. So a
+ * segment takes half a second.
+ */
+const BETWEEN_PIECES_MS = 10;
+
 /** The queue. Bounded by what the spool may hold: see `spoolBytesMax` of the receiver. */
 export class Uploads {
   readonly #tools: UploadTools;
@@ -87,12 +93,17 @@ export class Uploads {
     }
   }
 
+  /** Not for one that has come behind: the spool is bounded. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    if (this.#waiting.size === 1) await this.#tools.clock.sleep(BETWEEN_PIECES_MS, { signal });
+  }
+
   async #store(file: SpoolFile, signal: AbortSignal): Promise<void> {
     const store = async (): Promise<void> => {
       const bytes = await this.#tools.readFile(file.path);
       const systemId = this.#tools.systemId();
       const segment = { systemId, segment: file.segment, bytes };
-      await putSegment(this.#tools.vault, segment, { signal });
+      await putSegment(this.#tools.vault, segment, { signal, between: () => this.#rest(signal) });
       await this.#tools.remove(file);
       await this.#tools.stored?.(segment);
     };

@@ -111,29 +111,37 @@ test("a key that is taken is answered only after its name was made durable", asy
   }
 });
 
-test("many small parts are written in few writes, and large ones are not copied", async (t) => {
-  const written: Uint8Array[] = [];
-  const files: Files = {
+/** Files that tell what is written, and when it is written back. */
+function watchedFiles(written: (data: Uint8Array) => void, back: () => void = () => undefined): Files {
+  return {
     ...systemFiles,
     open: async (...open) => {
       const handle = await systemFiles.open(...open);
       return {
         read: (at) => handle.read(at),
         write: (data, position) => {
-          written.push(data);
+          written(data);
           return handle.write(data, position);
         },
         writeNow: (data, position) => handle.writeNow(data, position),
         writeParts: (parts) => handle.writeParts(parts),
         truncate: (length) => handle.truncate(length),
         sync: () => handle.sync(),
-        writeBack: () => handle.writeBack(),
+        writeBack: () => {
+          back();
+          return handle.writeBack();
+        },
         syncNow: () => handle.syncNow(),
         stat: () => handle.stat(),
         close: () => handle.close(),
       };
     },
   };
+}
+
+test("many small parts are written in few writes, and large ones are not copied", async (t) => {
+  const written: Uint8Array[] = [];
+  const files = watchedFiles((data) => written.push(data));
   const store = await openOver(path.join(testFolder(t), "store"), files);
   const large = Buffer.alloc(1_000_000, 1);
   const small = Array.from({ length: 2000 }, (_, index) => Buffer.alloc(1000, index));
@@ -141,6 +149,23 @@ test("many small parts are written in few writes, and large ones are not copied"
   assert.ok(written.length <= 5, `${written.length} writes`);
   assert.ok(written.some(({ buffer, byteOffset }) => buffer === large.buffer && byteOffset === large.byteOffset));
   assert.ok((await store.get("a")).equals(Buffer.concat([...small, large, ...small])));
+});
+
+test("where others wait for the disk an object is written back in quarters of a MiB, with a rest between", async (t) => {
+  const told: string[] = [];
+  const files = watchedFiles(
+    ({ byteLength }) => told.push(`${byteLength / 1024} KiB`),
+    () => told.push("back"),
+  );
+  const store = await openOver(path.join(testFolder(t), "store"), files);
+  const object = Buffer.alloc(600 * 1024, 7);
+  await store.put("a", [object], { between: async () => void told.push("rest") });
+  const piece = ["256 KiB", "back", "rest"];
+  assert.deepEqual(told, [...piece, ...piece, "88 KiB"]);
+  assert.ok((await store.get("a")).equals(object));
+  told.length = 0;
+  await store.put("b", [object]);
+  assert.deepEqual(told, ["600 KiB"]);
 });
 
 test("a stop on request between two parts leaves nothing behind", async (t) => {

@@ -25,7 +25,7 @@ import {
   objectTruncated,
   TEMPORARY_PART,
 } from "../key.ts";
-import type { ObjectFacts, ObjectRange, OpenObject, Store, StoreOptions } from "../store.ts";
+import type { ObjectFacts, ObjectRange, OpenObject, PutOptions, Store, StoreOptions } from "../store.ts";
 import { mergeSmallParts } from "./parts.ts";
 
 /** How to open a disk store. */
@@ -85,7 +85,7 @@ class DiskStore implements Store {
     });
   }
 
-  async put(key: string, parts: readonly Uint8Array[], options?: StoreOptions): Promise<void> {
+  async put(key: string, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
     const file = this.#fileOf(key);
     this.#refuseReadOnly(`store ${key}`);
     throwIfAborted(options?.signal, `storing ${key}`);
@@ -100,6 +100,7 @@ class DiskStore implements Store {
           temporaryFolder: this.#temporary,
           unique: this.#random(8).toString("hex"),
           signal: options?.signal,
+          between: options?.between,
         });
       } catch (cause) {
         if (!isLifeboatError(cause, "platform.file-exists")) throw cause;
