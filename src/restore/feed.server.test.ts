@@ -63,17 +63,16 @@ async function serverOn(story: Story, dataFolder: string): Promise<LocalServer> 
   return new LocalServer(PORTS, { ...setup, dataFolder, port, logFile: path.join(dataFolder, "log") });
 }
 
-async function contentIn(story: Story, local: LocalServer): Promise<ReadonlyMap<string, string>> {
-  const { server } = story;
-  const query: TestServer["query"] = async (sql, parameters, logIn) => {
-    const session = await local.connect(logIn ?? {}, {});
+function contentIn(local: LocalServer): Promise<ReadonlyMap<string, string>> {
+  const onOneSession: TestServer["onOneSession"] = async (logIn, work) => {
+    const session = await local.connect(logIn, {});
     try {
-      return await session.query(sql, parameters ?? [], { timeoutMs: 10_000 });
+      return await work((sql, parameters = []) => session.query(sql, parameters, { timeoutMs: 10_000 }));
     } finally {
       await session.close();
     }
   };
-  return contentOf(Object.assign(Object.create(server), { query }) as TestServer);
+  return contentOf({ onOneSession });
 }
 
 /** The machine's files, telling the most segments that ever lay in the spool at once. */
@@ -125,14 +124,14 @@ function bootTools(
 const BOOT = { timeoutMs: 60_000 };
 
 async function assertWhole(story: Story, local: LocalServer, dataFolder: string): Promise<void> {
-  assert.deepEqual(await contentIn(story, local), story.content);
+  assert.deepEqual(await contentIn(local), story.content);
   // A later start depends on nothing that the restore left.
   await local.stop({ mode: "fast", timeoutMs: 30_000 });
   const settings = (await systemFiles.readFile(path.join(dataFolder, "postgresql.auto.conf"))).toString();
   assert.doesNotMatch(settings, /restore_command|recovery_target|hot_standby/);
   await systemFiles.removeTree(path.join(dataFolder, RECOVERY_FOLDER));
   await local.start({ until: "recovered", timeoutMs: 30_000 });
-  assert.deepEqual(await contentIn(story, local), story.content);
+  assert.deepEqual(await contentIn(local), story.content);
 }
 
 async function inFolder(body: (dataFolder: string) => Promise<void>): Promise<void> {

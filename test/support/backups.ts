@@ -182,7 +182,10 @@ export async function withFolder<T>(body: (folder: string) => Promise<T>): Promi
 }
 
 /** A checksum of the rows of every ordinary table of a database, by name; equal when the content is. */
-export function contentOf(server: TestServer, database = "postgres"): Promise<ReadonlyMap<string, string>> {
+export function contentOf(
+  server: Pick<TestServer, "onOneSession">,
+  database = "postgres",
+): Promise<ReadonlyMap<string, string>> {
   return server.onOneSession({ database }, contentSeenBy);
 }
 
