@@ -8,9 +8,10 @@ import { temporaryFolder } from "../../test/support/receivers.ts";
 import { type SyntheticRecord, writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 
 import { createTestVault } from "../../test/support/vaults.ts";
-import { systemClock } from "../platform/clock.ts";
+import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
+import { turnOfOthers } from "../platform/timer.ts";
 import { formatLsn, type Lsn, parseLsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -44,7 +45,7 @@ type Scene = AsyncDisposable & {
   readonly vault: Vault;
   readonly spoolFolder: string;
   readonly ask: (stretch: { readonly from: Lsn; readonly to: Lsn }, where?: "spool") => Promise<SettingsAnswer>;
-  readonly walker: (vaultId?: string) => Walker;
+  readonly walker: (vaultId?: string, clock?: Clock) => Walker;
   /** Gives segments to a walker, as a receiver does. */
   readonly walk: (walker: Walker, indexes: readonly number[]) => Promise<void>;
   readonly reads: () => number;
@@ -71,11 +72,11 @@ async function sceneOf(bytes: Buffer): Promise<Scene> {
       const sources = { vault: seen, files: systemFiles, ...(where === "spool" ? { spoolFolder } : {}) };
       return walBetween(sources, SEGMENT_BYTES).settings({ ...common, ...stretch }, {});
     },
-    walker: (vaultId = vault.id) =>
+    walker: (vaultId = vault.id, clock = systemClock) =>
       new Walker({
         files: systemFiles,
         random: systemRandom,
-        clock: systemClock,
+        clock,
         spoolFolder,
         vaultId,
         segment: (named) => getSegment(vault, named, {}),
@@ -186,6 +187,28 @@ test("a walk is not resumed in WAL whose first record is linked to another than 
   await writeFile(file, walked);
   await scene.walk(scene.walker(), [1]);
   assert.equal(await fromOf(), begun);
+});
+
+test("whoever waits for the thread has a turn after each 32 KiB of a walk that takes its time", async () => {
+  const wal = writeSyntheticWal({ start: START, walSegmentBytes: SEGMENT_BYTES }, Array(1_500).fill(filler(600)));
+  await using scene = await sceneOf(wal.bytes);
+  let now = 0;
+  const monotonic = (): Monotonic => {
+    now += 1;
+    return now as Monotonic;
+  };
+  const clock = { ...systemClock, monotonic };
+  let turns = 0;
+  let isOver = false;
+  const walking = scene.walk(scene.walker(undefined, clock), [0]).then(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    await turnOfOthers();
+    turns += 1;
+  }
+  await walking;
+  assert.ok(turns >= (1_500 * 600) / (32 * 1024), `${turns} turns`);
 });
 
 test("the walk begins anew behind a hole", async () => {
