@@ -1,18 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { CONTROL_PACE, leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
-import { POLICY, primaryAnswer, RECORD, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
+import { recordedControlOf } from "../../test/support/controls.ts";
+import { leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
+import { primaryAnswer, RECORD, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
 import { inventory, logicalSlot } from "../../test/support/inventories.ts";
-import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import type { FailoverPorts, MachinePort, NodePort, WitnessPort } from "../failover/ports.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { recordPort } from "./authority.ts";
-import { Control } from "./control.ts";
-import type { LocalMachines } from "./machines.ts";
-import type { Reporter } from "./reporter.ts";
-import { Survey, type Surveyed } from "./survey.ts";
+import type { Control } from "./control.ts";
+import type { Surveyed } from "./survey.ts";
 
 const done = async (): Promise<{ readonly kind: "done" }> => ({ kind: "done" });
 
@@ -58,18 +56,7 @@ async function bereft(surveyed: readonly Surveyed[]): Promise<{ control: Control
     lease: { durationMs: 1_000, claim: async () => ({ kind: "holder", lease: leaseThat(true) }) },
     record: recordPort(memoryRegister(), "the record"),
   });
-  await ports.record.write({ epoch: RECORD.reign, over: 0, record: RECORD }, { timeoutMs: 1_000 });
-  const control = new Control({
-    ports,
-    machines: only<LocalMachines>("machines", {}),
-    reporter: only<Reporter>("reporter", { last: async () => undefined }),
-    survey: new Survey(ports.clock, surveyed, () => undefined),
-    options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: CONTROL_PACE },
-    stack: "shop",
-    durability: "quorum",
-    notice: () => undefined,
-  });
-  return { control, ports };
+  return { control: await recordedControlOf(ports, surveyed), ports };
 }
 
 const never = (): Promise<never> => new Promise(() => undefined);

@@ -1,21 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { CONTROL_PACE, leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
-import {
-  confirmer,
-  POLICY,
-  primaryAnswer,
-  RECORD,
-  standbyAnswer,
-  witnessAnswer,
-} from "../../test/support/failover-views.ts";
+import { controlOf, recordedControlOf } from "../../test/support/controls.ts";
+import { leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
+import { confirmer, primaryAnswer, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
 import { collation, inventory, logicalSlot } from "../../test/support/inventories.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { CHECKPOINT_EFFECT } from "../failover/checkpoint-before.ts";
 import type { Inventory } from "../failover/costs.ts";
-import { SEQUENCE_LIMITS } from "../failover/limits.ts";
 import type { FailoverPorts, NodePort, PoolerPort, WitnessPort } from "../failover/ports.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -23,10 +16,8 @@ import type { LogicalSlot } from "../postgres/logical-slots.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import { recordPort } from "./authority.ts";
 import type { CheckReport } from "./check-report.ts";
-import { Control } from "./control.ts";
-import type { LocalMachines } from "./machines.ts";
-import type { Reporter } from "./reporter.ts";
-import { Survey, type Surveyed } from "./survey.ts";
+import type { Control } from "./control.ts";
+import type { Surveyed } from "./survey.ts";
 
 /** A stack of which nobody answers. */
 function silentPorts(given: Partial<FailoverPorts> = {}): FailoverPorts {
@@ -52,23 +43,8 @@ function tellingOf(given: { readonly a?: Partial<Inventory>; readonly b?: Partia
   ];
 }
 
-function controlOf(ports: FailoverPorts, surveyed: readonly Surveyed[] = tellingOf({})): Control {
-  return new Control({
-    ports,
-    machines: only<LocalMachines>("machines", {}),
-    reporter: only<Reporter>("reporter", { last: async () => undefined }),
-    survey: new Survey(ports.clock, surveyed, () => undefined),
-    options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: CONTROL_PACE },
-    stack: "shop",
-    durability: "quorum",
-    notice: () => undefined,
-  });
-}
-
-async function recorded(given: Partial<FailoverPorts> = {}, surveyed?: readonly Surveyed[]): Promise<Control> {
-  const ports = silentPorts(given);
-  await ports.record.write({ epoch: RECORD.reign, over: 0, record: RECORD }, { timeoutMs: 1_000 });
-  return controlOf(ports, surveyed);
+function recorded(given: Partial<FailoverPorts> = {}, surveyed = tellingOf({})): Promise<Control> {
+  return recordedControlOf(silentPorts(given), surveyed);
 }
 
 function rejectsWith(code: ErrorCode, asked: Promise<unknown>): Promise<void> {
@@ -76,8 +52,11 @@ function rejectsWith(code: ErrorCode, asked: Promise<unknown>): Promise<void> {
 }
 
 test("without a record nothing is said or done", async () => {
-  await rejectsWith("failover.no-record", controlOf(silentPorts()).check({}));
-  await rejectsWith("failover.no-record", controlOf(silentPorts()).promote({ acceptLoss: undefined }, {}));
+  await rejectsWith("failover.no-record", controlOf(silentPorts(), tellingOf({})).check({}));
+  await rejectsWith(
+    "failover.no-record",
+    controlOf(silentPorts(), tellingOf({})).promote({ acceptLoss: undefined }, {}),
+  );
 });
 
 test("where nobody answers, it is said that too little is known, and nothing is promoted or handed over", async () => {

@@ -1,5 +1,4 @@
 /** Ports of failover for a test that expects few calls: whatever it does not provide fails the test by name. */
-import type { Pace } from "../../src/failover/controller.ts";
 import type { FailoverPorts, HeldLease, JournalEntry } from "../../src/failover/ports.ts";
 import type { Clock, Instant, Monotonic } from "../../src/platform/clock.ts";
 
@@ -12,18 +11,6 @@ export function only<T extends object>(name: string, given: Partial<T>): T {
     },
   }) as T;
 }
-
-/** How a daemon's control looks where only a leaping clock passes. */
-export const CONTROL_PACE: Pace = {
-  probeMs: 100,
-  intervalMs: 10,
-  suspectMs: 10,
-  claimMs: 100,
-  rejoinAfterMs: 1_000,
-  catchUpMs: 1_000,
-  rejoinAgainMs: 1_000,
-  retryMs: 100,
-};
 
 /** A clock on which waiting takes no time but the time that is waited. */
 export function leapingClock(): Clock {
