@@ -56,8 +56,8 @@ export async function planConfiguredRestore(
   opening: Promise<Vault>,
 ): ReturnType<RestoreEngine["plan"]> {
   const threads = new ChunkThreads();
-  // The passphrase is being stretched, which leaves a core with nothing to do.
-  threads.start();
+  // The passphrase is being stretched, which leaves a core with nothing to do. A plan by itself needs them to compare only.
+  if (call.choice.delta || !call.dryRun) threads.start();
   const finding = serverUserOf(call.config.postgres.runAs, call.session.signal);
   finding.catch(() => undefined);
   try {

@@ -97,6 +97,8 @@ export type RestoreEngine = {
     readonly config: Config;
     readonly session: Session;
     readonly choice: RestoreChoice;
+    /** Nothing is to be carried out. */
+    readonly dryRun: boolean;
   }) => Promise<{
     readonly facts: RestorePlanFacts;
     readonly carryOut: () => Promise<RestoreFacts>;
@@ -173,15 +175,13 @@ export function restoreVerb(engine: RestoreEngine): Verb {
           delta: options.delta,
           tablespaces: { byOid: tablespacesOf(options.tablespace), under: options.tablespacesUnder },
         },
+        dryRun: options.dryRun,
       });
       const { style } = session;
       try {
         if (options.dryRun) return { json: { plan: planJson(plan.facts) }, text: renderPlan(plan.facts, style) };
         const restored = await plan.carryOut();
-        return {
-          json: { ...restored, plan: planJson(restored.plan) },
-          text: renderRestored(restored, style),
-        };
+        return { json: { ...restored, plan: planJson(restored.plan) }, text: renderRestored(restored, style) };
       } finally {
         await plan.close();
       }
