@@ -2,7 +2,7 @@
  * Puts runs of bytes into chunks: small files and fingerprints share them.
  */
 import { assert } from "../errors/error.ts";
-import { CHUNK_BYTES_MAX } from "../vault/pack.ts";
+import { CHUNK_BYTES } from "../vault/pack.ts";
 import type { OpenChunk, PackWriter } from "../vault/pack-writer.ts";
 
 /** One stream serves one backup. */
@@ -19,7 +19,7 @@ export class ByteStream {
   append(bytes: Buffer, pieces: number[] = []): number[] {
     for (let at = 0; at < bytes.byteLength; ) {
       this.#chunk ??= this.#packs.open();
-      const length = Math.min(CHUNK_BYTES_MAX - this.#fill, bytes.byteLength - at);
+      const length = Math.min(CHUNK_BYTES - this.#fill, bytes.byteLength - at);
       bytes.copy(this.#chunk.buffer, this.#fill, at, at + length);
       const last = pieces.length - 3;
       const follows =
@@ -28,7 +28,7 @@ export class ByteStream {
       else pieces.push(this.#chunk.number, this.#fill, length);
       this.#fill += length;
       at += length;
-      if (this.#fill === CHUNK_BYTES_MAX) this.#submit();
+      if (this.#fill === CHUNK_BYTES) this.#submit();
     }
     return pieces;
   }

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { ZERO_CHUNK } from "../vault/manifest.ts";
-import { CHUNK_BYTES_MAX } from "../vault/pack.ts";
+import { CHUNK_BYTES } from "../vault/pack.ts";
 import type { OpenChunk } from "../vault/pack-writer.ts";
 import { PackWriter } from "../vault/pack-writer.ts";
 import { ByteStream } from "./byte-stream.ts";
@@ -79,8 +79,8 @@ describe("cutting files into chunks", () => {
     const { stored, chunks } = await storeFiles([zeros, ...small], 32_768);
     assert.deepEqual(stored[0]?.extents, [0, 50, ZERO_CHUNK, 0]);
     const pageChunks = new Set(stored.slice(1).map((pages) => pages.extents[2]));
-    assert.equal(pageChunks.size, (64 * BLOCK_BYTES) / CHUNK_BYTES_MAX);
-    assert.ok([...chunks.values()].every((chunk) => chunk.byteLength <= CHUNK_BYTES_MAX));
+    assert.equal(pageChunks.size, (64 * BLOCK_BYTES) / CHUNK_BYTES);
+    assert.ok([...chunks.values()].every((chunk) => chunk.byteLength <= CHUNK_BYTES));
   });
 
   test("each page's fingerprint is its LSN and the CRC of its bytes", async () => {

@@ -10,7 +10,7 @@ import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { isEmptyPage, isNormalLsn, isPageBefore, type LsnBound, lsnBound } from "../postgres/page.ts";
 import { crc32 } from "../vault/crc32.ts";
 import { ZERO_CHUNK } from "../vault/manifest.ts";
-import { CHUNK_BYTES_MAX } from "../vault/pack.ts";
+import { CHUNK_BYTES } from "../vault/pack.ts";
 import type { OpenChunk, PackWriter } from "../vault/pack-writer.ts";
 import type { ByteStream } from "./byte-stream.ts";
 import type { ParentImage, ParentPages } from "./parent-image.ts";
@@ -105,7 +105,7 @@ export class PageStream {
     page.copy(this.#chunk.buffer, this.#whole);
     this.#addExtent(this.#chunk.number, this.#whole / BLOCK_BYTES);
     this.#whole += BLOCK_BYTES;
-    if (this.#whole === CHUNK_BYTES_MAX) this.#submit();
+    if (this.#whole === CHUNK_BYTES) this.#submit();
   }
 
   /** Names the parent's copy of the page, if it may be kept; rules A2, A4 and A7 are here. */

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
-import { tableOf, writeChunks } from "../../test/support/packs.ts";
+import { tableOf, writeChunks, writeLargeChunks } from "../../test/support/packs.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -12,7 +12,7 @@ import { systemRandom } from "../platform/random.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { BatchFetcher, type WantedChunks } from "./batches.ts";
 import { packName } from "./names.ts";
-import { CHUNK_BYTES_MAX, PACK_BYTES_TARGET } from "./pack.ts";
+import { CHUNK_BYTES, CHUNK_BYTES_MAX, PACK_BYTES_TARGET } from "./pack.ts";
 import type { Vault } from "./vault.ts";
 
 const WAYS = [
@@ -36,10 +36,10 @@ async function createVault(onDisk: boolean): Promise<Vault> {
 
 /** Compressible and not, long and short: over two packs. */
 function manyChunks(): readonly Buffer[] {
-  const count = Math.ceil((PACK_BYTES_TARGET * 1.7) / CHUNK_BYTES_MAX);
+  const count = Math.ceil((PACK_BYTES_TARGET * 1.7) / CHUNK_BYTES);
   return Array.from({ length: count }, (_, index) => {
-    if (index % 3 === 0) return Buffer.alloc(1 + ((index * 977) % CHUNK_BYTES_MAX), `chunk ${index} `);
-    return systemRandom(CHUNK_BYTES_MAX - (index % 50));
+    if (index % 3 === 0) return Buffer.alloc(1 + ((index * 977) % CHUNK_BYTES), `chunk ${index} `);
+    return systemRandom(CHUNK_BYTES - (index % 50));
   });
 }
 
@@ -57,7 +57,7 @@ for (const { name, besideBytesMin, onDisk } of WAYS) {
   describe(`fetching chunks in batches that are opened ${name}`, () => {
     test("names the pack that was cut", async () => {
       const vault = await createVault(onDisk);
-      const [pack] = await writeChunks(vault, [systemRandom(100_000), systemRandom(100_000)]);
+      const [pack] = await writeChunks(vault, [systemRandom(60_000), systemRandom(60_000)]);
       assert.ok(pack !== undefined);
       const object = packName(pack.facts.id);
       const bytes = await vault.store.get(object);
@@ -74,7 +74,7 @@ for (const { name, besideBytesMin, onDisk } of WAYS) {
 
     test("scatters chunks into files, and hands out those that are wanted too", async () => {
       const vault = await createVault(onDisk);
-      const plains = Array.from({ length: 80 }, (_, index) => Buffer.alloc(100_000 + index, `chunk ${index} `));
+      const plains = Array.from({ length: 80 }, (_, index) => Buffer.alloc(60_000 + index, `chunk ${index} `));
       const table = tableOf(await writeChunks(vault, plains));
       const numbers = [...plains.keys()];
       const file = path.join(folder, `scattered ${name}`);
@@ -84,7 +84,7 @@ for (const { name, besideBytesMin, onDisk } of WAYS) {
       const isWanted = (number: number): boolean => number % 3 === 0;
       /** The end of each chunk, then its beginning. */
       const writesOf = (number: number) => [
-        ...[descriptor, 99_000, 1000, number * 2000],
+        ...[descriptor, 59_000, 1000, number * 2000],
         ...[descriptor, 0, 1000, number * 2000 + 1000],
       ];
       const scatter = {
@@ -98,8 +98,28 @@ for (const { name, besideBytesMin, onDisk } of WAYS) {
         const wanted = isWanted(number) ? plain : Buffer.alloc(0);
         assert.ok(found.get(number)?.equals(wanted), `chunk ${number}`);
         const written = await handle.read({ position: number * 2000, length: 2000 });
-        assert.ok(written.equals(Buffer.concat([plain.subarray(99_000, 100_000), plain.subarray(0, 1000)])));
+        assert.ok(written.equals(Buffer.concat([plain.subarray(59_000, 60_000), plain.subarray(0, 1000)])));
       }
+      await handle.close();
+      await fetcher.close();
+    });
+
+    test("scatters chunks of the largest size, which earlier versions made", async () => {
+      const vault = await createVault(onDisk);
+      const plains = Array.from({ length: 80 }, () => systemRandom(CHUNK_BYTES_MAX));
+      const pack = await writeLargeChunks(vault, plains);
+      const file = path.join(folder, `large ${name}`);
+      await systemFiles.makeFile(file, { sizeBytes: 0, permissions: 0o600 });
+      const handle = await systemFiles.open(file, "update");
+      const { descriptor = -1 } = handle;
+      const scatter = {
+        plan: async (of: readonly number[]) =>
+          of.map((each) => ({ writes: [descriptor, 0, CHUNK_BYTES_MAX, each * CHUNK_BYTES_MAX], wanted: false })),
+        unwritten: () => assert.fail("nothing fails"),
+      };
+      const fetcher = new BatchFetcher(vault, besideBytesMin);
+      await readChunks(fetcher, { table: tableOf([pack]), numbers: pack.numbers, scatter });
+      assert.ok((await readFile(file)).equals(Buffer.concat(plains)));
       await handle.close();
       await fetcher.close();
     });
@@ -155,7 +175,7 @@ for (const { name, besideBytesMin, onDisk } of WAYS) {
 
     test("names the pack and the chunk that is damaged, after all that lies before it, and goes on to fetch others", async () => {
       const vault = await createVault(onDisk);
-      const plains = Array.from({ length: 100 }, (_, index) => systemRandom(100_000 + index));
+      const plains = Array.from({ length: 100 }, (_, index) => systemRandom(60_000 + index));
       const [pack] = await writeChunks(vault, plains);
       assert.ok(pack !== undefined);
       const object = packName(pack.facts.id);

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { systemRandom } from "../platform/random.ts";
 import { CODEC, decompress } from "./codec.ts";
 import { Compressor, compressedRoom } from "./compressor.ts";
-import { CHUNK_BYTES_MAX } from "./pack.ts";
+import { CHUNK_BYTES } from "./pack.ts";
 import { BATCH_CHUNKS, PackerPool } from "./threads/packer-pool.ts";
 
 function textOf(seed: number, length: number): Buffer {
@@ -15,7 +15,7 @@ describe("compressing chunks", () => {
     for (const level of [1, 2, 3, 19]) {
       const compressor = new Compressor({ level });
       for (let seed = 0; seed < 60; seed += 1) {
-        const plain = textOf(seed, 1 + ((seed * 7919) % CHUNK_BYTES_MAX));
+        const plain = textOf(seed, 1 + ((seed * 7919) % CHUNK_BYTES));
         const into = Buffer.alloc(compressedRoom(plain.byteLength));
         const length = compressor.compress(plain, into);
         const packed =
@@ -29,7 +29,7 @@ describe("compressing chunks", () => {
 
   test("bytes that do not compress are told as such", () => {
     const compressor = new Compressor({ level: 1 });
-    assert.equal(compressor.compress(systemRandom(CHUNK_BYTES_MAX), Buffer.alloc(compressedRoom(CHUNK_BYTES_MAX))), 0);
+    assert.equal(compressor.compress(systemRandom(CHUNK_BYTES), Buffer.alloc(compressedRoom(CHUNK_BYTES))), 0);
     compressor.close();
   });
 
@@ -54,7 +54,7 @@ describe("compressing chunks beside the main thread", () => {
       const batches = Array.from({ length: 30 }, (_, batch) =>
         Array.from({ length: BATCH_CHUNKS }, (_, index) => {
           const plain =
-            index === 3 ? systemRandom(CHUNK_BYTES_MAX) : textOf(batch * 8 + index, 1000 + batch * 4000 + index);
+            index === 3 ? systemRandom(CHUNK_BYTES) : textOf(batch * BATCH_CHUNKS + index, 1000 + batch * 2000 + index);
           const buffer = pool.take();
           plain.copy(buffer);
           return { plain, buffer, plainBytes: plain.byteLength };

@@ -9,11 +9,11 @@ import { assert } from "../errors/error.ts";
 import type { CompressionChoice } from "./codec.ts";
 import { frameOverhead, ZstdContext } from "./zstd-context.ts";
 
-/** No chunk reaches further back than its own 128 KiB, so that is all a context needs to remember. */
-const WINDOW_LOG = 17;
+/** No chunk reaches further back than its own 64 KiB, so that is all a context needs to remember. */
+const WINDOW_LOG = 16;
 
 /**
- * Level 2, the default, made for 128 KiB of pages: a table that stays in a core's own cache, and matches short enough for
+ * Level 2, the default, made for 64 KiB of pages: a table that stays in a core's own cache, and matches short enough for
  * the columns of a row. A fifth faster than level 1 with matches of 4, and 1 % smaller (docs/measurements.md, "Compression").
  */
 const PAGE_LEVEL = 2;

@@ -25,6 +25,7 @@ import { checkVault } from "./check.ts";
 import { listKeys } from "./key-ring.ts";
 import type { VaultSecret } from "./keys.ts";
 import type { BackupId } from "./names.ts";
+import { CHUNK_BYTES_MAX } from "./pack.ts";
 import type { Vault } from "./vault.ts";
 
 const FULL = "20261123t080002z-1208ed02";
@@ -109,6 +110,7 @@ describe("the golden vault with a delta, two data keys and wraps of both version
       assert.ok(backup !== undefined);
       for (const [target, stopsAt, setting] of targets) {
         const { files, plan } = await restored(vault, backup, target);
+        assert.ok(plan.image.chunks.plainBytes.includes(CHUNK_BYTES_MAX), "chunks as large as they may be");
         if (stopsAt !== undefined) assert.equal(plan.stop.kind === "record" && plan.stop.record.xid, stopsAt);
         for (const file of server.files) {
           if (file.kind !== "file") continue;

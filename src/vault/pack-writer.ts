@@ -14,7 +14,7 @@ import { crc32 } from "./crc32.ts";
 import { objectDamaged } from "./header.ts";
 import { type PackId, packName } from "./names.ts";
 import {
-  CHUNK_BYTES_MAX,
+  CHUNK_BYTES,
   type ChunkPlace,
   PACK_BYTES_TARGET,
   type PackFacts,
@@ -100,14 +100,14 @@ export class PackWriter {
     return number;
   }
 
-  /** Opens a chunk of CHUNK_BYTES_MAX bytes to write into. */
+  /** Opens a chunk of CHUNK_BYTES bytes to write into. */
   open(): OpenChunk {
     return { number: this.reserveNumber(), buffer: this.#pool.take() };
   }
 
   /** Hands a chunk over; its buffer belongs to the writer from now on. `plainBytes` of it are meant. */
   submit(chunk: OpenChunk, plainBytes: number): void {
-    assert(plainBytes > 0 && plainBytes <= CHUNK_BYTES_MAX, "a chunk is neither empty nor too large");
+    assert(plainBytes > 0 && plainBytes <= CHUNK_BYTES, "a chunk is neither empty nor too large");
     this.#gathered.push({ ...chunk, plainBytes });
     this.#chunksInFlight += 1;
     if (this.#gathered.length === BATCH_CHUNKS) this.#packGathered();

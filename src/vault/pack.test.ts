@@ -9,7 +9,7 @@ import { faultyStore } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
 import { packName } from "./names.ts";
-import { CHUNK_BYTES_MAX, PACK_BYTES_TARGET } from "./pack.ts";
+import { CHUNK_BYTES, PACK_BYTES_TARGET } from "./pack.ts";
 import { checkPackBytes, fetchChunks, readPackIndex } from "./pack-reader.ts";
 import type { StoredPack } from "./pack-writer.ts";
 import type { Vault } from "./vault.ts";
@@ -30,12 +30,10 @@ describe("packs", () => {
   test("what was written comes back by number, over several packs, compressible or not", async () => {
     const vault = await createTestVault();
     const plains: Buffer[] = [];
-    const count = Math.ceil((PACK_BYTES_TARGET * 1.2) / CHUNK_BYTES_MAX);
+    const count = Math.ceil((PACK_BYTES_TARGET * 1.2) / CHUNK_BYTES);
     for (let index = 0; index < count; index += 1) {
       const compressible = index % 3 === 0;
-      plains.push(
-        compressible ? Buffer.alloc(1 + (index % 9000), index) : systemRandom(CHUNK_BYTES_MAX - (index % 50)),
-      );
+      plains.push(compressible ? Buffer.alloc(1 + (index % 9000), index) : systemRandom(CHUNK_BYTES - (index % 50)));
     }
     const packs = await writeChunks(vault, plains);
     assert.ok(packs.length >= 1);
@@ -46,7 +44,7 @@ describe("packs", () => {
 
   test("the index in a pack names the same chunks as the writer did", async () => {
     const vault = await createTestVault();
-    const [pack] = await writeChunks(vault, [Buffer.alloc(10, 1), systemRandom(5000), Buffer.alloc(131072, 3)]);
+    const [pack] = await writeChunks(vault, [Buffer.alloc(10, 1), systemRandom(5000), Buffer.alloc(CHUNK_BYTES, 3)]);
     assert.ok(pack !== undefined);
     assert.deepEqual(await readPackIndex(vault, pack.facts, {}), pack.places);
     await checkPackBytes(vault, pack.facts, {});
@@ -73,14 +71,14 @@ describe("packs", () => {
 
   test("a cut, a changed and a swapped pack are each named as damaged", async () => {
     const vault = await createTestVault();
-    const [one] = await writeChunks(vault, [systemRandom(100_000)]);
-    const [two] = await writeChunks(vault, [systemRandom(100_000)]);
+    const [one] = await writeChunks(vault, [systemRandom(50_000)]);
+    const [two] = await writeChunks(vault, [systemRandom(50_000)]);
     assert.ok(one !== undefined && two !== undefined);
     const name = packName(one.facts.id);
     const bytes = await vault.store.get(name);
     const changed = Buffer.from(bytes);
     changed[5000] = (changed[5000] ?? 0) ^ 0x80;
-    const replacements = [bytes.subarray(0, 60_000), changed, await vault.store.get(packName(two.facts.id))];
+    const replacements = [bytes.subarray(0, 40_000), changed, await vault.store.get(packName(two.facts.id))];
     for (const replacement of replacements) {
       await replace(vault.store, name, replacement);
       await assert.rejects(readAll(vault, [one]), (error) => isLifeboatError(error, "vault.object-damaged"));

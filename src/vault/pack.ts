@@ -10,8 +10,14 @@ import { encodeHeader, HEADER_BYTES, objectDamaged } from "./header.ts";
 import { type KeyId, type PackId, packName } from "./names.ts";
 import { type DataKey, deriveObjectKey, type ObjectKey, openFrame, sealFrame, TAG_BYTES } from "./sealing.ts";
 
-/** Plain bytes of a chunk at the most: 16 pages. Larger compresses little better, smaller costs a restore more requests. */
+/** Plain bytes of a chunk at the most. Vaults have such since before chunks were made smaller. */
 export const CHUNK_BYTES_MAX = 128 * 1024;
+
+/**
+ * Plain bytes of a chunk that is made, at the most: 8 pages. A restore decompresses a chunk whole for any page of it, so
+ * smaller ones are quicker where pages are scattered; larger ones compress better (docs/decisions/0051-chunks-of-64-kib.md).
+ */
+export const CHUNK_BYTES = 64 * 1024;
 
 /** A pack is closed once it holds this much. Large enough for object stores, small enough to hold two in memory. */
 export const PACK_BYTES_TARGET = 32 * 1024 * 1024;

@@ -1,7 +1,7 @@
 /**
  * The vault: the encrypted, deduplicated home of backups and WAL, in a store.
  *
- * Nouns: a *chunk* is up to 128 KiB of pages or bytes, compressed and sealed; a *pack* is an object of about 32 MiB of
+ * Nouns: a *chunk* is up to 64 KiB of pages or bytes, compressed and sealed; a *pack* is an object of about 32 MiB of
  * chunks; a *blob* is an object read from front to back; a *manifest* lists every file of one backup and where its bytes
  * lie; a *marker* says what became of a backup (started, announced); a *data key* seals all of it.
  * Invariants: objects are written once, under unique names, and never changed; the state of the vault is its listing;

@@ -1,7 +1,11 @@
 /**
  * Packs made of given chunks, and the table that a manifest would have of them.
  */
+import { crc32 } from "node:zlib";
+import { systemRandom } from "../../src/platform/random.ts";
 import type { ChunkTable } from "../../src/vault/manifest.ts";
+import { type PackId, packName } from "../../src/vault/names.ts";
+import { type ChunkPlace, packHeader, packKey, sealChunk, sealIndex } from "../../src/vault/pack.ts";
 import { PackWriter, type StoredPack } from "../../src/vault/pack-writer.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 
@@ -27,6 +31,26 @@ export async function writeChunks(
     await writer.settle();
   }
   return packs;
+}
+
+/** Stores chunks as large as they are given, as earlier versions did, in one pack, uncompressed. */
+export async function writeLargeChunks(vault: Vault, plains: readonly Buffer[]): Promise<StoredPack> {
+  const id = systemRandom(16).toString("hex") as PackId;
+  const key = packKey(id, vault.dataKey);
+  const parts = [packHeader(id, vault.dataKey.id)];
+  const places: ChunkPlace[] = [];
+  let offset = parts[0]?.byteLength ?? 0;
+  for (const [ordinal, bytes] of plains.entries()) {
+    const facts = { ordinal, plainBytes: bytes.byteLength, codec: 0 } as const;
+    const sealed = Buffer.concat(sealChunk(key, { ...facts, bytes }));
+    places.push({ ...facts, offset, storedBytes: sealed.byteLength });
+    parts.push(sealed);
+    offset += sealed.byteLength;
+  }
+  const object = Buffer.concat([...parts, ...sealIndex(key, places)]);
+  await vault.store.put(packName(id), [object]);
+  const facts = { id, keyId: vault.dataKey.id, sizeBytes: object.byteLength, crc32: crc32(object) };
+  return { facts, numbers: [...plains.keys()], places };
 }
 
 /** The chunks of packs by number. */

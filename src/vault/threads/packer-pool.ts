@@ -8,18 +8,18 @@
  * released; batches begin in the order they were given.
  */
 import { CODEC, type CompressionChoice, type Packed } from "../codec.ts";
-import { CHUNK_BYTES_MAX } from "../pack.ts";
+import { CHUNK_BYTES } from "../pack.ts";
 import { type FrameLengths, OUTPUT_STRIDE, Packer, type PlainBatch } from "./packer.ts";
 import { type BegunTask, ChunkThreads, THREADS } from "./start.ts";
 
 /** Chunks of a batch: one MiB. */
-export const BATCH_CHUNKS = 8;
+export const BATCH_CHUNKS = 16;
 /** Of each thread: one batch is compressed, one waits to be compressed or sealed. */
 const OUTPUTS_PER_THREAD = 2;
 /** More than are ever under way, but for a file of bytes that comes to many chunks at once. Not memory before they are used. */
-const PLACES = 128;
+const PLACES = 256;
 /** Chunks that are compressed before threads are started: 8 MiB. */
-const CHUNKS_HERE = 64;
+const CHUNKS_HERE = 128;
 
 /** A chunk's memory and how much of it is filled. */
 export type PlainChunk = { readonly buffer: Buffer; readonly plainBytes: number };
@@ -30,7 +30,7 @@ export type PackedBatch = { readonly packed: readonly Packed[]; readonly release
 /** One pool serves one backup. Close it. */
 export class PackerPool {
   readonly #choice: CompressionChoice;
-  readonly #plain = new SharedArrayBuffer(PLACES * CHUNK_BYTES_MAX);
+  readonly #plain = new SharedArrayBuffer(PLACES * CHUNK_BYTES);
   readonly #outputs: readonly SharedArrayBuffer[];
   readonly #views: readonly Buffer[];
   readonly #here: Packer;
@@ -48,14 +48,14 @@ export class PackerPool {
     this.#views = this.#outputs.map((output) => Buffer.from(output));
     this.#idle = [...this.#outputs.keys()];
     this.#free = Array.from({ length: PLACES }, (_, index) =>
-      Buffer.from(this.#plain, index * CHUNK_BYTES_MAX, CHUNK_BYTES_MAX),
+      Buffer.from(this.#plain, index * CHUNK_BYTES, CHUNK_BYTES),
     );
     this.#here = new Packer(choice, { plain: Buffer.from(this.#plain), outputs: this.#views });
   }
 
   /** Memory for a chunk. */
   take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
   }
 
   /** Takes a chunk's memory back: nobody may look at it any more. */

@@ -6,10 +6,10 @@
  */
 import type { CompressionChoice } from "../codec.ts";
 import { Compressor, compressedRoom } from "../compressor.ts";
-import { CHUNK_BYTES_MAX } from "../pack.ts";
+import { CHUNK_BYTES } from "../pack.ts";
 
 /** From one frame of an output to the next. */
-export const OUTPUT_STRIDE: number = compressedRoom(CHUNK_BYTES_MAX);
+export const OUTPUT_STRIDE: number = compressedRoom(CHUNK_BYTES);
 
 /** Where chunks lie in the plain memory, and which output takes their frames. */
 export type PlainBatch = {
