@@ -30,7 +30,7 @@ export const diagnoseConfigured: Diagnose = async (call) => {
     isOfStack: await isOfStack(config),
   };
   const address = await meantAddress(call);
-  const server = await observeServer({ clock: session.clock }, { address, policy }, { signal: session.signal });
+  const server = await observeServer({ clock: session.clock }, address, { signal: session.signal });
   return diagnose({ server, machine: await observeMachine(call, server), policy });
 };
 

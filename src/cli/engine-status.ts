@@ -2,10 +2,12 @@
 import { LifeboatError } from "../errors/error.ts";
 import { formatLsn } from "../postgres/lsn.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
-import type { ServerView, StatusProof, Unreachable, VaultFacts } from "../status/decide.ts";
+import type { RisksView, ServerView, StatusProof, Unreachable, VaultFacts } from "../status/decide.ts";
+import { observeRisks } from "../status/observe-risks.ts";
 import { type BackupListing, listBackups } from "../vault/backups.ts";
 import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import { openConfiguredVault } from "./compose.ts";
+import { meantServer } from "./engine-server.ts";
 import { isOfStack } from "./engine-stack.ts";
 import { lookAtWal, pointsOf } from "./engine-wal.ts";
 import type { LookAtStatus } from "./status.ts";
@@ -13,7 +15,8 @@ import type { WalStatus } from "./wal.ts";
 
 /** Looks at vault, receiver and server, each by itself: one that fails hides no other. */
 export const lookAtStatus: LookAtStatus = async (call) => {
-  const wal = await lookAtWal(call);
+  // Beside one another: the second connection costs no time of its own.
+  const [wal, risks] = await Promise.all([lookAtWal(call), lookAtRisks(call)]);
   return {
     now: call.session.clock.now(),
     backupMaxAgeMs: call.config.status.backupMaxAge,
@@ -21,9 +24,20 @@ export const lookAtStatus: LookAtStatus = async (call) => {
     vault: await lookAtVault(call),
     receiver: wal.receiver,
     isOfStack: await isOfStack(call.config),
+    receiverSlot: call.config.receiver.slot,
     server: serverOf(wal.server),
+    risks,
   };
 };
+
+async function lookAtRisks(call: Parameters<LookAtStatus>[0]): Promise<RisksView> {
+  try {
+    const { address } = await meantServer(call, "lifeboat_status");
+    return await observeRisks(address, { signal: call.session.signal });
+  } catch (error) {
+    return unreachable(error);
+  }
+}
 
 async function lookAtVault(call: Parameters<LookAtStatus>[0]): Promise<VaultFacts> {
   const options = { signal: call.session.signal };

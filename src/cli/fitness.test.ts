@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { allVerbs, type Engines } from "../../test/support/all-verbs.ts";
 import { matchesGolden } from "../../test/support/golden.ts";
+import { collation, slotOf } from "../../test/support/inventories.ts";
 import { recordedFrame } from "../../test/support/recorded-frame.ts";
 import type { Check } from "../doctor/decide.ts";
 import { EXIT } from "../errors/entry.ts";
@@ -101,13 +102,35 @@ const status: StatusFacts = {
       gaps: [],
     },
   },
+  receiverSlot: "lifeboat_vault",
   server: { kind: "reached", lsn: "0/5000060", lagBytes: 96, slot: "keeps WAL" },
+  risks: {
+    kind: "reached",
+    limitBytes: 68_719_476_736,
+    roomBytes: 1_073_741_824,
+    slots: [slotOf({ name: "lifeboat_vault", slotType: "physical", active: true, keptBytes: 96 })],
+    changedCollations: [],
+  },
 };
 
-test("status fits one screen when all is well, and when vault and server are away", async () => {
+test("status fits one screen when all is well, when the server is at risk, and when vault and server are away", async () => {
   assert.equal(await keeps("status", "status", { lookAtStatus: async () => status }), 0);
   const away = (what: string) => ({ kind: "unreachable" as const, code: "x.y", message: `no ${what} here` });
   const dark = { ...status, vault: away("vault"), server: away("server") };
+  const risks = {
+    kind: "reached" as const,
+    limitBytes: null,
+    roomBytes: 1_073_741_824,
+    slots: [
+      slotOf({ name: "cdc", keptBytes: 5_368_709_120, walStatus: "extended", idleMs: 259_200_000 }),
+      slotOf({ name: "audit", keptBytes: null, walStatus: "lost", lostBy: "wal_removed" }),
+    ],
+    changedCollations: [collation({ name: "shop", recorded: "2.36", actual: "2.41" })],
+  };
+  assert.equal(
+    await keeps("status-at-risk", "status", { lookAtStatus: async () => ({ ...status, risks }) }),
+    EXIT.damaged,
+  );
   assert.equal(await keeps("status-wrong", "status", { lookAtStatus: async () => dark }), EXIT.damaged);
 });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { collation, logicalSlot } from "../../test/support/inventories.ts";
+import { collation, logicalSlot, slotOf } from "../../test/support/inventories.ts";
+import type { ReplicationSlot } from "../postgres/slots.ts";
 import { diagnose, namesStandby } from "./decide.ts";
 import type { DoctorFacts, MachineFacts, Observed, ServerFacts } from "./facts.ts";
 
@@ -23,12 +24,18 @@ const settings = {
   synchronous_standby_names: "ANY 1 (lifeboat_vault)",
 };
 
+const own = slotOf({ name: "lifeboat_vault", slotType: "physical", active: true });
+
+function slots(...all: readonly ReplicationSlot[]): ServerFacts["slots"] {
+  return seen({ limitBytes: GIB, roomBytes: GIB, slots: all });
+}
+
 const server: ServerFacts = {
   version: seen(160_014),
   replication: seen("7000"),
   settings: seen(new Map(Object.entries(settings))),
   walSendersUsed: seen(1),
-  slot: seen({ active: true, slotType: "physical", walStatus: "reserved" }),
+  slots: slots(own),
   logicalSlots: seen([]),
   collations: seen([collation()]),
   role: seen({
@@ -164,16 +171,28 @@ test("WAL senders that are all taken are a problem, too few free ones a warning"
 });
 
 test("a slot that is missing, idle, logical, invalidated or about to be is told apart", () => {
-  const slot = { active: true, slotType: "physical", walStatus: "reserved" };
   for (const [value, level] of [
-    [undefined, "warning"],
-    [{ ...slot, active: false }, "warning"],
-    [{ ...slot, slotType: "logical" }, "problem"],
-    [{ ...slot, active: false, walStatus: "lost" }, "problem"],
-    [{ ...slot, walStatus: "unreserved" }, "problem"],
+    [[], "warning"],
+    [[{ ...own, active: false }], "warning"],
+    [[{ ...own, active: false, keptBytes: 2 * GIB, walStatus: "extended" }], "warning"],
+    [[{ ...own, slotType: "logical" }], "problem"],
+    [[{ ...own, active: false, walStatus: "lost" }], "problem"],
+    [[{ ...own, walStatus: "unreserved" }], "problem"],
   ] as const) {
-    assert.deepEqual(complaints({ server: { slot: seen(value) } }), [`slot ${level}`], JSON.stringify(value));
+    assert.deepEqual(complaints({ server: { slots: slots(...value) } }), [`slot ${level}`], JSON.stringify(value));
   }
+});
+
+test("slots of others that cost are a warning, with a remedy for each", () => {
+  const others = [
+    slotOf({ walStatus: "lost" }),
+    slotOf({ name: "audit", keptBytes: 2 * GIB }),
+    slotOf({ name: "fine" }),
+  ];
+  const change = { server: { slots: slots(own, ...others) } };
+  assert.deepEqual(complaints(change), ["slots warning"]);
+  assert.match(remedyOf("slots", change), /drop_replication_slot\('cdc'\).*drop_replication_slot\('audit'\)/);
+  assert.doesNotMatch(remedyOf("slots", change), /fine/);
 });
 
 test("a role gets the exact statements for what it lacks, its name quoted", () => {

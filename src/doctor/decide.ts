@@ -7,9 +7,10 @@
  * any; nothing that was not seen is called ok.
  */
 
-import { type CollationVersion, collationRemedy } from "../postgres/collations.ts";
+import { type CollationVersion, collationRisk } from "../postgres/collations.ts";
 import { type LogicalSlot, SLOTS_COPIED_SINCE_MAJOR } from "../postgres/logical-slots.ts";
 import { commitsWaitAfterStart, describeVersion, firstSafeMinor, majorOf } from "../postgres/server-version.ts";
+import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { DoctorFacts, Observed, SpaceFacts } from "./facts.ts";
@@ -69,10 +70,7 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
       "wal-senders",
       setting(facts, "max_wal_senders", (value) => walSendersOf(value, facts)),
     ),
-    check(
-      "slot",
-      from(server.slot, () => slotOf(facts)),
-    ),
+    ...slotChecks(facts),
     check("slot-limit", setting(facts, "max_slot_wal_keep_size", slotLimitOf)),
     check(
       "logical-slots",
@@ -235,10 +233,15 @@ function startOf({ isOfStack }: DoctorFacts["policy"]): string {
   return isOfStack ? "lifeboat up, which starts what is missing of its stack" : "lifeboat wal receive, as a service";
 }
 
-function slotOf({ server, policy }: DoctorFacts): Answer {
-  const slot = seen(server.slot);
+function slotChecks({ server, policy }: DoctorFacts): readonly Check[] {
+  const own = from(server.slots, (slots) => slotOf(slots, policy));
+  const others = from(server.slots, (slots) => slotsOf(slots, policy));
+  return [check("slot", own), check("slots", others)];
+}
+
+function slotOf(all: SlotsSeen, policy: DoctorFacts["policy"]): Answer {
   const name = policy.slot;
-  const drop = `SELECT pg_drop_replication_slot(${quoteText(name)});`;
+  const slot = all.slots.find((each) => each.name === name);
   if (slot === undefined) {
     return warning(
       `there is no slot ${name}: WAL that nobody received may be removed`,
@@ -248,21 +251,25 @@ function slotOf({ server, policy }: DoctorFacts): Answer {
   if (slot.slotType !== "physical") {
     return problem(
       `slot ${name} is ${slot.slotType}, not physical`,
-      `Choose another name (receiver.slot), or: ${drop}`,
+      `Choose another name (receiver.slot), or: SELECT pg_drop_replication_slot(${quoteText(name)});`,
     );
   }
-  if (slot.walStatus === "lost") {
-    return problem(
-      `slot ${name} is invalidated: the server has removed WAL that was not received`,
-      `${drop} Then start the receiver and take a backup: lifeboat backup.`,
-    );
-  }
-  if (slot.walStatus === "unreserved") {
-    return problem(`slot ${name} is about to lose WAL`, "Start the receiver now, or raise max_slot_wal_keep_size.");
+  const risk = slotRisks({ ...all, slots: [slot] }, { slot: name, start: startOf(policy) })[0];
+  if (risk !== undefined) {
+    const isLosing = risk.kind === "slot-lost" || risk.kind === "slot-unreserved";
+    return (isLosing ? problem : warning)(risk.message, risk.remedy);
   }
   if (!slot.active)
     return warning(`slot ${name} is there and nobody receives from it`, `Start the receiver: ${startOf(policy)}.`);
   return ok(`slot ${name} is there and in use`);
+}
+
+/** Those of others: what they keep lies on the same disk. */
+function slotsOf(all: SlotsSeen, policy: DoctorFacts["policy"]): Answer {
+  const others = all.slots.filter(({ name }) => name !== policy.slot);
+  const risks = slotRisks({ ...all, slots: others }, { slot: policy.slot, start: startOf(policy) });
+  if (risks.length === 0) return ok("no other slot keeps WAL that nobody reads, and none has lost any");
+  return warning(risks.map(({ message }) => message).join("; "), risks.map(({ remedy }) => remedy).join(" "));
 }
 
 /** They are in no WAL and in no backup. */
@@ -287,16 +294,9 @@ function namesOf(slots: readonly LogicalSlot[]): string {
 }
 
 function collationsOf(collations: readonly CollationVersion[]): Answer {
-  const changed = collations.filter(({ recorded, actual }) => recorded !== actual);
-  const [first] = changed;
-  if (first === undefined) return ok("text is sorted by the versions of glibc and ICU by which it was sorted");
-  const each = changed.map(({ kind, name, library, recorded, actual }) => {
-    return `${kind} ${name} by ${library} ${actual}, was by ${recorded}`;
-  });
-  return warning(
-    `text is sorted by another version, and indexes over it may be read wrongly: ${each.join("; ")}`,
-    changed.map(collationRemedy).join(" "),
-  );
+  const risk = collationRisk(collations, collations.length);
+  if (risk === undefined) return ok("text is sorted by the versions of glibc and ICU by which it was sorted");
+  return warning(risk.message, risk.remedy);
 }
 
 function slotLimitOf(value: string): Answer {

@@ -1,20 +1,13 @@
 /** What doctor judges: facts as they were seen, each perhaps not seen, with the reason. */
 import type { CollationVersion } from "../postgres/collations.ts";
 import type { LogicalSlot } from "../postgres/logical-slots.ts";
+import type { SlotsSeen } from "../postgres/slots.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
 
 /** A fact, or why it could not be seen. */
 export type Observed<T> =
   | { readonly kind: "seen"; readonly value: T }
   | { readonly kind: "unseen"; readonly why: string; readonly remedy: string };
-
-/** A physical slot as pg_replication_slots shows it. */
-export type SlotFacts = {
-  readonly active: boolean;
-  readonly slotType: string;
-  /** reserved, extended, unreserved or lost; null for a slot that keeps nothing. */
-  readonly walStatus: string | null;
-};
 
 /** The role we log in as. */
 export type RoleFacts = {
@@ -35,10 +28,11 @@ export type ServerFacts = {
   /** By name, as pg_settings shows them; those the role may not see are missing. */
   readonly settings: Observed<ReadonlyMap<string, string>>;
   readonly walSendersUsed: Observed<number>;
-  readonly slot: Observed<SlotFacts | undefined>;
+  /** All, the receiver's among them. */
+  readonly slots: Observed<SlotsSeen>;
   /** Those of change data capture and subscriptions. */
   readonly logicalSlots: Observed<readonly LogicalSlot[]>;
-  /** By which versions of its libraries it sorts text, and by which the text was sorted. */
+  /** What it sorts by another version of its libraries than it was sorted by. */
   readonly collations: Observed<readonly CollationVersion[]>;
   readonly role: Observed<RoleFacts>;
   /** How far the server's clock is ahead of ours, and how exactly that is known. */

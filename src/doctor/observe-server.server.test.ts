@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { writeSegments } from "../../test/support/segments.ts";
 import { MAJORS, startServer, type TestServer } from "../../test/support/servers.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { LogIn } from "../postgres/server.ts";
@@ -26,7 +27,7 @@ async function examine(server: TestServer, login: LogIn = {}) {
     applicationName: "lifeboat_vault",
     isOfStack: false,
   };
-  const facts = await observeServer({ clock: systemClock }, { address, policy }, {});
+  const facts = await observeServer({ clock: systemClock }, address, {});
   const checks = diagnose({ server: facts, machine, policy });
   return (id: string): Check => {
     const found = checks.find((check) => check.id === id);
@@ -114,14 +115,18 @@ test("an idle slot is a warning; invalidated, it is a problem with the way out",
   });
   await server.query("SELECT pg_create_physical_replication_slot('vault', true)");
   assert.equal((await examine(server))("slot").level, "warning");
-  for (let count = 0; count < 8; count += 1) {
-    await server.query("SELECT pg_logical_emit_message(false, 'x', repeat('x', 1000))");
-    await server.query("SELECT pg_switch_wal()");
-  }
+  await writeSegments(server, 8);
   await server.query("CHECKPOINT");
   const slot = (await examine(server))("slot");
   assert.equal(slot.level, "problem");
   assert.match(slot.remedy ?? "", /pg_drop_replication_slot\('vault'\)/);
+  assert.equal((await examine(server))("slots").level, "ok");
+  await server.query("SELECT pg_create_physical_replication_slot('archive', true)");
+  await writeSegments(server, 8);
+  await server.query("CHECKPOINT");
+  const slots = (await examine(server))("slots");
+  assert.equal(slots.level, "warning");
+  assert.match(slots.found, /^slot archive is invalidated/);
 });
 
 test("a server that is not there is unknown in everything, with the reason once", async () => {

@@ -1,12 +1,13 @@
 /** Looks at a server for doctor, with whatever rights the role has. */
 import { LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
-import { COLLATIONS_SQL, readCollations } from "../postgres/collations.ts";
+import { CHANGED_COLLATIONS_SQL, readCollations } from "../postgres/collations.ts";
 import { LOGICAL_SLOTS_SQL, readLogicalSlots } from "../postgres/logical-slots.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
-import type { DoctorPolicy, Observed, RoleFacts, ServerFacts, SlotFacts } from "./facts.ts";
+import { readSlots, SLOTS_SQL } from "../postgres/slots.ts";
+import type { Observed, RoleFacts, ServerFacts } from "./facts.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -29,11 +30,11 @@ const ROLES = ["pg_monitor", "pg_read_all_settings", "pg_read_server_files"];
 /** Looks. A failed observation becomes `unseen`; rejects only with `platform.aborted`, or for our own bugs. */
 export async function observeServer(
   tools: { readonly clock: Clock },
-  at: { readonly address: ConnectOptions; readonly policy: DoctorPolicy },
+  address: ConnectOptions,
   options: CallOptions,
 ): Promise<ServerFacts> {
   const replication = await observe(async () => {
-    const connection = await openReplication(at.address, options);
+    const connection = await openReplication(address, options);
     try {
       const { systemId } = await connection.identifySystem(options);
       return String(systemId);
@@ -41,11 +42,11 @@ export async function observeServer(
       await connection.close();
     }
   });
-  const opened = await observe(() => openQuery(at.address, options));
+  const opened = await observe(() => openQuery(address, options));
   if (opened.kind === "unseen") return nothingSeen(replication, opened);
   const session = opened.value;
   try {
-    return { ...(await lookAround(session, { ...tools, policy: at.policy }, options)), replication };
+    return { ...(await lookAround(session, tools, options)), replication };
   } finally {
     await session.close();
   }
@@ -53,14 +54,14 @@ export async function observeServer(
 
 async function lookAround(
   session: QueryConnection,
-  tools: { readonly clock: Clock; readonly policy: DoctorPolicy },
+  tools: { readonly clock: Clock },
   options: CallOptions,
 ): Promise<Omit<ServerFacts, "replication">> {
   const rows = (sql: string, parameters: readonly unknown[] = []) =>
     session.query(sql, parameters, { ...options, timeoutMs: QUERY_TIMEOUT_MS });
   const one = async (sql: string, parameters: readonly unknown[] = []): Promise<QueryRow> =>
     (await rows(sql, parameters))[0] ?? {};
-  const { policy, clock } = tools;
+  const { clock } = tools;
   return {
     version: { kind: "seen", value: session.serverVersion },
     settings: await observe(async () => {
@@ -72,9 +73,9 @@ async function lookAround(
         (await one("SELECT count(*)::int AS used FROM pg_stat_activity WHERE backend_type = 'walsender'"))["used"],
       ),
     ),
-    slot: await observe(async () => slotOf(await rows(SLOT_SQL, [policy.slot]))),
+    slots: await observe(async () => readSlots(await one(SLOTS_SQL))),
     logicalSlots: await observe(async () => readLogicalSlots(await rows(LOGICAL_SLOTS_SQL))),
-    collations: await observe(async () => readCollations(await rows(COLLATIONS_SQL))),
+    collations: await observe(async () => readCollations(await rows(CHANGED_COLLATIONS_SQL))),
     role: await observe(async () => roleOf(await one(ROLE_SQL, [ROLES]))),
     clock: await observe(async () => {
       const before = clock.now();
@@ -102,23 +103,10 @@ async function lookAround(
   };
 }
 
-const SLOT_SQL = "SELECT slot_type, active, wal_status FROM pg_replication_slots WHERE slot_name = $1";
-
 const ROLE_SQL = `SELECT rolsuper, rolreplication,
     ARRAY(SELECT name FROM unnest($1::text[]) AS name WHERE pg_has_role(current_user, name, 'USAGE')) AS member_of,
     has_function_privilege('pg_read_file(text)', 'EXECUTE') AS may_read
   FROM pg_roles WHERE rolname = current_user`;
-
-function slotOf(rows: readonly QueryRow[]): SlotFacts | undefined {
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  const status = row["wal_status"];
-  return {
-    active: row["active"] === true,
-    slotType: String(row["slot_type"]),
-    walStatus: typeof status === "string" ? status : null,
-  };
-}
 
 function roleOf(row: QueryRow): RoleFacts {
   const roles = row["member_of"];
@@ -152,7 +140,7 @@ function nothingSeen(
     version: unseen,
     settings: without,
     walSendersUsed: without,
-    slot: without,
+    slots: without,
     logicalSlots: without,
     collations: without,
     role: without,

@@ -24,7 +24,7 @@ export const COLLATIONS_MAX = 1_000;
  * Of databases all, of collations those that something depends on: asking ICU for each of the eight hundred that come with a server takes a
  * tenth of a second. C and PostgreSQL's own have no version that a library could change.
  */
-export const COLLATIONS_SQL = `SELECT kind, name, provider, recorded, actual FROM (
+const SORTED_SQL = `SELECT kind, name, provider, recorded, actual FROM (
     SELECT 'database' AS kind, datname::text AS name, datlocprovider AS provider, datcollversion AS recorded,
       pg_database_collation_actual_version(oid) AS actual
       FROM pg_database WHERE datallowconn
@@ -33,8 +33,15 @@ export const COLLATIONS_SQL = `SELECT kind, name, provider, recorded, actual FRO
       FROM pg_collation c
       WHERE collversion IS NOT NULL
         AND EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_collation'::regclass AND refobjid = c.oid)
-  ) AS sorted WHERE provider IN ('c', 'i') AND recorded IS NOT NULL AND actual IS NOT NULL
-  ORDER BY kind DESC, name LIMIT ${COLLATIONS_MAX + 1}`;
+  ) AS sorted WHERE provider IN ('c', 'i') AND recorded IS NOT NULL AND actual IS NOT NULL`;
+
+const IN_ORDER = `ORDER BY kind DESC, name LIMIT ${COLLATIONS_MAX + 1}`;
+
+/** All. */
+export const COLLATIONS_SQL = `${SORTED_SQL} ${IN_ORDER}`;
+
+/** Those whose library has another version than the one by which the text was sorted. */
+export const CHANGED_COLLATIONS_SQL = `${SORTED_SQL} AND recorded <> actual ${IN_ORDER}`;
 
 /** The collation that stands for the order of the database (pg_collation.dat). */
 const DATABASE_COLLATION = 100;
@@ -71,6 +78,27 @@ export function readCollations(rows: readonly QueryRow[]): readonly CollationVer
     recorded: String(recorded),
     actual: String(actual),
   }));
+}
+
+/**
+ * What was sorted by another version than its library has, `shownMax` of it by name, and what puts those right; undefined where nothing
+ * was. After a restore on another machine, or an update of its system, this is what makes indexes over text wrong.
+ */
+export function collationRisk(
+  collations: readonly CollationVersion[],
+  shownMax: number,
+): { readonly message: string; readonly remedy: string } | undefined {
+  const changed = collations.filter(({ recorded, actual }) => recorded !== actual);
+  if (changed.length === 0) return undefined;
+  const shown = changed.slice(0, shownMax);
+  const each = shown.map(
+    ({ kind, name, library, recorded, actual }) => `${kind} ${name} by ${library} ${actual}, was by ${recorded}`,
+  );
+  if (changed.length > shown.length) each.push(`and ${changed.length - shown.length} more`);
+  return {
+    message: `text is sorted by another version, and indexes over it may be read wrongly: ${each.join("; ")}`,
+    remedy: shown.map(collationRemedy).join(" "),
+  };
 }
 
 /** Puts right what was sorted by another version, once that version is the one to stay. */

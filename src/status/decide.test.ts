@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { collation, slotOf } from "../../test/support/inventories.ts";
 import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
 import type { Instant } from "../platform/clock.ts";
 import type { ReceiverReport, ReceiverStatus } from "../wal/report.ts";
@@ -51,10 +52,18 @@ const well: StatusFacts = {
   vault,
   receiver: running,
   isOfStack: false,
+  receiverSlot: "vault",
   server: { kind: "reached", lsn: "0/5000060", lagBytes: 96, slot: "keeps WAL" },
+  risks: { kind: "reached", limitBytes: null, roomBytes: 1_073_741_824, slots: [], changedCollations: [] },
 };
 
 const away = { kind: "unreachable", code: "x.y", message: "nobody answers" } as const;
+const keepsNothing = { kind: "reached", lsn: "0/1", lagBytes: undefined, slot: "keeps nothing" } as const;
+const risksOf = (given: Partial<Extract<StatusFacts["risks"], { readonly kind: "reached" }>>) => ({
+  risks: { kind: "reached" as const, limitBytes: null, roomBytes: 1, slots: [], changedCollations: [], ...given },
+});
+const sorted = Array.from({ length: 5 }, (_, n) => collation({ name: `shop${n}`, actual: "2.41" }));
+
 const unfinished = { ...vault, unfinishedCount: 1 };
 
 test("nothing is wrong where nothing is, also while a backup is under way", () => {
@@ -91,7 +100,27 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
     ["receiver-stalled"],
   ],
   ["a missing slot", { server: { kind: "reached", lsn: "0/1", lagBytes: undefined, slot: "missing" } }, ["slot"]],
+  ["a server that is down and tells nothing", { server: away, risks: away }, ["server-unreachable"]],
+  ["slots and collations that cannot be seen", { risks: away }, ["risks-unseen"]],
+  ["a slot of others that is lost", risksOf({ slots: [slotOf({ name: "cdc", walStatus: "lost" })] }), ["slot-lost"]],
+  [
+    "the receiver's slot that is lost, once",
+    { server: keepsNothing, ...risksOf({ slots: [slotOf({ name: "vault", walStatus: "lost", keptBytes: null })] }) },
+    ["slot-lost"],
+  ],
+  [
+    "the receiver's slot that keeps nothing, beside a lost one",
+    { server: keepsNothing, ...risksOf({ slots: [slotOf({ name: "cdc", walStatus: "lost" })] }) },
+    ["slot", "slot-lost"],
+  ],
+  ["text that is sorted by another version", risksOf({ changedCollations: sorted }), ["collation-changed"]],
 ];
+
+test("one line names the first of many databases that are sorted by another version, and counts the others", () => {
+  const [fault] = faultsOf({ ...well, ...risksOf({ changedCollations: sorted }) });
+  assert.match(fault?.message ?? "", /shop0 .*shop2 by glibc 2\.41, was by 2\.36; and 2 more$/);
+  assert.match(fault?.remedy ?? "", /REINDEX DATABASE "shop0"; ALTER DATABASE "shop0" REFRESH COLLATION VERSION;/);
+});
 
 test("a stack's receiver is started with its stack, any other by itself", () => {
   const remedy = (isOfStack: boolean) => faultsOf({ ...well, receiver: { kind: "never-ran" }, isOfStack })[0]?.remedy;

@@ -5,6 +5,8 @@
  * Invariants: judged by facts alone; what could not be looked at is a fault of its own and never taken for good.
  */
 import type { Instant } from "../platform/clock.ts";
+import { type CollationVersion, collationRisk } from "../postgres/collations.ts";
+import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
 
@@ -62,6 +64,15 @@ export type ServerView =
       readonly slot: "keeps WAL" | "keeps nothing" | "missing";
     };
 
+/** What the server's catalogues tell of what ends badly. */
+export type RisksView =
+  | Unreachable
+  | (SlotsSeen & {
+      readonly kind: "reached";
+      /** What is sorted by another version than it was: of databases all, of collations those of the database that was asked. */
+      readonly changedCollations: readonly CollationVersion[];
+    });
+
 /** Everything status looks at. */
 export type StatusFacts = {
   readonly now: Instant;
@@ -71,15 +82,20 @@ export type StatusFacts = {
   readonly receiver: ReceiverStatus;
   /** It is a stack's: `lifeboat up` starts it. */
   readonly isOfStack: boolean;
+  readonly receiverSlot: string;
   readonly server: ServerView;
+  readonly risks: RisksView;
 };
+
+/** After an update of its system all databases of a server are named: status is one screen, doctor names all. */
+const COLLATIONS_SHOWN_MAX = 3;
 
 /** Something that is wrong. */
 export type Fault = { readonly code: string; readonly message: string; readonly remedy: string };
 
 /** What is wrong, the worst first; empty when all is well. */
 export function faultsOf(facts: StatusFacts): readonly Fault[] {
-  return [...vaultFaults(facts), ...receiverFaults(facts), ...serverFaults(facts.server)];
+  return [...vaultFaults(facts), ...receiverFaults(facts), ...serverFaults(facts)];
 }
 
 function vaultFaults(facts: StatusFacts): Fault[] {
@@ -144,12 +160,28 @@ function receiverFaults({ receiver, isOfStack }: StatusFacts): Fault[] {
   return report.alarms.map((alarm) => ({ code: `receiver-${alarm.kind}`, message: alarm.message, remedy }));
 }
 
-function serverFaults(server: ServerView): Fault[] {
+function serverFaults({ server, risks, receiverSlot, isOfStack }: StatusFacts): Fault[] {
   if (server.kind === "unreachable") {
     const message = `the server does not answer: ${server.message} (${server.code})`;
     return [{ code: "server-unreachable", message, remedy: "Start the server, or recover: lifeboat points." }];
   }
-  if (server.slot === "keeps WAL") return [];
-  const message = server.slot === "missing" ? "the receiver's slot is missing" : "the receiver's slot keeps no WAL";
+  if (risks.kind === "unreachable") {
+    const message = `the server's slots and collations could not be looked at: ${risks.message} (${risks.code})`;
+    return [...slotFaults(server), { code: "risks-unseen", message, remedy: "See `lifeboat doctor`." }];
+  }
+  const receiver = { slot: receiverSlot, start: isOfStack ? "lifeboat up" : "lifeboat wal receive" };
+  const slots = slotRisks(risks, receiver);
+  const collations = collationRisk(risks.changedCollations, COLLATIONS_SHOWN_MAX);
+  return [
+    // What an invalidated slot keeps is nothing: said once, with the reason.
+    ...(slots.some(({ slot }) => slot === receiverSlot) ? [] : slotFaults(server)),
+    ...slots.map(({ kind, message, remedy }) => ({ code: kind, message, remedy })),
+    ...(collations === undefined ? [] : [{ code: "collation-changed", ...collations }]),
+  ];
+}
+
+function slotFaults({ slot }: Extract<ServerView, { readonly kind: "reached" }>): Fault[] {
+  if (slot === "keeps WAL") return [];
+  const message = slot === "missing" ? "the receiver's slot is missing" : "the receiver's slot keeps no WAL";
   return [{ code: "slot", message, remedy: "See `lifeboat doctor`." }];
 }
