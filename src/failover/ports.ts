@@ -64,7 +64,7 @@ export type NodeView = {
         /** Where its timeline began, from its history; undefined on the first. */
         readonly timelineStart: Lsn | undefined;
         /**
-         * A write with its sync and `synchronous_commit = local`, on this new connection. `stuck`: the session works and the
+         * A write with its sync and `synchronous_commit = local`, on this connection. `stuck`: the session works and the
          * write does not end within the call. `failed`: its SQLSTATE, 53100 for a full disk.
          */
         readonly write:
@@ -93,7 +93,7 @@ export type NodeView = {
   readonly freeBytes: number;
 };
 
-/** What came of asking a node on a NEW connection (I10); of a standby, on one that was new a moment ago. */
+/** What came of asking a node on a NEW connection (I10), but for `answered` by one that is well: by one that was new two seconds ago. */
 export type NodeProbe =
   | { readonly kind: "answered"; readonly view: NodeView }
   /** It answered with an error: it is alive. 57P03: starting or recovering; 53300: full; 28P01: wrong password. */

@@ -2,7 +2,7 @@
  * Sessions with a server that are kept open for a while: a login costs it a process and tens of milliseconds on a busy machine.
  *
  * Nouns: a session is *warm* for some seconds after an order, since whoever is being acted on is asked again and again; one
- * that is left of a probe of a standby is there so that an order to a candidate needs no login.
+ * that is left of a probe *watches* (node.ts), and is there so that an order to a candidate needs no login.
  * Invariants: a session is used by one call at a time; what is not used in its time is closed; few are kept of one server.
  */
 import type { Epoch } from "../failover/ports.ts";

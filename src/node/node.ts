@@ -1,15 +1,18 @@
 /**
  * One PostgreSQL server, asked and told over SQL: what failover sees of it, and what it may order.
  *
- * Nouns: a *probe* asks, in a new session, what the node is and, of a primary, writes; an *order* carries an epoch; what is
- * *kept* of sessions is in kept-sessions.ts.
- * Invariants: a probe of a node that nobody has acted on never takes the word of a session that was opened a while ago (a frozen
- * postmaster lets old sessions live), and a primary's never that of one that was there before; a kept session that fails is
- * replaced by a new one at once. A probe's write has its sync and waits for no confirmer, so that missing confirmers never look like a dead primary; it writes into no table. An
- * order's epoch is durable before it has an effect, an order is answered when the server has loaded what it says, and what
- * holds already is not written again. Statements name only constants, checked identifiers and parameters.
+ * Nouns: a *probe* asks what the node is and, of a primary, writes; a session *watches* for two seconds, in which probes ask over
+ * it what they would ask over a new one; an *order* carries an epoch; what is *kept* of sessions is in kept-sessions.ts.
+ * Invariants: a session that watches can say one thing: that all is well. Whatever else it says, and where it is late, the same
+ * probe asks anew, and no session from before that is asked again: a frozen postmaster lets old sessions live, and one session may
+ * hang by itself. So no trouble is told later than over a new session, but that nobody can log in: within two seconds. An order's
+ * session is asked for longer, and one that fails is replaced by a new one at once. A probe's write has its sync and waits for no
+ * confirmer, so that missing confirmers never look like a dead primary; it writes into no table. An order's epoch is durable before
+ * it has an effect, an order is answered when the server has loaded what it says, and what holds already is not written again.
+ * Statements name only constants, checked identifiers and parameters.
  */
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
+import { troubleOf } from "../failover/observation.ts";
 import type { Call, Done, Epoch, NodePort, NodeProbe, NodeView, Order, StaleEpoch } from "../failover/ports.ts";
 import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import { startTimer } from "../platform/timer.ts";
@@ -34,7 +37,7 @@ export type NodePlace = {
 
 /** A session for one order or one probe. `marked`: the epoch that it was admitted under, if any. */
 type Session = {
-  readonly run: (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]>;
+  readonly run: (sql: string, parameters?: readonly unknown[], name?: string) => Promise<readonly QueryRow[]>;
   marked: Epoch | undefined;
 };
 
@@ -61,8 +64,14 @@ const OPEN_SQL = `SELECT concat('process ', pid, ' of ', usename,
   WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
   ORDER BY xact_start LIMIT 5`;
 
-/** What was opened so lately is as good as new: of two looks at a candidate, one right after the other, the second needs no login. */
-const FRESH_MS = 250;
+/**
+ * For so long a session watches. A login costs a server and us some ten milliseconds of a processor, a question over a session
+ * that is there one (docs/decisions/0052-sessions-that-watch.md); what only a login tells is known so much later.
+ */
+const WATCHES_MS = 2_000;
+
+/** A session that watches and has not answered by then is not waited for alone: most of a probe's time is left for a new one. */
+const LATE_MS = 100;
 
 /** An action orders again within this, or has ended. */
 const WARM_MS = 3_000;
@@ -76,6 +85,8 @@ export class SqlNode implements NodePort {
   readonly #clock: Clock;
   readonly #place: NodePlace;
   readonly #kept = new KeptSessions();
+  /** No session that was opened before watches: something was wrong then. */
+  #watchedSince = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, place: NodePlace) {
     this.#clock = clock;
@@ -84,9 +95,45 @@ export class SqlNode implements NodePort {
   }
 
   async probe(call: Call): Promise<NodeProbe> {
-    const { probe, ended } = await this.#probeOnce(call, this.#takeForProbe());
+    const acted = this.#kept.take(({ warmUntil }) => this.#isWarm(warmUntil));
+    const watching = acted === undefined ? this.#takeWatching() : undefined;
+    const probe = await (watching === undefined ? this.#probeBy(call, acted) : this.#probeWatched(call, watching));
+    if (!isWell(probe)) this.#watchedSince = this.#clock.monotonic();
+    return probe;
+  }
+
+  async #probeBy(call: Call, kept: KeptSession | undefined): Promise<NodeProbe> {
+    const { probe, ended } = await this.#probeOnce(call, kept);
     // It ended while it was asked: what it is now, a second look tells at once.
     return ended ? (await this.#probeOnce(call, undefined)).probe : probe;
+  }
+
+  async #probeWatched(call: Call, watching: KeptSession): Promise<NodeProbe> {
+    throwIfAborted(call.signal, `probing ${this.name}`);
+    const deadline = this.#clock.monotonic() + call.timeoutMs;
+    const over = new AbortController();
+    const stop = (): void => over.abort(call.signal?.reason);
+    call.signal?.addEventListener("abort", stop, { once: true });
+    const { signal } = over;
+    const late = Promise.withResolvers<undefined>();
+    const cancel = startTimer(LATE_MS, () => late.resolve(undefined));
+    const good = this.#probeOnce({ ...call, signal }, watching).then(({ probe }) =>
+      isWell(probe) ? probe : undefined,
+    );
+    // Whichever loses is ended, and says so to nobody.
+    good.catch(() => undefined);
+    try {
+      const soon = await Promise.race([good, late.promise]);
+      if (soon !== undefined) return soon;
+      const timeoutMs = Math.max(1, deadline - this.#clock.monotonic());
+      const anew = this.#probeBy({ timeoutMs, signal }, undefined);
+      anew.catch(() => undefined);
+      return await Promise.race([anew, good.then((probe) => probe ?? anew)]);
+    } finally {
+      cancel();
+      call.signal?.removeEventListener("abort", stop);
+      over.abort();
+    }
   }
 
   async #probeOnce(
@@ -96,7 +143,8 @@ export class SqlNode implements NodePort {
     let seen: NodeView | undefined;
     try {
       await this.#within(call, kept, async (session, signal) => {
-        const [row] = await session.run(viewSql());
+        // To plan it takes the server six times as long as to answer it.
+        const [row] = await session.run(viewSql(), [], "view");
         // A disk that hangs does not answer this either, and must not hold the probe.
         const freeBytes = await unlessAborted(this.#place.freeBytes(), signal);
         const facts = { freeBytes, cloning: this.#place.cloning() };
@@ -105,8 +153,9 @@ export class SqlNode implements NodePort {
         // Stuck until it is shown not to be.
         const view = { ...seen, role: { ...seen.role, write: { kind: "stuck" } as const } };
         seen = view;
-        seen = { ...view, role: { ...view.role, write: await tryWrite(session) } };
-        return "close";
+        const write = await tryWrite(session);
+        seen = { ...view, role: { ...view.role, write } };
+        return write.kind === "written" ? "keep" : "close";
       });
     } catch (error) {
       if (call.signal?.aborted === true) throw abortedError(`probing ${this.name}`, call.signal.reason);
@@ -279,7 +328,8 @@ export class SqlNode implements NodePort {
       const openedAt = kept?.openedAt ?? this.#clock.monotonic();
       // The same limit for all of them: another one costs a round trip. The end of the call ends them in any case.
       const timeoutMs = Math.max(1, Math.ceil(call.timeoutMs));
-      const run: Session["run"] = (sql, parameters = []) => open.query(sql, parameters, { timeoutMs, signal });
+      const run: Session["run"] = (sql, parameters = [], name) =>
+        open.query(sql, parameters, { timeoutMs, signal, name });
       const session: Session = { run, marked: kept?.marked };
       const afterwards = await work(session, signal);
       const warmUntil = afterwards === "keep-warm" ? this.#warmUntil() : kept?.warmUntil;
@@ -295,10 +345,9 @@ export class SqlNode implements NodePort {
     }
   }
 
-  /** Whoever is acted on is asked by the same session; else one will do that was only just opened. */
-  #takeForProbe(): KeptSession | undefined {
-    const openedAfter = this.#clock.monotonic() - FRESH_MS;
-    return this.#kept.take(({ warmUntil, openedAt }) => this.#isWarm(warmUntil) || openedAt >= openedAfter);
+  #takeWatching(): KeptSession | undefined {
+    const since = Math.max(this.#watchedSince, this.#clock.monotonic() - WATCHES_MS);
+    return this.#kept.take(({ openedAt }) => openedAt >= since);
   }
 
   /** Not from the last use on: looks come all the time, and an action ends. */
@@ -328,6 +377,10 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
     // Nobody waits for it where the work won.
     aborted.promise.catch(() => undefined);
   }
+}
+
+function isWell(probe: NodeProbe): boolean {
+  return troubleOf(probe) === undefined;
 }
 
 /** A write that fails is an answer; one that does not end is told by the time of the probe. */

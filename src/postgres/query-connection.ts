@@ -34,12 +34,13 @@ export interface QueryConnection {
   /**
    * Runs one statement with `$1` parameters and returns its rows. Rejects with `postgres.timeout` after `timeoutMs`,
    * `postgres.query-failed` (SQLSTATE in `details.sqlstate`), `.not-permitted`, `.shutting-down`, `.connection-lost`,
-   * or `platform.aborted` (the session is unusable then).
+   * or `platform.aborted` (the session is unusable then). A statement with a `name`, which is for one text only, is planned once in
+   * the session.
    */
   query(
     sql: string,
     parameters: readonly unknown[],
-    options: CallOptions & { readonly timeoutMs: number },
+    options: CallOptions & { readonly timeoutMs: number; readonly name?: string | undefined },
   ): Promise<readonly QueryRow[]>;
   /** Ends the session; legal at any time, repeatable. */
   close(): Promise<void>;
@@ -114,7 +115,7 @@ class PgQueryConnection implements QueryConnection {
   async query(
     sql: string,
     parameters: readonly unknown[],
-    { signal, timeoutMs }: CallOptions & { readonly timeoutMs: number },
+    { signal, timeoutMs, name }: CallOptions & { readonly timeoutMs: number; readonly name?: string | undefined },
   ): Promise<readonly QueryRow[]> {
     const step = `running a query on ${this.#peer.name}`;
     assert(!this.#busy, "one query at a time on a connection");
@@ -130,7 +131,8 @@ class PgQueryConnection implements QueryConnection {
     });
     try {
       await this.#limit(timeoutMs);
-      return (await this.#client.query<Record<string, unknown>>(sql, [...parameters])).rows;
+      const asked = { text: sql, values: [...parameters], ...(name === undefined ? {} : { name }) };
+      return (await this.#client.query<Record<string, unknown>>(asked)).rows;
     } catch (cause) {
       if (signal?.aborted === true) throw abortedError(step, signal.reason);
       if (silent) throw noAnswer(this.#peer, timeoutMs, cause);
