@@ -1,63 +1,24 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { setClock, storeSegment, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
-import { createTestVault } from "../../test/support/vaults.ts";
+import {
+  DAY,
+  dailyBackups,
+  namesOf,
+  planDaily as plan,
+  pruneDaily as prune,
+  systemId,
+  timeline,
+} from "../../test/support/daily-backups.ts";
+import { type setClock, storeSegment, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { faultyStore, type StoreFault } from "../store/faulty/faulty-store.ts";
-import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { checkVault } from "../vault/check.ts";
 import { type BackupId, backupName, quarantineName } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { runPrune } from "./act.ts";
-import type { RetentionPolicy } from "./decide.ts";
 import { listHolds, putHold, releaseHolds } from "./holds.ts";
-import { type PrunePlan, planPrune } from "./survey.ts";
-
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-const systemId = "7" as SystemId;
-const timeline = 1 as Timeline;
-const policy: RetentionPolicy = {
-  windows: { hourly: 0, daily: 2, weekly: 0 },
-  manualDays: undefined,
-  graceMs: DAY,
-  named: new Set(),
-};
-
-/** Five daily backups; each names a pack of the one before, as a delta does. The last three are kept or young. */
-async function dailyBackups() {
-  const clock = setClock(Date.UTC(2026, 10, 1, 12));
-  const store = openMemoryStore({ clock });
-  const vault: Vault = { ...(await createTestVault(store)), clock };
-  const records = [];
-  let sharedPacks: Awaited<ReturnType<typeof storeSyntheticBackup>>["packs"] = [];
-  for (const segment of [2, 4, 6, 8, 10]) {
-    await storeSegment(vault, { systemId, timeline, number: segment - 1 });
-    const stored = await storeSyntheticBackup(vault, { systemId, segment, sharedPacks });
-    records.push(stored.record);
-    sharedPacks = stored.packs.slice(-1);
-    clock.set(clock.now() + DAY);
-  }
-  clock.set(clock.now() - DAY + 2 * HOUR);
-  return { vault, store, clock, records };
-}
-
-function plan(vault: Vault, changes: Partial<RetentionPolicy> = {}): Promise<PrunePlan> {
-  return planPrune(vault, { policy: { ...policy, ...changes }, proven: new Set() }, {});
-}
-
-async function prune(vault: Vault, changes: Partial<RetentionPolicy> = {}) {
-  return runPrune(vault, await plan(vault, changes), { onProgress: () => undefined });
-}
-
-async function namesOf(store: Store, prefix = ""): Promise<readonly string[]> {
-  const names: string[] = [];
-  for await (const { key } of store.list(prefix)) names.push(key);
-  return names;
-}
 
 async function assertWhole(vault: Vault, kept: readonly string[]): Promise<void> {
   const report = await checkVault(vault, { readData: false, onProgress: () => undefined });

@@ -3,9 +3,9 @@
  *
  * Nouns: the *mark* is the set of packs that the manifests of all remaining backups name; a pack is *settled* when it is
  * older than a day and older than every backup under way, so that no manifest to come names it.
- * Invariants: a listing that fails ends the plan; while a record or a manifest of a remaining backup cannot be read, nothing
- * is deleted, and only what was named gets a tombstone. Packs are listed before manifests, so that a manifest stored in
- * between is seen.
+ * Invariants: a listing that fails ends the plan; while a record or a manifest of a remaining backup is missing or cannot be
+ * read, nothing is deleted, and only what was named gets a tombstone. Packs are listed before backups, and the manifest of
+ * every announced one is read by its name, so that one stored in between is seen.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
@@ -15,6 +15,7 @@ import { readManifest } from "../vault/manifest.ts";
 import {
   BACKUPS_PREFIX,
   type BackupId,
+  backupName,
   PACKS_PREFIX,
   packName,
   parseBackupName,
@@ -50,7 +51,7 @@ export type PrunePlan = {
   readonly packs: readonly RemovedObject[];
   readonly wal: readonly RemovedObject[];
   readonly walKeepFrom: WalDecision["keepFrom"];
-  /** Records and manifests that cannot be read: while there are any, nothing is deleted. */
+  /** Records and manifests that are missing or cannot be read: while there are any, nothing is deleted. */
   readonly damage: readonly LifeboatError[];
 };
 
@@ -113,7 +114,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     damage: [],
   };
   if (decision.blockedBy !== undefined) return none;
-  const mark = await markPacks(vault, { records, erase }, options);
+  const mark = await markPacks(vault, { records, listing, erase }, options);
   const damage = [
     ...unreadableRecords(listing, erase),
     ...(await halfRepaired(vault, listing.unfinished, options)).map(unannounced),
@@ -262,20 +263,26 @@ function settledBefore(now: Instant, listing: BackupListing, decision: Retention
   return Math.min(now, ...underWay.map(({ startedMs }) => startedMs)) - SETTLED_MS;
 }
 
-/** The packs that the manifests of all remaining backups name, finished or not. */
+/**
+ * The packs that the manifests of all remaining backups name, finished or not. That of an announced backup is read whether
+ * it was listed or not: it may be lost, or younger than the listing.
+ */
 async function markPacks(
   vault: Vault,
-  held: { readonly records: readonly Stored[]; readonly erase: PrunePlan["erase"] },
+  held: {
+    readonly records: readonly Stored[];
+    readonly listing: BackupListing;
+    readonly erase: PrunePlan["erase"];
+  },
   options: CallOptions,
 ): Promise<{ readonly named: ReadonlySet<string>; readonly damage: readonly LifeboatError[] }> {
   const erased = new Set(held.erase.map(({ backupId }) => backupId));
   const marked = new Set<string>();
   const damage: LifeboatError[] = [];
-  for (const { name } of held.records) {
-    const named = parseBackupName(name);
-    if (named?.part !== "manifest" || erased.has(named.backupId)) continue;
+  for (const backup of manifestsOf(held)) {
+    if (erased.has(backup.backupId)) continue;
     try {
-      const { chunks } = await readManifest(vault, named, {}, options);
+      const { chunks } = await readManifest(vault, backup, {}, options);
       for (const pack of chunks.packs) marked.add(packName(pack.id));
     } catch (error) {
       if (!isLifeboatError(error) || !tellsDamage(error)) throw error;
@@ -283,6 +290,20 @@ async function markPacks(
     }
   }
   return { named: marked, damage };
+}
+
+/** Every backup that has a manifest or must have one, each once. */
+function manifestsOf(held: { readonly records: readonly Stored[]; readonly listing: BackupListing }): Iterable<Named> {
+  const { backups, tombstoned } = held.listing;
+  const found = new Map<string, Named>();
+  for (const { name } of held.records) {
+    const named = parseBackupName(name);
+    if (named?.part === "manifest") found.set(name, named);
+  }
+  for (const backup of [...backups, ...tombstoned.filter(({ announced }) => announced)]) {
+    found.set(backupName(backup, "manifest"), backup);
+  }
+  return found.values();
 }
 
 function tellsDamage({ code }: LifeboatError): boolean {

@@ -51,11 +51,20 @@ export async function storeSyntheticBackup(
   const record = recordOf(vault, backup);
   await markStarted(vault, record, { startedAt: record.startedAt, label: record.label }, {});
   const packs = [...(backup.sharedPacks ?? []), await storePack(vault)];
-  if (backup.stopBefore === "manifest") return { record, packs };
+  const stored = { record, packs };
+  if (backup.stopBefore !== "manifest") await finishSyntheticBackup(vault, stored, backup);
+  return stored;
+}
+
+/** What is left to do of a backup that was stopped before its manifest. */
+export async function finishSyntheticBackup(
+  vault: Vault,
+  { record, packs }: { readonly record: BackupRecord; readonly packs: readonly PackId[] },
+  backup: Pick<SyntheticBackup, "segment" | "stopBefore">,
+): Promise<void> {
   await storeManifest(vault, record, packs);
   await storeSegment(vault, { ...record, number: backup.segment });
   if (backup.stopBefore !== "announced") await announce(vault, record, {});
-  return { record, packs };
 }
 
 /** Stores a segment of WAL by its number. */

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  DAY,
+  dailyBackups,
+  namesOf,
+  planDaily,
+  pruneDaily,
+  systemId,
+  toldStore,
+} from "../../test/support/daily-backups.ts";
+import { finishSyntheticBackup, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import { checkVault } from "../vault/check.ts";
+import { readManifest } from "../vault/manifest.ts";
+import { backupName, packName } from "../vault/names.ts";
+import { putHold } from "./holds.ts";
+
+describe("while the manifest of a backup that stays is missing", () => {
+  test("a prune deletes nothing, and the backup is whole again once it was copied back", async () => {
+    const { vault, store, clock, records } = await dailyBackups();
+    const [held] = records;
+    assert.ok(held !== undefined);
+    await putHold(vault, { scope: held.backupId, reason: "audit" }, {});
+    const manifest = backupName(held, "manifest");
+    const bytes = await store.get(manifest);
+    await pruneDaily(vault);
+    clock.set(clock.now() + DAY);
+    await store.delete(manifest);
+    const before = await namesOf(store);
+    const planned = await planDaily(vault);
+    assert.deepEqual([planned.erase, planned.packs, planned.wal], [[], [], []]);
+    assert.deepEqual(
+      planned.damage.map(({ code, details }) => [code, details["object"]]),
+      [["vault.object-missing", manifest]],
+    );
+    await pruneDaily(vault);
+    assert.deepEqual(await namesOf(store), before);
+    await store.put(manifest, [bytes]);
+    await pruneDaily(vault);
+    const report = await checkVault(vault, { readData: false, onProgress: () => undefined });
+    assert.deepEqual(report.backups.find(({ backup }) => backup.backupId === held.backupId)?.findings, []);
+    assert.ok((await namesOf(store)).length < before.length);
+  });
+
+  test("also while it waits for its grace: a hold may bring it back", async () => {
+    const { vault, store, clock, records } = await dailyBackups();
+    const [first] = records;
+    assert.ok(first !== undefined);
+    await pruneDaily(vault);
+    await store.delete(backupName(first, "manifest"));
+    assert.ok((await planDaily(vault)).damage.some((each) => isLifeboatError(each, "vault.object-missing")));
+    clock.set(clock.now() + DAY);
+    const due = await planDaily(vault);
+    assert.deepEqual(due.damage, []);
+    assert.ok(due.erase.some(({ backupId }) => backupId === first.backupId));
+  });
+});
+
+test("a backup that ends between the two listings of a prune keeps its packs and its parent's", async () => {
+  const { vault, store, clock, records } = await dailyBackups();
+  const [parent] = records;
+  assert.ok(parent !== undefined);
+  await pruneDaily(vault);
+  const { chunks } = await readManifest(vault, parent, {}, {});
+  const sharedPacks = chunks.packs.map(({ id }) => id);
+  const child = { systemId, segment: 12, stopBefore: "manifest", sharedPacks } as const;
+  const stored = await storeSyntheticBackup(vault, child);
+  for (const segment of [14, 16]) {
+    clock.set(clock.now() + DAY);
+    await storeSyntheticBackup(vault, { systemId, segment });
+  }
+  let ended = false;
+  const told = toldStore(store, async ({ operation, key }) => {
+    if (ended || operation !== "list" || key !== "backups/") return;
+    ended = true;
+    await finishSyntheticBackup(vault, stored, { segment: child.segment });
+  });
+  const planned = await planDaily({ ...vault, store: told });
+  assert.ok(ended && planned.packs.length > 0, "other packs go");
+  for (const pack of stored.packs) assert.ok(!planned.packs.some(({ name }) => name === packName(pack)), pack);
+});
