@@ -8,6 +8,7 @@ import {
   pruneDaily as prune,
   systemId,
   timeline,
+  toldStore,
 } from "../../test/support/daily-backups.ts";
 import { type setClock, storeSegment, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
@@ -164,6 +165,50 @@ describe("a prune", () => {
       isLifeboatError(error, "retention.hold-appeared"),
     );
     assert.deepEqual(await namesOf(store, "packs/"), packs);
+  });
+
+  test("stops before the next backup when that is held after the first deletion", async () => {
+    const { vault, store, clock, records } = await dailyBackups();
+    const [, second] = records;
+    assert.ok(second !== undefined);
+    await prune(vault);
+    clock.set(clock.now() + DAY);
+    const packs = await namesOf(store, "packs/");
+    let deleted = 0;
+    const told = toldStore(store, async ({ operation }) => {
+      if (operation !== "delete") return;
+      deleted += 1;
+      if (deleted === 1) await putHold(vault, { scope: second.backupId, reason: "wait" }, {});
+    });
+    await assert.rejects(
+      prune({ ...vault, store: told }),
+      (error) =>
+        isLifeboatError(error, "retention.hold-appeared") && error.details["deletedObjects"] === String(deleted),
+    );
+    assert.deepEqual(await namesOf(store, "packs/"), packs);
+    await prune(vault);
+    await assertWhole(vault, [second.backupId]);
+    const dead = [records[0], records[2]].map((record) => `backups/7/${record?.backupId}/`);
+    for (const prefix of dead) assert.deepEqual(await namesOf(store, prefix), []);
+  });
+
+  test("stops its sweep of packs and WAL within a second of an incident", async () => {
+    const { vault, store, clock } = await dailyBackups();
+    await prune(vault);
+    clock.set(clock.now() + DAY);
+    let swept = 0;
+    const told = toldStore(store, async ({ operation, key }) => {
+      if (operation !== "delete" || key.startsWith("backups/")) return;
+      swept += 1;
+      clock.set(clock.now() + 400);
+      if (swept === 1) await putHold(vault, { scope: "all", reason: "incident 12" }, {});
+    });
+    const planned = await plan(vault);
+    assert.ok(planned.packs.length + planned.wal.length > 5);
+    await assert.rejects(runPrune({ ...vault, store: told }, planned, { onProgress: () => undefined }), (error) =>
+      isLifeboatError(error, "retention.hold-appeared"),
+    );
+    assert.equal(swept, 3);
   });
 
   test("leaves a backup alone that another process is taking, and its packs however old they are", async () => {

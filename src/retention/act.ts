@@ -4,8 +4,8 @@
  * Order: tombstones that were taken back, new tombstones, the objects of backups whose grace is over, then packs and WAL.
  * Cut anywhere, every backup that stays is whole, and the next prune goes on where this one stopped.
  * Invariants: what runs is the plan, nothing else; of a backup nothing is deleted after something of it could not be; packs
- * and WAL go only when everything before them went; holds are looked at once more before anything is deleted. Deleting what
- * is gone is no error, so two prunes at once delete the same things.
+ * and WAL go only when everything before them went; holds are looked at once more before each backup is deleted, and every
+ * second while packs and WAL are. Deleting what is gone is no error, so two prunes at once delete the same things.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
@@ -26,31 +26,60 @@ export type PruneResult = { readonly deletedObjects: number; readonly freedBytes
 /** A store that refuses so many deletions refuses them all. */
 const FAILURES_MAX = 20;
 
+/** So long a hold may go unseen while packs and WAL are deleted: of what is left then, all stays. */
+const HOLDS_LOOK_MS = 1000;
+
 /**
- * Carries the plan out. Throws `retention.hold-appeared` before anything is deleted, and `retention.removal-failed` when
- * something could not be deleted, after trying the rest.
+ * Carries the plan out. Throws `retention.hold-appeared` when something was held since it was planned, before anything more
+ * is deleted, and `retention.removal-failed` when something could not be deleted, after trying the rest.
  */
 export async function runPrune(vault: Vault, plan: PrunePlan, options: ActOptions): Promise<PruneResult> {
   if (plan.decision.blockedBy !== undefined) return { deletedObjects: 0, freedBytes: 0 };
   for (const backup of plan.revive) await vault.store.delete(backupName(backup, "tombstone"), options);
   for (const backup of plan.tombstone) await putTombstone(vault, backup, options);
-  await checkHolds(vault, plan, options);
   const removal = new Removal(vault, plan, options);
-  for (const { objects } of plan.erase) await removal.inOrder(objects);
-  if (!removal.failed) for (const object of [...plan.packs, ...plan.wal]) await removal.one(object);
+  await checkHolds(vault, { plan, removal }, options);
+  for (const { objects } of plan.erase) {
+    await checkHolds(vault, { plan, removal }, options);
+    await removal.inOrder(objects);
+  }
+  if (!removal.failed) await sweep(vault, { plan, removal }, options);
   return removal.end();
 }
 
-async function checkHolds(vault: Vault, plan: PrunePlan, options: ActOptions): Promise<void> {
+async function sweep(
+  vault: Vault,
+  at: { readonly plan: PrunePlan; readonly removal: Removal },
+  options: ActOptions,
+): Promise<void> {
+  const { clock } = vault;
+  await checkHolds(vault, at, options);
+  let lookedMs = clock.monotonic();
+  for (const object of [...at.plan.packs, ...at.plan.wal]) {
+    if (clock.monotonic() - lookedMs >= HOLDS_LOOK_MS) {
+      await checkHolds(vault, at, options);
+      lookedMs = clock.monotonic();
+    }
+    await at.removal.one(object);
+  }
+}
+
+async function checkHolds(
+  vault: Vault,
+  { plan, removal }: { readonly plan: PrunePlan; readonly removal: Removal },
+  options: ActOptions,
+): Promise<void> {
   const known = new Set(plan.holds.map(({ holdId }) => holdId));
   const held = new Set(plan.erase.map(({ backupId }): string => backupId));
   const found = (await listHolds(vault, options)).find(
     ({ holdId, scope }) => !known.has(holdId) && (scope === "all" || held.has(scope)),
   );
   if (found === undefined) return;
+  const { deletedObjects } = removal;
   throw new LifeboatError("retention.hold-appeared", {
-    message: `${found.scope === "all" ? "the vault" : `backup ${found.scope}`} was held while the prune was planned: ${found.reason ?? "its reason does not open"}`,
-    remedy: "Nothing was deleted. Prune again: the hold is respected.",
+    message: `${found.scope === "all" ? "the vault" : `backup ${found.scope}`} was held since the prune was planned: ${found.reason ?? "its reason does not open"}; ${deletedObjects} objects were deleted before that was seen`,
+    remedy: "Nothing more was deleted. Prune again: the hold is respected.",
+    details: { deletedObjects: String(deletedObjects) },
   });
 }
 
@@ -67,6 +96,10 @@ class Removal {
     this.#options = options;
     const erased = plan.erase.reduce((count, { objects }) => count + objects.length, 0);
     this.#totalObjects = erased + plan.packs.length + plan.wal.length;
+  }
+
+  get deletedObjects(): number {
+    return this.#deletedObjects;
   }
 
   get failed(): boolean {

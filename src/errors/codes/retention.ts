@@ -9,7 +9,7 @@ export const retentionErrors = defineErrors({
   "retention.hold-appeared": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "Somebody held what a prune was about to delete; nothing was deleted.",
+    meaning: "Somebody held what a prune was about to delete; it deleted nothing more.",
   },
   "retention.removal-failed": {
     kind: "world",
