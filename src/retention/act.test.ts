@@ -54,7 +54,7 @@ describe("a prune", () => {
     await store.put(quarantineName({ repairId: "20261101t120000z-00000000", object: announced }), [bytes]);
     await store.delete(announced);
     const cut = await plan(vault);
-    assert.equal(cut.decision.abandoned.length, 1, "it looks as if it had never been finished");
+    assert.equal(cut.damage.length, 1, "it looks as if it had never been finished");
     assert.deepEqual([cut.erase, cut.packs, cut.wal], [[], [], []]);
     assert.match(cut.damage[0]?.message ?? "", new RegExp(half.backupId));
     const before = await namesOf(store);
@@ -76,7 +76,7 @@ describe("a prune", () => {
     const started = backupName(half, "started");
     if (!(await namesOf(store)).includes(started)) await store.put(started, [await store.get(announced)]);
     await putHold(vault, { scope: half.backupId, reason: "evidence" }, {});
-    await store.delete(announced);
+    for (const name of [announced, backupName(half, "manifest")]) await store.delete(name);
     clock.set(clock.now() + 8 * DAY);
     await storeSegment(vault, { systemId, timeline, number: 39 });
     await storeSyntheticBackup(vault, { systemId, segment: 40, sharedPacks: [] });

@@ -173,7 +173,14 @@ describe("a backup that is to go", () => {
       ({ stage }) => stage,
     );
   const begun = (ageHours: number, systemId = "1") => ({
-    unfinished: [{ systemId: systemId as SystemId, backupId: "u" as BackupId, startedMs: NOW - ageHours * HOUR }],
+    unfinished: [
+      {
+        systemId: systemId as SystemId,
+        backupId: "u" as BackupId,
+        startedMs: NOW - ageHours * HOUR,
+        hasManifest: false,
+      },
+    ],
   });
 
   test("has its tombstone for the whole grace before it is erased", () => {
@@ -193,6 +200,11 @@ describe("a backup that is to go", () => {
     const { abandoned } = decideRetention(facts([backup(2)], begun(8 * 24)), policy);
     assert.equal(abandoned.length, 1);
     assert.equal(decideRetention(facts([backup(2)], begun(6 * 24)), policy).abandoned.length, 0);
+  });
+
+  test("is none that has a manifest, however long ago it was begun: its announcement may be lost", () => {
+    const unfinished = begun(8 * 24).unfinished.map((each) => ({ ...each, hasManifest: true }));
+    assert.deepEqual(decideRetention(facts([backup(2)], { unfinished }), policy).abandoned, []);
   });
 
   test("and was named stays named with the next prune", () => {

@@ -11,7 +11,7 @@
  */
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
-import type { BackupTier } from "../vault/backups.ts";
+import { type BackupTier, LEFT_BEHIND_MS } from "../vault/backups.ts";
 import type { BackupId } from "../vault/names.ts";
 import type { TombstoneWhy } from "./tombstones.ts";
 import { TIER_WINDOWS, type WindowTier, windowName } from "./windows.ts";
@@ -36,6 +36,8 @@ export type UnfinishedBackup = {
   readonly systemId: SystemId;
   readonly backupId: BackupId;
   readonly startedMs: number;
+  /** Its packs are stored, and all that is known to lack is its announcement. */
+  readonly hasManifest: boolean;
 };
 
 /** Everything the decision looks at. Times of stored objects are by the store's clock. */
@@ -94,7 +96,7 @@ export type RetentionDecision = {
     readonly why: TombstoneWhy;
     readonly stage: RemovalStage;
   }[];
-  /** Unfinished backups that nobody works on any more. */
+  /** Unfinished backups without a manifest that nobody works on any more. */
   readonly abandoned: readonly UnfinishedBackup[];
   readonly blockedBy: Blocker | undefined;
 };
@@ -104,9 +106,6 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Whoever looks at the backup that was just taken finds it, however many are taken. */
 const YOUNG_MS = HOUR_MS;
-
-/** No backup takes a week; one that does is refused its announcement (`vault.backup-abandoned`). */
-const ABANDONED_MS = 7 * DAY_MS;
 
 /**
  * A vault that takes backups gets something every day. Without anything for a week, `now` is not to be believed, or
@@ -133,7 +132,9 @@ export function decideRetention(facts: RetentionFacts, policy: RetentionPolicy):
       } else keep.push({ backup, reasons: reasons.length === 0 ? [{ kind: "blocked" }] : reasons });
     }
   }
-  const isAbandoned = ({ startedMs }: UnfinishedBackup): boolean => facts.now - startedMs > ABANDONED_MS;
+  // With a manifest it may be whole, and its announcement lost from a disk: that is damage, and nothing to tidy up.
+  const isAbandoned = ({ startedMs, hasManifest }: UnfinishedBackup): boolean =>
+    facts.now - startedMs > LEFT_BEHIND_MS && !hasManifest;
   const abandoned = blockedBy === undefined ? facts.unfinished.filter(isAbandoned) : [];
   return { now: facts.now, keep, remove, abandoned, blockedBy };
 }
@@ -219,7 +220,7 @@ function stageOf(backup: RetainedBackup, facts: RetentionFacts, policy: Retentio
   const mayBeParent = facts.unfinished.some(
     (each) =>
       each.systemId === systemId &&
-      facts.now - each.startedMs <= ABANDONED_MS &&
+      facts.now - each.startedMs <= LEFT_BEHIND_MS &&
       each.startedMs - PARENT_CHOICE_MS <= tombstone.storedMs,
   );
   return mayBeParent ? "awaits-backup" : "erase";

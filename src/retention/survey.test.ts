@@ -57,6 +57,57 @@ describe("while the manifest of a backup that stays is missing", () => {
   });
 });
 
+describe("a backup whose announcement was lost from the disk", () => {
+  /** It is older than a week; others were taken since. */
+  async function lostAnnouncement() {
+    const daily = await dailyBackups();
+    const { vault, store, clock, records } = daily;
+    const lost = records[4];
+    assert.ok(lost !== undefined);
+    for (const segment of [20, 22, 24, 26, 28, 30, 32, 34]) {
+      clock.set(clock.now() + DAY);
+      await storeSyntheticBackup(vault, { systemId, segment, tier: "manual" });
+    }
+    await store.delete(backupName(lost, "announced"));
+    return { ...daily, lost };
+  }
+
+  test("is damage once it is a week old: nothing is deleted, and a check finds it", async () => {
+    const { vault, store, lost } = await lostAnnouncement();
+    const planned = await planDaily(vault);
+    const object = backupName(lost, "announced");
+    assert.deepEqual(
+      planned.damage.map(({ code, details }) => [code, details["object"]]),
+      [["vault.object-missing", object]],
+    );
+    const before = await namesOf(store);
+    await pruneDaily(vault);
+    assert.deepEqual(await namesOf(store), before);
+    const report = await checkVault(vault, { readData: false, onProgress: () => undefined });
+    assert.deepEqual(
+      report.findings.map((finding) => finding.object),
+      [object],
+    );
+  });
+
+  test("goes when it is named, after a tombstone and its grace", async () => {
+    const { vault, store, clock, lost } = await lostAnnouncement();
+    const own = `backups/7/${lost.backupId}/`;
+    await pruneDaily(vault, { named: new Set([lost.backupId]) });
+    const waits = await namesOf(store, own);
+    assert.deepEqual(
+      waits.map((name) => name.slice(own.length)),
+      ["manifest", "started", "tombstone"],
+    );
+    assert.deepEqual((await planDaily(vault)).damage, []);
+    await pruneDaily(vault);
+    assert.deepEqual(await namesOf(store, own), waits);
+    clock.set(clock.now() + DAY);
+    await pruneDaily(vault);
+    assert.deepEqual(await namesOf(store, own), []);
+  });
+});
+
 test("a backup that ends between the two listings of a prune keeps its packs and its parent's", async () => {
   const { vault, store, clock, records } = await dailyBackups();
   const [parent] = records;

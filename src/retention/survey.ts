@@ -11,6 +11,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
+import { lostAnnouncements } from "../vault/lost-announcements.ts";
 import { readManifest } from "../vault/manifest.ts";
 import {
   BACKUPS_PREFIX,
@@ -77,7 +78,9 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   const now = vault.clock.now();
   const systems = await readSystems(vault, { listing, wal }, options);
   const backups = await retainedBackups(vault, { listing, systems }, options);
-  checkNamed(vault, request.policy.named, [...backups, ...listing.damaged]);
+  const names = new Set(records.map(({ name }) => name));
+  const lost = lostAnnouncements({ names, unfinished: listing.unfinished, now });
+  checkNamed(vault, request.policy.named, [...backups, ...listing.damaged, ...lost]);
   const decision = decideRetention(
     {
       now,
@@ -85,7 +88,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
       proven: request.proven,
       held: new Set(holds.flatMap(({ scope }) => (scope === "all" ? [] : [scope]))),
       incidentHold: holds.some(({ scope }) => scope === "all"),
-      unfinished: listing.unfinished,
+      unfinished: listing.unfinished.map((each) => ({ ...each, hasManifest: names.has(backupName(each, "manifest")) })),
       // A proof is nothing new: a vault that is only proven has stopped getting backups.
       newestStoredMs: [...packs, ...wal, ...records.filter(({ name }) => parseProofName(name) === undefined)].reduce(
         (newest, each) => Math.max(newest, each.storedMs),
@@ -99,7 +102,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   const entombed = decision.remove.flatMap(({ backup, why, stage }) =>
     stage === "tombstone" ? [{ ...nameOf(backup), why }] : [],
   );
-  for (const each of listing.damaged) {
+  for (const each of [...listing.damaged, ...lost]) {
     if (request.policy.named.has(each.backupId)) entombed.push({ ...nameOf(each), why: "named" });
   }
   const none = {
@@ -115,9 +118,11 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   };
   if (decision.blockedBy !== undefined) return none;
   const mark = await markPacks(vault, { records, listing, erase }, options);
+  const halfway = await halfRepaired(vault, listing.unfinished, options);
   const damage = [
     ...unreadableRecords(listing, erase),
-    ...(await halfRepaired(vault, listing.unfinished, options)).map(unannounced),
+    ...halfway.map(unannounced),
+    ...lost.flatMap(({ object, reason }) => (halfway.some((each) => each.object === object) ? [] : [reason])),
     ...mark.damage,
   ];
   if (damage.length > 0) return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage };
@@ -240,7 +245,11 @@ function eraseList(held: {
       now - tombstonedMs >= held.policy.graceMs &&
       !holds.some(({ scope }) => scope === backupId),
   );
-  const begun = listing.tombstoned.filter(({ announced }) => !announced);
+  // Its deletion has begun, or it was named while its announcement was lost: then its grace is still to come.
+  const begun = listing.tombstoned.filter(
+    ({ announced, tombstonedMs, backupId }) =>
+      !announced && now - tombstonedMs >= held.policy.graceMs && !holds.some(({ scope }) => scope === backupId),
+  );
   const rank = ({ name }: Stored): number => {
     const at = ERASE_ORDER.indexOf(parseBackupName(name)?.part ?? "");
     return at === -1 ? ERASE_ORDER.indexOf("") : at;

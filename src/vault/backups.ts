@@ -87,6 +87,9 @@ export type BackupListing = {
   }[];
 };
 
+/** No backup takes a week: one that was begun longer ago and not announced is left behind (`vault.backup-abandoned`). */
+export const LEFT_BEHIND_MS = 7 * 86_400_000;
+
 /** Makes a backup's name from the time and eight random digits. */
 export function createBackupId(now: Instant, random: RandomSource): BackupId {
   const stamp = formatInstant(now)

@@ -13,10 +13,10 @@ import { type BackupRecord, listBackups } from "./backups.ts";
 import { BatchFetcher } from "./batches.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
 import { readWraps } from "./key-open.ts";
+import { lostAnnouncements } from "./lost-announcements.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
 import {
   type BackupId,
-  backupName,
   historyKey,
   KEY_NOTES_PREFIX,
   PACKS_PREFIX,
@@ -45,7 +45,7 @@ export type VaultReport = {
     readonly whole: boolean;
     readonly findings: readonly Finding[];
   }[];
-  /** Announcements, proofs, markers, holds, key wraps and WAL that do not open: findings outside of any readable backup. */
+  /** Announcements, proofs, markers, holds, key wraps and WAL that do not open, and announcements that are lost: findings outside of any readable backup. */
   readonly findings: readonly Finding[];
   readonly unfinished: readonly { readonly systemId: SystemId; readonly backupId: BackupId }[];
   /**
@@ -97,7 +97,11 @@ async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOpti
   }
   const findings: Finding[] = listing.damaged.map((each) => ({ object: nameOf(each), reason: each.reason }));
   findings.push(...(await checkKeyWraps(vault, options)), ...(await checkPrograms(vault, options)));
-  findings.push(...(await checkMarkers(vault, sizes, options)), ...unannounced(sizes));
+  findings.push(...(await checkMarkers(vault, sizes, options)));
+  const { unfinished } = listing;
+  for (const { object, reason } of lostAnnouncements({ names: sizes, unfinished, now: vault.clock.now() })) {
+    findings.push({ object, reason });
+  }
   const proofs = await listProofs(vault, {}, options);
   findings.push(...proofs.damaged.map((proof) => ({ object: proofName(proof), reason: proof.reason })));
   for (const [object, reason] of wal.damaged) if (!wal.needed.has(object)) findings.push({ object, reason });
@@ -107,7 +111,7 @@ async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOpti
   return {
     backups,
     findings,
-    unfinished: listing.unfinished,
+    unfinished,
     unreferencedPacks: allRead ? unnamed : [],
     walSegmentCount: wal.segmentCount,
     readBytes: progress.doneBytes,
@@ -392,19 +396,6 @@ async function checkPrograms(vault: Vault, options: CheckOptions): Promise<reado
     if (isRestoreProgram(key, await vault.store.get(key, options)) !== false) continue;
     const why = "it is not the restore program of this version: do not run it";
     findings.push({ object: key, reason: objectDamaged(key, why) });
-  }
-  return findings;
-}
-
-/** Of a backup whose manifest is all that is left: neither begun nor announced nor to go, as no command leaves one. */
-function unannounced(sizes: ReadonlyMap<string, number>): readonly Finding[] {
-  const findings: Finding[] = [];
-  for (const key of sizes.keys()) {
-    const named = parseBackupName(key);
-    if (named?.part !== "manifest") continue;
-    const isKnown = (["started", "announced", "tombstone"] as const).some((part) => sizes.has(backupName(named, part)));
-    const object = backupName(named, "announced");
-    if (!isKnown) findings.push({ object, reason: objectMissing(object) });
   }
   return findings;
 }

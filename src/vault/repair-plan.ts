@@ -47,6 +47,7 @@ export function planRepair({ report, remade, spooled, marked }: RepairFacts): Re
     else left.push(finding);
   }
   for (const [object, again] of remade) {
+    if (steps.some((step) => step.kind === "announce-again" && step.object === object)) continue;
     const gone = report.unfinished.some(({ backupId }) => backupId === again.backup.backupId);
     if (gone && canRemake(again, spooled)) steps.push({ kind: "announce-again", object, backup: again.backup });
   }

@@ -78,8 +78,8 @@ async function objectsOf(store: Store): Promise<ReadonlyMap<string, Buffer>> {
   return objects;
 }
 
-async function copy(): Promise<Pair> {
-  const store = openMemoryStore({ clock: systemClock });
+async function copy(clock = systemClock): Promise<Pair> {
+  const store = openMemoryStore({ clock });
   for (const [key, bytes] of originals) await store.put(key, [bytes]);
   return { ...original, vault: { ...original.vault, store } };
 }
@@ -352,6 +352,24 @@ describe("a repair", () => {
       ["announce-again"],
     );
     assert.deepEqual(wholeOf(await check(vault)).length, 2);
+  });
+
+  test("announces a backup again whose announcement was lost longer than a week after it was begun", async () => {
+    const before = { ...systemClock, now: () => (systemClock.now() - 8 * 86_400_000) as Instant };
+    const { vault, backups } = await copy(before);
+    const announced = backupName(first, "announced");
+    await vault.store.delete(announced);
+    const { findings, unfinished } = await check(vault);
+    assert.deepEqual([findings.map(({ object }) => object), unfinished.length], [[announced], 1]);
+    const { plan, outcomes } = await repair(toolsOf(vault));
+    assert.deepEqual(
+      plan.steps.map(({ kind }) => kind),
+      ["announce-again"],
+    );
+    assert.ok(outcomes.every(({ failure }) => failure === undefined));
+    await assertRestores({ vault, backups }, wholeOf(await check(vault)));
+    assert.equal(wholeOf(await check(vault)).length, 2);
+    assert.deepEqual((await prepareRepair(toolsOf(vault), {})).steps, []);
   });
 
   test("failed at each effect on the store in turn: loses nothing, and the next one ends it", async () => {

@@ -78,10 +78,10 @@ async function announcementsToRemake(
   vault: Vault,
   report: VaultReport,
   options: CallOptions,
-): Promise<readonly string[]> {
+): Promise<ReadonlySet<string>> {
   const found = report.findings.map(({ object }) => object).filter((object) => object.endsWith("/announced"));
   const aside = await halfRepaired(vault, report.unfinished, options);
-  return [...found, ...aside.map(({ object }) => object)];
+  return new Set([...found, ...aside.map(({ object }) => object)]);
 }
 
 /** Carries out a plan; returns what became of each step. Rejects only on a stop on request. */
