@@ -1,16 +1,17 @@
 /**
  * Finds the earlier backup that a new one may keep pages of.
  */
-import { isLifeboatError } from "../errors/error.ts";
 import { type Lsn, lsnMax, parseLsn, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import type { Vault } from "../vault/vault.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { parseHistory } from "../wal/history.ts";
 import type { BackupTools } from "./backup.ts";
 import { decideFull, type ParentSettings, type WhyFull } from "./decide.ts";
 import type { ImageRun } from "./image.ts";
-import { ParentImage } from "./parent-image.ts";
+import { assertPacksThere, failedProof } from "./known-damage.ts";
+import { isParentDamage, ParentImage } from "./parent-image.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -38,9 +39,11 @@ export async function chooseParent(
     parent = await ParentImage.open(vault, record, options);
   } catch (error) {
     // A damaged earlier backup costs the saving, not the new backup; `vault check` names it.
-    if (!isLifeboatError(error) || !UNREADABLE.has(error.code)) throw error;
+    if (!isParentDamage(error)) throw error;
     return full("parent-unreadable");
   }
+  const damage = await damageOf(vault, parent, options);
+  if (damage !== undefined) return full(damage);
   const { timeline } = run.server;
   const texts = new Map<Timeline, string>(text === null ? [] : [[timeline, text]]);
   if (record.timeline !== timeline && record.timeline !== 1) {
@@ -73,13 +76,18 @@ export async function chooseParent(
   return held === true ? { parent, whyFull: undefined, heldTo } : full("wal-missing-between");
 }
 
-const UNREADABLE: ReadonlySet<string> = new Set([
-  "vault.object-damaged",
-  "vault.object-missing",
-  "vault.key-missing",
-  "vault.format-unknown",
-  "store.object-missing",
-]);
+/** What is known against it. A delta would inherit the damage, and be announced as if it could be restored. */
+async function damageOf(vault: Vault, parent: ParentImage, options: CallOptions): Promise<WhyFull | undefined> {
+  const { record, packs } = parent;
+  if (await failedProof(vault, { record, packs }, options)) return "parent-failed-proof";
+  try {
+    await assertPacksThere(vault, packs, options);
+    return undefined;
+  } catch (error) {
+    if (!isParentDamage(error)) throw error;
+    return "parent-damaged";
+  }
+}
 
 function settingsOf(shown: Readonly<Record<string, string>>): ParentSettings {
   return {

@@ -13,6 +13,8 @@ export type WhyFull =
   | "asked-for"
   | "no-parent"
   | "parent-unreadable"
+  | "parent-failed-proof"
+  | "parent-damaged"
   | "other-system"
   | "other-version"
   | "other-history"
@@ -29,6 +31,8 @@ const WHY_FULL: Readonly<Record<WhyFull, string>> = {
   "asked-for": "a full backup was asked for",
   "no-parent": "there is no earlier backup of this system",
   "parent-unreadable": "the manifest of the earlier backup cannot be read",
+  "parent-failed-proof": "a proof of the earlier backup failed, or one that names a pack it shares",
+  "parent-damaged": "part of the earlier backup is missing or damaged",
   "other-system": "the earlier backup is of another system",
   "other-version": "the earlier backup is of another PostgreSQL version",
   "other-history": "the earlier backup does not lie on this server's history",

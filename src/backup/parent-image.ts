@@ -5,11 +5,13 @@
  * stored again, which the stream carries anyway, so that neither restores nor the vault drag dead pages along for ever.
  * Invariant: what is kept is named in the new manifest by chunk and place; the parent itself is never needed again.
  */
+import { isLifeboatError } from "../errors/error.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type Lsn, parseLsn } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { FingerprintReader } from "../vault/fingerprints.ts";
 import { type ChunkTable, type ManifestEnd, type ManifestHeader, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
+import type { PackFacts } from "../vault/pack.ts";
 import { placeOf } from "../vault/pack-reader.ts";
 import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -84,6 +86,11 @@ export class ParentImage {
     return new ParentImage(vault, record, { header, end, chunks, pages, content });
   }
 
+  /** The packs that its manifest names. */
+  get packs(): readonly PackFacts[] {
+    return this.#chunks.packs;
+  }
+
   /** The parent's pages of a file; undefined when it had none under this path. */
   async file(path: string, options: CallOptions): Promise<ParentPages | undefined> {
     const entry = this.#pages.get(path);
@@ -131,6 +138,20 @@ export class ParentImage {
     });
   }
 }
+
+/** Whether an error tells of damage to the parent: that costs the saving, not the new backup. */
+export function isParentDamage(error: unknown): boolean {
+  return isLifeboatError(error) && DAMAGE_CODES.has(error.code);
+}
+
+const DAMAGE_CODES: ReadonlySet<string> = new Set([
+  "vault.object-damaged",
+  "vault.object-missing",
+  "vault.key-missing",
+  "vault.format-unknown",
+  "store.object-missing",
+  "store.object-truncated",
+]);
 
 type ReadParent = {
   readonly header: ManifestHeader;

@@ -106,12 +106,14 @@ function vaultFaults(facts: StatusFacts): Fault[] {
   }
   const faults: Fault[] = [];
   const again = "Take a new one: lifeboat backup.";
+  const anew = "Take a new one: lifeboat backup --full.";
   for (const id of vault.damagedBackups) {
     faults.push({ code: "backup-damaged", message: `backup ${id} is damaged`, remedy: "See `lifeboat vault check`." });
   }
   for (const id of vault.failedProofs) {
     const message = `backup ${id} failed its proof`;
-    faults.push({ code: "proof-failed", message, remedy: `Prove it again, which says why: lifeboat verify ${id}.` });
+    const remedy = `Prove it again, which says why: lifeboat verify ${id}. If it is damaged, take a new one: lifeboat backup --full.`;
+    faults.push({ code: "proof-failed", message, remedy });
   }
   const newest = vault.newestBackup;
   if (newest === undefined) faults.push({ code: "no-backup", message: "there is no backup", remedy: again });
@@ -123,7 +125,7 @@ function vaultFaults(facts: StatusFacts): Fault[] {
     }
     faults.push(...proofFaults(vault.newestProof, facts));
     if (vault.ranges.length === 0) {
-      faults.push({ code: "no-range", message: "no backup has the WAL it needs", remedy: again });
+      faults.push({ code: "no-range", message: "no backup has the WAL it needs", remedy: anew });
     }
   }
   for (const id of vault.stranded) {

@@ -6,7 +6,7 @@
  * program of then; a hold, and the note of a holder who was removed. Made as `vault-1` is, but for the age wraps: the library
  * that seals them takes its random bytes from the machine.
  */
-import { takeBackup } from "../../src/backup/backup.ts";
+import { type BackupTools, takeBackup } from "../../src/backup/backup.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { formatLsn, type Lsn, lsnAdd, type SystemId, segmentName, type Timeline } from "../../src/postgres/lsn.ts";
 import { putHold } from "../../src/retention/holds.ts";
@@ -178,7 +178,7 @@ export async function makeGoldenDeltaVault(): Promise<GoldenDeltaVault> {
   const tools = { store, clock, random: fixedRandom("golden vault 1, delta"), stretchCost: NO_STRETCH };
   const secret = { kind: "passphrase", passphrase: GOLDEN_PASSPHRASE } as const;
   const made = await initVault({ ...tools, files: systemFiles }, secret, {});
-  const full = await backUp(made.vault, GOLDEN_EARLIER, 1);
+  const full = await takeGoldenBackup(made.vault, GOLDEN_EARLIER, 1);
   const holder = { kind: "age", recipient: GOLDEN_RECIPIENT } as const;
   const { pin = "" } = await addHolder(tools, secret, { holder, label: "off-site" }, {});
   const first = { kind: "passphrase", passphrase: GOLDEN_FIRST_PASSPHRASE } as const;
@@ -187,14 +187,20 @@ export async function makeGoldenDeltaVault(): Promise<GoldenDeltaVault> {
   await removeHolder(tools, secret, gone.wrapId, {});
   const { recoveryKey = "" } = await rotateDataKey(tools, secret, {});
   const vault = await openVault(tools, secret, {});
-  const delta = await backUp(vault, GOLDEN_LATER, 2);
+  const delta = await takeGoldenBackup(vault, GOLDEN_LATER, 2);
   if (delta.parent !== full.backupId) throw new Error(`the delta is a full backup: ${delta.whyFull}`);
   await storeSegments(vault, GOLDEN_DELTA_SEGMENTS.size);
   await putHold(vault, { scope: full.backupId, reason: "golden" }, {});
   return { store, firstRecoveryKey: made.recoveryKey ?? "", recoveryKey, pin };
 }
 
-function backUp(vault: Vault, server: SyntheticServer, segmentCount: number) {
+/** Takes a backup of a server, with so many of its segments in the vault. */
+export function takeGoldenBackup(
+  vault: Vault,
+  server: SyntheticServer,
+  segmentCount: number,
+  changes: Partial<BackupTools> = {},
+) {
   return takeBackup(
     {
       vault,
@@ -207,6 +213,7 @@ function backUp(vault: Vault, server: SyntheticServer, segmentCount: number) {
       },
       outsideFiles: [],
       onProgress: () => undefined,
+      ...changes,
     },
     { label: "golden", checkpoint: "fast", compression: { level: 3 }, adoptSystem: false },
     {},
