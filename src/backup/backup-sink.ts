@@ -11,6 +11,7 @@ import type { Vault } from "../vault/vault.ts";
 import type { ParentChoice } from "./choose-parent.ts";
 import type { WhyFull } from "./decide.ts";
 import { FileCollector } from "./file-collector.ts";
+import { assertPacksThere } from "./known-damage.ts";
 import type { ParentImage } from "./parent-image.ts";
 import type { BackupProgress } from "./progress.ts";
 import { checkServerManifest } from "./server-manifest.ts";
@@ -127,7 +128,13 @@ export class BackupSink implements BaseBackupSink {
     this.#begun = { ...facts, manifest, files };
   }
 
+  /** Nothing of what comes is taken any more: the parent is damaged, and the stream is only read to its end. */
+  get #givenUp(): boolean {
+    return this.#parent?.damage !== undefined;
+  }
+
   archive(facts: { readonly name: string; readonly tablespaceOid: number | undefined }): void {
+    if (this.#givenUp) return;
     this.#tar?.end();
     const { files } = this.#started();
     const prefix = facts.tablespaceOid === undefined ? "" : `pg_tblspc/${facts.tablespaceOid}/`;
@@ -136,21 +143,26 @@ export class BackupSink implements BaseBackupSink {
 
   data(view: Buffer): void | Promise<void> {
     assert(this.#tar !== undefined, "data comes inside an archive");
+    if (this.#givenUp) return this.#tell(view);
     const taken = this.#tar.write(view);
     return taken === undefined ? this.#after(view) : taken.then(() => this.#after(view));
   }
 
-  #after(view: Buffer): void | Promise<void> {
+  #tell(view: Buffer): void {
     this.#receivedBytes += view.byteLength;
-    const { totalBytes, files } = this.#started();
-    if (this.#receivedBytes - this.#toldBytes >= PROGRESS_BYTES || this.#receivedBytes === totalBytes) {
-      this.#toldBytes = this.#receivedBytes;
-      this.#tools.onProgress({
-        phase: "copy",
-        doneBytes: this.#receivedBytes,
-        totalBytes: Math.max(totalBytes, this.#receivedBytes),
-      });
-    }
+    const { totalBytes } = this.#started();
+    if (this.#receivedBytes - this.#toldBytes < PROGRESS_BYTES && this.#receivedBytes !== totalBytes) return;
+    this.#toldBytes = this.#receivedBytes;
+    this.#tools.onProgress({
+      phase: "copy",
+      doneBytes: this.#receivedBytes,
+      totalBytes: Math.max(totalBytes, this.#receivedBytes),
+    });
+  }
+
+  #after(view: Buffer): void | Promise<void> {
+    this.#tell(view);
+    const { files } = this.#started();
     const manifestRoom = files.room();
     const packRoom = this.#tools.packs.room();
     if (manifestRoom === undefined) return packRoom;
@@ -158,6 +170,7 @@ export class BackupSink implements BaseBackupSink {
   }
 
   manifest(json: Buffer): void {
+    if (this.#givenUp) return;
     this.#tar?.end();
     this.#tar = undefined;
     checkServerManifest(json, this.#started().files.sizes);
@@ -181,13 +194,17 @@ export class BackupSink implements BaseBackupSink {
     this.#outsideCount += 1;
   }
 
-  /** Stores the last chunks and waits until every pack was read back. */
+  /** Stores the last chunks, waits until every pack was read back, and looks whether the parent's are still there, which it notes. */
   async storeRest(packs: PackWriter): Promise<void> {
     const { files } = this.#started();
     files.finish();
     await files.room();
     await packs.finish();
-    for (const pack of this.#parent?.keptPacks() ?? []) this.onPack(pack);
+    const kept = this.#parent?.keptPacks() ?? [];
+    const { vault, signal } = this.#tools;
+    const facts = kept.map((pack) => pack.facts);
+    await this.#parent?.noting(() => assertPacksThere(vault, facts, { signal }));
+    for (const pack of kept) this.onPack(pack);
   }
 
   endManifest(end: ManifestEnd): Promise<{ readonly name: string; readonly parts: readonly Buffer[] }> {

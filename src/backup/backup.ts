@@ -9,7 +9,7 @@
  * Order: started marker, packs, manifest, WAL, announcement. Cut anywhere, the vault holds what it held, and objects that
  * nothing names.
  */
-import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
 import { MAJORS } from "../postgres/installation.ts";
 import { formatLsn, type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
@@ -83,6 +83,8 @@ export type BackupTools = {
   readonly wal: WalCoverage;
   readonly outsideFiles: readonly OutsideFile[];
   readonly onProgress: (progress: BackupProgress) => void;
+  /** Told when the earlier backup turns out to be damaged while pages are kept of it: all is then stored once more, whole. */
+  readonly onParentDamaged?: ((damage: LifeboatError) => void) | undefined;
 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -146,8 +148,8 @@ export async function takeBackup(
 }
 
 /**
- * Stores the image; a second time, whole, when the WAL shows afterwards that the parent could not be trusted. The first
- * one's chunks stay in the vault until a prune finds that nothing names them.
+ * Stores the image; a second time, whole, when the parent is found damaged, or the WAL shows afterwards that it could not be trusted.
+ * The first one's chunks stay in the vault until a prune finds that nothing names them.
  */
 async function storeProvenImage(
   tools: BackupTools,
@@ -164,12 +166,16 @@ async function storeProvenImage(
   // Both are taken later, the choice once the server has its checkpoint; a failure before that is nobody's to take.
   choice.catch(() => undefined);
   between.catch(() => undefined);
-  const image = await storeImage(tools, request, { ...run, choice }, options);
-  const disproof = await disprove(tools, run, { image, earlier: between }, options);
-  if (disproof === undefined) return image;
+  const first = await storeImage(tools, request, { ...run, choice }, options);
+  if (first.kind === "parent-damaged") tools.onParentDamaged?.(first.damage);
+  const disproof =
+    first.kind === "stored" ? await disprove(tools, run, { ...first, earlier: between }, options) : first.kind;
+  if (first.kind === "stored" && disproof === undefined) return first.image;
   await tools.vault.store.delete(backupName(run.named, "manifest"), options);
   const full = Promise.resolve({ parent: undefined, whyFull: disproof });
-  return storeImage(tools, request, { ...run, choice: full }, options);
+  const second = await storeImage(tools, request, { ...run, choice: full }, options);
+  assert(second.kind === "stored", "an image without a parent has no damaged one");
+  return second.image;
 }
 
 async function readEarlierSettings(

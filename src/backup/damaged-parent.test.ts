@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GOLDEN_COMMITS, GOLDEN_EARLIER, GOLDEN_LATER, takeGoldenBackup } from "../../test/golden/make-delta-vault.ts";
+import { connectSynthetic } from "../../test/golden/synthetic-server.ts";
 import { syntheticProof } from "../../test/support/proofs.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
+import type { LifeboatError } from "../errors/error.ts";
+import { systemRandom } from "../platform/random.ts";
+import type { BaseBackupSink } from "../postgres/replication.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { checkVault } from "../vault/check.ts";
-import { readManifest } from "../vault/manifest.ts";
+import { checkVault, type VaultReport } from "../vault/check.ts";
+import { type ManifestFile, readManifest } from "../vault/manifest.ts";
 import { packName, proofName } from "../vault/names.ts";
 import { putProof } from "../vault/proofs.ts";
 import { prepareRepair, runRepair } from "../vault/repair.ts";
@@ -16,6 +20,7 @@ const commit = GOLDEN_COMMITS.get(107);
 assert.ok(commit !== undefined);
 const LATEST = { ...GOLDEN_LATER, startLsn: commit.lsn, endLsn: commit.end };
 const SEGMENTS = 4;
+const MIB = 1024 * 1024;
 
 /** A vault with a full backup and the names of its packs. */
 async function vaultWithFull() {
@@ -39,8 +44,12 @@ function flipped(bytes: Buffer): Buffer {
   return bytes;
 }
 
+function checked(vault: Vault): Promise<VaultReport> {
+  return checkVault(vault, { readData: true, onProgress: () => undefined });
+}
+
 async function wholeOnes(vault: Vault): Promise<ReadonlyMap<string, boolean>> {
-  const report = await checkVault(vault, { readData: true, onProgress: () => undefined });
+  const report = await checked(vault);
   return new Map(report.backups.map(({ backup, whole }) => [backup.backupId, whole]));
 }
 
@@ -101,3 +110,92 @@ describe("a backup after one that is known to be damaged", () => {
     }
   });
 });
+
+/** Where in which pack the fingerprints of the full backup's first table lie. */
+async function fingerprintsOf(
+  vault: Vault,
+  backup: BackupRecord,
+): Promise<{ readonly pack: string; readonly at: number }> {
+  let chunk = -1;
+  const onFile = (file: ManifestFile): void => {
+    if (file.kind === "pages" && file.path === "base/5/16384") chunk = file.fingerprints[0] ?? -1;
+  };
+  const { chunks } = await readManifest(vault, backup, { onFile }, {});
+  const pack = chunks.packs[chunks.packOf[chunk] ?? -1];
+  assert.ok(pack !== undefined);
+  return { pack: packName(pack.id), at: chunks.offsets[chunk] ?? 0 };
+}
+
+describe("a backup whose parent turns out to be damaged while it is taken", () => {
+  test("is taken anew, whole, when the parent's fingerprints do not open", async () => {
+    const { vault, full } = await vaultWithFull();
+    const { pack, at } = await fingerprintsOf(vault, full);
+    await replace(vault, pack, (bytes) => {
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      return bytes;
+    });
+    const told: LifeboatError[] = [];
+    const onParentDamaged = (damage: LifeboatError): void => void told.push(damage);
+    // More than fits into one pack follows.
+    const more = {
+      kind: "file",
+      path: "base/5/16391",
+      mode: 0o600,
+      modifiedS: 0,
+      content: systemRandom(40 * MIB),
+    } as const;
+    const connection = connectSynthetic({ ...GOLDEN_LATER, files: [...GOLDEN_LATER.files, more] });
+    const after = await takeGoldenBackup(vault, GOLDEN_LATER, SEGMENTS, { connection, onParentDamaged });
+    assert.deepEqual([after.parent, after.whyFull], [null, "parent-damaged"]);
+    assert.deepEqual(
+      told.map(({ code, details }) => [code, details["object"]]),
+      [["vault.object-damaged", pack]],
+    );
+    assert.deepEqual(
+      (await checked(vault)).unreferencedPacks,
+      [],
+      "what the server went on to send was not stored twice",
+    );
+    const whole = await wholeOnes(vault);
+    assert.deepEqual([whole.get(full.backupId), whole.get(after.backupId)], [false, true]);
+    assert.equal((await takeGoldenBackup(vault, LATEST, SEGMENTS)).parent, after.backupId);
+  });
+
+  test("is taken anew when a pack of the parent goes before its fingerprints are read, or after the server has sent all", async () => {
+    for (const when of ["before", "after"] as const) {
+      const { vault, packs } = await vaultWithFull();
+      const direct = connectSynthetic(GOLDEN_LATER);
+      let sent = 0;
+      const connection: typeof direct = {
+        ...direct,
+        baseBackup: async (request, sink, options) => {
+          if (when === "before") {
+            // Once it has chosen its parent.
+            const begin: typeof sink.begin = async (facts) => {
+              await sink.begin(facts);
+              for (const pack of packs) await vault.store.delete(pack);
+            };
+            const { archive, data, manifest } = methodsOf(sink);
+            sent += 1;
+            return direct.baseBackup(request, { begin, archive, data, manifest }, options);
+          }
+          const end = await direct.baseBackup(request, sink, options);
+          sent += 1;
+          for (const pack of packs) await vault.store.delete(pack);
+          return end;
+        },
+      };
+      const after = await takeGoldenBackup(vault, GOLDEN_LATER, SEGMENTS, { connection });
+      assert.deepEqual([sent, after.parent, after.whyFull], [2, null, "parent-damaged"], when);
+      assert.equal((await wholeOnes(vault)).get(after.backupId), true, when);
+    }
+  });
+});
+
+function methodsOf(sink: BaseBackupSink): Omit<BaseBackupSink, "begin"> {
+  return {
+    archive: (facts) => sink.archive(facts),
+    data: (view) => sink.data(view),
+    manifest: (json) => sink.manifest(json),
+  };
+}

@@ -12,7 +12,8 @@ import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { backupName } from "../vault/names.ts";
+import { readManifest } from "../vault/manifest.ts";
+import { backupName, packName } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getSegment, listWal } from "../vault/wal-store.ts";
 import { parseSegmentSize } from "../wal/segment-size.ts";
@@ -149,7 +150,7 @@ describe("a delta", () => {
     await assertRestores({ server, vault, backup });
   });
 
-  test("is not taken without all WAL since the parent, of a parent that cannot be read, or when a full one is asked for", async () => {
+  test("is not taken without all WAL since the parent, of a parent that cannot be read or is damaged, or when a full one is asked for", async () => {
     await using server = await startServer({ ...SMALL });
     await fill(server);
     const vault = await createTestVault();
@@ -169,7 +170,16 @@ describe("a delta", () => {
     await vault.store.put(manifest, [bytes]);
     const last = await takeTestBackup(server, vault);
     assert.equal(last.whyFull, "parent-unreadable");
-    await assertRestores({ server, vault, backup: last });
+    for (const { id, sizeBytes } of (await readManifest(vault, last, {}, {})).chunks.packs) {
+      // A byte of every chunk: the first fingerprints that are asked for do not open, and the server is sending by then.
+      const pack = await vault.store.get(packName(id));
+      for (let at = 64; at < sizeBytes; at += 64) pack[at] = (pack[at] ?? 0) ^ 1;
+      await vault.store.delete(packName(id));
+      await vault.store.put(packName(id), [pack]);
+    }
+    const anew = await takeTestBackup(server, vault);
+    assert.equal(anew.whyFull, "parent-damaged");
+    await assertRestores({ server, vault, backup: anew });
   });
 });
 

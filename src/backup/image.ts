@@ -29,6 +29,12 @@ export type Image = {
   readonly parent: ParentImage | undefined;
 };
 
+/** What storing an image came to. */
+export type ImageOutcome =
+  | { readonly kind: "stored"; readonly image: Image }
+  /** Nothing of it can be used: what was to be kept of the parent is missing or damaged. */
+  | { readonly kind: "parent-damaged"; readonly damage: LifeboatError };
+
 /** What is known of a backup before its image is stored. */
 export type ImageRun = {
   readonly named: { readonly systemId: SystemId; readonly backupId: BackupId };
@@ -39,13 +45,13 @@ export type ImageRun = {
   readonly history: string | null;
 };
 
-/** Streams the server's files into packs and stores the manifest, read back. */
+/** Streams the server's files into packs and stores the manifest, read back; without a manifest where the parent is damaged. */
 export async function storeImage(
   tools: BackupTools,
   request: BackupRequest,
   run: ImageRun & { readonly choice: Promise<ParentChoice> },
   options: CallOptions,
-): Promise<Image> {
+): Promise<ImageOutcome> {
   const { vault, connection } = tools;
   const packs = new PackWriter(vault, {
     compression: request.compression,
@@ -70,25 +76,22 @@ export async function storeImage(
     const asked = { label, checkpoint, maxRateKiB, waitForArchive: false, manifestChecksums: "none" } as const;
     const end = await connection.baseBackup(asked, sink, options);
     if (end.timeline !== run.server.timeline) throw timelineChanged(run.server.timeline, end.timeline);
+    if (sink.parent?.damage !== undefined) return { kind: "parent-damaged", damage: sink.parent.damage };
     const control = parseControlFile(sink.kept(CONTROL_FILE_PATH));
     checkControl(control, run.server);
     for (const file of tools.outsideFiles) sink.addOutside(`${OUTSIDE_PREFIX}${file.name}`, file.content);
     tools.onProgress({ phase: "store", doneBytes: sink.dataBytes, totalBytes: sink.dataBytes });
     await sink.storeRest(packs);
+    if (sink.parent?.damage !== undefined) return { kind: "parent-damaged", damage: sink.parent.damage };
     const manifestBytes = await storeManifest(
       vault,
       { sink, end, control, endedAt: formatInstant(tools.clock.now()) },
       options,
     );
     await readManifest(vault, run.named, {}, options);
-    return {
-      sink,
-      end,
-      control,
-      storedBytes: packs.storedBytes + manifestBytes,
-      whyFull: sink.whyFull,
-      parent: sink.parent,
-    };
+    const storedBytes = packs.storedBytes + manifestBytes;
+    const image = { sink, end, control, storedBytes, whyFull: sink.whyFull, parent: sink.parent };
+    return { kind: "stored", image };
   } finally {
     await packs.settle();
   }

@@ -3,14 +3,17 @@
  *
  * Nouns: a chunk of the parent is *worth keeping* while enough of it, and of its pack, is still in use; what is not is
  * stored again, which the stream carries anyway, so that neither restores nor the vault drag dead pages along for ever.
- * Invariant: what is kept is named in the new manifest by chunk and place; the parent itself is never needed again.
+ * Invariants: what is kept is named in the new manifest by chunk and place; the parent itself is never needed again. Damage that is
+ * found while it serves is noted and not thrown: the server's stream goes on, and whoever stores the image begins anew without it.
  */
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type Lsn, parseLsn } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { FingerprintReader } from "../vault/fingerprints.ts";
+import { objectDamaged } from "../vault/header.ts";
 import { type ChunkTable, type ManifestEnd, type ManifestHeader, readManifest, ZERO_CHUNK } from "../vault/manifest.ts";
+import { backupName } from "../vault/names.ts";
 import type { PackFacts } from "../vault/pack.ts";
 import { placeOf } from "../vault/pack-reader.ts";
 import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
@@ -36,6 +39,9 @@ const CHUNK_LIVE_MIN = 0.375;
  */
 const PACK_LIVE_MIN = { lowest: 0.15, spread: 0.2 };
 
+/** LSN and CRC-32 of one page. */
+const FINGERPRINT_BYTES = 12;
+
 type PagesEntry = Omit<ParentPages, "fingerprints">;
 
 /** Open for one backup. */
@@ -50,6 +56,7 @@ export class ParentImage {
   readonly #content: ReadonlyMap<string, Int32Array>;
   readonly #worth: Uint8Array;
   readonly #numbers = new Map<number, number>();
+  #damage: LifeboatError | undefined;
 
   private constructor(vault: Vault, record: BackupRecord, read: ReadParent) {
     this.#fingerprints = new FingerprintReader(vault, read.chunks);
@@ -91,11 +98,31 @@ export class ParentImage {
     return this.#chunks.packs;
   }
 
-  /** The parent's pages of a file; undefined when it had none under this path. */
+  /** What was found missing or damaged of the parent while it served. */
+  get damage(): LifeboatError | undefined {
+    return this.#damage;
+  }
+
+  /** Does what reads of the parent; undefined when that is damaged, which is noted. Throws all else. */
+  async noting<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isParentDamage(error)) throw error;
+      this.#damage ??= error;
+      return undefined;
+    }
+  }
+
+  /** The parent's pages of a file; undefined when it had none under this path, or they cannot be read. */
   async file(path: string, options: CallOptions): Promise<ParentPages | undefined> {
     const entry = this.#pages.get(path);
-    if (entry === undefined) return undefined;
-    return { ...entry, fingerprints: await this.#fingerprints.read(entry.fingerprintPieces, options) };
+    if (entry === undefined || this.#damage !== undefined) return undefined;
+    return this.noting(async () => {
+      const fingerprints = await this.#fingerprints.read(entry.fingerprintPieces, options);
+      if (fingerprints.byteLength === entry.pageCount * FINGERPRINT_BYTES) return { ...entry, fingerprints };
+      throw objectDamaged(backupName(this.record, "manifest"), `the fingerprints of ${path} lie outside of its chunks`);
+    });
   }
 
   /** Where the parent has bytes of this content; undefined when it has none. */
@@ -140,7 +167,7 @@ export class ParentImage {
 }
 
 /** Whether an error tells of damage to the parent: that costs the saving, not the new backup. */
-export function isParentDamage(error: unknown): boolean {
+export function isParentDamage(error: unknown): error is LifeboatError {
   return isLifeboatError(error) && DAMAGE_CODES.has(error.code);
 }
 

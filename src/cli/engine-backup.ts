@@ -47,6 +47,8 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
         wal: coverage,
         outsideFiles,
         onProgress: (progress) => session.progress.report(backupUpdate(progress)),
+        onParentDamaged: ({ message, code }) =>
+          session.notice(`the earlier backup is damaged: ${message} (${code}); this one is taken anew, whole`),
       },
       { ...choice, compression: compressionOf(config), maxRateKiB: rateOf(config) },
       { signal },
