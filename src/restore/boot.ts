@@ -136,7 +136,7 @@ async function isAsPlanned(
   options: CallOptions,
 ): Promise<boolean> {
   const { stop, target } = plan;
-  if (stop.kind === "end-of-wal") return reached >= needed;
+  if (stop.kind === "end-of-wal") return reached >= needed && reached <= plan.endLsn;
   if (reached === stop.reaches) return true;
   if (stop.kind === "consistent") return reached < stop.reaches && reached >= parseLsn(plan.backup.startLsn);
   if (target.kind !== "time" || reached < needed || reached > stop.reaches) return false;

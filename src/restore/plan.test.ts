@@ -234,12 +234,14 @@ describe("a plan along timelines", () => {
     const plan = planned([backup], { segments: names(1, 2, 9), histories: { 2: [[1, 5.5]] } });
     assert.deepEqual([plan.timeline, plan.endLsn], [2, at(5.5)]);
     assert.deepEqual(segmentsOf(plan), names(1, 2, 5));
+    assert.equal(plan.segments.at(-1)?.validBytes, MIB / 2);
   });
 
   test("uses the tail that an ended timeline left, up to the switch", () => {
     const plan = planned([backup], { segments: names(1, 2, 4), tails: [[1, 5, 5.75]], histories: { 2: [[1, 5.5]] } });
     assert.deepEqual(segmentsOf(plan), names(1, 2, 5));
     assert.equal(plan.endLsn, at(5.5));
+    assert.equal(plan.segments.at(-1)?.validBytes, MIB / 2);
   });
 });
 
@@ -306,16 +308,16 @@ function assertSound(plan: RestorePlan, holdings: WalHoldings): void {
     next = lsnAdd(segment.start, MIB);
     const named = parseSegmentName(segment.name, MIB);
     assert.equal(named?.start, segment.start);
-    const tail = holdings.tails.some(
-      (each) =>
-        each.timeline === named?.timeline &&
-        each.start === segment.start &&
-        each.end === lsnAdd(each.start, segment.validBytes),
-    );
-    assert.ok(tail || (segment.validBytes === MIB && holdings.segments.includes(segment.name)), "it is held");
+    const part = lineage.find((each) => each.timeline === named?.timeline);
+    const left = part?.to ?? next;
+    const ends = holdings.tails
+      .filter((each) => each.timeline === named?.timeline && each.start === segment.start)
+      .map((each) => each.end);
+    if (holdings.segments.includes(segment.name)) ends.push(next);
+    const isEnd = (end: Lsn): boolean => (end < left ? end : left) === lsnAdd(segment.start, segment.validBytes);
+    assert.ok(ends.some(isEnd), "it is held, and cut where the lineage left it");
     // All bytes up to the planned end are of the lineage: the segment's own timeline, or what it copied of its ancestors.
     const last = lsnAdd(next < plan.endLsn ? next : plan.endLsn, -1);
-    const part = lineage.find((each) => each.timeline === named?.timeline);
     assert.ok(part !== undefined && segmentStart(part.from, MIB) <= segment.start, "its timeline is of the lineage");
     assert.ok(partAt(lineage, last).timeline <= part.timeline, "nothing in it was left behind by the lineage");
     assert.ok(lsnAdd(segment.start, segment.validBytes) > last, "it is valid up to the planned end");

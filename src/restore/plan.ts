@@ -26,7 +26,7 @@ export type RestoreFacts = { readonly backups: readonly BackupRecord[]; readonly
 export type PlannedSegment = {
   readonly name: string;
   readonly start: Lsn;
-  /** Fewer than a segment's bytes for the unfinished tail; the rest is filled with zeros. */
+  /** Fewer than a segment's bytes for the unfinished tail, and where the plan's timeline left this one; zeros fill the rest. */
   readonly validBytes: number;
 };
 
@@ -248,8 +248,11 @@ function segmentsOf(
       const name = segmentName({ timeline: part.timeline, lsn: start, walSegmentBytes });
       const tail = longest(holdings.tails.filter((each) => each.timeline === part.timeline && each.start === start));
       if (!held.has(name) && tail === undefined) continue;
-      const validBytes =
-        held.has(name) || tail === undefined ? walSegmentBytes : lsnDistance({ from: start, to: tail.end });
+      const heldEnd = held.has(name) || tail === undefined ? lsnAdd(start, walSegmentBytes) : tail.end;
+      // What the timeline wrote behind the switch is another branch's: PostgreSQL would replay it, not knowing better.
+      const end = part.to === undefined ? heldEnd : lsnMin(heldEnd, part.to);
+      const validBytes = lsnDistance({ from: start, to: end });
+      if (validBytes <= 0) continue;
       planned.push({ name, start, validBytes });
       break;
     }

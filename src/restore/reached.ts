@@ -2,6 +2,7 @@
  * Where a restored server's recovery ended, seen from outside without logging in.
  */
 import path from "node:path";
+import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { historyName, LSN_NONE, type Lsn, type Timeline } from "../postgres/lsn.ts";
@@ -9,7 +10,14 @@ import { parseHistory } from "../wal/history.ts";
 
 /** Whether the server in a data directory has left recovery. */
 export async function hasRecovered(files: Files, dataFolder: string): Promise<boolean> {
-  return parseControlFile(await files.readFile(path.join(dataFolder, CONTROL_FILE_PATH))).state === "in production";
+  const bytes = await files.readFile(path.join(dataFolder, CONTROL_FILE_PATH));
+  try {
+    return parseControlFile(bytes).state === "in production";
+  } catch (error) {
+    // The server may be writing it at this moment, and a reader sees half of it: the next look is a better one.
+    if (isLifeboatError(error, "postgres.control-file-damaged")) return false;
+    throw error;
+  }
 }
 
 /** The timeline that a recovered server began, and where. */

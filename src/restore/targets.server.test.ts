@@ -14,6 +14,7 @@ import { LocalServer } from "../postgres/server.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { segmentKey } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
+import { putHistory } from "../vault/wal-store.ts";
 import { bootRestored, type Reached } from "./boot.ts";
 import { plannedReach } from "./plan.ts";
 import { type PricedPlan, prepareRestore, type RestoreRequest, runRestore } from "./restore.ts";
@@ -147,8 +148,19 @@ function casesOf({ server, xid, lsn, time }: Story): readonly (readonly [Recover
 for (const major of [15, 16, 17] satisfies Major[]) {
   test(`PostgreSQL ${major}: recovery ends at each kind of target where the plan says`, async () => {
     await using server = await startServer({ major, walSegmentBytes: MIB });
-    await assertStops(await tell(server));
+    const told = await tell(server);
+    await assertStops(told);
+    await assertLeftBehind(told);
   });
+}
+
+/** Another server has left timeline 1 behind row 2, in a segment of which the vault has timeline 1's own copy only. */
+async function assertLeftBehind(story: Story): Promise<void> {
+  const { vault, second, lsn } = story;
+  const content = Buffer.from(`1\t${formatLsn(lsn)}\tno recovery target specified\n`);
+  await putHistory(vault, { systemId: second.systemId, timeline: 2 as Timeline, content }, {});
+  const { plan, rows } = await rowsAt(story, { kind: "latest" });
+  assert.deepEqual([plan.timeline, rows], [2, "0,1,2"]);
 }
 
 async function assertStops(story: Story): Promise<void> {
@@ -270,3 +282,6 @@ test("a hole before the target is named, with what can be reached", async () => 
   }
   await store.put(key, [bytes]);
 });
+
+test("what a timeline wrote behind where it was left is not replayed on the way to a newer one", () =>
+  assertLeftBehind(story));

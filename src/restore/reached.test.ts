@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GOLDEN_SERVER } from "../../test/golden/make-vault.ts";
+import { memoryFiles } from "../platform/memory-files.ts";
+import { hasRecovered } from "./reached.ts";
+
+test("a control file of which a reader sees half says nothing yet", async () => {
+  const { files } = memoryFiles();
+  await files.makeFolder("/data");
+  await files.makeFolder("/data/global");
+  await files.makeFile("/data/global/pg_control", { sizeBytes: 8192, permissions: 0o600 });
+  const found = GOLDEN_SERVER.files.find(({ path }) => path === "global/pg_control");
+  assert.ok(found?.kind === "file");
+  const handle = await files.open("/data/global/pg_control", "update");
+  // All but the system identifier, which is not what it was.
+  await handle.write(found.content.subarray(8), 8);
+  await handle.close();
+  assert.equal(await hasRecovered(files, "/data"), false);
+});
