@@ -14,6 +14,7 @@ const QUIET: AlarmFacts = {
   stalledMs: 0,
   stallAfterMs: 10_000,
   uploadFailure: undefined,
+  uploadingSince: undefined,
   lostGaps: [],
 };
 
@@ -55,6 +56,12 @@ test("lack of space, a failing vault and a gap are told together, each with its 
   assert.match(alarms[0]?.message ?? "", /disk:\/v is gone/);
   assert.match(alarms[1]?.message ?? "", /disk:\/v is gone/);
   assert.match(alarms[2]?.message ?? "", /0\/10 to 0\/20 on timeline 1/);
+});
+
+test("a vault that does not answer at all is an alarm when one segment has been on its way for two minutes", () => {
+  assert.deepEqual(kinds({ uploadingSince: (NOW - 119_000) as Instant }), []);
+  const [alarm] = alarmsOf({ ...QUIET, uploadingSince: (NOW - 121_000) as Instant });
+  assert.deepEqual([alarm?.kind, alarm?.since], ["vault-failing", "2026-11-22T11:57:59.000Z"]);
 });
 
 test("an error that is not ours is reported as the bug it is", () => {

@@ -19,11 +19,16 @@ export type AlarmFacts = {
   readonly stalledMs: number;
   readonly stallAfterMs: number;
   readonly uploadFailure: { readonly error: unknown; readonly since: Instant } | undefined;
+  /** Since when one segment is on its way to the vault; undefined while none is. */
+  readonly uploadingSince: Instant | undefined;
   readonly lostGaps: readonly ReceivedGap[];
 };
 
 /** Reconnecting after a restart of the server takes less; longer than this, somebody may be waiting for a commit. */
 const CONNECTING_MS_MAX = 5_000;
+
+/** A segment of 16 MiB takes a second, over a slow line half a minute. A share of a server that is gone never answers at all. */
+const UPLOADING_MS_MAX = 120_000;
 
 /** The alarms of the moment, the worst first. */
 export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
@@ -51,6 +56,13 @@ export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
       kind: "vault-failing",
       since: formatInstant(since),
       message: `segments wait for the vault: ${reason}`,
+    });
+  } else if (facts.uploadingSince !== undefined && facts.now - facts.uploadingSince > UPLOADING_MS_MAX) {
+    const since = formatInstant(facts.uploadingSince);
+    alarms.push({
+      kind: "vault-failing",
+      since,
+      message: "one segment is on its way to the vault, which does not answer",
     });
   }
   for (const gap of facts.lostGaps) {

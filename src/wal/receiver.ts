@@ -243,6 +243,7 @@ class WalReceiver implements Receiver {
       stalledMs: behind ? clock.monotonic() - context.confirmedAt : 0,
       stallAfterMs: this.#settled.stallAfterMs,
       uploadFailure: context?.uploads.failure,
+      uploadingSince: context?.uploads.headSince,
       lostGaps: this.#lostGaps,
     });
   }

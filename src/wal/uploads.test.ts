@@ -4,9 +4,11 @@ import { eventually } from "../../test/support/receivers.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
+import { fileErrorOf } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
+import type { Vault } from "../vault/vault.ts";
 import { getSegment, listWal, putSegment } from "../vault/wal-store.ts";
 import type { SpoolFile } from "./spool-files.ts";
 import { Uploads } from "./uploads.ts";
@@ -32,6 +34,21 @@ async function queue(faults: Parameters<typeof faultyStore>[0]["faults"] = []) {
     remove: async ({ segment }) => void removed.push(segment),
   });
   return { vault, uploads, removed };
+}
+
+/** Uploads that read as `look` lets them. */
+function uploadsReading(vault: Vault, look: (path: string) => void): Uploads {
+  return new Uploads({
+    vault,
+    clock: { ...systemClock, sleep: (_durationMs, options) => systemClock.sleep(1, options) },
+    random: systemRandom,
+    systemId: () => SYSTEM,
+    readFile: async (path) => {
+      look(path);
+      return Buffer.from(path.slice(-4));
+    },
+    remove: async () => undefined,
+  });
 }
 
 test("segments are stored in their order, and leave the spool after that", async () => {
@@ -105,6 +122,28 @@ test("a store that fails is asked again, and the failure is told until then", as
   await running;
   const stored = await getSegment(vault, { systemId: SYSTEM, segment: file(1).segment }, {});
   assert.ok(stored?.equals(Buffer.from(file(1).path.slice(-4))));
+});
+
+test("a segment that was stored while the spool was listed, and is put in the queue once more, is done", async (of) => {
+  const { vault } = await queue();
+  await putSegment(vault, { systemId: SYSTEM, segment: file(1).segment, bytes: Buffer.from("0001") }, {});
+  const gone = new Set([file(1).path]);
+  const stop = new AbortController();
+  of.after(() => stop.abort());
+  const uploads = uploadsReading(vault, (path) => {
+    if (gone.has(path)) throw fileErrorOf("read", path, "ENOENT");
+  });
+  for (const number of [1, 2]) uploads.add(file(number));
+  const running = uploads.run(stop.signal);
+  await eventually("nothing waits behind it", async () => uploads.count === 0);
+  // A file that is gone and that the vault does not have is not taken for stored.
+  gone.add(file(3).path);
+  uploads.add(file(3));
+  await eventually("the failure is told", async () => uploads.failure !== undefined);
+  assert.ok(uploads.count === 1 && uploads.headSince !== undefined);
+  stop.abort();
+  await running;
+  assert.equal((await listWal(vault, { systemId: SYSTEM }, {})).segments.length, 2);
 });
 
 test("other bytes under the name of a segment end the uploads, and the segment stays in the spool", async () => {

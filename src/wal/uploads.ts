@@ -10,6 +10,7 @@ import type { Clock, Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { retry } from "../platform/retry.ts";
 import type { SystemId } from "../postgres/lsn.ts";
+import { segmentKey } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putSegment } from "../vault/wal-store.ts";
 import type { SpoolFile } from "./spool-files.ts";
@@ -45,6 +46,7 @@ export class Uploads {
   #waitingBytes = 0;
   #failure: unknown;
   #failingSince: Instant | undefined;
+  #headSince: Instant | undefined;
   #wake = Promise.withResolvers<void>();
 
   constructor(tools: UploadTools) {
@@ -64,6 +66,11 @@ export class Uploads {
   /** Why the last attempt failed, and since when none succeeded; undefined when it did. */
   get failure(): { readonly error: unknown; readonly since: Instant } | undefined {
     return this.#failingSince === undefined ? undefined : { error: this.#failure, since: this.#failingSince };
+  }
+
+  /** Since when the segment at the head of the queue is on its way; undefined while none is. */
+  get headSince(): Instant | undefined {
+    return this.#headSince;
   }
 
   /** Puts a complete segment in the queue; one that is in it is left there. */
@@ -99,8 +106,10 @@ export class Uploads {
   }
 
   async #store(file: SpoolFile, signal: AbortSignal): Promise<void> {
+    this.#headSince = this.#tools.clock.now();
     const store = async (): Promise<void> => {
-      const bytes = await this.#tools.readFile(file.path);
+      const bytes = await this.#unstoredBytes(file, signal);
+      if (bytes === undefined) return;
       const systemId = this.#tools.systemId();
       const segment = { systemId, segment: file.segment, bytes };
       await putSegment(this.#tools.vault, segment, { signal, between: () => this.#rest(signal) });
@@ -116,8 +125,22 @@ export class Uploads {
       },
     });
     this.#failingSince = undefined;
+    this.#headSince = undefined;
     this.#waiting.delete(file.path);
     this.#waitingBytes -= file.sizeBytes;
+  }
+
+  /** Undefined for a file that was stored and removed after the spool was listed, and put in the queue once more. */
+  async #unstoredBytes(file: SpoolFile, signal: AbortSignal): Promise<Buffer | undefined> {
+    try {
+      return await this.#tools.readFile(file.path);
+    } catch (error) {
+      if (!isLifeboatError(error, "platform.file-missing")) throw error;
+      const { vault, systemId } = this.#tools;
+      const key = segmentKey({ systemId: systemId(), segment: file.segment });
+      if ((await vault.store.head(key, { signal })) === undefined) throw error;
+      return undefined;
+    }
   }
 }
 
