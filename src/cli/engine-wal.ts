@@ -13,7 +13,7 @@ import { listBackups } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listSystems } from "../vault/wal-store.ts";
 import { lastCommitTime } from "../wal/commit-times.ts";
-import { fetchWal } from "../wal/get.ts";
+import { fetchForServer } from "../wal/get-for-server.ts";
 import { addressUnder } from "../wal/mandate.ts";
 import { createReceiver } from "../wal/receiver.ts";
 import { type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
@@ -123,11 +123,11 @@ async function lookAtServer(call: Parameters<LookAtWal>[0], receiver: ReceiverSt
 
 /** Puts one file of WAL where PostgreSQL asked for it. */
 export const getWal: GetWal = async (call) => {
-  const { config, session, name, destination, system } = call;
+  const { config, session, name, destination, mode, system } = call;
   const options = { signal: session.signal };
   const vault = await openConfiguredVault(call, "read");
   const systemId = await chooseSystem(vault, system, options);
-  const answer = await fetchWal(walSources(vault, config, systemId), name, options);
+  const answer = await fetchForServer(walSources(vault, config, systemId), { name, mode }, options);
   if (answer.kind === "unknown") return { kind: "unknown", reason: answer.error };
   if (answer.kind === "found") {
     const file = { file: destination, bytes: answer.bytes, unique: uniqueName(), permissions: 0o600 };

@@ -6,6 +6,7 @@ import type { LifeboatError } from "../errors/error.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
+import type { WalGetMode } from "../wal/get-for-server.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
 import type { Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
@@ -47,15 +48,13 @@ export type WalAnswer =
   | { readonly kind: "absent" }
   | { readonly kind: "unknown"; readonly reason: LifeboatError };
 
-/** Who asks: a restore must stop when the answer is not known; a standby must go on asking. */
-export type WalGetMode = "restore" | "standby";
-
 /** Puts a segment or history at `destination`, or proves that the vault does not have it. */
 export type GetWal = (call: {
   readonly config: Config;
   readonly session: Session;
   readonly name: string;
   readonly destination: string;
+  readonly mode: WalGetMode;
   /** Undefined: the only one of the vault. */
   readonly system: string | undefined;
 }) => Promise<WalAnswer>;
@@ -141,6 +140,7 @@ export function walGetVerb(getWal: GetWal): Verb {
         session,
         name,
         destination,
+        mode: options.mode,
         system: options.system,
       });
       if (answer.kind === "unknown") session.notice(`${name}: ${answer.reason.message} (${answer.reason.code})`);

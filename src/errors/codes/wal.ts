@@ -11,6 +11,11 @@ export const walErrors = defineErrors({
     exit: EXIT.notFound,
     meaning: "A WAL segment that is needed is not in the vault.",
   },
+  "wal.switch-not-held": {
+    kind: "world",
+    exit: EXIT.notFound,
+    meaning: "Of the segment with which a timeline begins only the timeline before has a copy, which goes on behind the switch.",
+  },
   "wal.segment-damaged": {
     kind: "world",
     exit: EXIT.damaged,
