@@ -7,7 +7,7 @@ import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
 import { faultyFiles } from "../platform/faulty-files.ts";
-import { type Files, systemFiles } from "../platform/files.ts";
+import { type Files, fileErrorOf, systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { addressUnder, type MandateTerms, nameInReign, readMandate, UNGOVERNED } from "./mandate.ts";
@@ -117,8 +117,11 @@ test("a waiting receiver goes on when there is a mandate, and stops waiting when
 });
 
 test("whatever fails while a withdrawal gets onto the disk, nothing is confirmed in this process, and it can be repeated", async () => {
-  for (let at = 2; ; at += 1) {
+  // Behind the look at the record, and at the room that is kept for the next one.
+  for (let at = 3; ; at += 1) {
     await using folder = await temporaryFolder("mandate");
+    // Room is kept by then.
+    await open(folder.folder);
     const faulty = faultyFiles(systemFiles, { at, errno: "EIO", when: "before" });
     const mandates = await open(folder.folder, { files: faulty.files });
     const mandate = await mandates.next({});
@@ -128,7 +131,7 @@ test("whatever fails while a withdrawal gets onto the disk, nothing is confirmed
     );
     assert.equal(mandate.mayConfirm(FROM), false);
     assert.equal(mandates.current, undefined);
-    if (failure === undefined) return assert.ok(at > 5, "the write has steps that can fail");
+    if (failure === undefined) return assert.ok(at > 6, "the write has steps that can fail");
     await mandates.withdraw(2);
     assert.deepEqual(await readMandate(systemFiles, folder.folder), {
       kind: "withdrawn",
@@ -136,6 +139,28 @@ test("whatever fails while a withdrawal gets onto the disk, nothing is confirmed
       contiguousWith: undefined,
     });
   }
+});
+
+test("a withdrawal gets onto a full disk, for which room was kept, and is kept again", async () => {
+  await using folder = await temporaryFolder("mandate");
+  const reserve = path.join(folder.folder, "reserve");
+  const disk = { full: false };
+  const files: Files = {
+    ...systemFiles,
+    open: async (file, mode, permissions) => {
+      const room = mode === "read" || !disk.full || (await systemFiles.stat(reserve)) === undefined;
+      if (room) return await systemFiles.open(file, mode, permissions);
+      throw fileErrorOf("write", file, "ENOSPC");
+    },
+  };
+  const mandates = await open(folder.folder, { files });
+  disk.full = true;
+  await mandates.withdraw(2);
+  assert.equal((await readMandate(systemFiles, folder.folder)).epoch, 2);
+  assert.equal(await systemFiles.stat(reserve), undefined);
+  disk.full = false;
+  await mandates.follow(terms(2));
+  assert.ok(((await systemFiles.stat(reserve))?.sizeBytes ?? 0) > 0);
 });
 
 test("a mandate that does not get onto the disk is none", async () => {

@@ -5,6 +5,7 @@ import { LifeboatError } from "../errors/error.ts";
 import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
+import { keepReserve, withReserve } from "../platform/reserve.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import {
   type FollowingRecord,
@@ -45,6 +46,9 @@ type Held = {
   contiguousWith: Lsn | undefined;
 };
 
+/** A record takes some hundred bytes, and a file system gives whole blocks. */
+const RESERVE_BYTES = 64 * 1024;
+
 /** The mandates of one spool, which this process owns. Changes are made one after another by the caller. */
 export class Mandates {
   readonly #tools: MandateTools;
@@ -63,9 +67,14 @@ export class Mandates {
     if (record.kind === "following") this.#begin(record);
   }
 
-  /** Reads the record of a spool that is ours already: another process may have changed it until then. */
+  /**
+   * Reads the record of a spool that is ours already: another process may have changed it until then. Keeps room for the next one:
+   * a spool that is full is no reason to let nobody take over.
+   */
   static async open(tools: MandateTools, spool: string): Promise<Mandates> {
-    return new Mandates(tools, spool, await readMandate(tools.files, spool));
+    const record = await readMandate(tools.files, spool);
+    await keepReserve(tools.files, spool, RESERVE_BYTES);
+    return new Mandates(tools, spool, record);
   }
 
   /** The newest decision, on stable storage or on its way there. */
@@ -104,8 +113,10 @@ export class Mandates {
     const before = this.#record;
     if (epoch < before.epoch || (before.kind === "following" && epoch === before.reign)) throw stale(epoch, before);
     this.#freeze();
-    this.#record = { kind: "withdrawn", epoch, contiguousWith: before.contiguousWith };
-    return writeMandate(this.#tools, this.#spool, this.#record);
+    const record = { kind: "withdrawn", epoch, contiguousWith: before.contiguousWith } as const;
+    this.#record = record;
+    const { files } = this.#tools;
+    return withReserve(files, this.#spool, () => writeMandate(this.#tools, this.#spool, record));
   }
 
   /**
@@ -125,6 +136,8 @@ export class Mandates {
     await writeMandate(this.#tools, this.#spool, record);
     this.#record = record;
     this.#begin(record);
+    // It may have been used. Where it cannot be kept the mandate holds all the same.
+    await keepReserve(this.#tools.files, this.#spool, RESERVE_BYTES).catch(() => undefined);
   }
 
   /** What the next grant is to name: this moment, by our monotonic clock. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type Story, testPowerCuts } from "../../../test/support/power-cuts.ts";
 import { faultyFiles } from "../faulty-files.ts";
 import { memoryFiles } from "../memory-files.ts";
-import { hasRecord, keepReserve, readRecord, removeRecord, writeRecord } from "./record.ts";
+import { hasRecord, keepRecordReserve, readRecord, removeRecord, writeRecord } from "./record.ts";
 
 const FOLDER = "/srv/stack";
 
@@ -12,7 +12,7 @@ function writing(): Story {
   return {
     before: (files) => files.makeFolder(FOLDER),
     live: async (files) => {
-      await keepReserve(files, FOLDER);
+      await keepRecordReserve(files, FOLDER);
       await writeRecord(files, FOLDER, { epoch: 3, components: new Map() });
       promised = "there";
       promised = "nothing";
@@ -22,7 +22,7 @@ function writing(): Story {
     after: async (files) => {
       if (promised !== "nothing") assert.equal(await hasRecord(files, FOLDER), promised === "there");
       await readRecord(files, FOLDER);
-      await keepReserve(files, FOLDER);
+      await keepRecordReserve(files, FOLDER);
     },
   };
 }
@@ -32,10 +32,10 @@ testPowerCuts("the supervisor's record", writing, ["src/platform/local/record.ts
 test("a disk that is full when the blocks of the reserve are to be given leaves none that seems kept", async () => {
   const { files } = memoryFiles();
   await files.makeFolder(FOLDER);
-  // src/platform/local/record.ts keepReserve: sync
+  // src/platform/reserve.ts keepReserve: sync
   const at = ({ operation }: { readonly operation: string }): boolean => operation === "sync";
   const faulty = faultyFiles(files, { at, errno: "ENOSPC", when: "before" });
-  await keepReserve(faulty.files, FOLDER);
+  await keepRecordReserve(faulty.files, FOLDER);
   faulty.assertFired();
   assert.deepEqual(await files.list(FOLDER), []);
 });

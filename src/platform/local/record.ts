@@ -5,6 +5,7 @@ import { isLifeboatError, LifeboatError } from "../../errors/error.ts";
 import { errorText } from "../../errors/error-text.ts";
 import { writeDurable } from "../durable.ts";
 import type { Files } from "../files.ts";
+import { keepReserve, removeReserve, withReserve } from "../reserve.ts";
 
 const whole = z.number().int().min(0);
 
@@ -42,7 +43,6 @@ const recordSchema = z.strictObject({
 export type ComponentRecord = z.output<typeof componentSchema>;
 
 const RECORD_FILE = "components.json";
-const RESERVE_FILE = "reserve";
 /** Ten components take some ten thousand bytes. */
 const RESERVE_BYTES = 128 * 1024;
 
@@ -74,42 +74,21 @@ export async function hasRecord(files: Files, folder: string): Promise<boolean> 
 /** Removes a record that says nothing any more, and what was kept for it. */
 export async function removeRecord(files: Files, folder: string): Promise<void> {
   await files.remove(path.join(folder, RECORD_FILE));
-  await files.remove(path.join(folder, RESERVE_FILE));
+  await removeReserve(files, folder);
   await files.syncFolder(folder);
 }
 
 /**
  * Keeps room for a record where none would be left: a full disk must not keep a node from being fenced, or anything from
- * being started that mends it. Without room for it there is none; it is tried again.
+ * being started that mends it.
  */
-export async function keepReserve(files: Files, folder: string): Promise<void> {
-  const file = path.join(folder, RESERVE_FILE);
-  if ((await files.stat(file)) !== undefined) return;
-  try {
-    const handle = await files.open(file, "create", 0o600);
-    try {
-      // Not empty: some file systems keep no blocks for zeros.
-      await handle.write(Buffer.alloc(RESERVE_BYTES, 1), 0);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (!isLifeboatError(error, "platform.disk-full")) throw error;
-    await files.remove(file);
-  }
+export function keepRecordReserve(files: Files, folder: string): Promise<void> {
+  return keepReserve(files, folder, RESERVE_BYTES);
 }
 
 /** Writes the record, on a full disk with what was kept for it; it survives a power cut once this returns. */
 export async function writeRecord(files: Files, folder: string, record: SupervisorRecord): Promise<void> {
-  try {
-    await write(files, folder, record);
-  } catch (error) {
-    const reserve = path.join(folder, RESERVE_FILE);
-    if (!isLifeboatError(error, "platform.disk-full") || (await files.stat(reserve)) === undefined) throw error;
-    await files.remove(reserve);
-    await write(files, folder, record);
-  }
+  await withReserve(files, folder, () => write(files, folder, record));
 }
 
 async function write(files: Files, folder: string, { epoch, components }: SupervisorRecord): Promise<void> {

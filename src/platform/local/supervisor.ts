@@ -15,7 +15,7 @@ import type { Lock, Locks } from "../lock.ts";
 import type { Processes } from "../processes.ts";
 import { Component } from "./component.ts";
 import { trimLog } from "./log-file.ts";
-import { type ComponentRecord, keepReserve, readRecord, removeRecord, writeRecord } from "./record.ts";
+import { type ComponentRecord, keepRecordReserve, readRecord, removeRecord, writeRecord } from "./record.ts";
 
 /** What a supervisor needs of the machine. */
 export type SupervisorTools = {
@@ -69,7 +69,7 @@ export class Supervisor {
       supervisor.#durableEpoch = recorded.epoch;
       for (const [name, record] of recorded.components) supervisor.#records.set(name, record);
       for (const [name, record] of recorded.components) await supervisor.#component(name).adopt(record);
-      await keepReserve(tools.files, folder);
+      await keepRecordReserve(tools.files, folder);
       return supervisor;
     } catch (error) {
       lock.release();
@@ -141,7 +141,7 @@ export class Supervisor {
     for (const { logFile } of this.#components.values()) {
       await trimLog(files, logFile).catch(told(`cannot trim ${logFile}`));
     }
-    await keepReserve(files, this.#folder).catch(told("cannot keep room for the record"));
+    await keepRecordReserve(files, this.#folder).catch(told("cannot keep room for the record"));
   }
 
   /** Stops what runs, last started first, forgets all but what is fenced, and lets the folder go. */
