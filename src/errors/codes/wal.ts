@@ -14,7 +14,8 @@ export const walErrors = defineErrors({
   "wal.switch-not-held": {
     kind: "world",
     exit: EXIT.notFound,
-    meaning: "Of the segment with which a timeline begins only the timeline before has a copy, which goes on behind the switch.",
+    meaning:
+      "Of the segment with which a timeline begins only the timeline before has a copy, which goes on behind the switch.",
   },
   "wal.segment-damaged": {
     kind: "world",
