@@ -1,8 +1,7 @@
 /** What `rebuild --old-data-into` does. */
 import path from "node:path";
-import { LifeboatError } from "../errors/error.ts";
 import { putBack } from "../restore/put-back.ts";
-import { asidesOf } from "../stack/asides.ts";
+import { withNewestAside } from "../stack/asides.ts";
 import { openStackVault } from "../stack/observe.ts";
 import { NODE_NAMES, startedSecrets } from "../stack/primary.ts";
 import { MACHINE, serverUserOf } from "./engine-machine.ts";
@@ -17,21 +16,16 @@ export const putBackConfigured: FailoverEngine["putBack"] = async (call) => {
   const stack = await configuredStack(config);
   const node = NODE_NAMES.find((name) => name === call.node) ?? stack.primary;
   const secrets = await startedSecrets(MACHINE.files, stack);
-  const aside = (await asidesOf(MACHINE.files, stack, node)).at(-1);
-  if (aside === undefined) {
-    throw new LifeboatError("stack.no-old-data", {
-      message: `no data is kept that ${node} had before a rebuild`,
-      remedy: `It is kept until the node streams. WAL that only it had stays in ${path.join(stack.place.folder, "evidence")}.`,
-    });
-  }
-  const tools = { ...MACHINE, clock: session.clock };
-  const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
-  const folder = path.resolve(call.folder);
-  const owner = await serverUserOf(config.postgres.runAs, session.signal);
-  await checkReachable([folder], owner, options);
-  const place = { folder, tablespaces: { byOid: new Map(), under: `${folder}.tablespaces` }, owner };
-  const onProgress = ({ doneBytes, totalBytes }: { readonly doneBytes: number; readonly totalBytes: number }): void =>
-    session.progress.report({ phase: "writing the old data", done: doneBytes, total: totalBytes });
-  const { madeAt } = await putBack({ vault, files: MACHINE.files, onProgress }, aside, place, options);
-  return { folder, keptAt: madeAt, aside };
+  return await withNewestAside(MACHINE, stack, node, async (aside) => {
+    const tools = { ...MACHINE, clock: session.clock };
+    const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
+    const folder = path.resolve(call.folder);
+    const owner = await serverUserOf(config.postgres.runAs, session.signal);
+    await checkReachable([folder], owner, options);
+    const place = { folder, tablespaces: { byOid: new Map(), under: `${folder}.tablespaces` }, owner };
+    const onProgress = ({ doneBytes, totalBytes }: { readonly doneBytes: number; readonly totalBytes: number }): void =>
+      session.progress.report({ phase: "writing the old data", done: doneBytes, total: totalBytes });
+    const { madeAt } = await putBack({ ...MACHINE, vault, onProgress }, aside, place, options);
+    return { folder, keptAt: madeAt, aside };
+  });
 };

@@ -194,7 +194,7 @@ function authorityOf({ authority, locks, files, clock, stack }: AssemblyTools): 
 
 /** Of a node that streams, or that is the primary by now, nothing is waited for any more. */
 async function letGo(
-  { stack, clock, files, notice }: AssemblyTools,
+  { stack, clock, files, locks, notice }: AssemblyTools,
   node: NodePort | undefined,
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
@@ -208,8 +208,11 @@ async function letGo(
       return notice(`${node.name} became the primary before it was seen streaming: its old data stays in ${asides[0]}`);
     }
     if (role?.receiver.kind !== "streaming") continue;
-    await removeAsides(files, asides);
-    return notice(`${node.name} streams: its old data is not kept any longer`);
+    const isGone = await removeAsides({ files, locks }, stack, { node: nodeNameOf(node.name), asides });
+    if (isGone) return notice(`${node.name} streams: its old data is not kept any longer`);
+    // Not waited for: who puts it back takes as long as a restore, and who rebuilds has the controller stand still.
+    const until = "it goes when the daemon starts anew, or the node was rebuilt once more";
+    return notice(`${node.name} streams, and its old data is being put back: it stays in ${asides[0]}; ${until}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Writes the data directory that an aside was kept of, as it was, into an empty folder: the backup, and over it the aside.
- * Order as in every restore: marker, files, control file, marker away.
+ * Order as in every restore: marker, files, control file, marker away; and as in every restore nobody else writes there meanwhile.
  */
 import path from "node:path";
 import { LifeboatError } from "../errors/error.ts";
@@ -8,22 +8,24 @@ import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
-import { listBackups } from "../vault/backups.ts";
+import { type BackupRecord, listBackups } from "../vault/backups.ts";
 import { crc32 } from "../vault/crc32.ts";
 import { type ManifestFile, readManifest } from "../vault/manifest.ts";
 import { ASIDE_PAGES, ASIDE_REMOVED, type AsideHeader, copyFile, readAside } from "./aside.ts";
-import { writeImage } from "./image-writer.ts";
+import { type PlannedImage, writeImage } from "./image-writer.ts";
 import { checkLayout, type Layout, layoutOf, placePath, WAL_FOLDER } from "./layout.ts";
-import { finish, makeLinks, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
+import { finish, makeLinks, makeOwnedFolder, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
 import { clearUnfinished } from "./target-guard.ts";
+import { withTargetLocks } from "./target-lock.ts";
 
-type Tools = Pick<RestoreTools, "vault" | "files" | "onProgress">;
+type Tools = Pick<RestoreTools, "vault" | "files" | "locks" | "onProgress">;
 
 type Place = Pick<RestorePlace, "folder" | "tablespaces" | "owner">;
 
 /**
- * Writes it. Repeatable while it was cut short. Throws `restore.no-backup` when the aside is not whole or its backup is gone,
- * `restore.image-incomplete` when the aside was damaged, and as restores do.
+ * Writes it; that nobody removes the aside meanwhile is the caller's to see to. Repeatable while it was cut short. Throws
+ * `restore.no-backup` when the aside is not whole or its backup is gone, `restore.image-incomplete` when the aside was damaged or
+ * is gone at the end, and as restores do.
  */
 export async function putBack(
   tools: Tools,
@@ -42,13 +44,36 @@ export async function putBack(
   const manifest = await readManifest(vault, backup, { onFile: (line) => lines.push(line) }, options);
   const layout = layoutOf(place.folder, manifest.header.tablespaces, place.tablespaces);
   await checkLayout(files, layout);
+  const makeRoot = (folder: string): Promise<void> => makeOwnedFolder(files, folder, place.owner);
+  const image = { lines, chunks: manifest.chunks };
+  await withTargetLocks({ ...tools, makeRoot }, layout.roots, () =>
+    putBackInto(tools, { aside, header, backup, image }, { place, layout }, options),
+  );
+  return header;
+}
+
+/** What is put back: of the aside what the backup lacks. */
+type Old = {
+  readonly aside: string;
+  readonly header: AsideHeader;
+  readonly backup: BackupRecord;
+  readonly image: PlannedImage;
+};
+
+async function putBackInto(
+  tools: Tools,
+  { aside, header, backup, image: planned }: Old,
+  { place, layout }: { readonly place: Place; readonly layout: Layout },
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  const { files, vault } = tools;
   await clearUnfinished(files, layout.roots);
   await markRoots(tools, layout, place.owner);
   const image = await writeImage(
     { vault, files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
     {
       backup,
-      image: { lines, chunks: manifest.chunks },
+      image: planned,
       roots: layout.roots,
       placePath: (manifestPath) => placePath(layout, manifestPath),
       owner: place.owner,
@@ -62,9 +87,10 @@ export async function putBack(
   await writePages(files, aside, { header, layout });
   const owned = place.owner === undefined ? files : filesOwnedBy(files, place.owner);
   const control = await copyRemoved(owned, path.join(aside, ASIDE_REMOVED), layout);
+  // Its header goes first: as long as that is there, nothing that was read was missing.
+  if ((await readAside(files, aside)) === undefined) throw removedMeanwhile(aside);
   for (const root of layout.roots) await files.syncFileSystem(root);
   await finish(files, place, { controlFile: control ?? image.controlFile, roots: layout.roots });
-  return header;
 }
 
 async function writePages(
@@ -129,6 +155,13 @@ async function copyRemoved(files: Files, from: string, layout: Layout): Promise<
     if ((await files.stat(tree)) !== undefined) await copy(tree, root);
   }
   return found;
+}
+
+function removedMeanwhile(aside: string): LifeboatError {
+  return new LifeboatError("restore.image-incomplete", {
+    message: `${aside} was removed while it was read: what was written of it is not whole, and cannot be started`,
+    remedy: "Look whether somebody removed that folder. The backup beside it can be restored as any: lifeboat restore.",
+  });
 }
 
 function noBackup(message: string): LifeboatError {

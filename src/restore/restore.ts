@@ -346,7 +346,7 @@ async function makeRecoveryFolders(files: Files, layout: Layout, owner: Owner | 
 }
 
 /** Makes a folder and the parents it lacks, all the server's own: it must be able to enter them. */
-async function makeOwnedFolder(files: Files, folder: string, owner: Owner | undefined): Promise<void> {
+export async function makeOwnedFolder(files: Files, folder: string, owner: Owner | undefined): Promise<void> {
   const missing: string[] = [];
   for (let at = folder; (await files.stat(at)) === undefined; at = path.dirname(at)) missing.unshift(at);
   for (const each of missing.length === 0 ? [folder] : missing) {

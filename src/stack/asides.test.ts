@@ -8,7 +8,10 @@ import {
   ASIDES_FOLDER,
   contentOf,
   goAstray,
+  letGoSmall,
+  memoryLocks,
   OLD_FOLDER,
+  putBackNewest,
   putBackSmall,
   putBackThere,
   rebuildSmall,
@@ -26,7 +29,6 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Files, fileErrorOf } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
-import { removeAsides } from "./asides.ts";
 
 /** Files that are put back are alike: usually every so many-th effect is cut. */
 const PUT_BACK_STRIDE = 25;
@@ -60,7 +62,7 @@ test("what a rebuild writes over is kept, is the old data again together with th
     // Whatever becomes of the folder: a server that was started on it and replays, even.
     await overwrite(files, path.join(RESTORED_FOLDER, "base/5/16388"), "replayed");
     assert.deepEqual(await putBackSmall(from, files, aside), old);
-    await removeAsides(files, await smallAsides(files));
+    await letGoSmall(files);
     assert.deepEqual(await files.list(path.dirname(aside)), []);
   }
 });
@@ -109,6 +111,76 @@ test("an aside whose pages were changed, or whose backup is gone, is not put bac
   await overwrite(files, path.join(aside, "pages"), "changed");
   const changed = putBackSmall(from, files, aside);
   await assert.rejects(changed, (error) => isLifeboatError(error, "restore.image-incomplete"));
+});
+
+/** Files of which one is opened, or one folder listed, only when something else was done. */
+function awaiting(files: Files, name: string, first: () => Promise<void>): Files {
+  const before = async (file: string): Promise<void> => {
+    if (file.startsWith(ASIDES_FOLDER) && file.endsWith(name)) await first();
+  };
+  return {
+    ...files,
+    open: async (file, ...how) => {
+      await before(file);
+      return await files.open(file, ...how);
+    },
+    list: async (folder) => {
+      await before(folder);
+      return await files.list(folder);
+    },
+  };
+}
+
+for (const moment of ["/pages", "/removed/0"]) {
+  test(`a node that streams while its old data is put back, at ${moment}: the old data is whole, and goes afterwards`, async () => {
+    const { files, old } = await astray();
+    await rebuildSmall(from, files, "primary");
+    const locks = memoryLocks();
+    let asked = 0;
+    const streams = async (): Promise<void> => {
+      asked += 1;
+      assert.equal(await letGoSmall(files, locks), false);
+    };
+    await putBackNewest(from, awaiting(files, moment, streams), { locks });
+    assert.equal(asked, 1);
+    assert.deepEqual(await contentOf(files, OLD_FOLDER), old);
+    assert.equal(await letGoSmall(files, locks), true);
+    assert.deepEqual(await smallAsides(files), []);
+    await assert.rejects(putBackNewest(from, files, { locks }), { code: "stack.no-old-data" });
+  });
+}
+
+test("an aside that somebody removes while it is put back makes nothing that can be started", async () => {
+  const { files } = await astray();
+  await rebuildSmall(from, files, "primary");
+  const [aside = ""] = await smallAsides(files);
+  // Its pages were read by then, and of what is not there nothing is missed.
+  const away = (): Promise<void> => files.removeTree(aside);
+  const removing: Files = {
+    ...files,
+    stat: async (file) => {
+      if (file === path.join(aside, "removed/0")) await away();
+      return await files.stat(file);
+    },
+  };
+  await assert.rejects(putBackThere(from, removing, aside), { code: "restore.image-incomplete" });
+  assert.equal(await files.stat(path.join(OLD_FOLDER, CONTROL_FILE_PATH)), undefined);
+});
+
+test("old data is put back by one command at a time, into a folder that no other restore writes to", async () => {
+  const { files, old } = await astray();
+  await rebuildSmall(from, files, "primary");
+  const [aside = ""] = await smallAsides(files);
+  const locks = memoryLocks();
+  let asked = 0;
+  const meanwhile = async (): Promise<void> => {
+    asked += 1;
+    await assert.rejects(putBackNewest(from, files, { locks, folder: "/srv/other" }), { code: "stack.busy" });
+    await assert.rejects(putBackThere(from, files, aside, { locks }), { code: "restore.target-in-use" });
+  };
+  await putBackNewest(from, awaiting(files, "/pages", meanwhile), { locks });
+  assert.equal(asked, 1);
+  assert.deepEqual(await contentOf(files, OLD_FOLDER), old);
 });
 
 test("WAL that an aside keeps on its own disk gives no space there, WAL that goes does", async () => {
@@ -289,6 +361,6 @@ function puttingBack(): Story {
 testPowerCuts(
   "an old directory that is put back",
   puttingBack,
-  ["src/restore/put-back.ts putBack: syncFileSystem"],
+  ["src/restore/put-back.ts putBackInto: syncFileSystem"],
   PUT_BACK_STRIDE,
 );

@@ -2,14 +2,17 @@
  * The old data directories of rebuilt nodes: kept in `aside` of the stack's folder from before the first change until the node
  * streams again.
  *
- * Invariants: an aside is removed only when its node was seen streaming, or before it was whole; what a rebuild itself made
- * of a node, and never streamed, is not kept over what the node had before.
+ * Invariants: an aside is removed only when its node was seen streaming and nobody reads it, or before it was whole; what a rebuild
+ * itself made of a node, and never streamed, is not kept over what the node had before. The lock of a node's asides is between who reads
+ * one and who removes them. Rebuilds need none: of one stack only one process makes them, and of one node one at a time (`daemon.lock`,
+ * LocalMachines); `up` restores only over what no aside is kept of; none touches an aside that is whole.
  */
 import path from "node:path";
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant } from "../platform/clock.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
+import type { Locks } from "../platform/lock.ts";
 import { ASIDE_HEADER, AsideWriter, readAside } from "../restore/aside.ts";
 import type { DeltaState } from "../restore/delta-guard.ts";
 import { layoutOf, withWalFolder } from "../restore/layout.ts";
@@ -24,6 +27,8 @@ import type { CallOptions } from "./tools.ts";
 const PREDECESSOR = `${RECOVERY_FOLDER}/aside`;
 
 type Stack = Pick<StackDescription, "place">;
+
+type AsideTools = { readonly files: Files; readonly locks: Locks };
 
 /** The whole asides of a node, the oldest first. */
 export async function asidesOf(files: Files, stack: Stack, node: NodeName): Promise<readonly string[]> {
@@ -122,12 +127,67 @@ async function hasPredecessor(files: Files, stack: Stack, node: NodeName): Promi
   }
 }
 
-/** Removes asides of a node that streams. A header goes first: what is cut short is no aside any more. */
-export async function removeAsides(files: Files, asides: readonly string[]): Promise<void> {
-  for (const folder of asides) {
-    await files.remove(path.join(folder, ASIDE_HEADER));
-    await files.removeTree(folder);
+/**
+ * Does `work` with the newest aside of a node, which is not removed meanwhile, whether the node streams or not. Rejects with
+ * `stack.no-old-data`, and with `stack.busy` while another command has it or it is being removed.
+ */
+export async function withNewestAside<T>(
+  { files, locks }: AsideTools,
+  stack: Stack,
+  node: NodeName,
+  work: (aside: string) => Promise<T>,
+): Promise<T> {
+  if ((await files.stat(placeOf(stack))) === undefined) throw noOldData(stack, node);
+  const lock = locks.tryAcquire(lockOf(stack, node));
+  if (lock === undefined) {
+    throw new LifeboatError("stack.busy", {
+      message: `what ${node} had before a rebuild is being put back by another command, or removed because ${node} streams`,
+      remedy: "Wait until that has ended, and run this one again.",
+      retryable: true,
+    });
   }
+  try {
+    // Looked for under the lock: what is found stays.
+    const aside = (await asidesOf(files, stack, node)).at(-1);
+    if (aside === undefined) throw noOldData(stack, node);
+    return await work(aside);
+  } finally {
+    lock.release();
+  }
+}
+
+/**
+ * Removes asides of a node that streams; false where one is being read, and all stay. A header goes first: what is cut short is no
+ * aside any more.
+ */
+export async function removeAsides(
+  { files, locks }: AsideTools,
+  stack: Stack,
+  { node, asides }: { readonly node: NodeName; readonly asides: readonly string[] },
+): Promise<boolean> {
+  const lock = locks.tryAcquire(lockOf(stack, node));
+  if (lock === undefined) return false;
+  try {
+    for (const folder of asides) {
+      await files.remove(path.join(folder, ASIDE_HEADER));
+      await files.removeTree(folder);
+    }
+    return true;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Beside the asides: within one it would go with it, and whoever comes next would lock another file. */
+function lockOf(stack: Stack, node: NodeName): string {
+  return path.join(placeOf(stack), `${node}.lock`);
+}
+
+function noOldData({ place }: Stack, node: NodeName): LifeboatError {
+  return new LifeboatError("stack.no-old-data", {
+    message: `no data is kept that ${node} had before a rebuild`,
+    remedy: `It is kept until the node streams. WAL that only it had stays in ${path.join(place.folder, "evidence")}.`,
+  });
 }
 
 function placeOf({ place }: Stack): string {

@@ -1,10 +1,12 @@
 /** A node of a few files, in memory, that went astray and is rebuilt: for tests that repeat both some thousand times. */
 import path from "node:path";
 import type { Files } from "../../src/platform/files.ts";
+import type { Locks } from "../../src/platform/lock.ts";
 import { CONTROL_FILE_PATH } from "../../src/postgres/control-file.ts";
 import { putBack } from "../../src/restore/put-back.ts";
-import { asidesOf, restoreKeepingAside } from "../../src/stack/asides.ts";
+import { asidesOf, removeAsides, restoreKeepingAside, withNewestAside } from "../../src/stack/asides.ts";
 import type { NodeData } from "../../src/stack/plan.ts";
+import { FREE_LOCKS } from "./power-cuts.ts";
 import { NO_PROCESSES, planSmall, RESTORED_FOLDER, type SmallBackup } from "./small-restores.ts";
 import { testStack } from "./stacks.ts";
 
@@ -35,11 +37,42 @@ export function smallAsides(files: Files): Promise<readonly string[]> {
   return asidesOf(files, stack, "db");
 }
 
+/** Has its asides let go, as when it streams. False: somebody reads one. */
+export async function letGoSmall(files: Files, locks: Locks = FREE_LOCKS): Promise<boolean> {
+  return await removeAsides({ files, locks }, stack, { node: "db", asides: await smallAsides(files) });
+}
+
+/** Writes what its newest aside and the vault make, as the command does. */
+export async function putBackNewest(
+  from: SmallBackup,
+  files: Files,
+  { locks, folder }: { readonly locks: Locks; readonly folder?: string },
+): Promise<void> {
+  await withNewestAside({ files, locks }, stack, "db", (aside) => putBackThere(from, files, aside, { locks, folder }));
+}
+
+/** Locks of one process that keep its parts apart, without files. */
+export function memoryLocks(): Locks {
+  const held = new Set<string>();
+  return {
+    tryAcquire: (file) => {
+      if (held.has(file)) return undefined;
+      held.add(file);
+      return { release: () => void held.delete(file) };
+    },
+  };
+}
+
 /** Writes what an aside and the vault make of an empty folder to OLD_FOLDER. */
-export async function putBackThere({ vault }: SmallBackup, files: Files, aside: string): Promise<void> {
-  const tablespaces = { byOid: new Map<number, string>(), under: `${OLD_FOLDER}.tablespaces` };
-  const place = { folder: OLD_FOLDER, tablespaces, owner: undefined };
-  await putBack({ vault, files, onProgress: () => undefined }, aside, place, {});
+export async function putBackThere(
+  { vault }: SmallBackup,
+  files: Files,
+  aside: string,
+  { locks = FREE_LOCKS, folder = OLD_FOLDER }: { readonly locks?: Locks; readonly folder?: string | undefined } = {},
+): Promise<void> {
+  const tablespaces = { byOid: new Map<number, string>(), under: `${folder}.tablespaces` };
+  const place = { folder, tablespaces, owner: undefined };
+  await putBack({ vault, files, locks, onProgress: () => undefined }, aside, place, {});
 }
 
 /** What it makes, and nothing of it left. */
