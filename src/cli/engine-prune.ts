@@ -2,7 +2,7 @@
 import path from "node:path";
 import { LifeboatError } from "../errors/error.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
-import { provenBackups } from "../proof/decide.ts";
+import { retainedProofs } from "../proof/decide.ts";
 import { runPrune } from "../retention/act.ts";
 import { type HoldScope, putHold, releaseHolds } from "../retention/holds.ts";
 import { planPrune } from "../retention/survey.ts";
@@ -28,7 +28,7 @@ export const pruneConfiguredVault: PruneConfiguredVault = async (call) => {
       graceMs: retention.grace,
       named: new Set(remove === undefined ? [] : [remove as BackupId]),
     },
-    proven: provenBackups(await listProofs(vault, {}, { signal })),
+    proofs: retainedProofs(await listProofs(vault, {}, { signal })),
   };
   if (dryRun) return { plan: await planPrune(vault, request, { signal }), result: undefined };
   // The user of a sandbox's server passes through it.

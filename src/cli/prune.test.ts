@@ -51,9 +51,10 @@ const plan: PrunePlan = {
       { backup: backup(9), reasons: [{ kind: "held" }] },
     ],
     remove: [
-      { backup: backup(8, { tier: "manual" }), why: "named", stage: "tombstone" },
-      { backup: backup(7, { restorable: false }), why: "retention", stage: "grace" },
-      { backup: backup(6), why: "retention", stage: "erase" },
+      { backup: backup(8, { tier: "manual" }), why: "named", stage: "tombstone", proofFailed: false },
+      { backup: backup(7, { restorable: false }), why: "retention", stage: "grace", proofFailed: false },
+      { backup: backup(6), why: "retention", stage: "erase", proofFailed: false },
+      { backup: backup(5), why: "retention", stage: "tombstone", proofFailed: true },
     ],
     abandoned: [],
     blockedBy: undefined,

@@ -84,11 +84,11 @@ export function renderPruned({ plan, result }: Pruned, style: Style): string {
   }
   const rows = [
     ...keep.map(({ backup, reasons }) => [backup.backupId, backup.tier, "stays", reasons.map(reasonText).join(", ")]),
-    ...remove.map(({ backup, stage, why }) => [
+    ...remove.map(({ backup, stage, ...each }) => [
       backup.backupId,
       backup.tier,
       plan.damage.length > 0 ? "is left" : STAGES[stage],
-      why === "named" ? "named" : backup.restorable ? "no window needs it" : "lacks WAL of its own",
+      removalText({ backup, ...each }),
     ]),
   ].sort((a, b) => ((a[0] ?? "") < (b[0] ?? "") ? -1 : 1));
   const columns = ["backup", "tier", "what", "why"].map((title) => ({ title, align: "left" as const }));
@@ -140,6 +140,16 @@ function blockerText(blocker: Blocker, plan: PrunePlan): string {
   }
   const reasons = plan.holds.flatMap(({ scope, reason }) => (scope === "all" ? [reason ?? "no reason opens"] : []));
   return `everything is held (${printable(reasons.join("; "))}); release it with \`lifeboat backup release --all\``;
+}
+
+function removalText({
+  backup,
+  why,
+  proofFailed,
+}: Pick<PrunePlan["decision"]["remove"][number], "backup" | "why" | "proofFailed">): string {
+  if (why === "named") return "named";
+  if (!backup.restorable) return "lacks WAL of its own";
+  return proofFailed ? "failed its proof" : "no window needs it";
 }
 
 function reasonText(reason: KeepReason): string {

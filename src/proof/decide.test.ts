@@ -5,7 +5,7 @@ import { LifeboatError } from "../errors/error.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import type { BackupId } from "../vault/names.ts";
 import type { DamagedProof, ProofDepth, ProofRecord } from "../vault/proofs.ts";
-import { measuredRates, provenBackups, standings } from "./decide.ts";
+import { measuredRates, retainedProofs, standings } from "./decide.ts";
 
 const backupId = "20260101t030000z-0a1b2c3d" as BackupId;
 const systemId = "7301234567890123456" as SystemId;
@@ -72,14 +72,21 @@ describe("the standing of a backup:", () => {
       const listing = { proofs, damaged: [] };
       const found = standings(listing).get(backupId) ?? { kind: "none" };
       assert.equal(found.kind === "proven" ? found.depth : found.kind, standing);
-      assert.equal(provenBackups(listing).has(backupId), proven);
+      const retained = proven
+        ? "booted"
+        : standing === "failed"
+          ? "failed"
+          : found.kind === "proven"
+            ? "shown"
+            : undefined;
+      assert.equal(retainedProofs(listing).get(backupId), retained);
     });
   }
 
   test("a record that does not open takes back what was shown before it, and not what was shown since", () => {
     const older = { proofs: [proof(1, "booted", null)], damaged: [unreadable(2)] };
     assert.deepEqual(standings(older).get(backupId), { kind: "unreadable" });
-    assert.equal(provenBackups(older).size, 0);
+    assert.equal(retainedProofs(older).size, 0);
     const newer = { proofs: [proof(3, "booted", null)], damaged: [unreadable(2)] };
     assert.equal(standings(newer).get(backupId)?.kind, "proven");
   });

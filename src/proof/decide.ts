@@ -48,16 +48,18 @@ function after(before: Standing, proof: ProofRecord): Standing {
   return { kind: "proven", depth, proof };
 }
 
-/** From this depth on a backup counts as proven for keeping it: it was restored and came up. */
+/** From this depth on a backup counts as proven before all that are not: it was restored and came up. */
 const KEPT_FROM: ProofDepth = "booted";
 
-/** The backups that a prune must take for proven. */
-export function provenBackups(listing: ProofListing): ReadonlySet<BackupId> {
-  const proven = new Set<BackupId>();
+/** What a prune must know of proofs: the backups that came up, those of which less was shown, and those that failed. */
+export function retainedProofs(listing: ProofListing): ReadonlyMap<BackupId, "booted" | "shown" | "failed"> {
+  const retained = new Map<BackupId, "booted" | "shown" | "failed">();
   for (const [backupId, standing] of standings(listing)) {
-    if (standing.kind === "proven" && isAtLeast(standing.depth, KEPT_FROM)) proven.add(backupId);
+    if (standing.kind === "failed") retained.set(backupId, "failed");
+    if (standing.kind !== "proven") continue;
+    retained.set(backupId, isAtLeast(standing.depth, KEPT_FROM) ? "booted" : "shown");
   }
-  return proven;
+  return retained;
 }
 
 /** Below this the fixed costs of a restore hide its rate. */

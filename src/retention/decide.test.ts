@@ -46,7 +46,7 @@ function backup(ageHours: number, changes: Partial<RetainedBackup> = {}): Retain
 }
 
 function facts(backups: readonly RetainedBackup[], changes: Partial<RetentionFacts> = {}): RetentionFacts {
-  const none = { proven: new Set<BackupId>(), held: new Set<BackupId>(), incidentHold: false, unfinished: [] };
+  const none = { proofs: new Map<BackupId, never>(), held: new Set<BackupId>(), incidentHold: false, unfinished: [] };
   return { now: NOW, backups, ...none, newestStoredMs: NOW, ...changes };
 }
 
@@ -116,13 +116,48 @@ describe("a backup stays", () => {
   test("when it is the newest that was proven, or is held, whatever its age", () => {
     const [one, two, three] = [old(), old(), old()];
     const decision = decideRetention(
-      facts([one, two, three, backup(2)], { proven: new Set([one.backupId]), held: new Set([two.backupId]) }),
+      facts([one, two, three, backup(2)], {
+        proofs: new Map([[one.backupId, "booted"]]),
+        held: new Set([two.backupId]),
+      }),
       policy,
     );
     assert.deepEqual(
       [one, two, three].map((each) => stays(each, decision)),
       [true, true, false],
     );
+  });
+
+  test("when it is the newest that was proven to any depth, and none came up", () => {
+    const [one, two, three] = [old(), old(), old()];
+    const shown = new Map([one, two].map(({ backupId }) => [backupId, "shown"] as const));
+    const stay = (proofs: RetentionFacts["proofs"]) => {
+      const decision = decideRetention(facts([one, two, three, backup(2)], { proofs }), policy);
+      return [one, two, three].map((each) => stays(each, decision));
+    };
+    assert.deepEqual(stay(shown), [false, true, false]);
+    assert.deepEqual(stay(new Map([...shown, [one.backupId, "booted"]])), [true, false, false]);
+  });
+
+  test("and is the newest, where a newer one failed its proof", () => {
+    const [sound, lost] = [backup(54), backup(50)];
+    const proofs = new Map([[lost.backupId, "failed"]] as const);
+    const decision = decideRetention(facts([sound, lost], { proofs }), policy);
+    assert.deepEqual(kept(decision), { "54": "newest, daily 2026-11-20, weekly 2026-W47" });
+    assert.deepEqual(
+      decision.remove.map(({ backup: { backupId }, proofFailed }) => [backupId, proofFailed]),
+      [[lost.backupId, true]],
+    );
+  });
+
+  test("though it failed its proof, while nothing else is of its window, or of its system", () => {
+    const [sound, lost] = [backup(78), backup(50)];
+    const proofs = new Map([[lost.backupId, "failed"]] as const);
+    assert.deepEqual(kept(decideRetention(facts([sound, lost], { proofs }), policy)), {
+      "50": "daily 2026-11-20",
+      "78": "newest, daily 2026-11-19, weekly 2026-W47",
+    });
+    assert.ok(stays(lost, decideRetention(facts([lost], { proofs }), policy)));
   });
 
   test("when it is the newest of its system, also when somebody named it", () => {
@@ -243,13 +278,19 @@ describe("whatever the backups are", () => {
       fc.property(anyBackups, fc.infiniteStream(fc.nat(7)), (backups, dice) => {
         const chosen = (face: number) =>
           new Set(backups.filter(() => dice.next().value === face).map(({ backupId }) => backupId));
-        const [proven, held, named] = [chosen(0), chosen(1), chosen(2)];
-        const decision = decideRetention(facts(backups, { proven, held }), { ...policy, named });
+        const [proven, held, named, failed] = [chosen(0), chosen(1), chosen(2), chosen(3)];
+        const proofs = new Map([
+          ...[...proven].map((backupId) => [backupId, "booted"] as const),
+          ...[...failed].map((backupId) => [backupId, "failed"] as const),
+        ]);
+        for (const backupId of failed) proven.delete(backupId);
+        const decision = decideRetention(facts(backups, { proofs, held }), { ...policy, named });
         assert.equal(decision.keep.length + decision.remove.length, backups.length);
         for (const systemId of ["1", "2"]) {
           const restorable = backups.filter((each) => each.systemId === systemId && each.restorable);
           const newestProven = restorable.filter(({ backupId }) => proven.has(backupId)).sort(byAge)[0];
-          for (const newest of [restorable.sort(byAge)[0], newestProven]) {
+          const newestSound = restorable.filter(({ backupId }) => !failed.has(backupId)).sort(byAge)[0];
+          for (const newest of [newestSound ?? restorable.sort(byAge)[0], newestProven]) {
             assert.ok(newest === undefined || stays(newest, decision));
           }
         }

@@ -6,7 +6,8 @@
  * during an incident, until it is released.
  * Invariants: at most one backup is kept for each window of a tier, whatever else was taken in it, so that a burst cannot
  * push old backups out; the newest proven and the newest restorable backup of every system stay, by the clock and by the
- * WAL; a backup counts only when its own WAL is held; of a system with no restorable backup nothing goes; what is held, or
+ * WAL; a backup counts only when its own WAL is held, and one that failed its proof only where there is no other, so that a
+ * lost one pushes no sound one out; of a system with no restorable backup nothing goes; what is held, or
  * younger than an hour, stays; manual backups go by age alone, or by name.
  */
 import type { Instant } from "../platform/clock.ts";
@@ -31,6 +32,9 @@ export type RetainedBackup = {
   readonly tombstone: { readonly storedMs: number; readonly why: TombstoneWhy } | undefined;
 };
 
+/** What the proofs of a backup come to: it was restored and came up, or less was shown, or it failed. */
+export type ProofStanding = "booted" | "shown" | "failed";
+
 /** A backup that was begun and not announced. */
 export type UnfinishedBackup = {
   readonly systemId: SystemId;
@@ -44,7 +48,8 @@ export type UnfinishedBackup = {
 export type RetentionFacts = {
   readonly now: Instant;
   readonly backups: readonly RetainedBackup[];
-  readonly proven: ReadonlySet<BackupId>;
+  /** Those that have no proof, or one that does not open, are not in it. */
+  readonly proofs: ReadonlyMap<BackupId, ProofStanding>;
   readonly held: ReadonlySet<BackupId>;
   readonly incidentHold: boolean;
   readonly unfinished: readonly UnfinishedBackup[];
@@ -95,6 +100,7 @@ export type RetentionDecision = {
     readonly backup: RetainedBackup;
     readonly why: TombstoneWhy;
     readonly stage: RemovalStage;
+    readonly proofFailed: boolean;
   }[];
   /** Unfinished backups without a manifest that nobody works on any more. */
   readonly abandoned: readonly UnfinishedBackup[];
@@ -128,7 +134,8 @@ export function decideRetention(facts: RetentionFacts, policy: RetentionPolicy):
       const reasons = reasonsOf.get(backup) ?? [];
       const named = isNamed(backup, policy);
       if (reasons.length === 0 && blockedBy === undefined) {
-        remove.push({ backup, why: named ? "named" : "retention", stage: stageOf(backup, facts, policy) });
+        const proofFailed = facts.proofs.get(backup.backupId) === "failed";
+        remove.push({ backup, why: named ? "named" : "retention", stage: stageOf(backup, facts, policy), proofFailed });
       } else keep.push({ backup, reasons: reasons.length === 0 ? [{ kind: "blocked" }] : reasons });
     }
   }
@@ -166,9 +173,8 @@ function systemReasons(
   };
   const restorable = backups.filter((backup) => backup.restorable);
   if (restorable.length === 0) for (const backup of backups) add(backup, { kind: "none-restorable" });
-  for (const backup of newestOf(restorable)) add(backup, { kind: "newest" });
-  const proven = restorable.filter(({ backupId }) => facts.proven.has(backupId));
-  for (const backup of newestOf(proven)) add(backup, { kind: "newest-proven" });
+  for (const backup of newestOf(soundOf(restorable, facts))) add(backup, { kind: "newest" });
+  for (const backup of newestOf(provenOf(restorable, facts))) add(backup, { kind: "newest-proven" });
   for (const backup of backups) {
     if (facts.held.has(backup.backupId)) add(backup, { kind: "held" });
     if (isNamed(backup, policy)) continue;
@@ -185,10 +191,22 @@ function systemReasons(
     const windows = Map.groupBy(candidates, ({ endedMs }) => windowOf(endedMs));
     for (const [window, inside] of windows) {
       if (window > current || window <= current - policy.windows[tier]) continue;
-      add(newestByClock(inside), { kind: "tier", tier, window: windowName(tier, window) });
+      add(newestByClock(soundOf(inside, facts)), { kind: "tier", tier, window: windowName(tier, window) });
     }
   }
   return reasons;
+}
+
+/** Those that did not fail their proof; all when every one did: part of a lost backup may still be read. */
+function soundOf(backups: readonly RetainedBackup[], { proofs }: RetentionFacts): readonly RetainedBackup[] {
+  const sound = backups.filter(({ backupId }) => proofs.get(backupId) !== "failed");
+  return sound.length === 0 ? backups : sound;
+}
+
+/** Those that came up; where none did, those of which less was shown. */
+function provenOf(backups: readonly RetainedBackup[], { proofs }: RetentionFacts): readonly RetainedBackup[] {
+  const booted = backups.filter(({ backupId }) => proofs.get(backupId) === "booted");
+  return booted.length === 0 ? backups.filter(({ backupId }) => proofs.get(backupId) === "shown") : booted;
 }
 
 /** The newest by the clock and the furthest in the WAL: usually one, two when a clock was set. */

@@ -4,7 +4,7 @@ import { syntheticProof } from "../../test/support/proofs.ts";
 import { setClock, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import type { SystemId } from "../postgres/lsn.ts";
-import { provenBackups } from "../proof/decide.ts";
+import { retainedProofs } from "../proof/decide.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { proofName } from "../vault/names.ts";
@@ -36,7 +36,7 @@ async function dailyBackups(count: number) {
 }
 
 async function plan(vault: Vault) {
-  return planPrune(vault, { policy, proven: provenBackups(await listProofs(vault, {}, {})) }, {});
+  return planPrune(vault, { policy, proofs: retainedProofs(await listProofs(vault, {}, {})) }, {});
 }
 
 test("the newest proven backup stays, until a proof of it failed: then it is the one before it", async () => {
@@ -50,20 +50,21 @@ test("the newest proven backup stays, until a proof of it failed: then it is the
   assert.deepEqual(await kept(), [second.backupId, newest.backupId]);
   await putProof(vault, syntheticProof(second, { minute: 4, asked: "intact", failedAt: "intact" }), {});
   assert.deepEqual(await kept(), [first.backupId, newest.backupId]);
+  await putProof(vault, syntheticProof(newest, { minute: 5, asked: "present", failedAt: "present" }), {});
+  assert.deepEqual(await kept(), [first.backupId, third.backupId]);
 });
 
 test("proofs are deleted with their backup", async () => {
   const { vault, clock, records } = await dailyBackups(3);
-  const [first, second] = records;
-  assert.ok(first !== undefined && second !== undefined);
-  const proofs = [first, second].map((record) => syntheticProof(record, { minute: 1, asked: "intact" }));
-  for (const proof of proofs) await putProof(vault, proof, {});
+  const [newest, ...proofs] = records.map((record) => syntheticProof(record, { minute: 1, asked: "intact" })).reverse();
+  for (const proof of [newest ?? assert.fail(), ...proofs]) await putProof(vault, proof, {});
   const onProgress = (): void => undefined;
   await runPrune(vault, await plan(vault), { onProgress });
   clock.set(clock.now() + DAY + 1);
   await runPrune(vault, await plan(vault), { onProgress });
   const { backups, tombstoned } = await listBackups(vault, {}, {});
   assert.deepEqual([backups.length, tombstoned.length], [1, 0]);
+  assert.equal(proofs.length, 2);
   for (const proof of proofs) assert.equal(await vault.store.head(proofName(proof)), undefined);
 });
 

@@ -29,7 +29,13 @@ import type { Vault } from "../vault/vault.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { parseHistory, type TimelineHistory } from "../wal/history.ts";
 import { recoveryPoints } from "../wal/recovery-points.ts";
-import { decideRetention, type RetainedBackup, type RetentionDecision, type RetentionPolicy } from "./decide.ts";
+import {
+  decideRetention,
+  type ProofStanding,
+  type RetainedBackup,
+  type RetentionDecision,
+  type RetentionPolicy,
+} from "./decide.ts";
 import { type Hold, listHolds } from "./holds.ts";
 import { readTombstoneWhy, type TombstoneWhy } from "./tombstones.ts";
 import { decideWal, type WalDecision } from "./wal-needs.ts";
@@ -58,8 +64,8 @@ export type PrunePlan = {
 
 export type PlanRequest = {
   readonly policy: RetentionPolicy;
-  /** The backups that a proof was made of. */
-  readonly proven: ReadonlySet<BackupId>;
+  /** What the proofs of backups come to. */
+  readonly proofs: ReadonlyMap<BackupId, ProofStanding>;
 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -85,7 +91,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     {
       now,
       backups,
-      proven: request.proven,
+      proofs: request.proofs,
       held: new Set(holds.flatMap(({ scope }) => (scope === "all" ? [] : [scope]))),
       incidentHold: holds.some(({ scope }) => scope === "all"),
       unfinished: listing.unfinished.map((each) => ({ ...each, hasManifest: names.has(backupName(each, "manifest")) })),

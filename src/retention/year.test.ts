@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import type { BackupId } from "../vault/names.ts";
-import { decideRetention, type RetainedBackup, type RetentionPolicy } from "./decide.ts";
+import { decideRetention, type ProofStanding, type RetainedBackup, type RetentionPolicy } from "./decide.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -44,14 +44,21 @@ function calendar(at: number) {
  * What the policy keeps of everything that was ever taken, said another way than decide.ts does: by calendar texts, one
  * window after another, as though nothing had ever been deleted.
  */
-function expectedOf(all: readonly RetainedBackup[], at: number, special: { proven: Set<string>; held: Set<string> }) {
+function expectedOf(
+  all: readonly RetainedBackup[],
+  at: number,
+  special: { proofs: ReadonlyMap<string, ProofStanding>; held: Set<string> },
+) {
   const keep = new Set<string>();
   for (const systemId of SYSTEMS) {
     const own = all.filter((each) => each.systemId === systemId);
     const newestFirst = own
       .filter(({ restorable }) => restorable)
       .sort((a, b) => b.endedMs - a.endedMs || (a.backupId < b.backupId ? 1 : -1));
-    const scheduled = newestFirst.filter(({ tier }) => tier !== "manual");
+    const standing = ({ backupId }: RetainedBackup) => special.proofs.get(backupId);
+    const soundFirst = (list: readonly RetainedBackup[]) =>
+      list.toSorted((a, b) => Number(standing(a) === "failed") - Number(standing(b) === "failed"));
+    const scheduled = soundFirst(newestFirst).filter(({ tier }) => tier !== "manual");
     const fill = (count: number, stepMs: number, window: (at: number) => string): void => {
       const newest = new Map<string, string>();
       for (const { endedMs, backupId } of scheduled) {
@@ -71,8 +78,12 @@ function expectedOf(all: readonly RetainedBackup[], at: number, special: { prove
       if (age < HOUR || (each.tier === "manual" && age < 90 * DAY)) keep.add(each.backupId);
     }
     const furthest = newestFirst.toSorted((a, b) => Number(b.endLsn - a.endLsn));
-    const proven = [newestFirst, furthest].map((list) => list.find(({ backupId }) => special.proven.has(backupId)));
-    for (const each of [newestFirst[0], furthest[0], ...proven]) if (each !== undefined) keep.add(each.backupId);
+    const lists = [newestFirst, furthest];
+    const proven = lists.map(
+      (list) => list.find((each) => standing(each) === "booted") ?? list.find((each) => standing(each) === "shown"),
+    );
+    for (const each of [...lists.map((list) => soundFirst(list)[0]), ...proven])
+      if (each !== undefined) keep.add(each.backupId);
   }
   for (const each of special.held) keep.add(each);
   return keep;
@@ -83,7 +94,7 @@ class Year {
   readonly roll: ReturnType<typeof dice>;
   /** Everything that was ever taken, but for what was too old for any window long ago. */
   all: RetainedBackup[] = [];
-  readonly proven = new Set<BackupId>();
+  readonly proofs = new Map<BackupId, ProofStanding>();
   readonly held = new Set<BackupId>();
   there: RetainedBackup[] = [];
   incident = false;
@@ -113,9 +124,9 @@ class Year {
   /** One prune, by the clock as it is set. Checks what is kept when the clock is right. */
   prune(at: number): void {
     const now = (at + this.stepMs) as Instant;
-    const { there: backups, proven, held, incident: incidentHold } = this;
+    const { there: backups, proofs, held, incident: incidentHold } = this;
     const decision = decideRetention(
-      { now, backups, proven, held, incidentHold, unfinished: [], newestStoredMs: now },
+      { now, backups, proofs, held, incidentHold, unfinished: [], newestStoredMs: now },
       policy,
     );
     const gone = new Set<RetainedBackup>();
@@ -165,6 +176,8 @@ class Year {
       restorable: this.roll(20) !== 0,
       tombstone: undefined,
     };
+    // Its proof fails before the next prune: what a later failure would want back may be gone.
+    if (this.roll(12) === 0) this.proofs.set(backup.backupId, "failed");
     this.all.push(backup);
     this.there.push(backup);
   }
@@ -185,7 +198,10 @@ class Year {
     const any = offered[this.roll(Math.max(1, offered.length))];
     if (any !== undefined && this.roll(100) === 0) this.held.add(any.backupId);
     if (this.held.size > 3) this.held.delete([...this.held][0] as BackupId);
-    if (any?.restorable === true && this.roll(30) === 0) this.proven.add(any.backupId);
+    if (any?.restorable === true && this.roll(30) === 0 && !this.proofs.has(any.backupId)) {
+      // Of the first system none ever comes up.
+      this.proofs.set(any.backupId, any.systemId === SYSTEMS[0] || this.roll(2) === 0 ? "shown" : "booted");
+    }
   }
 }
 

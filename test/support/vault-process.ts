@@ -35,7 +35,10 @@ async function prune(vault: Vault, order: VaultOrder & { readonly kind: "prune" 
   const named = new Set(order.named.filter((each) => there.has(each)));
   // The tombstones, then what they stand for.
   for (let pass = 0; pass < 2; pass += 1) {
-    const request = { policy: { windows, manualDays: undefined, graceMs: 0, named }, proven: new Set<BackupId>() };
+    const request = {
+      policy: { windows, manualDays: undefined, graceMs: 0, named },
+      proofs: new Map<BackupId, never>(),
+    };
     await runPrune(vault, await planPrune(vault, request, {}), { onProgress: () => undefined });
     named.clear();
   }
