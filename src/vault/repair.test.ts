@@ -187,6 +187,25 @@ describe("a repair", () => {
     });
   }
 
+  test("fills a segment in that the receiver stores in the same moment", async () => {
+    const { vault } = await copy();
+    const bytes = await vault.store.get(segment);
+    await vault.store.delete(segment);
+    const store: Store = {
+      ...storePort(vault.store),
+      put: async (key, parts, options) => {
+        if (key === segment) await vault.store.put(key, [bytes]);
+        return vault.store.put(key, parts, options);
+      },
+    };
+    const { outcomes } = await repair(toolsOf({ ...vault, store }, SPOOLED));
+    assert.deepEqual(
+      outcomes.map(({ failure }) => failure),
+      [undefined],
+    );
+    assert.deepEqual((await check(vault)).findings, []);
+  });
+
   test("of a whole vault has nothing to do", async () => {
     const { vault } = await copy();
     assert.deepEqual(await prepareRepair(toolsOf(vault), {}), { steps: [], left: [] });

@@ -62,7 +62,7 @@ export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
     alarms.push({
       kind: "vault-failing",
       since,
-      message: "one segment is on its way to the vault, which does not answer",
+      message: "segments wait for the vault: it does not answer",
     });
   }
   for (const gap of facts.lostGaps) {
