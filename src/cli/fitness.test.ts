@@ -160,7 +160,14 @@ const list = {
   ],
   unreadable: ["keys/x.json"],
 };
-const added = { wrapId: "9f3a61c2b1d04e77", dataKeyCount: 1, recoveryKey: "ABCD-EFGH", pin: undefined };
+const added = {
+  wrapId: "9f3a61c2b1d04e77",
+  dataKeyCount: 1,
+  allDataKeyCount: 1,
+  opensNewest: true,
+  recoveryKey: "ABCD-EFGH",
+  pin: undefined,
+};
 const rotation = {
   keyId: "0123456789abcdef0123456789abcdef" as KeyId,
   wrappedFor: ["a"],
@@ -183,6 +190,10 @@ test("keys are listed, added, removed, replaced and rotated in words that say wh
   assert.equal(await keeps("vault-key-remove", "vault key remove 9f3a61c2b1d04e77", { keys }), 0);
   assert.equal(await keeps("vault-key-rewrap", "vault key rewrap", { keys }), 0);
   assert.equal(await keeps("vault-key-rotate", "vault key rotate", { keys }), 0);
+  const part = { ...added, allDataKeyCount: 2, opensNewest: false, recoveryKey: undefined };
+  const byOneLeftOut = { ...keys, add: async () => part, rewrap: async () => ({ added: part, removed: [] }) };
+  assert.equal(await keeps("vault-key-add-part", "vault key add --passphrase-file p", { keys: byOneLeftOut }), 0);
+  assert.equal(await keeps("vault-key-rewrap-part", "vault key rewrap", { keys: byOneLeftOut }), 0);
 });
 
 test("a key command that says too little or too much is refused before anything happens", async () => {

@@ -82,10 +82,8 @@ export function vaultKeyVerb(engine: KeyEngine): Verb {
         return addResult(await engine.add({ ...call, holder: holderOf(options), label }), session.style);
       }
       const done = await engine.rewrap({ ...call, passphraseFile: options.passphraseFile, label });
-      return {
-        json: done,
-        text: `The new passphrase opens the vault. Removed: ${done.removed.join(", ") || "nothing"}.`,
-      };
+      const lines = [`The new passphrase opens the vault. Removed: ${done.removed.join(", ") || "nothing"}.`];
+      return { json: done, text: [...lines, ...partLines(done.added, session.style)].join("\n") };
     },
   });
 }
@@ -125,12 +123,25 @@ function listResult(list: KeyList, style: Style): VerbResult {
 }
 
 function addResult(added: AddedHolder, style: Style): VerbResult {
-  const lines = [`Added the wrap ${added.wrapId}.`];
+  const lines = [`Added the wrap ${added.wrapId}.`, ...partLines(added, style)];
   if (added.recoveryKey !== undefined) lines.push(...recoveryLines(added.recoveryKey, style));
   if (added.pin !== undefined) {
     lines.push("", "Append this line to the identity file; without it the vault does not open by it:", added.pin);
   }
   return { json: added, text: lines.join("\n") };
+}
+
+/** What a holder lacks that was added by one whom a rotation left out. */
+function partLines(added: AddedHolder, style: Style): readonly string[] {
+  const { dataKeyCount, allDataKeyCount, opensNewest } = added;
+  if (dataKeyCount === allDataKeyCount) return [];
+  const newest = opensNewest ? "" : ", not the newest";
+  return [
+    style.warning(
+      `It opens ${dataKeyCount} of ${allDataKeyCount} data keys${newest}: what is sealed with the others stays closed.`,
+    ),
+    "For one that opens all, open the vault with a secret that does; `lifeboat vault key list` shows how many each opens.",
+  ];
 }
 
 function removeResult(wrapId: string, removed: { readonly kind: string; readonly wrapCount: number }): VerbResult {

@@ -7,6 +7,7 @@ import { type Instant, systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { faultyStore, type StoreFault } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
+import type { Store } from "../store/store.ts";
 import { checkVault } from "./check.ts";
 import { pinLine, wrapForRecipient } from "./key-age.ts";
 import { addHolder, listKeys, removeHolder, rewrapPassphrase, rotateDataKey } from "./key-ring.ts";
@@ -46,6 +47,23 @@ async function copyOf(tools: VaultTools): Promise<VaultTools> {
   const store = openMemoryStore({ clock: systemClock });
   for await (const { key } of tools.store.list("")) await store.put(key, [await tools.store.get(key)]);
   return { ...tools, store };
+}
+
+async function keyNames(tools: VaultTools): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const { key } of tools.store.list(KEYS_PREFIX)) names.push(key);
+  return names;
+}
+
+function methodsOf(store: Store): Omit<Store, "put"> {
+  return {
+    name: store.name,
+    get: (key, options) => store.get(key, options),
+    getRange: (key, range, options) => store.getRange(key, range, options),
+    head: (key, options) => store.head(key, options),
+    list: (prefix, options) => store.list(prefix, options),
+    delete: (key, options) => store.delete(key, options),
+  };
 }
 
 function code(expected: string): (error: unknown) => boolean {
@@ -215,6 +233,77 @@ test("a new passphrase replaces the old ones and leaves other kinds of holders",
   await readsOld(tools, { kind: "passphrase", passphrase: "new one" });
   await readsOld(tools, recovery);
   await assert.rejects(openVault(tools, TEST_SECRET, {}), code("vault.wrong-key"));
+});
+
+test("a new passphrase is refused to one who opens only part of the data keys, and nothing changes", async () => {
+  const { tools, recovery } = await newVault();
+  const early: VaultSecret = { kind: "passphrase", passphrase: "early" };
+  await addHolder(tools, recovery, { holder: { kind: "passphrase", passphrase: "early" }, label: "" }, {});
+  await rotateDataKey(tools, TEST_SECRET, {});
+  const rotated = await openVault(tools, TEST_SECRET, {});
+  await putBlob(rotated, { name: "wal/1/history/00000003", plain: Buffer.from("new") }, {});
+  const before = await keyNames(tools);
+  for (const secret of [early, recovery]) {
+    const rewrapped = rewrapPassphrase(tools, secret, { passphrase: "new one", label: "" }, {});
+    await assert.rejects(rewrapped, code("vault.keys-unopened"));
+    assert.deepEqual(await keyNames(tools), before);
+  }
+  // By one who opens both it goes through: one passphrase is left, and it opens all there is.
+  const { added, removed } = await rewrapPassphrase(tools, TEST_SECRET, { passphrase: "new one", label: "" }, {});
+  assert.deepEqual([added.dataKeyCount, added.allDataKeyCount, added.opensNewest, removed.length], [2, 2, true, 2]);
+  const opened = await readsOld(tools, { kind: "passphrase", passphrase: "new one" });
+  assert.equal((await getBlob(opened, "wal/1/history/00000003", {})).toString(), "new");
+});
+
+test("who is added by one whom a rotation left out is told to open only part", async () => {
+  const { tools, recovery } = await newVault();
+  const rotation = await rotateDataKey(tools, TEST_SECRET, {});
+  const holder = { kind: "passphrase", passphrase: "second" } as const;
+  const part = await addHolder(tools, recovery, { holder, label: "" }, {});
+  assert.deepEqual([part.dataKeyCount, part.allDataKeyCount, part.opensNewest], [1, 2, false]);
+  // The older data key has the latest wrap by now.
+  const again = await addHolder(
+    tools,
+    recovery,
+    { holder: { kind: "passphrase", passphrase: "third" }, label: "" },
+    {},
+  );
+  assert.deepEqual([again.dataKeyCount, again.allDataKeyCount, again.opensNewest], [1, 2, false]);
+  const printed: VaultSecret = { kind: "recovery-key", recoveryKey: rotation.recoveryKey ?? "" };
+  const all = await addHolder(tools, printed, { holder: { kind: "recovery-key" }, label: "" }, {});
+  assert.deepEqual([all.dataKeyCount, all.allDataKeyCount, all.opensNewest], [2, 2, true]);
+});
+
+test("where there is no passphrase to take the place of, one that opens part is added, and said to", async () => {
+  const { tools, recovery } = await newVault();
+  const holders = (await listKeys(tools, recovery, {})).holders;
+  await removeHolder(tools, recovery, holders.find(({ kind }) => kind === "passphrase")?.wrapId ?? "", {});
+  const { identity, recipient } = await newIdentity();
+  const { pin } = await addHolder(tools, recovery, { holder: { kind: "age", recipient }, label: "" }, {});
+  await addHolder(tools, recovery, { holder: { kind: "recovery-key" }, label: "left out" }, {});
+  const aged: VaultSecret = { kind: "identity", identities: `${identity}\n${pin}` };
+  await rotateDataKey(tools, aged, {});
+  const { added, removed } = await rewrapPassphrase(tools, recovery, { passphrase: "new one", label: "" }, {});
+  assert.deepEqual([added.dataKeyCount, added.allDataKeyCount, added.opensNewest, removed], [1, 2, false, []]);
+});
+
+test("a passphrase that opens more than the new one, since somebody rotated meanwhile, is left whole", async () => {
+  const { tools, recovery } = await newVault();
+  let rotating = false;
+  const store: Store = {
+    ...methodsOf(tools.store),
+    put: async (key, parts, options) => {
+      await tools.store.put(key, parts, options);
+      // Between the new passphrase's wrap and the listing of what it takes the place of.
+      if (rotating || !key.startsWith(KEYS_PREFIX)) return;
+      rotating = true;
+      await rotateDataKey(tools, TEST_SECRET, {});
+    },
+  };
+  const { removed } = await rewrapPassphrase({ ...tools, store }, recovery, { passphrase: "new one", label: "" }, {});
+  assert.ok(rotating);
+  assert.deepEqual(removed, []);
+  assert.equal((await readsOld(tools, TEST_SECRET)).dataKeys.size, 2);
 });
 
 test("a vault without encryption has no keys to manage", async () => {

@@ -5,7 +5,8 @@
  * wrap id; to *rotate* is to make a new data key for new objects, while the old ones stay for the old objects.
  * Invariants: nothing that was sealed is sealed again; a wrap is stored, read back and (where its secret is at hand) opened
  * before anything relies on it or anything older is removed; no wrap is removed unless the secret in use still opens its
- * data key without it; cut after any step, the vault opens with the secret in use or with the new one.
+ * data key without it; a new passphrase takes the place of whole holders, never of part of one; cut after any step, the vault opens
+ * with the secret in use or with the new one.
  */
 import { assert, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
@@ -64,6 +65,10 @@ export type NewHolder =
 export type AddedHolder = {
   readonly wrapId: string;
   readonly dataKeyCount: number;
+  /** Of so many that the vault has wraps of: fewer are opened when it was opened by a holder that a rotation left out. */
+  readonly allDataKeyCount: number;
+  /** Whether it opens the newest of all, as far as the dates of the wraps tell. */
+  readonly opensNewest: boolean;
   /** The new recovery key, kept nowhere else; undefined for any other kind. */
   readonly recoveryKey: string | undefined;
   /** The line to append to the identity file of an age recipient; undefined for any other kind. */
@@ -141,8 +146,8 @@ export async function removeHolder(
 }
 
 /**
- * Adds a passphrase, then removes the wraps of every other passphrase whose data keys the new one opens. Throws as
- * `addHolder` does.
+ * Adds a passphrase, then removes every other passphrase, each with all its wraps. Throws as `addHolder` does, and
+ * `vault.keys-unopened`, with nothing changed, when there are other passphrases and data keys that the secret does not open.
  */
 export async function rewrapPassphrase(
   tools: VaultTools,
@@ -151,16 +156,41 @@ export async function rewrapPassphrase(
   options: CallOptions,
 ): Promise<{ readonly added: AddedHolder; readonly removed: readonly string[] }> {
   const { passphrase, label } = replace;
+  const before = await openRing(tools, secret, options);
+  refuseOpen(before);
+  const unopened = unopenedKeys(before);
+  if (unopened.length > 0 && passphrasesOf(before).length > 0) throw keysUnopened(before, unopened);
   const added = await addHolder(tools, secret, { holder: { kind: "passphrase", passphrase }, label }, options);
-  // From here on the new passphrase is the secret in use: what it does not open is not removed.
+  // From here on the new passphrase is the secret in use: who opens what it does not is not removed.
   const ring = await openRing(tools, { kind: "passphrase", passphrase }, options);
-  const old = ring.listing.wraps.filter(
-    ({ wrap, wrapId }) =>
-      wrap.method.kind === "passphrase" && wrapId !== added.wrapId && ring.vault.dataKeys.has(wrap.keyId),
+  const removed = passphrasesOf(ring).filter(
+    ([wrapId, wraps]) => wrapId !== added.wrapId && wraps.every(({ wrap }) => ring.vault.dataKeys.has(wrap.keyId)),
   );
-  const removed = holdersOf(old);
   for (const [, wraps] of removed) await removeWraps(ring, wraps, options);
   return { added, removed: removed.map(([wrapId]) => wrapId) };
+}
+
+function passphrasesOf({ listing }: Ring): readonly Holder[] {
+  return holdersOf(listing.wraps.filter(({ wrap }) => wrap.method.kind === "passphrase"));
+}
+
+/** Data keys that somebody can open and the secret in use cannot. */
+function unopenedKeys({ vault, listing }: Ring): readonly KeyId[] {
+  const all = new Set(listing.wraps.map(({ wrap }) => wrap.keyId));
+  return [...all].filter((keyId) => !vault.dataKeys.has(keyId));
+}
+
+/**
+ * The newest of all data keys: the one whose first wrap is the latest. Whoever wraps several dates them in the order of their
+ * age, so an older key has an earlier wrap, whoever is added afterwards.
+ */
+function newestKey(wraps: readonly StoredWrap[]): KeyId | undefined {
+  const first = new Map<KeyId, string>();
+  for (const { wrap } of wraps) {
+    const known = first.get(wrap.keyId);
+    if (known === undefined || wrap.createdAt < known) first.set(wrap.keyId, wrap.createdAt);
+  }
+  return [...first].sort(([, a], [, b]) => (a < b ? -1 : 1)).at(-1)?.[0];
 }
 
 /** A rotation. */
@@ -246,7 +276,15 @@ async function storeHolder(
     await storeWrap(ring, { to, wrapId, dataKey, known: dataKeys, now }, options);
   }
   const pin = holder.kind === "age" ? pinLine(dataKeys.at(-1) ?? vault.dataKey, vault.id) : undefined;
-  return { wrapId, dataKeyCount: dataKeys.length, recoveryKey, pin };
+  const newest = newestKey(ring.listing.wraps);
+  return {
+    wrapId,
+    dataKeyCount: dataKeys.length,
+    allDataKeyCount: dataKeys.length + unopenedKeys(ring).length,
+    opensNewest: dataKeys.some(({ id }) => id === newest) || unopenedKeys(ring).length === 0,
+    recoveryKey,
+    pin,
+  };
 }
 
 function sealFor(
@@ -368,6 +406,17 @@ function keyNeeded(of: { readonly wrapId: string; readonly keyId: KeyId; readonl
     message: `without wrap ${of.wrapId} the ${of.kind} in use would not open data key ${of.keyId}`,
     remedy:
       "Add another holder first and open the vault with it: whoever removes a wrap must open all it opens without it.",
+  });
+}
+
+function keysUnopened({ vault, secret, listing }: Ring, unopened: readonly KeyId[]): LifeboatError {
+  const of = `${vault.dataKeys.size} of ${vault.dataKeys.size + unopened.length} data keys`;
+  const newest = newestKey(listing.wraps);
+  const lacks = newest !== undefined && unopened.includes(newest) ? ", not the newest" : "";
+  return new LifeboatError("vault.keys-unopened", {
+    message: `the ${secret.kind} in use opens ${of} of the vault in ${vault.store.name}${lacks}; a passphrase in its place would open no more`,
+    remedy:
+      "Open the vault with a passphrase, recovery key or identity that opens all of them (`lifeboat vault key list` shows how many each opens). To have one that opens no more, add it with `lifeboat vault key add` and remove others one by one.",
   });
 }
 

@@ -26,6 +26,12 @@ export const vaultErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "Removing the wrap would leave a data key that the given secret could not be shown to open.",
   },
+  "vault.keys-unopened": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "A passphrase cannot take the place of others: the vault was opened with a secret that a rotation left out.",
+  },
   "vault.wrap-unknown": { kind: "operator", exit: EXIT.notFound, meaning: "The vault has no key wrap of this name." },
   "vault.not-encrypted": {
     kind: "operator",
