@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
+import type { Store } from "../store/store.ts";
 import { putHistory } from "../vault/wal-store.ts";
 import { chooseSystem } from "./engine-system.ts";
 
@@ -19,5 +20,29 @@ describe("which system of a vault is meant", () => {
     await assert.rejects(chooseSystem(vault, undefined, {}), unclear);
     assert.equal(await chooseSystem(vault, "72", {}), "72");
     await assert.rejects(chooseSystem(vault, "73", {}), unclear);
+    await assert.rejects(chooseSystem(vault, "../72", {}), unclear);
+    await assert.rejects(chooseSystem(vault, "7", {}), unclear);
+  });
+
+  test("one that is named is known by the first object that lies under it, however many there are", async () => {
+    const vault = await createTestVault();
+    for (const system of ["71", "72"]) {
+      for (let timeline = 2; timeline < 100; timeline += 1) {
+        await putHistory(vault, { systemId: system as SystemId, timeline: timeline as Timeline, content }, {});
+      }
+    }
+    let listed = 0;
+    const { store } = vault;
+    const counting: Pick<Store, "list"> = {
+      async *list(prefix, options) {
+        for await (const facts of store.list(prefix, options)) {
+          listed += 1;
+          yield facts;
+        }
+      },
+    };
+    const counted = { ...vault, store: Object.assign(Object.create(store), counting) as Store };
+    assert.equal(await chooseSystem(counted, "72", {}), "72");
+    assert.equal(listed, 1);
   });
 });

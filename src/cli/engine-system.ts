@@ -5,18 +5,23 @@ import type { SystemId } from "../postgres/lsn.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { type BackupListing, listBackups } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
-import { listSystems } from "../vault/wal-store.ts";
+import { hasSystem, listSystems } from "../vault/wal-store.ts";
 import type { WalSources } from "../wal/get.ts";
 import { readSpoolState } from "../wal/spool-state.ts";
 import { MACHINE } from "./engine-machine.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
+const SYSTEM_ID = /^\d{1,20}$/;
+
 /** The system that was named, else the only one of the vault. Throws `vault.system-unclear`. */
 export async function chooseSystem(vault: Vault, wanted: string | undefined, options: CallOptions): Promise<SystemId> {
+  // PostgreSQL asks for one segment at a time, and a listing of all WAL takes longer than its replay.
+  if (wanted !== undefined && SYSTEM_ID.test(wanted) && (await hasSystem(vault, wanted as SystemId, options))) {
+    return wanted as SystemId;
+  }
   const systems = await listSystems(vault, options);
   const [only, second] = systems;
-  if (wanted !== undefined && systems.some((each) => each === wanted)) return wanted as SystemId;
   if (wanted === undefined && only !== undefined && second === undefined) return only;
   const held = systems.length === 0 ? "nothing" : `system ${systems.join(" and ")}`;
   throw new LifeboatError("vault.system-unclear", {

@@ -126,7 +126,10 @@ export function walGetVerb(getWal: GetWal): Verb {
     },
     options: {
       mode: withDefault(choice(["restore", "standby"]), "restore", "Who asks: a restore or a standby."),
-      system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
+      system: optional(
+        text("ID"),
+        "System identifier. Default: the only one of the vault; naming it spares a listing of the whole vault for each file.",
+      ),
     },
     configuration: { kind: "checked", sections: ["vault", "folders"] },
     failureStatus: (args) => statusOfFailure(modeOf(args)),

@@ -7,7 +7,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import type { PutOptions } from "../store/store.ts";
-import { historyKey, parseWalKey, segmentKey, timelinePrefix, WAL_PREFIX } from "./names.ts";
+import { BACKUPS_PREFIX, historyKey, parseWalKey, segmentKey, timelinePrefix, WAL_PREFIX } from "./names.ts";
 import { getBlob, type IntoOptions, putBlob, type Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -76,10 +76,18 @@ export async function listWal(
   return { segments: segments.sort(), histories: histories.sort((a, b) => a - b) };
 }
 
+/** Whether the vault holds a backup or WAL of a system. Looks no further than the first object: asked once for each segment. */
+export async function hasSystem(vault: Vault, systemId: SystemId, options: CallOptions): Promise<boolean> {
+  for (const prefix of [BACKUPS_PREFIX, WAL_PREFIX]) {
+    for await (const _ of vault.store.list(`${prefix}${systemId}/`, options)) return true;
+  }
+  return false;
+}
+
 /** Every system whose WAL or backups the vault holds. */
 export async function listSystems(vault: Vault, options: CallOptions): Promise<readonly SystemId[]> {
   const systems = new Set<SystemId>();
-  for (const prefix of [WAL_PREFIX, "backups/"]) {
+  for (const prefix of [WAL_PREFIX, BACKUPS_PREFIX]) {
     for await (const facts of vault.store.list(prefix, options)) {
       const digits = /^(?:wal|backups)\/(\d{1,20})\//.exec(facts.key)?.[1];
       if (digits !== undefined) systems.add(digits as SystemId);

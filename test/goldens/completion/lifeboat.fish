@@ -275,7 +275,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcom
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-status-interval -d 'Longest time between two reports to the server.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from status' -l receiver-delay -d 'Hold back every confirmation for so long; only to show what a slow receiver costs.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l mode -d 'Who asks: a restore or a standby.' -x -a 'restore standby'
-complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l system -d 'System identifier. Default: the only one of the vault.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l system -d 'System identifier. Default: the only one of the vault; naming it spares a listing of the whole vault for each file.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from wal; and __fish_seen_subcommand_from get' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F

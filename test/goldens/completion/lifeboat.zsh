@@ -329,7 +329,7 @@ _lifeboat_wal_get() {
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
     '--mode=[Who asks\: a restore or a standby.]:value:(restore standby)' \
-    '--system=[System identifier. Default\: the only one of the vault.]:value: ' \
+    '--system=[System identifier. Default\: the only one of the vault; naming it spares a listing of the whole vault for each file.]:value: ' \
     '--vault-path=[Folder of the vault.]:value:_files -/' \
     '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
