@@ -23,7 +23,7 @@ export function statusVerb(look: LookAtStatus): Verb {
     summary: "Show what can be recovered now, and what is wrong",
     description:
       "Shows the newest backup and proof, the moments that can be restored, the receiver and how far behind it is, sizes, and " +
-      "everything that is wrong, slots that fill the server's disk or lose WAL and text that is sorted by another version among it. Works when the server is down and when the vault cannot be reached. Ends with status 5 " +
+      "everything that is wrong, also slots that cost the server's disk or WAL, and text that is sorted by another version. Works when the server is down and when the vault cannot be reached. Ends with status 5 " +
       "when something is wrong.",
     arguments: {},
     options: {},
