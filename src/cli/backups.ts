@@ -97,8 +97,8 @@ export function renderListing(listing: BackupsFacts, style: Style): string {
 
 /** A listing for programs. */
 export function listingJson(listing: BackupsFacts) {
-  const tombstoned = listing.tombstoned.map(({ tombstonedMs, ...each }) => ({
-    ...each,
+  const tombstoned = listing.tombstoned.map(({ systemId, backupId, announced, record, tombstonedMs }) => ({
+    ...{ systemId, backupId, announced, record },
     tombstonedAt: formatInstant(tombstonedMs as Instant),
   }));
   return {

@@ -99,7 +99,9 @@ describe("a prune tells", () => {
     assert.equal(await keeps("prune-incident", blocked({ kind: "incident" })), 0);
     const newestStoredMs = Date.UTC(2026, 0, 1);
     assert.equal(await keeps("prune-quiet", blocked({ kind: "quiet", newestStoredMs })), EXIT.refused);
-    const damage = [new LifeboatError("vault.object-damaged", { message: "manifest x is cut", remedy: "Look." })];
+    const damage = (["vault.object-damaged", "vault.key-missing"] as const).map(
+      (code) => new LifeboatError(code, { message: `manifest x tells ${code}`, remedy: "Look." }),
+    );
     assert.equal(await keeps("prune-damaged", { plan: { ...plan, damage }, result: undefined }), EXIT.damaged);
   });
 });

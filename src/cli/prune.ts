@@ -7,6 +7,7 @@ import type { PruneResult } from "../retention/act.ts";
 import type { Blocker, KeepReason, RemovalStage } from "../retention/decide.ts";
 import type { PrunePlan, RemovedObject } from "../retention/survey.ts";
 import { describeByteSize } from "../units/byte-size.ts";
+import { opensForOthers } from "../vault/backups.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts, renderTable } from "./table.ts";
 import { defineVerb, optional, type Session, toggle, type Verb } from "./verb.ts";
@@ -80,7 +81,8 @@ export function renderPruned({ plan, result }: Pruned, style: Style): string {
   if (blockedBy !== undefined) parts.push(style.warning(`Nothing is removed: ${blockerText(blockedBy, plan)}.`));
   if (plan.damage.length > 0) {
     const lines = plan.damage.map(({ message, code }) => `  ${printable(message)} (${code})`);
-    parts.push([style.bad("Nothing is deleted while these cannot be read:"), ...lines].join("\n"));
+    parts.push([style.bad("Nothing is deleted while these are missing or cannot be read:"), ...lines].join("\n"));
+    parts.push(damageAdvice(plan.damage));
   }
   const rows = [
     ...keep.map(({ backup, reasons }) => [backup.backupId, backup.tier, "stays", reasons.map(reasonText).join(", ")]),
@@ -140,6 +142,22 @@ function blockerText(blocker: Blocker, plan: PrunePlan): string {
   }
   const reasons = plan.holds.flatMap(({ scope, reason }) => (scope === "all" ? [reason ?? "no reason opens"] : []));
   return `everything is held (${printable(reasons.join("; "))}); release it with \`lifeboat backup release --all\``;
+}
+
+function damageAdvice(damage: PrunePlan["damage"]): string {
+  const lines: string[] = [];
+  if (damage.some((reason) => !opensForOthers(reason))) {
+    lines.push(
+      "Run `lifeboat vault repair` first, and copy back from another copy of the vault what that cannot make again.",
+      "Only then let a damaged backup go with `lifeboat prune --remove`.",
+    );
+  }
+  if (damage.some(opensForOthers)) {
+    lines.push(
+      "What needs another data key, or a newer Lifeboat, is whole for others: prune with a secret that opens all of the vault.",
+    );
+  }
+  return lines.join("\n");
 }
 
 function removalText({

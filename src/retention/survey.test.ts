@@ -10,10 +10,12 @@ import {
   toldStore,
 } from "../../test/support/daily-backups.ts";
 import { finishSyntheticBackup, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { checkVault } from "../vault/check.ts";
 import { readManifest } from "../vault/manifest.ts";
 import { backupName, packName } from "../vault/names.ts";
+import { putBlob, type Vault } from "../vault/vault.ts";
 import { putHold } from "./holds.ts";
 
 describe("while the manifest of a backup that stays is missing", () => {
@@ -105,6 +107,54 @@ describe("a backup whose announcement was lost from the disk", () => {
     clock.set(clock.now() + DAY);
     await pruneDaily(vault);
     assert.deepEqual(await namesOf(store, own), []);
+  });
+});
+
+describe("what another secret opens", () => {
+  /** The fourth backup is sealed with a data key that the second vault here does not have, as after a rotation. */
+  async function rotated() {
+    const daily = await dailyBackups();
+    const { vault, clock } = daily;
+    const { dataKey } = await createTestVault();
+    const dataKeys = new Map([...vault.dataKeys, [dataKey.id, dataKey]]);
+    const all: Vault = { ...vault, dataKey, dataKeys };
+    const { record } = await storeSyntheticBackup(all, { systemId, segment: 12, tier: "manual" });
+    clock.set(clock.now() + 1000);
+    await storeSyntheticBackup(vault, { systemId, segment: 14 });
+    return { ...daily, all, few: vault, record };
+  }
+
+  test("is not removed by name, and nothing else is while it does not open", async () => {
+    const { few, store, record } = await rotated();
+    const before = await namesOf(store);
+    await assert.rejects(pruneDaily(few, { named: new Set([record.backupId]) }), (error) =>
+      isLifeboatError(error, "vault.key-missing"),
+    );
+    await pruneDaily(few);
+    assert.deepEqual(await namesOf(store), before);
+  });
+
+  test("is not erased when its tombstone's grace is over, but by those who can read it", async () => {
+    const { few, all, store, clock, record } = await rotated();
+    await pruneDaily(all, { named: new Set([record.backupId]) });
+    clock.set(clock.now() + DAY);
+    const planned = await planDaily(few);
+    assert.deepEqual(planned.erase, []);
+    assert.ok(planned.damage.length > 0);
+    assert.ok(planned.damage.every(({ code }) => code === "vault.key-missing"));
+    await pruneDaily(all);
+    assert.deepEqual(await namesOf(store, `backups/7/${record.backupId}/`), []);
+    assert.deepEqual((await planDaily(few)).damage, []);
+  });
+
+  test("is not removed by name either when its record opens and its manifest does not", async () => {
+    const { few, store, record } = await rotated();
+    const announced = backupName(record, "announced");
+    await store.delete(announced);
+    await putBlob(few, { name: announced, plain: Buffer.from(JSON.stringify(record)) }, {});
+    await assert.rejects(planDaily(few, { named: new Set([record.backupId]) }), (error) =>
+      isLifeboatError(error, "vault.key-missing"),
+    );
   });
 });
 

@@ -10,7 +10,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
-import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
+import { type BackupListing, type BackupRecord, listBackups, opensForOthers } from "../vault/backups.ts";
 import { lostAnnouncements } from "../vault/lost-announcements.ts";
 import { readManifest } from "../vault/manifest.ts";
 import {
@@ -87,6 +87,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   const names = new Set(records.map(({ name }) => name));
   const lost = lostAnnouncements({ names, unfinished: listing.unfinished, now });
   checkNamed(vault, request.policy.named, [...backups, ...listing.damaged, ...lost]);
+  for (const each of listing.damaged) refuseForOthers(each, request.policy.named);
   const decision = decideRetention(
     {
       now,
@@ -129,8 +130,9 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     ...unreadableRecords(listing, erase),
     ...halfway.map(unannounced),
     ...lost.flatMap(({ object, reason }) => (halfway.some((each) => each.object === object) ? [] : [reason])),
-    ...mark.damage,
+    ...mark.damaged.map(({ reason }) => reason),
   ];
+  for (const each of mark.damaged) refuseForOthers(each, request.policy.named);
   if (damage.length > 0) return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage };
   const settledBeforeMs = settledBefore(now, listing, decision);
   const swept = packs.filter(({ name, storedMs }) => !mark.named.has(name) && storedMs < settledBeforeMs);
@@ -229,6 +231,18 @@ function checkNamed(vault: Vault, named: ReadonlySet<BackupId>, backups: readonl
   }
 }
 
+type DamagedBackup = { readonly backupId: BackupId; readonly reason: LifeboatError };
+
+/** What our secret does not open, or a later version wrote, may be the best backup that others have. */
+function refuseForOthers({ backupId, reason }: DamagedBackup, named: ReadonlySet<BackupId>): void {
+  if (!named.has(backupId) || !opensForOthers(reason)) return;
+  throw new LifeboatError(reason.code, {
+    message: `backup ${backupId} is not removed, since it is not damaged: ${reason.message}`,
+    remedy: reason.remedy,
+    cause: reason,
+  });
+}
+
 /** The first thing that goes makes it no backup; the tombstone, by which the next prune knows it, goes last. */
 const ERASE_ORDER = ["announced", "manifest", "", "started", "tombstone"];
 
@@ -243,11 +257,12 @@ function eraseList(held: {
   const { now } = decision;
   if (decision.blockedBy !== undefined) return [];
   const due = decision.remove.filter(({ stage }) => stage === "erase").map(({ backup }) => backup);
-  // A record that does not open cannot be judged: its tombstone was asked for by name.
+  // A damaged record cannot be judged: its tombstone was asked for by name. One that others open is theirs to judge.
   const closed = listing.tombstoned.filter(
-    ({ announced, record, tombstonedMs, backupId }) =>
+    ({ announced, record, reason, tombstonedMs, backupId }) =>
       announced &&
       record === undefined &&
+      !(reason !== undefined && opensForOthers(reason)) &&
       now - tombstonedMs >= held.policy.graceMs &&
       !holds.some(({ scope }) => scope === backupId),
   );
@@ -290,10 +305,10 @@ async function markPacks(
     readonly erase: PrunePlan["erase"];
   },
   options: CallOptions,
-): Promise<{ readonly named: ReadonlySet<string>; readonly damage: readonly LifeboatError[] }> {
+): Promise<{ readonly named: ReadonlySet<string>; readonly damaged: readonly DamagedBackup[] }> {
   const erased = new Set(held.erase.map(({ backupId }) => backupId));
   const marked = new Set<string>();
-  const damage: LifeboatError[] = [];
+  const damaged: DamagedBackup[] = [];
   for (const backup of manifestsOf(held)) {
     if (erased.has(backup.backupId)) continue;
     try {
@@ -301,10 +316,10 @@ async function markPacks(
       for (const pack of chunks.packs) marked.add(packName(pack.id));
     } catch (error) {
       if (!isLifeboatError(error) || !tellsDamage(error)) throw error;
-      damage.push(error);
+      damaged.push({ backupId: backup.backupId, reason: error });
     }
   }
-  return { named: marked, damage };
+  return { named: marked, damaged };
 }
 
 /** Every backup that has a manifest or must have one, each once. */
@@ -338,12 +353,13 @@ function unreadableRecords(listing: BackupListing, erase: PrunePlan["erase"]): r
   const closed = listing.tombstoned.filter(
     ({ announced, record, backupId }) => announced && record === undefined && !erased.has(backupId),
   );
-  const reasons = closed.map(
-    ({ backupId }) =>
-      new LifeboatError("vault.object-damaged", {
-        message: `the record of backup ${backupId} does not open; its tombstone stands until its grace is over`,
-        remedy: "Prune again when it is.",
-      }),
+  const reasons = closed.map(({ backupId, reason }) =>
+    reason !== undefined && opensForOthers(reason)
+      ? reason
+      : new LifeboatError("vault.object-damaged", {
+          message: `the record of backup ${backupId} does not open; its tombstone stands until its grace is over`,
+          remedy: "Prune again when it is.",
+        }),
   );
   return [...listing.damaged.map(({ reason }) => reason), ...reasons];
 }

@@ -65,6 +65,8 @@ export type TombstonedBackup = {
   readonly announced: boolean;
   /** Undefined when its announcement is gone, or does not open. */
   readonly record: BackupRecord | undefined;
+  /** Why its announcement does not open. */
+  readonly reason?: LifeboatError | undefined;
 };
 
 /** What a listing found. */
@@ -160,7 +162,7 @@ export async function listBackups(
       if (!isLifeboatError(error) || !tellsDamage(error)) throw error;
       if (tombstone === undefined) {
         damaged.push({ backupId: each.backupId, systemId: each.systemId, reason: error });
-      } else tombstones.set(each.backupId, { ...tombstone, announced: true });
+      } else tombstones.set(each.backupId, { ...tombstone, announced: true, reason: error });
     }
   }
   for (const backupId of tombstones.keys()) started.delete(backupId);
@@ -186,10 +188,13 @@ export async function findBackup(vault: Vault, backupId: string, options: CallOp
   });
 }
 
+/** Whether something does not open for us only: another secret, or a later version, opens it. It is no damage. */
+export function opensForOthers({ code }: LifeboatError): boolean {
+  return code === "vault.key-missing" || code === "vault.format-unknown";
+}
+
 function tellsDamage(error: LifeboatError): boolean {
-  return (
-    error.code === "vault.object-damaged" || error.code === "vault.key-missing" || error.code === "vault.format-unknown"
-  );
+  return error.code === "vault.object-damaged" || opensForOthers(error);
 }
 
 /** Whether these bytes are such a record, of this version or a later one. */

@@ -7,7 +7,7 @@
  * WAL, since what is there and damaged is unknown, never absent; what a secret does not open, or a later version wrote, is no
  * damage.
  */
-import type { BackupRecord } from "./backups.ts";
+import { type BackupRecord, opensForOthers } from "./backups.ts";
 import type { Finding, VaultReport } from "./check.ts";
 import { parseProofName, parseWalKey } from "./names.ts";
 import { PROGRAMS_PREFIX } from "./restore-program.ts";
@@ -55,7 +55,7 @@ export function planRepair({ report, remade, spooled, marked }: RepairFacts): Re
   steps.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
   const mended = new Set(steps.flatMap((step) => (step.kind === "refill" ? [step.object] : [])));
   for (const { backup, whole, findings } of report.backups) {
-    const remaining = findings.filter(({ object }) => !mended.has(object));
+    const remaining = findings.filter(({ object, reason }) => !mended.has(object) && !opensForOthers(reason));
     if (whole || remaining.length === 0 || marked.has(backup.backupId)) continue;
     steps.push({ kind: "mark", backup, findings: remaining });
   }

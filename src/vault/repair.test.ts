@@ -11,7 +11,7 @@ import {
   takeSmallBackup,
 } from "../../test/support/small-restores.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
@@ -39,6 +39,7 @@ import {
 } from "./names.ts";
 import { listProofs } from "./proofs.ts";
 import { prepareRepair, type RepairTools, runRepair, type SpooledWal } from "./repair.ts";
+import { planRepair } from "./repair-plan.ts";
 import { keepRestoreProgram } from "./restore-program.ts";
 import { putBlob, type Vault } from "./vault.ts";
 
@@ -337,6 +338,19 @@ describe("a repair", () => {
     const { plan } = await repair(toolsOf(stranger));
     assert.ok(plan.steps.every(({ kind }) => kind === "mark"));
     assert.deepEqual(wholeOf(await check(vault)).length, 2);
+  });
+
+  test("marks no backup as failed of which another key seals a part", async () => {
+    const { vault } = await copy();
+    const report = await check(vault);
+    const reason = new LifeboatError("vault.key-missing", { message: "pack x needs a data key", remedy: "Look." });
+    const backups = report.backups.map((each) => ({
+      ...each,
+      whole: false,
+      findings: [{ object: "packs/00/x", reason }],
+    }));
+    const none = { remade: new Map(), spooled: new Set<string>(), marked: new Set<string>() };
+    assert.deepEqual(planRepair({ report: { ...report, backups }, ...none }).steps, []);
   });
 
   test("leaves what works by its name alone where it is, and a check names it when it does not open", async () => {
