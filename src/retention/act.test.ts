@@ -182,8 +182,7 @@ describe("a prune", () => {
     });
     await assert.rejects(
       prune({ ...vault, store: told }),
-      (error) =>
-        isLifeboatError(error, "retention.hold-appeared") && error.details["deletedObjects"] === String(deleted),
+      (error) => isLifeboatError(error, "retention.hold-appeared") && error.details["deletedObjects"] === deleted,
     );
     assert.deepEqual(await namesOf(store, "packs/"), packs);
     await prune(vault);
@@ -292,6 +291,35 @@ describe("whatever fails while it prunes", () => {
         await assertWhole(vault, kept);
         assert.deepEqual(await counts(store), wanted, `${kind} at ${at}`);
       }
+    }
+  });
+
+  test("a full vault is freed of what is due, and gets its new tombstones when there is room for them then", async () => {
+    for (const isFreed of [true, false]) {
+      const { vault, store, clock, records } = await dailyBackups();
+      await prune(vault);
+      clock.set(clock.now() + DAY);
+      const planned = await plan(vault);
+      assert.deepEqual([planned.erase.length, planned.tombstone.length], [3, 1]);
+      const faults: StoreFault[] = (isFreed ? [1] : [1, 2]).map((at) => ({ kind: "disk-full", on: "put", at }));
+      const faulty = faultyStore({ store, clock, faults });
+      const run = runPrune({ ...vault, store: faulty.store }, planned, { onProgress: () => undefined });
+      const gone = [...planned.erase.flatMap(({ objects }) => objects), ...planned.packs, ...planned.wal];
+      if (isFreed) assert.equal((await run).deletedObjects, gone.length);
+      else {
+        await assert.rejects(
+          run,
+          (error) => isLifeboatError(error, "platform.disk-full") && error.details["deletedObjects"] === gone.length,
+        );
+      }
+      faulty.assertFired();
+      const after = new Set(await namesOf(store));
+      assert.deepEqual(
+        gone.filter(({ name }) => after.has(name)),
+        [],
+      );
+      assert.equal(after.has(backupName(records[3] ?? assert.fail(), "tombstone")), isFreed);
+      await assertWhole(vault, [records[4]?.backupId ?? ""]);
     }
   });
 

@@ -1,7 +1,8 @@
 /**
  * Carries out a plan of a prune.
  *
- * Order: tombstones that were taken back, new tombstones, the objects of backups whose grace is over, then packs and WAL.
+ * Order: tombstones that were taken back, new tombstones, the objects of backups whose grace is over, then packs and WAL;
+ * new tombstones once more when there was no room for them, since a full vault must not keep what would make room.
  * Cut anywhere, every backup that stays is whole, and the next prune goes on where this one stopped.
  * Invariants: what runs is the plan, nothing else; of a backup nothing is deleted after something of it could not be; packs
  * and WAL go only when everything before them went; holds are looked at once more before each backup is deleted, and every
@@ -31,12 +32,13 @@ const HOLDS_LOOK_MS = 1000;
 
 /**
  * Carries the plan out. Throws `retention.hold-appeared` when something was held since it was planned, before anything more
- * is deleted, and `retention.removal-failed` when something could not be deleted, after trying the rest.
+ * is deleted, `retention.removal-failed` when something could not be deleted, after trying the rest, and
+ * `platform.disk-full` when all that was due is deleted and there is still no room for new tombstones.
  */
 export async function runPrune(vault: Vault, plan: PrunePlan, options: ActOptions): Promise<PruneResult> {
   if (plan.decision.blockedBy !== undefined) return { deletedObjects: 0, freedBytes: 0 };
   for (const backup of plan.revive) await vault.store.delete(backupName(backup, "tombstone"), options);
-  for (const backup of plan.tombstone) await putTombstone(vault, backup, options);
+  const full = await putTombstones(vault, plan, options);
   const removal = new Removal(vault, plan, options);
   await checkHolds(vault, { plan, removal }, options);
   for (const { objects } of plan.erase) {
@@ -44,7 +46,27 @@ export async function runPrune(vault: Vault, plan: PrunePlan, options: ActOption
     await removal.inOrder(objects);
   }
   if (!removal.failed) await sweep(vault, { plan, removal }, options);
-  return removal.end();
+  const stillFull = full === undefined ? undefined : await putTombstones(vault, plan, options);
+  const result = removal.end();
+  if (stillFull === undefined) return result;
+  throw new LifeboatError("platform.disk-full", {
+    message: `${stillFull.message}; ${result.deletedObjects} objects were deleted, and backups that are to go next lack their tombstones`,
+    remedy: stillFull.remedy,
+    retryable: true,
+    cause: stillFull,
+    details: { deletedObjects: result.deletedObjects, freedBytes: result.freedBytes },
+  });
+}
+
+/** Puts the new tombstones; returns the error when there is no room for one. */
+async function putTombstones(vault: Vault, plan: PrunePlan, options: ActOptions): Promise<LifeboatError | undefined> {
+  try {
+    for (const backup of plan.tombstone) await putTombstone(vault, backup, options);
+    return undefined;
+  } catch (error) {
+    if (isLifeboatError(error, "platform.disk-full")) return error;
+    throw error;
+  }
 }
 
 async function sweep(
@@ -79,7 +101,7 @@ async function checkHolds(
   throw new LifeboatError("retention.hold-appeared", {
     message: `${found.scope === "all" ? "the vault" : `backup ${found.scope}`} was held since the prune was planned: ${found.reason ?? "its reason does not open"}; ${deletedObjects} objects were deleted before that was seen`,
     remedy: "Nothing more was deleted. Prune again: the hold is respected.",
-    details: { deletedObjects: String(deletedObjects) },
+    details: { deletedObjects },
   });
 }
 
