@@ -303,6 +303,7 @@ async function checkWal(
   options: CheckOptions,
 ): Promise<WalChecks> {
   const segmentBytes = new Map(held.backups.map((backup) => [backup.systemId, backup.walSegmentBytes]));
+  const needed = new Set(held.backups.flatMap((backup) => [...segmentsOf(backup)]));
   const damaged = new Map<string, LifeboatError>();
   let segmentCount = 0;
   for (const [key, sizeBytes] of held.sizes) {
@@ -316,9 +317,8 @@ async function checkWal(
       held.progress.add(sizeBytes);
       if (named.kind === "segment") checkSegment(key, { ...named, plain }, segmentBytes.get(named.systemId));
     });
-    if (reason !== undefined) damaged.set(key, reason);
+    if (reason !== undefined && (needed.has(key) || !isGone(reason))) damaged.set(key, reason);
   }
-  const needed = new Set(held.backups.flatMap((backup) => [...segmentsOf(backup)]));
   for (const key of needed) if (!held.sizes.has(key)) damaged.set(key, objectMissing(key));
   return { segmentCount, damaged, needed };
 }
@@ -376,11 +376,14 @@ async function checkMarkers(
   for (const key of sizes.keys()) {
     if (!isMarker(key)) continue;
     const reason = await damageOf(async () => void (await getBlob(vault, key, options)));
-    // Released, pruned or brought back since it was listed.
-    const isGone = reason?.code === "store.object-missing";
-    if (reason !== undefined && !isGone) findings.push({ object: key, reason });
+    if (reason !== undefined && !isGone(reason)) findings.push({ object: key, reason });
   }
   return findings;
+}
+
+/** Released, pruned or brought back since it was listed. */
+function isGone({ code }: LifeboatError): boolean {
+  return code === "store.object-missing";
 }
 
 function isMarker(key: string): boolean {
