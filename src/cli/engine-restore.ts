@@ -19,7 +19,6 @@ import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareDelta, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
 import type { PlannedStop } from "../restore/target.ts";
 import { listBackups } from "../vault/backups.ts";
-import { listProofs } from "../vault/proofs.ts";
 import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
@@ -110,8 +109,10 @@ async function planWith(
   const delta = await preparing;
   if (delta === undefined) await checkTarget(files, choice.targetFolder, plan.tablespaces, tablespaces);
   await reaching;
-  const { proofs } = await listProofs(vault, { systemId }, options);
-  const facts = planFacts(plan, { choice, delta: delta?.survey }, measuredRates(proofs, os.hostname()));
+  const rates = measuredRates(plan.proofs.proofs, os.hostname());
+  const facts = planFacts(plan, { choice, delta: delta?.survey }, rates);
+  // A dry run prints them with the plan.
+  for (const warning of asked.dryRun ? [] : doubtWarnings(plan, choice.backupId)) session.notice(warning);
   return {
     facts,
     close: () => threads.stop(),
@@ -292,7 +293,7 @@ function planFacts(
   if (plan.gapAfter !== undefined) {
     warnings.push(`WAL is missing after ${plan.segments.at(-1)?.name ?? "the backup"}: this is not the newest point`);
   }
-  warnings.push(...stopWarnings(plan.stop));
+  warnings.push(...doubtWarnings(plan, choice.backupId), ...stopWarnings(plan.stop));
   return {
     backupId: plan.backup.backupId,
     target: plan.target,
@@ -313,6 +314,22 @@ function planFacts(
     estimatedMs: estimateMs({ ...plan, ...delta, replayBytes: replayBytes(plan) }, measured),
     warnings,
   };
+}
+
+/** What proofs say against the backup that is taken, or why a newer one is not. */
+export function doubtWarnings(
+  { backup, doubts }: Pick<PricedPlan, "backup" | "doubts">,
+  named: string | undefined,
+): readonly string[] {
+  const failed = (id: string): string => `the newest proof of backup ${id} failed or does not open`;
+  const others = named === undefined ? "; no other backup serves" : "";
+  const own = doubts.isDoubted
+    ? [`${failed(backup.backupId)}: what is restored may be incomplete or damaged${others}`]
+    : [];
+  const passedOver = doubts.passedOver
+    .slice(-OTHERS_SHOWN_MAX)
+    .map(({ backupId }) => `${failed(backupId)}, so an older one is taken; --backup ${backupId} takes it all the same`);
+  return [...own, ...passedOver.toReversed()];
 }
 
 /** What a person may not expect of the record at which recovery stops. */

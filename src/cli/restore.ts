@@ -28,7 +28,7 @@ export type RestoreChoice = {
   /** Undefined: the newest. */
   readonly timeline: Timeline | undefined;
   readonly targetFolder: string;
-  /** Undefined: the newest backup that reaches the target. */
+  /** Undefined: the newest backup that reaches the target, of those that did not fail their proofs if one of them does. */
   readonly backupId: string | undefined;
   /** Undefined: the server is not started. */
   readonly boot: { readonly port: number | undefined } | undefined;
@@ -142,7 +142,7 @@ export function restoreVerb(engine: RestoreEngine): Verb {
         timelineChoice(),
         "Timeline to follow. Default: latest, the newest that grew out of the backup's own.",
       ),
-      backup: optional(text("ID"), "Start from this backup. Default: the newest that reaches the wanted moment."),
+      backup: optional(text("ID"), "Start from this backup. Default: the newest that serves, with no failed proof."),
       system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
       delta: toggle("Into the data directory of a stopped server: keep what is equal, overwrite or remove the rest."),
       acceptGap: toggle("Where WAL is missing, restore to the last position before the hole, knowingly."),

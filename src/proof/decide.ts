@@ -62,6 +62,15 @@ export function retainedProofs(listing: ProofListing): ReadonlyMap<BackupId, "bo
   return retained;
 }
 
+/** The backups whose newest proof failed or does not open: another one is to be preferred. */
+export function doubtedBackups(listing: ProofListing): ReadonlySet<BackupId> {
+  const doubted = new Set<BackupId>();
+  for (const [backupId, { kind }] of standings(listing)) {
+    if (kind === "failed" || kind === "unreadable") doubted.add(backupId);
+  }
+  return doubted;
+}
+
 /** Below this the fixed costs of a restore hide its rate. */
 const MEASURED_BYTES_MIN = 64 * 1024 * 1024;
 

@@ -19,15 +19,14 @@ import { severalAtOnce } from "../platform/several-at-once.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { historyName, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
-import { listBackups } from "../vault/backups.ts";
 import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
+import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import type { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { PagesTaker } from "./compare-files.ts";
 import { assertUnchanged, type DeltaProcesses, type DeltaState, guardDelta } from "./delta-guard.ts";
 import { type DeltaSurvey, surveyTarget } from "./delta-survey.ts";
 import type { Owner } from "./file-set.ts";
-import { findStop } from "./find-stop.ts";
 import { type PlannedImage, writeImage } from "./image-writer.ts";
 import {
   checkApart,
@@ -40,7 +39,7 @@ import {
   WAL_FOLDER,
   withWalFolder,
 } from "./layout.ts";
-import { feedPlan, laidSegments, plannedWalBytes, planRestore, type RestorePlan } from "./plan.ts";
+import { feedPlan, laidSegments, plannedWalBytes, type RestorePlan } from "./plan.ts";
 import {
   RECOVERY_FOLDER,
   type RecoveryFile,
@@ -49,8 +48,8 @@ import {
   startableConfiguration,
   type Upstream,
 } from "./recovery-files.ts";
-import { refusalError } from "./refusal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
+import { type ProofDoubts, planSound } from "./sound-plan.ts";
 import type { RecoveryTarget } from "./target.ts";
 import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts";
 import { withTargetLocks } from "./target-lock.ts";
@@ -101,6 +100,9 @@ export type RestoreTools = {
 /** A plan with what it costs, and what is to be written. */
 export type PricedPlan = RestorePlan & {
   readonly image: PlannedImage;
+  /** All that the vault has of the system. */
+  readonly proofs: ProofListing;
+  readonly doubts: ProofDoubts;
   readonly fetchBytes: number;
   readonly writeBytes: number;
   readonly walBytes: number;
@@ -111,25 +113,25 @@ export type PricedPlan = RestorePlan & {
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
-/** Plans a restore from what the vault holds now. Throws `restore.no-backup`, `restore.wal-gap`, `restore.point-out-of-reach`. */
+/**
+ * Plans a restore from what the vault holds now: from a backup that failed its proof only where it is named, or no other serves.
+ * Throws `restore.no-backup`, `restore.wal-gap`, `restore.point-out-of-reach`.
+ */
 export async function prepareRestore(
   tools: RestoreTools,
   request: RestoreRequest,
   options: CallOptions,
 ): Promise<PricedPlan> {
-  const listing = await listBackups(tools.vault, { systemId: request.systemId }, options);
-  const { backups } = listing;
-  const holdings = await tools.wal.holdings(options);
-  const { target, backupId, acceptGap } = request;
-  const outcome = planRestore({ backups, holdings }, { target, backupId, acceptGap, timeline: request.timeline });
-  if (outcome.kind !== "plans") throw refusalError(outcome, { listing, vault: tools.vault, request });
+  const { systemId, target, backupId, acceptGap, timeline } = request;
+  const proofs = await listProofs(tools.vault, { systemId }, options);
   let doneBytes = 0;
   const onSegment = (segmentBytes: number): void => {
     doneBytes += segmentBytes;
     tools.onSearch?.(doneBytes);
   };
-  const stopped = await findStop(outcome.plans, { wal: tools.wal, onSegment }, options);
-  const plan = feedPlan(stopped, request.walLaidBytesMax ?? Number.POSITIVE_INFINITY);
+  const wanted = { systemId, target, backupId, acceptGap, timeline };
+  const sound = await planSound({ vault: tools.vault, wal: tools.wal, proofs, onSegment }, wanted, options);
+  const plan = feedPlan(sound.plan, request.walLaidBytesMax ?? Number.POSITIVE_INFINITY);
   const tablespaceBytes = new Map<number, number>();
   const lines: ManifestFile[] = [];
   const onFile = (file: ManifestFile): void => {
@@ -148,6 +150,8 @@ export async function prepareRestore(
     tablespaces: manifest.header.tablespaces,
     tablespaceBytes,
     image: { lines, chunks: manifest.chunks },
+    proofs,
+    doubts: sound.doubts,
   };
 }
 

@@ -305,7 +305,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l to-name -d 'Rec
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l immediate -d 'Recover until the backup is consistent, and no further.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l exclusive -d 'With --to-time, --to-lsn or --to-xid: stop just before it instead of just after.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l timeline -d 'Timeline to follow. Default: latest, the newest that grew out of the backup\'s own.' -x
-complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l backup -d 'Start from this backup. Default: the newest that reaches the wanted moment.' -x
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l backup -d 'Start from this backup. Default: the newest that serves, with no failed proof.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l system -d 'System identifier. Default: the only one of the vault.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l delta -d 'Into the data directory of a stopped server: keep what is equal, overwrite or remove the rest.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l accept-gap -d 'Where WAL is missing, restore to the last position before the hole, knowingly.'

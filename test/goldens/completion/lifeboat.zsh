@@ -378,7 +378,7 @@ _lifeboat_restore() {
     '--immediate[Recover until the backup is consistent, and no further.]' \
     '--exclusive[With --to-time, --to-lsn or --to-xid\: stop just before it instead of just after.]' \
     '--timeline=[Timeline to follow. Default\: latest, the newest that grew out of the backup'\''s own.]:value: ' \
-    '--backup=[Start from this backup. Default\: the newest that reaches the wanted moment.]:value: ' \
+    '--backup=[Start from this backup. Default\: the newest that serves, with no failed proof.]:value: ' \
     '--system=[System identifier. Default\: the only one of the vault.]:value: ' \
     '--delta[Into the data directory of a stopped server\: keep what is equal, overwrite or remove the rest.]' \
     '--accept-gap[Where WAL is missing, restore to the last position before the hole, knowingly.]' \

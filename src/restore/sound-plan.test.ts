@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { syntheticProof } from "../../test/support/proofs.ts";
+import {
+  SYNTHETIC_SEGMENT_BYTES,
+  setClock,
+  storeSegment,
+  storeSyntheticBackup,
+} from "../../test/support/synthetic-backups.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import { systemFiles } from "../platform/files.ts";
+import type { SystemId, Timeline } from "../postgres/lsn.ts";
+import type { BackupRecord } from "../vault/backups.ts";
+import { proofName, segmentKey } from "../vault/names.ts";
+import { listProofs, type ProofDepth, putProof } from "../vault/proofs.ts";
+import type { Vault } from "../vault/vault.ts";
+import { HeldWal } from "./held-wal.ts";
+import type { PlanRequest } from "./plan.ts";
+import { planSound } from "./sound-plan.ts";
+
+const systemId = "71" as SystemId;
+const HOUR_MS = 3_600_000;
+
+/** A vault with backups at segments 3, 6 and 9, an hour apart, and all WAL from 3 to 10 but the segments that are left out. */
+async function vaultOf(holes: readonly number[] = []) {
+  const clock = setClock(Date.UTC(2026, 0, 1));
+  const vault = { ...(await createTestVault()), clock };
+  const backups: BackupRecord[] = [];
+  for (const segment of [3, 6, 9]) {
+    clock.set(clock.now() + HOUR_MS);
+    backups.push((await storeSyntheticBackup(vault, { systemId, segment })).record);
+  }
+  for (const number of [4, 5, 7, 8, 10]) {
+    if (!holes.includes(number)) await storeSegment(vault, { systemId, timeline: 1 as Timeline, number });
+  }
+  const [oldest, middle, newest] = backups;
+  assert.ok(oldest !== undefined && middle !== undefined && newest !== undefined);
+  return { vault, oldest, middle, newest };
+}
+
+async function planned(vault: Vault, request: Partial<PlanRequest> = {}) {
+  const wal = new HeldWal({ vault, files: systemFiles, systemId }, SYNTHETIC_SEGMENT_BYTES);
+  const latest = { target: { kind: "latest" }, backupId: undefined, timeline: undefined, acceptGap: false } as const;
+  const proofs = await listProofs(vault, { systemId }, {});
+  const tools = { vault, wal, proofs, onSegment: () => undefined };
+  const { plan, doubts } = await planSound(tools, { ...latest, ...request, systemId }, {});
+  return {
+    taken: plan.backup.backupId,
+    doubted: doubts.isDoubted,
+    passedOver: doubts.passedOver.map(({ backupId }) => backupId),
+  };
+}
+
+async function record(vault: Vault, backup: BackupRecord, asked: ProofDepth, failedAt?: ProofDepth, minute = 1) {
+  const proof = syntheticProof(backup, { minute, asked, ...(failedAt === undefined ? {} : { failedAt }) });
+  await putProof(vault, proof, {});
+  return proof;
+}
+
+describe("a restore of which no backup is named", () => {
+  test("is planned from the newest, whatever was shown of others", async () => {
+    const { vault, middle, newest } = await vaultOf();
+    await record(vault, middle, "booted", "intact");
+    await record(vault, newest, "booted");
+    assert.deepEqual(await planned(vault), { taken: newest.backupId, doubted: false, passedOver: [] });
+  });
+
+  test("passes over the newest ones whose proofs failed or do not open, and says which", async () => {
+    const { vault, oldest, middle, newest } = await vaultOf();
+    const proof = await record(vault, middle, "booted");
+    const bytes = await vault.store.get(proofName(proof));
+    await vault.store.delete(proofName(proof));
+    await vault.store.put(proofName(proof), [bytes.subarray(0, -1)]);
+    await record(vault, newest, "checked", "intact");
+    const passedOver = [middle.backupId, newest.backupId];
+    assert.deepEqual(await planned(vault), { taken: oldest.backupId, doubted: false, passedOver });
+    const immediate = await planned(vault, { target: { kind: "immediate" } });
+    assert.deepEqual(immediate, { taken: oldest.backupId, doubted: false, passedOver });
+  });
+
+  test("takes one that was shown again at the depth that had failed", async () => {
+    const { vault, newest } = await vaultOf();
+    await record(vault, newest, "booted", "intact");
+    await record(vault, newest, "booted", undefined, 2);
+    assert.deepEqual(await planned(vault), { taken: newest.backupId, doubted: false, passedOver: [] });
+  });
+
+  test("takes one whose proof failed where no other serves, and says so: behind a hole in the WAL, and where there is none", async () => {
+    const { vault, newest } = await vaultOf([7]);
+    await record(vault, newest, "booted", "intact");
+    assert.deepEqual(await planned(vault), { taken: newest.backupId, doubted: true, passedOver: [] });
+    const every = await vaultOf();
+    for (const backup of [every.oldest, every.middle, every.newest])
+      await record(every.vault, backup, "intact", "intact");
+    assert.deepEqual(await planned(every.vault), { taken: every.newest.backupId, doubted: true, passedOver: [] });
+  });
+
+  test("ends before a hole when that is accepted, from a sound one, and says which would have gone on behind it", async () => {
+    const { vault, middle, newest } = await vaultOf([7]);
+    await record(vault, newest, "booted", "intact");
+    const passedOver = [newest.backupId];
+    assert.deepEqual(await planned(vault, { acceptGap: true }), { taken: middle.backupId, doubted: false, passedOver });
+  });
+
+  test("does not call one passed over that lacks WAL of its own", async () => {
+    const { vault, oldest, middle } = await vaultOf([7, 8, 10]);
+    await vault.store.delete(segmentKey({ systemId, segment: "000000010000000000000009" }));
+    await record(vault, middle, "booted", "intact");
+    assert.deepEqual(await planned(vault), { taken: oldest.backupId, doubted: false, passedOver: [middle.backupId] });
+  });
+});
+
+describe("a restore of which the backup is named", () => {
+  test("is planned from that, and says when its proof failed", async () => {
+    const { vault, middle, newest } = await vaultOf();
+    await record(vault, newest, "booted", "intact");
+    const named = (backup: BackupRecord) => planned(vault, { backupId: backup.backupId });
+    assert.deepEqual(await named(newest), { taken: newest.backupId, doubted: true, passedOver: [] });
+    assert.deepEqual(await named(middle), { taken: middle.backupId, doubted: false, passedOver: [] });
+  });
+});

@@ -1,0 +1,78 @@
+/**
+ * Plans a restore from a backup that no proof stands against.
+ *
+ * Nouns: a backup is *doubted* when its newest proof failed or does not open; it is *passed over* when it would have been taken
+ * without that.
+ * Invariant: a doubted backup is taken where it is named, or where no other serves, and the plan says so.
+ */
+import { isLifeboatError } from "../errors/error.ts";
+import { parseLsn, type SystemId } from "../postgres/lsn.ts";
+import { doubtedBackups } from "../proof/decide.ts";
+import { type BackupRecord, listBackups } from "../vault/backups.ts";
+import type { BackupId } from "../vault/names.ts";
+import type { ProofListing } from "../vault/proofs.ts";
+import type { Vault } from "../vault/vault.ts";
+import { findStop } from "./find-stop.ts";
+import { type PlanRequest, plannedReach, planRestore, type RestorePlan } from "./plan.ts";
+import { refusalError } from "./refusal.ts";
+import type { RestoreWal } from "./restore-wal.ts";
+
+/** What proofs say against the backup of a plan, and against those that would have been taken without them. */
+export type ProofDoubts = {
+  readonly isDoubted: boolean;
+  /** Newer than the backup of the plan, oldest first. */
+  readonly passedOver: readonly BackupRecord[];
+};
+
+type SoundPlan = { readonly plan: RestorePlan; readonly doubts: ProofDoubts };
+
+/** Plans, with its stop. Throws `restore.no-backup`, `restore.wal-gap`, `restore.point-out-of-reach`, and what `findStop` throws. */
+export async function planSound(
+  tools: {
+    readonly vault: Vault;
+    readonly wal: RestoreWal;
+    readonly proofs: ProofListing;
+    readonly onSegment: (segmentBytes: number) => void;
+  },
+  request: PlanRequest & { readonly systemId: SystemId },
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<SoundPlan> {
+  const { vault, wal } = tools;
+  const listing = await listBackups(vault, { systemId: request.systemId }, options);
+  const holdings = await wal.holdings(options);
+  const planFrom = async (backups: readonly BackupRecord[]): Promise<RestorePlan> => {
+    const outcome = planRestore({ backups, holdings }, request);
+    if (outcome.kind !== "plans") throw refusalError(outcome, { listing, vault, request });
+    return findStop(outcome.plans, tools, options);
+  };
+  const doubted = doubtedBackups(tools.proofs);
+  const sound = listing.backups.filter(({ backupId }) => !doubted.has(backupId));
+  if (request.backupId === undefined && sound.length < listing.backups.length) {
+    try {
+      const plan = await planFrom(sound);
+      return { plan, doubts: { isDoubted: false, passedOver: passedOver(plan, listing.backups, doubted) } };
+    } catch (error) {
+      // One that failed its proof may still be restored, in part at least: better than nothing, as long as it is said.
+      if (!isLifeboatError(error) || !UNSERVED.has(error.code)) throw error;
+    }
+  }
+  const plan = await planFrom(listing.backups);
+  return { plan, doubts: { isDoubted: doubted.has(plan.backup.backupId), passedOver: [] } };
+}
+
+/** What says that none of some backups serves. */
+const UNSERVED: ReadonlySet<string> = new Set(["restore.no-backup", "restore.wal-gap", "restore.point-out-of-reach"]);
+
+function passedOver(
+  plan: RestorePlan,
+  backups: readonly BackupRecord[],
+  doubted: ReadonlySet<BackupId>,
+): readonly BackupRecord[] {
+  const { kind } = plan.target;
+  const newer = backups.slice(backups.findIndex(({ backupId }) => backupId === plan.backup.backupId) + 1);
+  return newer.filter(({ backupId, endLsn }) => {
+    // Of the latest, also one behind a hole that the plan ends at.
+    const serves = kind === "latest" || kind === "immediate" || parseLsn(endLsn) <= plannedReach(plan);
+    return serves && doubted.has(backupId);
+  });
+}
