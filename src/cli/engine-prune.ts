@@ -2,9 +2,10 @@
 import path from "node:path";
 import { LifeboatError } from "../errors/error.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
+import type { SystemId } from "../postgres/lsn.ts";
 import { retainedProofs } from "../proof/decide.ts";
 import { runPrune } from "../retention/act.ts";
-import { type HoldScope, putHold, releaseHolds } from "../retention/holds.ts";
+import { confirmHold, type HoldScope, putHold, releaseHolds } from "../retention/holds.ts";
 import { planPrune } from "../retention/survey.ts";
 import { listBackups } from "../vault/backups.ts";
 import type { BackupId } from "../vault/names.ts";
@@ -55,8 +56,11 @@ export const pruneConfiguredVault: PruneConfiguredVault = async (call) => {
 export const holdEngine: HoldEngine = {
   hold: async (call) => {
     const vault = await openConfiguredVault(call, "write");
-    const scope = await scopeOf(vault, call);
-    return putHold(vault, { scope, reason: call.reason }, { signal: call.session.signal });
+    const { signal } = call.session;
+    const found = await foundBackup(vault, call);
+    const hold = await putHold(vault, { scope: found?.backupId ?? "all", reason: call.reason }, { signal });
+    if (found !== undefined) await confirmHold(vault, { ...found, hold }, { signal });
+    return hold;
   },
   release: async (call) => {
     const vault = await openConfiguredVault(call, "write");
@@ -64,16 +68,16 @@ export const holdEngine: HoldEngine = {
   },
 };
 
-/** The backup that is meant; one that is being deleted cannot be held any more. */
-async function scopeOf(
+/** The backup that is meant, undefined for all; one that is being deleted cannot be held any more. */
+async function foundBackup(
   vault: Vault,
   call: { readonly scope: string; readonly session: { readonly signal: AbortSignal } },
-): Promise<HoldScope> {
-  if (call.scope === "all") return "all";
+): Promise<{ readonly systemId: SystemId; readonly backupId: BackupId } | undefined> {
+  if (call.scope === "all") return undefined;
   const { backups, tombstoned } = await listBackups(vault, {}, { signal: call.session.signal });
   const known = [...backups, ...tombstoned.filter(({ announced }) => announced)];
   const found = known.find(({ backupId }) => backupId === call.scope);
-  if (found !== undefined) return found.backupId;
+  if (found !== undefined) return { systemId: found.systemId, backupId: found.backupId };
   throw new LifeboatError("vault.backup-unknown", {
     message: `the vault in ${vault.store.name} has no backup ${call.scope} to hold, it has ${known.length} others`,
     remedy: "List them with `lifeboat backups --all`.",

@@ -5,14 +5,15 @@
  * new tombstones once more when there was no room for them, since a full vault must not keep what would make room.
  * Cut anywhere, every backup that stays is whole, and the next prune goes on where this one stopped.
  * Invariants: what runs is the plan, nothing else; of a backup nothing is deleted after something of it could not be; packs
- * and WAL go only when everything before them went; holds are looked at once more before each backup is deleted, and every
- * second while packs and WAL are. Deleting what is gone is no error, so two prunes at once delete the same things.
+ * and WAL go only when everything before them went; holds are looked at once more before each backup is deleted, right
+ * after its announcement was (it is put back then), and every second while packs and WAL are. Deleting what is gone is no
+ * error, so two prunes at once delete the same things.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
-import { backupName } from "../vault/names.ts";
+import { backupName, parseBackupName } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
-import { listHolds } from "./holds.ts";
+import { type Hold, listHolds } from "./holds.ts";
 import type { PrunePlan, RemovedObject } from "./survey.ts";
 import { putTombstone } from "./tombstones.ts";
 
@@ -42,8 +43,7 @@ export async function runPrune(vault: Vault, plan: PrunePlan, options: ActOption
   const removal = new Removal(vault, plan, options);
   await checkHolds(vault, { plan, removal }, options);
   for (const { objects } of plan.erase) {
-    await checkHolds(vault, { plan, removal }, options);
-    await removal.inOrder(objects);
+    await eraseBackup(vault, { plan, removal, objects }, options);
   }
   if (!removal.failed) await sweep(vault, { plan, removal }, options);
   const stillFull = full === undefined ? undefined : await putTombstones(vault, plan, options);
@@ -69,6 +69,37 @@ async function putTombstones(vault: Vault, plan: PrunePlan, options: ActOptions)
   }
 }
 
+/**
+ * Deletes the objects of one backup, the announcement first. Whoever holds it looks for the announcement after he has put his
+ * hold, and we look for his hold after we have deleted the announcement: one of us sees the other, whatever came first.
+ */
+async function eraseBackup(
+  vault: Vault,
+  at: { readonly plan: PrunePlan; readonly removal: Removal; readonly objects: readonly RemovedObject[] },
+  options: ActOptions,
+): Promise<void> {
+  await checkHolds(vault, at, options);
+  const { removal, objects } = at;
+  const [first, ...rest] = objects;
+  if (first === undefined || parseBackupName(first.name)?.part !== "announced") return removal.inOrder(objects);
+  const bytes = await readOnce(vault, first.name, options);
+  if (!(await removal.one(first))) return undefined;
+  const found = await newHold(vault, at.plan, options);
+  if (found === undefined) return removal.inOrder(rest);
+  if (bytes !== undefined) await removal.putBack(first, bytes);
+  throw holdAppeared(found, removal);
+}
+
+/** Undefined when it cannot be read: a damaged announcement is of no use to whoever holds its backup. */
+async function readOnce(vault: Vault, name: string, options: ActOptions): Promise<Buffer | undefined> {
+  try {
+    return await vault.store.get(name, options);
+  } catch (error) {
+    if (!isLifeboatError(error) || error.code === "platform.aborted") throw error;
+    return undefined;
+  }
+}
+
 async function sweep(
   vault: Vault,
   at: { readonly plan: PrunePlan; readonly removal: Removal },
@@ -91,14 +122,21 @@ async function checkHolds(
   { plan, removal }: { readonly plan: PrunePlan; readonly removal: Removal },
   options: ActOptions,
 ): Promise<void> {
+  const found = await newHold(vault, plan, options);
+  if (found !== undefined) throw holdAppeared(found, removal);
+}
+
+/** A hold on what the plan deletes that was put since it was made. */
+async function newHold(vault: Vault, plan: PrunePlan, options: ActOptions): Promise<Hold | undefined> {
   const known = new Set(plan.holds.map(({ holdId }) => holdId));
   const held = new Set(plan.erase.map(({ backupId }): string => backupId));
-  const found = (await listHolds(vault, options)).find(
+  return (await listHolds(vault, options)).find(
     ({ holdId, scope }) => !known.has(holdId) && (scope === "all" || held.has(scope)),
   );
-  if (found === undefined) return;
-  const { deletedObjects } = removal;
-  throw new LifeboatError("retention.hold-appeared", {
+}
+
+function holdAppeared(found: Hold, { deletedObjects }: Removal): LifeboatError {
+  return new LifeboatError("retention.hold-appeared", {
     message: `${found.scope === "all" ? "the vault" : `backup ${found.scope}`} was held since the prune was planned: ${found.reason ?? "its reason does not open"}; ${deletedObjects} objects were deleted before that was seen`,
     remedy: "Nothing more was deleted. Prune again: the hold is respected.",
     details: { deletedObjects },
@@ -147,6 +185,13 @@ class Removal {
     this.#freedBytes += object.sizeBytes;
     this.#options.onProgress({ doneObjects: this.#deletedObjects, totalObjects: this.#totalObjects });
     return true;
+  }
+
+  /** Takes back the deletion of an object. */
+  async putBack(object: RemovedObject, bytes: Buffer): Promise<void> {
+    await this.#vault.store.put(object.name, [bytes], this.#options);
+    this.#deletedObjects -= 1;
+    this.#freedBytes -= object.sizeBytes;
   }
 
   end(): PruneResult {

@@ -6,7 +6,8 @@
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant } from "../platform/clock.ts";
-import { type BackupId, HOLDS_PREFIX, holdName, parseHoldName } from "../vault/names.ts";
+import type { SystemId } from "../postgres/lsn.ts";
+import { type BackupId, backupName, HOLDS_PREFIX, holdName, parseHoldName } from "../vault/names.ts";
 import { getBlob, putBlob, type Vault } from "../vault/vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -24,7 +25,7 @@ export type Hold = {
 
 const holdSchema = z.object({ reason: z.string() });
 
-/** Holds a backup, or all. Any number of holds may lie on one. Throws `vault.backup-unknown`. */
+/** Holds a backup, or all. Any number of holds may lie on one. Of a backup it is to be confirmed (`confirmHold`). */
 export async function putHold(
   vault: Vault,
   hold: { readonly scope: HoldScope; readonly reason: string },
@@ -38,6 +39,24 @@ export async function putHold(
   );
   await putBlob(vault, { name: holdName({ scope, holdId }), plain }, options);
   return { scope, holdId, heldMs, reason };
+}
+
+/**
+ * Makes sure that a hold on a backup was not too late: a prune deletes the announcement, and looks for holds after that.
+ * Releases the hold and throws `vault.backup-unknown` when the announcement is gone.
+ */
+export async function confirmHold(
+  vault: Vault,
+  held: { readonly hold: Hold; readonly systemId: SystemId; readonly backupId: BackupId },
+  options: CallOptions,
+): Promise<void> {
+  if ((await vault.store.head(backupName(held, "announced"), options)) !== undefined) return;
+  await vault.store.delete(holdName(held.hold), options);
+  throw new LifeboatError("vault.backup-unknown", {
+    message: `backup ${held.backupId} cannot be held any more: a prune is deleting it from ${vault.store.name}`,
+    remedy:
+      "Hold everything to stop the prune: `lifeboat backup hold --all --reason TEXT`. Then look at `lifeboat backups --all`.",
+  });
 }
 
 /** All holds, by their names. */
