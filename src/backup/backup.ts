@@ -85,6 +85,8 @@ export type BackupTools = {
   readonly onProgress: (progress: BackupProgress) => void;
   /** Told when the earlier backup turns out to be damaged while pages are kept of it: all is then stored once more, whole. */
   readonly onParentDamaged?: ((damage: LifeboatError) => void) | undefined;
+  /** Told of paths in the data directory that the server left out, and that are none of its data. */
+  readonly onSkipped?: ((paths: readonly string[]) => void) | undefined;
 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };

@@ -15,6 +15,7 @@ import { BackupSink } from "./backup-sink.ts";
 import type { ParentChoice } from "./choose-parent.ts";
 import type { WhyFull } from "./decide.ts";
 import type { ParentImage } from "./parent-image.ts";
+import { checkSkipped } from "./skipped.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -76,6 +77,8 @@ export async function storeImage(
     const asked = { label, checkpoint, maxRateKiB, waitForArchive: false, manifestChecksums: "none" } as const;
     const end = await connection.baseBackup(asked, sink, options);
     if (end.timeline !== run.server.timeline) throw timelineChanged(run.server.timeline, end.timeline);
+    const others = checkSkipped(end.skipped);
+    if (others.length > 0) tools.onSkipped?.(others);
     if (sink.parent?.damage !== undefined) return { kind: "parent-damaged", damage: sink.parent.damage };
     const control = parseControlFile(sink.kept(CONTROL_FILE_PATH));
     checkControl(control, run.server);

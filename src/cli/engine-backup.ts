@@ -18,6 +18,7 @@ import { backupUpdate, type TakeConfiguredBackup } from "./backup.ts";
 import { serverConnection } from "./compose.ts";
 import { MACHINE, uniqueName } from "./engine-machine.ts";
 import { meantServer } from "./engine-server.ts";
+import { printable } from "./style.ts";
 
 /** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
 const WAL_TIMEOUT_MS = 120_000;
@@ -47,6 +48,7 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
         wal: coverage,
         outsideFiles,
         onProgress: (progress) => session.progress.report(backupUpdate(progress)),
+        onSkipped: (paths) => session.notice(skippedNotice(paths)),
         onParentDamaged: ({ message, code }) =>
           session.notice(`the earlier backup is damaged: ${message} (${code}); this one is taken anew, whole`),
       },
@@ -133,6 +135,11 @@ async function prepareCoverage(call: Call, vault: Vault, walSegmentBytes: number
         },
       ),
   });
+}
+
+function skippedNotice(paths: readonly string[]): string {
+  const named = paths.map((each) => printable(each)).join(", ");
+  return `warning: not in this backup, because the server leaves links and special files out: ${named}`;
 }
 
 function compressionOf({ backup }: Config) {

@@ -17,6 +17,9 @@ const MANIFEST_BYTES_MAX = 1024 * 1024 * 1024;
 /** The server names at most five bad blocks a file; twenty reports tell where to look. */
 const REPORTS_MAX = 20;
 
+/** What walks through the server's folders: it warns of what is neither a file nor a folder ("skipping special file"). */
+const SKIPPING_ROUTINE = "sendDir";
+
 /** What SQLSTATEs mean in a base backup. */
 export const BASE_BACKUP_CODES = { XX001: "backup.checksum-failed" } as const;
 
@@ -40,8 +43,11 @@ export function baseBackupCommand(request: BaseBackupOptions): string {
 /** Reads the answer of a base backup that was just asked for. Call within a command of the connection. */
 export async function receiveBaseBackup(wire: WireConnection, sink: BaseBackupSink): Promise<BaseBackupEnd> {
   const reports: ServerReport[] = [];
+  const skipped: string[] = [];
   wire.onNotice = (report) => {
-    if (report.severity === "WARNING" && reports.length < REPORTS_MAX) reports.push(report);
+    if (report.severity !== "WARNING") return;
+    if (report.routine === SKIPPING_ROUTINE) skipped.push(report.message);
+    if (reports.length < REPORTS_MAX) reports.push(report);
   };
   const [start] = await wire.resultSet("the start position of the backup");
   const spaces = await wire.resultSet("the tablespaces of the backup");
@@ -55,7 +61,7 @@ export async function receiveBaseBackup(wire: WireConnection, sink: BaseBackupSi
   });
   await receiveArchives(wire, sink);
   const [end] = await wire.resultSet("the end position of the backup");
-  const result = { endLsn: lsnAt(end, 0), timeline: timelineAt(end, 1) };
+  const result = { endLsn: lsnAt(end, 0), timeline: timelineAt(end, 1), skipped };
   await receiveEnd(wire, reports);
   return result;
 }

@@ -68,7 +68,15 @@ export interface BaseBackupSink {
 }
 
 /** How a base backup ended. */
-export type BaseBackupEnd = { readonly endLsn: Lsn; readonly timeline: Timeline };
+export type BaseBackupEnd = {
+  readonly endLsn: Lsn;
+  readonly timeline: Timeline;
+  /**
+   * What the server left out, in its own words: links and special files in its folders are no part of a base backup, and it
+   * does not call that an error.
+   */
+  readonly skipped: readonly string[];
+};
 
 /** A message of a WAL stream. */
 export type WalMessage =

@@ -82,7 +82,7 @@ async function sendBackup(server: SyntheticServer, sink: BaseBackupSink): Promis
   const base = server.files.filter(({ path }) => !server.tablespaces.some(({ oid }) => path.startsWith(inside(oid))));
   await sendArchive(sink, { name: "base.tar", tablespaceOid: undefined }, base);
   await sink.manifest(serverManifest(server.files));
-  return { endLsn: server.endLsn, timeline };
+  return { endLsn: server.endLsn, timeline, skipped: [] };
 }
 
 async function sendArchive(

@@ -21,6 +21,11 @@ export const backupErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The vault holds backups of another database system; nothing was stored.",
   },
+  "backup.file-skipped": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning: "The server left a part of its data out of the backup, a link as a rule; nothing was announced.",
+  },
   "backup.timeline-changed": {
     kind: "world",
     exit: EXIT.world,

@@ -12,6 +12,8 @@ export type ServerReport = {
   readonly message: string;
   readonly detail: string | undefined;
   readonly hint: string | undefined;
+  /** The function of the server's source that says it; unlike the message, the same in every language. */
+  readonly routine?: string | undefined;
 };
 
 /** A row of text columns; null is SQL null. */
@@ -34,6 +36,7 @@ export function readReport(body: Buffer): ServerReport {
     message: fields.get("M") ?? "no message",
     detail: fields.get("D"),
     hint: fields.get("H"),
+    routine: fields.get("R"),
   };
 }
 
