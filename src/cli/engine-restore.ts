@@ -23,7 +23,7 @@ import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import { chooseSystem, heldWal } from "./engine-system.ts";
-import type { RestoreEngine, RestoreFacts, RestorePlanFacts } from "./restore.ts";
+import { APART_SETTINGS, type RestoreEngine, type RestoreFacts, type RestorePlanFacts } from "./restore.ts";
 
 const PHASES: Readonly<Record<RestoreProgress["phase"], string>> = {
   files: "writing the backup's files",
@@ -38,7 +38,7 @@ const LISTENS_ON = "127.0.0.1";
  * A server that begins to recover syncs its data directory, by default a thousand files one after another. All of it was just
  * synced: one sync of the file system, which PostgreSQL has in every major on Linux, says the same at once.
  */
-const BOOT_SETTINGS = { recovery_init_sync_method: "syncfs" };
+const SYNC_SETTINGS = { recovery_init_sync_method: "syncfs" };
 
 /** Within the time that a command has to clean up. */
 const ABORTED_STOP_TIMEOUT_MS = 10_000;
@@ -210,7 +210,7 @@ async function boot(
       listenAddresses: [LISTENS_ON],
       logFile: path.join(choice.targetFolder, "lifeboat-restore", "server.log"),
       superuser: { name: config.server.user, password: undefined },
-      settings: BOOT_SETTINGS,
+      settings: { ...SYNC_SETTINGS, ...APART_SETTINGS },
     },
   );
   session.progress.report({ phase: "replaying WAL" });

@@ -231,6 +231,15 @@ function deltaRows(delta: RestorePlanFacts["delta"]): readonly (readonly [string
   ];
 }
 
+/**
+ * Of a restored server that is started for the first time: the one that it is a copy of may live, with the archive and the
+ * subscriptions of both.
+ */
+export const APART_SETTINGS = { archive_mode: "off", max_logical_replication_workers: "0" } as const;
+
+const APART_TEXT =
+  "In case the original lives, it archives no WAL and its subscriptions rest until your service starts it.";
+
 /** A finished restore for people. */
 export function renderRestored(restored: RestoreFacts, style: Style): string {
   const { server, plan } = restored;
@@ -241,9 +250,10 @@ export function renderRestored(restored: RestoreFacts, style: Style): string {
   const on = `-D ${quoted(plan.targetFolder)}`;
   if (server === undefined) {
     const log = quoted(`${plan.targetFolder}/lifeboat-restore/server.log`);
-    const start = `${as}pg_ctl ${on} -l ${log} -w -t 86400 start`;
+    const apart = Object.entries(APART_SETTINGS).map(([name, value]) => `-c ${name}=${value}`);
+    const start = `${as}pg_ctl ${on} -l ${log} -o ${shellQuoted(apart.join(" "))} -w -t 86400 start`;
     const steps = renderFacts([[`start it, with the pg_ctl of PostgreSQL ${plan.postgresMajor}`, start]]);
-    return `${head}\nThe server was not started; starting it replays the WAL.\n\n${steps}`;
+    return `${head}\nThe server was not started; starting it replays the WAL. ${APART_TEXT}\n\n${steps}`;
   }
   const { reached } = server;
   const control = quoted(`${server.binFolder}/pg_ctl`);
@@ -252,7 +262,7 @@ export function renderRestored(restored: RestoreFacts, style: Style): string {
     ["stop it", `${as}${control} ${on} stop`],
   ]);
   const up = `The server accepts connections on ${server.host}, port ${server.port} (process ${server.pid}), recovered to ${formatLsn(reached.lsn)} on timeline ${reached.timeline}.`;
-  return `${head}\n${up}\n\n${steps}`;
+  return `${head}\n${up}\n${APART_TEXT}\n\n${steps}`;
 }
 
 // As a shell takes it for one word.

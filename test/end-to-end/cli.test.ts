@@ -81,6 +81,14 @@ async function rowsOf(booted: Booted["server"]): Promise<readonly string[]> {
   // What was restored was synced a moment ago: not a thousand files once more, one after another.
   const [method] = await session.query("SHOW recovery_init_sync_method", [], { timeoutMs: QUERY_TIMEOUT_MS });
   assert.equal(method?.["recovery_init_sync_method"], "syncfs");
+  // The server that it is a copy of lives, and may have an archive and subscriptions.
+  const apart =
+    "SELECT name, setting FROM pg_settings WHERE name IN ('archive_mode', 'max_logical_replication_workers')";
+  const settings = await session.query(`${apart} ORDER BY name`, [], { timeoutMs: QUERY_TIMEOUT_MS });
+  assert.deepEqual(
+    settings.map(({ setting }) => setting),
+    ["off", "0"],
+  );
   await session.close();
   return rows.map((row) => String(row["what"]));
 }
