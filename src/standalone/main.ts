@@ -2,8 +2,8 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-4.ts --list
- *   node restore-4.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *   node restore-5.ts --list
+ *   node restore-5.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
@@ -25,7 +25,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 4;
+const PROGRAM_VERSION = 5;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -39,10 +39,10 @@ const USAGE = `Usage: node restore-${PROGRAM_VERSION}.ts --list | --target FOLDE
   --recovery-key-file FILE    a file with the recovery key
   --identity-file FILE        a file with an age identity, and the line that names the data key to trust
   --list                      list the backups
-  --backup ID                 which backup (default: the newest)
+  --backup ID                 which backup (default: the newest, or the newest that had ended by the time or position)
   --target FOLDER             the data directory to make; empty or not there
   --tablespaces-under FOLDER  where tablespaces go, each into a folder of its OID (default: FOLDER-tablespaces)
-  --until-time TIME           replay up to this time, as PostgreSQL writes times
+  --until-time TIME           replay up to this time, as PostgreSQL writes times; with its zone: 2026-01-01 02:59:30+00
   --until-lsn LSN             replay up to this position
 `;
 
@@ -632,6 +632,8 @@ function recoverySettings(timeline: number, until: Until): string {
     "synchronous_standby_names = ''",
     // The copy must not archive into what the original archives into.
     "archive_command = 'false'",
+    // Nor take changes that the original's subscriptions then miss.
+    "max_logical_replication_workers = 0",
   ];
   return ["", "# Added by the stand-alone restore program of a Lifeboat vault.", ...settings, ""].join("\n");
 }
@@ -663,6 +665,9 @@ function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until):
   const outside = path.join(folder, OUTSIDE);
   if (isThere(outside)) say(`Configuration that lay outside of the data directory is in ${outside}; copy it back.`);
   say(`Give ${folder} to the server's user (chown -R), then start PostgreSQL ${major} on it.`);
+  say(
+    "Until it takes the original's place it archives nothing, runs no subscriptions, and as a replica lets nobody in: for that, take archive_command, max_logical_replication_workers and hot_standby out of its postgresql.auto.conf.",
+  );
 }
 
 function writeDurably(file: string, bytes: Buffer): void {
@@ -739,17 +744,61 @@ function main(): void {
     }
     return;
   }
-  const wanted = values.backup;
-  const backup = wanted === undefined ? backups.at(-1) : backups.find((each) => each.backupId === wanted);
-  if (backup === undefined)
-    throw new Stop(wanted === undefined ? "there is no backup" : `there is no backup ${wanted}`);
+  const until = { time: values["until-time"], lsn: values["until-lsn"] };
+  const backup = chooseBackup(backups, values.backup, until);
   const folder = path.resolve(values.target ?? "");
   const tablespacesUnder = path.resolve(values["tablespaces-under"] ?? `${folder}-tablespaces`);
   for (const each of [folder, tablespacesUnder]) {
     if (namesIn(each).length > 0)
       throw new Stop(`${each} is not empty: restore into a folder that is, or is not there`);
   }
-  restore(vault, backup, { folder, tablespacesUnder }, { time: values["until-time"], lsn: values["until-lsn"] });
+  restore(vault, backup, { folder, tablespacesUnder }, until);
+}
+
+/**
+ * The newest backup from which the target can be reached: PostgreSQL goes no further back than to the end of the backup that it
+ * starts from, and would end there without a word.
+ */
+function chooseBackup(backups: readonly ListedBackup[], wanted: string | undefined, until: Until): ListedBackup {
+  const named = wanted === undefined ? backups : backups.filter((each) => each.backupId === wanted);
+  if (named.length === 0) throw new Stop(wanted === undefined ? "there is no backup" : `there is no backup ${wanted}`);
+  const isBefore = endedBy(until, wanted !== undefined);
+  const backup = named.filter(isBefore).at(-1);
+  if (backup !== undefined) return backup;
+  const [first] = backups.toSorted((a, b) => (a.endedAt < b.endedAt ? -1 : 1));
+  const what = wanted === undefined ? "no backup had" : `backup ${wanted} had not`;
+  throw new Stop(
+    `${what} ended by ${until.time ?? until.lsn}, and recovery cannot go back behind the end of the backup that it begins with; the oldest one ended at ${first?.endedAt}, ${first?.endLsn}`,
+  );
+}
+
+/** Whether a backup had ended by then. */
+function endedBy({ time, lsn }: Until, isNamed: boolean): (backup: BackupFacts) => boolean {
+  if (time !== undefined) {
+    const instant = instantOf(time);
+    // Whoever names a backup has looked at when it ended.
+    if (instant === undefined && isNamed) return () => true;
+    if (instant === undefined) {
+      throw new Stop(
+        `"${time}" may mean several moments: write the time with its zone, as 2026-01-01 02:59:30+00, or name the --backup`,
+      );
+    }
+    return ({ endedAt }) => Date.parse(endedAt) <= instant;
+  }
+  if (lsn === undefined) return () => true;
+  if (!/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(lsn)) throw new Stop(`"${lsn}" is no position: 0/3000060 is one`);
+  return ({ endLsn }) => parseLsn(endLsn) <= parseLsn(lsn);
+}
+
+/** Milliseconds since 1970 of a time that says its zone; undefined for any other. */
+function instantOf(time: string): number | undefined {
+  const match = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d(?:\.\d+)?)?) ?(?:(Z|UTC)|([+-]\d\d)(?::?(\d\d))?)$/i.exec(
+    time.trim(),
+  );
+  if (match === null) return undefined;
+  const [, date, clock, utc, hours, minutes = "00"] = match;
+  const instant = Date.parse(`${date}T${clock}${utc === undefined ? `${hours}:${minutes}` : "Z"}`);
+  return Number.isNaN(instant) ? undefined : instant;
 }
 
 function secretOf(vault: string, files: Readonly<Record<string, string | boolean | undefined>>): Secret {

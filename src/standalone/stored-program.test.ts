@@ -92,6 +92,44 @@ for (const [which, program] of [
   });
 }
 
+describe("without a backup's name, the restore program of the day", () => {
+  const program = path.join(root, "src/standalone/main.ts");
+  const refused = (...args: readonly string[]): string => {
+    const { status, stderr, target } = restore(program, ...passphrase, ...args);
+    assert.deepEqual([status, existsSync(target)], [1, false], stderr);
+    return stderr;
+  };
+
+  test("takes the newest that had ended by the time or the position", () => {
+    // The full backup ended at 08:00:04, the delta at 08:00:12.
+    for (const time of ["2026-11-23 08:00:05+00", "2026-11-23T09:00:05.25+01:00", "2026-11-23 08:00:05 UTC"]) {
+      const restored = restore(program, ...passphrase, "--until-time", time);
+      assertRestored(restored, GOLDEN_EARLIER, new RegExp(`^recovery_target_time = '${RegExp.escape(time)}'$`, "m"));
+    }
+    const later = restore(program, ...passphrase, "--until-time", "2026-11-23 13:30:12+0530");
+    assertRestored(later, GOLDEN_LATER, /^max_logical_replication_workers = 0$/m);
+    const between = formatLsn(GOLDEN_COMMITS.get(103)?.end ?? (0n as never));
+    assertRestored(
+      restore(program, ...passphrase, "--until-lsn", between),
+      GOLDEN_EARLIER,
+      /^recovery_target_lsn = '.+'$/m,
+    );
+  });
+
+  test("refuses what it could only miss: a moment before every backup, or before the one that is named, or of no zone", () => {
+    assert.match(
+      refused("--until-time", "2026-11-23 08:00:01Z"),
+      /^no backup had ended by .*; the oldest one ended at 2026/m,
+    );
+    assert.match(refused("--until-lsn", "0/28"), /^no backup had ended by 0\/28/m);
+    assert.match(refused("--backup", DELTA, "--until-time", "2026-11-23 08:00:05+00"), /^backup \S+ had not ended by/m);
+    assert.match(refused("--until-time", "2026-11-23 08:00:05"), /^"2026-11-23 08:00:05" may mean several moments/m);
+    assert.match(refused("--until-lsn", "12345"), /^"12345" is no position/m);
+    const named = restore(program, ...passphrase, "--backup", DELTA, "--until-time", "2026-11-23 09:00:05");
+    assertRestored(named, GOLDEN_LATER, /^recovery_target_time = '2026-11-23 09:00:05'$/m);
+  });
+});
+
 test("the program in the golden vault is the one whose digest is known", () => {
   const name = "programs/restore-3.ts";
   assert.equal(isRestoreProgram(name, readFileSync(path.join(vault, name))), true);
