@@ -7,7 +7,7 @@ import type { PruneResult } from "../retention/act.ts";
 import type { Blocker, KeepReason, RemovalStage } from "../retention/decide.ts";
 import type { PrunePlan, RemovedObject } from "../retention/survey.ts";
 import { describeByteSize } from "../units/byte-size.ts";
-import { opensForOthers } from "../vault/backups.ts";
+import { opensForOthers } from "../vault/unopened.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts, renderTable } from "./table.ts";
 import { defineVerb, optional, type Session, toggle, type Verb } from "./verb.ts";

@@ -10,7 +10,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
-import { type BackupListing, type BackupRecord, listBackups, opensForOthers } from "../vault/backups.ts";
+import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
 import { lostAnnouncements } from "../vault/lost-announcements.ts";
 import { readManifest } from "../vault/manifest.ts";
 import {
@@ -25,6 +25,7 @@ import {
   WAL_PREFIX,
 } from "../vault/names.ts";
 import { type AbsentAnnouncement, halfRepaired } from "../vault/quarantine.ts";
+import { opensForOthers } from "../vault/unopened.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { parseHistory, type TimelineHistory } from "../wal/history.ts";

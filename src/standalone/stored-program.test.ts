@@ -104,7 +104,11 @@ describe("without a backup's name, the restore program of the day", () => {
     // The full backup ended at 08:00:04, the delta at 08:00:12.
     for (const time of ["2026-11-23 08:00:05+00", "2026-11-23T09:00:05.25+01:00", "2026-11-23 08:00:05 UTC"]) {
       const restored = restore(program, ...passphrase, "--until-time", time);
-      assertRestored(restored, GOLDEN_EARLIER, new RegExp(`^recovery_target_time = '${RegExp.escape(time)}'$`, "m"));
+      assertRestored(
+        restored,
+        GOLDEN_EARLIER,
+        new RegExp(`^recovery_target_time = '${time.replaceAll(/[.+]/g, "\\$&")}'$`, "m"),
+      );
     }
     const later = restore(program, ...passphrase, "--until-time", "2026-11-23 13:30:12+0530");
     assertRestored(later, GOLDEN_LATER, /^max_logical_replication_workers = 0$/m);

@@ -14,6 +14,7 @@ import type { RandomSource } from "../platform/random.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { BACKUPS_PREFIX, type BackupId, backupName, parseBackupName } from "./names.ts";
 import { isReadableJson, refusedJson } from "./refused-json.ts";
+import { opensForOthers } from "./unopened.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -186,11 +187,6 @@ export async function findBackup(vault: Vault, backupId: string, options: CallOp
     message: `the vault in ${vault.store.name} has no backup ${backupId}, it has ${backups.length} others`,
     remedy: "List them with `lifeboat backups`.",
   });
-}
-
-/** Whether something does not open for us only: another secret, or a later version, opens it. It is no damage. */
-export function opensForOthers({ code }: LifeboatError): boolean {
-  return code === "vault.key-missing" || code === "vault.format-unknown";
 }
 
 function tellsDamage(error: LifeboatError): boolean {

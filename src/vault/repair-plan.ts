@@ -7,10 +7,11 @@
  * WAL, since what is there and damaged is unknown, never absent; what a secret does not open, or a later version wrote, is no
  * damage.
  */
-import { type BackupRecord, opensForOthers } from "./backups.ts";
+import type { BackupRecord } from "./backups.ts";
 import type { Finding, VaultReport } from "./check.ts";
 import { parseProofName, parseWalKey } from "./names.ts";
 import { PROGRAMS_PREFIX } from "./restore-program.ts";
+import { opensForOthers } from "./unopened.ts";
 
 /** One thing a repair does. */
 export type RepairStep =
