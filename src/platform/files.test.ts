@@ -78,7 +78,7 @@ describe("files of this machine", () => {
       const facts = await systemFiles.stat(file);
       assert.deepEqual(
         { ...facts, modifiedMs: 0 },
-        { kind: "file", sizeBytes: 10, modifiedMs: 0, mode: 0o640, ...owner },
+        { kind: "file", sizeBytes: 10, modifiedMs: 0, mode: 0o640, ...owner, nameCount: 1 },
       );
       const again = systemFiles.makeFile(file, { sizeBytes: 5, permissions: 0o640 });
       await assert.rejects(again, (error) => isLifeboatError(error, "platform.file-exists"));

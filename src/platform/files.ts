@@ -42,6 +42,8 @@ export type FileFacts = {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** How many names it has (st_nlink): what is written into a file of several is read by way of each. Of no use for a folder. */
+  readonly nameCount: number;
 };
 
 /** One name in a folder. */
@@ -440,6 +442,7 @@ function factsOf(stats: Stats): FileFacts {
     mode: stats.mode & 0o7777,
     uid: stats.uid,
     gid: stats.gid,
+    nameCount: stats.nlink,
   };
 }
 

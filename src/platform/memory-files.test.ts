@@ -24,7 +24,7 @@ async function call(files: Files, root: string, random: Prng): Promise<unknown> 
   const position = random.below(40);
   const work: readonly (() => Promise<unknown>)[] = [
     () => files.makeFolder(folder),
-    () => files.stat(at).then((facts) => facts?.kind),
+    () => files.stat(at).then((facts) => facts && [facts.kind, facts.kind === "file" ? facts.nameCount : 0]),
     () => files.list(folder),
     () => files.readFile(at).then((bytes) => bytes.toString("hex")),
     () => files.rename(at, to),
@@ -145,6 +145,21 @@ describe("files in memory", () => {
     await files.syncFolder("/b");
     cutPower();
     assert.deepEqual([await files.list("/a"), (await files.list("/b")).length], [[], 1]);
+  });
+
+  test("know after a power cut how many names of a file are left", async () => {
+    const { files, cutPower } = memoryFiles();
+    await (await files.open("/one", "create")).close();
+    await files.link("/one", "/two");
+    await files.syncFolder("/");
+    await files.link("/one", "/three");
+    await files.remove("/two");
+    await files.link("/one", "/four");
+    assert.equal((await files.stat("/one"))?.nameCount, 3);
+    cutPower();
+    assert.deepEqual([(await files.stat("/two"))?.nameCount, await files.stat("/three")], [2, undefined]);
+    await files.remove("/one");
+    assert.equal((await files.stat("/two"))?.nameCount, 1);
   });
 
   test("have a hole where bytes were lost and later ones kept", async () => {

@@ -30,7 +30,8 @@ export function memoryFiles(skips: (kind: SyncKind) => boolean = () => false): M
 }
 
 type Attributes = { mode: number; uid: number; gid: number };
-type FileNode = Attributes & { readonly kind: "file"; live: Content; stable: Content };
+/** `names` are those that it has now. */
+type FileNode = Attributes & { readonly kind: "file"; live: Content; stable: Content; names: number };
 type FolderNode = Attributes & { readonly kind: "folder"; live: Map<string, Node>; stable: Map<string, Node> };
 type LinkNode = Attributes & { readonly kind: "link"; readonly target: string };
 type Node = FileNode | FolderNode | LinkNode;
@@ -185,6 +186,10 @@ class Disk {
 function take(change: Change, state: "live" | "stable"): void {
   if (change.kind === "names") {
     for (const { folder, name, node } of change.namings) {
+      if (state === "live") {
+        countName(folder.live.get(name), -1);
+        countName(node, 1);
+      }
       if (node === undefined) folder[state].delete(name);
       else folder[state].set(name, node);
     }
@@ -195,6 +200,10 @@ function take(change: Change, state: "live" | "stable"): void {
   else content.write(change.data, change.position);
 }
 
+function countName(node: Node | undefined, by: number): void {
+  if (node?.kind === "file") node.names += by;
+}
+
 function touches(change: Change, node: Node): boolean {
   if (change.kind === "names") return change.namings.some(({ folder }) => folder === node);
   return change.file === node;
@@ -202,6 +211,8 @@ function touches(change: Change, node: Node): boolean {
 
 /** Goes back to what is stable, in all that can still be reached. */
 function forget(node: Node, seen: Set<Node>): void {
+  // It is come to once by each name.
+  if (node.kind === "file") node.names = seen.has(node) ? node.names + 1 : 1;
   if (seen.has(node) || node.kind === "link") return;
   seen.add(node);
   if (node.kind === "file") node.live = node.stable.copy();
@@ -287,7 +298,7 @@ function failing<T>(operation: string, file: string, work: () => T): T {
 function open(disk: Disk, file: string, mode: OpenMode, permissions: number): FileHandle {
   if (mode !== "create") return handleOf(disk, file, disk.file(file));
   const content = { live: new Content(), stable: new Content() };
-  const node: FileNode = { kind: "file", ...content, mode: permissions, uid: 0, gid: 0 };
+  const node: FileNode = { kind: "file", ...content, names: 0, mode: permissions, uid: 0, gid: 0 };
   give(disk, file, node);
   return handleOf(disk, file, node);
 }
@@ -352,7 +363,8 @@ function handleOf(disk: Disk, file: string, node: FileNode): FileHandle {
 function factsOf(node: Node | undefined): FileFacts | undefined {
   if (node === undefined) return undefined;
   const { kind, mode, uid, gid } = node;
-  return { kind, sizeBytes: node.kind === "file" ? node.live.bytes.byteLength : 0, modifiedMs: 0, mode, uid, gid };
+  const [sizeBytes, nameCount] = node.kind === "file" ? [node.live.bytes.byteLength, node.names] : [0, 1];
+  return { kind, sizeBytes, modifiedMs: 0, mode, uid, gid, nameCount };
 }
 
 function there(disk: Disk, file: string): Node {

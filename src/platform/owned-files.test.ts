@@ -35,7 +35,7 @@ test("files, folders and links that are made are given to the owner, before they
 });
 
 test("only root, and only in a folder of somebody else, gives away what it makes", async () => {
-  const facts = { kind: "folder", sizeBytes: 0, modifiedMs: 0, mode: 0o700, gid: 8 } as const;
+  const facts = { kind: "folder", sizeBytes: 0, modifiedMs: 0, mode: 0o700, gid: 8, nameCount: 2 } as const;
   const files: Files = {
     ...systemFiles,
     stat: async (file) =>

@@ -23,7 +23,7 @@ function pagesFile(name: string): PagesFile {
 
 /** As it is on this machine: `sizeBytes` long. */
 function keptOf(sizeBytes: number, differing: readonly number[]): KeptFile {
-  const facts = { kind: "file", sizeBytes, modifiedMs: 0, mode: 0o600, uid: 0, gid: 0 } as const;
+  const facts = { kind: "file", sizeBytes, modifiedMs: 0, mode: 0o600, uid: 0, gid: 0, nameCount: 1 } as const;
   return { kind: "pages", facts, differing, keptPages: 1 };
 }
 

@@ -5,8 +5,8 @@
  * behind the backup's end of a file in `pages`, every file that goes under its old path in `removed`.
  * Invariants: an aside is whole, and on stable storage, before anything of the old directory is changed; its header comes
  * last. Its pages are those that were compared: they are taken while they lie in a core's cache, and the disk writes them
- * while the rest is compared. What goes is given a second name, which costs nothing: a delta restore never writes into a file
- * that it removes.
+ * while the rest is compared. What goes is given a second name, which costs nothing: no delta restore keeps a file that has
+ * one (delta-survey.ts), neither this one nor the next, which may be from another backup.
  * Why so: docs/decisions/0014-rebuilt-over-what-differs.md. Format: docs/formats/aside.md.
  */
 import path from "node:path";

@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { crc32 } from "node:zlib";
 import { withFolder } from "../../test/support/backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { systemFiles } from "../platform/files.ts";
+import { type Files, systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type BytesFile, type PagesFile, ZERO_CHUNK } from "../vault/manifest.ts";
@@ -194,6 +194,26 @@ for (const { name, bytesHere } of WAYS) {
         taken.map(({ kept }) => kept?.kind),
         ["pages", undefined, "pages"],
       );
+    });
+
+    test("of which one gets a second name while its parts are compared are written anew", async () => {
+      await withFolder(async (folder) => {
+        const target = path.join(folder, "file");
+        await writeFile(target, pages);
+        let opened = 0;
+        const openBlocking: Files["openBlocking"] = (file) => {
+          const found = systemFiles.openBlocking(file);
+          opened += 1;
+          return found && { ...found, facts: { ...found.facts, nameCount: opened === 2 ? 2 : 1 } };
+        };
+        const pool = new ComparerPool({ openBlocking }, KEY, { bytesHere: Number.POSITIVE_INFINITY });
+        const fingerprints = { read: async () => fingerprintsOf(pages) };
+        const found: (KeptFile | undefined)[] = [];
+        const onFile = (_: FileWanted, kept: KeptFile | undefined): void => void found.push(kept);
+        await compareFiles({ fingerprints, pool, onFile }, [{ line: lineOf(pages, whole), target }], {});
+        await pool.close();
+        assert.deepEqual([opened, found], [3, [undefined]]);
+      });
     });
 
     test("that cannot be read end the comparison with what the file system said", async () => {

@@ -181,7 +181,8 @@ class ComparedFile {
   kept(): KeptFile | undefined {
     const parts = [...this.#found].sort(([a], [b]) => a - b).map(([, each]) => each);
     const first = parts[0]?.found;
-    if (first?.facts === undefined) return undefined;
+    // A file that went, or got a second name, while its parts were compared is none that could stay.
+    if (first?.facts === undefined || parts.some(({ found }) => found.facts === undefined)) return undefined;
     const { facts } = first;
     const { line } = this.wanted;
     if (line.kind === "bytes") return first.same ? { kind: "same", facts } : undefined;

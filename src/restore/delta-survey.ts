@@ -3,7 +3,7 @@
  *
  * A page is kept where it lies when its fingerprint is the one that the backup noted of this page of this file
  * (compare-files.ts). A file of bytes is kept when it has the size and the keyed SHA-256 of the backup's. Everything else is
- * written anew, or removed.
+ * written anew, or removed. So is a file with a second name, whatever it holds: the other name is somebody's copy, or an aside.
  * Invariant: nothing is written here; what is found holds as long as nobody writes in the folders.
  */
 import path from "node:path";

@@ -4,7 +4,7 @@
  * A data directory has a thousand small files, and a turn through the pool of threads costs more than making or writing one:
  * so these wait for the disk where the others are waited for.
  */
-import { assert } from "../errors/error.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { FileFacts, FileHandle, FilePart, Files } from "../platform/files.ts";
 import { severalAtOnce } from "../platform/several-at-once.ts";
@@ -34,6 +34,8 @@ type Entry = {
   /** It is there like this, and parts of it stay. */
   readonly existing: FileFacts | undefined;
   outstanding: number;
+  /** Whether anything is to be written into it. */
+  isWritten: boolean;
   /** Settles when it is there; undefined before that was begun. */
   made: Promise<void> | undefined;
   handle: Promise<FileHandle> | undefined;
@@ -75,13 +77,15 @@ export class FileSet {
     readonly existing?: FileFacts | undefined;
   }): number {
     const { existing } = file;
-    const begun = { outstanding: 0, made: undefined, handle: undefined, busy: 0, dirtyBytes: 0 };
+    const begun = { outstanding: 0, isWritten: false, made: undefined, handle: undefined, busy: 0, dirtyBytes: 0 };
     return this.#entries.push({ ...file, existing, ...begun }) - 1;
   }
 
   /** Says how many writes complete a file. */
   expect(file: number, writes: number): void {
-    this.#entry(file).outstanding = writes;
+    const entry = this.#entry(file);
+    entry.outstanding = writes;
+    entry.isWritten = writes > 0;
   }
 
   /** Makes a folder now; one that exists gets the mode. */
@@ -198,6 +202,7 @@ export class FileSet {
     const { path, mode, sizeBytes, existing } = entry;
     const owner = this.#owner;
     if (existing === undefined) return this.#files.makeFile(path, { sizeBytes, permissions: mode, owner });
+    if (entry.isWritten || existing.sizeBytes !== sizeBytes) await this.#throwUnlessOwn(path);
     if (existing.sizeBytes !== sizeBytes) {
       const handle = await this.#files.open(path, "update");
       try {
@@ -209,6 +214,16 @@ export class FileSet {
     if (existing.mode !== mode) await this.#files.changeMode(path, mode);
     const isOwners = owner === undefined || (existing.uid === owner.uid && existing.gid === owner.gid);
     if (!isOwners) await this.#files.changeOwner(path, owner);
+  }
+
+  /** A file that somebody gave a second name since it was compared would change under that one too. */
+  async #throwUnlessOwn(file: string): Promise<void> {
+    const facts = await this.#files.stat(file);
+    if (facts?.kind === "file" && facts.nameCount === 1) return;
+    throw new LifeboatError("restore.target-changed", {
+      message: `${file} was compared, and ${facts?.kind === "file" ? "has a second name" : "is no file"} now`,
+      remedy: "Run the same command again: it goes on, and makes such a file anew. This one was not touched.",
+    });
   }
 
   #entry(file: number): Entry {

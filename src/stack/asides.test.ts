@@ -19,9 +19,11 @@ import {
 } from "../../test/support/small-nodes.ts";
 import {
   differencesFrom,
+  LARGE_FILE,
   RESTORED_FOLDER,
   restoreSmall,
   SMALL_SERVER,
+  serverWithLargeFile,
   takeSmallBackup,
 } from "../../test/support/small-restores.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
@@ -111,6 +113,30 @@ test("an aside whose pages were changed, or whose backup is gone, is not put bac
   await overwrite(files, path.join(aside, "pages"), "changed");
   const changed = putBackSmall(from, files, aside);
   await assert.rejects(changed, (error) => isLifeboatError(error, "restore.image-incomplete"));
+});
+
+test("an aside stays as it was when its rebuild is cut and goes on from a newer backup, which has what the other one removed", async () => {
+  const { files } = await astray();
+  const own = serverWithLargeFile(4, () => true);
+  const newer = { vault, backup: await takeSmallBackup(vault, own) };
+  const large = path.join(RESTORED_FOLDER, LARGE_FILE);
+  const content = own.files.find((file) => file.path === LARGE_FILE);
+  assert.ok(content?.kind === "file");
+  const handle = await files.open(large, "create");
+  await handle.write(Buffer.from(content.content), 0);
+  await handle.write(Buffer.from("rows that nobody else has"), 8192);
+  await handle.close();
+  const old = await contentOf(files, RESTORED_FOLDER);
+  const removeTree = async (at: string): Promise<void> => {
+    if (at.startsWith(RESTORED_FOLDER)) throw fileErrorOf("remove", at, "EIO");
+    await files.removeTree(at);
+  };
+  await assert.rejects(rebuildSmall(from, { ...files, removeTree }, "primary"), { code: "platform.file-failed" });
+  await rebuildSmall(newer, files, "unfinished");
+  assert.deepEqual(await differencesFrom(own, files), []);
+  const [aside = "", ...others] = await smallAsides(files);
+  assert.deepEqual(others, []);
+  assert.deepEqual(await putBackSmall(from, files, aside), old);
 });
 
 /** Files of which one is opened, or one folder listed, only when something else was done. */

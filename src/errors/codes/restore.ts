@@ -19,7 +19,7 @@ export const restoreErrors = defineErrors({
   "restore.target-changed": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "The data directory changed after it was compared with the backup; nothing was touched.",
+    meaning: "The data directory changed after it was compared with the backup; what changed was not touched.",
   },
   "restore.wal-link-broken": {
     kind: "operator",

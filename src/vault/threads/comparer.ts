@@ -35,7 +35,7 @@ export type FilePartWanted =
 
 /** What was found of a part. */
 export type FilePartFound = {
-  /** Undefined where there is no file. */
+  /** Undefined where there is no file that could stay: none, or one that has a second name. */
   readonly facts: FileFacts | undefined;
   /** Pages that were there to be compared. */
   readonly comparedPages: number;
@@ -66,6 +66,8 @@ export function slotOf({ fingerprints, differing }: CompareSlot<SharedArrayBuffe
   return { fingerprints: Buffer.from(fingerprints), differing: differing && Buffer.from(differing) };
 }
 
+const NOTHING_FOUND: FilePartFound = { facts: undefined, comparedPages: 0, differing: [], same: false };
+
 /** Compares batches one after another. */
 export class Comparer {
   readonly #files: Pick<Files, "openBlocking">;
@@ -86,8 +88,10 @@ export class Comparer {
     const taken = differing && new TakenPages(differing);
     return parts.map((part) => {
       const file = this.#files.openBlocking(part.path);
-      if (file === undefined) return { facts: undefined, comparedPages: 0, differing: [], same: false };
+      if (file === undefined) return NOTHING_FOUND;
       try {
+        // Whoever has the other name would find what is written here, by a restore or by the server that is started on it.
+        if (file.facts.nameCount > 1) return NOTHING_FOUND;
         const found = { facts: file.facts, comparedPages: 0, differing: [], same: false };
         if (part.kind === "bytes") return { ...found, same: this.#isSame(file, part) };
         return { ...found, ...this.#comparePages(file, part, { fingerprints, taken }) };
