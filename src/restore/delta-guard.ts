@@ -80,6 +80,7 @@ async function mainState(tools: Tools, main: string, systemId: SystemId): Promis
   if (await isEmpty(files, main)) return { kind: "fresh" };
   const walFolder = await linkedWalFolder(files, main);
   await refuseRunning(tools, main, walFolder);
+  await refuseLinkedControl(files, main);
   const control = await readIfThere(files, path.join(main, CONTROL_FILE_PATH));
   if (control === undefined) {
     const restoreId = await unfinishedId(files, main);
@@ -115,6 +116,16 @@ async function refuseRunning({ files, processes }: Tools, main: string, walFolde
       throw running(walFolder, each);
     }
   }
+}
+
+/** By way of such a link the control file of another directory would be removed. */
+async function refuseLinkedControl(files: Files, main: string): Promise<void> {
+  const folder = path.join(main, path.dirname(CONTROL_FILE_PATH));
+  if ((await files.stat(folder))?.kind !== "link") return;
+  throw new LifeboatError("restore.target-not-empty", {
+    message: `${folder} is a link to ${await files.readLink(folder)}: the control file there may be another server's`,
+    remedy: "Put the folder itself in place of the link, or restore into an empty folder.",
+  });
 }
 
 /** Also one that was removed while it was open. */

@@ -67,15 +67,19 @@ export async function surveyTarget(tools: Tools, wanted: Wanted, options: CallOp
   const { lines, chunks } = wanted.image;
   const survey = new Survey(lines);
   const folders = new Set<string>(wanted.layout.roots);
-  const waiting: FileWanted[] = [];
+  const files: FileWanted[] = [];
   for (const line of lines) {
     const target = wanted.placePath(line.path);
     if (target === undefined) continue;
     if (line.kind === "folder") folders.add(target);
-    if (!("sizeBytes" in line)) continue;
+    if ("sizeBytes" in line) files.push({ line, target });
+  }
+  const own = await foldersThere(tools.files, { roots: wanted.layout.roots, folders });
+  const waiting: FileWanted[] = [];
+  for (const file of files) {
     // A copy of a file from outside the data directory: small, and not the server's.
-    if (line.path.startsWith(OUTSIDE_PREFIX)) survey.note({ line, target }, undefined);
-    else waiting.push({ line, target });
+    if (file.line.path.startsWith(OUTSIDE_PREFIX) || !own.has(path.dirname(file.target))) survey.note(file, undefined);
+    else waiting.push(file);
   }
   const { taker, threads } = tools;
   const takesPages = taker !== undefined;
@@ -137,6 +141,23 @@ function placeRest(placements: PlacementTable, line: PagesFile | BytesFile, kept
     const all = [0, line.sizeBytes / BLOCK_BYTES];
     placePages(placements, 0, { extents: line.extents, wanted: kept?.kind === "pages" ? kept.differing : all });
   }
+}
+
+/**
+ * Of the folders that are wanted, those that are there, by no link but those that lead to the roots. A link in place of a folder
+ * is removed; what lies behind it is somebody's, and none of it would be found in the folder that is made.
+ */
+async function foldersThere(
+  files: Files,
+  { roots, folders }: { readonly roots: readonly string[]; readonly folders: ReadonlySet<string> },
+): Promise<ReadonlySet<string>> {
+  const there = new Set(roots);
+  // What lies in a folder has a longer path.
+  for (const folder of [...folders].toSorted((a, b) => a.length - b.length)) {
+    if (!there.has(path.dirname(folder))) continue;
+    if ((await files.stat(folder))?.kind === "folder") there.add(folder);
+  }
+  return there;
 }
 
 /**
