@@ -129,7 +129,7 @@ export type PrimaryFacts = {
 /** What bringing up will do, or why it must not be done. */
 export type UpPlan =
   | { readonly kind: "steps"; readonly steps: readonly UpStep[] }
-  /** The primary's data is gone and the vault has backups: a new cluster in its place would be a silent loss of all of it. */
+  /** The primary's data is gone, or was not restored to the end, and the vault has backups: a new cluster in its place would be a silent loss of all of it. */
   | { readonly kind: "refused"; readonly reason: "data-missing" }
   /** The node named db is a standby, or the replica would start as a primary: both could then take writes. */
   | { readonly kind: "refused"; readonly reason: "roles-changed"; readonly node: "db" | "db_replica" };
@@ -161,8 +161,9 @@ export function planUp(facts: StackFacts): UpPlan {
   const oldPrimary = facts.replica === "primary";
   if (oldPrimary && recorded === "none") return { kind: "refused", reason: "roles-changed", node: replica };
   const leaveReplica = governed || oldPrimary;
-  if (!governed && facts.db === "absent" && facts.vault === "has-backup")
-    return { kind: "refused", reason: "data-missing" };
+  // One that a restore has begun is ended by it: initdb would find a folder that is not empty.
+  const dataMissing = facts.db === "absent" || facts.db === "unfinished";
+  if (!governed && dataMissing && facts.vault === "has-backup") return { kind: "refused", reason: "data-missing" };
   const lacking: Readonly<Record<Exclude<UpStep, "proof">, boolean>> = {
     folders: !facts.folders,
     secrets: facts.secretsMissing > 0,

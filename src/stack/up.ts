@@ -121,8 +121,8 @@ function since({ clock }: StackTools, from: Monotonic): number {
 function refusal(stack: StackDescription, plan: Extract<UpPlan, { readonly kind: "refused" }>): LifeboatError {
   if (plan.reason === "data-missing") {
     return new LifeboatError("stack.data-missing", {
-      message: `the primary of stack ${stack.name} has no data in ${stack.place.dataOf("db")}, and the vault ${stack.place.vault} holds backups of it`,
-      remedy: `Restore it there: lifeboat --config ${stack.place.configOf("receiver")}/lifeboat.yaml restore --target ${stack.place.dataOf("db")}. To begin an empty stack, choose another stack.name.`,
+      message: `the primary of stack ${stack.name} has no data that could start in ${stack.place.dataOf("db")}, and the vault ${stack.place.vault} holds backups of it`,
+      remedy: `Restore it there, or run a restore that was cut short again: lifeboat --config ${stack.place.configOf("receiver")}/lifeboat.yaml restore --target ${stack.place.dataOf("db")}. To begin an empty stack, choose another stack.name.`,
     });
   }
   return new LifeboatError("stack.roles-changed", {
