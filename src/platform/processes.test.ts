@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, open, readFile, rm, symlink } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
@@ -205,6 +206,52 @@ test("the facts of a process name its parent", async () => {
   assert.equal(await processes.worksIn(process.pid, process.cwd()), true);
   assert.equal(await processes.worksIn(process.pid, "/"), false);
   assert.equal(await processes.worksIn(process.pid, "/nonexistent"), false);
+});
+
+test("a process is known by what it has open below a folder, and by the links in the folder that it works in", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "leads-"));
+  const [works, space, other] = ["works", "space", "other"].map((name) => path.join(folder, name));
+  assert.ok(works !== undefined && space !== undefined && other !== undefined);
+  await mkdir(path.join(space, "version/5"), { recursive: true });
+  await mkdir(path.join(works, "links"), { recursive: true });
+  await mkdir(other);
+  await writeFile(path.join(space, "version/5/16384"), "");
+  await symlink("../../space", path.join(works, "links/1"));
+  await symlink("/nonexistent", path.join(works, "links/0"));
+  await symlink(other, path.join(works, "wal"));
+  const child = await processes.start({
+    command: "/bin/sh",
+    args: ["-c", "exec 3<version/5/16384; cd ../works; rm ../space/version/5/16384; echo; read -r wait"],
+    folder: space,
+    output: { kind: "pipe" },
+    input: "pipe",
+    detached: false,
+  });
+  try {
+    await once(child.stdout ?? assert.fail(), "data");
+    const opens = (where: string, name = /^\d/) => processes.hasOpenBelow(child.pid, where, name);
+    assert.deepEqual(await Promise.all([opens(space), opens(path.join(works, "links/1"))]), [true, true]);
+    assert.deepEqual(await Promise.all([opens(other), opens(space, /^t/), opens("/nonexistent")]), [
+      false,
+      false,
+      false,
+    ]);
+    const leads = (where: string, at: string) => processes.leadsTo(child.pid, where, at);
+    assert.deepEqual(await Promise.all([leads(space, "links"), leads(other, "wal")]), [true, true]);
+    assert.deepEqual(
+      await Promise.all([
+        leads(other, "links"),
+        leads(space, "wal"),
+        leads(space, "gone"),
+        leads("/nonexistent", "links"),
+      ]),
+      [false, false, false, false],
+    );
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 test("a process is known by what it has open in a folder", async () => {

@@ -8,6 +8,7 @@
  * nothing outside this folder imports node:child_process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import type { Stats } from "node:fs";
 import { type FileHandle as NodeFileHandle, open, readdir, readlink, stat } from "node:fs/promises";
 import { constants } from "node:os";
 import path from "node:path";
@@ -116,6 +117,13 @@ export interface Processes {
   worksIn(pid: number, folder: string): Promise<boolean>;
   /** True when the process has a file of such a name open in `folder`, whatever links lead there; false also when we may not know. */
   hasOpenIn(pid: number, folder: string, name: RegExp): Promise<boolean>;
+  /** As `hasOpenIn`, and in whatever lies in the folder. */
+  hasOpenBelow(pid: number, folder: string, name: RegExp): Promise<boolean>;
+  /**
+   * True when `at` in the process's current folder, or a link that lies in there, leads to `folder`; false also when we may
+   * not know.
+   */
+  leadsTo(pid: number, folder: string, at: string): Promise<boolean>;
   /** Signals one process; false when there is none. Rejects with `platform.file-denied` when we may not. */
   signal(pid: number, signal: NodeJS.Signals): boolean;
   /** The process and all its descendants, parents first; empty when it is gone. */
@@ -158,20 +166,21 @@ export const systemProcesses: Processes = {
   worksIn: async (pid, folder) => {
     try {
       const [current, wanted] = await Promise.all([stat(`/proc/${pid}/cwd`), stat(folder)]);
-      return current.dev === wanted.dev && current.ino === wanted.ino;
+      return isSame(current, wanted);
     } catch {
       // Gone, or another user's: in neither case can it be told to be there.
       return false;
     }
   },
-  hasOpenIn: async (pid, folder, name) => {
+  hasOpenIn: (pid, folder, name) => hasOpen(pid, { folder, name }, (file) => [path.dirname(file)]),
+  hasOpenBelow: (pid, folder, name) => hasOpen(pid, { folder, name }, foldersAbove),
+  leadsTo: async (pid, folder, at) => {
     try {
       const wanted = await stat(folder);
-      for (const each of await readdir(`/proc/${pid}/fd`)) {
-        const file = await readlink(`/proc/${pid}/fd/${each}`).catch(() => "");
-        if (!name.test(path.basename(file))) continue;
-        const { dev, ino } = await stat(path.dirname(file));
-        if (dev === wanted.dev && ino === wanted.ino) return true;
+      const from = `/proc/${pid}/cwd/${at}`;
+      if (isSame(await stat(from), wanted)) return true;
+      for (const entry of await readdir(from, { withFileTypes: true })) {
+        if (entry.isSymbolicLink() && isSame(await statIfThere(path.join(from, entry.name)), wanted)) return true;
       }
       return false;
     } catch {
@@ -189,6 +198,41 @@ export const systemProcesses: Processes = {
     return pids;
   },
 };
+
+/** Whether a process has a file of such a name open of which one of these folders is that one. */
+async function hasOpen(
+  pid: number,
+  { folder, name }: { readonly folder: string; readonly name: RegExp },
+  foldersOf: (file: string) => readonly string[],
+): Promise<boolean> {
+  try {
+    const wanted = await stat(folder);
+    for (const each of await readdir(`/proc/${pid}/fd`)) {
+      const file = await readlink(`/proc/${pid}/fd/${each}`).catch(() => "");
+      if (!path.isAbsolute(file) || !name.test(path.basename(file))) continue;
+      for (const at of foldersOf(file)) if (isSame(await statIfThere(at), wanted)) return true;
+    }
+    return false;
+  } catch {
+    // As with the folder it works in.
+    return false;
+  }
+}
+
+function foldersAbove(file: string): readonly string[] {
+  const above: string[] = [];
+  for (let at = path.dirname(file); at !== "/"; at = path.dirname(at)) above.push(at);
+  return above;
+}
+
+/** Undefined where there is nothing, as when the folder of an open file was removed. */
+async function statIfThere(at: string): Promise<Stats | undefined> {
+  return await stat(at).catch(() => undefined);
+}
+
+function isSame(found: Stats | undefined, wanted: Stats): boolean {
+  return found?.dev === wanted.dev && found.ino === wanted.ino;
+}
 
 async function runToEnd(request: RunRequest): Promise<RunResult> {
   const what = request.command;

@@ -3,7 +3,8 @@
  *
  * Nouns: a *delta restore* keeps the pages of a data directory that the backup has too, and overwrites the rest.
  * Invariants: only a stopped server's data directory of the backup's own system is touched, or what a delta restore of ours
- * left unfinished; a folder of a tablespace or of WAL only when the data directory leads to it. Nothing is written here.
+ * left unfinished; a folder of a tablespace or of WAL only when the data directory leads to it and no other server's does: a
+ * copy of a data directory has the links too. Nothing is written here.
  */
 import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
@@ -16,7 +17,7 @@ import { type Layout, type TablespaceChoice, WAL_FOLDER } from "./layout.ts";
 import { LOCK_NAMES, unfinishedId } from "./target-guard.ts";
 
 /** What must be asked of the machine's processes. */
-export type DeltaProcesses = Pick<Processes, "isAlive" | "all" | "worksIn" | "hasOpenIn">;
+export type DeltaProcesses = Pick<Processes, "isAlive" | "all" | "worksIn" | "hasOpenIn" | "hasOpenBelow" | "leadsTo">;
 
 type Tools = { readonly files: Files; readonly processes: DeltaProcesses };
 
@@ -29,7 +30,7 @@ export type DeltaState =
   | { readonly kind: "data" | "unfinished"; readonly stamp: string; readonly walFolder: string | undefined };
 
 /**
- * Looks at all roots. Throws `restore.target-in-use` when a server runs on the data directory,
+ * Looks at all roots. Throws `restore.target-in-use` when a server runs on the data directory, or on what it leads to,
  * `restore.other-system` when it is of another one, `restore.wal-link-broken` when its pg_wal leads to no folder, and
  * `restore.target-not-empty` when a root holds anything else.
  */
@@ -38,7 +39,9 @@ export async function guardDelta(tools: Tools, layout: Layout, systemId: SystemI
   const { files } = tools;
   const state = await mainState(tools, main, systemId);
   for (const root of tablespaces) {
-    if ((await isEmpty(files, root)) || (await unfinishedId(files, root)) !== undefined) continue;
+    if (await isEmpty(files, root)) continue;
+    if (root !== layout.walFolder) await refuseShared(tools, root);
+    if ((await unfinishedId(files, root)) !== undefined) continue;
     const at = layout.links.find(({ target }) => target === root)?.at;
     if (at !== undefined && state.kind !== "fresh" && (await linkTarget(files, at)) === root) continue;
     throw new LifeboatError("restore.target-not-empty", {
@@ -66,7 +69,7 @@ export async function presentTablespaces(
   choice: TablespaceChoice,
 ): Promise<TablespaceChoice> {
   const byOid = new Map(choice.byOid);
-  const links = path.join(path.resolve(folder), "pg_tblspc");
+  const links = path.join(path.resolve(folder), TABLESPACES_FOLDER);
   if ((await files.stat(links))?.kind !== "folder") return choice;
   for (const entry of await files.list(links)) {
     if (entry.kind !== "link" || !/^\d+$/.test(entry.name) || byOid.has(Number(entry.name))) continue;
@@ -112,11 +115,24 @@ async function refuseRunning({ files, processes }: Tools, main: string, walFolde
   for (const each of await processes.all()) {
     if (await processes.worksIn(each, main)) throw running(main, each);
     // A copy of a data directory has the link too: the WAL is that of the server that was copied.
-    if (walFolder !== undefined && (await processes.hasOpenIn(each, walFolder, SEGMENT_NAME))) {
-      throw running(walFolder, each);
-    }
+    if (walFolder === undefined) continue;
+    if (await processes.hasOpenIn(each, walFolder, SEGMENT_NAME)) throw shared(walFolder, each);
+    if (await processes.leadsTo(each, walFolder, WAL_FOLDER)) throw shared(walFolder, each);
   }
 }
+
+/** As with WAL. No process works in `main`, so who works where a link leads here is another server's: it need have nothing open. */
+async function refuseShared({ processes }: Tools, tablespace: string): Promise<void> {
+  for (const each of await processes.all()) {
+    if (await processes.hasOpenBelow(each, tablespace, RELATION_NAME)) throw shared(tablespace, each);
+    if (await processes.leadsTo(each, tablespace, TABLESPACES_FOLDER)) throw shared(tablespace, each);
+  }
+}
+
+/** Of tables, temporary ones too, and of what a query spills. */
+const RELATION_NAME = /^(?:t?\d|pgsql_tmp)/;
+
+const TABLESPACES_FOLDER = "pg_tblspc";
 
 /** By way of such a link the control file of another directory would be removed. */
 async function refuseLinkedControl(files: Files, main: string): Promise<void> {
@@ -163,6 +179,15 @@ function running(main: string, pid: number): LifeboatError {
   return new LifeboatError("restore.target-in-use", {
     message: `process ${pid} works in ${main}: a server runs on it`,
     remedy: "Stop the server first.",
+    details: { pid },
+  });
+}
+
+function shared(folder: string, pid: number): LifeboatError {
+  return new LifeboatError("restore.target-in-use", {
+    message: `process ${pid} has files of ${folder} open, or works in a data directory that leads there: another server runs on it`,
+    remedy:
+      "If the target is a copy, its links still lead to what the other server uses: name a folder for each tablespace (--tablespace OID=FOLDER), remove the link of pg_wal. Else stop that server first.",
     details: { pid },
   });
 }

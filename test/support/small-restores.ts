@@ -82,6 +82,8 @@ export const NO_PROCESSES = {
   all: async () => [],
   worksIn: async () => false,
   hasOpenIn: async () => false,
+  hasOpenBelow: async () => false,
+  leadsTo: async () => false,
 };
 
 /** A backup, and the vault that has it. */

@@ -9,7 +9,7 @@ export const restoreErrors = defineErrors({
   "restore.target-in-use": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "A server runs on the restore target; nothing was touched.",
+    meaning: "A server runs on the restore target, or on a folder that it leads to; nothing was touched.",
   },
   "restore.other-system": {
     kind: "operator",
