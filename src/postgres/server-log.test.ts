@@ -39,7 +39,14 @@ test("the advice fits what the log says, and without any it names the log", () =
 
 test("the message quotes the serious lines, else the last ones, and says how the server ended", () => {
   const log = "LOG:  one\nFATAL:  two\nLOG:  three";
-  assert.match(startError(SETUP, FAILED, log).message, /ended with status 1 while starting: FATAL: {2}two$/);
+  assert.match(
+    startError(SETUP, FAILED, log).message,
+    /ended with status 1 while starting: LOG: {2}one; FATAL: {2}two$/,
+  );
+  const led = startError(SETUP, FAILED, "LOG:  1\nLOG:  2\nLOG:  3\nLOG:  4\nHINT:  5\nLOG:  6\nFATAL:  7").message;
+  assert.match(led, /: LOG: {2}6; FATAL: {2}7$/);
+  const last = startError(SETUP, FAILED, "LOG:  1\nLOG:  2\nLOG:  3\nLOG:  4\nFATAL:  5").message;
+  assert.match(last, /: LOG: {2}2; LOG: {2}3; LOG: {2}4; FATAL: {2}5$/);
   const detailed = startError(SETUP, FAILED, "DETAIL:  zero\nFATAL:  one\nDETAIL:  two\nHINT:  three\nDETAIL:  four");
   assert.match(detailed.message, /: FATAL: {2}one; DETAIL: {2}two$/);
   const killed = startError(SETUP, { kind: "signalled", signal: "SIGKILL" }, "LOG:  a\nLOG:  b\nLOG:  c\nLOG:  d");

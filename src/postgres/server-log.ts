@@ -74,6 +74,9 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** Lines of the log that are told before a serious one. */
+const LEADING_LINES_MAX = 3;
+
 /** The error of a server that ended instead of starting. */
 export function startError(
   setup: { readonly dataFolder: string; readonly port: number; readonly logFile: string },
@@ -111,10 +114,16 @@ export function startError(
 
 function telling(logTail: string): string {
   const lines = logTail.split("\n").map((line) => line.trim());
-  // What matters may stand in the detail: which setting is too low, which file is missing.
+  // What matters may stand in the detail (which setting is too low, which file is missing) or just before (what is wrong in
+  // a configuration file, which address is in use).
+  const isSerious = (at: number): boolean => /\b(FATAL|PANIC):/.test(lines[at] ?? "");
+  const leadsTo = (at: number): boolean => {
+    for (let next = at; next < at + LEADING_LINES_MAX && /\bLOG:/.test(lines[next] ?? ""); next += 1)
+      if (isSerious(next + 1)) return true;
+    return false;
+  };
   const serious = lines.filter(
-    (line, at) =>
-      /\b(FATAL|PANIC):/.test(line) || (/\bDETAIL:/.test(line) && /\b(FATAL|PANIC):/.test(lines[at - 1] ?? "")),
+    (line, at) => isSerious(at) || (/\bDETAIL:/.test(line) && isSerious(at - 1)) || leadsTo(at),
   );
   return (serious.length > 0 ? serious : lines.slice(-3)).join("; ") || "its log is empty";
 }

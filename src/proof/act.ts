@@ -4,7 +4,7 @@
  * Nouns: a proof goes through the *depths* one after another up to the one that was asked for; a *finding* ends it at the
  * depth that found it; the *sandbox* is an isolated server on this machine that is thrown away.
  * Invariants: only the vault is relied on, not the receiver's spool; what says nothing about the backup (no space, no
- * programs, a stop on request) ends the proof without a record; a depth that cannot be looked at is refused, never
+ * memory, no programs, a setting of another machine, a stop on request) ends the proof without a record; a depth that cannot be looked at is refused, never
  * lowered; the record is the last thing written, so a proof that was cut short leaves none; nothing of the sandbox stays.
  */
 import path from "node:path";
@@ -188,7 +188,7 @@ class ProofRun {
       });
       const server = await this.#boot(plan, sandbox);
       try {
-        this.#findings.push(...(await server.tryWrite(this.#options)));
+        await this.#takeFrom(server, await server.tryWrite(this.#options));
         this.#shown();
         if (this.#goesOn("checked")) await this.#check(server, sandbox.dataFolder);
       } finally {
@@ -233,10 +233,10 @@ class ProofRun {
         ({ done, total }) => this.#progress("relations", done, total),
         this.#options,
       );
-      this.#findings.push(...relations.findings);
+      await this.#takeFrom(server, relations.findings);
       this.#progress("invariants");
       const { invariants } = this.#request;
-      this.#findings.push(...(await checkInvariants(server, invariants, this.#options)));
+      await this.#takeFrom(server, await checkInvariants(server, invariants, this.#options));
       const { databases, heaps, indexes } = relations;
       this.#checked = { databases, heaps, indexes, pages: scan.pageCount, invariants: invariants.length };
     });
@@ -269,6 +269,12 @@ class ProofRun {
   #take(look: Look): void {
     this.#findings.push(...look.findings);
     this.#readBytes += look.readBytes;
+  }
+
+  /** Findings of a running server, unless it was this machine that ended it. */
+  async #takeFrom(server: SandboxServer, findings: readonly ProofFinding[]): Promise<void> {
+    if (findings.some(({ code }) => code === "server-ended")) await server.requireOwnEnd(this.#options);
+    this.#findings.push(...findings);
   }
 
   /** The depth under way is shown unless something was found. */

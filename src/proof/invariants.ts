@@ -34,7 +34,7 @@ export async function checkInvariants(
     } catch (error) {
       const refused = refusalOf(error, object);
       if (refused === undefined) throw error;
-      findings.push({ ...refused, code: "invariant" });
+      findings.push(refused.code === "server-ended" ? refused : { ...refused, code: "invariant" });
     }
   }
   return findings;

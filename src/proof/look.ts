@@ -22,6 +22,7 @@ import type { ProofFinding } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { checkSegmentHeader } from "../wal/records/page.ts";
 import { findEndOfWal } from "../wal/records/reader.ts";
+import { readServerEnd } from "./server-end.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -71,6 +72,10 @@ export async function findingOf(
     // A key that the vault has is one that our secret does not open; one that nobody has is a damaged header.
     return (await hasKey(vault, String(error.details["keyId"]), options)) ? undefined : finding;
   }
+  const log = error.details["logTail"];
+  // A setting, a missing file of another machine, a role that cannot log in: only damage is the backup's.
+  if (typeof log === "string" && readServerEnd(log).kind !== "damage") return undefined;
+  if (error.code === "postgres.start-failed" && log === undefined) return undefined;
   // A server that only needs longer is no fault of the backup.
   return DAMAGE_CODES.has(error.code) && !error.retryable ? finding : undefined;
 }

@@ -19,7 +19,8 @@ import type { RestorePlan } from "../restore/plan.ts";
 import type { RestoreWal } from "../restore/restore-wal.ts";
 import type { ProofFinding } from "../vault/proofs.ts";
 import { SANDBOX_PORT, type Sandbox } from "./sandbox.ts";
-import { SANDBOX_ACCESS, sandboxSettings } from "./sandbox-settings.ts";
+import { SANDBOX_ACCESS, SANDBOX_LOCALES, sandboxSettings } from "./sandbox-settings.ts";
+import { readServerEnd } from "./server-end.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -38,6 +39,9 @@ const STATEMENT_TIMEOUT_MS = 120_000;
 const CHECKPOINT_TIMEOUT_MS = 600_000;
 /** A stop without a checkpoint; more only with a stuck disk. */
 const STOP_TIMEOUT_MS = 30_000;
+/** A postmaster reaps within milliseconds, unless the machine is very busy. */
+const END_TOLD_TIMEOUT_MS = 5_000;
+const LOOK_INTERVAL_MS = 20;
 
 /** What the server needs of the machine. */
 export type ServerTools = {
@@ -61,14 +65,17 @@ export type ServerRequest = {
 /** A booted sandbox. */
 export class SandboxServer {
   readonly reached: Reached;
+  readonly #tools: ServerTools;
   readonly #server: LocalServer;
   readonly #superuser: string;
   readonly #database: string;
 
   private constructor(
+    tools: ServerTools,
     server: LocalServer,
     as: { readonly reached: Reached; readonly user: string; readonly database: string },
   ) {
+    this.#tools = tools;
     this.#server = server;
     this.reached = as.reached;
     this.#superuser = as.user;
@@ -87,7 +94,7 @@ export class SandboxServer {
     const reached = await bootRestored({ ...tools, server }, place.plan, timeouts);
     const found =
       (await findSuperuser(server, request.role, options)) ?? (await makeSuperuser(tools, server, timeouts));
-    return new SandboxServer(server, { reached, ...found });
+    return new SandboxServer(tools, server, { reached, ...found });
   }
 
   /** A session of the superuser; close it. */
@@ -145,6 +152,25 @@ export class SandboxServer {
     }
   }
 
+  /**
+   * For a server that ended a session: throws `platform.disk-full` or `proof.machine-failed` when it was this machine's doing.
+   * The postmaster tells of a process that ended a moment after its sessions do.
+   */
+  async requireOwnEnd(options: CallOptions): Promise<void> {
+    const { clock } = this.#tools;
+    const deadlineMs = clock.monotonic() + END_TOLD_TIMEOUT_MS;
+    for (;;) {
+      const log = await this.#server.logTail();
+      const end = readServerEnd(log);
+      if (end.kind === "machine") throw end.why === "disk-full" ? diskFull(end.line) : machineFailed(end.line);
+      const state = await this.#server.state();
+      // It removes its postmaster.pid itself however it ends, unless it is killed.
+      if (state.kind === "crashed") throw machineFailed("its PostgreSQL server was killed");
+      if (end.kind === "damage" || state.kind === "stopped" || clock.monotonic() > deadlineMs) return;
+      await clock.sleep(LOOK_INTERVAL_MS, options);
+    }
+  }
+
   /** Ends the server; nothing of it is kept. */
   async end(): Promise<void> {
     try {
@@ -158,7 +184,7 @@ export class SandboxServer {
 
 /**
  * The finding that a failed statement is: what the server said of its own data. Undefined for anything else. Throws
- * `proof.library-missing` when it is this machine that lacks something.
+ * `proof.library-missing`, `platform.disk-full` or `proof.machine-failed` when it is this machine that lacks something.
  */
 export function refusalOf(error: unknown, object: string): ProofFinding | undefined {
   if (!isLifeboatError(error)) return undefined;
@@ -175,7 +201,33 @@ export function refusalOf(error: unknown, object: string): ProofFinding | undefi
       cause: error,
     });
   }
+  if (sqlstate === "53100") throw diskFull(error.message, error);
+  if (typeof sqlstate === "string" && MACHINE_STATES.test(sqlstate)) throw machineFailed(error.message, error);
+  if (LACKING.test(error.message)) throw machineFailed(error.message, error);
   return { object, code: "server", message: error.message };
+}
+
+/** Insufficient resources, and an error of the disk. Source: PostgreSQL manual, "PostgreSQL Error Codes". */
+const MACHINE_STATES = /^(53...|58030)$/;
+/** These have no state of their own. */
+const LACKING = /locale is incompatible with operating system|not supported (in|by) this build|to be built with/;
+
+function diskFull(message: string, cause?: unknown): LifeboatError {
+  return new LifeboatError("platform.disk-full", {
+    message: `the proof ended, for the sandbox's disk is full: ${message}`,
+    remedy: "Free space where the sandbox lies, or name another place with --sandbox, then prove again.",
+    retryable: true,
+    cause,
+  });
+}
+
+function machineFailed(message: string, cause?: unknown): LifeboatError {
+  return new LifeboatError("proof.machine-failed", {
+    message: `the proof ended, for this machine could not go on with it: ${message}`,
+    remedy: "Give this machine what the message names (memory, a sound disk, PostgreSQL programs like the server's), then prove again.",
+    retryable: true,
+    cause,
+  });
 }
 
 function finding(code: string, message: string): ProofFinding {
@@ -193,6 +245,13 @@ async function prepare(tools: ServerTools, sandbox: Sandbox, request: ServerRequ
   ] as const) {
     await writeDurable(files, { file, parts: [Buffer.from(text)], over: "new", unique: "lifeboat" });
     if (request.user !== undefined) await files.changeOwner(file, request.user);
+  }
+  // There since the restore, and nothing that has to survive anything.
+  const last = await files.open(path.join(sandbox.dataFolder, "postgresql.auto.conf"), "update");
+  try {
+    await last.write(Buffer.from(SANDBOX_LOCALES), (await last.stat()).sizeBytes);
+  } finally {
+    await last.close();
   }
   return new LocalServer(tools, {
     installation: request.installation,
@@ -256,6 +315,7 @@ async function makeSuperuser(
       message: `no superuser can log in to the restored server, and none could be made: ${done.stderr.trim()}`,
       remedy: "Look at what the server said; name a superuser of the cluster with --server-user.",
       cause,
+      details: { logTail: done.stderr },
     });
   });
   await session.close();

@@ -53,8 +53,21 @@ export function sandboxSettings(sandbox: {
     logging_collector: false,
     log_destination: "stderr",
     temp_tablespaces: "",
+    // What the server says is read (server-end.ts).
+    lc_messages: "C",
   };
 }
+
+/**
+ * What goes to the end of postgresql.auto.conf: locales that only the other machine may have. A server does not start with a
+ * setting that it cannot take in any of its files, also where the command line has another; of two in its files it looks at the
+ * last one only (src/backend/utils/misc/guc-file.l of PostgreSQL).
+ */
+export const SANDBOX_LOCALES = [
+  "",
+  ...["messages", "monetary", "numeric", "time"].map((of) => `lc_${of} = 'C'`),
+  "",
+].join("\n");
 
 /** Lets the server's own user in as anybody: the socket lies in a folder that nobody else can enter. */
 export const SANDBOX_ACCESS = "local all all trust\n";

@@ -155,9 +155,11 @@ async function untilInProduction(
     if (await hasRecovered(files, server.setup.dataFolder)) return;
     const state = await server.state();
     if (state.kind === "stopped" || state.kind === "crashed") {
+      const logTail = await server.logTail();
       throw new LifeboatError("restore.point-not-reached", {
-        message: `the restored server in ${server.setup.dataFolder} ended during recovery; its log ends: ${await server.logTail()}`,
+        message: `the restored server in ${server.setup.dataFolder} ended during recovery; its log ends: ${logTail}`,
         remedy: `Look at ${server.setup.logFile} for what stopped recovery.`,
+        details: { logTail },
       });
     }
     if (clock.monotonic() > options.deadlineMs) {

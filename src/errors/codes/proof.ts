@@ -13,6 +13,12 @@ export const proofErrors = defineErrors({
     meaning:
       "The restored databases need the library of an extension that this machine does not have; nothing was recorded.",
   },
+  "proof.machine-failed": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning:
+      "This machine could not go on with a proof (memory, a disk, a process that was killed, what its programs lack); nothing was recorded.",
+  },
   "proof.invariants-unreadable": {
     kind: "operator",
     exit: EXIT.usage,
