@@ -22,6 +22,7 @@ import { type BackupRecord, createBackupId } from "../vault/backups.ts";
 import type { ProofId } from "../vault/names.ts";
 import { type ProofDepth, type ProofFinding, type ProofPhase, type ProofRecord, putProof } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
+import { tryDatabases } from "./databases.ts";
 import { isAtLeast } from "./decide.ts";
 import { checkInvariants, type Invariant } from "./invariants.ts";
 import { findingOf, type Look, lookIntact, lookPresent } from "./look.ts";
@@ -189,6 +190,7 @@ class ProofRun {
       const server = await this.#boot(plan, sandbox);
       try {
         await this.#takeFrom(server, await server.tryWrite(this.#options));
+        if (this.#goesOn("booted")) await this.#takeFrom(server, await tryDatabases(server, this.#options));
         this.#shown();
         if (this.#goesOn("checked")) await this.#check(server, sandbox.dataFolder);
       } finally {

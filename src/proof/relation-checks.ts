@@ -10,6 +10,7 @@ import { LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { QueryConnection, QueryRow } from "../postgres/query-connection.ts";
 import type { ProofFinding } from "../vault/proofs.ts";
+import { listDatabases, missingDatabase } from "./databases.ts";
 import type { BadPage } from "./page-scan.ts";
 import { refusalOf, SANDBOX_SCHEMA, type SandboxServer } from "./sandbox-server.ts";
 import { type RelationFinding, withSorting } from "./sorted-elsewhere.ts";
@@ -82,7 +83,7 @@ export async function checkRelations(
       counts.heaps += found.heaps;
       counts.indexes += found.indexes;
     } catch (error) {
-      const refused = refusalOf(error, `database ${database}`);
+      const refused = missingDatabase(error, database) ?? refusalOf(error, `database ${database}`);
       if (refused === undefined) throw error;
       findings.push(refused);
     }
@@ -130,23 +131,15 @@ export async function relationOf(
   }
 }
 
-/** A database that is marked as half dropped has this limit; nobody can open it (PostgreSQL 16.0 and later minors). */
-const INVALID_LIMIT = -2;
-
 async function openableDatabases(server: SandboxServer, options: CallOptions): Promise<readonly string[]> {
+  const databases = await listDatabases(server, options);
   const session = await server.connect(undefined, options);
-  const limits = { timeoutMs: STATEMENT_TIMEOUT_MS, ...options };
   try {
-    const rows = await session.query(
-      "SELECT datname, quote_ident(datname) AS quoted, datallowconn FROM pg_database WHERE datconnlimit <> $1 ORDER BY oid",
-      [INVALID_LIMIT],
-      limits,
-    );
-    for (const row of rows) {
-      if (row["datallowconn"] === true) continue;
-      await session.query(`ALTER DATABASE ${String(row["quoted"])} ALLOW_CONNECTIONS true`, [], limits);
+    for (const { quoted } of databases.filter(({ open }) => !open)) {
+      const sql = `ALTER DATABASE ${quoted} ALLOW_CONNECTIONS true`;
+      await session.query(sql, [], { timeoutMs: STATEMENT_TIMEOUT_MS, ...options });
     }
-    return rows.map((row) => String(row["datname"]));
+    return databases.map(({ name }) => name);
   } finally {
     await session.close();
   }

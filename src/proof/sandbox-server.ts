@@ -194,16 +194,18 @@ export function refusalOf(error: unknown, object: string): ProofFinding | undefi
   if (error.code !== "postgres.query-failed") return undefined;
   const sqlstate = error.details["sqlstate"];
   // Undefined file, as the server says of a library; a relation's own file has the same state and another message.
-  if (sqlstate === "58P01" && /could not access file|could not load library/i.test(error.message)) {
+  const noLibrary = sqlstate === "58P01" && /could not access file|could not load library/i.test(error.message);
+  if (noLibrary || LACKING.test(error.message)) {
     throw new LifeboatError("proof.library-missing", {
-      message: `${object} needs a library that the PostgreSQL programs here do not have: ${error.message}`,
-      remedy: "Install the extension's package for this PostgreSQL, or name other programs with --postgres-bin-dir.",
+      message: `${object} needs a library${noLibrary ? "" : " or a locale"} that the PostgreSQL programs here do not have: ${error.message}`,
+      remedy: noLibrary
+        ? "Install the extension's package for this PostgreSQL, or name other programs with --postgres-bin-dir."
+        : "Install on this machine what the message names, or name other programs with --postgres-bin-dir.",
       cause: error,
     });
   }
   if (sqlstate === "53100") throw diskFull(error.message, error);
   if (typeof sqlstate === "string" && MACHINE_STATES.test(sqlstate)) throw machineFailed(error.message, error);
-  if (LACKING.test(error.message)) throw machineFailed(error.message, error);
   return { object, code: "server", message: error.message };
 }
 
@@ -224,7 +226,8 @@ function diskFull(message: string, cause?: unknown): LifeboatError {
 function machineFailed(message: string, cause?: unknown): LifeboatError {
   return new LifeboatError("proof.machine-failed", {
     message: `the proof ended, for this machine could not go on with it: ${message}`,
-    remedy: "Give this machine what the message names (memory, a sound disk, PostgreSQL programs like the server's), then prove again.",
+    remedy:
+      "Give this machine what the message names (memory, a sound disk, PostgreSQL programs like the server's), then prove again.",
     retryable: true,
     cause,
   });

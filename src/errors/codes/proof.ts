@@ -11,7 +11,7 @@ export const proofErrors = defineErrors({
     kind: "operator",
     exit: EXIT.refused,
     meaning:
-      "The restored databases need the library of an extension that this machine does not have; nothing was recorded.",
+      "The restored databases need the library of an extension, or a locale, that this machine does not have; nothing was recorded.",
   },
   "proof.machine-failed": {
     kind: "world",
