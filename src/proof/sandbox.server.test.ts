@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { utimes } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
@@ -142,6 +143,21 @@ describe("a sandbox", () => {
 });
 
 describe("what a killed proof left", () => {
+  test("is told from the folder that another proof is just making or removing", async () => {
+    await withFolder(async (folder) => {
+      for (const name of ["proof-00000001", "proof-00000002"]) {
+        await systemFiles.makeFolder(path.join(folder, name), 0o755);
+      }
+      const gone = path.join(folder, "proof-00000002");
+      const list: typeof systemFiles.list = async (of) => {
+        if (of === gone) await systemFiles.removeTree(gone);
+        return systemFiles.list(of);
+      };
+      assert.deepEqual(await removeLeftSandboxes({ ...ports, files: { ...systemFiles, list } }, folder), []);
+      assert.deepEqual(await namesIn(folder), ["proof-00000001"]);
+    });
+  });
+
   test("is ended and removed, and nothing else is touched", async () => {
     await withFolder(async (folder) => {
       const marker = '{"format":"lifeboat-sandbox","version":1,"startedAt":"2026-01-01T03:00:00.000Z"}\n';
@@ -155,6 +171,7 @@ describe("what a killed proof left", () => {
       };
       await make("proof-00000001", { "lifeboat-sandbox.json": marker, "server.log": "x" });
       await make("proof-00000002", { lock: "" });
+      await utimes(path.join(folder, "proof-00000002"), new Date(0), new Date(0));
       await make("proof-00000003", { "lifeboat-sandbox.json": marker });
       await make("proof-00000004", { "somebody's": "data" });
       await make("proof-00000005", { "lifeboat-sandbox.json": "{}" });

@@ -29,6 +29,8 @@ export const SANDBOX_PORT = 5432;
 /** SIGKILL takes effect at once, except for a process that waits for a disk. */
 const KILL_TIMEOUT_MS = 10_000;
 const LOOK_INTERVAL_MS = 5;
+/** A proof locks and marks its folder within milliseconds of making it. */
+const MAKING_MS_MAX = 60_000;
 
 /** What a sandbox needs of the machine. */
 export type SandboxPorts = {
@@ -85,7 +87,7 @@ export async function removeLeftSandboxes(ports: SandboxPorts, parent: string): 
   if ((await files.stat(parent)) === undefined) return removed;
   for (const { name, kind } of await files.list(parent)) {
     const folder = path.join(parent, name);
-    if (kind !== "folder" || !FOLDER_NAME.test(name) || !(await isOurs(files, folder))) continue;
+    if (kind !== "folder" || !FOLDER_NAME.test(name) || !(await isOurs(ports, folder))) continue;
     const lock = ports.locks.tryAcquire(path.join(folder, LOCK_FILE));
     if (lock === undefined) continue;
     try {
@@ -138,13 +140,25 @@ async function killAndWait({ processes, clock }: SandboxPorts, pid: number): Pro
   }
 }
 
-/** A folder with our marker, or one that was cut short before it got one. */
-async function isOurs(files: Files, folder: string): Promise<boolean> {
-  const names = (await files.list(folder)).map(({ name }) => name);
-  if (names.every((name) => FIRST_NAMES.has(name) || name === `.${MARKER_FILE}.lifeboat.tmp`)) return true;
+/** A folder with our marker, or one that was cut short before it got one; not one that its proof removes, or is just making. */
+async function isOurs({ files, clock }: SandboxPorts, folder: string): Promise<boolean> {
+  const facts = await files.stat(folder);
+  const names = (await listIfThere(files, folder))?.map(({ name }) => name);
+  if (facts === undefined || names === undefined) return false;
+  if (names.every((name) => FIRST_NAMES.has(name) || name === `.${MARKER_FILE}.lifeboat.tmp`))
+    return clock.now() - facts.modifiedMs > MAKING_MS_MAX;
   if (!names.includes(MARKER_FILE)) return false;
   const text = (await files.readFile(path.join(folder, MARKER_FILE))).toString("utf8");
   return text.includes('"lifeboat-sandbox"');
+}
+
+async function listIfThere(files: Files, folder: string): Promise<Awaited<ReturnType<Files["list"]>> | undefined> {
+  try {
+    return await files.list(folder);
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return undefined;
+    throw error;
+  }
 }
 
 async function postmasterOf(files: Files, dataFolder: string): Promise<number | undefined> {
