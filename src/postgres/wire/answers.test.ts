@@ -17,13 +17,14 @@ test("a row whose lengths do not fit is a protocol error", () => {
 });
 
 test("a report is read by field, with the severity that is not translated", () => {
-  const report = readReport(Buffer.from("SFEHLER\0VERROR\0C58P01\0Mweg\0Hnimm ein anderes\0\0"));
+  const report = readReport(Buffer.from("SFEHLER\0VERROR\0C58P01\0Mweg\0Hnimm ein anderes\0RsendDir\0\0"));
   assert.deepEqual(report, {
     severity: "ERROR",
     sqlstate: "58P01",
     message: "weg",
     detail: undefined,
     hint: "nimm ein anderes",
+    routine: "sendDir",
   });
   assert.throws(() => readReport(Buffer.from("Mno end")), protocol);
   assert.throws(() => readCString(Buffer.from("no end"), 0), protocol);
