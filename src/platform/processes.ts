@@ -207,10 +207,16 @@ async function hasOpen(
 ): Promise<boolean> {
   try {
     const wanted = await stat(folder);
+    // A server has a thousand files open, in a few folders.
+    const others = new Set<string>();
     for (const each of await readdir(`/proc/${pid}/fd`)) {
       const file = await readlink(`/proc/${pid}/fd/${each}`).catch(() => "");
       if (!path.isAbsolute(file) || !name.test(path.basename(file))) continue;
-      for (const at of foldersOf(file)) if (isSame(await statIfThere(at), wanted)) return true;
+      for (const at of foldersOf(file)) {
+        if (others.has(at)) continue;
+        if (isSame(await statIfThere(at), wanted)) return true;
+        others.add(at);
+      }
     }
     return false;
   } catch {
