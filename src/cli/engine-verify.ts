@@ -4,10 +4,11 @@ import { parseInvariants } from "../config/invariants-file.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type ProofProgress, proveBackup } from "../proof/act.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
+import { proveEach } from "../proof/each.ts";
 import { lookForExtensions } from "../proof/extensions.ts";
 import { removeLeftSandboxes } from "../proof/sandbox.ts";
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
-import { listProofs, type ProofRecord } from "../vault/proofs.ts";
+import { listProofs } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { MACHINE, serverUserOf } from "./engine-machine.ts";
@@ -18,7 +19,7 @@ import type { ProvenFacts, VerifyConfigured } from "./verify.ts";
 
 type Call = Parameters<VerifyConfigured>[0];
 
-/** Proves one backup after another. */
+/** Proves one backup after another; one that cannot be proven is told with the others. */
 export const verifyConfigured: VerifyConfigured = async (call) => {
   const { config, session, choice } = call;
   const options = { signal: session.signal };
@@ -33,33 +34,30 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
     session.notice(`removed ${folder}, which a proof that was killed had left`);
   }
   if (boots) await checkReachable([sandboxFolder], user, options);
-  const proofs: ProofRecord[] = [];
-  for (const [index, backup] of backups.entries()) {
+  const { made, unproven } = await proveEach(backups, async (backup, index) => {
     // Before anything is restored for it: programs that cannot do what is asked should say so at once.
     const installation = boots ? await installationFor({ ...call, user }, { backup }) : undefined;
     if (installation !== undefined && choice.depth === "checked") await lookForExtensions(ports.files, installation);
     const of = backups.length === 1 ? "" : ` (${index + 1} of ${backups.length})`;
     const onProgress = (progress: ProofProgress): void => session.progress.report(updateOf(progress, of));
-    proofs.push(
-      await proveBackup(
-        { ...ports, vault, onProgress },
-        {
-          backup,
-          depth: choice.depth,
-          sandboxFolder,
-          installation,
-          user,
-          role: config.server.user,
-          bootTimeoutMs: config.restore.bootTimeout,
-          walLaidBytesMax: config.restore.walLaidMax,
-          invariants,
-          host: os.hostname(),
-        },
-        options,
-      ),
+    return proveBackup(
+      { ...ports, vault, onProgress },
+      {
+        backup,
+        depth: choice.depth,
+        sandboxFolder,
+        installation,
+        user,
+        role: config.server.user,
+        bootTimeoutMs: config.restore.bootTimeout,
+        walLaidBytesMax: config.restore.walLaidMax,
+        invariants,
+        host: os.hostname(),
+      },
+      options,
     );
-  }
-  return { proofs, proven: await provenNow(vault, options) };
+  });
+  return { proofs: made, unproven, proven: await provenNow(vault, options) };
 };
 
 const STEPS: Readonly<Record<ProofProgress["step"], string>> = {

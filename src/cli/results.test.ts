@@ -21,7 +21,7 @@ import { type RestorePlanFacts, renderRestored, tablespacesOf } from "./restore.
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
 import type { Repaired } from "./vault-repair.ts";
-import type { ProvenFacts } from "./verify.ts";
+import type { ProvenFacts, UnprovenFacts } from "./verify.ts";
 
 const systemId = "7301234567890123456" as SystemId;
 const timeline = 1 as Timeline;
@@ -211,9 +211,11 @@ test("a proof says what was shown; one that failed says where, with status 5, an
     depth: "booted",
     endedAt: "2025-12-31T04:00:00.000Z",
   } as const;
-  const verify = (proofs: readonly ProofRecord[], proven: readonly ProvenFacts[]) => ({
-    verify: async () => ({ proofs, proven }),
-  });
+  const verify = (
+    proofs: readonly ProofRecord[],
+    proven: readonly ProvenFacts[],
+    unproven: readonly UnprovenFacts[] = [],
+  ) => ({ verify: async () => ({ proofs, unproven, proven }) });
   assert.equal(await keeps("verify", "verify --depth checked", verify([passed], [other])), 0);
   const lost: ProofRecord = {
     ...passed,
@@ -229,6 +231,14 @@ test("a proof says what was shown; one that failed says where, with status 5, an
     checked: null,
   };
   assert.equal(await keeps("verify-failed", "verify --all", verify([failed, passed], [other])), EXIT.damaged);
+  const library = new LifeboatError("proof.library-missing", {
+    message: "database shop needs a library that the PostgreSQL programs here do not have: postgis-3",
+    remedy: "Install the extension's package for this PostgreSQL, or name other programs with --postgres-bin-dir.",
+  });
+  const lacking = [{ backupId: "20251230t030000z-0b1c2d3e", error: library }];
+  assert.equal(await keeps("verify-unproven", "verify --all", verify([passed], [other], lacking)), EXIT.refused);
+  const both = recordedFrame({ workingFolder: "/srv" });
+  assert.equal(await runCli(["verify", "--all"], allVerbs(verify([failed], [], lacking)), both), EXIT.damaged);
   assert.equal(await keeps("verify-nothing-left", "verify", verify([lost], [])), EXIT.damaged);
 });
 
@@ -237,7 +247,7 @@ test("a proof is asked for as the options say, and a backup together with --all 
   const verbs = allVerbs({
     verify: async ({ choice }) => {
       seen.push(choice);
-      return { proofs: [], proven: [] };
+      return { proofs: [], unproven: [], proven: [] };
     },
   });
   const frame = () => recordedFrame({ workingFolder: "/srv" });

@@ -2,10 +2,11 @@
 import type { Config } from "../config/schema.ts";
 import { choice, location, text } from "../config/value-kind.ts";
 import { EXIT } from "../errors/entry.ts";
+import type { LifeboatError } from "../errors/error.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { ProofDepth, ProofRecord } from "../vault/proofs.ts";
-import { usageError } from "./failure.ts";
+import { exitOf, failureOf, usageError } from "./failure.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts, renderTable } from "./table.ts";
 import { defineVerb, optional, type Session, toggle, type Verb, withDefault } from "./verb.ts";
@@ -25,10 +26,15 @@ export type VerifyChoice = {
 /** A backup that stands proven. */
 export type ProvenFacts = { readonly backupId: string; readonly depth: ProofDepth; readonly endedAt: string };
 
+/** A backup of which nothing could be said, and why. */
+export type UnprovenFacts = { readonly backupId: string; readonly error: LifeboatError };
+
 /** What came of it. */
 export type Verified = {
   /** In the order in which they were made. */
   readonly proofs: readonly ProofRecord[];
+  /** Those of several of which nothing could be said. */
+  readonly unproven: readonly UnprovenFacts[];
   /** Every backup of the vault that stands proven now, the newest last. */
   readonly proven: readonly ProvenFacts[];
 };
@@ -56,7 +62,8 @@ export function verifyVerb(verify: VerifyConfigured): Verb {
       "Shows that a backup can be recovered from, and records it in the vault. present: all of it is there. intact: every " +
       "byte opens and is what was stored. booted: restored into a sandbox, recovered to the newest point, written to. " +
       "checked: every page, heap, index and visibility map, and your own invariants. Each shows all before it. The sandbox " +
-      "is a server on this machine that nobody else can reach; nothing of it stays. Ends with status 5 when a backup failed.",
+      "is a server on this machine that nobody else can reach; nothing of it stays. Ends with status 5 when a backup failed. " +
+      "With --all, one that cannot be proven here is told at the end, and the others are proven all the same.",
     arguments: { backup: optional(text("BACKUP"), "The backup. Default: the newest.") },
     options: {
       depth: withDefault(choice(DEPTHS), "booted", "How much is shown."),
@@ -80,17 +87,28 @@ export function verifyVerb(verify: VerifyConfigured): Verb {
         session,
         choice: { backupId: backup, all, depth, system, sandboxFolder: sandbox },
       });
-      const failed = verified.proofs.some(({ failedAt }) => failedAt !== null);
-      return { json: verified, text: renderVerified(verified, session.style), exit: failed ? EXIT.damaged : 0 };
+      return { json: verifiedJson(verified), text: renderVerified(verified, session.style), exit: exitOfAll(verified) };
     },
   });
 }
 
+/** A backup that failed comes before one of which nothing could be said. */
+function exitOfAll({ proofs, unproven }: Verified): number {
+  if (proofs.some(({ failedAt }) => failedAt !== null)) return EXIT.damaged;
+  return unproven.length === 0 ? 0 : exitOf(failureOf(new AggregateError(unproven.map(({ error }) => error))));
+}
+
+function verifiedJson({ proofs, unproven, proven }: Verified) {
+  const told = unproven.map(({ backupId, error: { code, message, remedy } }) => ({ backupId, code, message, remedy }));
+  return { proofs, unproven: told, proven };
+}
+
 /** Proofs for people: what failed last, where the eye is. */
-export function renderVerified({ proofs, proven }: Verified, style: Style): string {
+export function renderVerified({ proofs, unproven, proven }: Verified, style: Style): string {
   const passed = proofs.filter(({ failedAt }) => failedAt === null);
   const failed = proofs.filter(({ failedAt }) => failedAt !== null);
   const parts = [...passed, ...failed].map((proof) => renderProof(proof, style));
+  parts.push(...unproven.map((each) => renderUnproven(each, style)));
   if (failed.length > 0) parts.push(renderProven(proven, style));
   return parts.join("\n\n");
 }
@@ -125,6 +143,14 @@ function renderProof(proof: ProofRecord, style: Style): string {
   const until = reached === null ? "nothing of it was shown" : `${reached} was shown`;
   const count = `${findingCount} ${findingCount === 1 ? "finding" : "findings"}`;
   return `${style.bad(`Backup ${backupId} failed at ${failedAt}: ${count}; ${until}.`)}\n${facts}\n\n${table}${more}`;
+}
+
+function renderUnproven({ backupId, error }: UnprovenFacts, style: Style): string {
+  return [
+    style.bad(`Backup ${backupId} was not proven: ${printable(error.message)}`),
+    `${style.good("remedy:")} ${printable(error.remedy)}`,
+    style.faint(`code: ${error.code}`),
+  ].join("\n");
 }
 
 function checkedText(checked: NonNullable<ProofRecord["checked"]>): string {
