@@ -58,20 +58,25 @@ test("a backup whose connection breaks off at one message after the other leaves
     const { parent } = await backUp(server, proxy, probe, full);
     assert.equal(parent === null, full);
     // Its goodbye has no answer: the last message is that the server is ready again.
-    for (const at of cutsOf(proxy.messages, full)) {
+    const count = proxy.messages;
+    let done = false;
+    for (const at of cutsOf(count, full)) {
       proxy.arm(at);
       const error: unknown = await backUp(server, proxy, vault, full).then(
         () => undefined,
         (failure: unknown) => failure,
       );
-      assert.ok(proxy.fired, `message ${at} came`);
+      // A server has a message less now and then, as when its manifest names positions of fewer digits.
+      done = !proxy.fired && error === undefined && at > count - 2;
+      if (done) break;
+      assert.ok(proxy.fired, `message ${at} of ${count} came, of ${proxy.messages} now`);
       assert.ok(isLifeboatError(error), `message ${at}: ${String(error)}`);
       assert.match(error.code, /^postgres\.(unreachable|connection-lost)$/, `message ${at}`);
       assert.match(error.remedy, /^[A-Z].+\.$/);
       assert.equal(await wholeBackups(vault), before, `message ${at}`);
     }
     proxy.arm(0);
-    await backUp(server, proxy, vault, full);
+    if (!done) await backUp(server, proxy, vault, full);
     assert.equal(await wholeBackups(vault, true), before + 1);
   }
 });
