@@ -57,7 +57,8 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
       options,
     );
   });
-  return { proofs: made, unproven, proven: await provenNow(vault, options) };
+  const walGaps = made.flatMap(({ record, gap }) => (gap === undefined ? [] : [{ backupId: record.backupId, ...gap }]));
+  return { proofs: made.map(({ record }) => record), walGaps, unproven, proven: await provenNow(vault, options) };
 };
 
 const STEPS: Readonly<Record<ProofProgress["step"], string>> = {

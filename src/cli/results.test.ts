@@ -21,7 +21,7 @@ import { type RestorePlanFacts, renderRestored, tablespacesOf } from "./restore.
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
 import type { Repaired } from "./vault-repair.ts";
-import type { ProvenFacts, UnprovenFacts } from "./verify.ts";
+import type { ProvenFacts, UnprovenFacts, WalGapFacts } from "./verify.ts";
 
 const systemId = "7301234567890123456" as SystemId;
 const timeline = 1 as Timeline;
@@ -215,7 +215,8 @@ test("a proof says what was shown; one that failed says where, with status 5, an
     proofs: readonly ProofRecord[],
     proven: readonly ProvenFacts[],
     unproven: readonly UnprovenFacts[] = [],
-  ) => ({ verify: async () => ({ proofs, unproven, proven }) });
+    walGaps: readonly WalGapFacts[] = [],
+  ) => ({ verify: async () => ({ proofs, walGaps, unproven, proven }) });
   assert.equal(await keeps("verify", "verify --depth checked", verify([passed], [other])), 0);
   const lost: ProofRecord = {
     ...passed,
@@ -231,12 +232,12 @@ test("a proof says what was shown; one that failed says where, with status 5, an
     checked: null,
   };
   assert.equal(await keeps("verify-failed", "verify --all", verify([failed, passed], [other])), EXIT.damaged);
-  const library = new LifeboatError("proof.library-missing", {
-    message: "database shop needs a library that the PostgreSQL programs here do not have: postgis-3",
-    remedy: "Install the extension's package for this PostgreSQL, or name other programs with --postgres-bin-dir.",
-  });
+  const library = new LifeboatError("proof.library-missing", { message: "no postgis-3", remedy: "Install it." });
   const lacking = [{ backupId: "20251230t030000z-0b1c2d3e", error: library }];
   assert.equal(await keeps("verify-unproven", "verify --all", verify([passed], [other], lacking)), EXIT.refused);
+  const hole = { afterLsn: "0/5000000", firstSegment: "000000010000000000000005", segmentCount: 3 };
+  const stopped = verify([passed], [other], [], [{ backupId: passed.backupId, ...hole }]);
+  assert.equal(await keeps("verify-gap", "verify", stopped), 0);
   const both = recordedFrame({ workingFolder: "/srv" });
   assert.equal(await runCli(["verify", "--all"], allVerbs(verify([failed], [], lacking)), both), EXIT.damaged);
   assert.equal(await keeps("verify-nothing-left", "verify", verify([lost], [])), EXIT.damaged);
@@ -247,7 +248,7 @@ test("a proof is asked for as the options say, and a backup together with --all 
   const verbs = allVerbs({
     verify: async ({ choice }) => {
       seen.push(choice);
-      return { proofs: [], unproven: [], proven: [] };
+      return { proofs: [], walGaps: [], unproven: [], proven: [] };
     },
   });
   const frame = () => recordedFrame({ workingFolder: "/srv" });

@@ -26,6 +26,14 @@ export type VerifyChoice = {
 /** A backup that stands proven. */
 export type ProvenFacts = { readonly backupId: string; readonly depth: ProofDepth; readonly endedAt: string };
 
+/** A backup whose WAL has a hole, with more WAL after it: the newest point was not shown. */
+export type WalGapFacts = {
+  readonly backupId: string;
+  readonly afterLsn: string;
+  readonly firstSegment: string;
+  readonly segmentCount: number;
+};
+
 /** A backup of which nothing could be said, and why. */
 export type UnprovenFacts = { readonly backupId: string; readonly error: LifeboatError };
 
@@ -33,6 +41,7 @@ export type UnprovenFacts = { readonly backupId: string; readonly error: Lifeboa
 export type Verified = {
   /** In the order in which they were made. */
   readonly proofs: readonly ProofRecord[];
+  readonly walGaps: readonly WalGapFacts[];
   /** Those of several of which nothing could be said. */
   readonly unproven: readonly UnprovenFacts[];
   /** Every backup of the vault that stands proven now, the newest last. */
@@ -98,22 +107,25 @@ function exitOfAll({ proofs, unproven }: Verified): number {
   return unproven.length === 0 ? 0 : exitOf(failureOf(new AggregateError(unproven.map(({ error }) => error))));
 }
 
-function verifiedJson({ proofs, unproven, proven }: Verified) {
+function verifiedJson({ proofs, walGaps, unproven, proven }: Verified) {
   const told = unproven.map(({ backupId, error: { code, message, remedy } }) => ({ backupId, code, message, remedy }));
-  return { proofs, unproven: told, proven };
+  return { proofs, walGaps, unproven: told, proven };
 }
 
 /** Proofs for people: what failed last, where the eye is. */
-export function renderVerified({ proofs, unproven, proven }: Verified, style: Style): string {
+export function renderVerified({ proofs, walGaps, unproven, proven }: Verified, style: Style): string {
   const passed = proofs.filter(({ failedAt }) => failedAt === null);
   const failed = proofs.filter(({ failedAt }) => failedAt !== null);
-  const parts = [...passed, ...failed].map((proof) => renderProof(proof, style));
+  const parts = [...passed, ...failed].map((proof) => {
+    const gap = walGaps.find(({ backupId }) => backupId === proof.backupId);
+    return renderProof(proof, gap, style);
+  });
   parts.push(...unproven.map((each) => renderUnproven(each, style)));
   if (failed.length > 0) parts.push(renderProven(proven, style));
   return parts.join("\n\n");
 }
 
-function renderProof(proof: ProofRecord, style: Style): string {
+function renderProof(proof: ProofRecord, gap: WalGapFacts | undefined, style: Style): string {
   const { backupId, failedAt, reached, findings, findingCount } = proof;
   const took = proof.phases.map(({ phase, durationMs }) => `${phase} ${describeDuration(durationMs)}`).join(", ");
   const facts = renderFacts([
@@ -129,6 +141,7 @@ function renderProof(proof: ProofRecord, style: Style): string {
           ],
           ["by", `PostgreSQL ${proof.serverVersion ?? ""} on ${proof.host}`],
         ] as const)),
+    ...(gap === undefined ? [] : ([["not shown", gapText(gap)]] as const)),
     ...(proof.checked === null ? [] : ([["checked", checkedText(proof.checked)]] as const)),
   ]);
   if (failedAt === null) return `${style.good(`Backup ${backupId} is proven: ${reached ?? "nothing"}.`)}\n${facts}`;
@@ -143,6 +156,11 @@ function renderProof(proof: ProofRecord, style: Style): string {
   const until = reached === null ? "nothing of it was shown" : `${reached} was shown`;
   const count = `${findingCount} ${findingCount === 1 ? "finding" : "findings"}`;
   return `${style.bad(`Backup ${backupId} failed at ${failedAt}: ${count}; ${until}.`)}\n${facts}\n\n${table}${more}`;
+}
+
+function gapText({ afterLsn, firstSegment, segmentCount }: WalGapFacts): string {
+  const missing = segmentCount === 1 ? firstSegment : `${segmentCount} segments from ${firstSegment}`;
+  return `newer points: WAL is missing after ${afterLsn} (${missing})`;
 }
 
 function renderUnproven({ backupId, error }: UnprovenFacts, style: Style): string {

@@ -68,19 +68,27 @@ export type ProofRequest = {
   readonly host: string;
 };
 
+/** A hole in the WAL of a backup: what lies beyond it is held, and cannot be come to. */
+export type ProofGap = { readonly afterLsn: string; readonly firstSegment: string; readonly segmentCount: number };
+
+/** What came of a proof. */
+export type Proof = {
+  readonly record: ProofRecord;
+  /** Where the WAL stopped short of the newest that is held; points after it were not shown. */
+  readonly gap: ProofGap | undefined;
+};
+
 /** Proves, records and returns the record, whether it passed or failed. Rejects when nothing can be said of the backup. */
-export async function proveBackup(
-  tools: ProofTools,
-  request: ProofRequest,
-  options: CallOptions,
-): Promise<ProofRecord> {
+export async function proveBackup(tools: ProofTools, request: ProofRequest, options: CallOptions): Promise<Proof> {
   const run = new ProofRun(tools, request, options);
   const record = await run.toTheEnd();
   await putProof(tools.vault, record, options);
-  return record;
+  return { record, gap: run.gap };
 }
 
 class ProofRun {
+  /** Known once the plan is made. */
+  gap: ProofGap | undefined;
   readonly #tools: ProofTools;
   readonly #request: ProofRequest;
   readonly #options: CallOptions;
@@ -163,6 +171,11 @@ class ProofRun {
     const wanted = { systemId, backupId, target: { kind: "latest" }, acceptGap: true, walLaidBytesMax } as const;
     const plan = await this.#timed("present", async () => {
       const planned = await prepareRestore(this.#restoreTools, wanted, this.#options);
+      const { gapAfter, endLsn } = planned;
+      if (gapAfter !== undefined) {
+        const { firstSegment, segmentCount } = gapAfter;
+        this.gap = { afterLsn: formatLsn(endLsn), firstSegment, segmentCount };
+      }
       this.#take(await lookPresent(this.#lookTools(), { backup, plan: planned }, this.#options));
       return planned;
     });

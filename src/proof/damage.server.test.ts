@@ -2,18 +2,20 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { changePage, fileOf, PLANTED } from "../../test/support/planted-faults.ts";
-import { type Proven, prove } from "../../test/support/proofs.ts";
+import { type Proven, prove, proveFully } from "../../test/support/proofs.ts";
 import { takeRecorded } from "../../test/support/recordings.ts";
 import { startServer, type TestServer } from "../../test/support/servers.ts";
 import { recordSmallCluster } from "../../test/support/small-cluster.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
+import { formatLsn, type Lsn } from "../postgres/lsn.ts";
 import { type ManifestFile, ManifestWriter, readManifest } from "../vault/manifest.ts";
 import { backupName, packName, segmentKey } from "../vault/names.ts";
 import { chunksByPack, placeOf } from "../vault/pack-reader.ts";
 import type { ProofRecord } from "../vault/proofs.ts";
 import { PROOF_DEPTHS } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
+import { putSegment } from "../vault/wal-store.ts";
 
 const cluster = await recordSmallCluster();
 
@@ -99,6 +101,26 @@ describe("an object of the vault that is gone or cut is caught at depth present:
     const proof = await prove({ vault, backup, folder: "/nowhere" }, "present");
     assert.deepEqual([proof.failedAt, proof.findings[0]?.code], ["present", "vault.object-damaged"]);
   });
+});
+
+test("WAL that goes on after a hole is told with the proof, and is no finding", async () => {
+  const { vault, backup } = await oneBackup();
+  assert.equal((await proveFully({ vault, backup, folder: "/nowhere" }, "present")).gap, undefined);
+  const names = [...cluster.first.wal.keys()];
+  const [last = "", beyond = ""] = [names.at(-1), [...cluster.second.wal.keys()].at(-1)];
+  const bytes = cluster.second.wal.get(beyond);
+  assert.ok(bytes !== undefined);
+  await putSegment(vault, { systemId: backup.systemId, segment: beyond, bytes }, {});
+  const { record, gap } = await proveFully({ vault, backup, folder: "/nowhere" }, "intact");
+  assert.deepEqual([record.reached, record.findings], ["intact", []]);
+  const number = (segment: string): number => Number.parseInt(segment.slice(16), 16);
+  const missing = number(beyond) - number(last) - 1;
+  assert.ok(missing > 0, `${last} to ${beyond}`);
+  const end = formatLsn(BigInt((number(last) + 1) * cluster.walSegmentBytes) as Lsn);
+  assert.deepEqual(
+    [gap?.afterLsn, gap?.segmentCount, number(gap?.firstSegment ?? "")],
+    [end, missing, number(last) + 1],
+  );
 });
 
 test("pages that are not those their fingerprints were made of are caught at depth intact, with the block", async () => {

@@ -5,7 +5,7 @@
 import { systemLocks } from "../../src/platform/lock.ts";
 import type { Processes } from "../../src/platform/processes.ts";
 import { systemRandom } from "../../src/platform/random.ts";
-import { type ProofProgress, type ProofRequest, proveBackup } from "../../src/proof/act.ts";
+import { type Proof, type ProofProgress, type ProofRequest, proveBackup } from "../../src/proof/act.ts";
 import type { BackupRecord } from "../../src/vault/backups.ts";
 import type { ProofId } from "../../src/vault/names.ts";
 import type { ProofDepth, ProofRecord } from "../../src/vault/proofs.ts";
@@ -20,16 +20,19 @@ export type Proven = {
   readonly folder: string;
 };
 
-/** Proves and records. */
-export async function prove(
-  of: Proven,
-  depth: ProofDepth,
-  changes: Partial<ProofRequest> & {
-    readonly signal?: AbortSignal;
-    readonly onProgress?: (progress: ProofProgress) => void;
-    readonly processes?: Processes;
-  } = {},
-): Promise<ProofRecord> {
+type Changes = Partial<ProofRequest> & {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: ProofProgress) => void;
+  readonly processes?: Processes;
+};
+
+/** Proves and records; returns the record. */
+export async function prove(of: Proven, depth: ProofDepth, changes: Changes = {}): Promise<ProofRecord> {
+  return (await proveFully(of, depth, changes)).record;
+}
+
+/** Proves and records; returns all that came of it. */
+export async function proveFully(of: Proven, depth: ProofDepth, changes: Changes = {}): Promise<Proof> {
   const { vault, backup, server } = of;
   const { signal, onProgress = () => undefined, processes = PORTS.processes, ...request } = changes;
   return proveBackup(
