@@ -4,6 +4,7 @@
 import { type Lsn, lsnMax, parseLsn, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { tellsLoss } from "../vault/unopened.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { parseHistory } from "../wal/history.ts";
@@ -11,7 +12,7 @@ import type { BackupTools } from "./backup.ts";
 import { decideFull, type ParentSettings, type WhyFull } from "./decide.ts";
 import type { ImageRun } from "./image.ts";
 import { assertPacksThere, failedProof } from "./known-damage.ts";
-import { isParentDamage, ParentImage } from "./parent-image.ts";
+import { ParentImage } from "./parent-image.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -39,7 +40,7 @@ export async function chooseParent(
     parent = await ParentImage.open(vault, record, options);
   } catch (error) {
     // A damaged earlier backup costs the saving, not the new backup; `vault check` names it.
-    if (!isParentDamage(error)) throw error;
+    if (!tellsLoss(error)) throw error;
     return full("parent-unreadable");
   }
   const damage = await damageOf(vault, parent, options);
@@ -84,7 +85,7 @@ async function damageOf(vault: Vault, parent: ParentImage, options: CallOptions)
     await assertPacksThere(vault, packs, options);
     return undefined;
   } catch (error) {
-    if (!isParentDamage(error)) throw error;
+    if (!tellsLoss(error)) throw error;
     return "parent-damaged";
   }
 }

@@ -6,7 +6,7 @@
  * Invariants: what is kept is named in the new manifest by chunk and place; the parent itself is never needed again. Damage that is
  * found while it serves is noted and not thrown: the server's stream goes on, and whoever stores the image begins anew without it.
  */
-import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
+import type { LifeboatError } from "../errors/error.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type Lsn, parseLsn } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
@@ -17,6 +17,7 @@ import { backupName } from "../vault/names.ts";
 import type { PackFacts } from "../vault/pack.ts";
 import { placeOf } from "../vault/pack-reader.ts";
 import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
+import { tellsLoss } from "../vault/unopened.ts";
 import type { Vault } from "../vault/vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -108,7 +109,7 @@ export class ParentImage {
     try {
       return await work();
     } catch (error) {
-      if (!isParentDamage(error)) throw error;
+      if (!tellsLoss(error)) throw error;
       this.#damage ??= error;
       return undefined;
     }
@@ -165,20 +166,6 @@ export class ParentImage {
     });
   }
 }
-
-/** Whether an error tells of damage to the parent: that costs the saving, not the new backup. */
-export function isParentDamage(error: unknown): error is LifeboatError {
-  return isLifeboatError(error) && DAMAGE_CODES.has(error.code);
-}
-
-const DAMAGE_CODES: ReadonlySet<string> = new Set([
-  "vault.object-damaged",
-  "vault.object-missing",
-  "vault.key-missing",
-  "vault.format-unknown",
-  "store.object-missing",
-  "store.object-truncated",
-]);
 
 type ReadParent = {
   readonly header: ManifestHeader;

@@ -73,7 +73,7 @@ export function segmentName(at: {
 }): string {
   const number = at.lsn / BigInt(at.walSegmentBytes);
   const perId = 0x100000000n / BigInt(at.walSegmentBytes);
-  return hex8(BigInt(at.timeline)) + hex8(number / perId) + hex8(number % perId);
+  return timelineDigits(at.timeline) + hex8(number / perId) + hex8(number % perId);
 }
 
 /** Timeline and first byte of a segment, from its file name; undefined when it is not a segment's name. */
@@ -98,7 +98,12 @@ export function timelineOfSegment(name: string): Timeline {
 
 /** The file name of a timeline's history: `00000002.history`. */
 export function historyName(timeline: Timeline): string {
-  return `${hex8(BigInt(timeline))}.history`;
+  return `${timelineDigits(timeline)}.history`;
+}
+
+/** What the names of a timeline's files begin with: 8 hexadecimal digits. */
+export function timelineDigits(timeline: Timeline): string {
+  return hex8(BigInt(timeline));
 }
 
 function hex8(value: bigint): string {

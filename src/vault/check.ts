@@ -5,7 +5,7 @@
  * is there with its size, and so is the WAL that makes it consistent (and, when data was read, all of it opens).
  * Invariant: one damaged object hides no other: everything is looked at, then judged. Nothing is changed.
  */
-import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
+import type { LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { lsnAdd, parseLsn, parseSegmentName, type SystemId, segmentName, segmentStart } from "../postgres/lsn.ts";
@@ -32,6 +32,7 @@ import type { PackFacts } from "./pack.ts";
 import { checkPackBytes, chunksByPack } from "./pack-reader.ts";
 import { listProofs } from "./proofs.ts";
 import { isRestoreProgram, PROGRAMS_PREFIX } from "./restore-program.ts";
+import { tellsLoss } from "./unopened.ts";
 import { getBlob, type Vault } from "./vault.ts";
 import { getHistory } from "./wal-store.ts";
 
@@ -408,19 +409,10 @@ async function damageOf(work: () => Promise<void>): Promise<LifeboatError | unde
     await work();
     return undefined;
   } catch (error) {
-    if (isLifeboatError(error) && DAMAGE_CODES.has(error.code)) return error;
+    if (tellsLoss(error)) return error;
     throw error;
   }
 }
-
-const DAMAGE_CODES: ReadonlySet<string> = new Set([
-  "vault.object-damaged",
-  "vault.object-missing",
-  "vault.key-missing",
-  "vault.format-unknown",
-  "store.object-missing",
-  "store.object-truncated",
-]);
 
 async function listSizes(vault: Vault, options: CheckOptions): Promise<ReadonlyMap<string, number>> {
   const sizes = new Map<string, number>();

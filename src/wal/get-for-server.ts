@@ -7,7 +7,15 @@
  * not known, rather than absent or found, while the newer timeline's own copy of it is not held.
  */
 import { LifeboatError } from "../errors/error.ts";
-import { historyName, type Lsn, lsnAdd, parseSegmentName, type Timeline } from "../postgres/lsn.ts";
+import {
+  historyName,
+  type Lsn,
+  lsnAdd,
+  parseSegmentName,
+  type Timeline,
+  timelineDigits,
+  timelineOfSegment,
+} from "../postgres/lsn.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { fetchWal, type WalAnswer, type WalSources } from "./get.ts";
 import { lineageOf, parseHistory } from "./history.ts";
@@ -26,7 +34,7 @@ export async function fetchForServer(
 ): Promise<WalAnswer> {
   const answer = await fetchWal(sources, name, options);
   if (!/^[0-9A-F]{24}$/.test(name)) return answer;
-  const timeline = Number.parseInt(name.slice(0, 8), 16) as Timeline;
+  const timeline = timelineOfSegment(name);
   if (answer.kind === "absent") return await unlessAncestorGoesOn(sources, { name, timeline }, options);
   // A restore that asks for it by this name has not asked for the newer one, or was told so.
   if (answer.kind === "unknown" || mode === "restore") return answer;
@@ -92,5 +100,5 @@ function notKnown(missing: string, older: string): WalAnswer {
 }
 
 function nameOn(timeline: Timeline, name: string): string {
-  return `${timeline.toString(16).toUpperCase().padStart(8, "0")}${name.slice(8)}`;
+  return `${timelineDigits(timeline)}${name.slice(8)}`;
 }

@@ -9,7 +9,7 @@
 import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
 import type { FileHandle, Files } from "../platform/files.ts";
-import { type Lsn, lsnAdd, parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnAdd, parseSegmentName, type SystemId, type Timeline, timelineDigits } from "../postgres/lsn.ts";
 import { filledBehind, laidOutBytes, type PartialPlace, readMarks } from "./spool-marks.ts";
 import { spoolDamaged } from "./spool-state.ts";
 
@@ -36,7 +36,7 @@ export function timelineFolder(
   spool: string,
   of: { readonly systemId: SystemId; readonly timeline: Timeline },
 ): string {
-  return path.join(spool, of.systemId, hex8(of.timeline));
+  return path.join(spool, of.systemId, timelineDigits(of.timeline));
 }
 
 /** The file name of a segment that is being received. */
@@ -46,7 +46,7 @@ export function partialName(segment: string): string {
 
 /** The file name of a partial that was ended by the timeline `endedBy`. */
 export function endedName(segment: string, endedBy: Timeline): string {
-  return `${segment}${PARTIAL}.tl${hex8(endedBy)}`;
+  return `${segment}${PARTIAL}.tl${timelineDigits(endedBy)}`;
 }
 
 /** Folders of timelines in which nothing but ended files lies, by their paths, with those files. */
@@ -135,8 +135,4 @@ async function namesIn(files: Files, folder: string): Promise<readonly string[]>
     if (isLifeboatError(error, "platform.file-missing")) return [];
     throw error;
   }
-}
-
-function hex8(timeline: Timeline): string {
-  return timeline.toString(16).toUpperCase().padStart(8, "0");
 }
