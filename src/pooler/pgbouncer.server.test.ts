@@ -77,6 +77,8 @@ describe("one server", { concurrency: 1 }, () => {
           await answer;
           const tookMs = systemClock.monotonic() - killed;
           assert.ok(tookMs < holdMs + 1_000, `clients went on ${tookMs} ms after the controller was killed`);
+          // The pooler serves before it has answered the watchdog.
+          await eventually("it is told", async () => events.length > 0);
           assert.deepEqual(
             events.map(({ kind }) => kind),
             ["resumed"],

@@ -31,9 +31,9 @@ export class SmallDisk implements AsyncDisposable {
     return new SmallDisk(folder);
   }
 
-  /** Leaves no room on it. */
+  /** Leaves no room on it, also where some was given back since it was filled. */
   fill(): void {
-    const file = openSync(this.#ballast, "w");
+    const file = openSync(this.#ballast, "a");
     try {
       for (let bytes = MIB; bytes >= 1; bytes = Math.floor(bytes / 2)) writeUntilFull(file, Buffer.alloc(bytes));
     } finally {
