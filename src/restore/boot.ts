@@ -112,7 +112,8 @@ function feedError(dataFolder: string, cause: unknown): LifeboatError {
   return new LifeboatError("restore.feed-failed", {
     message: `recovery in ${dataFolder} stopped: ${errorText(cause)}`,
     remedy: `What was replayed is kept. When the cause is mended, run \`lifeboat wal feed --target ${dataFolder}\` and start the server beside it.`,
-    retryable: true,
+    // Damage is no better at the next try.
+    retryable: isLifeboatError(cause) && cause.retryable,
     cause,
   });
 }

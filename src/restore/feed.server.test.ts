@@ -163,7 +163,7 @@ async function assertStops(story: Story): Promise<void> {
     const local = await serverOn(story, dataFolder);
     const { wal } = bootTools(story, local);
     const failing = async (): Promise<never> => {
-      throw new LifeboatError("store.failed", { message: "no answer", remedy: "Look at the store." });
+      throw new LifeboatError("store.failed", { message: "no answer", remedy: "Look at the store.", retryable: true });
     };
     try {
       for (const answer of [async () => undefined, failing]) {
@@ -171,6 +171,7 @@ async function assertStops(story: Story): Promise<void> {
         await assert.rejects(bootRestored(bootTools(story, local, { wal: hole.wal }), plan, BOOT), (error) => {
           assert.ok(isLifeboatError(error, "restore.feed-failed"), String(error));
           assert.ok(isLifeboatError(error.cause, answer === failing ? "store.failed" : "wal.segment-missing"));
+          assert.equal(error.retryable, answer === failing);
           assert.match(error.remedy, /lifeboat wal feed --target/);
           return true;
         });

@@ -2,8 +2,8 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-5.ts --list
- *   node restore-5.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *   node restore-6.ts --list
+ *   node restore-6.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
@@ -25,7 +25,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 5;
+const PROGRAM_VERSION = 6;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -39,7 +39,8 @@ const USAGE = `Usage: node restore-${PROGRAM_VERSION}.ts --list | --target FOLDE
   --recovery-key-file FILE    a file with the recovery key
   --identity-file FILE        a file with an age identity, and the line that names the data key to trust
   --list                      list the backups
-  --backup ID                 which backup (default: the newest, or the newest that had ended by the time or position)
+  --backup ID                 which backup (default: the newest that had ended by the time or position, if one is given; one
+                              that failed its proof only where no other serves)
   --target FOLDER             the data directory to make; empty or not there
   --tablespaces-under FOLDER  where tablespaces go, each into a folder of its OID (default: FOLDER-tablespaces)
   --until-time TIME           replay up to this time, as PostgreSQL writes times; with its zone: 2026-01-01 02:59:30+00
@@ -332,7 +333,8 @@ type BackupFacts = Readonly<
   Record<"backupId" | "systemId" | "label" | "startLsn" | "endLsn" | "endedAt", string> &
     Record<"serverVersion" | "timeline" | "walSegmentBytes" | "dataBytes", number>
 >;
-type ListedBackup = BackupFacts & { readonly toGo: boolean };
+/** What its proofs come to: the deepest that was shown, "failed", "unreadable", or nothing when there are none. */
+type ListedBackup = BackupFacts & { readonly toGo: boolean; readonly proof: string | undefined };
 
 function listBackups(vault: Vault): readonly ListedBackup[] {
   const found: ListedBackup[] = [];
@@ -342,7 +344,8 @@ function listBackups(vault: Vault): readonly ListedBackup[] {
       if (!isThere(path.join(vault.folder, prefix, "announced"))) continue;
       try {
         const facts = jsonOf<BackupFacts>(`${prefix}/announced`, readBlob(vault, `${prefix}/announced`));
-        found.push({ ...facts, toGo: isThere(path.join(vault.folder, prefix, "tombstone")) });
+        const toGo = isThere(path.join(vault.folder, prefix, "tombstone"));
+        found.push({ ...facts, toGo, proof: proofOf(vault, prefix) });
       } catch (cause) {
         say(`Passed over: ${cause instanceof Error ? cause.message : String(cause)}`);
       }
@@ -350,6 +353,44 @@ function listBackups(vault: Vault): readonly ListedBackup[] {
   }
   const key = (each: ListedBackup) => `${each.toGo ? 0 : 1} ${each.endedAt}`;
   return found.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+const DEPTHS = ["present", "intact", "booted", "checked"];
+
+type Proof = Readonly<
+  Record<"format" | "proofId" | "endedAt", string> & Record<"failedAt" | "reached", string | null>
+> & {
+  readonly version: number;
+};
+
+/** A failure stands until a later proof showed as much; one that does not open may tell of a failure. */
+function proofOf(vault: Vault, prefix: string): string | undefined {
+  const proofs: Proof[] = [];
+  let unread = "";
+  for (const name of namesIn(path.join(vault.folder, prefix)).filter((each) => each.startsWith("proof-"))) {
+    try {
+      const proof = jsonOf<Proof>(name, readBlob(vault, `${prefix}/${name}`));
+      if (proof.format !== "lifeboat-proof" || proof.version !== 1) throw new Stop(`${name} is of a later version`);
+      proofs.push(proof);
+    } catch (cause) {
+      if (!(cause instanceof Stop)) throw cause;
+      if (name > unread) unread = name;
+    }
+  }
+  proofs.sort((a, b) => (`${a.endedAt} ${a.proofId}` < `${b.endedAt} ${b.proofId}` ? -1 : 1));
+  if (unread > `proof-${proofs.at(-1)?.proofId ?? ""}`) return "unreadable";
+  let failedAt = -1;
+  let shown = -1;
+  for (const proof of proofs) {
+    const depth = DEPTHS.indexOf(proof.failedAt ?? proof.reached ?? "");
+    if (proof.failedAt !== null) [failedAt, shown] = [depth, -1];
+    else if (depth >= failedAt) [failedAt, shown] = [-1, Math.max(depth, shown)];
+  }
+  return failedAt >= 0 ? "failed" : DEPTHS[shown];
+}
+
+function isDoubted({ proof }: ListedBackup): boolean {
+  return proof === "failed" || proof === "unreadable";
 }
 
 type Line = {
@@ -732,13 +773,14 @@ function main(): void {
   const vault = openVault(vaultFolder, secretOf(vaultFolder, values));
   const backups = listBackups(vault);
   if (values.list === true) {
-    for (const { backupId, endedAt, serverVersion, dataBytes, label, toGo } of backups) {
+    for (const { backupId, endedAt, serverVersion, dataBytes, label, toGo, proof } of backups) {
       const facts = [
         backupId,
         endedAt,
         `PostgreSQL ${Math.floor(serverVersion / 10_000)}`,
         `${dataBytes} bytes`,
         label,
+        `proof: ${proof ?? "none"}`,
       ];
       process.stdout.write(`${facts.join("  ")}${toGo ? "  (to be deleted)" : ""}\n`);
     }
@@ -763,13 +805,22 @@ function chooseBackup(backups: readonly ListedBackup[], wanted: string | undefin
   const named = wanted === undefined ? backups : backups.filter((each) => each.backupId === wanted);
   if (named.length === 0) throw new Stop(wanted === undefined ? "there is no backup" : `there is no backup ${wanted}`);
   const isBefore = endedBy(until, wanted !== undefined);
-  const backup = named.filter(isBefore).at(-1);
-  if (backup !== undefined) return backup;
+  const serving = named.filter(isBefore);
+  const backup = serving.findLast((each) => !isDoubted(each)) ?? serving.at(-1);
+  if (backup !== undefined) {
+    for (const each of serving.slice(serving.indexOf(backup) + 1)) say(`Passed over: ${proofNote(each)}`);
+    if (isDoubted(backup)) say(`Restoring all the same: ${proofNote(backup)}`);
+    return backup;
+  }
   const [first] = backups.toSorted((a, b) => (a.endedAt < b.endedAt ? -1 : 1));
   const what = wanted === undefined ? "no backup had" : `backup ${wanted} had not`;
   throw new Stop(
     `${what} ended by ${until.time ?? until.lsn}, and recovery cannot go back behind the end of the backup that it begins with; the oldest one ended at ${first?.endedAt}, ${first?.endLsn}`,
   );
+}
+
+function proofNote({ backupId, proof }: ListedBackup): string {
+  return `backup ${backupId}, whose newest proof ${proof === "failed" ? "failed" : "does not open"}`;
 }
 
 /** Whether a backup had ended by then. */

@@ -13,8 +13,17 @@ import {
   GOLDEN_LATER,
 } from "../../test/golden/make-delta-vault.ts";
 import { GOLDEN_PASSPHRASE } from "../../test/golden/make-vault.ts";
+import { syntheticProof } from "../../test/support/proofs.ts";
+import { systemClock } from "../platform/clock.ts";
+import { systemFiles } from "../platform/files.ts";
+import { systemRandom } from "../platform/random.ts";
 import { formatLsn } from "../postgres/lsn.ts";
+import { openDiskStore } from "../store/disk/disk-store.ts";
+import { listBackups } from "../vault/backups.ts";
+import { type BackupId, type ProofId, proofName } from "../vault/names.ts";
+import { putProof } from "../vault/proofs.ts";
 import { isRestoreProgram } from "../vault/restore-program.ts";
+import { openVault } from "../vault/vault.ts";
 
 const FULL = "20261123t080002z-1208ed02";
 const DELTA = "20261123t080010z-ee5d7357";
@@ -132,6 +141,52 @@ describe("without a backup's name, the restore program of the day", () => {
     const named = restore(program, ...passphrase, "--backup", DELTA, "--until-time", "2026-11-23 09:00:05");
     assertRestored(named, GOLDEN_LATER, /^recovery_target_time = '2026-11-23 09:00:05'$/m);
   });
+});
+
+test("the restore program of the day passes over a backup that failed its proof, unless it is named or none else serves, and says so", async () => {
+  const program = path.join(root, "src/standalone/main.ts");
+  const proven = path.join(folder, "proven");
+  cpSync(vault, proven, { recursive: true });
+  const store = await openDiskStore({ folder: proven, files: systemFiles, random: systemRandom });
+  const secret = { kind: "passphrase", passphrase: GOLDEN_PASSPHRASE } as const;
+  const opened = await openVault({ store, clock: systemClock, random: systemRandom }, secret, {});
+  const { backups } = await listBackups(opened, {}, {});
+  const prove = async (id: string, how: Parameters<typeof syntheticProof>[1]) => {
+    const backup = backups.find(({ backupId }) => backupId === id);
+    assert.ok(backup !== undefined);
+    await putProof(opened, syntheticProof(backup, how), {});
+  };
+  const restored = (...args: readonly string[]) => restore(program, ...passphrase, "--vault", proven, ...args);
+  const listed = (): readonly string[] => {
+    const args = [program, "--vault", proven, "--list", ...passphrase];
+    const { stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    return [FULL, DELTA].map(
+      (id) => / {2}proof: (\w+)/.exec(stdout.split("\n").find((line) => line.startsWith(id)) ?? "")?.[1] ?? "",
+    );
+  };
+  assert.deepEqual(listed(), ["none", "none"]);
+  await prove(DELTA, { minute: 1, asked: "booted" });
+  await prove(FULL, { minute: 2, asked: "present" });
+  assert.deepEqual(listed(), ["present", "booted"]);
+  await prove(DELTA, { minute: 3, asked: "booted", failedAt: "intact" });
+  assert.deepEqual(listed(), ["present", "failed"]);
+  const sound = restored();
+  assertRestored(sound, GOLDEN_EARLIER, /^recovery_target_lsn = ''$/m);
+  assert.match(sound.stderr, new RegExp(`^Passed over: backup ${DELTA}, whose newest proof failed$`, "m"));
+  const named = restored("--backup", DELTA);
+  assertRestored(named, GOLDEN_LATER, /^recovery_target_lsn = ''$/m);
+  assert.match(named.stderr, new RegExp(`^Restoring all the same: backup ${DELTA}, `, "m"));
+  await prove(FULL, { minute: 4, asked: "present", failedAt: "present" });
+  assertRestored(restored(), GOLDEN_LATER, /^recovery_target_lsn = ''$/m);
+  // Less than what failed takes nothing back.
+  await prove(DELTA, { minute: 5, asked: "present" });
+  await prove(FULL, { minute: 5, asked: "intact" });
+  assert.deepEqual(listed(), ["intact", "failed"]);
+  await prove(DELTA, { minute: 6, asked: "checked" });
+  const [{ systemId } = assert.fail()] = backups;
+  const torn = { systemId, backupId: FULL as BackupId, proofId: "20270101t000000z-00000000" as ProofId };
+  await store.put(proofName(torn), [Buffer.from("torn")]);
+  assert.deepEqual(listed(), ["unreadable", "checked"]);
 });
 
 test("the program in the golden vault is the one whose digest is known", () => {

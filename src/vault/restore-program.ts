@@ -23,6 +23,7 @@ export const RESTORE_PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["programs/restore-3.ts", "e690984b5dfc51e51b4fb35f4e1ac20ebb4c4fbae6a61c172193118cfeea1b3f"],
   ["programs/restore-4.ts", "4750f889451ac2ee3ad0f1eb8fae5f4c847293d5e79a2ddfb078b05956457e7d"],
   ["programs/restore-5.ts", "844ac718c1a4c24eabbd2aa1a14e93305dc7a27ad76ec0e0092b9530a492e745"],
+  ["programs/restore-6.ts", "b181da9471d65019c53defbb3992d55336204b537b0524874b676b256619c44e"],
 ]);
 
 /** The sources have it where it is written; the bundle has a copy of it, since the npm package has no sources. */
