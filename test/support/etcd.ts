@@ -15,6 +15,10 @@ import { eventually } from "./receivers.ts";
 /** Short elections: the shortest lease that etcd grants is one and a half of them, in whole seconds. */
 const TIMES = ["--heartbeat-interval=10", "--election-timeout=100"] as const;
 
+const PORT_ATTEMPTS_MAX = 3;
+/** Of what it says, the end is kept for whom it fails. */
+const SAID_CHARACTERS_MAX = 4_000;
+
 /** A running etcd. */
 export class TestEtcd implements AsyncDisposable {
   readonly endpoint: string;
@@ -37,14 +41,26 @@ export class TestEtcd implements AsyncDisposable {
 
   /** Starts one that answers. */
   static async start(): Promise<TestEtcd> {
+    for (let attempts = 1; ; attempts += 1) {
+      const etcd = await TestEtcd.#made();
+      try {
+        await etcd.begin();
+        return etcd;
+      } catch (error) {
+        await etcd[Symbol.asyncDispose]();
+        // Somebody else was quicker to take a port that was free.
+        if (attempts === PORT_ATTEMPTS_MAX || !`${error}`.includes("address already in use")) throw error;
+      }
+    }
+  }
+
+  static async #made(): Promise<TestEtcd> {
     const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-etcd-"));
     const user = await findServerUser(systemProcesses, { uid: currentUid() });
     if (user !== undefined) await chown(folder, user.uid, user.gid);
     const port = await findFreePort(systemRandom);
     const peerPort = await findFreePort(systemRandom);
-    const etcd = new TestEtcd({ folder, port, peerPort, user });
-    await etcd.begin();
-    return etcd;
+    return new TestEtcd({ folder, port, peerPort, user });
   }
 
   /** Starts it with what it has on its disk. */
@@ -58,11 +74,15 @@ export class TestEtcd implements AsyncDisposable {
         ...["--listen-client-urls", this.endpoint, "--advertise-client-urls", this.endpoint],
         ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `test=${peer}`],
       ],
-      { stdio: "ignore", ...this.#user },
+      { stdio: ["ignore", "ignore", "pipe"], ...this.#user },
     );
     const child = this.#child;
+    let said = "";
+    child.stderr?.on("data", (bytes) => {
+      said = `${said}${bytes}`.slice(-SAID_CHARACTERS_MAX);
+    });
     await eventually("etcd answers", async () => {
-      if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}`);
+      if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}: ${said}`);
       const response = await fetch(`${this.endpoint}/health`).catch(() => undefined);
       return response !== undefined && (await response.text()).includes('"true"');
     });
