@@ -23,6 +23,8 @@ class FakeStack {
   /** What b and the witness have synced, by look; the last one stays. */
   readonly synced: (readonly [b: number, witness: number])[];
   readonly effects: string[] = [];
+  /** Who else takes the WAL, and has all of it. */
+  strangers: readonly string[] = ["copy"];
   /** The effect, counted from 1, that fails; 0: none. */
   failAt = 0;
   /** Whether the primary's checkpointer has read what it was told. */
@@ -66,7 +68,8 @@ class FakeStack {
 
   #probe(): NodeProbe {
     const [b, witness] = this.synced.length > 1 ? (this.synced.shift() ?? [0, 0]) : (this.synced[0] ?? [0, 0]);
-    const confirmers = [confirmer("b", b), confirmer("lifeboat_vault_e7", witness), confirmer("copy", 9_999)];
+    const strangers = this.strangers.map((name) => confirmer(name, 9_999));
+    const confirmers = [confirmer("b", b), confirmer("lifeboat_vault_e7", witness), ...strangers];
     return primaryAnswer({ flushed: 1_000n as Lsn, confirmers }, { synchronousNames: this.names });
   }
 
@@ -99,6 +102,25 @@ test("going up, what was acknowledged without confirmers is where the mode promi
   ]);
   await both.change("strict");
   assert.equal(both.synced.length, 1);
+});
+
+test("a stream without a name, with a part of a confirmer's name, or a second one under it covers nothing", async () => {
+  for (const stranger of ["", "vault", "lifeboat_vault", "ANY", "b"]) {
+    const up = new FakeStack("async", [[400, 300]]);
+    up.strangers = [stranger];
+    await assert.rejects(
+      up.change("quorum"),
+      (error) => isLifeboatError(error, "durability.not-taken"),
+      `"${stranger}"`,
+    );
+    assert.equal(up.stored.record.durability, "async");
+  }
+  // PostgreSQL compares without regard to case.
+  const up = new FakeStack("async", [[400, 300]]);
+  up.strangers = ["LIFEBOAT_VAULT_E7", "B"];
+  up.synced[0] = [1_000, 1_000];
+  await up.change("strict");
+  assert.equal(up.stored.record.durability, "strict");
 });
 
 test("as long as no commit was seen to wait nothing is promised, and what counts as acknowledged without confirmers goes on growing", async () => {

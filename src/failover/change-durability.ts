@@ -6,8 +6,9 @@
  * seen to wait; then as many as the mode asks for must have synced all that was acknowledged without them; then the record. Cut anywhere, the record says the
  * weaker of the two, the other one is an alarm, and the same change goes on from there.
  */
+import { parseSyncNames, sameName } from "../durability/names.ts";
 import { LifeboatError } from "../errors/error.ts";
-import { type Lsn, lsnMax } from "../postgres/lsn.ts";
+import { type Lsn, lsnMin } from "../postgres/lsn.ts";
 import type { Acting } from "./acting.ts";
 import { requiredConfirmers, synchronousNamesOf } from "./decide.ts";
 import type { ClusterRecord, Durability, NodePort, NodeView, StoredRecord } from "./ports.ts";
@@ -104,13 +105,17 @@ function roleOf(probe: Awaited<ReturnType<NodePort["probe"]>>, names: string): P
   return probe.view.role.kind === "primary" ? probe.view.role : undefined;
 }
 
+/** As the server counts them: by whole names. Of two under one name nobody knows which is meant, and the lesser counts (rule B12). */
 function covering({ confirmers }: PrimaryRole, names: string, target: Lsn): number {
-  const furthest = new Map<string, Lsn>();
+  const read = parseSyncNames(names);
+  const listed = read?.kind === "wait" ? read.names : [];
+  const synced = new Map<string, Lsn>();
   for (const { applicationName, streaming, flushed } of confirmers) {
-    if (!streaming || !names.includes(applicationName)) continue;
-    furthest.set(applicationName, lsnMax(furthest.get(applicationName) ?? flushed, flushed));
+    const name = listed.find((each) => sameName(each, applicationName));
+    if (!streaming || name === undefined) continue;
+    synced.set(name, lsnMin(synced.get(name) ?? flushed, flushed));
   }
-  return [...furthest.values()].filter((flushed) => flushed >= target).length;
+  return [...synced.values()].filter((flushed) => flushed >= target).length;
 }
 
 function actionUnderWay({ kind, epoch, from, to }: NonNullable<ClusterRecord["action"]>): LifeboatError {
