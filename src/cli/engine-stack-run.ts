@@ -14,6 +14,7 @@ import { makeOpenFolder } from "../stack/open-folder.ts";
 import { STEP_EFFECTS } from "../stack/plan.ts";
 import { readPorts, settlePorts } from "../stack/ports.ts";
 import { lifeboatConfigFile } from "../stack/receiver-config.ts";
+import { recoveryKeyShown } from "../stack/recovery-key-mark.ts";
 import { restartComponent } from "../stack/restart.ts";
 import { isFailoverArmed, rolesInUse } from "../stack/roles.ts";
 import { runScale, scaled, scaleInUse } from "../stack/scale.ts";
@@ -66,15 +67,12 @@ export const upEngine: UpEngine = {
       const settled = await scaleInUse(MACHINE.files, await settlePorts(MACHINE, described, ports, { signal }));
       const stack = await durabilityInUse(MACHINE.files, await rolesInUse(MACHINE.files, settled));
       const told = new UpTeller(session);
-      try {
-        const { durationMs } = await runStackUp(tools, stack, { signal, onEvent: (event) => told.tell(event) });
-        if (stack.recorded === "unsettled") session.notice(GOES_ON);
-        else await tellDurability({ ...stack, durability: described.durability }, session);
-        return { stack: overview(stack), steps: told.steps, durationMs, recoveryKey: told.recoveryKey };
-      } catch (error) {
-        told.giveRecoveryKey();
-        throw error;
-      }
+      const { durationMs } = await runStackUp(tools, stack, { signal, onEvent: (event) => told.tell(event) });
+      if (stack.recorded === "unsettled") session.notice(GOES_ON);
+      else await tellDurability({ ...stack, durability: described.durability }, session);
+      const { steps, recoveryKey } = told;
+      const onWritten = recoveryKey === undefined ? undefined : () => recoveryKeyShown(MACHINE, stack.place);
+      return { stack: overview(stack), steps, durationMs, recoveryKey, onWritten };
     });
   },
 };
@@ -100,21 +98,18 @@ class UpTeller {
   }
 
   tell(event: UpEvent): void {
-    const { progress, notice } = this.#session;
-    if (event.kind === "recovery-key") this.recoveryKey = event.recoveryKey;
-    else if (event.kind === "begin") {
+    const { progress, notice, disclose } = this.#session;
+    if (event.kind === "recovery-key") {
+      this.recoveryKey = event.recoveryKey;
+      // At once and whatever was asked for: the result, which says it again, may not come, or be cut off by whom it is piped to.
+      disclose(`Recovery key of the stack's vault: ${event.recoveryKey}`);
+    } else if (event.kind === "begin") {
       progress.report({ phase: event.step, done: event.index, total: event.count, unit: "steps" });
     } else if (event.acted) {
       const { step, effect, durationMs } = event;
       this.steps = [...this.steps, { step, effect, durationMs }];
       notice(`${describeDuration(durationMs).padStart(TIME_WIDTH)}  ${effect}`);
     }
-  }
-
-  /** The result, which would have had it, does not come: the vault is made already. */
-  giveRecoveryKey(): void {
-    if (this.recoveryKey === undefined) return;
-    this.#session.notice(`Recovery key of the stack's vault, shown this once: ${this.recoveryKey}`);
   }
 }
 

@@ -110,6 +110,7 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
     write: (text) => {
       stream.write(text);
     },
+    flushed: () => new Promise((done) => stream.write("", (error) => done(!error))),
   };
 }
 

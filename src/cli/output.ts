@@ -7,6 +7,8 @@ export interface Sink {
   readonly isTerminal: boolean;
   readonly columns: number;
   write(text: string): void;
+  /** Resolves when all of it is out: false where nobody takes it. Not there: it is out as soon as it is written. */
+  flushed?(): Promise<boolean>;
 }
 
 /** Writes a result. JSON is one line, indented on a terminal; LSNs (bigint) are written as PostgreSQL prints them. */

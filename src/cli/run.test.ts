@@ -209,3 +209,33 @@ test("notices and progress go to stderr, and --quiet keeps them back", async () 
   assert.equal(quiet.stderr.written(), "");
   assert.equal(quiet.stdout.written(), "done\n");
 });
+
+test("what is told nowhere else is told to who asked for quiet as well, and as JSON to who asked for JSON", async () => {
+  const verbs = tryVerb(async ({ notice, disclose }) => {
+    notice("by the way");
+    disclose("the key");
+    return { json: 1, text: "done" };
+  });
+  const written = async (args: readonly string[]): Promise<string> => {
+    const frame = recordedFrame();
+    assert.equal(await runCli(["try", ...args], verbs, frame), 0);
+    return frame.stderr.written();
+  };
+  assert.equal(await written([]), "by the way\nthe key\n");
+  assert.equal(await written(["--quiet"]), "the key\n");
+  assert.equal(await written(["--quiet", "--json"]), '{"note":"the key"}\n');
+});
+
+test("a verb hears that its result is out, and does not where nobody takes it", async () => {
+  let heard = 0;
+  const onWritten = async (): Promise<void> => {
+    heard += 1;
+  };
+  const verbs = tryVerb(async () => ({ json: 1, text: "done", onWritten }));
+  for (const taken of [true, false]) {
+    const frame = recordedFrame();
+    const stdout = { ...frame.stdout, flushed: async () => taken };
+    assert.equal(await runCli(["try"], verbs, { ...frame, stdout }), 0);
+    assert.equal(heard, 1);
+  }
+});

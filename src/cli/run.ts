@@ -83,15 +83,21 @@ async function callVerb(verb: Verb, typed: Typed, frame: Frame): Promise<number>
     const result = await verb.run({ arguments: parsed.arguments, options: parsed.options, session });
     session.progress.end();
     writeResult(result, frame.stdout, typed.global.json ? "json" : "text");
+    if (result.onWritten !== undefined && (await isOut(frame.stdout))) await result.onWritten();
     return result.exit ?? 0;
   } finally {
     session.progress.end();
   }
 }
 
+async function isOut(stdout: Sink): Promise<boolean> {
+  return (await stdout.flushed?.()) ?? true;
+}
+
 function createSession(global: GlobalOptions, frame: Frame, request: LoadRequest): Session {
   const { stdout, stderr, environment } = frame;
   const mode = progressMode(global, stderr);
+  const loud = progressMode({ ...global, quiet: false }, stderr);
   const progress = createProgress(stderr, { mode, clock: frame.clock });
   const colours = wantsColours(stdout, { environment, flag: global.color });
   let loading: Promise<LoadedSettings> | undefined;
@@ -105,6 +111,8 @@ function createSession(global: GlobalOptions, frame: Frame, request: LoadRequest
     progress,
     screen: createScreen(stdout),
     notice: (text) => progress.note(text),
+    disclose: (text) =>
+      (global.quiet ? createProgress(stderr, { mode: loud, clock: frame.clock }) : progress).note(text),
     tell: (part) => {
       progress.end();
       writePart(part, stdout, global.json ? "json" : "text");

@@ -5,7 +5,7 @@ import { describeDuration } from "../units/duration.ts";
 import { connectRows, type StackOverview } from "./stack-overview.ts";
 import type { Style } from "./style.ts";
 import { renderFacts } from "./table.ts";
-import { defineVerb, type Session, toggle, type Verb, withDefault } from "./verb.ts";
+import { defineVerb, type Session, toggle, type Verb, type VerbResult, withDefault } from "./verb.ts";
 
 /** How ports are chosen where none were recorded. */
 export type PortsChoice = "described" | "auto";
@@ -42,7 +42,8 @@ type Call = {
 /** Plans a start-up, and carries it out. */
 export type UpEngine = {
   readonly plan: (call: Call) => Promise<UpPlanned>;
-  readonly run: (call: Call) => Promise<BroughtUp>;
+  /** `onWritten` is called when the result is out: until then, the next start makes another recovery key and shows that. */
+  readonly run: (call: Call) => Promise<BroughtUp & Pick<VerbResult, "onWritten">>;
 };
 
 /** `up`. */
@@ -78,8 +79,9 @@ export function upVerb(engine: UpEngine): Verb {
         const planned = await engine.plan(call);
         return { json: { plan: planned }, text: renderUpPlan(planned, style) };
       }
-      const brought = await engine.run(call);
-      return { json: { ...brought, recoveryKey: brought.recoveryKey ?? null }, text: renderBroughtUp(brought, style) };
+      const { onWritten, ...brought } = await engine.run(call);
+      const json = { ...brought, recoveryKey: brought.recoveryKey ?? null };
+      return { json, text: renderBroughtUp(brought, style), onWritten };
     },
   });
 }

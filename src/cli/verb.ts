@@ -103,6 +103,8 @@ export type VerbResult = {
   readonly text: string;
   /** The exit status; 0 unless said otherwise. */
   readonly exit?: number;
+  /** Called when the result is out; not where nobody takes it. */
+  readonly onWritten?: (() => Promise<void>) | undefined;
 };
 
 /** What the frame lends a running verb. */
@@ -115,6 +117,8 @@ export type Session = {
   readonly screen: Screen;
   /** Tells a person something beside the result, on stderr. */
   readonly notice: (text: string) => void;
+  /** The same also where a person asked for quiet: what is told nowhere else. */
+  readonly disclose: (text: string) => void;
   /** Writes a part of a result that goes on and on, such as a line of a log, to stdout at once. */
   readonly tell: (part: { readonly json: unknown; readonly text: string }) => void;
   /** Colours and width of the result's text. */

@@ -12,6 +12,7 @@ import { initCluster, writeSettings } from "../postgres/cluster.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
+import { addHolder } from "../vault/key-ring.ts";
 import { NO_STRETCH, STRETCH_COST } from "../vault/keys.ts";
 import { initVault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
@@ -22,6 +23,7 @@ import { type NodeName, nodePort, nodeSettings } from "./node-settings.ts";
 import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
+import { isRecoveryKeyOwed, oweRecoveryKey } from "./recovery-key-mark.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
 import { restartAlone, rollApi } from "./roll-api.ts";
 import { mayBeMade, readSecrets, type StackSecrets } from "./secrets.ts";
@@ -143,22 +145,41 @@ export async function makePrimary(tools: StepTools, options: CallOptions): Promi
   await writeNodeFiles(tools, stack.primary, options);
 }
 
-/** Makes the vault and shows its recovery key. */
+/** Makes the vault and tells its recovery key. */
 export async function makeVault(tools: StepTools, options: CallOptions): Promise<void> {
   const { stack, clock, random } = tools;
-  const secrets = await readSecrets(tools.files, stack.place);
-  const store = await openDiskStore({
-    files: vaultFiles(tools),
-    random,
-    clock,
-    folder: stack.place.vault,
-    access: "write",
-  });
-  const secret = { kind: "passphrase", passphrase: secrets["vault-passphrase"] } as const;
+  const { store, secret } = await stackStore(tools);
+  await oweRecoveryKey(tools, stack.place, options);
   const stretchCost = mayBeMade(secret.passphrase) ? NO_STRETCH : STRETCH_COST;
   const { recoveryKey } = await initVault({ store, clock, random, files: tools.files, stretchCost }, secret, options);
   assert(recoveryKey !== undefined, "a vault with a passphrase has a recovery key");
   tools.onRecoveryKey(recoveryKey);
+}
+
+/**
+ * Makes another recovery key of the vault and tells it, where the last one may have been shown to nobody. That one goes on opening the vault:
+ * somebody may have noted it all the same.
+ */
+export async function makeOwedRecoveryKey(tools: StepTools, options: CallOptions): Promise<void> {
+  if (!(await isRecoveryKeyOwed(tools, tools.stack.place))) return;
+  const { clock, random } = tools;
+  const { store, secret } = await stackStore(tools);
+  const added = { holder: { kind: "recovery-key" }, label: LATER_KEY_LABEL } as const;
+  const { recoveryKey } = await addHolder({ store, clock, random }, secret, added, options);
+  assert(recoveryKey !== undefined, "a recovery key was added");
+  tools.onRecoveryKey(recoveryKey);
+}
+
+/** In listings of who opens the vault. */
+const LATER_KEY_LABEL = "of a later lifeboat up";
+
+/** Where the stack's vault lies or will lie, and what opens it. */
+async function stackStore(tools: StepTools) {
+  const { stack, clock, random } = tools;
+  const secrets = await readSecrets(tools.files, stack.place);
+  const folder = stack.place.vault;
+  const store = await openDiskStore({ files: vaultFiles(tools), random, clock, folder, access: "write" });
+  return { store, secret: { kind: "passphrase", passphrase: secrets["vault-passphrase"] } as const };
 }
 
 /** Takes the backup that the replica is made of. The receiver must stream. */

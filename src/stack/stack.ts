@@ -114,6 +114,8 @@ export type StackPlace = {
   readonly programCache: string;
   readonly portsFile: string;
   readonly scaleFile: string;
+  /** There while the vault's recovery key may not have been shown. */
+  readonly recoveryKeyMark: string;
   /** Where feeds of merchants are put that the scraper-scheduler shall read. */
   readonly feeds: string;
   /** Which durability was chosen; not there while none was. */
@@ -195,6 +197,7 @@ function placeOf(folder: string): StackPlace {
     programCache: inside("cache"),
     portsFile: inside("ports.json"),
     scaleFile: inside("scale.json"),
+    recoveryKeyMark: inside("recovery-key-unshown.json"),
     feeds: inside("feeds"),
     durabilityFile: inside("durability.json"),
     dataOf: (component) => inside("data", component),

@@ -8,6 +8,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import type { ComponentName } from "./component-names.ts";
 import { componentOf } from "./instances.ts";
+import { makeOwedRecoveryKey } from "./making.ts";
 import { type LookTools, observeStack } from "./observe.ts";
 import { planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
@@ -26,7 +27,7 @@ export type UpEvent =
       readonly durationMs: number;
       readonly acted: boolean;
     }
-  /** Shown once and kept nowhere else. */
+  /** Shown once and kept nowhere else. One that was made earlier, and may have been shown to nobody, is followed by another. */
   | { readonly kind: "recovery-key"; readonly recoveryKey: string };
 
 /** What was done. */
@@ -86,7 +87,7 @@ async function holdersOf(
 }
 
 /**
- * Brings up what is not. Rejects as `checkedPlan`, with `stack.step-failed` (with the step, and the last
+ * Brings up what is not, and tells a recovery key as long as none is known to have been shown (recovery-key-mark.ts). Rejects as `checkedPlan`, with `stack.step-failed` (with the step, and the last
  * words of the program's log), or with what making the missing part rejects with.
  */
 export async function runStackUp(
@@ -97,10 +98,14 @@ export async function runStackUp(
   const begun = tools.clock.monotonic();
   const steps = await checkedPlan(tools, stack, { ...options, portsChosen: true });
   const acted: UpStep[] = [];
+  let hasToldKey = false;
   const stepTools: StepTools = {
     ...tools,
     stack,
-    onRecoveryKey: (recoveryKey) => options.onEvent({ kind: "recovery-key", recoveryKey }),
+    onRecoveryKey: (recoveryKey) => {
+      hasToldKey = true;
+      options.onEvent({ kind: "recovery-key", recoveryKey });
+    },
   };
   for (const [index, step] of steps.entries()) {
     throwIfAborted(options.signal, `bringing up stack ${stack.name}, before step ${step}`);
@@ -111,6 +116,8 @@ export async function runStackUp(
     const durationMs = since(tools, from);
     options.onEvent({ kind: "step", step, effect: STEP_EFFECTS[step], durationMs, acted: did });
   }
+  // At the end: a start that fails again and again would leave a key of each time.
+  if (!hasToldKey) await makeOwedRecoveryKey(stepTools, options);
   return { acted, durationMs: since(tools, begun) };
 }
 

@@ -12,7 +12,7 @@ import { makeStackFolder, RealStack } from "../support/real-stack.ts";
 const LEFT_OUT = new Set<string>(["proof", "daemon", ...SERVICE_COMPONENTS]);
 const ACTING = UP_STEPS.filter((step) => !LEFT_OUT.has(step));
 
-test("a stack comes up though each of its starts is cut short after one step, with one recovery key in all", async () => {
+test("a stack comes up though each of its starts is cut short after one step, and the first that ends shows a recovery key", async () => {
   const folder = await makeStackFolder();
   const cut = new RealStack(folder, "cut");
   try {
@@ -39,7 +39,12 @@ test("a stack comes up though each of its starts is cut short after one step, wi
     }
     assert.deepEqual(acted, ACTING);
     assert.equal(recoveryKeys.length, 1);
-    assert.deepEqual((await cut.up()).steps, []);
+    // No start ended so that the key was known to be shown.
+    const shown = await cut.up();
+    assert.deepEqual(shown.steps, []);
+    assert.match(shown.recoveryKey ?? "", /^([0-9A-Z]{4}-)+[0-9A-Z]+$/);
+    assert.notEqual(shown.recoveryKey, recoveryKeys[0]);
+    assert.equal((await cut.up()).recoveryKey, null);
     assert.equal(await cut.ask("db_replica", "SELECT count(*)::text FROM pg_stat_wal_receiver"), "1");
   } finally {
     await cut.end();
