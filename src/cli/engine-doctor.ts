@@ -9,12 +9,12 @@ import type { ConnectOptions } from "../postgres/replication.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import { listBackups } from "../vault/backups.ts";
 import { nameInReign, readMandate } from "../wal/mandate.ts";
-import { readReceiverStatus } from "../wal/report.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
 import type { Diagnose } from "./doctor.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import { meantServer } from "./engine-server.ts";
 import { isOfStack } from "./engine-stack.ts";
+import { lookAtReceiver } from "./engine-wal.ts";
 
 /** Looks at server and machine, and judges. */
 export const diagnoseConfigured: Diagnose = async (call) => {
@@ -59,7 +59,7 @@ async function observeMachine(call: Parameters<Diagnose>[0], server: ServerFacts
     vaultSpace: await observe(() => spaceOf(config.vault.path)),
     spoolSpace: await observe(() => spaceOf(config.folders.spool)),
     sandboxSpace: await observe(() => spaceOf(config.folders.sandbox)),
-    receiver: await observe(() => readReceiverStatus(MACHINE, config.folders.spool)),
+    receiver: await observe(() => lookAtReceiver(call)),
     programs: await programsOf(call, server),
   };
 }

@@ -23,6 +23,7 @@ export const lookAtStatus: LookAtStatus = async (call) => {
     proofMaxAgeMs: call.config.status.proofMaxAge,
     vault: await lookAtVault(call),
     receiver: wal.receiver,
+    reportAgeMs: wal.reportAgeMs,
     isOfStack: await isOfStack(call.config),
     receiverSlot: call.config.receiver.slot,
     server: serverOf(wal.server),

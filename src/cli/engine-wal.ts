@@ -88,12 +88,18 @@ export const receiveWal: ReceiveWal = async (call) => {
 
 /** Looks at receiver, spool and server. */
 export const lookAtWal: LookAtWal = async (call) => {
-  const { config } = call;
-  const receiver = await readReceiverStatus(MACHINE, config.folders.spool);
-  const reportAgeMs =
-    receiver.kind === "running" ? call.session.clock.now() - Date.parse(receiver.report.updatedAt) : undefined;
+  const { receiver, reportAgeMs } = await lookAtReceiver(call);
   return { receiver, reportAgeMs, server: await lookAtServer(call, receiver) };
 };
+
+/** What the spool's receiver says of itself, and how long ago it did. */
+export async function lookAtReceiver(
+  call: Parameters<LookAtWal>[0],
+): Promise<Pick<WalStatus, "receiver" | "reportAgeMs">> {
+  const receiver = await readReceiverStatus(MACHINE, call.config.folders.spool);
+  if (receiver.kind !== "running") return { receiver, reportAgeMs: undefined };
+  return { receiver, reportAgeMs: call.session.clock.now() - Date.parse(receiver.report.updatedAt) };
+}
 
 async function lookAtServer(call: Parameters<LookAtWal>[0], receiver: ReceiverStatus): Promise<WalStatus["server"]> {
   const { config, session } = call;

@@ -102,6 +102,7 @@ const status: StatusFacts = {
       gaps: [],
     },
   },
+  reportAgeMs: 400,
   receiverSlot: "lifeboat_vault",
   server: { kind: "reached", lsn: "0/5000060", lagBytes: 96, slot: "keeps WAL" },
   risks: {

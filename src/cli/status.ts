@@ -5,6 +5,7 @@ import { formatInstant, type Instant } from "../platform/clock.ts";
 import { type Fault, faultsOf, type StatusFacts, type StatusProof, type StatusRange } from "../status/decide.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
+import { whyStale } from "../wal/report-age.ts";
 import { printable, type Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
 import { defineVerb, type Session, type Verb } from "./verb.ts";
@@ -80,12 +81,13 @@ function rangeText({ from, to, fromTime, toTime, timeline }: StatusRange): strin
   return `${from}${time(fromTime)} to ${to}${time(toTime)}, timeline ${timeline}`;
 }
 
-function liveRows({ receiver, server }: StatusFacts): (readonly [string, Cell])[] {
+function liveRows({ receiver, reportAgeMs, server }: StatusFacts): (readonly [string, Cell])[] {
   const rows: (readonly [string, Cell])[] = [];
   if (receiver.kind === "never-ran") rows.push(["receiver", "never ran"]);
   else {
     const { report } = receiver;
-    const mode = receiver.kind === "running" ? report.mode : "not running";
+    const last = whyStale(reportAgeMs) === undefined ? report.mode : `silent, was ${report.mode}`;
+    const mode = receiver.kind === "running" ? last : "not running";
     rows.push(["receiver", `${mode}, confirmed ${report.flushedLsn}`]);
     const waiting = report.segmentsWaiting === 1 ? "1 segment waits" : `${report.segmentsWaiting} segments wait`;
     rows.push(["spool", `${describeByteSize(report.spoolBytes)}, ${waiting} for the vault`]);

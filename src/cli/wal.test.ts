@@ -118,13 +118,15 @@ test("how receiving stands is told for people and for programs, with and without
     server: { kind: "reached", lsn: 0x3000160n as Lsn, lagBytes: undefined, slot: "missing" },
   };
   const silent: WalStatus = { ...well, reportAgeMs: 14_000 };
+  const ahead: WalStatus = { ...well, reportAgeMs: -90_000 };
   const governed: WalStatus = {
     ...well,
     receiver: { kind: "running", report: { ...report, epoch: 9, applicationName: "lifeboat_vault_e8" } },
   };
-  const shown = [well, badly, never, silent, governed].map((status) => renderWalStatus(status, style));
+  const shown = [well, badly, never, silent, ahead, governed].map((status) => renderWalStatus(status, style));
   matchesGolden("results/wal-status.txt", `${shown.join("\n\n")}\n`);
-  assert.deepEqual([well, badly, never, silent, governed].map(isReceivingWell), [true, false, false, false, true]);
+  const each = [well, badly, never, silent, ahead, governed].map(isReceivingWell);
+  assert.deepEqual(each, [true, false, false, false, false, true]);
   assert.deepEqual(walStatusJson(badly).server, {
     kind: "unreachable",
     code: "store.failed",

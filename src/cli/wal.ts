@@ -5,9 +5,9 @@ import { EXIT } from "../errors/entry.ts";
 import type { LifeboatError } from "../errors/error.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
-import { describeDuration } from "../units/duration.ts";
 import type { WalGetMode } from "../wal/get-for-server.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
+import { whyStale } from "../wal/report-age.ts";
 import type { Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
 import { defineVerb, optional, required, type Session, type Verb, withDefault } from "./verb.ts";
@@ -185,16 +185,9 @@ function segments(waiting: number): string {
 
 /** True when every commit is on its way into the vault and nothing is wrong. */
 export function isReceivingWell({ receiver, reportAgeMs, server }: WalStatus): boolean {
-  if (isStale(reportAgeMs)) return false;
+  if (whyStale(reportAgeMs) !== undefined) return false;
   if (receiver.kind !== "running" || server.kind !== "reached" || server.slot !== "keeps WAL") return false;
   return receiver.report.mode === "streaming" && receiver.report.alarms.length === 0;
-}
-
-/** A receiver reports every second. One that does not hangs, or has no room left even for its report. */
-const REPORT_AGE_MAX_MS = 10_000;
-
-function isStale(reportAgeMs: number | undefined): boolean {
-  return reportAgeMs !== undefined && reportAgeMs > REPORT_AGE_MAX_MS;
 }
 
 /** The status for people. */
@@ -203,10 +196,8 @@ export function renderWalStatus(status: WalStatus, style: Style): string {
   const facts: (readonly [string, Cell])[] = [["receiver", receiverCell(receiver, style)]];
   if (receiver.kind !== "never-ran") {
     const { report } = receiver;
-    if (status.reportAgeMs !== undefined && isStale(status.reportAgeMs)) {
-      const age = `it runs and has said nothing for ${describeDuration(status.reportAgeMs)}; is the spool's disk full?`;
-      facts.push(["alarm", { painted: style.bad(age) }]);
-    }
+    const stale = whyStale(status.reportAgeMs);
+    if (stale !== undefined) facts.push(["alarm", { painted: style.bad(stale) }]);
     const waiting = `${segments(report.segmentsWaiting)} for the vault, ${describeByteSize(report.spoolBytes)} of at most ${describeByteSize(report.spoolBytesMax)}`;
     facts.push(["confirmed", `${report.flushedLsn}, timeline ${report.timeline ?? "not known"}`], ["spool", waiting]);
     if (report.epoch > 0) facts.push(["mandate", `as ${report.applicationName}; newest epoch ${report.epoch}`]);

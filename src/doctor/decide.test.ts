@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { collation, logicalSlot, slotOf } from "../../test/support/inventories.ts";
 import type { ReplicationSlot } from "../postgres/slots.ts";
+import type { ReceiverStatus } from "../wal/report.ts";
 import { diagnose, namesStandby } from "./decide.ts";
 import type { DoctorFacts, MachineFacts, Observed, ServerFacts } from "./facts.ts";
 
@@ -9,6 +10,10 @@ const GIB = 1_073_741_824;
 
 function seen<T>(value: T): Observed<T> {
   return { kind: "seen", value };
+}
+
+function receiver(status: ReceiverStatus, reportAgeMs = 400): MachineFacts["receiver"] {
+  return seen({ receiver: status, reportAgeMs });
 }
 
 const unseen = { kind: "unseen", why: "not today (x.y)", remedy: "Try tomorrow." } as const;
@@ -57,7 +62,7 @@ const machine: MachineFacts = {
   spoolSpace: space,
   sandboxSpace: space,
   vault: seen({ dataBytes: GIB, endedAtMs: Date.UTC(2026, 0, 1) }),
-  receiver: seen({
+  receiver: receiver({
     kind: "running",
     report: {
       format: "lifeboat-receiver",
@@ -234,14 +239,17 @@ test("space is judged by the newest backup, the spool by the rate of WAL", () =>
 });
 
 test("a receiver that never ran, does not run or raises an alarm is told", () => {
-  const status = machine.receiver.kind === "seen" ? machine.receiver.value : undefined;
+  const status = machine.receiver.kind === "seen" ? machine.receiver.value.receiver : undefined;
   assert.ok(status?.kind === "running");
-  assert.deepEqual(complaints({ machine: { receiver: seen({ kind: "never-ran" }) } }), ["receiver warning"]);
-  const gone = seen({ ...status, kind: "not-running" as const });
+  assert.deepEqual(complaints({ machine: { receiver: receiver({ kind: "never-ran" }) } }), ["receiver warning"]);
+  const gone = receiver({ ...status, kind: "not-running" as const });
   assert.deepEqual(complaints({ machine: { receiver: gone } }), ["receiver problem"]);
   const alarm = { kind: "gap" as const, message: "WAL is lost", since: "" };
-  const alarmed = seen({ ...status, report: { ...status.report, alarms: [alarm] } });
+  const alarmed = receiver({ ...status, report: { ...status.report, alarms: [alarm] } });
   assert.deepEqual(complaints({ machine: { receiver: alarmed } }), ["receiver problem"]);
+  for (const ageMs of [14_000, -3_600_000]) {
+    assert.deepEqual(complaints({ machine: { receiver: receiver(status, ageMs) } }), ["receiver problem"], `${ageMs}`);
+  }
 });
 
 test("what was not seen is unknown with the reason, and never ok", () => {

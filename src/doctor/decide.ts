@@ -13,6 +13,7 @@ import { commitsWaitAfterStart, describeVersion, firstSafeMinor, majorOf } from 
 import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
+import { whyStale } from "../wal/report-age.ts";
 import type { DoctorFacts, Observed, SpaceFacts } from "./facts.ts";
 
 /** One question and its answer. */
@@ -355,7 +356,7 @@ function vaultOf(newest: { readonly endedAtMs: number } | undefined): Answer {
 }
 
 function receiverOf({ machine, policy }: DoctorFacts): Answer {
-  const status = seen(machine.receiver);
+  const { receiver: status, reportAgeMs } = seen(machine.receiver) ?? {};
   const start = `Start it: ${startOf(policy)}.`;
   if (status === undefined || status.kind === "never-ran")
     return warning("no receiver ever ran with this spool", start);
@@ -363,6 +364,12 @@ function receiverOf({ machine, policy }: DoctorFacts): Answer {
   const [alarm] = report.alarms;
   if (status.kind === "not-running")
     return problem(`the receiver does not run; last seen ${report.mode} at ${report.updatedAt}`, start);
+  const stale = whyStale(reportAgeMs);
+  if (stale !== undefined)
+    return problem(
+      `nothing is known of the receiver: ${stale}`,
+      "See lifeboat wal status; unless it speaks by itself, restart it.",
+    );
   if (alarm !== undefined)
     return problem(`receiver: ${alarm.message}`, report.lastError?.remedy ?? "See lifeboat wal status.");
   if (report.mode !== "streaming")

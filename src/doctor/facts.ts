@@ -54,7 +54,7 @@ export type MachineFacts = {
   readonly sandboxSpace: Observed<SpaceFacts>;
   /** The newest backup; undefined in a vault without one. */
   readonly vault: Observed<{ readonly dataBytes: number; readonly endedAtMs: number } | undefined>;
-  readonly receiver: Observed<ReceiverStatus>;
+  readonly receiver: Observed<{ readonly receiver: ReceiverStatus; readonly reportAgeMs: number | undefined }>;
   /** Folder of PostgreSQL's programs of the server's major. */
   readonly programs: Observed<string>;
 };

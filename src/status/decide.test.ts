@@ -51,6 +51,7 @@ const well: StatusFacts = {
   proofMaxAgeMs: 26 * HOUR_MS,
   vault,
   receiver: running,
+  reportAgeMs: 400,
   isOfStack: false,
   receiverSlot: "vault",
   server: { kind: "reached", lsn: "0/5000060", lagBytes: 96, slot: "keeps WAL" },
@@ -89,6 +90,8 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
   ["missing WAL", { vault: { ...vault, gapCount: 1 } }, ["wal-gap"]],
   ["no receiver", { receiver: { kind: "never-ran" } }, ["receiver-never-ran"]],
   ["a stopped receiver", { receiver: { kind: "not-running", report } }, ["receiver-not-running"]],
+  ["a receiver that runs and has said nothing for long", { reportAgeMs: 14_000 }, ["receiver-silent"]],
+  ["a receiver whose report is dated ahead", { reportAgeMs: -HOUR_MS }, ["receiver-silent"]],
   [
     "a receiver's alarm",
     {

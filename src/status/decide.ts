@@ -9,6 +9,7 @@ import { type CollationVersion, collationRisk } from "../postgres/collations.ts"
 import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
+import { whyStale } from "../wal/report-age.ts";
 
 /** What could not be looked at, and why. */
 export type Unreachable = { readonly kind: "unreachable"; readonly code: string; readonly message: string };
@@ -80,6 +81,8 @@ export type StatusFacts = {
   readonly proofMaxAgeMs: number;
   readonly vault: VaultFacts;
   readonly receiver: ReceiverStatus;
+  /** Of a receiver that runs: how long ago it wrote its report; less than nothing when that is dated ahead. */
+  readonly reportAgeMs: number | undefined;
   /** It is a stack's: `lifeboat up` starts it. */
   readonly isOfStack: boolean;
   readonly receiverSlot: string;
@@ -148,7 +151,7 @@ function proofFaults(newest: StatusProof | undefined, { now, proofMaxAgeMs }: St
   return [{ code: "proof-old", message, remedy }];
 }
 
-function receiverFaults({ receiver, isOfStack }: StatusFacts): Fault[] {
+function receiverFaults({ receiver, reportAgeMs, isOfStack }: StatusFacts): Fault[] {
   const start = isOfStack ? "Start what is missing of its stack: lifeboat up." : "Start it: lifeboat wal receive.";
   if (receiver.kind === "never-ran") {
     return [{ code: "receiver-never-ran", message: "no receiver ever ran with this spool", remedy: start }];
@@ -158,8 +161,16 @@ function receiverFaults({ receiver, isOfStack }: StatusFacts): Fault[] {
     const message = `the receiver does not run; last seen ${report.mode} at ${report.updatedAt}`;
     return [{ code: "receiver-not-running", message, remedy: start }];
   }
+  const faults: Fault[] = [];
+  const stale = whyStale(reportAgeMs);
+  if (stale !== undefined) {
+    const again = isOfStack ? "lifeboat restart receiver" : "stop it, and start it: lifeboat wal receive";
+    const message = `nothing is known of the receiver: ${stale}`;
+    faults.push({ code: "receiver-silent", message, remedy: `Unless it speaks by itself: ${again}.` });
+  }
   const remedy = report.lastError?.remedy ?? "See `lifeboat wal status`.";
-  return report.alarms.map((alarm) => ({ code: `receiver-${alarm.kind}`, message: alarm.message, remedy }));
+  const alarms = report.alarms.map((alarm) => ({ code: `receiver-${alarm.kind}`, message: alarm.message, remedy }));
+  return [...faults, ...alarms];
 }
 
 function serverFaults({ server, risks, receiverSlot, isOfStack }: StatusFacts): Fault[] {
