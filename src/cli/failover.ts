@@ -91,6 +91,7 @@ export function failoverVerb(engine: FailoverEngine): Verb {
       { line: "lifeboat failover --check-only --follow", does: "The same, live." },
       { line: "lifeboat failover --promote", does: "Replaces a dead primary where nothing acknowledged can be lost." },
     ],
+    goesOn: (options) => options.follow,
     run: async ({ options, session }) => {
       const config = await session.config();
       if (options.checkOnly === options.promote) {

@@ -52,6 +52,7 @@ export function logsVerb(readLogs: ReadLogs): Verb {
       { line: "lifeboat logs db -f", does: "What the primary writes, as it does." },
       { line: "lifeboat logs receiver --lines 200", does: "More of one." },
     ],
+    goesOn: (options) => options.follow,
     run: async ({ arguments: { component }, options, session }) => {
       const names = component === undefined ? LOG_NAMES : [component];
       const config = await session.config();

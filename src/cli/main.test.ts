@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import os from "node:os";
@@ -81,6 +81,28 @@ test("a reader that goes away is no failure", () => {
   const line = `${process.execPath} ${MAIN} config explain | head -n 1; echo "\${PIPESTATUS[0]}"`;
   const printed = execFileSync("bash", ["-c", line], { encoding: "utf8", cwd: folder, env: environment() });
   assert.match(printed, /\n0\n$/);
+});
+
+test("a command that fails ends with its status though nobody reads what it says", () => {
+  const line = `${process.execPath} ${MAIN} ps | true; echo "\${PIPESTATUS[0]}"`;
+  const printed = execFileSync("bash", ["-c", line], { encoding: "utf8", cwd: folder, env: environment() });
+  assert.equal(printed, "6\n");
+});
+
+test("a result that cannot be written is no success, and a failure stays the failure that it is", () => {
+  for (const [command, status, told] of [
+    ["config explain", 6, /^the result could not be written: ENOSPC/],
+    ["status --quiet", 5, /the result could not be written: ENOSPC/],
+  ] as const) {
+    const line = `exec ${process.execPath} ${MAIN} ${command} >/dev/full`;
+    const { status: code, stderr } = spawnSync("bash", ["-c", line], {
+      encoding: "utf8",
+      cwd: folder,
+      env: environment(),
+    });
+    assert.equal(code, status, command);
+    assert.match(stderr, told);
+  }
 });
 
 test("all of a long result arrives through a pipe", () => {

@@ -3,7 +3,8 @@
  *
  * Invariants: this file alone owns signals, the environment and the exit status. The first SIGINT or SIGTERM asks the
  * command to clean up and end, within CLEAN_UP_MS; the second ends the process at once. SIGHUP is left alone, so that
- * `nohup` works. What was written to stdout and stderr is out before the process ends.
+ * `nohup` works. What was written to stdout and stderr is out before the process ends. A command whose stdout nobody reads, or
+ * cannot be written, does its work to the end and ends with its own status.
  */
 import { enableCompileCache } from "node:module";
 import os from "node:os";
@@ -21,6 +22,12 @@ const NOT_IN_ARCHIVE = 1;
 /** Lines of text where the width is not known. */
 const COLUMNS_DEFAULT = 100;
 
+const json = process.argv.includes("--json");
+/** Aborts when stdout takes nothing any more. */
+const unread = new AbortController();
+/** What a success ends with: what could not be written is missing from it. */
+let statusOfSuccess = 0;
+ownStreams();
 const started = main(process.argv.slice(2)).then(end, (error: unknown) => {
   // Nothing below may throw; if it does, that is a bug and the stack is the message.
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
@@ -36,7 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const controller = new AbortController();
-  ownSignals(controller, args.includes("--json"));
+  ownSignals(controller);
   // Measured: 250 ms for a small command without, 80 ms with. PostgreSQL calls `wal get` once for every segment.
   enableCompileCache(cacheFolder(process.env));
   const [{ runCli }, { VERBS }, { systemClock }, { systemFiles }, terminal, { createPrompt }] = await Promise.all([
@@ -55,6 +62,7 @@ async function main(args: readonly string[]): Promise<number> {
     place: placeOf(process.env),
     workingFolder: process.cwd(),
     signal: controller.signal,
+    unread: unread.signal,
     clock: systemClock,
     files: systemFiles,
     prompt: (signal) => (terminal.hasTerminal() ? createPrompt(() => terminal.openTerminal(), { signal }) : undefined),
@@ -69,23 +77,35 @@ function forLauncher(status: number, environment: NodeJS.ProcessEnv): number {
   return status === NOT_IN_ARCHIVE && Number.isInteger(agreed) && agreed > NOT_IN_ARCHIVE ? agreed : status;
 }
 
-function ownSignals(controller: AbortController, json: boolean): void {
+function ownSignals(controller: AbortController): void {
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) endBy(name);
-      const text = `${name}: cleaning up; once more to end at once`;
-      process.stderr.write(json ? `${JSON.stringify({ note: text })}\n` : `\n${text}\n`);
+      // Below the ^C that a terminal shows.
+      if (!json) process.stderr.write("\n");
+      note(`${name}: cleaning up; once more to end at once`);
       controller.abort(new Error(name));
       setTimeout(() => endBy(name), CLEAN_UP_MS).unref();
     });
   }
-  // A reader that went away (`lifeboat backups | head`) is no failure of ours.
+}
+
+function ownStreams(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" ? 0 : EXIT.world);
+    if (unread.signal.aborted) return;
+    unread.abort();
+    // A reader that went away (`lifeboat backups | head`) is no failure of ours, and no success of a command that fails.
+    if (error.code === "EPIPE") return;
+    statusOfSuccess = EXIT.world;
+    note(`the result could not be written: ${error.message}`);
   });
   process.stderr.on("error", () => {
     // Nobody is left to tell; the work itself goes on.
   });
+}
+
+function note(text: string): void {
+  process.stderr.write(json ? `${JSON.stringify({ note: text })}\n` : `${text}\n`);
 }
 
 // Tried: process.exit waits for ever when a call hangs in the kernel, as on a dead disk or network file system. The
@@ -98,7 +118,7 @@ function endBy(name: "SIGINT" | "SIGTERM"): void {
 // Ends the process rather than waiting for idle handles, but not before everything is written.
 async function end(status: number): Promise<void> {
   await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
-  process.exit(status);
+  process.exit(status === 0 ? statusOfSuccess : status);
 }
 
 function sinkOf(stream: NodeJS.WriteStream): Sink {

@@ -63,6 +63,7 @@ export function replicationVerb(watch: WatchReplication): Verb {
         does: "For Prometheus.",
       },
     ],
+    goesOn: ({ once }) => !once,
     run: async ({ session, options: { once, interval, metrics } }) => {
       let last: ReplicationView | undefined;
       await watch({

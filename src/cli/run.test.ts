@@ -64,6 +64,32 @@ test("a result goes to stdout as text, or as one line of JSON with --json before
   }
 });
 
+test("what tells without end is stopped when nobody reads it any more, everything else goes on", async () => {
+  const unread = AbortSignal.abort();
+  for (const [goesOn, aborted] of [
+    [() => true, true],
+    [() => false, false],
+    [undefined, false],
+  ] as const) {
+    let seen: boolean | undefined;
+    const [verb] = tryVerb(async ({ signal }) => {
+      seen = signal.aborted;
+      return { json: null, text: "", exit: 7 };
+    });
+    assert.ok(verb !== undefined);
+    const verbs = goesOn === undefined ? [verb] : [{ ...verb, goesOn }];
+    assert.equal(await runCli(["try"], verbs, recordedFrame({ unread })), 7);
+    assert.equal(seen, aborted);
+  }
+});
+
+test("those that tell without end are known", () => {
+  const goOn = (options: object) =>
+    allVerbs().flatMap((verb) => (verb.goesOn?.({ ...options }) ? [verb.path.join(" ")] : []));
+  assert.deepEqual(goOn({ follow: true, once: false }), ["logs", "replication", "failover"]);
+  assert.deepEqual(goOn({ follow: false, once: true }), []);
+});
+
 test("options are handed over typed, an absent one as undefined, a toggle as false", async () => {
   const seen: object[] = [];
   const verbs = tryVerb(async (_, options) => {

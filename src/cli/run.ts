@@ -35,6 +35,8 @@ export type Frame = {
   readonly place: Place;
   readonly workingFolder: string;
   readonly signal: AbortSignal;
+  /** Aborts when nobody reads stdout any more. */
+  readonly unread: AbortSignal;
   readonly clock: Clock;
   readonly files: Files;
   /** Makes the prompt, or undefined where there is no terminal; called only when a verb asks. */
@@ -77,7 +79,10 @@ async function callVerb(verb: Verb, typed: Typed, frame: Frame): Promise<number>
   };
   const parsed = parseCall(verb, typed, { folder: frame.workingFolder, home: frame.place.home });
   if (parsed.problems.length > 0) throw usageProblems(parsed.problems, ["lifeboat", ...verb.path].join(" "));
-  const session = createSession(typed.global, frame, request);
+  // What tells without end would never learn that nobody listens; everything else is worth doing all the same.
+  const isEndless = verb.goesOn?.(parsed.options) ?? false;
+  const signal = isEndless ? AbortSignal.any([frame.signal, frame.unread]) : frame.signal;
+  const session = createSession(typed.global, { ...frame, signal }, request);
   if (verb.configuration.kind === "checked") await session.config();
   try {
     const result = await verb.run({ arguments: parsed.arguments, options: parsed.options, session });

@@ -151,14 +151,17 @@ export type VerbDeclaration<A, O> = {
   readonly examples: readonly Example[];
   /** For verbs whose exit status is a protocol: the status of a failure, given the whole command line. */
   readonly failureStatus?: (args: readonly string[]) => number;
+  /** True when it tells what it sees until its signal aborts; then that also aborts when nobody reads it any more. */
+  readonly goesOn?: (options: ValuesOf<O>) => boolean;
   readonly run: (call: VerbCall<A, O>) => Promise<VerbResult>;
 };
 
 /** A verb as the frame sees it. */
 export type Verb = Omit<
   VerbDeclaration<Readonly<Record<string, ArgumentSpec>>, Readonly<Record<string, OptionSpec>>>,
-  "run"
+  "run" | "goesOn"
 > & {
+  readonly goesOn?: (options: Readonly<Record<string, unknown>>) => boolean;
   readonly run: (call: {
     readonly arguments: Readonly<Record<string, unknown>>;
     readonly options: Readonly<Record<string, unknown>>;
@@ -172,5 +175,9 @@ export function defineVerb<
   O extends Readonly<Record<string, OptionSpec>>,
 >(verb: VerbDeclaration<A, O>): Verb {
   // The frame parses each value with the kind of its own declaration: see call.ts.
-  return { ...verb, run: (call) => verb.run(call as VerbCall<A, O>) };
+  return {
+    ...verb,
+    goesOn: (options) => verb.goesOn?.(options as ValuesOf<O>) ?? false,
+    run: (call) => verb.run(call as VerbCall<A, O>),
+  };
 }

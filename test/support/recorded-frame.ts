@@ -56,6 +56,7 @@ export function recordedFrame(given: Partial<RecordedFrame> = {}): RecordedFrame
     place,
     workingFolder: "/nonexistent",
     signal: new AbortController().signal,
+    unread: new AbortController().signal,
     clock: handClock(),
     files: systemFiles,
     prompt: () => undefined,
