@@ -205,6 +205,24 @@ test("a candidate that was not seen with a standby's names is led to only when i
   }
 });
 
+test("a primary that crashes while it is to be stopped for a switchover is not followed by a promotion", async () => {
+  for (const [shutdownLsn, expected] of [
+    [undefined, "stop-primary"],
+    [990n as Lsn, "promote"],
+  ] as const) {
+    const machines = only<MachinePort>("machines", { stop: async () => ({ kind: "stopped", shutdownLsn }) });
+    const b = only<NodePort>("b", {
+      name: "b",
+      promote: async () => {
+        throw new Error("it is to be promoted");
+      },
+    });
+    const plan: Plan = { ...planOf({ kind: "stop-primary" }, { kind: "promote" }), kind: "switchover" };
+    const outcome = await run(portsFor({ machines, nodes: [b] }), plan);
+    assert.equal(outcome.kind === "failed" && outcome.at, expected);
+  }
+});
+
 test("each step has its intent and its outcome in the journal, the plan around them", async () => {
   const ports = portsFor({});
   await run(ports, planOf({ kind: "resume-poolers" }));

@@ -85,6 +85,10 @@ async function noteAction(tools: StepTools, progress: Progress, kind: "failover"
   return writeRecord(tools, progress, { ...record, action });
 }
 
+/**
+ * Only a clean shutdown has sent the standbys all that was acknowledged, and says where that ends. After a crash the plan ends here:
+ * the next one reckons with what the primary was seen to wait for, and where nothing is proven starts it again.
+ */
 async function stopPrimary(tools: StepTools): Promise<Partial<Progress>> {
   const { acting, limits, plan } = tools;
   const answer = await acting.order(limits.stopMs, (epoch, call) =>
@@ -92,7 +96,8 @@ async function stopPrimary(tools: StepTools): Promise<Partial<Progress>> {
   );
   if (answer.kind === "unknown") throw stepFailed("stop-primary", `${plan.from}: ${answer.why}`);
   const { shutdownLsn } = answer;
-  return shutdownLsn === undefined ? { stopped: true } : { stopped: true, shutdownLsn };
+  if (shutdownLsn === undefined) throw stepFailed("stop-primary", `${plan.from} is down, and not by a clean shutdown`);
+  return { stopped: true, shutdownLsn };
 }
 
 /** Where the proof is the quorum, a stop is welcome and not waited for. */
