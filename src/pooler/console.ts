@@ -199,6 +199,14 @@ class KeptConsole implements PoolerConsole {
   }
 }
 
+/** Whether a console has not let us in: its password, or who may log in, is not what we have. */
+export function isLoginRefused(error: unknown): boolean {
+  if (!isLifeboatError(error, "pooler.refused") || !isLifeboatError(error.cause)) return false;
+  // What is refused after the login is REFUSED, whatever it is.
+  const { code } = error.cause;
+  return code === "postgres.login-refused" || code === "postgres.not-permitted" || code === "postgres.query-failed";
+}
+
 async function untilAborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));

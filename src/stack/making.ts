@@ -6,7 +6,7 @@ import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { renameDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
-import { consoleOf } from "../pooler/console.ts";
+import { consoleOf, isLoginRefused } from "../pooler/console.ts";
 import { COMMAND_TIMEOUT_MS } from "../pooler/pausing.ts";
 import { initCluster, writeSettings } from "../postgres/cluster.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
@@ -23,13 +23,15 @@ import { type NodeName, nodePort, nodeSettings } from "./node-settings.ts";
 import { nodeAddress, withNode } from "./nodes.ts";
 import { isAsRendered, openStackVault, staleConfig } from "./observe.ts";
 import { makeOpenFolder } from "./open-folder.ts";
+import { refuseWhilePaused } from "./paused-poolers.ts";
 import { isRecoveryKeyOwed, oweRecoveryKey } from "./recovery-key-mark.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
 import { restartAlone, rollApi } from "./roll-api.ts";
 import { mayBeMade, readSecrets, type StackSecrets } from "./secrets.ts";
-import { ROLES, type StackDescription } from "./stack.ts";
+import { ROLES, SERVICE_COMPONENTS, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
+import { markRead, markUnread, unreadComponents } from "./unread.ts";
 
 /** A vault that gets nothing new for so long while a backup waits for WAL is not going to. */
 const WAL_TIMEOUT_MS = 60_000;
@@ -78,7 +80,7 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
   const { files, stack, platform } = tools;
   const secrets = await readSecrets(files, stack.place);
   const stale = await staleConfig(tools, stack, secrets);
-  const unread = new Set<ComponentName>();
+  const unread = new Set(await unreadComponents(files, stack));
   for (const rendered of renderStack(stack, secrets)) {
     if (rendered.lies === "controller") await files.makeFolder(stack.place.controller, PRIVATE_MODE);
     const folder = path.dirname(rendered.file);
@@ -89,22 +91,32 @@ export async function writeConfiguration(tools: StepTools, options: CallOptions)
     }
     if (!stale.includes(rendered.component)) continue;
     if (await isAsRendered(tools, rendered)) continue;
-    if (await wouldBeReadOtherwise(tools, rendered)) unread.add(rendered.component);
+    if (await wouldBeReadOtherwise(tools, rendered)) {
+      await markUnread(tools, stack, rendered.component);
+      unread.add(rendered.component);
+    }
     await writeRendered(tools, rendered);
   }
   const running = await runningComponents(platform, options);
   const failures: unknown[] = [];
   for (const component of unread) {
-    if (!running.has(component)) continue;
     try {
-      await applyConfiguration(tools, component, secrets, options);
+      // What does not run reads its files when it starts.
+      if (instancesOf(stack, component).some((name) => running.has(name))) {
+        await applyConfiguration(tools, component, secrets, options);
+      }
+      await markRead(files, stack, component);
     } catch (error) {
       if (!isLifeboatError(error) || isLifeboatError(error, "platform.aborted")) throw error;
+      if (TOLD_ONCE.has(component)) await markRead(files, stack, component);
       failures.push(error);
     }
   }
   if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures);
 }
+
+/** What they wait for may be for a later step to bring about: tried again first of all, no start would come that far. */
+const TOLD_ONCE: ReadonlySet<ComponentName> = new Set(["db", "db_replica", ...SERVICE_COMPONENTS]);
 
 async function wouldBeReadOtherwise({ files }: StepTools, { file, text, reads }: RenderedFile): Promise<boolean> {
   if (reads === undefined || (await files.stat(file)) === undefined) return true;
@@ -251,7 +263,11 @@ async function restartRunning(
   for (const name of instancesOf(stack, component)) if (running.has(name)) await platform.restart(name, options);
 }
 
-/** Has every pooler that runs read its files again: its clients notice nothing. One that listens elsewhere is restarted. */
+/**
+ * Has every pooler that runs read its files again: its clients notice nothing. One that listens elsewhere is restarted, and so is one
+ * that knows the console's password of before: nobody else can tell it to read the new one. Rejects with `stack.busy` rather than
+ * restart one that somebody has paused.
+ */
 async function reloadPoolers(tools: StepTools, secrets: StackSecrets, options: CallOptions): Promise<void> {
   const { stack, platform } = tools;
   const running = await runningComponents(platform, options);
@@ -261,7 +277,8 @@ async function reloadPoolers(tools: StepTools, secrets: StackSecrets, options: C
     try {
       await console.run("RELOAD", { ...options, timeoutMs: COMMAND_TIMEOUT_MS });
     } catch (error) {
-      if (!isLifeboatError(error, "pooler.unreachable")) throw error;
+      if (!isLifeboatError(error, "pooler.unreachable") && !isLoginRefused(error)) throw error;
+      await refuseWhilePaused(tools, stack);
       await platform.restart(name, options);
     } finally {
       await console.close();

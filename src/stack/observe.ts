@@ -13,6 +13,7 @@ import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets, unreadabl
 import { awaitsSchema } from "./service.ts";
 import { componentsOf, replicaOf, type StackDescription, type StackPlace } from "./stack.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
+import { unreadComponents } from "./unread.ts";
 
 /** What looking needs. */
 export type LookTools = Pick<StackTools, "files" | "clock" | "random" | "platform">;
@@ -82,13 +83,13 @@ export async function openStackVault(
   return openVault({ store, clock, random }, { kind: "passphrase", passphrase: secrets["vault-passphrase"] }, options);
 }
 
-/** Components whose files are not as described, or not there. */
+/** Components whose files are not as described or not there, or were written and may not have been read. */
 export async function staleConfig(
   tools: Omit<LookTools, "platform">,
   stack: StackDescription,
   secrets: StackSecrets,
 ): Promise<readonly ComponentName[]> {
-  const stale = new Set<ComponentName>();
+  const stale = new Set<ComponentName>(await unreadComponents(tools.files, stack));
   for (const rendered of renderStack(stack, secrets)) {
     // The files of a node that has no data yet are written with it.
     if (

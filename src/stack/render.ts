@@ -9,6 +9,7 @@ import { renderRedis } from "../cache/redis.ts";
 import { formatAccess, formatSettings, SETTINGS_FILE } from "../postgres/cluster.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonConfigFile } from "./daemon-config.ts";
+import { drivenLine } from "./driven.ts";
 import { apiSocketOf, instancesOf, scraperSocketOf } from "./instances.ts";
 import { nodeAccess, nodePort, nodeSettings, passwordFileOf, passwordFileText } from "./node-settings.ts";
 import { renderPooler } from "./pooler-config.ts";
@@ -73,7 +74,7 @@ export function renderComponent(
     case "pgbouncer":
       return renderPooler(stack, secrets).map(({ name, text, isKept }) => ({ ...config(name, text), isKept }));
     case "pooler_watch":
-      return [config(LIFEBOAT_CONFIG, renderWatchConfig(stack))];
+      return [config(LIFEBOAT_CONFIG, renderWatchConfig(stack) + drivenLine(stack, secrets))];
     case "api":
     case "mcp":
     case "scraper-scheduler":
@@ -81,7 +82,14 @@ export function renderComponent(
     case "haproxy":
       return [config("haproxy.cfg", haproxyText(stack))];
     case "daemon":
-      return [{ component, file: daemonConfigFile(stack), text: stack.daemonConfig, lies: "controller" }];
+      return [
+        {
+          component,
+          file: daemonConfigFile(stack),
+          text: stack.daemonConfig + drivenLine(stack, secrets),
+          lies: "controller",
+        },
+      ];
   }
 }
 

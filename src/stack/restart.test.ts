@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
+import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
 import { testStack } from "../../test/support/stacks.ts";
@@ -80,5 +82,20 @@ test("before the API is restarted the database gets the newest schema, and nothi
     } finally {
       for (const server of listening) server.close();
     }
+  });
+});
+
+test("poolers that somebody has paused are not restarted: they would come back serving", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(stack.place.secrets);
+    await makeSecrets({ files: systemFiles, random: systemRandom }, stack.place, { owner: undefined });
+    const config = stack.place.configOf("pgbouncer");
+    await systemFiles.makeFolder(config);
+    await writeFile(path.join(config, "databases.ini.127.0.0.1-5435.hold"), "");
+    const tools = { files: systemFiles, clock: systemClock, stack, platform: { state: async () => [] } };
+    await assert.rejects(restartComponent(tools as unknown as RestartTools, "pgbouncer", {}), (error) =>
+      isLifeboatError(error, "stack.busy"),
+    );
   });
 });

@@ -4,6 +4,7 @@ import { LifeboatError } from "../errors/error.ts";
 import type { ComponentName } from "./component-names.ts";
 import { instancesOf } from "./instances.ts";
 import { lowSpace } from "./low-space.ts";
+import { refuseWhilePaused } from "./paused-poolers.ts";
 import { startStepOf } from "./plan.ts";
 import { startedSecrets } from "./primary.ts";
 import { awaitEffect } from "./run-step.ts";
@@ -20,7 +21,7 @@ export type RestartTools = StepLookTools & {
 /**
  * Restarts it as it was started last; of several poolers one after another, so that the others take new clients meanwhile.
  * Before the API the database is brought to the newest schema, which an instance that was upgraded waits for. Rejects as `startedSecrets`, with `platform.component-unknown` where it never was, with
- * `platform.component-fenced`, with `platform.disk-full` before anything is stopped that could not be started again, with `stack.schema-failed` before anything is restarted, or with `stack.step-failed` and the last words of its log.
+ * `platform.component-fenced`, with `stack.busy` while somebody has the poolers paused, with `platform.disk-full` before anything is stopped that could not be started again, with `stack.schema-failed` before anything is restarted, or with `stack.step-failed` and the last words of its log.
  */
 export async function restartComponent(
   tools: RestartTools,
@@ -33,6 +34,7 @@ export async function restartComponent(
   if (component === "api" && (await canMigrate(tools, options))) {
     await migrateDatabase(await tools.findMigrationTools(), tools.stack, options);
   }
+  if (component === "pgbouncer") await refuseWhilePaused(tools, tools.stack);
   await refuseOnFullDisk(tools, component, options);
   for (const name of instancesOf(tools.stack, component)) {
     await tools.platform.restart(name, options);

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
 import { testStack } from "../../test/support/stacks.ts";
 import { isLifeboatError } from "../errors/error.ts";
+import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { recordScale, runScale, scaled, scaleInUse } from "./scale.ts";
@@ -47,7 +48,7 @@ test("a record of programs that is not understood is refused with its file", asy
 });
 
 /** A machine on which nothing runs. */
-const DOWN = { ...TOOLS, platform: { state: async () => [] } } as unknown as StackTools;
+const DOWN = { ...TOOLS, clock: systemClock, platform: { state: async () => [] } } as unknown as StackTools;
 
 test("a stack that is down is scaled when it comes up; while somebody has its poolers paused it is not scaled", async () => {
   await withFolder(async (folder) => {

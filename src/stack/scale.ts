@@ -8,8 +8,8 @@ import { errorText } from "../errors/error-text.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
-import { HOLD_ENDING } from "../pooler/hold-file.ts";
-import { allRun, componentOf, INSTANCES_MAX, instancesOf, type Scalable } from "./instances.ts";
+import { allRun, componentOf, INSTANCES_MAX, type Scalable } from "./instances.ts";
+import { refuseWhilePaused } from "./paused-poolers.ts";
 import { startStepOf } from "./plan.ts";
 import { runStep } from "./run-step.ts";
 import type { StackDescription } from "./stack.ts";
@@ -92,28 +92,12 @@ export async function runScale(
   await recordScale(tools, stack, options);
   const running = await runningComponents(tools.platform, options);
   if (![...running].some((name) => componentOf(name) === component)) return "down";
-  if (allRun(stack, component, running)) return "unchanged";
   const stepTools = { ...tools, stack, onRecoveryKey: () => undefined };
-  // Each knows first how many connections to the server are its own.
+  // Each knows first how many connections to the server are its own, and the daemons know first whom to drive: a pooler that none of
+  // them drives would lead to an old primary after a failover. Also where as many run: an earlier scaling was perhaps cut short.
   // The balancer sends nothing to an instance that goes before it has gone, nor to one that comes before it is there.
-  const steps = ["config", startStepOf(component, stack)] as const;
-  for (const step of steps) await runStep(stepTools, step, options);
-  if (component !== "pgbouncer") return "done";
-  // It drives the poolers that it found when it began.
-  for (const name of instancesOf(stack, "daemon")) {
-    if (running.has(name)) await tools.platform.restart(name, options);
-  }
+  const configured = await runStep(stepTools, "config", options);
+  if (allRun(stack, component, running)) return configured ? "done" : "unchanged";
+  await runStep(stepTools, startStepOf(component, stack), options);
   return "done";
-}
-
-/** A pooler that starts in the middle of a switch is not paused: its clients would reach the server that is being left. */
-async function refuseWhilePaused({ files }: StackTools, stack: StackDescription): Promise<void> {
-  const folder = stack.place.configOf("pgbouncer");
-  const names = (await files.stat(folder)) === undefined ? [] : await files.list(folder);
-  if (!names.some(({ name }) => name.endsWith(HOLD_ENDING))) return;
-  throw new LifeboatError("stack.busy", {
-    message: `somebody has the poolers of stack ${stack.name} paused`,
-    remedy: "Wait until the switch is over: `lifeboat pooler status` with the stack's own file shows who pauses them.",
-    retryable: true,
-  });
 }

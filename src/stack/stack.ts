@@ -116,6 +116,8 @@ export type StackPlace = {
   readonly scaleFile: string;
   /** There while the vault's recovery key may not have been shown. */
   readonly recoveryKeyMark: string;
+  /** Marks of configuration that whoever runs with it may not have read (unread.ts). */
+  readonly unread: string;
   /** Where feeds of merchants are put that the scraper-scheduler shall read. */
   readonly feeds: string;
   /** Which durability was chosen; not there while none was. */
@@ -198,6 +200,7 @@ function placeOf(folder: string): StackPlace {
     portsFile: inside("ports.json"),
     scaleFile: inside("scale.json"),
     recoveryKeyMark: inside("recovery-key-unshown.json"),
+    unread: inside("unread"),
     feeds: inside("feeds"),
     durabilityFile: inside("durability.json"),
     dataOf: (component) => inside("data", component),
