@@ -104,6 +104,15 @@ const blocked: CheckReport = {
   poolers: [{ name: "127.0.0.1:5435", mode: "does not answer", target: null }],
 };
 
+const second: CheckReport = {
+  ...healthy,
+  state: "hold",
+  reasons: [
+    { code: "second-primary", node: "db_replica", says: "it acknowledges writes", facts: { timeline: 2 } },
+    gone,
+  ],
+};
+
 const CHECK = ["failover", "--check-only"];
 
 test("a check says who would take over, what would be lost and what stands in the way, and ends with a status for each", async () => {
@@ -111,6 +120,7 @@ test("a check says who would take over, what would be lost and what stands in th
   assert.equal(await keeps("failover-healthy", CHECK, check(healthy)), 0);
   assert.equal(await keeps("failover-promotable", CHECK, check(promotable)), 10);
   assert.equal(await keeps("failover-blocked", CHECK, check(blocked)), 11);
+  assert.equal(await keeps("failover-second-primary", CHECK, check(second)), 11);
   for (const [state, status] of [
     ["hold", 11],
     ["lost-quorum", 11],

@@ -171,9 +171,16 @@ const HEADS: Readonly<Record<CheckReport["state"], (report: CheckReport) => stri
     `${primary} is gone. ${candidate} can take over${automatic ? ", and will" : ": lifeboat failover --promote"}.`,
   blocked: ({ primary }) => `${primary} is gone, and nothing may be done without you.`,
   "lost-quorum": ({ primary }) => `${primary} works, and its commits wait: too few confirm them.`,
-  hold: ({ primary }) => `${primary} is not provably gone: look at it.`,
+  hold: (report) =>
+    secondPrimariesOf(report).length > 0
+      ? `${secondPrimariesOf(report).join(" and ")} takes writes beside ${report.primary}: nothing is done until you choose.`
+      : `${report.primary} is not provably gone: look at it.`,
   unknown: () => "Too little is known to say anything.",
 };
+
+function secondPrimariesOf({ reasons }: CheckReport): readonly string[] {
+  return reasons.flatMap(({ code, node }) => (code === "second-primary" && node !== null ? [node] : []));
+}
 
 /** A decision, for people. */
 export function renderCheck(report: CheckReport, style: Style): string {
@@ -184,6 +191,7 @@ export function renderCheck(report: CheckReport, style: Style): string {
     return printable(`  ${node === null ? "" : `${node}: `}${says}${more.length === 0 ? "" : ` (${more.join(", ")})`}`);
   };
   lines.push(...report.reasons.map(say));
+  lines.push(...secondPrimariesOf(report).map((node) => choiceLine(report, node)));
   if (report.against.length > 0) lines.push("Against it:", ...report.against.map(say));
   if (report.loss !== null) lines.push(lossLine(report.loss));
   for (const { kind, candidate, loss } of report.offers) lines.push(offerLine(kind, candidate, loss));
@@ -234,6 +242,10 @@ function lossLine(loss: NonNullable<CheckReport["loss"]>): string {
   if (loss.bytesMax === null) return "How much that was acknowledged would be lost, nobody can tell.";
   const ago = loss.seenAgoMs === null ? "" : `, reckoned from what was seen ${describeDuration(loss.seenAgoMs)} ago`;
   return `At most ${describeByteSize(loss.bytesMax)} of WAL (${loss.bytesMax} bytes) that were acknowledged may be lost${ago}.`;
+}
+
+function choiceLine({ primary }: CheckReport, node: string): string {
+  return `  To keep what ${primary} has: lifeboat rebuild ${node}; what only ${node} had stays in the stack's folder.`;
 }
 
 function offerLine(kind: string, candidate: string | null, loss: CheckReport["loss"]): string {

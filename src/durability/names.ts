@@ -71,6 +71,21 @@ export function parseSyncNames(text: string): SyncNames | undefined {
   return names === undefined ? undefined : { kind: "wait", method: "first", count: 1, names };
 }
 
+/** What is waited for where these are names of ours alone: of the nodes, or the receiver's in any reign. Undefined for all else. */
+export function waitsForOurs(
+  text: string,
+  nodes: readonly string[],
+): Extract<SyncNames, { readonly kind: "wait" }> | undefined {
+  const read = parseSyncNames(text);
+  if (read?.kind !== "wait") return undefined;
+  return read.names.every((name) => nodes.includes(name) || isReceiverName(name)) ? read : undefined;
+}
+
+/** Of any reign: under a mode that was set in an earlier one the same receiver waited. */
+export function isReceiverName(name: string): boolean {
+  return /^lifeboat_vault(?:_e[0-9]+)?$/.test(name);
+}
+
 /** The mode that names say; `other` for what Lifeboat does not set. */
 export function modeOfNames(text: string): DurabilityMode | "other" {
   const read = parseSyncNames(text);

@@ -6,12 +6,13 @@
  * Invariants: what was not seen is never taken for good or for gone; nothing is promotable by itself unless every
  * acknowledged commit is provably within reach (consulted + required > confirmers), which async never is.
  */
-import { parseSyncNames, synchronousStandbyNames } from "../durability/names.ts";
+import { synchronousStandbyNames, waitsForOurs } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Lsn, lsnDistance, lsnMax } from "../postgres/lsn.ts";
 import type { NodeHistory, Observation } from "./observation.ts";
 import type { Durability, NodeName, NodeView } from "./ports.ts";
 import { type Reason, reason } from "./reasons.ts";
+import { secondPrimaryReasons } from "./second-primary.ts";
 
 /** How patient, and what may be done without a person. */
 export type FailoverPolicy = {
@@ -120,19 +121,22 @@ function waitedFor({ record, nodes }: Observation): number {
   const required = requiredConfirmers(record.durability);
   const view = nodes.get(record.primary)?.last?.view;
   if (view?.role.kind !== "primary" || view.timeline !== record.timeline) return required;
-  const names = parseSyncNames(view.synchronousNames);
-  if (names?.kind !== "wait" || names.method !== "any") return 0;
-  const ours = names.names.every((name) => nodes.has(name) || isWitnessName(name));
-  return ours ? Math.min(required, names.count) : 0;
-}
-
-/** Of any reign: under a mode that was set in an earlier one the same witness waited. */
-function isWitnessName(name: string): boolean {
-  return /^lifeboat_vault(?:_e[0-9]+)?$/.test(name);
+  const names = waitsForOurs(view.synchronousNames, [...nodes.keys()]);
+  return names?.method === "any" ? Math.min(required, names.count) : 0;
 }
 
 /** Decides. */
 export function decideFailover(seen: Observation, policy: FailoverPolicy): Decision {
+  const decision = decideAboutPrimary(seen, policy);
+  const second = secondPrimaryReasons(seen);
+  if (second.length === 0) return decision;
+  return {
+    kind: "hold",
+    reasons: [...second, ...(decision.kind === "healthy" ? decision.concerns : decision.reasons)],
+  };
+}
+
+function decideAboutPrimary(seen: Observation, policy: FailoverPolicy): Decision {
   const primary = seen.nodes.get(seen.record.primary);
   if (primary === undefined || seen.now - primary.at > policy.viewMaxAgeMs) {
     return { kind: "unknown", reasons: [reason("not-watched", seen.record.primary)] };

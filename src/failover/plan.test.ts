@@ -15,7 +15,7 @@ import type { Monotonic } from "../platform/clock.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { decideFailover } from "./decide.ts";
 import { type Plan, planNext, type Rejoined, rejoinedSince, STEP_EFFECTS, type Step } from "./plan.ts";
-import type { ClusterRecord, Epoch, NodeProbe, PoolerPort, PoolerView } from "./ports.ts";
+import type { ClusterRecord, Epoch, NodeProbe, NodeView, PoolerPort, PoolerView } from "./ports.ts";
 import { decideSwitchover } from "./switchover.ts";
 
 const GONE: NodeProbe = { kind: "nobody-listens" };
@@ -182,6 +182,70 @@ test("a replica becomes a candidate once both sides say that it streams", () => 
 test("an old primary that came back is made to follow, whatever it does", () => {
   const old = primaryAnswer({}, { timeline: 2 as Timeline });
   assert.deepEqual(steps(next([{ atMs: 0, b: old, witness: FOLLOWING }])), ["rejoin"]);
+});
+
+/** Nobody here has promoted it, and its commits wait for nobody: what it acknowledged is nowhere else. */
+const BY_HAND = primaryAnswer(
+  { flushed: 900_000n as Lsn, timelineStart: 1_000n as Lsn, confirmers: [] },
+  { timeline: 4 as Timeline, synchronousNames: "" },
+);
+const ALONE = primaryAnswer({ confirmers: [confirmer("lifeboat_vault_e7")] });
+
+test("beside a node that a person has promoted nothing is started, made to follow or reinstated, and clients stay where they were led", () => {
+  const withdrawn = witnessAnswer({ mode: { kind: "withdrawn", by: 8 as Epoch } });
+  const scenes: readonly (readonly SeenRound[])[] = [
+    [{ atMs: 0, a: ALONE, b: BY_HAND, witness: FOLLOWING }],
+    [{ atMs: 0, a: ALONE, b: BY_HAND, witness: withdrawn }],
+    lasting({ a: GONE, b: BY_HAND }, 300, 600),
+    // What it had when it was seen last it has still.
+    [...lasting({ a: GONE, b: BY_HAND }, 300), { atMs: 3_000, a: GONE, b: GONE }, { atMs: 6_000, a: GONE, b: GONE }],
+    [
+      ...lasting({ a: ALONE, b: BY_HAND, witness: FOLLOWING }, 300),
+      { atMs: 9_000, b: GONE },
+      { atMs: 19_000, b: GONE },
+    ],
+  ];
+  for (const rounds of scenes) {
+    for (const record of [{}, { action: PREPARING }, { durability: "async" as const }]) {
+      const led = decideFailover(observe(rounds, record), POLICY);
+      assert.equal(led.kind, "hold");
+      assert.equal(led.reasons[0]?.code, "second-primary");
+      assert.equal(next(rounds, record, { target: "b" }), undefined);
+      assert.deepEqual(steps(next(rounds, record, { target: "b", mode: "paused" })), ["resume-poolers"]);
+    }
+  }
+});
+
+test("one that takes writes on the recorded primary's own timeline is a second primary too, and not one that has acknowledged nothing, or was replaced", () => {
+  const decided = (view: Partial<NodeView>, role: Parameters<typeof primaryAnswer>[0] = {}) => {
+    const b = primaryAnswer({ timelineStart: 1_000n as Lsn, confirmers: [], ...role }, view);
+    return decideFailover(observe([{ atMs: 0, b, witness: FOLLOWING }]), POLICY).kind;
+  };
+  const [three, four] = [3 as Timeline, 4 as Timeline];
+  const held = "ANY 1 (lifeboat_vault_e0)";
+  const ofAction = "ANY 1 (a, lifeboat_vault_e8)";
+  assert.equal(decided({ timeline: three, synchronousNames: "" }), "hold");
+  assert.equal(decided({ timeline: four, synchronousNames: "FIRST 1 (somebody)" }), "hold");
+  assert.equal(decided({ timeline: four, synchronousNames: ofAction }, { confirmers: [confirmer("a")] }), "hold");
+  for (const synchronousNames of [held, ofAction])
+    assert.equal(decided({ timeline: four, synchronousNames }), "healthy");
+  assert.equal(decided({ timeline: 2 as Timeline, synchronousNames: "" }), "healthy");
+});
+
+test("while failover is paused a node is made to follow by a person only", () => {
+  const paused = { maintenance: true };
+  const down = lasting({ b: GONE, witness: FOLLOWING }, 2_000);
+  const held = primaryAnswer(
+    { confirmers: [] },
+    { timeline: 4 as Timeline, synchronousNames: "ANY 1 (lifeboat_vault_e0)" },
+  );
+  for (const rounds of [down, [{ atMs: 0, b: held, witness: FOLLOWING }]]) {
+    assert.deepEqual(steps(next(rounds)), ["rejoin"]);
+    assert.equal(next(rounds, paused), undefined);
+  }
+  // That one only streams again, as it is.
+  const detached = [{ atMs: 0, a: ALONE, b: standbyAnswer({ upstream: false }), witness: FOLLOWING }];
+  assert.deepEqual(steps(next(detached, paused)), ["receive-from"]);
 });
 
 test("a standby that replays older WAL of the vault is left to it, until it gets no further", () => {

@@ -15,8 +15,9 @@ import { DURABILITY_MODES } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Decision, type PromotionTerms, synchronousNamesOf, WITNESS_NAME } from "./decide.ts";
 import type { SeenPooler } from "./look.ts";
-import type { Observation } from "./observation.ts";
+import type { NodeHistory, Observation } from "./observation.ts";
 import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
+import { isPromotedBy } from "./second-primary.ts";
 
 /** A step. */
 export type Step =
@@ -254,7 +255,7 @@ function planUnfinished(situation: Situation, action: NonNullable<ClusterRecord[
   const { seen, decision } = situation;
   const { record } = seen;
   const candidate = viewOf(seen, action.to);
-  if (candidate !== undefined && isPromoted(candidate, record, action)) return planFinish(record, action);
+  if (candidate !== undefined && isPromotedBy(record, action.to, candidate)) return planFinish(record, action);
   if (isServing(decision)) return planReinstate({ primary: record.primary, replicas: replicasOf(seen) });
   if (decision.kind === "promotable" && decision.automatic) {
     return failoverOf(seen, decision);
@@ -270,16 +271,6 @@ function failoverOf(seen: Observation, { candidate: to, terms }: Extract<Decisio
 
 function isGone({ nodes, record }: Observation): boolean {
   return nodes.get(record.primary)?.trouble?.kind === "nobody-listens";
-}
-
-/** It became a primary of this action, and its timeline begins where nothing is missing. */
-function isPromoted(
-  { role, timeline, systemId }: NodeView,
-  record: ClusterRecord,
-  { target }: NonNullable<ClusterRecord["action"]>,
-): boolean {
-  if (role.kind !== "primary" || timeline <= record.timeline || systemId !== record.systemId) return false;
-  return target !== undefined && role.timelineStart !== undefined && role.timelineStart >= target;
 }
 
 function isServing(decision: Decision): boolean {
@@ -399,24 +390,33 @@ function noteJoined(seen: Observation): Plan | undefined {
 
 /** Whoever is neither the primary nor following it is made to follow. */
 function planRejoin({ seen, timing }: Situation): Plan | undefined {
-  const { record, now, nodes } = seen;
-  const base = { kind: "rejoin", from: record.primary, to: record.primary } as const;
+  const { record, nodes } = seen;
   for (const [node, history] of nodes) {
-    if (node === record.primary) continue;
-    const { probe, failingSince } = history;
-    if (wasAskedLately(seen, timing, node, REJOIN_DOUBLINGS)) continue;
-    const again: Plan = { ...base, stages: [[rejoinOf(node)]] };
-    if (probe.kind === "nobody-listens" && now - (failingSince ?? now) >= timing.rejoinAfterMs) return again;
-    if (probe.kind !== "answered" || probe.view.cloning) continue;
-    const { role, timeline } = probe.view;
-    if (role.kind === "primary") return again;
-    if (isCatchingUp(seen, node, timing.catchUpMs)) continue;
-    if (timeline !== record.timeline) return again;
-    if (!role.upstream) return { ...base, stages: [[{ kind: "receive-from", nodes: [node] }]] };
-    const { detachedSince } = history;
-    if (detachedSince !== undefined && now - detachedSince >= timing.rejoinAfterMs) return again;
+    if (node === record.primary || wasAskedLately(seen, timing, node, REJOIN_DOUBLINGS)) continue;
+    const step = followingStep(seen, timing, { node, history });
+    // While failover is paused a node may be down, or be what it is, because a person has it so: that one makes it follow.
+    if (step === undefined || (step.kind === "rejoin" && record.maintenance)) continue;
+    return { kind: "rejoin", from: record.primary, to: record.primary, stages: [[step]] };
   }
   return undefined;
+}
+
+/** What it takes; undefined: nothing, or nothing yet. */
+function followingStep(
+  seen: Observation,
+  { rejoinAfterMs, catchUpMs }: Situation["timing"],
+  { node, history }: { readonly node: NodeName; readonly history: NodeHistory },
+): Step | undefined {
+  const { record, now } = seen;
+  const { probe, failingSince, detachedSince } = history;
+  if (probe.kind === "nobody-listens") return now - (failingSince ?? now) >= rejoinAfterMs ? rejoinOf(node) : undefined;
+  if (probe.kind !== "answered" || probe.view.cloning) return undefined;
+  const { role, timeline } = probe.view;
+  if (role.kind === "primary") return rejoinOf(node);
+  if (isCatchingUp(seen, node, catchUpMs)) return undefined;
+  if (timeline !== record.timeline) return rejoinOf(node);
+  if (!role.upstream) return { kind: "receive-from", nodes: [node] };
+  return detachedSince !== undefined && now - detachedSince >= rejoinAfterMs ? rejoinOf(node) : undefined;
 }
 
 /** A startup process that waits for no WAL may be at one record for long: a relation of many GiB that goes, a pause by hand. */
