@@ -1,8 +1,10 @@
 /** Looks at a stack: folders, files, data, vault, programs, and what the primary says. Changes nothing. */
+import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
+import { VAULT_MARKER } from "../vault/names.ts";
 import { openVault, type Vault } from "../vault/vault.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { allRun, instancesOf } from "./instances.ts";
@@ -103,14 +105,19 @@ export async function staleConfig(
   return [...stale];
 }
 
-/** What the vault has. Rejects as `openVault` does. */
+/** What the vault has; without secrets only whether there is one. Rejects as `openVault` does. */
 export async function lookAtVault(
   tools: Omit<LookTools, "platform">,
   stack: StackDescription,
   secrets: StackSecrets | undefined,
   options: CallOptions,
 ): Promise<StackFacts["vault"]> {
-  if (secrets === undefined || (await tools.files.stat(stack.place.vault)) === undefined) return "absent";
+  const { vault: folder } = stack.place;
+  if ((await tools.files.stat(folder)) === undefined) return "absent";
+  // What was not looked at may hold all there is.
+  if (secrets === undefined) {
+    return (await tools.files.stat(path.join(folder, VAULT_MARKER))) === undefined ? "absent" : "unread";
+  }
   try {
     const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });
     return (await listBackups(vault, {}, options)).backups.length > 0 ? "has-backup" : "no-backup";

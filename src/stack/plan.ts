@@ -103,7 +103,8 @@ export type StackFacts = {
   /** Of the primary. */
   readonly db: NodeData;
   readonly replica: NodeData;
-  readonly vault: "absent" | "no-backup" | "has-backup";
+  /** `unread`: it is there, and without the secrets that are missing nobody knows what it holds. */
+  readonly vault: "absent" | "unread" | "no-backup" | "has-backup";
   /** Of several programs all. */
   readonly running: ReadonlySet<ComponentName>;
   /** An instance of the API runs that was written for a newer schema than the database has, and waits for it. */
@@ -129,7 +130,10 @@ export type PrimaryFacts = {
 /** What bringing up will do, or why it must not be done. */
 export type UpPlan =
   | { readonly kind: "steps"; readonly steps: readonly UpStep[] }
-  /** The primary's data is gone, or was not restored to the end, and the vault has backups: a new cluster in its place would be a silent loss of all of it. */
+  /**
+   * The primary's data is gone, or was not restored to the end, and the vault has backups, or may have, or the other node has data: a
+   * new cluster in its place would be a silent loss of all of it.
+   */
   | { readonly kind: "refused"; readonly reason: "data-missing" }
   /** The node named db is a standby, or the replica would start as a primary: both could then take writes. */
   | { readonly kind: "refused"; readonly reason: "roles-changed"; readonly node: "db" | "db_replica" };
@@ -163,7 +167,8 @@ export function planUp(facts: StackFacts): UpPlan {
   const leaveReplica = governed || oldPrimary;
   // One that a restore has begun is ended by it: initdb would find a folder that is not empty.
   const dataMissing = facts.db === "absent" || facts.db === "unfinished";
-  if (!governed && dataMissing && facts.vault === "has-backup") return { kind: "refused", reason: "data-missing" };
+  const isElsewhere = facts.vault === "has-backup" || facts.vault === "unread" || hasCluster(facts.replica);
+  if (!governed && dataMissing && isElsewhere) return { kind: "refused", reason: "data-missing" };
   const lacking: Readonly<Record<Exclude<UpStep, "proof">, boolean>> = {
     folders: !facts.folders,
     secrets: facts.secretsMissing > 0,
@@ -193,6 +198,11 @@ export function planUp(facts: StackFacts): UpPlan {
   // Without a replica there is nobody to read it back on.
   const provable = !leaveReplica || facts.primary?.replicaStreams === true;
   return { kind: "steps", steps: needed.length === 0 || !provable ? needed : [...needed, "proof"] };
+}
+
+/** Whether a node has data that somebody has worked with. */
+export function hasCluster(data: NodeData): boolean {
+  return data === "primary" || data === "standby";
 }
 
 /** Plans a stop: the programs that run, in the order in which they are stopped. */

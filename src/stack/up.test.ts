@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
@@ -20,7 +20,7 @@ import { makeFolders, writeConfiguration } from "./making.ts";
 import { freePorts } from "./ports.ts";
 import { findPrograms } from "./programs.ts";
 import { askPooler } from "./prove.ts";
-import { HIDDEN_SECRETS, makeSecrets, readSecrets } from "./secrets.ts";
+import { HIDDEN_SECRETS, makeSecrets, readSecrets, secretFile } from "./secrets.ts";
 import type { StackTools } from "./tools.ts";
 import { checkedPlan, planStackUp } from "./up.ts";
 
@@ -84,9 +84,31 @@ test("a primary whose data is gone is refused while the vault holds backups of i
     await storeSyntheticBackup(vault, { systemId: "7000000000000000001" as SystemId, segment: 1 });
     await assert.rejects(planStackUp(TOOLS, stack, {}), (error) => {
       assert(isLifeboatError(error, "stack.data-missing"));
-      assert.match(error.remedy, /restore --target .*\/data\/db/);
+      assert.match(error.remedy, /restore --target .*\/data\/db\. /);
       return true;
     });
+    // After a failover it is the other one, and this one has all the data.
+    await makeCluster(stack.place.dataOf("db"), "standby");
+    const failedOver = { ...stack, primary: "db_replica", recorded: "settled" } as const;
+    await assert.rejects(planStackUp(TOOLS, failedOver, {}), (error) => {
+      assert(isLifeboatError(error, "stack.data-missing"));
+      assert.match(
+        error.message,
+        /db_replica, has no data that could start in .*\/data\/db_replica, .*db has data in .*\/data\/db$/,
+      );
+      assert.match(error.remedy, /restore --target .*\/data\/db_replica\. /);
+      return true;
+    });
+    await rm(stack.place.dataOf("db"), { recursive: true });
+    // What cannot be looked into for want of a secret is not taken for nothing.
+    for (const gone of ["redis", "vault-passphrase"] as const) {
+      await rm(secretFile(stack.place, gone));
+      await assert.rejects(planStackUp(TOOLS, stack, {}), (error) => {
+        assert(isLifeboatError(error, "stack.data-missing"));
+        assert.match(error.message, /the vault .* may hold backups of it/);
+        return true;
+      });
+    }
     assert.equal(await systemFiles.stat(stack.place.dataOf("db")), undefined);
   });
 });

@@ -10,10 +10,10 @@ import type { ComponentName } from "./component-names.ts";
 import { componentOf } from "./instances.ts";
 import { makeOwedRecoveryKey } from "./making.ts";
 import { type LookTools, observeStack } from "./observe.ts";
-import { planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
+import { hasCluster, planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
 import { runStep } from "./run-step.ts";
-import { componentsOf, LISTENER, type StackDescription } from "./stack.ts";
+import { componentsOf, LISTENER, replicaOf, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
 import type { CallOptions, StackTools } from "./tools.ts";
 
@@ -45,7 +45,7 @@ export async function planStackUp(
 ): Promise<{ readonly facts: StackFacts; readonly steps: readonly UpStep[] }> {
   const facts = await observeStack(tools, stack, options);
   const plan = planUp(facts);
-  if (plan.kind === "refused") throw refusal(stack, plan);
+  if (plan.kind === "refused") throw refusal(stack, plan, facts);
   return { facts, steps: plan.steps };
 }
 
@@ -125,19 +125,40 @@ function since({ clock }: StackTools, from: Monotonic): number {
   return Math.round(clock.monotonic() - from);
 }
 
-function refusal(stack: StackDescription, plan: Extract<UpPlan, { readonly kind: "refused" }>): LifeboatError {
+function refusal(
+  stack: StackDescription,
+  plan: Extract<UpPlan, { readonly kind: "refused" }>,
+  facts: StackFacts,
+): LifeboatError {
+  const { place, primary } = stack;
+  const other = replicaOf(stack);
   if (plan.reason === "data-missing") {
+    const target = place.dataOf(primary);
+    const vault = { absent: "", "no-backup": "", ...VAULT_HOLDS }[facts.vault];
+    const held = [
+      ...(vault === "" ? [] : [`the vault ${place.vault} ${vault}`]),
+      ...(hasCluster(facts.replica) ? [`${other} has data in ${place.dataOf(other)}`] : []),
+    ];
+    const restore =
+      vault === ""
+        ? `Else keep a copy of ${place.dataOf(other)}, which is the only one`
+        : `Else restore it there, or run a restore that was cut short again: lifeboat --config ${place.configOf("receiver")}/lifeboat.yaml restore --target ${target}`;
     return new LifeboatError("stack.data-missing", {
-      message: `the primary of stack ${stack.name} has no data that could start in ${stack.place.dataOf("db")}, and the vault ${stack.place.vault} holds backups of it`,
-      remedy: `Restore it there, or run a restore that was cut short again: lifeboat --config ${stack.place.configOf("receiver")}/lifeboat.yaml restore --target ${stack.place.dataOf("db")}. To begin an empty stack, choose another stack.name.`,
+      message: `the primary of stack ${stack.name}, ${primary}, has no data that could start in ${target}, and ${held.join("; ")}`,
+      remedy: `Nothing was started. Is a disk not mounted, or a secret not there? Put back what is missing. ${restore}. To begin an empty stack, choose another stack.name.`,
     });
   }
   return new LifeboatError("stack.roles-changed", {
     message:
-      plan.node === "db"
-        ? `${stack.place.dataOf("db")} holds a standby, described is the primary`
-        : `${stack.place.dataOf("db_replica")} holds a cluster that would start as a primary, described is the replica`,
+      plan.node === primary
+        ? `${place.dataOf(primary)} holds a standby, described is the primary`
+        : `${place.dataOf(other)} holds a cluster that would start as a primary, described is the replica`,
     remedy:
       "Nothing was started. Find out which node has the newest data before either runs; then remove the other's folder.",
   });
 }
+
+const VAULT_HOLDS = {
+  "has-backup": "holds backups of it",
+  unread: "may hold backups of it, which nobody can tell without the secrets that are missing",
+} as const;

@@ -64,7 +64,8 @@ export const stackErrors = defineErrors({
   "stack.data-missing": {
     kind: "operator",
     exit: EXIT.refused,
-    meaning: "The primary's data is gone while the vault holds backups of it: it is to be restored, not begun anew.",
+    meaning:
+      "The primary's data is gone while the vault holds backups of it, or may, or the other node has data: it is to be restored, not begun anew.",
   },
   "stack.roles-changed": {
     kind: "operator",
