@@ -3,7 +3,8 @@
  *
  * Nouns: the *loop* is the controller that acts by itself; an *asked* action is what a person wants.
  * Invariants: an asked action has the lease to itself: the loop gives it up first and goes on afterwards, so that what an
- * asked action left half-way is finished or undone by the loop; one asked action at a time; a look needs no lease.
+ * asked action left half-way is finished or undone by the loop; one asked action at a time; a look needs no lease, and knows what
+ * was seen before: what a primary that is gone acknowledged last is not to be seen any more.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
@@ -12,6 +13,7 @@ import { changeDurability } from "../failover/change-durability.ts";
 import { CHECKPOINT_EFFECT, checkpointBefore } from "../failover/checkpoint-before.ts";
 import { Controller, type ControllerOptions } from "../failover/controller.ts";
 import { type Cost, isAccepted, sentenceOf, statedCosts, toBeAccepted } from "../failover/costs.ts";
+import type { Memory } from "../failover/observation.ts";
 import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
 import { positionsOf } from "../failover/positions.ts";
@@ -108,7 +110,7 @@ export class Control {
     const begin = (): void => {
       const ending = new AbortController();
       // What one that stood by has seen is known to the controller that it becomes.
-      const controller = this.#standing ?? new Controller(ports, options);
+      const controller = this.#standing ?? new Controller(ports, options, this.#memory);
       this.#standing = undefined;
       const ended = controller.run({ signal: ending.signal }).catch((error: unknown) => failure.reject(error));
       this.#loop = { ending, ended, controller };
@@ -127,6 +129,8 @@ export class Control {
   }
 
   #begin: (() => void) | undefined;
+  /** What was seen until the loop ended last, and beside no loop since then. */
+  #memory: Memory | undefined;
 
   /** Looks and decides. With `follow` every other decision is told until the signal aborts. */
   async check(
@@ -179,6 +183,7 @@ export class Control {
       // For what is told afterwards.
       void this.#surveyBeside(options);
       const look = await watcher.settle(record, policy, options);
+      this.#memory = watcher.memory;
       const facts = { ...look.decision, asked: true, positions: positionsOf(look.seen) };
       await acting.note({ kind: "decision", name: look.decision.kind, facts });
       return await this.#carryOut(acting, stored, askedFailover(look, record, asked.acceptLoss));
@@ -351,6 +356,7 @@ export class Control {
     this.#loop = undefined;
     loop?.ending.abort();
     await loop?.ended;
+    this.#memory = loop?.controller.memory ?? this.#memory;
   }
 
   async #stored(options: CallOptions): Promise<StoredRecord> {
@@ -406,11 +412,9 @@ export class Control {
 
   #watcher(): Watcher {
     const { ports, options } = this.#parts;
-    return new Watcher(ports, {
-      probeMs: options.pace.probeMs,
-      intervalMs: options.pace.intervalMs,
-      settleMs: SETTLE_MS,
-    });
+    const { probeMs, intervalMs } = options.pace;
+    const memory = this.#loop?.controller.memory ?? this.#memory;
+    return new Watcher(ports, { probeMs, intervalMs, settleMs: SETTLE_MS }, memory);
   }
 
   /** With what the loop has learnt by trying. */

@@ -19,10 +19,20 @@ export class Watcher {
   readonly #lookout: Lookout;
   #memory: Memory | undefined;
 
-  constructor(ports: Pick<FailoverPorts, "clock" | "nodes" | "witness" | "poolers">, pace: WatchPace) {
+  /** `memory`: what was seen before it began. Of a primary that is gone it tells what cannot be seen any more. */
+  constructor(
+    ports: Pick<FailoverPorts, "clock" | "nodes" | "witness" | "poolers">,
+    pace: WatchPace,
+    memory: Memory | undefined,
+  ) {
     this.#ports = ports;
     this.#lookout = new Lookout(ports);
     this.#pace = pace;
+    this.#memory = memory;
+  }
+
+  get memory(): Memory | undefined {
+    return this.#memory;
   }
 
   /** One look. Rejects with `platform.aborted` only. */

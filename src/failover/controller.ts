@@ -118,8 +118,10 @@ export class Controller {
   #rejoined = new Map<NodeName, Rejoined>();
   readonly #lookout: Lookout;
 
-  constructor(ports: FailoverPorts, options: ControllerOptions) {
+  /** `memory`: what was seen before it began. */
+  constructor(ports: FailoverPorts, options: ControllerOptions, memory?: Memory) {
     this.#ports = ports;
+    this.#memory = memory;
     this.#lookout = new Lookout(ports);
     this.#options = options;
   }
@@ -141,6 +143,11 @@ export class Controller {
 
   get state(): ControllerState {
     return this.#state;
+  }
+
+  /** What it has seen so far. */
+  get memory(): Memory | undefined {
+    return this.#memory;
   }
 
   /** Whether a switchover was asked for and has not ended. */
