@@ -5,6 +5,7 @@ import { replaceVolatile } from "../platform/durable.ts";
 import { comeForward, poolStandsBack } from "../platform/priority.ts";
 import { currentUid } from "../platform/run-as.ts";
 import { lsnAdd, lsnDistance, parseLsn, segmentName, segmentStart, type Timeline } from "../postgres/lsn.ts";
+import type { ReplicationConnection } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { feedUntilRecovered, readFeed } from "../restore/wal-feeder.ts";
@@ -19,6 +20,7 @@ import { createReceiver } from "../wal/receiver.ts";
 import { type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
 import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
 import { governBySocket } from "../witness/control.ts";
+import { connectsWithNewestPassword } from "./changed-password.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
 import { MACHINE, uniqueName } from "./engine-machine.ts";
 import { meantServer } from "./engine-server.ts";
@@ -41,13 +43,15 @@ export const receiveWal: ReceiveWal = async (call) => {
   await poolStandsBack(STORING_NICE);
   comeForward(CONFIRMING_NICE);
   const vault = await openConfiguredVault(call, "write");
-  const address = await serverConnection(call, config.receiver.applicationName);
+  const readAddress = () => serverConnection(call, config.receiver.applicationName);
+  const connect = connectsWithNewestPassword<ReplicationConnection>(readAddress, await readAddress());
   const receiver = createReceiver(
     {
       ...MACHINE,
       vault,
       clock: session.clock,
-      connect: ({ mandate, signal }) => openReplication(addressUnder(mandate, address), { signal }),
+      connect: ({ mandate, signal }) =>
+        connect((address) => openReplication(addressUnder(mandate, address), { signal })),
       govern: (open) => governBySocket({ files: MACHINE.files, uid: currentUid() }, config.folders.spool, open),
     },
     {

@@ -78,12 +78,12 @@ export async function askPrimary(
         [ROLES.replication, ROLES.lifeboat],
         CONFIRMERS.receiver,
         replicaOf(stack),
-        applicationSecret(stack, secrets),
+        ...passwordSecrets(stack, secrets),
       ]);
       const durability = row?.["durability"];
       return {
         prepared: row?.["prepared"] === true && (await hasProofTable(stack, secrets, options)),
-        poolerFits: row?.["opens"] === true,
+        passwordsFit: row?.["opens"] === true,
         durability: typeof durability === "string" ? modeOfNames(durability) : "unset",
         receiverStreams: row?.["receiver"] === true,
         replicaStreams: row?.["replica"] === true,
@@ -104,7 +104,8 @@ const FACTS = `SELECT
                  WHERE r.rolname = '${ROLES.lifeboat}' AND m.roleid = 'pg_monitor'::regrole)
     AND EXISTS (SELECT FROM pg_database WHERE datname = $2)
     AND EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $5) AS prepared,
-  EXISTS (SELECT FROM pg_authid WHERE rolname = $1 AND rolpassword = $6) AS opens,
+  (SELECT count(*) = 3 FROM pg_authid WHERE (rolname, rolpassword) IN
+    (($1, $6), ('${ROLES.replication}', $7), ('${ROLES.lifeboat}', $8))) AS opens,
   (SELECT current_setting(name) FROM pg_settings
     WHERE name = 'synchronous_standby_names' AND sourcefile LIKE '%postgresql.auto.conf') AS durability,
   EXISTS (SELECT FROM pg_stat_replication WHERE application_name ~ ('^' || $4 || '(_e[0-9]+)?$')
@@ -137,15 +138,16 @@ export async function prepareDatabase(
   await withNode(nodeAddress(stack, secrets, stack.primary), options, async ({ run }) => {
     const lacks = async (sql: string, parameter: string): Promise<boolean> =>
       (await run(sql, [parameter])).length === 0;
-    for (const [role, options_, password] of [
-      // The pooler has the same, and logs in by it.
-      [stack.applicationRole, "LOGIN", applicationSecret(stack, secrets)],
-      [replication, "LOGIN REPLICATION", secrets.replication],
-      [lifeboat, "LOGIN REPLICATION", secrets.backup],
+    // The application's is what the pooler has, and logs in by.
+    const [application, forReplication, forBackup] = passwordSecrets(stack, secrets);
+    for (const [role, options_, secret] of [
+      [stack.applicationRole, "LOGIN", application],
+      [replication, "LOGIN REPLICATION", forReplication],
+      [lifeboat, "LOGIN REPLICATION", forBackup],
     ] as const) {
       if (await lacks("SELECT FROM pg_roles WHERE rolname = $1", role)) await run(`CREATE ROLE "${role}"`);
-      // The text of this statement is logged by nobody: log_statement is off, and it does not fail for want of a role.
-      await run(`ALTER ROLE "${role}" WITH ${options_} PASSWORD '${password}'`);
+      // Never the password: with log_statement, or an extension that notes statements, its text stays on the server.
+      await run(`ALTER ROLE "${role}" WITH ${options_} PASSWORD '${secret}'`);
     }
     await run(`GRANT pg_monitor TO ${lifeboat}`);
     if (await lacks("SELECT FROM pg_database WHERE datname = $1", stack.database)) {
@@ -168,8 +170,16 @@ export async function prepareDatabase(
   );
 }
 
-function applicationSecret({ applicationRole: role }: StackDescription, secrets: StackSecrets): string {
-  return scramSecretOf(secrets, { role, password: "application" });
+/** What the server keeps of the passwords of the application's role, of the replicas' and of ours. */
+function passwordSecrets(
+  { applicationRole }: StackDescription,
+  secrets: StackSecrets,
+): readonly [string, string, string] {
+  return [
+    scramSecretOf(secrets, { role: applicationRole, password: "application" }),
+    scramSecretOf(secrets, { role: ROLES.replication, password: "replication" }),
+    scramSecretOf(secrets, { role: ROLES.lifeboat, password: "backup" }),
+  ];
 }
 
 /** Makes commits of the described primary wait as described. Whether they do is to be looked at. */

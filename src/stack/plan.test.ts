@@ -34,7 +34,7 @@ const up: StackFacts = {
   running: new Set(COMPONENT_NAMES),
   apiAwaitsSchema: false,
   governed: true,
-  primary: { prepared: true, poolerFits: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
+  primary: { prepared: true, passwordsFit: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
 };
 
 const NOTHING_RUNS = { running: new Set<never>(), governed: false };
@@ -58,7 +58,7 @@ test("a stack that is up is left alone", () => {
 });
 
 test("a role whose password was set by hand locks the pooler out: it is given its own again, also while a daemon runs", () => {
-  const primary = { ...up.primary, prepared: true, poolerFits: false } as NonNullable<StackFacts["primary"]>;
+  const primary = { ...up.primary, prepared: true, passwordsFit: false } as NonNullable<StackFacts["primary"]>;
   assert.deepEqual(stepsOf({ ...up, primary }), ["database", "proof"]);
 });
 
@@ -72,7 +72,7 @@ test("an instance of the API that is newer than the database's schema has it bro
 test("a durability that an operator chose since stays, one that nobody chose is set", () => {
   const durable = (durability: NonNullable<StackFacts["primary"]>["durability"]): StackFacts => ({
     ...up,
-    primary: { prepared: true, poolerFits: true, durability, receiverStreams: true, replicaStreams: true },
+    primary: { prepared: true, passwordsFit: true, durability, receiverStreams: true, replicaStreams: true },
   });
   assert.deepEqual(stepsOf(durable("async")), []);
   assert.deepEqual(stepsOf(durable("other")), []);
@@ -184,7 +184,7 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
     primary: fc.option(
       fc.record({
         prepared: fc.boolean(),
-        poolerFits: fc.boolean(),
+        passwordsFit: fc.boolean(),
         durability: fc.constantFrom("unset", "other", "async", "quorum", "strict"),
         receiverStreams: fc.boolean(),
         replicaStreams: fc.boolean(),

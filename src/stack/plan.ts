@@ -119,8 +119,8 @@ export type StackFacts = {
 export type PrimaryFacts = {
   /** Roles, grants, database and slots. */
   readonly prepared: boolean;
-  /** The application's role has the secret that the pooler has. */
-  readonly poolerFits: boolean;
+  /** The application's role has the secret that the pooler has, the replicas' and ours the passwords that these log in with. */
+  readonly passwordsFit: boolean;
   /** `unset`: nobody has decided yet; `other`: somebody set something that is none of ours. */
   readonly durability: DurabilityMode | "unset" | "other";
   readonly receiverStreams: boolean;
@@ -175,8 +175,8 @@ export function planUp(facts: StackFacts): UpPlan {
     config: facts.configStale.length > 0,
     "db-data": facts.db !== "primary" && !governed,
     "db-start": (!facts.running.has(primary) || facts.primary === undefined) && !governed,
-    // By other slots a daemon has its reasons; by another password a pooler is locked out.
-    database: (facts.primary?.prepared !== true && !governed) || facts.primary?.poolerFits === false,
+    // By other slots a daemon has its reasons; by another password a pooler or a confirmer is locked out.
+    database: (facts.primary?.prepared !== true && !governed) || facts.primary?.passwordsFit === false,
     vault: facts.vault === "absent",
     receiver: !facts.running.has("receiver") || facts.primary?.receiverStreams !== true,
     backup: facts.vault !== "has-backup",

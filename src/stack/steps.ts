@@ -98,7 +98,7 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     timeoutMs: AT_ONCE_MS,
     holds: async (tools, options) => {
       const facts = await primaryFacts(tools, options);
-      return facts?.prepared === true && facts.poolerFits;
+      return facts?.prepared === true && facts.passwordsFit;
     },
     act: async ({ files, stack }, options) =>
       await prepareDatabase(stack, await readSecrets(files, stack.place), options),
