@@ -10,6 +10,7 @@ import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { allRun, instancesOf } from "./instances.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
 import type { StackFacts } from "./plan.ts";
+import { askPooler } from "./prove.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
 import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets, unreadableSecrets } from "./secrets.ts";
 import { awaitsSchema } from "./service.ts";
@@ -33,6 +34,8 @@ export async function observeStack(
   const secrets = canRead ? await readSecrets(files, place) : undefined;
   const alive = await runningComponents(tools.platform, options);
   const running = new Set(COMPONENT_NAMES.filter((name) => allRun(stack, name, alive)));
+  const primary =
+    secrets === undefined || !running.has(stack.primary) ? undefined : await askPrimary(stack, secrets, options);
   return {
     folders: await hasFolders(files, place),
     secretsMissing: missing.length,
@@ -46,9 +49,23 @@ export async function observeStack(
     running,
     apiAwaitsSchema: stack.service && (await anyAwaitsSchema(stack, alive, options)),
     governed: instancesOf(stack, "daemon").some((name) => alive.has(name)),
-    primary:
-      secrets === undefined || !running.has(stack.primary) ? undefined : await askPrimary(stack, secrets, options),
+    primary,
+    // They serve nobody where there is no primary, or nobody knows which node is.
+    poolersServe:
+      primary === undefined || stack.recorded === "unsettled" || secrets === undefined || !running.has("pgbouncer")
+        ? undefined
+        : await poolersServe(stack, secrets, options),
   };
+}
+
+async function poolersServe(stack: StackDescription, secrets: StackSecrets, options: CallOptions): Promise<boolean> {
+  try {
+    for (const instance of instancesOf(stack, "pgbouncer")) await askPooler(stack, secrets, { ...options, instance });
+    return true;
+  } catch (error) {
+    if (isLifeboatError(error, "platform.aborted") || !isLifeboatError(error)) throw error;
+    return false;
+  }
 }
 
 async function anyAwaitsSchema(

@@ -62,6 +62,11 @@ test("a role whose password was set by hand locks the pooler out: it is given it
   assert.deepEqual(stepsOf({ ...up, primary }), ["database", "proof"]);
 });
 
+test("a pooler that runs and lets the application in no more is not passed over", () => {
+  assert.deepEqual(stepsOf({ ...up, poolersServe: true }), []);
+  assert.deepEqual(stepsOf({ ...up, poolersServe: false }), ["pgbouncer", "proof"]);
+});
+
 test("an instance of the API that is newer than the database's schema has it brought there, while all of them run", () => {
   assert.deepEqual(stepsOf({ ...up, apiAwaitsSchema: true }), ["api", "proof"]);
   assert.deepEqual(stepsOf({ ...up, apiAwaitsSchema: true, wantsService: false }), []);

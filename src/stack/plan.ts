@@ -109,6 +109,8 @@ export type StackFacts = {
   readonly running: ReadonlySet<ComponentName>;
   /** An instance of the API runs that was written for a newer schema than the database has, and waits for it. */
   readonly apiAwaitsSchema: boolean;
+  /** Whether every pooler lets the application in; undefined while they do not run or lead nowhere. */
+  readonly poolersServe?: boolean | undefined;
   /** A daemon runs, whether or not another one stands by. */
   readonly governed: boolean;
   /** What the primary says; undefined while it cannot be asked. */
@@ -185,7 +187,7 @@ export function planUp(facts: StackFacts): UpPlan {
     // Once decided it stays: an operator may have chosen otherwise since.
     durability: (facts.primary === undefined && !governed) || facts.primary?.durability === "unset",
     redis: !facts.running.has("redis"),
-    pgbouncer: !facts.running.has("pgbouncer"),
+    pgbouncer: !facts.running.has("pgbouncer") || facts.poolersServe === false,
     pooler_watch: !facts.running.has("pooler_watch"),
     // Nobody knows yet whom to migrate where an action has not ended.
     api: facts.wantsService && (!facts.running.has("api") || (facts.apiAwaitsSchema && recorded !== "unsettled")),
