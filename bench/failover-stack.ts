@@ -281,7 +281,7 @@ export class FailoverStack {
     const { place } = this.#described;
     try {
       const address = nodeAddress(this.#described, await readSecrets(systemFiles, place), node);
-      return await withNode(address, call, async ({ run }) => (await run(sql))[0]);
+      return await withNode({ ...address, namesOf: "database" }, call, async ({ run }) => (await run(sql))[0]);
     } catch {
       call.signal.throwIfAborted();
       // Down, frozen or starting: it has no say.

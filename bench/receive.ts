@@ -156,7 +156,7 @@ async function sampleLag(base: Base, signal: AbortSignal): Promise<readonly numb
   const lagsMs: number[] = [];
   const sql =
     "SELECT extract(epoch FROM flush_lag)::float8 * 1000 AS ms FROM pg_stat_replication WHERE flush_lag IS NOT NULL";
-  const session = await base.server.connect({}, {});
+  const session = await base.server.connect({ namesOf: "database" }, {});
   try {
     while (!signal.aborted) {
       for (const row of await session.query(sql, [], { timeoutMs: LAG_QUERY_TIMEOUT_MS }))
@@ -173,7 +173,7 @@ async function sampleLag(base: Base, signal: AbortSignal): Promise<readonly numb
 async function timeStore({ base, seconds }: At, folder: string, call: Call): Promise<{ readonly storeP50Ms: number }> {
   const segments = Math.min(seconds, STORED_SEGMENTS_MAX);
   const delaysMs: number[] = [];
-  const session = await base.server.connect({}, {});
+  const session = await base.server.connect({ namesOf: "database" }, {});
   try {
     for (let segment = 0; segment < segments; segment += 1) {
       const options = { timeoutMs: STORE_TIMEOUT_MS, signal: call.signal };

@@ -5,6 +5,7 @@ import { open } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { withListener } from "../../test/support/listener.ts";
 
 const MAIN = path.join(import.meta.dirname, "main.ts");
 let folder = "";
@@ -18,10 +19,10 @@ function environment(): Record<string, string> {
   return { PATH: process.env["PATH"] ?? "", HOME: folder, NODE_COMPILE_CACHE: cache };
 }
 
-function start(args: readonly string[]): ChildProcess {
+function start(args: readonly string[], more: Record<string, string> = {}): ChildProcess {
   return spawn(process.execPath, [MAIN, ...args], {
     cwd: folder,
-    env: environment(),
+    env: { ...environment(), ...more },
     stdio: ["ignore", "pipe", "pipe"],
   });
 }
@@ -44,6 +45,26 @@ test("the version is that of the package", () => {
   const text = execFileSync(process.execPath, [MAIN, "--version"], { encoding: "utf8", env: environment() });
   const manifest = JSON.parse(readFileSync(path.join(import.meta.dirname, "../../package.json"), "utf8"));
   assert.equal(text, `${manifest.version}\n`);
+});
+
+test("what is set for psql does not reach our sessions, but for the password", async () => {
+  const opened: string[] = [];
+  await withListener(
+    (socket) => socket.once("data", (data) => opened.push(data.toString("latin1")) && socket.destroy()),
+    async (port) => {
+      const args = `doctor --server-host 127.0.0.1 --server-port ${port} --server-user u --server-tls disable --vault-path v`;
+      const set = { PGOPTIONS: "-c lock_timeout=7", PGSSLNEGOTIATION: "direct", PGREPLICATION: "x", PGPASSWORD: "p" };
+      const { stderr } = await ended(start(args.split(" "), set));
+      assert.ok(
+        opened.some((each) => each.includes("search_path=pg_catalog")),
+        stderr,
+      );
+    },
+  );
+  assert.deepEqual(
+    opened.filter((each) => each.includes("lock_timeout=7")),
+    [],
+  );
 });
 
 test("the first signal lets the command end by itself, with status 130", async () => {

@@ -54,12 +54,13 @@ async function main(args: readonly string[]): Promise<number> {
     import("../platform/terminal.ts"),
     import("./prompt.ts"),
   ]);
+  const environment = withoutPostgres(process.env);
   const status = await runCli(args, VERBS, {
     version,
     stdout: sinkOf(process.stdout),
     stderr: sinkOf(process.stderr),
-    environment: process.env,
-    place: placeOf(process.env),
+    environment,
+    place: placeOf(environment),
     workingFolder: process.cwd(),
     signal: controller.signal,
     unread: unread.signal,
@@ -68,6 +69,16 @@ async function main(args: readonly string[]): Promise<number> {
     prompt: (signal) => (terminal.hasTerminal() ? createPrompt(() => terminal.openTerminal(), { signal }) : undefined),
   });
   return forLauncher(status, process.env);
+}
+
+/**
+ * What is set for psql must not reach our sessions: node-postgres takes from PG* variables what it is not told. Our settings are read
+ * from the copy, PGPASSWORD among them.
+ */
+function withoutPostgres(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const copy = { ...environment };
+  for (const name of Object.keys(copy).filter((each) => each.startsWith("PG"))) delete environment[name];
+  return copy;
 }
 
 // The launcher lets `wal get` say "not in the archive" by a status that nothing else ends with: a Node.js that cannot even

@@ -20,7 +20,7 @@ import { fileRegister } from "../lease/file/file-register.ts";
 import type { LeaseStore } from "../lease/lease.ts";
 import type { Register } from "../lease/register.ts";
 import { withEpoch } from "../node/admission.ts";
-import { askInventory } from "../node/inventory.ts";
+import { askInventory, type InventoryPlace } from "../node/inventory.ts";
 import { SqlNode } from "../node/node.ts";
 import type { Platform } from "../platform/components.ts";
 import { writeDurable } from "../platform/durable.ts";
@@ -30,7 +30,6 @@ import type { PgBouncer } from "../pooler/pgbouncer.ts";
 import type { ServerAddress } from "../pooler/pooler.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
-import type { ConnectOptions } from "../postgres/replication.ts";
 import { asidesOf, removeAsides } from "../stack/asides.ts";
 import { instancesOf, poolerSocketFolder } from "../stack/instances.ts";
 import { type NodeName, nodePort, replicaConnection } from "../stack/node-settings.ts";
@@ -40,7 +39,7 @@ import { NODE_NAMES } from "../stack/primary.ts";
 import { type RejoinTools, rejoinNode } from "../stack/rejoin.ts";
 import type { StackSecrets } from "../stack/secrets.ts";
 import { componentSpec } from "../stack/specs.ts";
-import { CONFIRMERS, type StackDescription } from "../stack/stack.ts";
+import { CONFIRMERS, ROLES, type StackDescription } from "../stack/stack.ts";
 import type { StepTools } from "../stack/steps.ts";
 import type { StackPrograms } from "../stack/tools.ts";
 import { WitnessClient } from "../witness/client.ts";
@@ -140,7 +139,7 @@ export function assemble(tools: AssemblyTools): Assembly {
     machines,
     survey: new Survey(
       clock,
-      NODE_NAMES.map((name) => ({ name, ask: (call) => askInventory(surveyAddress(tools, name), call) })),
+      NODE_NAMES.map((name) => ({ name, ask: (call) => askInventory(surveyPlace(tools, name), call) })),
       tools.notice,
     ),
     ports: {
@@ -233,9 +232,9 @@ function nodeOf({ stack, secrets, files, clock }: AssemblyTools, machines: Local
   return node;
 }
 
-/** Where collations of the protected database are seen; slots are seen in any. */
-function surveyAddress({ stack, secrets }: AssemblyTools, node: NodeName): ConnectOptions {
-  return { ...nodeAddress(stack, secrets, node), database: stack.database, applicationName: "lifeboat_survey" };
+function surveyPlace({ stack, secrets }: AssemblyTools, node: NodeName): InventoryPlace {
+  const server = { ...nodeAddress(stack, secrets, node), applicationName: "lifeboat_survey" };
+  return { server, database: { ...server, user: ROLES.lifeboat, password: secrets.backup, database: stack.database } };
 }
 
 function witnessOf({ stack, clock }: AssemblyTools, nodes: readonly SqlNode[]): FailoverPorts["witness"] {

@@ -33,7 +33,7 @@ function underTest({ primary, replica }: Pair): NodesUnderTest {
     elsewhere: nodeOf(PRIMARY_NAME, primary, replica),
     clock: systemClock,
     write: async (node, id) => {
-      const session = await serverOf(node).server.connect({}, {});
+      const session = await serverOf(node).server.connect({ namesOf: "database" }, {});
       try {
         await session.query("INSERT INTO written VALUES ($1::int)", [id], { timeoutMs: 60_000 });
         return true;

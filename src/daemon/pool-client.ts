@@ -3,6 +3,7 @@ import pg from "pg";
 import { guardedSocket } from "../platform/guarded-socket.ts";
 import type { ServerAddress } from "../pooler/pooler.ts";
 import type { Timeline } from "../postgres/lsn.ts";
+import { forgetEnvironment } from "../postgres/session-settings.ts";
 
 /** As whom. */
 export type PoolRole = { readonly user: string; readonly password: string; readonly database: string };
@@ -43,6 +44,7 @@ async function asClient(
     ssl: false,
     stream: () => guardedSocket(),
   });
+  forgetEnvironment(session, { options: "" });
   session.on("error", () => undefined);
   const destroy = (): void => {
     session.connection.stream.destroy();

@@ -8,6 +8,7 @@ import pg from "pg";
 import type { Clock } from "../platform/clock.ts";
 import { guardedSocket } from "../platform/guarded-socket.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
+import { forgetEnvironment, ownOptions } from "../postgres/session-settings.ts";
 import { loopService, type Service, ServiceGroup } from "./service.ts";
 
 /** A clock whose sleepers can be woken. */
@@ -93,6 +94,8 @@ async function watchOnce(address: ConnectOptions, signal: AbortSignal): Promise<
     stream: () => guardedSocket(),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
+  // A limit for idle clients would end it again and again.
+  forgetEnvironment(client, { options: ownOptions() });
   client.on("error", () => undefined);
   const ended = new Promise<void>((resolve) => client.once("end", () => resolve()));
   const leave = (): void => {

@@ -97,7 +97,7 @@ async function withCatalog<T>(
   options: CallOptions,
   work: (session: QueryConnection) => Promise<T>,
 ): Promise<T> {
-  const session = await server.connect({ database: DATABASE }, options);
+  const session = await server.connect({ database: DATABASE, namesOf: "database" }, options);
   try {
     return await work(session);
   } finally {

@@ -25,7 +25,8 @@ function ask({ server }: TestServer, database = "postgres"): ReturnType<typeof a
     tls: { mode: "disable" },
     applicationName: "survey",
   } as const;
-  return askInventory({ ...address, connectTimeoutMs: 5_000 }, CALL);
+  const place = { ...address, connectTimeoutMs: 5_000 };
+  return askInventory({ server: place, database: place }, CALL);
 }
 
 async function costs(of: { readonly primary: TestServer; readonly replica: TestServer }): Promise<readonly Cost[]> {
@@ -115,7 +116,7 @@ test("what was sorted by another version is told, of databases and of collations
   const well = await ask(server);
   assert.deepEqual(
     well.collations.map(({ kind, name, library }) => `${kind} ${name} ${library}`),
-    ["database shop ICU", 'collation "sv-x-icu" ICU', "collation german ICU"],
+    ["database shop ICU", 'collation "sv-x-icu" ICU', "collation public.german ICU"],
   );
   const judged = async (): Promise<readonly Cost[]> => {
     const inventory = await ask(server);
@@ -127,7 +128,7 @@ test("what was sorted by another version is told, of databases and of collations
   const changed = await judged();
   assert.deepEqual(
     changed.map(({ code, of }) => `${code} ${of}`),
-    ["collation-changed shop", "collation-changed german"],
+    ["collation-changed shop", "collation-changed public.german"],
   );
   const [shop = "", german = ""] = changed.map(({ remedy }) => remedy);
   for (const statement of /In it: (.*);$/.exec(shop)?.[1]?.split("; ") ?? []) {
@@ -163,15 +164,28 @@ test("a server that freezes after the login has been asked for long enough once 
   const { name: user, password } = SUPERUSER;
   const address = { host: "127.0.0.1", port: relay.port, user, password, tls: { mode: "disable" } } as const;
   const begun = systemClock.monotonic();
-  const asking = askInventory(
-    { ...address, database: "postgres", applicationName: "survey", connectTimeoutMs: 5_000 },
-    { timeoutMs: 1_500 },
-  );
+  const place = { ...address, database: "postgres", applicationName: "survey", connectTimeoutMs: 5_000 };
+  const asking = askInventory({ server: place, database: place }, { timeoutMs: 1_500 });
   asking.catch(() => undefined);
   await eventually("its last statement waits", async () => blocking.waiting("survey"));
   relay.cut();
   await assert.rejects(asking, (error) => isLifeboatError(error, "postgres.timeout"));
   assert.ok(systemClock.monotonic() - begun < 2_500, `after ${systemClock.monotonic() - begun} ms`);
+});
+
+test("who owns the protected database does not become a superuser by being asked", async () => {
+  await using server = await startServer({ major: 16 });
+  await server.query("CREATE ROLE app LOGIN");
+  await server.query("CREATE DATABASE catalog OWNER app");
+  await server.onOneSession({ database: "catalog", user: "app" }, async (ask) => {
+    const take = "LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'ALTER ROLE app SUPERUSER'; RETURN NULL; END $$";
+    // Matches better than the server's own, of bigint; and is found first.
+    await ask(`CREATE FUNCTION pg_read_file(text, int, int, boolean) RETURNS text ${take}`);
+    await ask(`CREATE FUNCTION pg_is_in_recovery() RETURNS boolean ${take}`);
+    await ask("ALTER DATABASE catalog SET search_path = public, pg_catalog");
+  });
+  await ask(server, "catalog");
+  assert.equal(await server.value("SELECT rolsuper::text FROM pg_roles WHERE rolname = 'app'"), "false");
 });
 
 /** A lock on a table that is kept until it is disposed of. */

@@ -65,7 +65,7 @@ test("what is open is told without the values in it, oldest first, and nothing o
   await using server = await startServer({ major: 16 });
   const node = nodeOf(server);
   assert.deepEqual(await node.openTransactions(CALL), []);
-  const client = await server.server.connect({}, {});
+  const client = await server.server.connect({ namesOf: "database" }, {});
   await client.query("BEGIN", [], CALL);
   await client.query("SELECT  length('secret')", [], CALL);
   const [line = "", ...others] = await node.openTransactions(CALL);

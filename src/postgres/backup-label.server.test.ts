@@ -15,7 +15,7 @@ for (const major of MAJORS) {
       await mkdir(location);
       await giveTo(await serverUser(), location);
       await server.query(`create tablespace elsewhere location '${location}'`);
-      const session = await server.server.connect({}, {});
+      const session = await server.server.connect({ namesOf: "database" }, {});
       try {
         const [begun] = await session.query("select pg_backup_start('of a test', true)::text as lsn", [], TIMEOUT);
         const [ended] = await session.query("select labelfile, spcmapfile from pg_backup_stop(false)", [], TIMEOUT);

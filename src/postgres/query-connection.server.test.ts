@@ -4,6 +4,7 @@ import { MAJORS, startServer, type TestServer } from "../../test/support/servers
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { openQuery, type QueryConnection } from "./query-connection.ts";
+import { newSession } from "./session.ts";
 
 const LIMIT = { timeoutMs: 30_000 };
 
@@ -29,6 +30,52 @@ for (const major of MAJORS) {
     assert.deepEqual(await connection.query("SELECT 1 AS one", [], LIMIT), [{ one: 1 }]);
     await connection.close();
     await connection.close();
+  });
+}
+
+for (const major of MAJORS) {
+  test(`PostgreSQL ${major}: neither PGOPTIONS nor role, database or cluster say what holds in a session`, async (t) => {
+    await using server = await startServer({ major, name: "query" });
+    const theirs = {
+      search_path: "public, pg_catalog",
+      default_transaction_isolation: "serializable",
+      default_transaction_read_only: "on",
+      lock_timeout: "1s",
+      idle_in_transaction_session_timeout: "1s",
+      idle_session_timeout: "1s",
+      ...(major < 17 ? {} : { transaction_timeout: "1min" }),
+    };
+    await server.onOneSession({}, async (ask) => {
+      for (const [name, value] of Object.entries(theirs)) {
+        await ask(`ALTER DATABASE postgres SET ${name} = ${name === "search_path" ? value : `'${value}'`}`);
+        await ask(`ALTER ROLE ALL SET ${name} = ${name === "search_path" ? value : `'${value}'`}`);
+      }
+    });
+    process.env["PGOPTIONS"] = "-c search_path=public -c synchronous_commit=local";
+    process.env["PGREPLICATION"] = "database";
+    t.after(() => {
+      delete process.env["PGOPTIONS"];
+      delete process.env["PGREPLICATION"];
+    });
+    const connection = await open(t, server);
+    const session = newSession(server.server.address());
+    await session.connect();
+    t.after(() => session.end());
+    const sql = `SELECT name, setting FROM pg_settings WHERE name = ANY ($1)`;
+    const names = [...Object.keys(theirs), "synchronous_commit"];
+    const seen = (await connection.query(sql, [names], LIMIT)).map(({ name, setting }) => [name, setting]);
+    assert.deepEqual(Object.fromEntries(seen), {
+      search_path: "pg_catalog,pg_temp",
+      default_transaction_isolation: "read committed",
+      default_transaction_read_only: "off",
+      lock_timeout: "0",
+      idle_in_transaction_session_timeout: "0",
+      idle_session_timeout: "0",
+      ...(major < 17 ? {} : { transaction_timeout: "0" }),
+      synchronous_commit: "on",
+    });
+    const commit = await session.query("SHOW synchronous_commit");
+    assert.deepEqual(commit.rows, [{ synchronous_commit: "on" }]);
   });
 }
 

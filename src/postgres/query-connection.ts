@@ -2,7 +2,8 @@
  * Ordinary SQL on one session, a thin layer over node-postgres: time limits, cancelling and our errors.
  *
  * Invariants: every query has a limit, kept by the server (`statement_timeout`) and, should the server not answer at all,
- * by us; nothing is taken from PG* environment variables or a password file; nothing is retried.
+ * by us; nothing is taken from PG* environment variables or a password file; what the session finds by name is the server's
+ * own (session-settings.ts); nothing is retried.
  */
 import type { Socket } from "node:net";
 import pg from "pg";
@@ -12,6 +13,7 @@ import { guarded } from "../platform/guarded-socket.ts";
 import { startTimer } from "../platform/timer.ts";
 import type { CallOptions, ConnectOptions } from "./replication.ts";
 import { type CodesOfCommand, connectionLost, type Peer, serverError } from "./server-error.ts";
+import { forgetEnvironment, type NamesOf, ownOptions, TRANSACTION_LIMIT_OFF } from "./session-settings.ts";
 import { versionNumber } from "./wire/answers.ts";
 import { dial, isUnixSocket, peerOf, withinConnectTime } from "./wire/dial.ts";
 import { passwordMissing, passwordWouldLeak } from "./wire/login.ts";
@@ -46,15 +48,26 @@ export interface QueryConnection {
   close(): Promise<void>;
 }
 
+const OPENING = `SELECT pg_catalog.current_setting('server_version') AS server_version, ${TRANSACTION_LIMIT_OFF}`;
+
 /** A database that is not there is told at login, like a role that is not. */
 const LOGIN_CODES: CodesOfCommand = { "3D000": "postgres.login-refused" };
 
-/** Logs in for SQL, within `connectTimeoutMs`. Rejects as `openReplication` does. Closing is the caller's. */
-export async function openQuery(options: ConnectOptions, call: CallOptions): Promise<QueryConnection> {
+/** How to log in for SQL. */
+export type QueryOptions = ConnectOptions & {
+  /** Default `server`. With `database`, whoever owns that database decides what a bare name in a statement means. */
+  readonly namesOf?: NamesOf | undefined;
+};
+
+/**
+ * Logs in for SQL to a server, within `connectTimeoutMs`: the session is as session-settings.ts says. Rejects as `openReplication`
+ * does. Closing is the caller's.
+ */
+export async function openQuery(options: QueryOptions, call: CallOptions): Promise<QueryConnection> {
   return await withinConnectTime(options, call, (signal) => logIn(options, signal));
 }
 
-async function logIn(options: ConnectOptions, signal: AbortSignal): Promise<QueryConnection> {
+async function logIn(options: QueryOptions, signal: AbortSignal): Promise<QueryConnection> {
   const socket = await dial(options, signal);
   const peer = peerOf(options, { socket, database: options.database ?? DATABASE_DEFAULT });
   const client = new pg.Client({
@@ -69,6 +82,7 @@ async function logIn(options: ConnectOptions, signal: AbortSignal): Promise<Quer
     ssl: false,
     stream: () => connectedStream(guarded(socket, (thrown) => unreadable(thrown, peer))),
   });
+  forgetEnvironment(client, { options: ownOptions(options.namesOf) });
   // An error between two queries shows at the next one; without a listener it would end the process.
   client.on("error", () => undefined);
   let leak = false;
@@ -82,7 +96,7 @@ async function logIn(options: ConnectOptions, signal: AbortSignal): Promise<Quer
   const step = `logging in to ${peer.name} as ${peer.user}`;
   try {
     await client.connect();
-    const shown = await client.query<Record<string, unknown>>("SHOW server_version");
+    const shown = await client.query<Record<string, unknown>>(OPENING);
     return new PgQueryConnection(client, socket, {
       peer,
       version: versionNumber(String(shown.rows[0]?.["server_version"])),

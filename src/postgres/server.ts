@@ -20,6 +20,7 @@ import { type PidFile, parsePidFile } from "./pid-file.ts";
 import { openQuery, type QueryConnection } from "./query-connection.ts";
 import type { CallOptions, ConnectOptions } from "./replication.ts";
 import { readLogTail, startError } from "./server-log.ts";
+import type { NamesOf } from "./session-settings.ts";
 
 /** Everything that identifies a server of this machine. */
 export type ServerSetup = {
@@ -64,6 +65,8 @@ export type LogIn = {
   readonly password?: string;
   /** Default: the Unix socket. */
   readonly over?: "socket" | "tcp";
+  /** By which names the session finds what is named without its schema. Default: the server's own. */
+  readonly namesOf?: NamesOf;
 };
 
 /** The longest path of a Unix socket that PostgreSQL and the kernel take, in bytes (sockaddr_un, less the final zero). */
@@ -247,7 +250,7 @@ export class LocalServer {
 
   /** A session for SQL. Close it. Rejects as `openQuery` does. */
   connect(logIn: LogIn, options: CallOptions): Promise<QueryConnection> {
-    return openQuery(this.address(logIn), options);
+    return openQuery({ ...this.address(logIn), namesOf: logIn.namesOf }, options);
   }
 
   /** The end of the log: at most LOG_TAIL_BYTES of whole lines; empty when there is none. */

@@ -12,10 +12,11 @@ import { abortedError, throwIfAborted } from "../platform/clock.ts";
 import { guardedSocket } from "../platform/guarded-socket.ts";
 import type { ConnectOptions } from "./replication.ts";
 import { connectionLost, serverError } from "./server-error.ts";
+import { forgetEnvironment, type SessionSettings, startupOptions } from "./session-settings.ts";
 import { unreadable } from "./wire/protocol-error.ts";
 
 /** Makes a client that is not connected yet. `settings` are server parameters of the session. */
-export function newSession(connect: ConnectOptions, settings: Readonly<Record<string, string>> = {}): pg.Client {
+export function newSession(connect: ConnectOptions, settings: SessionSettings = {}): pg.Client {
   assert(connect.tls === undefined || connect.tls.mode === "disable", "sessions of the demo use no TLS");
   const client = new pg.Client({
     host: connect.host,
@@ -29,10 +30,8 @@ export function newSession(connect: ConnectOptions, settings: Readonly<Record<st
     ssl: false,
     stream: () => guardedSocket((thrown) => unreadable(thrown, { name: nameOf(connect), user: connect.user })),
     connectionTimeoutMillis: connect.connectTimeoutMs,
-    options: Object.entries(settings)
-      .map(([name, value]) => `-c ${name}=${value}`)
-      .join(" "),
   });
+  forgetEnvironment(client, { options: startupOptions(settings) });
   client.on("error", () => undefined);
   return client;
 }
@@ -45,7 +44,7 @@ export function breakOff(client: pg.Client): void {
 /** What a piece of work with a session needs. */
 export type SessionWork<T> = {
   readonly connect: ConnectOptions;
-  readonly settings?: Readonly<Record<string, string>> | undefined;
+  readonly settings?: SessionSettings | undefined;
   /** A participle, for errors: "loading the catalogue". */
   readonly step: string;
   readonly signal?: AbortSignal | undefined;

@@ -41,10 +41,9 @@ export async function checkInvariants(
 }
 
 async function ask(server: SandboxServer, invariant: Invariant, options: CallOptions): Promise<string | undefined> {
-  const session = await server.connect(invariant.database, options);
+  // Its own objects without a schema, as whoever wrote it would ask.
+  const session = await server.connect(invariant.database, { ...options, namesOf: "database" });
   try {
-    // Its own objects without a schema, as whoever wrote it would ask.
-    await session.query("RESET search_path", [], { timeoutMs: QUERY_TIMEOUT_MS, ...options });
     const rows = await session.query(invariant.sql, [], { timeoutMs: QUERY_TIMEOUT_MS, ...options });
     const first = JSON.stringify(rows[0] ?? null).slice(0, TOLD_CHARS_MAX);
     if (invariant.expect === "no-rows") {

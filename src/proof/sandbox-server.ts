@@ -14,6 +14,7 @@ import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts
 import type { Installation } from "../postgres/installation.ts";
 import type { QueryConnection } from "../postgres/query-connection.ts";
 import { LocalServer } from "../postgres/server.ts";
+import type { NamesOf } from "../postgres/session-settings.ts";
 import { bootRestored, type Reached } from "../restore/boot.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { RestoreWal } from "../restore/restore-wal.ts";
@@ -97,21 +98,18 @@ export class SandboxServer {
     return new SandboxServer(tools, server, { reached, ...found });
   }
 
-  /** A session of the superuser; close it. */
-  async connect(database: string | undefined, options: CallOptions): Promise<QueryConnection> {
+  /** A session of the superuser; close it. By default it finds what is named without its schema among the server's own. */
+  async connect(
+    database: string | undefined,
+    { namesOf = "server", ...options }: CallOptions & { readonly namesOf?: NamesOf },
+  ): Promise<QueryConnection> {
     const session = await this.#server.connect(
-      { database: database ?? this.#database, user: this.#superuser },
+      { database: database ?? this.#database, user: this.#superuser, namesOf },
       options,
     );
     const limits = { timeoutMs: STATEMENT_TIMEOUT_MS, ...options };
     // A database or a role may say otherwise, and settings of theirs win over the command line.
-    for (const setting of [
-      "default_transaction_read_only = off",
-      "search_path = pg_catalog",
-      "session_replication_role = replica",
-    ]) {
-      await session.query(`SET ${setting}`, [], limits);
-    }
+    await session.query("SET session_replication_role = replica", [], limits);
     return session;
   }
 

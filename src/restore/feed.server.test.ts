@@ -65,7 +65,7 @@ async function serverOn(story: Story, dataFolder: string): Promise<LocalServer> 
 
 function contentIn(local: LocalServer): Promise<ReadonlyMap<string, string>> {
   const onOneSession: TestServer["onOneSession"] = async (logIn, work) => {
-    const session = await local.connect(logIn, {});
+    const session = await local.connect({ namesOf: "database", ...logIn }, {});
     try {
       return await work((sql, parameters = []) => session.query(sql, parameters, { timeoutMs: 10_000 }));
     } finally {

@@ -52,7 +52,7 @@ async function tell(server: TestServer): Promise<Story> {
   await server.query("SELECT pg_switch_wal()");
   await storeServerWal(server, vault);
   const second = await takeTestBackup(server, vault);
-  const session = await server.server.connect({}, {});
+  const session = await server.server.connect({ namesOf: "database" }, {});
   const one = async (sql: string): Promise<string> =>
     String(Object.values((await session.query(sql, [], { timeoutMs: 10_000 }))[0] ?? {})[0]);
   await one("BEGIN");
@@ -99,7 +99,7 @@ async function rowsAt(
     try {
       const reached = await bootRestored({ ...PORTS, server: local, wal: tools.wal }, plan, { timeoutMs: 30_000 });
       assert.equal(formatLsn(reached.lsn), formatLsn(plannedReach(plan)));
-      const session = await local.connect({}, {});
+      const session = await local.connect({ namesOf: "database" }, {});
       const sql = "SELECT string_agg(id::text, ',' ORDER BY id) AS rows, pg_last_wal_replay_lsn() AS replayed FROM t";
       const [row] = await session.query(sql, [], { timeoutMs: 10_000 });
       await session.close();

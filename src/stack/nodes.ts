@@ -4,7 +4,7 @@ import { modeOfNames, synchronousStandbyNames } from "../durability/names.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
-import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
+import { openQuery, type QueryConnection, type QueryOptions, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import type { NodeData, PrimaryFacts } from "./plan.ts";
@@ -17,8 +17,11 @@ import type { CallOptions } from "./tools.ts";
 const QUERY_TIMEOUT_MS = 15_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 
-/** The table that a start-up proves itself with; it holds one row. */
-export const PROOF_TABLE = "lifeboat_stack_proof";
+/**
+ * The table that a start-up proves itself with; it holds one row. The application owns it, and can put a view in its place: only
+ * the application's own role reads it.
+ */
+export const PROOF_TABLE = "public.lifeboat_stack_proof";
 
 /** What is in a node's data folder. */
 export async function nodeDataOf(files: Files, folder: string): Promise<NodeData> {
@@ -41,6 +44,12 @@ export function nodeAddress(stack: StackDescription, secrets: StackSecrets, node
   };
 }
 
+/** The same as the application, in its database. */
+export function applicationAddress(stack: StackDescription, secrets: StackSecrets, node: NodeName): ConnectOptions {
+  const { applicationRole: user, database } = stack;
+  return { ...nodeAddress(stack, secrets, node), user, password: secrets.application, database };
+}
+
 /** A session that never waits for confirmers, and runs statements one by one. */
 export type NodeSession = {
   readonly run: (sql: string, parameters?: readonly unknown[]) => Promise<readonly QueryRow[]>;
@@ -48,7 +57,7 @@ export type NodeSession = {
 
 /** Runs `work` in a session. Rejects as `openQuery` and its queries do. */
 export async function withNode<T>(
-  address: ConnectOptions,
+  address: QueryOptions,
   options: CallOptions,
   work: (session: NodeSession) => Promise<T>,
 ): Promise<T> {

@@ -4,8 +4,9 @@ import { LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import { abortedError, throwIfAborted } from "../platform/clock.ts";
 import { guardedSocket } from "../platform/guarded-socket.ts";
+import { forgetEnvironment } from "../postgres/session-settings.ts";
 import { poolerSocketFolder } from "./instances.ts";
-import { nodeAddress, PROOF_TABLE, withNode } from "./nodes.ts";
+import { applicationAddress, PROOF_TABLE, withNode } from "./nodes.ts";
 import type { StackSecrets } from "./secrets.ts";
 import { replicaOf, type StackDescription } from "./stack.ts";
 import type { CallOptions, StackTools } from "./tools.ts";
@@ -41,7 +42,7 @@ export async function proveStack(
     options,
   );
   const deadline = clock.monotonic() + REPLAY_TIMEOUT_MS;
-  const address = { ...nodeAddress(stack, secrets, replicaOf(stack)), database: stack.database };
+  const address = applicationAddress(stack, secrets, replicaOf(stack));
   return await withNode(address, options, async ({ run }) => {
     for (;;) {
       const [row] = await run(`SELECT token FROM ${PROOF_TABLE} WHERE id = 1`);
@@ -78,6 +79,7 @@ async function throughPooler(
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: ANSWER_TIMEOUT_MS,
   });
+  forgetEnvironment(client, { options: "" });
   client.on("error", () => undefined);
   const onAbort = (): void => {
     client.connection.stream.destroy();

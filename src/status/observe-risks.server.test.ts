@@ -69,7 +69,7 @@ for (const major of [15, 18] as const) {
       changedCollations.map(({ kind, name, library, recorded }) => ({ kind, name, library, recorded })),
       [
         { kind: "database", name: "shop", library: "ICU", recorded: "1.0" },
-        { kind: "collation", name: "german", library: "ICU", recorded: "2.0" },
+        { kind: "collation", name: "public.german", library: "ICU", recorded: "2.0" },
       ],
     );
     // What the remedy says is the end of it.

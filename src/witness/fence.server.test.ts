@@ -20,7 +20,7 @@ class OldPrimary implements AsyncDisposable {
   }
 
   async open(): Promise<QueryConnection> {
-    const session = await this.#scene.primary.server.connect({}, {});
+    const session = await this.#scene.primary.server.connect({ namesOf: "database" }, {});
     this.#sessions.push(session);
     await session.query("SET statement_timeout = 0", [], CALL);
     return session;

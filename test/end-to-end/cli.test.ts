@@ -76,7 +76,10 @@ async function rowsOf(booted: Booted["server"]): Promise<readonly string[]> {
   const { name: user, password } = SUPERUSER;
   const { host, port } = booted;
   const at = { host, port, user, password, database: "postgres", applicationName: "test" } as const;
-  const session = await openQuery({ ...at, tls: { mode: "disable" }, connectTimeoutMs: QUERY_TIMEOUT_MS }, {});
+  const session = await openQuery(
+    { ...at, tls: { mode: "disable" }, namesOf: "database", connectTimeoutMs: QUERY_TIMEOUT_MS },
+    {},
+  );
   const rows = await session.query("SELECT what FROM ledger ORDER BY id", [], { timeoutMs: QUERY_TIMEOUT_MS });
   // What was restored was synced a moment ago: not a thousand files once more, one after another.
   const [method] = await session.query("SHOW recovery_init_sync_method", [], { timeoutMs: QUERY_TIMEOUT_MS });

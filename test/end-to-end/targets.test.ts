@@ -89,7 +89,7 @@ async function restoredServer(target: string): Promise<LocalServer> {
 }
 
 async function rowsIn(local: LocalServer): Promise<string> {
-  const session = await local.connect({}, {});
+  const session = await local.connect({ namesOf: "database" }, {});
   try {
     const [row] = await session.query("SELECT string_agg(id::text, ',' ORDER BY id) AS rows FROM t", [], {
       timeoutMs: 10_000,

@@ -109,7 +109,7 @@ export class Scene implements AsyncDisposable {
 
   /** Inserts rows, so many to a commit; returns when the last is acknowledged. */
   async write(count: number, each = 1): Promise<void> {
-    const session = await this.primary.server.connect({}, {});
+    const session = await this.primary.server.connect({ namesOf: "database" }, {});
     try {
       for (let done = 0; done < count; done += each) {
         const { acknowledged } = this;
@@ -143,7 +143,7 @@ export class Scene implements AsyncDisposable {
     held: HeldWal | undefined,
     through: (node: QueryConnection) => QueryConnection = (node) => node,
   ): Promise<GapAnswer> {
-    const node: QueryConnection = await this.replica.server.connect({}, {});
+    const node: QueryConnection = await this.replica.server.connect({ namesOf: "database" }, {});
     try {
       const tools = { witness: this.witness, epoch, node: through(node), limits: () => CALL };
       return await fillGap(tools, { held, node: { timeline: ONE, flushed: await this.flushed() } });

@@ -182,7 +182,7 @@ export class RealStack {
   async ask(node: "db" | "db_replica", sql: string, database = "postgres"): Promise<string> {
     const stack = await this.stack();
     const secrets = await readSecrets(PORTS.files, stack.place);
-    const address = { ...nodeAddress(stack, secrets, node), database };
+    const address = { ...nodeAddress(stack, secrets, node), database, namesOf: "database" } as const;
     const [row] = await withNode(address, {}, ({ run }) => run(sql));
     return String(Object.values(row ?? {})[0]);
   }

@@ -47,7 +47,7 @@ const CHECKS: readonly string[] = [
 export async function faultsOf(server: TestServer): Promise<readonly string[]> {
   const faults: string[] = [];
   for (const database of await databasesOf(server)) {
-    const session = await server.server.connect({ database }, {});
+    const session = await server.server.connect({ database, namesOf: "database" }, {});
     try {
       const ask = (sql: string) => session.query(sql, [], { timeoutMs: 30_000 });
       for (const name of ["amcheck", "pg_visibility"]) await ask(`CREATE EXTENSION IF NOT EXISTS ${name}`);
@@ -76,7 +76,7 @@ export async function countBothWays(
   rows: string,
   by: "index" | "bitmap" = "index",
 ): Promise<{ readonly sequential: number; readonly indexed: number }> {
-  const session = await server.server.connect({}, {});
+  const session = await server.server.connect({ namesOf: "database" }, {});
   try {
     const count = async (ways: readonly string[]): Promise<number> => {
       for (const each of ["seqscan", "indexscan", "indexonlyscan", "bitmapscan"]) {

@@ -105,7 +105,7 @@ for (const major of MAJORS) {
 }
 
 async function run(server: TestServer, statements: readonly string[]): Promise<void> {
-  const session = await server.server.connect({}, {});
+  const session = await server.server.connect({ namesOf: "database" }, {});
   try {
     for (const sql of statements) await session.query(sql, [], { timeoutMs: 30_000 });
   } finally {
