@@ -24,6 +24,7 @@ import {
   markStarted,
 } from "../vault/backups.ts";
 import type { CompressionChoice } from "../vault/codec.ts";
+import { newestOf } from "../vault/dated-ahead.ts";
 import { backupName } from "../vault/names.ts";
 import { getBlob, type Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
@@ -101,7 +102,7 @@ export async function takeBackup(
   const startedAt = tools.clock.now();
   checkServerVersion(tools.connection.serverVersion);
   const server = await tools.connection.identifySystem(options);
-  const earlier = await checkVaultTakes(tools.vault, server.systemId, request, options);
+  const earlier = await checkVaultTakes(tools, server.systemId, request, options);
   const named = { systemId: server.systemId, backupId: createBackupId(startedAt, tools.vault.random) };
   await tools.wal.begin(server, options);
   const remains = new Remains(tools.vault);
@@ -230,7 +231,7 @@ function questionOf(
 
 /** Throws `backup.foreign-system`; returns the newest backup that the vault has of the system, if any. */
 async function checkVaultTakes(
-  vault: Vault,
+  { vault, clock }: BackupTools,
   systemId: SystemId,
   request: BackupRequest,
   options: CallOptions,
@@ -238,7 +239,8 @@ async function checkVaultTakes(
   const { backups, damaged } = await listBackups(vault, {}, options);
   const others = new Set([...backups, ...damaged].map((backup) => backup.systemId));
   if (others.size === 0 || others.has(systemId) || request.adoptSystem) {
-    return backups.findLast((backup) => backup.systemId === systemId);
+    const own = backups.filter((backup) => backup.systemId === systemId);
+    return newestOf(own, clock.now());
   }
   throw new LifeboatError("backup.foreign-system", {
     message: `the server is system ${systemId}, the vault in ${vault.store.name} holds backups of system ${[...others].join(", ")}`,

@@ -8,6 +8,7 @@ import { findInstallation, MAJORS } from "../postgres/installation.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import { listBackups } from "../vault/backups.ts";
+import { newestOf } from "../vault/dated-ahead.ts";
 import { nameInReign, readMandate } from "../wal/mandate.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
 import type { Diagnose } from "./doctor.ts";
@@ -50,7 +51,7 @@ async function observeMachine(call: Parameters<Diagnose>[0], server: ServerFacts
   const { config, session } = call;
   const vault = await observe(async () => {
     const { backups } = await listBackups(await openConfiguredVault(call, "read"), {}, { signal: session.signal });
-    const newest = backups.at(-1);
+    const newest = newestOf(backups, session.clock.now());
     if (newest === undefined) return undefined;
     return { dataBytes: newest.dataBytes, endedAtMs: Date.parse(newest.endedAt) };
   });

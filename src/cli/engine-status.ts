@@ -1,10 +1,20 @@
 /** What `status` looks at. */
 import { LifeboatError } from "../errors/error.ts";
+import type { Instant } from "../platform/clock.ts";
 import { formatLsn } from "../postgres/lsn.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
-import type { RisksView, ServerView, StatusProof, Unreachable, VaultFacts } from "../status/decide.ts";
+import type {
+  DatedAhead,
+  RisksView,
+  ServerView,
+  StatusBackup,
+  StatusProof,
+  Unreachable,
+  VaultFacts,
+} from "../status/decide.ts";
 import { observeRisks } from "../status/observe-risks.ts";
 import { type BackupListing, listBackups } from "../vault/backups.ts";
+import { aheadMs, newestOf } from "../vault/dated-ahead.ts";
 import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { meantServer } from "./engine-server.ts";
@@ -17,11 +27,12 @@ import type { WalStatus } from "./wal.ts";
 export const lookAtStatus: LookAtStatus = async (call) => {
   // Beside one another: the second connection costs no time of its own.
   const [wal, risks] = await Promise.all([lookAtWal(call), lookAtRisks(call)]);
+  const now = call.session.clock.now();
   return {
-    now: call.session.clock.now(),
+    now,
     backupMaxAgeMs: call.config.status.backupMaxAge,
     proofMaxAgeMs: call.config.status.proofMaxAge,
-    vault: await lookAtVault(call),
+    vault: await lookAtVault(call, now),
     receiver: wal.receiver,
     reportAgeMs: wal.reportAgeMs,
     isOfStack: await isOfStack(call.config),
@@ -40,7 +51,7 @@ async function lookAtRisks(call: Parameters<LookAtStatus>[0]): Promise<RisksView
   }
 }
 
-async function lookAtVault(call: Parameters<LookAtStatus>[0]): Promise<VaultFacts> {
+async function lookAtVault(call: Parameters<LookAtStatus>[0], now: Instant): Promise<VaultFacts> {
   const options = { signal: call.session.signal };
   try {
     const vault = await openConfiguredVault(call, "read");
@@ -52,19 +63,10 @@ async function lookAtVault(call: Parameters<LookAtStatus>[0]): Promise<VaultFact
       objectCount += 1;
       sizeBytes += object.sizeBytes;
     }
-    const newest = listing.backups.at(-1);
+    const dated = datedFacts(listing, await listProofs(vault, {}, options), now);
     return {
       kind: "reached",
-      newestBackup:
-        newest === undefined
-          ? undefined
-          : {
-              backupId: newest.backupId,
-              endedAt: newest.endedAt,
-              dataBytes: newest.dataBytes,
-              storedBytes: newest.storedBytes,
-            },
-      ...proofsOf(listing, await listProofs(vault, {}, options)),
+      ...dated,
       backupCount: listing.backups.length,
       unfinishedCount: listing.unfinished.length,
       damagedBackups: listing.damaged.map(({ backupId }) => backupId),
@@ -86,23 +88,42 @@ async function lookAtVault(call: Parameters<LookAtStatus>[0]): Promise<VaultFact
   }
 }
 
-function proofsOf(
-  listing: BackupListing,
+/** What is newest, and what no age can be told of. */
+export function datedFacts(
+  { backups }: Pick<BackupListing, "backups">,
   proofs: ProofListing,
-): Pick<Extract<VaultFacts, { kind: "reached" }>, "newestProof" | "failedProofs"> {
+  now: Instant,
+): Pick<Extract<VaultFacts, { kind: "reached" }>, "newestBackup" | "newestProof" | "failedProofs" | "datedAhead"> {
   const found = standings(proofs);
   const failedProofs: string[] = [];
-  let newestProof: StatusProof | undefined;
-  for (const { backupId } of listing.backups) {
+  const proven: StatusProof[] = [];
+  for (const { backupId } of backups) {
     const standing = found.get(backupId);
     if (standing?.kind === "failed" || standing?.kind === "unreadable") failedProofs.push(backupId);
     if (standing?.kind !== "proven" || !isAtLeast(standing.depth, "booted")) continue;
-    const { endedAt } = standing.proof;
-    if (newestProof === undefined || newestProof.endedAt < endedAt) {
-      newestProof = { backupId, depth: standing.depth, endedAt };
-    }
+    proven.push({ backupId, depth: standing.depth, endedAt: standing.proof.endedAt });
   }
-  return { newestProof, failedProofs };
+  proven.sort((a, b) => (a.endedAt < b.endedAt ? -1 : 1));
+  const newest = newestOf(backups, now);
+  return {
+    newestBackup: newest === undefined ? undefined : shownOf(newest),
+    newestProof: newestOf(proven, now),
+    failedProofs,
+    datedAhead: [...aheadOf("backup", backups, now), ...aheadOf("proof", proven, now)],
+  };
+}
+
+function shownOf({ backupId, endedAt, dataBytes, storedBytes }: StatusBackup): StatusBackup {
+  return { backupId, endedAt, dataBytes, storedBytes };
+}
+
+function aheadOf(
+  what: DatedAhead["what"],
+  dated: readonly { readonly backupId: string; readonly endedAt: string }[],
+  now: Instant,
+): readonly DatedAhead[] {
+  const ahead = dated.filter(({ endedAt }) => aheadMs(endedAt, now) !== undefined);
+  return ahead.map(({ backupId, endedAt }) => ({ what, backupId, endedAt }));
 }
 
 function serverOf(server: WalStatus["server"]): ServerView {

@@ -2,12 +2,14 @@
 import os from "node:os";
 import { parseInvariants } from "../config/invariants-file.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Instant } from "../platform/clock.ts";
 import { type ProofProgress, proveBackup } from "../proof/act.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
 import { proveEach } from "../proof/each.ts";
 import { lookForExtensions } from "../proof/extensions.ts";
 import { removeLeftSandboxes } from "../proof/sandbox.ts";
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
+import { newestOf } from "../vault/dated-ahead.ts";
 import { listProofs } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
@@ -24,7 +26,7 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
   const { config, session, choice } = call;
   const options = { signal: session.signal };
   const vault = await openConfiguredVault(call, "write");
-  const backups = await chosenBackups(vault, choice, options);
+  const backups = await chosenBackups(vault, choice, { ...options, now: session.clock.now() });
   const invariants = await readInvariants(call);
   const sandboxFolder = choice.sandboxFolder ?? config.folders.sandbox;
   const user = await serverUserOf(config.postgres.runAs, session.signal);
@@ -80,12 +82,12 @@ function updateOf({ step, done, total }: ProofProgress, of: string): ProgressUpd
 async function chosenBackups(
   vault: Vault,
   choice: Call["choice"],
-  options: { readonly signal: AbortSignal },
+  options: { readonly signal: AbortSignal; readonly now: Instant },
 ): Promise<readonly BackupRecord[]> {
   if (choice.backupId === undefined) {
     const systemId = await chooseSystem(vault, choice.system, options);
     const listing = await listBackups(vault, { systemId }, options);
-    const newest = listing.backups.at(-1);
+    const newest = newestOf(listing.backups, options.now);
     if (newest === undefined) throw noBackup(vault, listing, `no backup of system ${systemId}`);
     return choice.all ? listing.backups : [newest];
   }

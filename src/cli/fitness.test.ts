@@ -58,6 +58,7 @@ const status: StatusFacts = {
     },
     newestProof: { backupId: "20260101t110000z-0a1b2c3d", depth: "checked", endedAt: "2026-01-01T20:00:00.000Z" },
     failedProofs: [],
+    datedAhead: [],
     backupCount: 3,
     unfinishedCount: 1,
     damagedBackups: [],

@@ -58,7 +58,7 @@ export function renderStatus(facts: StatusFacts, faults: readonly Fault[], style
 function vaultRows({ vault, now }: StatusFacts): (readonly [string, Cell])[] {
   if (vault.kind === "unreachable") return [["vault", "not reached"]];
   const newest = vault.newestBackup;
-  const age = newest === undefined ? "" : `, ${describeDuration(now - Date.parse(newest.endedAt))} ago`;
+  const age = newest === undefined ? "" : `, ${ageText(newest.endedAt, now)}`;
   const backup =
     newest === undefined ? "none" : `${newest.backupId}${age}, ${describeByteSize(newest.dataBytes)} of data`;
   const unfinished = vault.unfinishedCount === 0 ? "" : `, ${vault.unfinishedCount} unfinished`;
@@ -73,7 +73,12 @@ function vaultRows({ vault, now }: StatusFacts): (readonly [string, Cell])[] {
 
 function proofText(newest: StatusProof | undefined, now: Instant): string {
   if (newest === undefined) return "none";
-  return `${newest.backupId} ${newest.depth}, ${describeDuration(now - Date.parse(newest.endedAt))} ago`;
+  return `${newest.backupId} ${newest.depth}, ${ageText(newest.endedAt, now)}`;
+}
+
+function ageText(endedAt: string, now: Instant): string {
+  const ageMs = now - Date.parse(endedAt);
+  return ageMs < 0 ? `dated ${describeDuration(-ageMs)} ahead` : `${describeDuration(ageMs)} ago`;
 }
 
 function rangeText({ from, to, fromTime, toTime, timeline }: StatusRange): string {

@@ -172,6 +172,15 @@ describe("a backup stays", () => {
     assert.ok(stays(later, decideRetention(facts([later, backup(2)]), policy)));
   });
 
+  test("when it is dated ahead, until it is named; it is the newest only where there is no other", () => {
+    const wrong = backup(-5000, { endLsn: 1n as Lsn });
+    const all = [wrong, backup(30), backup(2)];
+    assert.ok(stays(wrong, decideRetention(facts(all), policy)));
+    const named = { ...policy, named: new Set(all.map(({ backupId }) => backupId)) };
+    assert.deepEqual(kept(decideRetention(facts(all), named)), { "2": "newest" });
+    assert.ok(stays(wrong, decideRetention(facts([wrong]), named)));
+  });
+
   test("when nothing of its system can be restored", () => {
     const backups = [old({ restorable: false }), old({ restorable: false })];
     assert.equal(decideRetention(facts(backups), policy).remove.length, 0);

@@ -13,6 +13,7 @@
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { type BackupTier, LEFT_BEHIND_MS } from "../vault/backups.ts";
+import { isAhead } from "../vault/dated-ahead.ts";
 import type { BackupId } from "../vault/names.ts";
 import type { TombstoneWhy } from "./tombstones.ts";
 import { TIER_WINDOWS, type WindowTier, windowName } from "./windows.ts";
@@ -173,8 +174,8 @@ function systemReasons(
   };
   const restorable = backups.filter((backup) => backup.restorable);
   if (restorable.length === 0) for (const backup of backups) add(backup, { kind: "none-restorable" });
-  for (const backup of newestOf(soundOf(restorable, facts))) add(backup, { kind: "newest" });
-  for (const backup of newestOf(provenOf(restorable, facts))) add(backup, { kind: "newest-proven" });
+  for (const backup of newestOf(soundOf(restorable, facts), facts.now)) add(backup, { kind: "newest" });
+  for (const backup of newestOf(provenOf(restorable, facts), facts.now)) add(backup, { kind: "newest-proven" });
   for (const backup of backups) {
     if (facts.held.has(backup.backupId)) add(backup, { kind: "held" });
     if (isNamed(backup, policy)) continue;
@@ -210,12 +211,14 @@ function provenOf(backups: readonly RetainedBackup[], { proofs }: RetentionFacts
 }
 
 /** The newest by the clock and the furthest in the WAL: usually one, two when a clock was set. */
-function newestOf(backups: readonly RetainedBackup[]): ReadonlySet<RetainedBackup> {
+function newestOf(backups: readonly RetainedBackup[], now: Instant): ReadonlySet<RetainedBackup> {
   const furthest = backups.reduce<RetainedBackup | undefined>(
     (best, each) => (best === undefined || isFurther(each, best) ? each : best),
     undefined,
   );
-  const newest = newestByClock(backups);
+  // One that is dated ahead is the newest only where there is no other, or it could never be removed.
+  const believed = backups.filter(({ endedMs }) => !isAhead(endedMs, now));
+  const newest = newestByClock(believed.length === 0 ? backups : believed);
   return new Set([newest, furthest].filter((each) => each !== undefined));
 }
 

@@ -36,6 +36,7 @@ const vault = {
   newestBackup: { backupId: "b", endedAt: "2026-01-01T12:00:00.000Z", dataBytes: 1, storedBytes: 1 },
   newestProof: { backupId: "b", depth: "booted", endedAt: "2026-01-01T13:00:00.000Z" },
   failedProofs: [],
+  datedAhead: [],
   backupCount: 1,
   unfinishedCount: 0,
   damagedBackups: [],
@@ -65,6 +66,7 @@ const risksOf = (given: Partial<Extract<StatusFacts["risks"], { readonly kind: "
 });
 const sorted = Array.from({ length: 5 }, (_, n) => collation({ name: `shop${n}`, actual: "2.41" }));
 
+const ahead = { backupId: "b2", endedAt: "2027-01-01T00:00:00.000Z" };
 const unfinished = { ...vault, unfinishedCount: 1 };
 
 test("nothing is wrong where nothing is, also while a backup is under way", () => {
@@ -82,6 +84,21 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
     "a backup without the WAL it needs",
     { vault: { ...vault, ranges: [], stranded: ["b"] } },
     ["no-range", "backup-stranded"],
+  ],
+  [
+    "a backup that is dated ahead",
+    { vault: { ...vault, datedAhead: [{ what: "backup", ...ahead }] } },
+    ["backup-dated-ahead"],
+  ],
+  [
+    "a proof that is dated ahead",
+    { vault: { ...vault, datedAhead: [{ what: "proof", ...ahead }] } },
+    ["proof-dated-ahead"],
+  ],
+  [
+    "the silence after a backup that is dated ahead",
+    { backupMaxAgeMs: 11 * HOUR_MS, vault: { ...vault, datedAhead: [{ what: "backup", ...ahead }] } },
+    ["backup-dated-ahead", "backup-old"],
   ],
   ["a damaged backup", { vault: { ...vault, damagedBackups: ["a"] } }, ["backup-damaged"]],
   ["a backup that was never proven", { vault: { ...vault, newestProof: undefined } }, ["no-proof"]],

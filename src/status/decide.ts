@@ -8,6 +8,7 @@ import type { Instant } from "../platform/clock.ts";
 import { type CollationVersion, collationRisk } from "../postgres/collations.ts";
 import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
 import { describeDuration } from "../units/duration.ts";
+import { aheadMs } from "../vault/dated-ahead.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
 import { whyStale } from "../wal/report-age.ts";
 
@@ -21,6 +22,9 @@ export type StatusBackup = {
   readonly dataBytes: number;
   readonly storedBytes: number;
 };
+
+/** A backup or a proof whose time has not come yet: a clock was wrong. */
+export type DatedAhead = { readonly what: "backup" | "proof"; readonly backupId: string; readonly endedAt: string };
 
 /** The newest proof of a backup that was restored and came up. */
 export type StatusProof = { readonly backupId: string; readonly depth: string; readonly endedAt: string };
@@ -40,11 +44,13 @@ export type VaultFacts =
   | Unreachable
   | {
       readonly kind: "reached";
+      /** One that is dated ahead only where there is no other; the same of the proof. */
       readonly newestBackup: StatusBackup | undefined;
       /** Undefined when no backup stands proven by having been booted. */
       readonly newestProof: StatusProof | undefined;
       /** Backups whose proof failed, or whose newest proof does not open. */
       readonly failedProofs: readonly string[];
+      readonly datedAhead: readonly DatedAhead[];
       readonly backupCount: number;
       readonly unfinishedCount: number;
       readonly damagedBackups: readonly string[];
@@ -118,6 +124,7 @@ function vaultFaults(facts: StatusFacts): Fault[] {
     const remedy = `Prove it again, which says why: lifeboat verify ${id}. If it is damaged, take a new one: lifeboat backup --full.`;
     faults.push({ code: "proof-failed", message, remedy });
   }
+  faults.push(...vault.datedAhead.map((each) => aheadFault(each, now)));
   const newest = vault.newestBackup;
   if (newest === undefined) faults.push({ code: "no-backup", message: "there is no backup", remedy: again });
   else {
@@ -140,6 +147,14 @@ function vaultFaults(facts: StatusFacts): Fault[] {
     faults.push({ code: "wal-gap", message, remedy: "See `lifeboat points`; the moments in between are lost." });
   }
   return faults;
+}
+
+/** Its age tells nothing, and for as long as it is there it will. */
+function aheadFault({ what, backupId, endedAt }: DatedAhead, now: Instant): Fault {
+  const name = what === "backup" ? `backup ${backupId}` : `the newest proof of backup ${backupId}`;
+  const message = `${name} is dated ${describeDuration(aheadMs(endedAt, now) ?? 0)} ahead, by a clock that was wrong, here or where it was made`;
+  const remedy = `Set that clock. If this machine's is right, take and prove a new backup, then: lifeboat prune --remove ${backupId}.`;
+  return { code: `${what}-dated-ahead`, message, remedy };
 }
 
 function proofFaults(newest: StatusProof | undefined, { now, proofMaxAgeMs }: StatusFacts): Fault[] {

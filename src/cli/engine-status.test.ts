@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { syntheticProof } from "../../test/support/proofs.ts";
+import { setClock, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import type { SystemId } from "../postgres/lsn.ts";
+import { openMemoryStore } from "../store/memory/memory-store.ts";
+import { listBackups } from "../vault/backups.ts";
+import { listProofs, putProof } from "../vault/proofs.ts";
+import { datedFacts } from "./engine-status.ts";
+
+const systemId = "7" as SystemId;
+const HOUR_MS = 3_600_000;
+
+test("a backup and a proof that a wrong clock dated ahead are told, and hide none that came after", async () => {
+  const now = Date.UTC(2026, 10, 22, 22, 0);
+  const clock = setClock(now + 1000 * HOUR_MS);
+  const vault = { ...(await createTestVault(openMemoryStore({ clock }))), clock };
+  const look = async () => {
+    clock.set(now);
+    return datedFacts(await listBackups(vault, {}, {}), await listProofs(vault, {}, {}), clock.now());
+  };
+  const take = async (segment: number) => {
+    const { record } = await storeSyntheticBackup(vault, { systemId, segment });
+    const proof = syntheticProof(record, { minute: segment, asked: "booted" });
+    await putProof(vault, { ...proof, endedAt: record.endedAt }, {});
+    return record.backupId;
+  };
+  const wrong = await take(1);
+  const alone = await look();
+  assert.deepEqual([alone.newestBackup?.backupId, alone.newestProof?.backupId], [wrong, wrong]);
+  clock.set(now - 30 * HOUR_MS);
+  const right = await take(2);
+  const { newestBackup, newestProof, datedAhead } = await look();
+  assert.deepEqual([newestBackup?.backupId, newestProof?.backupId], [right, right]);
+  assert.deepEqual(
+    datedAhead.map(({ what, backupId }) => [what, backupId]),
+    [
+      ["backup", wrong],
+      ["proof", wrong],
+    ],
+  );
+});
