@@ -170,7 +170,7 @@ test("a backup that we take leaves nothing in the vault that the receiver's user
 test("logs are told by component, and followed until they are interrupted", async () => {
   const { out } = await one.cli.expect(0, "logs --lines 2");
   assert.match(out, /^db +\| .*\n/);
-  assert.match(out, /^supervisor +\| .* ready$/m);
+  assert.match(out, /^supervisor +\| .* is ready$/m);
   const following = one.cli.start("logs db --lines 1 -f");
   await following.printed(/\n/);
   await assert.rejects(one.ask("db", "SELECT no_such_column"));

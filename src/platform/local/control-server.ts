@@ -1,12 +1,18 @@
 /** Answers what a supervisor is asked over its Unix socket. */
 import net from "node:net";
+import path from "node:path";
 import { createInterface } from "node:readline";
+import type { Files } from "../files.ts";
 import { specOf } from "./component.ts";
 import { type Answer, answerLine, failureLine, parseRequest, type Request } from "./protocol.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** A socket that is listened to; close it. */
-export type ControlServer = { close(): Promise<void> };
+export type ControlServer = {
+  /** Listens anew where the socket was removed, as whoever tidies a folder of sockets does; does nothing where it is there. */
+  renew(): Promise<void>;
+  close(): Promise<void>;
+};
 
 /** A component's whole environment goes over it; a line of which the end never comes must not be kept. */
 const LINE_BYTES_MAX = 1024 * 1024;
@@ -15,7 +21,31 @@ const LINE_BYTES_MAX = 1024 * 1024;
  * Listens. The socket lies in a folder that only its owner can enter, and whoever can is believed: a supervisor runs what it
  * is told to. `onEnd` is called after the last component was stopped on request and the answer is out.
  */
-export async function serveControl(socket: string, supervisor: Supervisor, onEnd: () => void): Promise<ControlServer> {
+export async function serveControl(
+  files: Pick<Files, "stat" | "makeFolder">,
+  { socket, supervisor, onEnd }: ControlRequest,
+): Promise<ControlServer> {
+  let server = await listen(socket, supervisor, onEnd);
+  return {
+    renew: async () => {
+      if ((await files.stat(socket)) !== undefined) return;
+      await files.makeFolder(path.dirname(socket), 0o700);
+      // First: closing removes whatever has the socket's name. Who is being answered is answered all the same.
+      server.close();
+      server = await listen(socket, supervisor, onEnd);
+    },
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** What is served, and where. */
+export type ControlRequest = {
+  readonly socket: string;
+  readonly supervisor: Supervisor;
+  readonly onEnd: () => void;
+};
+
+async function listen(socket: string, supervisor: Supervisor, onEnd: () => void): Promise<net.Server> {
   const server = net.createServer((connection) => {
     connection.on("error", () => connection.destroy());
     const gone = new AbortController();
@@ -42,7 +72,7 @@ export async function serveControl(socket: string, supervisor: Supervisor, onEnd
     server.once("error", reject);
     server.listen(socket, () => resolve());
   });
-  return { close: () => new Promise((resolve) => server.close(() => resolve())) };
+  return server;
 }
 
 async function answer(

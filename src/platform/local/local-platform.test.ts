@@ -23,7 +23,7 @@ import {
 import { systemFiles } from "../files.ts";
 import { systemProcesses } from "../processes.ts";
 import { recordedSpec } from "./component.ts";
-import { LocalPlatform } from "./local-platform.ts";
+import { LocalPlatform, socketOf } from "./local-platform.ts";
 import { asideOf, LOG_BYTES_MAX, lastLinesOf, trimLog } from "./log-file.ts";
 import { answerLine } from "./protocol.ts";
 
@@ -313,6 +313,30 @@ describe("a supervisor", () => {
         (await readdir("/tmp")).filter((name) => name.startsWith("lifeboat-supervisor-")),
         [],
       );
+    });
+  });
+
+  test("whose socket was removed, or the folder of it, is asked at a new one, and all that runs goes on", async () => {
+    await inFolder(async (folder) => {
+      for (const [name, removed] of [
+        ["short", (deep: string) => path.join(deep, "supervisor/control.sock")],
+        ["x".repeat(90), (deep: string) => path.dirname(socketOf(path.join(deep, "supervisor")))],
+      ] as const) {
+        const deep = path.join(folder, name);
+        await systemFiles.makeFolder(deep);
+        const platform = platformIn(deep);
+        await platform.start(scriptSpec(folder, "one", "exec sleep 1000"), {});
+        const supervisor = await supervisorOf(deep);
+        const begun = systemClock.monotonic();
+        for (let times = 0; times < 2; times += 1) {
+          await rm(removed(deep), { recursive: true });
+          assert.equal(await modeOf(platform, "one"), "running");
+        }
+        assert.ok((await platform.fence("one", {})).ran);
+        assert.ok(systemClock.monotonic() - begun < 20_000, "it is not waited for until the caller gives up");
+        assert.equal(await supervisorOf(deep), supervisor);
+        await platform.end({});
+      }
     });
   });
 

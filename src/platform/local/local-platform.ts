@@ -260,7 +260,6 @@ function restingState(name: string, { spec, fencedAt }: ComponentRecord): Compon
   return { name, mode, since, adopted: false, lastEnd: undefined, restarts: 0, ports: spec?.ports ?? [] };
 }
 
-/** In the supervisor's folder, or beside it all where that path is too long for a socket. */
 /** What a supervisor says whose requests have no epoch: it reads all of a request before it does anything. */
 function knowsNoEpoch(error: unknown): boolean {
   if (!isLifeboatError(error, "platform.component-failed")) return false;
@@ -268,7 +267,8 @@ function knowsNoEpoch(error: unknown): boolean {
   return error.message.includes("unrecognized_keys") && error.message.includes('"epoch"');
 }
 
-function socketOf(folder: string): string {
+/** Where a supervisor listens: in its folder, or beside it all where that path is too long for a socket. */
+export function socketOf(folder: string): string {
   const inside = path.join(folder, "control.sock");
   if (Buffer.byteLength(inside) <= SOCKET_PATH_BYTES_MAX) return inside;
   const short = createHash("sha256").update(folder).digest("hex").slice(0, 12);

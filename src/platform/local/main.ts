@@ -15,6 +15,8 @@ import { logFolderOf, Supervisor } from "./supervisor.ts";
 
 /** A log grows by some MiB between two looks at most. */
 const TIDY_INTERVAL_MS = 30_000;
+/** Nothing can be stopped or fenced while nobody can ask; a look costs microseconds. */
+const LISTEN_INTERVAL_MS = 500;
 
 const [folder, socket] = process.argv.slice(2);
 if (folder === undefined || socket === undefined) throw new Error("a supervisor is given its folder and its socket");
@@ -45,8 +47,8 @@ async function supervise(ours: string, listenAt: string): Promise<void> {
   // Nobody listens on it: we have the lock.
   await systemFiles.remove(listenAt);
   const ending = new AbortController();
-  const server = await serveControl(listenAt, supervisor, () => ending.abort());
-  notice("ready");
+  const server = await serveControl(systemFiles, { socket: listenAt, supervisor, onEnd: () => ending.abort() });
+  notice(`process ${process.pid} is ready`);
   // The terminal it was started from may go.
   process.on("SIGHUP", () => undefined);
   for (const signal of ["SIGTERM", "SIGINT"]) {
@@ -58,10 +60,25 @@ async function supervise(ours: string, listenAt: string): Promise<void> {
       );
     });
   }
-  while (!ending.signal.aborted) {
-    await supervisor.tidy();
-    await systemClock.sleep(TIDY_INTERVAL_MS, { signal: ending.signal }).catch(() => undefined);
-  }
+  const every = async (intervalMs: number, work: () => Promise<void>): Promise<void> => {
+    while (!ending.signal.aborted) {
+      await work();
+      await systemClock.sleep(intervalMs, { signal: ending.signal }).catch(() => undefined);
+    }
+  };
+  let refused = "";
+  const listening = every(LISTEN_INTERVAL_MS, async () => {
+    try {
+      await server.renew();
+      refused = "";
+    } catch (error) {
+      // Twice a second is often enough for trying, and not for telling.
+      if (errorText(error) !== refused) notice(`cannot listen at ${listenAt}: ${errorText(error)}`);
+      refused = errorText(error);
+    }
+  });
+  await every(TIDY_INTERVAL_MS, () => supervisor.tidy());
+  await listening;
   await server.close();
   await systemFiles.remove(listenAt);
   notice("ended");
