@@ -46,6 +46,7 @@ export const probeEngine: ProbeEngine = {
             session.notice(`the load runs; ledger ${ledgerFile}`);
             stopListening = listen(controls, session.notice);
           },
+          onLeft: ({ message, code }) => session.notice(`the probe's rows could not be removed: ${message} (${code})`),
           onReport: ({ startedMs, atMs, writes, reads }) =>
             session.progress.report({
               phase: `${writes.failedCount + reads.failedCount} failed, ${writes.unknownCount} unknown`,

@@ -7,7 +7,7 @@ import { formatInstant } from "../platform/clock.ts";
 import type { LocalServer } from "../postgres/server.ts";
 import { type LedgerRecord, readLedger } from "../probe/ledger.ts";
 import type { ProbeReport } from "../probe/measurements.ts";
-import { type ReadBack, readBack } from "../probe/read-back.ts";
+import { judgeUnexpected, type ReadBack, readBack } from "../probe/read-back.ts";
 import { describeDuration } from "../units/duration.ts";
 import { DELETED_TABLE, type Deletion, lookAtTable } from "./deletion.ts";
 import { type Outage, resume, type Scene, strike } from "./disaster.ts";
@@ -103,14 +103,13 @@ function writeFactsOf(seen: {
   const oldestMissingMs = early
     .filter((record) => missing.has(record.sequence))
     .reduce((oldest, record) => Math.min(oldest, record.acknowledgedAt), outage.killedMs);
-  const unexpected = new Set(found.unexpected);
   return {
     acknowledged: early.length,
     missing: missing.size,
     damaged: found.damaged.length,
     missingSpanMs: Math.round(outage.killedMs - oldestMissingMs),
     unknown: report.writes.unknownCount,
-    unknownPresent: report.unknownSequences.filter((sequence) => unexpected.has(sequence)).length,
+    unknownPresent: judgeUnexpected(found, report).unknownPresent,
     acknowledgedAfter: seen.records.length - early.length,
     latencyP50Ms: outage.before.writes.latency.p50Ms,
     latencyP99Ms: outage.before.writes.latency.p99Ms,

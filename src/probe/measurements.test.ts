@@ -5,6 +5,7 @@ import type { Clock, Instant, Monotonic } from "../platform/clock.ts";
 import { Histogram } from "./histogram.ts";
 import { Measurements } from "./measurements.ts";
 import { type Outcome, outcomeOfFailure, outcomeOfWarning, reasonOf } from "./outcome.ts";
+import { judgeUnexpected } from "./read-back.ts";
 
 const OK: Outcome = { kind: "ok" };
 const START_MS = 1_000_000;
@@ -106,8 +107,8 @@ test("counts go by outcome and reason, and sent writes without success are liste
   assert.deepEqual(report.writes.failedReasons, { "deadline-in-pool-queue": 1, "25006": 1 });
   assert.deepEqual(report.writes.unknownReasons, { "warning-01000": 1 });
   assert.deepEqual(report.connectReasons, { ECONNREFUSED: 1 });
-  assert.deepEqual(report.refusedSequences, [2]);
-  assert.deepEqual(report.unknownSequences, [3]);
+  assert.deepEqual(report.refusedRanges, [[2, 2]]);
+  assert.deepEqual(report.unknownRanges, [[3, 3]]);
 });
 
 function serverError(severity: string, code: string): pg.DatabaseError {
@@ -137,8 +138,65 @@ test("a mark dated back keeps the answers that came since, and each closed windo
   const { window } = report.writes;
   assert.equal(window.beganMs, START_MS + 95);
   assert.deepEqual(window.longestGap, { fromMs: START_MS + 100, toMs: START_MS + 600, durationMs: 500 });
-  assert.deepEqual([window.okCount, window.failedCount, window.failedReasons], [1, 1, { "25006": 1 }]);
+  assert.deepEqual([window.okCount, window.failedCount, window.failedReasons], [2, 1, { "25006": 1 }]);
   assert.equal(report.closed[0]?.writes.okCount, 2);
+});
+
+test("a window that is dated back has the failures since its beginning", () => {
+  const seen = measurements();
+  end(seen, { due: 900, ended: 905 });
+  // The kill came at 1000; the mark arrives at 1500 and says so.
+  const lost: Outcome = { kind: "unknown", reason: "connection-lost" };
+  for (let due = 1000; due < 1500; due += 5) end(seen, { due, ended: due + 1, outcome: lost });
+  seen.mark(at(1500), { label: "kill9", at: at(1000) });
+  end(seen, { due: 1500, ended: 1505, outcome: lost });
+  end(seen, { due: 1600, ended: 1605 });
+  const { window } = seen.report(at(1700)).writes;
+  assert.deepEqual([window.firstFailedMs, window.unknownCount], [START_MS + 1000, 101]);
+  assert.deepEqual(window.longestGap, { fromMs: START_MS + 1000, toMs: START_MS + 1605, durationMs: 605 });
+});
+
+test("a window that is dated back over good answers has no gap there", () => {
+  const seen = measurements();
+  for (let due = 0; due <= 5000; due += 5) end(seen, { due, ended: due + 1 });
+  seen.mark(at(5001), { label: "switchover", at: at(1000) });
+  end(seen, { due: 5005, ended: 5006 });
+  const { window } = seen.report(at(5007)).writes;
+  assert.deepEqual([window.longestGap.durationMs, window.okCount], [5, 802]);
+});
+
+test("a window is dated back as far as what ended is known, never to before the run or beyond a minute", () => {
+  const seen = measurements();
+  for (let due = 0; due <= 90_000; due += 100) end(seen, { due, ended: due + 1 });
+  seen.mark(at(90_002), { label: "early", at: at(-5_000) });
+  const { window } = seen.report(at(90_002)).writes;
+  assert.deepEqual([window.beganMs, window.okCount], [START_MS + 29_901, 601]);
+  const fresh = measurements();
+  fresh.mark(at(10), { label: "early", at: at(-5_000) });
+  assert.equal(fresh.report(at(10)).writes.window.beganMs, START_MS);
+});
+
+test("writes of unknown outcome that are there are not called failed, however many they are", () => {
+  const seen = measurements();
+  const count = 50_000;
+  const unknown: Outcome = { kind: "unknown", reason: "ledger-failed" };
+  const refused: Outcome = { kind: "failed", reason: "23514", sent: true };
+  const there: number[] = [];
+  for (let n = 1; n <= count; n += 1) {
+    // By turns, so that no range grows: more than are kept.
+    end(seen, { due: n, ended: n, sequence: n, outcome: n % 2 === 1 ? unknown : OK });
+    if (n % 2 === 1) there.push(n);
+  }
+  end(seen, { due: count + 1, ended: count + 1, sequence: count + 1, outcome: refused });
+  const report = seen.report(at(count + 1));
+  assert.equal(report.unknownLeftOutCount, 5_000);
+  const judged = judgeUnexpected({ unexpected: [...there, count + 1, count + 2] }, report);
+  assert.deepEqual(judged, {
+    unknownPresent: there.length,
+    unknownAbsent: 0,
+    failedPresent: [count + 1],
+    strangers: [count + 2],
+  });
 });
 
 test("writes and reads are counted apart, and numbers of different reasons are bounded", () => {
@@ -149,8 +207,8 @@ test("writes and reads are counted apart, and numbers of different reasons are b
   seen.ended({ kind: "read", sequence: 1, dueAt: at(1), endedAt: at(9), outcome: failed });
   seen.rowMissing();
   for (let number = 0; number < 200; number++) seen.connectFailed(`reason ${number}`);
-  const { writes, reads, rowMissingCount, refusedSequences, connectReasons } = seen.report(at(10));
+  const { writes, reads, rowMissingCount, refusedRanges, connectReasons } = seen.report(at(10));
   assert.deepEqual([writes.okCount, writes.failedCount, reads.okCount, reads.failedCount], [1, 0, 0, 1]);
-  assert.deepEqual([rowMissingCount, refusedSequences], [1, []]);
+  assert.deepEqual([rowMissingCount, refusedRanges], [1, []]);
   assert.deepEqual([Object.keys(connectReasons).length, connectReasons["more"]], [101, 100]);
 });

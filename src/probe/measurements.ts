@@ -7,6 +7,8 @@ import type { OperationKind } from "./arrivals.ts";
 import { Histogram, type LatencyReport } from "./histogram.ts";
 import type { Outcome } from "./outcome.ts";
 import { ReasonCounts } from "./reason-counts.ts";
+import { RecentEnds } from "./recent-ends.ts";
+import { type SequenceRange, Sequences } from "./sequences.ts";
 import { Window, type WindowReport } from "./window.ts";
 
 /** What was seen of the writes, or of the reads. */
@@ -48,14 +50,14 @@ export type ProbeReport = {
   readonly label: string;
   /** The first WINDOWS_MAX windows that marks have closed. */
   readonly closed: readonly ClosedWindow[];
-  /** Sent writes of unknown outcome, the first SEQUENCES_MAX of them: after a recovery they may be there or not. */
-  readonly unknownSequences: readonly number[];
-  /** Sent writes that the server refused, the first SEQUENCES_MAX of them: they must never be there. */
-  readonly refusedSequences: readonly number[];
+  /** Sent writes of unknown outcome: after a recovery they may be there or not. */
+  readonly unknownRanges: readonly SequenceRange[];
+  /** How many more of them there are than the ranges hold: of a row that is no other's it cannot be told whether it failed. */
+  readonly unknownLeftOutCount: number;
+  /** Sent writes that the server refused, as far as ranges hold them: they must never be there. */
+  readonly refusedRanges: readonly SequenceRange[];
 };
 
-/** Enough for every write on the wire in some hundred outages, and small enough to print. */
-export const SEQUENCES_MAX = 10_000;
 /** A report is one line of JSON, asked for many times a second. */
 const WINDOWS_MAX = 200;
 
@@ -76,8 +78,8 @@ export class Measurements {
   readonly #writes: Stream;
   readonly #reads: Stream;
   readonly #connectReasons = new ReasonCounts();
-  readonly #unknownSequences: number[] = [];
-  readonly #refusedSequences: number[] = [];
+  readonly #unknown = new Sequences();
+  readonly #refused = new Sequences();
   readonly #closed: ClosedWindow[] = [];
   #label = "start";
   #rowMissingCount = 0;
@@ -110,11 +112,14 @@ export class Measurements {
     this.#stream(end.kind).ended(end);
     const { outcome, sequence } = end;
     if (end.kind === "read") return;
-    if (outcome.kind === "failed" && outcome.sent) keep(this.#refusedSequences, sequence);
-    if (outcome.kind === "unknown") keep(this.#unknownSequences, sequence);
+    if (outcome.kind === "failed" && outcome.sent) this.#refused.add(sequence);
+    if (outcome.kind === "unknown") this.#unknown.add(sequence);
   }
 
-  /** Begins a new window of observation, now or at a moment that has just passed. */
+  /**
+   * Begins a new window of observation, now or at a moment that has just passed, at most a minute ago. What ended since then is
+   * of the new window, and of the one that closes too.
+   */
   mark(now: Monotonic, begins: { readonly label: string; readonly at?: Monotonic | undefined }): void {
     const wall = (at: Monotonic) => this.wallTime(at);
     if (this.#closed.length < WINDOWS_MAX) {
@@ -122,8 +127,9 @@ export class Measurements {
       if (writes !== undefined && reads !== undefined) this.#closed.push({ label: this.#label, writes, reads });
     }
     this.#label = begins.label;
-    const at = Math.min(now, begins.at ?? now) as Monotonic;
-    for (const stream of [this.#writes, this.#reads]) stream.window = stream.window.next(at);
+    const completeSince = Math.max(this.#writes.completeSince, this.#reads.completeSince);
+    const at = Math.min(now, Math.max(completeSince, begins.at ?? now)) as Monotonic;
+    for (const stream of [this.#writes, this.#reads]) stream.beginWindow(at);
   }
 
   /** A moment of this run as wall-clock time. */
@@ -154,8 +160,9 @@ export class Measurements {
       connectReasons: this.#connectReasons.report(),
       label: this.#label,
       closed: [...this.#closed],
-      unknownSequences: [...this.#unknownSequences],
-      refusedSequences: [...this.#refusedSequences],
+      unknownRanges: this.#unknown.report(),
+      unknownLeftOutCount: this.#unknown.leftOutCount,
+      refusedRanges: this.#refused.report(),
     };
   }
 
@@ -166,14 +173,30 @@ export class Measurements {
 
 class Stream {
   arrivedCount = 0;
-  window: Window;
+  #window: Window;
+  readonly #recent: RecentEnds;
   readonly #latencies = new Histogram();
   readonly #failed = new ReasonCounts();
   readonly #unknown = new ReasonCounts();
   #okCount = 0;
 
   constructor(beganAt: Monotonic) {
-    this.window = new Window(beganAt);
+    this.#window = new Window(beganAt);
+    this.#recent = new RecentEnds(beganAt);
+  }
+
+  get window(): Window {
+    return this.#window;
+  }
+
+  /** Windows can begin at this moment or later. */
+  get completeSince(): Monotonic {
+    return this.#recent.completeSince;
+  }
+
+  beginWindow(at: Monotonic): void {
+    this.#window = new Window(at);
+    for (const end of this.#recent.since(at)) this.#window.ended(end);
   }
 
   get outstandingCount(): number {
@@ -188,7 +211,9 @@ class Stream {
       (outcome.kind === "failed" ? this.#failed : this.#unknown).add(outcome.reason);
     }
     const reason = outcome.kind === "ok" ? "" : outcome.reason;
-    this.window.ended({ kind: outcome.kind, reason, dueAt, endedAt });
+    const end = { kind: outcome.kind, reason, dueAt, endedAt };
+    this.#window.ended(end);
+    this.#recent.add(end);
   }
 
   report(now: Monotonic, wall: (at: Monotonic) => number): StreamReport {
@@ -201,11 +226,7 @@ class Stream {
       failedReasons: this.#failed.report(),
       unknownReasons: this.#unknown.report(),
       latency: this.#latencies.report(),
-      window: this.window.report(now, wall),
+      window: this.#window.report(now, wall),
     };
   }
-}
-
-function keep(sequences: number[], sequence: number): void {
-  if (sequences.length < SEQUENCES_MAX) sequences.push(sequence);
 }

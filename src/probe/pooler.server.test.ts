@@ -7,6 +7,7 @@ import { type TestContext, test } from "node:test";
 import { startPooler, type TestPooler } from "../../test/support/pgbouncer.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { PORTS, SUPERUSER, startServer } from "../../test/support/servers.ts";
+import type { LifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { withSession } from "../postgres/session.ts";
@@ -30,6 +31,7 @@ async function probeThrough(
   t: TestContext,
   pooler: TestPooler,
   disturb: (load: Load) => Promise<void>,
+  onLeft: (failure: LifeboatError) => void = assert.fail,
 ): Promise<ProbeResult> {
   const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-probe-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -61,6 +63,7 @@ async function probeThrough(
       onReport: (report) => {
         latest = report;
       },
+      onLeft,
     },
   );
   await disturbed;
@@ -125,6 +128,25 @@ test("the server killed behind its pooler: failed ones were never there, unknown
   assert.equal(result.judgement.unknownPresent + result.judgement.unknownAbsent, writes.unknownCount);
 });
 
+test("rows that cannot be removed stay with their ledger, and what was measured is told all the same", async (t) => {
+  await using server = await startServer({ major: 16 });
+  await using pooler = await startPooler(server);
+  await server.query(
+    "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'none may go'; END$$",
+  );
+  const left: LifeboatError[] = [];
+  const disturb = async (load: Load) => {
+    await server.query(
+      `CREATE TRIGGER keep BEFORE DELETE ON ${WRITE_TABLE} FOR EACH STATEMENT EXECUTE FUNCTION keep()`,
+    );
+    await later(load);
+  };
+  const result = await probeThrough(t, pooler, disturb, (failure) => left.push(failure));
+  assert.match(left.map(({ message }) => message).join(), /none may go/);
+  assert.ok(isSound(result) && result.readBack.present > 0);
+  assert.ok((await stat(result.ledgerFile ?? "")).size > 0);
+});
+
 test("an acknowledged row that is gone is missing, one that had failed and is there is odd, and the evidence stays", async (t) => {
   await using server = await startServer({ major: 16 });
   await using pooler = await startPooler(server);
@@ -134,7 +156,7 @@ test("an acknowledged row that is gone is missing, one that had failed and is th
       `ALTER TABLE ${WRITE_TABLE} ADD CONSTRAINT refuse CHECK (sequence < 50 OR payload = '') NOT VALID`,
     );
     await eventually("refused writes", async () => (load.latest().writes.failedReasons["23514"] ?? 0) >= 20);
-    const [refused] = load.latest().refusedSequences;
+    const [refused] = load.latest().refusedRanges[0] ?? [];
     await server.query(`INSERT INTO ${WRITE_TABLE} VALUES ($1, $2, '', now())`, [CLIENT_ID, refused]);
     await server.query(`INSERT INTO ${WRITE_TABLE} VALUES ($1, 99999999, '', now())`, [CLIENT_ID]);
     await server.query(`DELETE FROM ${WRITE_TABLE} WHERE sequence = 7`);
@@ -143,7 +165,7 @@ test("an acknowledged row that is gone is missing, one that had failed and is th
   const { readBack, judgement, report, ledgerFile } = result;
   assert.deepEqual([readBack.missing, readBack.damaged], [[7], []]);
   assert.equal(readBack.present, readBack.acknowledged - 1);
-  assert.deepEqual(judgement.failedPresent, report.refusedSequences.slice(0, 1));
+  assert.deepEqual(judgement.failedPresent, [report.refusedRanges[0]?.[0]]);
   assert.deepEqual(judgement.strangers, [99_999_999]);
   assert.equal(isSound(result), false);
   assert.ok((await stat(ledgerFile ?? "")).size > 0);

@@ -8,6 +8,8 @@ import { startTimer } from "../platform/timer.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { breakOff, withSession } from "../postgres/session.ts";
 import { readLedger } from "./ledger.ts";
+import type { ProbeReport } from "./measurements.ts";
+import { rangesHold } from "./sequences.ts";
 import { checksumOf, WRITE_TABLE } from "./write-table.ts";
 
 /** What the server holds of what it acknowledged. `acknowledged` = `present` + missing + damaged. */
@@ -44,17 +46,20 @@ export type Judgement = {
 /** Holds what was read back against what the probe said of each write. Pure. */
 export function judgeUnexpected(
   { unexpected }: Pick<ReadBack, "unexpected">,
-  report: { readonly unknownSequences: readonly number[]; readonly writes: { readonly arrivedCount: number } },
+  report: Pick<ProbeReport, "unknownRanges" | "unknownLeftOutCount" | "refusedRanges"> & {
+    readonly writes: Pick<ProbeReport["writes"], "arrivedCount" | "unknownCount">;
+  },
 ): Judgement {
-  const unknown = new Set(report.unknownSequences);
-  const others = unexpected.filter((sequence) => !unknown.has(sequence));
-  const unknownPresent = unexpected.length - others.length;
-  return {
-    unknownPresent,
-    unknownAbsent: unknown.size - unknownPresent,
-    failedPresent: others.filter((sequence) => sequence <= report.writes.arrivedCount),
-    strangers: others.filter((sequence) => sequence > report.writes.arrivedCount),
-  };
+  const { arrivedCount, unknownCount } = report.writes;
+  const [due, strangers] = [unexpected.filter((n) => n <= arrivedCount), unexpected.filter((n) => n > arrivedCount)];
+  // Where not all of unknown outcome are known by number, only those surely failed that the server refused.
+  const hasFailed = (sequence: number): boolean =>
+    report.unknownLeftOutCount === 0
+      ? !rangesHold(report.unknownRanges, sequence)
+      : rangesHold(report.refusedRanges, sequence);
+  const failedPresent = due.filter(hasFailed);
+  const unknownPresent = due.length - failedPresent.length;
+  return { unknownPresent, unknownAbsent: Math.max(0, unknownCount - unknownPresent), failedPresent, strangers };
 }
 
 /** Half a megabyte a page. */

@@ -5,7 +5,7 @@
  * Invariants: the load ends by time, by `stop`, or on request, and then the result is told all the same; the ledger is
  * there until every write in it was found; rows and ledger of a run stay when something is missing or odd, as evidence.
  */
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
@@ -45,6 +45,8 @@ export type ProbeRequest = {
   /** Called with a way to mark a moment and to stop, once the load runs. */
   readonly onRunning: (controls: ProbeControls) => void;
   readonly onReport: (report: ProbeReport) => void;
+  /** Told why rows or ledger stay although all is well. */
+  readonly onLeft: (failure: LifeboatError) => void;
 };
 
 /** What can be done to a load under way. */
@@ -88,15 +90,24 @@ export async function runProbe(tools: ProbeTools, request: ProbeRequest): Promis
   const report = await putLoad(tools, request);
   const back = await readBackPatiently(tools, { connect, ledgerFile, signal: request.abandon });
   const judgement = judgeUnexpected(back, report);
-  const remove = !request.keep && isSound({ readBack: back, judgement });
-  if (remove) {
-    await removeRows(connect, probe.clientId, {});
-    await tools.files.remove(ledgerFile);
-  }
+  const remove = !request.keep && isSound({ readBack: back, judgement }) && (await tidyUp(tools, request));
   const { host, port, user, database } = connect;
   const kept = remove ? undefined : ledgerFile;
   const target = { host, port, user, database };
   return { target, load, synchronousCommit, report, readBack: back, judgement, ledgerFile: kept };
+}
+
+/** True when rows and ledger are gone. What was measured is worth more than a tidy table: a failure is told beside it. */
+async function tidyUp({ files }: ProbeTools, { probe, ledgerFile, onLeft }: ProbeRequest): Promise<boolean> {
+  try {
+    await removeRows(probe.connect, probe.clientId, {});
+    await files.remove(ledgerFile);
+    return true;
+  } catch (error) {
+    if (!isLifeboatError(error) || error.kind === "bug") throw error;
+    onLeft(error);
+    return false;
+  }
 }
 
 async function putLoad(tools: ProbeTools, request: ProbeRequest): Promise<ProbeReport> {

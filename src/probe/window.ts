@@ -58,14 +58,6 @@ export class Window {
     this.#gapTo = beganAt;
   }
 
-  /** The window after this one. What was answered since it began, when that is in the past, is not forgotten. */
-  next(beganAt: Monotonic): Window {
-    const next = new Window(beganAt);
-    const last = this.#lastAcknowledgedAt;
-    if (last !== undefined && last > beganAt) next.#acknowledged(last);
-    return next;
-  }
-
   /** An operation has ended. */
   ended(end: WindowEnd): void {
     if (end.kind === "ok") {
