@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { LocalPlatform } from "../platform/local/local-platform.ts";
 import type { ProcessUser } from "../platform/processes.ts";
 import { MAJORS } from "../postgres/installation.ts";
+import { daemonSocketOf } from "../stack/daemon-config.ts";
 import { durabilityInUse } from "../stack/durability.ts";
 import { portsInUse } from "../stack/ports.ts";
 import { findPrograms, SYSTEM_FOLDERS } from "../stack/programs.ts";
@@ -12,8 +13,10 @@ import { renderComponent, renderStack } from "../stack/render.ts";
 import { rolesInUse } from "../stack/roles.ts";
 import { scaleInUse } from "../stack/scale.ts";
 import { HIDDEN_SECRETS } from "../stack/secrets.ts";
+import { refuseForeignSockets } from "../stack/shared-sockets.ts";
 import { describeStack, type StackDescription } from "../stack/stack.ts";
 import type { StackPlatform, StackPrograms, StackTools } from "../stack/tools.ts";
+import { controlSocket } from "../witness/control.ts";
 import type { RenderConfigured } from "./config-render.ts";
 import { daemonConfigOf } from "./daemon-config.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
@@ -64,8 +67,17 @@ export function describedStack(config: Config): StackDescription {
 
 /** The configured stack with the ports, the programs and the primary that it has: the recorded ones, where some were. */
 export async function describedPlace(config: Config): Promise<StackDescription> {
-  const placed = await scaleInUse(MACHINE.files, await portsInUse(MACHINE.files, describedStack(config)));
+  const stack = describedStack(config);
+  await refuseForeignPlaces(stack);
+  const placed = await scaleInUse(MACHINE.files, await portsInUse(MACHINE.files, stack));
   return await rolesInUse(MACHINE.files, placed);
+}
+
+/** Rejects with `platform.folder-foreign` where whoever listens for the stack's programs may be anybody. */
+export async function refuseForeignPlaces(stack: StackDescription): Promise<void> {
+  const { place } = stack;
+  const sockets = [path.dirname(daemonSocketOf(stack)), path.dirname(controlSocket(place.spool))];
+  await refuseForeignSockets(MACHINE.files, place, [place.sockets, ...sockets]);
 }
 
 /** The same with the durability that was chosen since it was configured. */

@@ -2,6 +2,7 @@
 import type { Files } from "../platform/files.ts";
 import { planDown } from "./plan.ts";
 import { controlSocketOf, statsSocketOf } from "./render.ts";
+import { liesApart } from "./shared-sockets.ts";
 import type { StackDescription } from "./stack.ts";
 import { type CallOptions, type StackTools, standingComponents } from "./tools.ts";
 
@@ -29,9 +30,8 @@ export async function runStackDown(
     const { killed } = await platform.stop(component, options);
     options.onEvent({ component, durationMs: Math.round(clock.monotonic() - begun), killed });
   }
+  if (liesApart(stack.place)) await files.removeTree(stack.place.sockets);
   // HAProxy leaves its sockets behind.
-  for (const socket of [statsSocketOf(stack), controlSocketOf(stack)]) await files.remove(socket);
-  const { sockets, folder } = stack.place;
-  if (!sockets.startsWith(`${folder}/`)) await files.removeTree(sockets);
+  else for (const socket of [statsSocketOf(stack), controlSocketOf(stack)]) await files.remove(socket);
   return stopping;
 }

@@ -6,6 +6,8 @@ import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { renameDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
+import { currentUid } from "../platform/run-as.ts";
+import { refuseForeignFolder } from "../platform/shared-folder.ts";
 import { consoleOf, isLoginRefused } from "../pooler/console.ts";
 import { COMMAND_TIMEOUT_MS } from "../pooler/pausing.ts";
 import { initCluster, writeSettings } from "../postgres/cluster.ts";
@@ -28,6 +30,7 @@ import { isRecoveryKeyOwed, oweRecoveryKey } from "./recovery-key-mark.ts";
 import { controlSocketOf, type RenderedFile, renderComponent, renderStack } from "./render.ts";
 import { restartAlone, rollApi } from "./roll-api.ts";
 import { mayBeMade, readSecrets, type StackSecrets } from "./secrets.ts";
+import { liesApart } from "./shared-sockets.ts";
 import { ROLES, SERVICE_COMPONENTS, type StackDescription } from "./stack.ts";
 import type { StepTools } from "./steps.ts";
 import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
@@ -49,6 +52,7 @@ export async function makeFolders({ files, stack, user }: Pick<StepTools, "files
     if (name !== "daemon") private_.push(path.dirname(place.configOf(name)), place.configOf(name));
   }
   private_.push(path.dirname(place.dataOf("db")), place.dataOf("redis"));
+  if (liesApart(place)) await makePrivateInShared({ files, user }, place.sockets);
   for (const folder of private_) await makePrivate({ files, user }, folder);
   for (const parent of new Set([place.folder, ...private_.map((folder) => path.dirname(folder))])) {
     await files.syncFolder(parent);
@@ -56,6 +60,12 @@ export async function makeFolders({ files, stack, user }: Pick<StepTools, "files
   await makePrivate({ files, user }, place.secrets);
   // The secrets come into it, and with them the only passphrase of the vault.
   await files.syncFolder(place.folder);
+}
+
+/** A folder of sockets in /tmp: somebody else may have made it, or a link of its name, through which what is given here would be given there. */
+async function makePrivateInShared({ files, user }: Pick<StepTools, "files" | "user">, folder: string): Promise<void> {
+  await files.makeFolder(folder, PRIVATE_MODE);
+  await refuseForeignFolder(files, folder, [currentUid(), user?.uid]);
 }
 
 /** No child process may be started in between with the folder half ours: mode and owner are set each time. */

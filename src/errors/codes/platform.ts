@@ -9,6 +9,11 @@ export const platformErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "This user may not touch a file or folder.",
   },
+  "platform.folder-foreign": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "A folder in /tmp where sockets of a stack are to lie is a link, somebody else's, or open to others.",
+  },
   "platform.disk-full": { kind: "world", exit: EXIT.world, meaning: "A file system has no space left." },
   "platform.assertion-failed": {
     kind: "bug",

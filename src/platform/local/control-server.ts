@@ -4,6 +4,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Files } from "../files.ts";
 import { specOf } from "./component.ts";
+import { refuseForeignPlace } from "./local-platform.ts";
 import { type Answer, answerLine, failureLine, parseRequest, type Request } from "./protocol.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -23,13 +24,14 @@ const LINE_BYTES_MAX = 1024 * 1024;
  */
 export async function serveControl(
   files: Pick<Files, "stat" | "makeFolder">,
-  { socket, supervisor, onEnd }: ControlRequest,
+  { folder, socket, supervisor, onEnd }: ControlRequest,
 ): Promise<ControlServer> {
   let server = await listen(socket, supervisor, onEnd);
   return {
     renew: async () => {
       if ((await files.stat(socket)) !== undefined) return;
       await files.makeFolder(path.dirname(socket), 0o700);
+      await refuseForeignPlace(files, folder);
       // First: closing removes whatever has the socket's name. Who is being answered is answered all the same.
       server.close();
       server = await listen(socket, supervisor, onEnd);
@@ -40,6 +42,8 @@ export async function serveControl(
 
 /** What is served, and where. */
 export type ControlRequest = {
+  /** The supervisor's. */
+  readonly folder: string;
   readonly socket: string;
   readonly supervisor: Supervisor;
   readonly onEnd: () => void;

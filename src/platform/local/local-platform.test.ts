@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -336,6 +336,30 @@ describe("a supervisor", () => {
         assert.ok(systemClock.monotonic() - begun < 20_000, "it is not waited for until the caller gives up");
         assert.equal(await supervisorOf(deep), supervisor);
         await platform.end({});
+      }
+    });
+  });
+
+  test("is neither asked nor started at a socket in a folder of /tmp that anybody can have made", async () => {
+    await inFolder(async (folder) => {
+      const deep = path.join(folder, "x".repeat(90));
+      await systemFiles.makeFolder(deep);
+      const platform = platformIn(deep);
+      const place = path.dirname(socketOf(path.join(deep, "supervisor")));
+      const target = path.join(folder, "target");
+      await mkdir(target, { mode: 0o700 });
+      const server = createServer((connection) => connection.end('{"pid":1}\n'));
+      server.listen(path.join(target, "control.sock"));
+      await once(server, "listening");
+      await symlink(target, place);
+      try {
+        const foreign = (error: unknown): boolean => isLifeboatError(error, "platform.folder-foreign");
+        await assert.rejects(platform.state({}), foreign);
+        await assert.rejects(platform.start(scriptSpec(folder, "one", "exec sleep 1000"), {}), foreign);
+        await assert.rejects(platform.fence("one", {}), foreign);
+      } finally {
+        server.close();
+        await rm(place);
       }
     });
   });

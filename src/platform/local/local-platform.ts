@@ -22,6 +22,8 @@ import {
 import { exchange } from "../exchange.ts";
 import type { Files } from "../files.ts";
 import type { Processes } from "../processes.ts";
+import { currentUid } from "../run-as.ts";
+import { refuseForeignFolder } from "../shared-folder.ts";
 import { recordedSpec } from "./component.ts";
 import { type LogPart, type LogPosition, lastLinesOf, newLinesOf, tailOf } from "./log-file.ts";
 import { type Answer, parseAnswer, type Request } from "./protocol.ts";
@@ -204,6 +206,7 @@ export class LocalPlatform implements Platform {
     const { folder, supervisor, environment } = this.#place;
     await files.makeFolder(folder, 0o700);
     await files.makeFolder(path.dirname(this.#socket), 0o700);
+    await refuseForeignPlace(files, folder);
     const log = this.logOf(SUPERVISOR);
     const started = await processes.start({
       command: supervisor.command,
@@ -231,6 +234,7 @@ export class LocalPlatform implements Platform {
   }
 
   async #answers(options: CallOptions): Promise<boolean> {
+    await refuseForeignPlace(this.#tools.files, this.#place.folder);
     if ((await this.#tools.files.stat(this.#socket)) === undefined) return false;
     try {
       await this.#ask({ call: "hello" }, options);
@@ -273,6 +277,13 @@ export function socketOf(folder: string): string {
   if (Buffer.byteLength(inside) <= SOCKET_PATH_BYTES_MAX) return inside;
   const short = createHash("sha256").update(folder).digest("hex").slice(0, 12);
   return path.join("/tmp", `lifeboat-supervisor-${short}`, "control.sock");
+}
+
+/** Believes whoever listens for a supervisor only where it, or this user, has put the socket. Rejects with `platform.folder-foreign`. */
+export async function refuseForeignPlace(files: Pick<Files, "stat">, folder: string): Promise<void> {
+  const at = path.dirname(socketOf(folder));
+  if (at === folder) return;
+  await refuseForeignFolder(files, at, [currentUid(), (await files.stat(folder))?.uid]);
 }
 
 function silent(socket: string, what: string): LifeboatError {

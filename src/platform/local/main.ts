@@ -47,7 +47,12 @@ async function supervise(ours: string, listenAt: string): Promise<void> {
   // Nobody listens on it: we have the lock.
   await systemFiles.remove(listenAt);
   const ending = new AbortController();
-  const server = await serveControl(systemFiles, { socket: listenAt, supervisor, onEnd: () => ending.abort() });
+  const server = await serveControl(systemFiles, {
+    folder: ours,
+    socket: listenAt,
+    supervisor,
+    onEnd: () => ending.abort(),
+  });
   notice(`process ${process.pid} is ready`);
   // The terminal it was started from may go.
   process.on("SIGHUP", () => undefined);
