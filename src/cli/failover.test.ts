@@ -52,7 +52,7 @@ const healthy: CheckReport = {
     { name: "db_replica", state: "standby", timeline: 2, flushed: "0/5000060", replayed: "0/5000060", candidate: true },
   ],
   receiver: { state: "follows db", flushed: "0/5000000", confirms: true },
-  poolers: [{ name: "127.0.0.1:5435", mode: "serving", target: "db" }],
+  poolers: [{ name: "127.0.0.1:5435", mode: "serving", target: "db", problem: null }],
 };
 
 const gone = {
@@ -101,7 +101,7 @@ const blocked: CheckReport = {
     { kind: "restore-from-vault", candidate: null, loss: null },
   ],
   action: "failover from db to db_replica, preparing",
-  poolers: [{ name: "127.0.0.1:5435", mode: "does not answer", target: null }],
+  poolers: [{ name: "127.0.0.1:5435", mode: "does not answer", target: null, problem: "out of reach" }],
 };
 
 const second: CheckReport = {
@@ -113,6 +113,21 @@ const second: CheckReport = {
   ],
 };
 
+const undriven: CheckReport = {
+  ...healthy,
+  reasons: [
+    {
+      code: "pooler-undriven",
+      node: null,
+      says: "a pooler cannot be driven",
+      facts: { pooler: "127.0.0.1:5435", because: "databases.ini is not understood" },
+    },
+  ],
+  poolers: [
+    { name: "127.0.0.1:5435", mode: "does not answer", target: null, problem: "databases.ini is not understood" },
+  ],
+};
+
 const CHECK = ["failover", "--check-only"];
 
 test("a check says who would take over, what would be lost and what stands in the way, and ends with a status for each", async () => {
@@ -121,6 +136,7 @@ test("a check says who would take over, what would be lost and what stands in th
   assert.equal(await keeps("failover-promotable", CHECK, check(promotable)), 10);
   assert.equal(await keeps("failover-blocked", CHECK, check(blocked)), 11);
   assert.equal(await keeps("failover-second-primary", CHECK, check(second)), 11);
+  assert.equal(await keeps("failover-undriven", CHECK, check(undriven)), 11);
   for (const [state, status] of [
     ["hold", 11],
     ["lost-quorum", 11],

@@ -72,7 +72,7 @@ export function failoverVerb(engine: FailoverEngine): Verb {
     summary: "Say whether the primary can be replaced, and replace it",
     description:
       "With --check-only it changes nothing: which node would take over, why, what would be lost, what stands in the way. Ends " +
-      "with 0 when the primary is healthy, 10 when it is gone and a node can take over, 11 when nothing may be done without a " +
+      "with 0 when the primary is healthy and its poolers can be driven, 10 when it is gone and a node can take over, 11 when nothing may be done without a " +
       "person, 12 when too little is known. With --promote it replaces a primary that is gone; it refuses while the primary " +
       "lives: that is what `lifeboat switchover` is for. The daemon does it by itself in quorum and strict (failover.automatic).",
     arguments: {},
@@ -110,7 +110,7 @@ export function failoverVerb(engine: FailoverEngine): Verb {
         ? (report: CheckReport): void => tell({ json: report, text: `${renderCheck(report, style)}\n` })
         : undefined;
       const report = await engine.check({ config, session, follow });
-      const exit = STATUS[report.state];
+      const exit = report.state === "healthy" && leadsAstray(report) ? STATUS.hold : STATUS[report.state];
       // What was followed is told already.
       if (options.follow) return { json: undefined, text: "", exit };
       return { json: report, text: renderCheck(report, style), exit };
@@ -165,7 +165,10 @@ export function renderAction(done: ActionResult, did: string, style: Style): str
 }
 
 const HEADS: Readonly<Record<CheckReport["state"], (report: CheckReport) => string>> = {
-  healthy: ({ primary }) => `${primary} is the primary and healthy.`,
+  healthy: (report) =>
+    leadsAstray(report)
+      ? `${report.primary} is the primary and works, but its clients are not all led to it, or could not be led elsewhere.`
+      : `${report.primary} is the primary and healthy.`,
   suspect: ({ primary }) => `Something is wrong with ${primary}, for too short a time to act.`,
   promotable: ({ primary, candidate, automatic }) =>
     `${primary} is gone. ${candidate} can take over${automatic ? ", and will" : ": lifeboat failover --promote"}.`,
@@ -182,9 +185,19 @@ function secondPrimariesOf({ reasons }: CheckReport): readonly string[] {
   return reasons.flatMap(({ code, node }) => (code === "second-primary" && node !== null ? [node] : []));
 }
 
+/** Whether clients are somewhere else than they should be, or would be after a failover. */
+function leadsAstray({ reasons }: Pick<CheckReport, "reasons">): boolean {
+  return reasons.some(({ code }) => code === "pooler-undriven" || code === "pooler-astray");
+}
+
 /** A decision, for people. */
 export function renderCheck(report: CheckReport, style: Style): string {
-  const paint = report.state === "healthy" ? style.good : report.state === "suspect" ? style.warning : style.bad;
+  const paint =
+    report.state === "healthy" && !leadsAstray(report)
+      ? style.good
+      : report.state === "suspect"
+        ? style.warning
+        : style.bad;
   const lines = [paint(HEADS[report.state](report))];
   const say = ({ node, says, facts }: CheckReport["reasons"][number]): string => {
     const more = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
@@ -212,7 +225,12 @@ export function renderCheck(report: CheckReport, style: Style): string {
   const { receiver } = report;
   const facts: [string, string][] = [
     ["receiver", `${receiver.state}, at ${receiver.flushed ?? "?"}${receiver.confirms ? ", confirms" : ""}`],
-    ...report.poolers.map(({ name, mode, target }): [string, string] => [name, `${mode}, leads to ${target ?? "?"}`]),
+    ...report.poolers.map(({ name, mode, target, problem }): [string, string] => [
+      name,
+      problem === null
+        ? `${mode}, leads to ${target ?? "none of the nodes"}`
+        : printable(`cannot be asked: ${problem}`),
+    ]),
     ["durability", `${report.durability}, epoch ${report.epoch}`],
   ];
   return [...lines, "", renderTable(columns, rows, style), "", renderFacts(facts)].join("\n");

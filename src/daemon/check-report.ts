@@ -9,7 +9,7 @@ import { COST_CODES } from "../failover/costs.ts";
 import type { Decision, LossEstimate, Offer } from "../failover/decide.ts";
 import type { SeenPooler } from "../failover/look.ts";
 import type { NodeHistory, Observation } from "../failover/observation.ts";
-import { REASONS, type Reason } from "../failover/reasons.ts";
+import { REASONS, type Reason, reason } from "../failover/reasons.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn } from "../postgres/lsn.ts";
 import { unreadableAnswer } from "./protocol.ts";
@@ -77,7 +77,15 @@ const reportSchema = z.strictObject({
   ),
   nodes: z.array(nodeSchema),
   receiver: z.strictObject({ state: z.string(), flushed: z.string().nullable(), confirms: z.boolean() }),
-  poolers: z.array(z.strictObject({ name: z.string(), mode: z.string(), target: z.string().nullable() })),
+  poolers: z.array(
+    z.strictObject({
+      name: z.string(),
+      mode: z.string(),
+      target: z.string().nullable(),
+      /** Why it could not be asked; null: it was. */
+      problem: z.string().nullable(),
+    }),
+  ),
 });
 
 /** What is known and decided. */
@@ -90,15 +98,18 @@ export function parseCheckReport(value: unknown): CheckReport {
   throw unreadableAnswer(`what it knows and decided: ${errorText(report.error)}`, report.error);
 }
 
-/** Makes one. */
-export function checkReportOf(facts: {
+/** What one is made of. */
+type ReportFacts = {
   readonly stack: string;
   readonly at: Instant;
   readonly seen: Observation;
   readonly decision: Decision;
   readonly poolers: readonly SeenPooler[];
   readonly survey: Pick<Survey, "costs">;
-}): CheckReport {
+};
+
+/** Makes one. */
+export function checkReportOf(facts: ReportFacts): CheckReport {
   const { seen, decision, poolers, survey } = facts;
   const { record } = seen;
   const promotable = decision.kind === "promotable" ? decision : undefined;
@@ -116,18 +127,33 @@ export function checkReportOf(facts: {
     candidate: promotable?.candidate ?? null,
     automatic: promotable?.automatic ?? false,
     loss: promotable === undefined ? null : lossOf(promotable.loss),
-    reasons: reasonsOf(decision).map(reasonOf),
+    reasons: [...reasonsOf(decision), ...(decision.kind === "healthy" ? poolerConcerns(facts) : [])].map(reasonOf),
     against: (promotable?.against ?? []).map(reasonOf),
     offers: decision.kind === "blocked" ? decision.offers.map(offerOf) : [],
     costs: candidatesOf(record).map((candidate) => costsOf(survey.costs({ primary: record.primary, candidate }))),
     nodes: [...seen.nodes].map(([name, history]) => nodeOf(seen, name, history)),
     receiver: receiverOf(seen),
-    poolers: poolers.map(({ pooler, view }) => ({
+    poolers: poolers.map(({ pooler, view, problem }) => ({
       name: pooler.name,
       mode: view?.mode ?? "does not answer",
       target: view?.target ?? null,
+      problem: problem ?? null,
     })),
   };
+}
+
+/**
+ * What is wrong with where clients are led, or could be. Nothing is decided by it: the primary is replaced all the same when it is
+ * gone. While an action is under way poolers are on their way too.
+ */
+function poolerConcerns({ seen, poolers }: Pick<ReportFacts, "seen" | "poolers">): readonly Reason[] {
+  const { primary, action } = seen.record;
+  if (action !== undefined) return [];
+  return poolers.flatMap(({ pooler, view, problem = "it does not answer" }): readonly Reason[] => {
+    if (view === undefined) return [reason("pooler-undriven", undefined, { pooler: pooler.name, because: problem })];
+    if (view.target === primary) return [];
+    return [reason("pooler-astray", undefined, { pooler: pooler.name, leadsTo: view.target ?? "none of the nodes" })];
+  });
 }
 
 function candidatesOf({ joined, primary }: Observation["record"]): readonly string[] {

@@ -72,6 +72,8 @@ export type SwitchoverPreview = {
 const FOLLOW_INTERVAL_MS = 250;
 /** Long enough to tell a frozen primary from a slow one, and to be told why not. */
 const SETTLE_MS = 10_000;
+/** Whoever looks is not told of a pooler that was busy for a moment; looks of the loop give it less. */
+const POOLERS_MS = 1_000;
 /** A node that was made to follow streams after so long, or something is wrong with it. */
 const STREAM_TIMEOUT_MS = 120_000;
 const STREAM_LOOK_MS = 100;
@@ -142,7 +144,7 @@ export class Control {
     const look = async (how: "settle" | "look"): Promise<CheckReport> => {
       const { record } = await this.#stored(options);
       const surveyed = this.#surveyBeside(options);
-      const seen = await watcher[how](record, policy, options);
+      const seen = await watcher[how](record, policy, { ...options, poolersMs: POOLERS_MS });
       const report = this.#report(seen);
       if (how === "look" || report.costs.every(({ seenAgoMs }) => seenAgoMs !== null)) return report;
       // Nothing was told yet, as where no daemon runs: for that a person waits, and nobody else.

@@ -43,13 +43,23 @@ export class Watcher {
     return { seen, decision: decideFailover(seen, policy), poolers: round.poolers };
   }
 
-  /** Looks until the decision is more than a suspicion, or that has lasted too long. */
-  async settle(record: ClusterRecord, policy: FailoverPolicy, options: CallOptions): Promise<Look> {
+  /**
+   * Looks until the decision is more than a suspicion, or that has lasted too long. `poolersMs`: where all is well, poolers that do
+   * not answer at once are asked again for so long.
+   */
+  async settle(
+    record: ClusterRecord,
+    policy: FailoverPolicy,
+    options: CallOptions & { readonly poolersMs?: number },
+  ): Promise<Look> {
     const { clock } = this.#ports;
-    const deadline = clock.monotonic() + this.#pace.settleMs;
+    const begun = clock.monotonic();
+    const { poolersMs = 0, ...call } = options;
     for (;;) {
-      const look = await this.look(record, policy, options);
-      if (look.decision.kind !== "suspect" || clock.monotonic() > deadline) return look;
+      const look = await this.look(record, policy, call);
+      const isQuiet = look.decision.kind === "healthy" && look.poolers.some(({ view }) => view === undefined);
+      const patienceMs = look.decision.kind === "suspect" ? this.#pace.settleMs : isQuiet ? poolersMs : 0;
+      if (clock.monotonic() - begun >= patienceMs) return look;
       await clock.sleep(this.#pace.intervalMs, options);
     }
   }

@@ -4,15 +4,18 @@
  * Invariant: nothing is decided by what a pooler says, and one that is busy with clients that lost their server holds up no
  * decision: while the primary does not work, what it said last is taken.
  */
+import { errorText } from "../errors/error-text.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type NodeRound, troubleOf, type WitnessRound } from "./observation.ts";
 import type { Call, FailoverPorts, NodeName, PoolerPort, PoolerView } from "./ports.ts";
 
-/** A pooler, what it said, and when it was asked; undefined when it did not answer. */
+/** A pooler, what it said, and when it was asked; undefined when it did not answer, or could not be asked. */
 export type SeenPooler = {
   readonly pooler: PoolerPort;
   readonly view: PoolerView | undefined;
   readonly sentAt: Monotonic;
+  /** Why it has no view, for people. */
+  readonly problem?: string | undefined;
 };
 
 /** A round. */
@@ -58,9 +61,14 @@ export class Lookout {
     const sentAt = this.#ports.clock.monotonic();
     const answer = pooler
       .view(call)
-      .catch(orAborted(call))
-      .then((view) => {
-        const seen = { pooler, view, sentAt };
+      .then(
+        (view): SeenPooler => ({ pooler, view, sentAt }),
+        (error: unknown): SeenPooler => {
+          orAborted(call)(error);
+          return { pooler, view: undefined, sentAt, problem: errorText(error) };
+        },
+      )
+      .then((seen) => {
         this.#last.set(pooler, seen);
         return seen;
       })

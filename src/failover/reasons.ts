@@ -36,6 +36,8 @@ export const REASONS = {
   "replay-behind": "it has much WAL still to replay: clients would wait for it",
   "no-candidate": "no node can take over",
   "loss-possible": "acknowledged commits may be missing on it",
+  "pooler-undriven": "a pooler cannot be driven: a failover would leave its clients where they are",
+  "pooler-astray": "a pooler leads its clients to another server than the primary",
   "plan-fails":
     "what must be done failed again and again in the same way; it is tried again ever later, and at once when something changes",
 } as const;

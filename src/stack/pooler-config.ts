@@ -4,6 +4,7 @@ import { POOLER_CONSOLE_ROLE } from "../pooler/console.ts";
 import { formatDatabases, parseDatabases } from "../pooler/databases-file.ts";
 import { renderPgBouncer, renderPoolerUsers } from "../pooler/pgbouncer-ini.ts";
 import { instancesOf, poolerSocketFolder } from "./instances.ts";
+import { nodePort } from "./node-settings.ts";
 import { scramSecretOf } from "./scram-secrets.ts";
 import type { StackSecrets } from "./secrets.ts";
 import type { StackDescription } from "./stack.ts";
@@ -24,7 +25,7 @@ export function poolerConfigOf(instance: string): string {
 /** Connections to the server, for all poolers together. */
 const POOL_SIZE = 100;
 
-/** Where the pooler leads: described at first, the controller's once it has acted. */
+/** Where the pooler leads: to the primary as it is known when the file is made, and where the controller says once it has acted. */
 export function databasesFileOf({ place }: StackDescription): string {
   return path.join(place.configOf("pgbouncer"), "databases.ini");
 }
@@ -33,7 +34,7 @@ export function databasesFileOf({ place }: StackDescription): string {
 export function renderPooler(stack: StackDescription, secrets: StackSecrets): readonly PoolerFile[] {
   const databasesFile = databasesFileOf(stack);
   const usersFile = path.join(stack.place.configOf("pgbouncer"), "userlist.txt");
-  const server = { host: "127.0.0.1", port: stack.ports.db };
+  const server = { host: "127.0.0.1", port: nodePort(stack, stack.primary) };
   const databases = [{ name: stack.database, database: stack.database, server }];
   return [
     ...instancesOf(stack, "pgbouncer").map((instance) => ({

@@ -6,7 +6,7 @@ import { formatDatabases } from "../pooler/databases-file.ts";
 import { COMPONENT_NAMES } from "./component-names.ts";
 import { renderComponent, renderStack } from "./render.ts";
 import { HIDDEN_SECRETS, STARS, type StackSecrets } from "./secrets.ts";
-import { confirmersOf, describeStack } from "./stack.ts";
+import { confirmersOf, describeStack, type StackDescription } from "./stack.ts";
 
 const stack = testStack();
 const SCRAM_SECRET = /SCRAM-SHA-256\$4096:[\w+/=]+\$[\w+/=]+:[\w+/=]+/g;
@@ -85,5 +85,15 @@ test("where the pooler leads is as described until a controller has acted on it,
   assert.deepEqual(
     [elsewhere(0), elsewhere(1), "anything"].map((there) => file?.isKept?.(there)),
     [false, true, false],
+  );
+});
+
+test("where poolers lead is made anew, when somebody spoilt it, for the primary that is recorded", () => {
+  const databases = (of: StackDescription) =>
+    renderComponent(of, HIDDEN_SECRETS, "pgbouncer").find(({ file }) => file.endsWith("/databases.ini"));
+  assert.match(databases({ ...stack, primary: "db_replica" })?.text ?? "", / port=5433 /);
+  assert.equal(
+    databases(stack)?.isKept?.(`${databases(stack)?.text.replace("epoch=0", "epoch=7")}pool_size=20\n`),
+    false,
   );
 });
