@@ -30,13 +30,13 @@ import type { PgBouncer } from "../pooler/pgbouncer.ts";
 import type { ServerAddress } from "../pooler/pooler.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
-import { asidesOf, removeAsides } from "../stack/asides.ts";
+import { passingAsidesOf, removeAsides } from "../stack/asides.ts";
 import { instancesOf, poolerSocketFolder } from "../stack/instances.ts";
 import { type NodeName, nodePort, replicaConnection } from "../stack/node-settings.ts";
 import { nodeAddress, PROOF_TABLE } from "../stack/nodes.ts";
 import { databasesFileOf } from "../stack/pooler-config.ts";
 import { NODE_NAMES } from "../stack/primary.ts";
-import { type RejoinTools, rejoinNode } from "../stack/rejoin.ts";
+import { type Rejoined, type RejoinTools, rejoinNode } from "../stack/rejoin.ts";
 import type { StackSecrets } from "../stack/secrets.ts";
 import { componentSpec } from "../stack/specs.ts";
 import { CONFIRMERS, ROLES, type StackDescription } from "../stack/stack.ts";
@@ -103,13 +103,11 @@ export function assemble(tools: AssemblyTools): Assembly {
     guard,
     specOf: async (node) => componentSpec(stack, nodeNameOf(node), { ...tools, programs: await tools.programs() }),
     shutdownLsnOf: (node) => shutdownLsnOf(tools, nodeNameOf(node)),
-    prepareReplica: async ({ node, upstream }, options) => {
-      const request = { node: nodeNameOf(node), upstream: nodeNameOf(upstream) };
+    prepareReplica: async ({ node, upstream, asked }, options) => {
+      const request = { node: nodeNameOf(node), upstream: nodeNameOf(upstream), asked };
       const whole = { ...tools, programs: await tools.programs() };
-      const { decision, durationMs, evidence, aside } = await rejoinNode(whole, request, options);
-      const wal = evidence === undefined ? "" : `; WAL that only it had is kept in ${evidence}`;
-      const kept = aside === undefined ? wal : `${wal}; its old data in ${aside}, until it streams`;
-      tools.notice(`${node} is made to follow ${upstream} (${decision.kind}, ${durationMs} ms)${kept}`);
+      const { decision, durationMs, ...kept } = await rejoinNode(whole, request, options);
+      tools.notice(`${node} is made to follow ${upstream} (${decision.kind}, ${durationMs} ms)${keptWords(kept)}`);
       return decision.kind;
     },
     leaveEpoch: (node, epoch) => leaveEpoch(tools, nodeNameOf(node), epoch),
@@ -164,6 +162,12 @@ export function assemble(tools: AssemblyTools): Assembly {
   };
 }
 
+function keptWords({ evidence, aside, asideLasts }: Pick<Rejoined, "evidence" | "aside" | "asideLasts">): string {
+  const wal = evidence === undefined ? "" : `; WAL that only it had is kept in ${evidence}`;
+  const until = asideLasts ? "until somebody removes that" : "until it streams";
+  return aside === undefined ? wal : `${wal}; its old data in ${aside}, ${until}`;
+}
+
 /**
  * Has nodes and poolers hear of an epoch. What it does not reach hears of it by the first order, and so do the machines: a
  * rejoin that takes long goes on until an order of a greater epoch comes to its node, and this is none.
@@ -199,7 +203,7 @@ async function letGo(
 ): Promise<void> {
   for (; node !== undefined; await clock.sleep(STREAMS_LOOK_MS, options)) {
     // Looked for first: what is kept by a rebuild that begins meanwhile stays.
-    const asides = await asidesOf(files, stack, nodeNameOf(node.name));
+    const asides = await passingAsidesOf(files, stack, nodeNameOf(node.name));
     if (asides.length === 0) return;
     const probe = await node.probe({ timeoutMs: CONNECT_TIMEOUT_MS, ...options });
     const role = probe.kind === "answered" ? probe.view.role : undefined;

@@ -252,7 +252,7 @@ export class Control {
       if (node === record.primary || record.action !== undefined) throw rejoinRefused(node, record.primary);
       await acting.note({ kind: "intent", name: "rebuild", facts: { node, upstream: record.primary } });
       const answer = await acting.order(2_000, (epoch, call) =>
-        ports.machines.rejoin({ epoch, node, upstream: record.primary }, call),
+        ports.machines.rejoin({ epoch, node, upstream: record.primary, asked: true }, call),
       );
       if (answer.kind === "refused") throw rejoinRefused(node, record.primary, answer.reason);
       await machines.idle();

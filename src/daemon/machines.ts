@@ -15,6 +15,9 @@ import type { Lsn } from "../postgres/lsn.ts";
 import { bounded } from "./authority.ts";
 import type { EpochGuard } from "./epoch-guard.ts";
 
+/** As of MachinePort.rejoin. */
+type RejoinRequest = { readonly node: NodeName; readonly upstream: NodeName; readonly asked: boolean };
+
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /** What machines need. */
@@ -28,10 +31,7 @@ export type MachineTools = {
    * Makes a node that is down ready to start as a replica of `upstream`, and says what it took. Rejects with
    * `stack.rejoin-refused`.
    */
-  readonly prepareReplica: (
-    request: { readonly node: NodeName; readonly upstream: NodeName },
-    options: CallOptions,
-  ) => Promise<string>;
+  readonly prepareReplica: (request: RejoinRequest, options: CallOptions) => Promise<string>;
   /** Writes into the data of a node that is down that this epoch has acted on it. */
   readonly leaveEpoch: (node: NodeName, epoch: Epoch) => Promise<void>;
   /**
@@ -91,7 +91,12 @@ export class LocalMachines implements MachinePort {
   }
 
   async rejoin(
-    { epoch, node, upstream }: Order<{ readonly node: NodeName; readonly upstream: NodeName }>,
+    {
+      epoch,
+      node,
+      upstream,
+      asked = false,
+    }: Order<{ readonly node: NodeName; readonly upstream: NodeName; readonly asked?: boolean | undefined }>,
     call: Call,
   ): Promise<Done | StaleEpoch | { readonly kind: "refused"; readonly reason: string }> {
     const stale = await bounded(call, "the record of epochs", (signal) => this.#tools.guard.admit(epoch, { signal }));
@@ -100,7 +105,7 @@ export class LocalMachines implements MachinePort {
     if (under !== undefined) return { kind: "done" };
     let refused: string | undefined;
     let late: StaleEpoch | undefined;
-    const work = this.#rejoin(epoch, { node, upstream }).catch((error: unknown) => {
+    const work = this.#rejoin(epoch, { node, upstream, asked }).catch((error: unknown) => {
       late = staleOf(error);
       const why = errorText(error);
       if (isLifeboatError(error, "stack.rejoin-refused")) refused = why;
@@ -149,14 +154,12 @@ export class LocalMachines implements MachinePort {
     await Promise.all(this.#lettingGo.values());
   }
 
-  async #rejoin(
-    epoch: Epoch,
-    { node, upstream }: { readonly node: NodeName; readonly upstream: NodeName },
-  ): Promise<void> {
+  async #rejoin(epoch: Epoch, request: RejoinRequest): Promise<void> {
+    const { node } = request;
     const { platform, guard, prepareReplica, notice } = this.#tools;
     // Down for sure, and not to be started by anybody meanwhile.
     await platform.fence(node, { epoch });
-    this.#rejoined.set(node, await prepareReplica({ node, upstream }, {}));
+    this.#rejoined.set(node, await prepareReplica(request, {}));
     const stale = await guard.admit(epoch, {});
     if (stale !== undefined) return notice(`${node} is not started: epoch ${stale.seen} acts`);
     await this.#start(epoch, node, {});

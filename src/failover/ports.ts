@@ -150,9 +150,11 @@ export interface MachinePort {
    * still run): down first, then start as standby, delta restore, restore. Returns once it is under way; ends are seen in
    * the node's view (`cloning`). Refused while one is under way, and for a node that could be the primary. What is under
    * way ends when an order of a greater epoch comes to that node: it must not come upon a node that was given a role since.
+   * `asked`: by a person. Without, it is refused too for a node that ran as a primary apart from that one's past, and may have
+   * acknowledged there.
    */
   rejoin(
-    order: Order<{ readonly node: NodeName; readonly upstream: NodeName }>,
+    order: Order<{ readonly node: NodeName; readonly upstream: NodeName; readonly asked?: boolean | undefined }>,
     call: Call,
   ): Promise<Done | StaleEpoch | { readonly kind: "refused"; readonly reason: string }>;
 }

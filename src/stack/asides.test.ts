@@ -16,6 +16,7 @@ import {
   putBackThere,
   rebuildSmall,
   smallAsides,
+  smallPassingAsides,
 } from "../../test/support/small-nodes.ts";
 import {
   differencesFrom,
@@ -67,6 +68,18 @@ test("what a rebuild writes over is kept, is the old data again together with th
     await letGoSmall(files);
     assert.deepEqual(await files.list(path.dirname(aside)), []);
   }
+});
+
+test("what a node had that took writes which nobody else has stays when it streams, whatever is kept of it afterwards, and is the old data again", async () => {
+  const { files, old } = await astray();
+  await rebuildSmall(from, files, "primary", undefined, true);
+  const [lasting = ""] = await smallAsides(files);
+  assert.deepEqual(await smallPassingAsides(files), []);
+  await goAstray(files, "once more");
+  await rebuildSmall(from, files, "primary");
+  const [first, second] = await smallAsides(files);
+  assert.deepEqual([first, await smallPassingAsides(files)], [lasting, [second]]);
+  assert.deepEqual(await putBackSmall(from, files, lasting), old);
 });
 
 test("as long as what was to come first has not come, nothing is written over and nothing kept; where it fails, never", async () => {

@@ -2,7 +2,8 @@
  * The old data directories of rebuilt nodes: kept in `aside` of the stack's folder from before the first change until the node
  * streams again.
  *
- * Invariants: an aside is removed only when its node was seen streaming and nobody reads it, or before it was whole; what a rebuild
+ * Invariants: an aside is removed only when its node was seen streaming and nobody reads it, or before it was whole; a *lasting* one,
+ * of a node that took writes which nobody else has, by nobody here; what a rebuild
  * itself made of a node, and never streamed, is not kept over what the node had before. The lock of a node's asides is between who reads
  * one and who removes them. Rebuilds need none: of one stack only one process makes them, and of one node one at a time (`daemon.lock`,
  * LocalMachines); `up` restores only over what no aside is kept of; none touches an aside that is whole.
@@ -26,6 +27,9 @@ import type { CallOptions } from "./tools.ts";
 /** In a rebuilt data directory, the name of the aside with what was there before. */
 const PREDECESSOR = `${RECOVERY_FOLDER}/aside`;
 
+/** In an aside that stays when its node streams, until somebody removes it. */
+const LASTING = "lasting";
+
 type Stack = Pick<StackDescription, "place">;
 
 type AsideTools = { readonly files: Files; readonly locks: Locks };
@@ -37,6 +41,15 @@ export async function asidesOf(files: Files, stack: Stack, node: NodeName): Prom
     if ((await readAside(files, folder)) !== undefined) whole.push(folder);
   }
   return whole;
+}
+
+/** Those of them that go when the node streams. */
+export async function passingAsidesOf(files: Files, stack: Stack, node: NodeName): Promise<readonly string[]> {
+  const passing: string[] = [];
+  for (const folder of await asidesOf(files, stack, node)) {
+    if ((await files.stat(path.join(folder, LASTING))) === undefined) passing.push(folder);
+  }
+  return passing;
 }
 
 /** What a restore over a node's data needs. */
@@ -55,10 +68,13 @@ export async function restoreKeepingAside(
   {
     plan,
     place,
+    lasting = false,
     beforeChange: first,
   }: {
     readonly plan: PricedPlan;
     readonly place: RestorePlace;
+    /** The node's old data may be all there is of what it acknowledged: they are kept when it streams, too. */
+    readonly lasting?: boolean;
     /** Awaited before anything of the old data is written over. */
     readonly beforeChange?: () => Promise<void>;
   },
@@ -68,7 +84,18 @@ export async function restoreKeepingAside(
   let kept: AsideWriter | undefined;
   const takerOf = async (state: DeltaState): Promise<AsideWriter | undefined> => {
     const isOwn = data === "standby" && (await hasPredecessor(files, stack, node));
-    if (state.kind === "data" && !isOwn) kept = await AsideWriter.begin(files, await nextAside(files, stack, node));
+    if (state.kind !== "data" || isOwn) return kept;
+    const into = await nextAside(files, stack, node);
+    kept = await AsideWriter.begin(files, into);
+    const mark = {
+      file: path.join(into, LASTING),
+      parts: [],
+      over: "new",
+      permissions: 0o644,
+      unique: "lifeboat",
+    } as const;
+    // Before it is whole: whoever comes after a power cut lets go of what has no such mark.
+    if (lasting) await writeDurable(files, mark);
     return kept;
   };
   try {

@@ -22,12 +22,17 @@ test("commits of clients beyond the fork are counted on a server that crashed, p
   await server.query(PROBE);
   const end = parseLsn(await server.value("SELECT pg_current_wal_flush_lsn()"));
   const bytes = await server.value("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'");
-  const place = { timeline: 1 as Timeline, fork, walSegmentBytes: Number(bytes) };
+  const place = { timelineAt: () => 1 as Timeline, fork, walSegmentBytes: Number(bytes) };
   await server.server.kill();
   const found = await lookBeyondFork(systemFiles, server.dataFolder, place, {});
   assert.equal(found?.commits, 4);
   assert.equal(found.fork, fork);
   assert.ok(found.end >= end);
-  const nowhere = await lookBeyondFork(systemFiles, server.dataFolder, { ...place, timeline: 9 as Timeline }, {});
+  const nowhere = await lookBeyondFork(
+    systemFiles,
+    server.dataFolder,
+    { ...place, timelineAt: () => 9 as Timeline },
+    {},
+  );
   assert.deepEqual(nowhere, { fork, end: fork, commits: 0 });
 });

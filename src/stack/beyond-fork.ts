@@ -6,7 +6,7 @@
 import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
-import { type Lsn, lsnAdd, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
 import { RMGR_XACT } from "../wal/records/cursor.ts";
 import { decodeEvent } from "../wal/records/events.ts";
 import { scanRecords, type WalSource } from "../wal/records/reader.ts";
@@ -24,16 +24,12 @@ const BYTES_MAX = 1024 * 1024 * 1024;
 export async function lookBeyondFork(
   files: Pick<Files, "readFile">,
   dataFolder: string,
-  {
-    timeline,
-    fork,
-    walSegmentBytes,
-  }: { readonly timeline: Timeline; readonly fork: Lsn; readonly walSegmentBytes: number },
+  { timelineAt, fork, walSegmentBytes }: Pick<WalSource, "timelineAt" | "walSegmentBytes"> & { readonly fork: Lsn },
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<BeyondFork | undefined> {
   const source: WalSource = {
     walSegmentBytes,
-    timelineAt: () => timeline,
+    timelineAt,
     readSegment: async (name) => {
       try {
         return await files.readFile(path.join(dataFolder, "pg_wal", name));

@@ -13,8 +13,16 @@ import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { writeDurable } from "../platform/durable.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
-import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
-import { historyName, type Lsn, parseLsn, parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
+import {
+  historyName,
+  type Lsn,
+  lsnAdd,
+  parseLsn,
+  parseSegmentName,
+  type SystemId,
+  type Timeline,
+} from "../postgres/lsn.ts";
 import { presentTablespaces } from "../restore/delta-guard.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { plannedReach } from "../restore/plan.ts";
@@ -22,24 +30,25 @@ import { standbyFiles } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareRestore } from "../restore/restore.ts";
 import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
-import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
-import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
+import { type LineagePart, lineageOf, parseHistory, partAt } from "../wal/history.ts";
 import { asidesOf, restoreKeepingAside } from "./asides.ts";
 import { type BeyondFork, lookBeyondFork } from "./beyond-fork.ts";
 import { prepareCaughtUp } from "./caught-up.ts";
 import { keepWalFrom } from "./evidence.ts";
 import { writeNodeFiles } from "./making.ts";
+import { lookAtPast } from "./node-past.ts";
 import { type NodeName, replicaConnection } from "./node-settings.ts";
-import { nodeAddress, nodeDataOf, withNode } from "./nodes.ts";
+import { nodeAddress, withNode } from "./nodes.ts";
 import { openStackVault } from "./observe.ts";
 import type { NodeData } from "./plan.ts";
+import { NODE_NAMES } from "./primary.ts";
 import { decideRejoin, type RejoinDecision, type RejoinFacts } from "./rejoin-decision.ts";
 import { readSecrets } from "./secrets.ts";
 import type { StepTools } from "./steps.ts";
 import type { CallOptions } from "./tools.ts";
 
-/** Who is to follow whom. */
-export type RejoinRequest = { readonly node: NodeName; readonly upstream: NodeName };
+/** Who is to follow whom, and whether a person wants that of this very node. */
+export type RejoinRequest = { readonly node: NodeName; readonly upstream: NodeName; readonly asked: boolean };
 
 /** What it takes; who wants to know is told what only the node had, before that is written over. */
 export type RejoinTools = StepTools & {
@@ -54,10 +63,13 @@ export type Rejoined = {
   readonly evidence: string | undefined;
   /** What the old directory can be put back from; undefined where nothing of it was changed. */
   readonly aside: string | undefined;
+  /** It stays when the node streams, until somebody removes it. */
+  readonly asideLasts: boolean;
   readonly writtenBytes: number;
 };
 
-const NOTHING_WRITTEN = { evidence: undefined, aside: undefined, writtenBytes: 0 } as const;
+const NO_EVIDENCE = { evidence: undefined, asideLasts: false } as const;
+const NOTHING_WRITTEN = { ...NO_EVIDENCE, aside: undefined, writtenBytes: 0 } as const;
 /** The primary does not answer: it is down, starting or cut off. */
 const SILENCE: readonly ErrorCode[] = [
   "postgres.unreachable",
@@ -77,33 +89,39 @@ export async function rejoinNode(tools: RejoinTools, request: RejoinRequest, opt
     if (!isLifeboatError(error) || !SILENCE.includes(error.code)) throw error;
     return undefined;
   });
-  const facts: RejoinFacts = { ...(await lookAtNode(tools, request.node, options)), upstream };
+  const place = { folder: stack.place.dataOf(request.node), confirmers: NODE_NAMES };
+  const facts: RejoinFacts = { ...(await lookAtPast(tools.files, place, options)), upstream, asked: request.asked };
   const decision = decideRejoin(facts);
   if (decision.kind === "start")
     return { decision, durationMs: Math.round(clock.monotonic() - begun), ...NOTHING_WRITTEN };
   if (upstream === undefined) throw refused(`${request.upstream} does not answer`, "See who is what: lifeboat status.");
   const tell = (): Promise<void> => tellBeyond(tools, request.node, { facts, decision }, options);
-  let evidence: string | undefined;
+  let kept: Awaited<ReturnType<typeof keepEvidence>> = NO_EVIDENCE;
   let aside: string | undefined;
   let writtenBytes = 0;
   switch (decision.kind) {
     case "refused":
-      throw new LifeboatError("stack.rejoin-refused", {
-        message: `${stack.place.dataOf(request.node)} is of system ${facts.node?.systemId ?? "unknown"}, the primary ${request.upstream} is of ${upstream.systemId}`,
-        remedy: "Look whose data this is; remove the folder to have the node restored from the vault.",
-      });
+      throw decision.reason === "second-primary"
+        ? refused(
+            `${request.node} ran as a primary on timeline ${facts.node?.timeline}, which is none of the past of ${request.upstream}: what it acknowledged there is nowhere else`,
+            `Find out whose writes are to stay. Those of ${request.upstream}: lifeboat rebuild ${request.node}; what only ${request.node} had is kept.`,
+          )
+        : refused(
+            `${stack.place.dataOf(request.node)} is of system ${facts.node?.systemId ?? "unknown"}, the primary ${request.upstream} is of ${upstream.systemId}`,
+            "Look whose data this is; remove the folder to have the node restored from the vault.",
+          );
     case "follow":
       await tell();
       await writeStandbyFiles(tools, request);
       break;
     case "delta":
     case "restore": {
-      evidence = await keepEvidence(tools, request.node, facts, decision);
+      kept = await keepEvidence(tools, request.node, facts, decision);
       // Beside what only looks: the restore compares in threads, and this one counts meanwhile.
       const telling = tell();
       const beforeChange = (): Promise<void> => telling;
       const [written] = await Promise.allSettled([
-        restoreReplica(tools, request, { upstream, data: facts.data, beforeChange }, options),
+        restoreReplica(tools, request, { upstream, data: facts.data, lasting: kept.asideLasts, beforeChange }, options),
         telling,
       ]);
       if (written.status === "rejected") throw written.reason;
@@ -114,7 +132,7 @@ export async function rejoinNode(tools: RejoinTools, request: RejoinRequest, opt
     }
   }
   await writeNodeFiles(tools, request.node, options);
-  return { decision, durationMs: Math.round(clock.monotonic() - begun), evidence, aside, writtenBytes };
+  return { decision, durationMs: Math.round(clock.monotonic() - begun), ...kept, aside, writtenBytes };
 }
 
 /** What is beyond the fork is counted before it is written over; a node that follows has nothing there. */
@@ -130,10 +148,13 @@ async function tellBeyond(
     const part = facts.upstream?.lineage.find((each) => each.timeline === timeline);
     if (part?.to !== undefined) onBeyond({ node, fork: part.to, end: walEnd ?? part.to, commits: 0 });
   }
-  if (decision.kind !== "delta" || decision.fork === undefined) return;
+  const { lineage } = facts.node;
+  if (decision.kind !== "delta" || decision.own?.fork === undefined || lineage === undefined) return;
   const folder = stack.place.dataOf(node);
   const { walSegmentBytes } = parseControlFile(await files.readFile(path.join(folder, CONTROL_FILE_PATH)));
-  const place = { timeline, fork: decision.fork, walSegmentBytes };
+  // In the segment where a timeline begins is what came before, too.
+  const timelineAt = (start: Lsn): Timeline => partAt(lineage, lsnAdd(start, walSegmentBytes - 1)).timeline;
+  const place = { timelineAt, fork: decision.own.fork, walSegmentBytes };
   const beyond = await lookBeyondFork(files, folder, place, options);
   if (beyond !== undefined) onBeyond({ node, ...beyond });
 }
@@ -186,67 +207,29 @@ async function askUpstream(
   });
 }
 
-async function lookAtNode(
-  tools: StepTools,
-  node: NodeName,
-  options: CallOptions,
-): Promise<Pick<RejoinFacts, "data" | "node">> {
-  const { files, stack } = tools;
-  const folder = stack.place.dataOf(node);
-  const data = await nodeDataOf(files, folder);
-  if (data === "absent" || data === "unfinished") return { data, node: undefined };
-  const control = parseControlFile(await files.readFile(path.join(folder, CONTROL_FILE_PATH)));
-  const { systemId, checkpoint, minRecovery } = control;
-  const timeline = data === "standby" ? (minRecovery.timeline ?? checkpoint.timeline) : checkpoint.timeline;
-  return {
-    data,
-    node: { systemId, timeline, walEnd: await walEndOf(tools, folder, { control, data, timeline }, options) },
-  };
-}
-
-/** Where valid WAL ends, for a node that ended in an orderly way; a crash leaves pages of which its WAL need not tell. */
-async function walEndOf(
-  { files }: StepTools,
-  folder: string,
-  {
-    control,
-    data,
-    timeline,
-  }: { readonly control: ControlFile; readonly data: "primary" | "standby"; readonly timeline: Timeline },
-  options: CallOptions,
-): Promise<Lsn | undefined> {
-  const { walSegmentBytes, checkpoint } = control;
-  if (data === "primary" && control.state !== "shut down") return undefined;
-  const source: WalSource = {
-    walSegmentBytes,
-    timelineAt: () => timeline,
-    readSegment: async (name) => {
-      try {
-        return await files.readFile(path.join(folder, "pg_wal", name));
-      } catch (error) {
-        if (isLifeboatError(error, "platform.file-missing")) return undefined;
-        throw error;
-      }
-    },
-  };
-  const from = data === "primary" ? checkpoint.lsn : checkpoint.redoLsn;
-  const end = await findEndOfWal(source, { from }, options);
-  return end.last?.end;
-}
-
-/** Puts the WAL beyond the fork aside, by a second name of each file: what is not known to the primary is not thrown away. */
+/** Puts its own WAL aside, by a second name of each file: what is not known to the primary is not thrown away. */
 async function keepEvidence(
   { files, stack }: StepTools,
   node: NodeName,
   facts: RejoinFacts,
   decision: RejoinDecision,
-): Promise<string | undefined> {
-  if (decision.kind !== "delta" || facts.node === undefined || decision.fork === undefined) return undefined;
+): Promise<{ readonly evidence: string | undefined; readonly asideLasts: boolean }> {
+  if (decision.kind !== "delta" || decision.own === undefined || facts.node === undefined) return NO_EVIDENCE;
   const dataFolder = stack.place.dataOf(node);
   const { walSegmentBytes } = parseControlFile(await files.readFile(path.join(dataFolder, CONTROL_FILE_PATH)));
   const under = path.join(stack.place.folder, "evidence");
-  const { timeline } = facts.node;
-  return await keepWalFrom(files, { dataFolder, timeline, fork: decision.fork, walSegmentBytes, under, name: node });
+  const { own } = decision;
+  const { wasPrimary } = facts.node;
+  const kept = await keepWalFrom(files, { ...own, dataFolder, walSegmentBytes, under, name: node });
+  if (kept.kind === "none" && wasPrimary) {
+    throw refused(
+      `${dataFolder} was a primary's, and ${path.join(dataFolder, "pg_wal")} has no WAL of timeline ${own.timeline} to be kept`,
+      "Find out where that is. What only this node had is lost with its data folder: remove that to have it restored from the vault.",
+    );
+  }
+  const isWhole = kept.kind !== "kept" || kept.isWhole;
+  const evidence = kept.kind === "kept" ? kept.folder : undefined;
+  return { evidence, asideLasts: wasPrimary && (own.apart || !isWhole) };
 }
 
 /** Brings the folder to the vault's newest point of the primary's timeline. */
@@ -256,8 +239,14 @@ async function restoreReplica(
   {
     upstream,
     data,
+    lasting,
     beforeChange,
-  }: { readonly upstream: UpstreamFacts; readonly data: NodeData; readonly beforeChange: () => Promise<void> },
+  }: {
+    readonly upstream: UpstreamFacts;
+    readonly data: NodeData;
+    readonly lasting: boolean;
+    readonly beforeChange: () => Promise<void>;
+  },
   options: CallOptions,
 ): Promise<number> {
   const { stack, files, clock, locks, processes, user } = tools;
@@ -278,7 +267,7 @@ async function restoreReplica(
     return await restoreKeepingAside(
       { ...restoreTools, processes, onCompared },
       { stack, node: request.node, data },
-      { plan, place, beforeChange },
+      { plan, place, lasting, beforeChange },
       options,
     );
   } finally {

@@ -127,7 +127,7 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     holds: async ({ files, stack }) => (await nodeDataOf(files, stack.place.dataOf(replicaOf(stack)))) === "standby",
     // As any node is made to follow: the record may count the replica as one that has what it has confirmed.
     act: async (tools, options) => {
-      const request = { node: replicaOf(tools.stack), upstream: tools.stack.primary };
+      const request = { node: replicaOf(tools.stack), upstream: tools.stack.primary, asked: false };
       await rejoinNode(tools, request, options);
     },
   },

@@ -4,7 +4,13 @@ import type { Files } from "../../src/platform/files.ts";
 import type { Locks } from "../../src/platform/lock.ts";
 import { CONTROL_FILE_PATH } from "../../src/postgres/control-file.ts";
 import { putBack } from "../../src/restore/put-back.ts";
-import { asidesOf, removeAsides, restoreKeepingAside, withNewestAside } from "../../src/stack/asides.ts";
+import {
+  asidesOf,
+  passingAsidesOf,
+  removeAsides,
+  restoreKeepingAside,
+  withNewestAside,
+} from "../../src/stack/asides.ts";
 import type { NodeData } from "../../src/stack/plan.ts";
 import { FREE_LOCKS } from "./power-cuts.ts";
 import { NO_PROCESSES, planSmall, RESTORED_FOLDER, type SmallBackup } from "./small-restores.ts";
@@ -26,15 +32,21 @@ export async function rebuildSmall(
   files: Files,
   data: NodeData,
   beforeChange = async (): Promise<void> => undefined,
+  lasting = false,
 ): Promise<number> {
   const { tools, plan, place } = await planSmall(from, files, "delta");
   const asked = { ...tools, processes: NO_PROCESSES, onCompared: () => undefined };
-  return await restoreKeepingAside(asked, { stack, node: "db", data }, { plan, place, beforeChange }, {});
+  return await restoreKeepingAside(asked, { stack, node: "db", data }, { plan, place, lasting, beforeChange }, {});
 }
 
 /** The node's whole asides, the oldest first. */
 export function smallAsides(files: Files): Promise<readonly string[]> {
   return asidesOf(files, stack, "db");
+}
+
+/** Those of them that go when it streams. */
+export function smallPassingAsides(files: Files): Promise<readonly string[]> {
+  return passingAsidesOf(files, stack, "db");
 }
 
 /** Has its asides let go, as when it streams. False: somebody reads one. */

@@ -91,7 +91,7 @@ export const stackErrors = defineErrors({
     kind: "operator",
     exit: EXIT.refused,
     meaning:
-      "A node is not made to follow: its data is of another system, who it is to follow is no primary or does not answer, or the vault has less than that one.",
+      "A node is not made to follow: its data is of another system, who it is to follow is no primary or does not answer, the vault has less than that one, or the node took writes that nobody else has and nobody has said that it is to be rebuilt.",
   },
   "stack.step-failed": {
     kind: "world",

@@ -1,0 +1,110 @@
+/**
+ * What a node that is down has been, from its data folder alone. Changes nothing.
+ *
+ * A server notes its timeline in the control file with the first checkpoint on it, which a promotion only asks for: until that is
+ * written its newest history and WAL tell, which are there before anything is acknowledged.
+ */
+import path from "node:path";
+import { waitsForOurs } from "../durability/names.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
+import { historyName, type Lsn, parseSegmentName, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
+import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
+import { nodeDataOf } from "./nodes.ts";
+import type { RejoinFacts } from "./rejoin-decision.ts";
+import type { CallOptions } from "./tools.ts";
+
+/**
+ * Looks; `confirmers` are all that a node may have to wait for. Rejects as reading files does, and with what the control file or the
+ * history rejects with that is damaged.
+ */
+export async function lookAtPast(
+  files: Files,
+  { folder, confirmers }: { readonly folder: string; readonly confirmers: readonly string[] },
+  options: CallOptions,
+): Promise<Pick<RejoinFacts, "data" | "node">> {
+  const data = await nodeDataOf(files, folder);
+  if (data === "absent" || data === "unfinished") return { data, node: undefined };
+  const control = parseControlFile(await files.readFile(path.join(folder, CONTROL_FILE_PATH)));
+  const wasPrimary = data === "primary" || (await ranAsPrimary(files, folder, control));
+  const timeline = await timelineOf(files, folder, { control, wasPrimary });
+  const node = {
+    systemId: control.systemId,
+    timeline,
+    walEnd: await walEndOf(files, folder, { control, wasPrimary, timeline }, options),
+    lineage: await lineageIn(files, folder, timeline),
+    wasPrimary,
+    heldBack: waitsForOurs(await namesIn(files, folder), confirmers) !== undefined,
+  };
+  return { data, node };
+}
+
+/** Before it got a standby.signal. A backup's control file is that of its primary. */
+async function ranAsPrimary(files: Files, folder: string, { state }: ControlFile): Promise<boolean> {
+  if (state !== "in production" && state !== "shut down" && state !== "shutting down") return false;
+  return (await files.stat(path.join(folder, "backup_label"))) === undefined;
+}
+
+async function timelineOf(
+  files: Files,
+  folder: string,
+  { control, wasPrimary }: { readonly control: ControlFile; readonly wasPrimary: boolean },
+): Promise<Timeline> {
+  const { checkpoint, minRecovery } = control;
+  // A standby fetches histories that it has not come to yet.
+  if (!wasPrimary) return minRecovery.timeline ?? checkpoint.timeline;
+  const names = (await files.list(path.join(folder, "pg_wal"))).map(({ name }) => name);
+  const isOurs = (name: string): boolean =>
+    /^[0-9A-F]{8}\.history$/.test(name) || parseSegmentName(name, control.walSegmentBytes) !== undefined;
+  return Math.max(checkpoint.timeline, ...names.filter(isOurs).map(timelineOfSegment)) as Timeline;
+}
+
+async function lineageIn(
+  files: Files,
+  folder: string,
+  timeline: Timeline,
+): Promise<readonly LineagePart[] | undefined> {
+  if (timeline === 1) return lineageOf(timeline, []);
+  const content = await fileOrNone(files, path.join(folder, "pg_wal", historyName(timeline)));
+  return content === undefined ? undefined : lineageOf(timeline, parseHistory(timeline, content));
+}
+
+/** `synchronous_standby_names` as it was set while the server ran; the last mention counts. Empty where it is not set. */
+async function namesIn(files: Files, folder: string): Promise<string> {
+  const settings = await fileOrNone(files, path.join(folder, "postgresql.auto.conf"));
+  const mentions = /^[ \t]*synchronous_standby_names[ \t]*=?[ \t]*'((?:[^'\n]|'')*)'/gim;
+  return [...(settings?.toString("utf8") ?? "").matchAll(mentions)].at(-1)?.[1]?.replaceAll("''", "'") ?? "";
+}
+
+/** Where valid WAL ends, for a node that ended in an orderly way; a crash leaves pages of which its WAL need not tell. */
+async function walEndOf(
+  files: Files,
+  folder: string,
+  {
+    control,
+    wasPrimary,
+    timeline,
+  }: { readonly control: ControlFile; readonly wasPrimary: boolean; readonly timeline: Timeline },
+  options: CallOptions,
+): Promise<Lsn | undefined> {
+  const { walSegmentBytes, checkpoint, state } = control;
+  if (wasPrimary && state !== "shut down") return undefined;
+  const source: WalSource = {
+    walSegmentBytes,
+    timelineAt: () => timeline,
+    readSegment: (name) => fileOrNone(files, path.join(folder, "pg_wal", name)),
+  };
+  const end = await findEndOfWal(source, { from: wasPrimary ? checkpoint.lsn : checkpoint.redoLsn }, options);
+  return end.last?.end;
+}
+
+async function fileOrNone(files: Files, file: string): Promise<Buffer | undefined> {
+  try {
+    return await files.readFile(file);
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return undefined;
+    throw error;
+  }
+}
