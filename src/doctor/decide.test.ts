@@ -27,6 +27,7 @@ const settings = {
   max_wal_senders: "10",
   max_slot_wal_keep_size: "1024",
   synchronous_standby_names: "ANY 1 (lifeboat_vault)",
+  synchronous_commit: "on",
 };
 
 const own = slotOf({ name: "lifeboat_vault", slotType: "physical", active: true });
@@ -41,6 +42,7 @@ const server: ServerFacts = {
   settings: seen(new Map(Object.entries(settings))),
   walSendersUsed: seen(1),
   slots: slots(own),
+  commitOverrides: seen([]),
   logicalSlots: seen([]),
   collations: seen([collation()]),
   role: seen({
@@ -218,6 +220,23 @@ test("a standby is found in every form of synchronous_standby_names", () => {
   }
   for (const list of ["", "b", "ANY 1 (b)", "ab", '"a b"']) assert.ok(!namesStandby(list, "a"), list);
   assert.ok(!namesStandby("ANY 1 (b)", "any"));
+});
+
+test("commits that do not wait for the standby that is named are a problem, of some roles or databases a warning", () => {
+  for (const commit of ["off", "local", "remote_write"]) {
+    const off = { settings: { synchronous_commit: commit } };
+    assert.deepEqual(complaints(off), ["synchronous problem"], commit);
+    assert.equal(remedyOf("synchronous", off), "ALTER SYSTEM RESET synchronous_commit; SELECT pg_reload_conf();");
+  }
+  assert.deepEqual(complaints({ settings: { synchronous_commit: "remote_apply" } }), []);
+  const overrides = [
+    { role: "importer", database: undefined, value: "off" },
+    { role: "careful", database: undefined, value: "on" },
+  ];
+  const some = { server: { commitOverrides: seen(overrides) } };
+  assert.deepEqual(complaints(some), ["synchronous warning"]);
+  assert.match(remedyOf("synchronous", some), /ALTER ROLE "importer" RESET synchronous_commit;$/);
+  assert.deepEqual(complaints({ server: { commitOverrides: unseen } }), ["synchronous unknown"]);
 });
 
 test("a receiver on the server's machine is said to be there, never promised against (rule B12)", () => {

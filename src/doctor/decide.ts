@@ -11,6 +11,7 @@ import { type CollationVersion, collationRisk } from "../postgres/collations.ts"
 import { type LogicalSlot, SLOTS_COPIED_SINCE_MAJOR } from "../postgres/logical-slots.ts";
 import { commitsWaitAfterStart, describeVersion, firstSafeMinor, majorOf } from "../postgres/server-version.ts";
 import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
+import { commitsWait, overrideRisk, RESET_COMMITS } from "../postgres/waiting-commits.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import { whyStale } from "../wal/report-age.ts";
@@ -80,7 +81,7 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
     check("collations", from(server.collations, collationsOf)),
     check(
       "synchronous",
-      setting(facts, "synchronous_standby_names", (value) => synchronousOf(value, facts)),
+      setting(facts, "synchronous_standby_names", (names) => synchronousOf(names, facts)),
     ),
     check("failure-domain", from(server.sameMachine, failureDomainOf)),
     check("clock", from(server.clock, clockOf)),
@@ -313,16 +314,34 @@ function slotLimitOf(value: string): Answer {
   );
 }
 
-function synchronousOf(value: string, { policy }: DoctorFacts): Answer {
-  const name = policy.applicationName;
-  if (namesStandby(value, name))
-    return ok(`synchronous_standby_names is ${quoteText(value)}: commits can wait for ${name}`);
+function synchronousOf(value: string, facts: DoctorFacts): Answer {
+  const name = facts.policy.applicationName;
+  if (namesStandby(value, name)) {
+    const listed = `synchronous_standby_names is ${quoteText(value)}`;
+    return setting(facts, "synchronous_commit", (commit) => waitingOf(commit, { listed, name, facts }));
+  }
   const remedy = `For no acknowledged commit to be lost: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (${name})'; SELECT pg_reload_conf();`;
   const found =
     value === ""
       ? "no commit waits for the receiver"
       : `synchronous_standby_names is ${quoteText(value)}, without ${name}`;
   return warning(`${found}: what was committed in the last moments can be lost`, remedy);
+}
+
+/** Being named is half of it: a commit waits by its session's synchronous_commit. */
+function waitingOf(
+  commit: string,
+  { listed, name, facts }: { readonly listed: string; readonly name: string; readonly facts: DoctorFacts },
+): Answer {
+  if (!commitsWait(commit)) {
+    const found = `${listed}, but synchronous_commit is ${commit}: commits are acknowledged before ${name} has them on stable storage`;
+    return problem(found, RESET_COMMITS);
+  }
+  return from(facts.server.commitOverrides, (overrides) => {
+    const risks = overrides.flatMap((override) => overrideRisk(override) ?? []);
+    if (risks.length === 0) return ok(`${listed}: commits can wait for ${name}`);
+    return warning(risks.map(({ message }) => message).join("; "), risks.map(({ remedy }) => remedy).join(" "));
+  });
 }
 
 /** Whether a standby of this name can count: the list names it, or anybody. */

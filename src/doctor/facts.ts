@@ -2,6 +2,7 @@
 import type { CollationVersion } from "../postgres/collations.ts";
 import type { LogicalSlot } from "../postgres/logical-slots.ts";
 import type { SlotsSeen } from "../postgres/slots.ts";
+import type { CommitOverride } from "../postgres/waiting-commits.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
 
 /** A fact, or why it could not be seen. */
@@ -30,6 +31,8 @@ export type ServerFacts = {
   readonly walSendersUsed: Observed<number>;
   /** All, the receiver's among them. */
   readonly slots: Observed<SlotsSeen>;
+  /** Roles and databases with a synchronous_commit of their own. */
+  readonly commitOverrides: Observed<readonly CommitOverride[]>;
   /** Those of change data capture and subscriptions. */
   readonly logicalSlots: Observed<readonly LogicalSlot[]>;
   /** What it sorts by another version of its libraries than it was sorted by. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { eventually } from "../../test/support/receivers.ts";
 import { writeSegments } from "../../test/support/segments.ts";
 import { MAJORS, startServer, type TestServer } from "../../test/support/servers.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -63,6 +64,16 @@ for (const major of MAJORS) {
     assert.equal(check("slot-limit").level, "warning");
     assert.equal(check("failure-domain").level, "warning");
     assert.match(check("synchronous").remedy ?? "", /'ANY 1 \(lifeboat_vault\)'/);
+    await server.query("CREATE ROLE importer");
+    await server.query("ALTER ROLE importer SET synchronous_commit = local");
+    await server.query("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (lifeboat_vault)'");
+    await server.server.reload();
+    await eventually("the setting is loaded", async () =>
+      /role importer/.test((await examine(server))("synchronous").found),
+    );
+    await server.query("ALTER SYSTEM SET synchronous_commit = off");
+    await server.server.reload();
+    await eventually("the setting is loaded", async () => (await examine(server))("synchronous").level === "problem");
   });
 }
 

@@ -7,6 +7,7 @@ import { openQuery, type QueryConnection, type QueryRow } from "../postgres/quer
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { readSlots, SLOTS_SQL } from "../postgres/slots.ts";
+import { COMMIT_OVERRIDES_SQL, readCommitOverrides } from "../postgres/waiting-commits.ts";
 import type { Observed, RoleFacts, ServerFacts } from "./facts.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -23,6 +24,7 @@ const SETTINGS = [
   "max_wal_senders",
   "max_slot_wal_keep_size",
   "synchronous_standby_names",
+  "synchronous_commit",
 ];
 
 const ROLES = ["pg_monitor", "pg_read_all_settings", "pg_read_server_files"];
@@ -74,6 +76,7 @@ async function lookAround(
       ),
     ),
     slots: await observe(async () => readSlots(await one(SLOTS_SQL))),
+    commitOverrides: await observe(async () => readCommitOverrides(await rows(COMMIT_OVERRIDES_SQL))),
     logicalSlots: await observe(async () => readLogicalSlots(await rows(LOGICAL_SLOTS_SQL))),
     collations: await observe(async () => readCollations(await rows(CHANGED_COLLATIONS_SQL))),
     role: await observe(async () => roleOf(await one(ROLE_SQL, [ROLES]))),
@@ -141,6 +144,7 @@ function nothingSeen(
     settings: without,
     walSendersUsed: without,
     slots: without,
+    commitOverrides: without,
     logicalSlots: without,
     collations: without,
     role: without,

@@ -1,5 +1,6 @@
 /** Whether commits are as durable as described, and whether a change of mode is safe. Pure. */
 import { commitsWaitAfterStart, describeVersion, firstSafeMinor } from "../postgres/server-version.ts";
+import { commitsWait, overrideRisk, RESET_COMMITS } from "../postgres/waiting-commits.ts";
 import type { ConfirmerRow, DurabilityFacts } from "./facts.ts";
 import {
   CONFIRMATIONS,
@@ -13,9 +14,6 @@ import {
 
 /** A commit that has waited for so long is not delayed: it is stuck. */
 const WAIT_MS_MAX = 5_000;
-
-/** Values of synchronous_commit with which a commit is on stable storage at its confirmers before it is acknowledged. */
-const WAITING_COMMITS: ReadonlySet<string> = new Set(["on", "remote_apply"]);
 
 /** Something that is wrong, with a stable code and a remedy. */
 export type DurabilityFault = { readonly code: string; readonly message: string; readonly remedy: string };
@@ -39,7 +37,7 @@ export function judgeDurability(facts: DurabilityFacts): DurabilityView {
   return {
     described: described.mode,
     set: modeOfNames(server.setNames ?? ""),
-    effective: WAITING_COMMITS.has(server.synchronousCommit) ? named : "async",
+    effective: commitsWait(server.synchronousCommit) ? named : "async",
     confirming: confirmingRows(facts).map(({ name }) => name),
     faults: [
       ...descriptionFaults(facts),
@@ -137,24 +135,16 @@ function settingFaults({ server, described }: DurabilityFacts): readonly Durabil
     });
   }
   if (CONFIRMATIONS[described.mode] === 0) return faults;
-  if (!WAITING_COMMITS.has(server.synchronousCommit)) {
+  if (!commitsWait(server.synchronousCommit)) {
     faults.push({
       code: "commits-do-not-wait",
       message: `synchronous_commit is ${server.synchronousCommit}: commits are acknowledged before a confirmer has them on stable storage`,
-      remedy: "On the server: ALTER SYSTEM RESET synchronous_commit; SELECT pg_reload_conf();",
+      remedy: `On the server: ${RESET_COMMITS}`,
     });
   }
-  for (const { role, database, value } of server.overrides) {
-    if (WAITING_COMMITS.has(value)) continue;
-    const whose = [
-      role === undefined ? [] : [`role ${role}`],
-      database === undefined ? [] : [`database ${database}`],
-    ].flat();
-    faults.push({
-      code: "commits-do-not-wait",
-      message: `synchronous_commit is ${value} for ${whose.join(" in ")}: its commits wait for no confirmer's disk`,
-      remedy: `Unless that is meant: ALTER ${role === undefined ? `DATABASE "${database}"` : `ROLE "${role}"`} RESET synchronous_commit.`,
-    });
+  for (const override of server.overrides) {
+    const risk = overrideRisk(override);
+    if (risk !== undefined) faults.push({ code: "commits-do-not-wait", ...risk });
   }
   return faults;
 }

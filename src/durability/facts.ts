@@ -1,6 +1,8 @@
 /** What was seen of a server's durability. */
+
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn } from "../postgres/lsn.ts";
+import type { CommitOverride } from "../postgres/waiting-commits.ts";
 import type { Confirmers, DurabilityMode } from "./names.ts";
 
 /** What is meant to be, and who said so. */
@@ -21,11 +23,6 @@ export type ConfirmerRow = {
   readonly behindBytes: number | undefined;
   /** The slot that this connection holds. */
   readonly slot: string | undefined;
-};
-
-/** A role, or a database, whose sessions have a synchronous_commit of their own. */
-export type CommitOverride = { readonly role: string | undefined; readonly database: string | undefined } & {
-  readonly value: string;
 };
 
 /** What the server says. */

@@ -3,7 +3,8 @@
 import { type Lsn, parseLsn } from "../postgres/lsn.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { CallOptions, ConnectOptions } from "../postgres/replication.ts";
-import type { CommitOverride, ConfirmerRow, ServerDurability } from "./facts.ts";
+import { COMMIT_OVERRIDES_SQL, readCommitOverrides } from "../postgres/waiting-commits.ts";
+import type { ConfirmerRow, ServerDurability } from "./facts.ts";
 
 /** Views of the server's memory answer in milliseconds; this is for a machine that hardly gets on. */
 const QUERY_TIMEOUT_MS = 10_000;
@@ -38,7 +39,7 @@ async function lookAround(session: QueryConnection, options: CallOptions): Promi
     synchronousCommit: String(settings["commit"]),
     setNames: textOf(file?.["setting"]),
     setError: textOf(file?.["error"]),
-    overrides: (await rows(OVERRIDES_SQL)).map(overrideOf),
+    overrides: readCommitOverrides(await rows(COMMIT_OVERRIDES_SQL)),
     confirmers: (await rows(inRecovery ? CASCADED_SQL : CONFIRMERS_SQL)).map(confirmerOf),
     waiting: { count: Number(activity["waiting"]), longestMs: Number(activity["longest_ms"] ?? 0) },
     clientCount: Number(activity["clients"]),
@@ -51,13 +52,6 @@ const SETTINGS_SQL = `SELECT current_setting('synchronous_standby_names') AS nam
 // The last mention wins.
 const FILE_SQL = `SELECT setting, error FROM pg_file_settings
   WHERE name = 'synchronous_standby_names' ORDER BY seqno DESC LIMIT 1`;
-
-const OVERRIDES_SQL = `SELECT r.rolname AS role, d.datname AS database, split_part(option, '=', 2) AS value
-  FROM pg_db_role_setting s
-  LEFT JOIN pg_roles r ON r.oid = s.setrole
-  LEFT JOIN pg_database d ON d.oid = s.setdatabase,
-  unnest(s.setconfig) AS option
-  WHERE option LIKE 'synchronous_commit=%' ORDER BY 1, 2`;
 
 // A backup is a WAL sender too, and confirms nothing.
 const confirmersSql = (end: string): string => `SELECT r.application_name AS name, r.pid, r.state, r.sync_state,
@@ -73,10 +67,6 @@ const ACTIVITY_SQL = `SELECT
     FILTER (WHERE wait_event_type = 'IPC' AND wait_event = 'SyncRep')::float8 AS longest_ms,
   count(*) FILTER (WHERE backend_type = 'client backend' AND application_name NOT LIKE $1)::int AS clients
   FROM pg_stat_activity`;
-
-function overrideOf(row: QueryRow): CommitOverride {
-  return { role: textOf(row["role"]), database: textOf(row["database"]), value: String(row["value"]) };
-}
 
 function confirmerOf(row: QueryRow): ConfirmerRow {
   const behind = row["behind"];
