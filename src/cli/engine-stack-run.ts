@@ -26,14 +26,7 @@ import { checkedPlan, runStackUp, type UpEvent } from "../stack/up.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { StoppedFacts, TakeDown } from "./down.ts";
 import { MACHINE } from "./engine-machine.ts";
-import {
-  configuredStack,
-  describedPlace,
-  describedStack,
-  platformOf,
-  refuseForeignPlaces,
-  stackTools,
-} from "./engine-stack.ts";
+import { checkPlace, configuredStack, describedPlace, describedStack, platformOf, stackTools } from "./engine-stack.ts";
 import { stackToolsOrInstall } from "./engine-stack-programs.ts";
 import type { ExecConfigured } from "./exec.ts";
 import type { ReadLogs } from "./logs.ts";
@@ -65,7 +58,7 @@ export const upEngine: UpEngine = {
   },
   run: async ({ config, session, ports, install }) => {
     const described = describedStack(config);
-    await refuseForeignPlaces(described);
+    await checkPlace(described);
     const { signal } = session;
     const platform = platformOf(described, session);
     // First of all: where a program is missing, nothing is begun.

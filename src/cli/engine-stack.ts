@@ -4,9 +4,11 @@ import manifest from "../../package.json" with { type: "json" };
 import type { Config } from "../config/schema.ts";
 import { LocalPlatform } from "../platform/local/local-platform.ts";
 import type { ProcessUser } from "../platform/processes.ts";
+import { currentUid } from "../platform/run-as.ts";
 import { MAJORS } from "../postgres/installation.ts";
 import { daemonSocketOf } from "../stack/daemon-config.ts";
 import { durabilityInUse } from "../stack/durability.ts";
+import { refuseForeignOwner } from "../stack/owner.ts";
 import { portsInUse } from "../stack/ports.ts";
 import { findPrograms, SYSTEM_FOLDERS } from "../stack/programs.ts";
 import { renderComponent, renderStack } from "../stack/render.ts";
@@ -68,14 +70,18 @@ export function describedStack(config: Config): StackDescription {
 /** The configured stack with the ports, the programs and the primary that it has: the recorded ones, where some were. */
 export async function describedPlace(config: Config): Promise<StackDescription> {
   const stack = describedStack(config);
-  await refuseForeignPlaces(stack);
+  await checkPlace(stack);
   const placed = await scaleInUse(MACHINE.files, await portsInUse(MACHINE.files, stack));
   return await rolesInUse(MACHINE.files, placed);
 }
 
-/** Rejects with `platform.folder-foreign` where whoever listens for the stack's programs may be anybody. */
-export async function refuseForeignPlaces(stack: StackDescription): Promise<void> {
+/**
+ * Rejects with `stack.owned-by-another`, and with `platform.folder-foreign` where whoever listens for the stack's programs may be
+ * anybody.
+ */
+export async function checkPlace(stack: StackDescription): Promise<void> {
   const { place } = stack;
+  await refuseForeignOwner(MACHINE.files, stack, currentUid());
   const sockets = [path.dirname(daemonSocketOf(stack)), path.dirname(controlSocket(place.spool))];
   await refuseForeignSockets(MACHINE.files, place, [place.sockets, ...sockets]);
 }

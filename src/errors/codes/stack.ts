@@ -21,6 +21,11 @@ export const stackErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "Another command changes the stack at this moment.",
   },
+  "stack.owned-by-another": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Root was to change or to look at a stack that an unprivileged user has started.",
+  },
   "stack.outage-not-accepted": {
     kind: "operator",
     exit: EXIT.refused,
