@@ -4,6 +4,7 @@ import { judgeDurability } from "../durability/decide.ts";
 import { LifeboatError } from "../errors/error.ts";
 import { SUPERVISOR } from "../platform/local/local-platform.ts";
 import type { LogPosition } from "../platform/local/log-file.ts";
+import { currentUid } from "../platform/run-as.ts";
 import { runStackDown } from "../stack/down.ts";
 import { durabilityInUse, observeStackDurability } from "../stack/durability.ts";
 import { exclusively } from "../stack/exclusive.ts";
@@ -11,6 +12,7 @@ import { instancesOf } from "../stack/instances.ts";
 import { lookAtComponents, missingToLook } from "../stack/look.ts";
 import { lowSpace } from "../stack/low-space.ts";
 import { makeOpenFolder } from "../stack/open-folder.ts";
+import { refuseForeignOwner } from "../stack/owner.ts";
 import { STEP_EFFECTS } from "../stack/plan.ts";
 import { readPorts, settlePorts } from "../stack/ports.ts";
 import { lifeboatConfigFile } from "../stack/receiver-config.ts";
@@ -26,7 +28,7 @@ import { checkedPlan, runStackUp, type UpEvent } from "../stack/up.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { StoppedFacts, TakeDown } from "./down.ts";
 import { MACHINE } from "./engine-machine.ts";
-import { checkPlace, configuredStack, describedPlace, describedStack, platformOf, stackTools } from "./engine-stack.ts";
+import { checkPlace, configuredStack, describedStack, placeAnyway, platformOf, stackTools } from "./engine-stack.ts";
 import { stackToolsOrInstall } from "./engine-stack-programs.ts";
 import type { ExecConfigured } from "./exec.ts";
 import type { ReadLogs } from "./logs.ts";
@@ -119,7 +121,8 @@ const TIME_WIDTH = 6;
 
 /** Takes the configured stack down, with what runs it. */
 export const takeDown: TakeDown = async ({ config, session }) => {
-  const stack = await configuredStack(config);
+  const stack = await placeAnyway(config, session);
+  await refuseForeignOwner(MACHINE.files, stack, currentUid());
   const { signal, clock, notice } = session;
   const platform = platformOf(stack, session);
   return await exclusively(MACHINE, stack, async () => {
@@ -171,7 +174,8 @@ export const restartConfigured: RestartConfigured = async ({ config, session, co
 
 /** Runs a command beside a component of the configured stack. */
 export const execConfigured: ExecConfigured = async ({ config, session, component, ...command }) => {
-  const stack = await describedPlace(config);
+  const stack = await placeAnyway(config, session);
+  await checkPlace(stack);
   const [name = component] = instancesOf(stack, component);
   const { program, args, timeoutMs } = command;
   const request = { name, program, arguments: args, timeoutMs };
@@ -212,7 +216,7 @@ export const scaleConfigured: ScaleConfigured = async ({ config, session, compon
 
 /** Opens logs of the configured stack. */
 export const readLogs: ReadLogs = async ({ config, session, names, lines }) => {
-  const stack = await describedPlace(config);
+  const stack = await placeAnyway(config, session);
   const platform = platformOf(stack, session);
   const programs = names.flatMap((name) => (name === SUPERVISOR ? [name] : instancesOf(stack, name)));
   const positions = new Map<string, LogPosition>();

@@ -2,6 +2,8 @@
 import path from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import type { Config } from "../config/schema.ts";
+import { isLifeboatError } from "../errors/error.ts";
+import type { ErrorCode } from "../errors/registry.ts";
 import { LocalPlatform } from "../platform/local/local-platform.ts";
 import type { ProcessUser } from "../platform/processes.ts";
 import { currentUid } from "../platform/run-as.ts";
@@ -73,6 +75,26 @@ export async function describedPlace(config: Config): Promise<StackDescription> 
   await checkPlace(stack);
   const placed = await scaleInUse(MACHINE.files, await portsInUse(MACHINE.files, stack));
   return await rolesInUse(MACHINE.files, placed);
+}
+
+/** Records that may be damaged. What they say is what a start goes by, and nothing is needed of them to end what runs. */
+const DAMAGED: ReadonlySet<ErrorCode> = new Set(["stack.record-damaged", "lease.record-damaged"]);
+
+/**
+ * The same for what must be possible whatever is damaged: taking a stack down, running a command in it and reading its logs. A record that
+ * cannot be read is told, and what is configured stands for it. Looks at nothing else.
+ */
+export async function placeAnyway(config: Config, { notice }: Pick<Session, "notice">): Promise<StackDescription> {
+  let stack = describedStack(config);
+  for (const read of [portsInUse, scaleInUse, rolesInUse]) {
+    try {
+      stack = await read(MACHINE.files, stack);
+    } catch (error) {
+      if (!isLifeboatError(error) || !DAMAGED.has(error.code)) throw error;
+      notice(`warning: ${error.message}. ${error.remedy}`);
+    }
+  }
+  return stack;
 }
 
 /**
