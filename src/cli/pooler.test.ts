@@ -74,6 +74,17 @@ test("poolers are shown with who has them paused, and anything but serving is a 
   assert.equal(await keeps("pooler-resume", "pooler resume", well), 0);
 });
 
+test("poolers that lead a database to different servers are a status of its own, though all of them serve", async () => {
+  const [database] = serving.databases;
+  assert.ok(database !== undefined);
+  const elsewhere = { ...database, server: { ...database.server, port: database.server.port + 1 } };
+  const parted = looking([of("127.0.0.1:5435", serving), of("127.0.0.1:5436", { ...serving, databases: [elsewhere] })]);
+  assert.equal(await keeps("pooler-status-parted", "pooler status", parted), EXIT.world);
+  // Of one pooler they may.
+  const two = looking([of("127.0.0.1:5435", { ...serving, databases: [database, { ...elsewhere, name: "other" }] })]);
+  assert.equal(await runCli(["pooler", "status"], allVerbs({ poolers: two }), recordedFrame()), 0);
+});
+
 test("without a pooler in the configuration there is none, and one that does not answer is shown as that", async () => {
   const none = recordedFrame();
   assert.equal(await runCli(["pooler", "status"], VERBS, none), EXIT.usage);

@@ -38,17 +38,24 @@ export function poolerStatusVerb(engine: PoolerEngine): Verb {
     summary: "Show what the poolers do",
     description:
       "Shows of every PgBouncer whether it is paused, since when and by whom, how many clients wait, and where its databases " +
-      "lead. Ends with status 6 when one is paused or cannot be reached.",
+      "lead. Ends with status 6 when one is paused or cannot be reached, and when they lead to different servers.",
     arguments: {},
     options: {},
     configuration: CONFIGURATION,
     examples: [{ line: "lifeboat pooler status", does: "Do clients wait, and for what?" }],
     run: async ({ session }) => {
       const seen = await engine.look({ config: await session.config(), session });
-      const well = seen.every((each) => each.seen.kind === "state" && each.seen.state.mode === "serving");
+      const astray = partedDatabases(seen);
+      const serve = seen.every((each) => each.seen.kind === "state" && each.seen.state.mode === "serving");
+      const well = serve && astray.length === 0;
+      const said = astray.map((name) =>
+        session.style.bad(
+          `The poolers lead ${printable(name)} to different servers: which is the primary says lifeboat ps.`,
+        ),
+      );
       return {
         json: { poolers: seen.map(poolerJson), well },
-        text: seen.map((each) => renderPooler(each, session.clock.now(), session.style)).join("\n\n"),
+        text: [...seen.map((each) => renderPooler(each, session.clock.now(), session.style)), ...said].join("\n\n"),
         exit: well ? 0 : EXIT.world,
       };
     },
@@ -92,6 +99,18 @@ export function poolerWatchVerb(engine: PoolerEngine): Verb {
       return { json: {}, text: "" };
     },
   });
+}
+
+/** Databases that not all poolers lead to the same server: after a switch that did not reach all of them. */
+function partedDatabases(seen: readonly SeenPooler[]): readonly string[] {
+  const serversOf = new Map<string, Set<string>>();
+  for (const { seen: one } of seen) {
+    if (one.kind !== "state") continue;
+    for (const { name, server } of one.state.databases) {
+      serversOf.set(name, (serversOf.get(name) ?? new Set()).add(`${server.host}:${server.port}`));
+    }
+  }
+  return [...serversOf].flatMap(([name, servers]) => (servers.size > 1 ? [name] : []));
 }
 
 function poolerJson({ name, seen }: SeenPooler) {

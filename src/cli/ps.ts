@@ -66,7 +66,7 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
   receiver: "does not stream from the primary",
   db_replica: "does not stream from the primary",
   redis: "does not answer",
-  pgbouncer: "does not let the application in",
+  pgbouncer: "does not lead the application to the primary",
   pooler_watch: "does not run",
   api: "serves nothing, or only what it has kept",
   haproxy: "does not answer",

@@ -7,7 +7,7 @@ import { type DaemonDuty, dutyOf } from "./daemon-config.ts";
 import { instancesOf } from "./instances.ts";
 import type { LookTools } from "./observe.ts";
 import { startStepOf } from "./plan.ts";
-import { askPooler } from "./prove.ts";
+import { askPooler, leadsToPrimary } from "./prove.ts";
 import { readSecrets, secretFile, unreadableSecrets } from "./secrets.ts";
 import { askApi, canServeAnew } from "./service.ts";
 import { componentsOf, type StackDescription } from "./stack.ts";
@@ -79,7 +79,10 @@ async function doesItsWork(
     if (component !== "pgbouncer") return await STEPS[startStepOf(component, tools.stack)].holds(tools, { signal });
     // Each by itself: one of several may be ill.
     const { stack, files } = tools;
-    await askPooler(stack, await readSecrets(files, stack.place), { signal, instance: name });
+    const secrets = await readSecrets(files, stack.place);
+    // While nobody knows who the primary is, there is nobody to lead to.
+    if (stack.recorded !== "unsettled") return await leadsToPrimary(stack, secrets, { signal, instance: name });
+    await askPooler(stack, secrets, { signal, instance: name });
     return true;
   } catch (error) {
     if (options.signal?.aborted !== true && isLifeboatError(error)) return false;

@@ -6,6 +6,7 @@ import { abortedError, throwIfAborted } from "../platform/clock.ts";
 import { guardedSocket } from "../platform/guarded-socket.ts";
 import { forgetEnvironment } from "../postgres/session-settings.ts";
 import { poolerSocketFolder } from "./instances.ts";
+import { nodePort } from "./node-settings.ts";
 import { applicationAddress, PROOF_TABLE, withNode } from "./nodes.ts";
 import type { StackSecrets } from "./secrets.ts";
 import { replicaOf, type StackDescription } from "./stack.ts";
@@ -25,6 +26,21 @@ export async function askPooler(
   options: CallOptions & { readonly instance: string },
 ): Promise<void> {
   await throughPooler(stack, secrets, "SELECT 1", { ...options, host: poolerSocketFolder(stack, options.instance) });
+}
+
+/**
+ * Whether what the application sends through a pooler runs on the recorded primary, and not on a node that only reads. Rejects as
+ * `askPooler`.
+ */
+export async function leadsToPrimary(
+  stack: StackDescription,
+  secrets: StackSecrets,
+  options: CallOptions & { readonly instance: string },
+): Promise<boolean> {
+  const sql = "SELECT pg_is_in_recovery() AS reads_only, inet_server_port() AS port";
+  const host = poolerSocketFolder(stack, options.instance);
+  const [row] = await throughPooler(stack, secrets, sql, { ...options, host });
+  return row?.["reads_only"] === false && row["port"] === nodePort(stack, stack.primary);
 }
 
 /** True when a write through the pooler showed on the replica. Rejects with `stack.proof-failed` when the write fails. */
@@ -62,7 +78,7 @@ async function throughPooler(
   secrets: StackSecrets,
   sql: string,
   options: CallOptions & { readonly host?: string },
-): Promise<void> {
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
   const { host = "127.0.0.1" } = options;
   const step = `asking the pooler on port ${stack.ports.pgbouncer}`;
   throwIfAborted(options.signal, step);
@@ -87,7 +103,7 @@ async function throughPooler(
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
     await client.connect();
-    await client.query(sql);
+    return (await client.query<Record<string, unknown>>(sql)).rows;
   } catch (cause) {
     if (options.signal?.aborted === true) throw abortedError(step, options.signal.reason);
     throw poolerError(stack, host, cause);
