@@ -19,6 +19,7 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** What the verbs do. */
 export const probeEngine: ProbeEngine = {
   run: async ({ config, session, address, choice }) => {
+    if (choice.rate + choice.reads === 0) throw usageError("--rate and --reads are both 0", "Give one of them a rate.");
     const connect = await connectOptions(config, address);
     const { node, probe: entry } = programPaths();
     const clientId = MACHINE.random(16).toString("hex");
@@ -31,7 +32,6 @@ export const probeEngine: ProbeEngine = {
       queueDeadlineMs: choice.queueDeadline,
       answerDeadlineMs: choice.answerDeadline,
     };
-    if (choice.rate + choice.reads === 0) throw usageError("--rate and --reads are both 0", "Give one of them a rate.");
     let stopListening = () => {};
     try {
       return await runProbe(

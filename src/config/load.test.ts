@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { chmod, mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
@@ -54,6 +55,25 @@ test("a named file must be there, by flag or by variable, and the flag goes firs
     await writeFile(path.join(folder, "b.yaml"), "");
     const loaded = await loadSettings(systemFiles, { ...request, environment, configFile: "b.yaml" });
     assert.equal(loaded.file, path.join(folder, "b.yaml"));
+  });
+});
+
+test("an empty name, a pipe and a device are refused instead of taken for a file without settings; /dev/null is none", async () => {
+  await inFolder(async (folder, request) => {
+    await writeFile(path.join(folder, "lifeboat.yaml"), "vault: {path: v}\n", { mode: 0o600 });
+    const load = (configFile: string) => loadSettings(systemFiles, { ...request, configFile });
+    await assert.rejects(load(""), (error) => isLifeboatError(error, "config.file-missing"));
+    execFileSync("mkfifo", [path.join(folder, "pipe")]);
+    // Opened for both, so that nobody waits for the other end.
+    const held = await open(path.join(folder, "pipe"), "r+");
+    await assert.rejects(load("pipe"), (error) => isLifeboatError(error, "config.file-unreadable"));
+    await held.close();
+    await assert.rejects(load("/dev/zero"), (error) => isLifeboatError(error, "config.file-unreadable"));
+    assert.deepEqual((await load("/dev/null")).problems, []);
+    assert.notEqual(
+      (await loadConfig(systemFiles, { ...request, configFile: "/dev/null" })).vault.path,
+      path.join(folder, "v"),
+    );
   });
 });
 

@@ -25,6 +25,9 @@ const SYSTEM_CONFIG_FOLDER = "/etc/lifeboat";
 /** A configuration is a few kilobytes; more is a wrong file, of which a megabyte can keep the reader of YAML busy for minutes. */
 const CONFIG_BYTES_MAX = 64 * 1024;
 
+/** Names no configuration, also where one would be found. */
+const NO_FILE = "/dev/null";
+
 const OTHERS_MAY_WRITE = 0o022;
 
 /** What reading the configuration needs of the files port. */
@@ -76,6 +79,13 @@ export function searchedFolders(request: Pick<LoadRequest, "place" | "workingFol
 type Found = { readonly path: string; readonly named: boolean };
 
 async function findFile(files: ConfigFiles, request: LoadRequest): Promise<Found | undefined> {
+  // `--config "$FILE"` with a variable that is not set: without a word, it would act on what the defaults name.
+  if (request.configFile === "") {
+    throw new LifeboatError("config.file-missing", {
+      message: "--config names no file: its value is empty",
+      remedy: "Name an existing file, or leave it out to use defaults, flags and variables.",
+    });
+  }
   const named = request.configFile ?? request.environment[CONFIG_FILE_VARIABLE];
   if (named !== undefined && named !== "") return { path: path.resolve(request.workingFolder, named), named: true };
   for (const folder of searchedFolders(request)) {
@@ -111,6 +121,8 @@ async function readAll(files: ConfigFiles, found: Found, request: LoadRequest): 
   try {
     const facts = await handle.stat();
     if (facts.kind === "folder") throw unreadable(found.path, "it is a folder");
+    // It has no size, and would be taken for an empty file. Who wants no file at all may say so by this name.
+    if (facts.kind === "other" && found.path !== NO_FILE) throw unreadable(found.path, "it is a pipe or a device");
     if (facts.sizeBytes > CONFIG_BYTES_MAX) {
       throw unreadable(found.path, `it has ${facts.sizeBytes} bytes, more than ${CONFIG_BYTES_MAX}`);
     }

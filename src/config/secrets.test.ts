@@ -49,6 +49,11 @@ test("a passphrase can come through a pipe, as the shell makes one of <(command)
   assert.deepEqual(await read, { kind: "passphrase", passphrase: "piped" });
 });
 
+test("a folder in place of a passphrase is the operator's mistake, not a fault of the disk", async () => {
+  const { vault } = config({ "vault.passphraseFile": folder });
+  await assert.rejects(readVaultSecret(vault, tools()), (error) => isLifeboatError(error, "config.secret-unusable"));
+});
+
 test("a file that others may read is used with a warning: a restore must not fail for its mode", async () => {
   const file = await secretFile("open", "x\n", 0o644);
   const told = tools();

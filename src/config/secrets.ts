@@ -132,6 +132,7 @@ async function secretOfFile(file: string, what: string, tools: SecretTools): Pro
     warnWhenOpen(file, { what, mode: facts.mode }, tools);
     if (facts.sizeBytes > SECRET_BYTES_MAX + 2) throw unusable(what, `the file ${file}`, TOO_LONG);
   }
+  if (facts?.kind === "folder") throw unusable(what, file, "is a folder");
   return usable((await tools.files.readFile(file)).toString("utf8"), what, `the file ${file}`);
 }
 

@@ -19,7 +19,7 @@ export const configErrors = defineErrors({
   "config.file-unreadable": {
     kind: "operator",
     exit: EXIT.usage,
-    meaning: "The configuration file is a folder, is far too long or is not text.",
+    meaning: "The configuration file is a folder, a pipe or a device, is far too long or is not text.",
   },
   "config.file-unsafe": {
     kind: "operator",
