@@ -14,6 +14,7 @@ const common = {
   synchronousNames: "ANY 1 (db, lifeboat_vault)",
   cloning: false,
   freeBytes: 0,
+  hindrances: [],
 };
 const receiver = { kind: "none" } as const;
 const PRIMARY: NodeView = {

@@ -169,6 +169,8 @@ test("settings that undo protection are problems with the statement that mends t
     assert.match(remedyOf(id, change), new RegExp(`^ALTER SYSTEM SET ${name} = `));
   }
   assert.deepEqual(complaints({ settings: { max_slot_wal_keep_size: "-1" } }), ["slot-limit warning"]);
+  assert.deepEqual(complaints({ settings: { allow_alter_system: "off" } }), ["alter-system warning"]);
+  assert.deepEqual(complaints({ settings: { allow_alter_system: "on" } }), []);
 });
 
 test("WAL senders that are all taken are a problem, too few free ones a warning", () => {

@@ -83,6 +83,7 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
       "synchronous",
       setting(facts, "synchronous_standby_names", (names) => synchronousOf(names, facts)),
     ),
+    ...alterSystemChecks(facts),
     check("failure-domain", from(server.sameMachine, failureDomainOf)),
     check("clock", from(server.clock, clockOf)),
     check("vault", from(machine.vault, vaultOf)),
@@ -233,6 +234,13 @@ function walSendersOf(value: string, { server }: DoctorFacts): Answer {
 /** How a receiver is started. */
 function startOf({ isOfStack }: DoctorFacts["policy"]): string {
   return isOfStack ? "lifeboat up, which starts what is missing of its stack" : "lifeboat wal receive, as a service";
+}
+
+/** The setting is there from 17 on. A backup needs no order; said only where somebody has turned it off. */
+function alterSystemChecks({ server }: DoctorFacts): readonly Check[] {
+  if (seen(server.settings)?.get("allow_alter_system") !== "off") return [];
+  const found = "allow_alter_system is off: durability cannot be changed, and in a stack there is never a failover";
+  return [check("alter-system", warning(found, "Set allow_alter_system = on where it is set, and reload the server."))];
 }
 
 function slotChecks({ server, policy }: DoctorFacts): readonly Check[] {

@@ -25,6 +25,7 @@ const SETTINGS = [
   "max_slot_wal_keep_size",
   "synchronous_standby_names",
   "synchronous_commit",
+  "allow_alter_system",
 ];
 
 const ROLES = ["pg_monitor", "pg_read_all_settings", "pg_read_server_files"];

@@ -53,6 +53,8 @@ function crashes(count: number): readonly SeenRound[] {
   return Array.from({ length: count }, (_, index) => [{ atMs: index * 10_000 }, ...down(index * 10_000)]).flat();
 }
 
+const LESS = { kind: "parameters-too-small", lacks: "max_connections 100 of 300" } as const;
+
 const ALIVE: readonly Case[] = [
   { name: "everything well is healthy", rounds: [{ atMs: 0 }], is: "healthy", because: [] },
   {
@@ -60,6 +62,27 @@ const ALIVE: readonly Case[] = [
     rounds: [{ atMs: 0, a: primaryAnswer({ confirmers: [confirmer("lifeboat_vault_e7")] }) }],
     is: "healthy",
     because: ["replica-not-connected"],
+  },
+  {
+    name: "a replica that answers with an error is a concern, with its SQLSTATE",
+    rounds: [{ atMs: 0, b: error("28P01") }],
+    is: "healthy",
+    because: ["candidate-error"],
+  },
+  {
+    name: "what stands in the way of a promotion is a concern while all is well",
+    rounds: [
+      {
+        atMs: 0,
+        a: primaryAnswer({}, { hindrances: [{ kind: "no-alter-system" }] }),
+        b: standbyAnswer(
+          {},
+          { hindrances: [LESS, { kind: "replay-delayed", delay: "1h" }, { kind: "replay-paused" }] },
+        ),
+      },
+    ],
+    is: "healthy",
+    because: ["no-alter-system", "parameters-too-small", "replay-delayed", "replay-paused"],
   },
   {
     name: "an emptied synchronous_standby_names is a concern that is named (I18)",
@@ -259,6 +282,41 @@ const CANDIDATES: readonly Case[] = [
     rounds: lasting({ a: GONE, b: GONE }, 200),
     is: "blocked",
     because: ["candidate-silent", "no-candidate"],
+  },
+  {
+    name: "a replica that lets us not in is alive, and no candidate",
+    rounds: lasting({ a: GONE, b: error("53300") }, 200),
+    is: "blocked",
+    because: ["candidate-error", "no-candidate"],
+  },
+  {
+    name: "a replica that starts is told so",
+    rounds: lasting({ a: GONE, b: error("57P03") }, 200),
+    is: "blocked",
+    because: ["starting", "no-candidate"],
+  },
+  {
+    name: "a replica with less than its primary had is no candidate: it cannot be promoted",
+    rounds: lasting({ a: GONE, b: standbyAnswer({}, { hindrances: [LESS] }) }, 200),
+    is: "blocked",
+    because: ["parameters-too-small"],
+  },
+  {
+    name: "a replica that takes no orders is no candidate",
+    rounds: lasting({ a: GONE, b: standbyAnswer({}, { hindrances: [{ kind: "no-alter-system" }] }) }, 200),
+    is: "blocked",
+    because: ["no-alter-system"],
+  },
+  {
+    name: "a replica whose replay waits or is paused can take over: an order has it go on",
+    rounds: lasting(
+      {
+        a: GONE,
+        b: standbyAnswer({}, { hindrances: [{ kind: "replay-paused" }, { kind: "replay-delayed", delay: "1h" }] }),
+      },
+      200,
+    ),
+    is: "promotable",
   },
   {
     name: "primary and vault gone: a bounded loss needs a person",

@@ -198,10 +198,18 @@ function concernsOf(seen: Observation, view: NodeView): readonly Reason[] {
     const twice = connected.filter((other) => other === name).length > 1;
     if (twice) concerns.push(reason("name-used-twice", name));
   }
+  concerns.push(...[...nodes].flatMap(([name, node]) => hiddenConcernsOf(name, node)));
   if (!connected.includes(witnessNameOf(record.reign))) concerns.push(reason("witness-not-connected"));
   if (witness.view === undefined) concerns.push(reason("witness-silent"));
   if (record.maintenance) concerns.push(reason("maintenance"));
   return concerns;
+}
+
+/** What would show at the first failover only. One that starts is not connected either, which is said. */
+function hiddenConcernsOf(name: NodeName, node: NodeHistory): readonly Reason[] {
+  if (node.probe.kind === "answered") return hindrancesOf(name, node.probe.view);
+  const error = errorOf(name, node);
+  return error === undefined || error.code === "starting" ? [] : [error];
 }
 
 /**
@@ -358,7 +366,7 @@ function isAccepted(loss: LossEstimate, { acceptLoss }: FailoverPolicy): boolean
 function refusalsOf(seen: Observation, policy: FailoverPolicy, name: NodeName, node: NodeHistory): readonly Reason[] {
   const { record } = seen;
   if (node.probe.kind !== "answered" || seen.now - node.at > policy.viewMaxAgeMs) {
-    return [reason("candidate-silent", name)];
+    return [errorOf(name, node) ?? reason("candidate-silent", name)];
   }
   const { view } = node.probe;
   const refusals: Reason[] = [];
@@ -370,7 +378,25 @@ function refusalsOf(seen: Observation, policy: FailoverPolicy, name: NodeName, n
   if (view.freeBytes < policy.candidateFreeBytesMin) {
     refusals.push(reason("little-room", name, { freeBytes: view.freeBytes }));
   }
-  return refusals;
+  return [...refusals, ...forbiddingOf(name, view)];
+}
+
+/** Who answers with an error is no silent one: what is wrong can be put right. */
+function errorOf(name: NodeName, { probe, trouble }: NodeHistory): Reason | undefined {
+  if (probe.kind !== "error") return undefined;
+  return reason(trouble?.kind === "starting" ? "starting" : "candidate-error", name, { sqlstate: probe.sqlstate });
+}
+
+/** Those that no order overcomes. */
+const FORBIDDING: ReadonlySet<string> = new Set(["parameters-too-small", "no-alter-system"]);
+
+function hindrancesOf(name: NodeName, { hindrances }: NodeView): readonly Reason[] {
+  return hindrances.map(({ kind, ...facts }) => reason(kind, name, facts));
+}
+
+/** Why a node cannot be promoted as it is set up; empty where nothing of that kind stands in the way. */
+export function forbiddingOf(name: NodeName, view: NodeView): readonly Reason[] {
+  return hindrancesOf(name, view).filter(({ code }) => FORBIDDING.has(code));
 }
 
 function freshWitness(seen: Observation, policy: FailoverPolicy) {

@@ -295,5 +295,15 @@ test("a switchover is refused with its reasons unless everything is well", () =>
   const order = steps(ready.plan);
   assert.ok(order.indexOf("pause-poolers") < order.indexOf("note-action"), "a pause that fails needs no undoing");
   assert.equal(decideSwitchover(observe(WELL), { to: "a", policy: POLICY }).kind, "refused");
+  const deaf = standbyAnswer(
+    { receiver: { kind: "streaming", receivedAgoMs: 1 } },
+    { hindrances: [{ kind: "no-alter-system" }, { kind: "replay-paused" }] },
+  );
+  const toDeaf = decideSwitchover(observe([{ atMs: 0, b: deaf, witness: FOLLOWING }]), { to: "b", policy: POLICY });
+  assert.ok(toDeaf.kind === "refused");
+  assert.deepEqual(
+    toDeaf.reasons.map(({ code }) => code),
+    ["no-alter-system"],
+  );
   assert.equal(RECORD.primary, "a");
 });

@@ -91,7 +91,23 @@ export type NodeView = {
   readonly cloning: boolean;
   /** Free space of its data directory. */
   readonly freeBytes: number;
+  /** What in its settings or its replay stands in the way of a failover. */
+  readonly hindrances: readonly Hindrance[];
 };
+
+/** Something that looks well until a failover needs it. */
+export type Hindrance =
+  /**
+   * A standby has less of something than the primary whose WAL it replays: it pauses, goes on receiving and confirming, cannot be
+   * promoted, and ends when it is told to go on. `lacks`: which settings, for a person.
+   */
+  | { readonly kind: "parameters-too-small"; readonly lacks: string }
+  /** It takes no ALTER SYSTEM, which every order rests on. */
+  | { readonly kind: "no-alter-system" }
+  /** A standby that replays so long after it received: made to hurry by an order. */
+  | { readonly kind: "replay-delayed"; readonly delay: string }
+  /** Somebody has paused replay: resumed by an order. */
+  | { readonly kind: "replay-paused" };
 
 /** What came of asking a node on a NEW connection (I10), but for `answered` by one that is well: by one that was new two seconds ago. */
 export type NodeProbe =
@@ -121,12 +137,14 @@ export interface NodePort {
   commitsWait(call: Call): Promise<boolean>;
   /**
    * For a candidate: clears `primary_conninfo`, `wal_retrieve_retry_interval` 100 ms; durable and
-   * loaded. The receiver may run for a while longer: watch the view (rule B7).
+   * loaded. The receiver may run for a while longer: watch the view (rule B7). It ends when replay has come to the end of what is
+   * there, so what holds up replay is dealt with at once, as by `hurryReplay`: it would go on confirming to a primary that lives.
    */
   stopReceiving(order: Order, call: Call): Promise<Done | StaleEpoch>;
   /**
-   * For a candidate whose replay is not through: it waits for no query that it is in conflict with (rule B13), and goes on
-   * where somebody has paused it.
+   * For a candidate whose replay is not through: it waits for no query that it is in conflict with (rule B13), nor for a time after
+   * the commit, and goes on where somebody has paused it. Rejects where it paused by itself for want of settings: to go on would
+   * end it.
    */
   hurryReplay(order: Order, call: Call): Promise<Done | StaleEpoch>;
   /** Points a running standby at a primary, and lets replay wait for queries again; durable and loaded. */

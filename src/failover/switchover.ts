@@ -1,6 +1,6 @@
 /** Whether the primary role can be handed over as planned. Pure. */
 import { lsnDistance } from "../postgres/lsn.ts";
-import { decideFailover, type FailoverPolicy } from "./decide.ts";
+import { decideFailover, type FailoverPolicy, forbiddingOf } from "./decide.ts";
 import type { Observation } from "./observation.ts";
 import { type Plan, planSwitchover } from "./plan.ts";
 import type { NodeName } from "./ports.ts";
@@ -31,6 +31,7 @@ export function decideSwitchover(
   else {
     if (!record.joined.includes(wish.to)) reasons.push(reason("never-joined", wish.to));
     if (view.cloning) reasons.push(reason("cloning", wish.to));
+    reasons.push(...forbiddingOf(wish.to, view));
     if (view.role.receiver.kind !== "streaming") reasons.push(reason("replica-not-connected", wish.to));
     const behind = lsnDistance({ from: view.role.replayed, to: view.role.flushed });
     if (behind > REPLAY_BYTES_MAX) reasons.push(reason("replay-behind", wish.to, { bytes: behind }));

@@ -11,7 +11,7 @@
  * it has an effect, an order is answered when the server has loaded what it says, and what holds already is not written again.
  * Statements name only constants, checked identifiers and parameters.
  */
-import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { troubleOf } from "../failover/observation.ts";
 import type { Call, Done, Epoch, NodePort, NodeProbe, NodeView, Order, StaleEpoch } from "../failover/ports.ts";
 import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
@@ -20,6 +20,7 @@ import { seesCommitWait } from "../postgres/commit-wait.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { admitSession } from "./admission.ts";
+import { CAPACITY_SQL, capacitySchema, DELAY_SQL, lacksOf } from "./hindrances.ts";
 import { type KeptSession, KeptSessions } from "./kept-sessions.ts";
 import { readNodeView, viewSql, WRITE } from "./view.ts";
 
@@ -44,8 +45,21 @@ type Session = {
 /** What a candidate is set to, so that its promotion waits for nobody (rule B7). */
 const CANDIDATE_SETTINGS = { primary_conninfo: "", wal_retrieve_retry_interval: "100ms" } as const;
 
-/** And where it has WAL to replay that a query may be in conflict with (rule B13): each setting costs several syncs. */
-const HURRIED_SETTINGS = { max_standby_streaming_delay: "0", max_standby_archive_delay: "0" } as const;
+/**
+ * And where it has WAL to replay that a query may be in conflict with (rule B13), or that is to be replayed later: each setting costs
+ * several syncs.
+ */
+const HURRIED_SETTINGS = {
+  max_standby_streaming_delay: "0",
+  max_standby_archive_delay: "0",
+  recovery_min_apply_delay: "0",
+} as const;
+
+/** Whether replay stands still, and why: paused, told to be late, or in conflict with a query. */
+const STANDS_SQL = `SELECT pg_get_wal_replay_pause_state() <> 'not paused' AS paused,
+    ${DELAY_SQL} <> '0' OR EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'
+      AND (wait_event LIKE 'RecoveryConflict%' OR wait_event_type IN ('Lock', 'BufferPin'))) AS held
+  WHERE pg_is_in_recovery()`;
 
 /** Between two looks whether a reload has arrived: the signal takes well under a millisecond, the postmaster a few. */
 const RELOAD_LOOK_MS = 2;
@@ -87,6 +101,7 @@ export class SqlNode implements NodePort {
   readonly #kept = new KeptSessions();
   /** No session that was opened before watches: something was wrong then. */
   #watchedSince = Number.NEGATIVE_INFINITY;
+  #measuring: Promise<number> | undefined;
 
   constructor(clock: Clock, place: NodePlace) {
     this.#clock = clock;
@@ -146,7 +161,7 @@ export class SqlNode implements NodePort {
         // To plan it takes the server six times as long as to answer it.
         const [row] = await session.run(viewSql(), [], "view");
         // A disk that hangs does not answer this either, and must not hold the probe.
-        const freeBytes = await unlessAborted(this.#place.freeBytes(), signal);
+        const freeBytes = await unlessAborted(this.#freeBytes(), signal);
         const facts = { freeBytes, cloning: this.#place.cloning() };
         seen = readNodeView(row ?? {}, facts);
         if (seen.role.kind !== "primary") return "keep";
@@ -165,6 +180,17 @@ export class SqlNode implements NodePort {
     return { ended: false, probe: seen === undefined ? { kind: "silent" } : { kind: "answered", view: seen } };
   }
 
+  /**
+   * One call at a time, which a later probe waits for too: each that hangs takes one of the few threads that read files, and the next
+   * looks would take all of them.
+   */
+  #freeBytes(): Promise<number> {
+    this.#measuring ??= this.#place.freeBytes().finally(() => {
+      this.#measuring = undefined;
+    });
+    return this.#measuring;
+  }
+
   async setSynchronousNames(order: Order<{ readonly names: string }>, call: Call): Promise<Done | StaleEpoch> {
     return await this.#order(order, call, async (session) => {
       await this.#set(session, { synchronous_standby_names: order.names });
@@ -181,15 +207,31 @@ export class SqlNode implements NodePort {
   async stopReceiving(order: Order, call: Call): Promise<Done | StaleEpoch> {
     return await this.#order(order, call, async (session) => {
       await this.#set(session, CANDIDATE_SETTINGS);
+      // Replay ends the receiver, at the end of what there is: one that stands still has it confirm for as long, to a primary that lives too.
+      const [stands] = await session.run(STANDS_SQL);
+      if (stands?.["paused"] === true || stands?.["held"] === true) await this.#hurry(session);
     });
   }
 
   async hurryReplay(order: Order, call: Call): Promise<Done | StaleEpoch> {
-    return await this.#order(order, call, async (session) => {
-      await this.#set(session, HURRIED_SETTINGS);
-      // Somebody may have paused it and gone: what is to be promoted would never be through.
-      await session.run("SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()");
-    });
+    return await this.#order(order, call, (session) => this.#hurry(session));
+  }
+
+  /** Somebody may have paused replay and gone: what is to be promoted would never be through. */
+  async #hurry(session: Session): Promise<void> {
+    // In this order: what it paused for stands in the control file before it pauses.
+    const [stands] = await session.run(STANDS_SQL);
+    const isPaused = stands?.["paused"] === true;
+    const lacks = isPaused ? await this.#lacks(session) : undefined;
+    if (lacks !== undefined) throw tooSmall(this.name, lacks);
+    await this.#set(session, HURRIED_SETTINGS);
+    // Only where it was paused: it may pause by itself meanwhile, and to go on from there would end the server.
+    if (isPaused) await session.run("SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()");
+  }
+
+  async #lacks(session: Session): Promise<string | undefined> {
+    const [row] = await session.run(`SELECT ${CAPACITY_SQL} AS capacity`);
+    return lacksOf(capacitySchema.parse(row?.["capacity"]));
   }
 
   async receiveFrom(order: Order<{ readonly upstream: string }>, call: Call): Promise<Done | StaleEpoch> {
@@ -423,6 +465,14 @@ function errnoOf(error: LifeboatError): string | undefined {
     if ("code" in cause && typeof cause.code === "string" && /^E[A-Z]+$/.test(cause.code)) return cause.code;
   }
   return undefined;
+}
+
+/** Resumed, it would end itself, and not start again with these settings. */
+function tooSmall(node: string, lacks: string): LifeboatError {
+  return new LifeboatError("failover.parameters-too-small", {
+    message: `${node} has paused its replay for want of ${lacks}: it cannot be promoted, and would end if it went on`,
+    remedy: `Set these on ${node} as they are on its primary, or greater, and restart it.`,
+  });
 }
 
 /** `0` and `0ms`, `100ms` and `100ms`: the server adds a unit to a bare zero. */

@@ -128,6 +128,20 @@ test("a probe ends in its time though the disk does not say how much is free", a
   assert.ok(systemClock.monotonic() - begun < 2_000);
 });
 
+test("a disk that hangs is asked once, however often the node is looked at; one that answers is asked each time", async () => {
+  await using server = await startServer({ major: 16 });
+  const asked: ((bytes: number) => void)[] = [];
+  const node = nodeOf(server, { freeBytes: () => new Promise<number>((resolve) => asked.push(resolve)) });
+  for (let look = 0; look < 3; look += 1) await node.probe({ timeoutMs: 200 });
+  assert.equal(asked.length, 1);
+  asked[0]?.(7);
+  const pending = node.probe(CALL);
+  await eventually("the disk is asked anew", async () => asked.length === 2);
+  asked[1]?.(8);
+  const probe = await pending;
+  assert.ok(probe.kind === "answered" && probe.view.freeBytes === 8);
+});
+
 test("a server that lets nobody in yet, and one that refuses our password, are alive", async () => {
   await using pair = await startPair();
   await pair.replica.query("ALTER SYSTEM SET hot_standby = off");

@@ -4,6 +4,15 @@ import { errorText } from "../errors/error-text.ts";
 import type { ConfirmerView, NodeReceiverView, NodeView } from "../failover/ports.ts";
 import { type Lsn, lsnMax, parseLsn, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
 import { protocolError } from "../postgres/wire/protocol-error.ts";
+import {
+  ALTERS_SQL,
+  CAPACITY_SQL,
+  capacitySchema,
+  DELAY_SQL,
+  hindrancesOf,
+  lacksOf,
+  PAUSED_SQL,
+} from "./hindrances.ts";
 
 /**
  * A commit with its sync that touches no table: a logical message in a transaction of its own. In one string, so that the
@@ -33,6 +42,7 @@ export function viewSql(): string {
     SELECT standby,
     (SELECT system_identifier::text FROM pg_control_system()) AS system,
     current_setting('synchronous_standby_names') AS names,
+    ${ALTERS_SQL} AS alters,
     CASE WHEN NOT standby THEN json_build_object(
       'timeline', substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
       'flushed', pg_current_wal_flush_lsn()::text,
@@ -52,7 +62,8 @@ export function viewSql(): string {
       'receives', EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walreceiver'),
       'streams', (SELECT status = 'streaming' FROM pg_stat_wal_receiver),
       'agoMs', (SELECT extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000 FROM pg_stat_wal_receiver),
-      'upstream', current_setting('primary_conninfo') <> ''
+      'upstream', current_setting('primary_conninfo') <> '',
+      'capacity', ${CAPACITY_SQL}, 'delay', ${DELAY_SQL}, 'paused', ${PAUSED_SQL}
     )::text END AS standby_ FROM asked`;
 }
 
@@ -61,7 +72,7 @@ export function readNodeView(
   row: Readonly<Record<string, unknown>>,
   facts: { readonly freeBytes: number; readonly cloning: boolean },
 ): NodeView {
-  const { system, names, standby } = asked(rowSchema, row);
+  const { system, names, standby, alters } = asked(rowSchema, row);
   const common = { systemId: system as SystemId, synchronousNames: names, ...facts };
   if (standby) {
     const said = asked(standbySchema, jsonOf(row["standby_"]));
@@ -74,7 +85,9 @@ export function readNodeView(
       receiver: receiverOf(said),
       upstream: said.upstream,
     } as const;
-    return { ...common, timeline: standbyTimeline(said), role };
+    const { delay, paused } = said;
+    const hindrances = hindrancesOf({ alters, standby: { lacks: lacksOf(said.capacity), delay, paused } });
+    return { ...common, timeline: standbyTimeline(said), role, hindrances };
   }
   const said = asked(primarySchema, jsonOf(row["primary_"]));
   const role = {
@@ -84,10 +97,16 @@ export function readNodeView(
     write: { kind: "stuck" },
     confirmers: said.confirmers.map(confirmerOf),
   } as const;
-  return { ...common, timeline: Number.parseInt(said.timeline, 16) as Timeline, role };
+  const hindrances = hindrancesOf({ alters });
+  return { ...common, timeline: Number.parseInt(said.timeline, 16) as Timeline, role, hindrances };
 }
 
-const rowSchema = z.object({ system: z.string().regex(/^\d{1,20}$/), names: z.string(), standby: z.boolean() });
+const rowSchema = z.object({
+  system: z.string().regex(/^\d{1,20}$/),
+  names: z.string(),
+  standby: z.boolean(),
+  alters: z.boolean(),
+});
 
 /** Null to a role that may not look. */
 const told = z
@@ -117,6 +136,9 @@ const standbySchema = z.object({
   streams: z.boolean().nullable(),
   agoMs: z.number().nullable(),
   upstream: z.boolean(),
+  capacity: capacitySchema,
+  delay: z.string(),
+  paused: z.boolean(),
 });
 
 type PrimaryAnswer = z.output<typeof primarySchema>;

@@ -8,7 +8,7 @@
  * not tested with are refused (safety rule A7).
  * Source: PostgreSQL's src/include/catalog/pg_control.h of 15 to 18; the manual's "pg_controldata".
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { crc32c } from "./crc32c.ts";
 import type { Major } from "./installation.ts";
@@ -156,6 +156,23 @@ export function parseControlFile(bytes: Buffer, name = CONTROL_FILE_PATH): Contr
     throw damaged(name, "its numbers are laid out as on no machine that Lifeboat knows");
   }
   return control;
+}
+
+/** As much of a control file as has fields, CRC included. */
+export const CONTROL_FIELDS_BYTES = 512;
+
+/**
+ * What the primary had whose WAL was replayed last, from the first CONTROL_FIELDS_BYTES of a standby's control file. Undefined where
+ * they are not to be read: half written at that moment, or of a version that is not known.
+ */
+export function capacityIn(fields: Buffer): ControlFile["capacity"] | undefined {
+  if (fields.byteLength < CONTROL_FIELDS_BYTES) return undefined;
+  try {
+    return parseControlFile(Buffer.concat([fields], CONTROL_FILE_BYTES)).capacity;
+  } catch (error) {
+    if (isLifeboatError(error)) return undefined;
+    throw error;
+  }
 }
 
 function readFields(bytes: Buffer, name: string, major: Major): ControlFile {

@@ -237,10 +237,14 @@ function connectionFaults(confirmer: ConfirmerView, fault: MakeFault): Replicati
   }
   if (confirmer.replayPaused) {
     const message = `replay is paused on ${name}: it receives and does not follow`;
-    faults.push(...fault("replay-paused", message, "On it: SELECT pg_wal_replay_resume();"));
+    faults.push(...fault("replay-paused", message, RESUME));
   }
   return faults;
 }
+
+/** It pauses by itself, too, and is not to go on then. */
+const RESUME =
+  "On it and on its primary: SHOW max_connections, max_worker_processes, max_wal_senders, max_prepared_transactions and max_locks_per_transaction. Where it has less of one, it has paused for that, and would end if it went on: set it as on the primary and restart it. Else: SELECT pg_wal_replay_resume();";
 
 function lagFaults(
   { name, kind, lag }: ConfirmerView,

@@ -203,12 +203,17 @@ primary.confirmers.push({ name: "db_replica", state: "streaming", flushed: lsn }
 const standby = {
   ...{ controlTimeline: 2, checkpointTimeline: 1, receiverTimeline: 2, segments: ["000000020000000000000003"] },
   ...{ received: lsn, replayed: lsn, idle: true, receives: true, streams: true, agoMs: 12.5, upstream: true },
+  ...{ delay: "0", paused: false },
+  capacity: {
+    ...{ maxConnections: 100, maxWorkerProcesses: 8, maxWalSenders: 10, maxPreparedTransactions: 0 },
+    ...{ maxLocksPerTransaction: 64, control: "00".repeat(512) },
+  },
 };
 for (const [kind, said] of [
   ["primary", { standby: false, primary_: JSON.stringify(primary), standby_: null }],
   ["standby", { standby: true, primary_: null, standby_: JSON.stringify(standby) }],
 ] as const) {
-  const row = { ...said, system: "7000", names: "" };
+  const row = { ...said, system: "7000", names: "", alters: true };
   // The row, and the JSON in it.
   fuzz(`what a ${kind} tells of itself, as a row`, [Buffer.from(JSON.stringify(row))], (bytes) => {
     const { timeline } = readNodeView(rowIn(bytes), facts);

@@ -143,6 +143,7 @@ function viewOf(
     synchronousNames: server.names,
     cloning: server.cloning,
     freeBytes: ROOM_BYTES,
+    hindrances: [],
   };
   if (server.mode === "primary") {
     const confirmers = server.outgoing.map(({ name, confirmed }) => ({

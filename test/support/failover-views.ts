@@ -54,6 +54,7 @@ const BASE = {
   synchronousNames: NAMES.quorum,
   cloning: false,
   freeBytes: 1_000_000,
+  hindrances: [],
 } as const;
 
 /** Somebody who confirms. */

@@ -27,6 +27,12 @@ export const failoverErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "Acknowledged writes would be missing on the node that was to take over.",
   },
+  "failover.parameters-too-small": {
+    kind: "world",
+    exit: EXIT.refused,
+    meaning:
+      "The node that was to take over has less of what is compared at replay (max_connections and others) than its primary: it has paused.",
+  },
   "failover.no-record": {
     kind: "operator",
     exit: EXIT.notFound,
