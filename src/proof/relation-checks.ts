@@ -146,7 +146,6 @@ async function openableDatabases(server: SandboxServer, options: CallOptions): P
 }
 
 type Relation = { readonly oid: number; readonly name: string; readonly kind: "heap" | "index" };
-type Schemas = Readonly<Record<(typeof EXTENSIONS)[number], string>>;
 
 async function checkDatabase(
   server: SandboxServer,
@@ -158,14 +157,14 @@ async function checkDatabase(
   const first = await server.connect(database, options);
   const sessions = [first];
   try {
-    const schemas = await makeExtensions(first, options);
+    await makeExtensions(first, options);
     const relations = await relationsOf(first, of.shared, options);
     while (sessions.length < SESSIONS) sessions.push(await server.connect(database, options));
     const waiting = [...relations];
     const findings: RelationFinding[] = [];
     const work = async (session: QueryConnection): Promise<void> => {
       for (let each = waiting.shift(); each !== undefined; each = waiting.shift()) {
-        const found = await checkOne(session, { ...each, database, schemas }, options);
+        const found = await checkOne(session, { ...each, database }, options);
         findings.push(...found.map((finding) => ({ oid: each.oid, finding })));
         onProgress({ done: relations.length - waiting.length, total: relations.length });
         if (found.some(({ code }) => code === "server-ended")) waiting.length = 0;
@@ -181,25 +180,23 @@ async function checkDatabase(
   }
 }
 
-/** Makes the extensions, or brings those that are there up to date; answers where they lie. */
-async function makeExtensions(session: QueryConnection, options: CallOptions): Promise<Schemas> {
+/**
+ * Makes the extensions, or brings those that are there up to date, all in a schema that is ours: who may create in the schema where one
+ * lies can put a function beside it that matches our call better, and what he made would run as a superuser of this machine's sandbox.
+ */
+async function makeExtensions(session: QueryConnection, options: CallOptions): Promise<void> {
   const limits = { timeoutMs: STATEMENT_TIMEOUT_MS, ...options };
-  await session.query(`CREATE SCHEMA IF NOT EXISTS ${SANDBOX_SCHEMA}`, [], limits);
-  const schemas = { amcheck: SANDBOX_SCHEMA, pg_visibility: SANDBOX_SCHEMA };
+  await session.query(`DROP SCHEMA IF EXISTS ${SANDBOX_SCHEMA} CASCADE`, [], limits);
+  await session.query(`CREATE SCHEMA ${SANDBOX_SCHEMA}`, [], limits);
   for (const name of EXTENSIONS) {
-    const [there] = await session.query(
-      "SELECT quote_ident(n.nspname) AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = $1",
-      [name],
-      limits,
-    );
+    const [there] = await session.query("SELECT FROM pg_extension WHERE extname = $1", [name], limits);
     if (there === undefined) await session.query(`CREATE EXTENSION ${name} SCHEMA ${SANDBOX_SCHEMA}`, [], limits);
     else {
-      schemas[name] = String(there["schema"]);
+      await session.query(`ALTER EXTENSION ${name} SET SCHEMA ${SANDBOX_SCHEMA}`, [], limits);
       // One that came with an upgrade may lack verify_heapam.
       await session.query(`ALTER EXTENSION ${name} UPDATE`, [], limits);
     }
   }
-  return schemas;
 }
 
 async function relationsOf(
@@ -226,10 +223,10 @@ async function relationsOf(
 
 async function checkOne(
   session: QueryConnection,
-  relation: Relation & { readonly database: string; readonly schemas: Schemas },
+  relation: Relation & { readonly database: string },
   options: CallOptions,
 ): Promise<readonly ProofFinding[]> {
-  const { name, database, schemas, kind } = relation;
+  const { name, database, kind } = relation;
   const object = `database ${database}, ${kind === "index" ? "index" : "table"} ${name}`;
   const findings: ProofFinding[] = [];
   const ask = async (sql: string, told: (rows: readonly QueryRow[]) => readonly ProofFinding[]): Promise<void> => {
@@ -243,11 +240,11 @@ async function checkOne(
     }
   };
   if (kind === "index") {
-    await ask(`SELECT ${schemas.amcheck}.bt_index_check($1::oid::regclass, true)`, () => []);
+    await ask(`SELECT ${SANDBOX_SCHEMA}.bt_index_check($1::oid::regclass, true)`, () => []);
     return findings;
   }
   await ask(
-    `SELECT blkno, offnum, msg FROM ${schemas.amcheck}.verify_heapam($1::oid::regclass, check_toast => true) LIMIT ${TOLD_OF_ONE}`,
+    `SELECT blkno, offnum, msg FROM ${SANDBOX_SCHEMA}.verify_heapam($1::oid::regclass, check_toast => true) LIMIT ${TOLD_OF_ONE}`,
     (rows) =>
       rows.map((row) => ({
         object: `${object}, block ${String(row["blkno"])}`,
@@ -255,15 +252,14 @@ async function checkOne(
         message: `item ${String(row["offnum"])} of block ${String(row["blkno"])} of ${name}: ${String(row["msg"])}`,
       })),
   );
-  const visibility = schemas.pg_visibility;
   for (const [check, what] of MAP_CHECKS) {
     await ask(
-      `SELECT tid::text AS at FROM ${visibility}.${check}($1::oid::regclass) AS tid LIMIT ${TOLD_OF_ONE}`,
+      `SELECT tid::text AS at FROM ${SANDBOX_SCHEMA}.${check}($1::oid::regclass) AS tid LIMIT ${TOLD_OF_ONE}`,
       (rows) => rows.map((row) => mapFinding(object, `row ${String(row["at"])} of ${name} ${what}`)),
     );
   }
   await ask(
-    `SELECT blkno FROM ${visibility}.pg_visibility($1::oid::regclass) WHERE all_visible AND NOT pd_all_visible LIMIT ${TOLD_OF_ONE}`,
+    `SELECT blkno FROM ${SANDBOX_SCHEMA}.pg_visibility($1::oid::regclass) WHERE all_visible AND NOT pd_all_visible LIMIT ${TOLD_OF_ONE}`,
     (rows) =>
       rows.map((row) =>
         mapFinding(
