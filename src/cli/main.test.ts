@@ -126,6 +126,24 @@ test("a result that cannot be written is no success, and a failure stays the fai
   }
 });
 
+test("a home that is not absolute is none, and a user whom the system does not know needs none", () => {
+  // Of root nothing lies in a home. The user 54321 is nobody's.
+  const uid = process.getuid?.() === 0 ? 54_321 : undefined;
+  for (const home of [{ HOME: "" }, { HOME: "relative" }, {}]) {
+    const { PATH = "" } = environment();
+    const options = {
+      encoding: "utf8",
+      cwd: "/",
+      env: { PATH, ...home },
+      ...(uid === undefined ? {} : { uid }),
+    } as const;
+    const told = JSON.parse(execFileSync(process.execPath, [MAIN, "config", "explain", "--json"], options));
+    const settings: readonly { readonly path: string; readonly value: string }[] = told.settings;
+    const state = settings.find((setting) => setting.path === "folders.state")?.value ?? "";
+    assert.ok(path.isAbsolute(state) && path.basename(state) === "lifeboat", state);
+  }
+});
+
 test("all of a long result arrives through a pipe", () => {
   const text = execFileSync(process.execPath, [MAIN, "config", "explain", "--json"], {
     encoding: "utf8",

@@ -19,6 +19,9 @@ const CLEAN_UP_MS = 15_000;
 /** What `wal get` ends with when the vault proves that it does not have the file. No other command ends with it. */
 const NOT_IN_ARCHIVE = 1;
 
+/** What a user without a home has on Debian: what would lie there cannot be made, and says so by its path. */
+const NO_HOME = "/nonexistent";
+
 /** Lines of text where the width is not known. */
 const COLUMNS_DEFAULT = 100;
 
@@ -153,8 +156,15 @@ function cacheFolder(environment: NodeJS.ProcessEnv): string {
   return path.join(base, "lifeboat");
 }
 
+// os.homedir() believes HOME whatever it is, and throws for a user whom the system does not know, as in containers.
 function homeOf(environment: NodeJS.ProcessEnv): string {
-  return environment["HOME"] || os.homedir();
+  const given = environment["HOME"];
+  if (given !== undefined && path.isAbsolute(given)) return given;
+  try {
+    return os.userInfo().homedir || NO_HOME;
+  } catch {
+    return NO_HOME;
+  }
 }
 
 function placeOf(environment: NodeJS.ProcessEnv) {

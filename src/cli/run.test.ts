@@ -90,6 +90,20 @@ test("those that tell without end are known", () => {
   assert.deepEqual(goOn({ follow: false, once: true }), []);
 });
 
+test("a command line that cannot be understood is told whose help to read, whatever stands before the verb", async () => {
+  for (const [line, help] of [
+    ["--config x.yaml status --nonsense", "lifeboat status --help"],
+    ["backup hold x", "lifeboat backup hold --help"],
+    ["backup --nonsense", "lifeboat backup --help"],
+    ["wal nonsense", "lifeboat wal --help"],
+    ["nonsense", "lifeboat --help"],
+  ] as const) {
+    const frame = recordedFrame();
+    assert.equal(await runCli(line.split(" "), allVerbs(), frame), EXIT.usage);
+    assert.ok(frame.stderr.written().includes(`See \`${help}\`.`), `${line}: ${frame.stderr.written()}`);
+  }
+});
+
 test("options are handed over typed, an absent one as undefined, a toggle as false", async () => {
   const seen: object[] = [];
   const verbs = tryVerb(async (_, options) => {

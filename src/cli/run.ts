@@ -172,19 +172,26 @@ function globalsBeforeParsing(all: readonly string[]): GlobalOptions {
 }
 
 function usageOf(thrown: CommanderError, args: readonly string[], verbs: readonly Verb[]): LifeboatError {
-  const words = args.filter((arg) => !arg.startsWith("-"));
-  const meant = verbs.find((verb) => verb.path.every((word, index) => words[index] === word));
-  const help = `See \`${["lifeboat", ...(meant?.path ?? words.slice(0, 1))].join(" ")} --help\`.`;
+  const help = `See \`${["lifeboat", ...meantPath(args, verbs), "--help"].join(" ")}\`.`;
   if (thrown.code === "commander.help") return usageError("a command is missing", "Choose one of the commands above.");
   const [first = "", ...rest] = printable(thrown.message)
     .replace(/^error: /, "")
     .split("\n");
   const suggestion = rest.join(" ").replace(/^\(|\)$/g, "");
-  const known = thrown.code !== "commander.unknownCommand";
-  return usageError(
-    first.replace(/\.$/, ""),
-    suggestion === "" ? (known ? help : "See `lifeboat --help`.") : suggestion,
-  );
+  return usageError(first.replace(/\.$/, ""), suggestion === "" ? help : suggestion);
+}
+
+/** The words of the verb that was meant, of a group of verbs, or none: a value before it, as of `--config`, is no verb. */
+function meantPath(args: readonly string[], verbs: readonly Verb[]): readonly string[] {
+  const words = args.filter((arg) => !arg.startsWith("-"));
+  for (const at of words.keys()) {
+    const meant = verbs.filter(({ path }) => path.every((word, index) => words[at + index] === word));
+    const longest = meant.toSorted((a, b) => b.path.length - a.path.length)[0];
+    if (longest !== undefined) return longest.path;
+    const word = words[at] ?? "";
+    if (verbs.some(({ path }) => path.length > 1 && path[0] === word)) return [word];
+  }
+  return [];
 }
 
 // The words of the verb, in order, are enough here: a restore must never take a typing error for an answer.
