@@ -2,25 +2,30 @@
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Config } from "../config/schema.ts";
+import { readSecretFile } from "../config/secrets.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { type Control, parseControl } from "../probe/control.ts";
 import { readBack } from "../probe/read-back.ts";
 import { type ProbeControls, runProbe } from "../probe/run.ts";
-import { readSecrets } from "../stack/secrets.ts";
+import { startedSecrets } from "../stack/primary.ts";
+import { secretTools } from "./compose.ts";
 import { MACHINE } from "./engine-machine.ts";
 import { configuredStack } from "./engine-stack.ts";
 import { usageError } from "./failure.ts";
 import type { ProbeAddress, ProbeEngine } from "./probe.ts";
 import { programPaths } from "./program-paths.ts";
+import type { Session } from "./verb.ts";
 
 /** As long as an operation waits for an answer: a pooler that is there answers at once. */
 const CONNECT_TIMEOUT_MS = 2_000;
+
+type Call = { readonly config: Config; readonly session: Session };
 
 /** What the verbs do. */
 export const probeEngine: ProbeEngine = {
   run: async ({ config, session, address, choice }) => {
     if (choice.rate + choice.reads === 0) throw usageError("--rate and --reads are both 0", "Give one of them a rate.");
-    const connect = await connectOptions(config, address);
+    const connect = await connectOptions({ config, session }, address);
     const { node, probe: entry } = programPaths();
     const clientId = MACHINE.random(16).toString("hex");
     const ledgerFile = choice.ledger ?? (await newLedgerFile(config, clientId));
@@ -62,7 +67,7 @@ export const probeEngine: ProbeEngine = {
   },
   readBack: async ({ config, session, address, ledger }) =>
     readBack(MACHINE.files, {
-      connect: await connectOptions(config, address),
+      connect: await connectOptions({ config, session }, address),
       ledgerFile: ledger,
       signal: session.signal,
     }),
@@ -97,26 +102,29 @@ async function newLedgerFile(config: Config, clientId: string): Promise<string> 
   return path.join(folder, `${clientId}.ledger`);
 }
 
-async function connectOptions(config: Config, address: ProbeAddress): Promise<ConnectOptions> {
-  const stack = await configuredStack(config);
+async function connectOptions(call: Call, address: ProbeAddress): Promise<ConnectOptions> {
+  const stack = await configuredStack(call.config);
   const { host = "127.0.0.1", port = stack.ports.pgbouncer, database = stack.database } = address;
   return {
     host,
     port,
     database,
-    ...(await login(config, address)),
+    ...(await login(call, address)),
     tls: { mode: "disable" },
     applicationName: "lifeboat_probe",
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   };
 }
 
-async function login(config: Config, { user, passwordFile }: ProbeAddress) {
+async function login(call: Call, { user, passwordFile }: ProbeAddress) {
   if (user === undefined) {
-    const stack = await configuredStack(config);
-    const { application } = await readSecrets(MACHINE.files, stack.place);
+    const stack = await configuredStack(call.config);
+    const { application } = await startedSecrets(MACHINE.files, stack);
     return { user: stack.applicationRole, password: application };
   }
   if (passwordFile === undefined) return { user };
-  return { user, password: (await MACHINE.files.readFile(passwordFile)).toString("utf8").replace(/\n$/, "") };
+  return {
+    user,
+    password: await readSecretFile(passwordFile, "the role's password", await secretTools(call, "known")),
+  };
 }
