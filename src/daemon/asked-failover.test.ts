@@ -58,6 +58,16 @@ test("a primary that lives, or is not provably gone, is not replaced, whatever w
   }
 });
 
+test("whoever is refused is told what a node lacks, and by which SQLSTATE it answers", () => {
+  const lacking = reason("parameters-too-small", "db_replica", { lacks: "max_connections 100 of 300" });
+  const refusing = reason("candidate-error", "db_third", { sqlstate: "28P01" });
+  const decision: Decision = { kind: "blocked", reasons: [...gone, lacking, refusing], offers: [] };
+  assert.throws(
+    () => askedFailover(look(decision), record, undefined),
+    /lacks max_connections 100 of 300.*sqlstate 28P01/,
+  );
+});
+
 test("a loss is accepted only as it is stated", () => {
   assert.equal(refusal(blockedWith(8_192)), "failover.blocked");
   for (const typed of ["8191 bytes", "8193", "unknown", "yes", "0 bytes"]) {

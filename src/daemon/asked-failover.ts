@@ -61,8 +61,10 @@ function wordsOf(kind: string, reasons: readonly Reason[]): string {
   return `${kind}: ${reasons.map(wordOf).join("; ")}`;
 }
 
-function wordOf({ node, code }: Reason): string {
-  return node === undefined ? REASONS[code] : `${node}: ${REASONS[code]}`;
+function wordOf({ node, code, facts }: Reason): string {
+  const more = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
+  const says = more.length === 0 ? REASONS[code] : `${REASONS[code]} (${more.join(", ")})`;
+  return node === undefined ? says : `${node}: ${says}`;
 }
 
 function blocked(from: string, reasons: readonly Reason[], offer: Offer | undefined): LifeboatError {

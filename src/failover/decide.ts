@@ -366,7 +366,7 @@ function isAccepted(loss: LossEstimate, { acceptLoss }: FailoverPolicy): boolean
 function refusalsOf(seen: Observation, policy: FailoverPolicy, name: NodeName, node: NodeHistory): readonly Reason[] {
   const { record } = seen;
   if (node.probe.kind !== "answered" || seen.now - node.at > policy.viewMaxAgeMs) {
-    return [errorOf(name, node) ?? reason("candidate-silent", name)];
+    return [silenceOf(name, node)];
   }
   const { view } = node.probe;
   const refusals: Reason[] = [];
@@ -379,6 +379,11 @@ function refusalsOf(seen: Observation, policy: FailoverPolicy, name: NodeName, n
     refusals.push(reason("little-room", name, { freeBytes: view.freeBytes }));
   }
   return [...refusals, ...forbiddingOf(name, view)];
+}
+
+/** Why a node does not say what it is. */
+export function silenceOf(name: NodeName, node: NodeHistory): Reason {
+  return errorOf(name, node) ?? reason("candidate-silent", name);
 }
 
 /** Who answers with an error is no silent one: what is wrong can be put right. */

@@ -305,5 +305,12 @@ test("a switchover is refused with its reasons unless everything is well", () =>
     toDeaf.reasons.map(({ code }) => code),
     ["no-alter-system"],
   );
+  const refusedIn = observe([{ atMs: 0, b: { kind: "error", sqlstate: "28P01" }, witness: FOLLOWING }]);
+  const toRefusing = decideSwitchover(refusedIn, { to: "b", policy: POLICY });
+  assert.ok(toRefusing.kind === "refused");
+  assert.deepEqual(
+    toRefusing.reasons.map(({ code, facts }) => [code, facts["sqlstate"]]),
+    [["candidate-error", "28P01"]],
+  );
   assert.equal(RECORD.primary, "a");
 });

@@ -1,6 +1,6 @@
 /** Whether the primary role can be handed over as planned. Pure. */
 import { lsnDistance } from "../postgres/lsn.ts";
-import { decideFailover, type FailoverPolicy, forbiddingOf } from "./decide.ts";
+import { decideFailover, type FailoverPolicy, forbiddingOf, silenceOf } from "./decide.ts";
 import type { Observation } from "./observation.ts";
 import { type Plan, planSwitchover } from "./plan.ts";
 import type { NodeName } from "./ports.ts";
@@ -25,9 +25,10 @@ export function decideSwitchover(
   if (decision.kind !== "healthy") reasons.push(reason("not-healthy", record.primary, { decision: decision.kind }));
   if (record.maintenance) reasons.push(reason("maintenance"));
   if (wish.to === record.primary) reasons.push(reason("is-the-primary", wish.to));
-  const probe = seen.nodes.get(wish.to)?.probe;
-  const view = probe?.kind === "answered" ? probe.view : undefined;
-  if (view?.role.kind !== "standby") reasons.push(reason("not-a-standby", wish.to));
+  const node = seen.nodes.get(wish.to);
+  const view = node?.probe.kind === "answered" ? node.probe.view : undefined;
+  if (node !== undefined && view === undefined) reasons.push(silenceOf(wish.to, node));
+  else if (view?.role.kind !== "standby") reasons.push(reason("not-a-standby", wish.to));
   else {
     if (!record.joined.includes(wish.to)) reasons.push(reason("never-joined", wish.to));
     if (view.cloning) reasons.push(reason("cloning", wish.to));
