@@ -29,6 +29,8 @@ export type ComponentSeen = {
   readonly works: boolean;
   /** False: it could not be asked. */
   readonly wasAsked?: boolean;
+  /** False: it runs, and the stack is described without it. */
+  readonly described?: boolean;
   /** Of a daemon: whether it controls the stack or stands by. */
   readonly duty?: "controls" | "stands by" | undefined;
 };
@@ -110,10 +112,11 @@ function stateCell({ works }: ComponentSeen, { mode }: ComponentState, style: St
 }
 
 function remarksOf(
-  { component, works, duty, wasAsked = true }: ComponentSeen,
+  { component, works, duty, wasAsked = true, described = true }: ComponentSeen,
   { mode, lastEnd, adopted }: ComponentState,
 ): string {
   const remarks: string[] = duty === undefined ? [] : [duty === "controls" ? "controls the stack" : duty];
+  if (!described) remarks.push("not described: `lifeboat up` stops it");
   if (mode === "running" && !works) remarks.push(wasAsked ? IDLE[component] : "was not asked");
   if (lastEnd !== undefined) remarks.push(mode === "running" ? `before: ${lastEnd}` : lastEnd);
   if (adopted) remarks.push("found running by a new supervisor");
@@ -125,9 +128,10 @@ function stackSeenJson({ stack, components, notes }: StackSeen, up: boolean) {
     stack,
     up,
     notes,
-    components: components.map(({ component, name, state, works, duty }) => ({
+    components: components.map(({ component, name, state, works, duty, described = true }) => ({
       component,
       name,
+      described,
       mode: state?.mode ?? "not-started",
       works,
       ...(component === "daemon" ? { duty: duty ?? null } : {}),

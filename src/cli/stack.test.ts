@@ -80,6 +80,14 @@ function running(name: string, different: Partial<ComponentState> = {}): Compone
   return { name, mode: "running", since, adopted: false, lastEnd: undefined, restarts: 0, ports, ...different };
 }
 
+const undescribed = {
+  component: "pgbouncer",
+  name: "pgbouncer_2",
+  state: running("pgbouncer"),
+  works: true,
+  described: false,
+} as const;
+
 test("ps shows a stack that is up with status 0, and otherwise what is wrong with each component, with status 6", async () => {
   const all = (of: (name: (typeof COMPONENT_NAMES)[number]) => StackSeen["components"][number]): StackSeen => ({
     stack,
@@ -89,6 +97,8 @@ test("ps shows a stack that is up with status 0, and otherwise what is wrong wit
   });
   const well = all((component) => ({ component, name: component, state: running(component), works: true }));
   assert.equal(await keeps("ps", "ps", { lookAtStack: async () => well }), 0);
+  const daemons = { lookAtStack: async () => ({ ...well, components: [...well.components, undescribed] }) };
+  assert.equal(await keeps("ps-undescribed", "ps", daemons), 0);
   const ill = new Map([
     ["db", running("db", { mode: "ended", lastEnd: "it was ended by SIGKILL" })],
     ["receiver", running("receiver", { adopted: true })],

@@ -4,15 +4,15 @@ import type { ComponentState } from "../platform/components.ts";
 import { readRecord } from "../platform/local/record.ts";
 import type { ComponentName } from "./component-names.ts";
 import { type DaemonDuty, dutyOf } from "./daemon-config.ts";
-import { instancesOf } from "./instances.ts";
+import { componentOf, instancesOf } from "./instances.ts";
 import type { LookTools } from "./observe.ts";
-import { startStepOf } from "./plan.ts";
+import { planDown, startStepOf } from "./plan.ts";
 import { askPooler, leadsToPrimary } from "./prove.ts";
 import { readSecrets, secretFile, unreadableSecrets } from "./secrets.ts";
 import { askApi, canServeAnew } from "./service.ts";
 import { componentsOf, type StackDescription } from "./stack.ts";
 import { STEPS, type StepLookTools } from "./steps.ts";
-import type { CallOptions } from "./tools.ts";
+import { type CallOptions, standingComponents } from "./tools.ts";
 
 /** What was seen of a program of the stack. */
 export type ComponentLook = {
@@ -25,6 +25,8 @@ export type ComponentLook = {
   readonly works: boolean;
   /** False: a secret is not there without which it cannot be asked. */
   readonly wasAsked: boolean;
+  /** False: it runs, and the stack is described without it. */
+  readonly described: boolean;
   /** Of a daemon: whether it controls the stack or stands by. */
   readonly duty?: DaemonDuty | undefined;
 };
@@ -37,9 +39,15 @@ export async function lookAtComponents(tools: StepLookTools, options: CallOption
   const { files, platform, stack } = tools;
   const states = await platform.state(options);
   const canAsk = (await missingToLook(files, stack)).length === 0;
-  const programs = componentsOf(stack).flatMap((component) =>
-    instancesOf(stack, component).map((name) => ({ component, name })),
+  const described = componentsOf(stack).flatMap((component) =>
+    instancesOf(stack, component).map((name) => ({ component, name, described: true })),
   );
+  const others = planDown(await standingComponents(platform, options)).flatMap((name) => {
+    const component = componentOf(name);
+    const isThere = component === undefined || described.some((each) => each.name === name);
+    return isThere ? [] : [{ component, name, described: false }];
+  });
+  const programs = [...described, ...others];
   const { components: recorded } = await readRecord(files, stack.place.supervisor);
   return await Promise.all(
     programs.map(async (program) => {

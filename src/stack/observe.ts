@@ -7,15 +7,15 @@ import { listBackups } from "../vault/backups.ts";
 import { VAULT_MARKER } from "../vault/names.ts";
 import { openVault, type Vault } from "../vault/vault.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
-import { allRun, instancesOf } from "./instances.ts";
+import { allRun, componentOf, instancesOf } from "./instances.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
-import type { StackFacts } from "./plan.ts";
+import { planDown, type StackFacts } from "./plan.ts";
 import { askPooler } from "./prove.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
 import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets, unreadableSecrets } from "./secrets.ts";
 import { awaitsSchema } from "./service.ts";
 import { componentsOf, replicaOf, type StackDescription, type StackPlace } from "./stack.ts";
-import { type CallOptions, runningComponents, type StackTools } from "./tools.ts";
+import { type CallOptions, runningComponents, type StackTools, standingComponents } from "./tools.ts";
 import { unreadComponents } from "./unread.ts";
 
 /** What looking needs. */
@@ -47,6 +47,7 @@ export async function observeStack(
     replica: await nodeDataOf(files, place.dataOf(replicaOf(stack))),
     vault: await lookAtVault(tools, stack, secrets, options),
     running,
+    undescribed: await undescribedPrograms(tools.platform, stack, options),
     apiAwaitsSchema: stack.service && (await anyAwaitsSchema(stack, alive, options)),
     governed: instancesOf(stack, "daemon").some((name) => alive.has(name)),
     primary,
@@ -56,6 +57,19 @@ export async function observeStack(
         ? undefined
         : await poolersServe(stack, secrets, options),
   };
+}
+
+/** Programs of components that the stack is to do without, in the order in which they are stopped. */
+export async function undescribedPrograms(
+  platform: LookTools["platform"],
+  stack: StackDescription,
+  options: CallOptions,
+): Promise<readonly string[]> {
+  const described = new Set(componentsOf(stack));
+  return planDown(await standingComponents(platform, options)).filter((name) => {
+    const component = componentOf(name);
+    return component !== undefined && !described.has(component);
+  });
 }
 
 async function poolersServe(stack: StackDescription, secrets: StackSecrets, options: CallOptions): Promise<boolean> {

@@ -16,6 +16,7 @@ const fresh: StackFacts = {
   replica: "absent",
   vault: "absent",
   running: new Set(),
+  undescribed: ["somebody's"],
   apiAwaitsSchema: false,
   governed: false,
   primary: undefined,
@@ -32,6 +33,7 @@ const up: StackFacts = {
   replica: "standby",
   vault: "has-backup",
   running: new Set(COMPONENT_NAMES),
+  undescribed: [],
   apiAwaitsSchema: false,
   governed: true,
   primary: { prepared: true, passwordsFit: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
@@ -55,6 +57,12 @@ test("a stack that is up is left alone", () => {
     stepsOf({ ...fresh, wantsService: false }),
     UP_STEPS.filter((step) => !["api", "mcp", "scraper-scheduler"].includes(step)),
   );
+});
+
+test("what runs and is not described any more is stopped, but a daemon that has not ended an action", () => {
+  const without: StackFacts = { ...up, wantsDaemon: false, undescribed: ["daemon", "daemon_2"] };
+  assert.deepEqual(stepsOf(without), ["undescribed", "proof"]);
+  assert.ok(!stepsOf({ ...without, roles: { primary: "db", recorded: "unsettled" } }).includes("undescribed"));
 });
 
 test("a role whose password was set by hand locks the pooler out: it is given its own again, also while a daemon runs", () => {
@@ -184,6 +192,7 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
     replica: fc.constantFrom("absent", "unfinished", "primary", "standby"),
     vault: fc.constantFrom("absent", "unread", "no-backup", "has-backup"),
     running: fc.subarray([...COMPONENT_NAMES]).map((names) => new Set(names)),
+    undescribed: fc.subarray(["daemon", "api"]),
     apiAwaitsSchema: fc.boolean(),
     governed: fc.boolean(),
     primary: fc.option(

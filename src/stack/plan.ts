@@ -18,6 +18,7 @@ export const UP_STEPS = [
   "folders",
   "secrets",
   "config",
+  "undescribed",
   "db-data",
   "db-start",
   "database",
@@ -46,6 +47,7 @@ export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
   folders: "the stack's folders are there",
   secrets: "every secret is made and only its owner can read it",
   config: "each program's configuration is as described",
+  undescribed: "nothing runs that is not described any more",
   "db-data": "the primary has a data directory with checksums",
   "db-start": "the primary accepts connections",
   database: "roles, grants, the database and the slots are there",
@@ -107,6 +109,8 @@ export type StackFacts = {
   readonly vault: "absent" | "unread" | "no-backup" | "has-backup";
   /** Of several programs all. */
   readonly running: ReadonlySet<ComponentName>;
+  /** Programs that run, of components that the stack is to do without. */
+  readonly undescribed: readonly string[];
   /** An instance of the API runs that was written for a newer schema than the database has, and waits for it. */
   readonly apiAwaitsSchema: boolean;
   /** Whether every pooler lets the application in; undefined while they do not run or lead nowhere. */
@@ -177,6 +181,8 @@ export function planUp(facts: StackFacts): UpPlan {
     config: facts.configStale.length > 0,
     "db-data": facts.db !== "primary" && !governed,
     "db-start": (!facts.running.has(primary) || facts.primary === undefined) && !governed,
+    // After the configuration: the balancer sends nothing to what goes. A daemon in the middle of an action ends that first.
+    undescribed: facts.undescribed.length > 0 && recorded !== "unsettled",
     // By other slots a daemon has its reasons; by another password a pooler or a confirmer is locked out.
     database: (facts.primary?.prepared !== true && !governed) || facts.primary?.passwordsFit === false,
     vault: facts.vault === "absent",

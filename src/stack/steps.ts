@@ -18,7 +18,7 @@ import {
 } from "./making.ts";
 import type { NodeName } from "./node-settings.ts";
 import { askPrimary, nodeDataOf, prepareDatabase, setDurability } from "./nodes.ts";
-import { hasFolders, type LookTools, lookAtVault, staleConfig } from "./observe.ts";
+import { hasFolders, type LookTools, lookAtVault, staleConfig, undescribedPrograms } from "./observe.ts";
 import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
 import { NODE_NAMES } from "./primary.ts";
 import { askPooler, proveStack } from "./prove.ts";
@@ -84,6 +84,13 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     holds: async (tools) =>
       (await staleConfig(tools, tools.stack, await readSecrets(tools.files, tools.stack.place))).length === 0,
     act: writeConfiguration,
+  },
+  undescribed: {
+    timeoutMs: AT_ONCE_MS,
+    holds: async ({ platform, stack }, options) => (await undescribedPrograms(platform, stack, options)).length === 0,
+    act: async ({ platform, stack }, options) => {
+      for (const name of await undescribedPrograms(platform, stack, options)) await platform.stop(name, options);
+    },
   },
   "db-data": {
     timeoutMs: AT_ONCE_MS,

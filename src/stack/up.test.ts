@@ -20,6 +20,7 @@ import { makeFolders, writeConfiguration } from "./making.ts";
 import { freePorts } from "./ports.ts";
 import { findPrograms } from "./programs.ts";
 import { askPooler } from "./prove.ts";
+import { runStep } from "./run-step.ts";
 import { HIDDEN_SECRETS, makeSecrets, readSecrets, secretFile } from "./secrets.ts";
 import type { StackTools } from "./tools.ts";
 import { checkedPlan, planStackUp } from "./up.ts";
@@ -246,5 +247,32 @@ test("whatever runs with a changed file is restarted, also when others do not co
     assert.deepEqual(restarted, all);
     await assert.rejects(write("1.0.3", { api: "platform.aborted" }), { message: "api fails" });
     assert.deepEqual(restarted, ["api"], "who wants it to end is obeyed");
+  });
+});
+
+test("what runs and is not described any more is stopped by the next start, whoever needs another before it", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder, daemon: false, service: false });
+    const at = { since: 0 as Instant, adopted: false, restarts: 0, ports: [], lastEnd: undefined };
+    const there = new Set(["redis", "api", "api_2", "mcp", "daemon", "daemon_2", "somebody_else"]);
+    const modeOf = (name: string) => (name === "mcp" ? "backing-off" : "running");
+    const stopped: string[] = [];
+    const platform = {
+      ...TOOLS.platform,
+      state: async () => [...there].map((name) => ({ ...at, name, mode: modeOf(name) }) as const),
+      stop: async (name: string) => {
+        stopped.push(name);
+        there.delete(name);
+        return { killed: false };
+      },
+    };
+    const tools = { ...TOOLS, platform };
+    assert.ok((await planStackUp(tools, stack, {})).steps.includes("undescribed"));
+    const stepTools = { ...tools, stack, onRecoveryKey: () => undefined };
+    assert.equal(await runStep(stepTools, "undescribed", {}), true);
+    assert.deepEqual(stopped, ["daemon_2", "daemon", "mcp", "api_2", "api"]);
+    assert.equal(await runStep(stepTools, "undescribed", {}), false);
+    const described = testStack({ stacksFolder: folder });
+    assert.ok(!(await planStackUp(tools, described, {})).steps.includes("undescribed"));
   });
 });
