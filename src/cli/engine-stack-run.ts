@@ -9,6 +9,7 @@ import { runStackDown } from "../stack/down.ts";
 import { durabilityInUse, observeStackDurability } from "../stack/durability.ts";
 import { exclusively } from "../stack/exclusive.ts";
 import { instancesOf } from "../stack/instances.ts";
+import { refuseOtherPorts } from "../stack/kept-ports.ts";
 import { lookAtComponents, missingToLook } from "../stack/look.ts";
 import { lowSpace } from "../stack/low-space.ts";
 import { makeOpenFolder } from "../stack/open-folder.ts";
@@ -49,6 +50,7 @@ export const upEngine: UpEngine = {
     const stack = await configuredStack(config);
     const platform = platformOf(stack, session);
     await stackTools({ config, session }, stack, platform);
+    await refuseOtherPorts(MACHINE.files, stack, ports);
     const portsToChoose = ports === "auto" && (await readPorts(MACHINE.files, stack.place.portsFile)) === undefined;
     const tools = { ...MACHINE, clock: session.clock, platform };
     const steps = await checkedPlan(tools, stack, { signal: session.signal, portsChosen: !portsToChoose });
@@ -67,6 +69,7 @@ export const upEngine: UpEngine = {
     const tools = await stackToolsOrInstall({ config, session }, described, { platform, install });
     await makeOpenFolder(MACHINE.files, described.place.folder);
     return await exclusively(MACHINE, described, async () => {
+      await refuseOtherPorts(MACHINE.files, await configuredStack(config), ports);
       const settled = await scaleInUse(MACHINE.files, await settlePorts(MACHINE, described, ports, { signal }));
       const stack = await durabilityInUse(MACHINE.files, await rolesInUse(MACHINE.files, settled));
       const told = new UpTeller(session);

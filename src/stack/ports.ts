@@ -63,7 +63,8 @@ export async function readPorts(files: Files, file: string): Promise<RecordedPor
     if (isLifeboatError(cause)) throw cause;
     throw new LifeboatError("stack.record-damaged", {
       message: `${file} does not say which ports the stack uses: ${errorText(cause)}`,
-      remedy: "Stop the stack and remove this file; `lifeboat up --ports auto` takes other ports then.",
+      remedy:
+        "Write it anew (docs/formats/stack-ports.md): the ports are those that the programs listen on. Where they may be others, remove it, and `lifeboat up --ports auto` takes free ones; the primary's must stay.",
       cause,
     });
   }

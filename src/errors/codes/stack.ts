@@ -6,6 +6,12 @@ export const stackErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "Something else listens on a port that the stack is to use.",
   },
+  "stack.node-port-kept": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "A stack that has had a daemon is to come up with another port of its primary, which receiver, poolers and replica know by it.",
+  },
   "stack.service-not-ready": {
     kind: "world",
     exit: EXIT.world,
