@@ -201,6 +201,7 @@ export const watchReplication: WatchReplication = async (call) =>
 export const failoverEngine: FailoverEngine = {
   check: async (call) => (await import("./engine-failover.ts")).failoverEngine.check(call),
   promote: async (call) => (await import("./engine-failover.ts")).failoverEngine.promote(call),
+  adopt: async (call) => (await import("./engine-failover.ts")).failoverEngine.adopt(call),
   switchover: async (call) => (await import("./engine-failover.ts")).failoverEngine.switchover(call),
   rebuild: async (call) => (await import("./engine-failover.ts")).failoverEngine.rebuild(call),
   putBack: async (call) => (await import("./engine-put-back.ts")).putBackConfigured(call),

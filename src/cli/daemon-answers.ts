@@ -16,6 +16,8 @@ export function answererOf(control: Control): Answerer {
       // What changes something goes on when who asked for it is gone.
       case "promote":
         return plainOf(await control.promote({ acceptLoss: request.acceptLoss }, {}));
+      case "adopt":
+        return plainOf(await control.adopt({ node: request.node }, {}));
       case "switchover":
         return plainOf(
           await control.switchover({ to: request.to, dryRun: request.dryRun, accept: request.accept }, {}),

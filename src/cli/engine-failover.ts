@@ -65,6 +65,12 @@ export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
     const request = { call: "promote", ...(acceptLoss === undefined ? {} : { acceptLoss }) } as const;
     return await act<ActionResult>(call, request, (control, options) => control.promote({ acceptLoss }, options));
   },
+  adopt: async (call) => {
+    const { node } = call;
+    return await act<ActionResult>(call, { call: "adopt", node }, (control, options) =>
+      control.adopt({ node }, options),
+    );
+  },
   switchover: async (call) => {
     const { to, dryRun, accept } = call;
     const request = { call: "switchover", to, dryRun, ...(accept === undefined ? {} : { accept }) } as const;

@@ -12,6 +12,7 @@ const notGiven = async (): Promise<never> => assert.fail();
 const none: FailoverEngine = {
   check: notGiven,
   promote: notGiven,
+  adopt: notGiven,
   switchover: notGiven,
   rebuild: notGiven,
   putBack: notGiven,
@@ -184,12 +185,28 @@ test("a promotion says who took over, and takes the loss as it was typed", async
   assert.deepEqual(typed, [undefined, undefined, "8192 bytes"]);
 });
 
+test("an adoption says who is the primary now, and what becomes of the other", async () => {
+  const done = { done: true, epoch: 9, shortcomings: [], outageMs: null, reportFile: null };
+  const asked: string[] = [];
+  const engine: Partial<FailoverEngine> = {
+    adopt: async ({ node }) => {
+      asked.push(node);
+      return { ...done, from: "db", to: node };
+    },
+  };
+  assert.equal(await keeps("failover-adopted", ["failover", "--adopt", "db_replica"], engine), 0);
+  assert.equal(await keeps("failover-adopted-recorded", ["failover", "--adopt", "db"], engine), 0);
+  assert.deepEqual(new Set(asked), new Set(["db_replica", "db"]));
+});
+
 test("options that do not go together are refused before anything is asked", async () => {
   for (const line of [
     ["failover"],
     ["failover", "--check-only", "--promote"],
     ["failover", "--promote", "--follow"],
     ["failover", "--check-only", "--accept-loss", "unknown"],
+    ["failover", "--promote", "--adopt", "db"],
+    ["failover", "--adopt", "db", "--accept-loss", "unknown"],
   ]) {
     const frame = recordedFrame();
     assert.equal(await runCli(line, allVerbs({ failover: none }), frame), EXIT.usage, line.join(" "));

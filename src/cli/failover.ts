@@ -41,6 +41,8 @@ export type FailoverEngine = {
     call: Call & { readonly follow: ((report: CheckReport) => void) | undefined },
   ) => Promise<CheckReport>;
   readonly promote: (call: Call & { readonly acceptLoss: string | undefined }) => Promise<ActionResult>;
+  /** Has this one of two primaries stay, as it is. */
+  readonly adopt: (call: Call & { readonly node: string }) => Promise<ActionResult>;
   readonly switchover: (
     call: Call & { readonly to: string; readonly dryRun: boolean; readonly accept: string | undefined },
   ) => Promise<ActionResult | SwitchoverPreview>;
@@ -74,12 +76,17 @@ export function failoverVerb(engine: FailoverEngine): Verb {
       "With --check-only it changes nothing: which node would take over, why, what would be lost, what stands in the way. Ends " +
       "with 0 when the primary is healthy and its poolers can be driven, 10 when it is gone and a node can take over, 11 when nothing may be done without a " +
       "person, 12 when too little is known. With --promote it replaces a primary that is gone; it refuses while the primary " +
-      "lives: that is what `lifeboat switchover` is for. The daemon does it by itself in quorum and strict (failover.automatic).",
+      "lives: that is what `lifeboat switchover` is for. With --adopt the one of two primaries that is named stays as it is, and the other " +
+      "one is stopped: for a node that somebody promoted by hand. The daemon does it by itself in quorum and strict (failover.automatic).",
     arguments: {},
     options: {
       checkOnly: toggle("Look and decide, and change nothing."),
       follow: toggle("With --check-only: go on, and tell every other decision."),
       promote: toggle("Replace the primary, which must be gone."),
+      adopt: optional(
+        text("NODE"),
+        "Of two primaries have this one stay, as it is: one that somebody promoted by hand, or the recorded one where it is down.",
+      ),
       acceptLoss: optional(
         text("LOSS"),
         "With --promote: what may be missing afterwards, typed as --check-only states it (for example 8192 bytes, or unknown).",
@@ -94,8 +101,16 @@ export function failoverVerb(engine: FailoverEngine): Verb {
     goesOn: (options) => options.follow,
     run: async ({ options, session }) => {
       const config = await session.config();
-      if (options.checkOnly === options.promote) {
-        throw usageError("neither --check-only nor --promote was given, or both", "Give one of them.");
+      const { adopt: node } = options;
+      if ([options.checkOnly, options.promote, node !== undefined].filter(Boolean).length !== 1) {
+        throw usageError("none of --check-only, --promote and --adopt was given, or several", "Give one of them.");
+      }
+      if (node !== undefined) {
+        if (options.follow || options.acceptLoss !== undefined) {
+          throw usageError("--follow or --accept-loss was given with --adopt", "They go with the other two.");
+        }
+        const done = await engine.adopt({ config, session, node });
+        return { json: done, text: renderAdoption(done, session.style) };
       }
       if (options.promote) {
         if (options.follow) throw usageError("--follow was given with --promote", "It goes with --check-only.");
@@ -153,6 +168,14 @@ export function failoverResumeVerb(engine: FailoverEngine): Verb {
       return { json: report, text: session.style.good("Failover works again.") };
     },
   });
+}
+
+function renderAdoption(done: ActionResult, style: Style): string {
+  const { from, to, epoch } = done;
+  const next =
+    from === to ? "The other node is down: lifeboat rebuild makes it a replica." : `${from} is made its replica.`;
+  const short = done.shortcomings.map((each) => style.warning(`  ${printable(each)}`));
+  return [style.good(`${to} is the primary as it is, epoch ${epoch}. ${next}`), ...short].join("\n");
 }
 
 /** What was done, for people. */
@@ -263,7 +286,10 @@ function lossLine(loss: NonNullable<CheckReport["loss"]>): string {
 }
 
 function choiceLine({ primary }: CheckReport, node: string): string {
-  return `  To keep what ${primary} has: lifeboat rebuild ${node}; what only ${node} had stays in the stack's folder.`;
+  return [
+    `  To keep what ${primary} has: lifeboat rebuild ${node} (where ${primary} is down, lifeboat failover --adopt ${primary} first).`,
+    `  To keep what ${node} has: lifeboat failover --adopt ${node}. What only the other one had stays in the stack's folder.`,
+  ].join("\n");
 }
 
 function offerLine(kind: string, candidate: string | null, loss: CheckReport["loss"]): string {

@@ -46,7 +46,7 @@ export function askedFailover({ decision, seen }: Look, record: ClusterRecord, a
         remedy:
           decision.kind === "healthy"
             ? "To hand the role over: lifeboat switchover --to NODE."
-            : "Look at it, and stop it for sure where it must not come back: lifeboat failover --check-only says what is known.",
+            : "Look at it, and stop it for sure where it must not come back: lifeboat failover --check-only says what is known, and what to do about a second primary.",
         details: { decision: decision.kind },
       });
   }

@@ -9,11 +9,11 @@ import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { CHECKPOINT_EFFECT } from "../failover/checkpoint-before.ts";
 import type { Inventory } from "../failover/costs.ts";
-import type { FailoverPorts, NodePort, PoolerPort, WitnessPort } from "../failover/ports.ts";
+import type { FailoverPorts, MachinePort, NodePort, PoolerPort, WitnessPort } from "../failover/ports.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { LogicalSlot } from "../postgres/logical-slots.ts";
-import type { Lsn } from "../postgres/lsn.ts";
+import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { recordPort } from "./authority.ts";
 import type { CheckReport } from "./check-report.ts";
 import type { Control } from "./control.ts";
@@ -90,6 +90,50 @@ test("maintenance is recorded, and ended again", async () => {
   const control = await recorded();
   assert.equal((await control.setMaintenance({ paused: true, reason: "disks" }, {})).maintenance, true);
   assert.equal((await control.setMaintenance({ paused: false, reason: "" }, {})).maintenance, false);
+});
+
+test("of two primaries the one that a person names is in the record once the other is down for sure, and who is no primary never", async () => {
+  const did: string[] = [];
+  const record = recordPort(memoryRegister(), "the record");
+  const done = async () => ({ kind: "done" }) as const;
+  const byHand = only<NodePort>("b", {
+    name: "b",
+    probe: async () => primaryAnswer({ confirmers: [] }, { timeline: 4 as Timeline, synchronousNames: "" }),
+    makeSlots: done,
+    setSynchronousNames: async ({ names }) => {
+      did.push(`b waits for ${names}`);
+      return { kind: "done" };
+    },
+  });
+  const fence: MachinePort["fence"] = async ({ node }) => {
+    did.push(`${node} is down, the record names ${(await record.read({ timeoutMs: 100 }))?.record.primary}`);
+    return { kind: "stopped", shutdownLsn: undefined };
+  };
+  const control = await recorded({
+    record,
+    nodes: [only<NodePort>("a", { name: "a", probe: async () => primaryAnswer() }), byHand],
+    poolers: [],
+    machines: only<MachinePort>("machines", { fence }),
+    witness: only<WitnessPort>("witness", {
+      status: async () => witnessAnswer(),
+      follow: async ({ upstream, timeline }) => {
+        did.push(`the receiver follows ${upstream} on ${timeline}`);
+        return { kind: "done" };
+      },
+      grant: done,
+    }),
+  });
+  assert.equal((await control.check({})).state, "hold");
+  await rejectsWith("failover.not-adopted", control.adopt({ node: "a" }, {}));
+  const { from, to, outageMs } = await control.adopt({ node: "b" }, {});
+  assert.deepEqual({ from, to, outageMs }, { from: "a", to: "b", outageMs: null });
+  assert.deepEqual(did, [
+    "a is down, the record names a",
+    "b waits for ANY 1 (a, lifeboat_vault_e8)",
+    "the receiver follows b on 4",
+  ]);
+  const { primary, timeline, reign } = (await record.read({ timeoutMs: 100 }))?.record ?? {};
+  assert.deepEqual({ primary, timeline, reign }, { primary: "b", timeline: 4, reign: 8 });
 });
 
 /** A primary that does what it is told, with one confirmer that has synced all and one that has synced nothing. */

@@ -9,6 +9,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import { Acting } from "../failover/acting.ts";
+import { decideAdoption } from "../failover/adoption.ts";
 import { changeDurability } from "../failover/change-durability.ts";
 import { CHECKPOINT_EFFECT, checkpointBefore } from "../failover/checkpoint-before.ts";
 import { Controller, type ControllerOptions } from "../failover/controller.ts";
@@ -192,6 +193,18 @@ export class Control {
     });
   }
 
+  /** Has a node be the primary as it is, of two that are: a person has said whose writes stay. Rejects with `failover.not-adopted`. */
+  async adopt({ node }: { readonly node: NodeName }, options: CallOptions): Promise<ActionResult> {
+    return await this.#asked(options, async (acting, stored) => {
+      const { seen } = await this.#watcher().settle(stored.record, this.#parts.options.policy, options);
+      const adoption = decideAdoption(seen, node);
+      if (adoption.kind === "refused") throw notAdopted(node, adoption.why);
+      const facts = { asked: true, node, positions: positionsOf(seen) };
+      await acting.note({ kind: "decision", name: "adopt", facts });
+      return await this.#carryOut(acting, stored, adoption.plan);
+    });
+  }
+
   /**
    * Hands the role over; what comes before it, a checkpoint, goes on beside the loop. Rejects with `failover.switchover-refused`,
    * `failover.cost-not-accepted`, or with what the step rejects with that did not work out.
@@ -316,7 +329,8 @@ export class Control {
     const { options, reporter } = this.#parts;
     const outcome = await runPlan({ acting, limits: options.limits, plan, stored });
     if (outcome.kind === "failed") throw outcome.error;
-    const written = await reporter.last();
+    // It ends no outage that was seen to begin, and has no report.
+    const written = plan.kind === "adopt" ? undefined : await reporter.last();
     const lost =
       plan.from === plan.to ? [] : this.#parts.survey.costs({ primary: plan.from, candidate: plan.to }).found;
     const shortcomings = [...outcome.shortcomings, ...toBeAccepted(lost).map(sentenceOf)];
@@ -469,6 +483,13 @@ function rejoinRefused(node: NodeName, primary: NodeName, why?: string): Lifeboa
   return new LifeboatError("stack.rejoin-refused", {
     message: `${node} is not made to follow ${primary}: ${because}`,
     remedy: "See who is what: lifeboat failover --check-only.",
+  });
+}
+
+function notAdopted(node: NodeName, why: string): LifeboatError {
+  return new LifeboatError("failover.not-adopted", {
+    message: `${node} is not made the primary as it is: ${why}`,
+    remedy: "See who is what: lifeboat failover --check-only. To write a node over: lifeboat rebuild NODE.",
   });
 }
 

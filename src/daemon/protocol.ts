@@ -16,6 +16,8 @@ const requestSchema = z.discriminatedUnion("call", [
   z.strictObject({ call: z.literal("check"), follow: z.boolean() }),
   /** `acceptLoss`: what may be missing, as it was typed; absent: nothing may. */
   z.strictObject({ call: z.literal("promote"), acceptLoss: z.string().optional() }),
+  /** `node`: of two primaries the one that stays. */
+  z.strictObject({ call: z.literal("adopt"), node }),
   /** `accept`: what it may cost, as it was typed; absent: nothing. */
   z.strictObject({ call: z.literal("switchover"), to: node, dryRun: z.boolean(), accept: z.string().optional() }),
   z.strictObject({ call: z.literal("rebuild"), node }),

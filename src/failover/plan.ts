@@ -58,7 +58,7 @@ export type Step =
 
 /** A plan. `to` is the primary when it has ended. */
 export type Plan = {
-  readonly kind: "failover" | "switchover" | "finish" | "reinstate" | "mend" | "rejoin";
+  readonly kind: "failover" | "switchover" | "finish" | "reinstate" | "adopt" | "mend" | "rejoin";
   readonly from: NodeName;
   readonly to: NodeName;
   readonly stages: readonly (readonly Step[])[];
@@ -170,6 +170,9 @@ function promotionStages(nodes: readonly NodeName[], terms: PromotionTerms): Ste
   ];
 }
 
+/** Who hangs on the old server is cut off from it after all others go on. */
+const LAST_STAGE: Step[] = [{ kind: "drop-dead" }, { kind: "prove-writes" }];
+
 /** Whoever is in the record as the primary becomes it for everybody. */
 function establishStages(replicas: readonly NodeName[]): Step[][] {
   return [[...followStage(replicas), { kind: "repoint-poolers" }], [{ kind: "resume-poolers" }], LAST_STAGE];
@@ -180,16 +183,15 @@ function followStage(replicas: readonly NodeName[]): Step[] {
   return [{ kind: "witness-follows" }, ...receive];
 }
 
-/** Who hangs on the old server is cut off from it after all others go on. */
-const LAST_STAGE: Step[] = [{ kind: "drop-dead" }, { kind: "prove-writes" }];
+/** For a primary that nobody follows yet, once the record names it. */
+export const ESTABLISH_ALONE: readonly (readonly Step[])[] = [[{ kind: "name-confirmers" }], ...establishStages([])];
 
 /** The candidate of a cut-short action is a primary already: establish it. */
 export function planFinish(record: ClusterRecord, action: NonNullable<ClusterRecord["action"]>): Plan {
-  const stages: Step[][] = [
-    [{ kind: "see-promoted" }],
-    [{ kind: "note-primary", keepJoined: false }],
-    [{ kind: "name-confirmers" }],
-    ...establishStages([]),
+  const stages = [
+    [{ kind: "see-promoted" } as const],
+    [{ kind: "note-primary", keepJoined: false } as const],
+    ...ESTABLISH_ALONE,
   ];
   return { kind: "finish", from: record.primary, to: action.to, stages };
 }

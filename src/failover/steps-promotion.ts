@@ -269,6 +269,8 @@ async function seePromoted(tools: StepTools, progress: Progress): Promise<Partia
     if (role.kind !== "primary" || timeline <= record.timeline || role.timelineStart === undefined) return undefined;
     return { timeline, start: role.timelineStart };
   });
+  // Whoever adopts it knows that it may lack what the recorded primary has.
+  if (plan.kind === "adopt") return { promoted };
   const target = progress.target ?? record.action?.target;
   if (target === undefined || promoted.start < target) {
     throw unsafeCandidate(plan.to, "its timeline begins before what it had to have");

@@ -104,7 +104,7 @@ export async function rejoinNode(tools: RejoinTools, request: RejoinRequest, opt
       throw decision.reason === "second-primary"
         ? refused(
             `${request.node} ran as a primary on timeline ${facts.node?.timeline}, which is none of the past of ${request.upstream}: what it acknowledged there is nowhere else`,
-            `Find out whose writes are to stay. Those of ${request.upstream}: lifeboat rebuild ${request.node}; what only ${request.node} had is kept.`,
+            `Find out whose writes are to stay. Those of ${request.upstream}: lifeboat rebuild ${request.node}; what only ${request.node} had is kept. Those of ${request.node}: lifeboat failover --adopt ${request.node}.`,
           )
         : refused(
             `${stack.place.dataOf(request.node)} is of system ${facts.node?.systemId ?? "unknown"}, the primary ${request.upstream} is of ${upstream.systemId}`,

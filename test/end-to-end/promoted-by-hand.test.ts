@@ -29,20 +29,17 @@ function rows(): Promise<string> {
   return one.ask("db_replica", "SELECT count(*) FROM only_here", "catalog");
 }
 
-async function promoteByHand(): Promise<void> {
+async function promoteByHand(table: string): Promise<void> {
+  const node = "db_replica";
   await one.cli.json("failover pause --reason hand");
   for (const sql of [
     "SELECT pg_promote(true, 20)",
     "ALTER SYSTEM RESET synchronous_standby_names",
     "SELECT pg_reload_conf()",
   ]) {
-    await one.ask("db_replica", sql);
+    await one.ask(node, sql);
   }
-  await one.ask(
-    "db_replica",
-    `CREATE TABLE only_here AS SELECT '${MARK}' AS t FROM generate_series(1, 1000)`,
-    "catalog",
-  );
+  await one.ask(node, `CREATE TABLE ${table} AS SELECT '${MARK}' AS t FROM generate_series(1, 1000)`, "catalog");
 }
 
 /** What is said of it, whatever else is said too. */
@@ -62,7 +59,7 @@ async function filesWith(mark: string, under: string): Promise<readonly string[]
 
 test("a replica that is promoted by hand keeps what it acknowledged, in a pause and after it, until a person has it rebuilt, and then it is kept apart", async () => {
   await watched.whole();
-  await promoteByHand();
+  await promoteByHand("only_here");
   await eventually("it is told", isHeld);
   await one.cli.json("failover resume");
   await eventually("it is told still", isHeld);
@@ -83,4 +80,22 @@ test("a replica that is promoted by hand keeps what it acknowledged, in a pause 
   assert.match(await said(), /until somebody removes that/);
   await one.cli.expect(0, `rebuild db_replica --old-data-into ${folder}/old`);
   assert.ok((await filesWith(MARK, path.join(folder, "old/base"))).length > 0);
+});
+
+test("a replica that was promoted by hand and is adopted is the primary with all that it acknowledged, and the other one its replica", async () => {
+  const { epoch } = await watched.whole();
+  await promoteByHand("adopted");
+  await eventually("it is told", isHeld);
+  await one.cli.expect(0, "failover --adopt db_replica");
+  await one.cli.json("failover resume");
+  const after = await watched.whole();
+  assert.equal(after.primary, "db_replica");
+  assert.ok(after.epoch > epoch);
+  for (const node of ["db_replica", "db"] as const) {
+    assert.equal(await one.ask(node, "SELECT count(*) FROM adopted", "catalog"), "1000", node);
+  }
+  // A failover back has it too: the vault followed.
+  await one.cli.json("switchover --to db");
+  assert.equal((await watched.whole()).primary, "db");
+  assert.equal(await one.ask("db", "SELECT count(*) FROM adopted", "catalog"), "1000");
 });

@@ -134,6 +134,7 @@ const noPoolers: PoolerEngine = { look: notGiven, resume: notGiven, watch: notGi
 const noFailover: FailoverEngine = {
   check: notGiven,
   promote: notGiven,
+  adopt: notGiven,
   switchover: notGiven,
   rebuild: notGiven,
   putBack: notGiven,

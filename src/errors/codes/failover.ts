@@ -63,6 +63,12 @@ export const failoverErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "A planned switchover would cost something that was not accepted: logical slots, or the order of text.",
   },
+  "failover.not-adopted": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "A node that was to be the primary as it is cannot be: it is none that somebody promoted, or does not answer.",
+  },
   "failover.switchover-refused": {
     kind: "operator",
     exit: EXIT.refused,

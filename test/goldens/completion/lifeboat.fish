@@ -702,6 +702,7 @@ complete -c lifeboat -n '__fish_seen_subcommand_from pooler; and __fish_seen_sub
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l check-only -d 'Look and decide, and change nothing.'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l follow -d 'With --check-only: go on, and tell every other decision.'
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l promote -d 'Replace the primary, which must be gone.'
+complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l adopt -d 'Of two primaries have this one stay, as it is: one that somebody promoted by hand, or the recorded one where it is down.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l accept-loss -d 'With --promote: what may be missing afterwards, typed as --check-only states it (for example 8192 bytes, or unknown).' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l folders-state -d 'State that must survive a restart.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from failover' -l folders-spool -d 'WAL that was received and is not yet in the vault; on a disk of its own if possible.' -r -F

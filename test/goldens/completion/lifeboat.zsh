@@ -1476,6 +1476,7 @@ _lifeboat_failover() {
     '--check-only[Look and decide, and change nothing.]' \
     '--follow[With --check-only\: go on, and tell every other decision.]' \
     '--promote[Replace the primary, which must be gone.]' \
+    '--adopt=[Of two primaries have this one stay, as it is\: one that somebody promoted by hand, or the recorded one where it is down.]:value: ' \
     '--accept-loss=[With --promote\: what may be missing afterwards, typed as --check-only states it (for example 8192 bytes, or unknown).]:value: ' \
     '--folders-state=[State that must survive a restart.]:value:_files -/' \
     '--folders-spool=[WAL that was received and is not yet in the vault; on a disk of its own if possible.]:value:_files -/' \
