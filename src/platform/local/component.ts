@@ -47,6 +47,8 @@ const GONE_LOOK_MS = 10;
 /** SIGKILL takes effect at once, except for a process that waits for a disk. */
 const KILL_TIMEOUT_MS = 20_000;
 const FREEZE_TIMEOUT_MS = 5_000;
+/** A busy disk takes a record within some tenths of a second; one that hangs takes none, and what is fenced goes on meanwhile. */
+const FENCE_RECORD_MS = 1_000;
 /** An init process removes a dead orphan within a second or two; a container's first process may never do it. */
 const REAP_TIMEOUT_MS = 10_000;
 
@@ -183,13 +185,28 @@ export class Component {
 
   async fence(): Promise<FenceAnswer> {
     this.#fencedAt ??= this.#tools.clock.now();
-    // Durable first: whoever comes after us must not start it, and ends what is left of it.
-    await this.#save();
+    // Durable first: whoever comes after us must not start it, and ends what is left of it. A disk that takes no record, or none yet,
+    // saves nobody: it is killed all the same, and who asked is told that the fence does not outlive this supervisor.
+    const isRecorded = await this.#savedInTime();
     const { running } = this.#leaveAlone();
     await this.#killAll(running);
     if (running !== undefined) this.#lastEnd = "killed by a fence";
-    await this.#settleDown("fenced");
+    await (isRecorded ? this.#settleDown("fenced") : this.#settle("fenced"));
     return { ran: running !== undefined, at: this.#tools.clock.now() };
+  }
+
+  async #savedInTime(): Promise<boolean> {
+    const saved = this.#save().then(
+      () => true,
+      () => false,
+    );
+    let cancel = (): void => undefined;
+    const late = new Promise<boolean>((resolve) => {
+      cancel = startTimer(FENCE_RECORD_MS, () => resolve(false));
+    });
+    const isSaved = await Promise.race([saved, late]);
+    cancel();
+    return isSaved;
   }
 
   async unfence(): Promise<void> {

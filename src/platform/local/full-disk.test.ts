@@ -17,6 +17,8 @@ class SmallDisk {
   full = false;
   /** False: somebody else takes the room at once. */
   reserveHelps = true;
+  /** Whoever opens a file waits for this. */
+  hangs: Promise<void> | undefined;
   readonly files: Files;
 
   constructor(supervisorFolder: string) {
@@ -24,6 +26,7 @@ class SmallDisk {
     this.files = {
       ...systemFiles,
       open: async (file, mode, permissions) => {
+        await this.hangs;
         const room =
           !this.full || (this.reserveHelps && file !== reserve && (await systemFiles.stat(reserve)) === undefined);
         if (mode === "read" || room) return await systemFiles.open(file, mode, permissions);
@@ -92,5 +95,37 @@ test("without even that room a component is stopped all the same, none is starte
     });
     disk.full = false;
     await eventually("it runs again", async () => (await startsIn(folder)) === 2);
+  });
+});
+
+test("a fence that cannot be recorded kills all the same and says that it is not recorded, and is durable once it can be", async () => {
+  await onSmallDisk(async ({ supervisor, disk, folder }) => {
+    await supervisor.start(scriptSpec(folder, "db", COUNTS_AND_STAYS));
+    await eventually("it runs", async () => (await startsIn(folder)) === 1);
+    disk.reserveHelps = false;
+    disk.full = true;
+    await assert.rejects(supervisor.fence("db"), (error) => isLifeboatError(error, "platform.disk-full"));
+    const [state] = supervisor.state();
+    assert.deepEqual([state?.mode, state?.lastEnd], ["fenced", "killed by a fence"]);
+    disk.full = false;
+    assert.equal((await supervisor.fence("db")).ran, false);
+    const record: unknown = JSON.parse(await readFile(path.join(folder, "supervisor/components.json"), "utf8"));
+    assert.equal(typeof (record as { components: { db: { fencedAt: unknown } } }).components.db.fencedAt, "number");
+  });
+});
+
+test("a fence does not wait for a disk that hangs before it kills", async () => {
+  await onSmallDisk(async ({ supervisor, disk, folder }) => {
+    await supervisor.start(scriptSpec(folder, "db", COUNTS_AND_STAYS));
+    await eventually("it runs", async () => (await startsIn(folder)) === 1);
+    const hanging = Promise.withResolvers<void>();
+    disk.hangs = hanging.promise;
+    const fenced = supervisor.fence("db");
+    try {
+      await eventually("it was killed", async () => supervisor.state()[0]?.lastEnd === "killed by a fence");
+    } finally {
+      hanging.resolve();
+    }
+    assert.equal((await fenced).ran, true);
   });
 });
