@@ -70,6 +70,15 @@ test("a role whose password was set by hand locks the pooler out: it is given it
   assert.deepEqual(stepsOf({ ...up, primary }), ["database", "proof"]);
 });
 
+test("a secret that is gone is given to the server as well as to the files, also while a daemon runs", () => {
+  assert.deepEqual(stepsOf({ ...up, secretsMissing: 1, configStale: ["db"], primary: undefined }), [
+    "secrets",
+    "config",
+    "database",
+    "receiver",
+  ]);
+});
+
 test("a pooler that runs and lets the application in no more is not passed over", () => {
   assert.deepEqual(stepsOf({ ...up, poolersServe: true }), []);
   assert.deepEqual(stepsOf({ ...up, poolersServe: false }), ["pgbouncer", "proof"]);

@@ -184,7 +184,11 @@ export function planUp(facts: StackFacts): UpPlan {
     // After the configuration: the balancer sends nothing to what goes. A daemon in the middle of an action ends that first.
     undescribed: facts.undescribed.length > 0 && recorded !== "unsettled",
     // By other slots a daemon has its reasons; by another password a pooler or a confirmer is locked out.
-    database: (facts.primary?.prepared !== true && !governed) || facts.primary?.passwordsFit === false,
+    // Which it has is not seen as long as a secret is missing: the step looks when that is made anew.
+    database:
+      (facts.primary?.prepared !== true && !governed) ||
+      facts.primary?.passwordsFit === false ||
+      (facts.primary === undefined && facts.running.has(primary) && facts.secretsMissing > 0),
     vault: facts.vault === "absent",
     receiver: !facts.running.has("receiver") || facts.primary?.receiverStreams !== true,
     backup: facts.vault !== "has-backup",
