@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
+import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
 import { testStack } from "../../test/support/stacks.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
@@ -11,6 +12,8 @@ import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import { systemRandom } from "../platform/random.ts";
+import { writeReport } from "../wal/report.ts";
+import { spoolLock } from "../wal/spool.ts";
 import { runStep } from "./run-step.ts";
 import { STEPS, type StepTools } from "./steps.ts";
 
@@ -88,6 +91,28 @@ test("what leads to a primary need not lead there before the daemon runs, where 
       const holds = (recorded: "settled" | "unsettled"): Promise<boolean> =>
         STEPS[step].holds({ ...tools, stack: { ...tools.stack, recorded } }, {});
       assert.deepEqual([await holds("settled"), await holds("unsettled")], [false, true], step);
+    }
+  });
+});
+
+test("a receiver that runs and has given up is restarted, one that still tries is not", async () => {
+  await withFolder(async (folder) => {
+    const plain = toolsFor(folder, [{ name: "receiver", mode: "running" }]);
+    const { spool } = plain.stack.place;
+    await runStep(plain, "folders", {});
+    await runStep(plain, "secrets", {});
+    await runStep(plain, "config", {});
+    const restarted: string[] = [];
+    const platform = { ...plain.platform, restart: async (name: string) => void restarted.push(name) };
+    const lock = systemLocks.tryAcquire(spoolLock(spool));
+    try {
+      for (const mode of ["backing-off", "failed"] as const) {
+        await writeReport(plain, spool, { ...STREAMING_REPORT, mode });
+        await STEPS.receiver.act({ ...plain, platform }, {});
+        assert.deepEqual(restarted, mode === "failed" ? ["receiver"] : []);
+      }
+    } finally {
+      lock?.release();
     }
   });
 });

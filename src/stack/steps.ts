@@ -4,6 +4,7 @@ import { askBalancerHealth } from "../balancer/ask.ts";
 import { pingCache } from "../cache/ask.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { VAULT_MARKER } from "../vault/names.ts";
+import { readReceiverStatus } from "../wal/report.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonAnswers } from "./daemon-config.ts";
 import { allRun, instancesOf, scraperSocketOf, surplusOf } from "./instances.ts";
@@ -122,7 +123,15 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     holds: async (tools, options) =>
       (await runs(tools, "receiver", options)) &&
       (tools.stack.recorded === "unsettled" || (await primaryFacts(tools, options))?.receiverStreams === true),
-    act: startComponent("receiver"),
+    act: async (tools, options) => {
+      const { platform, stack } = tools;
+      const mayWait = (await runningComponents(platform, options)).has("receiver");
+      await startComponent("receiver")(tools, options);
+      if (!mayWait) return;
+      // One that was refused at its start waits to be told whom else to follow. A step before this one may have mended why.
+      const status = await readReceiverStatus(tools, stack.place.spool);
+      if (status.kind === "running" && status.report.mode === "failed") await platform.restart("receiver", options);
+    },
   },
   backup: {
     timeoutMs: AT_ONCE_MS,
