@@ -169,7 +169,8 @@ function reasonsOf(decision: Decision): readonly Reason[] {
   return decision.kind === "healthy" ? decision.concerns : decision.reasons;
 }
 
-function reasonOf({ code, node, facts }: Reason): CheckReport["reasons"][number] {
+/** A reason as plain data. */
+export function reasonOf({ code, node, facts }: Reason): CheckReport["reasons"][number] {
   return { code, node: node ?? null, says: REASONS[code], facts: { ...facts } };
 }
 

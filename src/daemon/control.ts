@@ -18,13 +18,14 @@ import type { Memory } from "../failover/observation.ts";
 import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
 import { positionsOf } from "../failover/positions.ts";
+import { type Reason, reason } from "../failover/reasons.ts";
 import { runPlan } from "../failover/sequence.ts";
 import { withSetback } from "../failover/setbacks.ts";
 import { decideSwitchover, type SwitchoverDecision } from "../failover/switchover.ts";
 import { shellQuoted } from "../platform/shell-word.ts";
 import { adoptStack } from "./adopt.ts";
 import { askedFailover } from "./asked-failover.ts";
-import { type CheckReport, checkReportOf } from "./check-report.ts";
+import { type CheckReport, checkReportOf, reasonOf } from "./check-report.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
 import { SURVEY_MS, SURVEY_PATIENT_MS, type Survey } from "./survey.ts";
@@ -433,11 +434,20 @@ export class Control {
     return new Watcher(ports, { probeMs, intervalMs, settleMs: SETTLE_MS }, memory);
   }
 
+  /** Of nodes that are down: one that answers is judged by what it says. */
+  #refusals({ nodes }: Look["seen"]): readonly Reason[] {
+    return [...nodes].flatMap(([name, { probe }]) => {
+      const why = probe.kind === "answered" ? undefined : this.#parts.machines.refusalOf(name);
+      return why === undefined ? [] : [reason("rejoin-refused", name, { why })];
+    });
+  }
+
   /** With what the loop has learnt by trying. */
   #report({ seen, decision: decided, poolers }: Look): CheckReport {
     const { stack, ports, survey } = this.#parts;
     const decision = withSetback(decided, this.#loop?.controller.state.setback);
-    return checkReportOf({ stack, at: ports.clock.now(), seen, decision, poolers, survey });
+    const report = checkReportOf({ stack, at: ports.clock.now(), seen, decision, poolers, survey });
+    return { ...report, reasons: [...report.reasons, ...this.#refusals(seen).map(reasonOf)] };
   }
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { eventually } from "../../test/support/receivers.ts";
+import { LifeboatError } from "../errors/error.ts";
 import type { Epoch } from "../failover/ports.ts";
 import { memoryRegister } from "../lease/memory/memory-register.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -22,7 +23,12 @@ const OLD = 5 as Epoch;
 const NEW = 6 as Epoch;
 
 /** Machines of a controller; what it asks of the supervisor first is kept from leaving until `goOn`. */
-function controller(folder: string, guard: EpochGuard, halted: boolean) {
+function controller(
+  folder: string,
+  guard: EpochGuard,
+  halted: boolean,
+  prepareReplica: MachineTools["prepareReplica"] = async () => "start",
+) {
   const platform = new LocalPlatform(TOOLS, {
     folder: path.join(folder, "supervisor"),
     supervisor: { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", MAIN] },
@@ -46,7 +52,7 @@ function controller(folder: string, guard: EpochGuard, halted: boolean) {
     guard,
     specOf: async (node) => scriptSpec(folder, node, "exec sleep 1000"),
     shutdownLsnOf: async () => undefined,
-    prepareReplica: async () => "start",
+    prepareReplica,
     leaveEpoch: async () => undefined,
     letGo: async () => undefined,
     answers: async () => true,
@@ -60,6 +66,29 @@ function environmentOfTest(): Readonly<Record<string, string>> | undefined {
   const mark = process.env["LIFEBOAT_TEST_FILE"];
   return mark === undefined ? undefined : { LIFEBOAT_TEST_FILE: mark };
 }
+
+test("why a node is not made to follow is known until that is ordered again", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-machines-"));
+  const why = new LifeboatError("stack.rejoin-refused", { message: "it ran as a primary", remedy: "Choose." });
+  let refuses = true;
+  const { machines, platform } = controller(folder, new EpochGuard(memoryRegister()), false, async () => {
+    if (refuses) throw why;
+    return "delta";
+  });
+  const order = () => machines.rejoin({ epoch: OLD, node: "a", upstream: "b" }, CALL);
+  try {
+    assert.equal(machines.refusalOf("a"), undefined);
+    assert.equal((await order()).kind, "refused");
+    assert.match(machines.refusalOf("a") ?? "", /it ran as a primary/);
+    refuses = false;
+    await order();
+    await machines.idle();
+    assert.deepEqual([machines.refusalOf("a"), machines.lastRejoin("a")], [undefined, "delta"]);
+  } finally {
+    await platform.end({});
+    await rm(folder, { recursive: true });
+  }
+});
 
 test("a controller that is halted between being admitted and asking the supervisor starts, stops and fences nothing when it wakes", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-machines-"));

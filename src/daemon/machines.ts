@@ -55,6 +55,8 @@ export class LocalMachines implements MachinePort {
   readonly #tools: MachineTools;
   readonly #rejoining = new Map<NodeName, Promise<void>>();
   readonly #rejoined = new Map<NodeName, string>();
+  /** Why a node was not made to follow when that was ordered last. */
+  readonly #refused = new Map<NodeName, string>();
   readonly #lettingGo = new Map<NodeName, Promise<void>>();
   readonly #ending = new AbortController();
 
@@ -105,10 +107,14 @@ export class LocalMachines implements MachinePort {
     if (under !== undefined) return { kind: "done" };
     let refused: string | undefined;
     let late: StaleEpoch | undefined;
+    this.#refused.delete(node);
     const work = this.#rejoin(epoch, { node, upstream, asked }).catch((error: unknown) => {
       late = staleOf(error);
       const why = errorText(error);
-      if (isLifeboatError(error, "stack.rejoin-refused")) refused = why;
+      if (isLifeboatError(error, "stack.rejoin-refused")) {
+        refused = why;
+        this.#refused.set(node, why);
+      }
       this.#tools.notice(`${node} could not be made to follow ${upstream}: ${why}`);
     });
     const tracked = work.finally(() => this.#rejoining.delete(node));
@@ -121,6 +127,11 @@ export class LocalMachines implements MachinePort {
   /** What the last rejoin of a node took. */
   lastRejoin(node: NodeName): string {
     return this.#rejoined.get(node) ?? "nothing";
+  }
+
+  /** Why a node is not made to follow, where that was refused when it was ordered last. */
+  refusalOf(node: NodeName): string | undefined {
+    return this.#refused.get(node);
   }
 
   /** Returns when no rejoin is under way. */

@@ -17,6 +17,7 @@ export const REASONS = {
   "primary-in-recovery": "the node that should be the primary is a standby",
   "second-primary":
     "it is a primary that nobody here has promoted, and acknowledges writes: which node's writes stay is for you to say",
+  "rejoin-refused": "it is down and is not made to follow by itself",
   "confirmers-missing": "commits wait: fewer confirmers are connected than a commit needs",
   "other-durability": "its synchronous_standby_names are not what the record says",
   "replica-not-connected": "it does not stream from the primary",

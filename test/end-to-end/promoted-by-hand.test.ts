@@ -73,6 +73,11 @@ test("a replica that is promoted by hand keeps what it acknowledged, in a pause 
     return (await Promise.all(logs.map((log) => readFile(log, "utf8")))).join("");
   };
   await eventually("the daemon has come to see it", async () => /could not be made to follow/.test(await said()));
+  const told = await eventually("a check says why", async () => {
+    const report = await watched.look();
+    return report?.reasons.find(({ code }) => code === "rejoin-refused");
+  });
+  assert.match(String(told.facts["why"]), /ran as a primary on timeline 2/);
   assert.ok((await filesWith(MARK, place.dataOf("db_replica"))).length > 0);
   await one.cli.expect(0, "rebuild db_replica");
   await watched.whole();

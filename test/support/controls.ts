@@ -25,7 +25,7 @@ const PACE: Pace = {
 export function controlOf(ports: FailoverPorts, surveyed: readonly Surveyed[]): Control {
   return new Control({
     ports,
-    machines: only<LocalMachines>("machines", {}),
+    machines: only<LocalMachines>("machines", { refusalOf: () => undefined }),
     reporter: only<Reporter>("reporter", { last: async () => undefined }),
     survey: new Survey(ports.clock, surveyed, () => undefined),
     options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: PACE },
