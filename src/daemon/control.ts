@@ -74,8 +74,8 @@ export type SwitchoverPreview = {
 const FOLLOW_INTERVAL_MS = 250;
 /** Long enough to tell a frozen primary from a slow one, and to be told why not. */
 const SETTLE_MS = 10_000;
-/** Whoever looks is not told of a pooler that was busy for a moment; looks of the loop give it less. */
-const POOLERS_MS = 1_000;
+/** Whoever looks is not told of a pooler that was busy for a moment: on a busy machine it answered a look late for more than a second. */
+const POOLERS_MS = 3_000;
 /** A node that was made to follow streams after so long, or something is wrong with it. */
 const STREAM_TIMEOUT_MS = 120_000;
 const STREAM_LOOK_MS = 100;
