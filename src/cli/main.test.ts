@@ -126,6 +126,14 @@ test("a result that cannot be written is no success, and a failure stays the fai
   }
 });
 
+test("a working folder that was removed is the operator's to leave, and no bug", () => {
+  const gone = path.join(folder, "gone");
+  const line = `mkdir ${gone} && cd ${gone} && rmdir ${gone} && exec ${process.execPath} ${MAIN} backups`;
+  const { status, stderr } = spawnSync("sh", ["-c", line], { encoding: "utf8", env: environment() });
+  assert.equal(status, 2);
+  assert.match(stderr, /^error: the working folder is no longer there/);
+});
+
 test("a home that is not absolute is none, and a user whom the system does not know needs none", () => {
   // Of root nothing lies in a home. The user 54321 is nobody's.
   const uid = process.getuid?.() === 0 ? 54_321 : undefined;
