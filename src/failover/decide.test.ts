@@ -118,6 +118,19 @@ const ALIVE: readonly Case[] = [
     is: "healthy",
     because: ["name-used-twice"],
   },
+  {
+    name: "two connections under the vault's name are named (I17)",
+    rounds: [
+      {
+        atMs: 0,
+        a: primaryAnswer({
+          confirmers: ["b", "lifeboat_vault_e7", "LIFEBOAT_VAULT_E7"].map((name) => confirmer(name)),
+        }),
+      },
+    ],
+    is: "healthy",
+    because: ["name-used-twice"],
+  },
   { name: "53300, too many connections, is alive", rounds: lasting({ a: error("53300") }, 60_000), is: "hold" },
   { name: "28P01, a wrong password, is alive", rounds: lasting({ a: error("28P01") }, 60_000), is: "hold" },
   {
@@ -361,6 +374,29 @@ const CANDIDATES: readonly Case[] = [
     rounds: lasting({ a: GONE, b: standbyAnswer({}, { freeBytes: 10 }) }, 200),
     is: "blocked",
     because: ["little-room"],
+  },
+  {
+    name: "two connections confirmed under the replica's name when the primary was seen last: a loss is possible (rule B12)",
+    rounds: [
+      {
+        atMs: 0,
+        a: primaryAnswer({ confirmers: [confirmer("b", 900), confirmer("B"), confirmer("lifeboat_vault_e7")] }),
+      },
+      ...[200, 400].map((atMs) => ({ atMs, a: GONE })),
+    ],
+    is: "blocked",
+    because: ["name-used-twice", "loss-possible"],
+  },
+  {
+    name: "a second connection under its name that has confirmed nothing, as a backup's, is none",
+    rounds: [
+      {
+        atMs: 0,
+        a: primaryAnswer({ confirmers: [confirmer("b"), confirmer("b", 0), confirmer("lifeboat_vault_e7")] }),
+      },
+      ...[200, 400].map((atMs) => ({ atMs, a: GONE })),
+    ],
+    is: "promotable",
   },
   {
     name: "a hole between the candidate and the vault's WAL: a loss is possible (rule B9)",

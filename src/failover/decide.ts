@@ -6,13 +6,14 @@
  * Invariants: what was not seen is never taken for good or for gone; nothing is promotable by itself unless every
  * acknowledged commit is provably within reach (consulted + required > confirmers), which async never is.
  */
-import { synchronousStandbyNames, waitsForOurs } from "../durability/names.ts";
+import { synchronousStandbyNames } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Lsn, lsnDistance, lsnMax } from "../postgres/lsn.ts";
 import type { NodeHistory, Observation } from "./observation.ts";
 import type { Durability, NodeName, NodeView } from "./ports.ts";
 import { type Reason, reason } from "./reasons.ts";
 import { secondPrimaryReasons } from "./second-primary.ts";
+import { isUsedTwice, waitedFor } from "./waited-for.ts";
 
 /** How patient, and what may be done without a person. */
 export type FailoverPolicy = {
@@ -113,18 +114,6 @@ export function synchronousNamesOf(cluster: {
   return synchronousStandbyNames(cluster.durability, { nodes, receiver: witnessNameOf(cluster.reign) });
 }
 
-/**
- * How many of ours the primary was waiting for when it answered last: not more than the record says, and less where somebody
- * has changed it by hand. What it acknowledged since then is proven nowhere.
- */
-function waitedFor({ record, nodes }: Observation): number {
-  const required = requiredConfirmers(record.durability);
-  const view = nodes.get(record.primary)?.last?.view;
-  if (view?.role.kind !== "primary" || view.timeline !== record.timeline) return required;
-  const names = waitsForOurs(view.synchronousNames, [...nodes.keys()]);
-  return names?.method === "any" ? Math.min(required, names.count) : 0;
-}
-
 /** Decides. */
 export function decideFailover(seen: Observation, policy: FailoverPolicy): Decision {
   const decision = decideAboutPrimary(seen, policy);
@@ -195,10 +184,9 @@ function concernsOf(seen: Observation, view: NodeView): readonly Reason[] {
   }
   for (const name of nodes.keys()) {
     if (name !== record.primary && !connected.includes(name)) concerns.push(reason("replica-not-connected", name));
-    const twice = connected.filter((other) => other === name).length > 1;
-    if (twice) concerns.push(reason("name-used-twice", name));
   }
   concerns.push(...[...nodes].flatMap(([name, node]) => hiddenConcernsOf(name, node)));
+  concerns.push(...namesUsedTwice(seen, view));
   if (!connected.includes(witnessNameOf(record.reign))) concerns.push(reason("witness-not-connected"));
   if (witness.view === undefined) concerns.push(reason("witness-silent"));
   if (record.maintenance) concerns.push(reason("maintenance"));
@@ -210,6 +198,15 @@ function hiddenConcernsOf(name: NodeName, node: NodeHistory): readonly Reason[] 
   if (node.probe.kind === "answered") return hindrancesOf(name, node.probe.view);
   const error = errorOf(name, node);
   return error === undefined || error.code === "starting" ? [] : [error];
+}
+
+/** Under the name of a confirmer somebody else confirms too: of what either has, nothing says that ours has it. */
+function namesUsedTwice({ record, nodes }: Observation, { role }: NodeView): readonly Reason[] {
+  if (role.kind !== "primary") return [];
+  const { confirmers } = role;
+  const names = [...nodes.keys()].filter((name) => name !== record.primary && isUsedTwice(confirmers, name));
+  const concerns = names.map((name) => reason("name-used-twice", name));
+  return isUsedTwice(confirmers, witnessNameOf(record.reign)) ? [...concerns, reason("name-used-twice")] : concerns;
 }
 
 /**
@@ -317,6 +314,8 @@ function judgeCandidates(seen: Observation, policy: FailoverPolicy, why: readonl
   const consulted = able.length + (witness === undefined || hole ? 0 : 1);
   const proven = required > 0 && consulted + required > others.length + 1;
   if (witness === undefined) against.push(reason("witness-silent"));
+  const lastOfPrimary = seen.nodes.get(record.primary)?.last?.view;
+  if (lastOfPrimary !== undefined) against.push(...namesUsedTwice(seen, lastOfPrimary));
   if (hole) against.push(reason("witness-hole", best.name));
   // Primary and witness may both be out of our sight only, and go on acknowledging together.
   const unseen = witness === undefined && consulted + required <= others.length + 1;

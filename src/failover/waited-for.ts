@@ -1,0 +1,39 @@
+/**
+ * How many confirmers what a primary acknowledged has waited for: what a failover may reckon with. Pure.
+ *
+ * Invariant: never more than the record says, and less where the primary was seen to do less, whatever that came from.
+ */
+import { CONFIRMATIONS, sameName, waitsForOurs } from "../durability/names.ts";
+import type { Observation } from "./observation.ts";
+import type { ClusterRecord, ConfirmerView, NodeName, NodeView } from "./ports.ts";
+
+/**
+ * How many of ours the primary was waiting for when it answered last: not more than the record says, and less where somebody
+ * has changed it by hand. What it acknowledged since then is proven nowhere.
+ */
+export function waitedFor({ record, nodes }: Observation): number {
+  const required = CONFIRMATIONS[record.durability];
+  const view = nodes.get(record.primary)?.last?.view;
+  return view === undefined ? required : Math.min(required, waitsOf(view, { record, nodes }) ?? required);
+}
+
+/** How many of ours a primary waits for by its own word; undefined of whoever is not the recorded primary on its timeline. */
+function waitsOf(
+  view: NodeView,
+  { record, nodes }: { readonly record: ClusterRecord; readonly nodes: ReadonlyMap<NodeName, unknown> },
+): number | undefined {
+  if (view.role.kind !== "primary" || view.timeline !== record.timeline) return undefined;
+  const read = waitsForOurs(view.synchronousNames, [...nodes.keys()]);
+  if (read?.method !== "any") return 0;
+  const { confirmers } = view.role;
+  // Which of the two has it nobody knows, and the one may be nobody of ours (rule B12).
+  return read.names.some((name) => isUsedTwice(confirmers, name)) ? 0 : read.count;
+}
+
+/** Whether two connections confirm under a name (incident I17). */
+export function isUsedTwice(confirmers: readonly ConfirmerView[], name: string): boolean {
+  const counted = confirmers.filter(
+    ({ applicationName, streaming, flushed }) => streaming && flushed > 0n && sameName(applicationName, name),
+  );
+  return counted.length > 1;
+}
