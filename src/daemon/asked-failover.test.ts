@@ -24,7 +24,14 @@ const record: ClusterRecord = {
 const unseen = { sentAt: 0 as Monotonic, at: 0 as Monotonic, view: undefined, last: undefined };
 
 function look(decision: Decision): Look {
-  const seen = { now: 0 as Monotonic, record, nodes: new Map(), witness: unseen, primaryEnd: undefined };
+  const seen = {
+    now: 0 as Monotonic,
+    record,
+    nodes: new Map(),
+    witness: unseen,
+    primaryEnd: undefined,
+    unkept: undefined,
+  };
   return { seen, decision, poolers: [] };
 }
 

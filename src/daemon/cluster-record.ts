@@ -20,6 +20,7 @@ const recordSchema = z.strictObject({
   reign: epoch,
   timeline: whole.transform((value) => value as Timeline),
   durability: z.enum(["async", "quorum", "strict"]),
+  waitsFor: whole.optional(),
   joined: z.array(z.string()),
   action: z
     .strictObject({

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { recordedControlOf } from "../../test/support/controls.ts";
+import { controlOf, recordedControlOf } from "../../test/support/controls.ts";
 import { leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
 import { primaryAnswer, RECORD, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
 import { inventory } from "../../test/support/inventories.ts";
@@ -16,8 +16,13 @@ import type { Control } from "./control.ts";
 const HELD: HeldWal = { timeline: RECORD.timeline, from: 0n as Lsn, flushed: 900n as Lsn, recordEnd: 900n as Lsn };
 const LOSS = "4100 bytes";
 
-/** A stack whose primary acknowledges by itself up to 5000, where replica and vault have 900; it is gone once that was seen. */
-async function handTurnedOff(): Promise<{ readonly control: Control; readonly blocked: Promise<void> }> {
+/** A stack whose primary acknowledges by itself up to 5000, where replica and vault have 900; it is gone once this is told. */
+async function handTurnedOff(goneAt: string): Promise<{
+  readonly control: Control;
+  /** The same for another daemon, which has seen nothing. */
+  readonly anew: () => Control;
+  readonly blocked: Promise<void>;
+}> {
   let gone = false;
   const blocked = Promise.withResolvers<void>();
   const clock = leapingClock();
@@ -57,20 +62,28 @@ async function handTurnedOff(): Promise<{ readonly control: Control; readonly bl
     record: recordPort(memoryRegister(), "the record"),
     hooks: {
       tell: ({ kind }) => {
-        if (kind === "decision-healthy") gone = true;
+        if (kind === goneAt) gone = true;
         if (kind === "decision-blocked") blocked.resolve();
       },
     },
   });
-  const control = await recordedControlOf(ports, [
+  const surveyed = [
     { name: "a", ask: async () => inventory({}) },
     { name: "b", ask: async () => inventory({ isStandby: true }) },
-  ]);
-  return { control, blocked: blocked.promise };
+  ];
+  const control = await recordedControlOf(ports, surveyed);
+  return { control, anew: () => controlOf(ports, surveyed), blocked: blocked.promise };
+}
+
+/** The loss that is stated. */
+async function rejectsBlocked(control: Control): Promise<unknown> {
+  const error: unknown = await control.promote({ acceptLoss: undefined }, {}).catch((reason: unknown) => reason);
+  assert.ok(isLifeboatError(error, "failover.blocked"));
+  return error.details["loss"];
 }
 
 test("waiting was turned off by hand, and the primary is gone: whoever asks is told the loss that the loop knows of, and accepts that or nothing", async () => {
-  const { control, blocked } = await handTurnedOff();
+  const { control, blocked } = await handTurnedOff("decision-healthy");
   const stop = new AbortController();
   const running = control.run({ signal: stop.signal });
   try {
@@ -80,13 +93,24 @@ test("waiting was turned off by hand, and the primary is gone: whoever asks is t
       const report = await control.check({});
       assert.deepEqual([report.state, report.automatic], ["blocked", false], time);
       assert.equal(report.offers[0]?.loss?.bytesMax, 4_100, time);
-      await assert.rejects(control.promote({ acceptLoss: undefined }, {}), (error) => {
-        assert.ok(isLifeboatError(error, "failover.blocked"), time);
-        return error.details["loss"] === LOSS;
-      });
+      assert.equal(await rejectsBlocked(control), LOSS, time);
     }
   } finally {
     stop.abort();
     await running;
   }
+});
+
+test("waiting was turned off by hand, the primary is gone, and so is the daemon that saw it: another one promises nothing either", async () => {
+  const { control, anew, blocked } = await handTurnedOff("durability-unkept");
+  const stop = new AbortController();
+  const running = control.run({ signal: stop.signal });
+  await blocked;
+  stop.abort();
+  await running;
+  const another = anew();
+  const report = await another.check({});
+  assert.deepEqual([report.state, report.durability], ["blocked", "quorum"]);
+  assert.ok(report.reasons.some(({ code }) => code === "waited-for-fewer"));
+  await rejectsBlocked(another);
 });

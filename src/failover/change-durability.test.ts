@@ -191,6 +191,19 @@ test("while an action has not ended nothing is changed", async () => {
   assert.deepEqual(stack.effects, []);
 });
 
+test("a primary that was seen to do less is believed again when its durability is set again and all is covered, and not before", async () => {
+  const stack = new FakeStack("quorum", [[400, 300]]);
+  stack.stored = { ...stack.stored, record: { ...stack.stored.record, waitsFor: 0 } };
+  await assert.rejects(stack.change("quorum"), (error) => isLifeboatError(error, "durability.not-taken"));
+  assert.equal(stack.stored.record.waitsFor, 0);
+  stack.synced[0] = [1_000, 300];
+  assert.equal((await stack.change("quorum")).record.waitsFor, undefined);
+  // On the way down nobody looks whether what came before is covered.
+  const down = new FakeStack("strict");
+  down.stored = { ...down.stored, record: { ...down.stored.record, waitsFor: 0 } };
+  assert.equal((await down.change("quorum")).record.waitsFor, 0);
+});
+
 test("what somebody changed by hand is set again without a change of the record", async () => {
   const stack = new FakeStack("quorum");
   stack.names = "";

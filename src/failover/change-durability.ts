@@ -3,7 +3,8 @@
  *
  * Order, and why: the record is what a failover reckons with once the primary cannot be asked any more, so it must never say
  * more than the primary does. Going down, the record first, then the primary. Going up, the primary first, until a commit was
- * seen to wait; then as many as the mode asks for must have synced all that was acknowledged without them; then the record. Cut anywhere, the record says the
+ * seen to wait; then as many as the mode asks for must have synced all that was acknowledged without them; then the record, which forgets
+ * then that the primary was seen to do less. Cut anywhere, the record says the
  * weaker of the two, the other one is an alarm, and the same change goes on from there.
  */
 import { parseSyncNames, sameName } from "../durability/names.ts";
@@ -57,8 +58,12 @@ async function write(
   stored: StoredRecord,
   { to, limits }: { readonly to: Durability; readonly limits: ChangeLimits },
 ): Promise<StoredRecord> {
-  const record = { ...stored.record, durability: to };
-  if (stored.record.durability === to) return stored;
+  const { durability: from, waitsFor: before } = stored.record;
+  // Only who was seen to wait, with what came before covered, is believed again.
+  const isLower = requiredConfirmers(to) < requiredConfirmers(from);
+  const waitsFor = isLower && before !== undefined && before < requiredConfirmers(to) ? before : undefined;
+  if (from === to && before === undefined) return stored;
+  const record = { ...stored.record, durability: to, waitsFor };
   const written = await acting.order(limits.orderMs, (epoch, call) =>
     acting.ports.record.write({ epoch, over: stored.version, record }, call),
   );

@@ -119,6 +119,13 @@ const ALIVE: readonly Case[] = [
     because: ["name-used-twice"],
   },
   {
+    name: "a primary that does as its record says, and was seen to do less before: a concern",
+    rounds: [{ atMs: 0 }],
+    record: { waitsFor: 0 },
+    is: "healthy",
+    because: ["waited-for-fewer"],
+  },
+  {
     name: "two connections under the vault's name are named (I17)",
     rounds: [
       {
@@ -386,6 +393,13 @@ const CANDIDATES: readonly Case[] = [
     ],
     is: "blocked",
     because: ["name-used-twice", "loss-possible"],
+  },
+  {
+    name: "the record says that it was seen to wait for fewer: a loss is possible, whatever it does now (rule B13)",
+    rounds: lasting({ a: GONE }, 200),
+    record: { waitsFor: 0 },
+    is: "blocked",
+    because: ["waited-for-fewer", "loss-possible"],
   },
   {
     name: "a second connection under its name that has confirmed nothing, as a backup's, is none",

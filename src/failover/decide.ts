@@ -10,7 +10,7 @@ import { synchronousStandbyNames } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
 import { type Lsn, lsnDistance, lsnMax } from "../postgres/lsn.ts";
 import type { NodeHistory, Observation } from "./observation.ts";
-import type { Durability, NodeName, NodeView } from "./ports.ts";
+import type { ClusterRecord, Durability, NodeName, NodeView } from "./ports.ts";
 import { type Reason, reason } from "./reasons.ts";
 import { secondPrimaryReasons } from "./second-primary.ts";
 import { isUsedTwice, waitedFor } from "./waited-for.ts";
@@ -182,6 +182,7 @@ function concernsOf(seen: Observation, view: NodeView): readonly Reason[] {
   if (view.synchronousNames !== wanted) {
     concerns.push(reason("other-durability", record.primary, { found: view.synchronousNames, wanted }));
   }
+  concerns.push(...waitedForFewer(record));
   for (const name of nodes.keys()) {
     if (name !== record.primary && !connected.includes(name)) concerns.push(reason("replica-not-connected", name));
   }
@@ -198,6 +199,12 @@ function hiddenConcernsOf(name: NodeName, node: NodeHistory): readonly Reason[] 
   if (node.probe.kind === "answered") return hindrancesOf(name, node.probe.view);
   const error = errorOf(name, node);
   return error === undefined || error.code === "starting" ? [] : [error];
+}
+
+/** Of whatever it does now: what it acknowledged before may be nowhere else. */
+function waitedForFewer({ primary, waitsFor, durability }: ClusterRecord): readonly Reason[] {
+  if (waitsFor === undefined || waitsFor >= requiredConfirmers(durability)) return [];
+  return [reason("waited-for-fewer", primary, { waitedFor: waitsFor, required: requiredConfirmers(durability) })];
 }
 
 /** Under the name of a confirmer somebody else confirms too: of what either has, nothing says that ours has it. */
@@ -314,6 +321,7 @@ function judgeCandidates(seen: Observation, policy: FailoverPolicy, why: readonl
   const consulted = able.length + (witness === undefined || hole ? 0 : 1);
   const proven = required > 0 && consulted + required > others.length + 1;
   if (witness === undefined) against.push(reason("witness-silent"));
+  against.push(...waitedForFewer(record));
   const lastOfPrimary = seen.nodes.get(record.primary)?.last?.view;
   if (lastOfPrimary !== undefined) against.push(...namesUsedTwice(seen, lastOfPrimary));
   if (hole) against.push(reason("witness-hole", best.name));

@@ -9,6 +9,7 @@
 import type { Monotonic } from "../platform/clock.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { ClusterRecord, NodeName, NodeProbe, NodeView, WitnessView } from "./ports.ts";
+import { type Unkept, unkeptSince } from "./waited-for.ts";
 
 /** One node's answer, and when. */
 export type NodeRound = { readonly sentAt: Monotonic; readonly at: Monotonic; readonly probe: NodeProbe };
@@ -61,10 +62,14 @@ export type Observation = {
   readonly witness: WitnessHistory;
   /** The primary's last known flush position in this reign, and when it was seen. */
   readonly primaryEnd: { readonly at: Monotonic; readonly lsn: Lsn } | undefined;
+  /** Undefined while the primary does what the record says, as far as was seen. */
+  readonly unkept: Unkept | undefined;
 };
 
 /** What is remembered between rounds. */
-export type Memory = Pick<Observation, "nodes" | "witness" | "primaryEnd"> & { readonly record: ClusterRecord };
+export type Memory = Pick<Observation, "nodes" | "witness" | "primaryEnd" | "unkept"> & {
+  readonly record: ClusterRecord;
+};
 
 /** Folds a round into what was known. A record of another reign forgets what was seen of the old one's positions. */
 export function remember(
@@ -84,7 +89,8 @@ export function remember(
   const role = roleOf(nodes.get(record.primary));
   const ended = role?.kind === "primary" ? { at: nodes.get(record.primary)?.at, lsn: role.flushed } : undefined;
   const primaryEnd = ended?.at === undefined ? known?.primaryEnd : { at: ended.at, lsn: ended.lsn };
-  return { record, nodes, witness: { ...witness, last }, primaryEnd };
+  const unkept = unkeptSince(known?.unkept, { record, nodes }, nodes.get(record.primary)?.sentAt ?? witness.sentAt);
+  return { record, nodes, witness: { ...witness, last }, primaryEnd, unkept };
 }
 
 /** The trouble that one probe shows; undefined when the node is well. */

@@ -58,6 +58,37 @@ test("a stack that is well needs nothing", () => {
   assert.equal(next(WELL), undefined);
 });
 
+/** Somebody has emptied its names. */
+const EMPTIED = primaryAnswer({}, { synchronousNames: "" });
+
+test("a primary that goes on acknowledging with fewer confirmers than its record says is noted in the record, once, and its names are left alone", () => {
+  const seen = (atMs: number): SeenRound => ({ atMs, a: EMPTIED, b: STREAMING, witness: FOLLOWING });
+  assert.equal(next([seen(0), seen(2_900)]), undefined);
+  assert.deepEqual(next([seen(0), seen(3_000)])?.stages, [[{ kind: "note-unkept", waitsFor: 0 }]]);
+  assert.equal(next([seen(0), seen(3_000)], { waitsFor: 0 }), undefined);
+  const one = primaryAnswer({}, { synchronousNames: "ANY 1 (b, lifeboat_vault_e7)" });
+  const strict = next(
+    [
+      { ...seen(0), a: one },
+      { ...seen(3_000), a: one },
+    ],
+    { durability: "strict" },
+  );
+  assert.deepEqual(strict?.stages, [[{ kind: "note-unkept", waitsFor: 1 }]]);
+  // What was put right again in time was a session that read it late.
+  assert.equal(next([seen(0), { ...WELL[0], atMs: 2_000 }, seen(3_000)]), undefined);
+});
+
+test("what a primary was seen to do less is noted before it is started again, or told its confirmers anew", () => {
+  const seen: SeenRound = { atMs: 0, a: EMPTIED, b: STREAMING, witness: FOLLOWING };
+  const gone = [100, 300].map((atMs) => ({ ...seen, atMs, a: GONE, b: standbyAnswer(), witness: witnessAnswer() }));
+  assert.deepEqual(steps(next([seen, ...gone])), ["note-unkept"]);
+  assert.ok(steps(next([seen, ...gone], { waitsFor: 0 })).includes("start-primary"));
+  const withdrawn = witnessAnswer({ mode: { kind: "withdrawn", by: 8 as Epoch } });
+  assert.deepEqual(steps(next([{ ...seen, witness: withdrawn }])), ["note-unkept"]);
+  assert.ok(steps(next([{ ...seen, witness: withdrawn }], { waitsFor: 0 })).includes("name-confirmers"));
+});
+
 test("in a failover whoever could confirm is stopped before anybody is asked what is held, and clients come last", () => {
   const order = steps(next(AWAY));
   for (const [first, second] of [

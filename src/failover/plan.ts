@@ -54,7 +54,8 @@ export type Step =
   | { readonly kind: "resume-poolers" }
   | { readonly kind: "prove-writes" }
   | { readonly kind: "rejoin"; readonly node: NodeName }
-  | { readonly kind: "note-joined"; readonly nodes: readonly NodeName[] };
+  | { readonly kind: "note-joined"; readonly nodes: readonly NodeName[] }
+  | { readonly kind: "note-unkept"; readonly waitsFor: number };
 
 /** A plan. `to` is the primary when it has ended. */
 export type Plan = {
@@ -93,6 +94,7 @@ export const STEP_EFFECTS: Readonly<Record<Step["kind"], string>> = {
   "prove-writes": "a write through each pooler is acknowledged",
   rejoin: "the node is made a replica of the primary",
   "note-joined": "the record counts the replica as a candidate",
+  "note-unkept": "the record says that the primary acknowledges with fewer confirmers than it is to",
 };
 
 /** Moves the role away from a primary that is gone. */
@@ -239,6 +241,11 @@ export function planNext(situation: Situation): Plan | undefined {
   const { seen, decision } = situation;
   const { record } = seen;
   const serving = isServing(decision);
+  // Before anything that sets names, or starts it again: from then on it looks as if it had waited all the time.
+  if (decision.kind !== "suspect" && !(decision.kind === "promotable" && decision.automatic)) {
+    const unkept = noteUnkept(seen);
+    if (unkept !== undefined) return unkept;
+  }
   if (record.action !== undefined) return planUnfinished(situation, record.action);
   if (decision.kind === "promotable" && decision.automatic) {
     return failoverOf(seen, decision);
@@ -371,6 +378,24 @@ function mendPoolers({ seen, poolers, decision }: Situation, wanted: "serving" |
   }
   if (answering.every(({ mode }) => mode === "serving")) return undefined;
   return { ...base, stages: [[{ kind: "resume-poolers" }]] };
+}
+
+/** A session that watches may read a change a moment late, and is never older than that. */
+const UNKEPT_MS = 3_000;
+
+/**
+ * The record must not say more than the primary does (rule B13): a controller that comes after us has not seen it. What was chosen
+ * stays in it: set to async, names that somebody puts right again would be emptied.
+ */
+function noteUnkept(seen: Observation): Plan | undefined {
+  const { record, nodes, unkept, now } = seen;
+  if (unkept === undefined) return undefined;
+  const isWell = nodes.get(record.primary)?.trouble === undefined && record.action === undefined;
+  const isLeft = isWell && !needsNewReign(seen) && !namesOldReign(seen);
+  if (isLeft && now - unkept.since < UNKEPT_MS) return undefined;
+  const { waitsFor } = unkept;
+  const base = { kind: "mend", from: record.primary, to: record.primary } as const;
+  return { ...base, stages: [[{ kind: "note-unkept", waitsFor }]] };
 }
 
 /** Replicas that stream, as both sides say, become candidates. */

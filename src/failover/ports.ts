@@ -364,6 +364,8 @@ export type ClusterRecord = {
   readonly reign: Epoch;
   readonly timeline: Timeline;
   readonly durability: Durability;
+  /** For how few confirmers the primary was seen to wait since `durability` was set; undefined: for no fewer (rule B13). */
+  readonly waitsFor?: number | undefined;
   /** Replicas that were seen streaming from this primary in this reign: nobody else can be a candidate (I12, I14). */
   readonly joined: readonly NodeName[];
   /** An action that was begun and has not ended. `promoting`: the candidate may have been told. */

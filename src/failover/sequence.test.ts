@@ -9,6 +9,7 @@ import { Acting } from "./acting.ts";
 import { SEQUENCE_LIMITS } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
 import type {
+  ClusterRecord,
   Epoch,
   FailoverPorts,
   GapAnswer,
@@ -16,6 +17,7 @@ import type {
   MachinePort,
   NodePort,
   PoolerPort,
+  RecordPort,
   WitnessPort,
 } from "./ports.ts";
 import { type PlanOutcome, runPlan } from "./sequence.ts";
@@ -221,6 +223,25 @@ test("a primary that crashes while it is to be stopped for a switchover is not f
     const outcome = await run(portsFor({ machines, nodes: [b] }), plan);
     assert.equal(outcome.kind === "failed" && outcome.at, expected);
   }
+});
+
+test("that a primary was seen to do less stays in the record for as long as it is the primary", async () => {
+  const written: ClusterRecord[] = [];
+  const record = only<RecordPort>("record", {
+    write: async ({ over, record: next }) => {
+      written.push(next);
+      return { kind: "done", version: over + 1 };
+    },
+  });
+  const ports = portsFor({ record });
+  const noted: Step = { kind: "note-unkept", waitsFor: 0 };
+  await run(ports, planOf(noted, { kind: "note-primary", keepJoined: true }));
+  await run(ports, planOf(noted, { kind: "note-primary", keepJoined: false }));
+  assert.deepEqual(
+    written.map(({ waitsFor }) => waitsFor),
+    [0, 0, 0, undefined],
+  );
+  assert.deepEqual(ports.told, ["durability-unkept", "durability-unkept"]);
 });
 
 test("each step has its intent and its outcome in the journal, the plan around them", async () => {

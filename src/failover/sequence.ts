@@ -154,6 +154,7 @@ async function perform(tools: StepTools, step: Step, progress: Progress): Promis
     case "receive-from":
     case "rejoin":
     case "note-joined":
+    case "note-unkept":
       return performClusterStep(tools, step, progress);
     case "withdraw-witness":
     case "stop-receiving":

@@ -34,7 +34,8 @@ type ClusterStep = Extract<
       | "witness-follows"
       | "receive-from"
       | "rejoin"
-      | "note-joined";
+      | "note-joined"
+      | "note-unkept";
   }
 >;
 
@@ -68,6 +69,8 @@ export async function performClusterStep(
       return rejoin(tools, step.node);
     case "note-joined":
       return writeRecord(tools, progress, { ...record, joined: [...new Set([...record.joined, ...step.nodes])] });
+    case "note-unkept":
+      return noteUnkept(tools, progress, step.waitsFor);
   }
 }
 
@@ -148,8 +151,18 @@ async function notePrimary(tools: StepTools, progress: Progress, keepJoined: boo
     reign: acting.epoch,
     timeline,
     joined: keepJoined ? record.joined : [],
+    waitsFor: keepJoined ? record.waitsFor : undefined,
     action: undefined,
   });
+}
+
+async function noteUnkept(tools: StepTools, progress: Progress, waitsFor: number) {
+  const { hooks, clock } = tools.acting.ports;
+  const { record } = progress.stored;
+  const written = await writeRecord(tools, progress, { ...record, waitsFor });
+  const facts = { primary: record.primary, durability: record.durability, waitedFor: waitsFor };
+  hooks.tell({ kind: "durability-unkept", at: clock.now(), facts });
+  return written;
 }
 
 async function nameConfirmers(tools: StepTools, record: ClusterRecord): Promise<Partial<Progress>> {

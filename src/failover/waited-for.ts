@@ -4,17 +4,40 @@
  * Invariant: never more than the record says, and less where the primary was seen to do less, whatever that came from.
  */
 import { CONFIRMATIONS, sameName, waitsForOurs } from "../durability/names.ts";
-import type { Observation } from "./observation.ts";
+import type { Monotonic } from "../platform/clock.ts";
 import type { ClusterRecord, ConfirmerView, NodeName, NodeView } from "./ports.ts";
 
+/** A record, and what was seen last of each node. */
+type Seen = {
+  readonly record: ClusterRecord;
+  readonly nodes: ReadonlyMap<NodeName, { readonly last: { readonly view: NodeView } | undefined }>;
+};
+
+/** Since when a primary has been seen to wait for fewer confirmers than its record says, and for how few at the least. */
+export type Unkept = { readonly since: Monotonic; readonly waitsFor: number };
+
 /**
- * How many of ours the primary was waiting for when it answered last: not more than the record says, and less where somebody
- * has changed it by hand. What it acknowledged since then is proven nowhere.
+ * How many of ours the primary was waiting for when it answered last, and ever since durability was set: not more than the record
+ * says, and less where somebody has changed it by hand. What it acknowledged since then is proven nowhere.
  */
-export function waitedFor({ record, nodes }: Observation): number {
-  const required = CONFIRMATIONS[record.durability];
+export function waitedFor(seen: Seen): number {
+  return Math.min(recorded(seen.record), seenLast(seen));
+}
+
+/** What a look at `sentAt` adds to what was known. */
+export function unkeptSince(before: Unkept | undefined, seen: Seen, sentAt: Monotonic): Unkept | undefined {
+  const waitsFor = seenLast(seen);
+  if (waitsFor >= recorded(seen.record)) return undefined;
+  return { since: before?.since ?? sentAt, waitsFor: Math.min(before?.waitsFor ?? waitsFor, waitsFor) };
+}
+
+function recorded({ durability, waitsFor }: ClusterRecord): number {
+  return Math.min(CONFIRMATIONS[durability], waitsFor ?? Number.POSITIVE_INFINITY);
+}
+
+function seenLast({ record, nodes }: Seen): number {
   const view = nodes.get(record.primary)?.last?.view;
-  return view === undefined ? required : Math.min(required, waitsOf(view, { record, nodes }) ?? required);
+  return (view === undefined ? undefined : waitsOf(view, { record, nodes })) ?? Number.POSITIVE_INFINITY;
 }
 
 /** How many of ours a primary waits for by its own word; undefined of whoever is not the recorded primary on its timeline. */

@@ -47,7 +47,9 @@ const FAULT_MS_MIN = 2_000;
 /** Happens only where a candidate is lost in its promotion: seeds of its own are for it. */
 const LOST_CANDIDATE_STEP = "start-candidate";
 const LOST_CANDIDATE_EVERY = 37;
-const STEPS = Object.keys(STEP_EFFECTS).filter((step) => step !== LOST_CANDIDATE_STEP);
+/** Happens only where a person has changed a primary's settings by hand, which nobody does here. */
+export const BY_HAND_STEP = "note-unkept";
+const STEPS = Object.keys(STEP_EFFECTS).filter((step) => step !== LOST_CANDIDATE_STEP && step !== BY_HAND_STEP);
 const FAULT_NAMES = Object.keys(FAULTS);
 const LOSSES = [
   "primary killed",
