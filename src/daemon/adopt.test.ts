@@ -19,7 +19,14 @@ const common = {
 const receiver = { kind: "none" } as const;
 const PRIMARY: NodeView = {
   ...common,
-  role: { kind: "primary", flushed: LSN_NONE, timelineStart: undefined, write: { kind: "written" }, confirmers: [] },
+  role: {
+    kind: "primary",
+    flushed: LSN_NONE,
+    timelineStart: undefined,
+    write: { kind: "written" },
+    confirmers: [],
+    synchronousCommit: "on",
+  },
 };
 const STANDBY: NodeView = {
   ...common,

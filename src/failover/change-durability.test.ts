@@ -27,6 +27,7 @@ class FakeStack {
   strangers: readonly string[] = ["copy"];
   /** The effect, counted from 1, that fails; 0: none. */
   failAt = 0;
+  synchronousCommit = "on";
   /** Whether the primary's checkpointer has read what it was told. */
   commitsWait = true;
 
@@ -70,7 +71,10 @@ class FakeStack {
     const [b, witness] = this.synced.length > 1 ? (this.synced.shift() ?? [0, 0]) : (this.synced[0] ?? [0, 0]);
     const strangers = this.strangers.map((name) => confirmer(name, 9_999));
     const confirmers = [confirmer("b", b), confirmer("lifeboat_vault_e7", witness), ...strangers];
-    return primaryAnswer({ flushed: 1_000n as Lsn, confirmers }, { synchronousNames: this.names });
+    return primaryAnswer(
+      { flushed: 1_000n as Lsn, confirmers, synchronousCommit: this.synchronousCommit },
+      { synchronousNames: this.names },
+    );
   }
 
   #effect(what: string): void {
@@ -202,6 +206,17 @@ test("a primary that was seen to do less is believed again when its durability i
   const down = new FakeStack("strict");
   down.stored = { ...down.stored, record: { ...down.stored.record, waitsFor: 0 } };
   assert.equal((await down.change("quorum")).record.waitsFor, 0);
+});
+
+test("a mode is not promised where the server's commits wait for nobody's sync", async () => {
+  const up = new FakeStack("async");
+  up.synchronousCommit = "local";
+  await assert.rejects(up.change("quorum"), (error) => isLifeboatError(error, "durability.not-taken"));
+  assert.equal(up.stored.record.durability, "async");
+  up.synchronousCommit = "remote_apply";
+  await up.change("quorum");
+  up.synchronousCommit = "off";
+  assert.equal((await up.change("async")).record.durability, "async");
 });
 
 test("what somebody changed by hand is set again without a change of the record", async () => {

@@ -13,6 +13,7 @@ import { type Lsn, lsnMin } from "../postgres/lsn.ts";
 import type { Acting } from "./acting.ts";
 import { requiredConfirmers, synchronousNamesOf } from "./decide.ts";
 import type { ClusterRecord, Durability, NodePort, NodeView, StoredRecord } from "./ports.ts";
+import { isSynced } from "./waited-for.ts";
 
 /** How long each thing may take. */
 export type ChangeLimits = {
@@ -95,6 +96,9 @@ async function untilCovered(
   for (;;) {
     const role = roleOf(await primary.probe(acting.call(limits.orderMs)), names);
     // Fixed at the first look: what comes later waits for confirmers itself.
+    if (role !== undefined && required > 0 && !isSynced(role.synchronousCommit)) {
+      throw notTaken(record, to, `its synchronous_commit is ${role.synchronousCommit}: commits wait for nobody's sync`);
+    }
     if (role !== undefined) target ??= role.flushed;
     if (role !== undefined && target !== undefined && covering(role, names, target) >= required) return;
     if (clock.monotonic() > deadline) {

@@ -126,6 +126,19 @@ const ALIVE: readonly Case[] = [
     because: ["waited-for-fewer"],
   },
   {
+    name: "a server whose commits wait for no confirmer's sync: a concern",
+    rounds: [{ atMs: 0, a: primaryAnswer({ synchronousCommit: "remote_write" }) }],
+    is: "healthy",
+    because: ["commits-not-synced"],
+  },
+  {
+    name: "the same in async is what was chosen",
+    rounds: [{ atMs: 0, a: primaryAnswer({ synchronousCommit: "local" }, { synchronousNames: "" }) }],
+    record: { durability: "async" },
+    is: "healthy",
+    because: [],
+  },
+  {
     name: "two connections under the vault's name are named (I17)",
     rounds: [
       {
@@ -400,6 +413,20 @@ const CANDIDATES: readonly Case[] = [
     record: { waitsFor: 0 },
     is: "blocked",
     because: ["waited-for-fewer", "loss-possible"],
+  },
+  ...(["local", "off", "remote_write"] as const).map((synchronousCommit) => ({
+    name: `synchronous_commit was ${synchronousCommit} when the primary was seen last: a loss is possible`,
+    rounds: [{ atMs: 0, a: primaryAnswer({ synchronousCommit }) }, ...[200, 400].map((atMs) => ({ atMs, a: GONE }))],
+    is: "blocked" as const,
+    because: ["commits-not-synced", "loss-possible"] as const,
+  })),
+  {
+    name: "synchronous_commit was remote_apply when the primary was seen last: nothing is missing",
+    rounds: [
+      { atMs: 0, a: primaryAnswer({ synchronousCommit: "remote_apply" }) },
+      ...[200, 400].map((atMs) => ({ atMs, a: GONE })),
+    ],
+    is: "promotable",
   },
   {
     name: "a second connection under its name that has confirmed nothing, as a backup's, is none",

@@ -13,7 +13,7 @@ import type { NodeHistory, Observation } from "./observation.ts";
 import type { ClusterRecord, Durability, NodeName, NodeView } from "./ports.ts";
 import { type Reason, reason } from "./reasons.ts";
 import { secondPrimaryReasons } from "./second-primary.ts";
-import { isUsedTwice, waitedFor } from "./waited-for.ts";
+import { isSynced, isUsedTwice, waitedFor } from "./waited-for.ts";
 
 /** How patient, and what may be done without a person. */
 export type FailoverPolicy = {
@@ -182,7 +182,7 @@ function concernsOf(seen: Observation, view: NodeView): readonly Reason[] {
   if (view.synchronousNames !== wanted) {
     concerns.push(reason("other-durability", record.primary, { found: view.synchronousNames, wanted }));
   }
-  concerns.push(...waitedForFewer(record));
+  concerns.push(...commitsNotSynced(record, view), ...waitedForFewer(record));
   for (const name of nodes.keys()) {
     if (name !== record.primary && !connected.includes(name)) concerns.push(reason("replica-not-connected", name));
   }
@@ -205,6 +205,12 @@ function hiddenConcernsOf(name: NodeName, node: NodeHistory): readonly Reason[] 
 function waitedForFewer({ primary, waitsFor, durability }: ClusterRecord): readonly Reason[] {
   if (waitsFor === undefined || waitsFor >= requiredConfirmers(durability)) return [];
   return [reason("waited-for-fewer", primary, { waitedFor: waitsFor, required: requiredConfirmers(durability) })];
+}
+
+/** In async that is all the same. */
+function commitsNotSynced({ primary, durability }: ClusterRecord, { role }: NodeView): readonly Reason[] {
+  if (role.kind !== "primary" || requiredConfirmers(durability) === 0 || isSynced(role.synchronousCommit)) return [];
+  return [reason("commits-not-synced", primary, { synchronousCommit: role.synchronousCommit })];
 }
 
 /** Under the name of a confirmer somebody else confirms too: of what either has, nothing says that ours has it. */
@@ -323,7 +329,9 @@ function judgeCandidates(seen: Observation, policy: FailoverPolicy, why: readonl
   if (witness === undefined) against.push(reason("witness-silent"));
   against.push(...waitedForFewer(record));
   const lastOfPrimary = seen.nodes.get(record.primary)?.last?.view;
-  if (lastOfPrimary !== undefined) against.push(...namesUsedTwice(seen, lastOfPrimary));
+  if (lastOfPrimary !== undefined) {
+    against.push(...commitsNotSynced(record, lastOfPrimary), ...namesUsedTwice(seen, lastOfPrimary));
+  }
   if (hole) against.push(reason("witness-hole", best.name));
   // Primary and witness may both be out of our sight only, and go on acknowledging together.
   const unseen = witness === undefined && consulted + required <= others.length + 1;

@@ -72,6 +72,8 @@ export type NodeView = {
           | { readonly kind: "stuck" }
           | { readonly kind: "failed"; readonly sqlstate: string };
         readonly confirmers: readonly ConfirmerView[];
+        /** `synchronous_commit` of sessions that have none of their own: below `on` a commit waits for nobody's sync. */
+        readonly synchronousCommit: string;
       }
     | {
         readonly kind: "standby";

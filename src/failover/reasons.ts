@@ -20,6 +20,8 @@ export const REASONS = {
   "rejoin-refused": "it is down and is not made to follow by itself",
   "confirmers-missing": "commits wait: fewer confirmers are connected than a commit needs",
   "other-durability": "its synchronous_standby_names are not what the record says",
+  "commits-not-synced":
+    "its synchronous_commit is below on: commits are acknowledged before a confirmer has synced them",
   "waited-for-fewer":
     "it was seen to acknowledge with fewer confirmers than its durability says: that is promised again when it is set again (lifeboat durability)",
   "replica-not-connected": "it does not stream from the primary",

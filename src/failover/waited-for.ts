@@ -48,9 +48,15 @@ function waitsOf(
   if (view.role.kind !== "primary" || view.timeline !== record.timeline) return undefined;
   const read = waitsForOurs(view.synchronousNames, [...nodes.keys()]);
   if (read?.method !== "any") return 0;
-  const { confirmers } = view.role;
+  const { confirmers, synchronousCommit } = view.role;
+  if (!isSynced(synchronousCommit)) return 0;
   // Which of the two has it nobody knows, and the one may be nobody of ours (rule B12).
   return read.names.some((name) => isUsedTwice(confirmers, name)) ? 0 : read.count;
+}
+
+/** Whether commits wait until confirmers have synced: `remote_write` waits until it is written. As the server and its files spell it. */
+export function isSynced(synchronousCommit: string): boolean {
+  return ["on", "remote_apply", "true", "yes", "1"].includes(synchronousCommit.toLowerCase());
 }
 
 /** Whether two connections confirm under a name (incident I17). */

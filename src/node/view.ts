@@ -21,6 +21,23 @@ import {
 export const WRITE =
   "SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'lifeboat', '')";
 
+/** What is set for some sessions only: for a role, a database, or all roles. */
+const settingOf = (whose: string): string =>
+  `SELECT split_part(option, '=', 2) FROM pg_db_role_setting, unnest(setconfig) AS option
+    WHERE option LIKE 'synchronous_commit=%' AND ${whose} LIMIT 1`;
+
+/**
+ * That of a session which has none of its own. Ours is one such, unless our role or database has: then what all roles have, or the files.
+ * pg_settings would tell where ours comes from, and takes the server longer than all the rest of this statement (measured: twice as long).
+ */
+const SYNCHRONOUS_COMMIT = `CASE
+    WHEN EXISTS (${settingOf(
+      "(setrole <> 0 OR setdatabase <> 0) AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user)) AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
+    )})
+    THEN coalesce((${settingOf("setrole = 0 AND setdatabase = 0")}),
+      (SELECT setting FROM pg_file_settings WHERE name = 'synchronous_commit' ORDER BY seqno DESC LIMIT 1), 'on')
+    ELSE current_setting('synchronous_commit') END`;
+
 /** Waits of a startup process that has replayed all that it can read. Source: PostgreSQL manual, "Wait Event Activity". */
 const IDLE_WAITS = "'RecoveryWalStream', 'RecoveryRetrieveRetryInterval'";
 
@@ -48,7 +65,8 @@ export function viewSql(): string {
       'flushed', pg_current_wal_flush_lsn()::text,
       'history', (SELECT pg_read_file('pg_wal/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.history', 0, 8388608, true)),
       'confirmers', (SELECT coalesce(json_agg(json_build_object('name', application_name, 'state', state, 'flushed', coalesce(flush_lsn, '0/0')::text)), '[]')
-                       FROM pg_stat_replication)
+                       FROM pg_stat_replication),
+      'synchronousCommit', ${SYNCHRONOUS_COMMIT}
     )::text END AS primary_,
     CASE WHEN standby THEN json_build_object(
       'controlTimeline', (SELECT greatest(min_recovery_end_timeline, 0) FROM pg_control_recovery()),
@@ -96,6 +114,7 @@ export function readNodeView(
     timelineStart: timelineStartIn(said.history),
     write: { kind: "stuck" },
     confirmers: said.confirmers.map(confirmerOf),
+    synchronousCommit: said.synchronousCommit,
   } as const;
   const hindrances = hindrancesOf({ alters });
   return { ...common, timeline: Number.parseInt(said.timeline, 16) as Timeline, role, hindrances };
@@ -119,6 +138,7 @@ const primarySchema = z.object({
   flushed: z.string(),
   history: z.string().nullable(),
   confirmers: z.array(z.object({ name: told, state: told, flushed: z.string() })),
+  synchronousCommit: z.string(),
 });
 
 const timelineSchema = z.int().min(0).max(0xffff_ffff);

@@ -153,7 +153,17 @@ function viewOf(
     }));
     const { flushed, timelineStart } = server;
     const start = timelineStart === undefined ? undefined : lsnOf(timelineStart);
-    return { ...base, role: { kind: "primary", flushed: lsnOf(flushed), timelineStart: start, write, confirmers } };
+    return {
+      ...base,
+      role: {
+        kind: "primary",
+        flushed: lsnOf(flushed),
+        timelineStart: start,
+        write,
+        confirmers,
+        synchronousCommit: "on",
+      },
+    };
   }
   const { incoming, connecting } = server;
   const receiver =

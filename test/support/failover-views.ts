@@ -70,6 +70,7 @@ export function primaryAnswer(role: Partial<PrimaryRole> = {}, view: Partial<Nod
     timelineStart: 500n as Lsn,
     write: { kind: "written" },
     confirmers: [confirmer("b"), confirmer("lifeboat_vault_e7")],
+    synchronousCommit: "on",
   };
   return { kind: "answered", view: { ...BASE, role: { ...usual, ...role }, ...view } };
 }
