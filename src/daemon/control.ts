@@ -14,6 +14,7 @@ import { changeDurability } from "../failover/change-durability.ts";
 import { CHECKPOINT_EFFECT, checkpointBefore } from "../failover/checkpoint-before.ts";
 import { Controller, type ControllerOptions } from "../failover/controller.ts";
 import { type Cost, isAccepted, sentenceOf, statedCosts, toBeAccepted } from "../failover/costs.ts";
+import { keptWhile } from "../failover/kept-lease.ts";
 import type { Memory } from "../failover/observation.ts";
 import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
@@ -129,10 +130,13 @@ export class Control {
       // What is under way ends first: an action that is cut short is for the next controller to finish.
       await this.#turn;
       await this.#endLoop();
+      this.#over.abort();
     }
   }
 
   #begin: (() => void) | undefined;
+  /** Aborts when this one controls nothing any more. */
+  readonly #over = new AbortController();
   /** What was seen until the loop ended last, and beside no loop since then. */
   #memory: Memory | undefined;
 
@@ -254,29 +258,36 @@ export class Control {
     });
   }
 
-  /** Makes a node a replica again, and returns when it streams. Rejects with `stack.rejoin-refused`. */
+  /**
+   * Makes a node a replica again, and returns when it streams. Ordered under the lease, and waited for beside the loop: a restore takes
+   * hours, in which a primary may end, and writes that wait may have to be released. Rejects with `stack.rejoin-refused`.
+   */
   async rebuild(
     asked: { readonly node: NodeName },
     options: CallOptions,
   ): Promise<{ readonly node: NodeName; readonly did: string; readonly durationMs: number }> {
-    return await this.#asked(options, async (acting, { record }) => {
-      const { ports, machines } = this.#parts;
-      const { node } = asked;
-      const begun = ports.clock.monotonic();
+    const { ports, machines } = this.#parts;
+    const { node } = asked;
+    const begun = ports.clock.monotonic();
+    const acting = await this.#asked(options, async (acting, { record }) => {
       if (node === record.primary || record.action !== undefined) throw rejoinRefused(node, record.primary);
       await acting.note({ kind: "intent", name: "rebuild", facts: { node, upstream: record.primary } });
       const answer = await acting.order(2_000, (epoch, call) =>
         ports.machines.rejoin({ epoch, node, upstream: record.primary, asked: true }, call),
       );
       if (answer.kind === "refused") throw rejoinRefused(node, record.primary, answer.reason);
-      await machines.idle();
-      const did = machines.lastRejoin(node);
-      await this.#untilStreaming(node, options);
-      await machines.letGone(node);
-      const durationMs = Math.round(ports.clock.monotonic() - begun);
-      await acting.note({ kind: "outcome", name: "rebuild", facts: { node, did, durationMs } });
-      return { node, did, durationMs };
+      return acting;
     });
+    await machines.idle();
+    const did = machines.lastRejoin(node);
+    // What is under way goes on with whoever controls the stack next.
+    const signal = AbortSignal.any([this.#over.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    await this.#untilStreaming(node, { signal });
+    await machines.letGone(node);
+    const durationMs = Math.round(ports.clock.monotonic() - begun);
+    // Under the epoch that it was ordered by, for whoever reads; others may have acted since.
+    await acting.note({ kind: "outcome", name: "rebuild", facts: { node, did, durationMs } });
+    return { node, did, durationMs };
   }
 
   /** Failover by itself off, or on again; durable. */
@@ -356,7 +367,10 @@ export class Control {
         const answer = await ports.lease.claim(0 as Epoch, { timeoutMs: 5_000, ...options });
         if (answer.kind === "held") throw leaseHeld(answer.by);
         try {
-          return await work(new Acting(ports, answer.lease, options.signal), await this.#stored(options));
+          // Replay may take longer than the lease lasts.
+          return await keptWhile(ports, answer.lease, options, async () => {
+            return await work(new Acting(ports, answer.lease, options.signal), await this.#stored(options));
+          });
         } finally {
           await answer.lease.end();
         }

@@ -15,6 +15,7 @@ import { type Lsn, lsnMin } from "../postgres/lsn.ts";
 import { Acting } from "./acting.ts";
 import { checkpointBefore } from "./checkpoint-before.ts";
 import { type Decision, decideFailover, type FailoverPolicy } from "./decide.ts";
+import { keptWhile } from "./kept-lease.ts";
 import { grantLifetime, type SequenceLimits } from "./limits.ts";
 import { Lookout, type Round } from "./look.ts";
 import { type Memory, remember } from "./observation.ts";
@@ -196,27 +197,10 @@ export class Controller {
     const { lease } = answer;
     this.#floor = lease.epoch;
     this.#setState({ mode: "watching", epoch: lease.epoch });
-    const held = new AbortController();
-    const keeping = this.#keep(lease, AbortSignal.any([signal, held.signal]));
     try {
-      await this.#hold(lease, signal);
+      await keptWhile(this.#ports, lease, { signal }, () => this.#hold(lease, signal));
     } finally {
-      held.abort();
       await lease.end();
-      await keeping;
-    }
-  }
-
-  /** Renews well before the lease ends, beside whatever else is done. */
-  async #keep(lease: HeldLease, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#ports.clock.sleep(this.#ports.lease.durationMs / 4, { signal });
-        await lease.renew({ signal });
-      } catch {
-        // Only an abort ends a sleep; what fails in a renewal leaves the deadline where it is.
-        return;
-      }
     }
   }
 

@@ -21,11 +21,15 @@ const PACE: Pace = {
   retryMs: 100,
 };
 
-/** A control of which machines are asked nothing, and whose nodes tell this of what replication does not carry. */
-export function controlOf(ports: FailoverPorts, surveyed: readonly Surveyed[]): Control {
+/** A control of which machines are asked nothing else, and whose nodes tell this of what replication does not carry. */
+export function controlOf(
+  ports: FailoverPorts,
+  surveyed: readonly Surveyed[],
+  machines: Partial<LocalMachines> = {},
+): Control {
   return new Control({
     ports,
-    machines: only<LocalMachines>("machines", { refusalOf: () => undefined }),
+    machines: only<LocalMachines>("machines", { refusalOf: () => undefined, ...machines }),
     reporter: only<Reporter>("reporter", { last: async () => undefined }),
     survey: new Survey(ports.clock, surveyed, () => undefined),
     options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: PACE },
@@ -36,7 +40,11 @@ export function controlOf(ports: FailoverPorts, surveyed: readonly Surveyed[]): 
 }
 
 /** The same of a stack that has a record. */
-export async function recordedControlOf(ports: FailoverPorts, surveyed: readonly Surveyed[]): Promise<Control> {
+export async function recordedControlOf(
+  ports: FailoverPorts,
+  surveyed: readonly Surveyed[],
+  machines: Partial<LocalMachines> = {},
+): Promise<Control> {
   await ports.record.write({ epoch: RECORD.reign, over: 0, record: RECORD }, { timeoutMs: 1_000 });
-  return controlOf(ports, surveyed);
+  return controlOf(ports, surveyed, machines);
 }
