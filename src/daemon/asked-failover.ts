@@ -52,6 +52,18 @@ export function askedFailover({ decision, seen }: Look, record: ClusterRecord, a
   }
 }
 
+/** The receiver answers, so that it is reckoned with, and cannot be kept from confirming: what a person can do about that. */
+export function vaultInTheWay(cause: LifeboatError): LifeboatError {
+  return new LifeboatError("failover.step-failed", {
+    message: `nothing was promoted: the vault's receiver answers and does not stop confirming to the old primary: ${cause.message}`,
+    remedy:
+      "Restart it and try again: lifeboat restart receiver. Where that does not help, go on without what it holds: halt it, kill -STOP and the number of its process in lifeboat wal status, and run lifeboat failover --promote again, which states the loss. kill -CONT when that has ended.",
+    retryable: true,
+    cause,
+    details: { step: "withdraw-witness" },
+  });
+}
+
 function reasonsOf(decision: Look["decision"]): readonly Reason[] {
   return decision.kind === "healthy" ? decision.concerns : decision.reasons;
 }

@@ -200,3 +200,51 @@ test("a promotion that a person asks for keeps its lease while it waits for repl
   await assert.rejects(promoted, /it is to be promoted/);
   assert.ok(clock.monotonic() > 2 * ttlMs);
 });
+
+test("a vault that answers and cannot be withdrawn fails a promotion with what a person can do, and one that is halted then does not", async () => {
+  let isHalted = false;
+  const done = async () => ({ kind: "done" }) as const;
+  const clock = leapingClock();
+  const control = await recordedControlOf(
+    stackPorts({
+      clock: {
+        ...clock,
+        sleep: async (durationMs, options) => {
+          await turn();
+          await clock.sleep(durationMs, options);
+        },
+      },
+      lease: { durationMs: 1, claim: async () => ({ kind: "holder", lease: leaseThat(true) }) },
+      nodes: [
+        only<NodePort>("a", { name: "a", probe: async () => ({ kind: "nobody-listens" }) }),
+        only<NodePort>("b", {
+          name: "b",
+          probe: async () => standbyAnswer({ upstream: false }),
+          stopReceiving: done,
+          makeSlots: done,
+          setSynchronousNames: done,
+          promote: async () => {
+            throw new Error("it is to be promoted");
+          },
+        }),
+      ],
+      machines: only<MachinePort>("machines", { fence: async () => ({ kind: "stopped", shutdownLsn: undefined }) }),
+      witness: only<WitnessPort>("witness", {
+        status: async () => {
+          if (isHalted) throw new Error("no answer in 2000 ms");
+          return witnessAnswer();
+        },
+        withdraw: async () => {
+          throw new Error("no answer in 2000 ms");
+        },
+      }),
+    }),
+    [],
+  );
+  await assert.rejects(control.promote({ acceptLoss: undefined }, {}), (error) => {
+    assert.ok(isLifeboatError(error, "failover.step-failed"));
+    return error.remedy.includes("kill -STOP");
+  });
+  isHalted = true;
+  await assert.rejects(control.promote({ acceptLoss: "0 bytes" }, {}), /it is to be promoted/);
+});

@@ -25,7 +25,7 @@ import { withSetback } from "../failover/setbacks.ts";
 import { decideSwitchover, type SwitchoverDecision } from "../failover/switchover.ts";
 import { shellQuoted } from "../platform/shell-word.ts";
 import { adoptStack } from "./adopt.ts";
-import { askedFailover } from "./asked-failover.ts";
+import { askedFailover, vaultInTheWay } from "./asked-failover.ts";
 import { type CheckReport, checkReportOf, reasonOf } from "./check-report.ts";
 import type { LocalMachines } from "./machines.ts";
 import type { Reporter } from "./reporter.ts";
@@ -340,7 +340,10 @@ export class Control {
   async #carryOut(acting: Acting, stored: StoredRecord, plan: Plan): Promise<ActionResult> {
     const { options, reporter } = this.#parts;
     const outcome = await runPlan({ acting, limits: options.limits, plan, stored });
-    if (outcome.kind === "failed") throw outcome.error;
+    if (outcome.kind === "failed") {
+      const isVault = plan.kind === "failover" && outcome.at === "withdraw-witness" && !outcome.lost;
+      throw isVault ? vaultInTheWay(outcome.error) : outcome.error;
+    }
     // It ends no outage that was seen to begin, and has no report.
     const written = plan.kind === "adopt" ? undefined : await reporter.last();
     const lost =
