@@ -3,7 +3,7 @@
  *
  * Invariants: what runs is what the plan says, in its order; a step that fails ends the plan where it is, unless the step is
  * one that clients can do without (a fence whose stop need not be confirmed, a pooler that does not answer); a step that
- * goes on beside later stages has ended before the first one that needs it; nothing is undone here: the
+ * goes on beside later stages has ended before the first one that needs it; clients that were made to wait do so until they are sent on; nothing is undone here: the
  * next plan is made from what is then seen, and so finishes or undoes what this one left, as after a crash.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
@@ -11,6 +11,7 @@ import { errorText } from "../errors/error-text.ts";
 import type { Acting } from "./acting.ts";
 import type { SequenceLimits } from "./limits.ts";
 import type { Plan, Step } from "./plan.ts";
+import { PoolerHold } from "./pooler-hold.ts";
 import type { StoredRecord } from "./ports.ts";
 import { isLost, type Progress, type StepTools, stepFailed } from "./step-tools.ts";
 import { performClientStep } from "./steps-clients.ts";
@@ -59,12 +60,15 @@ export async function runPlan(facts: {
   const begun = acting.note({ kind: "intent", name: plan.kind, facts: { from: plan.from, to: plan.to, steps } });
   let beside: readonly Beside[] =
     pausing === undefined ? [] : [{ running: settledOf("pause-poolers", unlessLost(pausing)), until: BESIDE_PAUSE }];
+  const hold = new PoolerHold(tools);
+  if (pausing !== undefined) hold.begin();
   const ended = async (running: readonly Promise<Settled>[]): Promise<Failure | undefined> => {
     const settled = await Promise.all(running);
     for (const { result } of settled) if (result.status === "fulfilled") progress = merge(progress, result.value);
     return worstOf(settled);
   };
   const failed = async ({ step, error }: Failure): Promise<PlanOutcome> => {
+    await hold.end();
     await Promise.allSettled([...tools.background, ...beside.map(({ running }) => running)]);
     if (error.code === "platform.aborted") throw error;
     return { kind: "failed", at: step, lost: isLost(error), error };
@@ -72,6 +76,8 @@ export async function runPlan(facts: {
   for (const stage of [...plan.stages, undefined]) {
     const due = beside.filter(({ until }) => stage === undefined || stage.some(({ kind }) => until.includes(kind)));
     beside = beside.filter((each) => !due.includes(each));
+    if (stage === undefined || stage.some(({ kind }) => BESIDE_PAUSE.includes(kind))) await hold.end();
+    else if (stage.some(({ kind }) => kind === "pause-poolers")) hold.begin();
     const late = await ended(due.map(({ running }) => running));
     if (late !== undefined) return await failed(late);
     const awaited: Promise<Settled>[] = [];
