@@ -317,7 +317,8 @@ export async function applySettings(place: Place, base: Base, settings: Settings
 
 /** Runs one statement in a session of its own. */
 export async function query(server: LocalServer, sql: string, call: Call & { readonly database?: string }) {
-  const session = await server.connect(call.database === undefined ? {} : { database: call.database }, call);
+  const { database } = call;
+  const session = await server.connect({ namesOf: "database", ...(database === undefined ? {} : { database }) }, call);
   try {
     return await session.query(sql, [], { timeoutMs: QUERY_TIMEOUT_MS, ...call });
   } finally {

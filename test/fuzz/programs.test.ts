@@ -198,7 +198,10 @@ fuzz(
 
 const facts = { freeBytes: 1, cloning: false };
 const lsn = "0/3000060";
-const primary = { timeline: "00000002", flushed: lsn, history: `1\t0/3000000\tno\n`, confirmers: [] as unknown[] };
+const primary = {
+  ...{ timeline: "00000002", flushed: lsn, history: `1\t0/3000000\tno\n`, synchronousCommit: "on" },
+  confirmers: [] as unknown[],
+};
 primary.confirmers.push({ name: "db_replica", state: "streaming", flushed: lsn });
 const standby = {
   ...{ controlTimeline: 2, checkpointTimeline: 1, receiverTimeline: 2, segments: ["000000020000000000000003"] },
@@ -328,7 +331,7 @@ const check = {
   ...{ reasons: [reason], against: [], offers: [{ kind: "accept-loss", candidate: "db_replica", loss }] },
   nodes: [{ name: "db", state: "silent", timeline: 2, flushed: lsn, replayed: null, candidate: true }],
   receiver: { state: "withdrawn", flushed: lsn, confirms: false },
-  poolers: [{ name: "a", mode: "paused", target: null }],
+  poolers: [{ name: "a", mode: "paused", target: null, problem: null }],
   costs: [
     { candidate: "db_replica", seenAgoMs: 3, found: [{ code: "slot-missing", of: "s", says: "s", remedy: "r" }] },
   ],
