@@ -4,6 +4,7 @@ import { text } from "../config/value-kind.ts";
 import type { CheckReport } from "../daemon/check-report.ts";
 import type { SwitchoverPreview } from "../daemon/control.ts";
 import type { Cost } from "../failover/costs.ts";
+import { reasonText } from "../failover/reasons.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
 import { usageError } from "./failure.ts";
@@ -215,17 +216,10 @@ function leadsAstray({ reasons }: Pick<CheckReport, "reasons">): boolean {
 
 /** A decision, for people. */
 export function renderCheck(report: CheckReport, style: Style): string {
-  const paint =
-    report.state === "healthy" && !leadsAstray(report)
-      ? style.good
-      : report.state === "suspect"
-        ? style.warning
-        : style.bad;
-  const lines = [paint(HEADS[report.state](report))];
-  const say = ({ node, says, facts }: CheckReport["reasons"][number]): string => {
-    const more = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
-    return printable(`  ${node === null ? "" : `${node}: `}${says}${more.length === 0 ? "" : ` (${more.join(", ")})`}`);
-  };
+  const isWell = report.state === "healthy" && !leadsAstray(report);
+  const paintOther = report.state === "suspect" ? style.warning : style.bad;
+  const lines = [(isWell ? style.good : paintOther)(HEADS[report.state](report))];
+  const say = (reason: CheckReport["reasons"][number]): string => printable(`  ${reasonText(reason)}`);
   lines.push(...report.reasons.map(say));
   lines.push(...secondPrimariesOf(report).map((node) => choiceLine(report, node)));
   if (report.against.length > 0) lines.push("Against it:", ...report.against.map(say));

@@ -3,7 +3,7 @@ import { LifeboatError } from "../errors/error.ts";
 import type { LossEstimate, Offer } from "../failover/decide.ts";
 import { type Plan, planFailover } from "../failover/plan.ts";
 import type { ClusterRecord } from "../failover/ports.ts";
-import { REASONS, type Reason } from "../failover/reasons.ts";
+import { REASONS, type Reason, reasonText } from "../failover/reasons.ts";
 import type { Look } from "./watcher.ts";
 
 /** The loss in the words that a person types. */
@@ -74,9 +74,7 @@ function wordsOf(kind: string, reasons: readonly Reason[]): string {
 }
 
 function wordOf({ node, code, facts }: Reason): string {
-  const more = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
-  const says = more.length === 0 ? REASONS[code] : `${REASONS[code]} (${more.join(", ")})`;
-  return node === undefined ? says : `${node}: ${says}`;
+  return reasonText({ node, says: REASONS[code], facts });
 }
 
 function blocked(from: string, reasons: readonly Reason[], offer: Offer | undefined): LifeboatError {

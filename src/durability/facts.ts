@@ -1,5 +1,4 @@
 /** What was seen of a server's durability. */
-
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { CommitOverride } from "../postgres/waiting-commits.ts";

@@ -13,7 +13,7 @@ import type { NodeHistory, Observation } from "./observation.ts";
 import type { ClusterRecord, Durability, NodeName, NodeView } from "./ports.ts";
 import { type Reason, reason } from "./reasons.ts";
 import { secondPrimaryReasons } from "./second-primary.ts";
-import { isSynced, isUsedTwice, waitedFor } from "./waited-for.ts";
+import { isConfirming, isSynced, isUsedTwice, waitedFor } from "./waited-for.ts";
 
 /** How patient, and what may be done without a person. */
 export type FailoverPolicy = {
@@ -170,7 +170,7 @@ function confirmersOf({ record, nodes }: Observation, view: NodeView): readonly 
   const counted = new Set([...nodes.keys()].filter((name) => name !== record.primary));
   counted.add(witnessNameOf(record.reign));
   return view.role.confirmers
-    .filter(({ applicationName, streaming, flushed }) => counted.has(applicationName) && streaming && flushed > 0n)
+    .filter((each) => counted.has(each.applicationName) && isConfirming(each))
     .map(({ applicationName }) => applicationName);
 }
 

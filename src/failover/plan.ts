@@ -18,6 +18,7 @@ import type { SeenPooler } from "./look.ts";
 import type { NodeHistory, Observation } from "./observation.ts";
 import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
 import { isPromotedBy } from "./second-primary.ts";
+import { isConfirming } from "./waited-for.ts";
 
 /** A step. */
 export type Step =
@@ -407,9 +408,7 @@ function noteJoined(seen: Observation): Plan | undefined {
   const joined = replicasOf(seen).filter((name) => {
     const role = viewOf(seen, name)?.role;
     if (role?.kind !== "standby" || role.receiver.kind !== "streaming" || record.joined.includes(name)) return false;
-    return (
-      confirmers.filter((each) => each.applicationName === name && each.streaming && each.flushed > 0n).length === 1
-    );
+    return confirmers.filter((each) => each.applicationName === name && isConfirming(each)).length === 1;
   });
   if (joined.length === 0) return undefined;
   return { kind: "mend", from: record.primary, to: record.primary, stages: [[{ kind: "note-joined", nodes: joined }]] };

@@ -63,6 +63,20 @@ export type Reason = {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 };
 
+/** A reason as a sentence: whose it is, what it says, and its facts. */
+export function reasonText({
+  node = null,
+  says,
+  facts,
+}: {
+  readonly node: string | null | undefined;
+  readonly says: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+}): string {
+  const told = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
+  return `${node === null ? "" : `${node}: `}${says}${told.length === 0 ? "" : ` (${told.join(", ")})`}`;
+}
+
 /** Makes one. */
 export function reason(code: ReasonCode, node?: NodeName, facts: Reason["facts"] = {}): Reason {
   return { code, node, facts };

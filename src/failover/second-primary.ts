@@ -12,6 +12,7 @@ import { waitsForOurs } from "../durability/names.ts";
 import type { Observation } from "./observation.ts";
 import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
 import { type Reason, reason } from "./reasons.ts";
+import { isConfirming } from "./waited-for.ts";
 
 /** Those that were seen, each as it answered last. */
 export function secondPrimaries(
@@ -48,8 +49,6 @@ export function isPromotedBy(
 function isHeldBack({ role, synchronousNames }: NodeView, nodes: readonly NodeName[]): boolean {
   const names = waitsForOurs(synchronousNames, nodes);
   if (names === undefined || role.kind !== "primary") return false;
-  const confirming = role.confirmers.filter(
-    ({ applicationName, streaming, flushed }) => streaming && flushed > 0n && names.names.includes(applicationName),
-  );
+  const confirming = role.confirmers.filter((each) => isConfirming(each) && names.names.includes(each.applicationName));
   return confirming.length < names.count;
 }

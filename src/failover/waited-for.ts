@@ -5,6 +5,7 @@
  */
 import { CONFIRMATIONS, sameName, waitsForOurs } from "../durability/names.ts";
 import type { Monotonic } from "../platform/clock.ts";
+import { commitsWait } from "../postgres/waiting-commits.ts";
 import type { ClusterRecord, ConfirmerView, NodeName, NodeView } from "./ports.ts";
 
 /** A record, and what was seen last of each node. */
@@ -54,15 +55,21 @@ function waitsOf(
   return read.names.some((name) => isUsedTwice(confirmers, name)) ? 0 : read.count;
 }
 
-/** Whether commits wait until confirmers have synced: `remote_write` waits until it is written. As the server and its files spell it. */
+/** How files and roles may spell `on`; the server itself says it plainly. */
+const SPELLED_ON: ReadonlySet<string> = new Set(["true", "yes", "1"]);
+
+/** Whether commits wait until confirmers have synced, as the server and its files spell it. */
 export function isSynced(synchronousCommit: string): boolean {
-  return ["on", "remote_apply", "true", "yes", "1"].includes(synchronousCommit.toLowerCase());
+  const value = synchronousCommit.toLowerCase();
+  return SPELLED_ON.has(value) || commitsWait(value);
+}
+
+/** Whether it takes WAL, and has synced some. */
+export function isConfirming({ streaming, flushed }: ConfirmerView): boolean {
+  return streaming && flushed > 0n;
 }
 
 /** Whether two connections confirm under a name (incident I17). */
 export function isUsedTwice(confirmers: readonly ConfirmerView[], name: string): boolean {
-  const counted = confirmers.filter(
-    ({ applicationName, streaming, flushed }) => streaming && flushed > 0n && sameName(applicationName, name),
-  );
-  return counted.length > 1;
+  return confirmers.filter((each) => isConfirming(each) && sameName(each.applicationName, name)).length > 1;
 }

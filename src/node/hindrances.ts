@@ -1,16 +1,7 @@
 /** What in a server's settings or its replay looks well until a failover needs it: how it is asked for, and read. Pure. */
 import { z } from "zod";
 import type { Hindrance } from "../failover/ports.ts";
-import { CONTROL_FIELDS_BYTES, type ControlFile, capacityIn } from "../postgres/control-file.ts";
-
-/** What a standby must have as much of as the primary had, by its field in the control file. Source: PostgreSQL manual, "Hot Standby". */
-const CAPACITY_SETTINGS = {
-  maxConnections: "max_connections",
-  maxWorkerProcesses: "max_worker_processes",
-  maxWalSenders: "max_wal_senders",
-  maxPreparedTransactions: "max_prepared_transactions",
-  maxLocksPerTransaction: "max_locks_per_transaction",
-} as const satisfies Record<keyof ControlFile["capacity"], string>;
+import { CAPACITY_SETTINGS, CONTROL_FIELDS_BYTES, capacityIn } from "../postgres/control-file.ts";
 
 const OWN_SQL = Object.entries(CAPACITY_SETTINGS)
   .map(([field, setting]) => `'${field}', current_setting('${setting}')::int`)

@@ -5,7 +5,7 @@
  * at, and only then believed or changed.
  */
 import { LifeboatError } from "../errors/error.ts";
-import type { Files } from "./files.ts";
+import type { FileFacts, Files } from "./files.ts";
 
 const OTHERS = 0o077;
 
@@ -20,17 +20,16 @@ export async function refuseForeignFolder(
 ): Promise<void> {
   const facts = await files.stat(folder);
   if (facts === undefined) return;
-  const what =
-    facts.kind !== "folder"
-      ? `is a ${facts.kind === "link" ? "symbolic link" : "file"}`
-      : !owners.includes(facts.uid)
-        ? `belongs to user ${facts.uid}`
-        : (facts.mode & OTHERS) !== 0
-          ? `lets others in (mode ${facts.mode.toString(8).padStart(4, "0")})`
-          : undefined;
+  const what = whyForeign(facts, owners);
   if (what === undefined) return;
   throw new LifeboatError("platform.folder-foreign", {
     message: `${folder}, where sockets of ours are to lie, ${what}: whoever made it could answer in our place`,
     remedy: `Find out who made it, then remove it: rm -r ${folder}. With a shorter folders.state no folder in /tmp is needed.`,
   });
+}
+
+function whyForeign({ kind, uid, mode }: FileFacts, owners: readonly (number | undefined)[]): string | undefined {
+  if (kind !== "folder") return `is a ${kind === "link" ? "symbolic link" : "file"}`;
+  if (!owners.includes(uid)) return `belongs to user ${uid}`;
+  return (mode & OTHERS) === 0 ? undefined : `lets others in (mode ${mode.toString(8).padStart(4, "0")})`;
 }

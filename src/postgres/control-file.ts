@@ -158,6 +158,24 @@ export function parseControlFile(bytes: Buffer, name = CONTROL_FILE_PATH): Contr
   return control;
 }
 
+/**
+ * What a standby must have as much of as its primary had, by its field here, in the order in which it is written down. Source: PostgreSQL
+ * manual, "Hot Standby".
+ */
+export const CAPACITY_SETTINGS = {
+  maxConnections: "max_connections",
+  maxWorkerProcesses: "max_worker_processes",
+  maxWalSenders: "max_wal_senders",
+  maxPreparedTransactions: "max_prepared_transactions",
+  maxLocksPerTransaction: "max_locks_per_transaction",
+} as const satisfies Record<keyof ControlFile["capacity"], string>;
+
+/** These settings with what a control file says. */
+export function capacitySettings(capacity: ControlFile["capacity"]): Readonly<Record<string, number>> {
+  const fields = Object.keys(CAPACITY_SETTINGS) as (keyof typeof CAPACITY_SETTINGS)[];
+  return Object.fromEntries(fields.map((field) => [CAPACITY_SETTINGS[field], capacity[field]]));
+}
+
 /** As much of a control file as has fields, CRC included. */
 export const CONTROL_FIELDS_BYTES = 512;
 

@@ -101,6 +101,11 @@ export function historyName(timeline: Timeline): string {
   return `${timelineDigits(timeline)}.history`;
 }
 
+/** Whether a file's name is that of a history; `timelineOfSegment` tells of which timeline. */
+export function isHistoryName(name: string): boolean {
+  return /^[0-9A-F]{8}\.history$/.test(name);
+}
+
 /** What the names of a timeline's files begin with: 8 hexadecimal digits. */
 export function timelineDigits(timeline: Timeline): string {
   return hex8(BigInt(timeline));

@@ -5,7 +5,7 @@
  * Source: PostgreSQL manual, "Server Configuration".
  */
 import type { Settings } from "../postgres/cluster.ts";
-import type { ControlFile } from "../postgres/control-file.ts";
+import { type ControlFile, capacitySettings } from "../postgres/control-file.ts";
 
 /** Enough to replay and to check with; the cluster's own may be more than this machine has. */
 const SHARED_BUFFERS = "256MB";
@@ -34,11 +34,7 @@ export function sandboxSettings(sandbox: {
     session_replication_role: "replica",
     default_transaction_read_only: false,
     // Less than the cluster had, and recovery refuses; more than this machine has, and the start fails.
-    max_connections: capacity.maxConnections,
-    max_worker_processes: capacity.maxWorkerProcesses,
-    max_wal_senders: capacity.maxWalSenders,
-    max_prepared_transactions: capacity.maxPreparedTransactions,
-    max_locks_per_transaction: capacity.maxLocksPerTransaction,
+    ...capacitySettings(capacity),
     shared_buffers: SHARED_BUFFERS,
     huge_pages: false,
     // A killed server leaves nothing in /dev/shm.

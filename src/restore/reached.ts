@@ -5,7 +5,7 @@ import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { historyName, LSN_NONE, type Lsn, type Timeline } from "../postgres/lsn.ts";
+import { historyName, isHistoryName, LSN_NONE, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { parseHistory } from "../wal/history.ts";
 
 /** Whether the server in a data directory has left recovery. */
@@ -26,9 +26,7 @@ export async function readReached(
   dataFolder: string,
 ): Promise<{ readonly timeline: Timeline; readonly lsn: Lsn }> {
   const folder = path.join(dataFolder, "pg_wal");
-  const names = (await files.list(folder))
-    .map((entry) => entry.name)
-    .filter((name) => /^[0-9A-F]{8}\.history$/.test(name));
+  const names = (await files.list(folder)).map((entry) => entry.name).filter(isHistoryName);
   const newest = Number.parseInt(names.at(-1)?.slice(0, 8) ?? "", 16) as Timeline;
   const history = parseHistory(newest, await files.readFile(path.join(folder, historyName(newest))));
   return { timeline: newest, lsn: history.at(-1)?.switchLsn ?? LSN_NONE };

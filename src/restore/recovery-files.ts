@@ -8,6 +8,7 @@
  * Source: PostgreSQL manual, "Recovering Using a Continuous Archive Backup".
  */
 import { formatInstant, type Instant } from "../platform/clock.ts";
+import { type ControlFile, capacitySettings } from "../postgres/control-file.ts";
 import { formatLsn, type Timeline } from "../postgres/lsn.ts";
 import { type RecoveryTarget, shortXid } from "./target.ts";
 
@@ -30,15 +31,6 @@ export type RecoveryFile = {
   readonly text: string;
   readonly how: "new" | "append";
   readonly mode: number;
-};
-
-/** What the control file says a restored server must have at least, or it refuses to start. */
-export type CapacitySettings = {
-  readonly maxConnections: number;
-  readonly maxWorkerProcesses: number;
-  readonly maxWalSenders: number;
-  readonly maxPreparedTransactions: number;
-  readonly maxLocksPerTransaction: number;
 };
 
 /** The files of one recovery. `laid` are the names of segments and histories laid into pg_wal, `fed` of those to come. */
@@ -103,17 +95,13 @@ function listOf(names: readonly string[]): string {
   return names.map((name) => `${name}\n`).join("");
 }
 
-/** A configuration that starts, for a cluster whose own lies outside the data directory. */
-export function startableConfiguration(capacity: CapacitySettings): readonly RecoveryFile[] {
+/** A configuration that starts, for a cluster whose own lies outside the data directory: with less than `capacity` it would refuse to. */
+export function startableConfiguration(capacity: ControlFile["capacity"]): readonly RecoveryFile[] {
   const settings = [
     "# Written by lifeboat restore: this cluster kept its configuration outside the data directory.",
     "# What the backup captured of it lies in lifeboat-restore/outside; these settings let the server start.",
     "listen_addresses = 'localhost'",
-    `max_connections = ${capacity.maxConnections}`,
-    `max_worker_processes = ${capacity.maxWorkerProcesses}`,
-    `max_wal_senders = ${capacity.maxWalSenders}`,
-    `max_prepared_transactions = ${capacity.maxPreparedTransactions}`,
-    `max_locks_per_transaction = ${capacity.maxLocksPerTransaction}`,
+    ...Object.entries(capacitySettings(capacity)).map(([name, value]) => `${name} = ${value}`),
     "",
   ];
   const access = [

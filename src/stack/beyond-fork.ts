@@ -4,8 +4,8 @@
  * A probe's write is no client's: its transaction holds a logical message and nothing else, and is not counted.
  */
 import path from "node:path";
-import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
+import { readIfThere } from "../platform/read-if-there.ts";
 import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
 import { RMGR_XACT } from "../wal/records/cursor.ts";
 import { decodeEvent } from "../wal/records/events.ts";
@@ -30,14 +30,7 @@ export async function lookBeyondFork(
   const source: WalSource = {
     walSegmentBytes,
     timelineAt,
-    readSegment: async (name) => {
-      try {
-        return await files.readFile(path.join(dataFolder, "pg_wal", name));
-      } catch (error) {
-        if (isLifeboatError(error, "platform.file-missing")) return undefined;
-        throw error;
-      }
-    },
+    readSegment: (name) => readIfThere(files, path.join(dataFolder, "pg_wal", name)),
   };
   const limit = lsnAdd(fork, BYTES_MAX);
   // Of each transaction under way: whether it has done more than say something.

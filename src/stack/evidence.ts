@@ -3,7 +3,15 @@ import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
 import { makeFolderDurable, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
-import { type Lsn, lsnAdd, parseSegmentName, segmentName, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import {
+  isHistoryName,
+  type Lsn,
+  lsnAdd,
+  parseSegmentName,
+  segmentName,
+  type Timeline,
+  timelineOfSegment,
+} from "../postgres/lsn.ts";
 import { AsideRoom } from "../restore/aside-room.ts";
 import { PAGE_HEADER_BYTES, readPageHeader, WAL_MAGIC } from "../wal/records/page.ts";
 
@@ -59,7 +67,7 @@ async function ownWal(
   const own: Segment[] = [];
   const histories: string[] = [];
   for (const { name } of await files.list(wal)) {
-    if (/^[0-9A-F]{8}\.history$/.test(name) && timelineOfSegment(name) >= timeline) histories.push(name);
+    if (isHistoryName(name) && timelineOfSegment(name) >= timeline) histories.push(name);
     const place = parseSegmentName(name, walSegmentBytes);
     if (place === undefined || place.timeline < timeline) continue;
     if (await isWritten(files, path.join(wal, name), place.start)) own.push({ name, start: place.start });

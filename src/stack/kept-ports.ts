@@ -7,6 +7,7 @@
  */
 import { LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
+import { readIfThere } from "../platform/read-if-there.ts";
 import { parseDatabases } from "../pooler/databases-file.ts";
 import { readMandate } from "../wal/mandate.ts";
 import { databasesFileOf } from "./pooler-config.ts";
@@ -42,7 +43,7 @@ async function keptPorts(files: Files, stack: StackDescription): Promise<readonl
     kept.push({ port: mandate.upstream.port, by: "the receiver's mandate" });
   }
   const file = databasesFileOf(stack);
-  const text = (await files.stat(file)) === undefined ? "" : (await files.readFile(file)).toString("utf8");
+  const text = (await readIfThere(files, file))?.toString("utf8") ?? "";
   // Before an epoch has acted it is written anew.
   const { epoch, databases } = parseDatabases(text) ?? { epoch: 0, databases: [] };
   if (epoch > 0) kept.push(...databases.map(({ server }) => ({ port: server.port, by: file })));

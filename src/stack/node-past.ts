@@ -6,10 +6,17 @@
  */
 import path from "node:path";
 import { waitsForOurs } from "../durability/names.ts";
-import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
+import { readIfThere } from "../platform/read-if-there.ts";
 import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from "../postgres/control-file.ts";
-import { historyName, type Lsn, parseSegmentName, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import {
+  historyName,
+  isHistoryName,
+  type Lsn,
+  parseSegmentName,
+  type Timeline,
+  timelineOfSegment,
+} from "../postgres/lsn.ts";
 import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
 import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
 import { nodeDataOf } from "./nodes.ts";
@@ -57,7 +64,7 @@ async function timelineOf(
   if (!wasPrimary) return minRecovery.timeline ?? checkpoint.timeline;
   const names = (await files.list(path.join(folder, "pg_wal"))).map(({ name }) => name);
   const isOurs = (name: string): boolean =>
-    /^[0-9A-F]{8}\.history$/.test(name) || parseSegmentName(name, control.walSegmentBytes) !== undefined;
+    isHistoryName(name) || parseSegmentName(name, control.walSegmentBytes) !== undefined;
   return Math.max(checkpoint.timeline, ...names.filter(isOurs).map(timelineOfSegment)) as Timeline;
 }
 
@@ -67,13 +74,13 @@ async function lineageIn(
   timeline: Timeline,
 ): Promise<readonly LineagePart[] | undefined> {
   if (timeline === 1) return lineageOf(timeline, []);
-  const content = await fileOrNone(files, path.join(folder, "pg_wal", historyName(timeline)));
+  const content = await readIfThere(files, path.join(folder, "pg_wal", historyName(timeline)));
   return content === undefined ? undefined : lineageOf(timeline, parseHistory(timeline, content));
 }
 
 /** `synchronous_standby_names` as it was set while the server ran; the last mention counts. Empty where it is not set. */
 async function namesIn(files: Files, folder: string): Promise<string> {
-  const settings = await fileOrNone(files, path.join(folder, "postgresql.auto.conf"));
+  const settings = await readIfThere(files, path.join(folder, "postgresql.auto.conf"));
   const mentions = /^[ \t]*synchronous_standby_names[ \t]*=?[ \t]*'((?:[^'\n]|'')*)'/gim;
   return [...(settings?.toString("utf8") ?? "").matchAll(mentions)].at(-1)?.[1]?.replaceAll("''", "'") ?? "";
 }
@@ -94,17 +101,8 @@ async function walEndOf(
   const source: WalSource = {
     walSegmentBytes,
     timelineAt: () => timeline,
-    readSegment: (name) => fileOrNone(files, path.join(folder, "pg_wal", name)),
+    readSegment: (name) => readIfThere(files, path.join(folder, "pg_wal", name)),
   };
   const end = await findEndOfWal(source, { from: wasPrimary ? checkpoint.lsn : checkpoint.redoLsn }, options);
   return end.last?.end;
-}
-
-async function fileOrNone(files: Files, file: string): Promise<Buffer | undefined> {
-  try {
-    return await files.readFile(file);
-  } catch (error) {
-    if (isLifeboatError(error, "platform.file-missing")) return undefined;
-    throw error;
-  }
 }

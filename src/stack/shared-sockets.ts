@@ -18,7 +18,7 @@ export async function refuseForeignSockets(
   { folder, secrets }: StackPlace,
   socketFolders: readonly string[],
 ): Promise<void> {
-  const apart = socketFolders.filter((each) => !each.startsWith(`${folder}/`));
+  const apart = socketFolders.filter((sockets) => liesApart({ sockets, folder }));
   if (apart.length === 0) return;
   const owners = [currentUid(), (await files.stat(folder))?.uid, (await files.stat(secrets))?.uid];
   for (const each of apart) await refuseForeignFolder(files, each, owners);
