@@ -31,6 +31,8 @@ import {
 const SCRIPT_FILE = path.join(import.meta.dirname, "inserts", "insert.sql");
 const TABLE = "CREATE TABLE inserts (id bigserial PRIMARY KEY, client integer NOT NULL, payload text NOT NULL)";
 const ONE_COMMIT = "INSERT INTO inserts (client, payload) VALUES (0, repeat('x', 200))";
+/** A new slot begins at the last checkpoint: without one of its own, each receiver would catch up with all turns before it, too. */
+const CHECKPOINT = "CHECKPOINT";
 const CLIENTS = 4;
 /**
  * Files are made, plans are cached, connections are warm; and both receivers prepare the file of a segment before it begins. A load
@@ -85,6 +87,7 @@ async function rounds(
   for (let round = 1; round <= request.runs; round += 1) {
     for (const { receiver, title, runs } of all) {
       process.stdout.write(`round ${round} of ${request.runs}: ${title} … `);
+      await query(base.server, CHECKPOINT, call);
       const logFile = path.join(place.runFolder, `receiver-${round}-${receiver?.applicationName ?? "none"}.log`);
       const at = { place, base, seconds: request.seconds };
       const run = receiver === undefined ? await load(at, call) : await withReceiver(at, { receiver, logFile }, call);
