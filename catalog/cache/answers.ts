@@ -1,7 +1,16 @@
 /** Answers from the nearest place that has them: this process, redis, the database; an old one when there is no other. */
 import { assert } from "../../src/errors/error.ts";
 import type { Clock } from "../../src/platform/clock.ts";
-import { type Copy, type CopyTimes, copyOf, decodeCopy, encodeCopy, type MemoryCopies } from "./copies.ts";
+import {
+  type Copy,
+  type CopyTimes,
+  copyOf,
+  decodeCopy,
+  encodeCopy,
+  isFresh,
+  isUsable,
+  type MemoryCopies,
+} from "./copies.ts";
 import type { Redis } from "./redis.ts";
 
 /** An answer and what is to be said of it. */
@@ -57,7 +66,7 @@ export class Answers {
     },
   ): Promise<Answered> {
     const copy = this.#tools.memory.get(key);
-    if (copy !== undefined && copy.freshUntil > this.#tools.clock.now()) {
+    if (copy !== undefined && isFresh(copy, this.#tools.clock.now())) {
       this.counts.memory += 1;
       return { copy, from: "memory", isStale: false };
     }
@@ -92,13 +101,15 @@ export class Answers {
     const { clock, memory, redis } = this.#tools;
     const encoded = await redis?.get(REDIS_PREFIX + key);
     const shared = encoded === undefined ? undefined : decodeCopy(encoded);
-    if (shared !== undefined && shared.freshUntil > clock.now()) {
+    if (shared !== undefined && isFresh(shared, clock.now())) {
       memory.put(key, shared);
       this.counts.redis += 1;
       return { copy: shared, from: "redis", isStale: false };
     }
-    const newest = shared !== undefined && (old === undefined || shared.madeAt > old.madeAt) ? shared : old;
-    const spare = newest !== undefined && newest.usableUntil > clock.now() ? newest : undefined;
+    const [spare] = [shared, old]
+      .filter((copy) => copy !== undefined)
+      .filter((copy) => isUsable(copy, clock.now()))
+      .toSorted((one, other) => other.madeAt - one.madeAt);
     const loading = this.#loadOnce(key, times, load);
     try {
       const loaded = spare === undefined ? await loading : await this.#soon(loading);

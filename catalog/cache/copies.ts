@@ -4,7 +4,7 @@
  * Nouns: a *copy* is an answer as it was sent, with its ETag and the moment it was made; it is *fresh* for a soft time, and may
  * be given after that, marked as stale, only when there is no newer one to be had, until a hard time; each copy's times are
  * shortened at random, so that copies made together do not end together.
- * Invariants: one call loads what many wait for; a cache that fails is a cache without the copy, never an error; memory is
+ * Invariants: one call loads what many wait for; a copy whose age nobody knows, since the clock by which it was made was ahead, serves nobody; a cache that fails is a cache without the copy, never an error; memory is
  * bounded by bytes; a write never empties the cache, copies end by their age.
  */
 import { hash } from "node:crypto";
@@ -19,6 +19,19 @@ export type Copy = {
   readonly freshUntil: number;
   readonly usableUntil: number;
 };
+
+/** Clocks of two instances differ by less. What says that it was made later than that from now is from a clock that was ahead. */
+const AHEAD_MAX_MS = 2_000;
+
+/** Whether a copy is to be given as it is. */
+export function isFresh({ madeAt, freshUntil }: Copy, now: number): boolean {
+  return madeAt <= now + AHEAD_MAX_MS && freshUntil > now;
+}
+
+/** Whether it may be given, marked as stale, where nothing newer is to be had. */
+export function isUsable({ madeAt, usableUntil }: Copy, now: number): boolean {
+  return madeAt <= now + AHEAD_MAX_MS && usableUntil > now;
+}
 
 /** How long a copy serves. */
 export type CopyTimes = { readonly softMs: number; readonly hardMs: number };
