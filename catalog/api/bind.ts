@@ -214,7 +214,7 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
           };
           return await once(session, asked, async () => await act(session));
         },
-        { repeatable: key !== undefined || route.isNatural, bytes: Number(request.headers["content-length"] ?? 0) },
+        { repeatable: key !== undefined || route.isNatural, bytes: request.bodyBytes },
       ),
     );
     if (caller !== undefined) tools.usage.called(caller.id, route.operation);

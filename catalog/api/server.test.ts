@@ -104,6 +104,38 @@ test("a body that is too long is refused in words to who is still sending it, an
   }
 });
 
+test("what a write brings counts by its bytes as they came, whether their number was told before or not", async () => {
+  const counted: (number | undefined)[] = [];
+  const allowance = { limit: 9, remaining: 9, resetS: 1, isOver: false, isRevoked: false };
+  const app = makeServer(
+    {
+      metrics: { request: () => undefined },
+      keys: { passedAddress: () => undefined },
+      limits: { take: async () => allowance },
+      writes: {
+        run: async (_work: unknown, { bytes }: { readonly bytes?: number }) => {
+          counted.push(bytes);
+          return { status: 201, content: "{}", isReplayed: false };
+        },
+      },
+    } as unknown as ApiTools,
+    { isSchemaOlder: false } as unknown as Health,
+    { isBehindBalancer: false, trustedProxies: networksOf([]), mcpUrl: undefined, onMistake: assert.ifError },
+  );
+  const url = await app.listen({ host: "127.0.0.1", port: 0 });
+  try {
+    const whole = JSON.stringify({ agent_name: "ü".repeat(100) });
+    for (const body of [whole, ReadableStream.from([Buffer.from(whole)])]) {
+      const headers = { "content-type": "application/json" };
+      const asked = { method: "POST", headers, body, ...(body === whole ? {} : { duplex: "half" }) } as RequestInit;
+      assert.equal((await fetch(`${url}/v1/auth/register`, asked)).status, 201);
+    }
+    assert.deepEqual(counted, [Buffer.byteLength(whole), Buffer.byteLength(whole)]);
+  } finally {
+    await app.close();
+  }
+});
+
 test("a body that does not end is waited for no longer than a while, also behind its answer; an answer may take longer", {
   timeout: 20_000,
 }, async () => {

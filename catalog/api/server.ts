@@ -21,6 +21,10 @@ declare module "fastify" {
     /** Under which name requests are counted. */
     operation?: string;
   }
+  interface FastifyRequest {
+    /** How long its body was as it came, whether that was told before or not. */
+    bodyBytes: number;
+  }
 }
 
 /** Who connects, and who is told. */
@@ -54,6 +58,7 @@ export function makeServer(
     requestTimeout: receiveTimeoutMs,
     http: { headersTimeout: receiveTimeoutMs, connectionsCheckingInterval: receiveTimeoutMs / 2 },
   });
+  measureBodies(app);
   app.addHook("onResponse", (request, reply, done) => {
     const operation = request.routeOptions.config.operation ?? "other";
     tools.metrics.request(operation, reply.statusCode, reply.elapsedTime);
@@ -77,6 +82,20 @@ export function makeServer(
     discovered: { routes: ROUTES, mcpUrl },
   });
   return app;
+}
+
+/** A body that comes in chunks tells no length before it is there: what waits with it would count for nothing. */
+function measureBodies(app: FastifyInstance): void {
+  app.decorateRequest("bodyBytes", 0);
+  const parseJson = app.getDefaultJsonParser("error", "error");
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
+    request.bodyBytes = Buffer.byteLength(body);
+    void parseJson(request, body, done);
+  });
+  app.addContentTypeParser("text/plain", { parseAs: "string" }, (request, body: string, done) => {
+    request.bodyBytes = Buffer.byteLength(body);
+    done(null, body);
+  });
 }
 
 function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: ApiProblem): FastifyReply {

@@ -33,6 +33,31 @@ test("writes that wait are bounded in what they keep in memory", async () => {
   assert.equal(writes.held.shed, 1);
 });
 
+test("writes in line for a connection of a server that hangs are bounded in what they keep, and make room when they end", {
+  timeout: 9_000,
+}, async () => {
+  const clock = new ManualClock();
+  const ends: ((error: Error) => void)[] = [];
+  const writes = new Writes({
+    clock,
+    random: (bytes) => Buffer.alloc(bytes),
+    budget: new RetryBudget(clock),
+    way: {
+      load: { lent: 16, waiting: 16, untilPrimary: 0 },
+      lend: () => new Promise((_resolve, reject) => ends.push(reject)),
+      untilPrimary: () => Promise.resolve(false),
+    },
+  });
+  const asked = { repeatable: true, bytes: 4 * 1024 * 1024 };
+  const all = Array.from({ length: 32 }, () => assert.rejects(writes.run(nothing, asked), /no row/));
+  await assert.rejects(writes.run(nothing, { repeatable: true, bytes: 1 }), isFull);
+  for (const end of ends.splice(0)) end(new Error("no row"));
+  await Promise.all(all);
+  const later = assert.rejects(writes.run(nothing, asked), /no row/);
+  for (const end of ends) end(new Error("no row"));
+  await later;
+});
+
 test("that writes are refused is told with its cause, each reason once a minute", async () => {
   const clock = new ManualClock();
   const told: string[] = [];

@@ -1,7 +1,8 @@
 /**
  * Writes: held while there is no primary, and repeated where that is safe.
  *
- * Invariants: at most WAITING_MAX writes wait, with WAITING_BYTES_MAX of what they bring, each at most its time; a statement that
+ * Invariants: at most WAITING_MAX writes wait, with WAITING_BYTES_MAX of what they bring, each at most its time; all that are under
+ * way have brought UNDER_WAY_BYTES_MAX at most; a statement that
  * takes too long is given up by the server itself, so that what is answered for is not at work any more; one whose outcome is unknown is repeated only when it
  * finds by itself what came of it before (an idempotency key, a natural key); all that wait go on a random moment after the
  * primary is back, not together.
@@ -19,6 +20,8 @@ import type { Way } from "./way.ts";
 const WAITING_MAX = 256;
 /** Sixteen of the largest bodies; parsed, each takes some times its length. */
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+/** What waits, and as much again on its way: all connections with the largest bodies. A server that hangs keeps those in line for one too. */
+const UNDER_WAY_BYTES_MAX = 2 * WAITING_BYTES_MAX;
 /** How long a write is held: longer than a failover, shorter than the balancer waits. */
 export const WRITE_DEADLINE_MS = 8_000;
 /**
@@ -74,11 +77,20 @@ type WriteTools = {
   readonly tell?: (what: string) => void;
 };
 
+/** See `run`. */
+type WriteLimits = {
+  readonly repeatable: boolean;
+  readonly deadlineMs?: number;
+  readonly attemptMs?: number;
+  readonly bytes?: number;
+};
+
 /** Runs transactions on the primary. */
 export class Writes {
   readonly #tools: WriteTools;
   #held = 0;
   #heldBytes = 0;
+  #underWayBytes = 0;
   readonly #tellFrom = new Map<keyof typeof REFUSED, number>();
   held = { total: 0, shed: 0, late: 0 };
 
@@ -93,29 +105,31 @@ export class Writes {
 
   /**
    * Runs `work` as a transaction. `repeatable`: running it again after an unknown outcome has the same effect; `bytes`: what it
-   * keeps in memory while it waits; `attemptMs`: what all statements of a try may take together. All of it takes `writeLongestMs` at
+   * keeps in memory until it is done; `attemptMs`: what all statements of a try may take together. All of it takes `writeLongestMs` at
    * most. Waiting for a primary and then trying once more is free; whatever is tried again beyond that is taken from the budget. Rejects with WriteNotDone when there was
    * no primary in time or a statement took too long, or with what the server says.
    */
-  async run<T>(
-    work: (session: Session) => Promise<T>,
-    {
-      repeatable,
-      deadlineMs = WRITE_DEADLINE_MS,
-      attemptMs = ATTEMPT_MS,
-      bytes = 0,
-    }: {
-      readonly repeatable: boolean;
-      readonly deadlineMs?: number;
-      readonly attemptMs?: number;
-      readonly bytes?: number;
-    },
-  ): Promise<T> {
-    const { clock, way, budget } = this.#tools;
-    const deadline = clock.monotonic() + deadlineMs;
+  async run<T>(work: (session: Session) => Promise<T>, limits: WriteLimits): Promise<T> {
+    const { way, budget } = this.#tools;
+    const { bytes = 0 } = limits;
     budget.count();
     // Who waits for a connection waits as well.
     if (this.#held + way.load.waiting >= WAITING_MAX) this.#shed(false);
+    if (this.#underWayBytes + bytes > UNDER_WAY_BYTES_MAX) this.#shed(false);
+    this.#underWayBytes += bytes;
+    try {
+      return await this.#run(work, limits);
+    } finally {
+      this.#underWayBytes -= bytes;
+    }
+  }
+
+  async #run<T>(
+    work: (session: Session) => Promise<T>,
+    { repeatable, deadlineMs = WRITE_DEADLINE_MS, attemptMs = ATTEMPT_MS, bytes = 0 }: WriteLimits,
+  ): Promise<T> {
+    const { clock, way, budget } = this.#tools;
+    const deadline = clock.monotonic() + deadlineMs;
     // Of any try: what a lost one committed is there, whatever comes of the next.
     let isCommitSent = false;
     for (let conflicts = 0, holds = 0; ; ) {
