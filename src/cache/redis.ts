@@ -4,8 +4,8 @@
  * Nouns: the *AOF* is redis' log of writes, the *RDB* an image of all it holds; the *policy* says what goes when the memory
  * is full.
  * Invariants: what was written is on disk within a second (AOF, synced every second) and in a whole file of its own now and
- * then (RDB); memory is bounded; nobody gets in without the password; commands that would stall everybody or change the
- * configuration from outside are not there.
+ * then (RDB); memory is bounded; nobody gets in without the password. Who has it may do everything, FLUSHALL, KEYS and CONFIG too, but
+ * for DEBUG and for a change of where files are written: it is the stack's own, and what lies here can be made anew.
  * Source: redis.conf of redis 7, "Redis persistence" in redis' documentation.
  */
 
