@@ -22,12 +22,13 @@ import { type BackupRecord, createBackupId } from "../vault/backups.ts";
 import type { ProofId } from "../vault/names.ts";
 import { type ProofDepth, type ProofFinding, type ProofPhase, type ProofRecord, putProof } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
-import { tryDatabases } from "./databases.ts";
+import { openDatabases, tryDatabases } from "./databases.ts";
 import { isAtLeast } from "./decide.ts";
 import { checkInvariants, type Invariant } from "./invariants.ts";
 import { findingOf, type Look, lookIntact, lookPresent } from "./look.ts";
 import { type BadPage, scanPages } from "./page-scan.ts";
 import { checkRelations, relationOf, requireExtensions } from "./relation-checks.ts";
+import { listStored, RelationFiles } from "./relation-files.ts";
 import { type Sandbox, type SandboxPorts, withSandbox } from "./sandbox.ts";
 import { SandboxServer } from "./sandbox-server.ts";
 
@@ -237,14 +238,25 @@ class ProofRun {
       await requireExtensions(server, this.#options);
       const control = parseControlFile(await this.#tools.files.readFile(path.join(dataFolder, CONTROL_FILE_PATH)));
       const checksums = control.dataChecksumVersion > 0;
+      const { segmentBlocks } = control;
+      const databases = await openDatabases(server, this.#options);
+      const stored = await listStored(server, databases, this.#options);
+      await this.#takeFrom(server, stored.findings);
+      // The files are read, not the server's memory: nothing is written from here until they were.
+      await this.#takeFrom(server, await server.flush(this.#options));
+      const watcher = new RelationFiles(stored.relations, segmentBlocks);
+      const onProgress = (at: { readonly doneBytes: number; readonly totalBytes: number }): void =>
+        this.#progress("pages", at.doneBytes, at.totalBytes);
       const scan = await scanPages(
         this.#tools.files,
-        { dataFolder, checksums, segmentBlocks: control.segmentBlocks },
-        { onProgress: (at) => this.#progress("pages", at.doneBytes, at.totalBytes), ...this.#options },
+        { dataFolder, checksums, segmentBlocks },
+        { onProgress, watcher, ...this.#options },
       );
       for (const [index, page] of scan.bad.entries()) this.#findings.push(await this.#pageFinding(server, page, index));
+      this.#findings.push(...watcher.findings());
       const relations = await checkRelations(
         server,
+        stored.answered,
         ({ done, total }) => this.#progress("relations", done, total),
         this.#options,
       );
@@ -252,8 +264,14 @@ class ProofRun {
       this.#progress("invariants");
       const { invariants } = this.#request;
       await this.#takeFrom(server, await checkInvariants(server, invariants, this.#options));
-      const { databases, heaps, indexes } = relations;
-      this.#checked = { databases, heaps, indexes, pages: scan.pageCount, invariants: invariants.length };
+      const { heaps, indexes } = relations;
+      this.#checked = {
+        databases: databases.length,
+        heaps,
+        indexes,
+        pages: scan.pageCount,
+        invariants: invariants.length,
+      };
     });
     this.#shown();
   }

@@ -43,6 +43,21 @@ export async function listDatabases(server: SandboxServer, options: CallOptions)
   }
 }
 
+/** Has every database let sessions in; returns their names. */
+export async function openDatabases(server: SandboxServer, options: CallOptions): Promise<readonly string[]> {
+  const databases = await listDatabases(server, options);
+  const session = await server.connect(undefined, options);
+  try {
+    for (const { quoted } of databases.filter(({ open }) => !open)) {
+      const sql = `ALTER DATABASE ${quoted} ALLOW_CONNECTIONS true`;
+      await session.query(sql, [], { timeoutMs: STATEMENT_TIMEOUT_MS, ...options });
+    }
+    return databases.map(({ name }) => name);
+  } finally {
+    await session.close();
+  }
+}
+
 /** Logs in to each that lets people in. One that does not hides no other; a server that ends is the end of it. */
 export async function tryDatabases(server: SandboxServer, options: CallOptions): Promise<readonly ProofFinding[]> {
   const findings: ProofFinding[] = [];

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { prove } from "../../test/support/proofs.ts";
 import { giveTo, MAJORS, serverUser, startServer } from "../../test/support/servers.ts";
+import { makeShortRelations } from "../../test/support/short-relations.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { systemFiles } from "../platform/files.ts";
 import { listProofs } from "../vault/proofs.ts";
@@ -36,8 +37,10 @@ for (const major of MAJORS) {
       await server.query("CREATE TABLE moved (id int) TABLESPACE elsewhere");
       await server.query("CREATE DATABASE shop");
       await server.query("VACUUM (FREEZE) plain");
+      await makeShortRelations(server, "before");
       const vault = await createTestVault();
       const backup = await takeTestBackup(server, vault);
+      await makeShortRelations(server, "after");
       await server.query("INSERT INTO plain VALUES (2001, 'after the backup')");
       await server.query("SELECT pg_switch_wal()");
       await storeServerWal(server, vault);

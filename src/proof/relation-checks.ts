@@ -8,9 +8,10 @@
  */
 import { LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
+import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import type { QueryConnection, QueryRow } from "../postgres/query-connection.ts";
 import type { ProofFinding } from "../vault/proofs.ts";
-import { listDatabases, missingDatabase } from "./databases.ts";
+import { missingDatabase } from "./databases.ts";
 import type { BadPage } from "./page-scan.ts";
 import { refusalOf, SANDBOX_SCHEMA, type SandboxServer } from "./sandbox-server.ts";
 import { type RelationFinding, withSorting } from "./sorted-elsewhere.ts";
@@ -35,7 +36,6 @@ const BTREE_AM = 403;
 /** What was checked, and what is wrong. */
 export type RelationChecks = {
   readonly findings: readonly ProofFinding[];
-  readonly databases: number;
   readonly heaps: number;
   readonly indexes: number;
 };
@@ -65,15 +65,15 @@ export function extensionsMissing(missing: readonly string[]): LifeboatError {
   });
 }
 
-/** Checks every relation of every database. */
+/** Checks every relation of the databases, which let sessions in. */
 export async function checkRelations(
   server: SandboxServer,
+  databases: readonly string[],
   onProgress: (progress: { readonly done: number; readonly total: number }) => void,
   options: CallOptions,
 ): Promise<RelationChecks> {
   const findings: ProofFinding[] = [];
   const counts = { heaps: 0, indexes: 0 };
-  const databases = await openableDatabases(server, options);
   let shared = true;
   for (const database of databases) {
     throwIfAborted(options.signal, "checking databases");
@@ -90,7 +90,7 @@ export async function checkRelations(
     if (findings.some(({ code }) => code === "server-ended")) break;
     shared = false;
   }
-  return { findings, databases: databases.length, ...counts };
+  return { findings, ...counts };
 }
 
 /** The name of the relation that a page belongs to, for people; undefined when the server cannot tell. */
@@ -131,20 +131,6 @@ export async function relationOf(
   }
 }
 
-async function openableDatabases(server: SandboxServer, options: CallOptions): Promise<readonly string[]> {
-  const databases = await listDatabases(server, options);
-  const session = await server.connect(undefined, options);
-  try {
-    for (const { quoted } of databases.filter(({ open }) => !open)) {
-      const sql = `ALTER DATABASE ${quoted} ALLOW_CONNECTIONS true`;
-      await session.query(sql, [], { timeoutMs: STATEMENT_TIMEOUT_MS, ...options });
-    }
-    return databases.map(({ name }) => name);
-  } finally {
-    await session.close();
-  }
-}
-
 type Relation = { readonly oid: number; readonly name: string; readonly kind: "heap" | "index" };
 
 async function checkDatabase(
@@ -152,7 +138,7 @@ async function checkDatabase(
   of: { readonly database: string; readonly shared: boolean },
   onProgress: (progress: { readonly done: number; readonly total: number }) => void,
   options: CallOptions,
-): Promise<Omit<RelationChecks, "databases">> {
+): Promise<RelationChecks> {
   const { database } = of;
   const first = await server.connect(database, options);
   const sessions = [first];
@@ -252,6 +238,11 @@ async function checkOne(
         message: `item ${String(row["offnum"])} of block ${String(row["blkno"])} of ${name}: ${String(row["msg"])}`,
       })),
   );
+  await ask(BEHIND_END_SQL, ([row]) => {
+    const [block, blocks] = [row?.["block"] ?? null, String(row?.["blocks"])];
+    const message = `the visibility map knows rows in block ${String(block)} of ${name}, and it has ${blocks} blocks: its end is gone`;
+    return block === null ? [] : [{ object, code: "file", message }];
+  });
   for (const [check, what] of MAP_CHECKS) {
     await ask(
       `SELECT tid::text AS at FROM ${SANDBOX_SCHEMA}.${check}($1::oid::regclass) AS tid LIMIT ${TOLD_OF_ONE}`,
@@ -270,6 +261,16 @@ async function checkOne(
   );
   return findings;
 }
+
+/**
+ * A block behind a table's end of which its map says something: a truncation takes that from the map. Where the statistics say that the table was
+ * longer the map is asked; they alone would say nothing (relation-files.ts).
+ */
+const BEHIND_END_SQL = `
+  SELECT blocks, (SELECT block FROM generate_series(blocks, c.relpages - 1) AS block
+                   WHERE (${SANDBOX_SCHEMA}.pg_visibility_map(c.oid::regclass, block)).all_visible LIMIT 1) AS block
+    FROM pg_class c CROSS JOIN LATERAL (SELECT pg_relation_size(c.oid) / ${BLOCK_BYTES} AS blocks) AS at
+   WHERE c.oid = $1::oid AND c.relpersistence = 'p'`;
 
 const MAP_CHECKS = [
   ["pg_check_visible", "is not visible to all, and the visibility map says that it is"],

@@ -139,7 +139,7 @@ export class SandboxServer {
       if (rows.length !== 1 || rows[0]?.["what"] !== "proof") {
         return [finding("write", `a row that was written was read back as ${JSON.stringify(rows)}`)];
       }
-      await session.query("CHECKPOINT", [], { ...limits, timeoutMs: CHECKPOINT_TIMEOUT_MS });
+      await session.query("CHECKPOINT", [], checkpointLimits(options));
       return [];
     } catch (error) {
       const refused = refusalOf(error, "the restored server");
@@ -147,6 +147,23 @@ export class SandboxServer {
       return [refused];
     } finally {
       await session.close();
+    }
+  }
+
+  /** Has on disk what sessions wrote; a refusal is a finding. */
+  async flush(options: CallOptions): Promise<readonly ProofFinding[]> {
+    try {
+      const session = await this.connect(undefined, options);
+      try {
+        await session.query("CHECKPOINT", [], checkpointLimits(options));
+        return [];
+      } finally {
+        await session.close();
+      }
+    } catch (error) {
+      const refused = refusalOf(error, "the restored server");
+      if (refused === undefined) throw error;
+      return [refused];
     }
   }
 
@@ -178,6 +195,10 @@ export class SandboxServer {
       await this.#server.kill();
     }
   }
+}
+
+function checkpointLimits(options: CallOptions): CallOptions & { readonly timeoutMs: number } {
+  return { timeoutMs: CHECKPOINT_TIMEOUT_MS, ...options };
 }
 
 /**
