@@ -260,6 +260,10 @@ test("one that takes writes on the recorded primary's own timeline is a second p
   assert.equal(decided({ timeline: four, synchronousNames: ofAction }, { confirmers: [confirmer("a")] }), "hold");
   for (const synchronousNames of [held, ofAction])
     assert.equal(decided({ timeline: four, synchronousNames }), "healthy");
+  // Commits wait for nobody then, whatever the names are.
+  for (const synchronousCommit of ["local", "off"])
+    assert.equal(decided({ timeline: four, synchronousNames: held }, { synchronousCommit }), "hold");
+  assert.equal(decided({ timeline: four, synchronousNames: held }, { synchronousCommit: "remote_write" }), "healthy");
   assert.equal(decided({ timeline: 2 as Timeline, synchronousNames: "" }), "healthy");
 });
 

@@ -9,6 +9,7 @@
  * last.
  */
 import { waitsForOurs } from "../durability/names.ts";
+import { commitsAlone } from "../postgres/waiting-commits.ts";
 import type { Observation } from "./observation.ts";
 import type { ClusterRecord, NodeName, NodeView } from "./ports.ts";
 import { type Reason, reason } from "./reasons.ts";
@@ -48,7 +49,7 @@ export function isPromotedBy(
 
 function isHeldBack({ role, synchronousNames }: NodeView, nodes: readonly NodeName[]): boolean {
   const names = waitsForOurs(synchronousNames, nodes);
-  if (names === undefined || role.kind !== "primary") return false;
+  if (names === undefined || role.kind !== "primary" || commitsAlone(role.synchronousCommit)) return false;
   const confirming = role.confirmers.filter((each) => isConfirming(each) && names.names.includes(each.applicationName));
   return confirming.length < names.count;
 }

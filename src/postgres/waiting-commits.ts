@@ -14,6 +14,14 @@ export function commitsWait(value: string): boolean {
   return WAITING_COMMITS.has(value);
 }
 
+/** Values of synchronous_commit with which a commit waits for no confirmer at all, as files and the server spell them. */
+const ALONE: ReadonlySet<string> = new Set(["off", "local", "false", "no", "0"]);
+
+/** Whether commits wait for nobody with this value, whatever synchronous_standby_names says. */
+export function commitsAlone(value: string): boolean {
+  return ALONE.has(value.toLowerCase());
+}
+
 /** What to do about a server whose default is not to wait. */
 export const RESET_COMMITS = "ALTER SYSTEM RESET synchronous_commit; SELECT pg_reload_conf();";
 

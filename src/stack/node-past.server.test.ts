@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { startPair } from "../../test/support/pairs.ts";
@@ -38,6 +38,21 @@ test("what a node was is told by its history and WAL before its first checkpoint
   assert.deepEqual([control.state, control.checkpoint.timeline], ["in production", 1]);
   const promoted = { ...standby, data: "primary", timeline: 2, ends: false, parts: 2, wasPrimary: true };
   assert.deepEqual(await past(replica), promoted);
+  // Commits that wait for nobody hold nothing back. What is set by ALTER SYSTEM wins over the file, and a remark is none.
+  const [conf, auto] = ["postgresql.conf", "postgresql.auto.conf"].map((name) => path.join(replica.dataFolder, name));
+  assert.ok(conf !== undefined && auto !== undefined);
+  const [inConf, inAuto] = [await readFile(conf, "utf8"), await readFile(auto, "utf8")];
+  for (const [edited, altered, heldBack] of [
+    ["SYNCHRONOUS_COMMIT off # for the load", "", false],
+    ["synchronous_commit = off", "synchronous_commit = 'remote_write'", true],
+    ["# synchronous_commit = off", "", true],
+    ["synchronous_commit='on'", "synchronous_commit = 'local'", false],
+  ] as const) {
+    await writeFile(conf, `${inConf}\n${edited}\n`);
+    await writeFile(auto, `${inAuto}${altered}\n`);
+    assert.deepEqual(await past(replica), { ...promoted, heldBack }, `${edited} ${altered}`);
+  }
+  await writeFile(auto, inAuto);
   await replica.start();
   await replica.query("ALTER SYSTEM RESET synchronous_standby_names");
   await replica.stop();

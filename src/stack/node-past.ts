@@ -17,6 +17,7 @@ import {
   type Timeline,
   timelineOfSegment,
 } from "../postgres/lsn.ts";
+import { commitsAlone } from "../postgres/waiting-commits.ts";
 import { type LineagePart, lineageOf, parseHistory } from "../wal/history.ts";
 import { findEndOfWal, type WalSource } from "../wal/records/reader.ts";
 import { nodeDataOf } from "./nodes.ts";
@@ -43,7 +44,7 @@ export async function lookAtPast(
     walEnd: await walEndOf(files, folder, { control, wasPrimary, timeline }, options),
     lineage: await lineageIn(files, folder, timeline),
     wasPrimary,
-    heldBack: waitsForOurs(await namesIn(files, folder), confirmers) !== undefined,
+    heldBack: await isHeldBack(files, folder, confirmers),
   };
   return { data, node };
 }
@@ -78,11 +79,25 @@ async function lineageIn(
   return content === undefined ? undefined : lineageOf(timeline, parseHistory(timeline, content));
 }
 
-/** `synchronous_standby_names` as it was set while the server ran; the last mention counts. Empty where it is not set. */
-async function namesIn(files: Files, folder: string): Promise<string> {
-  const settings = await readIfThere(files, path.join(folder, "postgresql.auto.conf"));
-  const mentions = /^[ \t]*synchronous_standby_names[ \t]*=?[ \t]*'((?:[^'\n]|'')*)'/gim;
-  return [...(settings?.toString("utf8") ?? "").matchAll(mentions)].at(-1)?.[1]?.replaceAll("''", "'") ?? "";
+/**
+ * Whether its commits waited for these, who follow somebody else. Read where a server reads it too: what was set while it ran wins over
+ * its configuration, and the last mention counts.
+ */
+async function isHeldBack(files: Files, folder: string, confirmers: readonly string[]): Promise<boolean> {
+  const read = async (name: string): Promise<string> =>
+    (await readIfThere(files, path.join(folder, name)))?.toString("utf8") ?? "";
+  const whileItRan = await read("postgresql.auto.conf");
+  const names = lastMention(whileItRan, "synchronous_standby_names") ?? "";
+  if (waitsForOurs(names, confirmers) === undefined) return false;
+  const settings = `${await read("postgresql.conf")}\n${whileItRan}`;
+  return !commitsAlone(lastMention(settings, "synchronous_commit") ?? "on");
+}
+
+/** What a configuration says last of a setting; undefined where it says nothing. */
+function lastMention(text: string, setting: string): string | undefined {
+  const mentions = new RegExp(`^[ \\t]*${setting}\\b[ \\t]*=?[ \\t]*(?:'((?:[^'\\n]|'')*)'|(\\w+))`, "gim");
+  const last = [...text.matchAll(mentions)].at(-1);
+  return last?.[1]?.replaceAll("''", "'") ?? last?.[2];
 }
 
 /** Where valid WAL ends, for a node that ended in an orderly way; a crash leaves pages of which its WAL need not tell. */
