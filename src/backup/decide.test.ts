@@ -49,6 +49,13 @@ describe("whether an earlier backup may be a parent", () => {
     assert.equal(decideFull({ ...parent, timeline: 3 as Timeline, history: "x" }, onTwo("0/5000000")), "other-history");
   });
 
+  test("one behind the position to which the server went back may not, whatever its timeline was left at before", () => {
+    const back = [...left("0/6000000"), { timeline: 2 as Timeline, switchLsn: parseLsn("0/4FFFFFF") }];
+    const onThree = { ...server, timeline: 3 as Timeline, history: back };
+    assert.equal(decideFull(parent, onThree), "other-history");
+    assert.equal(decideFull({ ...parent, endLsn: "0/4FFFFFF" }, onThree), undefined);
+  });
+
   test("a timeline of the same number with another history is another branch", () => {
     const text = "1\t0/3000000\tno recovery target specified\n";
     const onBranch = { ...parent, timeline: 2 as Timeline, history: text };

@@ -5,8 +5,8 @@
  * of this very cluster, on this very history, are compared, and under settings that leave no page changed in silence. The
  * rule numbers are those of the safety rules A1 to A7.
  */
-import { type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
-import type { TimelineHistory } from "../wal/history.ts";
+import { parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { leftAt, type TimelineHistory } from "../wal/history.ts";
 
 /** Why every page is stored. */
 export type WhyFull =
@@ -101,6 +101,6 @@ function isOnHistory(parent: ParentFacts, server: ServerNow): boolean {
   const text = parent.timeline === 1 ? null : (server.historyTexts.get(parent.timeline) ?? null);
   if (parent.history !== text) return false;
   if (parent.timeline === server.timeline) return true;
-  const left: Lsn | undefined = server.history.find((ancestor) => ancestor.timeline === parent.timeline)?.switchLsn;
+  const left = leftAt(server.history, parent.timeline);
   return left !== undefined && parseLsn(parent.endLsn) <= left;
 }

@@ -18,7 +18,16 @@ import type { BackupRecord } from "../vault/backups.ts";
 import type { BackupId } from "../vault/names.ts";
 import { lineageOf, partAt, type TimelineHistory } from "../wal/history.ts";
 import type { WalHoldings, WalTail } from "../wal/ranges.ts";
-import { describeGap, type PlanRequest, planRestore, type RestorePlan, replayBytes, shortenPlan } from "./plan.ts";
+import {
+  describeGap,
+  type PlanRequest,
+  planRestore,
+  type RestorePlan,
+  replayBytes,
+  settlePlan,
+  shortenPlan,
+  stopPlan,
+} from "./plan.ts";
 
 const MIB = 1024 * 1024;
 const systemId = "7" as SystemId;
@@ -245,7 +254,63 @@ describe("a plan along timelines", () => {
   });
 });
 
-/** Branches of one history: each timeline leaves an earlier one somewhere after where that one began. */
+describe("a plan that stops before its timeline began", () => {
+  const backup = backupOf(1, 1, [2.1, 3.5]);
+  const histories = { 2: [[1, 5.5]] } as const;
+  const settled = (held: Held, reaches: number): RestorePlan => {
+    const plan = stopPlan(planned([backup], held), { kind: "consistent", reaches: at(reaches) });
+    return settlePlan(plan, holdingsOf(held));
+  };
+
+  test("follows the timeline on which it stops, over that one's own copy of the segment, up to where it was left", () => {
+    const held = { segments: [...names(1, 2, 7), ...names(2, 5, 9)], histories };
+    const plan = settled(held, 5.25);
+    assert.equal(plan.timeline, 1);
+    assert.deepEqual(segmentsOf(plan), names(1, 2, 5));
+    assert.equal(plan.segments.at(-1)?.validBytes, MIB / 2);
+    assert.equal(plan.endLsn, at(5.5));
+    assert.deepEqual(segmentsOf(settled(held, 4.5)), names(1, 2, 4));
+    assert.equal(settled(held, 5.5).timeline, 1);
+  });
+
+  test("takes the tail of that timeline where it reaches", () => {
+    const held = { segments: [...names(1, 2, 4), ...names(2, 5, 9)], tails: [[1, 5, 5.4]] as const, histories };
+    const plan = settled(held, 5.25);
+    assert.deepEqual([plan.timeline, plan.endLsn], [1, at(5.4)]);
+    assert.equal(settled(held, 5.45).timeline, 2);
+  });
+
+  test("follows the newer one where only that one's copy of the segment is held", () => {
+    const plan = settled({ segments: [...names(1, 2, 4), ...names(2, 5, 9)], histories }, 5.25);
+    assert.equal(plan.timeline, 2);
+    assert.deepEqual(segmentsOf(plan), [...names(1, 2, 4), name(2, 5)]);
+  });
+
+  test("and one that stops on its timeline, or at nothing, is left as it is", () => {
+    const held = { segments: [...names(1, 2, 7), ...names(2, 5, 9)], histories };
+    assert.equal(settled(held, 5.6).timeline, 2);
+    const plan = planned([backup], held);
+    assert.equal(settlePlan(plan, holdingsOf(held)), plan);
+  });
+});
+
+test("a backup behind the position to which a later timeline went back is not on its way", () => {
+  const histories = {
+    2: [[1, 6.5]],
+    3: [
+      [1, 6.5],
+      [2, 4.5],
+    ],
+  } as const;
+  const held = { segments: [...names(1, 2, 6), ...names(2, 6, 9), ...names(3, 4, 9)], histories };
+  const behind = backupOf(1, 1, [5.1, 5.5]);
+  assert.equal(planned([behind], held).timeline, 2);
+  const before = planned([backupOf(1, 1, [2.1, 3.5])], held);
+  assert.equal(before.timeline, 3);
+  assert.deepEqual(segmentsOf(before), [...names(1, 2, 3), ...names(3, 4, 9)]);
+});
+
+/** Branches of one history: each timeline leaves an earlier one anywhere, also before that one began (a stop on its way). */
 const branches = fc
   .array(fc.record({ from: fc.nat(), at: fc.integer({ min: 1, max: 96 }) }), { maxLength: 4 })
   .map((drawn) => {
@@ -253,8 +318,7 @@ const branches = fc
     for (const [index, { from, at: eighths }] of drawn.entries()) {
       const parent = 1 + (from % (index + 1));
       const before = histories[parent] ?? [];
-      const begun = before.at(-1)?.[1] ?? 0;
-      histories[index + 2] = [...before, [parent, Math.max(begun, eighths / 8)]];
+      histories[index + 2] = [...before, [parent, eighths / 8]];
     }
     return histories;
   });

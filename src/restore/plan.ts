@@ -15,8 +15,8 @@ import {
   type Timeline,
 } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { type LineagePart, lineageOf } from "../wal/history.ts";
-import { coversRange, type WalGap, type WalHoldings, type WalRange, type WalTail, walLineage } from "../wal/ranges.ts";
+import { type LineagePart, leftAt, lineageOf } from "../wal/history.ts";
+import { coversRange, type WalGap, type WalHoldings, type WalTail, walLineage } from "../wal/ranges.ts";
 import type { PlannedStop, RecoveryTarget } from "./target.ts";
 
 /** What the plan is made from: one system's announced backups, oldest first, and all WAL held of it. */
@@ -98,10 +98,35 @@ export function planRestore(
 
 /** The same plan with its stop, and no more WAL than recovery has to see of it. */
 export function stopPlan(plan: RestorePlan, stop: PlannedStop): RestorePlan {
-  if (stop.kind === "end-of-wal") return { ...plan, stop };
-  const seen = stop.kind === "record" ? stop.record.end : stop.reaches;
+  const seen = seenOf(stop);
+  if (seen === undefined) return { ...plan, stop };
   const last = plan.segments.findLast((segment) => segment.start < seen);
   return { ...shortenPlan(plan, last?.name ?? ""), stop };
+}
+
+/**
+ * The same plan along the timeline on which it stops, where all of that is held. PostgreSQL names the timeline that it was told to
+ * follow as the new one's parent, also when it stops before that began: then the positions of the new history go back.
+ */
+export function settlePlan(plan: RestorePlan, holdings: WalHoldings): RestorePlan {
+  const seen = seenOf(plan.stop);
+  const parts = lineageOf(plan.timeline, holdings.histories.get(plan.timeline) ?? []);
+  const index = parts.findIndex(({ to }) => seen !== undefined && (to === undefined || seen <= to));
+  const owner = parts[index];
+  const from = parseLsn(plan.backup.startLsn);
+  if (seen === undefined || owner === undefined || owner.timeline === plan.timeline) return plan;
+  // Cut where the newer timeline left it: recovery must not be able to go on behind that, whatever it meets.
+  const segments = segmentsOf(holdings, parts.slice(0, index + 1), { from, to: seen });
+  const last = segments.at(-1);
+  const endLsn = last === undefined ? plan.endLsn : lsnAdd(last.start, last.validBytes);
+  const isHeld = segments.length === plan.segments.length && endLsn >= seen;
+  return isHeld ? { ...plan, timeline: owner.timeline, segments, endLsn } : plan;
+}
+
+/** Up to where recovery must see the WAL; undefined: to its end. */
+function seenOf(stop: PlannedStop): Lsn | undefined {
+  if (stop.kind === "end-of-wal") return undefined;
+  return stop.kind === "record" ? stop.record.end : stop.reaches;
 }
 
 /** The position that recovery reaches; at the end of the WAL the record that is cut short there is not counted out. */
@@ -200,7 +225,7 @@ function planFrom(
       stop: { kind: "end-of-wal" },
       timeline,
       walSegmentBytes: holdings.walSegmentBytes,
-      segments: segmentsOf(holdings, parts, { from, range }),
+      segments: segmentsOf(holdings, parts, { from, to: range.to }),
       fed: [],
       // All of them, not only the lineage's: a history that is missing lets the server take a timeline id twice (rule B10).
       histories: [...holdings.histories.keys()].sort((a, b) => a - b),
@@ -212,18 +237,16 @@ function planFrom(
 
 /** True when the backup was taken on the timeline, or on an ancestor before the timeline left it. */
 function liesOn(holdings: WalHoldings, backup: BackupRecord, timeline: Timeline): boolean {
-  const parts = lineageOf(timeline, holdings.histories.get(timeline) ?? []);
-  const own = parts.find((part) => part.timeline === backup.timeline);
-  return own !== undefined && (own.to === undefined || parseLsn(backup.endLsn) <= own.to);
+  if (timeline === backup.timeline) return true;
+  const left = leftAt(holdings.histories.get(timeline) ?? [], backup.timeline);
+  return left !== undefined && parseLsn(backup.endLsn) <= left;
 }
 
 /** The newest timeline that grew out of the backup's own after the backup ended. */
 function newestDescendant(holdings: WalHoldings, backup: BackupRecord): Timeline {
-  const end = parseLsn(backup.endLsn);
   let newest = backup.timeline;
-  for (const [timeline, history] of holdings.histories) {
-    const left = history.find((ancestor) => ancestor.timeline === backup.timeline);
-    if (timeline > newest && left !== undefined && left.switchLsn >= end) newest = timeline;
+  for (const timeline of holdings.histories.keys()) {
+    if (timeline > newest && liesOn(holdings, backup, timeline)) newest = timeline;
   }
   return newest;
 }
@@ -231,7 +254,7 @@ function newestDescendant(holdings: WalHoldings, backup: BackupRecord): Timeline
 function segmentsOf(
   holdings: WalHoldings,
   parts: readonly LineagePart[],
-  stretch: { readonly from: Lsn; readonly range: WalRange },
+  stretch: { readonly from: Lsn; readonly to: Lsn },
 ): readonly PlannedSegment[] {
   const { walSegmentBytes } = holdings;
   const held = new Set(holdings.segments);
@@ -239,7 +262,7 @@ function segmentsOf(
   const planned: PlannedSegment[] = [];
   for (
     let start = segmentStart(stretch.from, walSegmentBytes);
-    start < stretch.range.to;
+    start < stretch.to;
     start = lsnAdd(start, walSegmentBytes)
   ) {
     for (const part of newestFirst) {

@@ -13,7 +13,7 @@ import type { BackupId } from "../vault/names.ts";
 import type { ProofListing } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { findStop } from "./find-stop.ts";
-import { type PlanRequest, plannedReach, planRestore, type RestorePlan } from "./plan.ts";
+import { type PlanRequest, plannedReach, planRestore, type RestorePlan, settlePlan } from "./plan.ts";
 import { refusalError } from "./refusal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
@@ -43,7 +43,7 @@ export async function planSound(
   const planFrom = async (backups: readonly BackupRecord[]): Promise<RestorePlan> => {
     const outcome = planRestore({ backups, holdings }, request);
     if (outcome.kind !== "plans") throw refusalError(outcome, { listing, vault, request });
-    return findStop(outcome.plans, tools, options);
+    return settlePlan(await findStop(outcome.plans, tools, options), holdings);
   };
   const doubted = doubtedBackups(tools.proofs);
   const sound = listing.backups.filter(({ backupId }) => !doubted.has(backupId));

@@ -57,6 +57,15 @@ describe("the WAL that goes", () => {
     assert.equal(removed([backup(1, 3), backup(2, 6)], branched), "1:0 1:1 1:2 2:0 2:1 2:2 2:3");
   });
 
+  test("is nothing that a branch needs which began before the one it was to follow", () => {
+    const back = { ...branched, 3: [first, { timeline: 2 as Timeline, switchLsn: at(2.5) }] };
+    assert.equal(removed([backup(1, 1), backup(3, 7)], back), "1:0 2:0 2:1 2:3 3:0 3:1");
+    assert.equal(
+      removed([backup(1, 3), backup(3, 7)], back),
+      "1:0 1:1 1:2 2:0 2:1 2:2 2:3 3:0 3:1 3:2 3:3 3:4 3:5 3:6",
+    );
+  });
+
   test("includes the end of a branch that no backup is on any more", () => {
     assert.equal(removed([backup(2, 4.6)], branched), "1:0 1:1 1:2 1:3 1:5 1:6 1:7 2:0 2:1 2:2 2:3");
     assert.equal(removed([backup(2, 6)], branched), "1:0 1:1 1:2 1:3 1:4 1:5 1:6 1:7 2:0 2:1 2:2 2:3 2:4 2:5");

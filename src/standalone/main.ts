@@ -2,8 +2,8 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-6.ts --list
- *   node restore-6.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *   node restore-7.ts --list
+ *   node restore-7.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
@@ -25,7 +25,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 6;
+const PROGRAM_VERSION = 7;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -619,10 +619,15 @@ function layWal(vault: Vault, backup: BackupFacts, folder: string) {
 /** From the backup's timeline to the newest that grew out of it behind the backup's end. */
 function lineageOf(backup: BackupFacts, histories: ReadonlyMap<number, Buffer>): readonly Part[] {
   for (const [timeline, content] of [...histories].sort(([a], [b]) => b - a)) {
-    const switches: { readonly timeline: number; readonly at: bigint }[] = [];
+    const switches: { readonly timeline: number; at: bigint }[] = [];
     for (const line of content.toString("utf8").split("\n")) {
       const match = /^\s*(\d+)\s+([0-9A-Fa-f]+\/[0-9A-Fa-f]+)/.exec(line);
       if (match !== null) switches.push({ timeline: Number(match[1]), at: parseLsn(match[2] ?? "0/0") });
+    }
+    // The positions may go back: what counts of a timeline ends where the first of its descendants began.
+    for (let index = switches.length - 2; index >= 0; index -= 1) {
+      const [each, next] = [switches[index], switches[index + 1]];
+      if (each !== undefined && next !== undefined && next.at < each.at) each.at = next.at;
     }
     const own = switches.findIndex((each) => each.timeline === backup.timeline);
     if (timeline <= backup.timeline || own < 0 || (switches[own]?.at ?? 0n) < parseLsn(backup.endLsn)) continue;

@@ -17,13 +17,14 @@ import { syntheticProof } from "../../test/support/proofs.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
-import { formatLsn } from "../postgres/lsn.ts";
+import { formatLsn, type Timeline } from "../postgres/lsn.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { type BackupId, type ProofId, proofName } from "../vault/names.ts";
 import { putProof } from "../vault/proofs.ts";
 import { isRestoreProgram } from "../vault/restore-program.ts";
 import { openVault } from "../vault/vault.ts";
+import { putHistory } from "../vault/wal-store.ts";
 
 const FULL = "20261123t080002z-1208ed02";
 const DELTA = "20261123t080010z-ee5d7357";
@@ -187,6 +188,28 @@ test("the restore program of the day passes over a backup that failed its proof,
   const torn = { systemId, backupId: FULL as BackupId, proofId: "20270101t000000z-00000000" as ProofId };
   await store.put(proofName(torn), [Buffer.from("torn")]);
   assert.deepEqual(listed(), ["unreadable", "checked"]);
+});
+
+test("the restore program of the day follows no timeline that began before the one it was to follow, and before the backup ended", async () => {
+  const program = path.join(root, "src/standalone/main.ts");
+  const branched = path.join(folder, "branched");
+  cpSync(vault, branched, { recursive: true });
+  const store = await openDiskStore({ folder: branched, files: systemFiles, random: systemRandom });
+  const secret = { kind: "passphrase", passphrase: GOLDEN_PASSPHRASE } as const;
+  const opened = await openVault({ store, clock: systemClock, random: systemRandom }, secret, {});
+  const [{ systemId } = assert.fail()] = (await listBackups(opened, {}, {})).backups;
+  const three = "1\t0/200000\tx\n2\t0/F000000\tx\n";
+  const four = `${three}3\t0/280000\tx\n`;
+  for (const [timeline, text] of [
+    [3, three],
+    [4, four],
+  ] as const) {
+    await putHistory(opened, { systemId, timeline: timeline as Timeline, content: Buffer.from(text) }, {});
+  }
+  const { status, stderr, target } = restore(program, ...passphrase, "--vault", branched);
+  assert.equal(status, 0, stderr);
+  const settings = readFileSync(path.join(target, "postgresql.auto.conf"), "utf8");
+  assert.match(settings, /^recovery_target_timeline = '3'$/m);
 });
 
 test("the program in the golden vault is the one whose digest is known", () => {

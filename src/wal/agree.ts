@@ -253,7 +253,9 @@ async function heldEnds(
     // An ended partial cannot be appended to; it counts where it reaches to its timeline's end.
     if (file.kind !== "ended" || (to !== undefined && file.end >= to)) note(file.timeline, file.end);
   }
-  if (spool.state !== undefined && held.has(spool.state.timeline)) return held;
+  const followed = lineage.find(({ timeline }) => timeline === spool.state?.timeline)?.timeline;
+  // What is held of a branch that the server left behind says nothing of where its own goes on.
+  if (followed !== undefined && held.has(followed)) return held;
   const { walSegmentBytes, systemId } = server;
   const { segments } = await listWal(vault, { systemId }, call);
   for (const name of segments) {

@@ -8,6 +8,7 @@ const MIB = 1024 * 1024;
 const lsn = (mib: number, bytes = 0): Lsn => BigInt(mib * MIB + bytes) as Lsn;
 const ONE = 1 as Timeline;
 const TWO = 2 as Timeline;
+const THREE = 3 as Timeline;
 
 function facts(given: Partial<StartFacts> & { readonly timeline?: Timeline }): StartFacts {
   const timeline = given.timeline ?? ONE;
@@ -97,6 +98,25 @@ for (const [what, end] of [
     assert.deepEqual(decision, { kind: "follow", timeline: 2, at: lsn(5), ancestor: 1, switchLsn: lsn(5, 300) });
   });
 }
+
+test("a server that stopped before the timeline began that it followed: that one is passed over", () => {
+  const history = [
+    { timeline: ONE, switchLsn: lsn(6, 10) },
+    { timeline: TWO, switchLsn: lsn(5, 300) },
+  ];
+  const lineage = lineageOf(THREE, history);
+  const follow = { kind: "follow", timeline: 3, at: lsn(5), switchLsn: lsn(5, 300) };
+  for (const [ancestor, end] of [
+    [ONE, lsn(5, 300)],
+    [ONE, lsn(6, 10)],
+    [TWO, lsn(8, 1)],
+  ] as const) {
+    const decision = decideStart(facts({ timeline: THREE, lineage, held: new Map([[ancestor, end]]) }));
+    assert.deepEqual(decision, { ...follow, ancestor });
+  }
+  const before = decideStart(facts({ timeline: THREE, lineage, held: new Map([[ONE, lsn(5, 299)]]) }));
+  assert.deepEqual(before, { kind: "continue", timeline: 1, at: lsn(5, 299), compareFrom: lsn(5) });
+});
 
 test("the new timeline already held: the old one's longer tail does not count", () => {
   const held = new Map([

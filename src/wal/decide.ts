@@ -82,7 +82,8 @@ function afterHeld(
     if (part.to === undefined || end < part.to) {
       return { kind: "continue", timeline: part.timeline, at: end, compareFrom: lastPage(end) };
     }
-    const next = lineage[index + 1];
+    // Of a timeline that was passed over there is nothing to follow.
+    const next = lineage.slice(index + 1).find(({ from, to }) => to === undefined || from < to);
     if (next === undefined) continue;
     const at = segmentStart(next.from, walSegmentBytes);
     if (facts.gone === "wal") return afterGap(facts, { timeline: next.timeline, at: next.from });

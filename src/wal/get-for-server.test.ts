@@ -12,7 +12,7 @@ const SYSTEM = "7000000000000000001" as SystemId;
 const nameOn = (timeline: number, segment: number): string => `0000000${timeline}000000000000000${segment}`;
 
 /** Timeline 1 has segments 4 to 7; 2 left it in the middle of 5, and 3 left 2 in the middle of 6. */
-async function place(held: readonly (readonly [number, number])[]): Promise<WalSources> {
+async function place(held: readonly (readonly [number, number])[], third = "680000"): Promise<WalSources> {
   const vault = await createTestVault();
   const one = [4, 5, 6, 7].map((segment) => [1, segment] as const);
   for (const [timeline, number] of [...one, ...held]) {
@@ -20,7 +20,7 @@ async function place(held: readonly (readonly [number, number])[]): Promise<WalS
     await putSegment(vault, { systemId: SYSTEM, segment, bytes: Buffer.alloc(MIB, timeline) }, {});
   }
   const histories = ["1\t0/580000\tno recovery target specified\n"];
-  histories.push(`${histories[0]}2\t0/680000\tno recovery target specified\n`);
+  histories.push(`${histories[0]}2\t0/${third}\tno recovery target specified\n`);
   for (const [index, text] of histories.entries()) {
     const history = { systemId: SYSTEM, timeline: (index + 2) as Timeline, content: Buffer.from(text) };
     await putHistory(vault, history, {});
@@ -64,6 +64,23 @@ test("a standby, which goes on asking, does not get the older one either until t
   assert.equal(await answerOf(sources, nameOn(1, 4), "standby"), "found");
   assert.equal(await answerOf(sources, nameOn(1, 5), "standby"), NOT_HELD);
   assert.equal(await answerOf(await place([[2, 5]]), nameOn(1, 5), "standby"), "found");
+});
+
+test("a timeline that began before the one it was to follow needs its own copy of the segment, whoever has an older one", async () => {
+  const sources = await place([], "540000");
+  assert.equal(await answerOf(sources, nameOn(3, 5), "restore"), NOT_HELD);
+  assert.equal(await answerOf(sources, nameOn(1, 5), "standby"), NOT_HELD);
+  const older = await place([[2, 5]], "540000");
+  assert.equal(await answerOf(older, nameOn(3, 5), "restore"), NOT_HELD);
+  for (const timeline of [1, 2]) assert.equal(await answerOf(older, nameOn(timeline, 5), "standby"), NOT_HELD);
+  const own = await place(
+    [
+      [3, 5],
+      [2, 5],
+    ],
+    "540000",
+  );
+  for (const timeline of [1, 2, 3]) assert.equal(await answerOf(own, nameOn(timeline, 5), "standby"), "found");
 });
 
 test("a restore that follows the older timeline gets all of it", async () => {

@@ -18,7 +18,7 @@ import {
 } from "../postgres/lsn.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { fetchWal, type WalAnswer, type WalSources } from "./get.ts";
-import { lineageOf, parseHistory } from "./history.ts";
+import { leftAt, lineageOf, parseHistory } from "./history.ts";
 
 /** Who asks: a restore must stop when the answer is not known; a standby must go on asking. */
 export type WalGetMode = "restore" | "standby";
@@ -73,8 +73,11 @@ async function unlessLeft(
     const timeline = newer as Timeline;
     const content = await getHistory(vault, { systemId, timeline }, options);
     if (content === undefined) return of.found;
-    const left = parseHistory(timeline, content).at(-1);
-    if (left?.timeline !== of.timeline || !goesBeyond(of.name, of.found.bytes, left.switchLsn)) continue;
+    const history = parseHistory(timeline, content);
+    // Left for this very timeline: whoever follows a later one has that one's copy of it.
+    const left = leftAt(history, of.timeline);
+    if (left === undefined || left !== history.at(-1)?.switchLsn || !goesBeyond(of.name, of.found.bytes, left))
+      continue;
     const theirs = nameOn(timeline, of.name);
     const answer = await fetchWal(sources, theirs, options);
     if (answer.kind === "unknown") return answer;

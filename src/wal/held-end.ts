@@ -96,10 +96,11 @@ async function heldEnd(
     spool.trustBefore();
   }
   // A timeline that is being followed repeats its parent up to the switch, and that is held.
-  const parent = lineageOfState(state).at(-2);
-  const switchLsn = parent?.to ?? LSN_NONE;
+  const lineage = lineageOfState(state);
+  const switchLsn = lineage.at(-1)?.from ?? LSN_NONE;
+  const parents = lineage.filter(({ to }) => to === switchLsn).map(({ timeline }) => timeline);
   const parentHeld = (await spool.list()).some(
-    (file) => file.timeline === parent?.timeline && file.start <= switchLsn && file.end >= switchLsn,
+    (file) => parents.includes(file.timeline) && file.start <= switchLsn && file.end >= switchLsn,
   );
   return parentHeld ? lsnMax(end, switchLsn) : end;
 }

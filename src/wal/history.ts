@@ -3,10 +3,12 @@
  *
  * Nouns: a *history* lists the ancestors of a timeline, each with the position at which it was left; a *lineage* is the
  * same as stretches of WAL, oldest first, the timeline itself last and open.
+ * The positions of a history may go back: a server that was told to follow timeline 2, and stopped before the position where
+ * that began, names 2 as its parent all the same. What counts of an ancestor ends where the first of its descendants began.
  * Source: PostgreSQL's src/backend/access/transam/timeline.c.
  */
 import { LifeboatError } from "../errors/error.ts";
-import { type Lsn, parseLsn, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnMin, parseLsn, type Timeline } from "../postgres/lsn.ts";
 
 /** An ancestor, and where its descendants left it. */
 export type TimelineSwitch = { readonly timeline: Timeline; readonly switchLsn: Lsn };
@@ -14,7 +16,10 @@ export type TimelineSwitch = { readonly timeline: Timeline; readonly switchLsn: 
 /** The ancestors of a timeline, oldest first; empty for timeline 1. */
 export type TimelineHistory = readonly TimelineSwitch[];
 
-/** One stretch of a lineage. `to` is undefined for the last one, which has not ended. */
+/**
+ * One stretch of a lineage. `to` is undefined for the last one, which has not ended. Of an ancestor that was passed over it is
+ * empty, and lies where the descendant began.
+ */
 export type LineagePart = { readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn | undefined };
 
 /** Longest history file: 100,000 promotions, and far below what would hurt. */
@@ -34,22 +39,36 @@ export function parseHistory(timeline: Timeline, content: Buffer): TimelineHisto
     if (ancestor < 1 || ancestor >= timeline || ancestor <= (before?.timeline ?? 0)) {
       throw damaged(timeline, `timeline ${ancestor} cannot follow ${before?.timeline ?? "nothing"} in it`);
     }
-    if (switchLsn < (before?.switchLsn ?? 0n)) throw damaged(timeline, `the positions in "${line}" go back`);
     history.push({ timeline: ancestor, switchLsn });
   }
   if (history.length === 0) throw damaged(timeline, "it names no ancestor");
   return history;
 }
 
-/** The stretches of WAL that lead to `timeline`. */
+/** The stretches of WAL that lead to `timeline`: each begins where the one before it ends, whatever order the positions have. */
 export function lineageOf(timeline: Timeline, history: TimelineHistory): readonly LineagePart[] {
+  const ends = endsOf(history);
   let from = 0n as Lsn;
   const parts: LineagePart[] = [];
-  for (const ancestor of history) {
-    parts.push({ timeline: ancestor.timeline, from, to: ancestor.switchLsn });
-    from = ancestor.switchLsn;
+  for (const [index, ancestor] of history.entries()) {
+    const to = ends[index] ?? ancestor.switchLsn;
+    parts.push({ timeline: ancestor.timeline, from, to });
+    from = to;
   }
   return [...parts, { timeline, from, to: undefined }];
+}
+
+/** Where what counts of `ancestor` ends; undefined when it is none. */
+export function leftAt(history: TimelineHistory, ancestor: Timeline): Lsn | undefined {
+  const index = history.findIndex(({ timeline }) => timeline === ancestor);
+  return index < 0 ? undefined : endsOf(history)[index];
+}
+
+/** Of each ancestor the least position at which it or a later one was left, as PostgreSQL's tliOfPointInHistory has it. */
+function endsOf(history: TimelineHistory): readonly Lsn[] {
+  const ends: Lsn[] = [];
+  for (const { switchLsn } of history.toReversed()) ends.push(lsnMin(ends.at(-1) ?? switchLsn, switchLsn));
+  return ends.reverse();
 }
 
 /** The stretch of a lineage on which the byte at `lsn` lies. */
