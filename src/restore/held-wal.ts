@@ -1,7 +1,7 @@
 /**
  * The WAL that a restore takes from the vault and, where it lies on this machine, from the receiver's spool.
  */
-import { type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import type { Timeline } from "../postgres/lsn.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { fetchWal, getTail, type WalSources } from "../wal/get.ts";
 import { parseHistory } from "../wal/history.ts";
@@ -29,9 +29,9 @@ export class HeldWal implements RestoreWal {
     const answer = await fetchWal(this.#sources, name, options);
     if (answer.kind === "unknown") throw answer.error;
     if (answer.kind === "found") return answer.bytes;
-    const tail = await getTail(this.#sources, timelineOfSegment(name), options);
+    const tail = await getTail(this.#sources, name, options);
     if (tail.kind === "unknown") throw tail.error;
-    return tail.kind === "found" && tail.segment === name ? tail.bytes.subarray(0, tail.validBytes) : undefined;
+    return tail.kind === "found" ? tail.bytes.subarray(0, tail.validBytes) : undefined;
   }
 
   async history(timeline: Timeline, options: CallOptions): Promise<Buffer | undefined> {

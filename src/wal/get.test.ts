@@ -8,7 +8,7 @@ import { systemClock } from "../platform/clock.ts";
 import { type Files, fileError, systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemRandom } from "../platform/random.ts";
-import { type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnAdd, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import { faultyStore, type StoreFault } from "../store/faulty/faulty-store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putHistory, putSegment } from "../vault/wal-store.ts";
@@ -21,10 +21,17 @@ const MIB = 1024 * 1024;
 const START = BigInt(5 * MIB) as Lsn;
 const ONE = 1 as Timeline;
 const SYSTEM = "7000000000000000001" as SystemId;
-const WAL = writeSyntheticWal(
-  { start: START, walSegmentBytes: MIB },
-  Array.from({ length: 15 }, (_, index) => ({ rmgr: 0, info: 0, xid: index, mainData: Buffer.alloc(100_000, index) })),
-).bytes.subarray(0, 1.25 * MIB);
+const walFrom = (start: Lsn): Buffer =>
+  writeSyntheticWal(
+    { start, walSegmentBytes: MIB },
+    Array.from({ length: 15 }, (_, index) => ({
+      rmgr: 0,
+      info: 0,
+      xid: index,
+      mainData: Buffer.alloc(100_000, index),
+    })),
+  ).bytes.subarray(0, 1.25 * MIB);
+const WAL = walFrom(START);
 const COMPLETE = "000000010000000000000005";
 const PARTIAL = "000000010000000000000006";
 const STORED = "000000010000000000000004";
@@ -87,7 +94,7 @@ test("without a spool, the vault alone decides", async () => {
   const { spoolFolder: _, ...sources } = held.sources;
   assert.equal((await fetchWal(sources, STORED, {})).kind, "found");
   assert.deepEqual(await fetchWal(sources, COMPLETE, {}), { kind: "absent" });
-  assert.deepEqual(await getTail(sources, ONE, {}), { kind: "absent" });
+  assert.deepEqual(await getTail(sources, PARTIAL, {}), { kind: "absent" });
 });
 
 test("a vault that fails makes what the spool does not have unknown, and hides nothing that it has", async () => {
@@ -118,7 +125,7 @@ test("a spool that cannot be read makes what the vault does not have unknown", a
   const answer = await fetchWal(sources, COMPLETE, {});
   assert.ok(answer.kind === "unknown" && answer.error.code === "platform.file-failed");
   assert.equal((await fetchWal(sources, STORED, {})).kind, "found");
-  assert.equal((await getTail(sources, ONE, {})).kind, "unknown");
+  assert.equal((await getTail(sources, PARTIAL, {})).kind, "unknown");
 });
 
 test("a spool of another system holds nothing of this one", async () => {
@@ -144,15 +151,34 @@ test("a stop on request is neither absent nor unknown", async () => {
 
 test("the tail is a whole segment with zeros behind its valid bytes", async () => {
   await using held = await place();
-  const tail = await getTail(held.sources, ONE, {});
+  const tail = await getTail(held.sources, PARTIAL, {});
   assert.ok(tail.kind === "found");
-  assert.equal(tail.segment, PARTIAL);
   assert.equal(tail.validBytes, MIB / 4);
   assert.equal(tail.endLsn, lsnAdd(START, WAL.byteLength));
   assert.equal(tail.bytes.byteLength, MIB);
   assert.ok(tail.bytes.subarray(0, MIB / 4).equals(WAL.subarray(MIB)));
   assert.ok(tail.bytes.subarray(MIB / 4).every((byte) => byte === 0));
-  assert.deepEqual(await getTail(held.sources, 2 as Timeline, {}), { kind: "absent" });
+  for (const other of [COMPLETE, "000000010000000000000007", "000000020000000000000006"]) {
+    assert.deepEqual(await getTail(held.sources, other, {}), { kind: "absent" });
+  }
+});
+
+test("the tail before a gap is there as well, whatever was received behind the gap", async () => {
+  await using held = await place();
+  const tools = { files: systemFiles, locks: systemLocks, clock: systemClock, random: systemRandom };
+  const spool = await openSpool(tools, held.sources.spoolFolder ?? "", {});
+  const behind = lsnAdd(START, 4 * MIB);
+  await spool.continueAt({ timeline: ONE, lsn: behind });
+  await spool.append(walFrom(behind), () => {});
+  await spool.flush();
+  await spool.close();
+  const { tails } = await readHoldings(held.sources, MIB, {});
+  assert.equal(tails.length, 2);
+  for (const { start, end } of tails) {
+    const segment = segmentName({ timeline: ONE, lsn: start, walSegmentBytes: MIB });
+    const tail = await getTail(held.sources, segment, {});
+    assert.equal(tail.kind === "found" ? tail.endLsn : tail.kind, end);
+  }
 });
 
 test("holdings are the sum of vault and spool", async () => {

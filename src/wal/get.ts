@@ -29,12 +29,10 @@ export type WalAnswer =
   | { readonly kind: "absent" }
   | { readonly kind: "unknown"; readonly error: LifeboatError };
 
-/** The answer to a request for the end of a timeline. */
+/** The answer to a request for what there is of an unfinished segment. */
 export type TailAnswer =
   | {
       readonly kind: "found";
-      /** PostgreSQL's name of the segment. */
-      readonly segment: string;
       /** A whole segment; zeros follow the valid bytes. */
       readonly bytes: Buffer;
       readonly validBytes: number;
@@ -71,19 +69,22 @@ export async function fetchWal(sources: WalSources, name: string, options: Fetch
 }
 
 /**
- * Fetches what there is of the segment at the end of a timeline, filled up with zeros. For restores only: handed to a
- * standby it would destroy what the standby has itself (rule B1). Of an ended timeline this is the part kept apart.
+ * Fetches what there is of an unfinished segment, by PostgreSQL's name, filled up with zeros: the end of its timeline so far, of a
+ * stretch before a gap, or of a timeline that ended, whose part is kept apart. Of several the longest. For restores only: handed
+ * to a standby it would destroy what the standby has itself (rule B1).
  */
-export async function getTail(sources: WalSources, timeline: Timeline, _options: CallOptions): Promise<TailAnswer> {
+export async function getTail(sources: WalSources, segment: string, _options: CallOptions): Promise<TailAnswer> {
   try {
-    const found = await newestTail(sources, timeline);
-    if (found === undefined) return { kind: "absent" };
-    const { file, walSegmentBytes } = found;
+    const { files, walSegmentBytes } = await spoolFiles(sources);
+    const [file] = files
+      .filter((each) => each.kind !== "complete" && each.segment === segment && each.sizeBytes > 0)
+      .toSorted((a, b) => (a.end < b.end ? 1 : -1));
+    if (file === undefined) return { kind: "absent" };
     const bytes = await readSpoolFile(sources.files, file);
     const whole = Buffer.alloc(walSegmentBytes);
     bytes.copy(whole);
     const endLsn = lsnAdd(file.start, bytes.byteLength);
-    return { kind: "found", segment: file.segment, bytes: whole, validBytes: bytes.byteLength, endLsn };
+    return { kind: "found", bytes: whole, validBytes: bytes.byteLength, endLsn };
   } catch (error) {
     return { kind: "unknown", error: known(error) };
   }
@@ -123,21 +124,6 @@ async function fromSpool(sources: WalSources, segment: string): Promise<Buffer |
     if (isLifeboatError(error, "platform.file-missing")) return undefined;
     throw error;
   }
-}
-
-async function newestTail(
-  sources: WalSources,
-  timeline: Timeline,
-): Promise<{ readonly file: SpoolFile; readonly walSegmentBytes: number } | undefined> {
-  const { files, walSegmentBytes } = await spoolFiles(sources);
-  const tails = files
-    .filter((file) => file.kind !== "complete" && file.timeline === timeline && file.sizeBytes > 0)
-    .toSorted((a, b) => (a.end < b.end ? 1 : -1));
-  const [file] = tails;
-  if (file === undefined) return undefined;
-  // A newer complete segment means that this tail is the end of an earlier stretch, before a gap.
-  const newer = files.some((each) => each.kind === "complete" && each.timeline === timeline && each.start > file.start);
-  return newer ? undefined : { file, walSegmentBytes };
 }
 
 async function spoolFiles({ files, spoolFolder, systemId }: WalSources): Promise<{

@@ -16,7 +16,7 @@ import { startServer, type TestServer } from "../../test/support/servers.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
-import { formatLsn, parseLsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, lsnAdd, parseLsn, segmentName, type Timeline } from "../postgres/lsn.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { getTail } from "./get.ts";
 import { parseHistory } from "./history.ts";
@@ -148,7 +148,8 @@ test("a standby that has less than the vault is promoted: the longer tail stays 
     spoolFolder: station.spoolFolder,
     systemId: state.systemId,
   };
-  const tail = await getTail(sources, ONE, {});
+  const segment = segmentName({ timeline: ONE, lsn: lsnAdd(longest, -1), walSegmentBytes: MIB });
+  const tail = await getTail(sources, segment, {});
   assert.ok(tail.kind === "found");
   assert.equal(formatLsn(tail.endLsn), formatLsn(longest));
   await second.stop();
@@ -282,6 +283,11 @@ for (const lost of ["dropped", "invalidated"] as const) {
     assert.equal(ends[1]?.[0], gap.to);
     const whole = { timeline: ONE, from: parseLsn(gap.from), to: parseLsn(gap.to) };
     assert.equal(coversRange(holdings, whole).kind, "missing");
+    for (const { start, end } of holdings.tails) {
+      const segment = segmentName({ timeline: ONE, lsn: start, walSegmentBytes: MIB });
+      const tail = await getTail(sources, segment, {});
+      assert.equal(tail.kind === "found" ? tail.endLsn : tail.kind, end, "what counts as held can be had");
+    }
   });
 }
 
