@@ -7,6 +7,7 @@ import { isGivenUp, isServerGone } from "../database/gone.ts";
 import { WriteNotDone } from "../database/writes.ts";
 import { isStorable, NOT_STORABLE } from "../ingest/storable.ts";
 import { type Caller, hashOf, keyOf, MCP_ID, type Scope, TIERS } from "../keys/key.ts";
+import type { Allowance } from "../keys/limits.ts";
 import { answeredBefore, type Done, once, requestHash } from "./idempotency.ts";
 import { writerSchema } from "./json-schema.ts";
 import { ApiProblem } from "./problems.ts";
@@ -27,6 +28,8 @@ import type { ApiTools } from "./tools.ts";
 const STRANGER_LIMIT = 30;
 /** The same through the MCP service, which counts sixty itself: a client may ask several of it. */
 const MCP_STRANGER_LIMIT = 120;
+/** Calls a minute of all free keys of one address: five that use all they may. An address gives itself as many keys as it likes. */
+const FREE_ADDRESS_LIMIT = 5 * TIERS.free;
 /** A random UUID has 36. */
 const SECRET_KEY_LENGTH_MIN = 20;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
@@ -192,6 +195,11 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
       await limit(reply, tools, { who: `${route.operation}:${caller.hash}`, limit: route.callsMax[caller.tier] });
     }
     const input = inputOf(route, request);
+    if (route.addressHourMax !== undefined && (caller === undefined || caller.tier === "free")) {
+      const who = `${route.operation}:${addressOf(request, tools)}`;
+      const asked = { who, limit: route.addressHourMax, per: "hour" } as const;
+      await limitBeside(reply, tools, asked, `this address has had ${route.addressHourMax} keys in an hour`);
+    }
     const key = idempotencyKeyOf(request, isSecret ? SECRET_KEY_LENGTH_MIN : 1);
     const serialize = serializerOf(reply, route.status);
     const at = { caller, tools };
@@ -309,6 +317,10 @@ async function admit(
     tools.keys.learn(hashOf(key), { kind: "revoked", id: caller.id });
     throw new ApiProblem("REVOKED_API_KEY");
   }
+  if (caller.tier === "free") {
+    const together = { who: `free:${addressOf(request, tools)}`, limit: FREE_ADDRESS_LIMIT };
+    await limitBeside(reply, tools, together, "the free keys of this address together have called too often");
+  }
   return caller;
 }
 
@@ -317,19 +329,29 @@ function addressOf(request: FastifyRequest, { keys }: ApiTools): string {
   return keys.passedAddress(request.headers) ?? request.ip;
 }
 
-async function limit(
-  reply: FastifyReply,
-  tools: ApiTools,
-  asked: { readonly who: string; readonly limit: number },
-): Promise<{ readonly isRevoked: boolean }> {
+type Counted = { readonly who: string; readonly limit: number; readonly per?: "minute" | "hour" };
+
+async function limit(reply: FastifyReply, tools: ApiTools, asked: Counted): Promise<{ readonly isRevoked: boolean }> {
   const allowance = await tools.limits.take(asked.who, asked.limit);
-  reply.header("x-ratelimit-limit", String(allowance.limit));
-  reply.header("x-ratelimit-remaining", String(allowance.remaining));
-  reply.header("x-ratelimit-reset", String(allowance.resetS));
+  tellAllowance(reply, allowance);
   if (allowance.isOver && !allowance.isRevoked) {
     throw new ApiProblem("RATE_LIMIT_EXCEEDED", undefined, { retryAfterS: allowance.resetS });
   }
   return allowance;
+}
+
+/** A limit beside the caller's own: of which nothing is told until it is reached. */
+async function limitBeside(reply: FastifyReply, tools: ApiTools, asked: Counted, why: string): Promise<void> {
+  const allowance = await tools.limits.take(asked.who, asked.limit, asked.per);
+  if (!allowance.isOver) return;
+  tellAllowance(reply, allowance);
+  throw new ApiProblem("RATE_LIMIT_EXCEEDED", why, { retryAfterS: allowance.resetS });
+}
+
+function tellAllowance(reply: FastifyReply, allowance: Allowance): void {
+  reply.header("x-ratelimit-limit", String(allowance.limit));
+  reply.header("x-ratelimit-remaining", String(allowance.remaining));
+  reply.header("x-ratelimit-reset", String(allowance.resetS));
 }
 
 function inputOf(

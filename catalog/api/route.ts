@@ -66,6 +66,8 @@ export type WriteRoute<
     readonly scope: Scope | undefined;
     /** Calls of this route a minute, by tier, beside those of all together; the operator's are not counted. */
     readonly callsMax?: Readonly<Record<Tier, number>>;
+    /** Calls of this route an hour from one address, of all there whom the operator gave no key of a tier above free. */
+    readonly addressHourMax?: number;
     readonly status: 200 | 201 | 202;
     /** Whether running it twice comes to the same, also without an idempotency key. */
     readonly isNatural: boolean;

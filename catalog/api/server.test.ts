@@ -3,6 +3,9 @@ import { request } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { test } from "node:test";
 import { networksOf } from "../../src/platform/caller-address.ts";
+import { ManualClock } from "../../test/support/manual-clock.ts";
+import { copyOf } from "../cache/copies.ts";
+import { Limits } from "../keys/limits.ts";
 import { problemOf } from "./bind.ts";
 import type { Health } from "./health.ts";
 import { formOf } from "./problems.ts";
@@ -102,6 +105,79 @@ test("a body that is too long is refused in words to who is still sending it, an
     app.server.closeAllConnections();
     await app.close();
   }
+});
+
+/** An instance that answers what it lets in: each key says of which tier it is, and who asks comes from the address that it names. */
+async function admitting() {
+  const clock = new ManualClock();
+  const copy = copyOf(Buffer.from("{}"), { now: clock.now(), times: { softMs: 60_000, hardMs: 60_000 } });
+  const app = makeServer(
+    {
+      clock,
+      metrics: { request: () => undefined },
+      usage: { called: () => undefined },
+      keys: {
+        passedAddress: () => undefined,
+        standing: async (key: string) => {
+          const [tier = ""] = key.split("-");
+          return { kind: "good", caller: { id: 1, hash: key, agentName: key, tier, scopes: ["read"] } };
+        },
+      },
+      limits: new Limits(clock, undefined),
+      answers: { get: async () => ({ copy, from: "memory", isStale: false }) },
+      writes: { run: async () => ({ status: 201, content: "{}", isReplayed: false }) },
+    } as unknown as ApiTools,
+    { isSchemaOlder: false } as unknown as Health,
+    { isBehindBalancer: false, trustedProxies: networksOf([]), mcpUrl: undefined, onMistake: assert.ifError },
+  );
+  const ask = async (from: string, key: string | undefined, url: string, payload?: object) =>
+    await app.inject({
+      method: payload === undefined ? "GET" : "POST",
+      url,
+      remoteAddress: from,
+      headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+      ...(payload === undefined ? {} : { payload }),
+    });
+  const read = async (from: string, key: string) => await ask(from, key, "/v1/categories");
+  const register = async (from: string, key?: string) => await ask(from, key, "/v1/auth/register", { agent_name: "a" });
+  return { clock, read, register };
+}
+
+test("an address gets by many free keys what five of them may ask, each what it may; what was refused counts for nobody else", async () => {
+  const { clock, read } = await admitting();
+  const [here, there] = ["192.0.2.1", "192.0.2.2"];
+  const asked = async (from: string, key: string, times: number) => {
+    let answered = 0;
+    for (let each = 0; each < times; each++) if ((await read(from, key)).statusCode === 200) answered += 1;
+    return answered;
+  };
+  assert.equal(await asked(here, "free-0", 200), 60);
+  const rest = [1, 2, 3, 4].map(async (each) => await asked(here, `free-${each}`, 60));
+  assert.deepEqual(await Promise.all(rest), [60, 60, 60, 60]);
+  const over = await read(here, "free-5");
+  assert.equal(over.statusCode, 429);
+  assert.match(over.json().error.message, /free keys of this address/);
+  assert.ok(Number(over.headers["retry-after"]) <= 60);
+  assert.deepEqual([await asked(there, "free-5", 1), await asked(here, "live-0", 100)], [1, 100]);
+  await clock.advance(60_000);
+  const again = await read(here, "free-5");
+  assert.deepEqual([again.statusCode, again.headers["x-ratelimit-remaining"]], [200, "59"]);
+});
+
+test("an address is given so many free keys an hour, with a key of its own or without one; whom the operator knows is not counted", async () => {
+  const { clock, register } = await admitting();
+  const registered = async (from: string, key?: string) => (await register(from, key)).statusCode;
+  for (let each = 0; each < 30; each++) {
+    assert.equal(await registered("192.0.2.1", each % 2 === 0 ? undefined : "free-0"), 201);
+    await clock.advance(1_000);
+  }
+  const [over, other] = [await register("192.0.2.1"), await register("192.0.2.2")];
+  assert.deepEqual([over.statusCode, other.statusCode], [429, 201]);
+  assert.ok(Number(over.headers["retry-after"]) > 60);
+  assert.equal(other.headers["x-ratelimit-remaining"], "29");
+  assert.deepEqual([await registered("192.0.2.1", "free-0"), await registered("192.0.2.1", "live-0")], [429, 201]);
+  await clock.advance(3_600_000);
+  assert.equal(await registered("192.0.2.1"), 201);
 });
 
 test("what a write brings counts by its bytes as they came, whether their number was told before or not", async () => {

@@ -22,3 +22,16 @@ test("calls are counted together where redis answers, and here while it does not
   await clock.advance(60_000);
   assert.equal(await take(), 2);
 });
+
+test("what is counted by the hour is counted on when a minute ends, and anew when the hour does", async () => {
+  const clock = new ManualClock();
+  const limits = new Limits(clock, undefined);
+  const take = async () => await limits.take("who", 2, "hour");
+  await take();
+  await clock.advance(59 * 60_000);
+  assert.equal((await take()).isOver, false);
+  const { isOver, resetS } = await take();
+  assert.deepEqual([isOver, resetS], [true, 60]);
+  await clock.advance(60_000);
+  assert.equal((await take()).remaining, 1);
+});

@@ -6,6 +6,7 @@ import type { Redis } from "../cache/redis.ts";
 /** A revoked key is told to all instances for longer than any of them remembers it as good. */
 const REVOKED_MS = 3_600_000;
 const CALLERS_MAX = 50_000;
+const HOUR_MS = 60 * WINDOW_MS;
 
 /** What a call came to. */
 export type Allowance = {
@@ -17,22 +18,25 @@ export type Allowance = {
   readonly isRevoked: boolean;
 };
 
-/** Counts calls in windows of a minute. */
+/** Counts calls in windows of a minute, and some in those of an hour. */
 export class Limits {
   readonly #redis: Redis | undefined;
   readonly #counts: MinuteCounts;
+  readonly #hourCounts: MinuteCounts;
 
   constructor(clock: Clock, redis: Redis | undefined) {
     this.#redis = redis;
     this.#counts = new MinuteCounts(clock, CALLERS_MAX);
+    this.#hourCounts = new MinuteCounts(clock, CALLERS_MAX, HOUR_MS);
   }
 
-  /** Counts one call of `who`, a key's hash or an address. */
-  async take(who: string, limit: number): Promise<Allowance> {
-    const { window, resetS } = this.#counts.now();
-    const here = this.#counts.add(who);
+  /** Counts one call of `who`, a key's hash or an address; a name is counted in minutes or in hours, not in both. */
+  async take(who: string, limit: number, per: "minute" | "hour" = "minute"): Promise<Allowance> {
+    const [counts, windowMs] = per === "hour" ? [this.#hourCounts, HOUR_MS] : [this.#counts, WINDOW_MS];
+    const { window, resetS } = counts.now();
+    const here = counts.add(who);
     const shared = await this.#redis?.countAndGet(`lifeboat:calls:${who}:${window}`, {
-      keepMs: 2 * WINDOW_MS,
+      keepMs: 2 * windowMs,
       key: revokedKey(who),
     });
     const count = shared?.count ?? here;

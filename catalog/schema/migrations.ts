@@ -10,6 +10,7 @@ import { WEBHOOK_RESTS } from "./0009-webhook-rests.ts";
 import { PLACES } from "./0010-places.ts";
 import { WORDS_BY_PLACE } from "./0011-words-by-place.ts";
 import { WORDS_ONCE } from "./0012-words-once.ts";
+import { KEYS_REPLACED } from "./0013-keys-replaced.ts";
 import type { Migration } from "./migration.ts";
 
 /** All migrations, in their order; numbers count from 1 without gaps. */
@@ -26,4 +27,5 @@ export const MIGRATIONS: readonly Migration[] = [
   PLACES,
   WORDS_BY_PLACE,
   WORDS_ONCE,
+  KEYS_REPLACED,
 ];

@@ -1,30 +1,32 @@
-/** Counts by name, in windows of a minute that begin together; so many names have room in each. */
+/** Counts by name, in windows that begin together, of a minute unless another length is said; so many names have room in each. */
 import type { Clock } from "./clock.ts";
 
-/** How long a window is. */
+/** How long a window is, unless it is said. */
 export const WINDOW_MS = 60_000;
 
 /** See above. */
 export class MinuteCounts {
   readonly #clock: Clock;
   readonly #namesMax: number;
+  readonly #windowMs: number;
   readonly #counts = new Map<string, number>();
   #window = -1;
 
-  constructor(clock: Clock, namesMax: number) {
+  constructor(clock: Clock, namesMax: number, windowMs = WINDOW_MS) {
     this.#clock = clock;
     this.#namesMax = namesMax;
+    this.#windowMs = windowMs;
   }
 
   /** Which window it is, and the seconds until the next one begins. */
   now(): { readonly window: number; readonly resetS: number } {
     const now = this.#clock.now();
-    const window = Math.floor(now / WINDOW_MS);
+    const window = Math.floor(now / this.#windowMs);
     if (window !== this.#window) {
       this.#window = window;
       this.#counts.clear();
     }
-    return { window, resetS: Math.ceil(((window + 1) * WINDOW_MS - now) / 1_000) };
+    return { window, resetS: Math.ceil(((window + 1) * this.#windowMs - now) / 1_000) };
   }
 
   /** How often it was counted in this window; undefined for one that there is no room for. */

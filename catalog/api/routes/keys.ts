@@ -7,6 +7,9 @@ import { write } from "../route.ts";
 
 const tiers = Object.keys(TIERS) as [Tier, ...Tier[]];
 
+/** Each of them is a row for good, or for a month: more people than that do not begin behind one address in an hour. */
+const KEYS_HOUR_MAX = 30;
+
 const keySchema = z.object({
   api_key: z.string().describe("Shown once; we keep a digest."),
   tier: z.enum(tiers),
@@ -20,8 +23,10 @@ export const KEY_ROUTES = [
     method: "POST",
     path: "/v1/auth/register",
     operation: "registerKey",
-    summary: "A key at once. Tiers above free, and scopes above read, need the operator's key.",
+    summary:
+      "A key at once. Tiers above free, and scopes above read, need the operator's key. A free key that nobody has used thirty days after it was made ends.",
     scope: undefined,
+    addressHourMax: KEYS_HOUR_MAX,
     status: 201,
     isNatural: false,
     isSecret: true,
@@ -50,6 +55,7 @@ export const KEY_ROUTES = [
     operation: "rotateKey",
     summary: "A new key in place of the one that asks, which ends at once.",
     scope: "read",
+    addressHourMax: KEYS_HOUR_MAX,
     status: 201,
     isNatural: false,
     isSecret: true,

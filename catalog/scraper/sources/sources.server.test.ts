@@ -530,11 +530,28 @@ test("records go when nobody looks at them any more, those of runs under way and
       select 1, now() - age * interval '1 day' from unnest('{62, 61, 59}'::int[]) as age;
     insert into api_usage (api_key_id, hour, operation, calls)
       select 1, now() - age * interval '1 day', 'o', 1 from unnest('{62, 61, 59}'::int[]) as age;
-    insert into ingestion_runs (source, origin, started_at, finished_at) values ('s', 'api', now() - interval '61 days', now())`);
+    insert into ingestion_runs (source, origin, started_at, finished_at) values ('s', 'api', now() - interval '61 days', now());
+    insert into api_keys (key_hash, prefix, agent_name, tier, scopes, created_at, last_used_at, revoked_at)
+      select sha256(agent_name::bytea), 'bw', agent_name, tier, scopes::text[], now() - age * interval '1 day', used, revoked
+      from (values ('unused', 'free', '{read}', 31, null, null), ('unused too', 'free', '{read}', 99, null, null),
+        ('never used 3', 'free', '{read}', 31, null, null), ('new', 'free', '{read}', 29, null, null),
+        ('used', 'free', '{read}', 99, now() - interval '98 days', null), ('live', 'live', '{read}', 99, null, null),
+        ('given', 'free', '{read,ingest}', 99, null, null), ('revoked', 'free', '{read}', 99, null, now()),
+        ('replacing', 'free', '{read}', 98, null, null), ('hooked', 'free', '{read}', 98, null, null),
+        ('owning', 'free', '{read}', 98, null, null))
+        as k(agent_name, tier, scopes, age, used, revoked);
+    update api_keys set replaced_by = (select id from api_keys where agent_name = 'replacing') where agent_name = 'revoked';
+    insert into webhooks (api_key_id, url, secret, events)
+      select id, 'http://127.0.0.1:1/', 'h', '{price.changed}' from api_keys where agent_name = 'hooked';
+    insert into source_owners (source, api_key_id) select 'swept', id from api_keys where agent_name = 'owning'`);
   while (await sweepOld(tools.transactions, 2));
   for (const table of ["webhook_deliveries", "product_changes", "search_history", "clicks", "api_usage"]) {
     assert.equal(await value(`select count(*)::int from ${table}`), 1, table);
   }
   assert.equal(await value("select count(*)::int from source_runs"), open);
   assert.equal(await value("select count(*)::int from ingestion_runs where finished_at is not null"), 0);
+  assert.equal(
+    await value("select string_agg(agent_name, ' ' order by id) from api_keys where agent_name <> 'sweeper'"),
+    "new used live given revoked replacing hooked owning",
+  );
 });

@@ -35,6 +35,18 @@ const SWEEPS: readonly Sweep[] = [
   { sql: oldest("product_changes", "changed_at", 1), rowsMax: ROWS_MAX },
   { sql: oldest("search_history", "searched_at", 60), rowsMax: ROWS_MAX },
   { sql: oldest("clicks", "clicked_at", 60), rowsMax: ROWS_MAX },
+  // Anybody makes free keys. The operator's, and those that something hangs on, stay; so does one that was ever used.
+  {
+    sql: `delete from api_keys where id = any (array(
+      select id from api_keys as k
+      where tier = 'free' and scopes = '{read}' and last_used_at is null and revoked_at is null
+        and created_at < clock_timestamp() - interval '30 days'
+        and not exists (select from webhooks where api_key_id = k.id)
+        and not exists (select from source_owners where api_key_id = k.id)
+        and not exists (select from api_keys where replaced_by = k.id)
+      order by id limit $1::int for update skip locked))`,
+    rowsMax: ROWS_MAX,
+  },
   { sql: older("api_usage", "hour", 60), rowsMax: ROWS_MAX },
 ];
 
