@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { assert } from "../../src/errors/error.ts";
+import { countedAs } from "../../src/platform/caller-address.ts";
 import type { Answered } from "../cache/answers.ts";
 import { isGivenUp, isServerGone } from "../database/gone.ts";
 import { WriteNotDone } from "../database/writes.ts";
@@ -311,7 +312,7 @@ async function admit(
   const counted =
     passed === undefined
       ? { who: caller.hash, limit: TIERS[caller.tier] }
-      : { who: `mcp:${passed}`, limit: MCP_STRANGER_LIMIT };
+      : { who: `mcp:${countedAs(passed)}`, limit: MCP_STRANGER_LIMIT };
   const { isRevoked } = await limit(reply, tools, counted);
   if (isRevoked) {
     tools.keys.learn(hashOf(key), { kind: "revoked", id: caller.id });
@@ -324,9 +325,9 @@ async function admit(
   return caller;
 }
 
-/** From where a request comes: through the MCP service it is who asked that. */
+/** What a request counts as that shows no key of its own: by where it comes from, or through the MCP service by who asked that. */
 function addressOf(request: FastifyRequest, { keys }: ApiTools): string {
-  return keys.passedAddress(request.headers) ?? request.ip;
+  return countedAs(keys.passedAddress(request.headers) ?? request.ip);
 }
 
 type Counted = { readonly who: string; readonly limit: number; readonly per?: "minute" | "hour" };

@@ -29,6 +29,7 @@ test("who asks without a key is counted by the address that connects, unless onl
     [true, []],
     [true, ["192.0.2.2"]],
     [false, ["198.51.100.0/24"]],
+    [false, ["198.51.100.0/24", "192.0.2.2"]],
   ] as const) {
     const app = makeServer(tools, { isSchemaOlder: false } as unknown as Health, {
       isBehindBalancer,
@@ -40,7 +41,7 @@ test("who asks without a key is counted by the address that connects, unless onl
       method: "POST",
       url: "/v1/auth/register",
       remoteAddress: "198.51.100.1",
-      headers: { "x-forwarded-for": "192.0.2.1, 192.0.2.2" },
+      headers: { "x-forwarded-for": networks.length > 1 ? "2001:db8::9, 192.0.2.2" : "192.0.2.1, 192.0.2.2" },
       payload: { agent_name: "a" },
     });
     assert.equal(statusCode, 429);
@@ -52,6 +53,8 @@ test("who asks without a key is counted by the address that connects, unless onl
     // The one that connected to the balancer is a proxy.
     "address:192.0.2.1",
     "address:192.0.2.2",
+    // Of the newer kind a caller chooses the second half.
+    "address:2001:db8:0:0::/64",
   ]);
 });
 

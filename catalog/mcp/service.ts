@@ -9,7 +9,7 @@ import {
   type McpServer,
   validateOriginHeader,
 } from "@modelcontextprotocol/server";
-import { callerAddress, type Networks } from "../../src/platform/caller-address.ts";
+import { callerAddress, countedAs, type Networks } from "../../src/platform/caller-address.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import { metricsText } from "../metrics/text.ts";
 import type { HttpApi } from "./api-client.ts";
@@ -173,7 +173,7 @@ export class McpService {
     // Several headers of the name are one list to Node.
     const forwarded = incoming.headers["x-forwarded-for"];
     const asked = { peer: incoming.socket.remoteAddress ?? "", forwarded: forwarded?.toString() };
-    return callerAddress(asked, this.#request.trustedProxies);
+    return countedAs(callerAddress(asked, this.#request.trustedProxies));
   }
 
   /** Asks the API: what an agent would get is what counts. */

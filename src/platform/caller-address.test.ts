@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { callerAddress, isNetwork, networksOf } from "./caller-address.ts";
+import { callerAddress, countedAs, isNetwork, networksOf } from "./caller-address.ts";
 
 const STRANGER = "192.0.2.9";
 
@@ -25,6 +25,23 @@ test("proxies of trusted networks are believed from the end on, until somebody e
   assert.equal(from("10.1.2.3"), "10.1.2.3");
   assert.equal(from("10.1.2.3", "10.9.9.9"), "10.9.9.9", "all are trusted");
   assert.equal(from("10.1.2.3", `${STRANGER}, "nobody"`), "10.1.2.3");
+});
+
+test("addresses of the newer kind are counted by their network, however they are written, those of the older one by one", () => {
+  for (const each of [
+    "2001:db8:0:7::1",
+    "2001:db8:0:7:a:b:c:d",
+    "2001:DB8:0000:0007:ffff::",
+    "2001:db8::7:1:2:3:4",
+    "2001:db8:0:7::192.0.2.1",
+    "2001:db8::7:0:0:192.0.2.1",
+  ])
+    assert.equal(countedAs(each), "2001:db8:0:7::/64", each);
+  assert.equal(countedAs("fe80::1%eth0"), "fe80:0:0:0::/64");
+  assert.equal(countedAs("2001:db8:0:8::1"), "2001:db8:0:8::/64");
+  assert.equal(countedAs("::1"), "0:0:0:0::/64");
+  for (const same of ["192.0.2.1", "", "nobody", "2001:db8:0:7::/64"]) assert.equal(countedAs(same), same);
+  assert.equal(countedAs("::ffff:192.0.2.1"), "192.0.2.1");
 });
 
 test("networks are addresses, or addresses with a length that there is", () => {

@@ -48,6 +48,23 @@ export function callerAddress(
   return caller;
 }
 
+/**
+ * What an address is counted as. Of the newer kind each network, and often each machine, is given 2^64 to choose from: its first half
+ * says who it is. Source: RFC 6177, "IPv6 Address Assignment to End Sites".
+ */
+export function countedAs(address: string): string {
+  const one = plain(address);
+  if (isIP(one) !== 6) return one;
+  const [before = "", after] = one.split("::");
+  const groups = before === "" ? [] : before.split(":");
+  // Where zeros are left out, only so many that all are eight; an address of the older kind at the end stands for two.
+  const later = after === undefined || after === "" ? [] : after.split(":");
+  const left = 8 - groups.length - later.length - (one.includes(".") ? 1 : 0);
+  const all = after === undefined ? groups : [...groups, ...Array.from({ length: left }, () => "0"), ...later];
+  const first = all.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  return `${first.join(":")}::/64`;
+}
+
 function familyOf(address: string): "ipv4" | "ipv6" {
   return isIP(address) === 6 ? "ipv6" : "ipv4";
 }
