@@ -146,7 +146,8 @@ export type FailoverRun = {
   readonly reasons: Readonly<Record<string, number>>;
   readonly unknownPresent: number;
   readonly acknowledged: number;
-  readonly lost: number;
+  /** Undefined where they could not be read back: no server came back that took writes. */
+  readonly lost: number | undefined;
   /** Changed, there though failed, or never due. */
   readonly odd: number;
   /** Reads that did not see an acknowledged row. */
@@ -155,7 +156,7 @@ export type FailoverRun = {
   readonly healS: number;
   /** How the old primary was made a replica again, and how long that took before it was started; undefined: it was not. */
   readonly rebuild?: Rebuild | undefined;
-  /** What went wrong besides: a command that failed, a stack that did not heal by itself; undefined: nothing. */
+  /** What went wrong besides: a command that failed, a stack that did not heal by itself or not at all; undefined: nothing. */
   readonly problem?: string | undefined;
   /** What the controller itself says of it; undefined when it reported nothing. */
   readonly event?: EventFacts | undefined;

@@ -53,6 +53,18 @@ test("one lost or odd write is told, unless nothing was promised of it", () => {
   }
 });
 
+test("writes that could not be read back are no proof that none is lost, and a read that missed one is told", () => {
+  const name = "database killed (SIGKILL)";
+  const runs = [run("killed"), run("killed", { number: 2, lost: undefined, problem: "nobody came back" })];
+  assert.deepEqual(missed(runs), [
+    `${name}: commands that failed, stacks that did not heal: 1 of 2`,
+    `${name}: acknowledged writes lost or odd: 0 of all runs, unknown of 1`,
+  ]);
+  const stale = [run("killed", { rowMissing: 2 }), run("killed", { number: 2, rowMissing: 1 })];
+  assert.deepEqual(missed(stale), [`${name}: reads that did not see an acknowledged row: 3 of all runs`]);
+  assert.deepEqual(missed(stale, "async"), []);
+});
+
 test("a failover at a false alarm, none at a fault, and one failed query of a switchover are told", () => {
   assert.deepEqual(missed([run("pause")]), ["primary halted for 2 s: false alarms: 1 of 1"]);
   assert.deepEqual(missed([run("frozen", { primaryAfter: "db" })]), [

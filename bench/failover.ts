@@ -21,7 +21,7 @@ import { failoverReport } from "./failover-report.ts";
 import type { FailoverStack } from "./failover-stack.ts";
 import { Stop } from "./machine.ts";
 import type { Report } from "./report.ts";
-import { type ResumePlace, resumeRuns } from "./resumed-runs.ts";
+import { type Measured, outcomeOf, type ResumePlace, resumeRuns } from "./resumed-runs.ts";
 import type { Place } from "./workload.ts";
 
 const PROBE_ENTRY = path.join(import.meta.dirname, "../src/probe/main.ts");
@@ -49,12 +49,15 @@ export async function benchFailover(request: FailoverRequest, at: ResumePlace, c
       request,
       missing: (done: readonly FailoverRun[]) => remaining(request, done),
       begin: async (stack, place) => async (wanted) => {
-        const run = await measureRun({ place, stack, ...wanted, request }, call);
+        const measured = await measureRun({ place, stack, ...wanted, request }, call);
+        const { run } = measured;
         const { writeOutageS, lost, odd, primaryBefore, primaryAfter } = run;
         const moved = primaryBefore === primaryAfter ? "" : `, ${primaryBefore} to ${primaryAfter}`;
-        console.log(`outage ${writeOutageS.toFixed(2)} s, not ok ${notOkOf(run)}, lost ${lost + odd}${moved}`);
+        console.log(
+          `outage ${writeOutageS.toFixed(2)} s, not ok ${notOkOf(run)}, lost ${lost === undefined ? "unknown" : lost + odd}${moved}`,
+        );
         if (run.problem !== undefined) console.log(`  ${run.problem.replaceAll("\n", "\n  ")}`);
-        return run;
+        return measured;
       },
     },
     call,
@@ -70,12 +73,13 @@ type At = {
   readonly request: FailoverRequest;
 };
 
-async function measureRun(at: At, call: Call): Promise<FailoverRun> {
+/** Rejects only where no fault was injected yet, or when it is stopped: what comes after a fault is a result. */
+async function measureRun(at: At, call: Call): Promise<Measured<FailoverRun>> {
   const { place, stack, fault, number, request } = at;
   const before = await stack.untilWhole(call);
   let latest: ProbeReport | undefined;
   let disturbed: Promise<string | undefined> = Promise.resolve(undefined);
-  const probe = await runProbe(
+  const probing = runProbe(
     {
       clock: systemClock,
       files: systemFiles,
@@ -111,17 +115,27 @@ async function measureRun(at: At, call: Call): Promise<FailoverRun> {
       onLeft: () => undefined,
     },
   );
-  const failed = await disturbed;
-  call.signal.throwIfAborted();
+  const probed = await outcomeOf(probing, call);
+  const disturbance = await outcomeOf(disturbed, call);
+  const report = probed.value?.report ?? latest;
+  if (report?.label !== fault.name) throw probed.error ?? disturbance.error ?? new Stop(`no load: ${fault.title}`);
   const begun = performance.now();
   const after = (await stack.primary(call)) ?? "none";
-  const unhealed = await stack.heal(fault.name, before, call);
+  const healed = await outcomeOf(stack.heal(fault.name, before, call), call);
   const healMs = performance.now() - begun;
-  const event = await stack.eventSince(probe.report.writes.window.beganMs);
-  const rebuild = await stack.rebuildSince(before, probe.report.writes.window.beganMs);
-  const problems = [failed, unhealed].filter((problem) => problem !== undefined);
+  const event = await stack.eventSince(report.writes.window.beganMs);
+  const rebuild = await stack.rebuildSince(before, report.writes.window.beganMs);
+  const outcomes = [disturbance, probed, healed];
+  const told = [disturbance.value, healed.value, ...outcomes.map(({ error }) => error?.message)];
+  const problems = told.filter((problem) => problem !== undefined);
   const problem = problems.length === 0 ? undefined : problems.join("; ");
-  return { ...runOf({ fault, number, before, after, probe, healMs }), problem, event, rebuild };
+  const run = {
+    ...runOf({ fault, number, before, after, report, probe: probed.value, healMs }),
+    problem,
+    event,
+    rebuild,
+  };
+  return { run, cut: outcomes.find(({ error }) => error !== undefined)?.error };
 }
 
 /** Lets the load run, injects the fault, and waits until clients are well again; returns what failed of the fault itself. */
@@ -167,16 +181,17 @@ function isWell({ atMs, writes, reads }: ProbeReport, faultMs: number): boolean 
   return atMs - settledMs >= STABLE_MS && atMs - lastMs < STABLE_MS / 4;
 }
 
-function runOf(of: {
+/** The run's figures: of a load that could not be read back, those of its last report. */
+export function runOf(of: {
   readonly fault: Fault;
   readonly number: number;
   readonly before: NodeName;
   readonly after: NodeName | "none";
-  readonly probe: ProbeResult;
+  readonly report: ProbeReport;
+  readonly probe: Pick<ProbeResult, "readBack" | "judgement"> | undefined;
   readonly healMs: number;
 }): FailoverRun {
-  const { probe } = of;
-  const { readBack, judgement, report } = probe;
+  const { report, probe } = of;
   const [writes, reads] = [report.writes.window, report.reads.window];
   const lastFailedMs = Math.max(writes.lastFailedMs ?? 0, reads.lastFailedMs ?? 0);
   return {
@@ -194,12 +209,25 @@ function runOf(of: {
     writesUnknown: writes.unknownCount,
     readsFailed: reads.failedCount,
     reasons: reasonsOf([writes.failedReasons, writes.unknownReasons, reads.failedReasons]),
+    ...readBackOf(report, probe),
+    rowMissing: report.rowMissingCount,
+    healS: of.healMs / 1_000,
+  };
+}
+
+function readBackOf(
+  report: ProbeReport,
+  probe: Pick<ProbeResult, "readBack" | "judgement"> | undefined,
+): Pick<FailoverRun, "unknownPresent" | "acknowledged" | "lost" | "odd"> {
+  if (probe === undefined) {
+    return { unknownPresent: 0, acknowledged: report.writes.okCount, lost: undefined, odd: 0 };
+  }
+  const { readBack, judgement } = probe;
+  return {
     unknownPresent: judgement.unknownPresent,
     acknowledged: readBack.acknowledged,
     lost: readBack.missing.length,
     odd: readBack.damaged.length + judgement.failedPresent.length + judgement.strangers.length,
-    rowMissing: report.rowMissingCount,
-    healS: of.healMs / 1_000,
   };
 }
 

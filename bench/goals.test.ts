@@ -7,6 +7,7 @@ import {
   inPlaceVerdict,
   memoryVerdict,
   receiveVerdicts,
+  repointVerdicts,
   restoreVerdict,
   serviceVerdicts,
   unchangedVerdicts,
@@ -74,4 +75,11 @@ test("a load may wait longer during a backup than alone when it waits no longer 
   assert.equal(duringVerdict({ alone: [1.6], peer: [1] }).kept, true);
   assert.equal(duringVerdict({ alone: [1.6], peer: [1.1] }).kept, false);
   assert.equal(duringVerdict({ alone: [1.6], peer: [] }).kept, false);
+});
+
+test("loops in which the guard gave up are none without an error", () => {
+  const kept = (loops: number, givenUp: number, errors = 0): boolean | undefined =>
+    repointVerdicts([{ title: "guarded", loops, givenUp, errors }])[0]?.kept;
+  assert.deepEqual([kept(400, 0), kept(400, 400), kept(1_400, 1_000), kept(400, 0, 1)], [true, false, true, false]);
+  assert.equal(repointVerdicts([{ title: "guarded", loops: 400, givenUp: 400, errors: 0 }])[0]?.measured, "0 in 0");
 });

@@ -1,5 +1,8 @@
 /** What a benchmark says in the end, for people and for programs. */
 import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { promisify } from "node:util";
 import { createStyle } from "../src/cli/style.ts";
 import { type Column, renderTable } from "../src/cli/table.ts";
@@ -91,6 +94,26 @@ export async function provenance(startedLoad: number): Promise<Readonly<Record<s
     loadBefore: startedLoad,
     loadAfter: loadAverage(),
   };
+}
+
+/**
+ * Names what the files of a clone hold, those that were changed or are new since the commit included: two edits of one commit are
+ * not the same program. Outside a clone, or without git: `unknown`.
+ */
+export async function tree(clone = path.join(import.meta.dirname, "..")): Promise<string> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "lifeboat-bench-"));
+  try {
+    const env = { ...process.env, GIT_INDEX_FILE: path.join(folder, "index") };
+    const at = { cwd: clone, env };
+    const run = promisify(execFile);
+    await run("git", ["read-tree", "HEAD"], at);
+    await run("git", ["add", "--all"], at);
+    return (await run("git", ["write-tree"], at)).stdout.trim();
+  } catch {
+    return "unknown";
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** The commit that is checked out, with a plus when files were changed since; `unknown` outside a clone. */

@@ -1,8 +1,8 @@
 /**
  * What a benchmark of many runs has measured so far, so that it goes on after an interruption.
  *
- * Invariants: a run is a line of its own, written when it was measured; runs of other conditions (another program, commit or
- * request) are set aside and not mixed with these.
+ * Invariants: a run is a line of its own, written when it was measured; runs of other conditions (another program, other
+ * files or another request) are set aside and not mixed with these.
  */
 import { appendFile, readFile, rename, writeFile } from "node:fs/promises";
 

@@ -62,3 +62,16 @@ test("a request that fails, a write that is lost, and a role that did not move a
   assert.deepEqual(kept({ primaryAfter: "db" }), [true, true, true, false]);
   assert.match(serviceFailoverReport([{ ...RUN, writes: { ...FIGURES, failures: { reset: 3 } } }], {}).text, /reset 3/);
 });
+
+test("a stack that did not heal, and writes that nobody could be asked for, are told with the run", () => {
+  const missed = (run: Partial<ServiceFailoverRun>): string =>
+    serviceFailoverReport([RUN, { ...RUN, number: 2, ...run }], {})
+      .text.split("\n")
+      .filter((line) => /^MISSED|run 2/.test(line))
+      .join("\n");
+  assert.equal(missed({}), "");
+  const problem = "db did not come back by itself in 60 s";
+  assert.match(missed({ problem }), /^primary killed \(SIGKILL\), run 2: db did not come back by itself in 60 s$/m);
+  assert.match(missed({ problem }), /^MISSED .*stacks that did not heal: 1 of 2$/m);
+  assert.match(missed({ lost: undefined }), /^MISSED .*not there once: 0 of all runs, unknown of 1$/m);
+});

@@ -15,7 +15,7 @@ import { OpenLoop } from "../test/support/open-loop.ts";
 import type { FailoverStack } from "./failover-stack.ts";
 import { Stop } from "./machine.ts";
 import type { Report } from "./report.ts";
-import { type ResumePlace, resumeRuns } from "./resumed-runs.ts";
+import { type Measured, outcomeOf, type ResumePlace, resumeRuns } from "./resumed-runs.ts";
 import {
   type ClientFigures,
   failedOf,
@@ -60,9 +60,10 @@ export async function benchServiceFailover(
       begin: async (stack) => {
         const client = await ServiceClient.open(stack, call);
         return async ({ fault, number }) => {
-          const run = { fault: fault.name, number, ...(await measureRun(stack, client, fault, call)) };
+          const { run: figures, cut } = await measureRun(stack, client, fault, call);
+          const run = { fault: fault.name, number, ...figures };
           await tellOf(run, client);
-          return run;
+          return { run, cut };
         };
       },
     },
@@ -74,7 +75,7 @@ export async function benchServiceFailover(
 async function tellOf({ reads, writes, lost, problem }: ServiceFailoverRun, client: ServiceClient): Promise<void> {
   const failed = failedOf(reads) + failedOf(writes);
   console.log(
-    `no write for ${writes.outageS.toFixed(2)} s, no read for ${reads.outageS.toFixed(2)} s, failed ${failed}, lost ${lost}`,
+    `no write for ${writes.outageS.toFixed(2)} s, no read for ${reads.outageS.toFixed(2)} s, failed ${failed}, lost ${lost ?? "unknown"}`,
   );
   for (const [kind, count] of [...Object.entries(reads.failures), ...Object.entries(writes.failures)])
     console.log(`  ${kind}: ${count}`);
@@ -87,7 +88,7 @@ async function measureRun(
   client: ServiceClient,
   fault: ServiceFault,
   call: Call,
-): Promise<Omit<ServiceFailoverRun, "fault" | "number">> {
+): Promise<Measured<Omit<ServiceFailoverRun, "fault" | "number">>> {
   const before = await stack.untilWhole(call);
   const name = `run ${randomUUID()}`;
   const { reads, writes } = client.begin(name);
@@ -104,17 +105,21 @@ async function measureRun(
   const endMs = Date.now();
   const after = (await stack.primary(call)) ?? "none";
   const begun = performance.now();
-  const unhealed = await stack.heal("injects" in fault ? fault.injects : "redis", before, call);
-  return {
+  const healed = await outcomeOf(stack.heal("injects" in fault ? fault.injects : "redis", before, call), call);
+  const healS = (performance.now() - begun) / 1_000;
+  const lost = await outcomeOf(client.lost(name, writes.answered), call);
+  const told = [problem, healed.value, healed.error?.message, lost.error?.message].filter((each) => each !== undefined);
+  const run = {
     at: new Date(faultMs).toISOString(),
     primaryBefore: before,
     primaryAfter: after,
     reads: figuresOf(reads, { faultMs, endMs }),
     writes: figuresOf(writes, { faultMs, endMs }),
-    lost: await client.lost(name, writes.answered),
-    healS: (performance.now() - begun) / 1_000,
-    problem: problem ?? unhealed,
+    lost: lost.value,
+    healS,
+    problem: told.length === 0 ? undefined : told.join("; "),
   };
+  return { run, cut: healed.error ?? lost.error };
 }
 
 /** Does it, and waits until another node is the primary, where that is to come of it. A command that fails is a result. */
