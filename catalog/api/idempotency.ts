@@ -69,13 +69,18 @@ export async function answeredBefore(
   return isSecret ? { ...done, content: open(done.content, { caller, key: asked }) } : done;
 }
 
+/**
+ * Writes the key's row anew, as it was (rule B11): after a crash of the server a commit is seen that nobody has confirmed, and only a
+ * transaction that writes waits for what was written before it as well.
+ */
 async function doneBefore(session: Session, { caller, key, request }: Omit<Once, "isSecret">): Promise<Done> {
   const { rows } = await session.query(
-    "select request_hash = $3 as is_same, status, content from idempotency_keys where caller = $1 and key = $2",
+    `update idempotency_keys set status = status where caller = $1 and key = $2 and request_hash = $3
+     returning status, content`,
     [caller, key, request],
   );
   const [row] = rows;
-  if (row?.["is_same"] !== true) throw new ApiProblem("IDEMPOTENCY_KEY_REUSED");
+  if (row === undefined) throw new ApiProblem("IDEMPOTENCY_KEY_REUSED");
   return { status: Number(row["status"]), content: String(row["content"]), isReplayed: true };
 }
 

@@ -36,7 +36,7 @@ export const PROBLEMS = {
   OUTCOME_UNKNOWN: {
     status: 503,
     meaning:
-      "The server was lost at the very end: it may have been done. With an idempotency key ask again, by the same key: it is done once, and you are told what came of it. Without one, look before you repeat it.",
+      "The server was lost at the very end, or nobody confirmed it: it may have been done. With an idempotency key ask again, by the same key: it is done once, and you are told what came of it. Without one, look before you repeat it.",
   },
 } as const;
 

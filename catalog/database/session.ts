@@ -13,6 +13,15 @@ export interface Session {
   query(text: string, values?: readonly unknown[]): Promise<QueryResult<Row>>;
 }
 
+/** One that a pool has lent. */
+export interface LentSession extends Session {
+  /**
+   * Commits. Resolves to whether the answer came with a warning: the wait for those who confirm it was cancelled, and the commit is on
+   * the primary alone (rule B11). Any warning counts, since the SQLSTATE of this one is the general 01000, or that of what cancelled it.
+   */
+  commit(): Promise<{ readonly isWarned: boolean }>;
+}
+
 /** A row, its values unread. */
 export type Row = Readonly<Record<string, unknown>>;
 

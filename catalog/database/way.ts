@@ -20,7 +20,7 @@ import { type RawValue, readRaw } from "./raw-read.ts";
 import { RawSocket } from "./raw-socket.ts";
 import { ANSWER_MARGIN_MS, limitSession } from "./read-limit.ts";
 import { rowTypes } from "./row-types.ts";
-import type { Row, Session } from "./session.ts";
+import type { LentSession, Row } from "./session.ts";
 
 /** Where a way leads, and how wide it is. */
 export type WayAddress = {
@@ -171,7 +171,7 @@ export class Way {
 
   /** Lends a connection to `work`; each of its statements has the time that is given when it begins. */
   async lend<T>(
-    work: (session: Session) => Promise<T>,
+    work: (session: LentSession) => Promise<T>,
     { timeoutMs }: { readonly timeoutMs: () => number },
   ): Promise<T> {
     return await this.#withClient(async (client) => await work(sessionOf(client, timeoutMs)));
@@ -387,14 +387,26 @@ function endAll(clients: ReadonlySet<pg.PoolClient>): void {
   for (const client of clients) void (client as unknown as pg.Client).end().catch(() => undefined);
 }
 
-function sessionOf(client: pg.PoolClient, timeoutMs: () => number): Session {
-  return {
-    query: async (text, values) => {
-      // Its limit is an option of each query, which the types do not know.
-      const query: pg.QueryConfig & { readonly query_timeout: number } = { text, query_timeout: timeoutMs() };
-      return await client.query<Row>(values === undefined ? query : { ...query, values: [...values] });
-    },
+function sessionOf(client: pg.PoolClient, timeoutMs: () => number): LentSession {
+  const query: LentSession["query"] = async (text, values) => {
+    // Its limit is an option of each query, which the types do not know.
+    const asked: pg.QueryConfig & { readonly query_timeout: number } = { text, query_timeout: timeoutMs() };
+    return await client.query<Row>(values === undefined ? asked : { ...asked, values: [...values] });
   };
+  const commit: LentSession["commit"] = async () => {
+    let isWarned = false;
+    const onNotice = (): void => {
+      isWarned = true;
+    };
+    client.on("notice", onNotice);
+    try {
+      await query("commit");
+      return { isWarned };
+    } finally {
+      client.removeListener("notice", onNotice);
+    }
+  };
+  return { query, commit };
 }
 
 function clientConfig({ host, port, user, database }: WayAddress): pg.ClientConfig {

@@ -3,8 +3,10 @@
  *
  * Invariants: at most WAITING_MAX writes wait, with WAITING_BYTES_MAX of what they bring, each at most its time; all that are under
  * way have brought UNDER_WAY_BYTES_MAX at most; a statement that
- * takes too long is given up by the server itself, so that what is answered for is not at work any more; one whose outcome is unknown is repeated only when it
- * finds by itself what came of it before (an idempotency key, a natural key); all that wait go on a random moment after the
+ * takes too long is given up by the server itself, so that what is answered for is not at work any more; a commit that was answered
+ * with a warning is unknown, never done (rule B11); one whose outcome is unknown is repeated only when it
+ * finds by itself what came of it before (an idempotency key, a natural key), and such a repeat writes: what it found may be confirmed by
+ * nobody yet, and only who writes waits for that; all that wait go on a random moment after the
  * primary is back, not together.
  */
 import { errorText } from "../../src/errors/error-text.ts";
@@ -13,7 +15,7 @@ import type { RandomSource } from "../../src/platform/random.ts";
 import { isConflict, isGivenUp, isServerFull, isServerGone } from "./gone.ts";
 import { ANSWER_MARGIN_MS } from "./read-limit.ts";
 import type { RetryBudget } from "./retry-budget.ts";
-import type { Session } from "./session.ts";
+import type { LentSession, Session } from "./session.ts";
 import type { Way } from "./way.ts";
 
 /** Three seconds of the rate that an instance is made for, and more than a failover takes. */
@@ -66,6 +68,11 @@ export class WriteNotDone extends Error {
 /** The time of a try was over between two of its statements. */
 class OutOfTime extends Error {
   override readonly message = "the time of its try was over between two statements";
+}
+
+/** Its commit was answered with a warning. */
+class Unconfirmed extends Error {
+  override readonly message = "the wait for those who confirm a commit was cancelled: it is on the primary alone";
 }
 
 /** What writes need. */
@@ -206,14 +213,15 @@ export class Writes {
 }
 
 async function transaction<T>(
-  session: Session,
+  session: LentSession,
   work: (session: Session) => Promise<T>,
   attempt: { isCommitSent: boolean; readonly until: number; readonly clock: Pick<Clock, "monotonic"> },
 ): Promise<T> {
   const left = (): number => Math.floor(attempt.until - attempt.clock.monotonic());
   let told = left();
   if (told <= 0) throw new OutOfTime();
-  await session.query(`begin; set local statement_timeout = ${told}`);
+  // A role or a database that hides warnings would hide that a commit was not confirmed.
+  await session.query(`begin; set local statement_timeout = ${told}; set local client_min_messages = warning`);
   const limited: Session = {
     query: async (text, values) => {
       const now = left();
@@ -233,6 +241,7 @@ async function transaction<T>(
     throw error;
   }
   attempt.isCommitSent = true;
-  await session.query("commit");
+  // Not tried again by us, who would only wait for those again who do not confirm: whoever cancelled the wait wants it over.
+  if ((await session.commit()).isWarned) throw new WriteNotDone("unknown", { cause: new Unconfirmed() });
   return result;
 }
