@@ -3,11 +3,12 @@ import { LifeboatError } from "../../../src/errors/error.ts";
 import type { Session } from "../../database/session.ts";
 import { closeRun } from "../../ingest/ingest.ts";
 import type { Validators } from "../feeds/fetched.ts";
+import { receivedOf } from "./record.ts";
 import { type Claim, LEASE_MS } from "./source.ts";
 
 /** How a run ended. */
 export type RunEnd =
-  | { readonly kind: "read"; readonly validators: Validators }
+  | { readonly kind: "read"; readonly validators: Validators /** Rows of it. */; readonly received: number }
   | { readonly kind: "unchanged" }
   /** Stopped on request: the source is due again at once. */
   | { readonly kind: "stopped" }
@@ -27,6 +28,17 @@ export async function holdClaim(session: Session, claim: Claim, leaseMs = LEASE_
   if (rows.length === 0) throw claimLost(claim);
 }
 
+/**
+ * Rejects with `scraper.claim-lost` when the database has fewer rows of the run than the run was told are written: a failover that lost
+ * them has left the claim of before. Who went on would withdraw them as unlisted, and not read the feed again until it changes.
+ * Resolves to whether there are more: a commit of this run was done, and its answer lost.
+ */
+export async function holdReceived(session: Session, claim: Claim, received: number): Promise<boolean> {
+  const there = await receivedOf(session, claim.runId);
+  if (there < received) throw claimLost(claim, `it has ${there} of ${received} rows of its run`);
+  return there > received;
+}
+
 /** Ends a run: its record, when the source is due next, and the claim. The same transaction must not hold anything else. */
 export async function finishRun(
   session: Session,
@@ -35,9 +47,10 @@ export async function finishRun(
 ): Promise<void> {
   const { source, token, slotAt, runId } = claim;
   const done = await session.query(FINISHED, [source.id, slotAt, token]);
-  // The commit before this one was done, and its answer lost.
+  // The commit before this one was done, and its answer lost: written anew, so that this one waits for who confirms it (rule B11).
   if (done.rows.length > 0) return;
   await holdClaim(session, claim);
+  if (end.kind === "read") await holdReceived(session, claim, end.received);
   await closeRun(session, runId, end.kind === "failed" ? end.error : end.kind === "stopped" ? "stopped" : undefined);
   const read = end.kind === "read" ? end.validators : undefined;
   await session.query(SOURCE_AFTER, [
@@ -62,8 +75,8 @@ export async function finishRun(
   await session.query("update source_leases set expires_at = clock_timestamp() where source_id = $1", [source.id]);
 }
 
-const FINISHED =
-  "select from source_runs where source_id = $1 and slot_at = $2::timestamptz and token = $3 and finished_at is not null";
+const FINISHED = `update source_runs set finished_at = finished_at
+where source_id = $1 and slot_at = $2::timestamptz and token = $3 and finished_at is not null returning 1`;
 
 /** After a failure the validators stay: what was read before is still what is in the catalogue. */
 const SOURCE_AFTER = `update sources set
@@ -75,9 +88,10 @@ const SOURCE_AFTER = `update sources set
   last_modified = case when $3 = 'read' then $6 else last_modified end
 where id = $1`;
 
-function claimLost(claim: Claim): LifeboatError {
+function claimLost(claim: Claim, why?: string): LifeboatError {
+  const because = why === undefined ? "" : `: ${why}`;
   return new LifeboatError("scraper.claim-lost", {
-    message: `the database does not hold claim ${claim.epoch} of source ${claim.source.name} any more`,
+    message: `the database does not hold claim ${claim.epoch} of source ${claim.source.name} any more${because}`,
     remedy: "Nothing: the source is run again by whoever has claimed it, or when it is due.",
   });
 }

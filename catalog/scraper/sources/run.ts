@@ -16,9 +16,9 @@ import { readRows } from "../feeds/read-rows.ts";
 import { feedOf } from "../generated/feed-of.ts";
 import { GENERATION } from "../generated/generated.ts";
 import { MERCHANTS } from "../generated/merchants.ts";
-import { finishRun, holdClaim, type RunEnd } from "./hold.ts";
+import { finishRun, holdClaim, holdReceived, type RunEnd } from "./hold.ts";
 import { nextDueMs } from "./next-due.ts";
-import { type RejectedRow, receivedOf, rejectRows, seenOf } from "./record.ts";
+import { type RejectedRow, rejectRows, seenOf } from "./record.ts";
 import { type Claim, LEASE_MS } from "./source.ts";
 import { withdrawUnseen } from "./withdraw.ts";
 
@@ -131,8 +131,9 @@ async function readSource(tools: RunTools, claim: Claim, { keeper, counts, stopp
   }
   await write();
   const { transactions, leaseMs, batchRows: pageRows } = tools;
-  counts.withdrawn = await withdrawUnseen({ transactions, leaseMs, pageRows, leftMs: () => keeper.leftMs }, claim);
-  return { kind: "read", validators: feed.validators };
+  const withdrawing = { transactions, leaseMs, pageRows, leftMs: () => keeper.leftMs, received };
+  counts.withdrawn = await withdrawUnseen(withdrawing, claim);
+  return { kind: "read", validators: feed.validators, received };
 }
 
 async function fetchSource(tools: RunTools, { source }: Claim, signal: AbortSignal): Promise<FetchedFeed> {
@@ -168,7 +169,7 @@ async function writeBatch(tools: RunTools, claim: Claim, { keeper, counts, batch
     async (session) => {
       await holdClaim(session, claim, tools.leaseMs);
       // The commit before this one was done, and its answer lost: its rows are counted.
-      if ((await receivedOf(session, runId)) > received) return undefined;
+      if (await holdReceived(session, claim, received)) return undefined;
       const seen = await seenOf(session, claim, [...judged.offers.keys()]);
       const again = [...judged.offers].filter(([sku]) => seen.has(sku));
       const rejected = [...judged.rejected, ...again.map(([sku, { rowNumber }]) => duplicate(rowNumber, sku))];

@@ -17,7 +17,7 @@ import { healthOf } from "../pages.ts";
 import { Scheduler, type SchedulerOptions } from "../scheduler.ts";
 import { type Claimed, claimNext } from "./claim.ts";
 import { type DescribedSource, describeSources, generatedSources } from "./described.ts";
-import { holdClaim } from "./hold.ts";
+import { finishRun, holdClaim } from "./hold.ts";
 import { type RunResult, type RunTools, runSource } from "./run.ts";
 import { sweepOld } from "./sweep.ts";
 
@@ -409,6 +409,43 @@ test("a claim that the database lost in the middle of a run ends it, and nothing
   );
 });
 
+test("a failover that lost what a run was told is written ends the run: nothing is withdrawn, and the slot reads it all", async () => {
+  const rows = (price: string) => csv(Array.from({ length: 60 }, (_, each) => [`B${each}`, price] as const));
+  await writeFile(path.join(server.folder, "b.csv"), rows("10.00"));
+  await only({ ...SOURCE, name: "batches", location: "file:b.csv" });
+  await run();
+  await writeFile(path.join(server.folder, "b.csv"), rows("12.50"));
+  const offers = "from products where source = 'batches' and is_active";
+  const offered = async () => await value(`select count(*) || ' ' || count(*) filter (where price = 12.50) ${offers}`);
+  /** Undoes a batch after so many commits, as a promoted server has it that never got it. */
+  const losing = async (batch: number, after: number): Promise<string> => {
+    await due();
+    const taken = await claimed();
+    const lost = `update ingestion_runs set received = received - 20 where id = '${taken.runId}';
+      update products set price = 10.00, price_sgd = 10.00, seen_run = null
+      where source = 'batches' and seen_run = '${taken.runId}' and substr(sku, 2)::int / 20 = ${batch - 1}`;
+    let commits = 0;
+    const transactions: RunTools["transactions"] = {
+      run: async (work, options) => {
+        const done = await tools.transactions.run(work, options);
+        commits += 1;
+        if (commits === after) await session.query(lost);
+        return done;
+      },
+    };
+    const signal = new AbortController().signal;
+    const { end } = await runSource({ ...tools, transactions }, taken, { begunAt: clock.monotonic(), signal });
+    // Its time is over: who takes the slot reads the feed anew.
+    await session.query("update source_leases set expires_at = clock_timestamp()");
+    return `${end.kind}, ${await offered()}`;
+  };
+  assert.equal(await losing(2, 2), "lost, 60 20");
+  // Before its first look at what is unlisted, between two of its pages, and before its end.
+  for (const after of [3, 4, 7]) assert.equal(await losing(3, after), "lost, 60 40");
+  assert.equal((await run()).end.kind, "read");
+  assert.equal(await offered(), "60 60");
+});
+
 test("a feed that fails is asked again later and spread, not before the time its server asks for, and its error is told", async () => {
   answer = (_request, response) => response.writeHead(503, { "retry-after": "7200" }).end();
   await only({ ...SOURCE, name: "busy", location: `${shopBase}/busy` });
@@ -488,6 +525,12 @@ test("a run rides through a crash of the server: each row is counted once", asyn
     "100 100",
   );
   assert.equal(await value("select count(*)::int from price_history where source = 'crashed'"), 100);
+  // Whoever finds its end written writes it anew, and so waits until it is confirmed.
+  const hasWritten = await inTransaction(session, async () => {
+    await finishRun(session, taken, { end: { kind: "unchanged" }, nextDueMs: 1 });
+    return await value("select pg_current_xact_id_if_assigned() is not null");
+  });
+  assert.equal(hasWritten, true);
 });
 
 test("a database with a new history grants nothing until every claim of the old one is over", async () => {

@@ -5,7 +5,7 @@
  * for one, and a run that is cut in the middle has withdrawn what it should have, only not all of it.
  */
 import { slugOf } from "../../ingest/row.ts";
-import { holdClaim } from "./hold.ts";
+import { holdClaim, holdReceived } from "./hold.ts";
 import type { Transactions } from "./run.ts";
 import type { Claim } from "./source.ts";
 
@@ -19,6 +19,8 @@ type Withdrawing = {
   readonly pageRows?: number | undefined;
   /** How long a transaction may wait for a primary. */
   readonly leftMs: () => number;
+  /** Rows of the feed, all of which were written. */
+  readonly received: number;
 };
 
 /**
@@ -42,7 +44,7 @@ export async function withdrawUnseen(tools: Withdrawing, claim: Claim): Promise<
 }
 
 async function eachPage(
-  { transactions, leaseMs, pageRows = PAGE_ROWS, leftMs }: Withdrawing,
+  { transactions, leaseMs, pageRows = PAGE_ROWS, leftMs, received }: Withdrawing,
   claim: Claim,
   sql: string,
   read: (page: Readonly<Record<string, unknown>>) => void,
@@ -53,6 +55,7 @@ async function eachPage(
     const page = await transactions.run(
       async (session) => {
         await holdClaim(session, claim, leaseMs);
+        await holdReceived(session, claim, received);
         return (await session.query(sql, [source.name, slug, runId, after, pageRows])).rows[0];
       },
       { repeatable: true, deadlineMs: leftMs() },
