@@ -7,6 +7,7 @@ import { type Major, serverUser, startServer, type TestServer } from "../../test
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { listBackups } from "../vault/backups.ts";
+import { captureOutsideFiles } from "./outside-files.ts";
 
 /** Moves what lies at a path of the data directory elsewhere, and leaves a link there. */
 async function moveAway(server: TestServer, at: string): Promise<void> {
@@ -44,3 +45,15 @@ for (const major of [15, 18] satisfies Major[]) {
     assert.equal((await listBackups(vault, {}, {})).backups.length, 1);
   });
 }
+
+test("a tablespace made in place, which PostgreSQL 15 leaves out without a word, is refused by its name", async () => {
+  await using server = await startServer({ major: 15, settings: { allow_in_place_tablespaces: true } });
+  const capture = () => captureOutsideFiles(server.server.address(), { warn: (text) => assert.fail(text) });
+  assert.deepEqual(await capture(), []);
+  await server.query("CREATE TABLESPACE inside LOCATION ''");
+  await assert.rejects(capture(), (error) => {
+    assert.ok(isLifeboatError(error, "backup.file-skipped"), String(error));
+    assert.match(error.message, /in place .*: inside$/);
+    return true;
+  });
+});

@@ -353,9 +353,19 @@ export class LocalServer {
   }
 }
 
+/**
+ * A server that is told `-D` reads its configuration there, and then works where that says: a copy of a cluster whose
+ * postgresql.conf names its own folder would work in the original's. The command line wins over every file.
+ * Source: PostgreSQL manual, "File Locations".
+ */
+export function ownDataFolder(dataFolder: string): { readonly data_directory: string } {
+  return { data_directory: dataFolder };
+}
+
 function postgresArguments(setup: ServerSetup): string[] {
   const settings: Settings = {
     ...setup.settings,
+    ...ownDataFolder(setup.dataFolder),
     port: setup.port,
     unix_socket_directories: setup.socketFolder,
     listen_addresses: (setup.listenAddresses ?? ["127.0.0.1"]).join(","),

@@ -13,7 +13,7 @@ import type { Processes, ProcessUser } from "../platform/processes.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import type { Installation } from "../postgres/installation.ts";
 import type { QueryConnection } from "../postgres/query-connection.ts";
-import { LocalServer } from "../postgres/server.ts";
+import { LocalServer, ownDataFolder } from "../postgres/server.ts";
 import type { NamesOf } from "../postgres/session-settings.ts";
 import { bootRestored, type Reached } from "../restore/boot.ts";
 import type { RestorePlan } from "../restore/plan.ts";
@@ -320,7 +320,9 @@ async function makeSuperuser(
 ): Promise<Found> {
   const { setup } = server;
   const database = "template1";
-  const settings = Object.entries(setup.settings ?? {}).flatMap(([name, value]) => ["-c", `${name}=${String(value)}`]);
+  const settings = Object.entries({ ...setup.settings, ...ownDataFolder(setup.dataFolder) }).flatMap(
+    ([name, value]) => ["-c", `${name}=${String(value)}`],
+  );
   await server.stop({ mode: "fast", ...options });
   const done = await tools.processes.run({
     command: path.join(setup.installation.binFolder, "postgres"),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { utimes } from "node:fs/promises";
+import { appendFile, utimes } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
@@ -45,6 +45,7 @@ describe("a sandbox", () => {
       ]) {
         await server.query(`ALTER SYSTEM SET ${setting}`);
       }
+      await appendFile(path.join(server.dataFolder, "postgresql.conf"), `data_directory = '${server.dataFolder}'\n`);
       await server.query(
         "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$",
       );

@@ -7,7 +7,7 @@ import type { Instant } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import { RECOVERY_FOLDER, recoveryFiles, standbyFiles } from "./recovery-files.ts";
+import { ownDataDirectory, RECOVERY_FOLDER, recoveryFiles, standbyFiles } from "./recovery-files.ts";
 import type { RecoveryTarget } from "./target.ts";
 
 const laid = ["00000002.history", "000000010000000000000005"];
@@ -225,5 +225,20 @@ test("a standby's settings have no target, quote what they name, and leave nothi
   assert.match(held, /^synchronous_standby_names = 'ANY 1 \(x\)'$/m);
   for (const name of ["recovery_target", "recovery_target_time", "recovery_target_lsn", "restore_command"]) {
     assert.match(text, new RegExp(`^${name} = ''$`, "m"));
+  }
+});
+
+test("a restored cluster is told where it lies where its configuration says otherwise, or may, and is left as it is else", () => {
+  const told = (configuration: string) => ownDataDirectory(configuration, "/new/it's").map(({ text }) => text);
+  for (const line of [
+    "data_directory='/old'",
+    " DATA_DIRECTORY = '/old'",
+    "include 'more'",
+    "include_dir = 'conf.d'",
+  ]) {
+    assert.match(told(`port = 1\n${line}\n`).join(""), /^data_directory = '\/new\/it''s'$/m, line);
+  }
+  for (const line of ["#data_directory = 'ConfigDir'", "# include_dir = 'conf.d'", "port = 1"]) {
+    assert.deepEqual(told(`${line}\n`), [], line);
   }
 });

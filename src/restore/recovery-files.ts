@@ -118,6 +118,21 @@ export function startableConfiguration(capacity: ControlFile["capacity"]): reado
   ];
 }
 
+/**
+ * Where a configuration says that its cluster lies elsewhere, or may say so in a file that it includes: a line behind all of that. A
+ * server started there by hand would else work in the data directory of the cluster that the backup was taken of.
+ */
+export function ownDataDirectory(configuration: string, folder: string): readonly RecoveryFile[] {
+  if (!/^[ \t]*(?:data_directory|include(?:_dir|_if_exists)?)\b/im.test(configuration)) return [];
+  const lines = [
+    "",
+    "# Added by lifeboat restore: this cluster lies here, whatever is said above or in a file that is included.",
+    `data_directory = '${quoted(folder)}'`,
+    "",
+  ];
+  return [{ path: "postgresql.conf", text: lines.join("\n"), how: "append", mode: 0o600 }];
+}
+
 function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly timeline: Timeline }): string {
   const passing = [
     // A shell that finds no script ends with 2 or 127, and PostgreSQL takes 2 for "there is no such file".

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { appendFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import {
@@ -15,6 +16,7 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
+import { systemProcesses } from "../platform/processes.ts";
 import { checkVault } from "../vault/check.ts";
 import { prepareRestore, runRestore } from "./restore.ts";
 
@@ -27,6 +29,11 @@ async function fill(server: TestServer, tablespaceFolder: string): Promise<void>
   await server.query(`CREATE TABLESPACE elsewhere LOCATION '${tablespaceFolder}'`);
   await server.query("CREATE TABLE moved (id int, body text) TABLESPACE elsewhere");
   await server.query("INSERT INTO moved SELECT g, md5(g::text) FROM generate_series(1, 5000) g");
+  if (server.major > 15) {
+    // A base backup of 15 leaves such a tablespace out.
+    await server.query("CREATE TABLESPACE in_place LOCATION ''");
+    await server.query("CREATE TABLE kept_inside TABLESPACE in_place AS SELECT generate_series(1, 500) AS id");
+  }
   await server.query("CREATE DATABASE copied TEMPLATE template0 STRATEGY file_copy");
   await server.query("CREATE TABLE inside (id int)", [], { database: "copied" });
   await server.query("INSERT INTO inside SELECT generate_series(1, 77)", [], { database: "copied" });
@@ -44,7 +51,9 @@ for (const major of MAJORS) {
       const tablespaceFolder = path.join(folder, "elsewhere");
       await systemFiles.makeFolder(tablespaceFolder, 0o700);
       await giveTo(await serverUser(), tablespaceFolder);
-      await using server = await startServer({ major });
+      await using server = await startServer({ major, settings: { allow_in_place_tablespaces: true } });
+      // As of who moved a configuration of Debian's into the data directory: a copy must not work in the original.
+      await appendFile(path.join(server.dataFolder, "postgresql.conf"), `data_directory = '${server.dataFolder}'\n`);
       await fill(server, tablespaceFolder);
       const vault = await createTestVault();
       const backup = await takeTestBackup(server, vault);
@@ -62,6 +71,10 @@ for (const major of MAJORS) {
       found.set("public.unlogged", wanted.get("public.unlogged") ?? "");
       assert.deepEqual(found, wanted);
       assert.deepEqual(await contentOf(restored, "copied"), wantedInside);
+      const said = ["-D", target, "-C", "data_directory"];
+      const command = path.join(server.installation.binFolder, "postgres");
+      const alone = await systemProcesses.run({ command, args: said, user: await serverUser(), timeoutMs: 10_000 });
+      assert.equal(alone.stdout.trim(), target, "started by hand it works where it lies, too");
       await restored.query("INSERT INTO unlogged VALUES (1)");
       await restored.query("INSERT INTO moved VALUES (1, 'writable')");
       await restored.query("CREATE EXTENSION amcheck");

@@ -41,6 +41,7 @@ import {
 } from "./layout.ts";
 import { feedPlan, laidSegments, plannedWalBytes, type RestorePlan } from "./plan.ts";
 import {
+  ownDataDirectory,
   RECOVERY_FOLDER,
   type RecoveryFile,
   recoveryFiles,
@@ -256,6 +257,7 @@ async function restoreInto(
         await makeLinks(tools.files, layout, place.owner);
         await writeFiles(tools.files, place, settingsOf(plan, place.follow));
         await configureIfOutside(tools.files, place, controlFile);
+        await keepApart(tools.files, place);
         tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
       },
     },
@@ -387,6 +389,12 @@ async function configureIfOutside(files: Files, place: RestorePlace, controlFile
     if ((await files.stat(path.join(place.folder, file.path))) === undefined) missing.push(file);
   }
   await writeFiles(files, place, missing);
+}
+
+async function keepApart(files: Files, place: RestorePlace): Promise<void> {
+  const folder = path.resolve(place.folder);
+  const configuration = await files.readFile(path.join(folder, "postgresql.conf"));
+  await writeFiles(files, place, ownDataDirectory(configuration.toString("utf8"), folder));
 }
 
 /** Writes the control file, with which the folder can be started, and takes the marks away. */

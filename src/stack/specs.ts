@@ -185,10 +185,12 @@ function nodeSpec(
   { programs, user }: Pick<StackTools, "programs" | "user">,
 ): ComponentSpec {
   const port = nodePort(stack, node);
+  const data = stack.place.dataOf(node);
+  // What the other node's configuration says of folders came along with its data.
   return {
     name: node,
     program: path.join(programs.postgres.binFolder, "postgres"),
-    arguments: ["-D", stack.place.dataOf(node)],
+    arguments: ["-D", data, "-c", `data_directory=${data}`],
     environment: {},
     workFolder: stack.place.folder,
     runAs: user,
