@@ -5,6 +5,7 @@
  * Invariant: what keeps people out of a database and says nothing of its data (a login trigger, a library) is no finding.
  */
 import { isLifeboatError } from "../errors/error.ts";
+import type { QueryConnection } from "../postgres/query-connection.ts";
 import type { ProofFinding } from "../vault/proofs.ts";
 import { refusalOf, type SandboxServer } from "./sandbox-server.ts";
 
@@ -55,6 +56,18 @@ export async function openDatabases(server: SandboxServer, options: CallOptions)
     return databases.map(({ name }) => name);
   } finally {
     await session.close();
+  }
+}
+
+/**
+ * Undoes the prepared transactions of the session's database. Each holds its locks until it is ended, for weeks where it was forgotten, and
+ * what asks a table for its length would wait for them; in a copy that is thrown away nobody ends them.
+ */
+export async function undoPrepared(session: QueryConnection, options: CallOptions): Promise<void> {
+  const limits = { timeoutMs: STATEMENT_TIMEOUT_MS, ...options };
+  const sql = "SELECT quote_literal(gid) AS gid FROM pg_prepared_xacts WHERE database = current_database()";
+  for (const { gid } of await session.query(sql, [], limits)) {
+    await session.query(`ROLLBACK PREPARED ${String(gid)}`, [], limits);
   }
 }
 

@@ -27,7 +27,7 @@ for (const major of MAJORS) {
 
   test(`PostgreSQL ${major}: a sound backup is shown at every depth, to the newest point, and nothing stays`, async () => {
     await withFolder(async (folder) => {
-      await using server = await startServer({ major });
+      await using server = await startServer({ major, settings: { max_prepared_transactions: 1 } });
       const elsewhere = path.join(folder, "elsewhere");
       await systemFiles.makeFolder(elsewhere, 0o700);
       await giveTo(await serverUser(), elsewhere);

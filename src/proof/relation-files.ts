@@ -10,7 +10,7 @@
  */
 import { eachTableBlock } from "../postgres/btree-page.ts";
 import type { ProofFinding } from "../vault/proofs.ts";
-import { missingDatabase } from "./databases.ts";
+import { missingDatabase, undoPrepared } from "./databases.ts";
 import type { ScannedPage } from "./page-scan.ts";
 import { refusalOf, type SandboxServer } from "./sandbox-server.ts";
 
@@ -55,7 +55,7 @@ const STORED_SQL = `
      AND (c.relkind IN ('r', 'm', 't') AND c.relam = 2 OR c.relkind = 'S'
        OR c.relkind = 'i' AND i.indisready AND i.indisvalid)`;
 
-/** Asks the databases for their relations, shared ones once. */
+/** Asks the databases for their relations, shared ones once; undoes what is prepared in them. */
 export async function listStored(
   server: SandboxServer,
   databases: readonly string[],
@@ -68,6 +68,7 @@ export async function listStored(
     try {
       const session = await server.connect(database, options);
       try {
+        await undoPrepared(session, options);
         const limits = { timeoutMs: STATEMENT_TIMEOUT_MS, ...options };
         const rows = await session.query(STORED_SQL, [answered.length === 0], limits);
         for (const row of rows) if (row["path"] !== null) relations.push({ database, ...readStored(row) });
