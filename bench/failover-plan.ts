@@ -181,6 +181,11 @@ export function notOkOf(run: FailoverRun): number {
   return run.writesFailed + run.writesUnknown + run.readsFailed;
 }
 
+/** Whether another node is the primary afterwards; none is no other. */
+export function isMoved(run: { readonly primaryBefore: string; readonly primaryAfter: string }): boolean {
+  return run.primaryAfter !== run.primaryBefore && run.primaryAfter !== "none";
+}
+
 /**
  * What is still to be run: first what moves no role, for a node that is made anew has its WAL beside its data again, not on
  * the disk that is held up; each in turns, so that what disturbs the machine for a while disturbs all.

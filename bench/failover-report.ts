@@ -5,6 +5,7 @@ import {
   type FailoverRun,
   type Fault,
   type FaultName,
+  isMoved,
   notOkOf,
   PARTS,
 } from "./failover-plan.ts";
@@ -130,7 +131,7 @@ function lossTable(subjects: readonly Subject[]): string {
     sum(runs, (run) => run.odd),
     sum(runs, (run) => run.writesUnknown),
     sum(runs, (run) => run.unknownPresent),
-    sum(runs, (run) => Number(run.primaryBefore !== run.primaryAfter)),
+    sum(runs, (run) => Number(isMoved(run))),
   ]);
   return figures(["sums", "acknowledged", "lost", "odd", "unknown", "of them there", "failovers"], rows);
 }
@@ -196,8 +197,8 @@ function verdictsOn(fault: Fault, runs: readonly FailoverRun[], request: Failove
     const title = `${fault.title}: work on the old primary before it is started at most ${fault.rebuildMax} s`;
     verdicts.push(within(title, most, fault.rebuildMax, "s"));
   }
-  const moved = runs.filter((run) => run.primaryBefore !== run.primaryAfter).length;
-  const wrong = fault.expects === "new-primary" ? runs.length - moved : moved;
+  const stayed = runs.filter((run) => run.primaryBefore === run.primaryAfter).length;
+  const wrong = runs.length - (fault.expects === "new-primary" ? runs.filter(isMoved).length : stayed);
   const what = fault.expects === "new-primary" ? "runs without a new primary" : "false alarms";
   verdicts.push(within(`${fault.title}: ${what}`, wrong, 0, `of ${runs.length}`));
   const problems = runs.filter(({ problem }) => problem !== undefined).length;

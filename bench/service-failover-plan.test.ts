@@ -73,5 +73,6 @@ test("a stack that did not heal, and writes that nobody could be asked for, are 
   const problem = "db did not come back by itself in 60 s";
   assert.match(missed({ problem }), /^primary killed \(SIGKILL\), run 2: db did not come back by itself in 60 s$/m);
   assert.match(missed({ problem }), /^MISSED .*stacks that did not heal: 1 of 2$/m);
+  assert.match(missed({ primaryAfter: "none" }), /^MISSED .*another than it should be: 1 of 2$/m);
   assert.match(missed({ lost: undefined }), /^MISSED .*not there once: 0 of all runs, unknown of 1$/m);
 });

@@ -1,5 +1,5 @@
 /** What `bench service-failover` does to a stack, and what its clients' figures come to. Pure. */
-import type { FaultName } from "./failover-plan.ts";
+import { type FaultName, isMoved } from "./failover-plan.ts";
 import { type Verdict, within } from "./goals.ts";
 import { type Figure, figureTable, type Report, showVerdicts, showVersions } from "./report.ts";
 
@@ -145,7 +145,7 @@ function verdictsOn(fault: ServiceFault, runs: readonly ServiceFailoverRun[]): r
   const unknown = runs.filter(({ lost }) => lost === undefined).length;
   const lost = sum((run) => run.lost ?? 0);
   const problems = runs.filter(({ problem }) => problem !== undefined).length;
-  const unmoved = runs.filter((run) => (run.primaryBefore !== run.primaryAfter) !== fault.moves).length;
+  const unmoved = runs.filter((run) => (fault.moves ? !isMoved(run) : run.primaryBefore !== run.primaryAfter)).length;
   return [
     within(
       `${fault.title}: failed reads`,
