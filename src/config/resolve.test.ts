@@ -138,6 +138,18 @@ test("of two ways to the same secret in one source is a mistake; a stronger sour
   assert.equal(rows.find((each) => each.path === "vault.passphraseFile")?.overriddenBy, "vault.recoveryKeyFile");
 });
 
+test("whatever opens the vault by the stronger source is used, an identity file like the others", () => {
+  const ways = ["passphraseFile", "passphraseCommand", "recoveryKeyFile", "identityFile"] as const;
+  for (const weak of ways) {
+    for (const strong of ways.filter((way) => way !== weak)) {
+      const flags = { [`vault.${strong}`]: "/run/given" };
+      const { rows, problems } = resolveSettings(sources({ yaml: `vault: {${weak}: /run/lost}`, flags }));
+      const { vault } = configOf(rows);
+      assert.deepEqual([problems, vault[strong], vault[weak]], [[], "/run/given", undefined], `${strong} over ${weak}`);
+    }
+  }
+});
+
 test("every setting's default is accepted by its own kind, and flag and variable names are unique", () => {
   const base = { folder: "/", home: "/" };
   for (const { path, setting } of SETTING_ROWS) {

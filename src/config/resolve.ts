@@ -123,7 +123,7 @@ function unknownVariables(environment: ConfigSources["environment"]): readonly C
 // Settings that answer the same question.
 const ALTERNATIVES = [
   ["server.password", "server.passwordFile", "server.passwordCommand"],
-  ["vault.passphraseFile", "vault.passphraseCommand", "vault.recoveryKeyFile"],
+  ["vault.passphraseFile", "vault.passphraseCommand", "vault.recoveryKeyFile", "vault.identityFile"],
 ] as const;
 
 const STRENGTH = { default: 0, file: 1, environment: 2, flag: 3 } as const;

@@ -62,10 +62,9 @@ test("a file that others may read is used with a warning: a restore must not fai
   assert.match(told.warnings[0] ?? "", /chmod 600/);
 });
 
-test("an age identity file goes before a passphrase, comes whole, and a wrong file is refused", async () => {
+test("an age identity file comes whole, and a wrong file is refused", async () => {
   const file = await secretFile("identity", "# pin\nAGE-SECRET-KEY-1\n");
-  const passphraseFile = await secretFile("beside", "x\n");
-  const { vault } = config({ "vault.identityFile": file, "vault.passphraseFile": passphraseFile });
+  const { vault } = config({ "vault.identityFile": file });
   const expected = { kind: "identity", identities: "# pin\nAGE-SECRET-KEY-1\n" };
   assert.deepEqual(await readVaultSecret(vault, tools()), expected);
   const big = config({ "vault.identityFile": await secretFile("big", "x".repeat(65_537)) });

@@ -54,7 +54,8 @@ export type VaultSecretSource =
   | { readonly kind: "open" };
 
 /**
- * The secret of the vault: recovery key file, identity file, passphrase file, passphrase command, or a person, in this order.
+ * The secret of the vault: the one of recovery key file, identity file, passphrase file and passphrase command that is left by
+ * the strongest source, or a person's answer.
  * Rejects with `config.secret-missing` when there is none of these, `config.secret-unusable` when one gives nothing usable.
  */
 export async function readVaultSecret(vault: Config["vault"], tools: SecretTools): Promise<VaultSecretSource> {

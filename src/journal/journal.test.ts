@@ -106,6 +106,30 @@ test("a record that was cut off anywhere is kept aside and named, and all before
   }
 });
 
+test("records that reached the disk in part, with a hole before what is there, are a torn tail, and all before them stay", async () => {
+  await using temporary = await temporaryFolder("journal");
+  const { folder } = temporary;
+  await written(folder, ["one"]);
+  const file = path.join(folder, JOURNAL_FILE);
+  const synced = (await readFile(file)).byteLength;
+  await written(folder, ["two", "three".repeat(200), "four"]);
+  const bytes = await readFile(file);
+  const holed = Buffer.from(bytes).fill(0, synced, 1024);
+  assert.ok(synced < 1024 && bytes.byteLength > 1024);
+  const { records, tail } = interpretJournal(holed);
+  assert.deepEqual([records.length, tail.kind], [1, "torn"]);
+  await writeFile(file, holed);
+  await written(folder, ["five"]);
+  const reading = await read(folder);
+  assert.deepEqual(namesOf(reading), ["one", "journal-torn", "five"]);
+  const kept = await readFile(path.join(folder, String(reading.records[1]?.facts["keptAs"])));
+  assert.deepEqual(kept, holed.subarray(synced));
+  // Zeros where no disk would leave them were put there.
+  for (const to of [synced + 1, 1023]) {
+    assert.equal(interpretJournal(Buffer.from(bytes).fill(0, synced, to)).tail.kind, "changed");
+  }
+});
+
 test("a torn tail that is longer than what is written next leaves nothing of itself behind", async () => {
   await using temporary = await temporaryFolder("journal");
   const { folder } = temporary;

@@ -7,7 +7,7 @@ import { decodeHeader, decodeRecord, FIRST_HASH, type JournalRecord } from "./re
 /** How a journal ends. */
 export type JournalTail =
   | { readonly kind: "whole" }
-  /** A crash cut off its last record; or it is being written just now. */
+  /** A crash cut off its last records, or left a hole in them; or they are being written just now. */
   | { readonly kind: "torn"; readonly bytes: number; readonly digest: string }
   /** From this line on, counted from 1, it is not what was written. */
   | { readonly kind: "changed"; readonly line: number };
@@ -48,12 +48,16 @@ export function interpretJournal(bytes: Buffer): JournalReading {
   });
   for (let line = 1; position < bytes.byteLength; line += 1) {
     const end = bytes.indexOf(0x0a, position);
-    const torn = bytes.subarray(position);
+    const torn = (): JournalReading => {
+      const rest = bytes.subarray(position);
+      return reading({
+        kind: "torn",
+        bytes: rest.byteLength,
+        digest: createHash("sha256").update(rest).digest("hex"),
+      });
+    };
     // The first line is written durably with its file: it is never torn.
-    if (end < 0 && line > 1) {
-      const digest = createHash("sha256").update(torn).digest("hex");
-      return reading({ kind: "torn", bytes: torn.byteLength, digest });
-    }
+    if (end < 0 && line > 1) return torn();
     const text = bytes.toString("utf8", position, end < 0 ? bytes.byteLength : end);
     if (line === 1) {
       const header = decodeHeader(text);
@@ -61,11 +65,28 @@ export function interpretJournal(bytes: Buffer): JournalReading {
       head = header.previous;
     } else {
       const record = decodeRecord(text, head);
-      if (record === undefined || record.number !== line - 1) return reading({ kind: "changed", line });
+      if (record === undefined || record.number !== line - 1) {
+        return hasHole(bytes, position, end) ? torn() : reading({ kind: "changed", line });
+      }
       records.push(record);
       head = record.hash;
     }
     position = end + 1;
   }
   return reading(bytes.byteLength === 0 ? { kind: "changed", line: 1 } : { kind: "whole" });
+}
+
+/** What a disk writes at once, at the least. */
+const SECTOR_BYTES = 512;
+
+/**
+ * Whether a line was begun whose bytes did not all reach the disk. Records that go out by one sync reach it in any order: after
+ * a power cut a part can be zeros, up to the end of a sector, and what follows can be there. No record has a zero in it.
+ */
+function hasHole(bytes: Buffer, from: number, to: number): boolean {
+  const begin = bytes.subarray(from, to).indexOf(0);
+  if (begin < 0) return false;
+  let end = from + begin;
+  while (end < to && bytes[end] === 0) end += 1;
+  return end % SECTOR_BYTES === 0;
 }
