@@ -291,6 +291,29 @@ for (const lost of ["dropped", "invalidated"] as const) {
   });
 }
 
+test("PostgreSQL 18: a slot that was invalidated for being idle is made anew, and nothing is lost that the server has", async () => {
+  const settings = { idle_replication_slot_timeout: "1s", wal_keep_size: "1GB" };
+  await using server = await startServer({ major: 18, walSegmentBytes: MIB, settings });
+  await using station = await openStation();
+  const first = await station.start(server);
+  await writeRows(server, "before", 300);
+  await caughtUp(server);
+  await first.stop();
+  await writeRows(server, "away", 3000);
+  await eventually("the slot is invalidated", async () => {
+    await server.query("CHECKPOINT");
+    return (await server.value("SELECT invalidation_reason FROM pg_replication_slots")) === "idle_timeout";
+  });
+  assert.notEqual(await server.value("SELECT restart_lsn FROM pg_replication_slots"), "", "it looks as if it kept WAL");
+  const second = await station.start(server);
+  await writeRows(server, "after", 10);
+  await caughtUp(server);
+  const { gaps, lastError } = second.report();
+  assert.deepEqual([gaps, lastError], [[], null]);
+  assert.equal(await server.value("SELECT invalidation_reason IS NULL FROM pg_replication_slots"), "true");
+  await assertSameAsServer(server, station, ONE);
+});
+
 test("a spool that lost its files goes on from the vault", async () => {
   await using server = await startServer({ walSegmentBytes: MIB });
   await using station = await openStation(await createTestVault());

@@ -15,6 +15,7 @@ export async function runSession(
   call: { readonly signal: AbortSignal },
 ): Promise<never> {
   let before: Plan | undefined;
+  let isNewSlot = false;
   for (;;) {
     const plan = await agreeOnStart(connection, context, call);
     if (before?.timeline === plan.timeline && before.streamFrom === plan.streamFrom) throw endedAgain(plan);
@@ -27,7 +28,12 @@ export async function runSession(
         const comparing = plan.streamFrom < segmentStart(plan.writeFrom, walSegmentBytes(context));
         context.gone = comparing && context.gone === undefined ? "comparison" : "wal";
       }
-      throw error;
+      if (!isLifeboatError(error, "postgres.slot-unusable") || isNewSlot) throw error;
+      // 18 leaves its position to one that it invalidated for being idle, and refuses it here only. It keeps nothing: a new one
+      // loses nothing, and what the server still has is received.
+      await connection.dropSlot(context.options.slot, call);
+      isNewSlot = true;
+      before = undefined;
     }
   }
 }
