@@ -80,6 +80,11 @@ async function lookAtVault(call: Parameters<LookAtStatus>[0], now: Instant): Pro
         toTime: range.toTime,
       })),
       gapCount: points.gaps.length,
+      outOfReach: points.outOfReach.map(({ timeline, from, to }) => ({
+        timeline,
+        from: formatLsn(from),
+        to: formatLsn(to),
+      })),
       objectCount,
       sizeBytes,
     };

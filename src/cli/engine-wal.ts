@@ -167,11 +167,15 @@ export const findPoints: FindPoints = async (call) => {
 };
 
 /** What can be restored from an opened vault and this machine's spool. */
-export async function pointsOf(vault: Vault, call: Parameters<FindPoints>[0]): Promise<Points> {
+export async function pointsOf(
+  vault: Vault,
+  call: Parameters<FindPoints>[0],
+): Promise<Points & { readonly outOfReach: readonly PointsGap[] }> {
   const { config, session } = call;
   const options = { signal: session.signal };
   const ranges: PointsRange[] = [];
   const gaps: PointsGap[] = [];
+  const outOfReach: PointsGap[] = [];
   const stranded: string[] = [];
   for (const systemId of await listSystems(vault, options)) {
     const listing = await listBackups(vault, { systemId }, options);
@@ -180,10 +184,11 @@ export async function pointsOf(vault: Vault, call: Parameters<FindPoints>[0]): P
     const wal = new HeldWal(walSources(vault, config, systemId), walSegmentBytes);
     const points = recoveryPoints(listing.backups, await wal.holdings(options));
     gaps.push(...points.gaps);
+    outOfReach.push(...points.outOfReach);
     stranded.push(...points.stranded.map((backup) => backup.backupId));
     for (const range of points.ranges) ranges.push(await timed(range, { wal, walSegmentBytes }, options));
   }
-  return { ranges, gaps, stranded };
+  return { ranges, gaps, outOfReach, stranded };
 }
 
 /** How far back commits are looked for from the end of a range. */

@@ -74,6 +74,7 @@ const status: StatusFacts = {
       },
     ],
     gapCount: 0,
+    outOfReach: [],
     objectCount: 57,
     sizeBytes: 1_400_000_000,
   },

@@ -43,6 +43,7 @@ const vault = {
   stranded: [],
   ranges: [range],
   gapCount: 0,
+  outOfReach: [],
   objectCount: 1,
   sizeBytes: 1,
 };
@@ -66,8 +67,22 @@ const risksOf = (given: Partial<Extract<StatusFacts["risks"], { readonly kind: "
 });
 const sorted = Array.from({ length: 5 }, (_, n) => collation({ name: `shop${n}`, actual: "2.41" }));
 
+const gap = { timeline: 1, from: "0/1000060", to: "0/3000000" };
+/** Running, with the alarm of a gap. */
+const lost = (each: typeof gap): ReceiverStatus => ({
+  kind: "running",
+  report: {
+    ...report,
+    alarms: [{ kind: "gap", message: "take a backup now", since: "" }],
+    gaps: [{ ...each, noticedAt: "2026-01-01T12:00:00.000Z" }],
+  },
+});
 const ahead = { backupId: "b2", endedAt: "2027-01-01T00:00:00.000Z" };
 const unfinished = { ...vault, unfinishedCount: 1 };
+
+test("a receiver's alarm of a gap is over when a backup lies behind the gap, though the receiver still tells it", () => {
+  assert.deepEqual(faultsOf({ ...well, receiver: lost({ ...gap, to: range.from }) }), []);
+});
 
 test("nothing is wrong where nothing is, also while a backup is under way", () => {
   assert.deepEqual(faultsOf(well), []);
@@ -105,6 +120,22 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
   ["a proof that is too old", { proofMaxAgeMs: 10 * HOUR_MS }, ["proof-old"]],
   ["a proof that failed", { vault: { ...vault, failedProofs: ["a"] } }, ["proof-failed"]],
   ["missing WAL", { vault: { ...vault, gapCount: 1 } }, ["wal-gap"]],
+  [
+    "missing WAL, and no backup behind it",
+    { vault: { ...vault, gapCount: 1, outOfReach: [gap] } },
+    ["wal-out-of-reach"],
+  ],
+  [
+    "of two gaps one without a backup behind it",
+    { vault: { ...vault, gapCount: 2, outOfReach: [gap] } },
+    ["wal-out-of-reach", "wal-gap"],
+  ],
+  ["a receiver's alarm of a gap, no backup behind it", { receiver: lost(gap) }, ["receiver-gap"]],
+  [
+    "a receiver's alarm of a gap while the vault is not seen",
+    { receiver: lost({ ...gap, to: range.from }), vault: away },
+    ["vault-unreachable", "receiver-gap"],
+  ],
   ["no receiver", { receiver: { kind: "never-ran" } }, ["receiver-never-ran"]],
   ["a stopped receiver", { receiver: { kind: "not-running", report } }, ["receiver-not-running"]],
   ["a receiver that runs and has said nothing for long", { reportAgeMs: 14_000 }, ["receiver-silent"]],

@@ -6,10 +6,11 @@
  */
 import type { Instant } from "../platform/clock.ts";
 import { type CollationVersion, collationRisk } from "../postgres/collations.ts";
+import { parseLsn } from "../postgres/lsn.ts";
 import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
 import { describeDuration } from "../units/duration.ts";
 import { aheadMs } from "../vault/dated-ahead.ts";
-import type { ReceiverStatus } from "../wal/report.ts";
+import type { ReceiverReport, ReceiverStatus } from "../wal/report.ts";
 import { whyStale } from "../wal/report-age.ts";
 
 /** What could not be looked at, and why. */
@@ -57,6 +58,8 @@ export type VaultFacts =
       readonly stranded: readonly string[];
       readonly ranges: readonly StatusRange[];
       readonly gapCount: number;
+      /** Gaps behind which WAL is held, and no backup begins. */
+      readonly outOfReach: readonly { readonly timeline: number; readonly from: string; readonly to: string }[];
       readonly objectCount: number;
       readonly sizeBytes: number;
     };
@@ -142,7 +145,11 @@ function vaultFaults(facts: StatusFacts): Fault[] {
     const message = `backup ${id} cannot be restored: WAL it needs is not there`;
     faults.push({ code: "backup-stranded", message, remedy: "See `lifeboat points`." });
   }
-  if (vault.gapCount > 0) {
+  for (const { timeline, from, to } of vault.outOfReach) {
+    const message = `nothing after ${from} can be restored: WAL is missing from there to ${to} on timeline ${timeline}, and no backup begins behind that`;
+    faults.push({ code: "wal-out-of-reach", message, remedy: "Take one now: lifeboat backup." });
+  }
+  if (vault.gapCount > vault.outOfReach.length) {
     const message = `WAL is missing in ${vault.gapCount} ${vault.gapCount === 1 ? "place" : "places"} between recovery ranges`;
     faults.push({ code: "wal-gap", message, remedy: "See `lifeboat points`; the moments in between are lost." });
   }
@@ -166,7 +173,7 @@ function proofFaults(newest: StatusProof | undefined, { now, proofMaxAgeMs }: St
   return [{ code: "proof-old", message, remedy }];
 }
 
-function receiverFaults({ receiver, reportAgeMs, isOfStack }: StatusFacts): Fault[] {
+function receiverFaults({ receiver, reportAgeMs, isOfStack, vault }: StatusFacts): Fault[] {
   const start = isOfStack ? "Start what is missing of its stack: lifeboat up." : "Start it: lifeboat wal receive.";
   if (receiver.kind === "never-ran") {
     return [{ code: "receiver-never-ran", message: "no receiver ever ran with this spool", remedy: start }];
@@ -184,8 +191,18 @@ function receiverFaults({ receiver, reportAgeMs, isOfStack }: StatusFacts): Faul
     faults.push({ code: "receiver-silent", message, remedy: `Unless it speaks by itself: ${again}.` });
   }
   const remedy = report.lastError?.remedy ?? "See `lifeboat wal status`.";
-  const alarms = report.alarms.map((alarm) => ({ code: `receiver-${alarm.kind}`, message: alarm.message, remedy }));
+  // It asks for a backup for as long as it runs; whether there is one by now, the vault knows.
+  const wanted = report.alarms.filter(({ kind }) => kind !== "gap" || !isBackedUpBehind(report.gaps, vault));
+  const alarms = wanted.map((alarm) => ({ code: `receiver-${alarm.kind}`, message: alarm.message, remedy }));
   return [...faults, ...alarms];
+}
+
+/** Whether moments behind each gap can be restored. */
+function isBackedUpBehind(gaps: ReceiverReport["gaps"], vault: VaultFacts): boolean {
+  if (vault.kind === "unreachable") return false;
+  return gaps.every((gap) =>
+    vault.ranges.some((range) => range.timeline >= gap.timeline && parseLsn(range.from) >= parseLsn(gap.to)),
+  );
 }
 
 function serverFaults({ server, risks, receiverSlot, isOfStack }: StatusFacts): Fault[] {

@@ -22,6 +22,8 @@ export type RecoveryRange = {
 export type RecoveryPoints = {
   readonly ranges: readonly RecoveryRange[];
   readonly gaps: readonly (WalGap & { readonly systemId: SystemId })[];
+  /** Of the newest timeline the gap behind which nothing can be restored, where no backup begins behind it: at most one. */
+  readonly outOfReach: readonly (WalGap & { readonly systemId: SystemId })[];
   /** Backups whose own WAL is not all held: they cannot be restored. */
   readonly stranded: readonly BackupRecord[];
 };
@@ -45,7 +47,17 @@ export function recoveryPoints(backups: readonly BackupRecord[], holdings: WalHo
   }
   ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
   const stranded = backups.filter((backup) => !placed.has(backup.backupId));
-  return { ranges, gaps: [...gaps.values()], stranded };
+  const outOfReach = lastGapOf(holdings, ranges).map((gap) => ({ ...gap, systemId }));
+  return { ranges, gaps: [...gaps.values()], outOfReach, stranded };
+}
+
+/** Where what is held goes on, and no range does. */
+function lastGapOf(holdings: WalHoldings, ranges: readonly RecoveryRange[]): readonly WalGap[] {
+  const newest = walLineages(holdings).at(-1);
+  if (newest === undefined) return [];
+  const own = ranges.filter(({ timeline }) => timeline === newest.timeline);
+  const gap = newest.gaps.find(({ from }) => own.every(({ to }) => to <= from));
+  return gap === undefined || own.length === 0 ? [] : [gap];
 }
 
 function liesIn(backup: BackupRecord, lineage: WalLineage, range: WalLineage["ranges"][number]): boolean {
