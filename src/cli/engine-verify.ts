@@ -3,6 +3,7 @@ import os from "node:os";
 import { parseInvariants } from "../config/invariants-file.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
+import { formatLsn } from "../postgres/lsn.ts";
 import { type ProofProgress, proveBackup } from "../proof/act.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
 import { proveEach } from "../proof/each.ts";
@@ -12,6 +13,7 @@ import { type BackupListing, type BackupRecord, listBackups } from "../vault/bac
 import { newestOf } from "../vault/dated-ahead.ts";
 import { listProofs } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { CreatedTablespace } from "../wal/records/tablespaces.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { MACHINE, serverUserOf } from "./engine-machine.ts";
 import { checkReachable, installationFor } from "./engine-restore.ts";
@@ -59,9 +61,16 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
       options,
     );
   });
+  for (const { record, stoppedBefore } of made) {
+    if (stoppedBefore !== undefined) session.notice(stoppedNotice(record.backupId, stoppedBefore));
+  }
   const walGaps = made.flatMap(({ record, gap }) => (gap === undefined ? [] : [{ backupId: record.backupId, ...gap }]));
   return { proofs: made.map(({ record }) => record), walGaps, unproven, proven: await provenNow(vault, options) };
 };
+
+function stoppedNotice(backupId: string, { lsn, oid, location }: CreatedTablespace): string {
+  return `The proof of backup ${backupId} stopped at ${formatLsn(lsn)}: there the WAL creates tablespace ${oid} in ${location}, which may be the running server's folder. Take a new backup: it has the tablespace, and is proven with it.`;
+}
 
 const STEPS: Readonly<Record<ProofProgress["step"], string>> = {
   reading: "reading every byte",

@@ -4,7 +4,7 @@
  * Nouns: a proof goes through the *depths* one after another up to the one that was asked for; a *finding* ends it at the
  * depth that found it; the *sandbox* is an isolated server on this machine that is thrown away.
  * Invariants: only the vault is relied on, not the receiver's spool; what says nothing about the backup (no space, no
- * memory, no programs, a setting of another machine, a stop on request) ends the proof without a record; a depth that cannot be looked at is refused, never
+ * memory, no programs, a setting of another machine, a tablespace that the sandbox must not make, a stop on request) ends the proof without a record; a depth that cannot be looked at is refused, never
  * lowered; the record is the last thing written, so a proof that was cut short leaves none; nothing of the sandbox stays.
  */
 import path from "node:path";
@@ -14,14 +14,17 @@ import type { Locks } from "../platform/lock.ts";
 import type { ProcessUser } from "../platform/processes.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import type { Installation } from "../postgres/installation.ts";
-import { formatLsn } from "../postgres/lsn.ts";
+import { formatLsn, parseLsn } from "../postgres/lsn.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { replayBytes } from "../restore/plan.ts";
 import { type PricedPlan, prepareRestore, type RestoreTools, runRestore } from "../restore/restore.ts";
+import type { RecoveryTarget } from "../restore/target.ts";
+import { isReplayed, tablespaceInWal } from "../restore/wal-tablespaces.ts";
 import { type BackupRecord, createBackupId } from "../vault/backups.ts";
 import type { ProofId } from "../vault/names.ts";
 import { type ProofDepth, type ProofFinding, type ProofPhase, type ProofRecord, putProof } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { CreatedTablespace } from "../wal/records/tablespaces.ts";
 import { openDatabases, tryDatabases } from "./databases.ts";
 import { isAtLeast } from "./decide.ts";
 import { checkInvariants, type Invariant } from "./invariants.ts";
@@ -77,6 +80,8 @@ export type Proof = {
   readonly record: ProofRecord;
   /** Where the WAL stopped short of the newest that is held; points after it were not shown. */
   readonly gap: ProofGap | undefined;
+  /** Before which the sandbox's recovery stopped: it would have gone on in this machine's folder of that name. */
+  readonly stoppedBefore: CreatedTablespace | undefined;
 };
 
 /** Proves, records and returns the record, whether it passed or failed. Rejects when nothing can be said of the backup. */
@@ -84,12 +89,14 @@ export async function proveBackup(tools: ProofTools, request: ProofRequest, opti
   const run = new ProofRun(tools, request, options);
   const record = await run.toTheEnd();
   await putProof(tools.vault, record, options);
-  return { record, gap: run.gap };
+  return { record, gap: run.gap, stoppedBefore: run.stoppedBefore };
 }
 
 class ProofRun {
   /** Known once the plan is made. */
   gap: ProofGap | undefined;
+  /** Known once the WAL was read. */
+  stoppedBefore: CreatedTablespace | undefined;
   readonly #tools: ProofTools;
   readonly #request: ProofRequest;
   readonly #options: CallOptions;
@@ -131,7 +138,7 @@ class ProofRun {
     try {
       const plan = await this.#present();
       if (this.#goesOn("intact")) await this.#intact(plan);
-      if (this.#goesOn("booted")) await this.#inSandbox(plan);
+      if (this.#goesOn("booted")) await this.#inSandbox(await this.#keptApart(plan));
     } catch (error) {
       const finding = await findingOf(this.#tools.vault, error, `backup ${backup.backupId}`, this.#options);
       if (finding === undefined) throw error;
@@ -165,13 +172,17 @@ class ProofRun {
     };
   }
 
+  #planTo(target: RecoveryTarget): Promise<PricedPlan> {
+    const { backup, walLaidBytesMax } = this.#request;
+    const { systemId, backupId } = backup;
+    const wanted = { systemId, backupId, target, acceptGap: true, walLaidBytesMax };
+    return prepareRestore(this.#restoreTools, wanted, this.#options);
+  }
+
   async #present(): Promise<PricedPlan> {
     const { backup } = this.#request;
-    const { systemId, backupId } = backup;
-    const { walLaidBytesMax } = this.#request;
-    const wanted = { systemId, backupId, target: { kind: "latest" }, acceptGap: true, walLaidBytesMax } as const;
     const plan = await this.#timed("present", async () => {
-      const planned = await prepareRestore(this.#restoreTools, wanted, this.#options);
+      const planned = await this.#planTo({ kind: "latest" });
       const { gapAfter, endLsn } = planned;
       if (gapAfter !== undefined) {
         const { firstSegment, segmentCount } = gapAfter;
@@ -187,9 +198,23 @@ class ProofRun {
   async #intact(plan: PricedPlan): Promise<void> {
     this.#depth = "intact";
     await this.#timed("intact", async () => {
-      this.#take(await lookIntact(this.#lookTools(), { backup: this.#request.backup, plan }, this.#options));
+      const look = await lookIntact(this.#lookTools(), { backup: this.#request.backup, plan }, this.#options);
+      this.#take(look);
+      this.stoppedBefore = look.tablespaces.find((created) => isReplayed(plan, created));
     });
     this.#shown();
+  }
+
+  /**
+   * The plan, or one that stops before the WAL creates a tablespace: the server that is protected may use that folder. Throws
+   * `restore.tablespace-in-wal` where the backup is not consistent before that.
+   */
+  async #keptApart(plan: PricedPlan): Promise<PricedPlan> {
+    const created = this.stoppedBefore;
+    if (created === undefined) return plan;
+    if (created.lsn < parseLsn(plan.backup.endLsn))
+      throw tablespaceInWal(created, "a sandbox uses no folder but its own");
+    return this.#planTo({ kind: "lsn", lsn: created.lsn, inclusive: false });
   }
 
   async #inSandbox(plan: PricedPlan): Promise<void> {
@@ -197,7 +222,7 @@ class ProofRun {
     await withSandbox(this.#tools, this.#request.sandboxFolder, async (sandbox) => {
       await this.#timed("restore", async () => {
         const tablespaces = { byOid: new Map<number, string>(), under: sandbox.tablespaces };
-        const place = { folder: sandbox.dataFolder, tablespaces, owner: this.#request.user };
+        const place = { folder: sandbox.dataFolder, tablespaces, owner: this.#request.user, isolated: true };
         await runRestore(this.#restoreTools, plan, place, this.#options);
         this.#restoredBytes = plan.writeBytes + plan.walBytes;
       });

@@ -20,8 +20,10 @@ import { KEYS_PREFIX, PACKS_PREFIX, packName, parseKeyWrapName, segmentKey } fro
 import { checkPackBytes } from "../vault/pack-reader.ts";
 import type { ProofFinding } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { RecordCursor } from "../wal/records/cursor.ts";
 import { checkSegmentHeader } from "../wal/records/page.ts";
-import { findEndOfWal } from "../wal/records/reader.ts";
+import { scanRecords } from "../wal/records/reader.ts";
+import { type CreatedTablespace, decodeTablespace } from "../wal/records/tablespaces.ts";
 import { readServerEnd } from "./server-end.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -117,12 +119,15 @@ async function sizesOf(vault: Vault, prefix: string, options: CallOptions): Prom
   return sizes;
 }
 
-/** Every byte of the backup and of its WAL is read, opened and compared with what was recorded of it. */
+/**
+ * Every byte of the backup and of its WAL is read, opened and compared with what was recorded of it. Answers also with the
+ * tablespaces that the WAL creates.
+ */
 export async function lookIntact(
   tools: LookTools,
   of: { readonly backup: BackupRecord; readonly plan: RestorePlan },
   options: CallOptions,
-): Promise<Look> {
+): Promise<Look & { readonly tablespaces: readonly CreatedTablespace[] }> {
   const files: ManifestFile[] = [];
   const { chunks } = await readManifest(tools.vault, of.backup, { onFile: (file) => files.push(file) }, options);
   const packBytes = chunks.packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -153,8 +158,9 @@ export async function lookIntact(
   } finally {
     await fetcher.close();
   }
-  findings.push(...(await readWal(tools, of, read, options)));
-  return { findings, readBytes };
+  const tablespaces: CreatedTablespace[] = [];
+  findings.push(...(await readWal(tools, { ...of, tablespaces }, read, options)));
+  return { findings, readBytes, tablespaces };
 }
 
 /** Files whose fingerprints fit in memory together. */
@@ -319,7 +325,7 @@ function differingPage(recorded: Buffer, found: Buffer): number {
 /** Reads the planned WAL from its first segment on, record by record, each with its checksum and its link to the one before. */
 async function readWal(
   { vault, wal }: LookTools,
-  of: { readonly backup: BackupRecord; readonly plan: RestorePlan },
+  of: { readonly backup: BackupRecord; readonly plan: RestorePlan; readonly tablespaces: CreatedTablespace[] },
   read: (bytes: number) => void,
   options: CallOptions,
 ): Promise<readonly ProofFinding[]> {
@@ -352,7 +358,11 @@ async function readWal(
     timelineAt: (start: Lsn) => timelines.get(start) ?? plan.timeline,
     readSegment,
   };
-  const end = await findEndOfWal(source, { from: first.start }, options);
+  const note = (cursor: RecordCursor): undefined => {
+    const created = decodeTablespace(cursor);
+    if (created !== undefined) of.tablespaces.push(created);
+  };
+  const end = await scanRecords(source, { from: first.start }, note, options);
   if (findings.length === 0 && (end.at < last.start || end.at < parseLsn(of.backup.endLsn))) {
     const at = plan.segments.findLast((segment) => segment.start <= end.at)?.name ?? first.name;
     pushFinding(findings, segmentDamaged(at, `valid WAL ends at ${formatLsn(end.at)} (${end.reason})`), at);

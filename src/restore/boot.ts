@@ -19,6 +19,7 @@ import { hasRecovered, readReached } from "./reached.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 import { describeStop, meetsTarget } from "./target.ts";
 import { feedWal, removeFeed } from "./wal-feeder.ts";
+import { isReplayed } from "./wal-tablespaces.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -89,7 +90,8 @@ async function whileFed(
   assert(locks !== undefined, "a plan with WAL to feed is booted with locks");
   const ending = new AbortController();
   const signal = options.signal === undefined ? ending.signal : AbortSignal.any([options.signal, ending.signal]);
-  const feed = { ...plan, dataFolder, segments: plan.fed.map(({ name }) => name), owner };
+  const replays = (record: { readonly lsn: Lsn }): boolean => isReplayed(plan, record);
+  const feed = { ...plan, dataFolder, segments: plan.fed.map(({ name }) => name), owner, replays };
   let failure: unknown;
   const feeding = feedWal({ ...tools, locks, onSegment: tools.onFed }, feed, { signal }).catch((error: unknown) => {
     if (!ending.signal.aborted) failure = error;

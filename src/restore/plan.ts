@@ -130,7 +130,7 @@ function seenOf(stop: PlannedStop): Lsn | undefined {
 }
 
 /** The position that recovery reaches; at the end of the WAL the record that is cut short there is not counted out. */
-export function plannedReach(plan: RestorePlan): Lsn {
+export function plannedReach(plan: Pick<RestorePlan, "stop" | "endLsn">): Lsn {
   return plan.stop.kind === "end-of-wal" ? plan.endLsn : plan.stop.reaches;
 }
 

@@ -14,7 +14,8 @@ import { type ManifestFile, readManifest } from "../vault/manifest.ts";
 import { ASIDE_PAGES, ASIDE_REMOVED, type AsideHeader, copyFile, readAside } from "./aside.ts";
 import { type PlannedImage, writeImage } from "./image-writer.ts";
 import { checkLayout, type Layout, layoutOf, placePath, WAL_FOLDER } from "./layout.ts";
-import { finish, makeLinks, makeOwnedFolder, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
+import { makeOwnedFolder } from "./owned-folder.ts";
+import { finish, makeLinks, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
 import { clearUnfinished } from "./target-guard.ts";
 import { withTargetLocks } from "./target-lock.ts";
 

@@ -12,7 +12,7 @@
 import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { type Clock, throwIfAborted } from "../platform/clock.ts";
-import { makeFolderDurable, replaceVolatile, writeDurable } from "../platform/durable.ts";
+import { replaceVolatile, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import { severalAtOnce } from "../platform/several-at-once.ts";
@@ -39,6 +39,7 @@ import {
   WAL_FOLDER,
   withWalFolder,
 } from "./layout.ts";
+import { makeOwnedFolder } from "./owned-folder.ts";
 import { feedPlan, laidSegments, plannedWalBytes, type RestorePlan } from "./plan.ts";
 import {
   ownDataDirectory,
@@ -56,6 +57,7 @@ import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts"
 import { withTargetLocks } from "./target-lock.ts";
 import { fedDiskBytes } from "./wal-feeder.ts";
 import { layWal } from "./wal-layer.ts";
+import { tablespaceGuard } from "./wal-tablespaces.ts";
 
 /** What is asked for. */
 export type RestoreRequest = {
@@ -76,6 +78,8 @@ export type RestorePlace = {
   readonly owner: Owner | undefined;
   /** Given: the cluster is to follow this one as a standby. The plan must lay all its WAL; its target says how much that is. */
   readonly follow?: Upstream | undefined;
+  /** The recovered server may use no folder but these: a tablespace that the WAL creates is refused, even where nothing is. */
+  readonly isolated?: boolean | undefined;
 };
 
 /** How far a restore is. */
@@ -200,8 +204,8 @@ export async function prepareDelta(
 
 /**
  * Carries out a plan. With `delta` what lies in the folder is kept where the backup has it too. Resolves when the folder
- * could be started and all of it is on stable storage. Throws `restore.target-changed`, `restore.target-not-empty`, `restore.target-in-use`, `restore.no-space`, `restore.tablespace-unmapped`, and whatever
- * reading the vault throws.
+ * could be started and all of it is on stable storage. Throws `restore.target-changed`, `restore.target-not-empty`, `restore.target-in-use`, `restore.no-space`, `restore.tablespace-unmapped`,
+ * `restore.tablespace-in-wal`, and whatever reading the vault throws.
  */
 export async function runRestore(
   tools: RestoreTools,
@@ -238,7 +242,10 @@ async function restoreInto(
   await makeRecoveryFolders(tools.files, layout, place.owner);
   const told = new BesideProgress(tools.onProgress);
   // Synced with the files: segment by segment, nothing would be done meanwhile.
-  const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress: told.wal };
+  const own = async (oid: number): Promise<string | undefined> => layout.tablespaceFolders.get(oid);
+  const make = (folder: string): Promise<void> => makeOwnedFolder(tools.files, folder, place.owner);
+  const onTablespace = tablespaceGuard(tools.files, plan, { make, own, isolated: place.isolated });
+  const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress: told.wal, onTablespace };
   const image = await writeImage(
     { vault: tools.vault, files: tools.files, threads: tools.threads, onProgress: told.files },
     {
@@ -348,16 +355,6 @@ async function makeRecoveryFolders(files: Files, layout: Layout, owner: Owner | 
     const made = path.join(main, folder);
     await files.makeFolder(made, 0o700);
     if (owner !== undefined) await files.changeOwner(made, owner);
-  }
-}
-
-/** Makes a folder and the parents it lacks, all the server's own: it must be able to enter them. */
-export async function makeOwnedFolder(files: Files, folder: string, owner: Owner | undefined): Promise<void> {
-  const missing: string[] = [];
-  for (let at = folder; (await files.stat(at)) === undefined; at = path.dirname(at)) missing.unshift(at);
-  for (const each of missing.length === 0 ? [folder] : missing) {
-    await makeFolderDurable(files, each, 0o700);
-    if (owner !== undefined) await files.changeOwner(each, owner);
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * Nouns: the *feed* are the segments that a restore left to be fed, in order; the *window* are those that may lie in the
  * spool: the one the server waits for, else the next one, and what follows it.
- * Invariants: the spool never holds more than FEED_WINDOW segments; every segment is checked before it is handed over; one
+ * Invariants: the spool never holds more than FEED_WINDOW segments; every segment is checked before it is handed over, also for
+ * tablespaces (wal-tablespaces.ts); one
  * that is waited for and cannot be had is told to the server, which stops its recovery there, and rejects here. The
  * server never asks the vault and needs no secret. Nothing is kept of what was fed: a server that begins again asks again.
  * The server's side is the script in recovery-files.ts.
@@ -15,13 +16,16 @@ import { replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { type Lsn, parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, parseSegmentName, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import { type CreatedTablespace, tablespacesIn } from "../wal/records/tablespaces.ts";
 import type { Owner } from "./file-set.ts";
+import { makeOwnedFolder } from "./owned-folder.ts";
 import type { RestorePlan } from "./plan.ts";
 import { fetchPlanned } from "./planned-wal.ts";
 import { hasRecovered, readReached } from "./reached.ts";
 import { FED_LIST, FEED_SPOOL, RECOVERY_FOLDER } from "./recovery-files.ts";
 import type { RestoreWal } from "./restore-wal.ts";
+import { admitTablespace, tablespaceOfDirectory } from "./wal-tablespaces.ts";
 
 /** Segments in the spool at a time: 128 MiB of the usual size, and enough to be ahead of replay, which is one process. */
 export const FEED_WINDOW = 8;
@@ -45,6 +49,8 @@ export type Feed = {
   readonly segments: readonly string[];
   /** Who runs the server. */
   readonly owner: Owner | undefined;
+  /** Whether recovery comes to a record; undefined where it is not known where it stops, and may come to each. */
+  readonly replays?: ((record: Pick<CreatedTablespace, "lsn">) => boolean) | undefined;
 };
 
 export type FeederTools = {
@@ -136,6 +142,7 @@ class Feeder {
   readonly #feed: Feed;
   readonly #spool: string;
   readonly #index: ReadonlyMap<string, number>;
+  readonly #timelines: ReadonlyMap<Lsn, Timeline>;
   /** Index of the segment to be waited for next, as far as is known. */
   #next = 0;
   /** A segment ahead of the server's wish that could not be had; tried again when it is waited for. */
@@ -146,6 +153,8 @@ class Feeder {
     this.#feed = feed;
     this.#spool = path.join(feed.dataFolder, FEED_SPOOL);
     this.#index = new Map(feed.segments.map((name, index) => [name, index]));
+    const starts = feed.segments.flatMap((name) => parseSegmentName(name, feed.walSegmentBytes) ?? []);
+    this.#timelines = new Map(starts.map(({ start, timeline }) => [start, timeline]));
   }
 
   /** Makes the spool, empty: a wish may be one of a server that was killed, and one that waits asks again. */
@@ -272,10 +281,33 @@ class Feeder {
     });
     try {
       const segment = { name, start, validBytes: walSegmentBytes };
-      return await Promise.race([fetchPlanned(wal, { systemId, walSegmentBytes }, segment, options), late]);
+      const fetching = fetchPlanned(wal, { systemId, walSegmentBytes }, segment, options);
+      const bytes = await Promise.race([fetching, late]);
+      await Promise.race([this.#admitTablespaces({ ...segment, bytes }, options), late]);
+      return bytes;
     } finally {
       ending.abort();
       await late.catch(() => undefined);
+    }
+  }
+
+  /** Throws `restore.tablespace-in-wal`. */
+  async #admitTablespaces(
+    segment: { readonly name: string; readonly start: Lsn; readonly bytes: Buffer },
+    options: CallOptions,
+  ): Promise<void> {
+    const { files, wal } = this.#tools;
+    const { walSegmentBytes, dataFolder, owner, replays } = this.#feed;
+    const timeline = timelineOfSegment(segment.name);
+    const source = {
+      walSegmentBytes,
+      timelineAt: (start: Lsn) => (start === segment.start ? timeline : (this.#timelines.get(start) ?? timeline)),
+      readSegment: (name: string) => wal.segment(name, options),
+    };
+    const make = (folder: string): Promise<void> => makeOwnedFolder(files, folder, owner);
+    const own = (oid: number): Promise<string | undefined> => tablespaceOfDirectory(files, dataFolder, oid);
+    for (const created of await tablespacesIn(source, segment, options)) {
+      if (replays?.(created) ?? true) await admitTablespace(files, created, { make, own });
     }
   }
 

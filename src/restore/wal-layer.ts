@@ -9,9 +9,10 @@ import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { severalAtOnce } from "../platform/several-at-once.ts";
 import { historyName } from "../postgres/lsn.ts";
+import { type CreatedTablespace, tablespacesIn } from "../wal/records/tablespaces.ts";
 import type { Owner } from "./file-set.ts";
 import { laidSegments, type RestorePlan } from "./plan.ts";
-import { fetchPlanned, gone } from "./planned-wal.ts";
+import { fetchPlanned, gone, recordsOf } from "./planned-wal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
 /** Segments fetched and written at a time: 16 MiB each by default, twice that in memory. */
@@ -22,6 +23,8 @@ export type WalLayerTools = {
   readonly wal: RestoreWal;
   readonly owner: Owner | undefined;
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+  /** Told of each tablespace that the WAL creates outside of the data directory; what it rejects with ends the laying. */
+  readonly onTablespace: (created: CreatedTablespace) => Promise<void>;
 };
 
 /**
@@ -42,10 +45,13 @@ export async function layWal(
   }
   const segments = [...laidSegments(plan)];
   const totalBytes = segments.length * plan.walSegmentBytes;
+  const source = recordsOf(plan, tools.wal);
   let doneBytes = 0;
   await severalAtOnce(segments, SEGMENTS_AT_A_TIME, async (segment) => {
     throwIfAborted(options.signal, "laying WAL");
     const bytes = await fetchPlanned(tools.wal, plan, segment, options);
+    const created = await tablespacesIn(source, { start: segment.start, bytes }, options);
+    for (const each of created) await tools.onTablespace(each);
     const padding = Buffer.alloc(plan.walSegmentBytes - bytes.byteLength);
     await put(tools, path.join(folder, segment.name), [bytes, padding]);
     doneBytes += plan.walSegmentBytes;

@@ -83,6 +83,12 @@ export const restoreErrors = defineErrors({
     exit: EXIT.usage,
     meaning: "The backup has a tablespace and the restore was not told where to put it.",
   },
+  "restore.tablespace-in-wal": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "WAL that would be replayed creates a tablespace in a folder of this machine that is not the restore's own; that folder was not touched.",
+  },
   "restore.version-mismatch": {
     kind: "operator",
     exit: EXIT.refused,

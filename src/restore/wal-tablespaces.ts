@@ -1,0 +1,101 @@
+/**
+ * Keeps a recovery away from folders of tablespaces that are not its own.
+ *
+ * A tablespace that the backup has is put where the restore is told. One that the WAL behind the backup's start creates is not:
+ * the server that replays it leads to the very folder that the WAL names, and writes there. On the machine of the server that was
+ * backed up that is the folder that this server uses now.
+ * Invariant: no WAL is handed to a recovery that would write into a folder in which anything lies, but for one that the recovery's
+ * own directory leads to already. One that is empty or not there serves, and is made, for PostgreSQL does not make it.
+ */
+import path from "node:path";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import type { Files } from "../platform/files.ts";
+import { formatLsn, parseLsn } from "../postgres/lsn.ts";
+import type { CreatedTablespace } from "../wal/records/tablespaces.ts";
+import { plannedReach, type RestorePlan } from "./plan.ts";
+
+/** Where a recovery happens. */
+type RecoveryPlace = {
+  /** Makes a folder that its server may use, and what is missing of those above it. */
+  readonly make: (folder: string) => Promise<void>;
+  /** Where its directory leads for a tablespace. */
+  readonly own: (oid: number) => Promise<string | undefined>;
+  /** Whether it may use no folder but its own. */
+  readonly isolated?: boolean | undefined;
+};
+
+/** Admits each tablespace that a recovery by this plan creates. The function throws `restore.tablespace-in-wal`. */
+export function tablespaceGuard(
+  files: Files,
+  plan: Pick<RestorePlan, "backup" | "stop" | "endLsn">,
+  place: RecoveryPlace,
+): (created: CreatedTablespace) => Promise<void> {
+  return async (created) => {
+    if (isReplayed(plan, created)) await admitTablespace(files, created, place);
+  };
+}
+
+/** Whether recovery by this plan comes to the record. */
+export function isReplayed(
+  plan: Pick<RestorePlan, "backup" | "stop" | "endLsn">,
+  { lsn }: Pick<CreatedTablespace, "lsn">,
+): boolean {
+  return lsn >= parseLsn(plan.backup.startLsn) && lsn < plannedReach(plan);
+}
+
+/**
+ * Sees to it that the folder of a tablespace which the WAL creates is there and empty, or the recovery's own. Throws
+ * `restore.tablespace-in-wal` when it is anything else.
+ */
+export async function admitTablespace(files: Files, created: CreatedTablespace, place: RecoveryPlace): Promise<void> {
+  const { oid, location } = created;
+  if ((await place.own(oid)) === path.resolve(location)) return;
+  if (place.isolated === true) throw tablespaceInWal(created, "this recovery may use no folder but its own");
+  // A name that is none in UTF-8 reads as that of another folder.
+  if (location.includes("\uFFFD")) throw tablespaceInWal(created, "whose name cannot be read here");
+  const names = await namesIn(files, created);
+  if (names.length > 0) throw tablespaceInWal(created, `that folder is not empty: it holds ${names[0] ?? ""}`);
+  try {
+    await place.make(location);
+  } catch (cause) {
+    if (!isLifeboatError(cause)) throw cause;
+    throw tablespaceInWal(created, `that folder could not be made: ${cause.message}`, cause);
+  }
+}
+
+/** Where a data directory leads for a tablespace; undefined where it has no link of that name. */
+export async function tablespaceOfDirectory(
+  files: Files,
+  dataFolder: string,
+  oid: number,
+): Promise<string | undefined> {
+  const link = path.join(dataFolder, "pg_tblspc", String(oid));
+  if ((await files.stat(link))?.kind !== "link") return undefined;
+  return path.resolve(path.dirname(link), await files.readLink(link));
+}
+
+/** What lies in the folder, but for what an empty file system has. */
+async function namesIn(files: Files, created: CreatedTablespace): Promise<readonly string[]> {
+  try {
+    return (await files.list(created.location)).map(({ name }) => name).filter((name) => name !== "lost+found");
+  } catch (cause) {
+    if (isLifeboatError(cause, "platform.file-missing")) return [];
+    if (!isLifeboatError(cause)) throw cause;
+    throw tablespaceInWal(created, `it cannot be told what lies there: ${cause.message}`, cause);
+  }
+}
+
+/** The refusal, with what helps. */
+export function tablespaceInWal(
+  { lsn, oid, location }: CreatedTablespace,
+  why: string,
+  cause?: unknown,
+): LifeboatError {
+  const at = formatLsn(lsn);
+  return new LifeboatError("restore.tablespace-in-wal", {
+    message: `the WAL creates tablespace ${oid} at ${at} in ${location}, where recovery would write into what is there: ${why}`,
+    remedy: `Take a new backup: one that has the tablespace puts it where it is told. Or restore to before it, with --to-lsn ${at} --exclusive, or on a machine where ${location} is empty or not there. Empty the folder only when no server uses it.`,
+    details: { lsn: at, oid, location },
+    cause,
+  });
+}
