@@ -45,9 +45,19 @@ export function bindRoutes(app: FastifyInstance, routes: readonly Route[], look:
       config: { operation: each.kind === "look" ? each.route.counted : route.operation },
       // Only what is answered: requests are checked by zod, in the handler.
       ...(each.kind === "look" ? {} : { schema: { response: { [statusOf(each)]: writerSchema(route.answer) } } }),
+      ...(each.kind === "write" ? admittedFirst(each.route, look.tools) : {}),
       handler: handlerOf(each, look),
     });
   }
+}
+
+/** A stranger's long bodies would fill our memory before anybody has asked for their key. */
+function admittedFirst({ scope, bodyBytesMax }: WriteRoute, tools: ApiTools) {
+  if (bodyBytesMax === undefined) return {};
+  const onRequest = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    request.admitted = await admit(request, reply, { tools, scope });
+  };
+  return { bodyLimit: bodyBytesMax, onRequest };
 }
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
@@ -185,7 +195,7 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
     const { isSecret = false, endsKey = false } = route;
     let caller: Caller | undefined;
     try {
-      caller = await admit(request, reply, { tools, scope: route.scope });
+      caller = request.admitted ?? (await admit(request, reply, { tools, scope: route.scope }));
     } catch (error) {
       const isRevoked = error instanceof ApiProblem && error.code === "REVOKED_API_KEY";
       const replayed = endsKey && isRevoked ? await replayToRevoked(request, reply, tools) : undefined;

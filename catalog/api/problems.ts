@@ -20,7 +20,7 @@ export const PROBLEMS = {
   WEBHOOK_NOT_FOUND: { status: 404, meaning: "The key has no such webhook." },
   RUN_NOT_FOUND: { status: 404, meaning: "There is no such ingestion run." },
   ROUTE_NOT_FOUND: { status: 404, meaning: "There is nothing at this path." },
-  PAYLOAD_TOO_LARGE: { status: 413, meaning: "The body is larger than 4 MB." },
+  PAYLOAD_TOO_LARGE: { status: 413, meaning: "The body is larger than 256 KB; of an ingest, than 4 MB." },
   IDEMPOTENCY_KEY_REUSED: { status: 422, meaning: "This idempotency key came before with another request." },
   RATE_LIMIT_EXCEEDED: { status: 429, meaning: "Too many calls this minute; Retry-After says when to go on." },
   INTERNAL_ERROR: { status: 500, meaning: "Our mistake." },

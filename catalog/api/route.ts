@@ -64,6 +64,8 @@ export type WriteRoute<
     readonly kind: "write";
     /** Undefined: anybody, limited by address. */
     readonly scope: Scope | undefined;
+    /** A body that is longer than others may be: none of it is kept before its caller is let in. */
+    readonly bodyBytesMax?: number;
     /** Calls of this route a minute, by tier, beside those of all together; the operator's are not counted. */
     readonly callsMax?: Readonly<Record<Tier, number>>;
     /** Calls of this route an hour from one address, of all there whom the operator gave no key of a tier above free. */

@@ -110,7 +110,7 @@ test("a body that is too long is refused in words to who is still sending it, an
   }
 });
 
-/** An instance that answers what it lets in: each key says of which tier it is, and who asks comes from the address that it names. */
+/** An instance that answers what it lets in: each key says of which tier it is and for what, and who asks comes from the address that it names. */
 async function admitting() {
   const clock = new ManualClock();
   const copy = copyOf(Buffer.from("{}"), { now: clock.now(), times: { softMs: 60_000, hardMs: 60_000 } });
@@ -122,8 +122,9 @@ async function admitting() {
       keys: {
         passedAddress: () => undefined,
         standing: async (key: string) => {
-          const [tier = ""] = key.split("-");
-          return { kind: "good", caller: { id: 1, hash: key, agentName: key, tier, scopes: ["read"] } };
+          const [tier = "", use] = key.split("-");
+          const scopes = use === "ingest" ? ["read", "ingest"] : ["read"];
+          return { kind: "good", caller: { id: 1, hash: key, agentName: key, tier, scopes } };
         },
       },
       limits: new Limits(clock, undefined),
@@ -142,9 +143,45 @@ async function admitting() {
       ...(payload === undefined ? {} : { payload }),
     });
   const read = async (from: string, key: string) => await ask(from, key, "/v1/categories");
+  const ingest = async (key: string, payload: object) => await ask("192.0.2.1", key, "/v1/ingest/products", payload);
   const register = async (from: string, key?: string) => await ask(from, key, "/v1/auth/register", { agent_name: "a" });
-  return { clock, read, register };
+  return { app, clock, ingest, read, register };
 }
+
+test("a long body is kept of nobody but who may ingest: others are answered before it is there, or refused for its length", async () => {
+  const { app, ingest } = await admitting();
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  /** What is answered to who has sent the first byte of a body. */
+  const begun = async (at: string, key: string, length: number): Promise<string> =>
+    await new Promise((resolve, reject) => {
+      const socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+      socket.on("error", reject);
+      socket.once("data", (data) => {
+        socket.destroy();
+        resolve(data.toString().slice("HTTP/1.1 ".length, "HTTP/1.1 401".length));
+      });
+      const head = `content-type: application/json\r\ncontent-length: ${length}\r\n${key === "" ? "" : `x-api-key: ${key}\r\n`}`;
+      socket.write(`POST ${at} HTTP/1.1\r\nhost: localhost\r\n${head}\r\n{`);
+    });
+  try {
+    const long = 4 * 1024 * 1024;
+    assert.equal(await begun("/v1/ingest/products", "", long), "401");
+    assert.equal(await begun("/v1/ingest/products", "free-reader", long), "403");
+    assert.equal(await begun("/v1/auth/register", "", 300 * 1024), "413");
+    assert.equal(await begun("/v1/nothing", "", 300 * 1024), "413");
+    const body = { source: "s", products: ["x".repeat(3_000_000)] };
+    assert.equal((await ingest("live-ingest", body)).statusCode, 201);
+    assert.equal((await ingest("live-reader", body)).statusCode, 403);
+    // Who sends on behind the answer has it all the same.
+    const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}/v1/ingest/products`;
+    const asked = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    assert.equal((await fetch(url, asked)).status, 401);
+    assert.equal((await ingest("live-ingest", { source: "x".repeat(long) })).statusCode, 413);
+  } finally {
+    app.server.closeAllConnections();
+    await app.close();
+  }
+});
 
 test("an address gets by many free keys what five of them may ask, each what it may; what was refused counts for nobody else", async () => {
   const { clock, read } = await admitting();

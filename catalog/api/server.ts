@@ -1,6 +1,7 @@
 /** The HTTP server of one instance. */
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import type { Networks } from "../../src/platform/caller-address.ts";
+import type { Caller } from "../keys/key.ts";
 import { bindRoutes, problemOf } from "./bind.ts";
 import type { Health } from "./health.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -8,8 +9,8 @@ import { ApiProblem, formOf, problemBody } from "./problems.ts";
 import { ROUTES } from "./routes.ts";
 import type { ApiTools } from "./tools.ts";
 
-/** A thousand offers with long descriptions. */
-const BODY_BYTES_MAX = 4 * 1024 * 1024;
+/** What anybody may have an instance keep before it is known who asks: more than any call takes that brings no offers. */
+const BODY_BYTES_MAX = 256 * 1024;
 /**
  * From the first byte of a request to its last: the longest body by a line of half a megabit a second. Also what is read of one that was
  * answered before it ended (below) ends by this. How long an answer takes, or is in coming, is not counted.
@@ -24,6 +25,8 @@ declare module "fastify" {
   interface FastifyRequest {
     /** How long its body was as it came, whether that was told before or not. */
     bodyBytes: number;
+    /** Who was let in before the body came. */
+    admitted: Caller | undefined;
   }
 }
 
@@ -58,6 +61,7 @@ export function makeServer(
     requestTimeout: receiveTimeoutMs,
     http: { headersTimeout: receiveTimeoutMs, connectionsCheckingInterval: receiveTimeoutMs / 2 },
   });
+  app.decorateRequest("admitted", undefined);
   measureBodies(app);
   app.addHook("onResponse", (request, reply, done) => {
     const operation = request.routeOptions.config.operation ?? "other";

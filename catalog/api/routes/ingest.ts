@@ -35,6 +35,9 @@ const ingestedSchema = z.object({ ...counts, rejections: z.array(rejectionSchema
  */
 const INGEST_CALLS_MAX = { free: 60, live: 100, partner: 6_000 } as const;
 
+/** A thousand offers with long descriptions. */
+const BODY_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Routes of this file. */
 export const INGEST_ROUTES = [
   write({
@@ -44,6 +47,7 @@ export const INGEST_ROUTES = [
     summary: "Writes up to a thousand offers of a source; bad rows are told one by one and the others are taken.",
     scope: "ingest",
     callsMax: INGEST_CALLS_MAX,
+    bodyBytesMax: BODY_BYTES_MAX,
     status: 200,
     // Offers are known by sku and source: the second time they are unchanged.
     isNatural: true,
