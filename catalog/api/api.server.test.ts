@@ -570,6 +570,11 @@ test("who called, what was searched for and clicked on is written when nobody wa
   );
   assert.equal((await service.call("POST", "/v1/products/7/clicks")).status, 401);
   assert.equal((await service.call("POST", "/v1/products/7/clicks", { key })).status, 202);
+  // A clock that is ahead makes nothing that is never old: both hours are the database's own.
+  for (const hours of [9_000, 9_001]) {
+    service.ahead.byMs = hours * 3_600_000;
+    assert.equal((await get(`/v1/products/search?q=ahead${hours}`)).status, 200);
+  }
   // One more after the server came back, so that it is known to take writes.
   assert.equal((await ingest([offer({ sku: "LAST" })], { "idempotency-key": randomUUID() })).status, 200);
   await service.stopInstance();
@@ -579,6 +584,9 @@ test("who called, what was searched for and clicked on is written when nobody wa
   );
   assert.equal(await server.value("select max(results) from search_history where query = 'wireless headphones'"), "30");
   assert.equal(await server.value("select count(*) from clicks where product_id = 7"), "1");
+  const late = "select count(*) from search_history where query like 'ahead%' and searched_at <= now()";
+  assert.equal(await server.value(late), "2");
+  assert.equal(await server.value("select count(*) from api_usage where hour > now()"), "0");
   assert.equal(await server.value("select count(*) > 0 from api_keys where last_used_at is not null"), "true");
   assert.equal(await server.value("select count(*) from idempotency_keys where key = 'old'"), "0");
 });

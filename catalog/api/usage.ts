@@ -126,18 +126,22 @@ function callsOf(calls: ReadonlyMap<string, number>): readonly object[] {
   });
 }
 
-/** And what is due to be forgotten: idempotency keys after a day. Keys in their order, so that two instances never wait for each other in a circle. */
+/**
+ * And what is due to be forgotten: idempotency keys after a day. Keys in their order, so that two instances never wait for each other in a circle.
+ * What an instance dates later than now, by a clock that is ahead, was now: else it would be of the last day for as long, and never old enough to go.
+ */
 const FLUSH_SQL = `with called as (
   insert into api_usage as u (api_key_id, hour, operation, calls)
-  select key, hour, operation, count from jsonb_to_recordset($1::jsonb) as c(key bigint, hour timestamptz, operation text, count bigint)
-  order by key, hour, operation
+  select key, least(hour, date_bin('1 hour', now(), 'epoch')), operation, sum(count)::bigint
+  from jsonb_to_recordset($1::jsonb) as c(key bigint, hour timestamptz, operation text, count bigint)
+  group by 1, 2, 3 order by 1, 2, 3
   on conflict (api_key_id, hour, operation) do update set calls = u.calls + excluded.calls
 ), searched as (
   insert into search_history (api_key_id, query, results, searched_at)
-  select key, query, results, at from jsonb_to_recordset($2::jsonb) as s(key bigint, query text, results integer, at timestamptz)
+  select key, query, results, least(at, now()) from jsonb_to_recordset($2::jsonb) as s(key bigint, query text, results integer, at timestamptz)
 ), clicked as (
   insert into clicks (api_key_id, product_id, clicked_at)
-  select key, product, at from jsonb_to_recordset($3::jsonb) as c(key bigint, product bigint, at timestamptz)
+  select key, product, least(at, now()) from jsonb_to_recordset($3::jsonb) as c(key bigint, product bigint, at timestamptz)
 ), forgotten as (
   delete from idempotency_keys where ctid = any(array(
     select ctid from idempotency_keys where created_at < now() - interval '1 day' limit 500 for update skip locked))
