@@ -209,7 +209,7 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
     if (route.addressHourMax !== undefined && (caller === undefined || caller.tier === "free")) {
       const who = `${route.operation}:${addressOf(request, tools)}`;
       const asked = { who, limit: route.addressHourMax, per: "hour" } as const;
-      await limitBeside(reply, tools, asked, `this address has had ${route.addressHourMax} keys in an hour`);
+      await limitBeside(reply, tools, asked, `this address has had ${route.addressHourMax} of them in an hour`);
     }
     const key = idempotencyKeyOf(request, isSecret ? SECRET_KEY_LENGTH_MIN : 1);
     const serialize = serializerOf(reply, route.status);

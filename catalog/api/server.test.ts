@@ -145,7 +145,7 @@ async function admitting() {
   const read = async (from: string, key: string) => await ask(from, key, "/v1/categories");
   const ingest = async (key: string, payload: object) => await ask("192.0.2.1", key, "/v1/ingest/products", payload);
   const register = async (from: string, key?: string) => await ask(from, key, "/v1/auth/register", { agent_name: "a" });
-  return { app, clock, ingest, read, register };
+  return { app, ask, clock, ingest, read, register };
 }
 
 test("a long body is kept of nobody but who may ingest: others are answered before it is there, or refused for its length", async () => {
@@ -204,8 +204,8 @@ test("an address gets by many free keys what five of them may ask, each what it 
   assert.deepEqual([again.statusCode, again.headers["x-ratelimit-remaining"]], [200, "59"]);
 });
 
-test("an address is given so many free keys an hour, with a key of its own or without one; whom the operator knows is not counted", async () => {
-  const { clock, register } = await admitting();
+test("an address is given so many free keys an hour, with a key of its own or without one, and webhooks; whom the operator knows is not counted", async () => {
+  const { ask, clock, register } = await admitting();
   const registered = async (from: string, key?: string) => (await register(from, key)).statusCode;
   for (let each = 0; each < 30; each++) {
     assert.equal(await registered("192.0.2.1", each % 2 === 0 ? undefined : "free-0"), 201);
@@ -216,6 +216,10 @@ test("an address is given so many free keys an hour, with a key of its own or wi
   assert.ok(Number(over.headers["retry-after"]) > 60);
   assert.equal(other.headers["x-ratelimit-remaining"], "29");
   assert.deepEqual([await registered("192.0.2.1", "free-0"), await registered("192.0.2.1", "live-0")], [429, 201]);
+  const hook = async (key: string) =>
+    (await ask("192.0.2.1", key, "/v1/webhooks", { url: "https://h.sg/" })).statusCode;
+  const hooks = await Promise.all(Array.from({ length: 31 }, async (_, each) => await hook(`free-${each}`)));
+  assert.deepEqual([hooks.filter((status) => status === 201).length, await hook("live-0")], [30, 201]);
   await clock.advance(3_600_000);
   assert.equal(await registered("192.0.2.1"), 201);
 });

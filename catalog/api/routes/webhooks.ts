@@ -11,6 +11,9 @@ export const WEBHOOK_EVENTS = ["price.changed", "stock.changed"] as const;
 /** By what its key may ask: each costs a look at every change there is. */
 export const WEBHOOKS_MAX: Readonly<Record<Tier, number>> = { free: 3, live: 20, partner: 100 };
 
+/** Each costs a look at every change there is; ten keys, with all that each may have. Beyond `WEBHOOKS_MAX`, since an address has many keys. */
+const ADDRESS_HOUR_MAX = 10 * WEBHOOKS_MAX.free;
+
 const webhookSchema = z.object({
   id: z.int(),
   url: z.string(),
@@ -66,6 +69,7 @@ export const WEBHOOK_ROUTES = [
     summary:
       "Has an address told of every change of a price, or of availability; one that fails for long is left alone for a while, then ended.",
     scope: "read",
+    addressHourMax: ADDRESS_HOUR_MAX,
     status: 201,
     isNatural: false,
     body: z.object({

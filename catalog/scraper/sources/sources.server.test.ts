@@ -19,7 +19,6 @@ import { type Claimed, claimNext } from "./claim.ts";
 import { type DescribedSource, describeSources, generatedSources } from "./described.ts";
 import { finishRun, holdClaim } from "./hold.ts";
 import { type RunResult, type RunTools, runSource } from "./run.ts";
-import { sweepOld } from "./sweep.ts";
 
 let server: TestServer;
 let session: pg.Client;
@@ -554,47 +553,4 @@ test("a database with a new history grants nothing until every claim of the old 
   await session.query("update database_histories set claims_from = clock_timestamp() where timeline > 1");
   assert.equal((await claim()).kind, "claimed");
   assert.equal(await value("select string_agg(timeline::text, ' ' order by timeline) from database_histories"), "1 2");
-});
-
-test("records go when nobody looks at them any more, those of runs under way and newer ones stay", async () => {
-  await session.query("update source_runs set finished_at = finished_at - interval '61 days'");
-  await session.query("update ingestion_runs set started_at = started_at - interval '61 days'");
-  const open = Number(await value("select count(*)::int from source_runs where finished_at is null"));
-  await session.query(`
-    insert into api_keys (key_hash, prefix, agent_name, tier) values (sha256('s'), 'bw_free', 'sweeper', 'free');
-    insert into webhooks (api_key_id, url, secret, events) select id, 'http://127.0.0.1:1/', 's', '{price.changed}' from api_keys;
-    insert into webhook_deliveries (webhook_id, event, payload, created_at)
-      select id, 'price.changed', '{}', now() - age * interval '1 day' from webhooks, unnest('{9, 8, 6}'::int[]) as age;
-    insert into product_changes (event, product_id, payload, changed_at)
-      select 'price.changed', 1, '{}', now() - age * interval '1 hour' from unnest('{50, 26, 1}'::int[]) as age;
-    insert into search_history (query, results, searched_at)
-      select 'q', 0, now() - age * interval '1 day' from unnest('{62, 61, 59}'::int[]) as age;
-    insert into clicks (product_id, clicked_at)
-      select 1, now() - age * interval '1 day' from unnest('{62, 61, 59}'::int[]) as age;
-    insert into api_usage (api_key_id, hour, operation, calls)
-      select 1, now() - age * interval '1 day', 'o', 1 from unnest('{62, 61, 59}'::int[]) as age;
-    insert into ingestion_runs (source, origin, started_at, finished_at) values ('s', 'api', now() - interval '61 days', now());
-    insert into api_keys (key_hash, prefix, agent_name, tier, scopes, created_at, last_used_at, revoked_at)
-      select sha256(agent_name::bytea), 'bw', agent_name, tier, scopes::text[], now() - age * interval '1 day', used, revoked
-      from (values ('unused', 'free', '{read}', 31, null, null), ('unused too', 'free', '{read}', 99, null, null),
-        ('never used 3', 'free', '{read}', 31, null, null), ('new', 'free', '{read}', 29, null, null),
-        ('used', 'free', '{read}', 99, now() - interval '98 days', null), ('live', 'live', '{read}', 99, null, null),
-        ('given', 'free', '{read,ingest}', 99, null, null), ('revoked', 'free', '{read}', 99, null, now()),
-        ('replacing', 'free', '{read}', 98, null, null), ('hooked', 'free', '{read}', 98, null, null),
-        ('owning', 'free', '{read}', 98, null, null))
-        as k(agent_name, tier, scopes, age, used, revoked);
-    update api_keys set replaced_by = (select id from api_keys where agent_name = 'replacing') where agent_name = 'revoked';
-    insert into webhooks (api_key_id, url, secret, events)
-      select id, 'http://127.0.0.1:1/', 'h', '{price.changed}' from api_keys where agent_name = 'hooked';
-    insert into source_owners (source, api_key_id) select 'swept', id from api_keys where agent_name = 'owning'`);
-  while (await sweepOld(tools.transactions, 2));
-  for (const table of ["webhook_deliveries", "product_changes", "search_history", "clicks", "api_usage"]) {
-    assert.equal(await value(`select count(*)::int from ${table}`), 1, table);
-  }
-  assert.equal(await value("select count(*)::int from source_runs"), open);
-  assert.equal(await value("select count(*)::int from ingestion_runs where finished_at is not null"), 0);
-  assert.equal(
-    await value("select string_agg(agent_name, ' ' order by id) from api_keys where agent_name <> 'sweeper'"),
-    "new used live given revoked replacing hooked owning",
-  );
 });

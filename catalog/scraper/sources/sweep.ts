@@ -35,6 +35,15 @@ const SWEEPS: readonly Sweep[] = [
   { sql: oldest("product_changes", "changed_at", 1), rowsMax: ROWS_MAX },
   { sql: oldest("search_history", "searched_at", 60), rowsMax: ROWS_MAX },
   { sql: oldest("clicks", "clicked_at", 60), rowsMax: ROWS_MAX },
+  // Taken back by their owners, who see them no more; one that was ended is shown to its owner.
+  {
+    sql: `delete from webhooks where id = any (array(
+      select id from webhooks as h where not is_active and failing_since is null
+        and created_at < clock_timestamp() - interval '1 day'
+        and not exists (select from webhook_deliveries where webhook_id = h.id)
+      order by id limit $1::int for update skip locked))`,
+    rowsMax: ROWS_MAX,
+  },
   // Anybody makes free keys. The operator's, and those that something hangs on, stay; so does one that was ever used.
   {
     sql: `delete from api_keys where id = any (array(
