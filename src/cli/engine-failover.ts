@@ -4,8 +4,8 @@ import path from "node:path";
 import type { Config } from "../config/schema.ts";
 import { askDaemon } from "../daemon/ask.ts";
 import { type Assembly, type AssemblyTools, type Authority, assemble, KEPT_SLOTS } from "../daemon/assemble.ts";
-import { costsOf, parseCheckReport } from "../daemon/check-report.ts";
-import { Control, type SwitchoverPreview } from "../daemon/control.ts";
+import { type CheckReport, costsOf, parseCheckReport, unwatched } from "../daemon/check-report.ts";
+import { Control, type SwitchoverPreview, summaryOf } from "../daemon/control.ts";
 import { hookService } from "../daemon/hooks.ts";
 import type { LocalMachines } from "../daemon/machines.ts";
 import { PlacedJournal } from "../daemon/placed-journal.ts";
@@ -20,7 +20,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import type { ControllerOptions } from "../failover/controller.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
-import { type Clock, formatInstant } from "../platform/clock.ts";
+import { type Clock, formatInstant, throwIfAborted } from "../platform/clock.ts";
 import type { Platform } from "../platform/components.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
 import type { Lock } from "../platform/lock.ts";
@@ -48,17 +48,10 @@ const MIB = 1024 * 1024;
 /** Looks and acts. */
 export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
   check: async (call) => {
-    const { follow, session } = call;
-    const onPart = (part: unknown): void => follow?.(parseCheckReport(part));
-    const silentMs = follow === undefined ? SILENT_MS : Number.MAX_SAFE_INTEGER;
-    const request = { call: "check", follow: follow !== undefined } as const;
-    const asked = await ask(call, request, { onPart, silentMs }).catch((error: unknown) => {
-      // Who followed has seen enough.
-      if (follow !== undefined && session.signal.aborted) return { result: undefined };
-      throw error;
-    });
-    if (asked?.result !== undefined) return parseCheckReport(asked.result);
-    return await withControl(call, (control) => control.check({ signal: session.signal, follow }));
+    const { follow } = call;
+    if (follow !== undefined) return await followChecks(call, follow);
+    const asked = await ask(call, { call: "check", follow: false }, { silentMs: SILENT_MS });
+    return asked === undefined ? await lookWithoutDaemon(call) : parseCheckReport(asked.result);
   },
   promote: async (call) => {
     const { acceptLoss } = call;
@@ -88,6 +81,45 @@ export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
     return await act(call, request, (control, options) => control.setMaintenance({ paused, reason }, options));
   },
 };
+
+/** Looks in the place of a daemon, which it takes for this one look: a daemon that comes must not stand by for whoever looks. */
+async function lookWithoutDaemon(call: Call): Promise<CheckReport> {
+  return await withControl(call, async (control, { stack }) => {
+    const report = await control.check({ signal: call.session.signal });
+    return stack.daemon ? unwatched(report) : { ...report, automatic: false };
+  });
+}
+
+/** Tells every other decision until the session ends: the daemon's, and where none runs what is found without one. */
+async function followChecks(call: Call, follow: (report: CheckReport) => void): Promise<CheckReport> {
+  const { signal, clock } = call.session;
+  let last: CheckReport | undefined;
+  const tell = (report: CheckReport): void => {
+    if (last === undefined || summaryOf(report) !== summaryOf(last)) follow(report);
+    last = report;
+  };
+  const onPart = (part: unknown): void => tell(parseCheckReport(part));
+  let noticed = "";
+  for (;;) {
+    try {
+      const asked = await ask(call, { call: "check", follow: true }, { onPart, silentMs: undefined });
+      if (asked === undefined) tell(await lookWithoutDaemon(call));
+    } catch (error) {
+      // Who followed has seen enough.
+      if (signal.aborted && last !== undefined) return last;
+      // It ended, or another is only beginning.
+      if (!isLifeboatError(error, "daemon.no-answer")) throw error;
+      if (error.message !== noticed) call.session.notice(`${formatInstant(clock.now())} ${error.message}`);
+      noticed = error.message;
+    }
+    await clock.sleep(FOLLOW_AGAIN_MS, { signal }).catch(() => undefined);
+    if (signal.aborted && last !== undefined) return last;
+    throwIfAborted(signal, "following what is decided");
+  }
+}
+
+/** Between two looks without a daemon: long enough for one that was started to take its place. */
+const FOLLOW_AGAIN_MS = 2_000;
 
 /** Runs the daemon until the session's signal aborts. */
 export const runDaemon: RunDaemon = async (call) => {
@@ -166,7 +198,7 @@ const ACT_SILENT_MS = 3_600_000;
 export async function ask(
   { config, session }: Call,
   request: DaemonRequest,
-  options: { readonly silentMs: number; readonly onPart?: (part: unknown) => void },
+  options: { readonly silentMs: number | undefined; readonly onPart?: (part: unknown) => void },
 ): Promise<{ readonly result: unknown } | undefined> {
   const stack = await configuredStack(config);
   return await askDaemon(daemonSocketOf(stack), request, { signal: session.signal, ...options });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { allVerbs, type Engines } from "../../test/support/all-verbs.ts";
 import { matchesGolden } from "../../test/support/golden.ts";
 import { recordedFrame } from "../../test/support/recorded-frame.ts";
-import type { CheckReport } from "../daemon/check-report.ts";
+import { type CheckReport, unwatched } from "../daemon/check-report.ts";
 import { EXIT } from "../errors/entry.ts";
 import type { FailoverEngine } from "./failover.ts";
 import { runCli } from "./run.ts";
@@ -138,6 +138,8 @@ test("a check says who would take over, what would be lost and what stands in th
   assert.equal(await keeps("failover-blocked", CHECK, check(blocked)), 11);
   assert.equal(await keeps("failover-second-primary", CHECK, check(second)), 11);
   assert.equal(await keeps("failover-undriven", CHECK, check(undriven)), 11);
+  assert.equal(await keeps("failover-unwatched", CHECK, check(unwatched(healthy))), 11);
+  assert.equal(await keeps("failover-promotable-unwatched", CHECK, check(unwatched(promotable))), 10);
   for (const [state, status] of [
     ["hold", 11],
     ["lost-quorum", 11],

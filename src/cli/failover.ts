@@ -75,7 +75,7 @@ export function failoverVerb(engine: FailoverEngine): Verb {
     summary: "Say whether the primary can be replaced, and replace it",
     description:
       "With --check-only it changes nothing: which node would take over, why, what would be lost, what stands in the way. Ends " +
-      "with 0 when the primary is healthy and its poolers can be driven, 10 when it is gone and a node can take over, 11 when nothing may be done without a " +
+      "with 0 when the primary is healthy, watched by a daemon, and its poolers can be driven, 10 when it is gone and a node can take over, 11 when nothing may be done without a " +
       "person, 12 when too little is known. With --promote it replaces a primary that is gone; it refuses while the primary " +
       "lives: that is what `lifeboat switchover` is for. With --adopt the one of two primaries that is named stays as it is, and the other " +
       "one is stopped: for a node that somebody promoted by hand. The daemon does it by itself in quorum and strict (failover.automatic).",
@@ -126,7 +126,7 @@ export function failoverVerb(engine: FailoverEngine): Verb {
         ? (report: CheckReport): void => tell({ json: report, text: `${renderCheck(report, style)}\n` })
         : undefined;
       const report = await engine.check({ config, session, follow });
-      const exit = report.state === "healthy" && leadsAstray(report) ? STATUS.hold : STATUS[report.state];
+      const exit = report.state === "healthy" && !isWell(report) ? STATUS.hold : STATUS[report.state];
       // What was followed is told already.
       if (options.follow) return { json: undefined, text: "", exit };
       return { json: report, text: renderCheck(report, style), exit };
@@ -189,10 +189,12 @@ export function renderAction(done: ActionResult, did: string, style: Style): str
 }
 
 const HEADS: Readonly<Record<CheckReport["state"], (report: CheckReport) => string>> = {
-  healthy: (report) =>
-    leadsAstray(report)
+  healthy: (report) => {
+    if (isUnwatched(report)) return `${report.primary} is the primary and works, and nobody watches it.`;
+    return leadsAstray(report)
       ? `${report.primary} is the primary and works, but its clients are not all led to it, or could not be led elsewhere.`
-      : `${report.primary} is the primary and healthy.`,
+      : `${report.primary} is the primary and healthy.`;
+  },
   suspect: ({ primary }) => `Something is wrong with ${primary}, for too short a time to act.`,
   promotable: ({ primary, candidate, automatic }) =>
     `${primary} is gone. ${candidate} can take over${automatic ? ", and will" : ": lifeboat failover --promote"}.`,
@@ -214,11 +216,18 @@ function leadsAstray({ reasons }: Pick<CheckReport, "reasons">): boolean {
   return reasons.some(({ code }) => code === "pooler-undriven" || code === "pooler-astray");
 }
 
+function isUnwatched({ reasons }: Pick<CheckReport, "reasons">): boolean {
+  return reasons.some(({ code }) => code === "no-daemon");
+}
+
+function isWell(report: CheckReport): boolean {
+  return report.state === "healthy" && !leadsAstray(report) && !isUnwatched(report);
+}
+
 /** A decision, for people. */
 export function renderCheck(report: CheckReport, style: Style): string {
-  const isWell = report.state === "healthy" && !leadsAstray(report);
   const paintOther = report.state === "suspect" ? style.warning : style.bad;
-  const lines = [(isWell ? style.good : paintOther)(HEADS[report.state](report))];
+  const lines = [(isWell(report) ? style.good : paintOther)(HEADS[report.state](report))];
   const say = (reason: CheckReport["reasons"][number]): string => printable(`  ${reasonText(reason)}`);
   lines.push(...report.reasons.map(say));
   lines.push(...secondPrimariesOf(report).map((node) => choiceLine(report, node)));

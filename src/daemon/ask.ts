@@ -9,8 +9,8 @@ import { type DaemonRequest, parseAnswerLine } from "./protocol.ts";
 /** How a daemon is asked. */
 export type AskOptions = {
   readonly signal?: AbortSignal | undefined;
-  /** How long it may be silent: before its first line, and between two of them. */
-  readonly silentMs: number;
+  /** How long it may be silent: before its first line, and between two of them. Undefined: as long as it lives. */
+  readonly silentMs: number | undefined;
   /** Told of every part of the answer as it comes. */
   readonly onPart?: (part: unknown) => void;
 };
@@ -34,8 +34,10 @@ export async function askDaemon(
       stop = () => reject(abortedError("asking the daemon", signal?.reason));
       signal?.addEventListener("abort", stop, { once: true });
       const wait = (): void => {
+        const { silentMs } = options;
+        if (silentMs === undefined) return;
         cancel();
-        cancel = startTimer(options.silentMs, () => reject(noAnswer(socket, `nothing for ${options.silentMs} ms`)));
+        cancel = startTimer(silentMs, () => reject(noAnswer(socket, `nothing for ${silentMs} ms`)));
       };
       wait();
       connection.on("error", (error: NodeJS.ErrnoException) => {

@@ -142,6 +142,11 @@ export function checkReportOf(facts: ReportFacts): CheckReport {
   };
 }
 
+/** The same where nobody watches: what could be done by itself waits for a person. */
+export function unwatched(report: CheckReport): CheckReport {
+  return { ...report, automatic: false, reasons: [...report.reasons, reasonOf(reason("no-daemon"))] };
+}
+
 /**
  * What is wrong with where clients are led, or could be. Nothing is decided by it: the primary is replaced all the same when it is
  * gone. While an action is under way poolers are on their way too.

@@ -469,7 +469,8 @@ export class Control {
 }
 
 /** What must change for a report to be told again: not its numbers. */
-function summaryOf(report: CheckReport): string {
+/** What makes a report another one for who follows them. */
+export function summaryOf(report: CheckReport): string {
   const { state, candidate, primary, epoch, reasons, against, maintenance, action } = report;
   const costs = report.costs.flatMap(({ found }) => found.map(({ code, of }) => `${code} ${of}`));
   const codes = [...reasons, ...against].map(({ code, node }) => `${code} ${node}`);

@@ -46,6 +46,7 @@ export const REASONS = {
   "replay-behind": "it has much WAL still to replay: clients would wait for it",
   "no-candidate": "no node can take over",
   "loss-possible": "acknowledged commits may be missing on it",
+  "no-daemon": "no daemon runs: nothing is done by itself until one does (lifeboat up)",
   "pooler-undriven": "a pooler cannot be driven: a failover would leave its clients where they are",
   "pooler-astray": "a pooler leads its clients to another server than the primary",
   "plan-fails":

@@ -108,8 +108,18 @@ test("a change of durability is recorded for the next failover, by the daemon an
   // Nobody is left to take its place.
   for (const name of ["daemon_2", "daemon"]) await one.platform.stop(name, {});
   await one.cli.json("durability quorum");
-  assert.deepEqual(await said(), ["quorum", "ANY 1"]);
+  const unwatched = await watched.check(11);
+  assert.deepEqual(
+    unwatched.reasons.map(({ code }) => code),
+    ["no-daemon"],
+  );
+  const following = one.cli.start("failover --check-only --follow");
+  await following.printed(/nobody watches it/);
   await one.up();
+  // Whoever looks keeps no daemon from its place, and is told what that one decides.
+  await following.printed(/is the primary and healthy/);
+  following.child.kill("SIGINT");
+  assert.equal((await following.ended).status, 0);
   assert.deepEqual(await said(), ["quorum", "ANY 1"]);
 });
 
