@@ -228,11 +228,7 @@ function nodeOf({ stack, secrets, files, clock }: AssemblyTools, machines: Local
     cloning: () => machines.isRejoining(name),
   });
   const probe = node.probe.bind(node);
-  // Down while it is being made a replica: on its way, and not to be made one again.
-  node.probe = async (call) => {
-    const seen = await probe(call);
-    return seen.kind === "nobody-listens" && machines.isRejoining(name) ? { kind: "error", sqlstate: "57P03" } : seen;
-  };
+  node.probe = async (call) => machines.onItsWay(name, await probe(call));
   return node;
 }
 

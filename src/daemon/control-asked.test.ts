@@ -6,7 +6,7 @@ import { recordedControlOf } from "../../test/support/controls.ts";
 import { leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
 import { primaryAnswer, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
 import { ManualClock } from "../../test/support/manual-clock.ts";
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type {
   FailoverPorts,
   HeldLease,
@@ -39,8 +39,8 @@ async function untilOr(seen: () => boolean): Promise<boolean> {
   return seen();
 }
 
-/** A replica of a stack that is well is being restored, until `restored`. */
-async function rebuilding(): Promise<{
+/** A replica of a stack that is well is being restored, until `restored`; `failure`: what came of that. */
+async function rebuilding(failure?: Error): Promise<{
   readonly control: Control;
   readonly restored: PromiseWithResolvers<void>;
   readonly looks: () => number;
@@ -81,6 +81,7 @@ async function rebuilding(): Promise<{
   });
   const control = await recordedControlOf(ports, [], {
     idle: () => restored.promise,
+    failureOf: () => failure,
     lastRejoin: () => "restore",
     letGone: async () => undefined,
   });
@@ -129,6 +130,15 @@ test("a daemon that ends does not wait for a replica that it has rebuilt to stre
   stop.abort();
   await running;
   await ended;
+});
+
+test("a rebuild that fails says why, and waits for nothing more", async () => {
+  const full = new LifeboatError("restore.no-space", { message: "the disk has no room", remedy: "Make room." });
+  const { control, restored, stream } = await rebuilding(full);
+  // As it would after the node had come up by other means.
+  stream();
+  restored.resolve();
+  await assert.rejects(control.rebuild({ node: "b" }, {}), full);
 });
 
 function isAbort(error: unknown): boolean {

@@ -260,7 +260,8 @@ export class Control {
 
   /**
    * Makes a node a replica again, and returns when it streams. Ordered under the lease, and waited for beside the loop: a restore takes
-   * hours, in which a primary may end, and writes that wait may have to be released. Rejects with `stack.rejoin-refused`.
+   * hours, in which a primary may end, and writes that wait may have to be released. Rejects with `stack.rejoin-refused`, or with what the
+   * restore rejects with.
    */
   async rebuild(
     asked: { readonly node: NodeName },
@@ -279,6 +280,8 @@ export class Control {
       return acting;
     });
     await machines.idle();
+    const failure = machines.failureOf(node);
+    if (failure !== undefined) throw failure;
     const did = machines.lastRejoin(node);
     // What is under way goes on with whoever controls the stack next.
     const signal = AbortSignal.any([this.#over.signal, ...(options.signal === undefined ? [] : [options.signal])]);

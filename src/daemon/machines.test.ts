@@ -90,6 +90,40 @@ test("why a node is not made to follow is known until that is ordered again", as
   }
 });
 
+test("a node that is down while it is made a replica is seen on its way, and whether a person has asked for that; what that failed with is known afterwards", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-machines-"));
+  const restoring = Promise.withResolvers<void>();
+  const full = new LifeboatError("restore.no-space", { message: "the disk has no room", remedy: "Make room." });
+  const begun: string[] = [];
+  const { machines, platform } = controller(folder, new EpochGuard(memoryRegister()), false, async ({ node }) => {
+    begun.push(node);
+    await restoring.promise;
+    throw full;
+  });
+  const down = { kind: "nobody-listens" } as const;
+  const shut = { kind: "error", sqlstate: "28P01" } as const;
+  const order = async (node: string, asked: boolean): Promise<void> => {
+    await machines.rejoin({ epoch: OLD, node, upstream: "c", asked }, { timeoutMs: 10 });
+    await eventually("it is being restored", async () => begun.includes(node));
+  };
+  const seen = () => ["a", "b", "c"].map((node) => machines.onItsWay(node, down));
+  try {
+    await order("a", true);
+    await order("b", false);
+    const onItsWay = { kind: "error", sqlstate: "57P03" } as const;
+    assert.deepEqual(seen(), [{ ...onItsWay, rebuilding: true }, { ...onItsWay, rebuilding: false }, down]);
+    assert.equal(machines.onItsWay("a", shut), shut);
+    assert.equal(machines.failureOf("a"), undefined);
+    restoring.resolve();
+    await machines.idle();
+    assert.deepEqual(seen(), [down, down, down]);
+    assert.deepEqual([machines.failureOf("a"), machines.refusalOf("a")], [full, undefined]);
+  } finally {
+    await platform.end({});
+    await rm(folder, { recursive: true });
+  }
+});
+
 test("a controller that is halted between being admitted and asking the supervisor starts, stops and fences nothing when it wakes", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-machines-"));
   const guard = new EpochGuard(memoryRegister());

@@ -8,7 +8,17 @@
  */
 import { isLifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
-import type { Call, Done, Epoch, MachinePort, NodeName, Order, StaleEpoch, StopAnswer } from "../failover/ports.ts";
+import type {
+  Call,
+  Done,
+  Epoch,
+  MachinePort,
+  NodeName,
+  NodeProbe,
+  Order,
+  StaleEpoch,
+  StopAnswer,
+} from "../failover/ports.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { ComponentSpec, Platform } from "../platform/components.ts";
 import type { Lsn } from "../postgres/lsn.ts";
@@ -53,10 +63,10 @@ const LISTENS_LOOK_MS = 20;
 /** The machines of a stack on this machine. */
 export class LocalMachines implements MachinePort {
   readonly #tools: MachineTools;
-  readonly #rejoining = new Map<NodeName, Promise<void>>();
+  readonly #rejoining = new Map<NodeName, { readonly work: Promise<void>; readonly asked: boolean }>();
   readonly #rejoined = new Map<NodeName, string>();
   /** Why a node was not made to follow when that was ordered last. */
-  readonly #refused = new Map<NodeName, string>();
+  readonly #failed = new Map<NodeName, Error>();
   readonly #lettingGo = new Map<NodeName, Promise<void>>();
   readonly #ending = new AbortController();
 
@@ -67,6 +77,13 @@ export class LocalMachines implements MachinePort {
   /** Whether the node is being made a replica. */
   isRejoining(node: NodeName): boolean {
     return this.#rejoining.has(node);
+  }
+
+  /** What a look at a node came to, which is down while it is being made a replica: on its way, and not to be made one again. */
+  onItsWay(node: NodeName, seen: NodeProbe): NodeProbe {
+    const under = this.#rejoining.get(node);
+    if (under === undefined || seen.kind !== "nobody-listens") return seen;
+    return { kind: "error", sqlstate: "57P03", rebuilding: under.asked };
   }
 
   async fence({ epoch, node }: Order<{ readonly node: NodeName }>, call: Call): Promise<StopAnswer | StaleEpoch> {
@@ -107,18 +124,16 @@ export class LocalMachines implements MachinePort {
     if (under !== undefined) return { kind: "done" };
     let refused: string | undefined;
     let late: StaleEpoch | undefined;
-    this.#refused.delete(node);
+    this.#failed.delete(node);
     const work = this.#rejoin(epoch, { node, upstream, asked }).catch((error: unknown) => {
       late = staleOf(error);
       const why = errorText(error);
-      if (isLifeboatError(error, "stack.rejoin-refused")) {
-        refused = why;
-        this.#refused.set(node, why);
-      }
+      this.#failed.set(node, error instanceof Error ? error : new Error(why));
+      if (isLifeboatError(error, "stack.rejoin-refused")) refused = why;
       this.#tools.notice(`${node} could not be made to follow ${upstream}: ${why}`);
     });
     const tracked = work.finally(() => this.#rejoining.delete(node));
-    this.#rejoining.set(node, tracked);
+    this.#rejoining.set(node, { work: tracked, asked });
     // A refusal comes at once, a restore takes as long as it takes: its end is to be seen in the node.
     await Promise.race([tracked, bounded(call, node, async () => await tracked).catch(() => undefined)]);
     return late ?? (refused === undefined ? { kind: "done" } : { kind: "refused", reason: refused });
@@ -131,12 +146,18 @@ export class LocalMachines implements MachinePort {
 
   /** Why a node is not made to follow, where that was refused when it was ordered last. */
   refusalOf(node: NodeName): string | undefined {
-    return this.#refused.get(node);
+    const error = this.#failed.get(node);
+    return isLifeboatError(error, "stack.rejoin-refused") ? errorText(error) : undefined;
+  }
+
+  /** What the last rejoin of a node failed with; undefined where it did not. */
+  failureOf(node: NodeName): Error | undefined {
+    return this.#failed.get(node);
   }
 
   /** Returns when no rejoin is under way. */
   async idle(): Promise<void> {
-    await Promise.all(this.#rejoining.values());
+    await Promise.all([...this.#rejoining.values()].map(({ work }) => work));
   }
 
   /** Has what was kept of the node's old data let go once it streams; one that is waited for already is not waited for twice. */

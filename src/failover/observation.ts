@@ -8,7 +8,7 @@
  */
 import type { Monotonic } from "../platform/clock.ts";
 import type { Lsn } from "../postgres/lsn.ts";
-import type { ClusterRecord, NodeName, NodeProbe, NodeView, WitnessView } from "./ports.ts";
+import type { ClusterRecord, Epoch, NodeName, NodeProbe, NodeView, WitnessView } from "./ports.ts";
 import { type Unkept, unkeptSince } from "./waited-for.ts";
 
 /** One node's answer, and when. */
@@ -33,7 +33,8 @@ export type NodeHistory = NodeRound & {
   readonly detachedSince: Monotonic | undefined;
   /** When a standby was last seen to have come up, or to have replayed more than before; undefined where it is none. */
   readonly advancedAt: Monotonic | undefined;
-  readonly last: { readonly at: Monotonic; readonly view: NodeView } | undefined;
+  /** In the reign that the record told then. Forgotten of a primary that a person has rebuilt: that is to be one no more. */
+  readonly last: { readonly at: Monotonic; readonly view: NodeView; readonly reign: Epoch } | undefined;
 };
 
 /** What is known of the witness. */
@@ -83,7 +84,7 @@ export function remember(
   const { record } = round;
   const known = before?.record.reign === record.reign ? before : undefined;
   const nodes = new Map<NodeName, NodeHistory>();
-  for (const [name, seen] of round.nodes) nodes.set(name, nodeHistory(before?.nodes.get(name), seen));
+  for (const [name, seen] of round.nodes) nodes.set(name, nodeHistory(before?.nodes.get(name), seen, record.reign));
   const { witness } = round;
   const last = witness.view === undefined ? known?.witness.last : { at: witness.at, view: witness.view };
   const role = roleOf(nodes.get(record.primary));
@@ -125,9 +126,9 @@ function restartsOf(
   return lately.some((at) => at >= since) ? lately : [...lately, sentAt].slice(-RESTARTS_KEPT);
 }
 
-function nodeHistory(before: NodeHistory | undefined, seen: NodeRound): NodeHistory {
+function nodeHistory(before: NodeHistory | undefined, seen: NodeRound, reign: Epoch): NodeHistory {
   const kind = troubleOf(seen.probe);
-  const last = seen.probe.kind === "answered" ? { at: seen.at, view: seen.probe.view } : before?.last;
+  const last = lastOf(before, seen, reign);
   const detachedSince = isDetached(seen.probe) ? (before?.detachedSince ?? seen.sentAt) : undefined;
   const restarts = restartsOf(before, seen, kind);
   const lasting = { restarts, detachedSince, advancedAt: advancedAt(before, seen), last };
@@ -135,6 +136,12 @@ function nodeHistory(before: NodeHistory | undefined, seen: NodeRound): NodeHist
   const same = before?.trouble?.kind === kind ? before.trouble : undefined;
   const trouble = { kind, since: same?.since ?? seen.sentAt, rounds: (same?.rounds ?? 0) + 1 };
   return { ...seen, trouble, failingSince: before?.failingSince ?? seen.sentAt, ...lasting };
+}
+
+function lastOf(before: NodeHistory | undefined, { at, probe }: NodeRound, reign: Epoch): NodeHistory["last"] {
+  if (probe.kind === "answered") return { at, view: probe.view, reign };
+  const isRebuilt = probe.kind === "error" && probe.rebuilding === true;
+  return isRebuilt && before?.last?.view.role.kind === "primary" ? undefined : before?.last;
 }
 
 /** Who does not answer in time may be as it was; one that is down or starts will have come up. */

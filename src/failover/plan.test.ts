@@ -247,6 +247,31 @@ test("beside a node that a person has promoted nothing is started, made to follo
   }
 });
 
+test("once a person has said that the recorded primary stays it is started again when it ends, and one that is seen to acknowledge beside it holds all the same", () => {
+  const first: SeenRound = { atMs: 0, a: ALONE, b: BY_HAND, witness: FOLLOWING };
+  const rebuilding: NodeProbe = { kind: "error", sqlstate: "57P03", rebuilding: true };
+  const ended = (b: NodeProbe, ...timesMs: readonly number[]) =>
+    timesMs.map((atMs): SeenRound => ({ atMs, a: GONE, b, witness: FOLLOWING }));
+  const rebuilt: readonly SeenRound[] = [first, { atMs: 100, a: ALONE, b: rebuilding, witness: FOLLOWING }];
+  const adopted: readonly SeenRound[] = [first, { atMs: 100, b: GONE, record: { reign: 9 as Epoch, joined: [] } }];
+  const started = ["start-primary", "note-primary", "name-confirmers", "witness-follows", "repoint-poolers"];
+  for (const [scene, rounds, beside] of [
+    ["rebuilding", [...rebuilt, ...ended(rebuilding, 300, 600)], []],
+    ["the rebuild failed", [...rebuilt, ...ended(GONE, 300, 600)], ["rejoin"]],
+    ["adopted", [...adopted, ...ended(GONE, 300, 600)], []],
+  ] as const) {
+    const all = steps(next(rounds));
+    const wanted = [...started.slice(0, 1), ...beside, ...started.slice(1)];
+    assert.deepEqual(all.slice(0, wanted.length), wanted, scene);
+  }
+  for (const before of [rebuilt, adopted]) {
+    assert.equal(next([...before, ...ended(BY_HAND, 300, 600)]), undefined);
+  }
+  // What begins unasked says nothing of whose writes stay.
+  const unasked: NodeProbe = { kind: "error", sqlstate: "57P03" };
+  assert.equal(next([first, ...ended(unasked, 100, 300, 600)]), undefined);
+});
+
 test("one that takes writes on the recorded primary's own timeline is a second primary too, and not one that has acknowledged nothing, or was replaced", () => {
   const decided = (view: Partial<NodeView>, role: Parameters<typeof primaryAnswer>[0] = {}) => {
     const b = primaryAnswer({ timelineStart: 1_000n as Lsn, confirmers: [], ...role }, view);

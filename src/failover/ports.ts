@@ -114,8 +114,11 @@ export type Hindrance =
 /** What came of asking a node on a NEW connection (I10), but for `answered` by one that is well: by one that was new two seconds ago. */
 export type NodeProbe =
   | { readonly kind: "answered"; readonly view: NodeView }
-  /** It answered with an error: it is alive. 57P03: starting or recovering; 53300: full; 28P01: wrong password. */
-  | { readonly kind: "error"; readonly sqlstate: string }
+  /**
+   * It answered with an error: it is alive. 57P03: starting or recovering; 53300: full; 28P01: wrong password. `rebuilding`: it is down
+   * instead, while it is made a replica as a person has asked.
+   */
+  | { readonly kind: "error"; readonly sqlstate: string; readonly rebuilding?: boolean }
   /** The machine answers and nobody listens: the process is gone. */
   | { readonly kind: "nobody-listens" }
   /** No answer in time, or none can be had from here: dead, frozen or cut off. */

@@ -6,7 +6,8 @@
  * not held back.
  * Invariants: what a second primary has acknowledged is nowhere else, and what the recorded one has is not on it: only a person can say
  * whose writes stay, and nothing is started, made to follow or written over until then. One that is down has what it had when it was seen
- * last.
+ * last. Once a person has had it rebuilt, or the record names a primary anew, that is said, and the recorded primary is looked after
+ * again: what becomes of a node that is down is decided by its data from then on.
  */
 import { waitsForOurs } from "../durability/names.ts";
 import { commitsAlone } from "../postgres/waiting-commits.ts";
@@ -21,9 +22,10 @@ export function secondPrimaries(
 ): readonly { readonly name: NodeName; readonly view: NodeView }[] {
   const { record, nodes } = seen;
   const names = [...nodes.keys()];
-  return [...nodes].flatMap(([name, { last }]) => {
+  return [...nodes].flatMap(([name, { last, probe }]) => {
     if (name === record.primary || last === undefined) return [];
-    const { view } = last;
+    const { view, reign } = last;
+    if (probe.kind === "nobody-listens" && reign !== record.reign) return [];
     // On an older timeline it is an old primary, which was replaced.
     if (view.role.kind !== "primary" || view.systemId !== record.systemId || view.timeline < record.timeline) return [];
     return isHeldBack(view, names) || isPromotedBy(record, name, view) ? [] : [{ name, view }];

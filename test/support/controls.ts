@@ -29,7 +29,7 @@ export function controlOf(
 ): Control {
   return new Control({
     ports,
-    machines: only<LocalMachines>("machines", { refusalOf: () => undefined, ...machines }),
+    machines: only<LocalMachines>("machines", { refusalOf: () => undefined, failureOf: () => undefined, ...machines }),
     reporter: only<Reporter>("reporter", { last: async () => undefined }),
     survey: new Survey(ports.clock, surveyed, () => undefined),
     options: { policy: POLICY, limits: SEQUENCE_LIMITS, pace: PACE },

@@ -109,22 +109,26 @@ export type SeenRound = {
   readonly b?: NodeProbe;
   /** null: it does not answer. */
   readonly witness?: WitnessView | null;
+  /** What the record says from then on. */
+  readonly record?: Partial<ClusterRecord>;
 };
 
 /** Folds rounds into an observation, made right after the last one. */
 export function observe(rounds: readonly SeenRound[], record: Partial<ClusterRecord> = {}): Observation {
   let memory: Memory | undefined;
   let nowMs = 0;
+  let told = record;
   for (const round of rounds) {
+    told = { ...told, ...round.record };
     const at = round.atMs as Monotonic;
     const seen = (probe: NodeProbe): NodeRound => ({ sentAt: at, at, probe });
     const view = round.witness === null ? undefined : (round.witness ?? witnessAnswer());
-    const synchronousNames = NAMES[record.durability ?? RECORD.durability];
+    const synchronousNames = NAMES[told.durability ?? RECORD.durability];
     const nodes = new Map([
       ["a", seen(round.a ?? primaryAnswer({}, { synchronousNames }))],
       ["b", seen(round.b ?? standbyAnswer())],
     ]);
-    memory = remember(memory, { record: { ...RECORD, ...record }, nodes, witness: { sentAt: at, at, view } });
+    memory = remember(memory, { record: { ...RECORD, ...told }, nodes, witness: { sentAt: at, at, view } });
     nowMs = round.atMs;
   }
   if (memory === undefined) throw new Error("an observation needs a round");
