@@ -100,6 +100,8 @@ test("of two primaries the one that a person names is in the record once the oth
     name: "b",
     probe: async () => primaryAnswer({ confirmers: [] }, { timeline: 4 as Timeline, synchronousNames: "" }),
     makeSlots: done,
+    // As of one that works for a while: nothing keeps WAL for anybody there.
+    hasWalSince: async (from) => from !== 500n,
     setSynchronousNames: async ({ names }) => {
       did.push(`b waits for ${names}`);
       return { kind: "done" };
@@ -125,7 +127,11 @@ test("of two primaries the one that a person names is in the record once the oth
   });
   assert.equal((await control.check({})).state, "hold");
   await rejectsWith("failover.not-adopted", control.adopt({ node: "a" }, {}));
-  const { from, to, outageMs } = await control.adopt({ node: "b" }, {});
+  const { from, to, outageMs, shortcomings } = await control.adopt({ node: "b" }, {});
+  assert.match(
+    shortcomings.join(),
+    /^b has not all WAL since its promotion: nobody .* commits wait .* lifeboat backup$/,
+  );
   assert.deepEqual({ from, to, outageMs }, { from: "a", to: "b", outageMs: null });
   assert.deepEqual(did, [
     "a is down, the record names a",

@@ -156,6 +156,8 @@ export interface NodePort {
   receiveFrom(order: Order<{ readonly upstream: NodeName }>, call: Call): Promise<Done | StaleEpoch>;
   /** Makes the physical slots where they are missing, with WAL reserved; works on a standby too (rule B9). */
   makeSlots(order: Order<{ readonly slots: readonly string[] }>, call: Call): Promise<Done | StaleEpoch>;
+  /** Of a primary: whether it has the WAL of its timeline from here on still, so that somebody can follow it and confirm. Needs no epoch. */
+  hasWalSince(from: Lsn, call: Call): Promise<boolean>;
   /** Asks a standby to become a primary. Whether it did is to be seen in its view (I27). */
   promote(order: Order, call: Call): Promise<Done | StaleEpoch>;
 }

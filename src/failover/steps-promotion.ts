@@ -3,7 +3,7 @@ import { HELD_NAMES } from "../durability/names.ts";
 import { LSN_NONE, type Lsn, lsnMax } from "../postgres/lsn.ts";
 import { synchronousNamesOf } from "./decide.ts";
 import type { Step } from "./plan.ts";
-import type { NodeName } from "./ports.ts";
+import type { ClusterRecord, NodeName } from "./ports.ts";
 import {
   nodePort,
   type Progress,
@@ -270,7 +270,7 @@ async function seePromoted(tools: StepTools, progress: Progress): Promise<Partia
     return { timeline, start: role.timelineStart };
   });
   // Whoever adopts it knows that it may lack what the recorded primary has.
-  if (plan.kind === "adopt") return { promoted };
+  if (plan.kind === "adopt") return { promoted, shortcomings: await walGone(tools, record, promoted.start) };
   const target = progress.target ?? record.action?.target;
   if (target === undefined || promoted.start < target) {
     throw unsafeCandidate(plan.to, "its timeline begins before what it had to have");
@@ -278,6 +278,25 @@ async function seePromoted(tools: StepTools, progress: Progress): Promise<Partia
   // Who finishes what another one has begun does not know what the candidate had before.
   if (progress.namedLate === true || plan.kind === "finish") await seeCommitsWait(tools);
   return { promoted };
+}
+
+/** Who is promoted by hand keeps WAL for nobody. Without what came first on its timeline neither receiver nor replica confirms (rule B9). */
+async function walGone(
+  { acting, limits, plan }: StepTools,
+  { durability }: ClusterRecord,
+  start: Lsn,
+): Promise<readonly string[]> {
+  const node = acting.ports.nodes.find(({ name }) => name === plan.to);
+  // Who cannot tell is no reason to leave two primaries as they are.
+  const isThere = (await node?.hasWalSince(start, acting.call(limits.orderMs)).catch(() => true)) ?? true;
+  if (isThere) return [];
+  const waits =
+    durability === "async"
+      ? ""
+      : ", and its commits wait until then, unless you lower durability: lifeboat durability async";
+  return [
+    `${plan.to} has not all WAL since its promotion: nobody can follow it before a backup of it was taken${waits}. Take one now: lifeboat backup`,
+  ];
 }
 
 /**

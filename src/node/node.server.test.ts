@@ -7,6 +7,7 @@ import { MAJORS, SUPERUSER, startServer, type TestServer } from "../../test/supp
 import { isLifeboatError } from "../errors/error.ts";
 import type { Epoch, NodeView } from "../failover/ports.ts";
 import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
+import type { Lsn } from "../postgres/lsn.ts";
 import { SqlNode } from "./node.ts";
 import { viewSql } from "./view.ts";
 
@@ -94,6 +95,9 @@ async function promoteByOrders(pair: Pair, replica: SqlNode): Promise<void> {
   });
   assert.deepEqual([after.view.timeline, after.view.synchronousNames], [2, "ANY 1 (somebody)"]);
   assert.ok(after.role.timelineStart !== undefined && after.role.timelineStart <= after.role.flushed);
+  assert.equal(await replica.hasWalSince(after.role.timelineStart, CALL), true);
+  // As if it had been recycled since.
+  assert.equal(await replica.hasWalSince(0n as Lsn, CALL), false);
   // Nobody confirms, and it writes all the same.
   assert.deepEqual(after.role.write, { kind: "written" });
   await replica.promote({ epoch: ONE }, CALL);

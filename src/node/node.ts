@@ -17,6 +17,7 @@ import type { Call, Done, Epoch, NodePort, NodeProbe, NodeView, Order, StaleEpoc
 import { abortedError, type Clock, type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import { startTimer } from "../platform/timer.ts";
 import { seesCommitWait } from "../postgres/commit-wait.ts";
+import { formatLsn, type Lsn } from "../postgres/lsn.ts";
 import { openQuery, type QueryConnection, type QueryRow } from "../postgres/query-connection.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { admitSession } from "./admission.ts";
@@ -275,6 +276,20 @@ export class SqlNode implements NodePort {
       return "close";
     });
     return lines;
+  }
+
+  async hasWalSince(from: Lsn, call: Call): Promise<boolean> {
+    let isThere = false;
+    await this.#within(call, undefined, async (session) => {
+      // Of the byte after: where one segment ends, versions differ in whose name they tell.
+      const [row] = await session.run(
+        "SELECT (pg_stat_file('pg_wal/' || pg_walfile_name($1::pg_lsn + 1), true)).size IS NOT NULL AS there",
+        [formatLsn(from)],
+      );
+      isThere = row?.["there"] === true;
+      return "close";
+    });
+    return isThere;
   }
 
   async promote(order: Order, call: Call): Promise<Done | StaleEpoch> {

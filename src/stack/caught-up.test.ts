@@ -51,3 +51,13 @@ test("a vault that stays behind the primary makes no replica: what the old one h
   );
   assert.ok(ends.length < 25, `${ends.length} plans were made within half a minute`);
 });
+
+test("a vault that lacks WAL says at once what makes up for it", async () => {
+  let attempts = 0;
+  const lacking = prepared(() => {
+    attempts += 1;
+    throw new LifeboatError("restore.wal-gap", { message: "WAL is missing after 0/3001308", remedy: "Accept it." });
+  });
+  await assert.rejects(lacking, { code: "stack.rejoin-refused", message: /missing after 0.3001308.*lifeboat backup/ });
+  assert.equal(attempts, 1);
+});

@@ -26,7 +26,10 @@ export type CaughtUpRequest<P> = {
   readonly endOf: (plan: P) => Lsn;
 };
 
-/** The first plan that has enough. Rejects with `stack.rejoin-refused` when there is none in time, and as `prepare` does. */
+/**
+ * The first plan that has enough. Rejects with `stack.rejoin-refused` when there is none in time, or the vault lacks WAL that only a new
+ * backup makes up for, and as `prepare` does.
+ */
 export async function prepareCaughtUp<P>(
   clock: Clock,
   { needed, prepare, endOf }: CaughtUpRequest<P>,
@@ -36,6 +39,7 @@ export async function prepareCaughtUp<P>(
   for (let lookMs = LOOK_MIN_MS; ; lookMs = Math.min(lookMs * 2, LOOK_MAX_MS)) {
     const isLast = clock.monotonic() > deadline;
     const plan = await prepare().catch((error: unknown) => {
+      if (isLifeboatError(error, "restore.wal-gap")) throw gap(error);
       if (!isLifeboatError(error, "restore.no-backup") || isLast) throw error;
       return undefined;
     });
@@ -53,5 +57,14 @@ function behind(end: Lsn, needed: Lsn): LifeboatError {
     message: `the vault has WAL up to ${formatLsn(end)}, the primary up to ${formatLsn(needed)}: a replica made of it would lack writes that the old one may have confirmed`,
     remedy: "Nothing was written over. See why the vault's receiver is behind: lifeboat status.",
     retryable: true,
+  });
+}
+
+function gap(cause: LifeboatError): LifeboatError {
+  return new LifeboatError("stack.rejoin-refused", {
+    message: `${cause.message}: a replica can be made of a backup that is taken now (lifeboat backup)`,
+    remedy: "Nothing was written over. Take a backup of the primary: lifeboat backup.",
+    retryable: true,
+    cause,
   });
 }

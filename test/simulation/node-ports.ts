@@ -100,6 +100,8 @@ export function nodePort(stack: Stack, from: Process, server: Server): NodePort 
       }),
     // Who reads why it was given up is not simulated.
     openTransactions: async () => [],
+    // A server keeps all of it here, and nobody promotes by hand.
+    hasWalSince: async () => true,
     promote: ({ epoch }, call) => done(epoch, call, () => server.promote()),
   };
 }
