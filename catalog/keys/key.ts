@@ -59,5 +59,5 @@ export function keyOf(headers: {
   const match = /^(?:Bearer|ApiKey)\s+(\S{1,200})$/i.exec(headers.authorization ?? "");
   if (match !== null) return match[1];
   const header = headers["x-api-key"];
-  return typeof header === "string" && header.length <= 200 ? header : undefined;
+  return typeof header === "string" && header !== "" && header.length <= 200 ? header : undefined;
 }

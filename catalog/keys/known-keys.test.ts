@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../../test/support/manual-clock.ts";
-import { hashOf, MCP_ID } from "./key.ts";
+import { hashOf, keyOf, MCP_ID } from "./key.ts";
 import { KnownKeys } from "./known-keys.ts";
 
 const HERE = "192.0.2.1";
@@ -102,4 +102,10 @@ test("the MCP service's key reads and does nothing else", async () => {
   assert(standing.kind === "good");
   assert.deepEqual([standing.caller.id, standing.caller.scopes], [MCP_ID, ["read"]]);
   assert.equal(asked.queries, 0);
+});
+
+test("an empty header shows no key", () => {
+  for (const headers of [{ "x-api-key": "" }, { authorization: "" }, { authorization: "Bearer " }, {}])
+    assert.equal(keyOf(headers), undefined);
+  assert.equal(keyOf({ "x-api-key": "bw_free_k" }), "bw_free_k");
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Files } from "../../src/platform/files.ts";
 import { memoryFiles } from "../../src/platform/memory-files.ts";
-import { readServiceFile } from "./service-file.ts";
+import { readSecret, readServiceFile, secretInFile } from "./service-file.ts";
 
 const GOOD = {
   format: "lifeboat-catalog-service",
@@ -11,10 +12,14 @@ const GOOD = {
 
 async function read(text: string) {
   const { files } = memoryFiles();
-  const handle = await files.open("/service.json", "create");
+  await write(files, "/service.json", text);
+  return await readServiceFile(files, "/service.json");
+}
+
+async function write(files: Files, file: string, text: string): Promise<void> {
+  const handle = await files.open(file, "create");
   await handle.write(Buffer.from(text), 0);
   await handle.close();
-  return await readServiceFile(files, "/service.json");
 }
 
 test("a service file says where everything is, and all that is wrong with one is told at once", async () => {
@@ -36,4 +41,19 @@ test("a service file says where everything is, and all that is wrong with one is
     message: /scraper.sources: two sources have one name/,
   });
   await assert.rejects(read("{"), { code: "catalog.settings-invalid", message: /no JSON/ });
+});
+
+test("an empty file holds no secret: a program does not start with it, and goes on with what it had", async () => {
+  const { files } = memoryFiles();
+  for (const [file, text] of Object.entries({ "/none": "", "/line": "\n", "/blank": " \r\n" })) {
+    await write(files, file, text);
+    const refused = { code: "catalog.settings-invalid", message: new RegExp(`^${file} `) };
+    await assert.rejects(readSecret(files, file), refused);
+    await assert.rejects(secretInFile(files, file), refused);
+  }
+  await write(files, "/password", "sesame\n");
+  const password = await secretInFile(files, "/password");
+  await files.remove("/password");
+  await write(files, "/password", "");
+  assert.deepEqual([password.first, await password.now()], ["sesame", "sesame"]);
 });

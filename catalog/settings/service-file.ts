@@ -97,9 +97,17 @@ export async function readServiceFile(files: Files, file: string): Promise<Servi
   throw invalid(file, problems.join("; "), parsed.error);
 }
 
-/** The one line of a file that holds a secret. */
+/**
+ * The one line of a file that holds a secret. Rejects with `catalog.settings-invalid` when it is empty: an empty key would be everybody's
+ * who shows none, and an empty file is what somebody who is just writing it leaves for a moment.
+ */
 export async function readSecret(files: Files, file: string): Promise<string> {
-  return (await files.readFile(file)).toString("utf8").replace(/\n$/, "");
+  const secret = (await files.readFile(file)).toString("utf8").replace(/\n$/, "");
+  if (secret.trim() !== "") return secret;
+  throw new LifeboatError("catalog.settings-invalid", {
+    message: `${file} holds no secret: it is empty`,
+    remedy: "Write one line into it, and start the program again.",
+  });
 }
 
 /** A secret that may be changed while a program runs: as the file has it now, or as it had it last when it cannot be read. */
@@ -111,8 +119,7 @@ export async function secretInFile(files: Files, file: string): Promise<Changing
   let last = first;
   const now = async (): Promise<string> => {
     // A file that somebody is just writing is empty for a moment.
-    const read = await readSecret(files, file).catch(() => "");
-    if (read !== "") last = read;
+    last = await readSecret(files, file).catch(() => last);
     return last;
   };
   return { first, now };

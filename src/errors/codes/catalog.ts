@@ -4,7 +4,8 @@ export const catalogErrors = defineErrors({
   "catalog.settings-invalid": {
     kind: "operator",
     exit: EXIT.usage,
-    meaning: "The file that tells the service's programs where everything is, is not as docs/formats/service.md says.",
+    meaning:
+      "The file that tells the service's programs where everything is, is not as docs/formats/service.md says, or a secret that it names is empty.",
   },
   "catalog.migration-changed": {
     kind: "operator",
