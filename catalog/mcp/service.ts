@@ -13,6 +13,7 @@ import { callerAddress, countedAs, type Networks } from "../../src/platform/call
 import type { Clock } from "../../src/platform/clock.ts";
 import { metricsText } from "../metrics/text.ts";
 import type { HttpApi } from "./api-client.ts";
+import { BODY_BYTES_MAX, Bodies } from "./bodies.ts";
 import { ADDRESS_HEADER, type McpTools, makeMcpServer } from "./mcp.ts";
 import { Strangers } from "./strangers.ts";
 import { ucpProfile } from "./ucp.ts";
@@ -31,12 +32,16 @@ export type McpServiceRequest = {
   readonly onMistake: (error: unknown) => void;
   /** Adds to what the service offers: what a conformance suite calls. */
   readonly addMore?: (server: McpServer) => void;
+  /** A request has to be there whole after so long, or half as long again; then its connection is closed. Default RECEIVE_TIMEOUT_MS. */
+  readonly receiveTimeoutMs?: number;
 };
 
-/** A batch of 200 offers with long descriptions. */
-const BODY_BYTES_MAX = 2 * 1024 * 1024;
-/** So many are answered at a time; more would only wait for the API. */
+/** So many are answered at a time; more would only wait for the API. One that is not whole is not among them. */
 const OPEN_MAX = 256;
+/** From the first byte of a request to its last: the longest body by a line of a megabit a second. How long an answer takes is not counted. */
+const RECEIVE_TIMEOUT_MS = 20_000;
+/** What a request is made of does not know them. */
+const METHODS_UNKNOWN = ["CONNECT", "TRACE", "TRACK"];
 
 const NOTHING = { error: "there is nothing at this path" } as const;
 
@@ -48,6 +53,7 @@ export class McpService {
   readonly #strangers: Strangers;
   readonly #handler: McpHttpHandler;
   readonly #server: Server;
+  readonly #bodies = new Bodies();
   readonly #calls = new Map<string, number>();
   readonly #seconds = new Map<string, number>();
   #open = 0;
@@ -68,7 +74,13 @@ export class McpService {
       maxRequestBodySize: BODY_BYTES_MAX,
       onerror: () => undefined,
     });
-    this.#server = createServer((incoming, outgoing) => {
+    const { receiveTimeoutMs = RECEIVE_TIMEOUT_MS } = request;
+    const limits = {
+      requestTimeout: receiveTimeoutMs,
+      headersTimeout: receiveTimeoutMs,
+      connectionsCheckingInterval: receiveTimeoutMs / 2,
+    };
+    this.#server = createServer(limits, (incoming, outgoing) => {
       this.#answer(incoming, outgoing).catch((error: unknown) => {
         request.onMistake(error);
         if (!outgoing.headersSent) outgoing.writeHead(500);
@@ -116,7 +128,8 @@ export class McpService {
   }
 
   async #answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const path = new URL(incoming.url ?? "/", "http://here").pathname;
+    const path = URL.parse(incoming.url ?? "/", "http://here")?.pathname;
+    if (METHODS_UNKNOWN.includes(incoming.method ?? "")) return send(outgoing, 405, { error: "method not allowed" });
     if (path === "/mcp" || path === "/") return await this.#mcp(incoming, outgoing);
     if (incoming.method !== "GET" && incoming.method !== "HEAD")
       return send(outgoing, 405, { error: "method not allowed" });
@@ -148,7 +161,12 @@ export class McpService {
     if (!isOurHost(incoming.headers.host, this.#request.origins)) {
       return send(outgoing, 403, { jsonrpc: "2.0", id: null, error: { code: -32000, message: "host not allowed" } });
     }
-    if (this.#open >= OPEN_MAX) {
+    const gone = new AbortController();
+    outgoing.once("close", () => gone.abort());
+    const address = this.#addressOf(incoming);
+    const body = await this.#bodies.read(incoming, address);
+    if (body.kind === "gone") return;
+    if (body.kind === "full" || this.#open >= OPEN_MAX) {
       outgoing.setHeader("retry-after", "1");
       return send(outgoing, 503, {
         jsonrpc: "2.0",
@@ -157,11 +175,9 @@ export class McpService {
       });
     }
     this.#open += 1;
-    const gone = new AbortController();
-    outgoing.once("close", () => gone.abort());
     try {
       const response = await this.#handler.fetch(
-        requestOf(incoming, { signal: gone.signal, address: this.#addressOf(incoming) }),
+        requestOf(incoming, { signal: gone.signal, address, body: body.bytes }),
       );
       await write(response, outgoing);
     } finally {
@@ -229,12 +245,16 @@ export class McpService {
 /** The name in a Host header, without its port, is one of ours: a page that rebinds its own name to our address is not. */
 function isOurHost(host: string | undefined, names: readonly string[]): boolean {
   const name = host?.replace(/:\d+$/, "").toLowerCase();
-  return name !== undefined && names.includes(name);
+  return name !== undefined && names.includes(name) && URL.canParse(`http://${host}`);
 }
 
 function requestOf(
   incoming: IncomingMessage,
-  { signal, address }: { readonly signal: AbortSignal; readonly address: string },
+  {
+    signal,
+    address,
+    body,
+  }: { readonly signal: AbortSignal; readonly address: string; readonly body: Buffer<ArrayBuffer> },
 ): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(incoming.headers)) {
@@ -243,12 +263,7 @@ function requestOf(
   headers.set(ADDRESS_HEADER, address);
   const method = incoming.method ?? "GET";
   const hasBody = method !== "GET" && method !== "HEAD";
-  const init: RequestInit & { duplex?: "half" } = {
-    method,
-    headers,
-    signal,
-    ...(hasBody ? { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: "half" } : {}),
-  };
+  const init: RequestInit = { method, headers, signal, ...(hasBody ? { body } : {}) };
   return new Request(new URL(incoming.url ?? "/", `http://${incoming.headers.host ?? "localhost"}`), init);
 }
 

@@ -92,7 +92,8 @@ export async function servePages(tools: PageTools, at: ListenOptions): Promise<S
       response.writeHead(status, { "content-type": "application/json; charset=utf-8" }).end(JSON.stringify(body));
     };
     const health = healthOf(tools);
-    switch (new URL(request.url ?? "/", "http://here").pathname) {
+    // An address that is none, such as `//`, must not end the program.
+    switch (URL.parse(request.url ?? "/", "http://here")?.pathname) {
       case "/health/live":
         return json(200, { status: "ok" });
       case "/health/ready":
