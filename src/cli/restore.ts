@@ -232,10 +232,16 @@ function deltaRows(delta: RestorePlanFacts["delta"]): readonly (readonly [string
 }
 
 /**
- * Of a restored server that is started for the first time: the one that it is a copy of may live, with the archive and the
- * subscriptions of both.
+ * Of a restored server that is started for the first time: the one that it is a copy of may live, with the archive, the
+ * subscriptions, the pid file and the log of both. A pid file goes with the server that ends, and a log may be emptied by the one that starts.
  */
-export const APART_SETTINGS = { archive_mode: "off", max_logical_replication_workers: "0" } as const;
+export const APART_SETTINGS = {
+  archive_mode: "off",
+  max_logical_replication_workers: "0",
+  external_pid_file: "",
+  logging_collector: "off",
+  log_destination: "stderr",
+} as const;
 
 const APART_TEXT =
   "In case the original lives, it archives no WAL and its subscriptions rest until your service starts it.";

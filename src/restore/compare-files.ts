@@ -197,10 +197,11 @@ class ComparedFile {
       if (part.kind !== "pages" || found.comparedPages < part.pageCount) break;
     }
     const keptPages = present - pagesOf(differing);
-    // The vault holds nothing that could be written over a page that has to become zero.
-    if (keptPages === 0 || becomeZero(line.extents, differing, present)) return undefined;
     // Pages behind the end of the file are zero once it has its length; the others come from the vault.
     if (present < pageCount) addRun(differing, present, pageCount - present);
+    // The vault holds nothing that could be written over a page that has to become zero, nor over the piece of one at the end.
+    const begunPages = Math.ceil(facts.sizeBytes / BLOCK_BYTES);
+    if (keptPages === 0 || becomeZero(line.extents, differing, begunPages)) return undefined;
     return { kind: "pages", facts, differing, keptPages };
   }
 }
@@ -211,12 +212,12 @@ function pagesOf(runs: readonly number[]): number {
   return pages;
 }
 
-/** True when a page that is there and differs is one of zeros in the backup. */
-function becomeZero(extents: readonly number[], differing: readonly number[], present: number): boolean {
+/** True when one of the first pages, of which something is there, differs and is one of zeros in the backup. */
+function becomeZero(extents: readonly number[], differing: readonly number[], begunPages: number): boolean {
   for (let at = 0; at < extents.length; at += 4) {
     if (extents[at + 2] !== ZERO_CHUNK) continue;
     const first = extents[at] ?? 0;
-    const end = Math.min(first + (extents[at + 1] ?? 0), present);
+    const end = Math.min(first + (extents[at + 1] ?? 0), begunPages);
     for (let run = 0; run < differing.length; run += 2) {
       const from = differing[run] ?? 0;
       if (from < end && first < from + (differing[run + 1] ?? 0)) return true;

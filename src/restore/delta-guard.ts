@@ -13,7 +13,7 @@ import type { Processes } from "../platform/processes.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { parsePidFile } from "../postgres/pid-file.ts";
-import { type Layout, type TablespaceChoice, WAL_FOLDER } from "./layout.ts";
+import { type Layout, TABLESPACES_FOLDER, type TablespaceChoice, WAL_FOLDER } from "./layout.ts";
 import { LOCK_NAMES, unfinishedId } from "./target-guard.ts";
 
 /** What must be asked of the machine's processes. */
@@ -43,6 +43,7 @@ export async function guardDelta(tools: Tools, layout: Layout, systemId: SystemI
     if (root !== layout.walFolder) await refuseShared(tools, root);
     if ((await unfinishedId(files, root)) !== undefined) continue;
     const at = layout.links.find(({ target }) => target === root)?.at;
+    if (root === state.walFolder) continue;
     if (at !== undefined && state.kind !== "fresh" && (await linkTarget(files, at)) === root) continue;
     throw new LifeboatError("restore.target-not-empty", {
       message: `${root} is not empty, and ${at ?? main} does not lead to it`,
@@ -132,8 +133,6 @@ async function refuseShared({ processes }: Tools, tablespace: string): Promise<v
 /** Of tables, temporary ones too, and of what a query spills. */
 const RELATION_NAME = /^(?:t?\d|pgsql_tmp)/;
 
-const TABLESPACES_FOLDER = "pg_tblspc";
-
 /** By way of such a link the control file of another directory would be removed. */
 async function refuseLinkedControl(files: Files, main: string): Promise<void> {
   const folder = path.join(main, path.dirname(CONTROL_FILE_PATH));
@@ -147,10 +146,19 @@ async function refuseLinkedControl(files: Files, main: string): Promise<void> {
 /** Also one that was removed while it was open. */
 const SEGMENT_NAME = /^[0-9A-F]{24}\b/;
 
-/** Where the link leads that a data directory has for pg_wal; undefined where it has none. */
+/** As many links one behind the other as Linux follows. */
+const LINKS_MAX = 40;
+
+/** Where the link leads that a data directory has for pg_wal, by way of others, too; undefined where it has none. */
 async function linkedWalFolder(files: Files, main: string): Promise<string | undefined> {
-  const target = await linkTarget(files, path.join(main, WAL_FOLDER));
-  if (target === undefined || (await files.stat(target))?.kind === "folder") return target;
+  let target = await linkTarget(files, path.join(main, WAL_FOLDER));
+  if (target === undefined) return undefined;
+  for (let count = 1; count < LINKS_MAX; count += 1) {
+    const next = await linkTarget(files, target);
+    if (next === undefined) break;
+    target = next;
+  }
+  if ((await files.stat(target))?.kind === "folder") return target;
   throw new LifeboatError("restore.wal-link-broken", {
     message: `${path.join(main, WAL_FOLDER)} leads to ${target}, which is no folder`,
     remedy: "Mount or make the folder it leads to, or remove the link: then WAL goes into the data directory.",

@@ -25,6 +25,9 @@ export type Layout = {
 /** The folder of WAL in a data directory. */
 export const WAL_FOLDER = "pg_wal";
 
+/** The folder of links to tablespaces in a data directory. */
+export const TABLESPACES_FOLDER = "pg_tblspc";
+
 type Tablespace = { readonly oid: number; readonly location: string };
 
 /** Lays out a restore. Throws `restore.tablespace-unmapped` naming every tablespace without a place. */
@@ -35,7 +38,7 @@ export function layoutOf(folder: string, tablespaces: readonly Tablespace[], cho
   const tablespaceFolders = new Map<number, string>();
   const unmapped: Tablespace[] = [];
   for (const tablespace of tablespaces) {
-    const at = path.join(main, "pg_tblspc", String(tablespace.oid));
+    const at = path.join(main, TABLESPACES_FOLDER, String(tablespace.oid));
     if (!path.isAbsolute(tablespace.location)) {
       // A tablespace made in place is a plain folder of the data directory.
       tablespaceFolders.set(tablespace.oid, at);

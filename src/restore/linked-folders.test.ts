@@ -5,14 +5,17 @@ import { test } from "node:test";
 import { contentOf, goAstray, putBackSmall, rebuildSmall, smallAsides } from "../../test/support/small-nodes.ts";
 import {
   differencesFrom,
+  LARGE_FILE,
   RESTORED_FOLDER,
   restoreSmall,
   SMALL_SERVER,
+  serverWithLargeFile,
   takeSmallBackup,
 } from "../../test/support/small-restores.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import type { Files } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
+import { BLOCK_BYTES } from "../postgres/control-file.ts";
 
 const vault = await createTestVault();
 const from = { vault, backup: await takeSmallBackup(vault) };
@@ -40,6 +43,31 @@ for (const name of ["base", "base/5"]) {
     assert.deepEqual(await contentOf(files, "/disk"), before);
   });
 }
+
+test("a delta restore goes on in the folder of WAL that pg_wal leads to by way of two links", async () => {
+  const files = await linked("pg_wal");
+  await files.rename("/disk/moved", "/disk/wal");
+  await files.symlink("/disk/wal", "/disk/moved");
+  await restoreSmall(from, files, "delta");
+  assert.deepEqual(await differencesFrom(SMALL_SERVER, files), []);
+  assert.equal(await files.readLink(path.join(RESTORED_FOLDER, "pg_wal")), "/disk/wal");
+  assert.equal((await files.stat("/disk/wal"))?.kind, "folder");
+});
+
+test("a page of zeros in the backup is one where a full disk left a piece of a page behind the last whole one", async () => {
+  const server = serverWithLargeFile(8, (page) => page < 5);
+  const large = { vault: await createTestVault() };
+  const backup = await takeSmallBackup(large.vault, server);
+  const { files } = memoryFiles();
+  await files.makeFolder("/srv");
+  await restoreSmall({ ...large, backup }, files, "whole");
+  const handle = await files.open(path.join(RESTORED_FOLDER, LARGE_FILE), "update");
+  await handle.truncate(5 * BLOCK_BYTES);
+  await handle.write(Buffer.alloc(1000, 0xab), 5 * BLOCK_BYTES);
+  await handle.close();
+  await restoreSmall({ ...large, backup }, files, "delta");
+  assert.deepEqual(await differencesFrom(server, files), []);
+});
 
 test("a delta restore is refused, with nothing touched, where the folder of the control file is a link", async () => {
   const files = await linked("global");

@@ -13,7 +13,7 @@ import { crc32 } from "../vault/crc32.ts";
 import { type ManifestFile, readManifest } from "../vault/manifest.ts";
 import { ASIDE_PAGES, ASIDE_REMOVED, type AsideHeader, copyFile, readAside } from "./aside.ts";
 import { type PlannedImage, writeImage } from "./image-writer.ts";
-import { checkLayout, type Layout, layoutOf, placePath, WAL_FOLDER } from "./layout.ts";
+import { checkLayout, type Layout, layoutOf, placePath, TABLESPACES_FOLDER, WAL_FOLDER } from "./layout.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
 import { finish, makeLinks, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
 import { clearUnfinished } from "./target-guard.ts";
@@ -130,9 +130,12 @@ async function writePages(
 /** Copies, since a server may be started on them. Hands back the control file, which comes last. */
 async function copyRemoved(files: Files, from: string, layout: Layout): Promise<Buffer | undefined> {
   const control = path.join(layout.roots[0] ?? "", CONTROL_FILE_PATH);
+  const tablespaces = path.join(layout.roots[0] ?? "", TABLESPACES_FOLDER);
   let found: Buffer | undefined;
   const copy = async (source: string, target: string): Promise<void> => {
     const facts = await files.stat(source);
+    // It leads to a folder that the rebuilt node may use by now.
+    if (facts?.kind === "link" && path.dirname(target) === tablespaces) return;
     if (target === control) {
       found = await files.readFile(source);
       return;

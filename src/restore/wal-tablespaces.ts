@@ -12,6 +12,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { formatLsn, parseLsn } from "../postgres/lsn.ts";
 import type { CreatedTablespace } from "../wal/records/tablespaces.ts";
+import { TABLESPACES_FOLDER } from "./layout.ts";
 import { plannedReach, type RestorePlan } from "./plan.ts";
 
 /** Where a recovery happens. */
@@ -69,7 +70,7 @@ export async function tablespaceOfDirectory(
   dataFolder: string,
   oid: number,
 ): Promise<string | undefined> {
-  const link = path.join(dataFolder, "pg_tblspc", String(oid));
+  const link = path.join(dataFolder, TABLESPACES_FOLDER, String(oid));
   if ((await files.stat(link))?.kind !== "link") return undefined;
   return path.resolve(path.dirname(link), await files.readLink(link));
 }

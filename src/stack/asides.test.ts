@@ -32,6 +32,8 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Files, fileErrorOf } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
+import { layoutOf } from "../restore/layout.ts";
+import { tablespacesOf } from "./asides.ts";
 
 /** Files that are put back are alike: usually every so many-th effect is cut. */
 const PUT_BACK_STRIDE = 25;
@@ -49,11 +51,42 @@ async function astray(turn = 0): Promise<{ readonly files: Files; readonly old: 
   return { files, old: await contentOf(files, RESTORED_FOLDER) };
 }
 
+const TWO = [16400, 16401].map((oid) => ({ oid, location: `/primary/${oid}` }));
+
 async function overwrite(files: Files, file: string, text: string): Promise<void> {
   const handle = await files.open(file, "update");
   await handle.write(Buffer.from(text), 0);
   await handle.close();
 }
+
+test("a rebuild is refused, with nothing changed, over a tablespace that the backup has not and that would not be kept", async () => {
+  const { files } = await astray();
+  await files.symlink("/srv/later", path.join(RESTORED_FOLDER, "pg_tblspc/16500"));
+  await files.makeFolder("/srv/later/PG_16_202307071");
+  const before = await contentOf(files, RESTORED_FOLDER);
+  await assert.rejects(rebuildSmall(from, files, "primary"), (error) => {
+    assert.ok(isLifeboatError(error, "stack.rejoin-refused"), String(error));
+    assert.match(error.message, /tablespace 16500 in \/srv\/later,/);
+    return true;
+  });
+  assert.deepEqual([await contentOf(files, RESTORED_FOLDER), await smallAsides(files)], [before, []]);
+
+  // Nothing lies there: it may be rebuilt, and what is put back does not lead to where the rebuilt node may write.
+  await files.removeTree("/srv/later/PG_16_202307071");
+  await rebuildSmall(from, files, "primary");
+  const [aside = ""] = await smallAsides(files);
+  await putBackThere(from, files, aside);
+  assert.equal(await files.stat(path.join(OLD_FOLDER, "pg_tblspc/16500")), undefined);
+  assert.equal((await files.stat(path.join(OLD_FOLDER, "pg_tblspc/16400")))?.kind, "link");
+});
+
+test("the tablespaces of a rebuilt node lie where it has them, else beside it", async () => {
+  const { files } = await astray();
+  const { tablespaceFolders: kept } = layoutOf(RESTORED_FOLDER, TWO, await tablespacesOf(files, RESTORED_FOLDER));
+  assert.deepEqual([kept.get(16400), kept.get(16401)], ["/srv/tablespaces/16400", "/srv/restored.tablespaces/16401"]);
+  const { tablespaceFolders: made } = layoutOf("/srv/gone", TWO, await tablespacesOf(files, "/srv/gone"));
+  assert.deepEqual([...made.values()], ["/srv/gone.tablespaces/16400", "/srv/gone.tablespaces/16401"]);
+});
 
 test("what a rebuild writes over is kept, is the old data again together with the vault, and goes when it is let go", async () => {
   for (const turn of [0, 1, 2, 3]) {

@@ -15,8 +15,8 @@ import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import { ASIDE_HEADER, AsideWriter, readAside } from "../restore/aside.ts";
-import type { DeltaState } from "../restore/delta-guard.ts";
-import { layoutOf, withWalFolder } from "../restore/layout.ts";
+import { type DeltaState, presentTablespaces } from "../restore/delta-guard.ts";
+import { layoutOf, TABLESPACES_FOLDER, type TablespaceChoice, withWalFolder } from "../restore/layout.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareDelta, type RestorePlace, type RestoreTools, runRestore } from "../restore/restore.ts";
 import type { NodeName } from "./node-settings.ts";
@@ -52,6 +52,11 @@ export async function passingAsidesOf(files: Files, stack: Stack, node: NodeName
   return passing;
 }
 
+/** Where the tablespaces of a node go: where they lie, else beside it. Where the backup's are may be another node's on this machine. */
+export function tablespacesOf(files: Files, dataFolder: string): Promise<TablespaceChoice> {
+  return presentTablespaces(files, dataFolder, { byOid: new Map(), under: `${dataFolder}.tablespaces` });
+}
+
 /** What a restore over a node's data needs. */
 type Tools = RestoreTools & Parameters<typeof prepareDelta>[0];
 
@@ -60,7 +65,8 @@ type Rebuilt = { readonly stack: Stack; readonly node: NodeName; readonly data: 
 
 /**
  * Brings a node's data to the plan's state, and keeps aside what that writes over. Returns the bytes that were written.
- * Repeatable: what was cut short goes on, and what it had kept stays. Rejects as delta restores do.
+ * Repeatable: what was cut short goes on, and what it had kept stays. Rejects with `stack.rejoin-refused` where a tablespace could not
+ * be kept, and as delta restores do.
  */
 export async function restoreKeepingAside(
   tools: Tools,
@@ -85,6 +91,7 @@ export async function restoreKeepingAside(
   const takerOf = async (state: DeltaState): Promise<AsideWriter | undefined> => {
     const isOwn = data === "standby" && (await hasPredecessor(files, stack, node));
     if (state.kind !== "data" || isOwn) return kept;
+    await refuseUnknownTablespaces(files, place.folder, plan);
     const into = await nextAside(files, stack, node);
     kept = await AsideWriter.begin(files, into);
     const mark = {
@@ -119,6 +126,36 @@ export async function restoreKeepingAside(
     throw error;
   } finally {
     await kept?.close();
+  }
+}
+
+/**
+ * An aside keeps what lies in the tablespaces that the backup has. Of another one, which the rebuilt node may make again in the same
+ * folder, it would keep the link alone.
+ */
+async function refuseUnknownTablespaces(
+  files: Files,
+  folder: string,
+  { tablespaces, backup }: Pick<PricedPlan, "tablespaces" | "backup">,
+): Promise<void> {
+  const known = new Set(tablespaces.map(({ oid }) => oid));
+  for (const [oid, target] of (await tablespacesOf(files, folder)).byOid) {
+    if (known.has(oid)) continue;
+    const location = path.resolve(folder, TABLESPACES_FOLDER, target);
+    if (!(await holdsSomething(files, location))) continue;
+    throw new LifeboatError("stack.rejoin-refused", {
+      message: `${folder} has tablespace ${oid} in ${location}, which backup ${backup.backupId} has not: what lies there would not be kept aside`,
+      remedy: `Take a backup of the primary if it has that tablespace, then rebuild again. Else nobody but this node has it: move ${location} away and keep it.`,
+    });
+  }
+}
+
+async function holdsSomething(files: Files, folder: string): Promise<boolean> {
+  try {
+    return (await files.list(folder)).length > 0;
+  } catch (error) {
+    if (isLifeboatError(error, "platform.file-missing")) return false;
+    throw error;
   }
 }
 

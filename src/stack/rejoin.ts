@@ -23,7 +23,6 @@ import {
   type SystemId,
   type Timeline,
 } from "../postgres/lsn.ts";
-import { presentTablespaces } from "../restore/delta-guard.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { plannedReach } from "../restore/plan.ts";
 import { standbyFiles } from "../restore/recovery-files.ts";
@@ -31,7 +30,7 @@ import { type PricedPlan, prepareRestore } from "../restore/restore.ts";
 import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type LineagePart, lineageOf, parseHistory, partAt } from "../wal/history.ts";
-import { asidesOf, restoreKeepingAside } from "./asides.ts";
+import { asidesOf, restoreKeepingAside, tablespacesOf } from "./asides.ts";
 import { type BeyondFork, lookBeyondFork } from "./beyond-fork.ts";
 import { prepareCaughtUp } from "./caught-up.ts";
 import { keepWalFrom } from "./evidence.ts";
@@ -260,7 +259,7 @@ async function restoreReplica(
     const restoreTools = { vault, files, clock, locks, threads, wal, onProgress: () => undefined };
     const plan = await planOnTimeline(tools, restoreTools, upstream, options);
     const folder = stack.place.dataOf(request.node);
-    const tablespaces = await presentTablespaces(files, folder, { byOid: new Map(), under: undefined });
+    const tablespaces = await tablespacesOf(files, folder);
     const follow = replicaConnection(stack, request);
     const place = { folder, tablespaces, owner: user, follow };
     const onCompared = (): void => undefined;
