@@ -18,7 +18,10 @@ test("a backup and a proof that a wrong clock dated ahead are told, and hide non
   const vault = { ...(await createTestVault(openMemoryStore({ clock }))), clock };
   const look = async () => {
     clock.set(now);
-    return datedFacts(await listBackups(vault, {}, {}), await listProofs(vault, {}, {}), clock.now());
+    return datedFacts(await listBackups(vault, {}, {}), await listProofs(vault, {}, {}), {
+      now: clock.now(),
+      systemId,
+    });
   };
   const take = async (segment: number) => {
     const { record } = await storeSyntheticBackup(vault, { systemId, segment });
@@ -40,4 +43,19 @@ test("a backup and a proof that a wrong clock dated ahead are told, and hide non
       ["proof", wrong],
     ],
   );
+});
+
+test("backups and proofs of another system say nothing of the one that runs", async () => {
+  const vault = await createTestVault();
+  const { record: old } = await storeSyntheticBackup(vault, { systemId, segment: 1 });
+  await putProof(vault, syntheticProof(old, { minute: 1, asked: "booted" }), {});
+  const other = "8" as SystemId;
+  const { record: own } = await storeSyntheticBackup(vault, { systemId: other, segment: 2 });
+  const now = vault.clock.now();
+  const [listing, proofs] = [await listBackups(vault, {}, {}), await listProofs(vault, {}, {})];
+  const of = datedFacts(listing, proofs, { now, systemId: other });
+  assert.deepEqual([of.newestBackup?.backupId, of.newestProof], [own.backupId, undefined]);
+  // Where nobody can tell which it is, all of them count.
+  const all = datedFacts(listing, proofs, { now, systemId: undefined });
+  assert.equal(all.newestProof?.backupId, old.backupId);
 });

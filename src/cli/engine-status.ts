@@ -1,7 +1,7 @@
 /** What `status` looks at. */
 import { LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
-import { formatLsn } from "../postgres/lsn.ts";
+import { formatLsn, type SystemId } from "../postgres/lsn.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
 import type {
   DatedAhead,
@@ -32,7 +32,7 @@ export const lookAtStatus: LookAtStatus = async (call) => {
     now,
     backupMaxAgeMs: call.config.status.backupMaxAge,
     proofMaxAgeMs: call.config.status.proofMaxAge,
-    vault: await lookAtVault(call, now),
+    vault: await lookAtVault(call, { now, systemId: systemOf(wal) }),
     receiver: wal.receiver,
     reportAgeMs: wal.reportAgeMs,
     isOfStack: await isOfStack(call.config),
@@ -51,7 +51,17 @@ async function lookAtRisks(call: Parameters<LookAtStatus>[0]): Promise<RisksView
   }
 }
 
-async function lookAtVault(call: Parameters<LookAtStatus>[0], now: Instant): Promise<VaultFacts> {
+/** Which cluster is protected: backups of another, as of before pg_upgrade, say nothing of it. Undefined where nobody can tell. */
+function systemOf({ server, receiver }: WalStatus): SystemId | undefined {
+  if (server.kind === "reached") return server.systemId;
+  const told = receiver.kind === "never-ran" ? null : receiver.report.systemId;
+  return told === null ? undefined : (told as SystemId);
+}
+
+async function lookAtVault(
+  call: Parameters<LookAtStatus>[0],
+  { now, systemId }: { readonly now: Instant; readonly systemId: SystemId | undefined },
+): Promise<VaultFacts> {
   const options = { signal: call.session.signal };
   try {
     const vault = await openConfiguredVault(call, "read");
@@ -63,7 +73,7 @@ async function lookAtVault(call: Parameters<LookAtStatus>[0], now: Instant): Pro
       objectCount += 1;
       sizeBytes += object.sizeBytes;
     }
-    const dated = datedFacts(listing, await listProofs(vault, {}, options), now);
+    const dated = datedFacts(listing, await listProofs(vault, {}, options), { now, systemId });
     return {
       kind: "reached",
       ...dated,
@@ -93,12 +103,13 @@ async function lookAtVault(call: Parameters<LookAtStatus>[0], now: Instant): Pro
   }
 }
 
-/** What is newest, and what no age can be told of. */
+/** What is newest of a system, of all where it is not known, and what no age can be told of. */
 export function datedFacts(
-  { backups }: Pick<BackupListing, "backups">,
+  listing: Pick<BackupListing, "backups">,
   proofs: ProofListing,
-  now: Instant,
+  { now, systemId }: { readonly now: Instant; readonly systemId: SystemId | undefined },
 ): Pick<Extract<VaultFacts, { kind: "reached" }>, "newestBackup" | "newestProof" | "failedProofs" | "datedAhead"> {
+  const backups = listing.backups.filter((backup) => systemId === undefined || backup.systemId === systemId);
   const found = standings(proofs);
   const failedProofs: string[] = [];
   const proven: StatusProof[] = [];
@@ -133,7 +144,8 @@ function aheadOf(
 
 function serverOf(server: WalStatus["server"]): ServerView {
   if (server.kind === "unreachable") return unreachable(server.reason);
-  return { ...server, lsn: formatLsn(server.lsn) };
+  const { kind, lsn, lagBytes, slot } = server;
+  return { kind, lsn: formatLsn(lsn), lagBytes, slot };
 }
 
 function unreachable(error: unknown): Unreachable {

@@ -118,6 +118,7 @@ async function lookAtServer(call: Parameters<LookAtWal>[0], receiver: ReceiverSt
       const flushed = receiver.kind === "never-ran" ? undefined : parseLsn(receiver.report.flushedLsn);
       return {
         kind: "reached",
+        systemId: identity.systemId,
         lsn: identity.flushedLsn,
         lagBytes: flushed === undefined ? undefined : lsnDistance({ from: flushed, to: identity.flushedLsn }),
         slot: slot === undefined ? "missing" : slot.restartLsn === undefined ? "keeps nothing" : "keeps WAL",

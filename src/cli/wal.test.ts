@@ -5,7 +5,7 @@ import { matchesGolden } from "../../test/support/golden.ts";
 import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
 import { recordedFrame } from "../../test/support/recorded-frame.ts";
 import { LifeboatError } from "../errors/error.ts";
-import type { Lsn, Timeline } from "../postgres/lsn.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import type { ReceiverReport } from "../wal/report.ts";
 import { runCli } from "./run.ts";
 import { createStyle } from "./style.ts";
@@ -96,7 +96,7 @@ test("how receiving stands is told for people and for programs, with and without
   const well: WalStatus = {
     receiver: { kind: "running", report },
     reportAgeMs: 400,
-    server: { kind: "reached", lsn: 0x3000160n as Lsn, lagBytes: 256, slot: "keeps WAL" },
+    server: { kind: "reached", systemId: "7" as SystemId, lsn: 0x3000160n as Lsn, lagBytes: 256, slot: "keeps WAL" },
   };
   const badly: WalStatus = {
     reportAgeMs: undefined,
@@ -115,7 +115,13 @@ test("how receiving stands is told for people and for programs, with and without
   const never: WalStatus = {
     receiver: { kind: "never-ran" },
     reportAgeMs: undefined,
-    server: { kind: "reached", lsn: 0x3000160n as Lsn, lagBytes: undefined, slot: "missing" },
+    server: {
+      kind: "reached",
+      systemId: "7" as SystemId,
+      lsn: 0x3000160n as Lsn,
+      lagBytes: undefined,
+      slot: "missing",
+    },
   };
   const silent: WalStatus = { ...well, reportAgeMs: 14_000 };
   const ahead: WalStatus = { ...well, reportAgeMs: -90_000 };

@@ -3,7 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { choice, location, text } from "../config/value-kind.ts";
 import { EXIT } from "../errors/entry.ts";
 import type { LifeboatError } from "../errors/error.ts";
-import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import type { WalGetMode } from "../wal/get-for-server.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
@@ -31,6 +31,7 @@ export type WalStatus = {
   readonly server:
     | {
         readonly kind: "reached";
+        readonly systemId: SystemId;
         readonly lsn: Lsn;
         /** What the server has and the receiver has not confirmed; undefined when it never ran. */
         readonly lagBytes: number | undefined;

@@ -105,6 +105,7 @@ function checks(change: {
   readonly server?: Partial<ServerFacts>;
   readonly machine?: Partial<MachineFacts>;
   readonly settings?: Readonly<Record<string, string>>;
+  readonly policy?: Partial<DoctorFacts["policy"]>;
 }) {
   const facts: DoctorFacts = {
     server: {
@@ -113,7 +114,7 @@ function checks(change: {
       ...change.server,
     },
     machine: { ...machine, ...change.machine },
-    policy,
+    policy: { ...policy, ...change.policy },
   };
   return diagnose(facts);
 }
@@ -214,6 +215,25 @@ test("a role gets the exact statements for what it lacks, its name quoted", () =
     'ALTER ROLE "a""b" REPLICATION; GRANT pg_monitor TO "a""b"; GRANT pg_read_server_files TO "a""b"; GRANT EXECUTE ON FUNCTION pg_read_file(text) TO "a""b";',
   );
   assert.deepEqual(complaints({ server: { role: seen({ ...role, replication: true }) } }), ["role warning"]);
+});
+
+test("in a stack the names that commits wait for are the controller's to set, and a withdrawn receiver is known by its last reign", () => {
+  const inStack = (names: string, applicationName: string) => ({
+    settings: { synchronous_standby_names: names },
+    policy: { isOfStack: true, applicationName },
+  });
+  for (const [names, named] of [
+    ["", "lifeboat_vault_e3"],
+    ["ANY 1 (db_replica)", "lifeboat_vault_e3"],
+  ] as const) {
+    assert.deepEqual(complaints(inStack(names, named)), ["synchronous warning"], names);
+    const remedy = remedyOf("synchronous", inStack(names, named));
+    assert.match(remedy, /lifeboat durability quorum/);
+    assert.doesNotMatch(remedy, /ALTER SYSTEM/);
+  }
+  const withdrawn = inStack("ANY 1 (db_replica, lifeboat_vault_e3)", "lifeboat_vault");
+  assert.deepEqual(complaints(withdrawn), []);
+  assert.deepEqual(complaints({ ...withdrawn, policy: { isOfStack: false } }), ["synchronous warning"]);
 });
 
 test("a standby is found in every form of synchronous_standby_names", () => {

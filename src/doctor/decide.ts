@@ -323,17 +323,30 @@ function slotLimitOf(value: string): Answer {
 }
 
 function synchronousOf(value: string, facts: DoctorFacts): Answer {
-  const name = facts.policy.applicationName;
-  if (namesStandby(value, name)) {
+  const { applicationName, isOfStack } = facts.policy;
+  const name = [applicationName, ...(isOfStack ? namesInReigns(value, applicationName) : [])].find((each) =>
+    namesStandby(value, each),
+  );
+  if (name !== undefined) {
     const listed = `synchronous_standby_names is ${quoteText(value)}`;
     return setting(facts, "synchronous_commit", (commit) => waitingOf(commit, { listed, name, facts }));
   }
-  const remedy = `For no acknowledged commit to be lost: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (${name})'; SELECT pg_reload_conf();`;
+  // In a stack the names belong to the controller, whose record says what is promised (safety rule B13).
+  const how = isOfStack
+    ? "lifeboat durability quorum. While a failover is under way, wait for its end: lifeboat failover --check-only."
+    : `ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (${applicationName})'; SELECT pg_reload_conf();`;
+  const remedy = `For no acknowledged commit to be lost: ${how}`;
   const found =
     value === ""
       ? "no commit waits for the receiver"
-      : `synchronous_standby_names is ${quoteText(value)}, without ${name}`;
+      : `synchronous_standby_names is ${quoteText(value)}, without ${applicationName}`;
   return warning(`${found}: what was committed in the last moments can be lost`, remedy);
+}
+
+/** What the receiver is called in any reign: one that is withdrawn has no name of its own, and is still waited for by its last. */
+function namesInReigns(list: string, name: string): readonly string[] {
+  const base = (each: string): string => each.replace(/_e\d+$/, "");
+  return [...list.matchAll(/\w+_e\d+/g)].map(([each]) => each).filter((each) => base(each) === base(name));
 }
 
 /** Being named is half of it: a commit waits by its session's synchronous_commit. */

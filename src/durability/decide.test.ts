@@ -74,6 +74,24 @@ test("one that streams and is not counted does not confirm", () => {
   assert.deepEqual(judgeDurability(facts("quorum", { confirmers: uncounted })).confirming, ["lifeboat_vault"]);
 });
 
+test("one that streams and has reported no position confirms nothing, and commits that wait for long are told beside whoever is missing", () => {
+  const waiting = { count: 37, longestMs: 60_000 };
+  const mute = row("lifeboat_vault", { flushed: undefined, behindBytes: undefined });
+  const alone = judgeDurability(facts("quorum", { confirmers: [mute], waiting }));
+  assert.deepEqual(alone.confirming, []);
+  assert.deepEqual(
+    alone.faults.map(({ code }) => code),
+    ["nobody-confirms"],
+  );
+  assert.match(alone.faults[0]?.remedy ?? "", /lifeboat durability async/);
+  const hangs = judgeDurability(facts("quorum", { confirmers: [row("lifeboat_vault")], waiting }));
+  assert.deepEqual(
+    hangs.faults.map(({ code }) => code),
+    ["confirmer-missing", "commits-wait-long"],
+  );
+  assert.match(hangs.faults[1]?.remedy ?? "", /disks of lifeboat_vault .* lifeboat durability async/);
+});
+
 test("two connections of one name are an alarm, and commits that wait for long are", () => {
   const twice = [row("db_replica"), row("DB_REPLICA", { pid: 99 }), row("lifeboat_vault")];
   assert.deepEqual(faultsOf(facts("quorum", { confirmers: twice })), ["name-twice"]);

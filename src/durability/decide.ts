@@ -180,17 +180,20 @@ function confirmerFaults(facts: DurabilityFacts): readonly DurabilityFault[] {
       message: `commits wait for ${need}, and ${confirming.length === 0 ? "nobody confirms" : `only ${confirming.join(", ")} confirms`}: ${server.waiting.count} wait now, and no write is acknowledged`,
       remedy: `Bring back ${missing.join(" or ")}. To acknowledge without, knowing that it can be lost: lifeboat durability ${need === 2 && confirming.length === 1 ? "quorum" : "async"}.`,
     });
-  } else if (missing.length > 0) {
+    return faults;
+  }
+  if (missing.length > 0) {
     faults.push({
       code: "confirmer-missing",
       message: `${missing.join(" and ")} ${missing.length === 1 ? "does" : "do"} not confirm; commits wait for ${confirming.join(" and ")} alone`,
       remedy: `Bring back ${missing.join(" and ")}: one more loss and no write is acknowledged.`,
     });
-  } else if (server.waiting.longestMs > WAIT_MS_MAX) {
+  }
+  if (server.waiting.longestMs > WAIT_MS_MAX) {
     faults.push({
       code: "commits-wait-long",
       message: `${server.waiting.count} commits wait for confirmers, the longest for ${Math.round(server.waiting.longestMs / 1000)} s`,
-      remedy: "Look at the disks of the confirmers and the network to them: lifeboat replication.",
+      remedy: `Look at the disks of ${confirming.join(" and ")} and the network to them: lifeboat replication. To acknowledge without, knowing that it can be lost: lifeboat durability async.`,
     });
   }
   return faults;
@@ -213,9 +216,11 @@ function waitedFor({ server }: DurabilityFacts): number {
   return mode === "other" ? 0 : CONFIRMATIONS[mode];
 }
 
-/** Expected confirmers that stream and that the server counts. */
+/** Expected confirmers that stream and that the server counts. One that has reported no position has confirmed nothing yet (rule B9). */
 function confirmingRows(facts: DurabilityFacts): readonly ConfirmerRow[] {
-  return streamingRows(facts).filter(({ syncState }) => syncState === "quorum" || syncState === "sync");
+  return streamingRows(facts).filter(
+    ({ syncState, flushed }) => (syncState === "quorum" || syncState === "sync") && flushed !== undefined,
+  );
 }
 
 /** Expected confirmers that stream, each name once. */

@@ -178,6 +178,11 @@ test("lag is an alarm beyond its time and beyond its bytes: of a replica in repl
   });
 });
 
+test("a receiver that streams and has reported nothing is told to confirm nothing", () => {
+  const mute = sender("lifeboat_vault", { at: { write: undefined, flush: undefined, replay: undefined } });
+  assert.deepEqual(codes([primary({ senders: [sender("db_replica"), mute] }), replica()]), ["confirms-nothing"]);
+});
+
 test("a replica that is paused, catches up, or follows another timeline is told", () => {
   assert.deepEqual(codes([primary(), replica({ replayPaused: true })]), ["replay-paused"]);
   const catching = primary({ senders: [sender("db_replica", { state: "catchup" }), sender("lifeboat_vault")] });

@@ -213,6 +213,11 @@ function confirmerFaults(
     const message = `${name} receives timeline ${received}, ${primary.name} is on timeline ${primary.timeline}`;
     faults.push(...fault("other-timeline", message, "It follows another history: make it anew from the primary's."));
   }
+  const sender = primary.senders.find((each) => sameName(each.name, name));
+  if (confirmer.kind === "receiver" && sender?.state === "streaming" && sender.at.flush === undefined) {
+    const message = `${name} streams and confirms nothing: it does not have all that came before`;
+    faults.push(...fault("confirms-nothing", message, "See lifeboat wal status. A backup ends it: lifeboat backup."));
+  }
   return [...faults, ...slotFaults(confirmer, primary, fault)];
 }
 
