@@ -90,6 +90,44 @@ test("why a node is not made to follow is known until that is ordered again", as
   }
 });
 
+class CountingGuard extends EpochGuard {
+  admitted = 0;
+
+  override async admit(...[epoch, options]: Parameters<EpochGuard["admit"]>): ReturnType<EpochGuard["admit"]> {
+    const stale = await super.admit(epoch, options);
+    this.admitted += 1;
+    return stale;
+  }
+}
+
+test("what a person asks for is done though one that nobody asked for was under way, and refused", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-machines-"));
+  const looking = Promise.withResolvers<void>();
+  const begun: boolean[] = [];
+  const guard = new CountingGuard(memoryRegister());
+  const { machines, platform } = controller(folder, guard, false, async ({ asked }) => {
+    begun.push(asked);
+    await looking.promise;
+    if (asked) return "delta";
+    throw new LifeboatError("stack.rejoin-refused", { message: "it ran as a primary", remedy: "Choose." });
+  });
+  const order = (asked: boolean) => machines.rejoin({ epoch: OLD, node: "a", upstream: "b", asked }, CALL);
+  try {
+    const unasked = order(false);
+    await eventually("it is looked at", async () => begun.length === 1);
+    const rebuilt = [order(true), order(true)];
+    await eventually("both are admitted", async () => guard.admitted === 3);
+    looking.resolve();
+    assert.equal((await unasked).kind, "refused");
+    assert.deepEqual(await Promise.all(rebuilt), [{ kind: "done" }, { kind: "done" }]);
+    await machines.idle();
+    assert.deepEqual([begun, machines.failureOf("a"), machines.lastRejoin("a")], [[false, true], undefined, "delta"]);
+  } finally {
+    await platform.end({});
+    await rm(folder, { recursive: true });
+  }
+});
+
 test("a node that is down while it is made a replica is seen on its way, and whether a person has asked for that; what that failed with is known afterwards", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-machines-"));
   const restoring = Promise.withResolvers<void>();

@@ -120,8 +120,8 @@ export class LocalMachines implements MachinePort {
   ): Promise<Done | StaleEpoch | { readonly kind: "refused"; readonly reason: string }> {
     const stale = await bounded(call, "the record of epochs", (signal) => this.#tools.guard.admit(epoch, { signal }));
     if (stale !== undefined) return stale;
-    const under = this.#rejoining.get(node);
-    if (under !== undefined) return { kind: "done" };
+    // Looked at once more: another one that waited may have gone on first.
+    if ((await this.#isDoneWith(node, asked, call)) || this.#rejoining.has(node)) return { kind: "done" };
     let refused: string | undefined;
     let late: StaleEpoch | undefined;
     this.#failed.delete(node);
@@ -137,6 +137,15 @@ export class LocalMachines implements MachinePort {
     // A refusal comes at once, a restore takes as long as it takes: its end is to be seen in the node.
     await Promise.race([tracked, bounded(call, node, async () => await tracked).catch(() => undefined)]);
     return late ?? (refused === undefined ? { kind: "done" } : { kind: "refused", reason: refused });
+  }
+
+  /** One is under way. What a person asks for is not done with by one that nobody asked for and that is about to be refused. */
+  async #isDoneWith(node: NodeName, asked: boolean, call: Call): Promise<boolean> {
+    const under = this.#rejoining.get(node);
+    if (under === undefined) return false;
+    if (!asked || under.asked) return true;
+    await bounded(call, node, async () => await under.work).catch(() => undefined);
+    return !this.#failed.has(node);
   }
 
   /** What the last rejoin of a node took. */

@@ -295,7 +295,7 @@ async function walGone(
       ? ""
       : ", and its commits wait until then, unless you lower durability: lifeboat durability async";
   return [
-    `${plan.to} has not all WAL since its promotion: nobody can follow it before a backup of it was taken${waits}. Take one now: lifeboat backup`,
+    `${plan.to} has not all WAL since its promotion: nobody can follow it before a backup of it was taken${waits}. Take one now, by the stack's own file: lifeboat backup`,
   ];
 }
 

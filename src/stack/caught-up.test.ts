@@ -18,7 +18,7 @@ async function prepared(ends: (attempt: number) => Lsn | "no backup"): Promise<{
     if (end !== "no backup") return end;
     throw new LifeboatError("restore.no-backup", { message: "none on this timeline", remedy: "Wait." });
   };
-  const request = { needed: NEEDED, prepare, endOf: (end: Lsn) => end };
+  const request = { needed: NEEDED, prepare, endOf: (end: Lsn) => end, backup: "lifeboat backup" };
   const done = prepareCaughtUp(clock, request, {}).finally(() => {
     over = true;
   });

@@ -24,6 +24,8 @@ export type CaughtUpRequest<P> = {
   readonly prepare: () => Promise<P>;
   /** Where WAL ends in a plan. */
   readonly endOf: (plan: P) => Lsn;
+  /** The command that takes a backup of the primary. */
+  readonly backup: string;
 };
 
 /**
@@ -32,14 +34,14 @@ export type CaughtUpRequest<P> = {
  */
 export async function prepareCaughtUp<P>(
   clock: Clock,
-  { needed, prepare, endOf }: CaughtUpRequest<P>,
+  { needed, prepare, endOf, backup }: CaughtUpRequest<P>,
   options: CallOptions,
 ): Promise<P> {
   const deadline = clock.monotonic() + CATCH_UP_TIMEOUT_MS;
   for (let lookMs = LOOK_MIN_MS; ; lookMs = Math.min(lookMs * 2, LOOK_MAX_MS)) {
     const isLast = clock.monotonic() > deadline;
     const plan = await prepare().catch((error: unknown) => {
-      if (isLifeboatError(error, "restore.wal-gap")) throw gap(error);
+      if (isLifeboatError(error, "restore.wal-gap")) throw gap(error, backup);
       if (!isLifeboatError(error, "restore.no-backup") || isLast) throw error;
       return undefined;
     });
@@ -60,10 +62,10 @@ function behind(end: Lsn, needed: Lsn): LifeboatError {
   });
 }
 
-function gap(cause: LifeboatError): LifeboatError {
+function gap(cause: LifeboatError, backup: string): LifeboatError {
   return new LifeboatError("stack.rejoin-refused", {
-    message: `${cause.message}: a replica can be made of a backup that is taken now (lifeboat backup)`,
-    remedy: "Nothing was written over. Take a backup of the primary: lifeboat backup.",
+    message: `${cause.message}: a replica can be made of a backup that is taken now (${backup})`,
+    remedy: `Nothing was written over. Take a backup of the primary: ${backup}.`,
     retryable: true,
     cause,
   });

@@ -13,6 +13,7 @@ import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { writeDurable } from "../platform/durable.ts";
 import { filesOwnedBy } from "../platform/owned-files.ts";
+import { shellQuoted } from "../platform/shell-word.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import {
   historyName,
@@ -41,6 +42,7 @@ import { nodeAddress, withNode } from "./nodes.ts";
 import { openStackVault } from "./observe.ts";
 import type { NodeData } from "./plan.ts";
 import { NODE_NAMES } from "./primary.ts";
+import { LIFEBOAT_CONFIG } from "./receiver-config.ts";
 import { decideRejoin, type RejoinDecision, type RejoinFacts } from "./rejoin-decision.ts";
 import { readSecrets } from "./secrets.ts";
 import type { StepTools } from "./steps.ts";
@@ -285,14 +287,16 @@ async function heldWal({ files, stack }: StepTools, vault: Vault, { systemId }: 
 
 /** A plan that ends on the primary's timeline, since an older one is another branch beyond the fork, and has what it had. */
 async function planOnTimeline(
-  { clock }: StepTools,
+  { clock, stack }: StepTools,
   restoreTools: Parameters<typeof prepareRestore>[0],
   { systemId, timeline, flushed }: UpstreamFacts,
   options: CallOptions,
 ): Promise<PricedPlan> {
   const wanted = { systemId, target: { kind: "latest" }, acceptGap: false, timeline } as const;
   const prepare = (): Promise<PricedPlan> => prepareRestore(restoreTools, wanted, options);
-  return await prepareCaughtUp(clock, { needed: flushed, prepare, endOf: plannedReach }, options);
+  const config = path.join(stack.place.configOf("receiver"), LIFEBOAT_CONFIG);
+  const backup = `lifeboat --config ${shellQuoted(config)} backup`;
+  return await prepareCaughtUp(clock, { needed: flushed, prepare, endOf: plannedReach, backup }, options);
 }
 
 /** The signal first: from then on the folder starts as a standby, whoever starts it. */
