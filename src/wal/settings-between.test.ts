@@ -15,7 +15,7 @@ import { turnOfOthers } from "../platform/timer.ts";
 import { formatLsn, type Lsn, parseLsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import type { Vault } from "../vault/vault.ts";
-import { getSegment, putSegment } from "../vault/wal-store.ts";
+import { getSegment, putHistory, putSegment } from "../vault/wal-store.ts";
 import { type SettingsAnswer, walBetween } from "./settings-between.ts";
 import { Walker } from "./walked.ts";
 
@@ -44,7 +44,10 @@ const nameOf = (index: number): string =>
 type Scene = AsyncDisposable & {
   readonly vault: Vault;
   readonly spoolFolder: string;
-  readonly ask: (stretch: { readonly from: Lsn; readonly to: Lsn }, where?: "spool") => Promise<SettingsAnswer>;
+  readonly ask: (
+    stretch: { readonly from: Lsn; readonly to: Lsn; readonly timeline?: Timeline },
+    where?: "spool",
+  ) => Promise<SettingsAnswer>;
   readonly walker: (vaultId?: string, clock?: Clock) => Walker;
   /** Gives segments to a walker, as a receiver does. */
   readonly walk: (walker: Walker, indexes: readonly number[]) => Promise<void>;
@@ -237,4 +240,26 @@ test("a segment that is not WAL ends the walk, and no storing of it", async () =
   const before = scene.reads();
   assert.equal((await scene.ask(stretch, "spool")).kind, "same");
   assert.equal(scene.reads() - before, 2);
+});
+
+test("of the segment in which a timeline began its own copy is read, not the older one that went on in it", async () => {
+  const place = { start: START, walSegmentBytes: SEGMENT_BYTES };
+  const rest = [filler(SEGMENT_BYTES / 2), filler(SEGMENT_BYTES)];
+  const one = writeSyntheticWal(place, [filler(100), change(true), ...rest]);
+  const two = writeSyntheticWal(place, [filler(100), change(false), ...rest]);
+  const switchLsn = lsnAt(one.records[1]?.start ?? 0);
+  await using scene = await sceneOf(one.bytes);
+  const timeline = 2 as Timeline;
+  const content = Buffer.from(`1\t${formatLsn(switchLsn)}\tno recovery target specified\n`);
+  await putHistory(scene.vault, { systemId: SYSTEM, timeline, content }, {});
+  for (const index of [0, 1]) {
+    const segment = nameOf(index).replace("00000001", "00000002");
+    const bytes = two.bytes.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
+    await putSegment(scene.vault, { systemId: SYSTEM, segment, bytes }, {});
+  }
+  const stretch = { from: START, to: lsnAt(two.records.at(-1)?.end ?? 0) };
+  assert.equal((await scene.ask(stretch)).kind, "same");
+  assert.deepEqual(await scene.ask({ ...stretch, timeline }), { kind: "changed" });
+  const before = await scene.ask({ from: START, to: switchLsn, timeline });
+  assert.deepEqual(before, { kind: "same", reached: switchLsn });
 });

@@ -5,7 +5,7 @@
  * afterwards, but the WAL does (safety rules A1 and A4). A stretch that is not held, or does not read to its end, is
  * `missing`: nothing is concluded from it.
  */
-import { type Lsn, lsnMax, lsnMin, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnAdd, lsnMax, lsnMin, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { fetchWal, type WalSources } from "./get.ts";
 import { type LineagePart, lineageOf, partAt } from "./history.ts";
 import { readHoldings } from "./holdings.ts";
@@ -84,7 +84,8 @@ async function readStretch(
   const buffers = new SegmentBuffers(walSegmentBytes);
   const source = {
     walSegmentBytes,
-    timelineAt: (start: Lsn) => partAt(lineage, start).timeline,
+    // In the segment where a timeline begins, its own copy has what came before too; the older one may go on in another branch.
+    timelineAt: (start: Lsn) => partAt(lineage, lsnAdd(start, walSegmentBytes - 1)).timeline,
     readSegment: async (name: string) => {
       const answer = await fetchWal(sources, name, { ...options, into: buffers.next() });
       if (answer.kind === "unknown") throw answer.error;
