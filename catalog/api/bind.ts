@@ -220,17 +220,14 @@ function writeHandler(route: WriteRoute, tools: ApiTools) {
       isReplayed: false,
     });
     const identity = caller === undefined ? "anyone" : String(caller.id);
+    const asked =
+      key === undefined
+        ? undefined
+        : { caller: identity, key, request: digestOf(request), isSecret, random: tools.random };
     const done = await asProblems(async () =>
       tools.writes.run(
         async (session) => {
-          if (key === undefined) return await act(session);
-          const asked = {
-            caller: identity,
-            key,
-            request: requestHash(request.method, request.url, request.body),
-            isSecret,
-            random: tools.random,
-          };
+          if (asked === undefined) return await act(session);
           return await once(session, asked, async () => await act(session));
         },
         { repeatable: key !== undefined || route.isNatural, bytes: request.bodyBytes },
@@ -265,13 +262,26 @@ async function replayToRevoked(
   const asked = {
     caller: String(standing.id),
     key,
-    request: requestHash(request.method, request.url, request.body),
+    request: digestOf(request),
     isSecret: true,
   };
   const done = await asProblems(async () =>
-    tools.writes.run(async (session) => await answeredBefore(session, asked), { repeatable: true }),
+    tools.writes.run(async (session) => await answeredBefore(session, asked), {
+      repeatable: true,
+      bytes: request.bodyBytes,
+    }),
   );
   return done === undefined ? undefined : sendDone(reply, done);
+}
+
+/** What is read without a stack of its own is not written without one: of a body with some thousands of levels there is no digest. */
+function digestOf(request: FastifyRequest): Buffer {
+  try {
+    return requestHash(request.method, request.url, request.body);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new ApiProblem("VALIDATION_ERROR", "body: has too many levels", { cause });
+  }
 }
 
 /** Somebody has to make room on a disk; the others end by themselves. */

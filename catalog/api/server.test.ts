@@ -224,6 +224,18 @@ test("an address is given so many free keys an hour, with a key of its own or wi
   assert.equal(await registered("192.0.2.1"), 201);
 });
 
+test("a body of more levels than there is a digest of is refused, and is not our mistake", async () => {
+  const { app } = await admitting();
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  const answer = await app.inject({
+    method: "POST",
+    url: "/v1/auth/register",
+    headers: { "idempotency-key": "k".repeat(36), "content-type": "application/json" },
+    payload: `{"agent_name":"a","other":${deep}}`,
+  });
+  assert.deepEqual([answer.statusCode, answer.json().error.code], [400, "VALIDATION_ERROR"]);
+});
+
 test("what a write brings counts by its bytes as they came, whether their number was told before or not", async () => {
   const counted: (number | undefined)[] = [];
   const allowance = { limit: 9, remaining: 9, resetS: 1, isOver: false, isRevoked: false };
