@@ -490,6 +490,32 @@ test("an owner sees which webhooks are called, rest or were ended, page by page,
   assert.equal((await catalogue.call("GET", "/v1/webhooks")).body.error.code, "MISSING_API_KEY");
 });
 
+test("all free keys together have so many webhooks, and keys that the operator gave have theirs all the same", async () => {
+  const keyOf = async (tier: string): Promise<string> =>
+    (
+      await catalogue.call("POST", "/v1/auth/register", {
+        key: OPERATOR_KEY,
+        body: { agent_name: "hooked", tier, scopes: ["read"] },
+      })
+    ).body.api_key;
+  const hook = async (key: string) =>
+    await catalogue.call("POST", "/v1/webhooks", { key, body: { url: "http://127.0.0.1:1/", product_ids: [1] } });
+  const [free, live] = [await keyOf("free"), await keyOf("live")];
+  await catalogue.server.query(
+    `insert into webhooks (api_key_id, url, secret, events, product_ids, is_active)
+       select (select max(id) from api_keys where tier = 'free'), 'http://127.0.0.1:1/', 'taken', '{price.changed}', '{1}', n > 9
+       from generate_series(1, 509) n`,
+  );
+  const refused = await hook(free);
+  assert.deepEqual(
+    [refused.status, refused.body.error.code, (await hook(live)).status],
+    [400, "VALIDATION_ERROR", 201],
+  );
+  assert.match(refused.body.error.message, /free keys together/);
+  await catalogue.server.query("delete from webhooks where secret = 'taken'");
+  assert.equal((await hook(free)).status, 201);
+});
+
 test("a source is the key's that wrote it first, and goes with it when it is rotated; the operator writes any", async () => {
   const asked = { key: OPERATOR_KEY, body: { agent_name: "owner", scopes: ["read", "ingest"] } };
   const owner = async () => (await catalogue.call("POST", "/v1/auth/register", asked)).body.api_key;

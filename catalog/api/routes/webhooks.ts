@@ -1,5 +1,6 @@
 /** Telling callers when a price changes. */
 import { z } from "zod";
+import type { Session } from "../../database/session.ts";
 import { isStorable, NOT_STORABLE } from "../../ingest/storable.ts";
 import type { Tier } from "../../keys/key.ts";
 import { ApiProblem } from "../problems.ts";
@@ -10,6 +11,12 @@ export const WEBHOOK_EVENTS = ["price.changed", "stock.changed"] as const;
 
 /** By what its key may ask: each costs a look at every change there is. */
 export const WEBHOOKS_MAX: Readonly<Record<Tier, number>> = { free: 3, live: 20, partner: 100 };
+
+/**
+ * Of all free keys together, which anybody makes: with two thousand a change is told to nobody in time, whose key it may be. Keys
+ * that the operator gave do not count.
+ */
+const FREE_WEBHOOKS_MAX = 500;
 
 /** Each costs a look at every change there is; ten keys, with all that each may have. Beyond `WEBHOOKS_MAX`, since an address has many keys. */
 const ADDRESS_HOUR_MAX = 10 * WEBHOOKS_MAX.free;
@@ -42,6 +49,19 @@ const LIST_SQL = `select id, url, events, product_ids, created_at, failure_count
   (select count(*)::int from webhook_deliveries d where d.webhook_id = h.id and h.is_active and d.delivered_at is null and d.given_up_at is null) as waiting,
   (select d.last_answer from webhook_deliveries d where d.webhook_id = h.id and d.last_answer is not null order by d.id desc limit 1) as last_answer
 from webhooks h where api_key_id = $1 and id > $2 and (is_active or failing_since is not null) order by id limit $3`;
+
+/** Several at once may come to a few more. */
+async function refuseBeyondAll(session: Session): Promise<void> {
+  const { rows } = await session.query(
+    `select count(*)::int as count from webhooks h join api_keys k on k.id = h.api_key_id
+     where h.is_active and k.tier = 'free' and k.revoked_at is null`,
+  );
+  if (Number(rows[0]?.["count"]) >= FREE_WEBHOOKS_MAX)
+    throw new ApiProblem(
+      "VALIDATION_ERROR",
+      `free keys together have ${FREE_WEBHOOKS_MAX} webhooks, and all are taken`,
+    );
+}
 
 /** Routes of this file. */
 export const WEBHOOK_ROUTES = [
@@ -85,6 +105,7 @@ export const WEBHOOK_ROUTES = [
       if (caller === undefined || caller.id <= 0)
         throw new ApiProblem("INSUFFICIENT_SCOPE", "a key of the stack has no webhooks");
       const secret = tools.random(24).toString("base64url");
+      if (caller.tier === "free") await refuseBeyondAll(session);
       // Counted by one at a time.
       await session.query("select from api_keys where id = $1 for update", [caller.id]);
       const { rows } = await session.query(
