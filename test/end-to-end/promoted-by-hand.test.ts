@@ -29,14 +29,13 @@ function rows(): Promise<string> {
   return one.ask("db_replica", "SELECT count(*) FROM only_here", "catalog");
 }
 
-async function promoteByHand(table: string): Promise<void> {
+/** Either lets it acknowledge. */
+type Letting = "RESET synchronous_standby_names" | "SET synchronous_commit = local";
+
+async function promoteByHand(table: string, letting: Letting): Promise<void> {
   const node = "db_replica";
   await one.cli.json("failover pause --reason hand");
-  for (const sql of [
-    "SELECT pg_promote(true, 20)",
-    "ALTER SYSTEM RESET synchronous_standby_names",
-    "SELECT pg_reload_conf()",
-  ]) {
+  for (const sql of ["SELECT pg_promote(true, 20)", `ALTER SYSTEM ${letting}`, "SELECT pg_reload_conf()"]) {
     await one.ask(node, sql);
   }
   await one.ask(node, `CREATE TABLE ${table} AS SELECT '${MARK}' AS t FROM generate_series(1, 1000)`, "catalog");
@@ -59,7 +58,7 @@ async function filesWith(mark: string, under: string): Promise<readonly string[]
 
 test("a replica that is promoted by hand keeps what it acknowledged, in a pause and after it, until a person has it rebuilt, and then it is kept apart", async () => {
   await watched.whole();
-  await promoteByHand("only_here");
+  await promoteByHand("only_here", "SET synchronous_commit = local");
   await eventually("it is told", isHeld);
   await one.cli.json("failover resume");
   await eventually("it is told still", isHeld);
@@ -89,7 +88,7 @@ test("a replica that is promoted by hand keeps what it acknowledged, in a pause 
 
 test("a replica that was promoted by hand and is adopted is the primary with all that it acknowledged, and the other one its replica", async () => {
   const { epoch } = await watched.whole();
-  await promoteByHand("adopted");
+  await promoteByHand("adopted", "RESET synchronous_standby_names");
   await eventually("it is told", isHeld);
   await one.cli.expect(0, "failover --adopt db_replica");
   await one.cli.json("failover resume");
