@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { contentOf, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
-import { giveTo, serverUser, startServer } from "../../test/support/servers.ts";
+import { giveTo, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { rotateDataKey } from "../vault/key-ring.ts";
 import { keepRestoreProgram, RESTORE_PROGRAMS } from "../vault/restore-program.ts";
-import { initVault, openVault } from "../vault/vault.ts";
+import { initVault, openVault, type Vault } from "../vault/vault.ts";
 
 const PROGRAM_NAME = [...RESTORE_PROGRAMS.keys()].at(-1) ?? "";
 
@@ -25,11 +25,14 @@ test("servers start on what the restore program of a vault made: up to a moment,
     const key = path.join(folder, "recovery-key");
     writeFileSync(key, `${made.recoveryKey}\n`);
     await keepRestoreProgram({ store, files: systemFiles }, {});
+    const run = (name: string, ...args: readonly string[]) => {
+      const program = path.join(vaultFolder, PROGRAM_NAME);
+      const given = [program, "--target", path.join(folder, name), "--recovery-key-file", key, ...args];
+      return spawnSync(process.execPath, given, { encoding: "utf8" });
+    };
     const restore = async (name: string, ...args: readonly string[]): Promise<string> => {
       const target = path.join(folder, name);
-      const program = path.join(vaultFolder, PROGRAM_NAME);
-      const given = [program, "--target", target, "--recovery-key-file", key, ...args];
-      const { status, stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
+      const { status, stderr } = run(name, ...args);
       assert.equal(status, 0, stderr);
       await giveTo(await serverUser(), `${target}-tablespaces`);
       return target;
@@ -42,6 +45,7 @@ test("servers start on what the restore program of a vault made: up to a moment,
     await server.query("CREATE TABLE plain AS SELECT i, md5(i::text) AS text FROM generate_series(1, 5000) i");
     await server.query(`CREATE TABLESPACE space LOCATION '${space}'`);
     await server.query("CREATE TABLE moved TABLESPACE space AS SELECT i FROM generate_series(1, 500) i");
+    appendFileSync(path.join(server.dataFolder, "postgresql.conf"), `data_directory = '${server.dataFolder}'\n`);
     await takeTestBackup(server, made.vault);
     await server.query("UPDATE plain SET text = 'later' WHERE i % 7 = 0");
     // A second data key seals what is new of a delta; the rest lies in packs of the first.
@@ -74,5 +78,41 @@ test("servers start on what the restore program of a vault made: up to a moment,
     await restored.stop("immediate");
     await using followed = await startServer({ dataFolder: await restore("followed"), until: "recovered" });
     assert.deepEqual(await contentOf(followed), after);
+
+    await refuseLiveTablespace({ followed, vault, folder, run, restore });
   });
 });
+
+/** A tablespace that the WAL creates in a folder which holds something here may be a live server's. */
+async function refuseLiveTablespace(story: {
+  readonly followed: TestServer;
+  readonly vault: Vault;
+  readonly folder: string;
+  readonly run: (name: string) => { readonly status: number | null; readonly stderr: string };
+  readonly restore: (name: string, ...args: readonly string[]) => Promise<string>;
+}): Promise<void> {
+  const { followed, vault, folder, run, restore } = story;
+  const position = await followed.value("SELECT pg_current_wal_flush_lsn()");
+  const later = path.join(folder, "later");
+  await systemFiles.makeFolder(later);
+  await giveTo(await serverUser(), later);
+  await followed.query(`CREATE TABLESPACE later LOCATION '${later}'`);
+  await followed.query("SELECT pg_switch_wal()");
+  await storeServerWal(followed, vault);
+  const refused = run("refused");
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /creates tablespace \d+ at 0\/[0-9A-F]+ in .*later, which holds PG_/);
+  assert.equal(existsSync(path.join(folder, "refused", "global/pg_control")), false);
+  await restore("earlier", "--until-lsn", position);
+  await followed.stop("immediate");
+  await systemFiles.removeTree(later);
+  const elsewhere = await restore("elsewhere");
+  await giveTo(await serverUser(), later);
+  const configuration = readFileSync(path.join(elsewhere, "postgresql.conf"), "utf8");
+  assert.equal(configuration.trimEnd().split("\n").at(-1), `data_directory = '${elsewhere}'`);
+  await using movedOn = await startServer({ dataFolder: elsewhere, until: "recovered" });
+  assert.equal(
+    await movedOn.value("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'later'"),
+    later,
+  );
+}

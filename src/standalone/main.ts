@@ -2,8 +2,8 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-7.ts --list
- *   node restore-7.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *   node restore-8.ts --list
+ *   node restore-8.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
@@ -25,7 +25,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 7;
+const PROGRAM_VERSION = 8;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -578,7 +578,7 @@ function* runs(numbers: readonly number[], length: number): Generator<readonly n
 type Part = { readonly timeline: number; readonly from: bigint; readonly to: bigint | undefined };
 
 /** As far as it goes without a hole, and all histories. */
-function layWal(vault: Vault, backup: BackupFacts, folder: string) {
+function layWal(vault: Vault, backup: BackupFacts, folder: string, until: Until) {
   const { systemId, walSegmentBytes } = backup;
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const histories = new Map<number, Buffer>();
@@ -595,6 +595,7 @@ function layWal(vault: Vault, backup: BackupFacts, folder: string) {
     return isThere(path.join(vault.folder, object)) ? object : undefined;
   };
   const needed = (parseLsn(backup.endLsn) - 1n) / size;
+  const tablespaces = new TablespaceWatch(backup, until);
   let segmentCount = 0;
   let number = parseLsn(backup.startLsn) / size;
   for (; ; number += 1n) {
@@ -606,14 +607,128 @@ function layWal(vault: Vault, backup: BackupFacts, folder: string) {
       if (number <= needed) throw new Stop(`WAL that makes the backup consistent is missing: segment ${number}`);
       break;
     }
+    let newest: Buffer = Buffer.alloc(0);
     for (const object of objects) {
-      writeDurably(path.join(folder, path.basename(object).toUpperCase()), readBlob(vault, object));
+      newest = readBlob(vault, object);
+      writeDurably(path.join(folder, path.basename(object).toUpperCase()), newest);
       segmentCount += 1;
     }
+    tablespaces.pass(newest, from);
   }
+  tablespaces.end();
   const timeline = lineage.at(-1)?.timeline ?? backup.timeline;
   const later = namesIn(path.join(vault.folder, "wal", systemId, hex8(timeline))).at(-1) ?? "";
   return { timeline, segmentCount, endsBeforeHole: later > segmentName(timeline, number, walSegmentBytes) };
+}
+
+const WAL_PAGE_BYTES = 8192;
+
+/**
+ * Looks for tablespaces that the WAL creates. A server that replays such a record writes into the folder that it names: on the machine
+ * of the original that is the original's. Records are followed by their lengths, anew on each page.
+ */
+class TablespaceWatch {
+  #from: bigint;
+  readonly #to: bigint | undefined;
+  #before: { readonly bytes: Buffer; readonly start: bigint } | undefined;
+
+  constructor({ startLsn }: BackupFacts, { lsn }: Until) {
+    this.#from = parseLsn(startLsn);
+    this.#to = lsn === undefined ? undefined : parseLsn(lsn);
+  }
+
+  /** Takes the next segment, and looks at the records that begin in the one before. */
+  pass(bytes: Buffer, start: bigint): void {
+    this.#look(bytes);
+    this.#before = { bytes, start };
+  }
+
+  end(): void {
+    this.#look(Buffer.alloc(0));
+    this.#before = undefined;
+  }
+
+  #look(next: Buffer): void {
+    if (this.#before === undefined) return;
+    const { bytes, start } = this.#before;
+    for (let page = 0; page + 40 <= bytes.byteLength; page += WAL_PAGE_BYTES) {
+      const continues = (bytes.readUInt16LE(page + 2) & 1) === 1;
+      let at = page + headerBytes(bytes, page) + (continues ? aligned(bytes.readUInt32LE(page + 16)) : 0);
+      while (at + 4 <= page + WAL_PAGE_BYTES) {
+        const length = bytes.readUInt32LE(at);
+        if (length < 24) break;
+        const lsn = start + BigInt(at);
+        if (lsn >= this.#from) this.#judge([bytes, next], { at, length, lsn });
+        // The first record at the position is replayed, and is the last one.
+        if (this.#to !== undefined && lsn >= this.#to) this.#from = 1n << 64n;
+        at += aligned(length);
+      }
+    }
+  }
+
+  #judge(
+    segments: readonly [Buffer, Buffer],
+    { at, length, lsn }: { readonly at: number; readonly length: number; readonly lsn: bigint },
+  ): void {
+    const header = recordBytes(segments, at, 26);
+    // Resource manager 5, operation 0; then the length of what the record holds: in one byte behind 255, in four behind 254.
+    if (header[17] !== 5 || ((header[16] ?? 0) & 0xf0) !== 0) return;
+    const record = recordBytes(segments, at, Math.min(length, 2048));
+    const data = record.subarray(header[24] === 255 ? 26 : 29);
+    const end = data.indexOf(0, 4);
+    if (end < 5) return;
+    const location = data.toString("utf8", 4, end);
+    if (!path.isAbsolute(location)) return;
+    const isReadable = Buffer.from(location).equals(data.subarray(4, end));
+    admitTablespace({ oid: data.readUInt32LE(0), location, lsn, isReadable });
+  }
+}
+
+function headerBytes(segment: Buffer, page: number): number {
+  return (segment.readUInt16LE(page + 2) & 2) === 2 ? 40 : 24;
+}
+
+function aligned(bytes: number): number {
+  return bytes + (-bytes & 7);
+}
+
+/** The first bytes of a record, without the headers of the pages that it lies on; fewer where the segments end. */
+function recordBytes([first, second]: readonly [Buffer, Buffer], start: number, wanted: number): Buffer {
+  const parts: Buffer[] = [];
+  let [segment, at] = [first, start];
+  for (let left = wanted; left > 0; ) {
+    if (at >= segment.byteLength) {
+      if (segment === second || second.byteLength < WAL_PAGE_BYTES) break;
+      [segment, at] = [second, 0];
+    }
+    if (at % WAL_PAGE_BYTES === 0) at += headerBytes(segment, at);
+    const end = Math.min(at + left, at - (at % WAL_PAGE_BYTES) + WAL_PAGE_BYTES);
+    parts.push(segment.subarray(at, end));
+    left -= end - at;
+    at = end;
+  }
+  return Buffer.concat(parts);
+}
+
+type NewTablespace = {
+  readonly oid: number;
+  readonly location: string;
+  readonly lsn: bigint;
+  readonly isReadable: boolean;
+};
+
+/** Recovery needs the folder, and must find nothing in it. */
+function admitTablespace({ oid, location, lsn, isReadable }: NewTablespace): void {
+  const names = isReadable ? namesIn(location) : ["what cannot be looked at"];
+  const [found] = names.filter((name) => name !== "lost+found");
+  if (found !== undefined) {
+    const at = `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
+    throw new Stop(
+      `the WAL creates tablespace ${oid} at ${at} in ${location}, which holds ${found} on this machine: recovery would write into it. If the original lives, take a new backup and restore that; else restore on a machine without that folder, to before that position with --until-lsn, or move away what lies there`,
+    );
+  }
+  makeRoot(location);
+  say(`The WAL creates tablespace ${oid} in ${location}: give that folder to the server's user, too.`);
 }
 
 /** From the backup's timeline to the newest that grew out of it behind the backup's end. */
@@ -678,6 +793,8 @@ function recoverySettings(timeline: number, until: Until): string {
     "synchronous_standby_names = ''",
     // The copy must not archive into what the original archives into.
     "archive_command = 'false'",
+    // That file is the original's, and goes with the server that stops.
+    "external_pid_file = ''",
     // Nor take changes that the original's subscriptions then miss.
     "max_logical_replication_workers = 0",
   ];
@@ -691,11 +808,12 @@ function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until):
   fs.chmodSync(folder, 0o700);
   const controlFile = writeFiles(vault, manifest, place);
   say("Laying WAL");
-  const wal = layWal(vault, backup, path.join(folder, "pg_wal"));
+  const wal = layWal(vault, backup, path.join(folder, "pg_wal"), until);
   const settings = path.join(folder, "postgresql.auto.conf");
   const before = isThere(settings) ? fs.readFileSync(settings) : Buffer.alloc(0);
   const text = Buffer.from(recoverySettings(wal.timeline, until));
   writeDurably(settings, Buffer.concat([before, text]));
+  keepToFolder(folder);
   writeDurably(path.join(folder, "recovery.signal"), Buffer.alloc(0));
   for (const root of [folder, place.tablespacesUnder]) if (isThere(root)) syncFolders(root);
   // Last, and whole: a folder without it does not start.
@@ -712,8 +830,18 @@ function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until):
   if (isThere(outside)) say(`Configuration that lay outside of the data directory is in ${outside}; copy it back.`);
   say(`Give ${folder} to the server's user (chown -R), then start PostgreSQL ${major} on it.`);
   say(
-    "Until it takes the original's place it archives nothing, runs no subscriptions, and as a replica lets nobody in: for that, take archive_command, max_logical_replication_workers and hot_standby out of its postgresql.auto.conf.",
+    "Until it takes the original's place it archives nothing, runs no subscriptions, and as a replica lets nobody in: for that, take archive_command, external_pid_file, max_logical_replication_workers and hot_standby out of its postgresql.auto.conf.",
   );
+}
+
+/** Where the configuration says that the cluster lies elsewhere, or may: started here, it would work in the original's folder. */
+function keepToFolder(folder: string): void {
+  const file = path.join(folder, "postgresql.conf");
+  const before = isThere(file) ? fs.readFileSync(file) : Buffer.alloc(0);
+  if (!/^[ \t]*(?:data_directory|include(?:_dir|_if_exists)?)\b/im.test(before.toString("latin1"))) return;
+  const value = folder.replaceAll("\\", "\\\\").replaceAll("'", "''");
+  const line = `\n# Added by the stand-alone restore program: this cluster lies here.\ndata_directory = '${value}'\n`;
+  writeDurably(file, Buffer.concat([before, Buffer.from(line)]));
 }
 
 function writeDurably(file: string, bytes: Buffer): void {

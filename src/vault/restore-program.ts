@@ -25,6 +25,7 @@ export const RESTORE_PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["programs/restore-5.ts", "844ac718c1a4c24eabbd2aa1a14e93305dc7a27ad76ec0e0092b9530a492e745"],
   ["programs/restore-6.ts", "b181da9471d65019c53defbb3992d55336204b537b0524874b676b256619c44e"],
   ["programs/restore-7.ts", "64197e6b583998b007d0a147a6221081fa55f7d9e9e2f84ce6fb485a5f22c918"],
+  ["programs/restore-8.ts", "0fc28211cd65dc3b61ceba2817997970d5ae99a05f09d53335de69523845867d"],
 ]);
 
 /** The sources have it where it is written; the bundle has a copy of it, since the npm package has no sources. */
