@@ -45,6 +45,7 @@ const server: ServerFacts = {
   commitOverrides: seen([]),
   logicalSlots: seen([]),
   collations: seen([collation()]),
+  outsideTablespaces: seen({ tablespaces: [], standbysHere: [] }),
   role: seen({
     superuser: false,
     replication: true,
@@ -300,6 +301,16 @@ test("what was not seen is unknown with the reason, and never ok", () => {
   assert.ok(all.every(({ level, remedy }) => level === "unknown" && remedy !== undefined));
   const few = checks({ server: { settings: seen(new Map()) } });
   assert.match(few.find(({ id }) => id === "fsync")?.remedy ?? "", /GRANT pg_read_all_settings TO "lifeboat"/);
+});
+
+test("tablespaces outside are a warning only where a standby on the same machine may share them", () => {
+  const tablespaces = [{ name: "fast", location: "/mnt/fast" }];
+  const outsideTablespaces = (standbysHere: readonly string[]) => ({
+    server: { outsideTablespaces: seen({ tablespaces, standbysHere }) },
+  });
+  assert.deepEqual(complaints(outsideTablespaces([])), []);
+  assert.deepEqual(complaints(outsideTablespaces(["db_replica"])), ["tablespaces warning"]);
+  assert.match(remedyOf("tablespaces", outsideTablespaces(["db_replica"])), /stop db_replica/);
 });
 
 test("logical slots that no standby has are a warning, with what to do on this version; those that are copied are none", () => {

@@ -11,6 +11,7 @@ import { type CollationVersion, collationRisk } from "../postgres/collations.ts"
 import { type LogicalSlot, SLOTS_COPIED_SINCE_MAJOR } from "../postgres/logical-slots.ts";
 import { commitsWaitAfterStart, describeVersion, firstSafeMinor, majorOf } from "../postgres/server-version.ts";
 import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
+import type { OutsideTablespaces } from "../postgres/tablespaces.ts";
 import { commitsWait, overrideRisk, RESET_COMMITS } from "../postgres/waiting-commits.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
@@ -79,6 +80,7 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
       from(server.logicalSlots, (slots) => logicalSlotsOf(slots, facts)),
     ),
     check("collations", from(server.collations, collationsOf)),
+    check("tablespaces", from(server.outsideTablespaces, tablespacesOf)),
     check(
       "synchronous",
       setting(facts, "synchronous_standby_names", (names) => synchronousOf(names, facts)),
@@ -307,6 +309,19 @@ function collationsOf(collations: readonly CollationVersion[]): Answer {
   const risk = collationRisk(collations, collations.length);
   if (risk === undefined) return ok("text is sorted by the versions of glibc and ICU by which it was sorted");
   return warning(risk.message, risk.remedy);
+}
+
+function tablespacesOf({ tablespaces, standbysHere }: OutsideTablespaces): Answer {
+  const [first] = tablespaces;
+  if (first === undefined) return ok("all tablespaces lie in the data directory");
+  const named = tablespaces.length === 1 ? `tablespace ${first.name} lies` : `${tablespaces.length} tablespaces lie`;
+  const found = `${named} outside of the data directory: ${first.location}${tablespaces.length === 1 ? "" : " and others"}`;
+  const standbys = standbysHere.join(", ");
+  if (standbysHere.length === 0) return ok(found);
+  return warning(
+    `${found}; ${standbys} on the same machine leads to the same folders, unless restored from a backup with them: both then write there`,
+    `Compare pg_tblspc in both data directories. Where they lead to one folder: stop ${standbys}, move what lies there (ALTER TABLE … SET TABLESPACE pg_default), drop the tablespace, and rebuild the standby.`,
+  );
 }
 
 function slotLimitOf(value: string): Answer {

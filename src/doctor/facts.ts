@@ -2,6 +2,7 @@
 import type { CollationVersion } from "../postgres/collations.ts";
 import type { LogicalSlot } from "../postgres/logical-slots.ts";
 import type { SlotsSeen } from "../postgres/slots.ts";
+import type { OutsideTablespaces } from "../postgres/tablespaces.ts";
 import type { CommitOverride } from "../postgres/waiting-commits.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
 
@@ -37,6 +38,7 @@ export type ServerFacts = {
   readonly logicalSlots: Observed<readonly LogicalSlot[]>;
   /** What it sorts by another version of its libraries than it was sorted by. */
   readonly collations: Observed<readonly CollationVersion[]>;
+  readonly outsideTablespaces: Observed<OutsideTablespaces>;
   readonly role: Observed<RoleFacts>;
   /** How far the server's clock is ahead of ours, and how exactly that is known. */
   readonly clock: Observed<{ readonly aheadMs: number; readonly uncertainMs: number }>;

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import path from "node:path";
 import { test } from "node:test";
+import { startPair } from "../../test/support/pairs.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { writeSegments } from "../../test/support/segments.ts";
-import { MAJORS, startServer, type TestServer } from "../../test/support/servers.ts";
+import { giveTo, MAJORS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { systemClock } from "../platform/clock.ts";
+import { systemFiles } from "../platform/files.ts";
 import type { LogIn } from "../postgres/server.ts";
 import { type Check, diagnose } from "./decide.ts";
 import type { MachineFacts } from "./facts.ts";
@@ -56,6 +59,7 @@ for (const major of MAJORS) {
       "clock",
       "logical-slots",
       "collations",
+      "tablespaces",
     ]) {
       assert.equal(check(id).level, "ok", `${id}: ${check(id).found}`);
     }
@@ -76,6 +80,19 @@ for (const major of MAJORS) {
     await eventually("the setting is loaded", async () => (await examine(server))("synchronous").level === "problem");
   });
 }
+
+test("a standby on the same machine is told of, by name, once a tablespace lies outside", async () => {
+  await using pair = await startPair();
+  const { primary } = pair;
+  assert.equal((await examine(primary))("tablespaces").level, "ok");
+  const location = path.join(primary.folder, "space");
+  await systemFiles.makeFolder(location, 0o700);
+  await giveTo(await serverUser(), location);
+  await primary.query(`CREATE TABLESPACE space LOCATION '${location}'`);
+  const { level, found } = (await examine(primary))("tablespaces");
+  assert.equal(level, "warning", found);
+  assert.match(found, /^tablespace space lies .*\/space; db_replica on the same machine/);
+});
 
 test("a role without rights sees logical slots, and what was sorted by another version", async () => {
   await using server = await startServer({ major: 17, name: "doctor", settings: { wal_level: "logical" } });

@@ -7,6 +7,7 @@ import { openQuery, type QueryConnection, type QueryRow } from "../postgres/quer
 import type { ConnectOptions } from "../postgres/replication.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { readSlots, SLOTS_SQL } from "../postgres/slots.ts";
+import { OUTSIDE_TABLESPACES_SQL, readOutsideTablespaces } from "../postgres/tablespaces.ts";
 import { COMMIT_OVERRIDES_SQL, readCommitOverrides } from "../postgres/waiting-commits.ts";
 import type { Observed, RoleFacts, ServerFacts } from "./facts.ts";
 
@@ -80,6 +81,7 @@ async function lookAround(
     commitOverrides: await observe(async () => readCommitOverrides(await rows(COMMIT_OVERRIDES_SQL))),
     logicalSlots: await observe(async () => readLogicalSlots(await rows(LOGICAL_SLOTS_SQL))),
     collations: await observe(async () => readCollations(await rows(CHANGED_COLLATIONS_SQL))),
+    outsideTablespaces: await observe(async () => readOutsideTablespaces(await one(OUTSIDE_TABLESPACES_SQL))),
     role: await observe(async () => roleOf(await one(ROLE_SQL, [ROLES]))),
     clock: await observe(async () => {
       const before = clock.now();
@@ -148,6 +150,7 @@ function nothingSeen(
     commitOverrides: without,
     logicalSlots: without,
     collations: without,
+    outsideTablespaces: without,
     role: without,
     clock: without,
     sameMachine: without,
