@@ -37,6 +37,8 @@ export class FileCollector {
   readonly #known = new Map<string, readonly number[]>();
   readonly #kept = new Map<string, Buffer>();
   readonly #sizes = new Map<string, number>();
+  /** Paths that are no UTF-8: in the manifest two of them may be one. */
+  readonly #unreadable = new Set<string>();
   #dataBytes = 0;
   #pending: Promise<void> | undefined;
 
@@ -78,8 +80,9 @@ export class FileCollector {
     });
   }
 
-  /** What to do with a member; the sink's `end` writes its line. */
+  /** What to do with a member; the sink's `end` writes its line. Throws `backup.file-skipped` where a restore could not make it. */
   open(entry: TarEntry): EntrySink | undefined | Promise<EntrySink | undefined> {
+    this.#checkName(entry.path);
     const attributes = { path: entry.path, mode: entry.mode, modifiedS: entry.modifiedS };
     if (entry.kind === "folder") {
       this.#line({ kind: "folder", ...attributes });
@@ -99,6 +102,17 @@ export class FileCollector {
     return entry.sizeBytes <= HELD_BYTES_MAX
       ? this.#openHeld(attributes, entry.sizeBytes)
       : this.#openLarge(attributes, entry.sizeBytes);
+  }
+
+  #checkName(path: string): void {
+    if (!path.includes("\uFFFD")) return;
+    if (this.#unreadable.has(path)) {
+      throw new LifeboatError("backup.file-skipped", {
+        message: `two files of the data directory have names that are no UTF-8 and read alike, as ${path}: a restore could not make both`,
+        remedy: "Rename or remove them (PostgreSQL makes no such names), then take the backup again.",
+      });
+    }
+    this.#unreadable.add(path);
   }
 
   /** Adds a file that does not come from the server's archives. */
