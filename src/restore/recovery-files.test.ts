@@ -7,7 +7,14 @@ import type { Instant } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import { ownDataDirectory, RECOVERY_FOLDER, recoveryFiles, standbyFiles } from "./recovery-files.ts";
+import {
+  namedAccessFiles,
+  ownAccessFiles,
+  ownDataDirectory,
+  RECOVERY_FOLDER,
+  recoveryFiles,
+  standbyFiles,
+} from "./recovery-files.ts";
 import type { RecoveryTarget } from "./target.ts";
 
 const laid = ["00000002.history", "000000010000000000000005"];
@@ -226,6 +233,19 @@ test("a standby's settings have no target, quote what they name, and leave nothi
   for (const name of ["recovery_target", "recovery_target_time", "recovery_target_lsn", "restore_command"]) {
     assert.match(text, new RegExp(`^${name} = ''$`, "m"));
   }
+});
+
+test("files of access rules that a configuration names are found however they are written, and replaced by the folder's own", () => {
+  const named = namedAccessFiles(
+    "hba_file = '/etc/a.conf'\n HBA_FILE '/etc/it''s.conf' # here\n#ident_file = '/etc/b'\n",
+  );
+  assert.deepEqual([...named], [["hba_file", "/etc/it's.conf"]]);
+  const [added] = ownAccessFiles(["hba_file", "ident_file"], "/new/it's");
+  assert.match(
+    added?.text ?? "",
+    /^hba_file = '\/new\/it''s\/pg_hba.conf'\nident_file = '\/new\/it''s\/pg_ident.conf'$/m,
+  );
+  assert.deepEqual(ownAccessFiles([], "/new"), []);
 });
 
 test("a restored cluster is told where it lies where its configuration says otherwise, or may, and is left as it is else", () => {

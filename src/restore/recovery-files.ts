@@ -133,6 +133,27 @@ export function ownDataDirectory(configuration: string, folder: string): readonl
   return [{ path: "postgresql.conf", text: lines.join("\n"), how: "append", mode: 0o600 }];
 }
 
+/** The files of access rules that a configuration names by a path, the last of each setting. */
+export function namedAccessFiles(configuration: string): ReadonlyMap<string, string> {
+  const named = new Map<string, string>();
+  for (const line of configuration.split("\n")) {
+    const match = /^[ \t]*(hba_file|ident_file)(?:[ \t]*=[ \t]*|[ \t]+)'((?:[^'\\]|''|\\.)+)'/i.exec(line);
+    if (match === null) continue;
+    const value = (match[2] ?? "").replaceAll("''", "'").replace(/\\(.)/g, "$1");
+    named.set((match[1] ?? "").toLowerCase(), value);
+  }
+  return named;
+}
+
+/** Lines behind those settings, of files that are not on this machine: without one the server does not start. The folder has its own. */
+export function ownAccessFiles(settings: readonly string[], folder: string): readonly RecoveryFile[] {
+  if (settings.length === 0) return [];
+  const own = settings.map((name) => `${name} = '${quoted(`${folder}/pg_${name.replace("_file", "")}.conf`)}'`);
+  const why =
+    "# Added by lifeboat restore: the file that is named above is not on this machine. What the backup captured lies in lifeboat-restore/outside.";
+  return [{ path: "postgresql.conf", text: ["", why, ...own, ""].join("\n"), how: "append", mode: 0o600 }];
+}
+
 function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly timeline: Timeline }): string {
   const passing = [
     // A shell that finds no script ends with 2 or 127, and PostgreSQL takes 2 for "there is no such file".

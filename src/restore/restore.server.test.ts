@@ -53,7 +53,9 @@ for (const major of MAJORS) {
       await giveTo(await serverUser(), tablespaceFolder);
       await using server = await startServer({ major, settings: { allow_in_place_tablespaces: true } });
       // As of who moved a configuration of Debian's into the data directory: a copy must not work in the original.
-      await appendFile(path.join(server.dataFolder, "postgresql.conf"), `data_directory = '${server.dataFolder}'\n`);
+      // And a file of access rules that is not on the machine of the copy.
+      const moved = `data_directory = '${server.dataFolder}'\nhba_file = '${folder}/elsewhere/pg_hba.conf'\n`;
+      await appendFile(path.join(server.dataFolder, "postgresql.conf"), moved);
       await fill(server, tablespaceFolder);
       const vault = await createTestVault();
       const backup = await takeTestBackup(server, vault);

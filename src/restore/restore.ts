@@ -42,6 +42,8 @@ import {
 import { makeOwnedFolder } from "./owned-folder.ts";
 import { feedPlan, laidSegments, plannedWalBytes, type RestorePlan } from "./plan.ts";
 import {
+  namedAccessFiles,
+  ownAccessFiles,
   ownDataDirectory,
   RECOVERY_FOLDER,
   type RecoveryFile,
@@ -392,6 +394,11 @@ async function keepApart(files: Files, place: RestorePlace): Promise<void> {
   const folder = path.resolve(place.folder);
   const configuration = await files.readFile(path.join(folder, "postgresql.conf"));
   await writeFiles(files, place, ownDataDirectory(configuration.toString("utf8"), folder));
+  const missing: string[] = [];
+  for (const [name, value] of namedAccessFiles(configuration.toString("utf8"))) {
+    if ((await files.stat(path.resolve(folder, value))) === undefined) missing.push(name);
+  }
+  await writeFiles(files, place, ownAccessFiles(missing, folder));
 }
 
 /** Writes the control file, with which the folder can be started, and takes the marks away. */
