@@ -10,6 +10,7 @@ import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import {
   namedAccessFiles,
   ownAccessFiles,
+  ownAccessRules,
   ownDataDirectory,
   RECOVERY_FOLDER,
   recoveryFiles,
@@ -246,6 +247,11 @@ test("files of access rules that a configuration names are found however they ar
     /^hba_file = '\/new\/it''s\/pg_hba.conf'\nident_file = '\/new\/it''s\/pg_ident.conf'$/m,
   );
   assert.deepEqual(ownAccessFiles([], "/new"), []);
+  assert.equal(ownAccessRules("hba_file", "local shop all trust\n"), "local shop all trust\n");
+  for (const captured of [undefined, "local shop all trust\ninclude /etc/more.conf\n"]) {
+    assert.match(ownAccessRules("hba_file", captured), /^local all all peer$/m);
+    assert.equal(ownAccessRules("ident_file", captured), "");
+  }
 });
 
 test("a restored cluster is told where it lies where its configuration says otherwise, or may, and is left as it is else", () => {

@@ -95,6 +95,14 @@ function listOf(names: readonly string[]): string {
   return names.map((name) => `${name}\n`).join("");
 }
 
+const ACCESS_RULES = [
+  "# Written by lifeboat restore. Add the lines your clients need.",
+  "local all all peer",
+  "host all all 127.0.0.1/32 scram-sha-256",
+  "host all all ::1/128 scram-sha-256",
+  "",
+].join("\n");
+
 /** A configuration that starts, for a cluster whose own lies outside the data directory: with less than `capacity` it would refuse to. */
 export function startableConfiguration(capacity: ControlFile["capacity"]): readonly RecoveryFile[] {
   const settings = [
@@ -104,16 +112,9 @@ export function startableConfiguration(capacity: ControlFile["capacity"]): reado
     ...Object.entries(capacitySettings(capacity)).map(([name, value]) => `${name} = ${value}`),
     "",
   ];
-  const access = [
-    "# Written by lifeboat restore. Add the lines your clients need.",
-    "local all all peer",
-    "host all all 127.0.0.1/32 scram-sha-256",
-    "host all all ::1/128 scram-sha-256",
-    "",
-  ];
   return [
     { path: "postgresql.conf", text: settings.join("\n"), how: "new", mode: 0o600 },
-    { path: "pg_hba.conf", text: access.join("\n"), how: "new", mode: 0o600 },
+    { path: "pg_hba.conf", text: ACCESS_RULES, how: "new", mode: 0o600 },
     { path: "pg_ident.conf", text: "", how: "new", mode: 0o600 },
   ];
 }
@@ -143,6 +144,15 @@ export function namedAccessFiles(configuration: string): ReadonlyMap<string, str
     named.set((match[1] ?? "").toLowerCase(), value);
   }
   return named;
+}
+
+/**
+ * What such a file of the folder says then: what the backup captured of the one that was in use, else next to nothing. The folder's own,
+ * which nobody used, is initdb's as a rule and lets everybody of the machine in. Captured rules that include others may not be read here.
+ */
+export function ownAccessRules(setting: string, captured: string | undefined): string {
+  if (captured !== undefined && !/^[ \t]*include(?:_dir)?[ \t]/m.test(captured)) return captured;
+  return setting === "hba_file" ? ACCESS_RULES : "";
 }
 
 /** Lines behind those settings, of files that are not on this machine: without one the server does not start. The folder has its own. */

@@ -58,7 +58,9 @@ for (const major of MAJORS) {
       await appendFile(path.join(server.dataFolder, "postgresql.conf"), moved);
       await fill(server, tablespaceFolder);
       const vault = await createTestVault();
-      const backup = await takeTestBackup(server, vault);
+      const rules = "# of elsewhere\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n";
+      const outsideFiles = [{ name: "pg_hba.conf", content: Buffer.from(rules) }];
+      const backup = await takeTestBackup(server, vault, { tools: { outsideFiles } });
       await server.query("INSERT INTO plain SELECT g, 'after the backup' FROM generate_series(20001, 21000) g");
       await server.query("DELETE FROM moved WHERE id % 3 = 0");
       await server.query("SELECT pg_switch_wal()");
@@ -66,6 +68,7 @@ for (const major of MAJORS) {
       const [wanted, wantedInside] = [await contentOf(server), await contentOf(server, "copied")];
       const target = path.join(folder, "restored");
       await restoreLatest(vault, backup, { folder: target, tablespacesUnder: path.join(folder, "tablespaces") });
+      assert.equal(`${await systemFiles.readFile(path.join(target, "pg_hba.conf"))}`, rules);
       await using restored = await restoredServer(server, target);
       const found = new Map(await contentOf(restored));
       // Unlogged tables are empty after recovery, by their definition.

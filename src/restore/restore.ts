@@ -44,6 +44,7 @@ import { feedPlan, laidSegments, plannedWalBytes, type RestorePlan } from "./pla
 import {
   namedAccessFiles,
   ownAccessFiles,
+  ownAccessRules,
   ownDataDirectory,
   RECOVERY_FOLDER,
   type RecoveryFile,
@@ -396,7 +397,12 @@ async function keepApart(files: Files, place: RestorePlace): Promise<void> {
   await writeFiles(files, place, ownDataDirectory(configuration.toString("utf8"), folder));
   const missing: string[] = [];
   for (const [name, value] of namedAccessFiles(configuration.toString("utf8"))) {
-    if ((await files.stat(path.resolve(folder, value))) === undefined) missing.push(name);
+    if ((await files.stat(path.resolve(folder, value))) !== undefined) continue;
+    missing.push(name);
+    const captured = path.join(folder, RECOVERY_FOLDER, "outside", path.basename(value));
+    const said = (await files.stat(captured)) === undefined ? undefined : `${await files.readFile(captured)}`;
+    const own = { path: `pg_${name.replace("_file", "")}.conf`, text: ownAccessRules(name, said), mode: 0o600 };
+    await writeFiles(files, place, [{ ...own, how: "new" }]);
   }
   await writeFiles(files, place, ownAccessFiles(missing, folder));
 }
