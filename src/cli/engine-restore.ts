@@ -100,7 +100,7 @@ async function planWith(
   const place = { folder: choice.targetFolder, tablespaces, owner: user };
   const onCompared = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
     session.progress.report({ phase: "comparing", done: done.doneBytes, total: done.totalBytes });
-  const deltaTools = { vault, files, threads, processes: MACHINE.processes, onCompared };
+  const deltaTools = { vault, files, threads, wal, processes: MACHINE.processes, onCompared };
   const preparing = choice.delta ? prepareDelta(deltaTools, plan, place, options) : Promise.resolve(undefined);
   preparing.catch(() => undefined);
   const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, tablespaces);

@@ -24,7 +24,13 @@ import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import type { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { PagesTaker } from "./compare-files.ts";
-import { assertUnchanged, type DeltaProcesses, type DeltaState, guardDelta } from "./delta-guard.ts";
+import {
+  assertUnchanged,
+  type DeltaProcesses,
+  type DeltaState,
+  guardDelta,
+  presentTablespaces,
+} from "./delta-guard.ts";
 import { type DeltaSurvey, surveyTarget } from "./delta-survey.ts";
 import type { Owner } from "./file-set.ts";
 import { type PlannedImage, writeImage } from "./image-writer.ts";
@@ -60,7 +66,7 @@ import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts"
 import { withTargetLocks } from "./target-lock.ts";
 import { fedDiskBytes } from "./wal-feeder.ts";
 import { layWal } from "./wal-layer.ts";
-import { tablespaceGuard } from "./wal-tablespaces.ts";
+import { lookThrough, tablespaceGuard } from "./wal-tablespaces.ts";
 
 /** What is asked for. */
 export type RestoreRequest = {
@@ -176,10 +182,10 @@ export type DeltaRestore = {
 
 /**
  * Looks at what lies in the folder of a delta restore. Undefined when nothing does: an ordinary restore it is then. Throws
- * `restore.target-in-use`, `restore.other-system`, `restore.target-not-empty`; changes nothing.
+ * `restore.target-in-use`, `restore.other-system`, `restore.target-not-empty`, `restore.tablespace-in-wal`; changes nothing.
  */
 export async function prepareDelta(
-  tools: Pick<RestoreTools, "vault" | "files" | "threads"> & {
+  tools: Pick<RestoreTools, "vault" | "files" | "threads" | "wal"> & {
     readonly processes: DeltaProcesses;
     readonly onCompared: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
     /** Asked once it is known that something lies there: who takes what it has otherwise than the backup. */
@@ -197,6 +203,11 @@ export async function prepareDelta(
   const layout = withWalFolder(planned, state.walFolder);
   checkApart(layout);
   const taker = await tools.takerOf?.(state);
+  // Its own folder of a tablespace that the backup has not may be one that the WAL creates: better told before anything goes.
+  const known = new Set(plan.tablespaces.map(({ oid }) => oid));
+  const present = await presentTablespaces(tools.files, place.folder, { byOid: new Map(), under: undefined });
+  const own = async (oid: number): Promise<string | undefined> => layout.tablespaceFolders.get(oid);
+  if ([...present.byOid.keys()].some((oid) => !known.has(oid))) await lookThrough(tools, plan, own, options);
   const survey = await surveyTarget(
     { ...tools, taker, onProgress: tools.onCompared },
     { image: plan.image, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },

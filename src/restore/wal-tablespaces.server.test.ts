@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { restoreTools, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
 import { proveFully } from "../../test/support/proofs.ts";
 import { giveTo, PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
+import { NO_PROCESSES } from "../../test/support/small-restores.ts";
 import { unsyncedFiles } from "../../test/support/unsynced-files.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
@@ -17,7 +18,7 @@ import { LocalServer } from "../postgres/server.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { bootRestored } from "./boot.ts";
-import { type PricedPlan, prepareRestore, runRestore } from "./restore.ts";
+import { type PricedPlan, prepareDelta, prepareRestore, runRestore } from "./restore.ts";
 import type { RecoveryTarget } from "./target.ts";
 
 /** A backup, and two tablespaces that were created after it: one is gone again with its folder, the other is in use. */
@@ -92,6 +93,18 @@ async function bootTools(story: Story, dataFolder: string) {
   return { ...PORTS, server, locks: systemLocks, wal: restoreTools(story.vault, story.backup).wal };
 }
 
+async function refusesDelta(story: Story, target: string): Promise<void> {
+  await systemFiles.symlink(story.live, path.join(target, "pg_tblspc/99999"));
+  const tools = restoreTools(story.vault, story.backup);
+  const request = { systemId: story.backup.systemId, target: { kind: "latest" }, acceptGap: false } as const;
+  const plan = await prepareRestore(tools, request, {});
+  const tablespaces = { byOid: new Map<number, string>(), under: undefined };
+  const delta = { ...tools, processes: NO_PROCESSES, onCompared: () => assert.fail("it is compared") };
+  await assert.rejects(prepareDelta(delta, plan, { folder: target, tablespaces, owner: undefined }, {}), (error) =>
+    isLifeboatError(error, "restore.tablespace-in-wal"),
+  );
+}
+
 const BOOT = { timeoutMs: 60_000 };
 
 test("a tablespace that the WAL creates in a folder of the live server", async (t) => {
@@ -122,6 +135,14 @@ test("a tablespace that the WAL creates in a folder of the live server", async (
       }
       assert.equal((await systemFiles.stat(story.gone))?.kind, "folder");
     });
+
+    await t.test(
+      "a delta restore over a directory that leads there is refused before anything is looked at",
+      async () => {
+        const target = path.join(folder, "earlier");
+        await refusesDelta(story, target);
+      },
+    );
 
     await t.test("WAL that is fed is not fed with it", async () => {
       const target = path.join(folder, "fed");
