@@ -30,6 +30,8 @@ export type ComponentTools = {
   readonly processes: Processes;
   readonly clock: Clock;
   readonly logFolder: string;
+  /** Which run of the machine this is; undefined where nobody can tell. */
+  readonly boot: string | undefined;
   /** Brings this component's record to stable storage. */
   readonly save: (name: string, record: ComponentRecord) => Promise<void>;
   /** Told of what cannot be told to anybody else. */
@@ -58,6 +60,7 @@ type Running = {
   readonly startedAt: Instant;
   readonly begun: Monotonic;
   readonly adopted: boolean;
+  readonly boot: string | undefined;
 };
 
 /** A component. */
@@ -70,6 +73,8 @@ export class Component {
   #running: Running | undefined;
   /** A process that died and was no child of ours: another one has to take it out of the kernel's table. */
   #orphan: Running | undefined;
+  /** What ran last: its record says that something shall run, while that waits to be started again. */
+  #last: Running | undefined;
   #mode: ComponentMode = "stopped";
   #since: Instant;
   #lastEnd: string | undefined;
@@ -94,21 +99,34 @@ export class Component {
     if (held === null) return;
     const running: Running = {
       ...held,
+      boot: held.boot,
       startedAt: held.startedAt as Instant,
       begun: this.#tools.clock.monotonic(),
       adopted: true,
     };
     if (!(await this.#isThere(running))) {
       this.#orphan = running;
+      this.#last = running;
       this.#lastEnd = "it ended while nobody looked after it";
-      return this.#settleDown("ended");
+      const sameBoot = held.boot !== undefined && held.boot === this.#tools.boot;
+      // What a machine that was restarted runs, and in which order, is for who brings the stack up.
+      if (this.#fencedAt !== undefined || !sameBoot) return this.#settleDown("ended");
+      return await this.#afterEnd(0);
     }
     this.#running = running;
-    // A fence that was cut short before it had killed.
-    if (this.#fencedAt !== undefined) await this.fence();
-    else {
-      const facts = await this.#tools.processes.facts(running.pid);
-      this.#enter(facts?.halted === true ? "frozen" : "running", running.startedAt);
+    if (this.#fencedAt !== undefined) return await this.#fenceAnew(running);
+    const facts = await this.#tools.processes.facts(running.pid);
+    this.#enter(facts?.halted === true ? "frozen" : "running", running.startedAt);
+    this.#look();
+  }
+
+  /** A fence that was cut short before it had killed, or whose process waits for a disk: that one must keep no other component waiting. */
+  async #fenceAnew(running: Running): Promise<void> {
+    try {
+      await this.fence();
+    } catch (error) {
+      this.#tools.notice(`a fence of before could not be completed: ${errorText(error)}`);
+      this.#running = running;
       this.#look();
     }
   }
@@ -235,6 +253,11 @@ export class Component {
     };
   }
 
+  /** When it is started again by itself. */
+  get restartRule(): ComponentSpec["restart"] {
+    return this.#spec?.restart ?? "never";
+  }
+
   /** Where the program's output goes. */
   get logFile(): string {
     return path.join(this.#tools.logFolder, `${this.name}.log`);
@@ -262,6 +285,7 @@ export class Component {
       startedAt: clock.now(),
       begun: clock.monotonic(),
       adopted: false,
+      boot: this.#tools.boot,
     };
     this.#running = running;
     try {
@@ -339,6 +363,7 @@ export class Component {
   }
 
   #down(): void {
+    this.#last = this.#running ?? this.#last;
     if (this.#running?.adopted === true) this.#orphan = this.#running;
     this.#running = undefined;
   }
@@ -388,11 +413,11 @@ export class Component {
   }
 
   async #save(): Promise<void> {
-    const { pid = 0, startTicks = "", startedAt = 0 } = this.#running ?? {};
+    const recorded = this.#running ?? (this.#mode === "backing-off" ? this.#last : undefined);
     await this.#tools.save(this.name, {
       spec: this.#spec === undefined ? undefined : recordedSpec(this.#spec),
       fencedAt: this.#fencedAt ?? null,
-      process: this.#running === undefined ? null : { pid, startTicks, startedAt },
+      process: recorded === undefined ? null : recordedProcess(recorded),
     });
   }
 
@@ -414,6 +439,7 @@ export class Component {
   #look(): void {
     const running = this.#running;
     if (running === undefined) return;
+    this.#stopLooking?.();
     this.#stopLooking = startTimer(ADOPTED_LOOK_MS, () =>
       this.#tools.inTurn(this.name, async () => {
         if (this.#running !== running) return;
@@ -436,6 +462,7 @@ export class Component {
     const killed = await this.#tools.processes.killTree(running.pid);
     if (await this.#untilGone(killed, KILL_TIMEOUT_MS, running)) return;
     this.#running = running;
+    if (running.adopted) this.#look();
     throw this.#failed(`is still there ${KILL_TIMEOUT_MS} ms after SIGKILL: a process of it waits for a disk`);
   }
 
@@ -455,6 +482,10 @@ export class Component {
 
 function describeExit(exit: ProcessExit): string {
   return exit.kind === "exited" ? `it ended with status ${exit.status}` : `it was ended by ${exit.signal}`;
+}
+
+function recordedProcess({ pid, startTicks, startedAt, boot }: Running): NonNullable<ComponentRecord["process"]> {
+  return { pid, startTicks, startedAt, ...(boot === undefined ? {} : { boot }) };
 }
 
 /** A recorded spec is what was sent. */

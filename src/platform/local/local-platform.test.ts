@@ -180,16 +180,30 @@ describe("a supervisor", () => {
     });
   });
 
-  test("that was killed with all it ran starts nothing by itself", async () => {
+  test("that was killed with all it ran starts again what is started again by itself, and no node", async () => {
     await inFolder(async (folder) => {
       const platform = platformIn(folder);
       await platform.start(scriptSpec(folder, "kept", COUNTS_AND_STAYS, { restart: "on-failure" }), {});
+      await platform.start(scriptSpec(folder, "node", "exec sleep 1000"), {});
       await eventually("it runs", async () => (await startsIn(folder)) === 1);
       for (const pid of [await supervisorOf(folder), ...(await processesOf(folder))]) process.kill(pid, "SIGKILL");
       await eventually("all are gone", async () => (await processesOf(folder)).length === 0);
-      const [state] = await platform.state({});
-      assert.deepEqual([state?.mode, state?.lastEnd], ["ended", "it ended while nobody looked after it"]);
-      assert.equal(await startsIn(folder), 1);
+      await untilMode(platform, "kept", "running");
+      await eventually("it runs again", async () => (await startsIn(folder)) === 2);
+      const node = (await platform.state({})).find(({ name }) => name === "node");
+      assert.deepEqual([node?.mode, node?.lastEnd], ["ended", "it ended while nobody looked after it"]);
+    });
+  });
+
+  test("that was killed while a program waited to be started again has that started by the next one", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      const once = "[ -e again ] && exec sleep 1000; exit 1";
+      await platform.start(scriptSpec(folder, "daemon", once, { restart: "unhurried" }), {});
+      await untilMode(platform, "daemon", "backing-off");
+      await killed(await supervisorOf(folder));
+      await writeFile(path.join(folder, "again"), "");
+      await untilMode(platform, "daemon", "running");
     });
   });
 

@@ -27,8 +27,13 @@ const componentSchema = z.strictObject({
   spec: specSchema.optional(),
   /** When it was fenced; null: it is not. */
   fencedAt: whole.nullable(),
-  /** The process that runs it; the ticks tell it from a later one with its number. Null: it shall be down. */
-  process: z.strictObject({ pid: whole, startTicks: z.string(), startedAt: whole }).nullable(),
+  /**
+   * The process that runs it, or ran it last where it waits to be started again; the ticks tell it from a later one with its
+   * number, `boot` (absent in records of before) the run of the machine. Null: it shall be down.
+   */
+  process: z
+    .strictObject({ pid: whole, startTicks: z.string(), startedAt: whole, boot: z.string().optional() })
+    .nullable(),
 });
 
 const recordSchema = z.strictObject({
