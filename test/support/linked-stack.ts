@@ -98,7 +98,7 @@ export class LinkedStack {
       const real = await findFreePort(systemRandom);
       this.#realPorts.set(node, real);
       const elsewhere = `-c port=${real} -c unix_socket_directories=${this.#socketFolder}`;
-      cases.push(`  "-D ${stack.place.dataOf(node)}") exec ${binFolder}/postgres "$@" ${elsewhere} ;;`);
+      cases.push(`  "-D ${stack.place.dataOf(node)} "*) exec ${binFolder}/postgres "$@" ${elsewhere} ;;`);
       const place = {
         at: [{ port, host: "127.0.0.1" }, { path: path.join(stack.place.sockets, `.s.PGSQL.${port}`) }],
         node: [{ port: real, host: "127.0.0.1" }, { path: path.join(this.#socketFolder, `.s.PGSQL.${real}`) }],
