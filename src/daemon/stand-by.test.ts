@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { type Monotonic, systemClock } from "../platform/clock.ts";
@@ -79,21 +80,19 @@ test("one that stands by does nothing while the holder is slow, frozen or asked 
   }
 });
 
-test("of two that stand by one takes the place, and the other one goes on until it is ended", async () => {
+test("of two that stand by one takes the place, and the other one goes on, and answers in its stead, until it is ended", async () => {
   await using temporary = await temporaryFolder("stand-by");
   const place = placeIn(temporary.folder);
   const held = systemLocks.tryAcquire(place.lockFile);
   assert.ok(held !== undefined);
   const stop = new AbortController();
-  const both = [0, 1].map(() =>
-    standBy(
-      toolsOf(() => undefined),
-      place,
-      { signal: stop.signal },
-    ),
-  );
+  const both = [0, 1].map((pid) => standBy({ ...toolsOf(() => undefined), pid }, place, { signal: stop.signal }));
+  const whoAnswers = () => askDaemon(place.own.socket, { call: "hello" }, { silentMs: 5_000 }).catch(() => undefined);
+  await eventually("the first one says who it is", async () => (await whoAnswers()) !== undefined);
   held.release();
-  const first = await Promise.race(both);
+  const [first, taker] = await Promise.race(both.map(async (each, pid) => [await each, pid] as const));
+  const other = { pid: 1 - taker };
+  await eventually("the other one does", async () => isDeepStrictEqual((await whoAnswers())?.result, other));
   stop.abort();
   const ends = await Promise.allSettled(both);
   const refused = ends.filter((each) => each.status === "rejected");

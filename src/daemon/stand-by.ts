@@ -51,6 +51,9 @@ const AGAIN_MS = 5;
 /** The same when there is nothing to be noticed by: it starts, or is a command in the daemon's place, which ends by itself. */
 const UNSEEN_MS = 50;
 
+/** Until then whoever asks is told that one daemon does not work. */
+const ALONE_LOOK_MS = 500;
+
 /** Waits for the place and returns it; nothing but that lock is left of the standing by then. Rejects with `platform.aborted`. */
 export async function standBy(
   tools: StandByTools,
@@ -65,7 +68,13 @@ export async function standBy(
       (ending) => again(wakeable, warmUp, ending),
       () => undefined,
     ),
-    ...(told === undefined ? [] : [socketServer(files, place.own.socket, standingBy(tools.pid))]),
+    told === undefined
+      ? loopService(
+          "answers",
+          (ending) => answerWhenAlone(tools, place.own, ending),
+          () => undefined,
+        )
+      : socketServer(files, place.own.socket, standingBy(tools.pid)),
   ];
   const group = new ServiceGroup("stand-by", services);
   try {
@@ -77,6 +86,31 @@ export async function standBy(
       .stop()
       .catch(() => undefined)
       .finally(() => told?.release());
+  }
+}
+
+/** Answers as soon as nobody else does: of two that stood by, the one that answered may have taken the place. */
+async function answerWhenAlone(
+  { files, locks, clock, pid }: StandByTools,
+  own: StandByPlace["own"],
+  signal: AbortSignal,
+): Promise<void> {
+  let lock = locks.tryAcquire(own.lockFile);
+  while (lock === undefined) {
+    await clock.sleep(ALONE_LOOK_MS, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    lock = locks.tryAcquire(own.lockFile);
+  }
+  const server = socketServer(files, own.socket, standingBy(pid));
+  try {
+    await server.start({ signal });
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  } finally {
+    await server.stop();
+    lock.release();
   }
 }
 
