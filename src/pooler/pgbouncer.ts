@@ -55,6 +55,8 @@ const LOGIN_WAIT_MS = 100;
 const AT_ONCE_MS = 15;
 /** A server that is gone keeps nothing waiting; its pooler answers when it has dealt with the clients that it lost. */
 const GONE_DRAIN_MS = 300;
+/** A timer of Node.js counts whole milliseconds, and may end within one of its time. */
+const TIMER_EARLY_MS = 2;
 /** The first version with SHOW STATE; and the first with KILL_CLIENT. */
 const SHOWS_STATE = { major: 1, minor: 19 };
 const KILLS_CLIENTS = { major: 1, minor: 24 };
@@ -290,7 +292,7 @@ export class PgBouncer implements Pooler {
   }
 
   #isOver(deadline: Monotonic): boolean {
-    return this.#tools.clock.monotonic() >= deadline;
+    return this.#tools.clock.monotonic() >= deadline - TIMER_EARLY_MS;
   }
 }
 
