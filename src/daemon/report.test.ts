@@ -68,6 +68,48 @@ test("a switchover has no detection, and begins with its plan", () => {
   assert.deepEqual([report?.positions.length, report?.gap, report?.lost.acknowledged], [2, null, 0]);
 });
 
+test("a switchover's report knows nothing of a trouble that had passed by itself days before", () => {
+  const later = 4 * 86_400_000;
+  for (const kind of ["blocked", "promotable"]) {
+    const entries = [
+      at(110, "decision", "suspect", { since: 40 }),
+      at(5_160, "decision", kind, { reasons: [], positions: [] }),
+      at(9_000, "decision", "healthy"),
+      at(later, "decision", "switchover", { asked: true, positions: POSITIONS.slice(1) }),
+      at(later + 100, "intent", "switchover", { from: "db", to: "db_replica" }),
+      ...step(later + 100, later + 200, "stop-primary"),
+      ...step(later + 200, later + 300, "resume-poolers"),
+      at(later + 310, "outcome", "switchover", { shortcomings: [] }),
+    ];
+    const report = reportOf(entries, { stack: "shop", journalHead: "ab" });
+    assert.deepEqual([report?.outageMs, report?.parts.detect, report?.decision], [200, null, null]);
+    assert.equal(report?.beganAt, "2026-11-30T12:00:00.100Z");
+  }
+});
+
+test("what was decided stands until the primary is well: a look that knows less in between ends no outage", () => {
+  for (const kind of ["suspect", "hold", "unknown"]) {
+    const entries = [...FAILOVER.slice(0, 3), at(162, "decision", kind), ...FAILOVER.slice(3)];
+    assert.equal(reportOf(entries, { stack: "shop", journalHead: "ab" })?.outageMs, 480);
+  }
+});
+
+test("an outage that a person ended by hand began with the first look that failed, not when it was typed", () => {
+  const [healthy, suspect, promotable, ...plan] = FAILOVER;
+  assert.ok(healthy && suspect && promotable);
+  const typed = 600_000;
+  const entries = [
+    at(-900, "decision", "suspect", { since: -1_000 }),
+    healthy,
+    suspect,
+    at(5_160, "decision", "blocked", { reasons: [] }),
+    { ...promotable, monotonic: typed as Monotonic },
+    ...plan.map((each) => ({ ...each, monotonic: (each.monotonic + typed) as Monotonic })),
+  ];
+  const report = reportOf(entries, { stack: "shop", journalHead: "ab" });
+  assert.deepEqual([report?.outageMs, report?.parts.detect], [typed + 480, typed - 40]);
+});
+
 test("entries of no plan that ended make no report", () => {
   assert.equal(reportOf([], { stack: "shop", journalHead: "" }), undefined);
   assert.equal(reportOf([at(0, "outcome", "failover")], { stack: "shop", journalHead: "" }), undefined);

@@ -103,9 +103,7 @@ export function reportOf(
     ({ entry }) => entry.kind === "intent" && entry.name === outcome?.entry.name && entry.epoch === outcome.entry.epoch,
   );
   if (outcome === undefined || began === undefined) return undefined;
-  const decided = entries.findLast(
-    ({ entry, monotonic }) => entry.kind === "decision" && monotonic <= began.monotonic && isDecisive(entry.name),
-  );
+  const decided = decidedBefore(entries, began);
   const suspected = decided === undefined ? undefined : suspectedAt(entries, decided);
   const start = suspected ?? began.monotonic;
   const marks = new Map<Part, Monotonic>();
@@ -162,6 +160,17 @@ export function withGap(report: EventReport, promotedAt: Lsn | undefined): Event
   return { ...report, gap: gapOf(report.positions, promotedAt) };
 }
 
+/** Decisions that may lie between a decisive one and its plan: the primary does no better in them. */
+const STILL_OUT: ReadonlySet<string> = new Set(["suspect", "hold", "unknown"]);
+
+/** What the plan was decided on. Undefined where all was well in between, or a person decided: a trouble that passed is none of it. */
+function decidedBefore(entries: readonly TimedEntry[], began: TimedEntry): TimedEntry | undefined {
+  const decided = entries.findLast(
+    ({ entry, monotonic }) => entry.kind === "decision" && monotonic <= began.monotonic && !STILL_OUT.has(entry.name),
+  );
+  return decided !== undefined && isDecisive(decided.entry.name) ? decided : undefined;
+}
+
 function isDecisive(name: string): boolean {
   return name === "promotable" || name === "blocked";
 }
@@ -170,11 +179,12 @@ function isLooked({ kind, name }: JournalEntry): boolean {
   return kind === "decision" && (isDecisive(name) || name === "switchover");
 }
 
-/** When the look was sent that failed first. */
+/** When the look was sent that failed first. A person may have decided long after the controller could not. */
 function suspectedAt(entries: readonly TimedEntry[], decided: TimedEntry): Monotonic {
-  const before = entries.slice(0, entries.indexOf(decided));
-  const suspect = before.findLast(({ entry }) => entry.kind === "decision");
-  const since = suspect?.entry.name === "suspect" ? suspect.entry.facts["since"] : undefined;
+  const before = entries.slice(0, entries.indexOf(decided)).filter(({ entry }) => entry.kind === "decision");
+  const other = before.findLastIndex(({ entry }) => entry.name !== "suspect" && !isDecisive(entry.name));
+  const suspect = before.slice(other + 1).find(({ entry }) => entry.name === "suspect");
+  const since = suspect?.entry.facts["since"];
   return typeof since === "number" ? (since as Monotonic) : decided.monotonic;
 }
 
