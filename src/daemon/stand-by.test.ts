@@ -126,3 +126,24 @@ test("one that stands by looks at once when it is woken, and goes on looking as 
   await assert.rejects(standing, (error) => isLifeboatError(error, "platform.aborted"));
   held?.release();
 });
+
+test("who stands by answers as soon as the one that answered before is gone", async () => {
+  await using temporary = await temporaryFolder("stand-by");
+  const place = placeIn(temporary.folder);
+  const held = systemLocks.tryAcquire(place.lockFile);
+  const stops = [new AbortController(), new AbortController()];
+  const answers = async (pid: number): Promise<boolean> => {
+    const told = await askDaemon(place.own.socket, { call: "hello" }, { silentMs: 5_000 }).catch(() => undefined);
+    return isDeepStrictEqual(told?.result, { pid });
+  };
+  const standing: Promise<unknown>[] = [];
+  for (const [pid, { signal }] of stops.entries()) {
+    standing.push(assert.rejects(standBy({ ...toolsOf(() => undefined), pid }, place, { signal })));
+    await eventually("the first one answers", () => answers(0));
+  }
+  stops[0]?.abort();
+  await eventually("the other one does", () => answers(1));
+  stops[1]?.abort();
+  await Promise.all(standing);
+  held?.release();
+});
