@@ -20,7 +20,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import type { ControllerOptions } from "../failover/controller.ts";
 import { SEQUENCE_LIMITS } from "../failover/limits.ts";
-import { type Clock, formatInstant, throwIfAborted } from "../platform/clock.ts";
+import { type Clock, formatInstant, throwIfAborted, untilAborted } from "../platform/clock.ts";
 import type { Platform } from "../platform/components.ts";
 import { makeFolderDurable } from "../platform/durable.ts";
 import type { Lock } from "../platform/lock.ts";
@@ -144,12 +144,8 @@ export const runDaemon: RunDaemon = async (call) => {
     const cancel = startTimer(PROGRAMS_AFTER_MS, () => {
       programs().catch(() => undefined);
     });
-    const ending = new Promise<void>((resolve) => {
-      if (session.signal.aborted) resolve();
-      session.signal.addEventListener("abort", () => resolve(), { once: true });
-    });
     try {
-      await Promise.race([ending, failure.promise]);
+      await Promise.race([untilAborted(session.signal), failure.promise]);
     } finally {
       cancel();
       await group.stop();

@@ -10,7 +10,7 @@
  */
 import net from "node:net";
 import { LifeboatError } from "../errors/error.ts";
-import { abortedError, type Clock } from "../platform/clock.ts";
+import { abortedError, type Clock, untilAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
 import { loopService, type Service, ServiceGroup } from "./service.ts";
@@ -104,10 +104,7 @@ async function answerWhenAlone(
   const server = socketServer(files, own.socket, standingBy(pid));
   try {
     await server.start({ signal });
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await untilAborted(signal);
   } finally {
     await server.stop();
     lock.release();

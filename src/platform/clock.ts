@@ -42,6 +42,12 @@ export function throwIfAborted(signal: AbortSignal | undefined, step: string): v
   if (signal?.aborted === true) throw abortedError(step, signal.reason);
 }
 
+/** Resolves when the signal aborts; at once when it has. */
+export async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
 /** The error of a stop on request; `step` says what was under way. */
 export function abortedError(step: string, cause?: unknown): LifeboatError {
   return new LifeboatError("platform.aborted", {

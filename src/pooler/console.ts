@@ -7,7 +7,7 @@
  * command, or never.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import { abortedError, systemClock, throwIfAborted } from "../platform/clock.ts";
+import { abortedError, systemClock, throwIfAborted, untilAborted } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { startTimer } from "../platform/timer.ts";
 import type { ConnectOptions } from "../postgres/replication.ts";
@@ -205,11 +205,6 @@ export function isLoginRefused(error: unknown): boolean {
   // What is refused after the login is REFUSED, whatever it is.
   const { code } = error.cause;
   return code === "postgres.login-refused" || code === "postgres.not-permitted" || code === "postgres.query-failed";
-}
-
-async function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** The rows of the last answer. The first refusal is raised once all have been read. */

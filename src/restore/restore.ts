@@ -15,6 +15,7 @@ import { type Clock, throwIfAborted } from "../platform/clock.ts";
 import { replaceVolatile, writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
+import { readIfThere } from "../platform/read-if-there.ts";
 import { severalAtOnce } from "../platform/several-at-once.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { historyName, type SystemId, type Timeline } from "../postgres/lsn.ts";
@@ -404,14 +405,14 @@ async function configureIfOutside(files: Files, place: RestorePlace, controlFile
 
 async function keepApart(files: Files, place: RestorePlace): Promise<void> {
   const folder = path.resolve(place.folder);
-  const configuration = await files.readFile(path.join(folder, "postgresql.conf"));
-  await writeFiles(files, place, ownDataDirectory(configuration.toString("utf8"), folder));
+  const configuration = (await files.readFile(path.join(folder, "postgresql.conf"))).toString("utf8");
+  await writeFiles(files, place, ownDataDirectory(configuration, folder));
   const missing: string[] = [];
-  for (const [name, value] of namedAccessFiles(configuration.toString("utf8"))) {
+  for (const [name, value] of namedAccessFiles(configuration)) {
     if ((await files.stat(path.resolve(folder, value))) !== undefined) continue;
     missing.push(name);
     const captured = path.join(folder, RECOVERY_FOLDER, "outside", path.basename(value));
-    const said = (await files.stat(captured)) === undefined ? undefined : `${await files.readFile(captured)}`;
+    const said = (await readIfThere(files, captured))?.toString("utf8");
     const own = { path: `pg_${name.replace("_file", "")}.conf`, text: ownAccessRules(name, said), mode: 0o600 };
     await writeFiles(files, place, [{ ...own, how: "new" }]);
   }

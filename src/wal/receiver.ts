@@ -13,7 +13,14 @@
  */
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
-import { abortedError, type Clock, formatInstant, type Instant, throwIfAborted } from "../platform/clock.ts";
+import {
+  abortedError,
+  type Clock,
+  formatInstant,
+  type Instant,
+  throwIfAborted,
+  untilAborted,
+} from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import type { RandomSource } from "../platform/random.ts";
@@ -433,11 +440,6 @@ class WalReceiver implements Receiver {
     this.#modeAt = this.#tools.clock.now();
     this.#options.onMode?.(mode);
   }
-}
-
-async function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** A job that ends well has ended because it was told to: only its failure counts. */
