@@ -125,13 +125,12 @@ const FOLLOW_AGAIN_MS = 2_000;
 export const runDaemon: RunDaemon = async (call) => {
   const { session } = call;
   const failure = Promise.withResolvers<never>();
-  const controlled = withControl(call, async (control, { stack, hooks, watches, programs, machines, opened }) => {
+  const controlled = withControl(call, async (control, { stack, watches, programs, machines, opened }) => {
     const failed = (service: string, error: unknown): void =>
       failure.reject(error instanceof Error ? error : new Error(`${service}: ${String(error)}`));
     const socket = daemonSocketOf(stack);
     opened.catch((error: unknown) => failed("journal", error));
     const group = new ServiceGroup("daemon", [
-      hooks,
       watches,
       loopService("controller", (signal) => control.run({ signal }), failed),
       folderFirst(path.dirname(socket), socketServer(MACHINE.files, socket, answererOf(control))),
@@ -203,7 +202,6 @@ export async function ask(
 /** What is controlled, and what else a daemon runs. */
 type Controlled = {
   readonly stack: StackDescription;
-  readonly hooks: ReturnType<typeof hookService>;
   readonly watches: Service;
   readonly programs: () => Promise<StackPrograms>;
   readonly machines: LocalMachines;
@@ -231,7 +229,10 @@ export async function withControl<T>(
   await makeFolderDurable(MACHINE.files, folder);
   const notice = (message: string): void => session.notice(`${formatInstant(clock.now())} ${message}`);
   const { webhook, hookCommand } = config.failover;
-  const hooks = hookService({ ...MACHINE, clock, fetch, notice }, { webhook, command: hookCommand, stack: stack.name });
+  const hooks = hookService(
+    { ...MACHINE, clock, fetch, notice },
+    { webhook, command: hookCommand, stack: stack.name, stopMaxMs: call.standBy === true ? LAST_HOOKS_MS : HOOK_MS },
+  );
   const journal = new PlacedJournal();
   const bound = controlOver(call, { stack, secrets, user, programs, journal, hooks, notice });
   const { assembly, control, watches } = bound;
@@ -245,15 +246,21 @@ export async function withControl<T>(
     // A daemon begins beside it: what it tells waits until the journal is open.
     if (call.standBy !== true) await opened;
     const { machines } = assembly;
-    return await work(control, { stack, hooks, watches, programs, machines, opened });
+    return await work(control, { stack, watches, programs, machines, opened });
   } finally {
     await watches.stop();
     await assembly.close();
-    await hooks.stop();
     await journal.close();
     lock?.release();
+    // Last: a hook may take long, and whoever takes the place need not wait for it.
+    await hooks.stop();
   }
 }
+
+/** A person's command waits for the hook of what it did as long as that may take. */
+const HOOK_MS = 60_000;
+/** A stack's daemon is killed 15 s after it was asked to end, and would say nothing of what it did not tell. */
+const LAST_HOOKS_MS = 8_000;
 
 /** Whoever controls the stack holds it. */
 const LOCK_FILE = "daemon.lock";

@@ -2,7 +2,8 @@
  * Tells the outside what happened: a webhook and a command, as a service.
  *
  * Invariants: whoever tells never waits and never fails by it; events go out in their order, each hook on its own; what cannot
- * be delivered is said in the log and forgotten. What is told is in the journal anyway.
+ * be delivered is said in the log and forgotten, and the next event that is delivered has its count. What is told is in the
+ * journal anyway.
  */
 import { errorText } from "../errors/error-text.ts";
 import type { HookPort } from "../failover/ports.ts";
@@ -10,6 +11,7 @@ import { type Clock, formatInstant } from "../platform/clock.ts";
 import type { Processes } from "../platform/processes.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { retry } from "../platform/retry.ts";
+import { startTimer } from "../platform/timer.ts";
 import { toPlainJson } from "./plain-json.ts";
 import type { Service } from "./service.ts";
 
@@ -21,6 +23,8 @@ export type HookChoice = {
   readonly command: string | undefined;
   /** In every event: which stack. */
   readonly stack: string;
+  /** How long `stop` takes at the most. What is under way then is ended. */
+  readonly stopMaxMs: number;
 };
 
 /** What hooks need of the machine. */
@@ -41,85 +45,134 @@ const COMMAND_TIMEOUT_MS = 60_000;
 /** Some seconds of a restart of whoever listens; an event is of no use an hour later. */
 const ATTEMPTS = { attemptsMax: 5, delayMinMs: 500, delayMaxMs: 8_000 };
 
-/** The hooks of a stack. `stop` gives what waits a moment to go out. */
+/** The hooks of a stack. `stop` gives what waits a moment to go out, and says what did not. */
 export function hookService(tools: HookTools, choice: HookChoice): Service & HookPort {
   const deliveries: Delivery[] = [];
-  const { webhook, command } = choice;
-  if (webhook !== undefined) deliveries.push(new Delivery(tools, "webhook", (body) => post(tools, webhook, body)));
+  const { webhook, command, stack } = choice;
+  if (webhook !== undefined)
+    deliveries.push(
+      new Delivery(tools, { name: "webhook", stack }, (body, call) => post(tools, webhook, { body, ...call })),
+    );
   if (command !== undefined) {
-    deliveries.push(new Delivery(tools, "hook command", (body, event) => run(tools, command, { body, event })));
+    deliveries.push(
+      new Delivery(tools, { name: "hook command", stack }, (body, call) => run(tools, command, { body, ...call })),
+    );
   }
   return {
     name: "hooks",
     tell: (event) => {
-      const body = toPlainJson({
-        stack: choice.stack,
-        kind: event.kind,
-        at: formatInstant(event.at),
-        facts: event.facts,
-      });
-      for (const delivery of deliveries) delivery.add(event, body);
+      for (const delivery of deliveries) delivery.add(event);
     },
     start: async () => undefined,
     stop: async () => {
-      await Promise.all(deliveries.map((delivery) => delivery.end()));
+      await Promise.all(deliveries.map((delivery) => delivery.end(choice.stopMaxMs)));
     },
   };
 }
+
+type Call = { readonly event: HookEvent; readonly signal: AbortSignal };
 
 /** What one hook has still to be told. */
 class Delivery {
   readonly #tools: HookTools;
   readonly #name: string;
-  readonly #deliver: (body: string, event: HookEvent) => Promise<void>;
+  readonly #stack: string;
+  readonly #deliver: (body: string, call: Call) => Promise<void>;
+  /** Aborted first: nothing is tried again. Then, when the time is over: nothing is tried at all. */
   readonly #ending = new AbortController();
-  #waiting: { readonly event: HookEvent; readonly body: string }[] = [];
+  readonly #over = new AbortController();
+  #waiting: HookEvent[] = [];
   #working: Promise<void> | undefined;
+  /** What was forgotten for want of room, by its kind, and not said yet. */
+  #forgotten = new Map<string, number>();
+  /** How many events the hook was not told of since the last one that it was. */
+  #untoldCount = 0;
 
-  constructor(tools: HookTools, name: string, deliver: (body: string, event: HookEvent) => Promise<void>) {
+  constructor(
+    tools: HookTools,
+    of: { readonly name: string; readonly stack: string },
+    deliver: (body: string, call: Call) => Promise<void>,
+  ) {
     this.#tools = tools;
-    this.#name = name;
+    this.#name = of.name;
+    this.#stack = of.stack;
     this.#deliver = deliver;
   }
 
-  add(event: HookEvent, body: string): void {
-    this.#waiting.push({ event, body });
-    if (this.#waiting.length > WAITING_MAX) this.#waiting.shift();
-    this.#working ??= this.#work();
+  add(event: HookEvent): void {
+    this.#waiting.push(event);
+    if (this.#waiting.length > WAITING_MAX) this.#forget(this.#waiting.shift());
+    if (this.#over.signal.aborted) this.#forgetAll();
+    else this.#working ??= this.#work();
   }
 
-  /** Retries no more, and returns when the attempt under way has ended. */
-  async end(): Promise<void> {
+  /** Tries nothing again, and returns when all was tried once, or the time is over. */
+  async end(maxMs: number): Promise<void> {
     this.#ending.abort();
+    const cancel = startTimer(maxMs, () => this.#over.abort(new Error("this process ends")));
     await this.#working;
+    cancel();
   }
 
   async #work(): Promise<void> {
     for (;;) {
+      this.#sayForgotten(`more than ${WAITING_MAX} waited`);
+      if (this.#over.signal.aborted) break;
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      const { signal } = this.#ending;
       try {
-        // The last attempt of those that still wait when the daemon ends is their first.
-        if (signal.aborted) await this.#deliver(next.body, next.event);
-        else
-          await retry(this.#tools, ATTEMPTS, () => this.#deliver(next.body, next.event), {
-            signal,
-            permanent: () => false,
-          });
+        const toldCount = await this.#try(next);
+        // Some may have been forgotten while it was on its way.
+        this.#untoldCount -= toldCount;
       } catch (error) {
-        const why = errorText(error);
-        this.#tools.notice(`the ${this.#name} was not told of ${next.event.kind}: ${why}`);
+        this.#untoldCount += 1;
+        this.#tools.notice(`the ${this.#name} was not told of ${next.kind}: ${errorText(error)}`);
       }
     }
+    this.#forgetAll();
     this.#working = undefined;
+  }
+
+  #forgetAll(): void {
+    for (const each of this.#waiting.splice(0)) this.#forget(each);
+    this.#sayForgotten("they still waited at the end");
+  }
+
+  /** Resolves to how many events the hook heard that it was not told of. */
+  async #try(event: HookEvent): Promise<number> {
+    const signal = this.#over.signal;
+    const deliver = async () => {
+      const untoldCount = this.#untoldCount;
+      const { kind, at, facts } = event;
+      const notTold = untoldCount === 0 ? undefined : untoldCount;
+      const body = toPlainJson({ stack: this.#stack, kind, at: formatInstant(at), facts, notTold });
+      await this.#deliver(body, { event, signal });
+      return untoldCount;
+    };
+    // The last attempt of those that still wait when the daemon ends is their first.
+    if (this.#ending.signal.aborted) return await deliver();
+    return await retry(this.#tools, ATTEMPTS, deliver, { signal: this.#ending.signal, permanent: () => false });
+  }
+
+  #forget(event: HookEvent | undefined): void {
+    if (event === undefined) return;
+    this.#untoldCount += 1;
+    this.#forgotten.set(event.kind, (this.#forgotten.get(event.kind) ?? 0) + 1);
+  }
+
+  /** In one line: there may be thousands, and the journal has each. */
+  #sayForgotten(why: string): void {
+    if (this.#forgotten.size === 0) return;
+    const kinds = [...this.#forgotten].map(([kind, count]) => `${count} ${kind}`).join(", ");
+    this.#forgotten = new Map();
+    this.#tools.notice(`the ${this.#name} was not told of earlier events (${kinds}): ${why}`);
   }
 }
 
-async function post(tools: HookTools, url: string, body: string): Promise<void> {
-  const signal = AbortSignal.timeout(WEBHOOK_TIMEOUT_MS);
+async function post(tools: HookTools, url: string, { body, signal }: Call & { readonly body: string }): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(WEBHOOK_TIMEOUT_MS)]);
   const headers = { "content-type": "application/json" };
-  const response = await tools.fetch(url, { method: "POST", headers, body, signal });
+  const response = await tools.fetch(url, { method: "POST", headers, body, signal: limit });
   await response.arrayBuffer();
   if (!response.ok) throw new Error(`it answered ${response.status}`);
 }
@@ -127,7 +180,7 @@ async function post(tools: HookTools, url: string, body: string): Promise<void> 
 async function run(
   tools: HookTools,
   command: string,
-  { body, event }: { readonly body: string; readonly event: HookEvent },
+  { body, event, signal }: Call & { readonly body: string },
 ): Promise<void> {
   const { exit, stderr } = await tools.processes.run({
     command: "/bin/sh",
@@ -135,6 +188,7 @@ async function run(
     environment: { LIFEBOAT_EVENT: event.kind },
     input: `${body}\n`,
     timeoutMs: COMMAND_TIMEOUT_MS,
+    signal,
   });
   if (exit.kind === "exited" && exit.status === 0) return;
   const how = exit.kind === "exited" ? `status ${exit.status}` : exit.signal;
