@@ -16,9 +16,11 @@ import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import { meantServer } from "./engine-server.ts";
 import { isOfStack } from "./engine-stack.ts";
 import { lookAtReceiver } from "./engine-wal.ts";
+import { ofMeantStack } from "./meant-stack.ts";
 
 /** Looks at server and machine, and judges. */
-export const diagnoseConfigured: Diagnose = async (call) => {
+export const diagnoseConfigured: Diagnose = async (asked) => {
+  const call = await ofMeantStack(asked);
   const { config, session } = call;
   // A receiver that is governed confirms under another name than the configured one.
   const mandate = await observe(() => readMandate(MACHINE.files, config.folders.spool));

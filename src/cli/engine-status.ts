@@ -19,14 +19,16 @@ import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { meantServer } from "./engine-server.ts";
 import { isOfStack } from "./engine-stack.ts";
-import { lookAtWal, pointsOf } from "./engine-wal.ts";
+import { pointsOf, walOf } from "./engine-wal.ts";
+import { ofMeantStack } from "./meant-stack.ts";
 import type { LookAtStatus } from "./status.ts";
 import type { WalStatus } from "./wal.ts";
 
 /** Looks at vault, receiver and server, each by itself: one that fails hides no other. */
-export const lookAtStatus: LookAtStatus = async (call) => {
+export const lookAtStatus: LookAtStatus = async (asked) => {
+  const call = await ofMeantStack(asked);
   // Beside one another: the second connection costs no time of its own.
-  const [wal, risks] = await Promise.all([lookAtWal(call), lookAtRisks(call)]);
+  const [wal, risks] = await Promise.all([walOf(call), lookAtRisks(call)]);
   const now = call.session.clock.now();
   return {
     now,

@@ -25,6 +25,7 @@ import { openConfiguredVault, serverConnection } from "./compose.ts";
 import { MACHINE, uniqueName } from "./engine-machine.ts";
 import { meantServer } from "./engine-server.ts";
 import { chooseSystem, segmentBytesOf, walSources } from "./engine-system.ts";
+import { ofMeantStack } from "./meant-stack.ts";
 import type { FindPoints, Points, PointsGap, PointsRange } from "./points.ts";
 import type { GetWal, LookAtWal, ReceiveWal, WalStatus } from "./wal.ts";
 import type { FeedRecovery } from "./wal-feed.ts";
@@ -91,10 +92,13 @@ export const receiveWal: ReceiveWal = async (call) => {
 };
 
 /** Looks at receiver, spool and server. */
-export const lookAtWal: LookAtWal = async (call) => {
+export const lookAtWal: LookAtWal = async (asked) => walOf(await ofMeantStack(asked));
+
+/** The same of settings that are those of the stack that is meant. */
+export async function walOf(call: Parameters<LookAtWal>[0]): Promise<WalStatus> {
   const { receiver, reportAgeMs } = await lookAtReceiver(call);
   return { receiver, reportAgeMs, server: await lookAtServer(call, receiver) };
-};
+}
 
 /** What the spool's receiver says of itself, and how long ago it did. */
 export async function lookAtReceiver(
