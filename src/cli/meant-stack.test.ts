@@ -37,6 +37,8 @@ async function describedFolder(text = DESCRIBES) {
   const start = async () => {
     await mkdir(path.join(stack, "config/receiver"), { recursive: true });
     await mkdir(path.join(stack, "spool"));
+    await mkdir(path.join(stack, "secrets"));
+    await writeFile(path.join(stack, "secrets/backup"), "backup\n", { mode: 0o600 });
     await writeFile(path.join(stack, "config/receiver/lifeboat.yaml"), "");
     await writeReport(TOOLS, path.join(stack, "spool"), STREAMING_REPORT);
   };
@@ -52,7 +54,7 @@ test("status, wal status and doctor judge the stack that a configuration describ
   for (const verb of looks) {
     const { out, told } = await run(verb, ["--json"]);
     assert.match(told, new RegExp(`stack shop.*${stack}/config/receiver/lifeboat.yaml`), verb.path.join(" "));
-    assert.ok(out.includes('"kind":"not-running"') || out.includes(`${stack}/vault`), `${verb.path}: ${out}`);
+    assert.ok(out.includes('"kind":"not-running"') || out.includes(`${stack}/vault`), `${verb.path}: ${out}${told}`);
   }
 });
 
