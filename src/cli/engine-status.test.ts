@@ -6,8 +6,9 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { listBackups } from "../vault/backups.ts";
+import { backupName } from "../vault/names.ts";
 import { listProofs, putProof } from "../vault/proofs.ts";
-import { datedFacts } from "./engine-status.ts";
+import { compareTablespaces, datedFacts } from "./engine-status.ts";
 
 const systemId = "7" as SystemId;
 const HOUR_MS = 3_600_000;
@@ -43,6 +44,22 @@ test("a backup and a proof that a wrong clock dated ahead are told, and hide non
       ["proof", wrong],
     ],
   );
+});
+
+test("a tablespace that the newest backup has not is found by its manifest, and one whose manifest is gone is damaged", async () => {
+  const vault = await createTestVault();
+  const tablespaces = [{ oid: 16_384, location: "/mnt/old" }];
+  const { record } = await storeSyntheticBackup(vault, { systemId, segment: 1, tablespaces });
+  const outside = [
+    { oid: 16_384, name: "old", location: "/elsewhere" },
+    { oid: 16_385, name: "new", location: "/mnt/new" },
+  ];
+  const compare = () => compareTablespaces(vault, { outside, newest: record }, {});
+  assert.deepEqual(await compare(), { newer: outside.slice(1), damaged: [] });
+  await vault.store.delete(backupName(record, "manifest"), {});
+  assert.deepEqual(await compare(), { newer: [], damaged: [record.backupId] });
+  const none = await compareTablespaces(vault, { outside: [], newest: record }, {});
+  assert.deepEqual(none, { newer: [], damaged: [] });
 });
 
 test("backups and proofs of another system say nothing of the one that runs", async () => {

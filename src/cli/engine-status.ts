@@ -1,7 +1,8 @@
 /** What `status` looks at. */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { formatLsn, type SystemId } from "../postgres/lsn.ts";
+import { type OutsideTablespace, tablespacesBeyond } from "../postgres/tablespaces.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
 import type {
   DatedAhead,
@@ -13,9 +14,12 @@ import type {
   VaultFacts,
 } from "../status/decide.ts";
 import { observeRisks } from "../status/observe-risks.ts";
-import { type BackupListing, listBackups } from "../vault/backups.ts";
+import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
 import { aheadMs, newestOf } from "../vault/dated-ahead.ts";
+import { readManifestHeader } from "../vault/manifest.ts";
+import type { BackupId } from "../vault/names.ts";
 import { listProofs, type ProofListing } from "../vault/proofs.ts";
+import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { meantServer } from "./engine-server.ts";
 import { isOfStack } from "./engine-stack.ts";
@@ -34,7 +38,7 @@ export const lookAtStatus: LookAtStatus = async (asked) => {
     now,
     backupMaxAgeMs: call.config.status.backupMaxAge,
     proofMaxAgeMs: call.config.status.proofMaxAge,
-    vault: await lookAtVault(call, { now, systemId: systemOf(wal) }),
+    vault: await lookAtVault(call, { now, systemId: systemOf(wal), risks }),
     receiver: wal.receiver,
     reportAgeMs: wal.reportAgeMs,
     isOfStack: await isOfStack(call.config),
@@ -62,7 +66,11 @@ function systemOf({ server, receiver }: WalStatus): SystemId | undefined {
 
 async function lookAtVault(
   call: Parameters<LookAtStatus>[0],
-  { now, systemId }: { readonly now: Instant; readonly systemId: SystemId | undefined },
+  {
+    now,
+    systemId,
+    risks,
+  }: { readonly now: Instant; readonly systemId: SystemId | undefined; readonly risks: RisksView },
 ): Promise<VaultFacts> {
   const options = { signal: call.session.signal };
   try {
@@ -76,12 +84,16 @@ async function lookAtVault(
       sizeBytes += object.sizeBytes;
     }
     const dated = datedFacts(listing, await listProofs(vault, {}, options), { now, systemId });
+    const outside = risks.kind === "reached" ? risks.outsideTablespaces : [];
+    const newest = listing.backups.find(({ backupId }) => backupId === dated.newestBackup?.backupId);
+    const compared = await compareTablespaces(vault, { outside, newest }, options);
     return {
       kind: "reached",
       ...dated,
+      newerTablespaces: compared.newer,
       backupCount: listing.backups.length,
       unfinishedCount: listing.unfinished.length,
-      damagedBackups: listing.damaged.map(({ backupId }) => backupId),
+      damagedBackups: [...listing.damaged.map(({ backupId }) => backupId), ...compared.damaged],
       stranded: points.stranded,
       ranges: points.ranges.map((range) => ({
         systemId: range.systemId,
@@ -102,6 +114,21 @@ async function lookAtVault(
     };
   } catch (error) {
     return unreachable(error);
+  }
+}
+
+/** Which tablespaces a backup has not. Only a server that has any costs a look into a manifest. */
+export async function compareTablespaces(
+  vault: Vault,
+  { outside, newest }: { readonly outside: readonly OutsideTablespace[]; readonly newest: BackupRecord | undefined },
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<{ readonly newer: readonly OutsideTablespace[]; readonly damaged: readonly BackupId[] }> {
+  if (outside.length === 0 || newest === undefined) return { newer: [], damaged: [] };
+  try {
+    return { newer: tablespacesBeyond(outside, await readManifestHeader(vault, newest, options)), damaged: [] };
+  } catch (error) {
+    if (!isLifeboatError(error, "vault.object-missing") && !isLifeboatError(error, "vault.object-damaged")) throw error;
+    return { newer: [], damaged: [newest.backupId] };
   }
 }
 

@@ -59,6 +59,7 @@ const status: StatusFacts = {
     newestProof: { backupId: "20260101t110000z-0a1b2c3d", depth: "checked", endedAt: "2026-01-01T20:00:00.000Z" },
     failedProofs: [],
     datedAhead: [],
+    newerTablespaces: [],
     backupCount: 3,
     unfinishedCount: 1,
     damagedBackups: [],
@@ -113,6 +114,7 @@ const status: StatusFacts = {
     roomBytes: 1_073_741_824,
     slots: [slotOf({ name: "lifeboat_vault", slotType: "physical", active: true, keptBytes: 96 })],
     changedCollations: [],
+    outsideTablespaces: [],
   },
 };
 
@@ -129,6 +131,7 @@ test("status fits one screen when all is well, when the server is at risk, and w
       slotOf({ name: "audit", keptBytes: null, walStatus: "lost", lostBy: "wal_removed" }),
     ],
     changedCollations: [collation({ name: "shop", recorded: "2.36", actual: "2.41" })],
+    outsideTablespaces: [],
   };
   assert.equal(
     await keeps("status-at-risk", "status", { lookAtStatus: async () => ({ ...status, risks }) }),

@@ -12,6 +12,9 @@ export type OutsideTablespaces = {
   readonly standbysHere: readonly string[];
 };
 
+/** One of a server, as it lies outside of the data directory. */
+export type OutsideTablespace = { readonly oid: number; readonly name: string; readonly location: string };
+
 /** So many are told of. */
 const TABLESPACES_MAX = 100;
 
@@ -32,4 +35,25 @@ export function readOutsideTablespaces(row: QueryRow): OutsideTablespaces {
   const locations = textsOf(row["locations"]);
   const tablespaces = textsOf(row["names"]).map((name, index) => ({ name, location: locations[index] ?? "" }));
   return { tablespaces, standbysHere: textsOf(row["standbys"]) };
+}
+
+/** The same tablespaces for whoever compares them with a backup's, as rows. */
+export const TABLESPACE_ROWS_SQL = `SELECT oid::int8 AS oid, spcname::text AS name, pg_tablespace_location(oid) AS location
+  FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%' ORDER BY oid LIMIT ${TABLESPACES_MAX}`;
+
+/** Reads rows of `TABLESPACE_ROWS_SQL`. */
+export function readTablespaceRows(rows: readonly QueryRow[]): readonly OutsideTablespace[] {
+  return rows.map(({ oid, name, location }) => ({
+    oid: Number(oid),
+    name: String(name),
+    location: String(location),
+  }));
+}
+
+/** Those that a backup has not. By number: a restore may have put them elsewhere. */
+export function tablespacesBeyond(
+  tablespaces: readonly OutsideTablespace[],
+  backup: { readonly tablespaces: readonly { readonly oid: number }[] },
+): readonly OutsideTablespace[] {
+  return tablespaces.filter(({ oid }) => backup.tablespaces.every((each) => each.oid !== oid));
 }

@@ -37,6 +37,7 @@ const vault = {
   newestProof: { backupId: "b", depth: "booted", endedAt: "2026-01-01T13:00:00.000Z" },
   failedProofs: [],
   datedAhead: [],
+  newerTablespaces: [],
   backupCount: 1,
   unfinishedCount: 0,
   damagedBackups: [],
@@ -57,13 +58,28 @@ const well: StatusFacts = {
   isOfStack: false,
   receiverSlot: "vault",
   server: { kind: "reached", lsn: "0/5000060", lagBytes: 96, slot: "keeps WAL" },
-  risks: { kind: "reached", limitBytes: null, roomBytes: 1_073_741_824, slots: [], changedCollations: [] },
+  risks: {
+    kind: "reached",
+    limitBytes: null,
+    roomBytes: 1_073_741_824,
+    slots: [],
+    changedCollations: [],
+    outsideTablespaces: [],
+  },
 };
 
 const away = { kind: "unreachable", code: "x.y", message: "nobody answers" } as const;
 const keepsNothing = { kind: "reached", lsn: "0/1", lagBytes: undefined, slot: "keeps nothing" } as const;
 const risksOf = (given: Partial<Extract<StatusFacts["risks"], { readonly kind: "reached" }>>) => ({
-  risks: { kind: "reached" as const, limitBytes: null, roomBytes: 1, slots: [], changedCollations: [], ...given },
+  risks: {
+    kind: "reached" as const,
+    limitBytes: null,
+    roomBytes: 1,
+    slots: [],
+    changedCollations: [],
+    outsideTablespaces: [],
+    ...given,
+  },
 });
 const sorted = Array.from({ length: 5 }, (_, n) => collation({ name: `shop${n}`, actual: "2.41" }));
 
@@ -82,6 +98,17 @@ const unfinished = { ...vault, unfinishedCount: 1 };
 
 test("a receiver's alarm of a gap is over when a backup lies behind the gap, though the receiver still tells it", () => {
   assert.deepEqual(faultsOf({ ...well, receiver: lost({ ...gap, to: range.from }) }), []);
+});
+
+test("a tablespace that the newest backup has not is told with the folder that a restore needs empty", () => {
+  const newerTablespaces = [
+    { oid: 16_384, name: "fast", location: "/mnt/fast" },
+    { oid: 16_385, name: "slow", location: "/mnt/slow" },
+  ];
+  const [fault, ...others] = faultsOf({ ...well, vault: { ...vault, newerTablespaces } });
+  assert.deepEqual([fault?.code, others], ["tablespace-not-in-backup", []]);
+  assert.match(fault?.message ?? "", /tablespace fast and 1 more are not .* nothing lies in \/mnt\/fast/);
+  assert.match(fault?.remedy ?? "", /lifeboat backup/);
 });
 
 test("nothing is wrong where nothing is, also while a backup is under way", () => {

@@ -8,6 +8,7 @@ import type { Instant } from "../platform/clock.ts";
 import { type CollationVersion, collationRisk } from "../postgres/collations.ts";
 import { parseLsn } from "../postgres/lsn.ts";
 import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
+import type { OutsideTablespace } from "../postgres/tablespaces.ts";
 import { describeDuration } from "../units/duration.ts";
 import { aheadMs } from "../vault/dated-ahead.ts";
 import type { ReceiverReport, ReceiverStatus } from "../wal/report.ts";
@@ -52,6 +53,8 @@ export type VaultFacts =
       /** Backups whose proof failed, or whose newest proof does not open. */
       readonly failedProofs: readonly string[];
       readonly datedAhead: readonly DatedAhead[];
+      /** Tablespaces of the server that the newest backup has not. */
+      readonly newerTablespaces: readonly OutsideTablespace[];
       readonly backupCount: number;
       readonly unfinishedCount: number;
       readonly damagedBackups: readonly string[];
@@ -81,6 +84,7 @@ export type RisksView =
       readonly kind: "reached";
       /** What is sorted by another version than it was: of databases all, of collations those of the database that was asked. */
       readonly changedCollations: readonly CollationVersion[];
+      readonly outsideTablespaces: readonly OutsideTablespace[];
     });
 
 /** Everything status looks at. */
@@ -136,6 +140,7 @@ function vaultFaults(facts: StatusFacts): Fault[] {
       const message = `the newest backup is ${describeDuration(ageMs)} old, at most ${describeDuration(backupMaxAgeMs)} is wanted`;
       faults.push({ code: "backup-old", message, remedy: again });
     }
+    faults.push(...tablespaceFaults(vault.newerTablespaces));
     faults.push(...proofFaults(vault.newestProof, facts));
     if (vault.ranges.length === 0) {
       faults.push({ code: "no-range", message: "no backup has the WAL it needs", remedy: anew });
@@ -162,6 +167,15 @@ function aheadFault({ what, backupId, endedAt }: DatedAhead, now: Instant): Faul
   const message = `${name} is dated ${describeDuration(aheadMs(endedAt, now) ?? 0)} ahead, by a clock that was wrong, here or where it was made`;
   const remedy = `Set that clock. If this machine's is right, take and prove a new backup, then: lifeboat prune --remove ${backupId}.`;
   return { code: `${what}-dated-ahead`, message, remedy };
+}
+
+/** Decision 59: the WAL has their paths, and nothing else says where they are to lie. */
+function tablespaceFaults(newer: readonly OutsideTablespace[]): Fault[] {
+  const [first] = newer;
+  if (first === undefined) return [];
+  const more = newer.length === 1 ? "is" : `and ${newer.length - 1} more are`;
+  const message = `tablespace ${first.name} ${more} not in the newest backup: no proof replays its creation, and a restore does only where nothing lies in ${first.location}`;
+  return [{ code: "tablespace-not-in-backup", message, remedy: "Take one now: lifeboat backup." }];
 }
 
 function proofFaults(newest: StatusProof | undefined, { now, proofMaxAgeMs }: StatusFacts): Fault[] {

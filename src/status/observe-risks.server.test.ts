@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import path from "node:path";
 import { test } from "node:test";
 import { writeSegments } from "../../test/support/segments.ts";
-import { startServer, type TestServer } from "../../test/support/servers.ts";
+import { giveTo, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { isLifeboatError } from "../errors/error.ts";
+import { systemFiles } from "../platform/files.ts";
 import type { LogIn } from "../postgres/server.ts";
 import { slotRisks } from "../postgres/slots.ts";
 import { observeRisks } from "./observe-risks.ts";
@@ -29,6 +31,7 @@ for (const major of [15, 18] as const) {
       roomBytes: 2 * MIB,
       slots: [],
       changedCollations: [],
+      outsideTablespaces: [],
       risks: [],
     });
 
@@ -76,6 +79,16 @@ for (const major of [15, 18] as const) {
     await server.query("ALTER COLLATION german REFRESH VERSION");
     await server.query("ALTER DATABASE shop REFRESH COLLATION VERSION");
     assert.deepEqual((await look(server, login)).changedCollations, []);
+
+    const location = path.join(server.folder, "space");
+    await systemFiles.makeFolder(location, 0o700);
+    await giveTo(await serverUser(), location);
+    await server.query(`CREATE TABLESPACE space LOCATION '${location}'`);
+    const { outsideTablespaces } = await look(server, login);
+    assert.deepEqual(
+      outsideTablespaces.map(({ oid, ...named }) => [oid > 16_383, named]),
+      [[true, { name: "space", location }]],
+    );
   });
 }
 

@@ -221,14 +221,10 @@ export async function readManifest(
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<{ readonly header: ManifestHeader; readonly end: ManifestEnd; readonly chunks: ChunkTable }> {
   const name = backupName(backup, "manifest");
-  const sealed = await vault.store.get(name, options).catch((error: unknown) => {
-    throw isLifeboatError(error, "store.object-missing") ? objectMissing(name, error) : error;
-  });
-  const dataKey = dataKeyOf(vault, { name, keyId: blobKeyId(name, sealed) });
   let header: ManifestHeader | undefined;
   let end: ManifestEnd | undefined;
   const table = new ChunkTableBuilder();
-  for await (const line of linesOf(openBlobFrames(name, sealed, dataKey))) {
+  for await (const line of await sealedLines(vault, name, options)) {
     const parsed = parseLine(name, line);
     if (end !== undefined) throw objectDamaged(name, "lines follow its end");
     if (header === undefined && parsed.kind !== "manifest") throw objectDamaged(name, "its first line is not a header");
@@ -248,6 +244,32 @@ export async function readManifest(
     throw objectDamaged(name, `it is the manifest of backup ${header.backupId} of system ${header.systemId}`);
   }
   return { header, end, chunks: table.finish(name, end.chunkCount) };
+}
+
+/** Reads the first line alone: the rest may be damaged. Throws as `readManifest`. */
+export async function readManifestHeader(
+  vault: Vault,
+  backup: { readonly systemId: SystemId; readonly backupId: BackupId },
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<ManifestHeader> {
+  const name = backupName(backup, "manifest");
+  for await (const line of await sealedLines(vault, name, options)) {
+    const parsed = parseLine(name, line);
+    if (parsed.kind === "manifest") return parsed;
+    break;
+  }
+  throw objectDamaged(name, "its first line is not a header");
+}
+
+async function sealedLines(
+  vault: Vault,
+  name: string,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<AsyncGenerator<string>> {
+  const sealed = await vault.store.get(name, options).catch((error: unknown) => {
+    throw isLifeboatError(error, "store.object-missing") ? objectMissing(name, error) : error;
+  });
+  return linesOf(openBlobFrames(name, sealed, dataKeyOf(vault, { name, keyId: blobKeyId(name, sealed) })));
 }
 
 class ChunkTableBuilder {

@@ -6,7 +6,7 @@ import { formatInstant } from "../../src/platform/clock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { formatLsn, type Lsn, type SystemId, segmentName, type Timeline } from "../../src/postgres/lsn.ts";
 import { announce, type BackupRecord, type BackupTier, createBackupId, markStarted } from "../../src/vault/backups.ts";
-import { ManifestWriter } from "../../src/vault/manifest.ts";
+import { type ManifestHeader, ManifestWriter } from "../../src/vault/manifest.ts";
 import { type PackId, packName } from "../../src/vault/names.ts";
 import type { Vault } from "../../src/vault/vault.ts";
 import { putSegment } from "../../src/vault/wal-store.ts";
@@ -39,6 +39,8 @@ export type SyntheticBackup = {
   readonly segment: number;
   /** Packs of an earlier backup that it names too, as a delta does. */
   readonly sharedPacks?: readonly PackId[];
+  /** Outside of the data directory; none unless said otherwise. */
+  readonly tablespaces?: ManifestHeader["tablespaces"];
   /** Stop before the announcement, or before the manifest. */
   readonly stopBefore?: "announced" | "manifest";
 };
@@ -60,9 +62,9 @@ export async function storeSyntheticBackup(
 export async function finishSyntheticBackup(
   vault: Vault,
   { record, packs }: { readonly record: BackupRecord; readonly packs: readonly PackId[] },
-  backup: Pick<SyntheticBackup, "segment" | "stopBefore">,
+  backup: Pick<SyntheticBackup, "segment" | "stopBefore" | "tablespaces">,
 ): Promise<void> {
-  await storeManifest(vault, record, packs);
+  await storeManifest(vault, record, { packs, tablespaces: backup.tablespaces ?? [] });
   await storeSegment(vault, { ...record, number: backup.segment });
   if (backup.stopBefore !== "announced") await announce(vault, record, {});
 }
@@ -87,10 +89,14 @@ async function storePack(vault: Vault): Promise<PackId> {
 }
 
 /** One file whose pieces lie in every pack. */
-async function storeManifest(vault: Vault, record: BackupRecord, packs: readonly PackId[]): Promise<void> {
+async function storeManifest(
+  vault: Vault,
+  record: BackupRecord,
+  { packs, tablespaces }: { readonly packs: readonly PackId[]; readonly tablespaces: ManifestHeader["tablespaces"] },
+): Promise<void> {
   const { backupId, systemId, serverVersion, timeline, startLsn, startedAt, label, walSegmentBytes } = record;
   const of = { backupId, systemId, serverVersion, timeline, startLsn, startedAt, label };
-  const rest = { parent: null, whyFull: null, settings: {}, history: null, tablespaces: [] };
+  const rest = { parent: null, whyFull: null, settings: {}, history: null, tablespaces };
   const writer = new ManifestWriter(vault, {
     kind: "manifest",
     format: "lifeboat-manifest",
