@@ -202,7 +202,10 @@ test("the facts of a process name its parent", async () => {
   const facts = await processes.facts(process.pid);
   assert.equal(facts?.parentPid, process.ppid);
   assert.match(facts?.startTicks ?? "", /^\d+$/);
+  assert.equal(facts?.sessionId, Number((await readFile("/proc/self/stat", "utf8")).split(" ")[5]));
   assert.ok((await processes.all()).includes(process.pid));
+  assert.ok(processes.named(facts?.name ?? "").includes(process.pid));
+  assert.deepEqual(processes.named("no such name"), []);
   assert.equal(await processes.worksIn(process.pid, process.cwd()), true);
   assert.equal(await processes.worksIn(process.pid, "/"), false);
   assert.equal(await processes.worksIn(process.pid, "/nonexistent"), false);

@@ -8,7 +8,7 @@
  * nothing outside this folder imports node:child_process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Stats } from "node:fs";
+import { readdirSync, readFileSync, type Stats } from "node:fs";
 import { type FileHandle as NodeFileHandle, open, readdir, readlink, stat } from "node:fs/promises";
 import { constants } from "node:os";
 import path from "node:path";
@@ -93,6 +93,8 @@ export interface RunningProcess {
 export type ProcessFacts = {
   readonly pid: number;
   readonly parentPid: number;
+  /** The process that leads its session. */
+  readonly sessionId: number;
   /** The name of the executable, at most 15 characters. */
   readonly name: string;
   readonly zombie: boolean;
@@ -111,6 +113,8 @@ export interface Processes {
   isAlive(pid: number): Promise<boolean>;
   /** The process ids of the machine, as far as this user may see them, in no order. */
   all(): Promise<readonly number[]>;
+  /** Those of them of this name, as the kernel has it: of a thousand processes in ten milliseconds, in which nothing else happens. */
+  named(name: string): readonly number[];
   /** Undefined when there is no such process. */
   facts(pid: number): Promise<ProcessFacts | undefined>;
   /** True when the process's current folder is `folder`, whatever links lead there; false also when we may not know. */
@@ -151,6 +155,9 @@ const KILL_TIMEOUT_MS = 20_000;
 // Where to find programs, where to put temporary files, and how to write the time: nothing that can be a secret.
 const INHERITED = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "NODE_COMPILE_CACHE"] as const;
 
+// The kernel keeps so many characters of a name.
+const NAME_LENGTH_MAX = 15;
+
 const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The machine's processes. Needs Linux: it reads /proc. */
@@ -162,6 +169,7 @@ export const systemProcesses: Processes = {
     return facts !== undefined && !facts.zombie;
   },
   all: allPids,
+  named: pidsNamed,
   facts: factsOf,
   worksIn: async (pid, folder) => {
     try {
@@ -469,6 +477,7 @@ async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
   return {
     pid,
     parentPid: Number(fields[1]),
+    sessionId: Number(fields[3]),
     name,
     zombie: state === "Z" || state === "X",
     halted: state === "T" || state === "t",
@@ -478,6 +487,22 @@ async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
 
 async function allPids(): Promise<readonly number[]> {
   return (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+function pidsNamed(name: string): readonly number[] {
+  const line = `${name.slice(0, NAME_LENGTH_MAX)}\n`;
+  const isNamed = (pid: number): boolean => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, "utf8") === line;
+    } catch {
+      // Gone.
+      return false;
+    }
+  };
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter(isNamed);
 }
 
 async function treeOf(pid: number): Promise<readonly number[]> {

@@ -5,7 +5,8 @@
  * that was adopted. Calls come one after another: the supervisor sees to it.
  * Invariants: a program's own code begins only after its process was recorded, so that no supervisor is killed between the
  * two and leaves a process nobody knows (it is started halted on a pipe, and what it waits for never comes then); a process
- * is known by its number and its start, never by the number alone.
+ * is known by its number and its start, never by the number alone; a node whose process was killed is not down before what
+ * that one had started is gone.
  */
 import path from "node:path";
 import { assert, LifeboatError } from "../../errors/error.ts";
@@ -19,6 +20,7 @@ import type {
   ExecResult,
   FenceAnswer,
 } from "../components.ts";
+import { leftBehind } from "../left-behind.ts";
 import type { ProcessExit, Processes } from "../processes.ts";
 import { startTimer } from "../timer.ts";
 import { componentFailed, Executions } from "./executions.ts";
@@ -61,6 +63,8 @@ type Running = {
   readonly begun: Monotonic;
   readonly adopted: boolean;
   readonly boot: string | undefined;
+  /** It has ended, and nothing is there any more of what it had started. */
+  isWhollyGone: boolean;
 };
 
 /** A component. */
@@ -103,11 +107,13 @@ export class Component {
       startedAt: held.startedAt as Instant,
       begun: this.#tools.clock.monotonic(),
       adopted: true,
+      isWhollyGone: false,
     };
     if (!(await this.#isThere(running))) {
       this.#orphan = running;
       this.#last = running;
       this.#lastEnd = "it ended while nobody looked after it";
+      await this.#endLeftBehind(running);
       const sameBoot = held.boot !== undefined && held.boot === this.#tools.boot;
       // What a machine that was restarted runs, and in which order, is for who brings the stack up.
       if (this.#fencedAt !== undefined || !sameBoot) return this.#settleDown("ended");
@@ -152,6 +158,7 @@ export class Component {
     const commandsEnded = this.#endCommands();
     if (running === undefined || spec === undefined) {
       await commandsEnded;
+      await this.#killLeftBehind(this.#last);
       await this.#settleDown("stopped");
       return { killed: false };
     }
@@ -161,6 +168,7 @@ export class Component {
     processes.signal(running.pid, spec.stop.signal);
     const gone = await this.#untilGone([running.pid], spec.stop.timeoutMs, running);
     if (!gone) await this.#killTree(running);
+    await this.#killLeftBehind(running);
     await commandsEnded;
     this.#lastEnd = gone ? "stopped on request" : `killed: it had not stopped after ${spec.stop.timeoutMs} ms`;
     await this.#settleDown("stopped");
@@ -279,13 +287,14 @@ export class Component {
       detached: true,
     });
     const startTicks = (await processes.facts(child.pid))?.startTicks ?? "";
-    const running = {
+    const running: Running = {
       pid: child.pid,
       startTicks,
       startedAt: clock.now(),
       begun: clock.monotonic(),
       adopted: false,
       boot: this.#tools.boot,
+      isWhollyGone: false,
     };
     this.#running = running;
     try {
@@ -300,7 +309,10 @@ export class Component {
     child.stdin?.on("error", () => undefined);
     child.stdin?.end("go\n");
     this.#enter("running");
-    void child.exited.then((exit) => this.#tools.inTurn(this.name, () => this.#ended(running, describeExit(exit))));
+    void child.exited.then((exit) => {
+      running.isWhollyGone = hasEndedInOrder(exit);
+      this.#tools.inTurn(this.name, () => this.#ended(running, describeExit(exit)));
+    });
   }
 
   /** It ended. Nothing to do where somebody meant it to. */
@@ -310,7 +322,7 @@ export class Component {
     this.#stopLooking?.();
     this.#lastEnd = how;
     const ranMs = this.#tools.clock.monotonic() - running.begun;
-    await this.#endCommands();
+    await Promise.all([this.#endLeftBehind(running), this.#endCommands()]);
     await this.#afterEnd(ranMs);
   }
 
@@ -350,6 +362,7 @@ export class Component {
   async #killAll(running: Running | undefined): Promise<void> {
     try {
       if (running !== undefined) await this.#killTree(running);
+      await this.#killLeftBehind(running ?? this.#last);
     } finally {
       await this.#endCommands();
     }
@@ -466,18 +479,57 @@ export class Component {
     throw this.#failed(`is still there ${KILL_TIMEOUT_MS} ms after SIGKILL: a process of it waits for a disk`);
   }
 
-  async #untilGone(pids: readonly number[], timeoutMs: number, running: Running): Promise<boolean> {
+  /** Never rejects: who stops or fences it looks again, and is told. */
+  async #endLeftBehind(running: Running): Promise<void> {
+    try {
+      await this.#killLeftBehind(running);
+    } catch (error) {
+      this.#tools.notice(errorText(error));
+    }
+  }
+
+  /**
+   * A backend whose postmaster was killed notices when it waits, and commits until then. By then a node that is called down must not
+   * acknowledge anything, and one that is started again finds the shared memory in use.
+   */
+  async #killLeftBehind(running: Running | undefined): Promise<void> {
+    const folder = this.#spec === undefined ? undefined : dataFolderOf(this.#spec);
+    if (this.#spec === undefined || folder === undefined || running?.isWhollyGone === true) return;
+    const { processes, notice } = this.#tools;
+    const program = path.basename(this.#spec.program);
+    const left = await leftBehind(processes, { pid: running?.pid, program, folder });
+    for (const pid of left) processes.signal(pid, "SIGKILL");
+    if (left.length > 0) notice(`${this.name}: ended what had outlived its process: ${left.join(", ")}`);
+    if (!(await this.#untilGone(left, KILL_TIMEOUT_MS))) {
+      this.#enter("ended");
+      throw this.#failed(`left processes that are there ${KILL_TIMEOUT_MS} ms after SIGKILL: ${left.join(", ")}`);
+    }
+    if (running !== undefined) running.isWhollyGone = true;
+  }
+
+  async #untilGone(pids: readonly number[], timeoutMs: number, running?: Running): Promise<boolean> {
     const { clock, processes } = this.#tools;
     const deadline = clock.monotonic() + timeoutMs;
     for (;;) {
       const there = await Promise.all(
-        pids.map((pid) => (pid === running.pid ? this.#isThere(running) : processes.isAlive(pid))),
+        pids.map((pid) => (pid === running?.pid ? this.#isThere(running) : processes.isAlive(pid))),
       );
       if (!there.includes(true)) return true;
       if (clock.monotonic() > deadline) return false;
       await clock.sleep(GONE_LOOK_MS, {});
     }
   }
+}
+
+/** With the status that PostgreSQL has after a shutdown, in which it waits for all that it started. */
+function hasEndedInOrder(exit: ProcessExit): boolean {
+  return exit.kind === "exited" && exit.status === 0;
+}
+
+/** In which all processes of a node work, which its command line names; undefined for what is no node. Others share a folder. */
+function dataFolderOf({ restart, arguments: given }: ComponentSpec): string | undefined {
+  const option = given.indexOf("-D");
+  return restart === "never" && option >= 0 ? given[option + 1] : undefined;
 }
 
 function describeExit(exit: ProcessExit): string {

@@ -143,7 +143,15 @@ test("a fenced process that waits for a disk keeps no supervisor from coming up,
   await withFolder(async ({ folder, open, record, notices }) => {
     const stuck = 4_000_001;
     let isThere = true;
-    const facts = { pid: stuck, parentPid: 1, name: "postgres", zombie: false, halted: false, startTicks: "77" };
+    const facts = {
+      pid: stuck,
+      parentPid: 1,
+      sessionId: stuck,
+      name: "postgres",
+      zombie: false,
+      halted: false,
+      startTicks: "77",
+    };
     const processes: Processes = {
       ...systemProcesses,
       facts: async (pid) => (pid === stuck ? (isThere ? facts : undefined) : systemProcesses.facts(pid)),
@@ -210,5 +218,28 @@ test("what ended while nobody looked is started again as ever; nodes, what is fe
       unknown: "ended",
     });
     assert.equal(supervisor.state().find(({ name }) => name === "pooler")?.restarts, 1);
+  });
+});
+
+test("what a node left running that was killed while nobody looked is gone when the node is called ended", async () => {
+  await withFolder(async ({ folder, open, record, notices }) => {
+    const data = path.join(folder, "data");
+    await systemFiles.makeFolder(data, 0o700);
+    const script = { command: "/bin/sh", args: ["-c", "while :; do sleep 0.1; done"], detached: true } as const;
+    const left = await systemProcesses.start({ ...script, folder: data, output: { kind: "none" }, input: "none" });
+    const other = await systemProcesses.start({ ...script, folder, output: { kind: "none" }, input: "none" });
+    try {
+      const spec = { ...recordedSpec(scriptSpec(folder, "db", "exit 0")), arguments: ["-D", data] };
+      const process = { pid: 4_000_001, startTicks: "77", startedAt: 0 };
+      await record({ db: { spec, fencedAt: null, process } });
+      const supervisor = await open();
+      assert.equal(modes(supervisor)["db"], "ended");
+      assert.equal(await systemProcesses.isAlive(left.pid), false);
+      assert.equal(await systemProcesses.isAlive(other.pid), true);
+      assert.match(notices.join("\n"), /^db: ended what had outlived its process: \d/);
+    } finally {
+      left.kill("SIGKILL");
+      other.kill("SIGKILL");
+    }
   });
 });
