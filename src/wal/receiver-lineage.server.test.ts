@@ -288,6 +288,10 @@ for (const lost of ["dropped", "invalidated"] as const) {
       const tail = await getTail(sources, segment, {});
       assert.equal(tail.kind === "found" ? tail.endLsn : tail.kind, end, "what counts as held can be had");
     }
+    // Nobody took a backup behind it: it is as lost after a restart.
+    await second.stop();
+    const third = await station.start(server);
+    await eventually("the gap is told anew", async () => third.report().alarms.some(({ kind }) => kind === "gap"));
   });
 }
 

@@ -27,6 +27,7 @@ import type { RandomSource } from "../platform/random.ts";
 import { type Attempt, retry } from "../platform/retry.ts";
 import { formatLsn, LSN_NONE, lsnDistance, type SystemId } from "../postgres/lsn.ts";
 import type { ReplicationConnection } from "../postgres/replication.ts";
+import { listBackups } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getSegment, type NamedSegment } from "../vault/wal-store.ts";
 import { alarmsOf, reportedError } from "./alarms.ts";
@@ -39,6 +40,7 @@ import { runSession } from "./session.ts";
 import type { SessionContext, SessionOptions } from "./session-context.ts";
 import { openSpool, type Spool } from "./spool.ts";
 import type { ReceivedGap } from "./spool-state.ts";
+import { standingGaps } from "./standing-gaps.ts";
 import { Uploads } from "./uploads.ts";
 import { Walker } from "./walked.ts";
 
@@ -297,6 +299,8 @@ class WalReceiver implements Receiver {
         return heardAt === undefined ? undefined : this.#tools.clock.monotonic() - heardAt;
       },
     });
+    // Not waited for: it never rejects, and a vault that does not answer must not keep this from its end.
+    void this.#recallGaps(spool, both);
     const jobs = [this.#receive(context, mandates, both), context.uploads.run(both), this.#reportRegularly(both)];
     try {
       return await Promise.race(jobs.slice(0, 2).map(neverResolving));
@@ -307,6 +311,14 @@ class WalReceiver implements Receiver {
       this.#setMode(signal.aborted ? "stopped" : "failed");
       await this.#writeReport();
     }
+  }
+
+  /** An alarm of an earlier receiver goes on until a backup answers it. Where the vault cannot tell, each is one. */
+  async #recallGaps({ state }: Spool, signal: AbortSignal): Promise<void> {
+    if (state === undefined || state.gaps.length === 0) return;
+    const { systemId } = state;
+    const listed = await listBackups(this.#tools.vault, { systemId }, { signal }).catch(() => ({ backups: [] }));
+    this.#lostGaps = [...standingGaps(state, listed.backups), ...this.#lostGaps];
   }
 
   /** Receives under one mandate after the other. */
