@@ -8,6 +8,7 @@ import { type CheckReport, costsOf, parseCheckReport, unwatched } from "../daemo
 import { Control, type SwitchoverPreview, summaryOf } from "../daemon/control.ts";
 import { hookService } from "../daemon/hooks.ts";
 import type { LocalMachines } from "../daemon/machines.ts";
+import { overseerService } from "../daemon/overseer.ts";
 import { PlacedJournal } from "../daemon/placed-journal.ts";
 import type { DaemonRequest } from "../daemon/protocol.ts";
 import { Reporter } from "../daemon/reporter.ts";
@@ -298,7 +299,7 @@ const REPORT_LOOK_MS = 2_000;
 type Bound = {
   readonly assembly: Assembly;
   readonly control: Control;
-  /** Beside the controller: sentinels, and the survey. */
+  /** Beside the controller: sentinels, the survey, and who sees to a supervisor. */
   readonly watches: Service;
   /** The clock that sentinels wake. */
   readonly wakeable: Clock;
@@ -360,6 +361,7 @@ function controlOver(
     surveyService(clock, assembly.survey, (_service, error) =>
       notice(`the survey of slots and collations: ${errorText(error)}`),
     ),
+    overseerService({ clock, platform, notice }, (_service, error) => notice(`the overseer: ${errorText(error)}`)),
   ]);
   return { assembly, control, wakeable, watches };
 }

@@ -130,7 +130,10 @@ export interface Processes {
   leadsTo(pid: number, folder: string, at: string): Promise<boolean>;
   /** Signals one process; false when there is none. Rejects with `platform.file-denied` when we may not. */
   signal(pid: number, signal: NodeJS.Signals): boolean;
-  /** The process and all its descendants, parents first; empty when it is gone. */
+  /**
+   * The process and all its descendants, parents first; empty when it is gone. This process is not among them, and what it started
+   * neither: a supervisor that was brought up by one of its components ends or halts that one, not itself and all others.
+   */
   tree(pid: number): Promise<readonly number[]>;
   /**
    * Kills a process and all its descendants at once, as a power cut would: the root is halted first so that it can start
@@ -512,6 +515,7 @@ async function treeOf(pid: number): Promise<readonly number[]> {
   for (const facts of all) {
     if (facts === undefined || facts.zombie) continue;
     if (facts.pid === pid) found = true;
+    else if (facts.pid === process.pid) continue;
     const siblings = childrenOf.get(facts.parentPid);
     if (siblings === undefined) childrenOf.set(facts.parentPid, [facts.pid]);
     else siblings.push(facts.pid);

@@ -195,6 +195,41 @@ describe("a supervisor", () => {
     });
   });
 
+  test("that was killed is replaced by who sees to it, which it adopts, freezes and ends without ending with it", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder);
+      assert.equal(await platform.ensureSupervisor({}), false);
+      await platform.start(scriptSpec(folder, "kept", COUNTS_AND_STAYS), {});
+      assert.equal(await platform.ensureSupervisor({}), false);
+      const first = await supervisorOf(folder);
+      // As a daemon does it.
+      const own = path.join(folder, "supervisor");
+      const beside = JSON.stringify({ folder: own, supervisor: { command: process.execPath, args: [MAIN] } });
+      const source = `
+        const [{ LocalPlatform }, { systemFiles }, { systemProcesses }, { systemClock }] = await Promise.all(
+          ["local/local-platform", "files", "processes", "clock"].map((name) => import(\`${path.dirname(import.meta.dirname)}/\${name}.ts\`)));
+        const platform = new LocalPlatform({ files: systemFiles, processes: systemProcesses, clock: systemClock }, ${beside});
+        for (;;) { await platform.ensureSupervisor({}); await new Promise((resolve) => setTimeout(resolve, 20)); }`;
+      const file = path.join(folder, "daemon.mjs");
+      await writeFile(file, source);
+      await platform.start({ ...scriptSpec(folder, "daemon", ""), program: process.execPath, arguments: [file] }, {});
+      await killed(first);
+      await eventually("another one is there", async () => (await supervisorOf(folder).catch(() => first)) !== first);
+      const second = await supervisorOf(folder);
+      await platform.freeze("daemon", {});
+      assert.equal(await modeOf(platform, "daemon"), "frozen");
+      await platform.kill("daemon", {});
+      assert.deepEqual(
+        (await platform.state({})).map(({ name, mode, adopted }) => [name, mode, adopted]),
+        [
+          ["daemon", "stopped", false],
+          ["kept", "running", true],
+        ],
+      );
+      assert.equal(await supervisorOf(folder), second);
+    });
+  });
+
   test("that was killed while a program waited to be started again has that started by the next one", async () => {
     await inFolder(async (folder) => {
       const platform = platformIn(folder);

@@ -117,14 +117,23 @@ export class LocalPlatform implements Platform {
   }
 
   async state(options: CallOptions): Promise<readonly ComponentState[]> {
-    if (!(await this.#answers(options))) {
-      const { components } = await readRecord(this.#tools.files, this.#place.folder);
-      const processes = [...components.values()].filter(({ process }) => process !== null);
-      // Nothing to take over: what is fenced needs nobody to look after it.
-      if (processes.length === 0) return [...components].map(([name, record]) => restingState(name, record));
-    }
+    const resting = await this.#restingWithout(options);
+    if (resting !== undefined) return [...resting].map(([name, record]) => restingState(name, record));
     await this.#ensure(options);
     return (await this.#ask({ call: "state" }, options)).components ?? [];
+  }
+
+  /** Brings a supervisor up where none answers and something shall run; true when it had to. Rejects with `platform.no-answer`. */
+  async ensureSupervisor(options: CallOptions): Promise<boolean> {
+    if ((await this.#restingWithout(options)) !== undefined) return false;
+    return await this.#ensure(options);
+  }
+
+  /** What is recorded, where no supervisor answers and there is nothing to take over: what is fenced needs nobody to look after it. */
+  async #restingWithout(options: CallOptions): Promise<ReadonlyMap<string, ComponentRecord> | undefined> {
+    if (await this.#answers(options)) return undefined;
+    const { components } = await readRecord(this.#tools.files, this.#place.folder);
+    return [...components.values()].some(({ process }) => process !== null) ? undefined : components;
   }
 
   async lastLines(name: string, lines: number, _options: CallOptions): Promise<readonly string[]> {
@@ -199,9 +208,9 @@ export class LocalPlatform implements Platform {
     return parseAnswer(answer.trimEnd());
   }
 
-  /** Returns when a supervisor answers, having started one where none did. */
-  async #ensure(options: CallOptions): Promise<void> {
-    if (await this.#answers(options)) return;
+  /** Returns when a supervisor answers, having started one where none did; whether it had to. */
+  async #ensure(options: CallOptions): Promise<boolean> {
+    if (await this.#answers(options)) return false;
     const { files, processes, clock } = this.#tools;
     const { folder, supervisor, environment } = this.#place;
     await files.makeFolder(folder, 0o700);
@@ -231,6 +240,7 @@ export class LocalPlatform implements Platform {
       }
       await clock.sleep(READY_LOOK_MS, options);
     }
+    return true;
   }
 
   async #answers(options: CallOptions): Promise<boolean> {
