@@ -286,7 +286,9 @@ for (const lost of ["dropped", "invalidated"] as const) {
     for (const { start, end } of holdings.tails) {
       const segment = segmentName({ timeline: ONE, lsn: start, walSegmentBytes: MIB });
       const tail = await getTail(sources, segment, {});
-      assert.equal(tail.kind === "found" ? tail.endLsn : tail.kind, end, "what counts as held can be had");
+      assert.ok(tail.kind === "found", tail.kind);
+      // More, where the server wrote of its own accord meanwhile.
+      assert.ok(tail.endLsn >= end, `what counts as held can be had: ${tail.endLsn} of ${end}`);
     }
     // Nobody took a backup behind it: it is as lost after a restart.
     await second.stop();

@@ -7,9 +7,11 @@ import type { TestEvent } from "node:test/reporters";
 import { inspect } from "node:util";
 
 /** One finished test, or the start of one (`begin`): a begin without an end names what hung. */
-export type TestLine =
-  | { readonly kind: "begin" | "pass" | "skip"; readonly name: string }
-  | { readonly kind: "fail"; readonly name: string; readonly error: string };
+export type TestLine = { readonly name: string; readonly file: string | undefined } & (
+  | { readonly kind: "begin" }
+  | { readonly kind: "pass" | "skip"; readonly durationMs: number }
+  | { readonly kind: "fail"; readonly error: string; readonly durationMs: number }
+);
 
 /** Turns the events of one test file into lines. Suites are not tests and are left out unless they fail by themselves. */
 export default async function* reporter(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
@@ -20,17 +22,18 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
 }
 
 function lineOf(event: TestEvent): TestLine | undefined {
-  if (event.type === "test:dequeue") return { kind: "begin", name: event.data.name };
+  if (event.type === "test:dequeue") return { kind: "begin", name: event.data.name, file: event.data.file };
   if (event.type === "test:pass") {
-    const { name, skip, todo, details } = event.data;
-    if (skip !== undefined || todo !== undefined) return { kind: "skip", name };
-    return details.type === "suite" ? undefined : { kind: "pass", name };
+    const { name, file, skip, todo, details } = event.data;
+    const durationMs = details.duration_ms;
+    if (skip !== undefined || todo !== undefined) return { kind: "skip", name, file, durationMs };
+    return details.type === "suite" ? undefined : { kind: "pass", name, file, durationMs };
   }
   if (event.type === "test:fail") {
-    const { name, details } = event.data;
+    const { name, file, details } = event.data;
     const { error } = details;
     if ("failureType" in error && error.failureType === "subtestsFailed") return undefined;
-    return { kind: "fail", name, error: describe(error.cause ?? error) };
+    return { kind: "fail", name, file, error: describe(error.cause ?? error), durationMs: details.duration_ms };
   }
   return undefined;
 }

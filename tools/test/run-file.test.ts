@@ -3,15 +3,30 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
-import { type FileOutcome, runFile } from "./run-file.ts";
+import { type FileOutcome, runFiles } from "./run-file.ts";
 
 const TIMEOUT_MS = 20_000;
 
-async function judge(t: TestContext, source: string, timeoutMs = TIMEOUT_MS): Promise<FileOutcome> {
+/** The outcomes of files with these sources in one process. */
+async function judgeAll(
+  t: TestContext,
+  sources: readonly string[],
+  timeoutMs = TIMEOUT_MS,
+): Promise<readonly FileOutcome[]> {
   const root = mkdtempSync(path.join(tmpdir(), "run-file-"));
   t.after(() => rmSync(root, { recursive: true }));
-  writeFileSync(path.join(root, "planted.test.mjs"), `import { test, describe } from "node:test";\n${source}`);
-  return runFile({ root, file: "planted.test.mjs", timeoutMs });
+  const files = sources.map((_, index) => `planted-${index}.test.ts`);
+  for (const [index, file] of files.entries()) {
+    writeFileSync(path.join(root, file), `import { test, describe } from "node:test";\n${sources[index]}`);
+  }
+  writeFileSync(path.join(root, "package.json"), `{ "type": "module" }`);
+  return runFiles({ root, files, timeoutMs });
+}
+
+async function judge(t: TestContext, source: string, timeoutMs = TIMEOUT_MS): Promise<FileOutcome> {
+  const [outcome] = await judgeAll(t, [source], timeoutMs);
+  assert.ok(outcome !== undefined);
+  return outcome;
 }
 
 test("tests are counted, suites are not, and a good file gives no complaint", async (t) => {
@@ -74,4 +89,33 @@ test("a temporary file left behind fails the file and is removed", async (t) => 
      test("leaves", () => { writeFileSync(tmpdir() + "/oar", ""); });`,
   );
   assert.deepEqual(outcome.complaints, ["left oar behind in the folder for temporary files"]);
+});
+
+test("files in one process are judged each by itself, as far as can be known", async (t) => {
+  const good = `test("good", () => {}); describe("group", () => { test("inner", () => {}); });`;
+  const bad = `test("bad", () => { throw new Error("broken oar"); }); test.skip("later", () => {});`;
+  const judged = await judgeAll(t, [good, bad, "", good]);
+  assert.deepEqual(
+    judged.map(({ passed, failures, skipped, complaints }) => [passed, failures.length, skipped, complaints]),
+    [
+      [2, 0, 0, []],
+      [0, 1, 1, []],
+      [0, 0, 0, ["holds no test"]],
+      [2, 0, 0, []],
+    ],
+  );
+});
+
+test("what files in one process leave or break is told once, with all their names", async (t) => {
+  const good = `test("good", () => {});`;
+  const leaving = `import { writeFileSync } from "node:fs"; import { tmpdir } from "node:os";
+    test("leaves", () => { writeFileSync(tmpdir() + "/oar", ""); });`;
+  const [first, second] = await judgeAll(t, [good, leaving]);
+  assert.deepEqual(first?.complaints, [
+    "or one it ran with (planted-0.test.ts, planted-1.test.ts) left oar behind in the folder for temporary files",
+  ]);
+  assert.deepEqual([second?.passed, second?.complaints], [1, []]);
+  const broken = await judgeAll(t, [`throw new Error("broken oar");`, good]);
+  assert.match(broken[0]?.complaints.join() ?? "", /ended with status \d+ outside its tests/);
+  assert.match(broken[0]?.output ?? "", /broken oar/);
 });

@@ -1,8 +1,9 @@
 /**
- * Runs one test file in a process of its own and judges it.
+ * Runs test files in a process of their own and judges them: one file, or several that bear each other's company. Loading what
+ * they test takes longer than most of them do.
  *
  * Beside the tests themselves a file fails when it holds no test, ends with an error outside its tests, does not end
- * in time, or leaves a process or a temporary folder behind.
+ * in time, or leaves a process or a temporary folder behind. Of files that share a process all that is known may be that it was one of them.
  */
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -24,10 +25,11 @@ export type FileOutcome = {
   readonly output: string;
 };
 
-/** How to run a file. The signal kills it. */
+/** How to run files, in one process. The signal kills it. */
 export type FileRun = {
   readonly root: string;
-  readonly file: string;
+  readonly files: readonly string[];
+  /** For each file. */
   readonly timeoutMs: number;
   /** The major of PostgreSQL for servers that name none; undefined leaves it to the file's name. */
   readonly major?: number | undefined;
@@ -38,15 +40,16 @@ export type FileRun = {
 const OUTPUT_CHARACTERS_MAX = 20_000;
 // How long a process may take to go after its parent has ended, for example a server that was told to stop at once.
 const GOODBYE_MS = 3_000;
-// As the launcher does for what passes much memory outside the heap: fewer collections of all of it.
-const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning", "--initial-old-space-size=100"];
+// As the launcher does for what passes much memory outside the heap: fewer collections of all of it. And by the thread itself: what others
+// help it with is taken from the files beside, and costs a twentieth to a quarter more.
+const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning", "--initial-old-space-size=100", "--single-threaded-gc"];
 // What Node.js compiled, for the next file that loads the same modules.
 const COMPILED = ".lifeboat/compiled";
 // Short, because the path of a Unix socket may have 107 bytes.
 const TEMPORARY_PREFIX = "lb-";
 
-/** Runs the file to its end; never rejects for what the file does. */
-export async function runFile(run: FileRun): Promise<FileOutcome> {
+/** Runs the files to their end, and has an outcome for each; never rejects for what they do. */
+export async function runFiles(run: FileRun): Promise<readonly FileOutcome[]> {
   const started = performance.now();
   const mark = randomUUID();
   const parent = memoryFolder();
@@ -57,21 +60,51 @@ export async function runFile(run: FileRun): Promise<FileOutcome> {
   try {
     const ended = await runProcess(run, { mark, temporary, report });
     const lines = readReport(report);
-    const complaints = [...complaintsOf(lines, ended, run.timeoutMs)];
+    const complaints = [...complaintsOf(lines, ended, run)];
     if (!run.signal?.aborted) complaints.push(...(await leftBehind(mark, temporary)));
-    return {
-      file: run.file,
-      passed: lines.filter((line) => line.kind === "pass").length,
-      skipped: lines.filter((line) => line.kind === "skip").length,
-      failures: lines.filter((line) => line.kind === "fail"),
-      complaints,
-      durationMs: performance.now() - started,
-      output: ended.output,
-    };
+    const wholeMs = performance.now() - started;
+    return run.files.map((file) => outcomeOf(file, run, { lines, complaints, wholeMs, output: ended.output }));
   } finally {
     rmSync(path.dirname(report), { recursive: true, force: true });
     rmSync(temporary, { recursive: true, force: true });
   }
+}
+
+type Seen = Readonly<Pick<FileOutcome, "complaints" | "output">> & {
+  readonly lines: readonly TestLine[];
+  readonly wholeMs: number;
+};
+
+function outcomeOf(file: string, { root, files, signal }: FileRun, seen: Seen): FileOutcome {
+  const shared = files.length > 1;
+  const lines = shared ? linesOf(path.join(root, file), seen.lines) : seen.lines;
+  const ofAll = shared
+    ? seen.complaints.map((complaint) => `or one it ran with (${files.join(", ")}) ${complaint}`)
+    : seen.complaints;
+  const complaints = file === files[0] ? [...ofAll] : [];
+  const held = lines.some((line) => line.kind !== "begin");
+  if (!held && seen.complaints.length === 0 && signal?.aborted !== true) complaints.push("holds no test");
+  const failures = lines.filter((line) => line.kind === "fail");
+  return {
+    file,
+    passed: lines.filter((line) => line.kind === "pass").length,
+    skipped: lines.filter((line) => line.kind === "skip").length,
+    failures,
+    complaints,
+    durationMs: shared
+      ? lines.reduce((sum, line) => sum + (line.kind === "begin" ? 0 : line.durationMs), 0)
+      : seen.wholeMs,
+    output: shared && failures.length + complaints.length === 0 ? "" : seen.output,
+  };
+}
+
+/** The lines of one of several files. What a helper registered for it comes between what it registered itself. */
+function linesOf(file: string, all: readonly TestLine[]): readonly TestLine[] {
+  let current: string | undefined;
+  return all.filter((line) => {
+    if (line.file?.endsWith(".test.ts") === true) current = line.file;
+    return current === file;
+  });
 }
 
 type Ended = { readonly exit: number | null; readonly timedOut: boolean; readonly output: string };
@@ -96,7 +129,9 @@ async function runProcess(run: FileRun, places: Places): Promise<Ended> {
   if (run.major !== undefined) Object.assign(environment, { LIFEBOAT_TEST_MAJOR: String(run.major) });
   // Set by a node:test run around us (our own tests); the file would then report to that one.
   delete (environment as NodeJS.ProcessEnv)["NODE_TEST_CONTEXT"];
-  const child = spawn(process.execPath, [...NODE_OPTIONS, ...options, run.file], {
+  const [first = "", ...others] = run.files;
+  const program = others.length === 0 ? [first] : [new URL("./load-files.ts", import.meta.url).pathname, ...run.files];
+  const child = spawn(process.execPath, [...NODE_OPTIONS, ...options, ...program], {
     cwd: run.root,
     stdio: ["ignore", "pipe", "pipe"],
     env: environment,
@@ -113,7 +148,7 @@ async function runProcess(run: FileRun, places: Places): Promise<Ended> {
   const timer = setTimeout(() => {
     timedOut = true;
     kill();
-  }, run.timeoutMs);
+  }, run.timeoutMs * run.files.length);
   run.signal?.addEventListener("abort", kill, { once: true });
   try {
     // "exit" and not "close": a process left behind may hold the pipes open for ever.
@@ -151,16 +186,15 @@ function readReport(report: string): readonly TestLine[] {
   }
 }
 
-function* complaintsOf(lines: readonly TestLine[], ended: Ended, timeoutMs: number): Generator<string> {
+function* complaintsOf(lines: readonly TestLine[], ended: Ended, { timeoutMs, files }: FileRun): Generator<string> {
   if (ended.timedOut) {
     const open = unfinished(lines);
     const why =
       open.length === 0 ? "all tests ended: a server, socket or timer is still open" : `in: ${open.join(", ")}`;
-    yield `killed after ${timeoutMs / 1000} s, ${why}`;
+    yield `killed after ${(timeoutMs * files.length) / 1000} s, ${why}`;
     return;
   }
-  if (lines.every((line) => line.kind === "begin")) yield "holds no test";
-  else if (ended.exit !== 0 && !lines.some((line) => line.kind === "fail")) {
+  if (ended.exit !== 0 && !lines.some((line) => line.kind === "fail")) {
     yield `ended with status ${ended.exit} outside its tests`;
   }
 }

@@ -7,11 +7,11 @@
  * skipped. LIFEBOAT_TEST_LONG=1 gives the same tests more seeds and repetitions, and more time.
  */
 import { randomInt } from "node:crypto";
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { withBuiltPackage } from "../built-package.ts";
-import { type FileOutcome, runFile } from "./run-file.ts";
-import { chooseFiles, majorsOf, STAGE_LIMITS, type StageName } from "./stages.ts";
+import { type FileOutcome, runFiles } from "./run-file.ts";
+import { batchesOf, chooseFiles, majorsOf, STAGE_LIMITS, type StageName } from "./stages.ts";
 import { runStaticCheck, STATIC_CHECKS } from "./static-checks.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -63,7 +63,7 @@ async function runStaticStage(signal: AbortSignal): Promise<Counts> {
 
 async function runStage(stage: StageName, files: readonly string[], signal: AbortSignal): Promise<Counts> {
   const started = performance.now();
-  const { concurrency, fileTimeoutMs, shows = false } = STAGE_LIMITS[stage];
+  const { concurrency, fileTimeoutMs, filesTogether = 1, shows = false } = STAGE_LIMITS[stage];
   const timeoutMs = fileTimeoutMs * (long ? LONG_TIMEOUT_FACTOR : 1);
   const total = { passed: 0, failed: 0 };
   console.log(`# ${stage}: ${files.length} files`);
@@ -72,13 +72,19 @@ async function runStage(stage: StageName, files: readonly string[], signal: Abor
     await withBuiltPackage({ signal }, async () => undefined);
     process.env["LIFEBOAT_TEST_PACKAGE"] = path.join(root, "dist");
   }
-  const runs = files.flatMap((file) => majorsOf(file, { long }).map((major) => ({ file, major })));
-  await inParallel(runs, concurrency, signal, async ({ file, major }) => {
-    const outcome = await runFile({ root, file, major, timeoutMs, signal });
+  const batches = batchesOf(files, {
+    together: filesTogether,
+    read: (file) => readFileSync(path.join(root, file), "utf8"),
+  });
+  const runs = batches.flatMap((batch) => majorsOf(batch, { long }).map((major) => ({ batch, major })));
+  await inParallel(runs, concurrency, signal, async ({ batch, major }) => {
+    const outcomes = await runFiles({ root, files: batch, major, timeoutMs, signal });
     if (signal.aborted) return;
-    total.passed += outcome.passed;
-    total.failed += countFailed(outcome);
-    printFile(outcome, { shows, major });
+    for (const outcome of outcomes) {
+      total.passed += outcome.passed;
+      total.failed += countFailed(outcome);
+      printFile(outcome, { shows, major });
+    }
   });
   console.log(`${stage}: ${total.passed} passed, ${total.failed} failed in ${seconds(performance.now() - started)}\n`);
   return total;

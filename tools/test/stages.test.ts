@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MAJORS } from "../../src/postgres/installation.ts";
-import { chooseFiles, majorsOf, stageOf } from "./stages.ts";
+import { batchesOf, chooseFiles, majorsOf, stageOf } from "./stages.ts";
 
 const FILES = [
   "src/wal/spool.test.ts",
@@ -31,8 +31,22 @@ test("a stage or a part of a path chooses files, and a wish nothing answers choo
 });
 
 test("the long run has each file about kept, received and restored WAL and files on every supported major", () => {
-  assert.deepEqual(majorsOf("src/wal/receiver.server.test.ts", { long: true }), MAJORS);
-  assert.deepEqual(majorsOf("src/wal/receiver.server.test.ts", { long: false }), [undefined]);
-  assert.deepEqual(majorsOf("src/wal/spool.test.ts", { long: true }), [undefined]);
-  assert.deepEqual(majorsOf("src/probe/probe.server.test.ts", { long: true }), [undefined]);
+  assert.deepEqual(majorsOf(["src/wal/receiver.server.test.ts"], { long: true }), MAJORS);
+  assert.deepEqual(majorsOf(["src/wal/receiver.server.test.ts"], { long: false }), [undefined]);
+  assert.deepEqual(majorsOf(["src/wal/spool.test.ts"], { long: true }), [undefined]);
+  assert.deepEqual(majorsOf(["src/probe/probe.server.test.ts"], { long: true }), [undefined]);
+});
+
+test("files share a process, but for those that change it or whose tests a helper registers", () => {
+  const sources = new Map([
+    ["a", `import { test } from "node:test";`],
+    ["b", `import { before, test } from "node:test";`],
+    ["c", `import { test } from "node:test"; process.on("exit", () => undefined);`],
+    ["d", `import { testStore } from "./conformance.ts";`],
+    ["e", `import { describe, test } from "node:test"; process.pid;`],
+    ["f", `import { type TestContext, test } from "node:test";`],
+  ]);
+  const read = (file: string) => sources.get(file) ?? "";
+  assert.deepEqual(batchesOf([...sources.keys()], { together: 2, read }), [["b"], ["c"], ["d"], ["a", "e"], ["f"]]);
+  assert.deepEqual(batchesOf(["a", "e"], { together: 1, read }), [["a"], ["e"]]);
 });
