@@ -138,7 +138,10 @@ export const runDaemon: RunDaemon = async (call) => {
     ]);
     await group.start({ signal: session.signal });
     // Of rebuilds that an earlier daemon did not see the end of.
-    for (const node of NODE_NAMES) machines.letGoLater(node);
+    for (const node of NODE_NAMES) {
+      machines.letGoLater(node);
+      void machines.recallUnfinished(node);
+    }
     session.notice(`${formatInstant(session.clock.now())} the daemon of stack ${stack.name} watches`);
     // A node that is to be started again need not wait for them then.
     const cancel = startTimer(PROGRAMS_AFTER_MS, () => {

@@ -33,7 +33,7 @@ import { type Lsn, lsnAdd } from "../postgres/lsn.ts";
 import { passingAsidesOf, removeAsides } from "../stack/asides.ts";
 import { instancesOf, poolerSocketFolder } from "../stack/instances.ts";
 import { type NodeName, nodePort, replicaConnection } from "../stack/node-settings.ts";
-import { nodeAddress, PROOF_TABLE } from "../stack/nodes.ts";
+import { nodeAddress, nodeDataOf, PROOF_TABLE } from "../stack/nodes.ts";
 import { databasesFileOf } from "../stack/pooler-config.ts";
 import { NODE_NAMES } from "../stack/primary.ts";
 import { type Rejoined, type RejoinTools, rejoinNode } from "../stack/rejoin.ts";
@@ -117,6 +117,7 @@ export function assemble(tools: AssemblyTools): Assembly {
         nodes.find(({ name }) => name === node),
         options,
       ),
+    isUnfinished: async (node) => (await nodeDataOf(files, stack.place.dataOf(nodeNameOf(node)))) === "unfinished",
     answers: async (node) => {
       const probe = await nodes.find(({ name }) => name === node)?.probe({ timeoutMs: CONNECT_TIMEOUT_MS });
       return probe?.kind === "answered" || probe?.kind === "error";

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { primaryAnswer } from "../../test/support/failover-views.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { LifeboatError } from "../errors/error.ts";
 import type { Epoch } from "../failover/ports.ts";
@@ -55,6 +56,7 @@ function controller(
     prepareReplica,
     leaveEpoch: async () => undefined,
     letGo: async () => undefined,
+    isUnfinished: async (node) => node === "a",
     answers: async () => true,
     clock: systemClock,
     notice: () => undefined,
@@ -128,7 +130,7 @@ test("what a person asks for is done though one that nobody asked for was under 
   }
 });
 
-test("a node that is down while it is made a replica is seen on its way, and whether a person has asked for that; what that failed with is known afterwards", async () => {
+test("a node that is down while it is made a replica is seen on its way, and whether a person has asked for that; what that failed with is known afterwards, and what an earlier controller left unfinished", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-machines-"));
   const restoring = Promise.withResolvers<void>();
   const full = new LifeboatError("restore.no-space", { message: "the disk has no room", remedy: "Make room." });
@@ -146,6 +148,8 @@ test("a node that is down while it is made a replica is seen on its way, and whe
   };
   const seen = () => ["a", "b", "c"].map((node) => machines.onItsWay(node, down));
   try {
+    await Promise.all(["a", "b", "c"].map((node) => machines.recallUnfinished(node)));
+    assert.deepEqual(seen(), [{ ...down, unfinished: true }, down, down]);
     await order("a", true);
     await order("b", false);
     const onItsWay = { kind: "error", sqlstate: "57P03" } as const;
@@ -154,6 +158,8 @@ test("a node that is down while it is made a replica is seen on its way, and whe
     assert.equal(machines.failureOf("a"), undefined);
     restoring.resolve();
     await machines.idle();
+    assert.deepEqual(seen(), [{ ...down, unfinished: true }, down, down], "it was not finished");
+    machines.onItsWay("a", primaryAnswer());
     assert.deepEqual(seen(), [down, down, down]);
     assert.deepEqual([machines.failureOf("a"), machines.refusalOf("a")], [full, undefined]);
   } finally {

@@ -49,6 +49,8 @@ export type MachineTools = {
    * when that was waited for in vain.
    */
   readonly letGo: (node: NodeName, options: CallOptions) => Promise<void>;
+  /** Whether the data of a node that is down were being written over, and that was cut short. */
+  readonly isUnfinished: (node: NodeName) => Promise<boolean>;
   /** Whether the node listens. */
   readonly answers: (node: NodeName) => Promise<boolean>;
   readonly clock: Clock;
@@ -67,6 +69,8 @@ export class LocalMachines implements MachinePort {
   readonly #rejoined = new Map<NodeName, string>();
   /** Why a node was not made to follow when that was ordered last. */
   readonly #failed = new Map<NodeName, Error>();
+  /** Cut short by the end of an earlier controller. */
+  readonly #unfinished = new Set<NodeName>();
   readonly #lettingGo = new Map<NodeName, Promise<void>>();
   readonly #ending = new AbortController();
 
@@ -82,7 +86,10 @@ export class LocalMachines implements MachinePort {
   /** What a look at a node came to, which is down while it is being made a replica: on its way, and not to be made one again. */
   onItsWay(node: NodeName, seen: NodeProbe): NodeProbe {
     const under = this.#rejoining.get(node);
-    if (under === undefined || seen.kind !== "nobody-listens") return seen;
+    // Whatever it is by now, it has come up since.
+    if (seen.kind === "answered") this.#unfinished.delete(node);
+    if (seen.kind !== "nobody-listens") return seen;
+    if (under === undefined) return this.#unfinished.has(node) ? { ...seen, unfinished: true } : seen;
     return { kind: "error", sqlstate: "57P03", rebuilding: under.asked };
   }
 
@@ -146,6 +153,18 @@ export class LocalMachines implements MachinePort {
     if (!asked || under.asked) return true;
     await bounded(call, node, async () => await under.work).catch(() => undefined);
     return !this.#failed.has(node);
+  }
+
+  /**
+   * Looks once whether an earlier controller ended while it wrote over a node's data: what that was as a primary is none of the node's
+   * any more, and one that stood by has seen nothing of it. Never rejects.
+   */
+  async recallUnfinished(node: NodeName): Promise<void> {
+    const isUnfinished = await this.#tools.isUnfinished(node).catch((error: unknown) => {
+      this.#tools.notice(`whether the data of ${node} are whole was not seen: ${errorText(error)}`);
+      return false;
+    });
+    if (isUnfinished && !this.#rejoining.has(node)) this.#unfinished.add(node);
   }
 
   /** What the last rejoin of a node took. */

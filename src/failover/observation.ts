@@ -33,7 +33,7 @@ export type NodeHistory = NodeRound & {
   readonly detachedSince: Monotonic | undefined;
   /** When a standby was last seen to have come up, or to have replayed more than before; undefined where it is none. */
   readonly advancedAt: Monotonic | undefined;
-  /** In the reign that the record told then. Forgotten of a primary that a person has rebuilt: that is to be one no more. */
+  /** In the reign that the record told then. Forgotten of a primary whose data a person has written over: that is to be one no more. */
   readonly last: { readonly at: Monotonic; readonly view: NodeView; readonly reign: Epoch } | undefined;
 };
 
@@ -140,7 +140,8 @@ function nodeHistory(before: NodeHistory | undefined, seen: NodeRound, reign: Ep
 
 function lastOf(before: NodeHistory | undefined, { at, probe }: NodeRound, reign: Epoch): NodeHistory["last"] {
   if (probe.kind === "answered") return { at, view: probe.view, reign };
-  const isRebuilt = probe.kind === "error" && probe.rebuilding === true;
+  const isUnder = probe.kind === "error" && probe.rebuilding === true;
+  const isRebuilt = isUnder || (probe.kind === "nobody-listens" && probe.unfinished === true);
   return isRebuilt && before?.last?.view.role.kind === "primary" ? undefined : before?.last;
 }
 

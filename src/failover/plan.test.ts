@@ -258,6 +258,7 @@ test("once a person has said that the recorded primary stays it is started again
   for (const [scene, rounds, beside] of [
     ["rebuilding", [...rebuilt, ...ended(rebuilding, 300, 600)], []],
     ["the rebuild failed", [...rebuilt, ...ended(GONE, 300, 600)], ["rejoin"]],
+    ["the daemon died in it", [first, ...ended({ kind: "nobody-listens", unfinished: true }, 300, 600)], ["rejoin"]],
     ["adopted", [...adopted, ...ended(GONE, 300, 600)], []],
   ] as const) {
     const all = steps(next(rounds));

@@ -119,8 +119,11 @@ export type NodeProbe =
    * instead, while it is made a replica as a person has asked.
    */
   | { readonly kind: "error"; readonly sqlstate: string; readonly rebuilding?: boolean }
-  /** The machine answers and nobody listens: the process is gone. */
-  | { readonly kind: "nobody-listens" }
+  /**
+   * The machine answers and nobody listens: the process is gone. `unfinished`: a controller that is gone was writing over its
+   * data, and nothing can be started of them.
+   */
+  | { readonly kind: "nobody-listens"; readonly unfinished?: boolean }
   /** No answer in time, or none can be had from here: dead, frozen or cut off. */
   | { readonly kind: "silent" };
 
