@@ -7,15 +7,7 @@ import type { Instant } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
-import {
-  namedAccessFiles,
-  ownAccessFiles,
-  ownAccessRules,
-  ownDataDirectory,
-  RECOVERY_FOLDER,
-  recoveryFiles,
-  standbyFiles,
-} from "./recovery-files.ts";
+import { ownAccessRules, RECOVERY_FOLDER, recoveryFiles, standbyFiles } from "./recovery-files.ts";
 import type { RecoveryTarget } from "./target.ts";
 
 const laid = ["00000002.history", "000000010000000000000005"];
@@ -236,35 +228,20 @@ test("a standby's settings have no target, quote what they name, and leave nothi
   }
 });
 
-test("files of access rules that a configuration names are found however they are written, and replaced by the folder's own", () => {
-  const named = namedAccessFiles(
-    "hba_file = '/etc/a.conf'\n HBA_FILE '/etc/it''s.conf' # here\n#ident_file = '/etc/b'\n",
-  );
-  assert.deepEqual([...named], [["hba_file", "/etc/it's.conf"]]);
-  const [added] = ownAccessFiles(["hba_file", "ident_file"], "/new/it's");
-  assert.match(
-    added?.text ?? "",
-    /^hba_file = '\/new\/it''s\/pg_hba.conf'\nident_file = '\/new\/it''s\/pg_ident.conf'$/m,
-  );
-  assert.deepEqual(ownAccessFiles([], "/new"), []);
+test("captured access rules that need other files are not used", () => {
   assert.equal(ownAccessRules("hba_file", "local shop all trust\n"), "local shop all trust\n");
-  for (const captured of [undefined, "local shop all trust\ninclude /etc/more.conf\n"]) {
-    assert.match(ownAccessRules("hba_file", captured), /^local all all peer$/m);
-    assert.equal(ownAccessRules("ident_file", captured), "");
-  }
-});
-
-test("a restored cluster is told where it lies where its configuration says otherwise, or may, and is left as it is else", () => {
-  const told = (configuration: string) => ownDataDirectory(configuration, "/new/it's").map(({ text }) => text);
-  for (const line of [
-    "data_directory='/old'",
-    " DATA_DIRECTORY = '/old'",
-    "include 'more'",
-    "include_dir = 'conf.d'",
+  assert.equal(
+    ownAccessRules("hba_file", '# @admins\nlocal all "@odd" trust # of @x\n'),
+    '# @admins\nlocal all "@odd" trust # of @x\n',
+  );
+  for (const captured of [
+    undefined,
+    "local shop all trust\ninclude /etc/more.conf\n",
+    "include_if_exists more.conf\n",
+    "host all @admins 127.0.0.1/32 scram-sha-256\n",
+    'host all postgres,@"the admins" 127.0.0.1/32 scram-sha-256\n',
   ]) {
-    assert.match(told(`port = 1\n${line}\n`).join(""), /^data_directory = '\/new\/it''s'$/m, line);
-  }
-  for (const line of ["#data_directory = 'ConfigDir'", "# include_dir = 'conf.d'", "port = 1"]) {
-    assert.deepEqual(told(`${line}\n`), [], line);
+    assert.match(ownAccessRules("hba_file", captured), /^local all all peer$/m, captured);
+    assert.equal(ownAccessRules("ident_file", captured), "");
   }
 });

@@ -120,48 +120,19 @@ export function startableConfiguration(capacity: ControlFile["capacity"]): reado
 }
 
 /**
- * Where a configuration says that its cluster lies elsewhere, or may say so in a file that it includes: a line behind all of that. A
- * server started there by hand would else work in the data directory of the cluster that the backup was taken of.
- */
-export function ownDataDirectory(configuration: string, folder: string): readonly RecoveryFile[] {
-  if (!/^[ \t]*(?:data_directory|include(?:_dir|_if_exists)?)\b/im.test(configuration)) return [];
-  const lines = [
-    "",
-    "# Added by lifeboat restore: this cluster lies here, whatever is said above or in a file that is included.",
-    `data_directory = '${quoted(folder)}'`,
-    "",
-  ];
-  return [{ path: "postgresql.conf", text: lines.join("\n"), how: "append", mode: 0o600 }];
-}
-
-/** The files of access rules that a configuration names by a path, the last of each setting. */
-export function namedAccessFiles(configuration: string): ReadonlyMap<string, string> {
-  const named = new Map<string, string>();
-  for (const line of configuration.split("\n")) {
-    const match = /^[ \t]*(hba_file|ident_file)(?:[ \t]*=[ \t]*|[ \t]+)'((?:[^'\\]|''|\\.)+)'/i.exec(line);
-    if (match === null) continue;
-    const value = (match[2] ?? "").replaceAll("''", "'").replace(/\\(.)/g, "$1");
-    named.set((match[1] ?? "").toLowerCase(), value);
-  }
-  return named;
-}
-
-/**
- * What such a file of the folder says then: what the backup captured of the one that was in use, else next to nothing. The folder's own,
- * which nobody used, is initdb's as a rule and lets everybody of the machine in. Captured rules that include others may not be read here.
+ * What a folder's own file of access rules says where another is named that is not on this machine: what the backup captured of the one
+ * that was in use, else next to nothing. The folder's own, which nobody used, is initdb's as a rule and lets everybody of the machine in.
+ * Captured rules that need other files are not used: without one of a list of names (`@file`) no server starts.
  */
 export function ownAccessRules(setting: string, captured: string | undefined): string {
-  if (captured !== undefined && !/^[ \t]*include(?:_dir)?[ \t]/m.test(captured)) return captured;
+  if (captured !== undefined && !captured.split("\n").some(needsOtherFile)) return captured;
   return setting === "hba_file" ? ACCESS_RULES : "";
 }
 
-/** Lines behind those settings, of files that are not on this machine: without one the server does not start. The folder has its own. */
-export function ownAccessFiles(settings: readonly string[], folder: string): readonly RecoveryFile[] {
-  if (settings.length === 0) return [];
-  const own = settings.map((name) => `${name} = '${quoted(`${folder}/pg_${name.replace("_file", "")}.conf`)}'`);
-  const why =
-    "# Added by lifeboat restore: the file that is named above is not on this machine. What the backup captured lies in lifeboat-restore/outside.";
-  return [{ path: "postgresql.conf", text: ["", why, ...own, ""].join("\n"), how: "append", mode: 0o600 }];
+/** Whether a line of access rules includes a file, or names one with the names of users or databases. */
+function needsOtherFile(line: string): boolean {
+  const unquotedWords = line.replace(/(?<!@)"[^"]*"/g, '""').replace(/#.*/, "");
+  return /^[ \t]*include(?:_dir|_if_exists)?[ \t]|(?:^|[\s,])@/.test(unquotedWords);
 }
 
 function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly timeline: Timeline }): string {
@@ -231,8 +202,13 @@ function targetSettings(target: RecoveryTarget): ReadonlyMap<(typeof TARGET_SETT
 }
 
 /** As PostgreSQL reads it between quotes in a configuration file. */
-function quoted(text: string): string {
+export function quoted(text: string): string {
   return text.replace(/[\\'\n\r\t\f]/g, (each) => QUOTED.get(each) ?? each);
+}
+
+/** What stands between quotes in a configuration file, as PostgreSQL reads it; letters behind a backslash stay as they are. */
+export function unquoted(text: string): string {
+  return text.replaceAll("''", "'").replace(/\\(.)/g, "$1");
 }
 
 const QUOTED: ReadonlyMap<string, string> = new Map([

@@ -76,10 +76,17 @@ for (const major of MAJORS) {
       found.set("public.unlogged", wanted.get("public.unlogged") ?? "");
       assert.deepEqual(found, wanted);
       assert.deepEqual(await contentOf(restored, "copied"), wantedInside);
-      const said = ["-D", target, "-C", "data_directory"];
+      // What a copy of the folder is started with by hand; nothing else is read to tell.
+      const copy = path.join(folder, "copy");
+      await systemFiles.makeFolder(copy);
+      await systemFiles.link(path.join(target, "postgresql.conf"), path.join(copy, "postgresql.conf"));
+      await giveTo(await serverUser(), copy);
       const command = path.join(server.installation.binFolder, "postgres");
-      const alone = await systemProcesses.run({ command, args: said, user: await serverUser(), timeoutMs: 10_000 });
-      assert.equal(alone.stdout.trim(), target, "started by hand it works where it lies, too");
+      for (const place of [target, copy]) {
+        const said = ["-D", place, "-C", "data_directory"];
+        const alone = await systemProcesses.run({ command, args: said, user: await serverUser(), timeoutMs: 10_000 });
+        assert.equal(alone.stdout.trim(), place, "started by hand it works where it lies, too");
+      }
       await restored.query("INSERT INTO unlogged VALUES (1)");
       await restored.query("INSERT INTO moved VALUES (1, 'writable')");
       await restored.query("CREATE EXTENSION amcheck");

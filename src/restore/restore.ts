@@ -46,13 +46,11 @@ import {
   WAL_FOLDER,
   withWalFolder,
 } from "./layout.ts";
+import { ownConfiguration, ownNameOf } from "./own-configuration.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
 import { feedPlan, laidSegments, plannedWalBytes, type RestorePlan } from "./plan.ts";
 import {
-  namedAccessFiles,
-  ownAccessFiles,
   ownAccessRules,
-  ownDataDirectory,
   RECOVERY_FOLDER,
   type RecoveryFile,
   recoveryFiles,
@@ -404,19 +402,19 @@ async function configureIfOutside(files: Files, place: RestorePlace, controlFile
 }
 
 async function keepApart(files: Files, place: RestorePlace): Promise<void> {
-  const folder = path.resolve(place.folder);
-  const configuration = (await files.readFile(path.join(folder, "postgresql.conf"))).toString("utf8");
-  await writeFiles(files, place, ownDataDirectory(configuration, folder));
-  const missing: string[] = [];
-  for (const [name, value] of namedAccessFiles(configuration)) {
-    if ((await files.stat(path.resolve(folder, value))) !== undefined) continue;
-    missing.push(name);
-    const captured = path.join(folder, RECOVERY_FOLDER, "outside", path.basename(value));
-    const said = (await readIfThere(files, captured))?.toString("utf8");
-    const own = { path: `pg_${name.replace("_file", "")}.conf`, text: ownAccessRules(name, said), mode: 0o600 };
-    await writeFiles(files, place, [{ ...own, how: "new" }]);
+  const { rewritten, added, missing } = await ownConfiguration(files, place.folder);
+  const { owner } = place;
+  for (const [file, bytes] of rewritten) {
+    await replaceVolatile(files, { file, bytes, permissions: 0o600, unique: "lifeboat", owner });
   }
-  await writeFiles(files, place, ownAccessFiles(missing, folder));
+  for (const [name, value] of missing) {
+    const captured = path.join(place.folder, RECOVERY_FOLDER, "outside", path.basename(value));
+    const said = (await readIfThere(files, captured))?.toString("utf8");
+    await writeFiles(files, place, [
+      { path: ownNameOf(name), text: ownAccessRules(name, said), mode: 0o600, how: "new" },
+    ]);
+  }
+  await writeFiles(files, place, added);
 }
 
 /** Writes the control file, with which the folder can be started, and takes the marks away. */

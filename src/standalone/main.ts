@@ -2,8 +2,8 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-8.ts --list
- *   node restore-8.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *   node restore-9.ts --list
+ *   node restore-9.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
@@ -25,7 +25,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 8;
+const PROGRAM_VERSION = 9;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -834,14 +834,65 @@ function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until):
   );
 }
 
-/** Where the configuration says that the cluster lies elsewhere, or may: started here, it would work in the original's folder. */
+/**
+ * Where the configuration says that the cluster lies elsewhere, a server started here would work in the original's folder: what says it
+ * here is taken out, so that the folder can still be moved. A line with the folder stands only against what is included from outside.
+ */
 function keepToFolder(folder: string): void {
-  const file = path.join(folder, "postgresql.conf");
-  const before = isThere(file) ? fs.readFileSync(file) : Buffer.alloc(0);
-  if (!/^[ \t]*(?:data_directory|include(?:_dir|_if_exists)?)\b/im.test(before.toString("latin1"))) return;
+  const main = path.join(folder, "postgresql.conf");
+  if (!isOutsideTold(main, folder, 0)) return;
   const value = folder.replaceAll("\\", "\\\\").replaceAll("'", "''");
-  const line = `\n# Added by the stand-alone restore program: this cluster lies here.\ndata_directory = '${value}'\n`;
-  writeDurably(file, Buffer.concat([before, Buffer.from(line)]));
+  const why =
+    "# Added by the stand-alone restore program: a file outside of this folder that is included says that the cluster lies elsewhere, or may. Change or remove it when you move this folder.";
+  writeDurably(main, Buffer.concat([fs.readFileSync(main), Buffer.from(`\n${why}\ndata_directory = '${value}'\n`)]));
+  say(`When you move or copy ${folder}, change the data_directory at the end of its postgresql.conf.`);
+}
+
+const PLACE_SETTING =
+  /^[ \t]*(data_directory|include|include_dir|include_if_exists)\b[ \t]*(?:=[ \t]*)?(?:'((?:[^'\\]|''|\\.)*)'|(?<=[\s=])([^\s#'=]+))/i;
+
+/** Goes through a file and what it includes; true where one outside of the folder names another place, or cannot be read. */
+function isOutsideTold(file: string, folder: string, depth: number): boolean {
+  const isInside = file.startsWith(`${folder}${path.sep}`);
+  const before = depth > 10 ? undefined : contentOf(file);
+  if (before === undefined) return !isInside && depth <= 10;
+  let isTold = false;
+  const lines = before.split("\n").map((line) => {
+    const [, name = "", inQuotes, bare = ""] = PLACE_SETTING.exec(line) ?? [];
+    const text = inQuotes?.replaceAll("''", "'").replace(/\\(.)/g, "$1") ?? bare;
+    const value = Buffer.from(text, "latin1").toString("utf8");
+    if (/^include/i.test(name)) {
+      const included = path.resolve(path.dirname(file), value);
+      const each = /^include_dir$/i.test(name) ? configurationsIn(included) : [included];
+      // One after the other, also behind the first: those of the folder are rewritten on the way.
+      for (const next of each) isTold = isOutsideTold(next, folder, depth + 1) || isTold;
+    }
+    if (!/^data_directory$/i.test(name) || value === folder) return line;
+    isTold ||= !isInside;
+    return `# Taken out by the stand-alone restore program, since this cluster lies here: ${line.trimStart()}`;
+  });
+  const after = lines.join("\n");
+  if (isInside && after !== before) writeDurably(file, Buffer.from(after, "latin1"));
+  return isTold;
+}
+
+/** Byte by byte; undefined for one that is not there, or is no file that can be read. */
+function contentOf(file: string): string | undefined {
+  try {
+    return fs.lstatSync(file).isFile() ? fs.readFileSync(file, "latin1") : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A folder that is not there stands for itself: outside it counts as unread. */
+function configurationsIn(folder: string): readonly string[] {
+  try {
+    const names = fs.readdirSync(folder).filter((name) => /^[^.].*\.conf$/.test(name));
+    return names.sort().map((name) => path.join(folder, name));
+  } catch {
+    return [folder];
+  }
 }
 
 function writeDurably(file: string, bytes: Buffer): void {
