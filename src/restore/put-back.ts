@@ -1,5 +1,6 @@
 /**
- * Writes the data directory that an aside was kept of, as it was, into an empty folder: the backup, and over it the aside.
+ * Writes the data directory that an aside was kept of, as it was, into an empty folder: the backup, and over it the aside. Only what its
+ * configuration says of its place is taken out, or a server that is started there to look would work in the rebuilt node's.
  * Order as in every restore: marker, files, control file, marker away; and as in every restore nobody else writes there meanwhile.
  */
 import path from "node:path";
@@ -15,7 +16,7 @@ import { ASIDE_PAGES, ASIDE_REMOVED, type AsideHeader, copyFile, readAside } fro
 import { type PlannedImage, writeImage } from "./image-writer.ts";
 import { checkLayout, type Layout, layoutOf, placePath, TABLESPACES_FOLDER, WAL_FOLDER } from "./layout.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
-import { finish, makeLinks, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
+import { finish, keepApart, makeLinks, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
 import { clearUnfinished } from "./target-guard.ts";
 import { withTargetLocks } from "./target-lock.ts";
 
@@ -88,6 +89,8 @@ async function putBackInto(
   await writePages(files, aside, { header, layout });
   const owned = place.owner === undefined ? files : filesOwnedBy(files, place.owner);
   const control = await copyRemoved(owned, path.join(aside, ASIDE_REMOVED), layout);
+  // It may name the folder that it was kept of, in which the rebuilt node works.
+  await keepApart(files, place);
   // Its header goes first: as long as that is there, nothing that was read was missing.
   if ((await readAside(files, aside)) === undefined) throw removedMeanwhile(aside);
   for (const root of layout.roots) await files.syncFileSystem(root);

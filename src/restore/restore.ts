@@ -382,7 +382,11 @@ export async function makeLinks(files: Files, layout: Layout, owner: Owner | und
 }
 
 /** Not synced, one by one; whoever calls it syncs the file system, before the control file makes anything of them count. */
-async function writeFiles(files: Files, place: RestorePlace, wanted: readonly RecoveryFile[]): Promise<void> {
+async function writeFiles(
+  files: Files,
+  place: Pick<RestorePlace, "folder" | "owner">,
+  wanted: readonly RecoveryFile[],
+): Promise<void> {
   for (const file of wanted) {
     const target = path.join(place.folder, file.path);
     const append = file.how === "append" && (await files.stat(target)) !== undefined;
@@ -401,7 +405,8 @@ async function configureIfOutside(files: Files, place: RestorePlace, controlFile
   await writeFiles(files, place, missing);
 }
 
-async function keepApart(files: Files, place: RestorePlace): Promise<void> {
+/** Sees to it that a server started in the folder works there. Not synced, as all that is written before the control file. */
+export async function keepApart(files: Files, place: Pick<RestorePlace, "folder" | "owner">): Promise<void> {
   const { rewritten, added, missing } = await ownConfiguration(files, place.folder);
   const { owner } = place;
   for (const [file, bytes] of rewritten) {

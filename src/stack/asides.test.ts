@@ -80,6 +80,18 @@ test("a rebuild is refused, with nothing changed, over a tablespace that the bac
   assert.equal((await files.stat(path.join(OLD_FOLDER, "pg_tblspc/16400")))?.kind, "link");
 });
 
+test("the old data that is put back elsewhere does not lead to the folder of the rebuilt node", async () => {
+  const { files } = await astray();
+  await overwrite(files, path.join(RESTORED_FOLDER, "postgresql.conf"), `data_directory = '${RESTORED_FOLDER}'\n`);
+  await rebuildSmall(from, files, "primary");
+  const [aside = ""] = await smallAsides(files);
+  await putBackThere(from, files, aside);
+  assert.match(
+    `${await files.readFile(path.join(OLD_FOLDER, "postgresql.conf"))}`,
+    /^# Taken out .*: data_directory = /,
+  );
+});
+
 test("the tablespaces of a rebuilt node lie where it has them, else beside it", async () => {
   const { files } = await astray();
   const { tablespaceFolders: kept } = layoutOf(RESTORED_FOLDER, TWO, await tablespacesOf(files, RESTORED_FOLDER));
