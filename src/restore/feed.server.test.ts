@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
 import { contentOf, restoreTools, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
+import { newest } from "../../test/support/majors.ts";
 import { eventually } from "../../test/support/receivers.ts";
 import { giveTo, PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { unsyncedFiles } from "../../test/support/unsynced-files.ts";
@@ -229,7 +230,7 @@ async function assertGoesOn(story: Story): Promise<void> {
   });
 }
 
-for (const major of [15, 18] as const) {
+for (const major of newest([15, 18])) {
   test(`PostgreSQL ${major}: a recovery whose WAL is fed`, async (t) => {
     await using server = await startServer({ major, walSegmentBytes: MIB });
     const story = await tell(server);

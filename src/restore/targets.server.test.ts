@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { restoreTools, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
-import { type Major, PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
+import { outermost } from "../../test/support/majors.ts";
+import { PORTS, serverUser, startServer, type TestServer } from "../../test/support/servers.ts";
 import { unsyncedFiles } from "../../test/support/unsynced-files.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
@@ -145,7 +146,7 @@ function casesOf({ server, xid, lsn, time }: Story): readonly (readonly [Recover
   ];
 }
 
-for (const major of [15, 16, 17] satisfies Major[]) {
+for (const major of outermost([15, 16, 17])) {
   test(`PostgreSQL ${major}: recovery ends at each kind of target where the plan says`, async () => {
     await using server = await startServer({ major, walSegmentBytes: MIB });
     const told = await tell(server);

@@ -5,6 +5,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { CommandLine } from "../support/command-line.ts";
+import { newest } from "../support/majors.ts";
 import { writeSegments } from "../support/segments.ts";
 import { startServer, type TestServer } from "../support/servers.ts";
 import { cheapenPassphrase } from "../support/vaults.ts";
@@ -36,7 +37,7 @@ folders:
   );
 }
 
-for (const major of [15, 18] as const) {
+for (const major of newest([15, 18])) {
   test(`PostgreSQL ${major}: status tells of slots and collations, on one screen and in JSON, and of a role that may not see them`, async () => {
     await using server = await startServer({
       major,

@@ -1,5 +1,5 @@
 /**
- * On which major of PostgreSQL a test file runs that names none.
+ * On which majors of PostgreSQL a test runs.
  *
  * What depends on the version itself (the control file, pages, WAL records, what a base backup and the receiver's stream are made
  * of) is tested on all of them always, by `MAJORS`. All else of vault, WAL and restore runs on one that the file's name draws, so
@@ -8,6 +8,18 @@
 import path from "node:path";
 import { Prng } from "../../src/platform/prng.ts";
 import { MAJORS, type Major } from "../../src/postgres/installation.ts";
+import { repetitions } from "./effort.ts";
+
+/** Of majors that a test is for, in their order: the oldest and the newest, where it counts less which it is; all in the long run. */
+export function outermost<T extends Major>(majors: readonly T[]): readonly T[] {
+  const ends = majors.filter((_, at) => at === 0 || at === majors.length - 1);
+  return repetitions(0, 1) === 0 ? ends : majors;
+}
+
+/** The newest of the majors that a test is for, where only its long run is for others too. */
+export function newest<T extends Major>(majors: readonly T[]): readonly T[] {
+  return repetitions(0, 1) === 0 ? majors.slice(-1) : majors;
+}
 
 /** The runner's choice, else the one that the name of the running file draws. */
 export function defaultMajor(): Major {
