@@ -160,6 +160,14 @@ test("an instance of the API that is described later is led to without a request
 test("a backup that we take leaves nothing in the vault that the receiver's user could not remove", async () => {
   const stack = await one.stack();
   await one.cli.expect(0, `backup --config ${lifeboatConfigFile(stack)}`);
+  // Beside the file that describes the stack, and nothing of a vault, it is the stack's own that is looked at.
+  const { out } = await one.cli.expect(5, "status --json");
+  const { vault, receiver, server, faults } = JSON.parse(out);
+  assert.deepEqual([vault.kind, receiver.kind, server.kind], ["reached", "running", "reached"]);
+  assert.deepEqual(
+    faults.map(({ code }: { readonly code: string }) => code),
+    ["no-proof"],
+  );
   const user = await serverUser();
   for (const name of await readdir(stack.place.vault, { recursive: true })) {
     const facts = await stat(path.join(stack.place.vault, name));
