@@ -577,15 +577,21 @@ function* runs(numbers: readonly number[], length: number): Generator<readonly n
 /** A timeline on the way to the one that is followed, from where to where it counts. */
 type Part = { readonly timeline: number; readonly from: bigint; readonly to: bigint | undefined };
 
+/** A piece of the WAL, and the objects that hold it: several where a timeline was left in it, the newest last. */
+type HeldSegment = { readonly start: bigint; readonly objects: readonly string[] };
+type HeldWal = {
+  readonly histories: ReadonlyMap<number, Buffer>;
+  readonly timeline: number;
+  readonly segments: readonly HeldSegment[];
+  readonly endsBeforeHole: boolean;
+};
+
 /** As far as it goes without a hole, and all histories. */
-function layWal(vault: Vault, backup: BackupFacts, folder: string, until: Until) {
+function heldWal(vault: Vault, backup: BackupFacts): HeldWal {
   const { systemId, walSegmentBytes } = backup;
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const histories = new Map<number, Buffer>();
   for (const name of namesIn(path.join(vault.folder, "wal", systemId, "history"))) {
-    const content = readBlob(vault, `wal/${systemId}/history/${name}`);
-    histories.set(Number.parseInt(name, 16), content);
-    writeDurably(path.join(folder, `${name.toUpperCase()}.history`), content);
+    histories.set(Number.parseInt(name, 16), readBlob(vault, `wal/${systemId}/history/${name}`));
   }
   const lineage = lineageOf(backup, histories);
   const size = BigInt(walSegmentBytes);
@@ -595,8 +601,7 @@ function layWal(vault: Vault, backup: BackupFacts, folder: string, until: Until)
     return isThere(path.join(vault.folder, object)) ? object : undefined;
   };
   const needed = (parseLsn(backup.endLsn) - 1n) / size;
-  const tablespaces = new TablespaceWatch(backup, until);
-  let segmentCount = 0;
+  const segments: HeldSegment[] = [];
   let number = parseLsn(backup.startLsn) / size;
   for (; ; number += 1n) {
     const [from, to] = [number * size, (number + 1n) * size];
@@ -607,25 +612,47 @@ function layWal(vault: Vault, backup: BackupFacts, folder: string, until: Until)
       if (number <= needed) throw new Stop(`WAL that makes the backup consistent is missing: segment ${number}`);
       break;
     }
+    segments.push({ start: from, objects });
+  }
+  const timeline = lineage.at(-1)?.timeline ?? backup.timeline;
+  const later = namesIn(path.join(vault.folder, "wal", systemId, hex8(timeline))).at(-1) ?? "";
+  const endsBeforeHole = later > segmentName(timeline, number, walSegmentBytes);
+  return { histories, timeline, segments, endsBeforeHole };
+}
+
+/** Recovery that never meets its target ends the server: it stops at the first record that begins there or later. */
+function checkReach(vault: Vault, { segments }: HeldWal, { lsn }: Until): void {
+  const last = segments.at(-1);
+  if (lsn === undefined || last === undefined) return;
+  const bytes = readBlob(vault, last.objects.at(-1) ?? "");
+  const reach = lastRecordIn(bytes, last.start) ?? last.start + BigInt(bytes.byteLength) - 1n;
+  if (parseLsn(lsn) <= reach) return;
+  throw new Stop(
+    `the WAL in this vault ends before ${lsn}: the last position it reaches is ${formatLsn(reach)}. Give that one, or leave --until-lsn out, which restores all there is. What is newer may lie in the spool of the machine that received WAL`,
+  );
+}
+
+function layWal(vault: Vault, { histories, segments }: HeldWal, folder: string, tablespaces: TablespaceWatch): void {
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const [timeline, content] of histories) {
+    writeDurably(path.join(folder, `${hex8(timeline).toUpperCase()}.history`), content);
+  }
+  for (const { start, objects } of segments) {
     let newest: Buffer = Buffer.alloc(0);
     for (const object of objects) {
       newest = readBlob(vault, object);
       writeDurably(path.join(folder, path.basename(object).toUpperCase()), newest);
-      segmentCount += 1;
     }
-    tablespaces.pass(newest, from);
+    tablespaces.pass(newest, start);
   }
   tablespaces.end();
-  const timeline = lineage.at(-1)?.timeline ?? backup.timeline;
-  const later = namesIn(path.join(vault.folder, "wal", systemId, hex8(timeline))).at(-1) ?? "";
-  return { timeline, segmentCount, endsBeforeHole: later > segmentName(timeline, number, walSegmentBytes) };
 }
 
 const WAL_PAGE_BYTES = 8192;
 
 /**
  * Looks for tablespaces that the WAL creates. A server that replays such a record writes into the folder that it names: on the machine
- * of the original that is the original's. Records are followed by their lengths, anew on each page.
+ * of the original that is the original's.
  */
 class TablespaceWatch {
   #from: bigint;
@@ -651,18 +678,11 @@ class TablespaceWatch {
   #look(next: Buffer): void {
     if (this.#before === undefined) return;
     const { bytes, start } = this.#before;
-    for (let page = 0; page + 40 <= bytes.byteLength; page += WAL_PAGE_BYTES) {
-      const continues = (bytes.readUInt16LE(page + 2) & 1) === 1;
-      let at = page + headerBytes(bytes, page) + (continues ? aligned(bytes.readUInt32LE(page + 16)) : 0);
-      while (at + 4 <= page + WAL_PAGE_BYTES) {
-        const length = bytes.readUInt32LE(at);
-        if (length < 24) break;
-        const lsn = start + BigInt(at);
-        if (lsn >= this.#from) this.#judge([bytes, next], { at, length, lsn });
-        // The first record at the position is replayed, and is the last one.
-        if (this.#to !== undefined && lsn >= this.#to) this.#from = 1n << 64n;
-        at += aligned(length);
-      }
+    for (const { at, length } of recordsIn(bytes)) {
+      const lsn = start + BigInt(at);
+      if (lsn >= this.#from) this.#judge([bytes, next], { at, length, lsn });
+      // The first record at the position is replayed, and is the last one.
+      if (this.#to !== undefined && lsn >= this.#to) this.#from = 1n << 64n;
     }
   }
 
@@ -682,6 +702,30 @@ class TablespaceWatch {
     const isReadable = Buffer.from(location).equals(data.subarray(4, end));
     admitTablespace({ oid: data.readUInt32LE(0), location, lsn, isReadable });
   }
+}
+
+/** Where records begin in a segment. They are followed by their lengths, anew on each page. */
+function* recordsIn(bytes: Buffer): Generator<{ readonly at: number; readonly length: number }> {
+  for (let page = 0; page + 40 <= bytes.byteLength; page += WAL_PAGE_BYTES) {
+    const continues = (bytes.readUInt16LE(page + 2) & 1) === 1;
+    let at = page + headerBytes(bytes, page) + (continues ? aligned(bytes.readUInt32LE(page + 16)) : 0);
+    while (at + 4 <= page + WAL_PAGE_BYTES) {
+      const length = bytes.readUInt32LE(at);
+      if (length < 24) break;
+      yield { at, length };
+      at += aligned(length);
+    }
+  }
+}
+
+/** The last one that does not go on in the next segment; undefined where none can be told. */
+function lastRecordIn(bytes: Buffer, start: bigint): bigint | undefined {
+  let last: bigint | undefined;
+  for (const { at, length } of recordsIn(bytes)) {
+    const isWhole = recordBytes([bytes, Buffer.alloc(0)], at, length).byteLength === length;
+    if (isWhole) last = start + BigInt(at);
+  }
+  return last;
 }
 
 function headerBytes(segment: Buffer, page: number): number {
@@ -722,7 +766,7 @@ function admitTablespace({ oid, location, lsn, isReadable }: NewTablespace): voi
   const names = isReadable ? namesIn(location) : ["what cannot be looked at"];
   const [found] = names.filter((name) => name !== "lost+found");
   if (found !== undefined) {
-    const at = `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
+    const at = formatLsn(lsn);
     throw new Stop(
       `the WAL creates tablespace ${oid} at ${at} in ${location}, which holds ${found} on this machine: recovery would write into it. If the original lives, take a new backup and restore that; else restore on a machine without that folder, to before that position with --until-lsn, or move away what lies there`,
     );
@@ -771,6 +815,10 @@ function parseLsn(text: string): bigint {
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
 
+function formatLsn(lsn: bigint): string {
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
+}
+
 type Until = { readonly time: string | undefined; readonly lsn: string | undefined };
 
 /** The server recovers from pg_wal and from nowhere else. */
@@ -793,8 +841,8 @@ function recoverySettings(timeline: number, until: Until): string {
     "synchronous_standby_names = ''",
     // The copy must not archive into what the original archives into.
     "archive_command = 'false'",
-    // That file is the original's, and goes with the server that stops.
-    "external_pid_file = ''",
+    // That file is the original's, and goes with the server that stops. An empty name would be complained of at each start.
+    "external_pid_file = 'lifeboat-restored.pid'",
     // Nor take changes that the original's subscriptions then miss.
     "max_logical_replication_workers = 0",
   ];
@@ -803,12 +851,14 @@ function recoverySettings(timeline: number, until: Until): string {
 
 function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until): void {
   const manifest = readManifest(vault, backup);
+  const wal = heldWal(vault, backup);
+  checkReach(vault, wal, until);
   const { folder } = place;
   makeRoot(folder);
   fs.chmodSync(folder, 0o700);
   const controlFile = writeFiles(vault, manifest, place);
   say("Laying WAL");
-  const wal = layWal(vault, backup, path.join(folder, "pg_wal"), until);
+  layWal(vault, wal, path.join(folder, "pg_wal"), new TablespaceWatch(backup, until));
   const settings = path.join(folder, "postgresql.auto.conf");
   const before = isThere(settings) ? fs.readFileSync(settings) : Buffer.alloc(0);
   const text = Buffer.from(recoverySettings(wal.timeline, until));
@@ -822,13 +872,20 @@ function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until):
   fs.renameSync(`${control}.lifeboat`, control);
   syncFolder(path.dirname(control));
   const major = Math.floor(backup.serverVersion / 10_000);
+  const count = wal.segments.reduce((sum, { objects }) => sum + objects.length, 0);
+  const end = formatLsn((wal.segments.at(-1)?.start ?? 0n) + BigInt(backup.walSegmentBytes));
   say(
-    `Restored ${backup.backupId} into ${folder}, with ${wal.segmentCount} segments of WAL on timeline ${wal.timeline}.`,
+    `Restored ${backup.backupId} into ${folder}, with ${count} segments of WAL on timeline ${wal.timeline}, up to ${end}.`,
   );
   if (wal.endsBeforeHole) say("WAL is missing behind them: this is not the newest point that was ever held.");
   const outside = path.join(folder, OUTSIDE);
   if (isThere(outside)) say(`Configuration that lay outside of the data directory is in ${outside}; copy it back.`);
   say(`Give ${folder} to the server's user (chown -R), then start PostgreSQL ${major} on it.`);
+  if (until.time !== undefined) {
+    say(
+      `Should the server end with "recovery ended before configured recovery target was reached", nothing in this WAL is later than ${until.time}: take recovery_target_time out of its postgresql.auto.conf and start it again, which restores all there is.`,
+    );
+  }
   say(
     "Until it takes the original's place it archives nothing, runs no subscriptions, and as a replica lets nobody in: for that, take archive_command, external_pid_file, max_logical_replication_workers and hot_standby out of its postgresql.auto.conf.",
   );
@@ -941,13 +998,23 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** What is wrong with the command line, with how it is written. */
+function told<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    process.stdout.write(USAGE);
+    throw new Stop(error instanceof Error ? error.message : String(error));
+  }
+}
+
 function main(): void {
   const text = { type: "string" } as const;
   const flag = { type: "boolean" } as const;
   const folders = { vault: text, target: text, "tablespaces-under": text };
   const secrets = { "passphrase-file": text, "recovery-key-file": text, "identity-file": text };
   const wished = { backup: text, "until-time": text, "until-lsn": text };
-  const { values } = parseArgs({ options: { ...folders, ...secrets, ...wished, list: flag, help: flag } });
+  const { values } = told(() => parseArgs({ options: { ...folders, ...secrets, ...wished, list: flag, help: flag } }));
   if (values.help === true || (values.list !== true && values.target === undefined)) {
     process.stdout.write(USAGE);
     if (values.help !== true) throw new Stop("name a --target, or --list the backups");
@@ -974,11 +1041,27 @@ function main(): void {
   const backup = chooseBackup(backups, values.backup, until);
   const folder = path.resolve(values.target ?? "");
   const tablespacesUnder = path.resolve(values["tablespaces-under"] ?? `${folder}-tablespaces`);
-  for (const each of [folder, tablespacesUnder]) {
-    if (namesIn(each).length > 0)
-      throw new Stop(`${each} is not empty: restore into a folder that is, or is not there`);
-  }
+  for (const each of [folder, tablespacesUnder]) checkTarget(each, vaultFolder);
   restore(vault, backup, { folder, tablespacesUnder }, until);
+}
+
+function checkTarget(folder: string, vaultFolder: string): void {
+  if (`${realOf(folder)}/`.startsWith(`${realOf(vaultFolder)}/`)) {
+    throw new Stop(`${folder} lies in the vault, where all else is encrypted: restore into a folder outside of it`);
+  }
+  if (namesIn(folder).length === 0) return;
+  const isHalf = isThere(path.join(folder, "PG_VERSION")) && !isThere(path.join(folder, CONTROL_FILE));
+  throw new Stop(
+    isHalf
+      ? `${folder} is not empty: it holds a data directory without ${CONTROL_FILE}. If that is what a restore left that was cut short, remove it, and the folder of its tablespaces, and run this again`
+      : `${folder} is not empty: restore into a folder that is, or is not there`,
+  );
+}
+
+/** Without the links on the way to it; what is not there yet has none. */
+function realOf(folder: string): string {
+  if (isThere(folder) || path.dirname(folder) === folder) return fs.realpathSync(folder);
+  return path.join(realOf(path.dirname(folder)), path.basename(folder));
 }
 
 /**

@@ -67,6 +67,8 @@ function assertRestored(target: string): void {
   assert.equal(readFileSync(path.join(target, "pg_wal/00000002.history"), "utf8"), GOLDEN_SERVER.history);
   const settings = readFileSync(path.join(target, "postgresql.auto.conf"), "utf8");
   assert.match(settings, /^restore_command = 'false'$/m);
+  // Each start with an empty one writes a line that looks like a fault.
+  assert.match(settings, /^external_pid_file = '[\w.-]+'$/m);
   assert.match(settings, /^recovery_target_timeline = '2'$/m);
   assert.ok(existsSync(path.join(target, "recovery.signal")));
 }
@@ -153,8 +155,16 @@ describe("the restore program, from a copy of a golden vault and its key alone,"
     assert.deepEqual([unknown.status, /there is no backup 2026/.test(unknown.stderr)], [1, true]);
     assert.equal(existsSync(target), false);
     const taken = run(vault, "--target", folder, ...passphrase);
-    assert.deepEqual([taken.status, /is not empty/.test(taken.stderr)], [1, true]);
-    assert.equal(run(vault).status, 1);
+    assert.deepEqual([taken.status, /is not empty: restore into/.test(taken.stderr)], [1, true], taken.stderr);
+    const key = ["--recovery-key-file", path.join(folder, "recovery-key")];
+    symlinkSync(vault, path.join(folder, "way"));
+    const inside = run(vault, "--target", path.join(folder, "way", "restored"), ...key);
+    assert.deepEqual([inside.status, /lies in the vault/.test(inside.stderr)], [1, true], inside.stderr);
+    assert.equal(existsSync(path.join(vault, "restored")), false);
+    for (const args of [[], ["--list", "--bogus"], ["--target"]]) {
+      const { status, stdout, stderr } = run(vault, ...args);
+      assert.deepEqual([status, stdout.startsWith("Usage: "), /^ +at /m.test(stderr)], [1, true, false], stderr);
+    }
   });
 
   test("names a damaged object, and what it leaves cannot start", () => {
@@ -170,6 +180,8 @@ describe("the restore program, from a copy of a golden vault and its key alone,"
     const { status, stderr } = run(vault, "--target", target, "--passphrase-file", path.join(folder, "passphrase"));
     assert.deepEqual([status, stderr.includes(path.basename(pack))], [1, true], stderr);
     assert.equal(existsSync(path.join(target, "global/pg_control")), false);
+    const again = run(vault, "--target", target, "--recovery-key-file", path.join(folder, "recovery-key"));
+    assert.deepEqual([again.status, /cut short, remove it/.test(again.stderr)], [1, true], again.stderr);
   });
 });
 

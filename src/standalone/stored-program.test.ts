@@ -17,7 +17,7 @@ import { syntheticProof } from "../../test/support/proofs.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
-import { formatLsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { type BackupId, type ProofId, proofName } from "../vault/names.ts";
@@ -105,7 +105,7 @@ for (const [which, program] of [
 describe("without a backup's name, the restore program of the day", () => {
   const program = path.join(root, "src/standalone/main.ts");
   const refused = (...args: readonly string[]): string => {
-    const { status, stderr, target } = restore(program, ...passphrase, ...args);
+    const { status, stderr, target } = restore(program, ...recoveryKey, ...args);
     assert.deepEqual([status, existsSync(target)], [1, false], stderr);
     return stderr;
   };
@@ -141,6 +141,19 @@ describe("without a backup's name, the restore program of the day", () => {
     assert.match(refused("--until-lsn", "12345"), /^"12345" is no position/m);
     const named = restore(program, ...passphrase, "--backup", DELTA, "--until-time", "2026-11-23 09:00:05");
     assertRestored(named, GOLDEN_LATER, /^recovery_target_time = '2026-11-23 09:00:05'$/m);
+    assert.match(named.stderr, /up to 0\/600000\.$/m);
+    assert.match(named.stderr, /nothing in this WAL is later than 2026-11-23 09:00:05: take recovery_target_time out/);
+  });
+
+  test("refuses a position that the WAL of the vault does not reach, before it writes, and takes the last one that it does", () => {
+    const last = GOLDEN_COMMITS.get(107)?.lsn ?? assert.fail();
+    const beyond = refused("--until-lsn", formatLsn((last + 1n) as Lsn));
+    assert.match(beyond, new RegExp(`ends before .*: the last position it reaches is ${formatLsn(last)}\\. `));
+    assertRestored(
+      restore(program, ...recoveryKey, "--until-lsn", formatLsn(last)),
+      GOLDEN_LATER,
+      /^hot_standby = off$/m,
+    );
   });
 });
 

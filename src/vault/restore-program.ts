@@ -26,7 +26,7 @@ export const RESTORE_PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["programs/restore-6.ts", "b181da9471d65019c53defbb3992d55336204b537b0524874b676b256619c44e"],
   ["programs/restore-7.ts", "64197e6b583998b007d0a147a6221081fa55f7d9e9e2f84ce6fb485a5f22c918"],
   ["programs/restore-8.ts", "0fc28211cd65dc3b61ceba2817997970d5ae99a05f09d53335de69523845867d"],
-  ["programs/restore-9.ts", "75046d5e4b9b0b9d862b36e813e0e84ca2373392a012b8c58cdcdad6ea2f614c"],
+  ["programs/restore-9.ts", "d6fb6347245bc8ccd32bf08b9ac31f7b86405ef21fffae098082defac5c700da"],
 ]);
 
 /** The sources have it where it is written; the bundle has a copy of it, since the npm package has no sources. */
