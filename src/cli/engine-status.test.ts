@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { syntheticProof } from "../../test/support/proofs.ts";
 import { setClock, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
-import type { SystemId } from "../postgres/lsn.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { backupName } from "../vault/names.ts";
 import { listProofs, putProof } from "../vault/proofs.ts";
-import { compareTablespaces, datedFacts } from "./engine-status.ts";
+import { compareTablespaces, datedFacts, reachFacts } from "./engine-status.ts";
 
 const systemId = "7" as SystemId;
 const HOUR_MS = 3_600_000;
@@ -75,4 +75,33 @@ test("backups and proofs of another system say nothing of the one that runs", as
   // Where nobody can tell which it is, all of them count.
   const all = datedFacts(listing, proofs, { now, systemId: undefined });
   assert.equal(all.newestProof?.backupId, old.backupId);
+});
+
+test("gaps, ranges and stranded backups of another system are none of the one that runs", async () => {
+  const vault = await createTestVault();
+  const own = "8" as SystemId;
+  const { record: old } = await storeSyntheticBackup(vault, { systemId, segment: 1 });
+  await storeSyntheticBackup(vault, { systemId: own, segment: 2 });
+  const place = { timeline: 1 as Timeline, from: 0x300000n as Lsn, to: 0x500000n as Lsn };
+  const gap = { ...place, systemId, firstSegment: "000000010000000000000003", segmentCount: 2 };
+  const range = { ...place, systemId, fromTime: undefined, toTime: undefined, backupIds: [] };
+  const points = {
+    ranges: [range],
+    gaps: [gap, { ...gap, systemId: own }],
+    outOfReach: [gap],
+    stranded: [old.backupId],
+  };
+  const listing = await listBackups(vault, {}, {});
+  const counted = (of: SystemId | undefined) => {
+    const { stranded, ranges, gapCount, outOfReach } = reachFacts(points, listing, of);
+    return [stranded.length, ranges.length, gapCount, outOfReach.length];
+  };
+  assert.deepEqual(
+    [counted(own), counted(systemId), counted(undefined)],
+    [
+      [0, 0, 1, 0],
+      [1, 1, 1, 1],
+      [1, 1, 2, 1],
+    ],
+  );
 });

@@ -94,21 +94,7 @@ async function lookAtVault(
       backupCount: listing.backups.length,
       unfinishedCount: listing.unfinished.length,
       damagedBackups: [...listing.damaged.map(({ backupId }) => backupId), ...compared.damaged],
-      stranded: points.stranded,
-      ranges: points.ranges.map((range) => ({
-        systemId: range.systemId,
-        timeline: range.timeline,
-        from: formatLsn(range.from),
-        to: formatLsn(range.to),
-        fromTime: range.fromTime,
-        toTime: range.toTime,
-      })),
-      gapCount: points.gaps.length,
-      outOfReach: points.outOfReach.map(({ timeline, from, to }) => ({
-        timeline,
-        from: formatLsn(from),
-        to: formatLsn(to),
-      })),
+      ...reachFacts(points, listing, systemId),
       objectCount,
       sizeBytes,
     };
@@ -130,6 +116,33 @@ export async function compareTablespaces(
     if (!isLifeboatError(error, "vault.object-missing") && !isLifeboatError(error, "vault.object-damaged")) throw error;
     return { newer: [], damaged: [newest.backupId] };
   }
+}
+
+/** What can be restored of a system, of all where it is not known: a gap of another is nothing that a backup of this one mends. */
+export function reachFacts(
+  points: Awaited<ReturnType<typeof pointsOf>>,
+  { backups }: Pick<BackupListing, "backups">,
+  systemId: SystemId | undefined,
+): Pick<Extract<VaultFacts, { kind: "reached" }>, "stranded" | "ranges" | "gapCount" | "outOfReach"> {
+  const isMeant = (of: { readonly systemId: SystemId } | undefined): boolean =>
+    systemId === undefined || of?.systemId === systemId;
+  return {
+    stranded: points.stranded.filter((id) => isMeant(backups.find(({ backupId }) => backupId === id))),
+    ranges: points.ranges.filter(isMeant).map((range) => ({
+      systemId: range.systemId,
+      timeline: range.timeline,
+      from: formatLsn(range.from),
+      to: formatLsn(range.to),
+      fromTime: range.fromTime,
+      toTime: range.toTime,
+    })),
+    gapCount: points.gaps.filter(isMeant).length,
+    outOfReach: points.outOfReach.filter(isMeant).map(({ timeline, from, to }) => ({
+      timeline,
+      from: formatLsn(from),
+      to: formatLsn(to),
+    })),
+  };
 }
 
 /** What is newest of a system, of all where it is not known, and what no age can be told of. */
