@@ -13,10 +13,12 @@ import { findFreePort } from "../platform/free-port.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
+import { lsnAdd } from "../postgres/lsn.ts";
 import { LocalServer } from "../postgres/server.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { bootRestored } from "./boot.ts";
+import { plannedReach } from "./plan.ts";
 import { FEED_SPOOL, RECOVERY_FOLDER } from "./recovery-files.ts";
 import { type PricedPlan, prepareRestore, runRestore } from "./restore.ts";
 import type { RestoreWal } from "./restore-wal.ts";
@@ -212,6 +214,8 @@ async function assertGoesOn(story: Story): Promise<void> {
         feed.segments,
         plan.fed.map((segment) => segment.name),
       );
+      const reach = plannedReach(plan);
+      assert.deepEqual([feed.replays?.({ lsn: lsnAdd(reach, -1) }), feed.replays?.({ lsn: reach })], [true, false]);
       const ending = new AbortController();
       const feeding = feedWal(bootTools(story, local), feed, { signal: ending.signal });
       const ended = assert.rejects(feeding, (error) => isLifeboatError(error, "platform.aborted"));

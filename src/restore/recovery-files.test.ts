@@ -12,7 +12,8 @@ import type { RecoveryTarget } from "./target.ts";
 
 const laid = ["00000002.history", "000000010000000000000005"];
 const fed = ["000000010000000000000006", "000000010000000000000007"];
-const files = recoveryFiles({ target: { kind: "latest" }, timeline: 1 as Timeline, laid, fed });
+const rest = { laid, fed, moved: [16400], replayed: { from: 0x3000060n as Lsn, to: 0x4000000n as Lsn } };
+const files = recoveryFiles({ target: { kind: "latest" }, timeline: 1 as Timeline, ...rest });
 
 function textOf(name: string): string {
   return files.find((file) => file.path === name)?.text ?? "";
@@ -178,8 +179,7 @@ describe("the settings of a recovery", () => {
     const [auto] = recoveryFiles({
       target: { kind: "time", time, inclusive: true },
       timeline: 1 as Timeline,
-      laid,
-      fed,
+      ...rest,
     }).filter((file) => file.path === "postgresql.auto.conf");
     assert.match(
       auto?.text ?? "",
@@ -190,7 +190,7 @@ describe("the settings of a recovery", () => {
 
 test("each kind of target is one setting, behind the others, which are empty", () => {
   const settingsOf = (target: RecoveryTarget): readonly string[] => {
-    const text = recoveryFiles({ target, timeline: 1 as Timeline, laid, fed }).find(
+    const text = recoveryFiles({ target, timeline: 1 as Timeline, ...rest }).find(
       ({ path: file }) => file === "postgresql.auto.conf",
     )?.text;
     const lines = (text ?? "").split("\n").filter((line) => /^recovery_target(_(name|time|xid|lsn))? /.test(line));

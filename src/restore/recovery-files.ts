@@ -9,7 +9,7 @@
  */
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { type ControlFile, capacitySettings } from "../postgres/control-file.ts";
-import { formatLsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { type RecoveryTarget, shortXid } from "./target.ts";
 
 /** The folder, inside the data directory, of everything that a restore adds. */
@@ -17,6 +17,12 @@ export const RECOVERY_FOLDER = "lifeboat-restore";
 
 /** The list of the segments that are fed, one name a line. */
 export const FED_LIST = `${RECOVERY_FOLDER}/fed`;
+
+/** The OIDs of the tablespaces that lie elsewhere than the backup's server had them, one a line. */
+export const MOVED_LIST = `${RECOVERY_FOLDER}/moved`;
+
+/** From where to where recovery replays: two positions, one a line. */
+export const REPLAYED_FILE = `${RECOVERY_FOLDER}/replayed`;
 
 /**
  * The spool of fed segments. The server's side writes `want`, the name of the segment it waits for, and takes that segment
@@ -33,17 +39,22 @@ export type RecoveryFile = {
   readonly mode: number;
 };
 
-/** The files of one recovery. `laid` are the names of segments and histories laid into pg_wal, `fed` of those to come. */
+/** The files of one recovery. `laid` are the names of segments and histories laid into pg_wal, `fed` of those to come; `moved` OIDs. */
 export function recoveryFiles(recovery: {
   readonly target: RecoveryTarget;
   readonly timeline: Timeline;
   readonly laid: readonly string[];
   readonly fed: readonly string[];
+  readonly moved: readonly number[];
+  readonly replayed: { readonly from: Lsn; readonly to: Lsn };
 }): readonly RecoveryFile[] {
+  const { from, to } = recovery.replayed;
   return [
     { path: `${RECOVERY_FOLDER}/planned`, text: listOf(recovery.laid), how: "new", mode: 0o600 },
     // Also when it is empty: a list that is not there says nothing.
     { path: FED_LIST, text: listOf(recovery.fed), how: "new", mode: 0o600 },
+    { path: MOVED_LIST, text: listOf(recovery.moved.map(String)), how: "new", mode: 0o600 },
+    { path: REPLAYED_FILE, text: listOf([formatLsn(from), formatLsn(to)]), how: "new", mode: 0o600 },
     { path: `${RECOVERY_FOLDER}/guard`, text: GUARD_SCRIPT, how: "new", mode: 0o600 },
     { path: `${RECOVERY_FOLDER}/ended`, text: ENDED_SCRIPT, how: "new", mode: 0o600 },
     { path: "postgresql.auto.conf", text: recoverySettings(recovery), how: "append", mode: 0o600 },

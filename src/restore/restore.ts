@@ -18,7 +18,7 @@ import type { Locks } from "../platform/lock.ts";
 import { readIfThere } from "../platform/read-if-there.ts";
 import { severalAtOnce } from "../platform/several-at-once.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { historyName, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { historyName, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/manifest.ts";
 import { listProofs, type ProofListing } from "../vault/proofs.ts";
@@ -48,7 +48,7 @@ import {
 } from "./layout.ts";
 import { ownConfiguration, ownNameOf } from "./own-configuration.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
-import { feedPlan, laidSegments, plannedWalBytes, type RestorePlan } from "./plan.ts";
+import { feedPlan, laidSegments, plannedReach, plannedWalBytes, type RestorePlan } from "./plan.ts";
 import {
   ownAccessRules,
   RECOVERY_FOLDER,
@@ -65,7 +65,7 @@ import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts"
 import { withTargetLocks } from "./target-lock.ts";
 import { fedDiskBytes } from "./wal-feeder.ts";
 import { layWal } from "./wal-layer.ts";
-import { lookThrough, tablespaceGuard } from "./wal-tablespaces.ts";
+import { lookThrough, ownByLayout, tablespaceGuard } from "./wal-tablespaces.ts";
 
 /** What is asked for. */
 export type RestoreRequest = {
@@ -205,7 +205,7 @@ export async function prepareDelta(
   // Its own folder of a tablespace that the backup has not may be one that the WAL creates: better told before anything goes.
   const known = new Set(plan.tablespaces.map(({ oid }) => oid));
   const present = await presentTablespaces(tools.files, place.folder, { byOid: new Map(), under: undefined });
-  const own = async (oid: number): Promise<string | undefined> => layout.tablespaceFolders.get(oid);
+  const own = ownByLayout(layout, plan.tablespaces);
   if ([...present.byOid.keys()].some((oid) => !known.has(oid))) await lookThrough(tools, plan, own, options);
   const survey = await surveyTarget(
     { ...tools, taker, onProgress: tools.onCompared },
@@ -255,7 +255,7 @@ async function restoreInto(
   await makeRecoveryFolders(tools.files, layout, place.owner);
   const told = new BesideProgress(tools.onProgress);
   // Synced with the files: segment by segment, nothing would be done meanwhile.
-  const own = async (oid: number): Promise<string | undefined> => layout.tablespaceFolders.get(oid);
+  const own = ownByLayout(layout, plan.tablespaces);
   const make = (folder: string): Promise<void> => makeOwnedFolder(tools.files, folder, place.owner);
   const onTablespace = tablespaceGuard(tools.files, plan, { make, own, isolated: place.isolated });
   const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress: told.wal, onTablespace };
@@ -275,7 +275,7 @@ async function restoreInto(
       },
       last: async (controlFile) => {
         await makeLinks(tools.files, layout, place.owner);
-        await writeFiles(tools.files, place, settingsOf(plan, place.follow));
+        await writeFiles(tools.files, place, settingsOf(plan, layout, place.follow));
         await configureIfOutside(tools.files, place, controlFile);
         await keepApart(tools.files, place);
         tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
@@ -311,10 +311,22 @@ class BesideProgress {
   };
 }
 
-function settingsOf(plan: RestorePlan, follow: Upstream | undefined): readonly RecoveryFile[] {
+function settingsOf(plan: PricedPlan, layout: Layout, follow: Upstream | undefined): readonly RecoveryFile[] {
   const laid = [...plan.histories.map(historyName), ...laidSegments(plan).map(({ name }) => name)];
   const fed = plan.fed.map(({ name }) => name);
-  if (follow === undefined) return recoveryFiles({ target: settledTarget(plan), timeline: plan.timeline, laid, fed });
+  if (follow === undefined) {
+    const { timeline, tablespaces } = plan;
+    const moved = tablespaces.filter((each) => layout.tablespaceFolders.get(each.oid) !== path.resolve(each.location));
+    const replayed = { from: parseLsn(plan.backup.startLsn), to: plannedReach(plan) };
+    return recoveryFiles({
+      target: settledTarget(plan),
+      timeline,
+      laid,
+      fed,
+      moved: moved.map(({ oid }) => oid),
+      replayed,
+    });
+  }
   assert(fed.length === 0, "a standby finds its WAL in pg_wal and at its upstream");
   return standbyFiles(follow);
 }

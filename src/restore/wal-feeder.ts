@@ -15,17 +15,25 @@ import { type Clock, throwIfAborted } from "../platform/clock.ts";
 import { replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
+import { readIfThere } from "../platform/read-if-there.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { type Lsn, parseSegmentName, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import {
+  type Lsn,
+  parseLsn,
+  parseSegmentName,
+  type SystemId,
+  type Timeline,
+  timelineOfSegment,
+} from "../postgres/lsn.ts";
 import { type CreatedTablespace, tablespacesIn } from "../wal/records/tablespaces.ts";
 import type { Owner } from "./file-set.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
 import type { RestorePlan } from "./plan.ts";
 import { fetchPlanned } from "./planned-wal.ts";
 import { hasRecovered, readReached } from "./reached.ts";
-import { FED_LIST, FEED_SPOOL, RECOVERY_FOLDER } from "./recovery-files.ts";
+import { FED_LIST, FEED_SPOOL, RECOVERY_FOLDER, REPLAYED_FILE } from "./recovery-files.ts";
 import type { RestoreWal } from "./restore-wal.ts";
-import { admitTablespace, tablespaceOfDirectory } from "./wal-tablespaces.ts";
+import { admitTablespace, ownByLinks } from "./wal-tablespaces.ts";
 
 /** Segments in the spool at a time: 128 MiB of the usual size, and enough to be ahead of replay, which is one process. */
 export const FEED_WINDOW = 8;
@@ -80,7 +88,17 @@ export async function readFeed(files: Files, dataFolder: string): Promise<Feed> 
   if (state === "in production") throw nothing("its recovery has ended");
   const segments = (await files.readFile(list)).toString("utf8").split("\n").filter(Boolean);
   if (segments.length === 0) throw nothing("all of it was laid when it was restored");
-  return { dataFolder, systemId, walSegmentBytes, segments, owner: { uid: facts.uid, gid: facts.gid } };
+  const owner = { uid: facts.uid, gid: facts.gid };
+  return { dataFolder, systemId, walSegmentBytes, segments, owner, replays: await readReplays(files, dataFolder) };
+}
+
+/** What the restore planned to replay. Undefined where it does not say: then any record of the WAL may be. */
+async function readReplays(files: Files, dataFolder: string): Promise<Feed["replays"]> {
+  const text = (await readIfThere(files, path.join(dataFolder, REPLAYED_FILE)))?.toString("utf8") ?? "";
+  const [, first, last] = /^([0-9A-F]{1,8}\/[0-9A-F]{1,8})\n([0-9A-F]{1,8}\/[0-9A-F]{1,8})\n$/.exec(text) ?? [];
+  if (first === undefined || last === undefined) return undefined;
+  const [from, to] = [parseLsn(first), parseLsn(last)];
+  return ({ lsn }) => lsn >= from && lsn < to;
 }
 
 /**
@@ -305,7 +323,7 @@ class Feeder {
       readSegment: (name: string) => wal.segment(name, options),
     };
     const make = (folder: string): Promise<void> => makeOwnedFolder(files, folder, owner);
-    const own = (oid: number): Promise<string | undefined> => tablespaceOfDirectory(files, dataFolder, oid);
+    const own = ownByLinks(files, dataFolder);
     for (const created of await tablespacesIn(source, segment, options)) {
       if (replays?.(created) ?? true) await admitTablespace(files, created, { make, own });
     }

@@ -5,25 +5,30 @@
  * the server that replays it leads to the very folder that the WAL names, and writes there. On the machine of the server that was
  * backed up that is the folder that this server uses now.
  * Invariant: no WAL is handed to a recovery that would write into a folder in which anything lies, but for one that the recovery's
- * own directory leads to already. One that is empty or not there serves, and is made, for PostgreSQL does not make it.
+ * own directory leads to already: for the same tablespace, or for one that the original dropped before it made this one there. One that is empty or not there serves, and is made, for PostgreSQL does not make it.
  */
 import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
+import { readIfThere } from "../platform/read-if-there.ts";
 import { formatLsn, parseLsn } from "../postgres/lsn.ts";
 import { type CreatedTablespace, tablespacesIn } from "../wal/records/tablespaces.ts";
-import { TABLESPACES_FOLDER } from "./layout.ts";
+import { type Layout, TABLESPACES_FOLDER } from "./layout.ts";
 import { plannedReach, type RestorePlan } from "./plan.ts";
 import { fetchPlanned, recordsOf } from "./planned-wal.ts";
+import { MOVED_LIST } from "./recovery-files.ts";
 import type { RestoreWal } from "./restore-wal.ts";
+
+/** Which tablespace is created, and where. */
+type Place = Pick<CreatedTablespace, "oid" | "location">;
 
 /** Where a recovery happens. */
 type RecoveryPlace = {
   /** Makes a folder that its server may use, and what is missing of those above it. */
   readonly make: (folder: string) => Promise<void>;
-  /** Where its directory leads for a tablespace. */
-  readonly own: (oid: number) => Promise<string | undefined>;
+  /** Whether its directory leads there, for this tablespace or one that had the folder before. */
+  readonly own: (created: Place) => Promise<boolean>;
   /** Whether it may use no folder but its own. */
   readonly isolated?: boolean | undefined;
 };
@@ -52,8 +57,8 @@ export function isReplayed(
  * `restore.tablespace-in-wal` when it is anything else.
  */
 export async function admitTablespace(files: Files, created: CreatedTablespace, place: RecoveryPlace): Promise<void> {
-  const { oid, location } = created;
-  if ((await place.own(oid)) === path.resolve(location)) return;
+  const { location } = created;
+  if (await place.own(created)) return;
   if (place.isolated === true) throw tablespaceInWal(created, "this recovery may use no folder but its own");
   // A name that is none in UTF-8 reads as that of another folder.
   if (location.includes("\uFFFD")) throw tablespaceInWal(created, "whose name cannot be read here");
@@ -86,15 +91,38 @@ export async function lookThrough(
   }
 }
 
-/** Where a data directory leads for a tablespace; undefined where it has no link of that name. */
-export async function tablespaceOfDirectory(
-  files: Files,
-  dataFolder: string,
-  oid: number,
-): Promise<string | undefined> {
-  const link = path.join(dataFolder, TABLESPACES_FOLDER, String(oid));
-  if ((await files.stat(link))?.kind !== "link") return undefined;
-  return path.resolve(path.dirname(link), await files.readLink(link));
+/** What is a recovery's own by the layout of its restore: what the backup's tablespaces have there, each where the original had it. */
+export function ownByLayout({ tablespaceFolders }: Layout, tablespaces: readonly Place[]): RecoveryPlace["own"] {
+  const kept = tablespaces.filter(({ oid, location }) => tablespaceFolders.get(oid) === path.resolve(location));
+  const folders = new Set(kept.map(({ location }) => path.resolve(location)));
+  return async ({ oid, location }) => {
+    const folder = path.resolve(location);
+    return tablespaceFolders.get(oid) === folder || folders.has(folder);
+  };
+}
+
+/**
+ * What is a recovery's own by the links of its directory. One that a restore put elsewhere than the original had it vouches for itself
+ * only: another tablespace of that place is not behind it in time but beside it.
+ */
+export function ownByLinks(files: Files, dataFolder: string): RecoveryPlace["own"] {
+  return async ({ oid, location }) => {
+    const folder = path.resolve(location);
+    const leadsThere = async (name: string): Promise<boolean> => {
+      const link = path.join(dataFolder, TABLESPACES_FOLDER, name);
+      if ((await files.stat(link))?.kind !== "link") return false;
+      return path.resolve(path.dirname(link), await files.readLink(link)) === folder;
+    };
+    if (await leadsThere(String(oid))) return true;
+    const moved = await readIfThere(files, path.join(dataFolder, MOVED_LIST));
+    // Of a restore of before nobody knows.
+    if (moved === undefined) return false;
+    const apart = moved.toString("utf8").split("\n");
+    for (const { name } of await files.list(path.join(dataFolder, TABLESPACES_FOLDER))) {
+      if (!apart.includes(name) && (await leadsThere(name))) return true;
+    }
+    return false;
+  };
 }
 
 /** What lies in the folder, but for what an empty file system has. */
