@@ -84,6 +84,8 @@ export class Component {
   #lastEnd: string | undefined;
   #restarts = 0;
   #quickEnds = 0;
+  /** Nothing starts it again but who asks for it, whatever becomes of this supervisor before it is down. */
+  #isToldDown = false;
   #cancelRestart: (() => void) | undefined;
   #stopLooking: (() => void) | undefined;
 
@@ -101,6 +103,7 @@ export class Component {
     if (this.#fencedAt !== undefined) this.#enter("fenced", this.#fencedAt);
     const held = record.process;
     if (held === null) return;
+    this.#isToldDown = held.toldDown === true;
     const running: Running = {
       ...held,
       boot: held.boot,
@@ -116,7 +119,7 @@ export class Component {
       await this.#endLeftBehind(running);
       const sameBoot = held.boot !== undefined && held.boot === this.#tools.boot;
       // What a machine that was restarted runs, and in which order, is for who brings the stack up.
-      if (this.#fencedAt !== undefined || !sameBoot) return this.#settleDown("ended");
+      if (this.#fencedAt !== undefined || !sameBoot || this.#isToldDown) return this.#settleDown("ended");
       return await this.#afterEnd(0);
     }
     this.#running = running;
@@ -145,6 +148,7 @@ export class Component {
       });
     }
     this.#spec = spec;
+    this.#isToldDown = false;
     if (this.#running !== undefined) return this.#save();
     this.#cancelRestart?.();
     this.#restarts = 0;
@@ -152,7 +156,24 @@ export class Component {
     await this.#spawn();
   }
 
-  async stop(): Promise<{ readonly killed: boolean }> {
+  /** What to record of one that is to go down. */
+  tellDown(): ComponentRecord {
+    this.#isToldDown = true;
+    return this.#record();
+  }
+
+  /** Beside what is done about it, which waits for no disk; the next record of it waits for this one, and tells what is wrong. */
+  #recordDown(): void {
+    if (this.#isToldDown || (this.#running === undefined && this.#mode !== "backing-off")) return;
+    this.#tools.save(this.name, this.tellDown()).catch(() => undefined);
+  }
+
+  stop(): Promise<{ readonly killed: boolean }> {
+    this.#recordDown();
+    return this.#stop();
+  }
+
+  async #stop(): Promise<{ readonly killed: boolean }> {
     const { spec, running } = this.#leaveAlone();
     // Before it stops: a program that waits for its clients would wait for them.
     const commandsEnded = this.#endCommands();
@@ -176,6 +197,7 @@ export class Component {
   }
 
   async kill(): Promise<void> {
+    this.#recordDown();
     const { running } = this.#leaveAlone();
     await this.#killAll(running);
     if (running !== undefined) this.#lastEnd = "killed on request";
@@ -205,7 +227,7 @@ export class Component {
   async restart(): Promise<void> {
     const spec = this.#spec;
     if (spec === undefined) throw this.#failed("was never started");
-    await this.stop();
+    await this.#stop();
     await this.start(spec);
   }
 
@@ -329,6 +351,7 @@ export class Component {
   async #afterEnd(ranMs: number): Promise<void> {
     const spec = this.#spec;
     assert(spec !== undefined, "what ran was described");
+    if (this.#isToldDown) return this.#settleDown("ended");
     const next = afterEnd({ restart: spec.restart, ranMs, quickEnds: this.#quickEnds });
     if (next.kind === "leave") return this.#settleDown(next.mode);
     this.#quickEnds = next.quickEnds;
@@ -408,14 +431,16 @@ export class Component {
   }
 
   /**
-   * The same when it has no process any more. A record that cannot be written, on a full disk, is no reason to fail: it
-   * names a process that is gone, which starts nothing.
+   * The same when it has no process any more. A record that cannot be written, on a full disk, is no reason to fail, and is told: from
+   * what is recorded the next supervisor would start it again.
    */
   async #settleDown(mode: ComponentMode): Promise<void> {
     try {
       await this.#settle(mode);
     } catch (error) {
-      this.#tools.notice(`the record does not say that ${this.name} is down: ${errorText(error)}`);
+      this.#tools.notice(
+        `the record does not say that ${this.name} is down, and a supervisor after this one may start it again: ${errorText(error)}`,
+      );
     }
   }
 
@@ -426,12 +451,17 @@ export class Component {
   }
 
   async #save(): Promise<void> {
+    await this.#tools.save(this.name, this.#record());
+  }
+
+  #record(): ComponentRecord {
     const recorded = this.#running ?? (this.#mode === "backing-off" ? this.#last : undefined);
-    await this.#tools.save(this.name, {
+    const toldDown = this.#isToldDown ? ({ toldDown: true } as const) : {};
+    return {
       spec: this.#spec === undefined ? undefined : recordedSpec(this.#spec),
       fencedAt: this.#fencedAt ?? null,
-      process: recorded === undefined ? null : recordedProcess(recorded),
-    });
+      process: recorded === undefined ? null : { ...recordedProcess(recorded), ...toldDown },
+    };
   }
 
   #mustRun(): Running {

@@ -32,7 +32,14 @@ const componentSchema = z.strictObject({
    * number, `boot` (absent in records of before) the run of the machine. Null: it shall be down.
    */
   process: z
-    .strictObject({ pid: whole, startTicks: z.string(), startedAt: whole, boot: z.string().optional() })
+    .strictObject({
+      pid: whole,
+      startTicks: z.string(),
+      startedAt: whole,
+      boot: z.string().optional(),
+      /** It was told to go down, and is not known to be: it is not started again. Absent otherwise. */
+      toldDown: z.literal(true).optional(),
+    })
     .nullable(),
 });
 

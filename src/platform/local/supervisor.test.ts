@@ -101,6 +101,32 @@ test("while a supervisor ends nothing is started, restarted or let out of a fenc
   });
 });
 
+test("what was told to go down is started by no supervisor that comes after one that was killed meanwhile", async () => {
+  await withFolder(async ({ folder, open, readRecord, record }) => {
+    const supervisor = await open();
+    for (const name of ["daemon", "pooler", "stopped"]) {
+      await supervisor.start(slow(folder, name, { restart: name === "daemon" ? "unhurried" : "on-failure" }));
+      await isUp(folder, name);
+    }
+    const told = async (count: number) => {
+      await eventually(`${count} are told`, async () => (await toldIn(folder)).length === count);
+      return JSON.parse(await readRecord()).components;
+    };
+    const stopped = supervisor.stop("stopped");
+    const left = { ...(await told(1)) };
+    const ended = supervisor.end();
+    for (const name of ["daemon", "pooler"]) left[name] = (await told(2))[name];
+    await writeFile(path.join(folder, "go"), "");
+    await Promise.all([stopped, ended]);
+    // As when the supervisor was killed in the middle with all that it ran.
+    await record(left);
+    const next = await open();
+    assert.deepEqual(modes(next), { daemon: "ended", pooler: "ended", stopped: "ended" });
+    await next.start(scriptSpec(folder, "pooler", COUNTS_AND_STAYS, { restart: "on-failure" }));
+    assert.doesNotMatch(await readRecord(), /toldDown/);
+  });
+});
+
 test("a supervisor that ends waits for a start that was under way, and stops what it started", async () => {
   await withFolder(async ({ folder, open, readRecord }) => {
     const begun = Promise.withResolvers<void>();

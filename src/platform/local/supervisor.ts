@@ -190,6 +190,7 @@ export class Supervisor {
 
   async #end(): Promise<void> {
     this.#phase = "ending";
+    this.#recordDown();
     do {
       await this.#stopAll();
       // What was taken on before may have started something meanwhile.
@@ -201,6 +202,14 @@ export class Supervisor {
     if (fenced.size === 0) await removeRecord(this.#tools.files, this.#folder);
     else await writeRecord(this.#tools.files, this.#folder, { epoch: this.#epoch, components: fenced });
     this.#lock.release();
+  }
+
+  /** A supervisor that comes after this one, killed while it ended, starts none of it. Stopping waits for no disk. */
+  #recordDown(): void {
+    for (const name of this.#toStop()) this.#records.set(name, this.#find(name).tellDown());
+    this.#saveAll().catch((error: unknown) => {
+      this.#tools.notice(`it is not recorded that all is to go down: ${errorText(error)}`);
+    });
   }
 
   #toStop(): readonly string[] {
