@@ -18,6 +18,7 @@ import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareDelta, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
 import type { PlannedStop } from "../restore/target.ts";
+import { findWholeEnd } from "../restore/whole-end.ts";
 import { listBackups } from "../vault/backups.ts";
 import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -89,6 +90,9 @@ async function planWith(
   const plan = await prepareRestore(tools, request, options).catch((error: unknown) =>
     tellBackups(asked, { vault, systemId, damaged: undefined }, error),
   );
+  // Also for a dry run, and for a server that somebody else starts.
+  const ending = findWholeEnd(plan, wal, options);
+  ending.catch(() => undefined);
   const user = await finding;
   const call = { ...asked, user };
   const tablespaces = choice.delta
@@ -109,6 +113,7 @@ async function planWith(
   const delta = await preparing;
   if (delta === undefined) await checkTarget(files, choice.targetFolder, plan.tablespaces, tablespaces);
   await reaching;
+  await ending;
   const rates = measuredRates(plan.proofs.proofs, os.hostname());
   const facts = planFacts(plan, { choice, delta: delta?.survey }, rates);
   // A dry run prints them with the plan.

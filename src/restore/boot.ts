@@ -12,7 +12,7 @@ import type { Locks } from "../platform/lock.ts";
 import { formatLsn, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { LocalServer } from "../postgres/server.ts";
 import { SEGMENT_HEADER_BYTES } from "../wal/records/page.ts";
-import { findEndOfWal, readEvents } from "../wal/records/reader.ts";
+import { readEvents } from "../wal/records/reader.ts";
 import type { RestorePlan } from "./plan.ts";
 import { recordsOf } from "./planned-wal.ts";
 import { hasRecovered, readReached } from "./reached.ts";
@@ -20,6 +20,7 @@ import type { RestoreWal } from "./restore-wal.ts";
 import { describeStop, meetsTarget } from "./target.ts";
 import { feedWal, removeFeed } from "./wal-feeder.ts";
 import { isReplayed } from "./wal-tablespaces.ts";
+import { findWholeEnd } from "./whole-end.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -44,7 +45,7 @@ export type Reached = { readonly timeline: Timeline; readonly lsn: Lsn; readonly
 
 /**
  * Starts the server and waits until it left recovery. Throws `restore.point-not-reached` when it ended elsewhere than
- * at the planned stop, or, with nothing to stop at, before the last whole record of the planned WAL; and whatever starting
+ * at the planned stop, or, with nothing to stop at, before the last whole record of the planned WAL, or at one that is damaged; and whatever starting
  * throws; `restore.feed-failed` for all of that when WAL was fed, the server being stopped then.
  */
 export async function bootRestored(
@@ -123,12 +124,8 @@ function feedError(dataFolder: string, cause: unknown): LifeboatError {
 /** The least that recovery must reach. */
 async function neededEnd(wal: RestoreWal, plan: RestorePlan, options: CallOptions): Promise<Lsn> {
   const consistent = parseLsn(plan.backup.endLsn);
-  const last = plan.segments.at(-1);
-  if (plan.stop.kind !== "end-of-wal" || last === undefined) return consistent;
-  // A record that crosses into the last segment begins in the one before.
-  const from = plan.segments.at(-2)?.start ?? last.start;
-  const end = await findEndOfWal(recordsOf(plan, wal), { from }, options);
-  return lsnMax(consistent, end.last?.end ?? consistent);
+  const end = await findWholeEnd(plan, wal, options);
+  return lsnMax(consistent, end?.last?.end ?? consistent);
 }
 
 /** Whether recovery ended where the plan says. */

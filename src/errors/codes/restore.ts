@@ -55,7 +55,7 @@ export const restoreErrors = defineErrors({
   "restore.point-not-reached": {
     kind: "world",
     exit: EXIT.damaged,
-    meaning: "The restored server ended recovery before the planned point.",
+    meaning: "Recovery ended before the planned point, or would: the WAL before it is damaged.",
   },
   "restore.feed-failed": {
     kind: "world",
