@@ -18,6 +18,9 @@ const PD_FLAGS_KNOWN = 0x0007;
 // The size of the page and version 4 of its layout, in one number.
 const PAGE_SIZE_VERSION = BLOCK_BYTES | 4;
 const HEADER_BYTES = 24;
+/** A line pointer, whose two bits `lp_flags` say what it is. */
+const ITEM_BYTES = 4;
+const ITEM_UNUSED = 0;
 
 /** The LSN of a page. */
 export function pageLsn(buffer: Buffer, offset: number): Lsn {
@@ -74,6 +77,15 @@ export function pageLower(buffer: Buffer, offset: number): number {
 /** `pd_upper`: where the free space ends. */
 export function pageUpper(buffer: Buffer, offset: number): number {
   return buffer.readUInt16LE(offset + 14);
+}
+
+/** Whether any line pointer of a table's page is in use: VACUUM may cut off what has none. */
+export function hasItems(buffer: Buffer, offset: number): boolean {
+  const end = Math.min(pageLower(buffer, offset), BLOCK_BYTES);
+  for (let at = HEADER_BYTES; at + ITEM_BYTES <= end; at += ITEM_BYTES) {
+    if (((buffer.readUInt32LE(offset + at) >>> 15) & 3) !== ITEM_UNUSED) return true;
+  }
+  return false;
 }
 
 /** `pd_special`: where the index's own part begins. */

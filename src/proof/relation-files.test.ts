@@ -12,7 +12,15 @@ const TABLE = {
   tablePath: null,
 } as const;
 
-/** The blocks of each segment file: "x" for one with something in it, "0" for one that is all zero; undefined for no file. */
+/** A page with one line pointer, in use or not. */
+function pageWith(pointerState: number): Buffer {
+  const page = Buffer.alloc(8192);
+  page.writeUInt16LE(28, 12);
+  page.writeUInt32LE((pointerState << 15) | 8000, 24);
+  return page;
+}
+
+/** The blocks of each segment file: "x" for one with a row, "v" for one that VACUUM emptied, "0" for one that is all zero; undefined for no file. */
 function findingsOf(segments: readonly (string | undefined)[], relation: StoredRelation = TABLE): readonly string[] {
   const files = new RelationFiles([relation], SEGMENT_BLOCKS);
   for (const [segment, blocks] of segments.entries()) {
@@ -20,8 +28,9 @@ function findingsOf(segments: readonly (string | undefined)[], relation: StoredR
     const of = { relationPath: relation.path, segment };
     files.takeFile({ ...of, blocks: blocks.length });
     for (const [at, kind] of [...blocks].entries()) {
-      const verdict = kind === "x" ? "good" : "empty";
-      files.takePage({ ...of, block: segment * SEGMENT_BLOCKS + at, verdict, bytes: Buffer.alloc(8192), at: 0 });
+      const verdict = kind === "0" ? "empty" : "good";
+      const bytes = pageWith(kind === "x" ? 1 : 0);
+      files.takePage({ ...of, block: segment * SEGMENT_BLOCKS + at, verdict, bytes, at: 0 });
     }
   }
   return files.findings().map(({ message }) => message);
@@ -35,6 +44,12 @@ test("a relation of several segments, with none used behind the first that is no
 
 test("pages that were added and never used may lie behind a segment that is not full: no WAL tells of them", () => {
   assert.deepEqual(findingsOf(["xxx", "00"]), []);
+});
+
+test("pages without a row may lie behind a table's end: VACUUM cut them off while the backup ran", () => {
+  assert.deepEqual(findingsOf(["xx", "vvvv"]), []);
+  assert.deepEqual(findingsOf(["xx", "vvxv"]).length, 1);
+  assert.deepEqual(findingsOf(["xx", "vvvv"], { ...TABLE, kind: "index" }).length, 1);
 });
 
 test("a segment that is missing or cut before one with pages is told, with its file", () => {

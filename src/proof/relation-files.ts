@@ -9,6 +9,7 @@
  * Relations that are not logged are begun anew by recovery, so only their files' presence is looked at.
  */
 import { eachTableBlock } from "../postgres/btree-page.ts";
+import { hasItems } from "../postgres/page.ts";
 import type { ProofFinding } from "../vault/proofs.ts";
 import { missingDatabase, undoPrepared } from "./databases.ts";
 import type { ScannedPage } from "./page-scan.ts";
@@ -108,14 +109,15 @@ class SeenFiles {
     this.#segments.set(number, { blocks, used: false });
   }
 
-  page(block: number, of: { readonly segment: number; readonly zero: boolean }): void {
-    if (of.zero) {
-      if (this.#zero.at(-1) === block) this.#zero[this.#zero.length - 1] = block + 1;
-      else this.#zero.push(block, block + 1);
-      return;
-    }
-    const segment = this.#segments.get(of.segment);
-    if (segment !== undefined) segment.used = true;
+  zero(block: number): void {
+    if (this.#zero.at(-1) === block) this.#zero[this.#zero.length - 1] = block + 1;
+    else this.#zero.push(block, block + 1);
+  }
+
+  /** Only the first of a segment has to be asked. */
+  use(number: number, isUsed: () => boolean): void {
+    const segment = this.#segments.get(number);
+    if (segment?.used === false) segment.used = isUsed();
   }
 
   has(number: number): boolean {
@@ -149,6 +151,8 @@ class SeenFiles {
 export class RelationFiles {
   readonly #relations: readonly StoredRelation[];
   readonly #segmentBlocks: number;
+  /** Paths of tables, and of those that have indexes to ask. */
+  readonly #heaps: ReadonlySet<string>;
   readonly #tables: ReadonlySet<string>;
   readonly #indexes: ReadonlyMap<string, StoredRelation>;
   readonly #seen = new Map<string, SeenFiles>();
@@ -159,6 +163,7 @@ export class RelationFiles {
   constructor(relations: readonly StoredRelation[], segmentBlocks: number) {
     this.#relations = relations;
     this.#segmentBlocks = segmentBlocks;
+    this.#heaps = new Set(relations.flatMap(({ kind, path }) => (kind === "table" ? [path] : [])));
     this.#tables = new Set(relations.flatMap(({ tablePath }) => (tablePath === null ? [] : [tablePath])));
     this.#indexes = new Map(relations.flatMap((each) => (each.tablePath === null ? [] : [[each.path, each] as const])));
   }
@@ -177,7 +182,10 @@ export class RelationFiles {
 
   /** A page of it, in the order of blocks. */
   takePage({ relationPath, segment, block, verdict, bytes, at }: ScannedPage): void {
-    this.#seen.get(relationPath)?.page(block, { segment, zero: verdict === "empty" });
+    const seen = this.#seen.get(relationPath);
+    if (verdict === "empty") seen?.zero(block);
+    // Where VACUUM shortened a table while a backup ran, that may have the segment behind as it was, and nobody reads it any more.
+    else seen?.use(segment, () => verdict !== "good" || !this.#heaps.has(relationPath) || hasItems(bytes, at));
     const index = this.#indexes.get(relationPath);
     // Of a page that is damaged nothing is believed, and it is a finding itself.
     if (index === undefined || verdict !== "good" || index.tablePath === null) return;
