@@ -12,6 +12,8 @@ import {
 import { finishSyntheticBackup, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
+import type { SystemId } from "../postgres/lsn.ts";
+import type { Store } from "../store/store.ts";
 import { checkVault } from "../vault/check.ts";
 import { readManifest } from "../vault/manifest.ts";
 import { backupName, packName } from "../vault/names.ts";
@@ -56,6 +58,56 @@ describe("while the manifest of a backup that stays is missing", () => {
     const due = await planDaily(vault);
     assert.deepEqual(due.damage, []);
     assert.ok(due.erase.some(({ backupId }) => backupId === first.backupId));
+  });
+});
+
+describe("while the records of a system are not there, as in a copy that is being made", () => {
+  /** Takes them away; what is returned puts them back. */
+  async function without(store: Store, prefix: string): Promise<() => Promise<void>> {
+    const copies = new Map<string, Buffer>();
+    for (const name of await namesOf(store, prefix)) {
+      copies.set(name, await store.get(name));
+      await store.delete(name);
+    }
+    return async () => {
+      for (const [name, bytes] of copies) await store.put(name, [bytes]);
+    };
+  }
+  const findingsOf = async (vault: Vault) =>
+    (await checkVault(vault, { readData: false, onProgress: () => undefined })).backups.flatMap(
+      ({ findings }) => findings,
+    );
+
+  test("a prune deletes no pack, and every backup is whole once they were copied", async () => {
+    const { vault, store, clock } = await dailyBackups();
+    const putBack = await without(store, "backups/");
+    clock.set(clock.now() + 2 * DAY);
+    assert.deepEqual(
+      (await planDaily(vault)).damage.map(({ code, details }) => [code, details["object"]]),
+      [["vault.object-missing", "backups/"]],
+    );
+    assert.equal((await pruneDaily(vault)).deletedObjects, 0);
+    await putBack();
+    assert.deepEqual(await findingsOf(vault), []);
+    assert.deepEqual((await planDaily(vault)).damage, []);
+  });
+
+  test("also while those of another system are there; and it goes on when the system's first backup was begun", async () => {
+    const { vault, store, clock } = await dailyBackups();
+    const other = "9" as SystemId;
+    await storeSyntheticBackup(vault, { systemId: other, segment: 4 });
+    const putBack = await without(store, `backups/${other}/`);
+    clock.set(clock.now() + 2 * DAY);
+    await storeSyntheticBackup(vault, { systemId, segment: 12 });
+    const planned = await planDaily(vault);
+    assert.deepEqual([planned.packs, planned.damage.map(({ details }) => details["object"])], [[], ["backups/9/"]]);
+    assert.equal((await pruneDaily(vault)).deletedObjects, 0);
+    await putBack();
+    assert.deepEqual(await findingsOf(vault), []);
+    await without(store, `backups/${other}/`);
+    await storeSyntheticBackup(vault, { systemId: other, segment: 6, stopBefore: "manifest" });
+    const begun = await planDaily(vault);
+    assert.deepEqual([begun.packs.length, begun.damage], [1, []]);
   });
 });
 

@@ -4,8 +4,9 @@
  * Nouns: the *mark* is the set of packs that the manifests of all remaining backups name; a pack is *settled* when it is
  * older than a day and older than every backup under way, so that no manifest to come names it.
  * Invariants: a listing that fails ends the plan; while a record or a manifest of a remaining backup is missing or cannot be
- * read, nothing is deleted, and only what was named gets a tombstone. Packs are listed before backups, and the manifest of
- * every announced one is read by its name, so that one stored in between is seen.
+ * read, nothing is deleted, and only what was named gets a tombstone; no pack goes while a system has WAL and no record at
+ * all. Packs are listed before backups, and the manifest of every announced one is read by its name, so that one stored in
+ * between is seen.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
@@ -137,6 +138,10 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   if (damage.length > 0) return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage };
   const settledBeforeMs = settledBefore(now, listing, decision);
   const swept = packs.filter(({ name, storedMs }) => !mark.named.has(name) && storedMs < settledBeforeMs);
+  const recordless = swept.length === 0 ? [] : systemsWithoutRecords({ records, wal, packs: swept });
+  if (recordless.length > 0) {
+    return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage: recordless };
+  }
   const remaining = backups.filter(({ backupId }) => !erase.some((each) => each.backupId === backupId));
   const trimmed = trimWal({ systems, remaining, settledBeforeMs });
   return { ...none, revive, tombstone: entombed, erase, packs: swept.map(objectOf), ...trimmed };
@@ -363,6 +368,42 @@ function unreadableRecords(listing: BackupListing, erase: PrunePlan["erase"]): r
         }),
   );
   return [...listing.damaged.map(({ reason }) => reason), ...reasons];
+}
+
+/**
+ * Nothing names the packs of a system whose records are not there: the vault may be a copy that is still being made. A
+ * prune leaves the last backup of every system, so that no system loses its records to one.
+ */
+function systemsWithoutRecords(held: {
+  readonly records: readonly Stored[];
+  readonly wal: readonly Stored[];
+  readonly packs: readonly Stored[];
+}): readonly LifeboatError[] {
+  if (held.records.length === 0) {
+    const holds = `${held.packs.length} packs that no record names`;
+    const remedy = "take a backup where none was ever finished, and prune after that";
+    return [recordsMissing({ holds, object: BACKUPS_PREFIX, remedy })];
+  }
+  const known = new Set(held.records.map(({ name }) => name.split("/")[1]));
+  const withWal = new Set(held.wal.flatMap(({ name }) => parseWalKey(name)?.systemId ?? []));
+  return [...withWal]
+    .filter((systemId) => !known.has(systemId))
+    .map((systemId) =>
+      recordsMissing({
+        holds: `WAL of system ${systemId}`,
+        object: `${BACKUPS_PREFIX}${systemId}/`,
+        remedy: `take a first backup of the system, or delete ${WAL_PREFIX}${systemId}/ by hand where it is no more`,
+      }),
+    );
+}
+
+function recordsMissing(of: { readonly holds: string; readonly object: string; readonly remedy: string }) {
+  const remedy = `copy ${of.object} from another copy of the vault, ${of.remedy}`;
+  return new LifeboatError("vault.object-missing", {
+    message: `the vault holds ${of.holds}, and nothing is in ${of.object}, as in a copy that is not complete: ${remedy}`,
+    remedy: `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`,
+    details: { object: of.object },
+  });
 }
 
 function trimWal(held: {
