@@ -305,6 +305,17 @@ test("a partial whose marks are both damaged is damage, never taken for empty", 
   await spool.close();
 });
 
+test("a partial that lost a sector long after its sync is damage, however often it is taken over", async () => {
+  await using temporary = await temporaryFolder("spool");
+  const partial = await laidOutPartial(temporary.folder);
+  await overwrite(partial, 100_352, Buffer.alloc(512));
+  const spool = await open(temporary.folder);
+  const end = (await spool.list()).at(-1)?.end ?? LSN_NONE;
+  assert.equal(end, lsnAdd(START, WAL.byteLength), "its marks do not tell");
+  for (const _ of [1, 2]) await assert.rejects(receive(spool, { lsn: LSN_NONE }), failsWith("wal.spool-damaged"));
+  await spool.close();
+});
+
 test("a segment of many small groups has the next one's file laid out, and nothing of that is left in the end", async () => {
   await using temporary = await temporaryFolder("spool");
   const spool = await open(temporary.folder);

@@ -51,6 +51,7 @@ import {
   UNMARKED_BYTES_MAX,
 } from "./spool-marks.ts";
 import { type SpoolState, spoolDamaged, takeSpoolState, writeSpoolState } from "./spool-state.ts";
+import { writeAgain } from "./spool-takeover.ts";
 
 /** What a spool needs of the machine. */
 export type SpoolTools = {
@@ -64,8 +65,6 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /** A predecessor that was just killed, or someone asking for its status, gives the lock up within this time. */
 const LOCK_RETRY = { attemptsMax: 10, delayMinMs: 50, delayMaxMs: 200 };
-/** Bytes written again at a time when a spool is taken over. */
-const SETTLE_BYTES = 1024 * 1024;
 
 /** Zeros from the first byte on that does not count: a page's header, and more than a record's. */
 const CUT_BYTES = 4096;
@@ -522,25 +521,28 @@ export class Spool {
     return found.filledBytes;
   }
 
-  /**
-   * Brings what an earlier process left to stable storage. It is written again first: after a sync that failed, the
-   * kernel may take the pages for clean and a second sync would succeed without having written them.
-   */
+  /** Brings what an earlier process left to stable storage, and makes sure that it can be read. */
   async #settle(current: Current): Promise<void> {
-    if (!this.#settled.has(current.path)) {
-      for (let at = 0; at < current.written; at += SETTLE_BYTES) {
-        const length = Math.min(SETTLE_BYTES, current.written - at);
-        await current.handle.write(await current.handle.read({ position: at, length }), at);
-      }
-      if (current.slot !== undefined) {
-        const position = markPosition(this.#walSegmentBytes, current.slot);
-        await current.handle.write(await current.handle.read({ position, length: MARK_BYTES }), position);
-      }
-      this.#settled.add(current.path);
-    }
+    const left = !this.#settled.has(current.path);
+    const damagedAt = left ? await this.#writeAgain(current) : undefined;
     await current.handle.sync();
     await this.#tools.files.syncFolder(path.dirname(current.path));
     if (current.written >= SEGMENT_HEADER_BYTES) await this.#checkHeader(current);
+    if (damagedAt !== undefined) {
+      throw spoolDamaged(current.path, `the record at ${formatLsn(damagedAt)} cannot be read, and more follows it`);
+    }
+    this.#settled.add(current.path);
+  }
+
+  async #writeAgain({ handle, start, slot, written }: Current): Promise<Lsn | undefined> {
+    const walSegmentBytes = this.#walSegmentBytes;
+    assert(this.#timeline !== undefined, "a file belongs to a timeline");
+    const damagedAt = await writeAgain(handle, { start, timeline: this.#timeline, walSegmentBytes }, written);
+    if (slot !== undefined) {
+      const position = markPosition(walSegmentBytes, slot);
+      await handle.write(await handle.read({ position, length: MARK_BYTES }), position);
+    }
+    return damagedAt;
   }
 
   async #checkHeader(current: Current): Promise<void> {
