@@ -245,7 +245,7 @@ async function checkVaultTakes(
   throw new LifeboatError("backup.foreign-system", {
     message: `the server is system ${systemId}, the vault in ${vault.store.name} holds backups of system ${[...others].join(", ")}`,
     remedy:
-      "Give this server a vault of its own, or pass --adopt-system when it replaces the other (after pg_upgrade).",
+      "Give this server a vault of its own, or pass --adopt-system when it replaces the other (after pg_upgrade). The old spool stays needed for the last WAL of the old server.",
   });
 }
 

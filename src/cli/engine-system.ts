@@ -1,9 +1,11 @@
 /** Which database system of a vault is meant, and where its WAL lies. */
 import type { Config } from "../config/schema.ts";
 import { LifeboatError } from "../errors/error.ts";
+import type { Instant } from "../platform/clock.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { HeldWal } from "../restore/held-wal.ts";
 import { type BackupListing, listBackups } from "../vault/backups.ts";
+import { newestOf } from "../vault/dated-ahead.ts";
 import type { Vault } from "../vault/vault.ts";
 import { hasSystem, listSystems } from "../vault/wal-store.ts";
 import type { WalSources } from "../wal/get.ts";
@@ -23,7 +25,7 @@ export async function chooseSystem(vault: Vault, wanted: string | undefined, opt
   const systems = await listSystems(vault, options);
   const [only, second] = systems;
   if (wanted === undefined && only !== undefined && second === undefined) return only;
-  const held = systems.length === 0 ? "nothing" : `system ${systems.join(" and ")}`;
+  const held = systems.length === 0 ? "nothing" : `system ${(await dated(vault, systems, options)).join(" and ")}`;
   throw new LifeboatError("vault.system-unclear", {
     message:
       wanted === undefined
@@ -32,6 +34,31 @@ export async function chooseSystem(vault: Vault, wanted: string | undefined, opt
     remedy:
       systems.length === 0 ? "Take a backup first: lifeboat backup." : `Name one with --system ${systems.at(-1)}.`,
   });
+}
+
+async function dated(vault: Vault, systems: readonly SystemId[], options: CallOptions): Promise<readonly string[]> {
+  const { backups } = await listBackups(vault, {}, options);
+  return systems.map((system) => {
+    const newest = backups.findLast(({ systemId }) => systemId === system);
+    return newest === undefined ? `${system} (no backup)` : `${system} (newest backup ended ${newest.endedAt})`;
+  });
+}
+
+/**
+ * The system that is protected, where none was named: the only one of the vault, else the one whose WAL this machine's spool receives, else
+ * that of the newest backup. After pg_upgrade a vault has the old one, too. Throws `vault.system-unclear`.
+ */
+export async function protectedSystem(
+  vault: Vault,
+  { spoolFolder, now }: { readonly spoolFolder: string; readonly now: Instant },
+  options: CallOptions,
+): Promise<{ readonly systemId: SystemId; readonly among: number }> {
+  const systems = await listSystems(vault, options);
+  const among = systems.length;
+  const received = (await readSpoolState(MACHINE.files, spoolFolder))?.systemId;
+  if (among > 1 && received !== undefined && systems.includes(received)) return { systemId: received, among };
+  const newest = among > 1 ? newestOf((await listBackups(vault, {}, options)).backups, now) : undefined;
+  return { systemId: newest?.systemId ?? (await chooseSystem(vault, undefined, options)), among };
 }
 
 /** Where the WAL of a system lies: in the vault, and in this machine's spool. */

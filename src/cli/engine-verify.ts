@@ -3,7 +3,7 @@ import os from "node:os";
 import { parseInvariants } from "../config/invariants-file.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
-import { formatLsn } from "../postgres/lsn.ts";
+import { formatLsn, type SystemId } from "../postgres/lsn.ts";
 import { type ProofProgress, proveBackup } from "../proof/act.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
 import { proveEach } from "../proof/each.ts";
@@ -17,7 +17,7 @@ import type { CreatedTablespace } from "../wal/records/tablespaces.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { MACHINE, serverUserOf } from "./engine-machine.ts";
 import { checkReachable, installationFor } from "./engine-restore.ts";
-import { chooseSystem } from "./engine-system.ts";
+import { chooseSystem, protectedSystem } from "./engine-system.ts";
 import type { ProgressUpdate } from "./progress.ts";
 import type { ProvenFacts, VerifyConfigured } from "./verify.ts";
 
@@ -28,7 +28,7 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
   const { config, session, choice } = call;
   const options = { signal: session.signal };
   const vault = await openConfiguredVault(call, "write");
-  const backups = await chosenBackups(vault, choice, { ...options, now: session.clock.now() });
+  const backups = await chosenBackups(vault, call, options);
   const invariants = await readInvariants(call);
   const sandboxFolder = choice.sandboxFolder ?? config.folders.sandbox;
   const user = await serverUserOf(config.postgres.runAs, session.signal);
@@ -90,13 +90,15 @@ function updateOf({ step, done, total }: ProofProgress, of: string): ProgressUpd
 
 async function chosenBackups(
   vault: Vault,
-  choice: Call["choice"],
-  options: { readonly signal: AbortSignal; readonly now: Instant },
+  call: Call,
+  options: { readonly signal: AbortSignal },
 ): Promise<readonly BackupRecord[]> {
+  const { choice, session } = call;
   if (choice.backupId === undefined) {
-    const systemId = await chooseSystem(vault, choice.system, options);
+    const now = session.clock.now();
+    const systemId = await meantSystem(vault, call, { ...options, now });
     const listing = await listBackups(vault, { systemId }, options);
-    const newest = newestOf(listing.backups, options.now);
+    const newest = newestOf(listing.backups, now);
     if (newest === undefined) throw noBackup(vault, listing, `no backup of system ${systemId}`);
     return choice.all ? listing.backups : [newest];
   }
@@ -106,6 +108,22 @@ async function chosenBackups(
   const damaged = listing.damaged.find(({ backupId }) => backupId === choice.backupId);
   if (damaged !== undefined) throw damaged.reason;
   throw noBackup(vault, listing, `no backup ${choice.backupId}`);
+}
+
+async function meantSystem(
+  vault: Vault,
+  { config, session, choice }: Call,
+  options: { readonly signal: AbortSignal; readonly now: Instant },
+): Promise<SystemId> {
+  if (choice.system !== undefined) return chooseSystem(vault, choice.system, options);
+  const { now } = options;
+  const { systemId, among } = await protectedSystem(vault, { spoolFolder: config.folders.spool, now }, options);
+  if (among > 1) {
+    session.notice(
+      `the vault holds ${among} systems: this is about ${systemId}, which is protected; others by --system`,
+    );
+  }
+  return systemId;
 }
 
 function noBackup(vault: Vault, listing: BackupListing, what: string): LifeboatError {

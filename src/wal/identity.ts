@@ -98,7 +98,7 @@ function foreignSystem(found: string, expected: string): LifeboatError {
   return new LifeboatError("wal.foreign-system", {
     message: `the server is ${found}, ${expected}`,
     remedy:
-      "Point the receiver at the server it belongs to. A server that is new by design (after pg_upgrade) gets a spool of its own (folders.spool) and a first backup: lifeboat backup --adopt-system. Then start the receiver.",
+      "Point the receiver at the server it belongs to. A server that is new by design (after pg_upgrade) gets a spool of its own (folders.spool) and a first backup: lifeboat backup --adopt-system. Then start the receiver. Keep the old spool: the last WAL of the old server may be in no vault.",
   });
 }
 
