@@ -35,6 +35,7 @@ function backup(day: number, changes: Partial<RetainedBackup> = {}): RetainedBac
     startLsn: 0x2000028n as Lsn,
     endLsn: 0x2000100n as Lsn,
     restorable: true,
+    reaches: { timeline: 1 as Timeline, storedMs: 0 },
     tombstone: undefined,
     ...changes,
   };

@@ -40,6 +40,7 @@ function backup(ageHours: number, changes: Partial<RetainedBackup> = {}): Retain
     startLsn: BigInt(endedMs) as Lsn,
     endLsn: BigInt(endedMs + 1) as Lsn,
     restorable: true,
+    reaches: { timeline: 1 as Timeline, storedMs: 0 },
     tombstone: undefined,
     ...changes,
   };
@@ -205,6 +206,25 @@ describe("a backup stays", () => {
     const newestStoredMs = NOW - 8 * DAY;
     const quiet = decideRetention(facts(backups, { newestStoredMs }), policy);
     assert.deepEqual([quiet.blockedBy, quiet.remove], [{ kind: "quiet", newestStoredMs }, []]);
+  });
+});
+
+describe("after a fork", () => {
+  const reaches = (timeline: number, ageDays: number) => ({
+    reaches: { timeline: timeline as Timeline, storedMs: NOW - ageDays * DAY },
+  });
+  const windows = { hourly: 0, daily: 0, weekly: 0 };
+  const keptOf = (backups: readonly RetainedBackup[]) => kept(decideRetention(facts(backups), { ...policy, windows }));
+
+  test("the newest that leads to the branch in use stays beside a newer one that does not", () => {
+    const backups = [backup(2, reaches(1, 0)), backup(26, reaches(2, 0)), backup(50, reaches(2, 0))];
+    assert.deepEqual(keptOf(backups), { 2: "newest", 26: "newest" });
+  });
+
+  test("one that leads to a branch goes once backups were taken elsewhere for a week after its last WAL", () => {
+    const of = (ageDays: number) => [backup(2, reaches(2, 0)), backup(600, reaches(3, ageDays))];
+    assert.deepEqual(keptOf(of(7)), { 2: "newest", 600: "newest" });
+    assert.deepEqual(keptOf(of(7.1)), { 2: "newest" });
   });
 });
 

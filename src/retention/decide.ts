@@ -6,9 +6,10 @@
  * during an incident, until it is released.
  * Invariants: at most one backup is kept for each window of a tier, whatever else was taken in it, so that a burst cannot
  * push old backups out; the newest proven and the newest restorable backup of every system stay, by the clock and by the
- * WAL; a backup counts only when its own WAL is held, and one that failed its proof only where there is no other, so that a
- * lost one pushes no sound one out; of a system with no restorable backup nothing goes; what is held, or
- * younger than an hour, stays; manual backups go by age alone, or by name.
+ * WAL, and the newest that leads to the branch on which the server goes on; a backup counts only when its own WAL is held,
+ * and one that failed its proof only where there is no other, so that a lost one pushes no sound one out; of a system with
+ * no restorable backup nothing goes; what is held, or younger than an hour, stays; manual backups go by age alone, or by
+ * name.
  */
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
@@ -30,6 +31,8 @@ export type RetainedBackup = {
   readonly endLsn: Lsn;
   /** All WAL that makes it consistent is held. */
   readonly restorable: boolean;
+  /** The newest timeline that what is held leads to from here, and when the last of its WAL was stored. */
+  readonly reaches: { readonly timeline: Timeline; readonly storedMs: number };
   readonly tombstone: { readonly storedMs: number; readonly why: TombstoneWhy } | undefined;
 };
 
@@ -120,6 +123,9 @@ const YOUNG_MS = HOUR_MS;
  */
 const QUIET_MS = 7 * DAY_MS;
 
+/** Whoever takes backups elsewhere for a week after a branch got its last WAL has left it. */
+const BRANCH_LEFT_MS = 7 * DAY_MS;
+
 /** A backup lists its parents some time before its started marker is stored. */
 const PARENT_CHOICE_MS = HOUR_MS;
 
@@ -174,7 +180,9 @@ function systemReasons(
   };
   const restorable = backups.filter((backup) => backup.restorable);
   if (restorable.length === 0) for (const backup of backups) add(backup, { kind: "none-restorable" });
-  for (const backup of newestOf(soundOf(restorable, facts), facts.now)) add(backup, { kind: "newest" });
+  const leading = soundOf(newestBranchOf(restorable, facts.now), facts);
+  const newest = [soundOf(restorable, facts), leading].flatMap((each) => [...newestOf(each, facts.now)]);
+  for (const backup of new Set(newest)) add(backup, { kind: "newest" });
   for (const backup of newestOf(provenOf(restorable, facts), facts.now)) add(backup, { kind: "newest-proven" });
   for (const backup of backups) {
     if (facts.held.has(backup.backupId)) add(backup, { kind: "held" });
@@ -208,6 +216,21 @@ function soundOf(backups: readonly RetainedBackup[], { proofs }: RetentionFacts)
 function provenOf(backups: readonly RetainedBackup[], { proofs }: RetentionFacts): readonly RetainedBackup[] {
   const booted = backups.filter(({ backupId }) => proofs.get(backupId) === "booted");
   return booted.length === 0 ? backups.filter(({ backupId }) => proofs.get(backupId) === "shown") : booted;
+}
+
+/**
+ * Those that lead to the newest branch that was not left. What ended on the branch that a failover left behind may be the
+ * newest by the clock, and leads to nothing that was written since.
+ */
+function newestBranchOf(backups: readonly RetainedBackup[], now: Instant): readonly RetainedBackup[] {
+  const branches = [...Map.groupBy(backups, ({ reaches }) => reaches.timeline)].sort(([a], [b]) => b - a);
+  const newest = branches.find(([timeline, [any]]) => {
+    const lastMs = any?.reaches.storedMs ?? now;
+    const isLater = (each: RetainedBackup): boolean =>
+      each.reaches.timeline < timeline && each.endedMs - lastMs > BRANCH_LEFT_MS && !isAhead(each.endedMs, now);
+    return !backups.some(isLater);
+  });
+  return newest?.[1] ?? [];
 }
 
 /** The newest by the clock and the furthest in the WAL: usually one, two when a clock was set. */

@@ -7,17 +7,19 @@ import {
   planDaily,
   pruneDaily,
   systemId,
+  timeline,
   toldStore,
 } from "../../test/support/daily-backups.ts";
-import { finishSyntheticBackup, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
+import { finishSyntheticBackup, storeSegment, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import type { SystemId } from "../postgres/lsn.ts";
+import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import type { Store } from "../store/store.ts";
 import { checkVault } from "../vault/check.ts";
 import { readManifest } from "../vault/manifest.ts";
 import { backupName, packName } from "../vault/names.ts";
 import { putBlob, type Vault } from "../vault/vault.ts";
+import { putHistory } from "../vault/wal-store.ts";
 import { putHold } from "./holds.ts";
 
 describe("while the manifest of a backup that stays is missing", () => {
@@ -208,6 +210,31 @@ describe("what another secret opens", () => {
       isLifeboatError(error, "vault.key-missing"),
     );
   });
+});
+
+test("a fork without a backup of its own: what leads to it stays, beside the newest of the branch left behind", async () => {
+  const { vault, store, clock, records } = await dailyBackups();
+  const forked = 2 as Timeline;
+  // Before the last backup ended.
+  await putHistory(vault, { systemId, timeline: forked, content: Buffer.from("1\t0/980000\tno reason\n") }, {});
+  await storeSegment(vault, { systemId, timeline, number: 11 });
+  for (let number = 9; number < 20; number += 1) await storeSegment(vault, { systemId, timeline: forked, number });
+  for (let number = 20; number < 25; number += 1) {
+    clock.set(clock.now() + DAY);
+    await storeSegment(vault, { systemId, timeline: forked, number });
+    await pruneDaily(vault);
+  }
+  const { keep, remove } = (await planDaily(vault)).decision;
+  assert.deepEqual(remove, []);
+  assert.deepEqual(
+    keep.map(({ backup: { backupId, reaches } }) => [backupId, reaches.timeline]),
+    [
+      [records[3]?.backupId, 2],
+      [records[4]?.backupId, 1],
+    ],
+  );
+  const segments = (await namesOf(store, "wal/7/0000000")).map((name) => name.slice(-2));
+  assert.deepEqual(segments.slice(0, 3), ["08", "09", "0a"]);
 });
 
 test("a backup that ends between the two listings of a prune keeps its packs and its parent's", async () => {

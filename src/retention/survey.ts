@@ -10,7 +10,7 @@
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
-import { parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { parseLsn, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
 import { lostAnnouncements } from "../vault/lost-announcements.ts";
 import { readManifest } from "../vault/manifest.ts";
@@ -167,6 +167,8 @@ type SystemWal = {
   readonly records: readonly BackupRecord[];
   readonly segments: readonly (Stored & { readonly segment: string })[];
   readonly histories: ReadonlyMap<Timeline, TimelineHistory>;
+  /** When the newest object of each timeline was stored. */
+  readonly storedMs: ReadonlyMap<Timeline, number>;
 };
 
 async function readSystems(
@@ -180,15 +182,19 @@ async function readSystems(
   for (const [systemId, own] of Map.groupBy(records, (record) => record.systemId)) {
     const segments: SystemWal["segments"][number][] = [];
     const histories = new Map<Timeline, TimelineHistory>();
+    const storedMs = new Map<Timeline, number>();
     for (const object of held.wal) {
       const named = parseWalKey(object.name);
       if (named?.systemId !== systemId) continue;
+      const timeline = named.kind === "history" ? named.timeline : timelineOfSegment(named.segment);
+      storedMs.set(timeline, Math.max(object.storedMs, storedMs.get(timeline) ?? 0));
       if (named.kind === "segment") segments.push({ ...object, segment: named.segment });
       if (named.kind !== "history") continue;
       const content = await getHistory(vault, named, options);
       if (content !== undefined) histories.set(named.timeline, parseHistory(named.timeline, content));
     }
-    systems.set(systemId, { walSegmentBytes: own[0]?.walSegmentBytes ?? 0, records: own, segments, histories });
+    const walSegmentBytes = own[0]?.walSegmentBytes ?? 0;
+    systems.set(systemId, { walSegmentBytes, records: own, segments, histories, storedMs });
   }
   return systems;
 }
@@ -205,9 +211,11 @@ async function retainedBackups(
     const segments = system.segments.map(({ segment }) => segment);
     const points = recoveryPoints(system.records, { systemId, walSegmentBytes, segments, tails: [], histories });
     const stranded = new Set(points.stranded);
+    const reached = new Map(points.ranges.flatMap((range) => range.backups.map((each) => [each, range.timeline])));
     for (const record of system.records) {
       const { backupId, tier, timeline } = record;
       const tombstone = tombstones.get(backupId);
+      const reaches = reached.get(record) ?? timeline;
       backups.push({
         systemId,
         backupId,
@@ -217,6 +225,7 @@ async function retainedBackups(
         startLsn: parseLsn(record.startLsn),
         endLsn: parseLsn(record.endLsn),
         restorable: !stranded.has(record),
+        reaches: { timeline: reaches, storedMs: system.storedMs.get(reaches) ?? 0 },
         tombstone:
           tombstone === undefined
             ? undefined

@@ -19,7 +19,8 @@ function backup(timeline: number, segment: number): RetainedBackup {
   const backupId = `${timeline}-${segment}` as BackupId;
   const lsns = { startLsn: at(segment + 0.1), endLsn: at(segment + 0.2) };
   const rest = { tier: "hourly", endedMs: 0 as Instant, restorable: true, tombstone: undefined } as const;
-  return { backupId, systemId, timeline: timeline as Timeline, ...lsns, ...rest };
+  const on = timeline as Timeline;
+  return { backupId, systemId, timeline: on, reaches: { timeline: on, storedMs: 0 }, ...lsns, ...rest };
 }
 
 /** What goes of eight segments of each timeline, as `timeline:segment`. Timelines branch off at the given positions. */

@@ -174,6 +174,7 @@ class Year {
       startLsn: BigInt(number * 10) as Lsn,
       endLsn: BigInt(number * 10 + 5) as Lsn,
       restorable: this.roll(20) !== 0,
+      reaches: { timeline: 1 as Timeline, storedMs: at },
       tombstone: undefined,
     };
     // Its proof fails before the next prune: what a later failure would want back may be gone.
