@@ -10,6 +10,8 @@ import type { Instant } from "../platform/clock.ts";
 import type { StatusFacts } from "../status/decide.ts";
 import type { KeyId } from "../vault/names.ts";
 import { runCli } from "./run.ts";
+import { renderStatus } from "./status.ts";
+import { createStyle } from "./style.ts";
 
 async function keeps(golden: string, line: string, engines: Partial<Engines>): Promise<number> {
   const people = recordedFrame();
@@ -138,6 +140,11 @@ test("status fits one screen when all is well, when the server is at risk, and w
     EXIT.damaged,
   );
   assert.equal(await keeps("status-wrong", "status", { lookAtStatus: async () => dark }), EXIT.damaged);
+  assert.ok(status.receiver.kind === "running");
+  const lastError = { code: "wal.foreign-lineage", message: "another lineage", remedy: "Find out.", at: "2026-01-02" };
+  const ended = { kind: "not-running", report: { ...status.receiver.report, mode: "failed", lastError } } as const;
+  const shown = renderStatus({ ...status, receiver: ended }, [], createStyle({ colours: false, columns: 100 }));
+  assert.match(shown, /server: +0\/5000060, not received from$/m);
 });
 
 const list = {

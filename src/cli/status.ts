@@ -5,7 +5,7 @@ import { formatInstant, type Instant } from "../platform/clock.ts";
 import { type Fault, faultsOf, type StatusFacts, type StatusProof, type StatusRange } from "../status/decide.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
-import { whyStale } from "../wal/report-age.ts";
+import { whyFailed, whyStale } from "../wal/report-age.ts";
 import { printable, type Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
 import { defineVerb, type Session, type Verb } from "./verb.ts";
@@ -100,7 +100,9 @@ function liveRows({ receiver, reportAgeMs, server }: StatusFacts): (readonly [st
   if (server.kind === "unreachable") rows.push(["server", "not reached"]);
   else {
     const lag = server.lagBytes === undefined ? "not known" : describeByteSize(Math.max(0, server.lagBytes));
-    rows.push(["server", `${server.lsn}, receiver behind by ${lag}`]);
+    // A receiver that was ended by what it met, as by another lineage, is not behind: it does not follow.
+    const behind = whyFailed(receiver) === undefined ? `receiver behind by ${lag}` : "not received from";
+    rows.push(["server", `${server.lsn}, ${behind}`]);
   }
   return rows;
 }

@@ -7,7 +7,7 @@ import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/l
 import { describeByteSize } from "../units/byte-size.ts";
 import type { WalGetMode } from "../wal/get-for-server.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
-import { whyStale } from "../wal/report-age.ts";
+import { whyFailed, whyStale } from "../wal/report-age.ts";
 import type { Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
 import { defineVerb, optional, required, type Session, type Verb, withDefault } from "./verb.ts";
@@ -214,7 +214,8 @@ export function renderWalStatus(status: WalStatus, style: Style): string {
   }
   if (server.kind === "unreachable") facts.push(["server", `${server.reason.message} (${server.reason.code})`]);
   else {
-    const behind = server.lagBytes === undefined ? "not known" : describeByteSize(Math.max(0, server.lagBytes));
+    const lag = server.lagBytes === undefined ? "not known" : describeByteSize(Math.max(0, server.lagBytes));
+    const behind = whyFailed(receiver) === undefined ? lag : "not received from";
     const slot = server.slot === "keeps WAL" ? server.slot : { painted: style.bad(server.slot) };
     facts.push(["server", formatLsn(server.lsn)], ["behind", behind], ["slot", slot]);
   }

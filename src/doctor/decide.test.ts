@@ -286,6 +286,13 @@ test("a receiver that never ran, does not run or raises an alarm is told", () =>
   assert.deepEqual(complaints({ machine: { receiver: receiver({ kind: "never-ran" }) } }), ["receiver warning"]);
   const gone = receiver({ ...status, kind: "not-running" as const });
   assert.deepEqual(complaints({ machine: { receiver: gone } }), ["receiver problem"]);
+  const lastError = { code: "x.y", message: "another lineage", remedy: "Find out which is the real one.", at: "" };
+  const ended = {
+    ...status,
+    kind: "not-running" as const,
+    report: { ...status.report, mode: "failed" as const, lastError },
+  };
+  assert.equal(remedyOf("receiver", { machine: { receiver: receiver(ended) } }), lastError.remedy);
   const alarm = { kind: "gap" as const, message: "WAL is lost", since: "" };
   const alarmed = receiver({ ...status, report: { ...status.report, alarms: [alarm] } });
   assert.deepEqual(complaints({ machine: { receiver: alarmed } }), ["receiver problem"]);

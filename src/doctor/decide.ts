@@ -15,7 +15,7 @@ import type { OutsideTablespaces } from "../postgres/tablespaces.ts";
 import { commitsWait, overrideRisk, RESET_COMMITS } from "../postgres/waiting-commits.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
-import { whyStale } from "../wal/report-age.ts";
+import { whyFailed, whyStale } from "../wal/report-age.ts";
 import type { DoctorFacts, Observed, SpaceFacts } from "./facts.ts";
 
 /** One question and its answer. */
@@ -417,6 +417,9 @@ function receiverOf({ machine, policy }: DoctorFacts): Answer {
     return warning("no receiver ever ran with this spool", start);
   const { report } = status;
   const [alarm] = report.alarms;
+  const failed = whyFailed(status);
+  if (failed !== undefined)
+    return problem(`the receiver ended at ${failed.at}: ${failed.message} (${failed.code})`, failed.remedy);
   if (status.kind === "not-running")
     return problem(`the receiver does not run; last seen ${report.mode} at ${report.updatedAt}`, start);
   const stale = whyStale(reportAgeMs);

@@ -68,6 +68,12 @@ const well: StatusFacts = {
   },
 };
 
+const foreign = {
+  code: "wal.foreign-lineage",
+  message: "the server's WAL differs",
+  remedy: "Find out which copy is the real one.",
+  at: "2026-01-01T23:00:00.000Z",
+};
 const away = { kind: "unreachable", code: "x.y", message: "nobody answers" } as const;
 const keepsNothing = { kind: "reached", lsn: "0/1", lagBytes: undefined, slot: "keeps nothing" } as const;
 const risksOf = (given: Partial<Extract<StatusFacts["risks"], { readonly kind: "reached" }>>) => ({
@@ -165,6 +171,11 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
   ],
   ["no receiver", { receiver: { kind: "never-ran" } }, ["receiver-never-ran"]],
   ["a stopped receiver", { receiver: { kind: "not-running", report } }, ["receiver-not-running"]],
+  [
+    "a receiver that was ended by what it met",
+    { receiver: { kind: "not-running", report: { ...report, mode: "failed", lastError: foreign } } },
+    ["receiver-not-running"],
+  ],
   ["a receiver that runs and has said nothing for long", { reportAgeMs: 14_000 }, ["receiver-silent"]],
   ["a receiver whose report is dated ahead", { reportAgeMs: -HOUR_MS }, ["receiver-silent"]],
   [
@@ -216,3 +227,15 @@ for (const [what, change, codes] of cases) {
     assert.ok(faults.every(({ message, remedy }) => message !== "" && remedy !== ""));
   });
 }
+
+test("of a receiver that was ended by what it met its reason is told, and its remedy in place of a start", () => {
+  const of = (mode: "failed" | "streaming") => {
+    const receiver = { kind: "not-running", report: { ...report, mode, lastError: foreign } } as const;
+    return faultsOf({ ...well, receiver }).map(({ message, remedy }) => [message, remedy]);
+  };
+  const why = "the receiver ended at 2026-01-01T23:00:00.000Z: the server's WAL differs (wal.foreign-lineage)";
+  assert.deepEqual(of("failed"), [[why, foreign.remedy]]);
+  // It was killed later: what it had met before is no reason.
+  const killed = "the receiver does not run; last seen streaming at 2026-01-02T00:00:00.000Z";
+  assert.deepEqual(of("streaming"), [[killed, "Start it: lifeboat wal receive."]]);
+});

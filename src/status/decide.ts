@@ -12,7 +12,7 @@ import type { OutsideTablespace } from "../postgres/tablespaces.ts";
 import { describeDuration } from "../units/duration.ts";
 import { aheadMs } from "../vault/dated-ahead.ts";
 import type { ReceiverReport, ReceiverStatus } from "../wal/report.ts";
-import { whyStale } from "../wal/report-age.ts";
+import { whyFailed, whyStale } from "../wal/report-age.ts";
 
 /** What could not be looked at, and why. */
 export type Unreachable = { readonly kind: "unreachable"; readonly code: string; readonly message: string };
@@ -194,6 +194,11 @@ function receiverFaults({ receiver, reportAgeMs, isOfStack, vault }: StatusFacts
   }
   const { report } = receiver;
   if (receiver.kind === "not-running") {
+    const failed = whyFailed(receiver);
+    if (failed !== undefined) {
+      const message = `the receiver ended at ${failed.at}: ${failed.message} (${failed.code})`;
+      return [{ code: "receiver-not-running", message, remedy: failed.remedy }];
+    }
     const message = `the receiver does not run; last seen ${report.mode} at ${report.updatedAt}`;
     return [{ code: "receiver-not-running", message, remedy: start }];
   }

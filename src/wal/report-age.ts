@@ -1,5 +1,6 @@
 /** Whether a receiver's report tells anything of now. By itself, since the command line asks and does not read reports. */
 import { describeDuration } from "../units/duration.ts";
+import type { ReceiverStatus, ReportedError } from "./report.ts";
 
 /** A receiver reports every second. One that does not hangs, or has no room left even for its report. */
 const REPORT_AGE_MS_MAX = 10_000;
@@ -13,4 +14,10 @@ export function whyStale(reportAgeMs: number | undefined): string | undefined {
   if (reportAgeMs < 0)
     return `it runs and its report is dated ${describeDuration(-reportAgeMs)} ahead: was the clock set back?`;
   return `it runs and has said nothing for ${describeDuration(reportAgeMs)}; is it halted, or the spool's disk full?`;
+}
+
+/** Why a receiver is no more that met what no repetition mends: starting it again is no remedy. Undefined for any other. */
+export function whyFailed(status: ReceiverStatus): ReportedError | undefined {
+  if (status.kind !== "not-running" || status.report.mode !== "failed") return undefined;
+  return status.report.lastError ?? undefined;
 }
