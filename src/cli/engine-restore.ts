@@ -12,11 +12,20 @@ import { measuredRates } from "../proof/decide.ts";
 import { bootRestored } from "../restore/boot.ts";
 import { presentTablespaces } from "../restore/delta-guard.ts";
 import type { DeltaSurvey } from "../restore/delta-survey.ts";
-import { estimateMs, type MeasuredRates } from "../restore/estimate.ts";
-import { checkTarget, layoutOf } from "../restore/layout.ts";
+import { estimateMs } from "../restore/estimate.ts";
+import { checkOutside, checkTarget, layoutOf } from "../restore/layout.ts";
 import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
-import { type PricedPlan, prepareDelta, prepareRestore, type RestoreProgress, runRestore } from "../restore/restore.ts";
+import {
+  type PricedPlan,
+  prepareDelta,
+  prepareRestore,
+  type RestoreProgress,
+  runRestore,
+  type SpaceNeed,
+  spaceNeeds,
+  spaceWarnings,
+} from "../restore/restore.ts";
 import type { PlannedStop } from "../restore/target.ts";
 import { findWholeEnd } from "../restore/whole-end.ts";
 import { listBackups } from "../vault/backups.ts";
@@ -98,6 +107,8 @@ async function planWith(
   const tablespaces = choice.delta
     ? await presentTablespaces(files, choice.targetFolder, choice.tablespaces)
     : choice.tablespaces;
+  const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, tablespaces);
+  await checkOutside(files, roots, [config.vault.path, config.folders.spool]);
   // Both start programs and wait for them, which need not keep the vault or the comparison waiting.
   const installing = choice.boot === undefined ? undefined : installationFor(call, plan);
   installing?.catch(() => undefined);
@@ -107,15 +118,14 @@ async function planWith(
   const deltaTools = { vault, files, threads, wal, processes: MACHINE.processes, onCompared };
   const preparing = choice.delta ? prepareDelta(deltaTools, plan, place, options) : Promise.resolve(undefined);
   preparing.catch(() => undefined);
-  const { roots } = layoutOf(choice.targetFolder, plan.tablespaces, tablespaces);
   const reaching = checkReachable(roots, user, options);
   reaching.catch(() => undefined);
   const delta = await preparing;
   if (delta === undefined) await checkTarget(files, choice.targetFolder, plan.tablespaces, tablespaces);
   await reaching;
   await ending;
-  const rates = measuredRates(plan.proofs.proofs, os.hostname());
-  const facts = planFacts(plan, { choice, delta: delta?.survey }, rates);
+  const needs = await spaceNeeds(files, plan, place, delta);
+  const facts = planFacts(plan, { choice, delta: delta?.survey, needs });
   // A dry run prints them with the plan.
   for (const warning of asked.dryRun ? [] : doubtWarnings(plan, choice.backupId)) session.notice(warning);
   return {
@@ -291,14 +301,22 @@ function versionMismatch(
 
 function planFacts(
   plan: PricedPlan,
-  { choice, delta }: { readonly choice: Call["choice"]; readonly delta: DeltaSurvey | undefined },
-  measured: MeasuredRates,
+  {
+    choice,
+    delta,
+    needs,
+  }: {
+    readonly choice: Call["choice"];
+    readonly delta: DeltaSurvey | undefined;
+    readonly needs: readonly SpaceNeed[];
+  },
 ): RestorePlanFacts {
+  const measured = measuredRates(plan.proofs.proofs, os.hostname());
   const warnings: string[] = [];
   if (plan.gapAfter !== undefined) {
     warnings.push(`WAL is missing after ${plan.segments.at(-1)?.name ?? "the backup"}: this is not the newest point`);
   }
-  warnings.push(...doubtWarnings(plan, choice.backupId), ...stopWarnings(plan.stop));
+  warnings.push(...doubtWarnings(plan, choice.backupId), ...stopWarnings(plan.stop), ...spaceWarnings(needs));
   return {
     backupId: plan.backup.backupId,
     target: plan.target,
@@ -311,6 +329,7 @@ function planFacts(
       time: plan.target.kind === "time" ? plan.target.time : undefined,
     },
     dataBytes: plan.writeBytes,
+    needs: needs.map(({ folders, freeBytes, neededBytes }) => ({ folders, freeBytes, neededBytes })),
     fetchBytes: delta?.fetchBytes ?? plan.fetchBytes,
     delta: delta && { keptBytes: delta.keptBytes, writeBytes: delta.writeBytes, removedCount: delta.removed.length },
     walSegmentCount: plan.segments.length,

@@ -51,6 +51,12 @@ export type RestorePlanFacts = {
   /** Where recovery is expected to end. */
   readonly reaches: { readonly timeline: Timeline; readonly lsn: Lsn; readonly time: Instant | undefined };
   readonly dataBytes: number;
+  /** What it needs on each file system, with what recovery itself does, and what is free there. */
+  readonly needs: readonly {
+    readonly folders: readonly string[];
+    readonly freeBytes: number;
+    readonly neededBytes: number;
+  }[];
   /** What is read from the vault. */
   readonly fetchBytes: number;
   readonly walSegmentCount: number;
@@ -215,6 +221,13 @@ export function renderPlan(plan: RestorePlanFacts, style: Style): string {
     ["reaches", `${time}${formatLsn(reaches.lsn)} on timeline ${reaches.timeline}`],
     ["writes", describeByteSize(plan.delta?.writeBytes ?? plan.dataBytes)],
     ...deltaRows(plan.delta),
+    ...plan.needs.map(
+      ({ folders, freeBytes, neededBytes }) =>
+        [
+          "needs",
+          `${describeByteSize(neededBytes)} for ${folders.join(", ")}, where ${describeByteSize(freeBytes)} are free`,
+        ] as const,
+    ),
     ["fetches", describeByteSize(plan.fetchBytes)],
     ["replays", `${plan.walSegmentCount} segments of WAL, ${describeByteSize(plan.walBytes)}${fed}`],
     ["takes about", plan.estimatedMs === undefined ? "not known" : describeDuration(plan.estimatedMs)],
@@ -238,7 +251,8 @@ function deltaRows(delta: RestorePlanFacts["delta"]): readonly (readonly [string
 export const APART_SETTINGS = {
   archive_mode: "off",
   max_logical_replication_workers: "0",
-  external_pid_file: "",
+  // An empty name is complained of at each start.
+  external_pid_file: "lifeboat-restore/server.pid",
   logging_collector: "off",
   log_destination: "stderr",
 } as const;

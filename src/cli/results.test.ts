@@ -349,6 +349,7 @@ const plan: RestorePlanFacts = {
   },
   reaches: { timeline, lsn: 0x5000000n as Lsn, time: at(30) },
   dataBytes: record.dataBytes,
+  needs: [{ folders: ["/srv/r"], freeBytes: 64_424_509_440, neededBytes: 3_221_225_472 }],
   fetchBytes: 660_602_880,
   walSegmentCount: 3,
   walBytes: 50_331_648,
@@ -404,7 +405,7 @@ test("a restore says how long it took and what answers now", async () => {
     renderRestored(unbooted, createStyle({ colours: false, columns: 100 }))
       .split("\n")
       .at(-1),
-    "start it, with the pg_ctl of PostgreSQL 16:  pg_ctl -D '/srv/the shop'\\''s' -l '/srv/the shop'\\''s/lifeboat-restore/server.log' -o '-c archive_mode=off -c max_logical_replication_workers=0 -c external_pid_file= -c logging_collector=off -c log_destination=stderr' -w -t 86400 start",
+    "start it, with the pg_ctl of PostgreSQL 16:  pg_ctl -D '/srv/the shop'\\''s' -l '/srv/the shop'\\''s/lifeboat-restore/server.log' -o '-c archive_mode=off -c max_logical_replication_workers=0 -c external_pid_file=lifeboat-restore/server.pid -c logging_collector=off -c log_destination=stderr' -w -t 86400 start",
   );
 });
 

@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
-import { checkLayout, layoutOf, placePath } from "./layout.ts";
+import { memoryFiles } from "../platform/memory-files.ts";
+import { checkLayout, checkOutside, layoutOf, placePath } from "./layout.ts";
 
 const spaces = [
   { oid: 16385, location: "/srv/fast" },
@@ -67,6 +68,17 @@ describe("the layout of a restore", () => {
       const apart = layoutOf(path.join(folder, "a"), spaces.slice(0, 1), { byOid, under: undefined });
       await checkLayout(systemFiles, apart);
     });
+  });
+
+  test("is refused in the vault, around it, and where a link leads there", async () => {
+    const { files } = memoryFiles();
+    for (const each of ["/mnt/vault/packs", "/srv"]) await files.makeFolder(each);
+    await files.symlink("../mnt", "/srv/disk");
+    const own = ["/srv/disk/vault"];
+    for (const root of ["/mnt/vault", "/mnt/vault/restored", "/srv/disk/vault/a/b", "/mnt", "/srv/disk"]) {
+      await assert.rejects(checkOutside(files, ["/srv/main", root], own), { code: "restore.target-in-vault" }, root);
+    }
+    await checkOutside(files, ["/mnt/vault-restored", "/srv/disk/restored", "/srv/restored"], own);
   });
 
   test("is refused when a tablespace's folder holds files", async () => {

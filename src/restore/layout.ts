@@ -86,6 +86,51 @@ export function checkApart(layout: Layout): void {
 }
 
 /**
+ * Throws `restore.target-in-vault` when a root lies in one of these folders or holds it, by whatever links: what is restored is not encrypted,
+ * and a copy of the vault would take it along; a delta restore would remove what it finds.
+ */
+export async function checkOutside(files: Files, roots: readonly string[], own: readonly string[]): Promise<void> {
+  for (const kept of own) {
+    const keptAt = await withoutLinks(files, path.resolve(kept));
+    for (const root of roots) {
+      const rootAt = await withoutLinks(files, path.resolve(root));
+      const isIn = `${rootAt}/`.startsWith(`${keptAt}/`);
+      if (!isIn && !`${keptAt}/`.startsWith(`${rootAt}/`)) continue;
+      throw new LifeboatError("restore.target-in-vault", {
+        message: isIn ? `${root} lies in ${kept}, where Lifeboat keeps backups or WAL` : `${root} holds ${kept}`,
+        remedy: "Restore into a folder outside of vault and spool: what is restored is not encrypted.",
+      });
+    }
+  }
+}
+
+/** The path as it is with all links followed, as far as something is there. */
+async function withoutLinks(files: Files, folder: string): Promise<string> {
+  let at = folder;
+  for (let count = 0; count < LINKS_MAX; count += 1) {
+    const next = await withoutFirstLink(files, at);
+    if (next === undefined) break;
+    at = next;
+  }
+  return at;
+}
+
+async function withoutFirstLink(files: Files, folder: string): Promise<string | undefined> {
+  const parts = folder.split("/").slice(1);
+  for (const index of parts.keys()) {
+    const at = `/${parts.slice(0, index + 1).join("/")}`;
+    const facts = await files.stat(at);
+    if (facts === undefined) return undefined;
+    if (facts.kind === "link")
+      return path.join(path.resolve(path.dirname(at), await files.readLink(at)), ...parts.slice(index + 1));
+  }
+  return undefined;
+}
+
+/** As many as Linux follows. */
+const LINKS_MAX = 40;
+
+/**
  * What a restore makes itself, or what must not come back: the links to the tablespaces, which lie elsewhere now; the
  * signal of a standby, with which recovery would never end; what an earlier restore wrote for its own recovery.
  */

@@ -463,7 +463,63 @@ function reusedBy({ survey, beforeChange }: DeltaRestore): Reused {
   return { presentBytes, removedWalBytes: beforeChange === undefined ? removedWalBytes : 0 };
 }
 
+/** What a restore needs of a file system, beside what it finds and takes for free: see `spaceNeeds`. */
+export type SpaceNeed = {
+  readonly folders: readonly string[];
+  readonly freeBytes: number;
+  readonly neededBytes: number;
+  /** An interrupted restore left something there, which the next one removes first: as much is free then as well. */
+  readonly isCleared: boolean;
+};
+
+/** What `runRestore` will ask of each file system; it throws `restore.no-space` where one has less. Changes nothing. */
+export async function spaceNeeds(
+  files: Files,
+  plan: PricedPlan,
+  { folder, tablespaces }: Pick<RestorePlace, "folder" | "tablespaces">,
+  delta: DeltaRestore | undefined,
+): Promise<readonly SpaceNeed[]> {
+  const layout = withWalFolder(layoutOf(folder, plan.tablespaces, tablespaces), delta?.state.walFolder);
+  const needs = await needsOf(files, plan, layout, delta && reusedBy(delta));
+  return Promise.all(
+    needs.map(async (need) => ({ ...need, isCleared: delta === undefined && (await isFilled(need)) })),
+  );
+
+  async function isFilled(need: { readonly folders: readonly string[] }): Promise<boolean> {
+    for (const each of need.folders) {
+      if ((await files.stat(each)) !== undefined && (await files.list(each)).length > 0) return true;
+    }
+    return false;
+  }
+}
+
+/** What carrying out the plan would be refused for. */
+export function spaceWarnings(needs: readonly SpaceNeed[]): readonly string[] {
+  const short = needs.filter(({ freeBytes, neededBytes }) => freeBytes < neededBytes);
+  return short.map((need) =>
+    need.isCleared
+      ? `${describeNeed(need)}; what an interrupted restore left there is removed first`
+      : `${describeNeed(need)}: it will be refused`,
+  );
+}
+
+function describeNeed({ folders, freeBytes, neededBytes }: Omit<SpaceNeed, "isCleared">): string {
+  return `the file system of ${folders.join(", ")} has ${describeByteSize(freeBytes)} free, the restore needs ${describeByteSize(neededBytes)}`;
+}
+
 async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, reused: Reused | undefined): Promise<void> {
+  for (const need of await needsOf(files, plan, layout, reused)) {
+    const { freeBytes, neededBytes } = need;
+    if (freeBytes >= neededBytes) continue;
+    throw new LifeboatError("restore.no-space", {
+      message: describeNeed(need),
+      remedy: "Free space there, or restore into a folder on a larger file system.",
+      details: { freeBytes, neededBytes },
+    });
+  }
+}
+
+async function needsOf(files: Files, plan: PricedPlan, layout: Layout, reused: Reused | undefined) {
   const needed = new Map<number, { freeBytes: number; neededBytes: number; readonly folders: string[] }>();
   for (const [folder, neededBytes] of bytesByRoot(plan, layout, reused)) {
     let existing = folder;
@@ -474,14 +530,7 @@ async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, reused
     sum.folders.push(folder);
     needed.set(device, sum);
   }
-  for (const { freeBytes, neededBytes, folders } of needed.values()) {
-    if (freeBytes >= neededBytes) continue;
-    throw new LifeboatError("restore.no-space", {
-      message: `the file system of ${folders.join(", ")} has ${describeByteSize(freeBytes)} free, the restore needs ${describeByteSize(neededBytes)}`,
-      remedy: "Free space there, or restore into a folder on a larger file system.",
-      details: { freeBytes, neededBytes },
-    });
-  }
+  return [...needed.values()];
 }
 
 function bytesByRoot(plan: PricedPlan, layout: Layout, reused: Reused | undefined): ReadonlyMap<string, number> {

@@ -330,9 +330,13 @@ test("a restore to a time has what was committed before it and nothing after; th
   await eventually("all is confirmed", async () => (await cli.run("wal status")).out.includes("behind:     0 B"));
   const all = ["before the first backup", "under the receiver", "after the restart", "wanted", "a mistake"];
   const plan = (await cli.json(`restore --target ${folder}/never --dry-run`)) as {
-    readonly plan: { readonly walSegmentCount: number };
+    readonly plan: {
+      readonly walSegmentCount: number;
+      readonly needs: readonly { readonly folders: readonly string[] }[];
+    };
   };
   assert.ok(plan.plan.walSegmentCount > 0);
+  assert.deepEqual(plan.plan.needs[0]?.folders, [path.join(folder, "never")]);
   assert.equal(await stat(path.join(folder, "never")).catch(() => "absent"), "absent");
   assert.deepEqual(await rowsAfter(""), all);
   assert.deepEqual(await rowsAfter(`--to-time ${moment}`), all.slice(0, -1));
@@ -347,6 +351,7 @@ test("a restore to a time has what was committed before it and nothing after; th
 test("a restore never goes into a folder with files, a running server's, or one without the right programs", async () => {
   const running = await cli.expect(3, `restore --target ${server.dataFolder}`);
   assert.match(running.err, /code: restore\.target-in-use/);
+  assert.match((await cli.expect(3, "restore --target ../vault/restored")).err, /code: restore\.target-in-vault/);
   const full = await cli.expect(3, "restore --target .");
   assert.match(full.err, /code: restore\.target-not-empty/);
   const programs = "/usr/lib/postgresql/15/bin";

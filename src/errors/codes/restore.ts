@@ -6,6 +6,11 @@ export const restoreErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The restore target holds files, which could be somebody's only copy; nothing was touched.",
   },
+  "restore.target-in-vault": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The restore target lies in the folder of the vault or of the spool, or holds it; nothing was touched.",
+  },
   "restore.target-in-use": {
     kind: "operator",
     exit: EXIT.refused,

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { planSmall, RESTORED_FOLDER, restoreSmall, takeSmallBackup } from "../../test/support/small-restores.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
+import type { Files } from "../platform/files.ts";
+import { memoryFiles } from "../platform/memory-files.ts";
+import { spaceNeeds, spaceWarnings } from "./restore.ts";
+
+test("what a plan says that it needs is what carrying it out is refused for", async () => {
+  const vault = await createTestVault();
+  const from = { vault, backup: await takeSmallBackup(vault) };
+  const { files } = memoryFiles();
+  await files.makeFolder("/srv");
+  const { plan, place } = await planSmall(from, files, "whole");
+  const holding = (freeBytes: number): Files => ({
+    ...files,
+    space: async (file) => ({ ...(await files.space(file)), freeBytes }),
+  });
+  const warningsOf = async (there: Files): Promise<readonly string[]> =>
+    spaceWarnings(await spaceNeeds(there, plan, place, undefined));
+  const [{ neededBytes } = assert.fail()] = await spaceNeeds(files, plan, place, undefined);
+  const [little, enough] = [holding(neededBytes - 1), holding(neededBytes)];
+  const [said = ""] = await warningsOf(little);
+  assert.match(said, /: it will be refused$/);
+  const message = said.replace(": it will be refused", "");
+  await assert.rejects(restoreSmall(from, little), { code: "restore.no-space", message });
+  assert.equal(await files.stat(RESTORED_FOLDER), undefined);
+  assert.deepEqual(await warningsOf(enough), []);
+  await restoreSmall(from, enough);
+  // As an interrupted one would leave it.
+  assert.match((await warningsOf(little)).join(), /restore left there is removed first$/);
+});
