@@ -89,19 +89,20 @@ test("gaps, ranges and stranded backups of another system are none of the one th
     ranges: [range],
     gaps: [gap, { ...gap, systemId: own }],
     outOfReach: [gap],
+    unreached: [{ ...place, systemId }],
     stranded: [old.backupId],
   };
   const listing = await listBackups(vault, {}, {});
   const counted = (of: SystemId | undefined) => {
-    const { stranded, ranges, gapCount, outOfReach } = reachFacts(points, listing, of);
-    return [stranded.length, ranges.length, gapCount, outOfReach.length];
+    const { stranded, ranges, gapCount, outOfReach, unreached } = reachFacts(points, listing, of);
+    return [stranded.length, ranges.length, gapCount, outOfReach.length, unreached.length];
   };
   assert.deepEqual(
     [counted(own), counted(systemId), counted(undefined)],
     [
-      [0, 0, 1, 0],
-      [1, 1, 1, 1],
-      [1, 1, 2, 1],
+      [0, 0, 1, 0, 0],
+      [1, 1, 1, 1, 1],
+      [1, 1, 2, 1, 1],
     ],
   );
 });

@@ -123,7 +123,7 @@ export function reachFacts(
   points: Awaited<ReturnType<typeof pointsOf>>,
   { backups }: Pick<BackupListing, "backups">,
   systemId: SystemId | undefined,
-): Pick<Extract<VaultFacts, { kind: "reached" }>, "stranded" | "ranges" | "gapCount" | "outOfReach"> {
+): Pick<Extract<VaultFacts, { kind: "reached" }>, "stranded" | "ranges" | "gapCount" | "outOfReach" | "unreached"> {
   const isMeant = (of: { readonly systemId: SystemId } | undefined): boolean =>
     systemId === undefined || of?.systemId === systemId;
   return {
@@ -142,6 +142,7 @@ export function reachFacts(
       from: formatLsn(from),
       to: formatLsn(to),
     })),
+    unreached: points.unreached.filter(isMeant).map(({ timeline, to }) => ({ timeline, to: formatLsn(to) })),
   };
 }
 

@@ -17,7 +17,7 @@ import { lastCommitTime } from "../wal/commit-times.ts";
 import { fetchForServer } from "../wal/get-for-server.ts";
 import { addressUnder } from "../wal/mandate.ts";
 import { createReceiver } from "../wal/receiver.ts";
-import { type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
+import { type RecoveryPoints, type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
 import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
 import { governBySocket } from "../witness/control.ts";
 import { connectsWithNewestPassword } from "./changed-password.ts";
@@ -175,12 +175,13 @@ export const findPoints: FindPoints = async (call) => {
 export async function pointsOf(
   vault: Vault,
   call: Parameters<FindPoints>[0],
-): Promise<Points & { readonly outOfReach: readonly PointsGap[] }> {
+): Promise<Points & { readonly outOfReach: readonly PointsGap[]; readonly unreached: RecoveryPoints["unreached"] }> {
   const { config, session } = call;
   const options = { signal: session.signal };
   const ranges: PointsRange[] = [];
   const gaps: PointsGap[] = [];
   const outOfReach: PointsGap[] = [];
+  const unreached: RecoveryPoints["unreached"][number][] = [];
   const stranded: string[] = [];
   for (const systemId of await listSystems(vault, options)) {
     const listing = await listBackups(vault, { systemId }, options);
@@ -190,10 +191,11 @@ export async function pointsOf(
     const points = recoveryPoints(listing.backups, await wal.holdings(options));
     gaps.push(...points.gaps);
     outOfReach.push(...points.outOfReach);
+    unreached.push(...points.unreached);
     stranded.push(...points.stranded.map((backup) => backup.backupId));
     for (const range of points.ranges) ranges.push(await timed(range, { wal, walSegmentBytes }, options));
   }
-  return { ranges, gaps, outOfReach, stranded };
+  return { ranges, gaps, outOfReach, unreached, stranded };
 }
 
 /** How far back commits are looked for from the end of a range. */

@@ -78,6 +78,7 @@ const status: StatusFacts = {
     ],
     gapCount: 0,
     outOfReach: [],
+    unreached: [],
     objectCount: 57,
     sizeBytes: 1_400_000_000,
   },

@@ -45,6 +45,7 @@ const vault = {
   ranges: [range],
   gapCount: 0,
   outOfReach: [],
+  unreached: [],
   objectCount: 1,
   sizeBytes: 1,
 };
@@ -162,6 +163,11 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
     "of two gaps one without a backup behind it",
     { vault: { ...vault, gapCount: 2, outOfReach: [gap] } },
     ["wal-out-of-reach", "wal-gap"],
+  ],
+  [
+    "a newest timeline of which nothing can be restored",
+    { vault: { ...vault, unreached: [{ timeline: 2, to: range.to }] } },
+    ["timeline-out-of-reach"],
   ],
   ["a receiver's alarm of a gap, no backup behind it", { receiver: lost(gap) }, ["receiver-gap"]],
   [

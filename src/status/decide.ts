@@ -63,6 +63,8 @@ export type VaultFacts =
       readonly gapCount: number;
       /** Gaps behind which WAL is held, and no backup begins. */
       readonly outOfReach: readonly { readonly timeline: number; readonly from: string; readonly to: string }[];
+      /** The newest timeline, where nothing of it can be restored, and how far its WAL is held. */
+      readonly unreached: readonly { readonly timeline: number; readonly to: string }[];
       readonly objectCount: number;
       readonly sizeBytes: number;
     };
@@ -153,6 +155,10 @@ function vaultFaults(facts: StatusFacts): Fault[] {
   for (const { timeline, from, to } of vault.outOfReach) {
     const message = `nothing after ${from} can be restored: WAL is missing from there to ${to} on timeline ${timeline}, and no backup begins behind that`;
     faults.push({ code: "wal-out-of-reach", message, remedy: "Take one now: lifeboat backup." });
+  }
+  for (const { timeline, to } of vault.unreached) {
+    const message = `nothing of timeline ${timeline} can be restored, WAL of which is held up to ${to}: no backup leads onto it`;
+    faults.push({ code: "timeline-out-of-reach", message, remedy: "Take one now: lifeboat backup." });
   }
   if (vault.gapCount > vault.outOfReach.length) {
     const message = `WAL is missing in ${vault.gapCount} ${vault.gapCount === 1 ? "place" : "places"} between recovery ranges`;

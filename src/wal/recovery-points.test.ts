@@ -33,14 +33,19 @@ function backup(timeline: number, segment: number): BackupRecord {
   };
 }
 
-/** Where nothing behind can be restored, with so many gaps; 2 left 1 in the middle of segment 6. */
-function outOfReach(backups: readonly BackupRecord[], held: Readonly<Record<number, readonly number[]>>) {
+/** What can be restored of these segments, by their timelines; 2 left 1 in the middle of segment 6. */
+function pointsOf(backups: readonly BackupRecord[], held: Readonly<Record<number, readonly number[]>>) {
   const segments = Object.entries(held).flatMap(([timeline, numbers]) =>
     numbers.map((each) => segmentName({ timeline: Number(timeline) as Timeline, lsn: at(each), walSegmentBytes })),
   );
   const history = [{ timeline: 1 as Timeline, switchLsn: at(6.5) }];
   const histories = new Map(held[2] === undefined ? [] : [[2 as Timeline, history] as const]);
-  const points = recoveryPoints(backups, { systemId, walSegmentBytes, segments, tails: [], histories });
+  return recoveryPoints(backups, { systemId, walSegmentBytes, segments, tails: [], histories });
+}
+
+/** Where nothing behind can be restored, with so many gaps. */
+function outOfReach(...of: Parameters<typeof pointsOf>) {
+  const points = pointsOf(...of);
   return [points.gaps.length, points.outOfReach.map(({ from, to }) => `${formatLsn(from)}-${formatLsn(to)}`)];
 }
 
@@ -57,4 +62,17 @@ test("of several gaps behind which no backup begins it is the first, also on the
   const held = { 1: [1, 2, 4], 2: [6, 8] };
   assert.deepEqual(outOfReach([backup(1, 1)], held)[1], ["0/300000-0/400000"]);
   assert.deepEqual(outOfReach([backup(1, 1), backup(2, 8)], held)[1], []);
+});
+
+test("the newest timeline is told whole where no backup leads onto it", () => {
+  const unreached = (...of: Parameters<typeof pointsOf>) =>
+    pointsOf(...of).unreached.map(({ timeline, from, to }) => `${timeline}: ${formatLsn(from)}-${formatLsn(to)}`);
+  // The backup ended behind the place where 2 left 1.
+  const held = { 1: [1, 2, 3, 4, 5, 6, 7, 8], 2: [6, 7, 9, 10] };
+  assert.deepEqual(unreached([backup(1, 7)], held), ["2: 0/680000-0/B00000"]);
+  assert.deepEqual(unreached([backup(1, 7), backup(2, 9)], held), []);
+  assert.deepEqual(unreached([backup(1, 1)], held), []);
+  // Nothing at all can be restored, or nothing was written on it yet: no fault of the timeline.
+  assert.deepEqual(unreached([], held), []);
+  assert.deepEqual(unreached([backup(1, 7)], { 1: held[1], 2: [] }), []);
 });

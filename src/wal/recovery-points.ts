@@ -6,7 +6,7 @@
  */
 import { type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { type WalGap, type WalHoldings, type WalLineage, walLineages } from "./ranges.ts";
+import { type WalGap, type WalHoldings, type WalLineage, type WalSpan, walLineages } from "./ranges.ts";
 
 /** A span into which one can restore. */
 export type RecoveryRange = {
@@ -24,6 +24,8 @@ export type RecoveryPoints = {
   readonly gaps: readonly (WalGap & { readonly systemId: SystemId })[];
   /** Of the newest timeline the gap behind which nothing can be restored, where no backup begins behind it: at most one. */
   readonly outOfReach: readonly (WalGap & { readonly systemId: SystemId })[];
+  /** What is held of the newest timeline's own WAL, where no backup leads into that and moments of others can be restored: at most one. */
+  readonly unreached: readonly (WalSpan & { readonly systemId: SystemId })[];
   /** Backups whose own WAL is not all held: they cannot be restored. */
   readonly stranded: readonly BackupRecord[];
 };
@@ -48,7 +50,8 @@ export function recoveryPoints(backups: readonly BackupRecord[], holdings: WalHo
   ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
   const stranded = backups.filter((backup) => !placed.has(backup.backupId));
   const outOfReach = lastGapOf(holdings, ranges).map((gap) => ({ ...gap, systemId }));
-  return { ranges, gaps: [...gaps.values()], outOfReach, stranded };
+  const unreached = unreachedOf(holdings, ranges).map((span) => ({ ...span, systemId }));
+  return { ranges, gaps: [...gaps.values()], outOfReach, unreached, stranded };
 }
 
 /** Where what is held goes on, and no range does. */
@@ -58,6 +61,16 @@ function lastGapOf(holdings: WalHoldings, ranges: readonly RecoveryRange[]): rea
   const own = ranges.filter(({ timeline }) => timeline === newest.timeline);
   const gap = newest.gaps.find(({ from }) => own.every(({ to }) => to <= from));
   return gap === undefined || own.length === 0 ? [] : [gap];
+}
+
+/** The newest timeline began before every backup ended, or its history is not held. */
+function unreachedOf(holdings: WalHoldings, ranges: readonly RecoveryRange[]): readonly WalSpan[] {
+  const newest = walLineages(holdings).at(-1);
+  if (newest === undefined || ranges.length === 0) return [];
+  if (ranges.some(({ timeline }) => timeline === newest.timeline)) return [];
+  const own = newest.ranges.flatMap(({ spans }) => spans.filter(({ timeline }) => timeline === newest.timeline));
+  const [first, last] = [own.at(0), own.at(-1)];
+  return first === undefined || last === undefined ? [] : [{ ...first, to: last.to }];
 }
 
 function liesIn(backup: BackupRecord, lineage: WalLineage, range: WalLineage["ranges"][number]): boolean {
