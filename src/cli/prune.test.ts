@@ -100,6 +100,9 @@ describe("a prune tells", () => {
     assert.equal(await keeps("prune-incident", blocked({ kind: "incident" })), 0);
     const newestStoredMs = Date.UTC(2026, 0, 1);
     assert.equal(await keeps("prune-quiet", blocked({ kind: "quiet", newestStoredMs })), EXIT.refused);
+    const resumedMs = Date.UTC(2026, 5, 1);
+    const leapt = { kind: "leapt", newestStoredMs, resumedMs, untilMs: resumedMs + 86_400_000 } as const;
+    assert.equal(await keeps("prune-leapt", blocked(leapt)), EXIT.refused);
     const damage = (["vault.object-damaged", "vault.key-missing"] as const).map(
       (code) => new LifeboatError(code, { message: `manifest x tells ${code}`, remedy: "Look." }),
     );

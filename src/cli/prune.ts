@@ -51,7 +51,12 @@ export function pruneVerb(prune: PruneConfiguredVault): Verb {
       return {
         json: prunedJson(pruned),
         text: renderPruned(pruned, session.style),
-        exit: pruned.plan.damage.length > 0 ? EXIT.damaged : blockedBy?.kind === "quiet" ? EXIT.refused : 0,
+        exit:
+          pruned.plan.damage.length > 0
+            ? EXIT.damaged
+            : blockedBy !== undefined && blockedBy.kind !== "incident"
+              ? EXIT.refused
+              : 0,
       };
     },
   });
@@ -139,6 +144,12 @@ export function prunedJson({ plan, result }: Pruned) {
 function blockerText(blocker: Blocker, plan: PrunePlan): string {
   if (blocker.kind === "quiet") {
     return `the vault got nothing new since ${formatInstant(blocker.newestStoredMs as Instant)}; check the clock, and whether backups and the receiver run`;
+  }
+  if (blocker.kind === "leapt") {
+    const [from, to, until] = [blocker.newestStoredMs, blocker.resumedMs, blocker.untilMs].map((each) =>
+      formatInstant(each as Instant),
+    );
+    return `the vault got nothing from ${from} to ${to}, so the clock may have leapt; check it: if it is right, nothing is to be done, and what is due is removed from ${until} on`;
   }
   const reasons = plan.holds.flatMap(({ scope, reason }) => (scope === "all" ? [reason ?? "no reason opens"] : []));
   return `everything is held (${printable(reasons.join("; "))}); release it with \`lifeboat backup release --all\``;

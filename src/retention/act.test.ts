@@ -80,6 +80,7 @@ describe("a prune", () => {
     clock.set(clock.now() + 8 * DAY);
     await storeSegment(vault, { systemId, timeline, number: 39 });
     await storeSyntheticBackup(vault, { systemId, segment: 40, sharedPacks: [] });
+    clock.set(clock.now() + DAY);
     const held = await plan(vault);
     assert.equal(held.decision.abandoned.length, 1);
     assert.ok(held.erase.every(({ backupId }) => backupId !== half.backupId));

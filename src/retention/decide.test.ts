@@ -48,7 +48,7 @@ function backup(ageHours: number, changes: Partial<RetainedBackup> = {}): Retain
 
 function facts(backups: readonly RetainedBackup[], changes: Partial<RetentionFacts> = {}): RetentionFacts {
   const none = { proofs: new Map<BackupId, never>(), held: new Set<BackupId>(), incidentHold: false, unfinished: [] };
-  return { now: NOW, backups, ...none, newestStoredMs: NOW, ...changes };
+  return { now: NOW, backups, ...none, storedMs: [NOW], ...changes };
 }
 
 /** Each backup that stays, by its age in hours, with its reasons. */
@@ -204,8 +204,40 @@ describe("a backup stays", () => {
     const backups = [backup(2), old()];
     assert.deepEqual(decideRetention(facts(backups, { incidentHold: true }), policy).blockedBy, { kind: "incident" });
     const newestStoredMs = NOW - 8 * DAY;
-    const quiet = decideRetention(facts(backups, { newestStoredMs }), policy);
+    const quiet = decideRetention(facts(backups, { storedMs: [newestStoredMs] }), policy);
     assert.deepEqual([quiet.blockedBy, quiet.remove], [{ kind: "quiet", newestStoredMs }, []]);
+  });
+});
+
+describe("a clock that leapt ahead", () => {
+  const blockerOf = (daysAgo: readonly number[], graceMs = DAY) =>
+    decideRetention(facts([], { storedMs: daysAgo.map((days) => NOW - days * DAY) }), { ...policy, graceMs }).blockedBy;
+  const leapt = (before: number, after: number, waitDays: number) => ({
+    kind: "leapt",
+    newestStoredMs: NOW - before * DAY,
+    resumedMs: NOW - after * DAY,
+    untilMs: NOW - (after - waitDays) * DAY,
+  });
+
+  test("is not vouched for by what was stored since: nothing goes for a grace, and at least for a day", () => {
+    assert.deepEqual(blockerOf([10, 9, 8, 0.5, 0.1]), leapt(8, 0.5, 1));
+    assert.deepEqual(blockerOf([10, 9, 8, 0.5, 0.1], 0), leapt(8, 0.5, 1));
+    assert.equal(blockerOf([10, 9, 8, 1, 0.1]), undefined);
+    assert.deepEqual(blockerOf([11, 10, 2, 1, 0.1], 3 * DAY), leapt(10, 2, 3));
+    assert.equal(blockerOf([8, 7, 0.5]), undefined);
+  });
+
+  test("is not seen in a vault that gets a backup at long intervals", () => {
+    assert.deepEqual(blockerOf([7.1, 0]), leapt(7.1, 0, 1));
+    assert.equal(blockerOf([14.1, 7.1, 0]), undefined);
+    assert.equal(blockerOf([61, 30.1, 0]), undefined);
+    assert.deepEqual(blockerOf([407.1, 400.1, 0]), leapt(400.1, 0, 1));
+  });
+
+  test("and was put right leaves objects that are dated ahead: they do not tell that backups run", () => {
+    assert.equal(blockerOf([1, -400])?.kind, undefined);
+    assert.equal(blockerOf([8, -400])?.kind, "quiet");
+    assert.deepEqual(blockerOf([8, 0, -400]), leapt(8, 0, 1));
   });
 });
 

@@ -57,8 +57,8 @@ export type RetentionFacts = {
   readonly held: ReadonlySet<BackupId>;
   readonly incidentHold: boolean;
   readonly unfinished: readonly UnfinishedBackup[];
-  /** When the newest object of the vault was stored. */
-  readonly newestStoredMs: number;
+  /** When each object of the vault that tells of backups or WAL was stored, in any order. */
+  readonly storedMs: readonly number[];
 };
 
 /** How much is kept. */
@@ -93,7 +93,14 @@ export type RemovalStage =
 export type Blocker =
   | { readonly kind: "incident" }
   /** The vault got nothing new for so long: the clock is wrong, or backups have stopped. */
-  | { readonly kind: "quiet"; readonly newestStoredMs: number };
+  | { readonly kind: "quiet"; readonly newestStoredMs: number }
+  /** The same up to a short while ago: what came since then may be dated by a clock that leapt. It is believed from `untilMs` on. */
+  | {
+      readonly kind: "leapt";
+      readonly newestStoredMs: number;
+      readonly resumedMs: number;
+      readonly untilMs: number;
+    };
 
 /** What becomes of every backup. */
 export type RetentionDecision = {
@@ -123,6 +130,9 @@ const YOUNG_MS = HOUR_MS;
  */
 const QUIET_MS = 7 * DAY_MS;
 
+/** Whoever set the clock wrong has so long to see it, also where the grace is shorter. */
+const LEAP_MS_MIN = DAY_MS;
+
 /** Whoever takes backups elsewhere for a week after a branch got its last WAL has left it. */
 const BRANCH_LEFT_MS = 7 * DAY_MS;
 
@@ -131,7 +141,7 @@ const PARENT_CHOICE_MS = HOUR_MS;
 
 /** Decides. The lists are in the order of the facts. */
 export function decideRetention(facts: RetentionFacts, policy: RetentionPolicy): RetentionDecision {
-  const blockedBy = findBlocker(facts);
+  const blockedBy = findBlocker(facts, policy);
   const systems = Map.groupBy(facts.backups, ({ systemId }) => systemId);
   const keep: RetentionDecision["keep"][number][] = [];
   const remove: RetentionDecision["remove"][number][] = [];
@@ -158,10 +168,33 @@ export function isNewer(a: RetainedBackup, b: RetainedBackup): boolean {
   return a.endedMs === b.endedMs ? a.backupId > b.backupId : a.endedMs > b.endedMs;
 }
 
-function findBlocker(facts: RetentionFacts): Blocker | undefined {
-  if (facts.incidentHold) return { kind: "incident" };
-  const { newestStoredMs } = facts;
-  return facts.now - newestStoredMs > QUIET_MS ? { kind: "quiet", newestStoredMs } : undefined;
+function findBlocker(
+  { incidentHold, storedMs, now }: RetentionFacts,
+  { graceMs }: RetentionPolicy,
+): Blocker | undefined {
+  if (incidentHold) return { kind: "incident" };
+  // Dated ahead, by a clock that was wrong: it does not tell that anything came lately.
+  const believed = Float64Array.from(storedMs.filter((each) => !isAhead(each, now))).sort();
+  const newestStoredMs = believed.at(-1);
+  if (newestStoredMs === undefined) return undefined;
+  return now - newestStoredMs > QUIET_MS ? { kind: "quiet", newestStoredMs } : findLeap(believed, now, graceMs);
+}
+
+/**
+ * A clock that leaps ahead dates what is stored from then on, and that must not vouch for it: a leap looks like a rest of more than
+ * a week that ended lately. A vault with backups at long intervals always looks so, and is known by its earlier rests.
+ */
+function findLeap(sorted: Float64Array, now: Instant, graceMs: number): Blocker | undefined {
+  const waitMs = Math.max(graceMs, LEAP_MS_MIN);
+  const rests = sorted.subarray(1).map((at, index) => at - (sorted[index] ?? at));
+  for (let index = rests.length - 1; index >= 0; index -= 1) {
+    const [newestStoredMs, resumedMs, restMs] = [sorted[index] ?? now, sorted[index + 1] ?? now, rests[index] ?? 0];
+    if (now - resumedMs >= waitMs) return undefined;
+    if (restMs <= QUIET_MS) continue;
+    const usualMs = rests.subarray(0, index).reduce((longest, each) => Math.max(longest, each), 0);
+    if (restMs > 2 * usualMs) return { kind: "leapt", newestStoredMs, resumedMs, untilMs: resumedMs + waitMs };
+  }
+  return undefined;
 }
 
 function isNamed(backup: RetainedBackup, policy: RetentionPolicy): boolean {

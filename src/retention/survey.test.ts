@@ -212,6 +212,19 @@ describe("what another secret opens", () => {
   });
 });
 
+test("a clock that leaps ahead beside a running receiver erases nothing that waits for its grace", async () => {
+  const { vault, clock } = await dailyBackups();
+  await pruneDaily(vault);
+  const right = clock.now();
+  clock.set(right + 400 * DAY);
+  assert.equal((await planDaily(vault)).decision.blockedBy?.kind, "quiet");
+  await storeSegment(vault, { systemId, timeline, number: 11 });
+  const { decision, erase } = await planDaily(vault);
+  assert.deepEqual([decision.blockedBy?.kind, erase], ["leapt", []]);
+  clock.set(right + DAY / 2);
+  assert.equal((await planDaily(vault)).decision.blockedBy, undefined);
+});
+
 test("a fork without a backup of its own: what leads to it stays, beside the newest of the branch left behind", async () => {
   const { vault, store, clock, records } = await dailyBackups();
   const forked = 2 as Timeline;

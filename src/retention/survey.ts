@@ -99,9 +99,8 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
       incidentHold: holds.some(({ scope }) => scope === "all"),
       unfinished: listing.unfinished.map((each) => ({ ...each, hasManifest: names.has(backupName(each, "manifest")) })),
       // A proof is nothing new: a vault that is only proven has stopped getting backups.
-      newestStoredMs: [...packs, ...wal, ...records.filter(({ name }) => parseProofName(name) === undefined)].reduce(
-        (newest, each) => Math.max(newest, each.storedMs),
-        0,
+      storedMs: [...packs, ...wal, ...records.filter(({ name }) => parseProofName(name) === undefined)].map(
+        ({ storedMs }) => storedMs,
       ),
     },
     request.policy,
