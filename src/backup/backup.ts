@@ -26,6 +26,7 @@ import {
 import type { CompressionChoice } from "../vault/codec.ts";
 import { newestOf } from "../vault/dated-ahead.ts";
 import { backupName } from "../vault/names.ts";
+import { checkSameVault } from "../vault/same-vault.ts";
 import { getBlob, type Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
 import type { SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
@@ -116,6 +117,8 @@ export async function takeBackup(
     const { startLsn } = image.sink.start;
     const range = { systemId: named.systemId, timeline: server.timeline, from: startLsn, to: image.end.endLsn };
     tools.onProgress({ phase: "wal", doneBytes: image.sink.dataBytes, totalBytes: image.sink.dataBytes });
+    // Found here already, what was exchanged is told before the wait for WAL that cannot come.
+    await checkSameVault(tools.vault, options);
     if (history !== null) {
       // Without it a server refuses to recover along this timeline.
       await putHistory(tools.vault, { ...named, timeline: server.timeline, content: Buffer.from(history) }, options);
@@ -142,6 +145,7 @@ export async function takeBackup(
       durationMs: Math.round(tools.clock.monotonic() - begun),
     };
     tools.onProgress({ phase: "announce", doneBytes: image.sink.dataBytes, totalBytes: image.sink.dataBytes });
+    await checkSameVault(tools.vault, options);
     await announceOnce(tools.vault, record, { ...options, onUncertain: () => remains.keep() });
     return record;
   } catch (error) {

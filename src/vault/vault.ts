@@ -115,7 +115,7 @@ export async function beginOpening(
   secret: VaultSecret,
   options: CallOptions,
 ): Promise<{ readonly vault: Promise<Vault> }> {
-  const id = await readMarker(tools.store, options);
+  const id = await readVaultId(tools.store, options);
   const listing = await readWraps(tools.store, options);
   const keys = openKeys(listing, { vaultId: id, secret, storeName: tools.store.name });
   const vault = keys.then(({ dataKeys, newest }) => ({ ...tools, id, dataKey: newest, dataKeys }));
@@ -154,7 +154,8 @@ export async function getBlob(vault: Vault, name: string, options: CallOptions &
   return openBlob(name, sealed, dataKeyOf(vault, { name, keyId: blobKeyId(name, sealed) }), into);
 }
 
-async function readMarker(store: Store, options: CallOptions): Promise<string> {
+/** The id of the vault that lies in a store. Throws `vault.not-a-vault`, `vault.format-unknown`, `vault.object-damaged`. */
+export async function readVaultId(store: Store, options: CallOptions): Promise<string> {
   let bytes: Buffer;
   try {
     bytes = await store.get(VAULT_MARKER, options);

@@ -20,6 +20,7 @@ import {
   type Timeline,
 } from "../postgres/lsn.ts";
 import type { ReplicationConnection } from "../postgres/replication.ts";
+import { checkSameVault } from "../vault/same-vault.ts";
 import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
 import { decideStart, lastPage, type StartDecision } from "./decide.ts";
 import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
@@ -203,6 +204,8 @@ async function register(
   if (server.timeline > storedTo || state?.history !== server.historyText) {
     texts.set(server.timeline, server.historyText);
   }
+  // One that was exchanged for another could not read what is sealed for this one. Looked at only where there is something to store.
+  if (texts.size > 0) await checkSameVault(vault, call);
   for (const [timeline, text] of texts) {
     await putHistory(vault, { systemId: server.systemId, timeline, content: Buffer.from(text) }, call);
   }

@@ -51,7 +51,9 @@ export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
   }
   if (facts.uploadFailure !== undefined) {
     const { error, since } = facts.uploadFailure;
-    const reason = errorText(error);
+    // Nothing mends it by itself, and the wrong way out loses WAL.
+    const remedy = isLifeboatError(error, "vault.exchanged") ? `. ${error.remedy}` : "";
+    const reason = `${errorText(error)}${remedy}`;
     alarms.push({
       kind: "vault-failing",
       since: formatInstant(since),

@@ -4,21 +4,32 @@ import { leapingClock, only } from "../../test/support/failover-ports.ts";
 import { ManualClock } from "../../test/support/manual-clock.ts";
 import { FREE_LOCKS } from "../../test/support/power-cuts.ts";
 import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
-import { createTestVault } from "../../test/support/vaults.ts";
+import { createTestVault, TEST_SECRET } from "../../test/support/vaults.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
+import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
+import { rotateDataKey } from "../vault/key-ring.ts";
+import { NO_STRETCH } from "../vault/keys.ts";
+import { initVault, openVault, type Vault } from "../vault/vault.ts";
+import { putSegment } from "../vault/wal-store.ts";
 import { ReceivedCoverage } from "./coverage.ts";
 import type { Receiver } from "./receiver.ts";
 import { type ReceiverMode, writeReport } from "./report.ts";
 
 const vault = await createTestVault();
+const freeTools = () => ({
+  store: openMemoryStore({ clock: systemClock }),
+  clock: systemClock,
+  random: systemRandom,
+  stretchCost: NO_STRETCH,
+});
 const SERVER = { systemId: "7" as SystemId, timeline: 1 as Timeline, flushedLsn: 0x3000000n as Lsn };
 const RANGE = { systemId: SERVER.systemId, timeline: SERVER.timeline, from: 0x2000000n as Lsn, to: 0x3000000n as Lsn };
 const TIMEOUT_MS = 120_000;
@@ -28,13 +39,22 @@ const SPOOL = "/srv/spool";
 function coverageWith(
   receiver: Partial<Receiver>,
   {
-    store = vault.store,
+    of = vault,
+    store = of.store,
     files = memoryFiles().files,
     locks = FREE_LOCKS,
     clock = leapingClock(),
-  }: { readonly store?: Store; readonly files?: Files; readonly locks?: Locks; readonly clock?: Clock } = {},
+  }: {
+    readonly of?: Vault;
+    readonly store?: Store;
+    readonly files?: Files;
+    readonly locks?: Locks;
+    readonly clock?: Clock;
+  } = {},
 ) {
-  const report = { lastError: { message: "all slots are in use" } } as ReturnType<Receiver["report"]>;
+  const report = { alarms: [], lastError: { message: "all slots are in use" } } as unknown as ReturnType<
+    Receiver["report"]
+  >;
   const usual: Partial<Receiver> = {
     start: async () => undefined,
     stop: async () => undefined,
@@ -42,7 +62,7 @@ function coverageWith(
     report: () => report,
   };
   const coverage = new ReceivedCoverage({
-    vault: { ...vault, store },
+    vault: { ...of, store },
     files,
     locks,
     clock,
@@ -148,5 +168,45 @@ test("a receiver of our own that never comes to stream keeps no backup waiting f
     return error.message.includes("all slots are in use");
   });
   assert.deepEqual(stopped, ["stopped"]);
+  await coverage.end();
+});
+
+test("WAL that was sealed with a data key which the vault does not know covers nothing; one that a rotation made since does", async () => {
+  const segment = "000000010000000000000002";
+  for (const foreign of [true, false]) {
+    const { vault: own } = await initVault(freeTools(), TEST_SECRET, {});
+    if (!foreign) await rotateDataKey(own, TEST_SECRET, {});
+    const other = foreign ? await createTestVault() : await openVault(own, TEST_SECRET, {});
+    await putSegment(
+      { ...other, store: own.store },
+      { systemId: RANGE.systemId, segment, bytes: Buffer.from("wal") },
+      {},
+    );
+    const { coverage } = coverageWith({}, { of: own, store: own.store });
+    const covered = coverage.covered(RANGE, {});
+    if (foreign) {
+      await assert.rejects(covered, (error) => {
+        assert.ok(isLifeboatError(error, "backup.wal-not-covered"));
+        return error.message.includes(other.dataKey.id);
+      });
+    } else await covered;
+    await coverage.end();
+  }
+});
+
+test("a backup whose WAL does not come is told that the receiver has another vault open", async () => {
+  const { files } = memoryFiles();
+  await files.makeFolder(SPOOL);
+  const alarm = {
+    kind: "vault-failing",
+    since: STREAMING_REPORT.updatedAt,
+    message: "the vault was exchanged",
+  } as const;
+  await writeReport({ files, random: systemRandom }, SPOOL, { ...STREAMING_REPORT, systemId: "7", alarms: [alarm] });
+  const { coverage } = coverageWith({}, { files, locks: { tryAcquire: () => undefined } });
+  await assert.rejects(coverage.covered(RANGE, {}), (error) => {
+    assert.ok(isLifeboatError(error, "backup.wal-not-covered"));
+    return error.message.includes(alarm.message);
+  });
   await coverage.end();
 });

@@ -10,9 +10,20 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
-import { formatLsn, type Lsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
+import {
+  formatLsn,
+  type Lsn,
+  lsnAdd,
+  type SystemId,
+  segmentName,
+  segmentStart,
+  type Timeline,
+} from "../postgres/lsn.ts";
 import type { SystemIdentity } from "../postgres/replication.ts";
+import { blobKeyId } from "../vault/blob.ts";
+import { HEADER_BYTES } from "../vault/header.ts";
 import { segmentKey } from "../vault/names.ts";
+import { checkSameVault } from "../vault/same-vault.ts";
 import type { Vault } from "../vault/vault.ts";
 import { readHoldings } from "./holdings.ts";
 import { coversRange, type WalGap } from "./ranges.ts";
@@ -96,7 +107,7 @@ export class ReceivedCoverage {
       // Asking for one object costs little, listing a year of WAL does not.
       if (now >= listAt || (await this.#holdsEnd(range, options))) {
         const gaps = await this.#gaps(range, options);
-        if (gaps.length === 0) return;
+        if (gaps.length === 0) return await this.#checkOpens(range, options);
         listAt = now + LIST_INTERVAL_MS;
         const missingNow = gaps.reduce((sum, gap) => sum + gap.segmentCount, 0);
         if (missingNow < missing) {
@@ -201,17 +212,35 @@ export class ReceivedCoverage {
     return coverage.kind === "covered" ? [] : coverage.gaps;
   }
 
+  /** A name is not enough: what a receiver of another vault stored there, this one opens by no key. 48 bytes of each segment. */
+  async #checkOpens(
+    range: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
+    options: CallOptions,
+  ): Promise<void> {
+    const { vault, walSegmentBytes } = this.#tools;
+    const { systemId, timeline } = range;
+    const known = await checkSameVault(vault, options);
+    for (let lsn = segmentStart(range.from, walSegmentBytes); lsn < range.to; lsn = lsnAdd(lsn, walSegmentBytes)) {
+      const name = segmentKey({ systemId, segment: segmentName({ timeline, lsn, walSegmentBytes }) });
+      const keyId = blobKeyId(name, await vault.store.getRange(name, { offset: 0, length: HEADER_BYTES }, options));
+      if (!known.has(keyId))
+        throw notCovered(`${name} was sealed with data key ${keyId}, which this vault does not know`);
+    }
+  }
+
   async #notCovered(gaps: readonly WalGap[]): Promise<LifeboatError> {
     const first = gaps[0];
     const missing = first === undefined ? "nothing" : `${formatLsn(first.from)} to ${formatLsn(first.to)}`;
     const status = await readReceiverStatus(this.#tools, this.#tools.spoolFolder);
-    const said = this.#own?.report().lastError ?? (status.kind === "never-ran" ? null : status.report.lastError);
+    const report = this.#own?.report() ?? (status.kind === "never-ran" ? undefined : status.report);
+    // It may stream as it should, and have another vault open.
+    const said = report?.alarms.find(({ kind }) => kind === "vault-failing") ?? report?.lastError;
     const what = `for ${this.#tools.timeoutMs} ms nothing new of the WAL from ${missing} reached the vault`;
     return notCovered(what, said?.message ?? this.#complaint);
   }
 }
 
-function notCovered(what: string, complaint: string | undefined): LifeboatError {
+function notCovered(what: string, complaint?: string): LifeboatError {
   return new LifeboatError("backup.wal-not-covered", {
     message: complaint === undefined ? what : `${what}: ${complaint}`,
     remedy: "See `lifeboat wal status`, mend what it complains of, and take the backup again.",

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../../test/support/receivers.ts";
-import { createTestVault } from "../../test/support/vaults.ts";
+import { createTestVault, exchangeableStore } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
 import { fileErrorOf } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
+import { openMemoryStore } from "../store/memory/memory-store.ts";
+import type { Store } from "../store/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getSegment, listWal, putSegment } from "../vault/wal-store.ts";
 import type { SpoolFile } from "./spool-files.ts";
@@ -37,7 +39,7 @@ async function queue(faults: Parameters<typeof faultyStore>[0]["faults"] = []) {
 }
 
 /** Uploads that read as `look` lets them. */
-function uploadsReading(vault: Vault, look: (path: string) => void): Uploads {
+function uploadsReading(vault: Vault, look: (path: string) => void, removed: string[] = []): Uploads {
   return new Uploads({
     vault,
     clock: { ...systemClock, sleep: (_durationMs, options) => systemClock.sleep(1, options) },
@@ -47,7 +49,7 @@ function uploadsReading(vault: Vault, look: (path: string) => void): Uploads {
       look(path);
       return Buffer.from(path.slice(-4));
     },
-    remove: async () => undefined,
+    remove: async ({ segment }) => void removed.push(segment),
   });
 }
 
@@ -82,6 +84,7 @@ test("a segment that nobody waits behind is stored with rests, one that has come
       store: {
         ...vault.store,
         list: (...of) => vault.store.list(...of),
+        get: (...of) => vault.store.get(...of),
         put: async (key, parts, options) => {
           await options?.between?.();
           if (key.endsWith(file(1).segment)) for (const number of [2, 3]) uploads.add(file(number));
@@ -154,6 +157,47 @@ test("other bytes under the name of a segment end the uploads, and the segment s
   await assert.rejects(running, (error) => isLifeboatError(error, "wal.segment-conflict"));
   assert.deepEqual(removed, []);
   assert.equal(uploads.count, 1);
+});
+
+test("while another vault lies where the one was that is open, segments stay in the spool, and go into the one that is put back", async (of) => {
+  const mine = await createTestVault();
+  const others = await createTestVault();
+  const path = exchangeableStore(mine.store);
+  // At first it is exchanged while a segment is on its way.
+  const store: Store = {
+    ...path.store,
+    put: async (...of) => {
+      await path.store.put(...of);
+      path.exchange(others.store);
+    },
+  };
+  const removed: string[] = [];
+  const uploads = uploadsReading({ ...mine, store }, () => undefined, removed);
+  const stop = new AbortController();
+  of.after(() => stop.abort());
+  const running = uploads.run(stop.signal);
+  for (const number of [1, 2]) uploads.add(file(number));
+  const failed = async (): Promise<boolean> => isLifeboatError(uploads.failure?.error, "vault.exchanged");
+  await eventually("the exchange is told", failed);
+  const error = uploads.failure?.error;
+  assert.ok(isLifeboatError(error) && error.retryable && error.message.includes(others.id));
+  // Nor is one stored where there is none, or a copy that lacks the data key.
+  path.exchange(openMemoryStore({ clock: systemClock }));
+  await eventually("that it is gone is told", async () => /no vault/.test(String(uploads.failure?.error)));
+  const older = openMemoryStore({ clock: systemClock });
+  await older.put("vault.json", [await mine.store.get("vault.json")]);
+  path.exchange(older);
+  await eventually("the older copy is told", async () => /data key/.test(String(uploads.failure?.error)));
+  assert.deepEqual(removed, []);
+  assert.equal(uploads.count, 2);
+  assert.deepEqual((await listWal(others, { systemId: SYSTEM }, {})).segments, []);
+  const { put } = path.store;
+  store.put = put;
+  path.exchange(mine.store);
+  await eventually("all are stored", async () => uploads.count === 0);
+  stop.abort();
+  await running;
+  assert.deepEqual((await listWal(mine, { systemId: SYSTEM }, {})).segments, removed);
 });
 
 test("uploads with nothing to do end when they are told to", async () => {

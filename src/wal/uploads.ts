@@ -1,7 +1,7 @@
 /**
  * The way of complete segments from the spool into the vault, in the background.
  *
- * Invariants: a file leaves the spool only after the vault acknowledged it; a vault that fails delays this and nothing
+ * Invariants: a file leaves the spool only after the vault acknowledged it, and was then still the one that was opened; a vault that fails delays this and nothing
  * else: reception goes on for as long as the spool has room; segments go in the order in which they were completed, so
  * that what the vault holds has no hole that the spool could fill.
  */
@@ -11,6 +11,7 @@ import type { RandomSource } from "../platform/random.ts";
 import { retry } from "../platform/retry.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { segmentKey } from "../vault/names.ts";
+import { checkSameVault } from "../vault/same-vault.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putSegment } from "../vault/wal-store.ts";
 import type { SpoolFile } from "./spool-files.ts";
@@ -112,7 +113,11 @@ export class Uploads {
       if (bytes === undefined) return;
       const systemId = this.#tools.systemId();
       const segment = { systemId, segment: file.segment, bytes };
-      await putSegment(this.#tools.vault, segment, { signal, between: () => this.#rest(signal) });
+      const { vault } = this.#tools;
+      await checkSameVault(vault, { signal });
+      await putSegment(vault, segment, { signal, between: () => this.#rest(signal) });
+      // It may have been exchanged meanwhile. Two looks of two small reads each, where a segment takes half a second.
+      await checkSameVault(vault, { signal });
       await this.#tools.remove(file);
       await this.#tools.stored?.(segment);
     };

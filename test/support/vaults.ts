@@ -24,6 +24,24 @@ export async function cheapenPassphrase(folder: string, passphrase: string): Pro
   await rewrapPassphrase(tools, { kind: "passphrase", passphrase }, { passphrase, label: "" }, {});
 }
 
+/** A store as one path is: what lies there can be exchanged under who has it open. */
+export function exchangeableStore(first: Store) {
+  let there = first;
+  const store: Store = {
+    name: first.name,
+    put: (...of) => there.put(...of),
+    get: (...of) => there.get(...of),
+    getRange: (...of) => there.getRange(...of),
+    head: (...of) => there.head(...of),
+    list: (...of) => there.list(...of),
+    delete: (...of) => there.delete(...of),
+  };
+  const exchange = (next: Store): void => {
+    there = next;
+  };
+  return { store, exchange };
+}
+
 /** An empty vault in memory, or in the given store. */
 export async function createTestVault(store: Store = openMemoryStore({ clock: systemClock })): Promise<Vault> {
   const { vault } = await initVault({ store, clock: systemClock, random: systemRandom }, { kind: "open" }, {});

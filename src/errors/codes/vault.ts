@@ -49,6 +49,11 @@ export const vaultErrors = defineErrors({
     meaning: "The recovery key was not typed as it was printed.",
   },
   "vault.not-a-vault": { kind: "operator", exit: EXIT.notFound, meaning: "The store holds no vault." },
+  "vault.exchanged": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning: "Another vault, an older copy or none lies where the one was that is open; nothing is stored there.",
+  },
   "vault.already-a-vault": {
     kind: "operator",
     exit: EXIT.refused,

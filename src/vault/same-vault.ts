@@ -1,0 +1,50 @@
+/**
+ * Whether the vault that was opened is still the one that lies in its store.
+ *
+ * A receiver has its vault open for months. Where the folder is exchanged meanwhile (a new disk, two that take turns at one
+ * mount point, a copy from before a rotation), what it stores there opens by no key that this vault has: nobody can read it
+ * once that receiver has ended.
+ */
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { KEYS_PREFIX, type KeyId, parseKeyWrapName } from "./names.ts";
+import { readVaultId, type Vault } from "./vault.ts";
+
+type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/**
+ * Throws `vault.exchanged`, which passes when the vault is put back, or what the store throws. Reads the marker (150 bytes)
+ * and lists `keys/`, which holds a name for each holder and data key; returns the data keys that are named there.
+ */
+export async function checkSameVault(vault: Vault, options: CallOptions): Promise<ReadonlySet<KeyId>> {
+  const { store, id, dataKey } = vault;
+  const there = await idThere(vault, options);
+  if (there === undefined) throw exchanged(vault, "no vault is there now");
+  if (there !== id) throw exchanged(vault, `vault ${there} is there now`);
+  const keyIds = new Set<KeyId>();
+  for await (const { key } of store.list(KEYS_PREFIX, options)) {
+    const named = parseKeyWrapName(key);
+    if (named !== undefined) keyIds.add(named.keyId);
+  }
+  if (!keyIds.has(dataKey.id)) {
+    throw exchanged(vault, `what is there now does not know data key ${dataKey.id}, as a copy from before a rotation`);
+  }
+  return keyIds;
+}
+
+async function idThere(vault: Vault, options: CallOptions): Promise<string | undefined> {
+  try {
+    return await readVaultId(vault.store, options);
+  } catch (error) {
+    if (isLifeboatError(error, "vault.not-a-vault")) return undefined;
+    throw error;
+  }
+}
+
+function exchanged({ store, id }: Vault, what: string): LifeboatError {
+  return new LifeboatError("vault.exchanged", {
+    message: `${store.name} is not the vault ${id} any more that was opened: ${what}`,
+    remedy:
+      "Is its disk not mounted, or another one in its place? Put this vault back: what waits then goes into it by itself. If it is lost for good, make one there (`lifeboat vault init`), restart the receiver (`lifeboat restart receiver`), and take a backup at once.",
+    retryable: true,
+  });
+}
