@@ -155,6 +155,16 @@ function removeResult(wrapId: string, removed: { readonly kind: string; readonly
 function rotateResult(rotation: Rotation, style: Style): VerbResult {
   const lines = [`New objects are sealed with data key ${rotation.keyId}.`];
   if (rotation.recoveryKey !== undefined) lines.push(...recoveryLines(rotation.recoveryKey, style));
+  const { dataKeyCount, allDataKeyCount, recoveryKey } = rotation;
+  if (dataKeyCount < allDataKeyCount) {
+    const which = recoveryKey === undefined ? "The" : "This";
+    lines.push(
+      "",
+      style.warning(
+        `${which} recovery key opens ${dataKeyCount} of ${allDataKeyCount} data keys: what is sealed with the others stays closed.`,
+      ),
+    );
+  }
   if (rotation.leftOut.length > 0) {
     lines.push("", style.warning(`These open what was stored so far and nothing new: ${rotation.leftOut.join(", ")}.`));
     lines.push("Add each anew with `lifeboat vault key add`, and remove the old one.");

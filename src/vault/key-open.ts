@@ -4,7 +4,7 @@
  * Invariant: a wrap that this version cannot read is passed over, so that one damaged wrap, or one of a later kind, does
  * not lock out who holds another; it is kept by name for who wants to tell of it.
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Store } from "../store/store.ts";
 import { openAgeWraps } from "./key-age.ts";
 import { type KeyWrap, openWrap, parseWrap, type VaultSecret } from "./keys.ts";
@@ -31,12 +31,24 @@ export async function readWraps(store: Store, options: CallOptions): Promise<Wra
   const wraps: StoredWrap[] = [];
   const unreadable: string[] = [];
   for await (const { key: name } of store.list(KEYS_PREFIX, options)) {
-    const wrap = parseWrap(await store.get(name, options));
+    const bytes = await getListed(store, name, options);
+    if (bytes === undefined) continue;
+    const wrap = parseWrap(bytes);
     const named = parseKeyWrapName(name);
     if (wrap === undefined || named === undefined || named.keyId !== wrap.keyId) unreadable.push(name);
     else wraps.push({ name, wrapId: named.wrapId, wrap });
   }
   return { wraps, unreadable };
+}
+
+/** Undefined when it was removed since it was listed: then it is no wrap any more. */
+async function getListed(store: Store, name: string, options: CallOptions): Promise<Buffer | undefined> {
+  try {
+    return await store.get(name, options);
+  } catch (error) {
+    if (isLifeboatError(error, "store.object-missing")) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -6,12 +6,13 @@
  * Invariants: nothing that was sealed is sealed again; a wrap is stored, read back and (where its secret is at hand) opened
  * before anything relies on it or anything older is removed; no wrap is removed unless the secret in use still opens its
  * data key without it; a new passphrase takes the place of whole holders, never of part of one; cut after any step, the vault opens
- * with the secret in use or with the new one.
+ * with the secret in use or with the new one. Of two commands at once (key-meanwhile.ts) none takes away what the other relies on.
  */
-import { assert, LifeboatError } from "../errors/error.ts";
+import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { isAgeWrap, isVouchedFor, pinLine, wrapForRecipient } from "./key-age.ts";
+import { isBeingRemoved, keysChanged, lostMeanwhile, newDataKeys } from "./key-meanwhile.ts";
 import { type OpenedKeys, openKeys, readWraps, type StoredWrap, type WrapListing } from "./key-open.ts";
 import {
   createDataKey,
@@ -114,16 +115,24 @@ export async function addHolder(
 ): Promise<AddedHolder> {
   const ring = await openRing(tools, secret, options);
   refuseOpen(ring);
-  return await storeHolder(
-    ring,
-    { ...add, dataKeys: [...ring.vault.dataKeys.values()], now: nextInstant(ring) },
-    options,
-  );
+  const dataKeys = [...ring.vault.dataKeys.values()];
+  const stored = await storeHolder(ring, { ...add, dataKeys, now: nextInstant(ring) }, options);
+  // As the wraps are now: somebody may have made a data key meanwhile.
+  const { wraps } = await readWraps(tools.store, options);
+  const lacking = unopenedKeys(ring.vault, wraps);
+  const newest = newestKey(wraps);
+  return {
+    ...stored,
+    dataKeyCount: dataKeys.length,
+    allDataKeyCount: dataKeys.length + lacking.length,
+    opensNewest: newest === undefined || !lacking.includes(newest),
+  };
 }
 
 /**
  * Removes a holder's wraps and leaves a note of it in the vault, returned with the number of wraps removed. Throws
- * `vault.wrap-unknown`, and `vault.key-needed` unless the secret still opens each of its data keys by another wrap.
+ * `vault.wrap-unknown`, `vault.key-needed` unless the secret still opens each of its data keys by another wrap, and
+ * `vault.keys-changed` with nothing removed.
  */
 export async function removeHolder(
   tools: VaultTools,
@@ -133,21 +142,22 @@ export async function removeHolder(
 ): Promise<{ readonly kind: string; readonly wrapCount: number }> {
   const ring = await openRing(tools, secret, options);
   refuseOpen(ring);
-  const wraps = ring.listing.wraps.filter((each) => each.wrapId === wrapId);
-  const [first] = wraps;
-  if (first === undefined) {
+  const [, wraps] = holdersOf(ring.listing.wraps).find((holder) => holder[0] === wrapId) ?? [];
+  if (wraps === undefined) {
     throw new LifeboatError("vault.wrap-unknown", {
       message: `the vault in ${tools.store.name} has no key wrap ${wrapId} that this version can read`,
       remedy: "See `lifeboat vault key list`.",
     });
   }
   await removeWraps(ring, wraps, options);
-  return { kind: first.wrap.method.kind, wrapCount: wraps.length };
+  return { kind: wraps[0].wrap.method.kind, wrapCount: wraps.length };
 }
 
 /**
- * Adds a passphrase, then removes every other passphrase, each with all its wraps. Throws as `addHolder` does, and
- * `vault.keys-unopened`, with nothing changed, when there are other passphrases and data keys that the secret does not open.
+ * Adds a passphrase, then removes every other passphrase that was there, each with all its wraps. Throws as `addHolder` does,
+ * `vault.keys-unopened`, with nothing changed, when there are other passphrases and data keys that the secret does not open, and
+ * `vault.keys-changed` when the new passphrase is not the only one that opens the vault, or opens less than all of it, since
+ * somebody else changed the keys meanwhile.
  */
 export async function rewrapPassphrase(
   tools: VaultTools,
@@ -158,25 +168,58 @@ export async function rewrapPassphrase(
   const { passphrase, label } = replace;
   const before = await openRing(tools, secret, options);
   refuseOpen(before);
-  const unopened = unopenedKeys(before);
+  const unopened = unopenedKeys(before.vault, before.listing.wraps);
   if (unopened.length > 0 && passphrasesOf(before).length > 0) throw keysUnopened(before, unopened);
   const added = await addHolder(tools, secret, { holder: { kind: "passphrase", passphrase }, label }, options);
   // From here on the new passphrase is the secret in use: who opens what it does not is not removed.
   const ring = await openRing(tools, { kind: "passphrase", passphrase }, options);
+  refuseNewDataKeys(before, ring.listing);
+  // Only who was there before the new one: of two at once neither removes the other's, whatever is cut.
+  const there = new Set(before.listing.wraps.map(({ wrapId }) => wrapId));
   const removed = passphrasesOf(ring).filter(
-    ([wrapId, wraps]) => wrapId !== added.wrapId && wraps.every(({ wrap }) => ring.vault.dataKeys.has(wrap.keyId)),
+    ([wrapId, wraps]) => there.has(wrapId) && wraps.every(({ wrap }) => ring.vault.dataKeys.has(wrap.keyId)),
   );
   for (const [, wraps] of removed) await removeWraps(ring, wraps, options);
+  await assertOnlyPassphrase(before, { ...ring, wrapId: added.wrapId }, options);
   return { added, removed: removed.map(([wrapId]) => wrapId) };
 }
 
-function passphrasesOf({ listing }: Ring): readonly Holder[] {
+/** Throws `vault.keys-changed` unless the new passphrase is the only one, and there is no data key that it was not given. */
+async function assertOnlyPassphrase(
+  before: Ring,
+  { vault, secret, wrapId }: Ring & { readonly wrapId: string },
+  options: CallOptions,
+): Promise<void> {
+  const { store } = vault;
+  const last = await readWraps(store, options);
+  refuseNewDataKeys(before, last);
+  if (!last.wraps.some((each) => each.wrapId === wrapId)) {
+    throw keysChanged(store, `the new passphrase, wrap ${wrapId}, was removed`);
+  }
+  const others = passphrasesOf({ listing: last }).filter((holder) => holder[0] !== wrapId);
+  if (others.length === 0) return;
+  // The same passphrase from another host is no other one.
+  const { openedWraps } = await openKeys(last, { vaultId: vault.id, secret, storeName: store.name });
+  const left = others.filter(([each]) => !openedWraps.some((opened) => opened.wrapId === each));
+  if (left.length === 0) return;
+  const names = left.map(([each]) => each).join(", ");
+  throw keysChanged(store, `the new passphrase opens the vault, and another does, wrap ${names}`);
+}
+
+function refuseNewDataKeys(before: Ring, now: WrapListing): void {
+  const { store } = before.vault;
+  const made = newDataKeys(before.listing, now);
+  if (made.length > 0)
+    throw keysChanged(store, `data key ${made.join(", ")} was made, and the new passphrase does not open it`);
+}
+
+function passphrasesOf({ listing }: Pick<Ring, "listing">): readonly Holder[] {
   return holdersOf(listing.wraps.filter(({ wrap }) => wrap.method.kind === "passphrase"));
 }
 
 /** Data keys that somebody can open and the secret in use cannot. */
-function unopenedKeys({ vault, listing }: Ring): readonly KeyId[] {
-  const all = new Set(listing.wraps.map(({ wrap }) => wrap.keyId));
+function unopenedKeys(vault: Vault, wraps: readonly StoredWrap[]): readonly KeyId[] {
+  const all = new Set(wraps.map(({ wrap }) => wrap.keyId));
   return [...all].filter((keyId) => !vault.dataKeys.has(keyId));
 }
 
@@ -200,13 +243,17 @@ export type Rotation = {
   readonly wrappedFor: readonly string[];
   /** Wrap ids of holders that do not: their secret was not at hand, or nothing vouches for them. */
   readonly leftOut: readonly string[];
-  /** Opens every data key; undefined when the vault was opened with a recovery key, which opens the new one as well. */
+  /** Undefined when the vault was opened with a recovery key, which opens the new data key as well. */
   readonly recoveryKey: string | undefined;
+  /** How many the new recovery key opens, or the one in use. */
+  readonly dataKeyCount: number;
+  /** Of so many that the vault has wraps of. */
+  readonly allDataKeyCount: number;
 };
 
 /**
  * Makes a new data key for new objects, wrapped for every holder that can be wrapped for, the secret in use last: until
- * then nobody seals with it who uses that secret. Throws as `addHolder` does, `vault.keys-full`.
+ * then nobody seals with it who uses that secret. Throws as `addHolder` does, `vault.keys-full`, `vault.keys-changed`.
  */
 export async function rotateDataKey(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Rotation> {
   const ring = await openRing(tools, secret, options);
@@ -221,13 +268,24 @@ export async function rotateDataKey(tools: VaultTools, secret: VaultSecret, opti
     secret.kind === "recovery-key"
       ? undefined
       : await storeHolder(ring, { holder: { kind: "recovery-key" }, label: "", dataKeys: known, now }, options);
+  try {
+    await refuseChanged(ring, dataKey, options);
+  } catch (error) {
+    // Shown to nobody, and nobody has sealed with the new data key.
+    for (const each of recovery === undefined ? [] : known) {
+      await vault.store.delete(keyWrapName({ keyId: each.id, wrapId: recovery?.wrapId ?? "" }), options);
+    }
+    throw error;
+  }
   const holders = holdersOf(listing.wraps);
   const others: string[] = [];
   for (const [wrapId, wraps] of holders) {
     const aged = wraps.find(({ wrap }) => isAgeWrap(wrap) && vouches(vault, wrap));
     if (own.has(wrapId) || aged === undefined) continue;
     await storeWrap(ring, { to: recipientOf(aged), wrapId, dataKey, known, now }, options);
-    others.push(wrapId);
+    if (await isBeingRemoved(vault.store, wrapId, options)) {
+      await vault.store.delete(keyWrapName({ keyId: dataKey.id, wrapId }), options);
+    } else others.push(wrapId);
   }
   for (const [wrapId, wraps] of holders.filter(([each]) => own.has(each))) {
     const [first] = wraps;
@@ -235,20 +293,46 @@ export async function rotateDataKey(tools: VaultTools, secret: VaultSecret, opti
       secret.kind === "identity" ? recipientOf(first) : { kind: "secret", secret, label: labelOf(first.wrap) };
     await storeWrap(ring, { to, wrapId, dataKey, known, now }, options);
   }
-  await openVault(tools, secret, options);
+  const reopened = await openVault(tools, secret, options).catch((error: unknown) => ({ failure: error }));
+  // As the wraps are now: who was added meanwhile is left out.
+  const last = await readWraps(vault.store, options);
+  const lost = await lostMeanwhile(vault.store, { ...opened, listing: last, dataKeys: vault.dataKeys.keys() }, options);
+  if ("failure" in reopened && lost === undefined) throw reopened.failure;
+  // With a recovery key made, whoever removes the secret in use has seen the new data key by now, and opens it.
+  if (lost !== undefined && recovery === undefined) {
+    throw keysChanged(vault.store, `${lost}; it opens the new data key ${dataKey.id}`);
+  }
   const wrappedFor = [...others, ...own];
   return {
     keyId: dataKey.id,
     wrappedFor,
-    leftOut: holders.map(([wrapId]) => wrapId).filter((wrapId) => !wrappedFor.includes(wrapId)),
+    leftOut: holdersOf(last.wraps)
+      .map(([wrapId]) => wrapId)
+      .filter((wrapId) => !wrappedFor.includes(wrapId) && wrapId !== recovery?.wrapId),
     recoveryKey: recovery?.recoveryKey,
+    dataKeyCount: recovery !== undefined || "failure" in reopened ? known.length : reopened.dataKeys.size,
+    allDataKeyCount: new Set(last.wraps.map(({ wrap }) => wrap.keyId)).size,
   };
 }
 
+/** Throws `vault.keys-changed` when somebody else makes a data key too, or takes the secret in use away. */
+async function refuseChanged({ vault, listing, opened }: Ring, made: DataKey, options: CallOptions): Promise<void> {
+  const now = await readWraps(vault.store, options);
+  const own = new Set(opened.openedWraps.map(({ wrapId }) => wrapId));
+  const ended = now.wraps.filter(({ wrapId, wrap }) => own.has(wrapId) && !vault.dataKeys.has(wrap.keyId));
+  const begun = newDataKeys(listing, now).filter((keyId) => keyId !== made.id);
+  const others = [...new Set([...begun, ...ended.map(({ wrap }) => wrap.keyId)])];
+  if (others.length > 0) throw keysChanged(vault.store, `data key ${others.join(", ")} was made`);
+  const lost = await lostMeanwhile(vault.store, { ...opened, listing: now, dataKeys: vault.dataKeys.keys() }, options);
+  if (lost !== undefined) throw keysChanged(vault.store, lost);
+}
+
 async function openRing(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Ring> {
-  const vault = await openVault(tools, secret, options);
+  const { id } = await openVault(tools, secret, options);
   const listing = await readWraps(tools.store, options);
-  const opened = await openKeys(listing, { vaultId: vault.id, secret, storeName: tools.store.name });
+  const opened = await openKeys(listing, { vaultId: id, secret, storeName: tools.store.name });
+  // Both as of one listing: somebody may have made a data key since the vault was opened.
+  const vault = { ...tools, id, dataKey: opened.newest, dataKeys: opened.dataKeys };
   return { vault, secret, listing, opened };
 }
 
@@ -265,7 +349,7 @@ async function storeHolder(
     readonly now: Instant;
   },
   options: CallOptions,
-): Promise<AddedHolder> {
+): Promise<Pick<AddedHolder, "wrapId" | "recoveryKey" | "pin">> {
   const { vault } = ring;
   const { holder, label, dataKeys } = add;
   const wrapId = vault.random(8).toString("hex");
@@ -276,15 +360,7 @@ async function storeHolder(
     await storeWrap(ring, { to, wrapId, dataKey, known: dataKeys, now }, options);
   }
   const pin = holder.kind === "age" ? pinLine(dataKeys.at(-1) ?? vault.dataKey, vault.id) : undefined;
-  const newest = newestKey(ring.listing.wraps);
-  return {
-    wrapId,
-    dataKeyCount: dataKeys.length,
-    allDataKeyCount: dataKeys.length + unopenedKeys(ring).length,
-    opensNewest: dataKeys.some(({ id }) => id === newest) || unopenedKeys(ring).length === 0,
-    recoveryKey,
-    pin,
-  };
+  return { wrapId, recoveryKey, pin };
 }
 
 function sealFor(
@@ -335,31 +411,58 @@ async function storeWrap(
   });
 }
 
-/** The note first: cut in between, the wraps are still there and the same call removes them. */
-async function removeWraps(ring: Ring, wraps: readonly StoredWrap[], options: CallOptions): Promise<void> {
-  const { vault, opened } = ring;
-  const removed = new Set(wraps.map(({ name }) => name));
-  const staying = opened.openedWraps.filter(({ name }) => !removed.has(name)).map(({ wrap }) => wrap.keyId);
+/**
+ * The note first: cut in between, the wraps are still there and the same call removes them. Then a look at what somebody else
+ * did meanwhile, who would have seen the note after it.
+ */
+async function removeWraps(ring: Ring, wraps: Holder[1], options: CallOptions): Promise<void> {
+  const { vault, opened, secret } = ring;
+  const { store } = vault;
+  const names = new Set(wraps.map(({ name }) => name));
+  const staying = opened.openedWraps.filter(({ name }) => !names.has(name));
   for (const { wrap, wrapId } of wraps) {
-    if (!staying.includes(wrap.keyId)) throw keyNeeded({ wrapId, keyId: wrap.keyId, kind: ring.secret.kind });
+    if (staying.some((each) => each.wrap.keyId === wrap.keyId)) continue;
+    throw keyNeeded({ wrapId, keyId: wrap.keyId, kind: secret.kind });
   }
+  const [{ wrapId }] = wraps;
+  const isNew = await putNote(ring, wraps, options);
+  const now = await readWraps(store, options);
+  const dataKeys = wraps.map(({ wrap }) => wrap.keyId);
+  const made = newDataKeys(ring.listing, now);
+  const more = now.wraps.some((each) => each.wrapId === wrapId && !names.has(each.name));
+  const change =
+    made.length > 0 || more
+      ? `a data key was made${more ? `, and wrap ${wrapId} opens it` : ""}`
+      : await lostMeanwhile(store, { openedWraps: staying, listing: now, dataKeys }, options);
+  if (change !== undefined) {
+    if (isNew) await store.delete(keyNoteName(wrapId), options);
+    throw keysChanged(store, `${change}; wrap ${wrapId} was not removed`);
+  }
+  for (const { name } of wraps) await store.delete(name, options);
+}
+
+/** True when the note was not there. */
+async function putNote({ vault }: Ring, wraps: Holder[1], options: CallOptions): Promise<boolean> {
   const [first] = wraps;
-  if (first === undefined) return;
   const name = keyNoteName(first.wrapId);
-  if ((await vault.store.head(name, options)) === undefined) {
-    const plain = encodeKeyJson({
-      format: "lifeboat-key-removed",
-      version: 1,
-      wrapId: first.wrapId,
-      kind: first.wrap.method.kind,
-      label: labelOf(first.wrap) ?? "",
-      keyIds: wraps.map(({ wrap }) => wrap.keyId),
-      createdAt: first.wrap.createdAt,
-      removedAt: formatInstant(vault.clock.now()),
-    });
+  if (await isBeingRemoved(vault.store, first.wrapId, options)) return false;
+  const plain = encodeKeyJson({
+    format: "lifeboat-key-removed",
+    version: 1,
+    wrapId: first.wrapId,
+    kind: first.wrap.method.kind,
+    label: labelOf(first.wrap) ?? "",
+    keyIds: wraps.map(({ wrap }) => wrap.keyId),
+    createdAt: first.wrap.createdAt,
+    removedAt: formatInstant(vault.clock.now()),
+  });
+  try {
     await putBlob(vault, { name, plain }, options);
+    return true;
+  } catch (error) {
+    if (isLifeboatError(error, "store.object-exists")) return false;
+    throw error;
   }
-  for (const wrap of wraps) await vault.store.delete(wrap.name, options);
 }
 
 /** Later than every wrap that is known to be genuine, by a millisecond for each data key a new holder gets. */

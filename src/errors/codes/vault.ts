@@ -32,6 +32,11 @@ export const vaultErrors = defineErrors({
     meaning:
       "A passphrase cannot take the place of others: the vault was opened with a secret that a rotation left out.",
   },
+  "vault.keys-changed": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "Somebody else changed the keys of the vault meanwhile; the command did not do all of what it was asked.",
+  },
   "vault.wrap-unknown": { kind: "operator", exit: EXIT.notFound, meaning: "The vault has no key wrap of this name." },
   "vault.not-encrypted": {
     kind: "operator",
