@@ -190,7 +190,7 @@ const LOOKS: Readonly<Record<ScaleLook, (vault: Vault) => Promise<void>>> = {
   prune: async (vault) => {
     const windows = { hourly: 24, daily: 7, weekly: 4 };
     const policy = { windows, manualDays: undefined, graceMs: 24 * HOUR_MS, named: new Set<never>() };
-    const plan = await planPrune(vault, { policy, proofs: new Map() }, {});
+    const plan = await planPrune(vault, { policy, proofs: new Map(), unopenedProofs: [] }, {});
     if (plan.decision.blockedBy !== undefined) throw new Error("nothing would be pruned");
   },
   points: async (vault) => {

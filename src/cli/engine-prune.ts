@@ -22,6 +22,7 @@ export const pruneConfiguredVault: PruneConfiguredVault = async (call) => {
   const { retention, folders } = config;
   const { signal } = session;
   const vault = await openConfiguredVault(call, dryRun ? "read" : "write");
+  const proofs = await listProofs(vault, {}, { signal });
   const request = {
     policy: {
       windows: { hourly: retention.hourly, daily: retention.daily, weekly: retention.weekly },
@@ -29,7 +30,8 @@ export const pruneConfiguredVault: PruneConfiguredVault = async (call) => {
       graceMs: retention.grace,
       named: new Set(remove === undefined ? [] : [remove as BackupId]),
     },
-    proofs: retainedProofs(await listProofs(vault, {}, { signal })),
+    proofs: retainedProofs(proofs),
+    unopenedProofs: proofs.damaged,
   };
   if (dryRun) return { plan: await planPrune(vault, request, { signal }), result: undefined };
   // The user of a sandbox's server passes through it.

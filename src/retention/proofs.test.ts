@@ -7,9 +7,10 @@ import type { SystemId } from "../postgres/lsn.ts";
 import { retainedProofs } from "../proof/decide.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { listBackups } from "../vault/backups.ts";
+import { createDataKey } from "../vault/keys.ts";
 import { proofName } from "../vault/names.ts";
 import { listProofs, putProof } from "../vault/proofs.ts";
-import type { Vault } from "../vault/vault.ts";
+import { putBlob, type Vault } from "../vault/vault.ts";
 import { runPrune } from "./act.ts";
 import { planPrune } from "./survey.ts";
 
@@ -36,7 +37,8 @@ async function dailyBackups(count: number) {
 }
 
 async function plan(vault: Vault) {
-  return planPrune(vault, { policy, proofs: retainedProofs(await listProofs(vault, {}, {})) }, {});
+  const proofs = await listProofs(vault, {}, {});
+  return planPrune(vault, { policy, proofs: retainedProofs(proofs), unopenedProofs: proofs.damaged }, {});
 }
 
 test("the newest proven backup stays, until a proof of it failed: then it is the one before it", async () => {
@@ -52,6 +54,34 @@ test("the newest proven backup stays, until a proof of it failed: then it is the
   assert.deepEqual(await kept(), [first.backupId, newest.backupId]);
   await putProof(vault, syntheticProof(newest, { minute: 5, asked: "present", failedAt: "present" }), {});
   assert.deepEqual(await kept(), [first.backupId, third.backupId]);
+});
+
+test("who does not open every proof removes nothing: it may be of the only proven backup", async () => {
+  const { vault, clock, records } = await dailyBackups(3);
+  const [first] = records;
+  assert.ok(first !== undefined);
+  await runPrune(vault, await plan(vault), { onProgress: () => undefined });
+  clock.set(clock.now() + DAY);
+  const dataKey = createDataKey(vault.random);
+  const all: Vault = { ...vault, dataKey, dataKeys: new Map([...vault.dataKeys, [dataKey.id, dataKey]]) };
+  const early = syntheticProof(first, { minute: 1, asked: "booted" });
+  await putBlob(all, { name: proofName(early), plain: Buffer.from(JSON.stringify(early)) }, {});
+  const few = await plan(vault);
+  assert.deepEqual(
+    few.damage.map(({ code }) => code),
+    ["vault.key-missing"],
+  );
+  assert.deepEqual([few.erase, few.packs, few.tombstone], [[], [], []]);
+  const { damage, erase, revive } = await plan(all);
+  assert.deepEqual([damage, erase.length, revive.map(({ backupId }) => backupId)], [[], 1, [first.backupId]]);
+});
+
+test("a proof that is damaged stops no prune", async () => {
+  const { vault, records } = await dailyBackups(2);
+  const proof = syntheticProof(records[0] ?? assert.fail(), { minute: 1, asked: "booted" });
+  await vault.store.put(proofName(proof), [Buffer.from("damage")]);
+  const { damage, tombstone } = await plan(vault);
+  assert.deepEqual([damage, tombstone.length], [[], 1]);
 });
 
 test("proofs are deleted with their backup", async () => {

@@ -60,7 +60,7 @@ export type PrunePlan = {
   readonly packs: readonly RemovedObject[];
   readonly wal: readonly RemovedObject[];
   readonly walKeepFrom: WalDecision["keepFrom"];
-  /** Records and manifests that are missing or cannot be read: while there are any, nothing is deleted. */
+  /** What is missing or cannot be read, and has to be known: while there is any, nothing is deleted. */
   readonly damage: readonly LifeboatError[];
 };
 
@@ -68,6 +68,8 @@ export type PlanRequest = {
   readonly policy: RetentionPolicy;
   /** What the proofs of backups come to. */
   readonly proofs: ReadonlyMap<BackupId, ProofStanding>;
+  /** Why proofs do not open. What others can read may say that a backup is the only proven one, or failed. */
+  readonly unopenedProofs: readonly { readonly reason: LifeboatError }[];
 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -132,6 +134,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     ...halfway.map(unannounced),
     ...lost.flatMap(({ object, reason }) => (halfway.some((each) => each.object === object) ? [] : [reason])),
     ...mark.damaged.map(({ reason }) => reason),
+    ...request.unopenedProofs.flatMap(({ reason }) => (opensForOthers(reason) ? [reason] : [])),
   ];
   for (const each of mark.damaged) refuseForOthers(each, request.policy.named);
   if (damage.length > 0) return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage };

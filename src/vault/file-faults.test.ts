@@ -102,7 +102,9 @@ const pruneOldest = async ({ tools, secret }: Opened): Promise<void> => {
   for (let pass = 0; pass < 2; pass += 1) {
     const named = new Set((await listBackups(vault, {}, {})).backups.slice(0, -1).map(({ backupId }) => backupId));
     const policy = { windows, manualDays: undefined, graceMs: 0, named };
-    await runPrune(vault, await planPrune(vault, { policy, proofs: new Map() }, {}), { onProgress: () => undefined });
+    await runPrune(vault, await planPrune(vault, { policy, proofs: new Map(), unopenedProofs: [] }, {}), {
+      onProgress: () => undefined,
+    });
   }
 };
 

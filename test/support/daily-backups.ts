@@ -51,7 +51,7 @@ export async function dailyBackups(): Promise<{
 
 /** Plans a prune that keeps two days. */
 export function planDaily(vault: Vault, changes: Partial<RetentionPolicy> = {}): Promise<PrunePlan> {
-  return planPrune(vault, { policy: { ...policy, ...changes }, proofs: new Map() }, {});
+  return planPrune(vault, { policy: { ...policy, ...changes }, proofs: new Map(), unopenedProofs: [] }, {});
 }
 
 /** Plans one and carries it out. */

@@ -38,6 +38,7 @@ async function prune(vault: Vault, order: VaultOrder & { readonly kind: "prune" 
     const request = {
       policy: { windows, manualDays: undefined, graceMs: 0, named },
       proofs: new Map<BackupId, never>(),
+      unopenedProofs: [],
     };
     await runPrune(vault, await planPrune(vault, request, {}), { onProgress: () => undefined });
     named.clear();
