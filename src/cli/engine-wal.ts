@@ -11,6 +11,7 @@ import { HeldWal } from "../restore/held-wal.ts";
 import { feedUntilRecovered, readFeed } from "../restore/wal-feeder.ts";
 import { checkProtected } from "../stack/protected-server.ts";
 import { listBackups } from "../vault/backups.ts";
+import { KeptKeys } from "../vault/kept-keys.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listSystems } from "../vault/wal-store.ts";
 import { lastCommitTime } from "../wal/commit-times.ts";
@@ -43,13 +44,22 @@ export const receiveWal: ReceiveWal = async (call) => {
   const { config, session } = call;
   await poolStandsBack(STORING_NICE);
   comeForward(CONFIRMING_NICE);
-  const vault = await openConfiguredVault(call, "write");
+  // Nobody is at the terminal any more when a rotation has made a new data key.
+  const unattended = { config, session: { ...session, prompt: undefined } };
+  const { vault, renew } = new KeptKeys(await openConfiguredVault(call, "write"), {
+    reopen: () => openConfiguredVault(unattended, "write"),
+    onLeftOut: (why) =>
+      session.notice(
+        `warning: the vault has a newer data key, which the receiver does not open${why === undefined ? "" : ` (${why})`}: it goes on with the newest that it opens`,
+      ),
+  });
   const readAddress = () => serverConnection(call, config.receiver.applicationName);
   const connect = connectsWithNewestPassword<ReplicationConnection>(readAddress, await readAddress());
   const receiver = createReceiver(
     {
       ...MACHINE,
       vault,
+      renewKeys: renew,
       clock: session.clock,
       connect: ({ mandate, signal }) =>
         connect((address) => openReplication(addressUnder(mandate, address), { signal })),

@@ -13,22 +13,22 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /**
  * Throws `vault.exchanged`, which passes when the vault is put back, or what the store throws. Reads the marker (150 bytes)
- * and lists `keys/`, which holds a name for each holder and data key; returns the data keys that are named there.
+ * and lists `keys/`, which holds a name for each holder and data key; returns these, each with its data key.
  */
-export async function checkSameVault(vault: Vault, options: CallOptions): Promise<ReadonlySet<KeyId>> {
+export async function checkSameVault(vault: Vault, options: CallOptions): Promise<ReadonlyMap<string, KeyId>> {
   const { store, id, dataKey } = vault;
   const there = await idThere(vault, options);
   if (there === undefined) throw exchanged(vault, "no vault is there now");
   if (there !== id) throw exchanged(vault, `vault ${there} is there now`);
-  const keyIds = new Set<KeyId>();
+  const wraps = new Map<string, KeyId>();
   for await (const { key } of store.list(KEYS_PREFIX, options)) {
     const named = parseKeyWrapName(key);
-    if (named !== undefined) keyIds.add(named.keyId);
+    if (named !== undefined) wraps.set(key, named.keyId);
   }
-  if (!keyIds.has(dataKey.id)) {
+  if (![...wraps.values()].includes(dataKey.id)) {
     throw exchanged(vault, `what is there now does not know data key ${dataKey.id}, as a copy from before a rotation`);
   }
-  return keyIds;
+  return wraps;
 }
 
 async function idThere(vault: Vault, options: CallOptions): Promise<string | undefined> {

@@ -219,7 +219,7 @@ export class ReceivedCoverage {
   ): Promise<void> {
     const { vault, walSegmentBytes } = this.#tools;
     const { systemId, timeline } = range;
-    const known = await checkSameVault(vault, options);
+    const known = new Set((await checkSameVault(vault, options)).values());
     for (let lsn = segmentStart(range.from, walSegmentBytes); lsn < range.to; lsn = lsnAdd(lsn, walSegmentBytes)) {
       const name = segmentKey({ systemId, segment: segmentName({ timeline, lsn, walSegmentBytes }) });
       const keyId = blobKeyId(name, await vault.store.getRange(name, { offset: 0, length: HEADER_BYTES }, options));

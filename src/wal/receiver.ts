@@ -28,6 +28,7 @@ import { type Attempt, retry } from "../platform/retry.ts";
 import { formatLsn, LSN_NONE, lsnDistance, type SystemId } from "../postgres/lsn.ts";
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import { listBackups } from "../vault/backups.ts";
+import type { KeptKeys } from "../vault/kept-keys.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getSegment, type NamedSegment } from "../vault/wal-store.ts";
 import { alarmsOf, reportedError } from "./alarms.ts";
@@ -47,6 +48,8 @@ import { Walker } from "./walked.ts";
 /** What a receiver needs. */
 export type ReceiverTools = {
   readonly vault: Vault;
+  /** Where it may run for longer than the vault's newest data key stays that. See KeptKeys. */
+  readonly renewKeys?: KeptKeys["renew"] | undefined;
   readonly files: Files;
   readonly locks: Locks;
   readonly clock: Clock;
@@ -415,7 +418,7 @@ class WalReceiver implements Receiver {
   }
 
   #newContext(spool: Spool): SessionContext {
-    const { vault, clock, files, random } = this.#tools;
+    const { vault, renewKeys, clock, files, random } = this.#tools;
     const systemId = (): SystemId => {
       assert(spool.state !== undefined, "a spool with segments knows whose they are");
       return spool.state.systemId;
@@ -430,7 +433,7 @@ class WalReceiver implements Receiver {
     const stored = walker.stored.bind(walker);
     return {
       spool,
-      uploads: new Uploads({ vault, clock, random, readFile: files.readFile, systemId, remove, stored }),
+      uploads: new Uploads({ vault, renewKeys, clock, random, readFile: files.readFile, systemId, remove, stored }),
       vault,
       clock,
       options: this.#settled,

@@ -10,6 +10,9 @@ import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
+import { blobKeyId } from "../vault/blob.ts";
+import { createDataKey } from "../vault/keys.ts";
+import { keyWrapName, segmentKey } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getSegment, listWal, putSegment } from "../vault/wal-store.ts";
 import type { SpoolFile } from "./spool-files.ts";
@@ -198,6 +201,38 @@ test("while another vault lies where the one was that is open, segments stay in 
   stop.abort();
   await running;
   assert.deepEqual((await listWal(mine, { systemId: SYSTEM }, {})).segments, removed);
+});
+
+test("the keys are renewed before each segment is sealed", async () => {
+  const { vault } = await queue();
+  const newer = createDataKey(systemRandom);
+  const kept = { dataKey: vault.dataKey };
+  const uploads = new Uploads({
+    vault: {
+      ...vault,
+      get dataKey() {
+        return kept.dataKey;
+      },
+    },
+    renewKeys: async (wraps) => {
+      assert.deepEqual([...wraps.values()], [vault.dataKey.id]);
+      kept.dataKey = newer;
+      await vault.store.put(keyWrapName({ keyId: newer.id, wrapId: "0".repeat(16) }), []);
+    },
+    clock: systemClock,
+    random: systemRandom,
+    systemId: () => SYSTEM,
+    readFile: async (path) => Buffer.from(path.slice(-4)),
+    remove: async () => undefined,
+  });
+  const stop = new AbortController();
+  uploads.add(file(1));
+  const running = uploads.run(stop.signal);
+  await eventually("it is stored", async () => uploads.count === 0);
+  stop.abort();
+  await running;
+  const name = segmentKey({ systemId: SYSTEM, segment: file(1).segment });
+  assert.equal(blobKeyId(name, await vault.store.get(name)), newer.id);
 });
 
 test("uploads with nothing to do end when they are told to", async () => {

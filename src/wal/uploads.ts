@@ -10,6 +10,7 @@ import type { Clock, Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { retry } from "../platform/retry.ts";
 import type { SystemId } from "../postgres/lsn.ts";
+import type { KeptKeys } from "../vault/kept-keys.ts";
 import { segmentKey } from "../vault/names.ts";
 import { checkSameVault } from "../vault/same-vault.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -20,6 +21,8 @@ import type { StoredSegment } from "./walked.ts";
 /** What uploads need. */
 export type UploadTools = {
   readonly vault: Vault;
+  /** Given the key wraps of the vault before each segment is sealed: a rotation may have made a newer data key (see KeptKeys). */
+  readonly renewKeys?: KeptKeys["renew"] | undefined;
   readonly clock: Clock;
   readonly random: RandomSource;
   /** Whose segments these are; known before the first one is added. */
@@ -114,7 +117,8 @@ export class Uploads {
       const systemId = this.#tools.systemId();
       const segment = { systemId, segment: file.segment, bytes };
       const { vault } = this.#tools;
-      await checkSameVault(vault, { signal });
+      const wraps = await checkSameVault(vault, { signal });
+      await this.#tools.renewKeys?.(wraps, { signal });
       await putSegment(vault, segment, { signal, between: () => this.#rest(signal) });
       // It may have been exchanged meanwhile. Two looks of two small reads each, where a segment takes half a second.
       await checkSameVault(vault, { signal });
