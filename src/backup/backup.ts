@@ -6,8 +6,8 @@
  * Invariants: nothing is announced before every pack and the manifest were read back and the WAL is covered, and the
  * announcement is read back too; whatever ends a backup early leaves no announced backup behind; packs are never shared
  * between backups under way.
- * Order: started marker, packs, manifest, WAL, announcement. Cut anywhere, the vault holds what it held, and objects that
- * nothing names.
+ * Order: started marker, packs, of a delta the WAL in which its parent is cleared, manifest, WAL, announcement. Cut anywhere, the
+ * vault holds what it held, and objects that nothing names; a manifest only of an image that may be announced, which a repair does.
  */
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Clock, formatInstant } from "../platform/clock.ts";
@@ -32,7 +32,7 @@ import { putHistory } from "../vault/wal-store.ts";
 import type { SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
 import { chooseParent, type ParentChoice } from "./choose-parent.ts";
 import type { WhyFull } from "./decide.ts";
-import { type Image, type ImageRun, readHistory, readSettings, storeImage } from "./image.ts";
+import { type Image, type ImageRun, readHistory, readSettings, storeImage, storeManifest } from "./image.ts";
 import type { ParentImage } from "./parent-image.ts";
 import type { BackupProgress } from "./progress.ts";
 import { Remains } from "./remains.ts";
@@ -177,11 +177,14 @@ async function storeProvenImage(
   if (first.kind === "parent-damaged") tools.onParentDamaged?.(first.damage);
   const disproof =
     first.kind === "stored" ? await disprove(tools, run, { ...first, earlier: between }, options) : first.kind;
-  if (first.kind === "stored" && disproof === undefined) return first.image;
-  await tools.vault.store.delete(backupName(run.named, "manifest"), options);
+  if (first.kind === "stored" && disproof === undefined) {
+    await storeManifest(tools.vault, { ...run, ...first.image }, options);
+    return first.image;
+  }
   const full = Promise.resolve({ parent: undefined, whyFull: disproof });
   const second = await storeImage(tools, request, { ...run, choice: full }, options);
   assert(second.kind === "stored", "an image without a parent has no damaged one");
+  await storeManifest(tools.vault, { ...run, ...second.image }, options);
   return second.image;
 }
 

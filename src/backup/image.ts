@@ -28,6 +28,8 @@ export type Image = {
   /** Undefined when pages were kept of the parent. */
   readonly whyFull: WhyFull | undefined;
   readonly parent: ParentImage | undefined;
+  /** Sealed, and not in the vault: what finds it there may announce the backup. */
+  readonly manifest: { readonly name: string; readonly parts: readonly Buffer[] };
 };
 
 /** What storing an image came to. */
@@ -46,7 +48,7 @@ export type ImageRun = {
   readonly history: string | null;
 };
 
-/** Streams the server's files into packs and stores the manifest, read back; without a manifest where the parent is damaged. */
+/** Streams the server's files into packs; `storeManifest` makes an image of them, once its parent is cleared. */
 export async function storeImage(
   tools: BackupTools,
   request: BackupRequest,
@@ -86,32 +88,30 @@ export async function storeImage(
     tools.onProgress({ phase: "store", doneBytes: sink.dataBytes, totalBytes: sink.dataBytes });
     await sink.storeRest(packs);
     if (sink.parent?.damage !== undefined) return { kind: "parent-damaged", damage: sink.parent.damage };
-    const manifestBytes = await storeManifest(
-      vault,
-      { sink, end, control, endedAt: formatInstant(tools.clock.now()) },
-      options,
-    );
-    await readManifest(vault, run.named, {}, options);
-    const storedBytes = packs.storedBytes + manifestBytes;
-    const image = { sink, end, control, storedBytes, whyFull: sink.whyFull, parent: sink.parent };
+    const manifest = await endManifest({ sink, end, control, endedAt: formatInstant(tools.clock.now()) });
+    const storedBytes = manifest.parts.reduce((bytes, part) => bytes + part.byteLength, packs.storedBytes);
+    const image = { sink, end, control, storedBytes, whyFull: sink.whyFull, parent: sink.parent, manifest };
     return { kind: "stored", image };
   } finally {
     await packs.settle();
   }
 }
 
-async function storeManifest(
+/** Stores the manifest of an image that may be announced, and reads it back. */
+export async function storeManifest(
   vault: Vault,
-  image: {
-    readonly sink: BackupSink;
-    readonly end: BaseBackupEnd;
-    readonly control: ControlFile;
-    readonly endedAt: string;
-  },
+  of: Pick<ImageRun, "named"> & Pick<Image, "manifest">,
   options: CallOptions,
-): Promise<number> {
+): Promise<void> {
+  await vault.store.put(of.manifest.name, of.manifest.parts, options);
+  await readManifest(vault, of.named, {}, options);
+}
+
+async function endManifest(
+  image: Pick<Image, "sink" | "end" | "control"> & { readonly endedAt: string },
+): Promise<Image["manifest"]> {
   const { control, end, sink } = image;
-  const manifest = await sink.endManifest({
+  return sink.endManifest({
     kind: "end",
     endLsn: formatLsn(end.endLsn),
     endTimeline: end.timeline,
@@ -125,8 +125,6 @@ async function storeManifest(
     walSegmentBytes: control.walSegmentBytes,
     dataChecksumVersion: control.dataChecksumVersion,
   });
-  await vault.store.put(manifest.name, manifest.parts, options);
-  return manifest.parts.reduce((bytes, part) => bytes + part.byteLength, 0);
 }
 
 /** The settings that decide later whether this backup may be a parent (safety rules A1 and A4). */

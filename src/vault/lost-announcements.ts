@@ -1,8 +1,9 @@
 /**
  * Backups that have a manifest and are not announced. Pure.
  *
- * A manifest is put when all packs are stored, and the announcement as soon as the WAL is there. Where that did not come
- * about within a week, the announcement was lost, or the backup was cut short at its last step: either way it may be whole.
+ * A manifest is put when all packs are stored and a delta's parent is cleared, and the announcement as soon as the WAL is there.
+ * Where that did not come about within a week, the announcement was lost, or the backup was cut short at its last step: either
+ * way it may be whole.
  */
 import { LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
