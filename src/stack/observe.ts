@@ -5,7 +5,8 @@ import type { Files } from "../platform/files.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { VAULT_MARKER } from "../vault/names.ts";
-import { openVault, type Vault } from "../vault/vault.ts";
+import { openVault, readVaultId, type Vault } from "../vault/vault.ts";
+import { readSpoolState } from "../wal/spool-state.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { allRun, componentOf, instancesOf } from "./instances.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
@@ -46,6 +47,7 @@ export async function observeStack(
     db: await nodeDataOf(files, place.dataOf(stack.primary)),
     replica: await nodeDataOf(files, place.dataOf(replicaOf(stack))),
     vault: await lookAtVault(tools, stack, secrets, options),
+    replacedVault: await replacedVault(tools, stack, options),
     running,
     undescribed: await undescribedPrograms(tools.platform, stack, options),
     apiAwaitsSchema: stack.service && (await anyAwaitsSchema(stack, alive, options)),
@@ -134,6 +136,36 @@ export async function staleConfig(
     if (!(await isAsRendered(tools, rendered))) stale.add(rendered.component);
   }
   return [...stale];
+}
+
+/** The vault that the stack's receiver has worked with, where another one or none lies in its place now. */
+export async function replacedVault(
+  tools: Pick<LookTools, "files" | "clock" | "random">,
+  { place }: StackDescription,
+  options: CallOptions,
+): Promise<string | undefined> {
+  const there = await vaultIdIn(tools, place.vault, options);
+  try {
+    const state = await readSpoolState(tools.files, place.spool);
+    return state === undefined || state.vaultId === there ? undefined : state.vaultId;
+  } catch (error) {
+    // With a vault there, only the receiver needs to know, and says so itself. Without one, nobody knows whether there was none.
+    if (isLifeboatError(error, "wal.spool-damaged") && there !== undefined) return undefined;
+    throw error;
+  }
+}
+
+async function vaultIdIn(
+  { files, random, clock }: Pick<LookTools, "files" | "clock" | "random">,
+  folder: string,
+  options: CallOptions,
+): Promise<string | undefined> {
+  try {
+    return await readVaultId(await openDiskStore({ files, random, clock, folder, access: "read" }), options);
+  } catch (error) {
+    if (isLifeboatError(error, "vault.not-a-vault") || isLifeboatError(error, "store.not-a-store")) return undefined;
+    throw error;
+  }
 }
 
 /** What the vault has; without secrets only whether there is one. Rejects as `openVault` does. */

@@ -140,6 +140,16 @@ test("a primary whose data is gone is not begun anew over a vault that could not
   }
 });
 
+test("no vault is made where the receiver has worked with one that is not there, and in another one's place it is restarted", () => {
+  const replaced: StackFacts = { ...up, replacedVault: "earlier" };
+  for (const facts of [replaced, { ...replaced, ...NOTHING_RUNS }]) {
+    const refused = { kind: "refused", reason: "vault-missing", vaultId: "earlier" };
+    assert.deepEqual(planUp({ ...facts, vault: "absent" }), refused);
+  }
+  assert.deepEqual(stepsOf({ ...replaced, vault: "no-backup" }), ["receiver", "backup", "proof"]);
+  assert.deepEqual(stepsOf({ ...replaced, roles: { primary: "db", recorded: "unsettled" } }), []);
+});
+
 test("nodes that changed their roles are not started where no controller has said so", () => {
   const unknown: StackFacts = { ...up, ...NOTHING_RUNS, roles: { primary: "db", recorded: "none" } };
   assert.deepEqual(planUp({ ...unknown, db: "standby" }), { kind: "refused", reason: "roles-changed", node: "db" });

@@ -107,6 +107,8 @@ export type StackFacts = {
   readonly replica: NodeData;
   /** `unread`: it is there, and without the secrets that are missing nobody knows what it holds. */
   readonly vault: "absent" | "unread" | "no-backup" | "has-backup";
+  /** The vault that the receiver has worked with, where another one or none lies in its place now. */
+  readonly replacedVault?: string | undefined;
   /** Of several programs all. */
   readonly running: ReadonlySet<ComponentName>;
   /** Programs that run, of components that the stack is to do without. */
@@ -141,6 +143,8 @@ export type UpPlan =
    * new cluster in its place would be a silent loss of all of it.
    */
   | { readonly kind: "refused"; readonly reason: "data-missing" }
+  /** The receiver has worked with a vault, and there is none: a disk that is not mounted must not get a new one, unsaid, in its place. */
+  | { readonly kind: "refused"; readonly reason: "vault-missing"; readonly vaultId: string }
   /** The node named db is a standby, or the replica would start as a primary: both could then take writes. */
   | { readonly kind: "refused"; readonly reason: "roles-changed"; readonly node: "db" | "db_replica" };
 
@@ -175,6 +179,10 @@ export function planUp(facts: StackFacts): UpPlan {
   const dataMissing = facts.db === "absent" || facts.db === "unfinished";
   const isElsewhere = facts.vault === "has-backup" || facts.vault === "unread" || hasCluster(facts.replica);
   if (!governed && dataMissing && isElsewhere) return { kind: "refused", reason: "data-missing" };
+  const { replacedVault } = facts;
+  if (facts.vault === "absent" && replacedVault !== undefined) {
+    return { kind: "refused", reason: "vault-missing", vaultId: replacedVault };
+  }
   const lacking: Readonly<Record<Exclude<UpStep, "proof">, boolean>> = {
     folders: !facts.folders,
     secrets: facts.secretsMissing > 0,
@@ -190,7 +198,11 @@ export function planUp(facts: StackFacts): UpPlan {
       facts.primary?.passwordsFit === false ||
       (facts.primary === undefined && facts.running.has(primary) && facts.secretsMissing > 0),
     vault: facts.vault === "absent",
-    receiver: !facts.running.has("receiver") || facts.primary?.receiverStreams !== true,
+    receiver:
+      !facts.running.has("receiver") ||
+      facts.primary?.receiverStreams !== true ||
+      // It has the earlier one open. Where an action has not ended, it may not come to stream before that.
+      (replacedVault !== undefined && recorded !== "unsettled"),
     backup: facts.vault !== "has-backup",
     "replica-data": facts.replica !== "standby" && !leaveReplica,
     "replica-start": (!facts.running.has(replica) || facts.primary?.replicaStreams !== true) && !leaveReplica,

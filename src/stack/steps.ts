@@ -19,7 +19,7 @@ import {
 } from "./making.ts";
 import type { NodeName } from "./node-settings.ts";
 import { askPrimary, nodeDataOf, prepareDatabase, setDurability } from "./nodes.ts";
-import { hasFolders, type LookTools, lookAtVault, staleConfig, undescribedPrograms } from "./observe.ts";
+import { hasFolders, type LookTools, lookAtVault, replacedVault, staleConfig, undescribedPrograms } from "./observe.ts";
 import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
 import { NODE_NAMES } from "./primary.ts";
 import { askPooler, proveStack } from "./prove.ts";
@@ -122,7 +122,9 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     // Whom it is to follow the daemon decides, which is started later, where an action has not ended.
     holds: async (tools, options) =>
       (await runs(tools, "receiver", options)) &&
-      (tools.stack.recorded === "unsettled" || (await primaryFacts(tools, options))?.receiverStreams === true),
+      (tools.stack.recorded === "unsettled" ||
+        ((await primaryFacts(tools, options))?.receiverStreams === true &&
+          (await replacedVault(tools, tools.stack, options)) === undefined)),
     act: async (tools, options) => {
       const { platform, stack } = tools;
       const mayWait = (await runningComponents(platform, options)).has("receiver");
@@ -130,7 +132,11 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
       if (!mayWait) return;
       // One that was refused at its start waits to be told whom else to follow. A step before this one may have mended why.
       const status = await readReceiverStatus(tools, stack.place.spool);
-      if (status.kind === "running" && status.report.mode === "failed") await platform.restart("receiver", options);
+      const isHopeless = status.kind === "running" && status.report.mode === "failed";
+      // So is one that has a vault open which is not there any more: it stores nothing in another.
+      if (isHopeless || (await replacedVault(tools, stack, options)) !== undefined) {
+        await platform.restart("receiver", options);
+      }
     },
   },
   backup: {

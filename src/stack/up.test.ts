@@ -13,15 +13,18 @@ import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import { systemRandom } from "../platform/random.ts";
-import type { SystemId } from "../postgres/lsn.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
+import { NO_STRETCH } from "../vault/keys.ts";
 import { initVault } from "../vault/vault.ts";
+import { writeSpoolState } from "../wal/spool-state.ts";
 import { makeFolders, writeConfiguration } from "./making.ts";
 import { freePorts } from "./ports.ts";
 import { findPrograms } from "./programs.ts";
 import { askPooler } from "./prove.ts";
 import { runStep } from "./run-step.ts";
 import { HIDDEN_SECRETS, makeSecrets, readSecrets, secretFile } from "./secrets.ts";
+import { STEPS } from "./steps.ts";
 import type { StackTools } from "./tools.ts";
 import { checkedPlan, planStackUp } from "./up.ts";
 
@@ -111,6 +114,46 @@ test("a primary whose data is gone is refused while the vault holds backups of i
       });
     }
     assert.equal(await systemFiles.stat(stack.place.dataOf("db")), undefined);
+  });
+});
+
+test("a vault that the receiver has worked with and that is gone is told, and in another one's place the receiver is restarted", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(stack.place.secrets);
+    await makeSecrets(TOOLS, stack.place, { owner: undefined });
+    await systemFiles.makeFolder(stack.place.spool);
+    await writeSpoolState(TOOLS, stack.place.spool, {
+      vaultId: "0".repeat(32),
+      systemId: "7000000000000000001" as SystemId,
+      walSegmentBytes: 16 * 1024 * 1024,
+      timeline: 1 as Timeline,
+      history: "",
+      slot: "lifeboat",
+      flushedLsn: 0x3000000n as Lsn,
+      rangeFrom: undefined,
+      gaps: [],
+    });
+    await assert.rejects(planStackUp(TOOLS, stack, {}), (error) => {
+      assert(isLifeboatError(error, "stack.vault-missing"));
+      assert.match(error.message, /vault 0{32}, and there is none in /);
+      return true;
+    });
+    assert.equal(await systemFiles.stat(stack.place.vault), undefined);
+    const passphrase = (await readSecrets(systemFiles, stack.place))["vault-passphrase"];
+    const store = await openDiskStore({ ...TOOLS, folder: stack.place.vault });
+    await initVault({ ...TOOLS, store, stretchCost: NO_STRETCH }, { kind: "passphrase", passphrase }, {});
+    const { facts } = await planStackUp(TOOLS, stack, {});
+    assert.equal(facts.replacedVault, "0".repeat(32));
+    const restarted: string[] = [];
+    const running = { name: "receiver", mode: "running", since: 0 as Instant, adopted: false, restarts: 0 } as const;
+    const platform = {
+      ...TOOLS.platform,
+      state: async () => [{ ...running, ports: [], lastEnd: undefined }],
+      restart: async (name: string) => void restarted.push(name),
+    };
+    await STEPS.receiver.act({ ...TOOLS, platform, stack, onRecoveryKey: () => undefined }, {});
+    assert.deepEqual(restarted, ["receiver"]);
   });
 });
 

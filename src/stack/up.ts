@@ -37,7 +37,7 @@ export type UpResult = {
   readonly durationMs: number;
 };
 
-/** Looks and plans. Rejects with `stack.data-missing` or `stack.roles-changed` where nothing must be done. */
+/** Looks and plans. Rejects with `stack.data-missing`, `stack.vault-missing` or `stack.roles-changed` where nothing must be done. */
 export async function planStackUp(
   tools: LookTools,
   stack: StackDescription,
@@ -146,6 +146,12 @@ function refusal(
     return new LifeboatError("stack.data-missing", {
       message: `the primary of stack ${stack.name}, ${primary}, has no data that could start in ${target}, and ${held.join("; ")}`,
       remedy: `Nothing was started. Is a disk not mounted, or a secret not there? Put back what is missing. ${restore}. To begin an empty stack, choose another stack.name.`,
+    });
+  }
+  if (plan.reason === "vault-missing") {
+    return new LifeboatError("stack.vault-missing", {
+      message: `the receiver of stack ${stack.name} has worked with vault ${plan.vaultId}, and there is none in ${place.vault}`,
+      remedy: `Nothing was started. Is its disk not mounted? Put the vault back. If it is lost for good, make a new one with \`lifeboat --config ${place.configOf("receiver")}/lifeboat.yaml vault init\`, as the user whom the stack runs as; \`lifeboat up\` then restarts the receiver with it and takes a backup.`,
     });
   }
   return new LifeboatError("stack.roles-changed", {

@@ -72,6 +72,12 @@ export const stackErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "A file of the stack's secrets does not hold one.",
   },
+  "stack.vault-missing": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "The stack's vault is gone, and its receiver has worked with one: a new one is made only when that is said.",
+  },
   "stack.data-missing": {
     kind: "operator",
     exit: EXIT.refused,
