@@ -17,7 +17,7 @@ import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import type { Store } from "../store/store.ts";
 import { checkVault } from "../vault/check.ts";
 import { readManifest } from "../vault/manifest.ts";
-import { backupName, packName } from "../vault/names.ts";
+import { backupName, type PackId, packName } from "../vault/names.ts";
 import { putBlob, type Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
 import { putHold } from "./holds.ts";
@@ -223,6 +223,48 @@ test("a clock that leaps ahead beside a running receiver erases nothing that wai
   assert.deepEqual([decision.blockedBy?.kind, erase], ["leapt", []]);
   clock.set(right + DAY / 2);
   assert.equal((await planDaily(vault)).decision.blockedBy, undefined);
+});
+
+describe("a backup that was begun while the clock was ahead", () => {
+  /** The clock was put right after that, and the backup stored a pack more; a day and two hours passed. */
+  async function begunAhead() {
+    const daily = await dailyBackups();
+    const { vault, store, clock } = daily;
+    const right = clock.now();
+    clock.set(right + 3 * DAY);
+    const begun = await storeSyntheticBackup(vault, { systemId, segment: 12, stopBefore: "manifest" });
+    clock.set(right);
+    const second = vault.random(16).toString("hex") as PackId;
+    await store.put(packName(second), [Buffer.alloc(100)]);
+    clock.set(right + DAY + DAY / 12);
+    await storeSegment(vault, { systemId, timeline, number: 11 });
+    return { ...daily, record: begun.record, packs: [...begun.packs, second] };
+  }
+
+  test("keeps its packs while the clock is put right", async () => {
+    const { vault, record, packs } = await begunAhead();
+    assert.deepEqual(
+      (await planDaily(vault)).damage.map(({ code }) => code),
+      ["vault.object-damaged"],
+    );
+    assert.equal((await pruneDaily(vault)).deletedObjects, 0);
+    await finishSyntheticBackup(vault, { record, packs }, { segment: 12 });
+    const report = await checkVault(vault, { readData: false, onProgress: () => undefined });
+    assert.ok(report.backups.find(({ backup }) => backup.backupId === record.backupId)?.whole);
+    assert.deepEqual((await planDaily(vault)).damage, []);
+  });
+
+  test("and left behind goes when it is named, after a tombstone and its grace", async () => {
+    const { vault, store, clock, record, packs } = await begunAhead();
+    await pruneDaily(vault, { named: new Set([record.backupId]) });
+    assert.deepEqual((await planDaily(vault)).damage, []);
+    clock.set(clock.now() + 4 * DAY);
+    await storeSegment(vault, { systemId, timeline, number: 12 });
+    await pruneDaily(vault);
+    assert.deepEqual(await namesOf(store, `backups/7/${record.backupId}/`), []);
+    const left = await namesOf(store, "packs/");
+    for (const pack of packs) assert.ok(!left.includes(packName(pack)), pack);
+  });
 });
 
 test("a fork without a backup of its own: what leads to it stays, beside the newest of the branch left behind", async () => {

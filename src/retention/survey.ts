@@ -2,16 +2,18 @@
  * Plans a prune: looks at the vault, decides, and lists every object that goes. Nothing is changed.
  *
  * Nouns: the *mark* is the set of packs that the manifests of all remaining backups name; a pack is *settled* when it is
- * older than a day and older than every backup under way, so that no manifest to come names it.
+ * older than a day and older than every backup under way, so that no manifest to come names it. That is not known while
+ * one is under way whose start is dated ahead.
  * Invariants: a listing that fails ends the plan; while a record or a manifest of a remaining backup is missing or cannot be
  * read, nothing is deleted, and only what was named gets a tombstone; no pack goes while a system has WAL and no record at
  * all. Packs are listed before backups, and the manifest of every announced one is read by its name, so that one stored in
  * between is seen.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import type { Instant } from "../platform/clock.ts";
+import { formatInstant, type Instant } from "../platform/clock.ts";
 import { parseLsn, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
+import { isAhead } from "../vault/dated-ahead.ts";
 import { lostAnnouncements } from "../vault/lost-announcements.ts";
 import { readManifest } from "../vault/manifest.ts";
 import {
@@ -74,6 +76,8 @@ export type PlanRequest = {
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
+const NOTHING = { revive: [], tombstone: [], erase: [], packs: [], wal: [], walKeepFrom: [], damage: [] } as const;
+
 const DAY_MS = 86_400_000;
 /** What is younger may belong to a backup whose started marker we have not seen. */
 const SETTLED_MS = DAY_MS;
@@ -90,7 +94,8 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   const backups = await retainedBackups(vault, { listing, systems }, options);
   const names = new Set(records.map(({ name }) => name));
   const lost = lostAnnouncements({ names, unfinished: listing.unfinished, now });
-  checkNamed(vault, request.policy.named, [...backups, ...listing.damaged, ...lost]);
+  const ahead = listing.unfinished.filter(({ startedMs }) => isAhead(startedMs, now));
+  checkNamed(vault, request.policy.named, [...backups, ...listing.damaged, ...lost, ...ahead]);
   for (const each of listing.damaged) refuseForOthers(each, request.policy.named);
   const decision = decideRetention(
     {
@@ -112,20 +117,10 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   const entombed = decision.remove.flatMap(({ backup, why, stage }) =>
     stage === "tombstone" ? [{ ...nameOf(backup), why }] : [],
   );
-  for (const each of [...listing.damaged, ...lost]) {
+  for (const each of [...listing.damaged, ...lost, ...ahead]) {
     if (request.policy.named.has(each.backupId)) entombed.push({ ...nameOf(each), why: "named" });
   }
-  const none = {
-    decision,
-    holds,
-    revive: [],
-    tombstone: [],
-    erase: [],
-    packs: [],
-    wal: [],
-    walKeepFrom: [],
-    damage: [],
-  };
+  const none = { decision, holds, ...NOTHING };
   if (decision.blockedBy !== undefined) return none;
   const mark = await markPacks(vault, { records, listing, erase }, options);
   const halfway = await halfRepaired(vault, listing.unfinished, options);
@@ -134,6 +129,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     ...halfway.map(unannounced),
     ...lost.flatMap(({ object, reason }) => (halfway.some((each) => each.object === object) ? [] : [reason])),
     ...mark.damaged.map(({ reason }) => reason),
+    ...ahead.map(begunAhead),
     ...request.unopenedProofs.flatMap(({ reason }) => (opensForOthers(reason) ? [reason] : [])),
   ];
   for (const each of mark.damaged) refuseForOthers(each, request.policy.named);
@@ -361,6 +357,15 @@ function unannounced({ backupId }: AbsentAnnouncement): LifeboatError {
   return new LifeboatError("vault.object-damaged", {
     message: `a repair that was cut short, or is under way, has not announced backup ${backupId} again`,
     remedy: "Run `lifeboat vault repair` to its end, then prune again.",
+  });
+}
+
+/** Which packs are older than a backup that may be under way, and so none of its own, its marker does not tell. */
+function begunAhead({ backupId, startedMs }: BackupListing["unfinished"][number]): LifeboatError {
+  const remedy = `check the clock; when nobody takes this backup any more, let it go with \`lifeboat prune --remove ${backupId}\``;
+  return new LifeboatError("vault.object-damaged", {
+    message: `backup ${backupId} was begun at a time that is still to come, ${formatInstant(startedMs as Instant)}, and may be under way: ${remedy}`,
+    remedy: `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`,
   });
 }
 
