@@ -16,6 +16,7 @@ import type { Processes } from "../platform/processes.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { parsePidFile } from "../postgres/pid-file.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
+import { isServerOf } from "../postgres/server-process.ts";
 import { readReceiverStatus } from "../wal/report.ts";
 
 const MARKER_FILE = "lifeboat-demo.json";
@@ -149,13 +150,13 @@ async function endProcesses(ports: FolderPorts, folder: string): Promise<void> {
   const { files, processes } = ports;
   const receiver = await readReceiverStatus(ports, path.join(folder, "spool"));
   // A pid may have been given to another process since: ours work in the folders of the demo.
-  if (receiver.kind === "running" && (await processes.worksIn(receiver.report.pid, folder))) {
+  if (receiver.kind === "running" && (await processes.worksIn(receiver.report.pid, folder)) === "yes") {
     await processes.killTree(receiver.report.pid);
   }
   for (const name of ["primary", "restored", "before-delete"]) {
     const data = path.join(folder, name);
     const pid = await postmasterOf(files, data);
-    if (pid !== undefined && (await processes.worksIn(pid, data))) await processes.killTree(pid);
+    if (pid !== undefined && (await isServerOf(processes, { pid, dataFolder: data }))) await processes.killTree(pid);
   }
 }
 

@@ -71,11 +71,22 @@ function removeScript(dataFolders: readonly string[], folders: readonly string[]
 # Written by lifeboat demo --keep. Stops the servers of this demo and removes all it kept.
 set -eu
 cd /
+# Root may not look into processes of others where it has no CAP_SYS_PTRACE; their user may.
+asOwner() {
+  [ "$(id -u)" = 0 ] || return 1
+  setpriv --reuid "$(stat -c %u "$data")" --regid "$(stat -c %g "$data")" --clear-groups "$@"
+}
 for data in ${dataFolders.map(shellQuoted).join(" ")}; do
   [ -f "$data/postmaster.pid" ] || continue
   pid=$(head -n 1 "$data/postmaster.pid")
   # After a restart of the machine the number may be another process's: a server works in its data folder.
-  [ "$(readlink "/proc/$pid/cwd" || true)" = "$(readlink -f "$data")" ] || continue
+  [ -d "/proc/$pid" ] || continue
+  at=$(readlink "/proc/$pid/cwd") || at=$(asOwner readlink "/proc/$pid/cwd") || at=
+  if [ -z "$at" ] && [ "$(stat -c %u "/proc/$pid")" = "$(stat -c %u "$data")" ] && grep -qx postgres "/proc/$pid/comm"; then
+    echo "cannot tell whether process $pid is the server in $data: stop it, then run this again" >&2
+    exit 1
+  fi
+  [ "$at" = "$(readlink -f "$data")" ] || continue
   kill -INT "$pid"
   tries=0
   while [ -d "/proc/$pid" ]; do

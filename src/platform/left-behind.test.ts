@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { leftBehind } from "./left-behind.ts";
-import type { ProcessFacts, RunRequest, RunResult } from "./processes.ts";
+import type { ProcessFacts } from "./processes.ts";
 
-const user = { name: "postgres", uid: 70, gid: 70 };
-
-/** Of a machine on which these processes run; all but those of `elsewhere` work in /data, which without a right only their user sees. */
+/** Of a machine on which these processes run; all but those of `elsewhere` work in /data. */
 async function leftOf(
   told: readonly Partial<ProcessFacts>[],
-  { elsewhere = [], mayLook = true }: { readonly elsewhere?: readonly number[]; readonly mayLook?: boolean } = {},
+  { elsewhere = [] }: { readonly elsewhere?: readonly number[] } = {},
 ) {
   const common = { parentPid: 1, name: "postgres", zombie: false, halted: false, startTicks: "77" };
   const all = told.map((each) => ({ ...common, pid: 0, sessionId: each.pid ?? 0, ...each }));
@@ -16,15 +14,10 @@ async function leftOf(
     all: async () => all.map(({ pid }) => pid),
     named: (name: string) => all.filter((each) => each.name === name).map(({ pid }) => pid),
     facts: async (pid: number) => all.find((each) => each.pid === pid),
-    worksIn: async (pid: number, folder: string) =>
-      mayLook && (folder === `/proc/${pid}/cwd` || (folder === "/data" && !elsewhere.includes(pid))),
-    run: async ({ args, user: as }: RunRequest): Promise<RunResult> => {
-      assert.deepEqual([as, args[2], mayLook], [user, "/data", false]);
-      const here = args.slice(3).filter((pid) => !elsewhere.includes(Number(pid)));
-      return { exit: { kind: "exited", status: 1 }, stdout: `${here.join("\n")}\n`, stderr: "", truncated: false };
-    },
+    workingIn: async (pids: readonly number[], folder: string) =>
+      new Map(pids.map((pid) => [pid, folder === "/data" && !elsewhere.includes(pid) ? "yes" : "no"] as const)),
   };
-  return await leftBehind(machine, { pid: 10, program: "postgres", folder: "/data", user });
+  return await leftBehind(machine, { pid: 10, program: "postgres", folder: "/data" });
 }
 
 test("what has lost its server is a backend in a session of its own, one that has not got there, and what they started", async () => {
@@ -36,7 +29,7 @@ test("what has lost its server is a backend in a session of its own, one that ha
     { pid: 15, parentPid: 12, sessionId: 12 },
   ];
   assert.deepEqual(await leftOf([...backends, ...started]), [11, 12, 13, 15, 14]);
-  assert.deepEqual(await leftOf([...backends, { pid: 16 }], { elsewhere: [16], mayLook: false }), [11, 12]);
+  assert.deepEqual(await leftOf([...backends, { pid: 16 }], { elsewhere: [16] }), [11, 12]);
 });
 
 test("what works elsewhere, has another name or is dead was not left behind, and another server with its children neither", async () => {

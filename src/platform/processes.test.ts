@@ -206,9 +206,9 @@ test("the facts of a process name its parent", async () => {
   assert.ok((await processes.all()).includes(process.pid));
   assert.ok(processes.named(facts?.name ?? "").includes(process.pid));
   assert.deepEqual(processes.named("no such name"), []);
-  assert.equal(await processes.worksIn(process.pid, process.cwd()), true);
-  assert.equal(await processes.worksIn(process.pid, "/"), false);
-  assert.equal(await processes.worksIn(process.pid, "/nonexistent"), false);
+  assert.equal(await processes.worksIn(process.pid, process.cwd()), "yes");
+  assert.equal(await processes.worksIn(process.pid, "/"), "no");
+  assert.equal(await processes.worksIn(process.pid, "/nonexistent"), "no");
 });
 
 test("a process is known by what it has open below a folder, and by the links in the folder that it works in", async () => {
@@ -233,14 +233,10 @@ test("a process is known by what it has open below a folder, and by the links in
   try {
     await once(child.stdout ?? assert.fail(), "data");
     const opens = (where: string, name = /^\d/) => processes.hasOpenBelow(child.pid, where, name);
-    assert.deepEqual(await Promise.all([opens(space), opens(path.join(works, "links/1"))]), [true, true]);
-    assert.deepEqual(await Promise.all([opens(other), opens(space, /^t/), opens("/nonexistent")]), [
-      false,
-      false,
-      false,
-    ]);
+    assert.deepEqual(await Promise.all([opens(space), opens(path.join(works, "links/1"))]), ["yes", "yes"]);
+    assert.deepEqual(await Promise.all([opens(other), opens(space, /^t/), opens("/nonexistent")]), ["no", "no", "no"]);
     const leads = (where: string, at: string) => processes.leadsTo(child.pid, where, at);
-    assert.deepEqual(await Promise.all([leads(space, "links"), leads(other, "wal")]), [true, true]);
+    assert.deepEqual(await Promise.all([leads(space, "links"), leads(other, "wal")]), ["yes", "yes"]);
     assert.deepEqual(
       await Promise.all([
         leads(other, "links"),
@@ -248,7 +244,7 @@ test("a process is known by what it has open below a folder, and by the links in
         leads(space, "gone"),
         leads("/nonexistent", "links"),
       ]),
-      [false, false, false, false],
+      ["no", "no", "no", "no"],
     );
   } finally {
     child.kill("SIGKILL");
@@ -264,15 +260,15 @@ test("a process is known by what it has open in a folder", async () => {
     const handle = await open(path.join(folder, "a file"), "w");
     const asked = (name: RegExp, where = folder) => processes.hasOpenIn(process.pid, where, name);
     try {
-      assert.equal(await asked(/^a/), true);
-      assert.equal(await asked(/^a/, path.join(folder, "link")), true);
-      assert.equal(await asked(/^b/), false);
-      assert.equal(await asked(/^a/, path.dirname(folder)), false);
-      assert.equal(await asked(/^a/, "/nonexistent"), false);
+      assert.equal(await asked(/^a/), "yes");
+      assert.equal(await asked(/^a/, path.join(folder, "link")), "yes");
+      assert.equal(await asked(/^b/), "no");
+      assert.equal(await asked(/^a/, path.dirname(folder)), "no");
+      assert.equal(await asked(/^a/, "/nonexistent"), "no");
     } finally {
       await handle.close();
     }
-    assert.equal(await asked(/^a/), false);
+    assert.equal(await asked(/^a/), "no");
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

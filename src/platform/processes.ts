@@ -8,16 +8,16 @@
  * nothing outside this folder imports node:child_process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync, type Stats } from "node:fs";
-import { type FileHandle as NodeFileHandle, open, readdir, readlink, stat } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { type FileHandle as NodeFileHandle, open, readdir } from "node:fs/promises";
 import { constants } from "node:os";
-import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import { abortedError, throwIfAborted } from "./clock.ts";
 import { errnoOf } from "./errno.ts";
 import { readStat } from "./proc-stat.ts";
+import { type Seen, seeingProcesses } from "./seen-processes.ts";
 
 /** The identity a child runs under. Supplementary groups are dropped. */
 export type ProcessUser = { readonly name: string; readonly uid: number; readonly gid: number };
@@ -117,17 +117,16 @@ export interface Processes {
   named(name: string): readonly number[];
   /** Undefined when there is no such process. */
   facts(pid: number): Promise<ProcessFacts | undefined>;
-  /** True when the process's current folder is `folder`, whatever links lead there; false also when we may not know. */
-  worksIn(pid: number, folder: string): Promise<boolean>;
-  /** True when the process has a file of such a name open in `folder`, whatever links lead there; false also when we may not know. */
-  hasOpenIn(pid: number, folder: string, name: RegExp): Promise<boolean>;
+  /** Whether the process's current folder is `folder`, whatever links lead there. */
+  worksIn(pid: number, folder: string): Promise<Seen>;
+  /** As `worksIn`, of many at once. */
+  workingIn(pids: readonly number[], folder: string): Promise<ReadonlyMap<number, Seen>>;
+  /** Whether the process has a file of such a name open in `folder`, whatever links lead there. */
+  hasOpenIn(pid: number, folder: string, name: RegExp): Promise<Seen>;
   /** As `hasOpenIn`, and in whatever lies in the folder. */
-  hasOpenBelow(pid: number, folder: string, name: RegExp): Promise<boolean>;
-  /**
-   * True when `at` in the process's current folder, or a link that lies in there, leads to `folder`; false also when we may
-   * not know.
-   */
-  leadsTo(pid: number, folder: string, at: string): Promise<boolean>;
+  hasOpenBelow(pid: number, folder: string, name: RegExp): Promise<Seen>;
+  /** Whether `at` in the process's current folder, or a link that lies in there, leads to `folder`. */
+  leadsTo(pid: number, folder: string, at: string): Promise<Seen>;
   /** Signals one process; false when there is none. Rejects with `platform.file-denied` when we may not. */
   signal(pid: number, signal: NodeJS.Signals): boolean;
   /**
@@ -174,31 +173,7 @@ export const systemProcesses: Processes = {
   all: allPids,
   named: pidsNamed,
   facts: factsOf,
-  worksIn: async (pid, folder) => {
-    try {
-      const [current, wanted] = await Promise.all([stat(`/proc/${pid}/cwd`), stat(folder)]);
-      return isSame(current, wanted);
-    } catch {
-      // Gone, or another user's: in neither case can it be told to be there.
-      return false;
-    }
-  },
-  hasOpenIn: (pid, folder, name) => hasOpen(pid, { folder, name }, (file) => [path.dirname(file)]),
-  hasOpenBelow: (pid, folder, name) => hasOpen(pid, { folder, name }, foldersAbove),
-  leadsTo: async (pid, folder, at) => {
-    try {
-      const wanted = await stat(folder);
-      const from = `/proc/${pid}/cwd/${at}`;
-      if (isSame(await stat(from), wanted)) return true;
-      for (const entry of await readdir(from, { withFileTypes: true })) {
-        if (entry.isSymbolicLink() && isSame(await statIfThere(path.join(from, entry.name)), wanted)) return true;
-      }
-      return false;
-    } catch {
-      // As with the folder it works in.
-      return false;
-    }
-  },
+  ...seeingProcesses(runToEnd),
   signal: (pid, signal) => sendSignal(pid, signal),
   tree: treeOf,
   killTree: async (pid) => {
@@ -209,47 +184,6 @@ export const systemProcesses: Processes = {
     return pids;
   },
 };
-
-/** Whether a process has a file of such a name open of which one of these folders is that one. */
-async function hasOpen(
-  pid: number,
-  { folder, name }: { readonly folder: string; readonly name: RegExp },
-  foldersOf: (file: string) => readonly string[],
-): Promise<boolean> {
-  try {
-    const wanted = await stat(folder);
-    // A server has a thousand files open, in a few folders.
-    const others = new Set<string>();
-    for (const each of await readdir(`/proc/${pid}/fd`)) {
-      const file = await readlink(`/proc/${pid}/fd/${each}`).catch(() => "");
-      if (!path.isAbsolute(file) || !name.test(path.basename(file))) continue;
-      for (const at of foldersOf(file)) {
-        if (others.has(at)) continue;
-        if (isSame(await statIfThere(at), wanted)) return true;
-        others.add(at);
-      }
-    }
-    return false;
-  } catch {
-    // As with the folder it works in.
-    return false;
-  }
-}
-
-function foldersAbove(file: string): readonly string[] {
-  const above: string[] = [];
-  for (let at = path.dirname(file); at !== "/"; at = path.dirname(at)) above.push(at);
-  return above;
-}
-
-/** Undefined where there is nothing, as when the folder of an open file was removed. */
-async function statIfThere(at: string): Promise<Stats | undefined> {
-  return await stat(at).catch(() => undefined);
-}
-
-function isSame(found: Stats | undefined, wanted: Stats): boolean {
-  return found?.dev === wanted.dev && found.ino === wanted.ino;
-}
 
 async function runToEnd(request: RunRequest): Promise<RunResult> {
   const what = request.command;

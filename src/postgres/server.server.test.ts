@@ -12,6 +12,7 @@ import {
   type TestServer,
   withServer,
 } from "../../test/support/servers.ts";
+import { withoutLooking } from "../../test/support/without-looking.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -138,6 +139,22 @@ test("a start that is given up leaves no process, however early that is", async 
 test("a data folder whose server runs is not started twice", async () => {
   await withServer({}, async (server) => {
     await assert.rejects(server.start(), is("postgres.already-running", /process \d+/));
+  });
+});
+
+test("a server that root may not look into runs, and where it cannot ask as its user either it is not called crashed", async () => {
+  await withServer({}, async (server) => {
+    const { dataFolder } = server;
+    const code = `
+      const { systemProcesses: processes } = await import(src + "/platform/processes.ts");
+      const { systemFiles: files } = await import(src + "/platform/files.ts");
+      const { systemClock: clock } = await import(src + "/platform/clock.ts");
+      const { LocalServer } = await import(src + "/postgres/server.ts");
+      const server = new LocalServer({ files, processes, clock }, ${JSON.stringify({ dataFolder })});
+      return await server.state().then(({ kind }) => kind, ({ code }) => code);`;
+    assert.equal(await withoutLooking(code, { asking: true }), "ready");
+    const isRoot = (await serverUser()) !== undefined;
+    assert.equal(await withoutLooking(code, { asking: false }), isRoot ? "platform.file-denied" : "ready");
   });
 });
 

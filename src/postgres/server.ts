@@ -20,6 +20,7 @@ import { type PidFile, parsePidFile } from "./pid-file.ts";
 import { openQuery, type QueryConnection } from "./query-connection.ts";
 import type { CallOptions, ConnectOptions } from "./replication.ts";
 import { readLogTail, startError } from "./server-log.ts";
+import { isServerOf } from "./server-process.ts";
 import type { NamesOf } from "./session-settings.ts";
 
 /** Everything that identifies a server of this machine. */
@@ -220,13 +221,13 @@ export class LocalServer {
     return this.#ports.processes.signal(state.pid, "SIGHUP");
   }
 
-  /** Looks. */
+  /** Looks. Rejects with `platform.file-denied` when the process may be a server that we may not look into. */
   async state(): Promise<ServerState> {
     const file = await this.#readPidFile();
     if (file === undefined) return { kind: "stopped" };
     const { processes } = this.#ports;
-    // The pid may have been given to another process since: a postmaster works in its data folder.
-    const ours = (await processes.isAlive(file.pid)) && (await processes.worksIn(file.pid, this.setup.dataFolder));
+    const { dataFolder } = this.setup;
+    const ours = (await processes.isAlive(file.pid)) && (await isServerOf(processes, { pid: file.pid, dataFolder }));
     if (!ours) return { kind: "crashed", pid: file.pid };
     return { kind: file.status, pid: file.pid };
   }

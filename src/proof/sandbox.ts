@@ -15,6 +15,7 @@ import type { Processes } from "../platform/processes.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { parsePidFile } from "../postgres/pid-file.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
+import { isServerOf } from "../postgres/server-process.ts";
 
 const FOLDER_NAME = /^proof-[0-9a-f]{8}$/;
 const MARKER_FILE = "lifeboat-sandbox.json";
@@ -122,8 +123,7 @@ async function clear(ports: SandboxPorts, folder: string): Promise<void> {
   const { files, processes } = ports;
   const { dataFolder } = placesIn(folder);
   const pid = await postmasterOf(files, dataFolder);
-  // The pid may have been given to another process since: a postmaster works in its data folder.
-  if (pid !== undefined && (await processes.worksIn(pid, dataFolder))) await killAndWait(ports, pid);
+  if (pid !== undefined && (await isServerOf(processes, { pid, dataFolder }))) await killAndWait(ports, pid);
   for (const { name } of await files.list(folder)) {
     if (name !== MARKER_FILE && !FIRST_NAMES.has(name)) await files.removeTree(path.join(folder, name));
   }

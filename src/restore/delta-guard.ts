@@ -10,14 +10,18 @@ import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import type { Processes } from "../platform/processes.ts";
+import type { Seen } from "../platform/seen-processes.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { parsePidFile } from "../postgres/pid-file.ts";
+import { mayBeServer, UNSEEN_REMEDY } from "../postgres/server-process.ts";
 import { type Layout, TABLESPACES_FOLDER, type TablespaceChoice, WAL_FOLDER } from "./layout.ts";
 import { LOCK_NAMES, unfinishedId } from "./target-guard.ts";
 
 /** What must be asked of the machine's processes. */
-export type DeltaProcesses = Pick<Processes, "isAlive" | "all" | "worksIn" | "hasOpenIn" | "hasOpenBelow" | "leadsTo">;
+export type DeltaProcesses = Pick<Processes, "isAlive" | "all" | "facts" | Looks>;
+
+type Looks = "worksIn" | "hasOpenIn" | "hasOpenBelow" | "leadsTo";
 
 type Tools = { readonly files: Files; readonly processes: DeltaProcesses };
 
@@ -114,20 +118,39 @@ async function refuseRunning({ files, processes }: Tools, main: string, walFolde
   if (pid !== undefined && (await processes.isAlive(pid))) throw running(main, pid);
   // Backends outlive a killed postmaster for a moment, and every process of PostgreSQL works in its data directory.
   for (const each of await processes.all()) {
-    if (await processes.worksIn(each, main)) throw running(main, each);
+    const works = await processes.worksIn(each, main);
+    if (await isThere(processes, { pid: each, folder: main }, works)) throw running(main, each);
     // A copy of a data directory has the link too: the WAL is that of the server that was copied.
     if (walFolder === undefined) continue;
-    if (await processes.hasOpenIn(each, walFolder, SEGMENT_NAME)) throw shared(walFolder, each);
-    if (await processes.leadsTo(each, walFolder, WAL_FOLDER)) throw shared(walFolder, each);
+    const opens = await processes.hasOpenIn(each, walFolder, SEGMENT_NAME);
+    if (await isThere(processes, { pid: each, folder: walFolder }, opens)) throw shared(walFolder, each);
+    const leads = await processes.leadsTo(each, walFolder, WAL_FOLDER);
+    if (await isThere(processes, { pid: each, folder: walFolder }, leads)) throw shared(walFolder, each);
   }
 }
 
 /** As with WAL. No process works in `main`, so who works where a link leads here is another server's: it need have nothing open. */
 async function refuseShared({ processes }: Tools, tablespace: string): Promise<void> {
   for (const each of await processes.all()) {
-    if (await processes.hasOpenBelow(each, tablespace, RELATION_NAME)) throw shared(tablespace, each);
-    if (await processes.leadsTo(each, tablespace, TABLESPACES_FOLDER)) throw shared(tablespace, each);
+    const opens = await processes.hasOpenBelow(each, tablespace, RELATION_NAME);
+    if (await isThere(processes, { pid: each, folder: tablespace }, opens)) throw shared(tablespace, each);
+    const leads = await processes.leadsTo(each, tablespace, TABLESPACES_FOLDER);
+    if (await isThere(processes, { pid: each, folder: tablespace }, leads)) throw shared(tablespace, each);
   }
+}
+
+/** What may be a server, and we may not look into, is refused as one: nobody can say that it does not use the folder. */
+async function isThere(
+  processes: DeltaProcesses,
+  { pid, folder }: { readonly pid: number; readonly folder: string },
+  seen: Seen,
+): Promise<boolean> {
+  if (seen !== "unknown" || !(await mayBeServer(processes, pid))) return seen === "yes";
+  throw new LifeboatError("restore.target-in-use", {
+    message: `cannot tell whether process ${pid} uses ${folder}: it may be a server, and this user may not see what it works in`,
+    remedy: UNSEEN_REMEDY,
+    details: { pid },
+  });
 }
 
 /** Of tables, temporary ones too, and of what a query spills. */

@@ -416,7 +416,7 @@ async function serversIn(folder: string): Promise<readonly number[]> {
     const data = path.join(folder, name);
     const text = await systemFiles.readFile(path.join(data, "postmaster.pid")).catch(() => Buffer.alloc(0));
     const pid = Number.parseInt(text.toString("utf8"), 10);
-    if (pid > 0 && (await systemProcesses.worksIn(pid, data))) found.push(pid);
+    if (pid > 0 && (await systemProcesses.worksIn(pid, data)) === "yes") found.push(pid);
   }
   return found;
 }

@@ -7,7 +7,7 @@ import { takeBackup, type WalBetween } from "../../src/backup/backup.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { Files } from "../../src/platform/files.ts";
 import { BLOCK_BYTES, CONTROL_FILE_PATH } from "../../src/postgres/control-file.ts";
-import { presentTablespaces } from "../../src/restore/delta-guard.ts";
+import { type DeltaProcesses, presentTablespaces } from "../../src/restore/delta-guard.ts";
 import { prepareDelta, prepareRestore, runRestore } from "../../src/restore/restore.ts";
 import type { BackupRecord } from "../../src/vault/backups.ts";
 import type { Vault } from "../../src/vault/vault.ts";
@@ -77,13 +77,14 @@ export function takeSmallBackup(
 }
 
 /** No server of this machine has to do with folders in memory. */
-export const NO_PROCESSES = {
+export const NO_PROCESSES: DeltaProcesses = {
   isAlive: async () => false,
   all: async () => [],
-  worksIn: async () => false,
-  hasOpenIn: async () => false,
-  hasOpenBelow: async () => false,
-  leadsTo: async () => false,
+  facts: async () => undefined,
+  worksIn: async () => "no",
+  hasOpenIn: async () => "no",
+  hasOpenBelow: async () => "no",
+  leadsTo: async () => "no",
 };
 
 /** A backup, and the vault that has it. */

@@ -527,7 +527,7 @@ export class Component {
     if (this.#spec === undefined || folder === undefined || running?.isWhollyGone === true) return;
     const { processes, notice } = this.#tools;
     const program = path.basename(this.#spec.program);
-    const left = await leftBehind(processes, { pid: running?.pid, program, folder, user: this.#spec.runAs });
+    const left = await leftBehind(processes, { pid: running?.pid, program, folder });
     for (const pid of left) processes.signal(pid, "SIGKILL");
     if (left.length > 0) notice(`${this.name}: ended what had outlived its process: ${left.join(", ")}`);
     if (!(await this.#untilGone(left, KILL_TIMEOUT_MS))) {

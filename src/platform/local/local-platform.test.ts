@@ -57,7 +57,7 @@ async function processesOf(folder: string): Promise<readonly number[]> {
   for (const name of await readdir("/proc")) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     const command = (await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ");
-    if (command.includes(`${folder}/`) || (await systemProcesses.worksIn(Number(name), folder)))
+    if (command.includes(`${folder}/`) || (await systemProcesses.worksIn(Number(name), folder)) === "yes")
       found.push(Number(name));
   }
   return found;
