@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { type Lsn, lsnAdd, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, lsnAdd, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import type { RestorePlan } from "./plan.ts";
 import { findWholeEnd } from "./whole-end.ts";
 
@@ -10,9 +10,14 @@ const MIB = 1024 * 1024;
 const START = BigInt(16 * MIB) as Lsn;
 const SYSTEM = 7_000_000_000_000_000_001n;
 
-/** Three segments of records of 1000 bytes, planned up to `endAt`, with some bytes overwritten; answers where the end is, counted from the start. */
-async function endOf(change: (bytes: Buffer, ends: readonly number[]) => void, endAt = 3 * MIB): Promise<number> {
-  const records = Array.from({ length: 3100 }, () => ({ rmgr: 10, info: 0, xid: 5, mainData: Buffer.alloc(960, 1) }));
+/** Three segments of records of this size, planned up to `endAt`, with some bytes overwritten; answers where the end is, counted from the start. */
+async function endOf(
+  change: (bytes: Buffer, ends: readonly number[]) => void,
+  endAt = 3 * MIB,
+  size = 960,
+): Promise<number> {
+  const record = { rmgr: 10, info: 0, xid: 5, mainData: Buffer.alloc(size, 1) };
+  const records = Array.from({ length: Math.ceil((3.1 * MIB) / (size + 40)) }, () => record);
   const written = writeSyntheticWal({ start: START, walSegmentBytes: MIB, systemId: SYSTEM }, records);
   const { bytes } = written;
   const ends = written.records.map(({ end }) => end);
@@ -69,4 +74,21 @@ test("a record that is damaged in one of the last two segments, with more behind
       return true;
     });
   }
+});
+
+test("where the damage lies in a record that is longer than a segment's rest, the end is that of the record before it", async () => {
+  let before = 0;
+  const damaged = endOf(
+    (bytes, ends) => {
+      before = ends.findLast((end) => end < MIB) ?? 0;
+      loseSector(MIB + 3 * 8192)(bytes);
+    },
+    2.75 * MIB,
+    300_000,
+  );
+  await assert.rejects(damaged, (error) => {
+    assert.ok(isLifeboatError(error, "restore.point-not-reached"), String(error));
+    assert.ok(error.message.includes(`would end at ${formatLsn(lsnAdd(START, before))},`), error.message);
+    return true;
+  });
 });

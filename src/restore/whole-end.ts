@@ -4,7 +4,7 @@
  * A server takes the first record that it cannot read for the end of its WAL. What the vault holds was streamed without holes, so with more
  * of it behind such a record that is damage, and what was committed behind it would be lost without a word.
  */
-import { LifeboatError } from "../errors/error.ts";
+import { assert, LifeboatError } from "../errors/error.ts";
 import { formatLsn, lsnDistance } from "../postgres/lsn.ts";
 import { findEndOfWal, type WalEnd } from "../wal/records/reader.ts";
 import type { RestorePlan } from "./plan.ts";
@@ -27,9 +27,7 @@ export async function findWholeEnd(
 ): Promise<WalEnd | undefined> {
   const last = plan.segments.at(-1);
   if (plan.stop.kind !== "end-of-wal" || last === undefined) return undefined;
-  // A record that crosses into the last segment begins in the one before.
-  const from = plan.segments.at(-2)?.start ?? last.start;
-  const end = await findEndOfWal(recordsOf(plan, wal), { from }, options);
+  const end = await endOfRecords(plan, wal, options);
   if (end.at >= plan.endLsn || CUT_SHORT.has(end.reason)) return end;
   if (end.at >= last.start) {
     const bytes = await fetchPlanned(wal, plan, last, options);
@@ -42,4 +40,15 @@ export async function findWholeEnd(
     remedy: `Copy the segment back from another copy of the vault, or take a new backup if the server lives. --to-lsn ${at} restores what comes before, knowingly.`,
     details: { reached: at, planned: formatLsn(plan.endLsn) },
   });
+}
+
+/** A record that crosses into the last segment begins in the one before; where no record begins there, in one before that. */
+async function endOfRecords(plan: RestorePlan, wal: RestoreWal, options: CallOptions): Promise<WalEnd> {
+  const { segments } = plan;
+  for (let count = Math.min(2, segments.length); ; count += 1) {
+    const from = segments.at(-count)?.start;
+    assert(from !== undefined, "a plan with a last segment has as many");
+    const end = await findEndOfWal(recordsOf(plan, wal), { from }, options);
+    if (end.last !== undefined || CUT_SHORT.has(end.reason) || count === segments.length) return end;
+  }
 }
