@@ -111,6 +111,22 @@ describe("while the records of a system are not there, as in a copy that is bein
     const begun = await planDaily(vault);
     assert.deepEqual([begun.packs.length, begun.damage], [1, []]);
   });
+
+  test("a system whose first backup never ended holds up no prune, however long ago it was begun", async () => {
+    const { vault, clock } = await dailyBackups();
+    const other = "9" as SystemId;
+    for (const segment of [4, 5])
+      await storeSyntheticBackup(vault, { systemId: other, segment, stopBefore: "manifest" });
+    await storeSegment(vault, { systemId: other, timeline: 1 as Timeline, number: 4 });
+    let deleted = 0;
+    for (let day = 1; day <= 12; day += 1) {
+      clock.set(clock.now() + DAY);
+      await storeSyntheticBackup(vault, { systemId, segment: 12 + day });
+      assert.deepEqual((await planDaily(vault)).damage, [], `day ${day}`);
+      deleted = (await pruneDaily(vault)).deletedObjects;
+    }
+    assert.ok(deleted > 0);
+  });
 });
 
 describe("a backup whose announcement was lost from the disk", () => {

@@ -39,6 +39,7 @@ import {
   type RetainedBackup,
   type RetentionDecision,
   type RetentionPolicy,
+  type UnfinishedBackup,
 } from "./decide.ts";
 import { type Hold, listHolds } from "./holds.ts";
 import { readTombstoneWhy, type TombstoneWhy } from "./tombstones.ts";
@@ -112,7 +113,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     },
     request.policy,
   );
-  const erase = eraseList({ decision, listing, records, policy: request.policy, holds });
+  const erase = eraseList({ decision, listing, records, wal, policy: request.policy, holds });
   const revive = decision.keep.flatMap(({ backup }) => (backup.tombstone === undefined ? [] : [nameOf(backup)]));
   const entombed = decision.remove.flatMap(({ backup, why, stage }) =>
     stage === "tombstone" ? [{ ...nameOf(backup), why }] : [],
@@ -263,6 +264,7 @@ function eraseList(held: {
   readonly decision: RetentionDecision;
   readonly listing: BackupListing;
   readonly records: readonly Stored[];
+  readonly wal: readonly Stored[];
   readonly policy: RetentionPolicy;
   readonly holds: readonly Hold[];
 }): PrunePlan["erase"] {
@@ -288,12 +290,40 @@ function eraseList(held: {
     const at = ERASE_ORDER.indexOf(parseBackupName(name)?.part ?? "");
     return at === -1 ? ERASE_ORDER.indexOf("") : at;
   };
-  const abandoned = decision.abandoned.filter(({ backupId }) => !holds.some(({ scope }) => scope === backupId));
+  const vouching = lastOfSystems(decision.abandoned, held);
+  const abandoned = decision.abandoned.filter(
+    (each) => !vouching.has(each) && !holds.some(({ scope }) => scope === each.backupId),
+  );
   return [...due, ...closed, ...begun, ...abandoned].map((each) => {
     const prefix = `${BACKUPS_PREFIX}${each.systemId}/${each.backupId}/`;
     const own = held.records.filter(({ name }) => name.startsWith(prefix)).sort((a, b) => rank(a) - rank(b));
     return { ...nameOf(each), objects: own.map(objectOf) };
   });
+}
+
+/**
+ * The newest abandoned backup of each system that has WAL and no other record. It says that no record was lost: without it no prune could
+ * tell a system whose first backup never ended from a copy that is not complete.
+ */
+function lastOfSystems(
+  abandoned: readonly UnfinishedBackup[],
+  { records, wal }: { readonly records: readonly Stored[]; readonly wal: readonly Stored[] },
+): ReadonlySet<UnfinishedBackup> {
+  const left = new Set(abandoned.map(({ backupId }) => String(backupId)));
+  const others = new Set(
+    records
+      .map(({ name }) => name.split("/"))
+      .filter(([, , id = ""]) => !left.has(id))
+      .map(([, system]) => system),
+  );
+  const received = new Set(wal.flatMap(({ name }) => parseWalKey(name)?.systemId ?? []));
+  const last = new Map(
+    abandoned
+      .filter(({ systemId }) => received.has(systemId) && !others.has(systemId))
+      .toSorted((a, b) => a.startedMs - b.startedMs)
+      .map((each) => [each.systemId, each]),
+  );
+  return new Set(last.values());
 }
 
 function objectOf({ name, sizeBytes }: Stored): RemovedObject {

@@ -23,7 +23,7 @@ import {
 import { systemFiles } from "../files.ts";
 import { systemProcesses } from "../processes.ts";
 import { recordedSpec } from "./component.ts";
-import { LocalPlatform, socketOf } from "./local-platform.ts";
+import { IF_NEEDED, LocalPlatform, STATUS_BUSY, socketOf } from "./local-platform.ts";
 import { asideOf, LOG_BYTES_MAX, lastLinesOf, trimLog } from "./log-file.ts";
 import { answerLine } from "./protocol.ts";
 
@@ -228,6 +228,24 @@ describe("a supervisor", () => {
       );
       assert.equal(await supervisorOf(folder), second);
     });
+  });
+
+  test("that is brought up for who runs ends where nobody does, and makes no folder", async () => {
+    const folder = path.join(await mkdtemp(path.join(tmpdir(), "lifeboat-platform-")), "gone");
+    try {
+      const args = [
+        "--disable-warning=ExperimentalWarning",
+        MAIN,
+        folder,
+        path.join(folder, "control.sock"),
+        IF_NEEDED,
+      ];
+      const { exit } = await systemProcesses.run({ command: process.execPath, args, timeoutMs: 20_000 });
+      assert.deepEqual(exit, { kind: "exited", status: STATUS_BUSY });
+      await assert.rejects(stat(folder));
+    } finally {
+      await rm(path.dirname(folder), { recursive: true });
+    }
   });
 
   test("that was killed while a program waited to be started again has that started by the next one", async () => {

@@ -27,7 +27,7 @@ import { refuseForeignFolder } from "../shared-folder.ts";
 import { recordedSpec } from "./component.ts";
 import { type LogPart, type LogPosition, lastLinesOf, newLinesOf, tailOf } from "./log-file.ts";
 import { type Answer, parseAnswer, type Request } from "./protocol.ts";
-import { type ComponentRecord, hasRecord, readRecord } from "./record.ts";
+import { type ComponentRecord, hasRecord, namesProcess, readRecord } from "./record.ts";
 import { logFolderOf } from "./supervisor.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -126,14 +126,14 @@ export class LocalPlatform implements Platform {
   /** Brings a supervisor up where none answers and something shall run; true when it had to. Rejects with `platform.no-answer`. */
   async ensureSupervisor(options: CallOptions): Promise<boolean> {
     if ((await this.#restingWithout(options)) !== undefined) return false;
-    return await this.#ensure(options);
+    return await this.#ensure(options, [IF_NEEDED]);
   }
 
   /** What is recorded, where no supervisor answers and there is nothing to take over: what is fenced needs nobody to look after it. */
   async #restingWithout(options: CallOptions): Promise<ReadonlyMap<string, ComponentRecord> | undefined> {
     if (await this.#answers(options)) return undefined;
     const { components } = await readRecord(this.#tools.files, this.#place.folder);
-    return [...components.values()].some(({ process }) => process !== null) ? undefined : components;
+    return namesProcess(components) ? undefined : components;
   }
 
   async lastLines(name: string, lines: number, _options: CallOptions): Promise<readonly string[]> {
@@ -208,8 +208,8 @@ export class LocalPlatform implements Platform {
     return parseAnswer(answer.trimEnd());
   }
 
-  /** Returns when a supervisor answers, having started one where none did; whether it had to. */
-  async #ensure(options: CallOptions): Promise<boolean> {
+  /** Returns when a supervisor answers, having started one where none did, and there is one only; whether it had to. */
+  async #ensure(options: CallOptions, args: readonly string[] = []): Promise<boolean> {
     if (await this.#answers(options)) return false;
     const { files, processes, clock } = this.#tools;
     const { folder, supervisor, environment } = this.#place;
@@ -219,7 +219,7 @@ export class LocalPlatform implements Platform {
     const log = this.logOf(SUPERVISOR);
     const started = await processes.start({
       command: supervisor.command,
-      args: [...supervisor.args, folder, this.#socket],
+      args: [...supervisor.args, folder, this.#socket, ...args],
       folder: "/",
       environment,
       output: { kind: "file", file: log },
@@ -240,6 +240,9 @@ export class LocalPlatform implements Platform {
       }
       await clock.sleep(READY_LOOK_MS, options);
     }
+    const { pid } = await this.#ask({ call: "hello" }, options);
+    // Ours came second. It would come first, and stay, if the other one ended before it has looked.
+    if (pid !== started.pid) await Promise.race([started.exited, clock.sleep(READY_TIMEOUT_MS, options)]);
     return true;
   }
 
@@ -280,6 +283,9 @@ function knowsNoEpoch(error: unknown): boolean {
   // That version sent the whole text of its schema's error.
   return error.message.includes("unrecognized_keys") && error.message.includes('"epoch"');
 }
+
+/** Makes a supervisor end that finds no process to look after: whoever started it to look after some may be gone, and they too. */
+export const IF_NEEDED = "if-needed";
 
 /** Where a supervisor listens: in its folder, or beside it all where that path is too long for a socket. */
 export function socketOf(folder: string): string {

@@ -1,5 +1,5 @@
 /**
- * The supervisor's process: `node main.ts <folder> <socket>`. Started by local-platform.ts; it outlives who started it.
+ * The supervisor's process: `node main.ts <folder> <socket> [if-needed]`. Started by local-platform.ts; it outlives who started it.
  *
  * It ends on request, on SIGTERM and on SIGINT, having stopped its components; nothing else ends it but its death, after
  * which its components run on and the next supervisor takes them over.
@@ -10,7 +10,8 @@ import { systemFiles } from "../files.ts";
 import { systemLocks } from "../lock.ts";
 import { systemProcesses } from "../processes.ts";
 import { serveControl } from "./control-server.ts";
-import { STATUS_BUSY } from "./local-platform.ts";
+import { IF_NEEDED, STATUS_BUSY } from "./local-platform.ts";
+import { namesProcess, readRecord } from "./record.ts";
 import { logFolderOf, Supervisor } from "./supervisor.ts";
 
 /** A log grows by some MiB between two looks at most. */
@@ -18,7 +19,7 @@ const TIDY_INTERVAL_MS = 30_000;
 /** Nothing can be stopped or fenced while nobody can ask; a look costs microseconds. */
 const LISTEN_INTERVAL_MS = 500;
 
-const [folder, socket] = process.argv.slice(2);
+const [folder, socket, condition] = process.argv.slice(2);
 if (folder === undefined || socket === undefined) throw new Error("a supervisor is given its folder and its socket");
 
 // Its log may lie on a full disk.
@@ -38,6 +39,10 @@ process.exit();
 
 async function supervise(ours: string, listenAt: string): Promise<void> {
   const ports = { files: systemFiles, processes: systemProcesses, clock: systemClock, locks: systemLocks, notice };
+  if (condition === IF_NEEDED && !namesProcess((await readRecord(systemFiles, ours)).components)) {
+    process.exitCode = STATUS_BUSY;
+    return;
+  }
   await systemFiles.makeFolder(logFolderOf(ours), 0o700);
   const supervisor = await Supervisor.open(ports, ours);
   if (supervisor === undefined) {

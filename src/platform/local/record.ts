@@ -61,6 +61,11 @@ const RESERVE_BYTES = 128 * 1024;
 /** All that is recorded. */
 export type SupervisorRecord = { readonly epoch: number; readonly components: ReadonlyMap<string, ComponentRecord> };
 
+/** Whether there is a process to look after, as far as is recorded. */
+export function namesProcess(components: ReadonlyMap<string, ComponentRecord>): boolean {
+  return [...components.values()].some(({ process }) => process !== null);
+}
+
 /** Reads the record; empty where there is none. Throws `platform.supervisor-record` for one that cannot be read. */
 export async function readRecord(files: Files, folder: string): Promise<SupervisorRecord> {
   const file = path.join(folder, RECORD_FILE);
