@@ -4,6 +4,7 @@ import { syntheticProof } from "../../test/support/proofs.ts";
 import { setClock, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
+import { faultyStore, type StoreFault } from "../store/faulty/faulty-store.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { backupName } from "../vault/names.ts";
@@ -55,11 +56,31 @@ test("a tablespace that the newest backup has not is found by its manifest, and 
     { oid: 16_385, name: "new", location: "/mnt/new" },
   ];
   const compare = () => compareTablespaces(vault, { outside, newest: record }, {});
-  assert.deepEqual(await compare(), { newer: outside.slice(1), damaged: [] });
+  assert.deepEqual(await compare(), { newer: outside.slice(1), damaged: [], unseen: undefined });
   await vault.store.delete(backupName(record, "manifest"), {});
-  assert.deepEqual(await compare(), { newer: [], damaged: [record.backupId] });
+  assert.deepEqual(await compare(), { newer: [], damaged: [record.backupId], unseen: undefined });
   const none = await compareTablespaces(vault, { outside: [], newest: record }, {});
-  assert.deepEqual(none, { newer: [], damaged: [] });
+  assert.deepEqual(none, { newer: [], damaged: [], unseen: undefined });
+});
+
+test("a manifest that the store does not give, or that does not open for us, leaves the tablespaces unseen and nothing else", async () => {
+  const vault = await createTestVault();
+  const { record } = await storeSyntheticBackup(vault, { systemId, segment: 1 });
+  const outside = [{ oid: 16_385, name: "new", location: "/mnt/new" }];
+  const compare = async (fault: StoreFault, options = {}) => {
+    const { store, assertFired } = faultyStore({ store: vault.store, clock: vault.clock, faults: [fault] });
+    const found = await compareTablespaces({ ...vault, store }, { outside, newest: record }, options);
+    const { newer, damaged, unseen } = found;
+    assertFired();
+    return [newer.length, damaged.length, unseen?.code];
+  };
+  assert.deepEqual(await compare({ kind: "fail-before", at: 1 }), [0, 0, "store.failed"]);
+  // Of the header's bytes: the version, and the data key.
+  assert.deepEqual(await compare({ kind: "flipped", at: 1, offset: 8 }), [0, 0, "vault.format-unknown"]);
+  assert.deepEqual(await compare({ kind: "flipped", at: 1, offset: 16 }), [0, 0, "vault.key-missing"]);
+  assert.deepEqual(await compare({ kind: "torn", at: 1, keptBytes: 20 }), [0, 1, undefined]);
+  const stopped = compare({ kind: "delay", at: 1, durationMs: 0 }, { signal: AbortSignal.abort() });
+  await assert.rejects(stopped, { code: "platform.aborted" });
 });
 
 test("backups and proofs of another system say nothing of the one that runs", async () => {

@@ -1,5 +1,5 @@
 /** What `status` looks at. */
-import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { formatLsn, type SystemId } from "../postgres/lsn.ts";
 import { type OutsideTablespace, tablespacesBeyond } from "../postgres/tablespaces.ts";
@@ -91,6 +91,7 @@ async function lookAtVault(
       kind: "reached",
       ...dated,
       newerTablespaces: compared.newer,
+      tablespacesUnseen: compared.unseen,
       backupCount: listing.backups.length,
       unfinishedCount: listing.unfinished.length,
       damagedBackups: [...listing.damaged.map(({ backupId }) => backupId), ...compared.damaged],
@@ -103,18 +104,25 @@ async function lookAtVault(
   }
 }
 
-/** Which tablespaces a backup has not. Only a server that has any costs a look into a manifest. */
+/** Which tablespaces a backup has not, or why that cannot be seen. Only a server that has any costs a look into a manifest. */
 export async function compareTablespaces(
   vault: Vault,
   { outside, newest }: { readonly outside: readonly OutsideTablespace[]; readonly newest: BackupRecord | undefined },
   options: { readonly signal?: AbortSignal | undefined },
-): Promise<{ readonly newer: readonly OutsideTablespace[]; readonly damaged: readonly BackupId[] }> {
-  if (outside.length === 0 || newest === undefined) return { newer: [], damaged: [] };
+): Promise<{
+  readonly newer: readonly OutsideTablespace[];
+  readonly damaged: readonly BackupId[];
+  readonly unseen: Unreachable | undefined;
+}> {
+  const nothing = { newer: [], damaged: [], unseen: undefined };
+  if (outside.length === 0 || newest === undefined) return nothing;
   try {
-    return { newer: tablespacesBeyond(outside, await readManifestHeader(vault, newest, options)), damaged: [] };
+    return { ...nothing, newer: tablespacesBeyond(outside, await readManifestHeader(vault, newest, options)) };
   } catch (error) {
-    if (!isLifeboatError(error, "vault.object-missing") && !isLifeboatError(error, "vault.object-damaged")) throw error;
-    return { newer: [], damaged: [newest.backupId] };
+    const unseen = unreachable(error);
+    const isDamaged = unseen.code === "vault.object-missing" || unseen.code === "vault.object-damaged";
+    // All else, as a bad sector or another data key, leaves only this question open.
+    return isDamaged ? { ...nothing, damaged: [newest.backupId] } : { ...nothing, unseen };
   }
 }
 

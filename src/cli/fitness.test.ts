@@ -62,6 +62,7 @@ const status: StatusFacts = {
     failedProofs: [],
     datedAhead: [],
     newerTablespaces: [],
+    tablespacesUnseen: undefined,
     backupCount: 3,
     unfinishedCount: 1,
     damagedBackups: [],

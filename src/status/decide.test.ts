@@ -38,6 +38,7 @@ const vault = {
   failedProofs: [],
   datedAhead: [],
   newerTablespaces: [],
+  tablespacesUnseen: undefined,
   backupCount: 1,
   unfinishedCount: 0,
   damagedBackups: [],
@@ -116,6 +117,13 @@ test("a tablespace that the newest backup has not is told with the folder that a
   assert.deepEqual([fault?.code, others], ["tablespace-not-in-backup", []]);
   assert.match(fault?.message ?? "", /tablespace fast and 1 more are not .* nothing lies in \/mnt\/fast/);
   assert.match(fault?.remedy ?? "", /lifeboat backup/);
+});
+
+test("a newest backup whose tablespaces cannot be seen is told with the reason, beside what else is wrong", () => {
+  const tablespacesUnseen = { kind: "unreachable", code: "store.failed", message: "cannot read x: EIO" } as const;
+  const [fault, ...others] = faultsOf({ ...well, vault: { ...vault, tablespacesUnseen, newestProof: undefined } });
+  assert.deepEqual([fault?.code, others.map(({ code }) => code)], ["tablespaces-unseen", ["no-proof"]]);
+  assert.match(fault?.message ?? "", /tablespaces .* cannot read x: EIO \(store\.failed\)/);
 });
 
 test("nothing is wrong where nothing is, also while a backup is under way", () => {

@@ -55,6 +55,8 @@ export type VaultFacts =
       readonly datedAhead: readonly DatedAhead[];
       /** Tablespaces of the server that the newest backup has not. */
       readonly newerTablespaces: readonly OutsideTablespace[];
+      /** Why that could not be seen. */
+      readonly tablespacesUnseen: Unreachable | undefined;
       readonly backupCount: number;
       readonly unfinishedCount: number;
       readonly damagedBackups: readonly string[];
@@ -142,7 +144,7 @@ function vaultFaults(facts: StatusFacts): Fault[] {
       const message = `the newest backup is ${describeDuration(ageMs)} old, at most ${describeDuration(backupMaxAgeMs)} is wanted`;
       faults.push({ code: "backup-old", message, remedy: again });
     }
-    faults.push(...tablespaceFaults(vault.newerTablespaces));
+    faults.push(...tablespaceFaults(vault));
     faults.push(...proofFaults(vault.newestProof, facts));
     if (vault.ranges.length === 0) {
       faults.push({ code: "no-range", message: "no backup has the WAL it needs", remedy: anew });
@@ -176,7 +178,15 @@ function aheadFault({ what, backupId, endedAt }: DatedAhead, now: Instant): Faul
 }
 
 /** Decision 59: the WAL has their paths, and nothing else says where they are to lie. */
-function tablespaceFaults(newer: readonly OutsideTablespace[]): Fault[] {
+function tablespaceFaults({
+  newerTablespaces: newer,
+  tablespacesUnseen: unseen,
+}: Pick<Extract<VaultFacts, { kind: "reached" }>, "newerTablespaces" | "tablespacesUnseen">): Fault[] {
+  if (unseen !== undefined) {
+    const message = `whether the newest backup has the server's tablespaces could not be seen: ${unseen.message} (${unseen.code})`;
+    const remedy = "See `lifeboat vault check`. If it stays so, take a new one: lifeboat backup --full.";
+    return [{ code: "tablespaces-unseen", message, remedy }];
+  }
   const [first] = newer;
   if (first === undefined) return [];
   const more = newer.length === 1 ? "is" : `and ${newer.length - 1} more are`;
