@@ -108,6 +108,21 @@ describe("a prune tells", () => {
     );
     assert.equal(await keeps("prune-damaged", { plan: { ...plan, damage }, result: undefined }), EXIT.damaged);
   });
+
+  test("what it waits for though nothing is damaged, without advice to repair it", async () => {
+    const damage = (["retention.records-missing", "retention.begun-ahead"] as const).map(
+      (code) => new LifeboatError(code, { message: `backups/x tells ${code}: copy it`, remedy: "Copy it." }),
+    );
+    const frame = recordedFrame();
+    const verbs = allVerbs({ prune: async () => ({ plan: { ...plan, damage }, result: undefined }) });
+    assert.equal(await runCli(["prune"], verbs, frame), EXIT.damaged);
+    const written = frame.stdout.written();
+    assert.match(
+      written,
+      /^Nothing is deleted while this is so:\n {2}backups\/x tells .*: copy it .*\n {2}backups\/x tells .*\n\n/,
+    );
+    assert.doesNotMatch(written, /missing or cannot be read|vault repair|data key/);
+  });
 });
 
 describe("on a vault in a folder", () => {

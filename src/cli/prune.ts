@@ -84,11 +84,13 @@ export function renderPruned({ plan, result }: Pruned, style: Style): string {
   const parts: string[] = [];
   const { blockedBy, keep, remove } = plan.decision;
   if (blockedBy !== undefined) parts.push(style.warning(`Nothing is removed: ${blockerText(blockedBy, plan)}.`));
-  if (plan.damage.length > 0) {
-    const lines = plan.damage.map(({ message, code }) => `  ${printable(message)} (${code})`);
-    parts.push([style.bad("Nothing is deleted while these are missing or cannot be read:"), ...lines].join("\n"));
-    parts.push(damageAdvice(plan.damage));
+  const unread = plan.damage.filter((reason) => !isUnsettled(reason));
+  if (unread.length > 0) {
+    parts.push(reasonsText(style.bad("Nothing is deleted while these are missing or cannot be read:"), unread));
+    parts.push(damageAdvice(unread));
   }
+  const unsettled = plan.damage.filter(isUnsettled);
+  if (unsettled.length > 0) parts.push(reasonsText(style.bad("Nothing is deleted while this is so:"), unsettled));
   const rows = [
     ...keep.map(({ backup, reasons }) => [backup.backupId, backup.tier, "stays", reasons.map(reasonText).join(", ")]),
     ...remove.map(({ backup, stage, ...each }) => [
@@ -153,6 +155,15 @@ function blockerText(blocker: Blocker, plan: PrunePlan): string {
   }
   const reasons = plan.holds.flatMap(({ scope, reason }) => (scope === "all" ? [reason ?? "no reason opens"] : []));
   return `everything is held (${printable(reasons.join("; "))}); release it with \`lifeboat backup release --all\``;
+}
+
+/** Nothing is damaged that a repair could mend; each message says itself what is to be done. */
+function isUnsettled({ code }: PrunePlan["damage"][number]): boolean {
+  return code === "retention.records-missing" || code === "retention.begun-ahead";
+}
+
+function reasonsText(title: string, reasons: PrunePlan["damage"]): string {
+  return [title, ...reasons.map(({ message, code }) => `  ${printable(message)} (${code})`)].join("\n");
 }
 
 function damageAdvice(damage: PrunePlan["damage"]): string {

@@ -86,7 +86,7 @@ describe("while the records of a system are not there, as in a copy that is bein
     clock.set(clock.now() + 2 * DAY);
     assert.deepEqual(
       (await planDaily(vault)).damage.map(({ code, details }) => [code, details["object"]]),
-      [["vault.object-missing", "backups/"]],
+      [["retention.records-missing", "backups/"]],
     );
     assert.equal((await pruneDaily(vault)).deletedObjects, 0);
     await putBack();
@@ -261,7 +261,7 @@ describe("a backup that was begun while the clock was ahead", () => {
     const { vault, record, packs } = await begunAhead();
     assert.deepEqual(
       (await planDaily(vault)).damage.map(({ code }) => code),
-      ["vault.object-damaged"],
+      ["retention.begun-ahead"],
     );
     assert.equal((await pruneDaily(vault)).deletedObjects, 0);
     await finishSyntheticBackup(vault, { record, packs }, { segment: 12 });

@@ -63,7 +63,7 @@ export type PrunePlan = {
   readonly packs: readonly RemovedObject[];
   readonly wal: readonly RemovedObject[];
   readonly walKeepFrom: WalDecision["keepFrom"];
-  /** What is missing or cannot be read, and has to be known: while there is any, nothing is deleted. */
+  /** What is missing, cannot be read or is not settled, and has to be known: while there is any, nothing is deleted. */
   readonly damage: readonly LifeboatError[];
 };
 
@@ -393,7 +393,7 @@ function unannounced({ backupId }: AbsentAnnouncement): LifeboatError {
 /** Which packs are older than a backup that may be under way, and so none of its own, its marker does not tell. */
 function begunAhead({ backupId, startedMs }: BackupListing["unfinished"][number]): LifeboatError {
   const remedy = `check the clock; when nobody takes this backup any more, let it go with \`lifeboat prune --remove ${backupId}\``;
-  return new LifeboatError("vault.object-damaged", {
+  return new LifeboatError("retention.begun-ahead", {
     message: `backup ${backupId} was begun at a time that is still to come, ${formatInstant(startedMs as Instant)}, and may be under way: ${remedy}`,
     remedy: `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`,
   });
@@ -445,7 +445,7 @@ function systemsWithoutRecords(held: {
 
 function recordsMissing(of: { readonly holds: string; readonly object: string; readonly remedy: string }) {
   const remedy = `copy ${of.object} from another copy of the vault, ${of.remedy}`;
-  return new LifeboatError("vault.object-missing", {
+  return new LifeboatError("retention.records-missing", {
     message: `the vault holds ${of.holds}, and nothing is in ${of.object}, as in a copy that is not complete: ${remedy}`,
     remedy: `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`,
     details: { object: of.object },
