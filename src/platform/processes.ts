@@ -9,7 +9,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { type FileHandle as NodeFileHandle, open, readdir } from "node:fs/promises";
+import { type FileHandle as NodeFileHandle, open, readdir, readFile } from "node:fs/promises";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { assert, LifeboatError } from "../errors/error.ts";
@@ -117,6 +117,8 @@ export interface Processes {
   named(name: string): readonly number[];
   /** Undefined when there is no such process. */
   facts(pid: number): Promise<ProcessFacts | undefined>;
+  /** The program's name and its arguments, or what it shows in their place; of any user's process. Empty when there is none. */
+  commandLine(pid: number): Promise<readonly string[]>;
   /** Whether the process's current folder is `folder`, whatever links lead there. */
   worksIn(pid: number, folder: string): Promise<Seen>;
   /** As `worksIn`, of many at once. */
@@ -173,6 +175,7 @@ export const systemProcesses: Processes = {
   all: allPids,
   named: pidsNamed,
   facts: factsOf,
+  commandLine: commandLineOf,
   ...seeingProcesses(runToEnd),
   signal: (pid, signal) => sendSignal(pid, signal),
   tree: treeOf,
@@ -420,6 +423,18 @@ async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
     halted: state === "T" || state === "t",
     startTicks: fields[19] ?? "",
   };
+}
+
+async function commandLineOf(pid: number): Promise<readonly string[]> {
+  try {
+    const text = await readFile(`/proc/${pid}/cmdline`, "utf8");
+    // What shows a title fills up with zeros behind it.
+    const shown = text.replace(/\0+$/, "");
+    return shown === "" ? [] : shown.split("\0");
+  } catch (cause) {
+    if (errnoOf(cause) === "ENOENT" || errnoOf(cause) === "ESRCH") return [];
+    throw cause;
+  }
 }
 
 async function allPids(): Promise<readonly number[]> {

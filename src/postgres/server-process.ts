@@ -7,15 +7,17 @@ const NAMES = ["postgres", "postmaster"];
 
 /**
  * Whether the process that a data folder's postmaster.pid names is its server: the number may have been given to another one since,
- * and a postmaster works in its data folder. Rejects with `platform.file-denied` when it may be one that we may not look into: a
- * living server is not taken for none.
+ * and a postmaster works in its data folder. Where that cannot be seen, its command line tells. Rejects with `platform.file-denied`
+ * when it may be one that we may not look into: a living server is not taken for none.
  */
 export async function isServerOf(
-  processes: Pick<Processes, "worksIn" | "facts">,
+  processes: Pick<Processes, "worksIn" | "facts" | "commandLine">,
   { pid, dataFolder }: { readonly pid: number; readonly dataFolder: string },
 ): Promise<boolean> {
   const seen = await processes.worksIn(pid, dataFolder);
   if (seen !== "unknown" || !(await mayBeServer(processes, pid))) return seen === "yes";
+  const shown = await processes.commandLine(pid);
+  if (shown.some((each, nth) => each === "-D" && shown[nth + 1] === dataFolder)) return true;
   throw new LifeboatError("platform.file-denied", {
     message: `cannot tell whether process ${pid} is the server of ${dataFolder}: this user may not see which folder it works in`,
     remedy: UNSEEN_REMEDY,

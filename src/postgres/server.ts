@@ -260,8 +260,9 @@ export class LocalServer {
   }
 
   async #isUp(pid: number, options: CallOptions & { readonly until: "accepting" | "recovered" }): Promise<boolean> {
-    const state = await this.state();
-    if (state.kind !== "ready" || state.pid !== pid) return false;
+    // That one is ours and runs: nothing is to be seen of it, so that a start depends on no look into a process of another user.
+    const file = await this.#readPidFile();
+    if (file?.status !== "ready" || file.pid !== pid) return false;
     if (options.until === "recovered" && !(await this.#inProduction())) return false;
     return this.#accepts(options.signal);
   }

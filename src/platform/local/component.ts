@@ -527,12 +527,16 @@ export class Component {
     if (this.#spec === undefined || folder === undefined || running?.isWhollyGone === true) return;
     const { processes, notice } = this.#tools;
     const program = path.basename(this.#spec.program);
-    const left = await leftBehind(processes, { pid: running?.pid, program, folder });
-    for (const pid of left) processes.signal(pid, "SIGKILL");
-    if (left.length > 0) notice(`${this.name}: ended what had outlived its process: ${left.join(", ")}`);
-    if (!(await this.#untilGone(left, KILL_TIMEOUT_MS))) {
+    try {
+      const left = await leftBehind(processes, { pid: running?.pid, program, folder });
+      for (const pid of left) processes.signal(pid, "SIGKILL");
+      if (left.length > 0) notice(`${this.name}: ended what had outlived its process: ${left.join(", ")}`);
+      const areGone = await this.#untilGone(left, KILL_TIMEOUT_MS);
+      if (!areGone) throw this.#failed(`left what is there ${KILL_TIMEOUT_MS} ms after SIGKILL: ${left.join(", ")}`);
+    } catch (error) {
+      // Its process is gone, whatever becomes of the others.
       this.#enter("ended");
-      throw this.#failed(`left processes that are there ${KILL_TIMEOUT_MS} ms after SIGKILL: ${left.join(", ")}`);
+      throw error;
     }
     if (running !== undefined) running.isWhollyGone = true;
   }

@@ -269,3 +269,27 @@ test("what a node left running that was killed while nobody looked is gone when 
     }
   });
 });
+
+test("a node whose process is gone is not called running where nobody can tell what it left, and a fence says so", async () => {
+  await withFolder(async ({ folder, open }) => {
+    let fails = false;
+    const named: Processes["named"] = (name) => {
+      if (fails) throw new Error("nobody can look");
+      return systemProcesses.named(name);
+    };
+    const supervisor = await open({ processes: { ...systemProcesses, named } });
+    const script = "while :; do sleep 0.02; done";
+    for (const [name, end] of [
+      ["stopped", () => supervisor.stop("stopped")],
+      ["fenced", () => supervisor.fence("fenced")],
+    ] as const) {
+      await supervisor.start(scriptSpec(folder, name, script, { arguments: ["-c", script, "-D", folder] }));
+      fails = true;
+      await assert.rejects(end(), /nobody can look/);
+      fails = false;
+      assert.equal(modes(supervisor)[name], "ended");
+      await end();
+      assert.equal(modes(supervisor)[name], name);
+    }
+  });
+});
