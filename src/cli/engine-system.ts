@@ -55,9 +55,12 @@ export async function protectedSystem(
 ): Promise<{ readonly systemId: SystemId; readonly among: number }> {
   const systems = await listSystems(vault, options);
   const among = systems.length;
+  const [only] = systems;
+  // A listing of systems goes through all WAL: once is enough.
+  if (only !== undefined && among === 1) return { systemId: only, among };
   const received = (await readSpoolState(MACHINE.files, spoolFolder))?.systemId;
-  if (among > 1 && received !== undefined && systems.includes(received)) return { systemId: received, among };
-  const newest = among > 1 ? newestOf((await listBackups(vault, {}, options)).backups, now) : undefined;
+  if (received !== undefined && systems.includes(received)) return { systemId: received, among };
+  const newest = newestOf((await listBackups(vault, {}, options)).backups, now);
   return { systemId: newest?.systemId ?? (await chooseSystem(vault, undefined, options)), among };
 }
 

@@ -6,9 +6,8 @@
  */
 import type { LoadedSettings } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { lifeboatConfigFile } from "../stack/receiver-config.ts";
-import { secretFile } from "../stack/secrets.ts";
-import { CONFIRMERS, ROLES, type StackDescription } from "../stack/stack.ts";
+import { lifeboatConfigFile, protectedBy } from "../stack/receiver-config.ts";
+import type { StackDescription } from "../stack/stack.ts";
 import { MACHINE } from "./engine-machine.ts";
 import { placeAnyway } from "./engine-stack.ts";
 import type { Session } from "./verb.ts";
@@ -41,20 +40,14 @@ function describesStack(path: Row): boolean {
   return path.startsWith("stack.") || path === "folders.state";
 }
 
-/** What the stack's own lifeboat.yaml says (receiver-config.ts) of what is looked at. */
-function withStack(config: Config, { place, ports }: StackDescription): Config {
-  const { server, vault, folders, receiver } = config;
+/** What the stack's own lifeboat.yaml says of what is looked at. */
+function withStack(config: Config, stack: StackDescription): Config {
+  const { server, vault, folders, receiver } = protectedBy(stack);
   return {
     ...config,
-    server: {
-      ...server,
-      host: "127.0.0.1",
-      port: ports.db,
-      user: ROLES.lifeboat,
-      passwordFile: secretFile(place, "backup"),
-    },
-    vault: { ...vault, path: place.vault, passphraseFile: secretFile(place, "vault-passphrase") },
-    folders: { ...folders, state: place.folder, spool: place.spool },
-    receiver: { ...receiver, slot: CONFIRMERS.receiver, applicationName: CONFIRMERS.receiver },
+    server: { ...config.server, ...server },
+    vault: { ...config.vault, ...vault },
+    folders: { ...config.folders, ...folders },
+    receiver: { ...config.receiver, ...receiver },
   };
 }

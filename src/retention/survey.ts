@@ -134,13 +134,13 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     ...request.unopenedProofs.flatMap(({ reason }) => (opensForOthers(reason) ? [reason] : [])),
   ];
   for (const each of mark.damaged) refuseForOthers(each, request.policy.named);
-  if (damage.length > 0) return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage };
+  // What was named gets its tombstone all the same.
+  const held = { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named") };
+  if (damage.length > 0) return { ...held, damage };
   const settledBeforeMs = settledBefore(now, listing, decision);
   const swept = packs.filter(({ name, storedMs }) => !mark.named.has(name) && storedMs < settledBeforeMs);
   const recordless = swept.length === 0 ? [] : systemsWithoutRecords({ records, wal, packs: swept });
-  if (recordless.length > 0) {
-    return { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named"), damage: recordless };
-  }
+  if (recordless.length > 0) return { ...held, damage: recordless };
   const remaining = backups.filter(({ backupId }) => !erase.some((each) => each.backupId === backupId));
   const trimmed = trimWal({ systems, remaining, settledBeforeMs });
   return { ...none, revive, tombstone: entombed, erase, packs: swept.map(objectOf), ...trimmed };

@@ -26,26 +26,36 @@ function consolesOf(stack: StackDescription): string {
   return JSON.stringify(sockets.map((folder) => `${folder}:${ports.pgbouncer}`).join(","));
 }
 
+/** What it says of the server, the vault and the receiver of the stack. */
+export function protectedBy({ place, ports }: Pick<StackDescription, "place" | "ports">) {
+  return {
+    server: { host: "127.0.0.1", port: ports.db, user: ROLES.lifeboat, passwordFile: secretFile(place, "backup") },
+    vault: { path: place.vault, passphraseFile: secretFile(place, "vault-passphrase") },
+    folders: { state: place.folder, spool: place.spool },
+    receiver: { slot: CONFIRMERS.receiver, applicationName: CONFIRMERS.receiver },
+  };
+}
+
 /** Its text. It names the secrets' files and holds no secret. */
 export function renderLifeboatConfig(stack: StackDescription): string {
-  const { place, ports } = stack;
+  const { server, vault, folders, receiver } = protectedBy(stack);
   // Strings are written as JSON, which YAML reads alike, whatever a path holds.
   return `# Written by lifeboat up; changes made here are lost.
 # Also for other commands about this stack: lifeboat --config <this file> backup
 server:
-  host: 127.0.0.1
-  port: ${ports.db}
-  user: ${ROLES.lifeboat}
-  passwordFile: ${JSON.stringify(secretFile(place, "backup"))}
+  host: ${server.host}
+  port: ${server.port}
+  user: ${server.user}
+  passwordFile: ${JSON.stringify(server.passwordFile)}
 vault:
-  path: ${JSON.stringify(place.vault)}
-  passphraseFile: ${JSON.stringify(secretFile(place, "vault-passphrase"))}
+  path: ${JSON.stringify(vault.path)}
+  passphraseFile: ${JSON.stringify(vault.passphraseFile)}
 folders:
-  state: ${JSON.stringify(place.folder)}
-  spool: ${JSON.stringify(place.spool)}
+  state: ${JSON.stringify(folders.state)}
+  spool: ${JSON.stringify(folders.spool)}
 receiver:
-  slot: ${CONFIRMERS.receiver}
-  applicationName: ${CONFIRMERS.receiver}
+  slot: ${receiver.slot}
+  applicationName: ${receiver.applicationName}
   statusInterval: 1s
 ${poolerSection(stack)}`;
 }

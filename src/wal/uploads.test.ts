@@ -78,6 +78,16 @@ test("segments are stored in their order, and leave the spool after that", async
   assert.equal(uploads.bytes, 0);
 });
 
+/** Runs them from this file on until nothing waits. */
+async function storeFrom(uploads: Uploads, number: number): Promise<void> {
+  const stop = new AbortController();
+  uploads.add(file(number));
+  const running = uploads.run(stop.signal);
+  await eventually("all are stored", async () => uploads.count === 0);
+  stop.abort();
+  await running;
+}
+
 test("a segment that nobody waits behind is stored with rests, one that has come behind without", async () => {
   const { vault } = await queue();
   const slept: number[] = [];
@@ -102,12 +112,7 @@ test("a segment that nobody waits behind is stored with rests, one that has come
     readFile: async (path) => Buffer.from(path.slice(-4)),
     remove: async () => undefined,
   });
-  const stop = new AbortController();
-  uploads.add(file(1));
-  const running = uploads.run(stop.signal);
-  await eventually("all are stored", async () => uploads.count === 0);
-  stop.abort();
-  await running;
+  await storeFrom(uploads, 1);
   // Before the others came, and twice when the last one was alone.
   assert.deepEqual(slept, [10, 10, 10]);
 });
@@ -225,12 +230,7 @@ test("the keys are renewed before each segment is sealed", async () => {
     readFile: async (path) => Buffer.from(path.slice(-4)),
     remove: async () => undefined,
   });
-  const stop = new AbortController();
-  uploads.add(file(1));
-  const running = uploads.run(stop.signal);
-  await eventually("it is stored", async () => uploads.count === 0);
-  stop.abort();
-  await running;
+  await storeFrom(uploads, 1);
   const name = segmentKey({ systemId: SYSTEM, segment: file(1).segment });
   assert.equal(blobKeyId(name, await vault.store.get(name)), newer.id);
 });
