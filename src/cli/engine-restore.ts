@@ -91,7 +91,17 @@ async function planWith(
     );
   const onSearch = (done: number): void => session.progress.report({ phase: "looking through the WAL", done });
   const { files, locks } = MACHINE;
-  const tools = { vault, files, clock: session.clock, locks, threads, wal, onProgress, onSearch };
+  const tools = {
+    vault,
+    files,
+    clock: session.clock,
+    locks,
+    threads,
+    wal,
+    onProgress,
+    onSearch,
+    onNotice: session.notice,
+  };
   const { target, timeline, backupId, acceptGap } = choice;
   // A server that somebody else starts must find all of its WAL.
   const walLaidBytesMax = choice.boot === undefined ? undefined : config.restore.walLaidMax;

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
-import { systemFiles } from "../platform/files.ts";
+import { type Files, fileError, systemFiles } from "../platform/files.ts";
 import { type OwnConfiguration, ownConfiguration } from "./own-configuration.ts";
 
 /** What is made of a folder of these files, which are named from it. */
 async function own(
   texts: Readonly<Record<string, string>>,
+  files: Files = systemFiles,
 ): Promise<{ readonly folder: string; readonly now: Readonly<Record<string, string>> } & OwnConfiguration> {
   return withFolder(async (parent) => {
     const folder = path.join(parent, "it's");
@@ -18,7 +19,7 @@ async function own(
       await handle.write(Buffer.from(text.replaceAll("HERE", folder.replaceAll("'", "''")), "latin1"), 0);
       await handle.close();
     }
-    const found = await ownConfiguration(systemFiles, folder);
+    const found = await ownConfiguration(files, folder);
     const now = [...found.rewritten].map(([file, bytes]) => [path.relative(folder, file), bytes.toString("latin1")]);
     return { ...found, folder, now: Object.fromEntries(now) };
   });
@@ -92,4 +93,18 @@ test("files of access rules that are not on this machine are named no more, howe
     "../common.conf": "ident_file = '/gone/b'\n",
   });
   assert.match(outside.added[0]?.text ?? "", /^ident_file = '.*\/it''s\/pg_ident.conf'$/m);
+});
+
+test("a file of access rules that may not be looked at is named no more, and that it was not looked at is told", async () => {
+  const closed: Files = {
+    ...systemFiles,
+    stat: async (file) => {
+      if (file.startsWith("/closed/")) throw fileError("look at", file, Object.assign(new Error(), { code: "EACCES" }));
+      return await systemFiles.stat(file);
+    },
+  };
+  const { now, missing, unseen } = await own({ "postgresql.conf": "hba_file = '/closed/hba.conf'\n" }, closed);
+  assert.deepEqual([...missing], [["hba_file", "/closed/hba.conf"]]);
+  assert.deepEqual([...unseen], [["hba_file", "cannot look at /closed/hba.conf: EACCES"]]);
+  assert.match(now["postgresql.conf"] ?? "", /^# Taken out by lifeboat restore, that file could not be looked at: hba/);
 });

@@ -27,6 +27,8 @@ export type OwnConfiguration = {
   readonly added: readonly RecoveryFile[];
   /** Of files of access rules that are not on this machine: the setting, and what it named. The folder's own count now. */
   readonly missing: ReadonlyMap<string, string>;
+  /** Of them, why it is not known that they are not: whoever restores may not look. A server of the same user could not read them. */
+  readonly unseen: ReadonlyMap<string, string>;
 };
 
 /** One mention of a setting: a line of a file. */
@@ -50,20 +52,38 @@ export async function ownConfiguration(files: Files, dataFolder: string): Promis
     added.push(ownLine("data_directory", folder, "says that this cluster lies elsewhere, or may say so"));
   }
   const missing = new Map<string, string>();
+  const unseen = new Map<string, string>();
   for (const setting of ["hba_file", "ident_file"]) {
     const named = said.filter(({ name }) => name === setting);
     const value = named.at(-1)?.value ?? "";
-    if (value === "" || (await files.stat(path.resolve(folder, value))) !== undefined) continue;
+    if (value === "") continue;
+    const seen = await lookOutside(files, path.resolve(folder, value), folder);
+    if (seen === "there") continue;
     missing.set(setting, value);
-    for (const each of named.filter(({ file }) => isWithin(file, folder)))
-      takeOut(each, "that file is not on this machine");
+    if (seen !== "missing") unseen.set(setting, seen.why);
+    const where = seen === "missing" ? "is not on this machine" : "could not be looked at";
+    for (const each of named.filter(({ file }) => isWithin(file, folder))) takeOut(each, `that file ${where}`);
     if (named.every(({ file }) => isWithin(file, folder))) continue;
-    added.push(ownLine(setting, path.join(folder, ownNameOf(setting)), "names another, which is not on this machine"));
+    added.push(ownLine(setting, path.join(folder, ownNameOf(setting)), `names another, which ${where}`));
   }
   const rewritten = [...changed].map(
     (file) => [file, Buffer.from((lines.get(file) ?? []).join("\n"), "latin1")] as const,
   );
-  return { rewritten: new Map(rewritten), added, missing };
+  return { rewritten: new Map(rewritten), added, missing, unseen };
+}
+
+/** A file outside that may not be looked at is no reason to end a restore at its last step. */
+async function lookOutside(
+  files: Files,
+  file: string,
+  folder: string,
+): Promise<"there" | "missing" | { readonly why: string }> {
+  try {
+    return (await files.stat(file)) === undefined ? "missing" : "there";
+  } catch (error) {
+    if (isWithin(file, folder) || !isLifeboatError(error) || error.kind === "bug") throw error;
+    return { why: error.message };
+  }
 }
 
 /** The name of a folder's own file of access rules. */

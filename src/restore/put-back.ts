@@ -90,7 +90,7 @@ async function putBackInto(
   const owned = place.owner === undefined ? files : filesOwnedBy(files, place.owner);
   const control = await copyRemoved(owned, path.join(aside, ASIDE_REMOVED), layout);
   // It may name the folder that it was kept of, in which the rebuilt node works.
-  await keepApart(files, place);
+  await keepApart(tools, place);
   // Its header goes first: as long as that is there, nothing that was read was missing.
   if ((await readAside(files, aside)) === undefined) throw removedMeanwhile(aside);
   for (const root of layout.roots) await files.syncFileSystem(root);

@@ -108,6 +108,8 @@ export type RestoreTools = {
   readonly threads?: ChunkThreads | undefined;
   /** Told while planning how much of the WAL was looked through for the target. */
   readonly onSearch?: ((doneBytes: number) => void) | undefined;
+  /** Told of what the restored folder has otherwise than the backup, and somebody should look at. */
+  readonly onNotice?: ((text: string) => void) | undefined;
 };
 
 /** A plan with what it costs, and what is to be written. */
@@ -277,7 +279,7 @@ async function restoreInto(
         await makeLinks(tools.files, layout, place.owner);
         await writeFiles(tools.files, place, settingsOf(plan, layout, place.follow));
         await configureIfOutside(tools.files, place, controlFile);
-        await keepApart(tools.files, place);
+        await keepApart(tools, place);
         tools.onProgress({ phase: "sync", doneBytes: 0, totalBytes: 0 });
       },
     },
@@ -418,13 +420,19 @@ async function configureIfOutside(files: Files, place: RestorePlace, controlFile
 }
 
 /** Sees to it that a server started in the folder works there. Not synced, as all that is written before the control file. */
-export async function keepApart(files: Files, place: Pick<RestorePlace, "folder" | "owner">): Promise<void> {
-  const { rewritten, added, missing } = await ownConfiguration(files, place.folder);
+export async function keepApart(
+  { files, onNotice }: Pick<RestoreTools, "files" | "onNotice">,
+  place: Pick<RestorePlace, "folder" | "owner">,
+): Promise<void> {
+  const { rewritten, added, missing, unseen } = await ownConfiguration(files, place.folder);
   const { owner } = place;
   for (const [file, bytes] of rewritten) {
     await replaceVolatile(files, { file, bytes, permissions: 0o600, unique: "lifeboat", owner });
   }
   for (const [name, value] of missing) {
+    const why = unseen.get(name);
+    const own = path.join(place.folder, ownNameOf(name));
+    if (why !== undefined) onNotice?.(`${name} = '${value}' was taken out (${why}): look at ${own}, which counts now`);
     const captured = path.join(place.folder, RECOVERY_FOLDER, "outside", path.basename(value));
     const said = (await readIfThere(files, captured))?.toString("utf8");
     await writeFiles(files, place, [
