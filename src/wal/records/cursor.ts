@@ -113,6 +113,8 @@ export class RecordCursor {
   #bytes: Buffer = Buffer.alloc(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #segmentStart = -1;
+  /** Where the first of the bytes lies. */
+  #bytesStart = -1;
   /** Where the next byte to be looked at lies. */
   #at: number;
   /** The record before, to which the next one must be linked; undefined until one was seen. */
@@ -152,15 +154,19 @@ export class RecordCursor {
 
   /**
    * Gives the cursor the segment it needs; fewer bytes than a segment when no more are known. They must not change.
-   * After an end for want of bytes the same segment may be fed again, with more of them. `timelineMax` is the timeline of the segment's name: its pages lie on that or an earlier one.
+   * After an end for want of bytes the same segment may be fed again, with more of them; or without the pages that were walked
+   * over, of which `leftOutBytes` tells. `timelineMax` is the timeline of the segment's name: its pages lie on that or an earlier one.
    */
-  feed(bytes: Buffer, timelineMax: number): void {
+  feed(bytes: Buffer, timelineMax: number, leftOutBytes = 0): void {
     this.#segmentStart = this.neededSegment;
+    this.#bytesStart = this.#segmentStart + leftOutBytes;
+    assert(leftOutBytes % WAL_PAGE_BYTES === 0, "only whole pages are left out");
+    assert(this.#bytesStart <= this.#at, "what is left out was walked over");
     this.#timelineMax = timelineMax;
     if (this.endReason === "no-more-bytes" || this.endReason === "no-segment") this.#ended = false;
     this.#bytes = bytes;
     this.#view = viewOf(bytes);
-    if (bytes.byteLength < SEGMENT_HEADER_BYTES) return;
+    if (leftOutBytes > 0 || bytes.byteLength < SEGMENT_HEADER_BYTES) return;
     // The first page is looked at also when reading starts behind it: it alone names the cluster.
     const check = checkSegmentHeader(bytes, {
       start: BigInt(this.#segmentStart) as Lsn,
@@ -181,8 +187,8 @@ export class RecordCursor {
   advance(): "record" | "segment" | "end" {
     while (!this.#ended) {
       if (this.#at >= this.#limit) return this.#end("limit");
-      const offset = this.#at - this.#segmentStart;
-      if (this.#segmentStart < 0 || offset >= this.#walSegmentBytes) return "segment";
+      if (this.#segmentStart < 0 || this.#at - this.#segmentStart >= this.#walSegmentBytes) return "segment";
+      const offset = this.#at - this.#bytesStart;
       if (offset % WAL_PAGE_BYTES === 0) {
         if (!this.#enterPage(offset)) return "end";
         continue;
@@ -198,7 +204,7 @@ export class RecordCursor {
   slice(start: number, end: number): Buffer | undefined {
     const pieces = this.#pieces;
     if (pieces === undefined) {
-      const offset = this.lsn - this.#segmentStart;
+      const offset = this.lsn - this.#bytesStart;
       return this.#bytes.subarray(offset + start, offset + end);
     }
     const found: Buffer[] = [];
@@ -217,7 +223,7 @@ export class RecordCursor {
   #enterPage(offset: number): boolean {
     const page = readPageHeader(this.#view, offset);
     if (page === undefined) return this.#end("no-more-bytes") !== "end";
-    if (!this.#fits(page, offset)) return this.#end("bad-page") !== "end";
+    if (!this.#fits(page)) return this.#end("bad-page") !== "end";
     const continues = (page.flags & PAGE_FLAG.continues) !== 0;
     if (this.#open !== undefined && (page.flags & PAGE_FLAG.overwrites) !== 0) {
       // A server died inside this record and the next one began again here, with a record of its own.
@@ -237,9 +243,10 @@ export class RecordCursor {
     return true;
   }
 
-  #fits(page: PageHeader, offset: number): boolean {
+  #fits(page: PageHeader): boolean {
     const long = (page.flags & PAGE_FLAG.long) !== 0;
-    if (page.address !== this.#at || long !== (offset === 0) || (page.flags & ~PAGE_FLAG.all) !== 0) return false;
+    if (page.address !== this.#at || long !== (this.#at === this.#segmentStart) || (page.flags & ~PAGE_FLAG.all) !== 0)
+      return false;
     if (page.magic !== this.#magic) {
       const major = WAL_MAGIC.get(page.magic);
       if (major === undefined || this.#magic !== 0) return false;
