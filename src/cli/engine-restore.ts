@@ -77,6 +77,19 @@ export async function planConfiguredRestore(
   }
 }
 
+/** By what a restore tells how far it is. */
+function tellersOf({ clock, progress, notice }: Call["session"]) {
+  return {
+    clock,
+    onProgress: ({ phase, doneBytes, totalBytes }: RestoreProgress): void =>
+      progress.report(
+        totalBytes === 0 ? { phase: PHASES[phase] } : { phase: PHASES[phase], done: doneBytes, total: totalBytes },
+      ),
+    onSearch: (done: number): void => progress.report({ phase: "looking through the WAL", done }),
+    onNotice: notice,
+  };
+}
+
 async function planWith(
   asked: Omit<Call, "user">,
   { threads, finding }: { readonly threads: ChunkThreads; readonly finding: Promise<Call["user"]> },
@@ -85,23 +98,8 @@ async function planWith(
   const options = { signal: session.signal };
   const systemId = await chooseSystem(vault, choice.system, options);
   const wal = await heldWal(vault, config, systemId, options);
-  const onProgress = ({ phase, doneBytes, totalBytes }: RestoreProgress): void =>
-    session.progress.report(
-      totalBytes === 0 ? { phase: PHASES[phase] } : { phase: PHASES[phase], done: doneBytes, total: totalBytes },
-    );
-  const onSearch = (done: number): void => session.progress.report({ phase: "looking through the WAL", done });
   const { files, locks } = MACHINE;
-  const tools = {
-    vault,
-    files,
-    clock: session.clock,
-    locks,
-    threads,
-    wal,
-    onProgress,
-    onSearch,
-    onNotice: session.notice,
-  };
+  const tools = { vault, files, locks, threads, wal, ...tellersOf(session) };
   const { target, timeline, backupId, acceptGap } = choice;
   // A server that somebody else starts must find all of its WAL.
   const walLaidBytesMax = choice.boot === undefined ? undefined : config.restore.walLaidMax;
