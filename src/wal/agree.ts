@@ -22,7 +22,8 @@ import {
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import { checkSameVault } from "../vault/same-vault.ts";
 import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
-import { decideStart, lastPage, type StartDecision } from "./decide.ts";
+import { comparedOffset } from "./continuation.ts";
+import { decideStart, type StartDecision } from "./decide.ts";
 import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
 import { checkAgainstMandate, checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
 import { walLineage } from "./ranges.ts";
@@ -130,14 +131,29 @@ async function planOf(
     if (shared === undefined || stretch.to < switchLsn) return { ...plan, confirmFrom: switchLsn };
     // Taken from what is held: the first commit of a new primary waits for this, and a segment takes long to be sent.
     await context.spool.append(shared, () => undefined);
-    const streamFrom = lsnMax(at, lastPage(switchLsn));
-    const expected = shared.subarray(lsnDistance({ from: at, to: streamFrom }));
-    return { timeline, streamFrom, writeFrom: switchLsn, expected, confirmFrom: switchLsn };
+    const offset = comparedOffset(shared) ?? 0;
+    const expected = shared.subarray(offset);
+    return { timeline, streamFrom: lsnAdd(at, offset), writeFrom: switchLsn, expected, confirmFrom: switchLsn };
   }
-  if (decision.compareFrom === undefined) return plan;
-  const stretch = { timeline, from: decision.compareFrom, to: at };
-  const expected = await heldBytes(context, server, stretch, call);
-  return expected === undefined ? plan : { ...plan, streamFrom: decision.compareFrom, expected };
+  const { compareFrom } = decision;
+  if (compareFrom === undefined) return plan;
+  const expected = await comparedBytes(context, server, { timeline, compareFrom, at }, call);
+  return expected === undefined ? plan : { ...plan, streamFrom: lsnAdd(at, -expected.byteLength), expected };
+}
+
+/** The held bytes to compare: from `compareFrom` on, or from further back in its segment where that says too little. */
+async function comparedBytes(
+  context: SessionContext,
+  server: ServerFacts,
+  { timeline, compareFrom, at }: { readonly timeline: Timeline; readonly compareFrom: Lsn; readonly at: Lsn },
+  call: CallOptions,
+): Promise<Buffer | undefined> {
+  const near = await heldBytes(context, server, { timeline, from: compareFrom, to: at }, call);
+  const from = segmentStart(compareFrom, server.walSegmentBytes);
+  const offset = near === undefined || from === compareFrom ? 0 : comparedOffset(near);
+  if (offset !== undefined) return near?.subarray(offset);
+  const all = await heldBytes(context, server, { timeline, from, to: at }, call);
+  return all?.subarray(comparedOffset(all) ?? 0);
 }
 
 /**

@@ -33,9 +33,17 @@ test("nothing held and no slot position: begins at the segment the server writes
   assert.deepEqual(decision, { kind: "begin", timeline: 1, at: lsn(9), skipped: undefined });
 });
 
-test("a partial held: goes on behind it, after a look at the last page", () => {
-  const decision = decideStart(facts({ held: new Map([[ONE, lsn(8, 10_000)]]) }));
-  assert.deepEqual(decision, { kind: "continue", timeline: 1, at: lsn(8, 10_000), compareFrom: lsn(8, 8192) });
+test("a partial held: goes on behind it, after a look at the last two pages", () => {
+  for (const [end, from] of [
+    [30_000, 16_384],
+    [24_576, 8192],
+    [10_000, 0],
+    [8192, 0],
+    [77, 0],
+  ] as const) {
+    const decision = decideStart(facts({ held: new Map([[ONE, lsn(8, end)]]) }));
+    assert.deepEqual(decision, { kind: "continue", timeline: 1, at: lsn(8, end), compareFrom: lsn(8, from) });
+  }
 });
 
 test("held to the end of a segment whose page the server no longer has: goes on without the look", () => {
@@ -44,7 +52,7 @@ test("held to the end of a segment whose page the server no longer has: goes on 
     kind: "continue",
     timeline: 1,
     at: lsn(8),
-    compareFrom: lsn(8, -8192),
+    compareFrom: lsn(8, -16_384),
   });
   assert.deepEqual(decideStart(facts({ held, gone: "comparison" })), {
     kind: "continue",

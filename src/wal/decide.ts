@@ -7,7 +7,7 @@
  * anything is held; a timeline that is held to its end is followed into the next one from the first byte of the segment
  * in which that begins, since PostgreSQL copies what came before; whatever is skipped is a named gap.
  */
-import { type Lsn, type SystemId, segmentStart, type Timeline } from "../postgres/lsn.ts";
+import { type Lsn, lsnAdd, lsnMax, type SystemId, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import { type LineagePart, partAt } from "./history.ts";
 import { WAL_PAGE_BYTES } from "./records/page.ts";
 
@@ -28,7 +28,7 @@ export type SkippedWal = { readonly timeline: Timeline; readonly from: Lsn; read
 
 /** Where to start, and what to compare before anything is confirmed. */
 export type StartDecision =
-  /** Append at `at`. `compareFrom` is the beginning of the last page held: the stream starts there. */
+  /** Append at `at`. `compareFrom` is the beginning of the last pages held: the stream starts there, or earlier in that segment. */
   | {
       readonly kind: "continue";
       readonly timeline: Timeline;
@@ -80,7 +80,7 @@ function afterHeld(
     const end = part === undefined ? undefined : held.get(part.timeline);
     if (part === undefined || end === undefined || end <= segmentStart(part.from, walSegmentBytes)) continue;
     if (part.to === undefined || end < part.to) {
-      return { kind: "continue", timeline: part.timeline, at: end, compareFrom: lastPage(end) };
+      return { kind: "continue", timeline: part.timeline, at: end, compareFrom: lastPages(end, walSegmentBytes) };
     }
     // Of a timeline that was passed over there is nothing to follow.
     const next = lineage.slice(index + 1).find(({ from, to }) => to === undefined || from < to);
@@ -115,7 +115,11 @@ function segmentAt(facts: StartFacts, lsn: Lsn): { readonly timeline: Timeline; 
   return { timeline: partAt(facts.lineage, lsn).timeline, at: segmentStart(lsn, facts.walSegmentBytes) };
 }
 
-/** The first byte of the page that holds the last byte before `end`: what is compared before anything is received behind it. */
-export function lastPage(end: Lsn): Lsn {
-  return segmentStart((end - 1n) as Lsn, WAL_PAGE_BYTES);
+/**
+ * The first byte of the last two pages before `end`, as far as they lie in one segment: what is compared before anything is received
+ * behind it. Two, since the last one may hold the last bytes of a record and no more.
+ */
+function lastPages(end: Lsn, walSegmentBytes: number): Lsn {
+  const last = lsnAdd(end, -1);
+  return lsnMax(segmentStart(last, walSegmentBytes), lsnAdd(segmentStart(last, WAL_PAGE_BYTES), -WAL_PAGE_BYTES));
 }

@@ -237,6 +237,37 @@ test("a twin of the server with other WAL is refused when it is ahead, and waite
   assert.equal(await twin.value(slot), before, "nothing was confirmed to the twin");
 });
 
+test("a server whose files were put back is refused behind a switch of segments too, with the spool and without it", async () => {
+  await using server = await startServer({ walSegmentBytes: MIB, name: "server" });
+  await server.stop();
+  await using clone = await cloneOf(server, "twin");
+  await server.start();
+  await using station = await openStation();
+  const receiver = await station.start(server);
+  await writeRows(server, "acknowledged", 100);
+  await server.query("SELECT pg_switch_wal()");
+  await caughtUp(server);
+  await eventually("the vault has all", async () => receiver.report().segmentsWaiting === 0);
+  const held = receiver.report().flushedLsn;
+  assert.equal(parseLsn(held) % BigInt(MIB), 0n, "all that is held ends with a segment");
+  await receiver.stop();
+  await server.server.kill();
+
+  // It switches in the same segment: the last pages of that are as blank.
+  await using twin = await startServer({ dataFolder: clone.dataFolder, name: "twin" });
+  await writeRows(twin, "others", 90);
+  await twin.query("SELECT pg_switch_wal()");
+  await writeRows(twin, "more", 10);
+  assert.equal(
+    await twin.value(`SELECT pg_walfile_name(pg_current_wal_lsn()) = pg_walfile_name('${held}'::pg_lsn + 1)`),
+    "true",
+  );
+  const refused = (error: unknown) => isLifeboatError(error, "wal.foreign-lineage");
+  await assert.rejects(station.receiver(twin).start({}), refused);
+  await systemFiles.removeTree(station.spoolFolder);
+  await assert.rejects(station.receiver(twin).start({}), refused);
+});
+
 for (const lost of ["dropped", "invalidated"] as const) {
   test(`a slot that was ${lost} while the receiver was away: the gap is named, and reception goes on behind it`, async () => {
     const settings = lost === "dropped" ? {} : { max_slot_wal_keep_size: "1MB" };
