@@ -252,6 +252,17 @@ describe("a plan along timelines", () => {
     assert.equal(plan.endLsn, at(5.5));
     assert.equal(plan.segments.at(-1)?.validBytes, MIB / 2);
   });
+
+  test("takes the old timeline's copy of the switch segment where less is held of the new one's, which is being taken up", () => {
+    const wal = { segments: names(1, 2, 4), histories: { 2: [[1, 5.5]] } } as const;
+    const taken = (end: number): RestorePlan =>
+      planned([backup], { ...wal, tails: [[1, 5, 5.75] as const, [2, 5, end] as const] });
+    const short = taken(5.125);
+    assert.deepEqual([short.timeline, short.endLsn], [2, at(5.5)]);
+    assert.deepEqual(short.segments.at(-1), { name: name(1, 5), start: at(5), validBytes: MIB / 2 });
+    assert.equal(taken(5.5).segments.at(-1)?.name, name(2, 5));
+    assert.deepEqual(taken(5.625).segments.at(-1), { name: name(2, 5), start: at(5), validBytes: 0.625 * MIB });
+  });
 });
 
 describe("a plan that stops before its timeline began", () => {

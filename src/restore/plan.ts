@@ -1,12 +1,14 @@
 /**
  * What a restore will do, decided from what the vault holds. Pure: the dry run prints this value and the restore runs it.
  */
+import { assert } from "../errors/error.ts";
 import { formatInstant } from "../platform/clock.ts";
 import {
   formatLsn,
   type Lsn,
   lsnAdd,
   lsnDistance,
+  lsnMax,
   lsnMin,
   parseLsn,
   type SystemId,
@@ -216,6 +218,12 @@ function planFrom(
     return { kind: "gap-before-latest", backup, reach: range.to, gap: gapAfter };
   }
   const parts = lineageOf(timeline, holdings.histories.get(timeline) ?? []);
+  const segments = segmentsOf(holdings, parts, { from, to: range.to });
+  const last = segments.at(-1);
+  assert(
+    last !== undefined && lsnAdd(last.start, last.validBytes) === range.to,
+    "what is laid ends where the range does",
+  );
   return {
     kind: "plan",
     plan: {
@@ -225,7 +233,7 @@ function planFrom(
       stop: { kind: "end-of-wal" },
       timeline,
       walSegmentBytes: holdings.walSegmentBytes,
-      segments: segmentsOf(holdings, parts, { from, to: range.to }),
+      segments,
       fed: [],
       // All of them, not only the lineage's: a history that is missing lets the server take a timeline id twice (rule B10).
       histories: [...holdings.histories.keys()].sort((a, b) => a - b),
@@ -256,8 +264,8 @@ function segmentsOf(
   parts: readonly LineagePart[],
   stretch: { readonly from: Lsn; readonly to: Lsn },
 ): readonly PlannedSegment[] {
-  const { walSegmentBytes } = holdings;
-  const held = new Set(holdings.segments);
+  const { walSegmentBytes, tails } = holdings;
+  const held = { walSegmentBytes, tails, segments: new Set(holdings.segments) };
   const newestFirst = parts.toReversed();
   const planned: PlannedSegment[] = [];
   for (
@@ -265,22 +273,34 @@ function segmentsOf(
     start < stretch.to;
     start = lsnAdd(start, walSegmentBytes)
   ) {
-    for (const part of newestFirst) {
-      // A timeline's first segment repeats what came before it, so the newest that begins here or earlier is the one to take.
-      if (segmentStart(part.from, walSegmentBytes) > start) continue;
-      const name = segmentName({ timeline: part.timeline, lsn: start, walSegmentBytes });
-      const tail = longest(holdings.tails.filter((each) => each.timeline === part.timeline && each.start === start));
-      if (!held.has(name) && tail === undefined) continue;
-      const heldEnd = held.has(name) || tail === undefined ? lsnAdd(start, walSegmentBytes) : tail.end;
-      // What the timeline wrote behind the switch is another branch's: PostgreSQL would replay it, not knowing better.
-      const end = part.to === undefined ? heldEnd : lsnMin(heldEnd, part.to);
-      const validBytes = lsnDistance({ from: start, to: end });
-      if (validBytes <= 0) continue;
-      planned.push({ name, start, validBytes });
-      break;
-    }
+    const copies = newestFirst.flatMap((part) => copyOf(held, part, start) ?? []);
+    // A timeline's first segment repeats what came before it, so the newest that begins here or earlier is the one to take; but of
+    // one that is being taken up less may be held than of the timeline before it.
+    const end = copies.reduce((most, copy) => lsnMax(most, copy.end), start);
+    const taken = copies.find((copy) => copy.end === end);
+    if (taken !== undefined)
+      planned.push({ name: taken.name, start, validBytes: lsnDistance({ from: start, to: end }) });
   }
   return planned;
+}
+
+/** What is held of the segment on one timeline, to where the lineage left that; undefined where that is nothing. */
+function copyOf(
+  {
+    walSegmentBytes,
+    segments,
+    tails,
+  }: Pick<WalHoldings, "walSegmentBytes" | "tails"> & { readonly segments: ReadonlySet<string> },
+  part: LineagePart,
+  start: Lsn,
+): { readonly name: string; readonly end: Lsn } | undefined {
+  if (segmentStart(part.from, walSegmentBytes) > start) return undefined;
+  const name = segmentName({ timeline: part.timeline, lsn: start, walSegmentBytes });
+  const tail = longest(tails.filter((each) => each.timeline === part.timeline && each.start === start));
+  const heldEnd = segments.has(name) ? lsnAdd(start, walSegmentBytes) : (tail?.end ?? start);
+  // What the timeline wrote behind the switch is another branch's: PostgreSQL would replay it, not knowing better.
+  const end = part.to === undefined ? heldEnd : lsnMin(heldEnd, part.to);
+  return end > start ? { name, end } : undefined;
 }
 
 /** Of one segment there may be two tails: one that is being received, and one that was kept apart when its timeline ended. */
