@@ -2,7 +2,7 @@
 import os from "node:os";
 import path from "node:path";
 import type { Config } from "../config/schema.ts";
-import { askDaemon } from "../daemon/ask.ts";
+import { askLivingDaemon } from "../daemon/ask.ts";
 import { type Assembly, type AssemblyTools, type Authority, assemble, KEPT_SLOTS } from "../daemon/assemble.ts";
 import { type CheckReport, costsOf, parseCheckReport, unwatched } from "../daemon/check-report.ts";
 import { Control, type SwitchoverPreview, summaryOf } from "../daemon/control.ts";
@@ -200,7 +200,7 @@ export async function ask(
   options: { readonly silentMs: number | undefined; readonly onPart?: (part: unknown) => void },
 ): Promise<{ readonly result: unknown } | undefined> {
   const stack = await configuredStack(config);
-  return await askDaemon(daemonSocketOf(stack), request, { signal: session.signal, ...options });
+  return await askLivingDaemon(daemonSocketOf(stack), request, { signal: session.signal, ...options });
 }
 
 /** What is controlled, and what else a daemon runs. */

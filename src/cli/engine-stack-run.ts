@@ -155,7 +155,9 @@ export const lookAtStack: LookAtStack = async ({ config, session }) => {
     })),
     ...(low === undefined ? [] : [low]),
   ];
-  return { stack: { name: stack.name, folder: stack.place.folder }, now: session.clock.now(), components, notes };
+  const { name, place, daemon, failoverPaused = false } = stack;
+  const seen = { stack: { name, folder: place.folder }, now: session.clock.now(), components, notes };
+  return { ...seen, failoverPaused: daemon && failoverPaused };
 };
 
 /** Restarts a component of the configured stack. */

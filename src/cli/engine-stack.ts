@@ -14,11 +14,11 @@ import { refuseForeignOwner } from "../stack/owner.ts";
 import { portsInUse } from "../stack/ports.ts";
 import { findPrograms, SYSTEM_FOLDERS } from "../stack/programs.ts";
 import { renderComponent, renderStack } from "../stack/render.ts";
-import { rolesInUse } from "../stack/roles.ts";
+import { readRoles, rolesInUse } from "../stack/roles.ts";
 import { scaleInUse } from "../stack/scale.ts";
 import { HIDDEN_SECRETS } from "../stack/secrets.ts";
 import { refuseForeignSockets } from "../stack/shared-sockets.ts";
-import { describeStack, type StackDescription } from "../stack/stack.ts";
+import { controllerIn, describeStack, type StackDescription } from "../stack/stack.ts";
 import type { StackPlatform, StackPrograms, StackTools } from "../stack/tools.ts";
 import { controlSocket } from "../witness/control.ts";
 import type { RenderConfigured } from "./config-render.ts";
@@ -116,6 +116,11 @@ export async function configuredStack(config: Config): Promise<StackDescription>
 /** Whether a configuration is the one that a stack writes for commands about it: its state is the stack's folder. */
 export async function isOfStack({ folders }: Config): Promise<boolean> {
   return (await MACHINE.files.stat(path.join(folders.state, "supervisor"))) !== undefined;
+}
+
+/** Whether a person paused failover of the stack that a configuration is of. Rejects with `lease.record-damaged`. */
+export async function isFailoverPaused({ folders }: Config): Promise<boolean> {
+  return (await readRoles(MACHINE.files, controllerIn(folders.state)))?.maintenance === true;
 }
 
 /** What runs the programs of a stack on this machine. */

@@ -22,7 +22,7 @@ import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { meantServer } from "./engine-server.ts";
-import { isOfStack } from "./engine-stack.ts";
+import { isFailoverPaused, isOfStack } from "./engine-stack.ts";
 import { pointsOf, walOf } from "./engine-wal.ts";
 import { ofMeantStack } from "./meant-stack.ts";
 import type { LookAtStatus } from "./status.ts";
@@ -42,6 +42,7 @@ export const lookAtStatus: LookAtStatus = async (asked) => {
     receiver: wal.receiver,
     reportAgeMs: wal.reportAgeMs,
     isOfStack: await isOfStack(call.config),
+    failoverPaused: await isFailoverPaused(call.config),
     receiverSlot: call.config.receiver.slot,
     server: serverOf(wal.server),
     risks,

@@ -17,6 +17,8 @@ export type StackSeen = {
   readonly components: readonly ComponentSeen[];
   /** What is wrong with the stack as a whole. */
   readonly notes: readonly Note[];
+  /** A person paused it, and nothing takes over by itself. */
+  readonly failoverPaused?: boolean;
 };
 
 /** What was seen of a component. */
@@ -78,7 +80,7 @@ const IDLE: Readonly<Record<ComponentName, string>> = {
 };
 
 /** What was seen, for people. */
-export function renderStackSeen({ stack, components, now, notes }: StackSeen, style: Style): string {
+export function renderStackSeen({ stack, components, now, notes, failoverPaused }: StackSeen, style: Style): string {
   if (components.every(({ state }) => state === undefined)) {
     return `Stack ${stack.name} is down. \`lifeboat up\` brings it up.`;
   }
@@ -94,16 +96,25 @@ export function renderStackSeen({ stack, components, now, notes }: StackSeen, st
     return [name, stateCell(seen, state, style), since, `${state.restarts}`, ports, remarksOf(seen, state)];
   });
   const said = notes.map(({ message, remedy }) => `${style.bad(message)}: ${remedy}.`);
-  return [renderTable(columns, rows, style), ...said, ...adviceOn(components)].join("\n");
+  const paused = failoverPaused === true ? [style.warning(PAUSED)] : [];
+  return [renderTable(columns, rows, style), ...said, ...paused, ...adviceOn(components)].join("\n");
 }
+
+const PAUSED = "Failover is paused: nothing takes over by itself. `lifeboat failover resume` ends that.";
 
 /** What to do about those that do not work; the worst first. */
 function adviceOn(components: readonly ComponentSeen[]): readonly string[] {
   const ill = components.filter(({ works }) => !works);
   const [first] = [...ill.filter(({ state }) => state?.mode !== "running"), ...ill];
   if (first === undefined) return [];
-  const starts = ill.some(({ state }) => state?.mode !== "running") ? " `lifeboat up` starts what ended." : "";
-  return [`Why: \`lifeboat logs ${first.component}\`.${starts}`];
+  const ended = ill.filter(({ state }) => state?.mode !== "running");
+  // Nodes are the daemon's to start, and `up` starts none beside it.
+  const isGoverned = components.some(({ duty }) => duty === "controls");
+  const isNode = ({ component }: ComponentSeen): boolean => component === "db" || component === "db_replica";
+  const decides =
+    isGoverned && ended.some(isNode) ? [`\`lifeboat failover --check-only\` says what is done about it.`] : [];
+  const starts = ended.some((each) => !isGoverned || !isNode(each)) ? ["`lifeboat up` starts what ended."] : [];
+  return [[`Why: \`lifeboat logs ${first.component}\`.`, ...decides, ...starts].join(" ")];
 }
 
 function stateCell({ works }: ComponentSeen, { mode }: ComponentState, style: Style): Cell {
@@ -123,10 +134,11 @@ function remarksOf(
   return remarks.join("; ");
 }
 
-function stackSeenJson({ stack, components, notes }: StackSeen, up: boolean) {
+function stackSeenJson({ stack, components, notes, failoverPaused = false }: StackSeen, up: boolean) {
   return {
     stack,
     up,
+    failoverPaused,
     notes,
     components: components.map(({ component, name, state, works, duty, described = true }) => ({
       component,

@@ -113,6 +113,14 @@ test("ps shows a stack that is up with status 0, and otherwise what is wrong wit
     works: component === "redis",
   }));
   assert.equal(await keeps("ps-wrong", "ps", { lookAtStack: async () => wrong }), EXIT.world);
+  // A node that ended is its daemon's.
+  const dead = all((component) => {
+    const duty = component === "daemon" ? { duty: "controls" as const } : {};
+    const state = running(component, component === "db" ? { mode: "ended", lastEnd: "it was ended by SIGKILL" } : {});
+    return { component, name: component, state, works: component !== "db", ...duty };
+  });
+  const paused = { lookAtStack: async () => ({ ...dead, failoverPaused: true }) };
+  assert.equal(await keeps("ps-paused", "ps", paused), EXIT.world);
   const note = { message: "the file system of /s has 12 MiB free", remedy: "make room there" };
   const blind = all((component) => ({
     component,

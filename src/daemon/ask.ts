@@ -67,6 +67,23 @@ export async function askDaemon(
   }
 }
 
+/** One that lives says so within milliseconds, whatever it is doing; on a machine that is short of everything, within this. */
+const ALIVE_MS = 10_000;
+
+/**
+ * The same for what may take long: asks first whether the daemon lives, so that one that hangs is told at once and not when the
+ * work could have been done.
+ */
+export async function askLivingDaemon(
+  socket: string,
+  request: DaemonRequest,
+  options: AskOptions & { readonly aliveMs?: number },
+): Promise<{ readonly result: unknown } | undefined> {
+  const { signal, aliveMs = ALIVE_MS } = options;
+  const alive = await askDaemon(socket, { call: "hello" }, { signal, silentMs: aliveMs });
+  return alive === undefined ? undefined : await askDaemon(socket, request, options);
+}
+
 function noAnswer(socket: string, why: string, cause?: unknown): LifeboatError {
   return new LifeboatError("daemon.no-answer", {
     message: `the daemon at ${socket} does not answer: ${why}`,

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { eventually, temporaryFolder } from "../../test/support/receivers.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
-import { askDaemon } from "./ask.ts";
+import { askDaemon, askLivingDaemon } from "./ask.ts";
 import type { DaemonRequest } from "./protocol.ts";
 import { type Answerer, socketServer } from "./socket-server.ts";
 
@@ -75,6 +75,23 @@ test("nobody listening is told apart from a daemon that is silent or ends in bet
   await new Promise<void>((resolve) => hasty.listen(socket, resolve));
   await assert.rejects(askDaemon(socket, HELLO, { silentMs: 5_000 }), isNoAnswer);
   hasty.close();
+});
+
+test("one that hangs is told before it is given work that may take long, and one that lives does the work", async () => {
+  await using temporary = await temporaryFolder("daemon");
+  const socket = path.join(temporary.folder, "daemon.sock");
+  const options = { silentMs: undefined, aliveMs: 50 };
+  const work = { call: "rebuild", node: "db" } as const;
+  assert.equal(await askLivingDaemon(socket, work, options), undefined);
+  const hangs = net.createServer((connection) => connection.resume());
+  await new Promise<void>((resolve) => hangs.listen(socket, resolve));
+  await assert.rejects(askLivingDaemon(socket, work, options), isNoAnswer);
+  hangs.close();
+  await systemFiles.remove(socket);
+  const server = socketServer(systemFiles, socket, async ({ call }) => call);
+  await server.start({});
+  assert.deepEqual(await askLivingDaemon(socket, work, { silentMs: 5_000 }), { result: "rebuild" });
+  await server.stop();
 });
 
 test("a socket that a killed daemon left is taken over", async () => {

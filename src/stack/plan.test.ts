@@ -160,6 +160,17 @@ test("nodes that changed their roles are not started where no controller has sai
   });
 });
 
+test("a primary that does not run is not waited for where a person paused failover, and a daemon runs that leaves it so", () => {
+  const roles = { primary: "db", recorded: "settled", failoverPaused: true } as const;
+  const others = new Set(COMPONENT_NAMES.filter((name) => name !== "db"));
+  const dead: StackFacts = { ...up, roles, primary: undefined, running: others };
+  assert.deepEqual(planUp(dead), { kind: "refused", reason: "failover-paused" });
+  // It starts anew, and answers soon.
+  assert.equal(planUp({ ...dead, running: new Set(COMPONENT_NAMES) }).kind, "steps");
+  assert.ok(stepsOf({ ...dead, governed: false }).includes("db-start"));
+  assert.equal(planUp({ ...dead, roles: { ...roles, recorded: "unsettled" } }).kind, "steps");
+});
+
 test("after a failover the recorded primary is started, and an old one is left to the daemon to make a replica of", () => {
   const roles = { primary: "db_replica", recorded: "settled" } as const;
   const failedOver: StackFacts = { ...up, roles, replica: "primary", ...NOTHING_RUNS, primary: undefined };

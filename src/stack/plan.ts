@@ -78,6 +78,8 @@ export function startStepOf(component: ComponentName, { primary }: Pick<Roles, "
 export type Roles = {
   readonly primary: "db" | "db_replica";
   readonly recorded: "none" | "settled" | "unsettled";
+  /** A person paused failover. */
+  readonly failoverPaused?: boolean;
 };
 
 /** What is in the data folder of a node. */
@@ -145,6 +147,8 @@ export type UpPlan =
   | { readonly kind: "refused"; readonly reason: "data-missing" }
   /** The receiver has worked with a vault, and there is none: a disk that is not mounted must not get a new one, unsaid, in its place. */
   | { readonly kind: "refused"; readonly reason: "vault-missing"; readonly vaultId: string }
+  /** The primary does not run, a daemon does, and leaves it so: a person paused failover. What would follow could only wait in vain. */
+  | { readonly kind: "refused"; readonly reason: "failover-paused" }
   /** The node named db is a standby, or the replica would start as a primary: both could then take writes. */
   | { readonly kind: "refused"; readonly reason: "roles-changed"; readonly node: "db" | "db_replica" };
 
@@ -171,6 +175,9 @@ export function planUp(facts: StackFacts): UpPlan {
   // A daemon that runs, or that finds an action that has not ended, knows better: nodes are its to start and to rebuild.
   const governed = facts.governed || recorded === "unsettled";
   if (!governed && facts.db === "standby") return { kind: "refused", reason: "roles-changed", node: primary };
+  if (facts.governed && recorded === "settled" && facts.roles.failoverPaused === true && !facts.running.has(primary)) {
+    return { kind: "refused", reason: "failover-paused" };
+  }
   // An old primary that was replaced is the daemon's to make a replica of.
   const oldPrimary = facts.replica === "primary";
   if (oldPrimary && recorded === "none") return { kind: "refused", reason: "roles-changed", node: replica };

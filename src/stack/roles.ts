@@ -29,8 +29,8 @@ export async function isFailoverArmed(files: Files, stack: StackDescription): Pr
 export async function rolesInUse(files: Files, stack: StackDescription): Promise<StackDescription> {
   const roles = await readRoles(files, stack.place.controller);
   if (roles === undefined) return stack;
-  const { primary, action } = roles;
-  return { ...stack, primary, recorded: action ? "unsettled" : "settled" };
+  const { primary, action, maintenance } = roles;
+  return { ...stack, primary, recorded: action ? "unsettled" : "settled", failoverPaused: maintenance };
 }
 
 /** Reads the record in a controller's folder. Rejects with `lease.record-damaged`. */

@@ -14,7 +14,7 @@ import { systemProcesses } from "../platform/processes.ts";
 import { systemRandom } from "../platform/random.ts";
 import { writeReport } from "../wal/report.ts";
 import { spoolLock } from "../wal/spool.ts";
-import { runStep } from "./run-step.ts";
+import { awaitEffect, runStep } from "./run-step.ts";
 import { STEPS, type StepTools } from "./steps.ts";
 
 function toolsFor(stacksFolder: string, states: readonly Partial<ComponentState>[]): StepTools {
@@ -77,6 +77,26 @@ test("a step that fails on a disk that is next to full says so, and which log sa
       assert.match(error.remedy, /lifeboat logs redis/);
       return true;
     });
+  });
+});
+
+test("who waits in vain for a primary that does not run is led to the daemon, which decides about it, not to a log", async () => {
+  await withFolder(async (folder) => {
+    const tools = toolsFor(folder, [{ name: "receiver", mode: "backing-off" }]);
+    await runStep(tools, "folders", {});
+    await runStep(tools, "secrets", {});
+    await runStep(tools, "config", {});
+    for (const [daemon, remedy] of [
+      [true, /^db, the primary, does not run: lifeboat failover --check-only/],
+      [false, /lifeboat logs receiver/],
+    ] as const) {
+      const asked = { ...tools, stack: { ...tools.stack, daemon } };
+      await assert.rejects(awaitEffect(asked, "receiver", {}), (error) => {
+        assert(isLifeboatError(error, "stack.step-failed"));
+        assert.match(error.remedy, remedy);
+        return true;
+      });
+    }
   });
 });
 

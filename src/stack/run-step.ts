@@ -46,6 +46,8 @@ async function hasEnded(tools: StepLookTools, component: ComponentName, options:
   return instancesOf(tools.stack, component).some((name) => !running.has(name));
 }
 
+const NEED_PRIMARY: ReadonlySet<UpStep> = new Set(["receiver", "replica-start", "durability", "proof"]);
+
 async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatError> {
   const { stack } = tools;
   const component = stepComponent(STEPS[name], stack);
@@ -57,9 +59,14 @@ async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatE
   const said = (await Promise.all(telling.map((program) => lastWords(tools, program)))).join("");
   const logs =
     component === undefined ? `Look into ${stack.place.logs}` : `Mend what its log says (lifeboat logs ${component})`;
+  // Their own logs cannot know more.
+  const wait = stack.daemon && NEED_PRIMARY.has(name) && !running.has(stack.primary);
+  const first = wait
+    ? `${stack.primary}, the primary, does not run: lifeboat failover --check-only says what the daemon does about that, and what you can do`
+    : logs;
   return new LifeboatError("stack.step-failed", {
     message: `stack ${stack.name} is not up: step ${name} was done, but not so that ${STEP_EFFECTS[name]}${said}${await spaceLeft(tools)}`,
-    remedy: `${logs}, then run lifeboat up again: it goes on from here. What was started runs on.`,
+    remedy: `${first}, then run lifeboat up again: it goes on from here. What was started runs on.`,
     retryable: true,
     details: { step: name },
   });

@@ -133,6 +133,8 @@ export type StackDescription = Omit<StackChoice, "stacksFolder"> & {
   readonly primary: "db" | "db_replica";
   /** Whether a controller has recorded who is what; `unsettled`: a failover or switchover has not ended. */
   readonly recorded: "none" | "settled" | "unsettled";
+  /** Whether it recorded that a person paused failover. */
+  readonly failoverPaused?: boolean;
 };
 
 /** The roles of the database that every stack has beside the application's. */
@@ -183,6 +185,11 @@ export function replicaOf({ primary }: Pick<StackDescription, "primary">): "db" 
 /** The longest name of a socket in the folder. */
 const LONGEST_SOCKET = "pgbouncer_16/.s.PGSQL.65535.lock";
 
+/** Where a stack's controller keeps what it records, in the folder of the stack. */
+export function controllerIn(folder: string): string {
+  return path.join(folder, "controller");
+}
+
 function placeOf(folder: string): StackPlace {
   const inside = (...names: readonly string[]): string => path.join(folder, ...names);
   const fits = Buffer.byteLength(inside("run", LONGEST_SOCKET)) <= SOCKET_PATH_BYTES_MAX;
@@ -192,7 +199,7 @@ function placeOf(folder: string): StackPlace {
     sockets: fits ? inside("run") : path.join("/tmp", `lifeboat-stack-${short}`),
     supervisor: inside("supervisor"),
     logs: inside("supervisor", "logs"),
-    controller: inside("controller"),
+    controller: controllerIn(folder),
     secrets: inside("secrets"),
     vault: inside("vault"),
     spool: inside("spool"),

@@ -37,7 +37,7 @@ export type UpResult = {
   readonly durationMs: number;
 };
 
-/** Looks and plans. Rejects with `stack.data-missing`, `stack.vault-missing` or `stack.roles-changed` where nothing must be done. */
+/** Looks and plans. Rejects with `stack.data-missing`, `stack.vault-missing`, `stack.failover-paused` or `stack.roles-changed` where nothing must be done. */
 export async function planStackUp(
   tools: LookTools,
   stack: StackDescription,
@@ -152,6 +152,12 @@ function refusal(
     return new LifeboatError("stack.vault-missing", {
       message: `the receiver of stack ${stack.name} has worked with vault ${plan.vaultId}, and there is none in ${place.vault}`,
       remedy: `Nothing was started. Is its disk not mounted? Put the vault back. If it is lost for good, make a new one with \`lifeboat --config ${place.configOf("receiver")}/lifeboat.yaml vault init\`, as the user whom the stack runs as; \`lifeboat up\` then restarts the receiver with it and takes a backup.`,
+    });
+  }
+  if (plan.reason === "failover-paused") {
+    return new LifeboatError("stack.failover-paused", {
+      message: `the primary of stack ${stack.name}, ${primary}, does not run, and failover is paused: its daemon starts nothing and promotes nothing`,
+      remedy: `Nothing was started. Start it where it is: lifeboat restart ${primary} --accept-outage. Or let ${other} take its place: lifeboat failover --check-only says what that costs, lifeboat failover --promote does it. lifeboat failover resume leaves it to the daemon again.`,
     });
   }
   return new LifeboatError("stack.roles-changed", {

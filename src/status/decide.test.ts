@@ -216,6 +216,7 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
     { server: keepsNothing, ...risksOf({ slots: [slotOf({ name: "cdc", walStatus: "lost" })] }) },
     ["slot", "slot-lost"],
   ],
+  ["a failover that a person paused", { failoverPaused: true }, ["failover-paused"]],
   ["text that is sorted by another version", risksOf({ changedCollations: sorted }), ["collation-changed"]],
 ];
 

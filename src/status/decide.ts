@@ -102,6 +102,8 @@ export type StatusFacts = {
   readonly reportAgeMs: number | undefined;
   /** It is a stack's: `lifeboat up` starts it. */
   readonly isOfStack: boolean;
+  /** A person paused failover of its stack. */
+  readonly failoverPaused?: boolean;
   readonly receiverSlot: string;
   readonly server: ServerView;
   readonly risks: RisksView;
@@ -115,7 +117,7 @@ export type Fault = { readonly code: string; readonly message: string; readonly 
 
 /** What is wrong, the worst first; empty when all is well. */
 export function faultsOf(facts: StatusFacts): readonly Fault[] {
-  return [...vaultFaults(facts), ...receiverFaults(facts), ...serverFaults(facts)];
+  return [...vaultFaults(facts), ...receiverFaults(facts), ...serverFaults(facts), ...failoverFaults(facts)];
 }
 
 function vaultFaults(facts: StatusFacts): Fault[] {
@@ -167,6 +169,13 @@ function vaultFaults(facts: StatusFacts): Fault[] {
     faults.push({ code: "wal-gap", message, remedy: "See `lifeboat points`; the moments in between are lost." });
   }
   return faults;
+}
+
+/** For a time, and soon forgotten: until the next primary dies nothing else shows it. */
+function failoverFaults({ failoverPaused = false }: StatusFacts): Fault[] {
+  if (!failoverPaused) return [];
+  const message = "failover is paused: where the primary ends, nothing takes its place by itself";
+  return [{ code: "failover-paused", message, remedy: "When the work is done: lifeboat failover resume." }];
 }
 
 /** Its age tells nothing, and for as long as it is there it will. */

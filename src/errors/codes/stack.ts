@@ -84,6 +84,11 @@ export const stackErrors = defineErrors({
     meaning:
       "The primary's data is gone while the vault holds backups of it, or may, or the other node has data: it is to be restored, not begun anew.",
   },
+  "stack.failover-paused": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The primary does not run, and a person paused failover: nothing starts it or takes its place by itself.",
+  },
   "stack.roles-changed": {
     kind: "operator",
     exit: EXIT.refused,
