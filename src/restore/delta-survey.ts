@@ -34,8 +34,8 @@ export type DeltaSurvey = {
   readonly removed: readonly string[];
   /** Bytes that stay as they are. */
   readonly keptBytes: number;
-  /** Bytes of the files that stay, now. */
-  readonly presentBytes: number;
+  /** Bytes of the files that stay, now: by the tablespace's OID, undefined for all that lies in none. */
+  readonly presentBytes: ReadonlyMap<number | undefined, number>;
   /** Of what goes, bytes in a folder of WAL outside of the data directory. */
   readonly removedWalBytes: number;
   /** Bytes that are written. */
@@ -105,8 +105,8 @@ class Survey {
   readonly totalBytes: number;
   doneBytes = 0;
   readonly #placements = new PlacementTable();
+  readonly #presentBytes = new Map<number | undefined, number>();
   #keptBytes = 0;
-  #presentBytes = 0;
 
   constructor(lines: readonly ManifestFile[]) {
     this.totalBytes = lines.reduce((bytes, line) => bytes + ("sizeBytes" in line ? line.sizeBytes : 0), 0);
@@ -119,7 +119,8 @@ class Survey {
     if (found === undefined) return;
     this.kept.set(target, found);
     this.#keptBytes += found.kind === "same" ? line.sizeBytes : found.keptPages * BLOCK_BYTES;
-    this.#presentBytes += found.facts.sizeBytes;
+    const oid = tablespaceOf(line.path);
+    this.#presentBytes.set(oid, (this.#presentBytes.get(oid) ?? 0) + found.facts.sizeBytes);
   }
 
   end(chunks: ChunkTable): Omit<DeltaSurvey, "removed" | "removedWalBytes"> {

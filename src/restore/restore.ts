@@ -544,12 +544,13 @@ async function needsOf(files: Files, plan: PricedPlan, layout: Layout, reused: R
 function bytesByRoot(plan: PricedPlan, layout: Layout, reused: Reused | undefined): ReadonlyMap<string, number> {
   const [main = "", ...others] = layout.roots;
   const bytes = new Map(others.map((root) => [root, 0]));
-  let inside = plan.writeBytes - (reused?.presentBytes ?? 0);
+  const presentIn = (oid: number | undefined): number => reused?.presentBytes.get(oid) ?? 0;
+  let inside = plan.writeBytes - presentIn(undefined);
   for (const [oid, tablespaceBytes] of plan.tablespaceBytes) {
     const root = layout.tablespaceFolders.get(oid) ?? "";
-    if (!bytes.has(root)) continue;
-    bytes.set(root, tablespaceBytes);
-    inside -= tablespaceBytes;
+    // What is present on one disk makes no room on another.
+    if (bytes.has(root)) bytes.set(root, Math.max(0, tablespaceBytes - presentIn(oid)));
+    inside -= bytes.has(root) ? tablespaceBytes : presentIn(oid);
   }
   const walBytes = laidSegments(plan).length * plan.walSegmentBytes + fedDiskBytes(plan);
   const { walFolder } = layout;

@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
+import path from "node:path";
 import { test } from "node:test";
-import { planSmall, RESTORED_FOLDER, restoreSmall, takeSmallBackup } from "../../test/support/small-restores.ts";
+import {
+  NO_PROCESSES,
+  planSmall,
+  RESTORED_FOLDER,
+  restoreSmall,
+  TABLESPACES_UNDER,
+  takeSmallBackup,
+} from "../../test/support/small-restores.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import type { Files } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
-import { spaceNeeds, spaceWarnings } from "./restore.ts";
+import { prepareDelta, spaceNeeds, spaceWarnings } from "./restore.ts";
 
 test("what a plan says that it needs is what carrying it out is refused for", async () => {
   const vault = await createTestVault();
@@ -29,4 +37,32 @@ test("what a plan says that it needs is what carrying it out is refused for", as
   await restoreSmall(from, enough);
   // As an interrupted one would leave it.
   assert.match((await warningsOf(little)).join(), /restore left there is removed first$/);
+});
+
+test("data directory and tablespace on a disk each: a delta restore asks of each what is missing there", async () => {
+  const vault = await createTestVault();
+  const from = { vault, backup: await takeSmallBackup(vault) };
+  const { files } = memoryFiles();
+  await files.makeFolder("/srv");
+  await restoreSmall(from, files);
+  const twoDisks: Files = {
+    ...files,
+    space: async (file) => ({ ...(await files.space(file)), device: file.startsWith(TABLESPACES_UNDER) ? 2 : 1 }),
+  };
+  const needsOfDelta = async (): Promise<readonly number[]> => {
+    const { tools, plan, place } = await planSmall(from, twoDisks, "delta");
+    const delta = await prepareDelta(
+      { ...tools, processes: NO_PROCESSES, onCompared: () => undefined },
+      plan,
+      place,
+      {},
+    );
+    return (await spaceNeeds(twoDisks, plan, place, delta)).map(({ neededBytes }) => neededBytes);
+  };
+  const [ofTablespace, asked = 0] = await needsOfDelta();
+  assert.equal(ofTablespace, 0);
+  const lost = path.join(RESTORED_FOLDER, "base/5/16386");
+  const { sizeBytes: lostBytes } = (await files.stat(lost)) ?? assert.fail();
+  await files.remove(lost);
+  assert.deepEqual(await needsOfDelta(), [0, asked + lostBytes]);
 });
