@@ -2,7 +2,7 @@
  * One question to a program that listens, and its answer: for health checks and consoles, whose answers are small.
  */
 import net from "node:net";
-import { LifeboatError } from "../errors/error.ts";
+import { type ErrorFacts, LifeboatError } from "../errors/error.ts";
 import { abortedError, throwIfAborted } from "./clock.ts";
 import { startTimer } from "./timer.ts";
 
@@ -24,9 +24,12 @@ export type Question = {
 /** 1 MiB: no console of ours prints more when it does what it should. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
-/** Asks and answers. Rejects with `platform.no-answer` when nobody listens, or the answer is not whole in time. */
+/**
+ * Asks and answers. Rejects with `platform.no-answer` when nobody listens (the cause is the system's error), or the answer is not
+ * whole in time (its details have `timeoutMs`).
+ */
 export async function exchange(question: Question): Promise<string> {
-  const { to, signal, answerBytesMax: bytesMax = ANSWER_BYTES_MAX } = question;
+  const { to, signal, timeoutMs, answerBytesMax: bytesMax = ANSWER_BYTES_MAX } = question;
   const name = "socket" in to ? to.socket : `${to.host}:${to.port}`;
   throwIfAborted(signal, `asking ${name}`);
   const connection = "socket" in to ? net.connect(to.socket) : net.connect(to.port, to.host);
@@ -34,21 +37,22 @@ export async function exchange(question: Question): Promise<string> {
   let cancel = (): void => undefined;
   try {
     return await new Promise<string>((resolve, reject) => {
-      const fail = (why: string, cause?: unknown): void =>
+      const fail = (why: string, { cause, details }: Pick<ErrorFacts, "cause" | "details"> = {}): void =>
         reject(
           new LifeboatError("platform.no-answer", {
             message: `no answer from ${name}: ${why}`,
             remedy: "Check that the program runs and listens there.",
             retryable: true,
             cause,
+            ...(details === undefined ? {} : { details }),
           }),
         );
       stop = () => reject(abortedError(`asking ${name}`, signal?.reason));
       signal?.addEventListener("abort", stop, { once: true });
-      cancel = startTimer(question.timeoutMs, () => fail(`nothing whole within ${question.timeoutMs} ms`));
+      cancel = startTimer(timeoutMs, () => fail(`nothing whole within ${timeoutMs} ms`, { details: { timeoutMs } }));
       let answer = "";
       connection.setEncoding("utf8");
-      connection.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error));
+      connection.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, { cause: error }));
       connection.on("data", (text: string) => {
         answer += text;
         if (answer.length > bytesMax) fail(`more than ${bytesMax} bytes`);

@@ -31,12 +31,13 @@ const TOOLS = { files: systemFiles, processes: systemProcesses, clock: systemClo
 const MAIN = path.join(import.meta.dirname, "main.ts");
 const mark = process.env["LIFEBOAT_TEST_FILE"];
 
-function platformIn(folder: string): LocalPlatform {
-  return new LocalPlatform(TOOLS, {
+function platformIn(folder: string, helloTimeoutMs?: number): LocalPlatform {
+  const place = {
     folder: path.join(folder, "supervisor"),
     supervisor: { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", MAIN] },
     environment: mark === undefined ? undefined : { LIFEBOAT_TEST_FILE: mark },
-  });
+  };
+  return new LocalPlatform(TOOLS, place, helloTimeoutMs);
 }
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
@@ -428,6 +429,37 @@ describe("a supervisor", () => {
         server.close();
         await rm(place);
       }
+    });
+  });
+
+  test("that hangs is named with what ends it; after that another one takes over what runs", async () => {
+    await inFolder(async (folder) => {
+      const platform = platformIn(folder, 200);
+      await platform.start(scriptSpec(folder, "one", "echo $$ >> pids; exec sleep 1000"), {});
+      const hanging = await supervisorOf(folder);
+      process.kill(hanging, "SIGSTOP");
+      try {
+        const asked = [
+          () => platform.state({}),
+          () => platform.restart("one", {}),
+          () => platform.ensureSupervisor({}),
+        ];
+        for (const ask of asked) {
+          await assert.rejects(ask, (error) => {
+            assert.ok(isLifeboatError(error, "platform.no-answer"));
+            assert.match(error.message, new RegExp(`the supervisor, process ${hanging}, has its place .* is halted$`));
+            assert.match(error.remedy, new RegExp(`\`kill -9 ${hanging}\``));
+            return true;
+          });
+        }
+      } finally {
+        await killed(hanging);
+      }
+      assert.deepEqual(
+        (await platformIn(folder).state({})).map(({ name, mode, adopted }) => [name, mode, adopted]),
+        [["one", "running", true]],
+      );
+      assert.equal((await readFile(path.join(folder, "pids"), "utf8")).trim().split("\n").length, 1);
     });
   });
 

@@ -19,9 +19,10 @@ import {
   type OrderOptions,
   type Platform,
 } from "../components.ts";
+import { errnoOf } from "../errno.ts";
 import { exchange } from "../exchange.ts";
 import type { Files } from "../files.ts";
-import type { Processes } from "../processes.ts";
+import type { ProcessExit, Processes, ProcessFacts } from "../processes.ts";
 import { currentUid } from "../run-as.ts";
 import { refuseForeignFolder } from "../shared-folder.ts";
 import { recordedSpec } from "./component.ts";
@@ -54,6 +55,8 @@ const READY_TIMEOUT_MS = 30_000;
 const READY_LOOK_MS = 25;
 /** A supervisor that lives answers at once. */
 const STATE_TIMEOUT_MS = 10_000;
+/** One that says nothing twice in a row, each time as long as this, hangs: greeting it needs neither a disk nor a component. */
+const HELLO_TIMEOUT_MS = 5_000;
 /** A component may take a minute to stop, and as long to be killed. */
 const ACT_TIMEOUT_MS = 300_000;
 /** Both streams, each byte of them written as \u001f, and what is around them. */
@@ -61,15 +64,20 @@ const EXEC_ANSWER_BYTES_MAX = 2 * 6 * EXEC_OUTPUT_BYTES_MAX + 4096;
 /** Source: unix(7), sun_path. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
+/** What was seen of a supervisor. `silent`: one listens, and said nothing. `none`: none listens. */
+type Presence = "answers" | "silent" | "none";
+
 /** A stack's platform on this machine. */
 export class LocalPlatform implements Platform {
   readonly #tools: LocalTools;
   readonly #place: LocalPlace;
+  readonly #helloTimeoutMs: number;
   readonly #socket: string;
 
-  constructor(tools: LocalTools, place: LocalPlace) {
+  constructor(tools: LocalTools, place: LocalPlace, helloTimeoutMs = HELLO_TIMEOUT_MS) {
     this.#tools = tools;
     this.#place = place;
+    this.#helloTimeoutMs = helloTimeoutMs;
     this.#socket = socketOf(place.folder);
   }
 
@@ -117,21 +125,23 @@ export class LocalPlatform implements Platform {
   }
 
   async state(options: CallOptions): Promise<readonly ComponentState[]> {
-    const resting = await this.#restingWithout(options);
+    const seen = await this.#presence(options);
+    const resting = await this.#restingWithout(seen);
     if (resting !== undefined) return [...resting].map(([name, record]) => restingState(name, record));
-    await this.#ensure(options);
+    await this.#ensure(options, { seen });
     return (await this.#ask({ call: "state" }, options)).components ?? [];
   }
 
   /** Brings a supervisor up where none answers and something shall run; true when it had to. Rejects with `platform.no-answer`. */
   async ensureSupervisor(options: CallOptions): Promise<boolean> {
-    if ((await this.#restingWithout(options)) !== undefined) return false;
-    return await this.#ensure(options, [IF_NEEDED]);
+    const seen = await this.#presence(options);
+    if ((await this.#restingWithout(seen)) !== undefined) return false;
+    return await this.#ensure(options, { seen, args: [IF_NEEDED] });
   }
 
   /** What is recorded, where no supervisor answers and there is nothing to take over: what is fenced needs nobody to look after it. */
-  async #restingWithout(options: CallOptions): Promise<ReadonlyMap<string, ComponentRecord> | undefined> {
-    if (await this.#answers(options)) return undefined;
+  async #restingWithout(seen: Presence): Promise<ReadonlyMap<string, ComponentRecord> | undefined> {
+    if (seen === "answers") return undefined;
     const { components } = await readRecord(this.#tools.files, this.#place.folder);
     return namesProcess(components) ? undefined : components;
   }
@@ -152,8 +162,8 @@ export class LocalPlatform implements Platform {
 
   /** Stops what still runs, ends the supervisor and forgets all but what is fenced; logs stay. Repeatable. */
   async end(options: CallOptions): Promise<void> {
-    const answers = await this.#answers(options);
-    if (!answers && (await this.state(options)).every(({ mode }) => mode === "fenced")) return;
+    const seen = await this.#presence(options);
+    if (seen !== "answers" && (await this.state(options)).every(({ mode }) => mode === "fenced")) return;
     await this.#ensure(options);
     const { pid } = await this.#ask({ call: "hello" }, options);
     await this.#ask({ call: "end" }, options);
@@ -174,13 +184,14 @@ export class LocalPlatform implements Platform {
   }
 
   async #askOf(request: Request & { readonly name: string }, options: CallOptions): Promise<Answer> {
-    if (!(await this.#answers(options)) && !(await hasRecord(this.#tools.files, this.#place.folder))) {
+    const seen = await this.#presence(options);
+    if (seen !== "answers" && !(await hasRecord(this.#tools.files, this.#place.folder))) {
       throw new LifeboatError("platform.component-unknown", {
         message: `there is no component ${request.name}: nothing runs or is fenced of what is kept in ${this.#place.folder}`,
         remedy: "`lifeboat up` starts the stack.",
       });
     }
-    await this.#ensure(options);
+    await this.#ensure(options, { seen });
     return this.#ask(request, options);
   }
 
@@ -195,7 +206,7 @@ export class LocalPlatform implements Platform {
   }
 
   async #exchange(request: Request, options: CallOptions): Promise<Answer> {
-    const timeoutMs = timeoutOf(request);
+    const timeoutMs = request.call === "hello" ? this.#helloTimeoutMs : timeoutOf(request);
     const answer = await exchange({
       to: { socket: this.#socket },
       send: `${JSON.stringify(request)}\n`,
@@ -209,8 +220,12 @@ export class LocalPlatform implements Platform {
   }
 
   /** Returns when a supervisor answers, having started one where none did, and there is one only; whether it had to. */
-  async #ensure(options: CallOptions, args: readonly string[] = []): Promise<boolean> {
-    if (await this.#answers(options)) return false;
+  async #ensure(
+    options: CallOptions,
+    { seen, args = [] }: { readonly seen?: Presence; readonly args?: readonly string[] } = {},
+  ): Promise<boolean> {
+    let presence = seen ?? (await this.#presence(options));
+    if (presence === "answers") return false;
     const { files, processes, clock } = this.#tools;
     const { folder, supervisor, environment } = this.#place;
     await files.makeFolder(folder, 0o700);
@@ -226,15 +241,20 @@ export class LocalPlatform implements Platform {
       input: "none",
       detached: true,
     });
-    let failed = false;
-    void started.exited.then((exit) => {
-      // Another command may have started one at the same time: that one answers soon.
-      failed = exit.kind === "signalled" || exit.status !== STATUS_BUSY;
+    let exit: ProcessExit | undefined;
+    void started.exited.then((ended) => {
+      exit = ended;
     });
     const deadline = clock.monotonic() + READY_TIMEOUT_MS;
-    while (!(await this.#answers(options))) {
+    for (let before = presence; ; before = presence) {
+      presence = await this.#presence(options);
+      if (presence === "answers") break;
       throwIfAborted(options.signal, "waiting for the supervisor");
-      if (clock.monotonic() > deadline || failed) {
+      const isLate = clock.monotonic() > deadline;
+      if (exit !== undefined && isBusy(exit)) {
+        // Another command may have started one at the same time: that one answers soon.
+        if (isLate || (before === "silent" && presence === "silent")) throw await this.#hanging();
+      } else if (isLate || exit !== undefined) {
         const said = (await lastLinesOf(files, log, 1)).join();
         throw silent(this.#socket, `the supervisor did not come up; its log ends: ${said}`);
       }
@@ -246,25 +266,51 @@ export class LocalPlatform implements Platform {
     return true;
   }
 
-  async #answers(options: CallOptions): Promise<boolean> {
+  async #presence(options: CallOptions): Promise<Presence> {
     await refuseForeignPlace(this.#tools.files, this.#place.folder);
-    if ((await this.#tools.files.stat(this.#socket)) === undefined) return false;
+    if ((await this.#tools.files.stat(this.#socket)) === undefined) return "none";
     try {
       await this.#ask({ call: "hello" }, options);
-      return true;
+      return "answers";
     } catch (error) {
-      if (isLifeboatError(error, "platform.no-answer")) return false;
-      throw error;
+      if (!isLifeboatError(error, "platform.no-answer")) throw error;
+      // The system refuses who comes when as many wait as it keeps waiting: nobody lets them in.
+      return "timeoutMs" in error.details || errnoOf(error.cause) === "EAGAIN" ? "silent" : "none";
     }
+  }
+
+  /** Of a supervisor that has the folder, so that no other one can take it, and answers nothing. */
+  async #hanging(): Promise<LifeboatError> {
+    const { processes } = this.#tools;
+    const { folder } = this.#place;
+    const found: ProcessFacts[] = [];
+    for (const pid of await processes.all()) {
+      const line = await processes.commandLine(pid);
+      if (line[line.lastIndexOf(this.#socket) - 1] !== folder) continue;
+      const facts = await processes.facts(pid);
+      if (facts !== undefined) found.push(facts);
+    }
+    // Whoever found the folder taken came later.
+    const [holder] = found.toSorted((a, b) => Number(BigInt(a.startTicks) - BigInt(b.startTicks)));
+    const named = holder === undefined ? "" : `, process ${holder.pid},`;
+    const why = holder?.halted === true ? "it is halted" : "it hangs, or waits for a disk";
+    return new LifeboatError("platform.no-answer", {
+      message: `no answer at ${this.#socket}: the supervisor${named} has its place and does not answer: ${why}`,
+      remedy: `End it with \`kill -9 ${holder?.pid ?? "PID"}\`${holder === undefined ? ` (its command line ends with ${this.#socket})` : ""}: the programs of the stack run on, and the next command, or a daemon, brings up another supervisor that takes them over.`,
+      retryable: true,
+    });
   }
 }
 
-function timeoutOf(request: Request): number {
+function isBusy(exit: ProcessExit): boolean {
+  return exit.kind === "exited" && exit.status === STATUS_BUSY;
+}
+
+function timeoutOf(request: Exclude<Request, { readonly call: "hello" }>): number {
   switch (request.call) {
     case "exec":
       return request.timeoutMs + STATE_TIMEOUT_MS;
     case "state":
-    case "hello":
       return STATE_TIMEOUT_MS;
     default:
       return ACT_TIMEOUT_MS;
