@@ -200,11 +200,15 @@ export class BackupSink implements BaseBackupSink {
     files.finish();
     await files.room();
     await packs.finish();
-    const kept = this.#parent?.keptPacks() ?? [];
+    const parent = this.#parent;
+    if (parent === undefined) return;
     const { vault, signal } = this.#tools;
-    const facts = kept.map((pack) => pack.facts);
-    await this.#parent?.noting(() => assertPacksThere(vault, facts, { signal }));
-    for (const pack of kept) this.onPack(pack);
+    const kept = parent.keptChunks();
+    await parent.noting(() => assertPacksThere(vault, kept.packs, { signal }));
+    for (const pack of kept.stored()) {
+      this.onPack(pack);
+      await this.#started().manifest.room();
+    }
   }
 
   endManifest(end: ManifestEnd): Promise<{ readonly name: string; readonly parts: readonly Buffer[] }> {

@@ -17,6 +17,14 @@ type Pack = { readonly id: string; readonly chunksInAll: number; readonly livePa
 
 /** For each chunk of each pack whether its pages may be kept. */
 async function worthOf(packs: readonly Pack[]): Promise<readonly (readonly boolean[])[]> {
+  const { parent, numbers } = await parentOf(packs);
+  return numbers.map((own) => own.map((number) => parent.isWorthKeeping(number)));
+}
+
+/** A parent with these packs, and the numbers of their chunks. */
+async function parentOf(
+  packs: readonly Pack[],
+): Promise<{ readonly parent: ParentImage; readonly numbers: readonly (readonly number[])[] }> {
   const vault = await createTestVault();
   const { record } = await storeSyntheticBackup(vault, { systemId: "7" as SystemId, segment: 3 });
   const { header, end } = await readManifest(vault, record, {}, {});
@@ -57,8 +65,7 @@ async function worthOf(packs: readonly Pack[]): Promise<readonly (readonly boole
   const object = await writer.end({ ...end, chunkCount });
   await vault.store.delete(backupName(record, "manifest"));
   await vault.store.put(object.name, object.parts);
-  const parent = await ParentImage.open(vault, record, {});
-  return numbers.map((own) => own.map((number) => parent.isWorthKeeping(number)));
+  return { parent: await ParentImage.open(vault, record, {}), numbers };
 }
 
 const full = (count: number): readonly number[] => Array.from({ length: count }, () => CHUNK_PAGES);
@@ -88,4 +95,32 @@ describe("what of a parent is stored again although it did not change", () => {
       assert.deepEqual(new Set(worth[index]), new Set([kept]), `${livePages.length} % of pack ${id}`);
     }
   });
+});
+
+test("what is kept of a parent is named pack by pack, each chunk once, by its number in the new manifest", async () => {
+  const { parent, numbers } = await parentOf([
+    { id: "aa", chunksInAll: 3, livePages: full(3) },
+    { id: "bb", chunksInAll: 2, livePages: full(2) },
+    { id: "cc", chunksInAll: 2, livePages: full(2) },
+  ]);
+  const [first = [], , last = []] = numbers;
+  let reserved = 100;
+  const packs = { reserveNumber: () => reserved++ };
+  const asked = [last[1], first[2], first[0], last[1], first[2]].map((chunk) => parent.numberOf(chunk ?? -1, packs));
+  assert.deepEqual(asked, [100, 101, 102, 100, 101]);
+  const kept = parent.keptChunks();
+  const ids = ["aa", "cc"].map((id) => id.padEnd(32, "0"));
+  assert.deepEqual(
+    kept.packs.map(({ id }) => id),
+    ids,
+  );
+  const stored = [...kept.stored()].map((pack) => ({
+    id: pack.facts.id,
+    numbers: pack.numbers,
+    ordinals: pack.places.map(({ ordinal }) => ordinal),
+  }));
+  assert.deepEqual(stored, [
+    { id: ids[0], numbers: [102, 101], ordinals: [0, 2] },
+    { id: ids[1], numbers: [100], ordinals: [1] },
+  ]);
 });

@@ -6,7 +6,7 @@
  * Invariants: what is kept is named in the new manifest by chunk and place; the parent itself is never needed again. Damage that is
  * found while it serves is noted and not thrown: the server's stream goes on, and whoever stores the image begins anew without it.
  */
-import type { LifeboatError } from "../errors/error.ts";
+import { assert, type LifeboatError } from "../errors/error.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { type Lsn, parseLsn } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
@@ -56,7 +56,8 @@ export class ParentImage {
   readonly #pages: ReadonlyMap<string, PagesEntry>;
   readonly #content: ReadonlyMap<string, Int32Array>;
   readonly #worth: Uint8Array;
-  readonly #numbers = new Map<number, number>();
+  /** By chunk: its number in the new manifest, or UNUSED. A map ends at 16 million entries, a terabyte of chunks. */
+  readonly #numbers: Int32Array;
   #damage: LifeboatError | undefined;
 
   private constructor(vault: Vault, record: BackupRecord, read: ReadParent) {
@@ -66,6 +67,7 @@ export class ParentImage {
     this.end = read.end;
     this.startLsn = parseLsn(read.header.startLsn);
     this.#chunks = read.chunks;
+    this.#numbers = new Int32Array(read.chunks.packOf.length).fill(UNUSED);
     this.#pages = read.pages;
     this.#content = read.content;
     this.#worth = worthKeeping(read.chunks, read.pages);
@@ -137,11 +139,12 @@ export class ParentImage {
   }
 
   /** The number that a chunk of the parent has in the new manifest. */
-  numberOf(chunk: number, packs: PackWriter): number {
-    const known = this.#numbers.get(chunk);
-    if (known !== undefined) return known;
+  numberOf(chunk: number, packs: Pick<PackWriter, "reserveNumber">): number {
+    const known = this.#numbers[chunk];
+    assert(known !== undefined, `chunk ${chunk} is one of the parent's`);
+    if (known !== UNUSED) return known;
     const number = packs.reserveNumber();
-    this.#numbers.set(chunk, number);
+    this.#numbers[chunk] = number;
     return number;
   }
 
@@ -150,21 +153,49 @@ export class ParentImage {
     return [...pieces].map((value, index) => (index % 3 === 0 ? this.numberOf(value, packs) : value));
   }
 
-  /** The packs that were kept, with the chunks of them that were. */
-  keptPacks(): readonly StoredPack[] {
-    const packs = new Map<number, { numbers: number[]; places: ReturnType<typeof placeOf>[] }>();
-    for (const [chunk, number] of this.#numbers) {
-      const pack = this.#chunks.packOf[chunk] ?? 0;
-      const entry = packs.get(pack) ?? { numbers: [], places: [] };
-      entry.numbers.push(number);
-      entry.places.push(placeOf(this.#chunks, chunk));
-      packs.set(pack, entry);
-    }
-    return [...packs].flatMap(([pack, entry]) => {
-      const facts = this.#chunks.packs[pack];
-      return facts === undefined ? [] : [{ facts, ...entry }];
-    });
+  /** The packs that were kept, and each with the chunks of it that were: one at a time, for there may be millions of chunks. */
+  keptChunks(): { readonly packs: readonly PackFacts[]; readonly stored: () => Generator<StoredPack> } {
+    const { packs, packOf } = this.#chunks;
+    const { order, starts } = byPack(this.#numbers, packOf, packs.length);
+    const kept = packs.flatMap((facts, pack) => (starts[pack] === starts[pack + 1] ? [] : [{ facts, pack }]));
+    const numbers = this.#numbers;
+    const chunks = this.#chunks;
+    return {
+      packs: kept.map(({ facts }) => facts),
+      *stored() {
+        for (const { facts, pack } of kept) {
+          const own = [...order.subarray(starts[pack], starts[pack + 1])];
+          const places = own.map((chunk) => placeOf(chunks, chunk));
+          yield { facts, numbers: own.map((chunk) => numbers[chunk] ?? 0), places };
+        }
+      },
+    };
   }
+}
+
+/** Of a chunk that is not kept. */
+const UNUSED = -1;
+
+/** The kept chunks in the order of their packs, those of a pack from `starts[pack]` up to `starts[pack + 1]`. */
+function byPack(
+  numbers: Int32Array,
+  packOf: Uint32Array,
+  packCount: number,
+): { readonly order: Uint32Array; readonly starts: Uint32Array } {
+  const starts = new Uint32Array(packCount + 1);
+  for (const [chunk, pack] of packOf.entries()) {
+    if (numbers[chunk] !== UNUSED) starts[pack + 1] = (starts[pack + 1] ?? 0) + 1;
+  }
+  for (let pack = 0; pack < packCount; pack += 1) starts[pack + 1] = (starts[pack + 1] ?? 0) + (starts[pack] ?? 0);
+  const order = new Uint32Array(starts[packCount] ?? 0);
+  const next = starts.slice();
+  for (const [chunk, pack] of packOf.entries()) {
+    if (numbers[chunk] === UNUSED) continue;
+    const at = next[pack] ?? 0;
+    order[at] = chunk;
+    next[pack] = at + 1;
+  }
+  return { order, starts };
 }
 
 type ReadParent = {

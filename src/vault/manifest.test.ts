@@ -121,6 +121,26 @@ describe("a manifest", () => {
     }
   });
 
+  test("asks for room between packs as between files, and then has all of them", async () => {
+    const vault = await createTestVault();
+    const writer = new ManifestWriter(vault, header);
+    let [chunkCount, rooms] = [0, 0];
+    for (let pack = 0; pack < 500; pack += 1) {
+      const numbers = Array.from({ length: 400 }, (_, index) => chunkCount + index);
+      chunkCount += numbers.length;
+      writer.pack({ facts, numbers, places: numbers.map((_, ordinal) => ({ ...place, ordinal })) });
+      const room = writer.room();
+      rooms += room === undefined ? 0 : 1;
+      await room;
+    }
+    assert.ok(rooms > 1, "what waits is kept short");
+    assert.equal(writer.room(), undefined);
+    const object = await writer.end({ ...end, chunkCount });
+    await vault.store.put(object.name, object.parts);
+    const { chunks } = await readManifest(vault, backup, {}, {});
+    assert.ok(chunks.plainBytes.length === chunkCount && chunks.plainBytes.every((size) => size === 81_920));
+  });
+
   test("of a later version is named as such, and so is an announcement", async () => {
     const vault = await createTestVault();
     const text = (format: string): Buffer => Buffer.from(`${JSON.stringify({ format, version: 2 })}\n`);

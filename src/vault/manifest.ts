@@ -150,10 +150,15 @@ export class ManifestWriter {
   /** Adds a file's line. A promise comes back when the writer must catch up first. */
   file(file: ManifestFile): Promise<void> | undefined {
     this.#add(file);
+    return this.room();
+  }
+
+  /** A promise when the writer must catch up first: what waits is put together as one string, which has a longest length. */
+  room(): Promise<void> | undefined {
     return this.#pendingChars < BLOB_FRAME_BYTES / 2 ? undefined : this.#flush();
   }
 
-  /** Adds the line of a stored pack. */
+  /** Adds the line of a stored pack. Who adds many asks for room in between. */
   pack(pack: StoredPack): void {
     const chunks: number[] = [];
     for (const [index, place] of pack.places.entries()) {
