@@ -72,6 +72,7 @@ const STAGES: Readonly<Record<RemovalStage, string>> = {
 const REASONS: Readonly<Record<Exclude<KeepReason["kind"], "tier">, string>> = {
   newest: "newest that can be restored",
   "newest-proven": "newest that was proven",
+  "proof-unreadable": "its newest proof does not open: it may be the newest that was proven",
   held: "held",
   young: "younger than an hour",
   manual: "manual",

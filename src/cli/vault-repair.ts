@@ -1,6 +1,7 @@
 /** `lifeboat vault repair`. */
 import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors/entry.ts";
+import { parseProofName } from "../vault/names.ts";
 import type { RepairOutcome } from "../vault/repair.ts";
 import type { RepairPlan, RepairStep } from "../vault/repair-plan.ts";
 import { printable, type Style } from "./style.ts";
@@ -24,7 +25,7 @@ export function vaultRepairVerb(repair: RepairConfiguredVault): Verb {
     summary: "Make again what can be made again, and mark what cannot be restored",
     description:
       "Reads the whole vault. Stores damaged WAL again from the receiver's spool, makes a damaged announcement again from its " +
-      "manifest, sets proofs that do not open aside under quarantine/, and marks backups that cannot be restored. " +
+      "manifest, sets proofs that do not open aside under quarantine/ once their backup was proven again, and marks backups that cannot be restored. " +
       "No byte is destroyed. Ends with status 5 while damage is left: copy those objects back from another copy of the vault.",
     arguments: {},
     options: { dryRun: toggle("Print what would be done and change nothing.") },
@@ -68,13 +69,19 @@ export function renderRepaired({ plan, outcomes }: Repaired, style: Style): stri
     const result = outcomes === undefined ? "planned" : failure === undefined ? "done" : `FAILED: ${failure.message}`;
     return [subjectOf(step), DOES[step.kind], printable(result)];
   });
-  const left = plan.left.map(({ object, reason }) => [object, "nothing can be done", printable(reason.message)]);
+  const left = plan.left.map(({ object, reason }) => [object, leftText(object), printable(reason.message)]);
   const columns = ["object or backup", "what", "result"].map((title) => ({ title, align: "left" as const }));
   const parts = [renderTable(columns, [...rows, ...left], style)];
-  if (plan.left.length > 0) {
+  if (plan.left.some(({ object }) => parseProofName(object) === undefined)) {
     parts.push(style.warning("Copy what is left back from another copy of the vault: objects never change."));
   }
   return parts.join("\n\n");
+}
+
+/** What an operator can do about what is left. */
+function leftText(object: string): string {
+  const proof = parseProofName(object);
+  return proof === undefined ? "nothing can be done" : `left: prove it again, lifeboat verify ${proof.backupId}`;
 }
 
 function subjectOf(step: RepairStep): string {

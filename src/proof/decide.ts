@@ -51,13 +51,16 @@ function after(before: Standing, proof: ProofRecord): Standing {
 /** From this depth on a backup counts as proven before all that are not: it was restored and came up. */
 const KEPT_FROM: ProofDepth = "booted";
 
-/** What a prune must know of proofs: the backups that came up, those of which less was shown, and those that failed. */
-export function retainedProofs(listing: ProofListing): ReadonlyMap<BackupId, "booted" | "shown" | "failed"> {
-  const retained = new Map<BackupId, "booted" | "shown" | "failed">();
+/** What a prune must know of the proofs of a backup. */
+type RetainedProof = "booted" | "shown" | "failed" | "unreadable";
+
+/** What a prune must know of proofs: the backups that came up, those of which less was shown, those that failed, and those of which nobody knows. */
+export function retainedProofs(listing: ProofListing): ReadonlyMap<BackupId, RetainedProof> {
+  const retained = new Map<BackupId, RetainedProof>();
   for (const [backupId, standing] of standings(listing)) {
-    if (standing.kind === "failed") retained.set(backupId, "failed");
-    if (standing.kind !== "proven") continue;
-    retained.set(backupId, isAtLeast(standing.depth, KEPT_FROM) ? "booted" : "shown");
+    if (standing.kind === "none") continue;
+    if (standing.kind !== "proven") retained.set(backupId, standing.kind);
+    else retained.set(backupId, isAtLeast(standing.depth, KEPT_FROM) ? "booted" : "shown");
   }
   return retained;
 }

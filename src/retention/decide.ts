@@ -7,9 +7,9 @@
  * Invariants: at most one backup is kept for each window of a tier, whatever else was taken in it, so that a burst cannot
  * push old backups out; the newest proven and the newest restorable backup of every system stay, by the clock and by the
  * WAL, and the newest that leads to the branch on which the server goes on; a backup counts only when its own WAL is held,
- * and one that failed its proof only where there is no other, so that a lost one pushes no sound one out; of a system with
- * no restorable backup nothing goes; what is held, or younger than an hour, stays; manual backups go by age alone, or by
- * name.
+ * and one that failed its proof only where there is no other, so that a lost one pushes no sound one out; one whose newest
+ * proof does not open may have failed, or be the only proven one: what stays in either case stays; of a system with no
+ * restorable backup nothing goes; what is held, or younger than an hour, stays; manual backups go by age alone, or by name.
  */
 import type { Instant } from "../platform/clock.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
@@ -36,8 +36,8 @@ export type RetainedBackup = {
   readonly tombstone: { readonly storedMs: number; readonly why: TombstoneWhy } | undefined;
 };
 
-/** What the proofs of a backup come to: it was restored and came up, or less was shown, or it failed. */
-export type ProofStanding = "booted" | "shown" | "failed";
+/** What the proofs of a backup come to: it was restored and came up, or less was shown, or it failed, or nobody knows. */
+export type ProofStanding = "booted" | "shown" | "failed" | "unreadable";
 
 /** A backup that was begun and not announced. */
 export type UnfinishedBackup = {
@@ -52,7 +52,7 @@ export type UnfinishedBackup = {
 export type RetentionFacts = {
   readonly now: Instant;
   readonly backups: readonly RetainedBackup[];
-  /** Those that have no proof, or one that does not open, are not in it. */
+  /** Those that have no proof are not in it. */
   readonly proofs: ReadonlyMap<BackupId, ProofStanding>;
   readonly held: ReadonlySet<BackupId>;
   readonly incidentHold: boolean;
@@ -76,7 +76,17 @@ export type RetentionPolicy = {
 /** Why a backup stays. */
 export type KeepReason =
   | { readonly kind: "tier"; readonly tier: WindowTier; readonly window: string }
-  | { readonly kind: "newest" | "newest-proven" | "held" | "young" | "manual" | "none-restorable" | "blocked" };
+  | {
+      readonly kind:
+        | "newest"
+        | "newest-proven"
+        | "proof-unreadable"
+        | "held"
+        | "young"
+        | "manual"
+        | "none-restorable"
+        | "blocked";
+    };
 
 /** How far a backup that is to go has come. */
 export type RemovalStage =
@@ -146,7 +156,7 @@ export function decideRetention(facts: RetentionFacts, policy: RetentionPolicy):
   const keep: RetentionDecision["keep"][number][] = [];
   const remove: RetentionDecision["remove"][number][] = [];
   for (const backups of systems.values()) {
-    const reasonsOf = systemReasons(backups, facts, policy);
+    const reasonsOf = reasonsEitherWay(backups, facts, policy);
     for (const backup of backups) {
       const reasons = reasonsOf.get(backup) ?? [];
       const named = isNamed(backup, policy);
@@ -201,12 +211,40 @@ function isNamed(backup: RetainedBackup, policy: RetentionPolicy): boolean {
   return policy.named.has(backup.backupId) || backup.tombstone?.why === "named";
 }
 
+/**
+ * The reasons to keep each backup of one system, whatever the proofs say that do not open. Read as failed, a backup pushes no
+ * other out; read as proven, none pushes it out.
+ */
+function reasonsEitherWay(
+  backups: readonly RetainedBackup[],
+  facts: RetentionFacts,
+  policy: RetentionPolicy,
+): ReadonlyMap<RetainedBackup, readonly KeepReason[]> {
+  const reasons = systemReasons(backups, readUnreadableAs("failed", facts), policy);
+  const isUnreadable = ({ backupId }: RetainedBackup): boolean => facts.proofs.get(backupId) === "unreadable";
+  if (!backups.some(isUnreadable)) return reasons;
+  const asProven = systemReasons(backups, readUnreadableAs("booted", facts), policy);
+  for (const [backup, also] of asProven) {
+    const own = reasons.get(backup);
+    // Whoever stays anyway needs no second reason, and nobody may be told that it is proven.
+    if (own?.length === 0 && also.length > 0) own.push(...(isUnreadable(backup) ? [PROOF_UNREADABLE] : also));
+  }
+  return reasons;
+}
+
+const PROOF_UNREADABLE: KeepReason = { kind: "proof-unreadable" };
+
+function readUnreadableAs(standing: ProofStanding, facts: RetentionFacts): RetentionFacts {
+  const proofs = [...facts.proofs].map(([id, each]) => [id, each === "unreadable" ? standing : each] as const);
+  return { ...facts, proofs: new Map(proofs) };
+}
+
 /** The reasons to keep each backup of one system; none for those that go. */
 function systemReasons(
   backups: readonly RetainedBackup[],
   facts: RetentionFacts,
   policy: RetentionPolicy,
-): ReadonlyMap<RetainedBackup, readonly KeepReason[]> {
+): ReadonlyMap<RetainedBackup, KeepReason[]> {
   const reasons = new Map<RetainedBackup, KeepReason[]>(backups.map((backup) => [backup, []]));
   const add = (backup: RetainedBackup | undefined, reason: KeepReason): void => {
     if (backup !== undefined) reasons.get(backup)?.push(reason);

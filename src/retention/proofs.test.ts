@@ -76,12 +76,32 @@ test("who does not open every proof removes nothing: it may be of the only prove
   assert.deepEqual([damage, erase.length, revive.map(({ backupId }) => backupId)], [[], 1, [first.backupId]]);
 });
 
-test("a proof that is damaged stops no prune", async () => {
-  const { vault, records } = await dailyBackups(2);
+test("a proof that is damaged stops no prune; its backup pushes no sound one out, and none pushes it out", async () => {
+  const { vault, records } = await dailyBackups(4);
+  const [first, second, third, newest] = records;
+  assert.ok(first !== undefined && second !== undefined && third !== undefined && newest !== undefined);
+  for (const record of [second, newest]) {
+    const proof = syntheticProof(record, { minute: 1, asked: "booted" });
+    await vault.store.put(proofName(proof), [Buffer.from("damage")]);
+  }
+  const { damage, tombstone, decision } = await plan(vault);
+  assert.deepEqual([damage, tombstone.map(({ backupId }) => backupId)], [[], [first.backupId, second.backupId]]);
+  const kept = decision.keep.map(({ backup, reasons }) => [backup.backupId, ...reasons.map(({ kind }) => kind)]);
+  assert.deepEqual(kept, [
+    [third.backupId, "newest"],
+    [newest.backupId, "proof-unreadable"],
+  ]);
+});
+
+test("a proof that is damaged may be of the only proven backup", async () => {
+  const { vault, records } = await dailyBackups(3);
   const proof = syntheticProof(records[0] ?? assert.fail(), { minute: 1, asked: "booted" });
   await vault.store.put(proofName(proof), [Buffer.from("damage")]);
-  const { damage, tombstone } = await plan(vault);
-  assert.deepEqual([damage, tombstone.length], [[], 1]);
+  const { tombstone } = await plan(vault);
+  assert.deepEqual(
+    tombstone.map(({ backupId }) => backupId),
+    [records[1]?.backupId],
+  );
 });
 
 test("proofs are deleted with their backup", async () => {

@@ -4,8 +4,8 @@
  *
  * Invariants: nothing that may still be of use is taken away: what is set aside is kept under another name, and only records
  * that do not open are; packs and manifests stay where they are, since part of a damaged pack may still be read, and so does
- * WAL, since what is there and damaged is unknown, never absent; what a secret does not open, or a later version wrote, is no
- * damage.
+ * WAL, since what is there and damaged is unknown, never absent; a proof that does not open stays while it is its backup's
+ * newest, since it may tell of a failure; what a secret does not open, or a later version wrote, is no damage.
  */
 import type { BackupRecord } from "./backups.ts";
 import type { Finding, VaultReport } from "./check.ts";
@@ -36,14 +36,16 @@ export type RepairFacts = {
   readonly spooled: ReadonlySet<string>;
   /** Backups whose newest proof failed already. */
   readonly marked: ReadonlySet<string>;
+  /** Objects of proofs that do not open, of backups that were proven again since. */
+  readonly outdated: ReadonlySet<string>;
 };
 
 /** Decides. Every finding leads to a step or is left; what a step mends no longer keeps a backup from being whole. */
-export function planRepair({ report, remade, spooled, marked }: RepairFacts): RepairPlan {
+export function planRepair({ report, remade, spooled, marked, outdated }: RepairFacts): RepairPlan {
   const steps: RepairStep[] = [];
   const left: Finding[] = [];
   for (const finding of allFindings(report)) {
-    const step = stepFor(finding, { remade, spooled });
+    const step = stepFor(finding, { remade, spooled, outdated });
     if (step !== undefined) steps.push(step);
     else left.push(finding);
   }
@@ -74,7 +76,10 @@ function allFindings(report: VaultReport): readonly Finding[] {
   return [...byObject.values()];
 }
 
-function stepFor(finding: Finding, facts: Pick<RepairFacts, "remade" | "spooled">): RepairStep | undefined {
+function stepFor(
+  finding: Finding,
+  facts: Pick<RepairFacts, "remade" | "spooled" | "outdated">,
+): RepairStep | undefined {
   const { object, reason } = finding;
   const missing = reason.code === "vault.object-missing" || reason.code === "store.object-missing";
   // Sealed for another secret, or by a later version: whole for somebody else.
@@ -87,7 +92,10 @@ function stepFor(finding: Finding, facts: Pick<RepairFacts, "remade" | "spooled"
   if (missing) return announceAgain(object, facts);
   // What whoever runs it would trust: better none.
   if (object.startsWith(PROGRAMS_PREFIX)) return { kind: "set-aside", object, finding };
-  if (parseProofName(object) !== undefined) return { kind: "set-aside", object, finding };
+  // Without its name a backup that failed would count as one of which nothing is known.
+  if (parseProofName(object) !== undefined) {
+    return facts.outdated.has(object) ? { kind: "set-aside", object, finding } : undefined;
+  }
   return announceAgain(object, facts);
 }
 

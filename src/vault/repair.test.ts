@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { GOLDEN_SEGMENT, GOLDEN_SERVER } from "../../test/golden/make-vault.ts";
 import type { SyntheticServer } from "../../test/golden/synthetic-server.ts";
 import { repetitions, testSeed } from "../../test/support/effort.ts";
+import { syntheticProof } from "../../test/support/proofs.ts";
 import {
   differencesFrom,
   restoreSmall,
@@ -37,7 +38,7 @@ import {
   proofName,
   segmentKey,
 } from "./names.ts";
-import { listProofs } from "./proofs.ts";
+import { listProofs, putProof } from "./proofs.ts";
 import { prepareRepair, type RepairTools, runRepair, type SpooledWal } from "./repair.ts";
 import { planRepair } from "./repair-plan.ts";
 import { keepRestoreProgram } from "./restore-program.ts";
@@ -291,10 +292,7 @@ describe("a repair", () => {
   test("of what opens and is not what it should be ends: set aside, made again, and not found once more", async () => {
     const history = historyKey(first);
     const announced = backupName(second, "announced");
-    const proof = proofName({
-      ...first,
-      proofId: createBackupId(systemClock.now(), systemRandom) as string as ProofId,
-    });
+    const proof = proofName({ ...first, proofId: "20200101t000000z-00000000" as ProofId });
     const wrong = new Map([
       [history, Buffer.from("1\t0/999999\tsomebody else's\n")],
       [segment, Buffer.alloc(100)],
@@ -305,6 +303,7 @@ describe("a repair", () => {
       const { vault } = await copy();
       await vault.store.delete(object);
       await putBlob(vault, { name: object, plain }, {});
+      if (object === proof) await putProof(vault, syntheticProof(first, { minute: 1, asked: "intact" }), {});
       const before = await objectsOf(vault.store);
       const { plan, outcomes } = await repair(toolsOf(vault, SPOOLED));
       assert.ok(plan.steps.length > 0, object);
@@ -317,6 +316,22 @@ describe("a repair", () => {
       assert.equal(wholeOf(await check(vault)).length, 2, object);
       assert.deepEqual((await prepareRepair(toolsOf(vault, SPOOLED), {})).steps, [], object);
     }
+  });
+
+  test("a proof that does not open stays while it is its backup's newest: it may tell of a failure", async () => {
+    const { vault } = await copy();
+    const failed = syntheticProof(first, { minute: 1, asked: "booted", failedAt: "booted" });
+    await putProof(vault, failed, {});
+    await flip(vault.store, proofName(failed));
+    const { plan } = await repair(toolsOf(vault));
+    assert.deepEqual([plan.steps, plan.left.map(({ object }) => object)], [[], [proofName(failed)]]);
+    assert.equal((await listProofs(vault, {}, {})).damaged.length, 1);
+    await putProof(vault, syntheticProof(first, { minute: 2, asked: "booted" }), {});
+    assert.deepEqual(
+      (await repair(toolsOf(vault))).plan.steps.map(({ kind }) => kind),
+      ["set-aside"],
+    );
+    assert.deepEqual((await check(vault)).findings, []);
   });
 
   test("sets a restore program aside that is not the one we know", async () => {
@@ -349,7 +364,12 @@ describe("a repair", () => {
       whole: false,
       findings: [{ object: "packs/00/x", reason }],
     }));
-    const none = { remade: new Map(), spooled: new Set<string>(), marked: new Set<string>() };
+    const none = {
+      outdated: new Set<string>(),
+      remade: new Map(),
+      spooled: new Set<string>(),
+      marked: new Set<string>(),
+    };
     assert.deepEqual(planRepair({ report: { ...report, backups }, ...none }).steps, []);
   });
 

@@ -19,11 +19,12 @@ import {
   parseBackupName,
   parseProofName,
   parseWalKey,
+  proofName,
   quarantineName,
 } from "./names.ts";
-import { isProofRecord, listProofs, type ProofRecord, putProof } from "./proofs.ts";
+import { isProofRecord, listProofs, type ProofListing, type ProofRecord, putProof } from "./proofs.ts";
 import { halfRepaired } from "./quarantine.ts";
-import { planRepair, type RepairPlan, type RepairStep } from "./repair-plan.ts";
+import { planRepair, type RepairFacts, type RepairPlan, type RepairStep } from "./repair-plan.ts";
 import { isRestoreProgram, PROGRAMS_PREFIX } from "./restore-program.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
 
@@ -70,7 +71,7 @@ export async function prepareRepair(tools: RepairTools, options: CallOptions): P
     if (backup !== undefined) remade.set(object, { backup, findings: await checkOneBackup(vault, backup, options) });
   }
   await look([...remade.values()].flatMap(({ findings }) => findings));
-  return planRepair({ report, remade, spooled, marked: await markedBackups(vault, options) });
+  return planRepair({ report, remade, spooled, ...judgeProofs(await listProofs(vault, {}, options)) });
 }
 
 /** Those that do not open, and those that a repair set aside before it was cut short. */
@@ -251,10 +252,13 @@ const NO_MANIFEST: ReadonlySet<string> = new Set([
   "store.object-missing",
 ]);
 
-async function markedBackups(vault: Vault, options: CallOptions): Promise<ReadonlySet<string>> {
+/** Which backups need no mark, and which proofs that do not open say nothing any more. */
+function judgeProofs({ proofs, damaged }: ProofListing): Pick<RepairFacts, "marked" | "outdated"> {
   const newest = new Map<string, ProofRecord>();
-  for (const proof of (await listProofs(vault, {}, options)).proofs) newest.set(proof.backupId, proof);
-  return new Set([...newest.values()].filter(({ failedAt }) => failedAt !== null).map(({ backupId }) => backupId));
+  for (const proof of proofs) newest.set(proof.backupId, proof);
+  const failed = [...newest.values()].filter(({ failedAt }) => failedAt !== null);
+  const outdated = damaged.filter(({ backupId, proofId }) => proofId < (newest.get(backupId)?.proofId ?? ""));
+  return { marked: new Set(failed.map(({ backupId }) => backupId)), outdated: new Set(outdated.map(proofName)) };
 }
 
 function markOf(tools: RepairTools, step: Extract<RepairStep, { kind: "mark" }>): ProofRecord {
