@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { contentOf, storeServerWal, takeTestBackup, withFolder } from "../../test/support/backups.ts";
@@ -78,10 +78,26 @@ test("servers start on what the restore program of a vault made: up to a moment,
     await restored.stop("immediate");
     await using followed = await startServer({ dataFolder: await restore("followed"), until: "recovered" });
     assert.deepEqual(await contentOf(followed), after);
-
+    await beforeStored({ folder, stored: path.join(vaultFolder, "wal", delta.systemId), before, restore });
     await refuseLiveTablespace({ followed, vault, folder, run, restore });
   });
 });
+
+/** As long as none of the new timeline's segments is stored, what counts of the old one's last ends where it was left. */
+async function beforeStored(story: {
+  readonly folder: string;
+  readonly stored: string;
+  readonly before: unknown;
+  readonly restore: (name: string) => Promise<string>;
+}): Promise<void> {
+  const { folder, before, restore } = story;
+  const timeline = path.join(story.stored, "00000002");
+  renameSync(timeline, path.join(folder, "away"));
+  await using switched = await startServer({ dataFolder: await restore("switched"), until: "recovered" });
+  assert.deepEqual(await contentOf(switched), before);
+  await switched.stop("immediate");
+  renameSync(path.join(folder, "away"), timeline);
+}
 
 /** A tablespace that the WAL creates in a folder which holds something here may be a live server's. */
 async function refuseLiveTablespace(story: {

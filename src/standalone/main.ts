@@ -2,8 +2,8 @@
  * Restores a backup from a copy of a vault, with the vault's key and Node.js and nothing else: this file is stored in every
  * vault, so that what lies there outlives the program that wrote it.
  *
- *   node restore-9.ts --list
- *   node restore-9.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
+ *   node restore-10.ts --list
+ *   node restore-10.ts --target FOLDER [--backup ID] [--passphrase-file FILE | --recovery-key-file FILE | --identity-file FILE]
  *
  * Nouns: *objects* are the files of the vault; a *data key* opens them; a *manifest* says where the bytes of a backup lie.
  * Invariants: nothing is imported but Node's own modules; the vault is only read; what does not open is never guessed at; the
@@ -25,7 +25,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 
-const PROGRAM_VERSION = 9;
+const PROGRAM_VERSION = 10;
 const PAGE_BYTES = 8192;
 const CONTROL_FILE = "global/pg_control";
 const OUTSIDE = "lifeboat-outside/";
@@ -35,20 +35,38 @@ const ARGON2_KIB_MAX = 1_048_576;
 
 const USAGE = `Usage: node restore-${PROGRAM_VERSION}.ts --list | --target FOLDER
   --vault FOLDER              the copy of the vault (default: the one this program lies in)
+  --vault-id ID               its id, where vault.json is lost: vault init printed it, a receiver's state.json has it
   --passphrase-file FILE      a file with the vault's passphrase; else it is read from standard input
   --recovery-key-file FILE    a file with the recovery key
   --identity-file FILE        a file with an age identity, and the line that names the data key to trust
   --list                      list the backups
+  --system ID                 the system whose backup it is; needed where the vault holds several and no --backup is named
   --backup ID                 which backup (default: the newest that had ended by the time or position, if one is given; one
                               that failed its proof only where no other serves)
   --target FOLDER             the data directory to make; empty or not there
   --tablespaces-under FOLDER  where tablespaces go, each into a folder of its OID (default: FOLDER-tablespaces)
   --until-time TIME           replay up to this time, as PostgreSQL writes times; with its zone: 2026-01-01 02:59:30+00
   --until-lsn LSN             replay up to this position
+  --timeline N                follow this timeline (default: the newest that grew out of the backup's)
+  --history FILE              the history of a timeline that the vault has lost, as it lies in pg_wal: 00000002.history
 `;
+
+/** The names of what is read. Others lie in a copy as well: what a desktop, a file server or an editor leaves. */
+const SYSTEM = /^\d{1,20}$/;
+const BACKUP = /^\d{8}t\d{6}z-[0-9a-f]{8}$/;
+const PROOF = /^proof-\d{8}t\d{6}z-[0-9a-f]{8}$/;
+const TIMELINE = /^[0-9a-f]{8}$/;
+const SEGMENT = /^[0-9a-f]{24}$/;
+const KEY = /^[0-9a-f]{32}$/;
+const WRAP = /^[0-9a-f]{16}\.json$/;
+
+const MARK = "\uFEFF";
 
 /** Something that the operator has to know; its message is all that is printed. */
 class Stop extends Error {}
+
+/** An object that is not there, or is not what was stored. */
+class Damaged extends Stop {}
 
 type Secret =
   | { readonly kind: "open" }
@@ -70,23 +88,63 @@ type Wrap = { readonly version: number; readonly label?: string; readonly method
   Record<"keyId" | "createdAt", string>
 >;
 
-function openVault(folder: string, secret: Secret): Vault {
+function vaultIdIn(folder: string): string {
   const marker = path.join(folder, "vault.json");
-  if (!isThere(marker)) throw new Stop(`${folder} holds no vault: there is no vault.json`);
+  if (!isThere(marker)) {
+    const way = "copy it from another copy, or give the vault's id with --vault-id";
+    throw new Stop(
+      isThere(path.join(folder, "keys"))
+        ? `${folder} has lost its vault.json: ${way}`
+        : `${folder} holds no vault: there is no vault.json`,
+    );
+  }
   const { vaultId, version } = jsonOf<Record<"vaultId" | "version", string>>("vault.json", fs.readFileSync(marker));
   if (Number(version) !== 1 || vaultId === undefined)
     throw new Stop(`${marker} is of version ${version}, this program reads version 1`);
-  const wraps = filesBelow(path.join(folder, "keys")).map((file) => fs.readFileSync(file, "utf8"));
+  return vaultId;
+}
+
+function openVault(folder: string, secret: Secret, vaultId: string): Vault {
+  const wraps = wrapsIn(folder);
   const keys = new Map<string, Buffer>();
   if (secret.kind === "age") openAgeWraps(wraps, { vaultId, text: secret.text, keys });
   else {
-    for (const wrap of wraps) {
-      const key = openWrap(wrap, { vaultId, secret });
-      if (key !== undefined) keys.set(key.id, key.bytes);
+    for (const spelling of spellingsOf(secret)) {
+      if (keys.size > 0) break;
+      for (const wrap of wraps) {
+        const key = openWrap(wrap, { vaultId, secret: spelling });
+        if (key !== undefined) keys.set(key.id, key.bytes);
+      }
     }
   }
-  if (keys.size === 0) throw new Stop("the given secret opens no key of this vault");
+  if (keys.size === 0) {
+    throw new Stop("the given secret opens no key of this vault; with a vault.json that was damaged none does");
+  }
   return { folder, keys };
+}
+
+/** Some editors put a mark before the first sign of a file, which nobody types. */
+function spellingsOf(secret: Secret): readonly Secret[] {
+  if (secret.kind !== "passphrase") return [secret];
+  const { text } = secret;
+  return [secret, { ...secret, text: text.startsWith(MARK) ? text.slice(MARK.length) : `${MARK}${text}` }];
+}
+
+function wrapsIn(vault: string): readonly string[] {
+  const keys = path.join(vault, "keys");
+  return namesIn(keys, KEY).flatMap((id) =>
+    namesIn(path.join(keys, id), WRAP).flatMap((name) => wrapIn(path.join(keys, id, name))),
+  );
+}
+
+function wrapIn(file: string): readonly string[] {
+  try {
+    return [fs.readFileSync(file, "utf8")];
+  } catch (error) {
+    // It may be somebody else's.
+    say(`Passed over: ${error instanceof Error ? error.message : String(error)}`);
+    return [];
+  }
 }
 
 function openWrap(text: string, how: { readonly vaultId: string; readonly secret: Secret }) {
@@ -152,7 +210,7 @@ function openAgeWraps(
   const { vaultId, text, keys } = to;
   const identities = text.split(/\r?\n/).map((line) => line.trim());
   const opened: AgeKey[] = [];
-  for (const identity of identities.filter((line) => line !== "" && !line.startsWith("#")).map(identityBytes)) {
+  for (const identity of identitiesIn(identities)) {
     for (const wrap of wraps) {
       const found = openAgeWrap(wrap, vaultId, identity);
       if (found !== undefined) opened.push(found);
@@ -204,14 +262,23 @@ function openAgeWrap(text: string, vaultId: string, identity: Buffer): AgeKey | 
   }
 }
 
+/** Others, as of hardware or against quantum computers, may stand beside one that is read. */
+function identitiesIn(lines: readonly string[]): readonly Buffer[] {
+  const told = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  const read = told.flatMap((line) => identityBytes(line) ?? []);
+  const what = "no age identity that this program reads: AGE-SECRET-KEY-1…";
+  if (read.length === 0) throw new Stop(`the identity file has ${what}`);
+  if (read.length < told.length)
+    say(`Passed over: ${told.length - read.length} lines of the identity file are ${what}`);
+  return read;
+}
+
 /** The 32 bytes of an identity as age-keygen writes it (Bech32). */
-function identityBytes(line: string): Buffer {
+function identityBytes(line: string): Buffer | undefined {
   const text = line.toLowerCase();
   const prefix = "age-secret-key-1";
   const digits = [...text.slice(prefix.length)].map((digit) => "qpzry9x8gf2tvdw0s3jn54khce6mua7l".indexOf(digit));
-  if (!text.startsWith(prefix) || digits.length !== 58 || digits.includes(-1)) {
-    throw new Stop("a line of the identity file is no age identity that this program reads: AGE-SECRET-KEY-1…");
-  }
+  if (!text.startsWith(prefix) || digits.length !== 58 || digits.includes(-1)) return undefined;
   // 52 digits of five bits hold 32 bytes and four zeros; the last six are a checksum of what is typed.
   const number = digits.slice(0, 52).reduce((bits, value) => bits * 32n + BigInt(value), 0n) >> 4n;
   return Buffer.from(number.toString(16).padStart(64, "0"), "hex");
@@ -316,7 +383,7 @@ function named<T>(name: string, work: () => T): T {
   } catch (cause) {
     if (cause instanceof Stop) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Stop(`${name} is missing or damaged: ${why}`);
+    throw new Damaged(`${name} is missing or damaged: ${why}`);
   }
 }
 
@@ -338,8 +405,8 @@ type ListedBackup = BackupFacts & { readonly toGo: boolean; readonly proof: stri
 
 function listBackups(vault: Vault): readonly ListedBackup[] {
   const found: ListedBackup[] = [];
-  for (const system of namesIn(path.join(vault.folder, "backups"))) {
-    for (const id of namesIn(path.join(vault.folder, "backups", system))) {
+  for (const system of namesIn(path.join(vault.folder, "backups"), SYSTEM)) {
+    for (const id of namesIn(path.join(vault.folder, "backups", system), BACKUP)) {
       const prefix = `backups/${system}/${id}`;
       if (!isThere(path.join(vault.folder, prefix, "announced"))) continue;
       try {
@@ -367,7 +434,7 @@ type Proof = Readonly<
 function proofOf(vault: Vault, prefix: string): string | undefined {
   const proofs: Proof[] = [];
   let unread = "";
-  for (const name of namesIn(path.join(vault.folder, prefix)).filter((each) => each.startsWith("proof-"))) {
+  for (const name of namesIn(path.join(vault.folder, prefix), PROOF)) {
     try {
       const proof = jsonOf<Proof>(name, readBlob(vault, `${prefix}/${name}`));
       if (proof.format !== "lifeboat-proof" || proof.version !== 1) throw new Stop(`${name} is of a later version`);
@@ -398,6 +465,7 @@ type Line = {
   readonly path: string;
   readonly mode: number;
   readonly target?: string;
+  readonly history?: string | null;
   readonly sizeBytes?: number;
   readonly pieces?: readonly number[];
   readonly extents?: readonly number[];
@@ -577,75 +645,194 @@ function* runs(numbers: readonly number[], length: number): Generator<readonly n
 /** A timeline on the way to the one that is followed, from where to where it counts. */
 type Part = { readonly timeline: number; readonly from: bigint; readonly to: bigint | undefined };
 
-/** A piece of the WAL, and the objects that hold it: several where a timeline was left in it, the newest last. */
-type HeldSegment = { readonly start: bigint; readonly objects: readonly string[] };
+/** A piece of the WAL, up to where it counts, and the object that holds it: that of the newest timeline that has it. */
+type HeldSegment = { readonly start: bigint; readonly end: bigint; readonly object: string };
 type HeldWal = {
   readonly histories: ReadonlyMap<number, Buffer>;
   readonly timeline: number;
   readonly segments: readonly HeldSegment[];
-  readonly endsBeforeHole: boolean;
+  /** What has to be said of it. */
+  readonly notes: readonly string[];
 };
 
 /** As far as it goes without a hole, and all histories. */
-function heldWal(vault: Vault, backup: BackupFacts): HeldWal {
+function heldWal(vault: Vault, backup: BackupFacts, histories: ReadonlyMap<number, Buffer>, wish: Wish): HeldWal {
   const { systemId, walSegmentBytes } = backup;
-  const histories = new Map<number, Buffer>();
-  for (const name of namesIn(path.join(vault.folder, "wal", systemId, "history"))) {
-    histories.set(Number.parseInt(name, 16), readBlob(vault, `wal/${systemId}/history/${name}`));
-  }
-  const lineage = lineageOf(backup, histories);
+  const { until } = wish;
+  const lineage = lineageOf(backup, histories, wish.timeline);
   const size = BigInt(walSegmentBytes);
-  const held = (timeline: number, number: bigint): string | undefined => {
-    const name = segmentName(timeline, number, walSegmentBytes);
-    const object = `wal/${systemId}/${name.slice(0, 8)}/${name}`;
-    return isThere(path.join(vault.folder, object)) ? object : undefined;
-  };
-  const needed = (parseLsn(backup.endLsn) - 1n) / size;
   const segments: HeldSegment[] = [];
-  let number = parseLsn(backup.startLsn) / size;
-  for (; ; number += 1n) {
+  for (let number = parseLsn(backup.startLsn) / size; ; number += 1n) {
     const [from, to] = [number * size, (number + 1n) * size];
     const parts = lineage.filter((part) => part.from < to && (part.to === undefined || part.to > from));
-    const objects = parts.map(({ timeline }) => held(timeline, number)).filter((each) => each !== undefined);
-    // A later timeline's segment repeats what came before its switch.
-    if (objects.length === 0 || held(parts.at(-1)?.timeline ?? 0, number) === undefined) {
-      if (number <= needed) throw new Stop(`WAL that makes the backup consistent is missing: segment ${number}`);
-      break;
-    }
-    segments.push({ start: from, objects });
+    const objectOf = ({ timeline }: Part): string => {
+      const name = segmentName(timeline, number, walSegmentBytes);
+      return `wal/${systemId}/${name.slice(0, 8)}/${name}`;
+    };
+    // A later timeline's segment repeats what came before its switch. Without it, what counts of the one before ends there.
+    const last = parts.findLast((part) => isThere(path.join(vault.folder, objectOf(part))));
+    if (last === undefined) break;
+    const end = last.to !== undefined && last.to < to ? last.to : to;
+    segments.push({ start: from, end, object: objectOf(last) });
+    if (end < to) break;
+  }
+  const end = segments.at(-1)?.end ?? parseLsn(backup.startLsn);
+  if (end < parseLsn(backup.endLsn)) {
+    const missing = segmentName(lineage[0]?.timeline ?? backup.timeline, end / size, walSegmentBytes);
+    throw new Stop(
+      `WAL that makes backup ${backup.backupId} consistent is missing: ${missing.toUpperCase()} is not there. Another copy of the vault may have it; an earlier backup may serve: name it with --backup`,
+    );
   }
   const timeline = lineage.at(-1)?.timeline ?? backup.timeline;
-  const later = namesIn(path.join(vault.folder, "wal", systemId, hex8(timeline))).at(-1) ?? "";
-  const endsBeforeHole = later > segmentName(timeline, number, walSegmentBytes);
-  return { histories, timeline, segments, endsBeforeHole };
+  const reached = until.lsn === undefined ? segments : segmentsUpTo(vault, segments, until.lsn);
+  const isHole = until.lsn === undefined && lineage.some((part) => isHeldBehind(vault, backup, part, end));
+  const hole = `WAL is missing behind ${formatLsn(end)}: this is not the newest point that was ever held.`;
+  const lost = wish.timeline === undefined ? lostNotes(vault, backup, { histories, timeline, until }) : [];
+  const notes = [...(isHole ? [hole] : []), ...lost];
+  return { histories, timeline, segments: reached, notes };
 }
 
-/** Recovery that never meets its target ends the server: it stops at the first record that begins there or later. */
-function checkReach(vault: Vault, { segments }: HeldWal, { lsn }: Until): void {
-  const last = segments.at(-1);
-  if (lsn === undefined || last === undefined) return;
-  const bytes = readBlob(vault, last.objects.at(-1) ?? "");
-  const reach = lastRecordIn(bytes, last.start) ?? last.start + BigInt(bytes.byteLength) - 1n;
-  if (parseLsn(lsn) <= reach) return;
+/** The histories of the vault, of the backup, and what the operator has of those that are lost. */
+function historiesOf(vault: Vault, backup: BackupFacts, manifest: Manifest, wish: Wish): ReadonlyMap<number, Buffer> {
+  const histories = new Map<number, Buffer>();
+  for (const file of wish.histories) {
+    const name = /^([0-9A-F]{8})\.history$/i.exec(path.basename(file))?.[1];
+    if (name === undefined) throw new Stop(`${file} has not the name of a history: 00000002.history is one`);
+    histories.set(Number.parseInt(name, 16), fs.readFileSync(file));
+  }
+  const own = manifest.header.history ?? "";
+  if (own !== "") histories.set(backup.timeline, Buffer.from(own));
+  const folder = `wal/${backup.systemId}/history`;
+  for (const name of namesIn(path.join(vault.folder, folder), TIMELINE)) {
+    const timeline = Number.parseInt(name, 16);
+    if (!histories.has(timeline))
+      histories.set(timeline, historyIn(vault, `${folder}/${name}`, { backup, timeline, wish }));
+  }
+  return histories;
+}
+
+/** One that does not open shuts nothing that goes another way: that it is there keeps a server from taking its timeline once more. */
+function historyIn(
+  vault: Vault,
+  object: string,
+  { backup, timeline, wish }: { readonly backup: BackupFacts; readonly timeline: number; readonly wish: Wish },
+): Buffer {
+  try {
+    return readBlob(vault, object);
+  } catch (cause) {
+    if (!(cause instanceof Damaged) || timeline === wish.timeline) throw cause;
+    if (timeline < backup.timeline || wish.timeline !== undefined) {
+      say(`Passed over: ${cause.message}`);
+      return Buffer.from(
+        "# The history of this timeline does not open. Its name is kept, so that no server takes it again.\n",
+      );
+    }
+    const file = `${path.basename(object).toUpperCase()}.history`;
+    throw new Stop(
+      `${cause.message}. Copy it from another copy of the vault, give ${file} from pg_wal of a server of that timeline with --history, or name the --timeline to follow: ${backup.timeline} is that of backup ${backup.backupId}`,
+    );
+  }
+}
+
+/** Whether more of a part of the lineage is held behind a position. */
+function isHeldBehind(vault: Vault, backup: BackupFacts, { timeline, from, to }: Part, end: bigint): boolean {
+  const size = BigInt(backup.walSegmentBytes);
+  return segmentNumbers(vault, backup, timeline).some((number) => {
+    const start = number * size < from ? from : number * size;
+    const stop = to !== undefined && to < (number + 1n) * size ? to : (number + 1n) * size;
+    return start < stop && stop > end;
+  });
+}
+
+function segmentNumbers(vault: Vault, backup: BackupFacts, timeline: number): readonly bigint[] {
+  const names = namesIn(path.join(vault.folder, "wal", backup.systemId, hex8(timeline)), SEGMENT);
+  const perId = 0x1_0000_0000n / BigInt(backup.walSegmentBytes);
+  return names
+    .filter((name) => name.startsWith(hex8(timeline)))
+    .map((name) => BigInt(`0x${name.slice(8, 16)}`) * perId + BigInt(`0x${name.slice(16)}`));
+}
+
+/** Newer timelines of which nobody can tell from where they grew. Of one that a later history names, that says it. */
+function lostNotes(
+  vault: Vault,
+  backup: BackupFacts,
+  of: { readonly histories: ReadonlyMap<number, Buffer>; readonly timeline: number; readonly until: Until },
+): readonly string[] {
+  const { histories, until } = of;
+  const told = new Set(histories.keys());
+  for (const content of histories.values()) for (const each of switchesIn(content)) told.add(each.timeline);
+  const size = BigInt(backup.walSegmentBytes);
+  const wal = path.join(vault.folder, "wal", backup.systemId);
+  return namesIn(wal, TIMELINE).flatMap((name) => {
+    const timeline = Number.parseInt(name, 16);
+    const numbers = segmentNumbers(vault, backup, timeline);
+    const [first, last] = [numbers.at(0), numbers.at(-1)];
+    if (timeline <= of.timeline || told.has(timeline) || first === undefined || last === undefined) return [];
+    if (until.lsn !== undefined && parseLsn(until.lsn) < first * size) return [];
+    const span = `${formatLsn(first * size)} to ${formatLsn((last + 1n) * size)}`;
+    return [
+      `WAL of timeline ${timeline} is in this copy, ${span}, and its history is not: none of it is replayed, and what was committed there is LEFT OUT. Copy wal/${backup.systemId}/history/${name} from another copy of the vault, or give ${name.toUpperCase()}.history from pg_wal of a server of that timeline with --history, and restore again.`,
+    ];
+  });
+}
+
+/** What is held of it, with zeros behind where it counts: PostgreSQL would replay what another branch wrote there. */
+function bytesOf(vault: Vault, { start, end, object }: HeldSegment): Buffer {
+  const bytes = readBlob(vault, object);
+  const counting = Number(end - start);
+  if (bytes.byteLength < counting) throw new Damaged(`${object} is damaged: it holds ${bytes.byteLength} bytes`);
+  return bytes.fill(0, counting);
+}
+
+/**
+ * Those up to a position: recovery stops at the first record that begins there or later, and one that never meets its target ends the
+ * server.
+ */
+function segmentsUpTo(vault: Vault, segments: readonly HeldSegment[], lsn: string): readonly HeldSegment[] {
+  let reach = segments.at(-1)?.start ?? 0n;
+  for (const [index, segment] of segments.entries()) {
+    if (segment.end <= parseLsn(lsn) && index < segments.length - 1) continue;
+    reach = lastRecordIn(bytesOf(vault, segment), segment.start) ?? segment.end - 1n;
+    if (parseLsn(lsn) <= reach) return segments.slice(0, index + 1);
+  }
   throw new Stop(
     `the WAL in this vault ends before ${lsn}: the last position it reaches is ${formatLsn(reach)}. Give that one, or leave --until-lsn out, which restores all there is. What is newer may lie in the spool of the machine that received WAL`,
   );
 }
 
-function layWal(vault: Vault, { histories, segments }: HeldWal, folder: string, tablespaces: TablespaceWatch): void {
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+function layWal(
+  vault: Vault,
+  { histories, segments }: HeldWal,
+  to: { readonly folder: string; readonly backup: BackupFacts; readonly tablespaces: TablespaceWatch },
+): void {
+  const { folder, backup, tablespaces } = to;
+  makeRoot(folder);
   for (const [timeline, content] of histories) {
     writeDurably(path.join(folder, `${hex8(timeline).toUpperCase()}.history`), content);
   }
-  for (const { start, objects } of segments) {
-    let newest: Buffer = Buffer.alloc(0);
-    for (const object of objects) {
-      newest = readBlob(vault, object);
-      writeDurably(path.join(folder, path.basename(object).toUpperCase()), newest);
-    }
-    tablespaces.pass(newest, start);
+  let reach: bigint | undefined;
+  for (const segment of segments) {
+    const bytes = opened(() => bytesOf(vault, segment), { reach, needed: parseLsn(backup.endLsn) });
+    writeDurably(path.join(folder, path.basename(segment.object).toUpperCase()), bytes);
+    tablespaces.pass(bytes, segment.start);
+    reach = lastRecordIn(bytes, segment.start) ?? reach;
   }
   tablespaces.end();
+}
+
+/** One bad segment ends the WAL for a restore; what lies before it can be had. */
+function opened(read: () => Buffer, before: { readonly reach: bigint | undefined; readonly needed: bigint }): Buffer {
+  try {
+    return read();
+  } catch (cause) {
+    const { reach, needed } = before;
+    if (!(cause instanceof Damaged) || reach === undefined) throw cause;
+    const way =
+      reach < needed
+        ? "The backup needs it: name another --backup"
+        : `The last position before it is ${formatLsn(reach)}: remove what was made here, and restore that with --until-lsn`;
+    throw new Stop(`${cause.message}. ${way}; another copy of the vault may have it whole`);
+  }
 }
 
 const WAL_PAGE_BYTES = 8192;
@@ -775,14 +962,26 @@ function admitTablespace({ oid, location, lsn, isReadable }: NewTablespace): voi
   say(`The WAL creates tablespace ${oid} in ${location}: give that folder to the server's user, too.`);
 }
 
-/** From the backup's timeline to the newest that grew out of it behind the backup's end. */
-function lineageOf(backup: BackupFacts, histories: ReadonlyMap<number, Buffer>): readonly Part[] {
-  for (const [timeline, content] of [...histories].sort(([a], [b]) => b - a)) {
-    const switches: { readonly timeline: number; at: bigint }[] = [];
-    for (const line of content.toString("utf8").split("\n")) {
+/** The ancestors that a history names, and where each was left. */
+function switchesIn(history: Buffer): { readonly timeline: number; at: bigint }[] {
+  return history
+    .toString("utf8")
+    .split("\n")
+    .flatMap((line) => {
       const match = /^\s*(\d+)\s+([0-9A-Fa-f]+\/[0-9A-Fa-f]+)/.exec(line);
-      if (match !== null) switches.push({ timeline: Number(match[1]), at: parseLsn(match[2] ?? "0/0") });
-    }
+      return match === null ? [] : [{ timeline: Number(match[1]), at: parseLsn(match[2] ?? "0/0") }];
+    });
+}
+
+/** From the backup's timeline to the newest that grew out of it behind the backup's end, or to the one that is wished. */
+function lineageOf(
+  backup: BackupFacts,
+  histories: ReadonlyMap<number, Buffer>,
+  wished: number | undefined,
+): readonly Part[] {
+  for (const [timeline, content] of [...histories].sort(([a], [b]) => b - a)) {
+    if (wished !== undefined && timeline !== wished) continue;
+    const switches = switchesIn(content);
     // The positions may go back: what counts of a timeline ends where the first of its descendants began.
     for (let index = switches.length - 2; index >= 0; index -= 1) {
       const [each, next] = [switches[index], switches[index + 1]];
@@ -797,6 +996,9 @@ function lineageOf(backup: BackupFacts, histories: ReadonlyMap<number, Buffer>):
       from = each.at;
     }
     return [...parts, { timeline, from, to: undefined }];
+  }
+  if (wished !== undefined && wished !== backup.timeline) {
+    throw new Stop(`timeline ${wished} did not grow out of backup ${backup.backupId}, or its history is not there`);
   }
   return [{ timeline: backup.timeline, from: 0n, to: undefined }];
 }
@@ -820,6 +1022,9 @@ function formatLsn(lsn: bigint): string {
 }
 
 type Until = { readonly time: string | undefined; readonly lsn: string | undefined };
+
+/** What the operator asks of the WAL: files of histories, too. */
+type Wish = { readonly until: Until; readonly timeline: number | undefined; readonly histories: readonly string[] };
 
 /** The server recovers from pg_wal and from nowhere else. */
 function recoverySettings(timeline: number, until: Until): string {
@@ -849,16 +1054,19 @@ function recoverySettings(timeline: number, until: Until): string {
   return ["", "# Added by the stand-alone restore program of a Lifeboat vault.", ...settings, ""].join("\n");
 }
 
-function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until): void {
+function restore(vault: Vault, backup: BackupFacts, place: Place, wish: Wish): void {
+  const { until } = wish;
   const manifest = readManifest(vault, backup);
-  const wal = heldWal(vault, backup);
-  checkReach(vault, wal, until);
+  const wal = heldWal(vault, backup, historiesOf(vault, backup, manifest, wish), wish);
+  for (const note of wal.notes) say(note);
   const { folder } = place;
   makeRoot(folder);
   fs.chmodSync(folder, 0o700);
-  const controlFile = writeFiles(vault, manifest, place);
+  // First: a segment that does not open is told before hours of copying.
   say("Laying WAL");
-  layWal(vault, wal, path.join(folder, "pg_wal"), new TablespaceWatch(backup, until));
+  const tablespaces = new TablespaceWatch(backup, until);
+  layWal(vault, wal, { folder: path.join(folder, "pg_wal"), backup, tablespaces });
+  const controlFile = writeFiles(vault, manifest, place);
   const settings = path.join(folder, "postgresql.auto.conf");
   const before = isThere(settings) ? fs.readFileSync(settings) : Buffer.alloc(0);
   const text = Buffer.from(recoverySettings(wal.timeline, until));
@@ -872,12 +1080,12 @@ function restore(vault: Vault, backup: BackupFacts, place: Place, until: Until):
   fs.renameSync(`${control}.lifeboat`, control);
   syncFolder(path.dirname(control));
   const major = Math.floor(backup.serverVersion / 10_000);
-  const count = wal.segments.reduce((sum, { objects }) => sum + objects.length, 0);
-  const end = formatLsn((wal.segments.at(-1)?.start ?? 0n) + BigInt(backup.walSegmentBytes));
+  const count = wal.segments.length;
+  const end = formatLsn(wal.segments.at(-1)?.end ?? 0n);
   say(
-    `Restored ${backup.backupId} into ${folder}, with ${count} segments of WAL on timeline ${wal.timeline}, up to ${end}.`,
+    `Restored ${backup.backupId} of system ${backup.systemId} into ${folder}, with ${count} segments of WAL on timeline ${wal.timeline}, up to ${end}.`,
   );
-  if (wal.endsBeforeHole) say("WAL is missing behind them: this is not the newest point that was ever held.");
+  for (const note of wal.notes) say(note);
   const outside = path.join(folder, OUTSIDE);
   if (isThere(outside)) say(`Configuration that lay outside of the data directory is in ${outside}; copy it back.`);
   say(`Give ${folder} to the server's user (chown -R), then start PostgreSQL ${major} on it.`);
@@ -983,15 +1191,10 @@ function isThere(file: string): boolean {
   return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
 }
 
-function namesIn(folder: string): readonly string[] {
-  return isThere(folder) ? fs.readdirSync(folder).sort() : [];
-}
-
-function filesBelow(folder: string): readonly string[] {
-  return namesIn(folder).flatMap((name) => {
-    const at = path.join(folder, name);
-    return fs.statSync(at).isDirectory() ? filesBelow(at) : [at];
-  });
+function namesIn(folder: string, wanted = /^/): readonly string[] {
+  if (!isThere(folder)) return [];
+  const names = fs.readdirSync(folder).filter((name) => wanted.test(name));
+  return names.sort();
 }
 
 function say(text: string): void {
@@ -1011,23 +1214,29 @@ function told<T>(parse: () => T): T {
 function main(): void {
   const text = { type: "string" } as const;
   const flag = { type: "boolean" } as const;
-  const folders = { vault: text, target: text, "tablespaces-under": text };
+  const folders = { vault: text, "vault-id": text, target: text, "tablespaces-under": text };
   const secrets = { "passphrase-file": text, "recovery-key-file": text, "identity-file": text };
-  const wished = { backup: text, "until-time": text, "until-lsn": text };
-  const { values } = told(() => parseArgs({ options: { ...folders, ...secrets, ...wished, list: flag, help: flag } }));
+  const wished = { system: text, backup: text, timeline: text, "until-time": text, "until-lsn": text };
+  const histories = { history: { type: "string", multiple: true } } as const;
+  const { values } = told(() =>
+    parseArgs({ options: { ...folders, ...secrets, ...wished, ...histories, list: flag, help: flag } }),
+  );
   if (values.help === true || (values.list !== true && values.target === undefined)) {
     process.stdout.write(USAGE);
     if (values.help !== true) throw new Stop("name a --target, or --list the backups");
     return;
   }
   const vaultFolder = path.resolve(values.vault ?? path.join(import.meta.dirname, ".."));
-  const vault = openVault(vaultFolder, secretOf(vaultFolder, values));
-  const backups = listBackups(vault);
+  const vaultId = values["vault-id"] ?? vaultIdIn(vaultFolder);
+  const vault = openVault(vaultFolder, secretOf(vaultFolder, values), vaultId);
+  const { system } = values;
+  const backups = listBackups(vault).filter(({ systemId }) => system === undefined || systemId === system);
   if (values.list === true) {
-    for (const { backupId, endedAt, serverVersion, dataBytes, label, toGo, proof } of backups) {
+    for (const { backupId, systemId, endedAt, serverVersion, dataBytes, label, toGo, proof } of backups) {
       const facts = [
         backupId,
         endedAt,
+        `system ${systemId}`,
         `PostgreSQL ${Math.floor(serverVersion / 10_000)}`,
         `${dataBytes} bytes`,
         label,
@@ -1042,15 +1251,18 @@ function main(): void {
   const folder = path.resolve(values.target ?? "");
   const tablespacesUnder = path.resolve(values["tablespaces-under"] ?? `${folder}-tablespaces`);
   for (const each of [folder, tablespacesUnder]) checkTarget(each, vaultFolder);
-  restore(vault, backup, { folder, tablespacesUnder }, until);
+  const timeline = values.timeline === undefined ? undefined : Number(values.timeline);
+  restore(vault, backup, { folder, tablespacesUnder }, { until, timeline, histories: values.history ?? [] });
 }
 
 function checkTarget(folder: string, vaultFolder: string): void {
   if (`${realOf(folder)}/`.startsWith(`${realOf(vaultFolder)}/`)) {
     throw new Stop(`${folder} lies in the vault, where all else is encrypted: restore into a folder outside of it`);
   }
-  if (namesIn(folder).length === 0) return;
-  const isHalf = isThere(path.join(folder, "PG_VERSION")) && !isThere(path.join(folder, CONTROL_FILE));
+  const names = namesIn(folder);
+  if (names.length === 0) return;
+  const isBegun = names.includes("PG_VERSION") || names.every((name) => name === "pg_wal");
+  const isHalf = isBegun && !isThere(path.join(folder, CONTROL_FILE));
   throw new Stop(
     isHalf
       ? `${folder} is not empty: it holds a data directory without ${CONTROL_FILE}. If that is what a restore left that was cut short, remove it, and the folder of its tablespaces, and run this again`
@@ -1071,6 +1283,12 @@ function realOf(folder: string): string {
 function chooseBackup(backups: readonly ListedBackup[], wanted: string | undefined, until: Until): ListedBackup {
   const named = wanted === undefined ? backups : backups.filter((each) => each.backupId === wanted);
   if (named.length === 0) throw new Stop(wanted === undefined ? "there is no backup" : `there is no backup ${wanted}`);
+  const systems = [...new Set(named.map(({ systemId }) => systemId))];
+  if (systems.length > 1) {
+    throw new Stop(
+      `this vault holds backups of several systems, which are not one another's: name one with --system, or a --backup: ${systems.join(", ")}`,
+    );
+  }
   const isBefore = endedBy(until, wanted !== undefined);
   const serving = named.filter(isBefore);
   const backup = serving.findLast((each) => !isDoubted(each)) ?? serving.at(-1);
@@ -1119,20 +1337,35 @@ function instantOf(time: string): number | undefined {
   return Number.isNaN(instant) ? undefined : instant;
 }
 
-function secretOf(vault: string, files: Readonly<Record<string, string | boolean | undefined>>): Secret {
+function secretOf(vault: string, files: Readonly<Record<string, unknown>>): Secret {
   const { "recovery-key-file": recovery, "passphrase-file": passphrase, "identity-file": identity } = files;
   if (typeof identity === "string") return { kind: "age", text: fs.readFileSync(identity, "utf8") };
   if (typeof recovery === "string") return { kind: "recovery-key", text: fs.readFileSync(recovery, "utf8").trim() };
-  const isOpen = filesBelow(path.join(vault, "keys")).every((file) => fs.readFileSync(file, "utf8").includes('"open"'));
   if (typeof passphrase === "string") return { kind: "passphrase", text: lineOf(passphrase) };
-  if (isOpen) return { kind: "open" };
+  const kinds = wrapsIn(vault).flatMap(kindOf);
+  if (kinds.length > 0 && kinds.every((kind) => kind === "open")) return { kind: "open" };
   say("The passphrase, then Enter:");
   // 0 is standard input.
   return { kind: "passphrase", text: lineOf(0) };
 }
 
+/** None of what is no wrap: that opens nothing for anybody. */
+function kindOf(wrap: string): readonly string[] {
+  try {
+    const { method }: Wrap = JSON.parse(wrap);
+    return [method.kind];
+  } catch {
+    return [];
+  }
+}
+
 function lineOf(file: string | number): string {
-  return fs.readFileSync(file, "utf8").split(/\r?\n/)[0] ?? "";
+  const bytes = fs.readFileSync(file);
+  const text = bytes.toString("utf8");
+  if (!Buffer.from(text).equals(bytes)) {
+    say("The passphrase holds bytes that are no UTF-8, and all of them count as one sign: is it in another encoding?");
+  }
+  return text.split(/\r?\n/)[0] ?? "";
 }
 
 try {
