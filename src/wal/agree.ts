@@ -22,7 +22,7 @@ import {
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import { checkSameVault } from "../vault/same-vault.ts";
 import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
-import { comparedOffset } from "./continuation.ts";
+import { comparedOffset, Link } from "./continuation.ts";
 import { decideStart, type StartDecision } from "./decide.ts";
 import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
 import { checkAgainstMandate, checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
@@ -30,6 +30,7 @@ import { walLineage } from "./ranges.ts";
 import { parseSegmentSize } from "./segment-size.ts";
 import type { Plan, SessionContext } from "./session-context.ts";
 import type { SpoolState } from "./spool-state.ts";
+import { isOf } from "./walked.ts";
 
 type CallOptions = { readonly signal: AbortSignal };
 
@@ -124,9 +125,13 @@ async function planOf(
   const plan = { timeline, streamFrom: at, writeFrom: at, expected: Buffer.alloc(0), confirmFrom: at };
   if (decision.kind === "begin") return plan;
   if (decision.kind === "follow") {
-    const { switchLsn } = decision;
-    const heldLsn = held.get(decision.ancestor) ?? at;
-    const stretch = { timeline: decision.ancestor, from: at, to: lsnMin(heldLsn, switchLsn) };
+    const { switchLsn, ancestor } = decision;
+    if (at === switchLsn) {
+      const link = linkBehind(context, server, { ...decision, held: ancestor }, call);
+      return { ...plan, link: await unlessUnknown(link) };
+    }
+    const heldLsn = held.get(ancestor) ?? at;
+    const stretch = { timeline: ancestor, from: at, to: lsnMin(heldLsn, switchLsn) };
     const shared = await heldBytes(context, server, stretch, call);
     if (shared === undefined || stretch.to < switchLsn) return { ...plan, confirmFrom: switchLsn };
     // Taken from what is held: the first commit of a new primary waits for this, and a segment takes long to be sent.
@@ -136,7 +141,9 @@ async function planOf(
     return { timeline, streamFrom: lsnAdd(at, offset), writeFrom: switchLsn, expected, confirmFrom: switchLsn };
   }
   const { compareFrom } = decision;
-  if (compareFrom === undefined) return plan;
+  if (compareFrom === undefined) {
+    return { ...plan, link: await linkBehind(context, server, { ...decision, held: timeline }, call) };
+  }
   const expected = await comparedBytes(context, server, { timeline, compareFrom, at }, call);
   return expected === undefined ? plan : { ...plan, streamFrom: lsnAdd(at, -expected.byteLength), expected };
 }
@@ -156,6 +163,26 @@ async function comparedBytes(
   return all?.subarray(comparedOffset(all) ?? 0);
 }
 
+/** For a start at a segment's first byte with nothing to compare. `held` is the timeline that is held up to there. */
+async function linkBehind(
+  context: SessionContext,
+  server: ServerFacts,
+  start: { readonly held: Timeline; readonly timeline: Timeline; readonly at: Lsn },
+  call: CallOptions,
+): Promise<Link | undefined> {
+  const { at, timeline } = start;
+  const { walSegmentBytes, systemId } = server;
+  // A new primary's first commit waits for this: a segment of the vault is read only where nobody has walked it.
+  const walked = await context.walked();
+  const of = { vaultId: context.vault.id, systemId, timeline: start.held };
+  if (walked !== undefined && isOf(walked, of) && walked.to === at) {
+    return Link.to(walked.last, { at, timeline, walSegmentBytes });
+  }
+  const stretch = { timeline: start.held, from: lsnAdd(at, -walSegmentBytes), to: at };
+  const segment = await heldBytes(context, server, stretch, call);
+  return segment === undefined ? undefined : Link.behind(segment, { at, timeline, walSegmentBytes });
+}
+
 /**
  * Where the gap-free range begins that this start goes on with (rule B9); undefined when the vault must be asked and
  * does not answer, which keeps nobody from receiving.
@@ -170,7 +197,7 @@ async function beginOfRange(
   if (decision.kind === "begin") return decision.at;
   if (spool.state?.rangeFrom !== undefined) return spool.state.rangeFrom;
   const { systemId, walSegmentBytes } = server;
-  try {
+  const read = async (): Promise<Lsn | undefined> => {
     const { segments } = await listWal(vault, { systemId }, call);
     const files = (await spool.list()).filter(({ sizeBytes }) => sizeBytes > 0);
     const complete = files.filter(({ kind }) => kind === "complete").map(({ segment }) => segment);
@@ -180,6 +207,14 @@ async function beginOfRange(
     const { timeline } = lineage.at(-1) ?? server;
     const at = decision.kind === "follow" ? decision.switchLsn : decision.at;
     return walLineage(holdings, timeline).ranges.find(({ from, to }) => from <= at && at <= to)?.from;
+  };
+  return await unlessUnknown(read());
+}
+
+/** Undefined when the vault must be asked and does not answer. */
+async function unlessUnknown<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
   } catch (error) {
     if (!isLifeboatError(error) || error.kind === "bug" || error.code === "platform.aborted") throw error;
     return undefined;

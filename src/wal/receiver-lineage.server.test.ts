@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import {
@@ -22,6 +22,7 @@ import { getTail } from "./get.ts";
 import { parseHistory } from "./history.ts";
 import { readHoldings } from "./holdings.ts";
 import { coversRange, walLineage } from "./ranges.ts";
+import type { Receiver } from "./receiver.ts";
 import { listSpool } from "./spool-files.ts";
 import { readSpoolState } from "./spool-state.ts";
 
@@ -237,7 +238,7 @@ test("a twin of the server with other WAL is refused when it is ahead, and waite
   assert.equal(await twin.value(slot), before, "nothing was confirmed to the twin");
 });
 
-test("a server whose files were put back is refused behind a switch of segments too, with the spool and without it", async () => {
+test("a server whose files were put back is refused behind a switch of segments too, whatever it has left to compare", async () => {
   await using server = await startServer({ walSegmentBytes: MIB, name: "server" });
   await server.stop();
   await using clone = await cloneOf(server, "twin");
@@ -254,18 +255,72 @@ test("a server whose files were put back is refused behind a switch of segments 
   await server.server.kill();
 
   // It switches in the same segment: the last pages of that are as blank.
-  await using twin = await startServer({ dataFolder: clone.dataFolder, name: "twin" });
+  await using twin = await startServer({
+    dataFolder: clone.dataFolder,
+    name: "twin",
+    settings: { wal_keep_size: "1GB" },
+  });
   await writeRows(twin, "others", 90);
   await twin.query("SELECT pg_switch_wal()");
-  await writeRows(twin, "more", 10);
-  assert.equal(
-    await twin.value(`SELECT pg_walfile_name(pg_current_wal_lsn()) = pg_walfile_name('${held}'::pg_lsn + 1)`),
-    "true",
-  );
-  const refused = (error: unknown) => isLifeboatError(error, "wal.foreign-lineage");
-  await assert.rejects(station.receiver(twin).start({}), refused);
+  assert.equal(await twin.value(`SELECT pg_walfile_name(pg_current_wal_lsn()) = pg_walfile_name('${held}')`), "true");
+  await twin.stop("immediate");
+  await using promoted = await cloneOf(twin, "standby");
+  await twin.start();
+  const refused = async (by: TestServer): Promise<string> => {
+    const failed = await station
+      .receiver(by)
+      .start({})
+      .then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    assert.ok(isLifeboatError(failed, "wal.foreign-lineage"), `${failed}`);
+    return failed.message;
+  };
+  assert.match(await refused(twin), /differs from what was received before/);
+
+  // As a checkpoint does where nobody asks for it to be kept.
+  const last = segmentName({ timeline: ONE, lsn: lsnAdd(parseLsn(held), -1), walSegmentBytes: MIB });
+  await rm(path.join(twin.dataFolder, "pg_wal", last));
+  assert.match(await refused(twin), /does not go on from what was received before/);
+  await using standby = await startServer({ dataFolder: promoted.dataFolder, name: "promoted" });
+  await standby.query("SELECT pg_promote()");
+  await refused(standby);
+});
+
+test("a server that has no WAL any more of what is held goes on behind a switch of segments, also when it is promoted there", async () => {
+  await using server = await startServer({ walSegmentBytes: MIB });
+  await using station = await openStation();
+  const first = await station.start(server);
+  const switched = async (receiver: Receiver): Promise<void> => {
+    await server.query("SELECT pg_switch_wal()");
+    await caughtUp(server);
+    await eventually("the vault has all", async () => receiver.report().segmentsWaiting === 0);
+    await receiver.stop();
+  };
+  await writeRows(server, "before", 100);
+  await switched(first);
+  await server.query("SELECT pg_drop_replication_slot($1)", [RECEIVER_NAME]);
+  await server.query("CHECKPOINT");
+  const kept = await station.start(server);
+  await switched(kept);
   await systemFiles.removeTree(station.spoolFolder);
-  await assert.rejects(station.receiver(twin).start({}), refused);
+  await server.query("SELECT pg_drop_replication_slot($1)", [RECEIVER_NAME]);
+  await server.query("CHECKPOINT");
+  const lost = await station.start(server);
+  await switched(lost);
+
+  await server.stop("immediate");
+  await writeFile(path.join(server.dataFolder, "standby.signal"), "");
+  await server.start();
+  await server.query("SELECT pg_promote()");
+  await eventually("it is a primary", async () => (await server.value("SELECT pg_is_in_recovery()")) === "false");
+  const last = await station.start(server);
+  await caughtUp(server);
+  assert.equal(last.report().timeline, 2);
+  const gaps = [kept, lost, last].flatMap((receiver) => receiver.report().gaps);
+  assert.deepEqual(gaps, []);
+  await assertSameAsServer(server, station, TWO);
 });
 
 for (const lost of ["dropped", "invalidated"] as const) {

@@ -43,7 +43,7 @@ import { openSpool, type Spool } from "./spool.ts";
 import type { ReceivedGap } from "./spool-state.ts";
 import { standingGaps } from "./standing-gaps.ts";
 import { Uploads } from "./uploads.ts";
-import { Walker } from "./walked.ts";
+import { readWalked, Walker } from "./walked.ts";
 
 /** What a receiver needs. */
 export type ReceiverTools = {
@@ -443,6 +443,7 @@ class WalReceiver implements Receiver {
       heardAt: undefined,
       confirmedAt: clock.monotonic(),
       streaming: () => {},
+      walked: () => readWalked(files, spoolFolder),
       lost: (gap) => {
         this.#lostGaps = [...this.#lostGaps, gap];
       },

@@ -9,6 +9,7 @@ import { systemLocks } from "../platform/lock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { LSN_NONE, type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { ReplicationConnection, StandbyStatus, WalMessage, WalStream } from "../postgres/replication.ts";
+import { Link } from "./continuation.ts";
 import type { Mandate } from "./mandate.ts";
 import { Reception } from "./reception.ts";
 import type { SessionContext } from "./session-context.ts";
@@ -101,10 +102,15 @@ async function openOver(folder: string, files: Files): Promise<Spool> {
 /** Receives all that the server sends, under a mandate that permits what `mayConfirm` says; returns where the spool ends then. */
 async function receive(
   sender: Sender,
-  how: { readonly files?: Files; readonly confirmFrom?: Lsn; readonly mayConfirm?: () => boolean },
+  how: {
+    readonly files?: Files;
+    readonly confirmFrom?: Lsn;
+    readonly mayConfirm?: () => boolean;
+    readonly link?: Link;
+  },
 ): Promise<Lsn> {
   await using temporary = await temporaryFolder("reception");
-  const { files = systemFiles, confirmFrom = START, mayConfirm = () => true } = how;
+  const { files = systemFiles, confirmFrom = START, mayConfirm = () => true, link } = how;
   const spool = await openOver(temporary.folder, files);
   const vault = await createTestVault();
   const ended = new AbortController().signal;
@@ -144,11 +150,14 @@ async function receive(
     heardAt: undefined,
     confirmedAt: clock.monotonic(),
     streaming: () => undefined,
+    walked: async () => undefined,
     lost: () => undefined,
   };
-  const plan = { timeline: ONE, streamFrom: START, writeFrom: START, expected: Buffer.alloc(0), confirmFrom };
+  const plan = { timeline: ONE, streamFrom: START, writeFrom: START, expected: Buffer.alloc(0), confirmFrom, link };
   const run = new Reception(context, plan).run(sender.connection, { signal: ended });
-  await run.catch((error) => assert.match(`${error}`, /the server is gone/));
+  await run.catch((error) =>
+    assert.match(`${error}`, link === undefined ? /the server is gone/ : /is gone|does not go on/),
+  );
   await spool.abandon();
   const [file] = await spool.list();
   await spool.close();
@@ -193,6 +202,19 @@ test("of what lies before the point from which a timeline counts nothing is conf
   const confirmFrom = lsnAdd(START, 4 * GROUP_BYTES);
   await receive(sender, { confirmFrom });
   assert.deepEqual(sender.told, [LSN_NONE, confirmFrom, lsnAdd(confirmFrom, GROUP_BYTES)]);
+});
+
+test("before the first record is found to be linked to what is held nothing is confirmed, and nothing is written", async () => {
+  const linked = (previous: bigint): Link =>
+    Link.to(previous as Lsn, { at: START, timeline: ONE, walSegmentBytes: SEGMENT_BYTES });
+  const groups = Math.ceil(100_000 / GROUP_BYTES);
+  const sender = new Sender(Array(groups + 1).fill(GROUP_BYTES));
+  assert.equal(await receive(sender, { link: linked(0n) }), lsnAdd(START, (groups + 1) * GROUP_BYTES));
+  assert.deepEqual(sender.told, [LSN_NONE, ...[0, 1].map((more) => lsnAdd(START, (groups + more) * GROUP_BYTES))]);
+
+  const foreign = new Sender(Array(groups).fill(GROUP_BYTES));
+  assert.equal(await receive(foreign, { link: linked(START - 24n) }), LSN_NONE);
+  assert.deepEqual(foreign.told, [LSN_NONE]);
 });
 
 test("a grant that ends while the disk syncs confirms nothing of what was synced", async () => {

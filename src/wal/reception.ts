@@ -66,7 +66,7 @@ export class Reception {
     await this.#tell(stream, true);
     let announced = false;
     for (;;) {
-      if (!announced && this.#expected.byteLength === 0) {
+      if (!announced && this.#isCompared) {
         announced = true;
         this.#context.streaming();
       }
@@ -117,7 +117,7 @@ export class Reception {
       this.#received = true;
       context.gone = undefined;
       if (context.options.delayMs > 0) await context.clock.sleep(context.options.delayMs, { signal });
-      const data = this.#compared(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts));
+      const data = this.#goesOn(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts));
       const inBurst = this.#isInBurst(data);
       const now = inBurst ? "no" : this.#takeNow(stream, data);
       if (now === "told") asked = false;
@@ -147,7 +147,7 @@ export class Reception {
   #takeNow(stream: WalStream, data: Buffer): "no" | "taken" | "told" {
     const { spool, mandate, clock } = this.#context;
     const flushed = lsnAdd(spool.written, data.byteLength);
-    const confirmable = this.#expected.byteLength === 0 && flushed >= this.#plan.confirmFrom;
+    const confirmable = this.#isCompared && flushed >= this.#plan.confirmFrom;
     const message = stream.statusMessage({ written: flushed, flushed, applied: LSN_NONE });
     if (!spool.takeNow(data)) return "no";
     assert(spool.flushed === flushed, "what is reported is what was synced");
@@ -156,6 +156,17 @@ export class Reception {
     this.#toldAt = clock.monotonic();
     this.#context.confirmedAt = this.#toldAt;
     return "told";
+  }
+
+  /** True when what the server sends was found to go on from what is held. */
+  get #isCompared(): boolean {
+    return this.#expected.byteLength === 0 && this.#plan.link?.settled !== false;
+  }
+
+  /** What is new and may be written. */
+  #goesOn(data: Buffer): Buffer {
+    const behind = this.#compared(data);
+    return this.#plan.link === undefined ? behind : this.#plan.link.pass(behind);
   }
 
   /** Compares what is held already; returns what is new. */
@@ -199,7 +210,7 @@ export class Reception {
 
   #confirmable(): Lsn {
     const { flushed } = this.#context.spool;
-    return this.#expected.byteLength > 0 || flushed < this.#plan.confirmFrom ? LSN_NONE : flushed;
+    return !this.#isCompared || flushed < this.#plan.confirmFrom ? LSN_NONE : flushed;
   }
 
   #patienceMs(): number {

@@ -4,10 +4,12 @@
 import type { Clock, Monotonic } from "../platform/clock.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { Link } from "./continuation.ts";
 import type { Mandate } from "./mandate.ts";
 import type { Spool } from "./spool.ts";
 import type { ReceivedGap } from "./spool-state.ts";
 import type { Uploads } from "./uploads.ts";
+import type { Walked } from "./walked.ts";
 
 /** How a session behaves. */
 export type SessionOptions = {
@@ -40,6 +42,8 @@ export type SessionContext = {
   confirmedAt: Monotonic;
   /** Called when the stream runs and the comparison is through; each session has its own. */
   streaming: () => void;
+  /** What the receivers of this spool have walked of the vault's segments. */
+  readonly walked: () => Promise<Walked | undefined>;
   /** Called when WAL was found to be lost. */
   readonly lost: (gap: ReceivedGap) => void;
 };
@@ -53,4 +57,6 @@ export type Plan = {
   /** What the server must send first. */
   readonly expected: Buffer;
   readonly confirmFrom: Lsn;
+  /** What the first record behind that must be linked to; undefined where bytes are compared, or nothing before is held. */
+  readonly link?: Link | undefined;
 };
