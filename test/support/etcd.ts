@@ -4,12 +4,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chown, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { findFreePort } from "../../src/platform/free-port.ts";
 import { systemProcesses } from "../../src/platform/processes.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { currentUid, findServerUser } from "../../src/platform/run-as.ts";
+import { memoryFolder } from "../../tools/test/memory-folder.ts";
 import { eventually } from "./receivers.ts";
 
 /** Short elections: the shortest lease that etcd grants is one and a half of them, in whole seconds. */
@@ -55,7 +55,7 @@ export class TestEtcd implements AsyncDisposable {
   }
 
   static async #made(): Promise<TestEtcd> {
-    const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-etcd-"));
+    const folder = await mkdtemp(path.join(memoryFolder(), "lifeboat-etcd-"));
     const user = await findServerUser(systemProcesses, { uid: currentUid() });
     if (user !== undefined) await chown(folder, user.uid, user.gid);
     const port = await findFreePort(systemRandom);

@@ -24,7 +24,7 @@ let prefixes = 0;
 function place(changes: Partial<EtcdLeasePlace> = {}): EtcdLeasePlace {
   prefixes += 1;
   const prefix = `/lifeboat/test-${prefixes}`;
-  return { endpoints: [etcd.endpoint], timeoutMs: 1_000, fetch, prefix, ttlSeconds: 1, ...changes };
+  return { endpoints: [etcd.endpoint], timeoutMs: 5_000, fetch, prefix, ttlSeconds: 1, ...changes };
 }
 
 async function openEtcd(): Promise<LeasesUnderTest> {

@@ -3,11 +3,12 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { eventually } from "../../../test/support/receivers.ts";
 import { giveTo, MAJORS, serverUser, startServer, type TestServer } from "../../../test/support/servers.ts";
 import { isLifeboatError } from "../../errors/error.ts";
 import type { ErrorCode } from "../../errors/registry.ts";
 import { openQuery } from "../query-connection.ts";
-import type { ConnectOptions } from "../replication.ts";
+import type { ConnectOptions, ReplicationConnection } from "../replication.ts";
 import { openReplication } from "../replication-connection.ts";
 
 const HBA = [
@@ -104,10 +105,15 @@ for (const major of MAJORS) {
       return true;
     });
 
-    const held = [
-      await openReplication(server.server.address(), {}),
-      await openReplication(server.server.address(), {}),
-    ];
+    // The senders of sessions that were closed a moment ago may not have ended.
+    const hold = (): Promise<ReplicationConnection> =>
+      eventually("a sender is free", () =>
+        openReplication(server.server.address(), {}).catch((error: unknown) => {
+          if (!isLifeboatError(error, "postgres.too-many-connections")) throw error;
+          return undefined;
+        }),
+      );
+    const held = [await hold(), await hold()];
     await assert.rejects(openReplication(server.server.address(), {}), (error) => {
       assert.ok(isLifeboatError(error, "postgres.too-many-connections"), String(error));
       return error.retryable;
