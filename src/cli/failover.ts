@@ -196,8 +196,10 @@ const HEADS: Readonly<Record<CheckReport["state"], (report: CheckReport) => stri
       : `${report.primary} is the primary and healthy.`;
   },
   suspect: ({ primary }) => `Something is wrong with ${primary}, for too short a time to act.`,
-  promotable: ({ primary, candidate, automatic }) =>
-    `${primary} is gone. ${candidate} can take over${automatic ? ", and will" : ": lifeboat failover --promote"}.`,
+  promotable: ({ primary, candidate, automatic, reasons }) =>
+    reasons.some(({ code }) => code === "promoted-already")
+      ? `${candidate} was promoted in place of ${primary}, and that was cut short: ${automatic ? "it is finished by itself" : "lifeboat up finishes it (its daemon), or lifeboat failover --promote"}.`
+      : `${primary} is gone. ${candidate} can take over${automatic ? ", and will" : ": lifeboat failover --promote"}.`,
   blocked: ({ primary }) => `${primary} is gone, and nothing may be done without you.`,
   "lost-quorum": ({ primary }) => `${primary} works, and its commits wait: too few confirm them.`,
   hold: (report) =>

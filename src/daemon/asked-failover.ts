@@ -1,7 +1,7 @@
 /** Whether a person may have the primary replaced now, and by what plan. Pure. */
 import { LifeboatError } from "../errors/error.ts";
 import type { LossEstimate, Offer } from "../failover/decide.ts";
-import { type Plan, planFailover } from "../failover/plan.ts";
+import { finishOf, type Plan, planFailover } from "../failover/plan.ts";
 import type { ClusterRecord } from "../failover/ports.ts";
 import { REASONS, type Reason, reasonText } from "../failover/reasons.ts";
 import type { Look } from "./watcher.ts";
@@ -13,11 +13,14 @@ export function statedLoss(loss: LossEstimate): string {
 }
 
 /**
- * The plan. Throws `failover.primary-lives`, `failover.blocked`, or `failover.loss-not-stated` when what was accepted is not what
+ * The plan: where a node was promoted already, and that was cut short, what is left of it. Throws `failover.primary-lives`, `failover.blocked`, or `failover.loss-not-stated` when what was accepted is not what
  * is stated.
  */
 export function askedFailover({ decision, seen }: Look, record: ClusterRecord, acceptLoss: string | undefined): Plan {
   const from = record.primary;
+  // Whatever else is seen: what clients wrote there since is nowhere else, and nobody else may take over.
+  const finish = finishOf(seen);
+  if (finish !== undefined) return finish;
   switch (decision.kind) {
     case "promotable":
       return planFailover({ from, to: decision.candidate, terms: decision.terms });

@@ -9,6 +9,7 @@ import { COST_CODES } from "../failover/costs.ts";
 import type { Decision, LossEstimate, Offer } from "../failover/decide.ts";
 import type { SeenPooler } from "../failover/look.ts";
 import type { NodeHistory, Observation } from "../failover/observation.ts";
+import { finishOf } from "../failover/plan.ts";
 import { REASONS, type Reason, reason } from "../failover/reasons.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn } from "../postgres/lsn.ts";
@@ -110,6 +111,18 @@ type ReportFacts = {
 
 /** Makes one. */
 export function checkReportOf(facts: ReportFacts): CheckReport {
+  const report = decidedReportOf(facts);
+  const finish = finishOf(facts.seen);
+  if (finish === undefined) return report;
+  // Whatever was decided: whoever controls the stack finishes it first. What keeps failing is left to a person all the same.
+  const fails = report.reasons.filter(({ code }) => code === "plan-fails");
+  const reasons = [reasonOf(reason("promoted-already", finish.to)), ...fails];
+  const said = { ...report, loss: null, reasons, against: [] };
+  if (fails.length === 0) return { ...said, state: "promotable", candidate: finish.to, automatic: true, offers: [] };
+  return { ...said, offers: [{ kind: "promote-by-hand", candidate: finish.to, loss: null }] };
+}
+
+function decidedReportOf(facts: ReportFacts): CheckReport {
   const { seen, decision, poolers, survey } = facts;
   const { record } = seen;
   const promotable = decision.kind === "promotable" ? decision : undefined;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { controlOf, recordedControlOf } from "../../test/support/controls.ts";
 import { leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
-import { confirmer, primaryAnswer, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
+import { confirmer, primaryAnswer, RECORD, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
 import { collation, inventory, logicalSlot } from "../../test/support/inventories.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
@@ -140,6 +140,43 @@ test("of two primaries the one that a person names is in the record once the oth
   ]);
   const { primary, timeline, reign } = (await record.read({ timeoutMs: 100 }))?.record ?? {};
   assert.deepEqual({ primary, timeline, reign }, { primary: "b", timeline: 4, reign: 8 });
+});
+
+test("primary down, replica promoted by a switchover that was cut short: that is said, and a promotion asked for finishes it", async () => {
+  const record = recordPort(memoryRegister(), "the record");
+  const done = async () => ({ kind: "done" }) as const;
+  const control = await recorded({
+    record,
+    nodes: [
+      only<NodePort>("a", { name: "a", probe: async () => ({ kind: "nobody-listens" }) }),
+      only<NodePort>("b", {
+        name: "b",
+        probe: async () => primaryAnswer({ confirmers: [] }, { timeline: 4 as Timeline }),
+        makeSlots: done,
+        hasWalSince: async () => true,
+        commitsWait: async () => true,
+        setSynchronousNames: done,
+      }),
+    ],
+    poolers: [],
+    witness: only<WitnessPort>("witness", { status: async () => witnessAnswer(), follow: done, grant: done }),
+  });
+  const action = {
+    kind: "switchover",
+    epoch: RECORD.reign,
+    from: "a",
+    to: "b",
+    phase: "promoting",
+    target: 500n as Lsn,
+  } as const;
+  await record.write({ epoch: RECORD.reign, over: 1, record: { ...RECORD, action } }, { timeoutMs: 100 });
+  const { state, candidate, reasons, offers } = await control.check({});
+  const codes = reasons.map(({ code }) => code);
+  assert.deepEqual([state, candidate, codes, offers], ["promotable", "b", ["promoted-already"], []]);
+  const { from, to } = await control.promote({ acceptLoss: undefined }, {});
+  assert.deepEqual([from, to], ["a", "b"]);
+  assert.equal((await record.read({ timeoutMs: 100 }))?.record.primary, "b");
+  assert.equal((await control.check({})).state === "promotable", false);
 });
 
 /** A primary that does what it is told, with one confirmer that has synced all and one that has synced nothing. */

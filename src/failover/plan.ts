@@ -247,7 +247,7 @@ export function planNext(situation: Situation): Plan | undefined {
     const unkept = noteUnkept(seen);
     if (unkept !== undefined) return unkept;
   }
-  if (record.action !== undefined) return planUnfinished(situation, record.action);
+  if (record.action !== undefined) return planUnfinished(situation);
   if (decision.kind === "promotable" && decision.automatic) {
     return failoverOf(seen, decision);
   }
@@ -260,12 +260,21 @@ export function planNext(situation: Situation): Plan | undefined {
   return mendPoolers(situation, "serving") ?? noteJoined(seen) ?? planRejoin(situation);
 }
 
+/** What is left of an action that was cut short after its candidate had been promoted; undefined: of none. */
+export function finishOf(seen: Pick<Observation, "record" | "nodes">): Plan | undefined {
+  const { record } = seen;
+  const { action } = record;
+  const candidate = action === undefined ? undefined : viewOf(seen, action.to);
+  if (action === undefined || candidate === undefined) return undefined;
+  return isPromotedBy(record, action.to, candidate) ? planFinish(record, action) : undefined;
+}
+
 /** An action was cut short: its candidate is established, its old primary reinstated, or a new failover begun. */
-function planUnfinished(situation: Situation, action: NonNullable<ClusterRecord["action"]>): Plan | undefined {
+function planUnfinished(situation: Situation): Plan | undefined {
   const { seen, decision } = situation;
   const { record } = seen;
-  const candidate = viewOf(seen, action.to);
-  if (candidate !== undefined && isPromotedBy(record, action.to, candidate)) return planFinish(record, action);
+  const finish = finishOf(seen);
+  if (finish !== undefined) return finish;
   if (isServing(decision)) return planReinstate({ primary: record.primary, replicas: replicasOf(seen) });
   if (decision.kind === "promotable" && decision.automatic) {
     return failoverOf(seen, decision);
@@ -466,7 +475,7 @@ function streamsFrom(seen: Observation, upstream: NodeName, node: NodeName): boo
   return role?.kind === "primary" && role.confirmers.some(({ applicationName }) => applicationName === node);
 }
 
-function viewOf(seen: Observation, name: NodeName): NodeView | undefined {
+function viewOf(seen: Pick<Observation, "nodes">, name: NodeName): NodeView | undefined {
   const probe = seen.nodes.get(name)?.probe;
   return probe?.kind === "answered" ? probe.view : undefined;
 }

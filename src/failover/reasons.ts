@@ -45,6 +45,7 @@ export const REASONS = {
   "is-the-primary": "it is the primary already",
   "replay-behind": "it has much WAL still to replay: clients would wait for it",
   "no-candidate": "no node can take over",
+  "promoted-already": "it was promoted by what was cut short afterwards: that is finished, and nobody else takes over",
   "loss-possible": "acknowledged commits may be missing on it",
   "no-daemon": "no daemon runs: nothing is done by itself until one does (lifeboat up)",
   "pooler-undriven": "a pooler cannot be driven: a failover would leave its clients where they are",
