@@ -6,13 +6,21 @@ import { matchesGolden } from "../../test/support/golden.ts";
 import { ManualClock } from "../../test/support/manual-clock.ts";
 import { temporaryFolder } from "../../test/support/receivers.ts";
 import { isLifeboatError } from "../errors/error.ts";
+import type { Instant } from "../platform/clock.ts";
 import { type FileFault, faultyFiles } from "../platform/faulty-files.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { parseLsn } from "../postgres/lsn.ts";
 import { Journal, type JournalTools } from "./journal.ts";
 import { interpretJournal, readJournal } from "./read.ts";
-import { JOURNAL_FILE, type JournalEntry, type JournalRecord } from "./record.ts";
+import {
+  encodeHeader,
+  encodeRecord,
+  FIRST_HASH,
+  JOURNAL_FILE,
+  type JournalEntry,
+  type JournalRecord,
+} from "./record.ts";
 
 function tools(different: Partial<JournalTools> = {}): JournalTools {
   return { files: systemFiles, locks: systemLocks, clock: new ManualClock(), ...different };
@@ -127,6 +135,23 @@ test("records that reached the disk in part, with a hole before what is there, a
   // Zeros where no disk would leave them were put there.
   for (const to of [synced + 1, 1023]) {
     assert.equal(interpretJournal(Buffer.from(bytes).fill(0, synced, to)).tail.kind, "changed");
+  }
+});
+
+test("a sector lost among records of other times is no torn tail: the line is named, and nothing behind it is told as a crash", () => {
+  const lines = [encodeHeader({ previous: FIRST_HASH, at: "2026-11-22T11:00:00.000Z" })];
+  let head = FIRST_HASH;
+  for (let number = 1; number <= 40; number += 1) {
+    const at = (Date.UTC(2026, 10, 22) + number * 3_600_000) as Instant;
+    const made = encodeRecord({ epoch: 1, kind: "note", name: "x", facts: { n: "y".repeat(150) }, number, at }, head);
+    lines.push(made.line);
+    head = made.record.hash;
+  }
+  const bytes = Buffer.concat(lines);
+  for (const sector of [2, 7, 20]) {
+    const { records, tail } = interpretJournal(Buffer.from(bytes).fill(0, sector * 512, (sector + 1) * 512));
+    assert.deepEqual(tail, { kind: "changed", line: records.length + 2 });
+    assert.ok(records.length > 0 && records.length < 40);
   }
 });
 

@@ -7,7 +7,7 @@ import { decodeHeader, decodeRecord, FIRST_HASH, type JournalRecord } from "./re
 /** How a journal ends. */
 export type JournalTail =
   | { readonly kind: "whole" }
-  /** A crash cut off its last records, or left a hole in them; or they are being written just now. */
+  /** A crash cut off the records of its last write, or left a hole in them; or they are being written just now. */
   | { readonly kind: "torn"; readonly bytes: number; readonly digest: string }
   /** From this line on, counted from 1, it is not what was written. */
   | { readonly kind: "changed"; readonly line: number };
@@ -66,7 +66,8 @@ export function interpretJournal(bytes: Buffer): JournalReading {
     } else {
       const record = decodeRecord(text, head);
       if (record === undefined || record.number !== line - 1) {
-        return hasHole(bytes, position, end) ? torn() : reading({ kind: "changed", line });
+        const isTorn = hasHole(bytes, position, end) && isOneWrite(bytes.subarray(position));
+        return isTorn ? torn() : reading({ kind: "changed", line });
       }
       records.push(record);
       head = record.hash;
@@ -89,4 +90,21 @@ function hasHole(bytes: Buffer, from: number, to: number): boolean {
   let end = from + begin;
   while (end < to && bytes[end] === 0) end += 1;
   return end % SECTOR_BYTES === 0;
+}
+
+/** How far apart the times of records are that one write has: as long as a thousand of them take to be made, at the most. */
+const WRITE_MS_MAX = 5_000;
+const TIME_OF_RECORD = /^[0-9a-f]{64} \{"number":\d+,"at":"([^"]{1,40})"/;
+
+/**
+ * Whether these lines can be one write that a crash cut short. What was written later than others had waited for their sync: a hole
+ * before it is a sector that the disk lost.
+ */
+function isOneWrite(lines: Buffer): boolean {
+  const times: number[] = [];
+  for (const line of lines.toString("latin1").split("\n")) {
+    const [, at] = TIME_OF_RECORD.exec(line) ?? [];
+    if (at !== undefined) times.push(Date.parse(at));
+  }
+  return times.length === 0 || Math.max(...times) - Math.min(...times) <= WRITE_MS_MAX;
 }
