@@ -100,7 +100,12 @@ describe("settings between two backups", () => {
 async function changesWalked(vault: Vault, systemId: SystemId) {
   await using spool = await temporaryFolder("walked");
   const tools = { files: systemFiles, random: systemRandom, clock: systemClock, spoolFolder: spool.folder };
-  const walker = new Walker({ ...tools, vaultId: vault.id, segment: async () => undefined });
+  const walker = new Walker({
+    ...tools,
+    vaultId: vault.id,
+    segment: async () => undefined,
+    unreadable: async () => {},
+  });
   for (const segment of (await listWal(vault, { systemId }, {})).segments) {
     const bytes = await getSegment(vault, { systemId, segment }, {});
     if (bytes !== undefined) await walker.stored({ systemId, segment, bytes });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
-import type { Lsn, Timeline } from "../postgres/lsn.ts";
+import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { type AlarmFacts, alarmsOf, reportedError } from "./alarms.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 12, 0, 0) as Instant;
@@ -16,6 +16,7 @@ const QUIET: AlarmFacts = {
   uploadFailure: undefined,
   uploadingSince: undefined,
   lostGaps: [],
+  unreadable: [],
 };
 
 function kinds(facts: Partial<AlarmFacts>): readonly string[] {
@@ -56,6 +57,14 @@ test("lack of space, a failing vault and a gap are told together, each with its 
   assert.match(alarms[0]?.message ?? "", /disk:\/v is gone/);
   assert.match(alarms[1]?.message ?? "", /disk:\/v is gone/);
   assert.match(alarms[2]?.message ?? "", /0\/10 to 0\/20 on timeline 1/);
+});
+
+test("WAL that does not read on is told with its place, its reason and what to do", () => {
+  const stretch = { timeline: 1 as Timeline, from: 16n as Lsn, to: 32n as Lsn, noticedAt: "2026-11-22T11:00:00.000Z" };
+  const unreadable = [{ ...stretch, systemId: "7" as SystemId, reason: "bad-checksum" }];
+  const [alarm] = alarmsOf({ ...QUIET, unreadable });
+  assert.deepEqual([alarm?.kind, alarm?.since], ["unreadable", stretch.noticedAt]);
+  assert.match(alarm?.message ?? "", /at 0\/10 on timeline 1 \(bad-checksum\).*: take a backup now$/);
 });
 
 test("a vault that does not answer at all is an alarm when one segment has been on its way for two minutes", () => {

@@ -7,6 +7,7 @@ import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn } from "../postgres/lsn.ts";
 import type { ReceiverAlarm, ReceiverMode, ReportedError } from "./report.ts";
 import type { ReceivedGap } from "./spool-state.ts";
+import type { UnreadableWal } from "./unreadable.ts";
 
 /** What alarms are judged by. */
 export type AlarmFacts = {
@@ -22,6 +23,7 @@ export type AlarmFacts = {
   /** Since when one segment is on its way to the vault; undefined while none is. */
   readonly uploadingSince: Instant | undefined;
   readonly lostGaps: readonly ReceivedGap[];
+  readonly unreadable: readonly UnreadableWal[];
 };
 
 /** Reconnecting after a restart of the server takes less; longer than this, somebody may be waiting for a commit. */
@@ -70,6 +72,10 @@ export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
   for (const gap of facts.lostGaps) {
     const range = `${formatLsn(gap.from)} to ${formatLsn(gap.to)} on timeline ${gap.timeline}`;
     alarms.push({ kind: "gap", since: gap.noticedAt, message: `the server no longer had ${range}: take a backup now` });
+  }
+  for (const { timeline, from, reason, noticedAt } of facts.unreadable) {
+    const message = `the WAL does not read on at ${formatLsn(from)} on timeline ${timeline} (${reason}), and recovery ends there: take a backup now`;
+    alarms.push({ kind: "unreadable", since: noticedAt, message });
   }
   return alarms;
 }

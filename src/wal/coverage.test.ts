@@ -22,6 +22,7 @@ import { putSegment } from "../vault/wal-store.ts";
 import { ReceivedCoverage } from "./coverage.ts";
 import type { Receiver } from "./receiver.ts";
 import { type ReceiverMode, writeReport } from "./report.ts";
+import { UnreadableStretches } from "./unreadable.ts";
 
 const vault = await createTestVault();
 const freeTools = () => ({
@@ -207,6 +208,35 @@ test("a backup whose WAL does not come is told that the receiver has another vau
   await assert.rejects(coverage.covered(RANGE, {}), (error) => {
     assert.ok(isLifeboatError(error, "backup.wal-not-covered"));
     return error.message.includes(alarm.message);
+  });
+  await coverage.end();
+});
+
+test("a backup does not rest on WAL that was found not to read on; damage before it or on another timeline is none of its", async () => {
+  const { files } = memoryFiles();
+  await files.makeFolder(SPOOL);
+  const { vault: own } = await initVault(freeTools(), TEST_SECRET, {});
+  await putSegment(
+    own,
+    { systemId: SERVER.systemId, segment: "000000010000000000000002", bytes: Buffer.alloc(100) },
+    {},
+  );
+  const { coverage } = coverageWith({}, { of: own, files });
+  await coverage.begin(SERVER, {});
+  const noticing = new UnreadableStretches({
+    ...{ files, random: systemRandom, clock: leapingClock(), spoolFolder: SPOOL },
+    state: () => undefined,
+    backups: async () => [],
+  });
+  const found = { systemId: SERVER.systemId, reason: "bad-checksum", noticedAt: "2026-11-22T11:00:00.000Z" };
+  const { from, to } = RANGE;
+  await noticing.note({ ...found, timeline: SERVER.timeline, from: 0x1000100n as Lsn, to: from });
+  await noticing.note({ ...found, timeline: 2 as Timeline, from, to });
+  await coverage.covered(RANGE, {});
+  await noticing.note({ ...found, timeline: SERVER.timeline, from: 0x2000100n as Lsn, to });
+  await assert.rejects(coverage.covered(RANGE, {}), (error) => {
+    assert.ok(isLifeboatError(error, "backup.wal-not-covered"));
+    return error.message.includes("does not read on at 0/2000100: bad-checksum");
   });
   await coverage.end();
 });

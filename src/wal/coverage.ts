@@ -30,6 +30,7 @@ import { coversRange, type WalGap } from "./ranges.ts";
 import type { Receiver } from "./receiver.ts";
 import { type ReceiverStatus, readReceiverStatus } from "./report.ts";
 import { walBetween } from "./settings-between.ts";
+import { readUnreadable } from "./unreadable.ts";
 
 /**
  * How often the vault is looked at while waiting: a segment takes about a quarter of a second to store. The first looks come
@@ -107,7 +108,10 @@ export class ReceivedCoverage {
       // Asking for one object costs little, listing a year of WAL does not.
       if (now >= listAt || (await this.#holdsEnd(range, options))) {
         const gaps = await this.#gaps(range, options);
-        if (gaps.length === 0) return await this.#checkOpens(range, options);
+        if (gaps.length === 0) {
+          await this.#checkReads(range);
+          return await this.#checkOpens(range, options);
+        }
         listAt = now + LIST_INTERVAL_MS;
         const missingNow = gaps.reduce((sum, gap) => sum + gap.segmentCount, 0);
         if (missingNow < missing) {
@@ -210,6 +214,22 @@ export class ReceivedCoverage {
     const holdings = await readHoldings({ vault, files, systemId: range.systemId }, walSegmentBytes, options);
     const coverage = coversRange(holdings, range);
     return coverage.kind === "covered" ? [] : coverage.gaps;
+  }
+
+  /** What the receiver has read by now. It reads a segment when it is stored: what it finds later is an alarm that this backup does not end. */
+  async #checkReads(range: {
+    readonly systemId: SystemId;
+    readonly timeline: Timeline;
+    readonly from: Lsn;
+    readonly to: Lsn;
+  }) {
+    const { files, spoolFolder } = this.#tools;
+    const found = (await readUnreadable(files, spoolFolder)).find(
+      ({ systemId, timeline, from, to }) =>
+        systemId === range.systemId && timeline === range.timeline && from < range.to && to > range.from,
+    );
+    if (found === undefined) return;
+    throw notCovered(`the WAL that this backup needs does not read on at ${formatLsn(found.from)}: ${found.reason}`);
   }
 
   /** A name is not enough: what a receiver of another vault stored there, this one opens by no key. 48 bytes of each segment. */

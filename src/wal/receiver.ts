@@ -42,6 +42,7 @@ import type { SessionContext, SessionOptions } from "./session-context.ts";
 import { openSpool, type Spool } from "./spool.ts";
 import type { ReceivedGap } from "./spool-state.ts";
 import { standingGaps } from "./standing-gaps.ts";
+import { UnreadableStretches } from "./unreadable.ts";
 import { Uploads } from "./uploads.ts";
 import { readWalked, Walker } from "./walked.ts";
 
@@ -155,6 +156,7 @@ class WalReceiver implements Receiver {
   #turn: Promise<unknown> = Promise.resolve();
   #lastError: ReportedError | undefined;
   #lostGaps: readonly ReceivedGap[] = [];
+  readonly #unreadable: UnreadableStretches;
 
   constructor(tools: ReceiverTools, options: ReceiverOptions) {
     this.#tools = tools;
@@ -169,6 +171,12 @@ class WalReceiver implements Receiver {
       newSystem: options.newSystem ?? false,
       delayMs: options.delayMs ?? 0,
     };
+    const { files, random, clock, vault } = tools;
+    this.#unreadable = new UnreadableStretches({
+      ...{ files, random, clock, spoolFolder: options.spoolFolder },
+      state: () => this.#context?.spool.state,
+      backups: async (systemId, call) => (await listBackups(vault, { systemId }, call)).backups,
+    });
     this.#startedAt = tools.clock.now();
     this.#modeAt = this.#startedAt;
     this.ended = this.#end.promise;
@@ -257,6 +265,7 @@ class WalReceiver implements Receiver {
       uploadFailure: context?.uploads.failure,
       uploadingSince: context?.uploads.headSince,
       lostGaps: this.#lostGaps,
+      unreadable: this.#unreadable.standing,
     });
   }
 
@@ -302,8 +311,9 @@ class WalReceiver implements Receiver {
         return heardAt === undefined ? undefined : this.#tools.clock.monotonic() - heardAt;
       },
     });
-    // Not waited for: it never rejects, and a vault that does not answer must not keep this from its end.
+    // Not waited for: they never reject, and a vault that does not answer must not keep this from its end.
     void this.#recallGaps(spool, both);
+    void this.#unreadable.run(both);
     const jobs = [this.#receive(context, mandates, both), context.uploads.run(both), this.#reportRegularly(both)];
     try {
       return await Promise.race(jobs.slice(0, 2).map(neverResolving));
@@ -429,7 +439,8 @@ class WalReceiver implements Receiver {
     // Read to go on where an earlier receiver stopped: uploads wait for it, so it has little time.
     const segment = (named: NamedSegment): Promise<Buffer | undefined> =>
       Promise.race([getSegment(vault, named, { signal }), clock.sleep(WALK_BACK_MS, { signal }).then(() => undefined)]);
-    const walker = new Walker({ files, random, clock, spoolFolder, vaultId: vault.id, segment });
+    const unreadable = this.#unreadable.note.bind(this.#unreadable);
+    const walker = new Walker({ files, random, clock, spoolFolder, vaultId: vault.id, segment, unreadable });
     const stored = walker.stored.bind(walker);
     return {
       spool,

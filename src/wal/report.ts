@@ -52,9 +52,9 @@ const alarmSchema = z.strictObject({
   /**
    * `not-streaming`: nothing is confirmed. `no-space`: and it is for lack of space. `stalled`: the server advances and
    * the confirmed position does not. `vault-failing`: segments do not get into the vault. `gap`: WAL is lost, take a
-   * backup.
+   * backup. `unreadable`: WAL is stored and does not read on, take a backup.
    */
-  kind: z.enum(["not-streaming", "no-space", "stalled", "vault-failing", "gap"]),
+  kind: z.enum(["not-streaming", "no-space", "stalled", "vault-failing", "gap", "unreadable"]),
   message: z.string(),
   /** ISO 8601. */
   since: instant,

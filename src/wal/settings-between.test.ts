@@ -83,6 +83,7 @@ async function sceneOf(bytes: Buffer): Promise<Scene> {
         spoolFolder,
         vaultId,
         segment: (named) => getSegment(vault, named, {}),
+        unreadable: async () => {},
       }),
     walk: async (walker, indexes) => {
       for (const index of indexes) {

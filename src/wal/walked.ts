@@ -3,21 +3,30 @@
  *
  * Nouns: a stretch is *walked* when each of its records was read, whole and linked to the one before, also over a restart of the
  * receiver.
- * Invariants: only segments that the vault has are walked; `walked.json` says nothing that was not read; one that is lost,
+ * Invariants: a segment that does not read on is told, for recovery ends there; only segments that the vault has are walked; `walked.json` says nothing that was not read; one that is lost,
  * old or unreadable costs time and no backup: whoever asks reads the WAL itself then. Never synced.
  * The format is specified in docs/formats/spool.md.
  */
 import path from "node:path";
 import { z } from "zod";
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, formatInstant } from "../platform/clock.ts";
 import { replaceVolatile } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { turnOfOthers } from "../platform/timer.ts";
-import { formatLsn, type Lsn, parseSegmentName, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
-import { RecordCursor, RMGR_XLOG } from "./records/cursor.ts";
+import {
+  formatLsn,
+  type Lsn,
+  lsnAdd,
+  parseSegmentName,
+  type SystemId,
+  segmentName,
+  type Timeline,
+} from "../postgres/lsn.ts";
+import { RecordCursor, RMGR_XLOG, type WalEndReason } from "./records/cursor.ts";
 import { decodeEvent, type WalEvent } from "./records/events.ts";
 import { walkSegment } from "./records/reader.ts";
+import type { UnreadableWal } from "./unreadable.ts";
 import { lsnSchema, systemIdSchema, timelineSchema } from "./wal-json.ts";
 
 /** A change of parameters that take a restart. */
@@ -111,6 +120,8 @@ export type WalkTools = {
   readonly vaultId: string;
   /** A segment of the vault; undefined when it is not there. */
   readonly segment: (name: { readonly systemId: SystemId; readonly segment: string }) => Promise<Buffer | undefined>;
+  /** Told of WAL that does not read on, though it goes on. */
+  readonly unreadable: (found: UnreadableWal) => Promise<void>;
 };
 
 /** A segment that the vault has. */
@@ -121,6 +132,11 @@ type Walk = {
   /** Undefined until a first record was seen. */
   readonly walked: Walked | undefined;
 };
+
+/** The walk after one segment more, or where and why that one does not read as what comes next. */
+type Step =
+  | { readonly kind: "walk"; readonly walk: Walk }
+  | { readonly kind: "unreadable"; readonly at: Lsn; readonly reason: WalEndReason };
 
 type SegmentPlace = {
   readonly vaultId: string;
@@ -143,23 +159,39 @@ export class Walker {
   }
 
   /**
-   * Walks a segment that was just stored and tells what is walked by then. Never rejects: where a segment cannot be read on, the
-   * walk begins anew with the next one, and what was told stays until then.
+   * Walks a segment that was just stored and tells what is walked by then. Never rejects: where a segment cannot be read on, that is
+   * told, the walk begins anew with the next one, and what was told of settings stays until then.
    */
   async stored({ systemId, segment, bytes }: StoredSegment): Promise<void> {
     const found = parseSegmentName(segment, bytes.byteLength);
     if (found === undefined) return;
     const of = { vaultId: this.#tools.vaultId, systemId, ...found, walSegmentBytes: bytes.byteLength };
     try {
-      const walk = (await this.#before(of)) ?? begin(of);
-      this.#walk = undefined;
-      const after = await walkOn(this.#tools.clock, walk, { of, bytes });
-      if (after === undefined) return;
-      this.#walk = { walk: after, of };
-      if (after.walked !== undefined) await writeWalked(this.#tools, this.#tools.spoolFolder, after.walked);
+      const step = await this.#step({ of, bytes });
+      if (step.kind === "unreadable") return await this.#tools.unreadable(this.#stretch(of, step));
+      this.#walk = { walk: step.walk, of };
+      if (step.walk.walked !== undefined) await writeWalked(this.#tools, this.#tools.spoolFolder, step.walk.walked);
     } catch {
       this.#walk = undefined;
     }
+  }
+
+  async #step(fed: Fed): Promise<Step> {
+    const { clock } = this.#tools;
+    const isFirst = !this.#begun;
+    const before = await this.#before(fed.of);
+    this.#walk = undefined;
+    const step = await walkOn(clock, before ?? begin(fed.of), fed);
+    // What an earlier receiver walked was never synced and may be of another day: then the segment by itself says whether it reads.
+    const isDoubtful = step.kind === "unreadable" && isFirst && before !== undefined;
+    return isDoubtful ? await walkOn(clock, begin(fed.of), fed) : step;
+  }
+
+  /** A backup that begins behind the segment needs nothing of it. */
+  #stretch(of: SegmentPlace, { at, reason }: Extract<Step, { kind: "unreadable" }>): UnreadableWal {
+    const { systemId, timeline, start, walSegmentBytes } = of;
+    const noticedAt = formatInstant(this.#tools.clock.now());
+    return { systemId, timeline, from: at, to: lsnAdd(start, walSegmentBytes), reason, noticedAt };
   }
 
   /** The walk that this segment goes on with; undefined when none does. */
@@ -185,7 +217,8 @@ export class Walker {
     if (Number(lsn) + walSegmentBytes !== Number(of.start)) return undefined;
     const segment = segmentName({ timeline, lsn, walSegmentBytes });
     const bytes = await this.#tools.segment({ systemId, segment });
-    return bytes === undefined ? undefined : await walkOn(this.#tools.clock, { cursor, walked }, { of, bytes });
+    const step = bytes && (await walkOn(this.#tools.clock, { cursor, walked }, { of, bytes }));
+    return step?.kind === "walk" ? step.walk : undefined;
   }
 }
 
@@ -198,8 +231,7 @@ function begin({ start, walSegmentBytes }: SegmentPlace): Walk {
   return { cursor: new RecordCursor({ from: Number(start), walSegmentBytes }), walked: undefined };
 }
 
-/** The walk after one segment more; undefined when it does not read as what comes next. */
-async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Walk | undefined> {
+async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Step> {
   const { cursor } = walk;
   let { from, last } = walk.walked ?? {};
   const changes = [...(walk.walked?.changes ?? [])];
@@ -215,10 +247,12 @@ async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Wal
     },
     { pause: turnsOf(clock) },
   );
-  if (outcome !== "segment") return undefined;
-  if (from === undefined || last === undefined) return walk;
+  const to = BigInt(cursor.position) as Lsn;
+  // The segment is whole: that no more bytes are there is no end of it.
+  if (outcome !== "segment") return { kind: "unreadable", at: to, reason: cursor.endReason };
+  if (from === undefined || last === undefined) return { kind: "walk", walk };
   const { vaultId, systemId, timeline } = of;
-  return { cursor, walked: { vaultId, systemId, timeline, from, to: BigInt(cursor.position) as Lsn, last, changes } };
+  return { kind: "walk", walk: { cursor, walked: { vaultId, systemId, timeline, from, to, last, changes } } };
 }
 
 function changeOf({ lsn, walLevel, walLogHints }: Extract<WalEvent, { kind: "parameter-change" }>): WalkedChange {

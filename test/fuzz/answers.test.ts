@@ -21,6 +21,7 @@ import { readHold } from "../../src/pooler/hold-file.ts";
 import { LedgerWriter, readLedger } from "../../src/probe/ledger.ts";
 import { readPorts } from "../../src/stack/ports.ts";
 import { openVault } from "../../src/vault/vault.ts";
+import { readUnreadable } from "../../src/wal/unreadable.ts";
 import { readWalked } from "../../src/wal/walked.ts";
 import { goldenTools, loadGolden } from "../golden/load-golden.ts";
 import { GOLDEN_IDENTITY } from "../golden/make-delta-vault.ts";
@@ -181,6 +182,12 @@ fuzzFile(
   "walked.json",
   '{"format":"lifeboat-walked","version":2,"vaultId":"a","systemId":"7000","timeline":1,"from":"0/28","to":"0/FFAD0","last":"0/FBBE0","changes":[]}',
   (files) => readWalked(files, "/state"),
+);
+fuzzFile(
+  "WAL that does not read on",
+  "unreadable.json",
+  '{"format":"lifeboat-unreadable","version":1,"stretches":[{"systemId":"7000","timeline":1,"from":"0/28","to":"0/FFAD0","reason":"bad-link","noticedAt":"2026-11-22T11:00:00.000Z"}]}',
+  (files) => readUnreadable(files, "/state"),
 );
 
 const settings = [
