@@ -184,10 +184,22 @@ async function act<T>(
   work: (control: Control, options: { readonly signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
   call.session.progress.report({ phase: request.call });
-  const asked = await ask(call, request, { silentMs: ACT_SILENT_MS });
+  const asked = await ask(call, request, { silentMs: ACT_SILENT_MS }).catch((error: unknown) => {
+    throw isLifeboatError(error, "platform.aborted") ? leftToDaemon(request.call, error) : error;
+  });
   // Between two processes of one version: what the daemon made, this one prints.
   if (asked !== undefined) return asked.result as T;
   return await withControl(call, (control) => work(control, { signal: call.session.signal }));
+}
+
+/** Who asked has gone, and does not know whether the daemon had begun. */
+function leftToDaemon(call: DaemonRequest["call"], cause: LifeboatError): LifeboatError {
+  return new LifeboatError("platform.aborted", {
+    message: `stopped on request while the daemon was asked to do it (${call})`,
+    remedy:
+      "What the daemon had begun it ends, and what it had not begun it leaves. See which it was: lifeboat failover --check-only.",
+    cause,
+  });
 }
 
 /** A rebuild says nothing until it has ended. */

@@ -23,6 +23,7 @@ import { type Reason, reason } from "../failover/reasons.ts";
 import { runPlan } from "../failover/sequence.ts";
 import { withSetback } from "../failover/setbacks.ts";
 import { decideSwitchover, type SwitchoverDecision } from "../failover/switchover.ts";
+import { throwIfAborted } from "../platform/clock.ts";
 import { shellQuoted } from "../platform/shell-word.ts";
 import { adoptStack } from "./adopt.ts";
 import { askedFailover, vaultInTheWay } from "./asked-failover.ts";
@@ -33,6 +34,12 @@ import { SURVEY_MS, SURVEY_PATIENT_MS, type Survey } from "./survey.ts";
 import { type Look, Watcher } from "./watcher.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+/** How a person asks for an action. */
+type AskOptions = CallOptions & {
+  /** Aborts when who asked is gone: what has not begun by then is not begun, and what has goes on. Absent: `signal` is all there is. */
+  readonly gone?: AbortSignal | undefined;
+};
 
 /** What control is made of. */
 export type ControlParts = {
@@ -182,7 +189,7 @@ export class Control {
   #standing: Controller | undefined;
 
   /** Replaces a primary that is gone. Rejects with `failover.primary-lives`, `failover.blocked`, `failover.loss-not-stated`. */
-  async promote(asked: { readonly acceptLoss: string | undefined }, options: CallOptions): Promise<ActionResult> {
+  async promote(asked: { readonly acceptLoss: string | undefined }, options: AskOptions): Promise<ActionResult> {
     return await this.#asked(options, async (acting, stored) => {
       const watcher = this.#watcher();
       // A person decides: neither maintenance nor a policy that leaves it to a person speaks against it.
@@ -194,19 +201,19 @@ export class Control {
       this.#memory = watcher.memory;
       const facts = { ...look.decision, asked: true, positions: positionsOf(look.seen) };
       await acting.note({ kind: "decision", name: look.decision.kind, facts });
-      return await this.#carryOut(acting, stored, askedFailover(look, record, asked.acceptLoss));
+      return await this.#carryOut(acting, stored, askedFailover(look, record, asked.acceptLoss), options);
     });
   }
 
   /** Has a node be the primary as it is, of two that are: a person has said whose writes stay. Rejects with `failover.not-adopted`. */
-  async adopt({ node }: { readonly node: NodeName }, options: CallOptions): Promise<ActionResult> {
+  async adopt({ node }: { readonly node: NodeName }, options: AskOptions): Promise<ActionResult> {
     return await this.#asked(options, async (acting, stored) => {
       const { seen } = await this.#watcher().settle(stored.record, this.#parts.options.policy, options);
       const adoption = decideAdoption(seen, node);
       if (adoption.kind === "refused") throw notAdopted(node, adoption.why);
       const facts = { asked: true, node, positions: positionsOf(seen) };
       await acting.note({ kind: "decision", name: "adopt", facts });
-      return await this.#carryOut(acting, stored, adoption.plan);
+      return await this.#carryOut(acting, stored, adoption.plan, options);
     });
   }
 
@@ -216,7 +223,7 @@ export class Control {
    */
   async switchover(
     { to, dryRun, accept }: { readonly to: NodeName; readonly dryRun: boolean; readonly accept: string | undefined },
-    options: CallOptions,
+    options: AskOptions,
   ): Promise<ActionResult | SwitchoverPreview> {
     const { policy } = this.#parts.options;
     const decide = async ({ record }: Pick<StoredRecord, "record">) => {
@@ -254,7 +261,7 @@ export class Control {
       if (late.stated !== null) throw costNotAccepted(to, { ...late, stated: late.stated, typed: accept });
       const facts = { asked: true, positions: positionsOf(seen) };
       await acting.note({ kind: "decision", name: "switchover", facts });
-      return await this.#carryOut(acting, stored, plan);
+      return await this.#carryOut(acting, stored, plan, options);
     });
   }
 
@@ -265,7 +272,7 @@ export class Control {
    */
   async rebuild(
     asked: { readonly node: NodeName },
-    options: CallOptions,
+    options: AskOptions,
   ): Promise<{ readonly node: NodeName; readonly did: string; readonly durationMs: number }> {
     const { ports, machines } = this.#parts;
     const { node } = asked;
@@ -296,7 +303,7 @@ export class Control {
   /** Failover by itself off, or on again; durable. */
   async setMaintenance(
     asked: { readonly paused: boolean; readonly reason: string },
-    options: CallOptions,
+    options: AskOptions,
   ): Promise<CheckReport> {
     await this.#asked(options, async (acting, stored) => {
       const { ports } = this.#parts;
@@ -323,7 +330,7 @@ export class Control {
    */
   async setDurability(
     asked: { readonly to: Durability; readonly force: boolean },
-    options: CallOptions,
+    options: AskOptions,
   ): Promise<RecordedDurability> {
     const { to, force } = asked;
     const limits = force ? { ...DURABILITY_LIMITS, coverMs: FORCED_COVER_MS } : DURABILITY_LIMITS;
@@ -340,8 +347,10 @@ export class Control {
     });
   }
 
-  async #carryOut(acting: Acting, stored: StoredRecord, plan: Plan): Promise<ActionResult> {
+  async #carryOut(acting: Acting, stored: StoredRecord, plan: Plan, { gone }: AskOptions): Promise<ActionResult> {
     const { options, reporter } = this.#parts;
+    // It may have looked for seconds.
+    this.#refuseForNobody(gone);
     const outcome = await runPlan({ acting, limits: options.limits, plan, stored });
     if (outcome.kind === "failed") {
       const isVault = plan.kind === "failover" && outcome.at === "withdraw-witness" && !outcome.lost;
@@ -364,10 +373,13 @@ export class Control {
     };
   }
 
-  /** Gives `work` the lease, with the loop out of the way. Rejects with `failover.lease-held`. */
-  async #asked<T>(options: CallOptions, work: (acting: Acting, stored: StoredRecord) => Promise<T>): Promise<T> {
+  /** Gives `work` the lease, with the loop out of the way. Rejects with `failover.lease-held`, and with `platform.aborted`. */
+  async #asked<T>(asked: AskOptions, work: (acting: Acting, stored: StoredRecord) => Promise<T>): Promise<T> {
+    const { gone, ...options } = asked;
     const mine = this.#turn.then(async () => {
       const { ports } = this.#parts;
+      // Others had their turn before, or this process was halted: who asked may have done something else since.
+      this.#refuseForNobody(gone);
       await this.#endLoop();
       try {
         const answer = await ports.lease.claim(0 as Epoch, { timeoutMs: 5_000, ...options });
@@ -375,6 +387,7 @@ export class Control {
         try {
           // Replay may take longer than the lease lasts.
           return await keptWhile(ports, answer.lease, options, async () => {
+            this.#refuseForNobody(gone);
             return await work(new Acting(ports, answer.lease, options.signal), await this.#stored(options));
           });
         } finally {
@@ -386,6 +399,13 @@ export class Control {
     });
     this.#turn = mine.catch(() => undefined);
     return await mine;
+  }
+
+  /** What nobody waits for any more is not begun. Throws `platform.aborted`. */
+  #refuseForNobody(gone: AbortSignal | undefined): void {
+    if (gone?.aborted !== true) return;
+    this.#parts.notice("what was asked for is not begun: who asked for it has gone, or this daemon ends");
+    throwIfAborted(gone, "waiting for its turn");
   }
 
   async #endLoop(): Promise<void> {
