@@ -7,6 +7,7 @@
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Store } from "../store/store.ts";
 import { openAgeWraps } from "./key-age.ts";
+import { keysByAge } from "./key-order.ts";
 import { type KeyWrap, openWrap, parseWrap, type VaultSecret } from "./keys.ts";
 import { KEYS_PREFIX, type KeyId, parseKeyWrapName } from "./names.ts";
 import type { DataKey } from "./sealing.ts";
@@ -60,14 +61,14 @@ export async function openKeys(
   tools: { readonly vaultId: string; readonly secret: VaultSecret; readonly storeName: string },
 ): Promise<OpenedKeys> {
   const opened = await openEach(listing.wraps, tools);
-  // A key is as new as the latest of its wraps: whoever wraps several writes them in the order of their age.
   opened.sort((a, b) => (a.stored.wrap.createdAt < b.stored.wrap.createdAt ? -1 : 1));
+  const byId = new Map(opened.map(({ dataKey }) => [dataKey.id, dataKey]));
   const dataKeys = new Map<KeyId, DataKey>();
-  for (const { dataKey } of opened) {
-    dataKeys.delete(dataKey.id);
-    dataKeys.set(dataKey.id, dataKey);
+  for (const keyId of keysByAge(opened.map(({ stored }) => stored))) {
+    const dataKey = byId.get(keyId);
+    if (dataKey !== undefined) dataKeys.set(keyId, dataKey);
   }
-  const newest = opened.at(-1)?.dataKey;
+  const newest = [...dataKeys.values()].at(-1);
   if (newest === undefined) throw wrongKey(listing, tools);
   return { dataKeys, newest, openedWraps: opened.map(({ stored }) => stored) };
 }

@@ -274,6 +274,22 @@ test("who is added by one whom a rotation left out is told to open only part", a
   assert.deepEqual([all.dataKeyCount, all.allDataKeyCount, all.opensNewest], [2, 2, true]);
 });
 
+test("a passphrase or recipient that one whom a rotation left out adds once more goes on sealing with the newest data key", async () => {
+  const { tools, vault, recovery } = await newVault();
+  const { identity, recipient } = await newIdentity();
+  const age = { kind: "age", recipient } as const;
+  const { pin } = await addHolder(tools, recovery, { holder: age, label: "" }, {});
+  const { keyId } = await rotateDataKey(tools, TEST_SECRET, {});
+  assert.ok(TEST_SECRET.kind === "passphrase");
+  const added = await addHolder(tools, recovery, { holder: TEST_SECRET, label: "" }, {});
+  assert.equal(added.opensNewest, false);
+  await addHolder(tools, recovery, { holder: age, label: "" }, {});
+  for (const secret of [TEST_SECRET, { kind: "identity", identities: `${identity}\n${pin}` } as const]) {
+    const { dataKey, dataKeys } = await openVault(tools, secret, {});
+    assert.deepEqual([dataKey.id, [...dataKeys.keys()]], [keyId, [vault.dataKey.id, keyId]], secret.kind);
+  }
+});
+
 test("where there is no passphrase to take the place of, one that opens part is added, and said to", async () => {
   const { tools, recovery } = await newVault();
   const holders = (await listKeys(tools, recovery, {})).holders;

@@ -14,6 +14,7 @@ import type { RandomSource } from "../platform/random.ts";
 import { isAgeWrap, isVouchedFor, pinLine, wrapForRecipient } from "./key-age.ts";
 import { isBeingRemoved, keysChanged, lostMeanwhile, newDataKeys } from "./key-meanwhile.ts";
 import { type OpenedKeys, openKeys, readWraps, type StoredWrap, type WrapListing } from "./key-open.ts";
+import { keysByAge } from "./key-order.ts";
 import {
   createDataKey,
   createRecoveryKey,
@@ -120,7 +121,7 @@ export async function addHolder(
   // As the wraps are now: somebody may have made a data key meanwhile.
   const { wraps } = await readWraps(tools.store, options);
   const lacking = unopenedKeys(ring.vault, wraps);
-  const newest = newestKey(wraps);
+  const newest = keysByAge(wraps).at(-1);
   return {
     ...stored,
     dataKeyCount: dataKeys.length,
@@ -221,19 +222,6 @@ function passphrasesOf({ listing }: Pick<Ring, "listing">): readonly Holder[] {
 function unopenedKeys(vault: Vault, wraps: readonly StoredWrap[]): readonly KeyId[] {
   const all = new Set(wraps.map(({ wrap }) => wrap.keyId));
   return [...all].filter((keyId) => !vault.dataKeys.has(keyId));
-}
-
-/**
- * The newest of all data keys: the one whose first wrap is the latest. Whoever wraps several dates them in the order of their
- * age, so an older key has an earlier wrap, whoever is added afterwards.
- */
-function newestKey(wraps: readonly StoredWrap[]): KeyId | undefined {
-  const first = new Map<KeyId, string>();
-  for (const { wrap } of wraps) {
-    const known = first.get(wrap.keyId);
-    if (known === undefined || wrap.createdAt < known) first.set(wrap.keyId, wrap.createdAt);
-  }
-  return [...first].sort(([, a], [, b]) => (a < b ? -1 : 1)).at(-1)?.[0];
 }
 
 /** A rotation. */
@@ -355,7 +343,7 @@ async function storeHolder(
   const wrapId = vault.random(8).toString("hex");
   const { to, recoveryKey } = sealFor(holder, { label, random: vault.random });
   for (const [index, dataKey] of dataKeys.entries()) {
-    // Each a millisecond later than the one before: the latest date tells the newest key.
+    // Each a millisecond later than the one before: a holder's dates tell which data key is newer.
     const now = (add.now + index - dataKeys.length + 1) as Instant;
     await storeWrap(ring, { to, wrapId, dataKey, known: dataKeys, now }, options);
   }
@@ -514,7 +502,7 @@ function keyNeeded(of: { readonly wrapId: string; readonly keyId: KeyId; readonl
 
 function keysUnopened({ vault, secret, listing }: Ring, unopened: readonly KeyId[]): LifeboatError {
   const of = `${vault.dataKeys.size} of ${vault.dataKeys.size + unopened.length} data keys`;
-  const newest = newestKey(listing.wraps);
+  const newest = keysByAge(listing.wraps).at(-1);
   const lacks = newest !== undefined && unopened.includes(newest) ? ", not the newest" : "";
   return new LifeboatError("vault.keys-unopened", {
     message: `the ${secret.kind} in use opens ${of} of the vault in ${vault.store.name}${lacks}; a passphrase in its place would open no more`,
