@@ -193,6 +193,8 @@ async function assertStops(story: Story): Promise<void> {
 async function assertGoesOn(story: Story): Promise<void> {
   await inFolder(async (dataFolder) => {
     const plan = await restored(story, dataFolder);
+    const unstarted = await readFeed(systemFiles, dataFolder);
+    assert.equal(unstarted.segments.length, plan.fed.length, "before its first start recovery has not ended");
     const { name = "" } = plan.fed[6] ?? {};
     const local = await serverOn(story, dataFolder);
     const gate = gated(bootTools(story, local).wal, name);

@@ -8,8 +8,13 @@ import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts
 import { historyName, isHistoryName, LSN_NONE, type Lsn, type Timeline } from "../postgres/lsn.ts";
 import { parseHistory } from "../wal/history.ts";
 
-/** Whether the server in a data directory has left recovery. */
+/** There until a server begins recovery: it is renamed once the control file says so. */
+const BACKUP_LABEL_PATH = "backup_label";
+
+/** Whether the server in a data directory has left recovery; false before its first start. */
 export async function hasRecovered(files: Files, dataFolder: string): Promise<boolean> {
+  // Before that the control file is the one of the server that was backed up, which was in production. Looked for first: it goes last.
+  if ((await files.stat(path.join(dataFolder, BACKUP_LABEL_PATH))) !== undefined) return false;
   const bytes = await files.readFile(path.join(dataFolder, CONTROL_FILE_PATH));
   try {
     return parseControlFile(bytes).state === "in production";

@@ -82,10 +82,10 @@ export async function readFeed(files: Files, dataFolder: string): Promise<Feed> 
     });
   const facts = await files.stat(list);
   if (facts === undefined) throw nothing("no restore by Lifeboat is under way in it");
-  const { systemId, walSegmentBytes, state } = parseControlFile(
+  if (await hasRecovered(files, dataFolder)) throw nothing("its recovery has ended");
+  const { systemId, walSegmentBytes } = parseControlFile(
     await files.readFile(path.join(dataFolder, CONTROL_FILE_PATH)),
   );
-  if (state === "in production") throw nothing("its recovery has ended");
   const segments = (await files.readFile(list)).toString("utf8").split("\n").filter(Boolean);
   if (segments.length === 0) throw nothing("all of it was laid when it was restored");
   const owner = { uid: facts.uid, gid: facts.gid };
