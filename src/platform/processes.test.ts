@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { isLifeboatError } from "../errors/error.ts";
-import { systemProcesses as processes, type RunningProcess } from "./processes.ts";
+import { systemProcesses as processes, type RunningProcess, signalEach } from "./processes.ts";
 
 const TIMEOUT_MS = 10_000;
 
@@ -272,4 +272,14 @@ test("a process is known by what it has open in a folder", async () => {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+test("one process that may not be signalled leaves no other unsignalled, and is told", () => {
+  const signalled: number[] = [];
+  const send = (pid: number): boolean => {
+    if (pid === 2) throw new Error("EPERM");
+    return signalled.push(pid) > 0;
+  };
+  assert.throws(() => signalEach([1, 2, 3], "SIGKILL", send), /EPERM/);
+  assert.deepEqual(signalled, [1, 3]);
 });

@@ -180,10 +180,10 @@ export const systemProcesses: Processes = {
   signal: (pid, signal) => sendSignal(pid, signal),
   tree: treeOf,
   killTree: async (pid) => {
-    sendSignal(pid, "SIGSTOP");
+    signalEach([pid], "SIGSTOP");
     const pids = await treeOf(pid);
     // Children first: a postmaster that outlives them for a moment is halted and cannot react.
-    for (const each of pids.toReversed()) sendSignal(each, "SIGKILL");
+    signalEach(pids.toReversed(), "SIGKILL");
     return pids;
   },
 };
@@ -393,6 +393,19 @@ export function signalNumber(signal: NodeJS.Signals): number {
 
 function pidOf(child: ChildProcess): number {
   return child.pid ?? 0;
+}
+
+/** Signals each of them, whatever becomes of the others; throws the first failure then. */
+export function signalEach(pids: readonly number[], signal: NodeJS.Signals, send = sendSignal): void {
+  const failures: unknown[] = [];
+  for (const pid of pids) {
+    try {
+      send(pid, signal);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 function sendSignal(pid: number, signal: NodeJS.Signals): boolean {

@@ -24,7 +24,7 @@ import { leftBehind } from "../left-behind.ts";
 import type { ProcessExit, Processes } from "../processes.ts";
 import { startTimer } from "../timer.ts";
 import { componentFailed, Executions } from "./executions.ts";
-import type { ComponentRecord } from "./record.ts";
+import { type ComponentRecord, recordedSpec, specOf } from "./record.ts";
 import { afterEnd } from "./restart.ts";
 
 /** What a component needs of its supervisor. */
@@ -183,17 +183,20 @@ export class Component {
       await this.#settleDown("stopped");
       return { killed: false };
     }
-    const { processes } = this.#tools;
-    // A frozen program hears nothing.
-    await this.#signalTree(running, "SIGCONT");
-    processes.signal(running.pid, spec.stop.signal);
-    const gone = await this.#untilGone([running.pid], spec.stop.timeoutMs, running);
+    const gone = await this.#unlessItStays(running, () => this.#askToEnd(running, spec));
     if (!gone) await this.#killTree(running);
     await this.#killLeftBehind(running);
     await commandsEnded;
     this.#lastEnd = gone ? "stopped on request" : `killed: it had not stopped after ${spec.stop.timeoutMs} ms`;
     await this.#settleDown("stopped");
     return { killed: !gone };
+  }
+
+  async #askToEnd(running: Running, { stop }: ComponentSpec): Promise<boolean> {
+    // A frozen program hears nothing.
+    await this.#signalTree(running, "SIGCONT");
+    this.#tools.processes.signal(running.pid, stop.signal);
+    return await this.#untilGone([running.pid], stop.timeoutMs, running);
   }
 
   async kill(): Promise<void> {
@@ -501,12 +504,26 @@ export class Component {
   }
 
   async #killTree(running: Running): Promise<void> {
-    if (!(await this.#isThere(running))) return;
-    const killed = await this.#tools.processes.killTree(running.pid);
-    if (await this.#untilGone(killed, KILL_TIMEOUT_MS, running)) return;
-    this.#running = running;
-    if (running.adopted) this.#look();
-    throw this.#failed(`is still there ${KILL_TIMEOUT_MS} ms after SIGKILL: a process of it waits for a disk`);
+    await this.#unlessItStays(running, async () => {
+      if (!(await this.#isThere(running))) return;
+      const killed = await this.#tools.processes.killTree(running.pid);
+      if (await this.#untilGone(killed, KILL_TIMEOUT_MS, running)) return;
+      throw this.#failed(`is still there ${KILL_TIMEOUT_MS} ms after SIGKILL: a process of it waits for a disk`);
+    });
+  }
+
+  /** What could not be ended is looked after as before, so that its end is seen and no second one is started beside it. */
+  async #unlessItStays<T>(running: Running, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      // Nobody could look: it is taken for one that is there.
+      if (await this.#isThere(running).catch(() => true)) {
+        this.#running = running;
+        if (running.adopted) this.#look();
+      } else this.#enter("ended");
+      throw error;
+    }
   }
 
   /** Never rejects: who stops or fences it looks again, and is told. */
@@ -572,26 +589,4 @@ function describeExit(exit: ProcessExit): string {
 
 function recordedProcess({ pid, startTicks, startedAt, boot }: Running): NonNullable<ComponentRecord["process"]> {
   return { pid, startTicks, startedAt, ...(boot === undefined ? {} : { boot }) };
-}
-
-/** A recorded spec is what was sent. */
-export function specOf(recorded: NonNullable<ComponentRecord["spec"]>): ComponentSpec {
-  const { stop, runAs, ...rest } = recorded;
-  return { ...rest, runAs, stop: { ...stop, signal: stop.signal as NodeJS.Signals } };
-}
-
-/** A spec as it is sent and recorded. */
-export function recordedSpec(spec: ComponentSpec): NonNullable<ComponentRecord["spec"]> {
-  const { name, program, workFolder, restart, stop, runAs } = spec;
-  return {
-    name,
-    program,
-    arguments: [...spec.arguments],
-    environment: { ...spec.environment },
-    workFolder,
-    runAs: runAs === undefined ? undefined : { name: runAs.name, uid: runAs.uid, gid: runAs.gid },
-    ports: spec.ports.map((each) => ({ name: each.name, port: each.port })),
-    restart,
-    stop: { signal: stop.signal, timeoutMs: stop.timeoutMs },
-  };
 }

@@ -3,9 +3,9 @@ import net from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Files } from "../files.ts";
-import { specOf } from "./component.ts";
 import { refuseForeignPlace } from "./local-platform.ts";
 import { type Answer, answerLine, failureLine, parseRequest, type Request } from "./protocol.ts";
+import { specOf } from "./record.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** A socket that is listened to; close it. */

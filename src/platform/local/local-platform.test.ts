@@ -22,10 +22,10 @@ import {
 } from "../conformance/conformance.ts";
 import { systemFiles } from "../files.ts";
 import { systemProcesses } from "../processes.ts";
-import { recordedSpec } from "./component.ts";
 import { IF_NEEDED, LocalPlatform, STATUS_BUSY, socketOf } from "./local-platform.ts";
 import { asideOf, LOG_BYTES_MAX, lastLinesOf, trimLog } from "./log-file.ts";
 import { answerLine } from "./protocol.ts";
+import { recordedSpec } from "./record.ts";
 
 const TOOLS = { files: systemFiles, processes: systemProcesses, clock: systemClock };
 const MAIN = path.join(import.meta.dirname, "main.ts");

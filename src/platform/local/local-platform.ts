@@ -25,10 +25,9 @@ import type { Files } from "../files.ts";
 import type { ProcessExit, Processes, ProcessFacts } from "../processes.ts";
 import { currentUid } from "../run-as.ts";
 import { refuseForeignFolder } from "../shared-folder.ts";
-import { recordedSpec } from "./component.ts";
 import { type LogPart, type LogPosition, lastLinesOf, newLinesOf, tailOf } from "./log-file.ts";
 import { type Answer, parseAnswer, type Request } from "./protocol.ts";
-import { type ComponentRecord, hasRecord, namesProcess, readRecord } from "./record.ts";
+import { type ComponentRecord, hasRecord, namesProcess, readRecord, recordedSpec } from "./record.ts";
 import { logFolderOf } from "./supervisor.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };

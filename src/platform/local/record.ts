@@ -3,6 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../../errors/error.ts";
 import { errorText } from "../../errors/error-text.ts";
+import type { ComponentSpec } from "../components.ts";
 import { writeDurable } from "../durable.ts";
 import type { Files } from "../files.ts";
 import { keepReserve, removeReserve, withReserve } from "../reserve.ts";
@@ -53,6 +54,28 @@ const recordSchema = z.strictObject({
 
 /** What is recorded of a component. */
 export type ComponentRecord = z.output<typeof componentSchema>;
+
+/** A recorded spec is what was sent. */
+export function specOf(recorded: NonNullable<ComponentRecord["spec"]>): ComponentSpec {
+  const { stop, runAs, ...rest } = recorded;
+  return { ...rest, runAs, stop: { ...stop, signal: stop.signal as NodeJS.Signals } };
+}
+
+/** A spec as it is sent and recorded. */
+export function recordedSpec(spec: ComponentSpec): NonNullable<ComponentRecord["spec"]> {
+  const { name, program, workFolder, restart, stop, runAs } = spec;
+  return {
+    name,
+    program,
+    arguments: [...spec.arguments],
+    environment: { ...spec.environment },
+    workFolder,
+    runAs: runAs === undefined ? undefined : { name: runAs.name, uid: runAs.uid, gid: runAs.gid },
+    ports: spec.ports.map((each) => ({ name: each.name, port: each.port })),
+    restart,
+    stop: { signal: stop.signal, timeoutMs: stop.timeoutMs },
+  };
+}
 
 const RECORD_FILE = "components.json";
 /** Ten components take some ten thousand bytes. */

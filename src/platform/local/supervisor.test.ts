@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { eventually, temporaryFolder } from "../../../test/support/receivers.ts";
+import { LifeboatError } from "../../errors/error.ts";
 import { systemClock } from "../clock.ts";
 import type { ComponentSpec } from "../components.ts";
 import { COUNTS_AND_STAYS, scriptSpec, startsIn } from "../conformance/conformance.ts";
@@ -11,7 +12,7 @@ import { systemFiles } from "../files.ts";
 import { systemLocks } from "../lock.ts";
 import { type Processes, systemProcesses } from "../processes.ts";
 import { bootOf } from "./boot.ts";
-import { recordedSpec } from "./component.ts";
+import { recordedSpec } from "./record.ts";
 import { logFolderOf, Supervisor, type SupervisorTools } from "./supervisor.ts";
 
 type Given = {
@@ -291,5 +292,51 @@ test("a node whose process is gone is not called running where nobody can tell w
       await end();
       assert.equal(modes(supervisor)[name], name);
     }
+  });
+});
+
+test("a component that may not be signalled is looked after as before: none is started beside it, and its end is seen", async () => {
+  await withFolder(async ({ folder, open }) => {
+    let denied: "killTree" | "signal" | undefined;
+    const deny = (what: typeof denied): void => {
+      if (denied === what)
+        throw new LifeboatError("platform.file-denied", { message: "EPERM", remedy: "Be its user." });
+    };
+    let pid = 0;
+    const processes: Processes = {
+      ...systemProcesses,
+      start: async (request) => {
+        const child = await systemProcesses.start(request);
+        ({ pid } = child);
+        return child;
+      },
+      signal: (to, signal) => {
+        deny("signal");
+        return systemProcesses.signal(to, signal);
+      },
+      killTree: async (to) => {
+        deny("killTree");
+        return await systemProcesses.killTree(to);
+      },
+    };
+    const supervisor = await open({ processes });
+    const spec = scriptSpec(folder, "db", COUNTS_AND_STAYS, { restart: "never" });
+    for (const [what, end, isFence] of [
+      ["signal", () => supervisor.stop("db"), false],
+      ["killTree", () => supervisor.kill("db"), false],
+      ["killTree", () => supervisor.fence("db"), true],
+    ] as const) {
+      await supervisor.start(spec);
+      const first = pid;
+      denied = what;
+      await assert.rejects(end(), { code: "platform.file-denied" });
+      denied = undefined;
+      assert.equal(modes(supervisor)["db"], "running");
+      if (!isFence) await supervisor.start(spec);
+      assert.equal(pid, first, "none is started beside it");
+      process.kill(first, "SIGKILL");
+      await eventually("its end is seen", async () => modes(supervisor)["db"] !== "running");
+    }
+    assert.equal(modes(supervisor)["db"], "fenced");
   });
 });
