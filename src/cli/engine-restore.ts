@@ -4,6 +4,7 @@ import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { findFreePort } from "../platform/free-port.ts";
 import type { ProcessUser } from "../platform/processes.ts";
+import { parseControlFile } from "../postgres/control-file.ts";
 import { findInstallation, type Installation, MAJORS } from "../postgres/installation.ts";
 import { formatLsn, type SystemId } from "../postgres/lsn.ts";
 import { LocalServer, SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
@@ -14,9 +15,11 @@ import { presentTablespaces } from "../restore/delta-guard.ts";
 import type { DeltaSurvey } from "../restore/delta-survey.ts";
 import { estimateMs } from "../restore/estimate.ts";
 import { checkOutside, checkTarget, layoutOf } from "../restore/layout.ts";
+import { describeOnlyHere, findOnlyHere, refuseOnlyHere } from "../restore/only-here.ts";
 import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import {
+  type DeltaRestore,
   type PricedPlan,
   prepareDelta,
   prepareRestore,
@@ -26,6 +29,7 @@ import {
   spaceNeeds,
   spaceWarnings,
 } from "../restore/restore.ts";
+import type { RestoreWal } from "../restore/restore-wal.ts";
 import type { PlannedStop } from "../restore/target.ts";
 import { findWholeEnd } from "../restore/whole-end.ts";
 import { listBackups } from "../vault/backups.ts";
@@ -133,9 +137,11 @@ async function planWith(
   await reaching;
   await ending;
   const needs = await spaceNeeds(files, plan, place, delta);
-  const facts = planFacts(plan, { choice, delta: delta?.survey, needs });
+  const onlyHere = await onlyHereWarnings(asked, { delta, wal });
+  const facts = planFacts(plan, { choice, delta: delta?.survey, needs, onlyHere });
   // A dry run prints them with the plan.
-  for (const warning of asked.dryRun ? [] : doubtWarnings(plan, choice.backupId)) session.notice(warning);
+  for (const warning of asked.dryRun ? [] : [...doubtWarnings(plan, choice.backupId), ...onlyHere])
+    session.notice(warning);
   return {
     facts,
     close: () => threads.stop(),
@@ -154,6 +160,22 @@ async function planWith(
       return { plan: facts, owner: user?.name, durationMs, filesMs, writtenBytes, server };
     },
   };
+}
+
+/** What would be lost of the folder. Throws `restore.only-copy` where nobody can know of it: who names a moment wants what came later gone. */
+async function onlyHereWarnings(
+  { choice, dryRun, session }: Omit<Call, "user">,
+  { delta, wal }: { readonly delta: DeltaRestore | undefined; readonly wal: RestoreWal },
+): Promise<readonly string[]> {
+  if (delta?.state.kind !== "data") return [];
+  const { walFolder, stamp } = delta.state;
+  const options = { signal: session.signal };
+  const place = { folder: choice.targetFolder, walFolder, control: parseControlFile(Buffer.from(stamp, "base64")) };
+  const found = await findOnlyHere(MACHINE.files, place, await wal.holdings(options), options);
+  if (found === undefined) return [];
+  const isRefused = choice.target.kind === "latest" && !choice.acceptGap;
+  if (isRefused && !dryRun) refuseOnlyHere(choice.targetFolder, found);
+  return [`${describeOnlyHere(choice.targetFolder, found)}${isRefused ? ": it will be refused" : ""}`];
 }
 
 /** Throws `platform.not-reachable` when the server's user could not enter a folder that is to be written. */
@@ -313,10 +335,12 @@ function planFacts(
     choice,
     delta,
     needs,
+    onlyHere,
   }: {
     readonly choice: Call["choice"];
     readonly delta: DeltaSurvey | undefined;
     readonly needs: readonly SpaceNeed[];
+    readonly onlyHere: readonly string[];
   },
 ): RestorePlanFacts {
   const measured = measuredRates(plan.proofs.proofs, os.hostname());
@@ -324,7 +348,12 @@ function planFacts(
   if (plan.gapAfter !== undefined) {
     warnings.push(`WAL is missing after ${plan.segments.at(-1)?.name ?? "the backup"}: this is not the newest point`);
   }
-  warnings.push(...doubtWarnings(plan, choice.backupId), ...stopWarnings(plan.stop), ...spaceWarnings(needs));
+  warnings.push(
+    ...doubtWarnings(plan, choice.backupId),
+    ...stopWarnings(plan.stop),
+    ...spaceWarnings(needs),
+    ...onlyHere,
+  );
   return {
     backupId: plan.backup.backupId,
     target: plan.target,

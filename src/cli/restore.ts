@@ -151,7 +151,9 @@ export function restoreVerb(engine: RestoreEngine): Verb {
       backup: optional(text("ID"), "Start from this backup. Default: the newest that serves, with no failed proof."),
       system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
       delta: toggle("Into the data directory of a stopped server: keep what is equal, overwrite or remove the rest."),
-      acceptGap: toggle("Where WAL is missing, restore to the last position before the hole, knowingly."),
+      acceptGap: toggle(
+        "Where WAL is missing, restore to the last position before the hole, knowingly; with --delta, give up what only the folder has.",
+      ),
       tablespace: optional(text("OID=FOLDER[,...]"), "Where tablespaces go, by their OID."),
       tablespacesUnder: optional(
         location("folder"),

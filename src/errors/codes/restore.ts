@@ -83,6 +83,12 @@ export const restoreErrors = defineErrors({
     meaning:
       "The file system of the restore target, or of what a rebuild keeps aside, has too little space; nothing was changed.",
   },
+  "restore.only-copy": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "The data directory to be brought to the vault's newest point has commits of its own that the vault lacks; nothing was touched.",
+  },
   "restore.tablespace-unmapped": {
     kind: "operator",
     exit: EXIT.usage,
