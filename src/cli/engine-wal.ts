@@ -47,11 +47,13 @@ export const receiveWal: ReceiveWal = async (call) => {
   // Nobody is at the terminal any more when a rotation has made a new data key.
   const unattended = { config, session: { ...session, prompt: undefined } };
   const { vault, renew } = new KeptKeys(await openConfiguredVault(call, "write"), {
+    clock: session.clock,
     reopen: () => openConfiguredVault(unattended, "write"),
     onLeftOut: (why) =>
       session.notice(
-        `warning: the vault has a newer data key, which the receiver does not open${why === undefined ? "" : ` (${why})`}: it goes on with the newest that it opens`,
+        `warning: the vault has a newer data key, which the receiver does not open${why === undefined ? "" : ` (${why})`}: it goes on with the newest that it opens, and tries again every ten minutes`,
       ),
+    onCaughtUp: () => session.notice("the receiver opens every data key of the vault again, and seals with the newest"),
   });
   const readAddress = () => serverConnection(call, config.receiver.applicationName);
   const connect = connectsWithNewestPassword<ReplicationConnection>(readAddress, await readAddress());

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TEST_SECRET } from "../../test/support/vaults.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import { systemClock } from "../platform/clock.ts";
+import { type Monotonic, systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { SystemId } from "../postgres/lsn.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import { KeptKeys } from "./kept-keys.ts";
-import { addHolder, removeHolder, rotateDataKey } from "./key-ring.ts";
+import { addHolder, removeHolder, rewrapPassphrase, rotateDataKey } from "./key-ring.ts";
 import { NO_STRETCH, type VaultSecret } from "./keys.ts";
 import { checkSameVault } from "./same-vault.ts";
 import { initVault, openVault } from "./vault.ts";
@@ -17,25 +17,30 @@ const LEAVER = { kind: "passphrase", passphrase: "somebody's who leaves" } as co
 const SYSTEM = "7" as SystemId;
 
 /** A vault that two hold, kept open by one of them. */
-async function keptVault(reopen?: () => Promise<never>, secret: VaultSecret = TEST_SECRET) {
+async function keptVault(reopen?: () => Promise<never>, configured: { secret: VaultSecret } = { secret: TEST_SECRET }) {
   const store = openMemoryStore({ clock: systemClock });
   const tools = { store, clock: systemClock, random: systemRandom, stretchCost: NO_STRETCH };
   await initVault(tools, TEST_SECRET, {});
   const { wrapId } = await addHolder(tools, TEST_SECRET, { holder: LEAVER, label: "" }, {});
   const opened: number[] = [];
   const leftOut: (string | undefined)[] = [];
-  const kept = new KeptKeys(await openVault(tools, secret, {}), {
+  const times = { ms: 0, caughtUp: 0 };
+  const kept = new KeptKeys(await openVault(tools, configured.secret, {}), {
+    clock: { monotonic: () => times.ms as Monotonic },
     reopen: async (options) => {
       opened.push(opened.length);
-      return reopen === undefined ? await openVault(tools, secret, options) : await reopen();
+      return reopen === undefined ? await openVault(tools, configured.secret, options) : await reopen();
     },
     onLeftOut: (why) => leftOut.push(why),
+    onCaughtUp: () => {
+      times.caughtUp += 1;
+    },
   });
   const storeNext = async (segment: string): Promise<void> => {
     await kept.renew(await checkSameVault(kept.vault, {}), {});
     await putSegment(kept.vault, { systemId: SYSTEM, segment, bytes: Buffer.from(segment) }, {});
   };
-  return { tools, wrapId, kept, opened, leftOut, store: storeNext };
+  return { tools, wrapId, kept, opened, leftOut, times, store: storeNext };
 }
 
 test("what is stored after somebody was removed and the data key rotated does not open for him, and all of it opens for who stays", async () => {
@@ -59,12 +64,29 @@ test("what is stored after somebody was removed and the data key rotated does no
 });
 
 test("who a rotation left out goes on with the data key that he opens, and it is told once", async () => {
-  const { tools, kept, opened, leftOut, store } = await keptVault(undefined, LEAVER);
+  const { tools, kept, opened, leftOut, store } = await keptVault(undefined, { secret: LEAVER });
   const { id } = kept.vault.dataKey;
   await rotateDataKey(tools, TEST_SECRET, {});
   for (const segment of ["000000010000000000000001", "000000010000000000000002"]) await store(segment);
   assert.equal(kept.vault.dataKey.id, id);
   assert.deepEqual([opened.length, leftOut], [1, [undefined]]);
+});
+
+test("a passphrase file that is brought up to date after the rotation is taken within ten minutes, without a restart", async () => {
+  const configured: { secret: VaultSecret } = { secret: TEST_SECRET };
+  const { tools, kept, opened, leftOut, times, store } = await keptVault(undefined, configured);
+  await rewrapPassphrase(tools, TEST_SECRET, { passphrase: "new", label: "" }, {});
+  const now = { kind: "passphrase", passphrase: "new" } as const;
+  const { keyId } = await rotateDataKey(tools, now, {});
+  await store("000000010000000000000001");
+  configured.secret = now;
+  times.ms = 599_999;
+  await store("000000010000000000000002");
+  assert.deepEqual([opened.length, leftOut.length, times.caughtUp], [1, 1, 0]);
+  times.ms += 1;
+  await store("000000010000000000000003");
+  assert.deepEqual([kept.vault.dataKey.id, kept.vault.dataKeys.size], [keyId, 2]);
+  assert.deepEqual([opened.length, leftOut.length, times.caughtUp], [2, 1, 1]);
 });
 
 test("a secret that is not at hand any more keeps no WAL waiting, a store that fails does until it answers", async () => {
