@@ -5,7 +5,7 @@ import { formatInstant, type Instant } from "../platform/clock.ts";
 import { type Fault, faultsOf, type StatusFacts, type StatusProof, type StatusRange } from "../status/decide.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
-import { whyFailed, whyStale } from "../wal/report-age.ts";
+import { confirmedOrHeld, whyFailed, whyStale } from "../wal/report-age.ts";
 import { printable, type Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
 import { defineVerb, type Session, type Verb } from "./verb.ts";
@@ -93,7 +93,7 @@ function liveRows({ receiver, reportAgeMs, server }: StatusFacts): (readonly [st
     const { report } = receiver;
     const last = whyStale(reportAgeMs) === undefined ? report.mode : `silent, was ${report.mode}`;
     const mode = receiver.kind === "running" ? last : "not running";
-    rows.push(["receiver", `${mode}, confirmed ${report.flushedLsn}`]);
+    rows.push(["receiver", `${mode}, ${confirmedOrHeld(report)} ${report.flushedLsn}`]);
     const waiting = report.segmentsWaiting === 1 ? "1 segment waits" : `${report.segmentsWaiting} segments wait`;
     rows.push(["spool", `${describeByteSize(report.spoolBytes)}, ${waiting} for the vault`]);
   }

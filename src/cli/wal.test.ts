@@ -129,10 +129,18 @@ test("how receiving stands is told for people and for programs, with and without
     ...well,
     receiver: { kind: "running", report: { ...report, epoch: 9, applicationName: "lifeboat_vault_e8" } },
   };
-  const shown = [well, badly, never, silent, ahead, governed].map((status) => renderWalStatus(status, style));
+  const since = "2026-01-01T03:29:00.000Z";
+  const message = "nothing is confirmed: there is no grant in reign 8";
+  const ungranted: WalStatus = {
+    ...well,
+    receiver: { kind: "running", report: { ...report, alarms: [{ kind: "stalled", message, since }] } },
+  };
+  const shown = [well, badly, never, silent, ahead, governed, ungranted].map((status) =>
+    renderWalStatus(status, style),
+  );
   matchesGolden("results/wal-status.txt", `${shown.join("\n\n")}\n`);
-  const each = [well, badly, never, silent, ahead, governed].map(isReceivingWell);
-  assert.deepEqual(each, [true, false, false, false, false, true]);
+  const each = [well, badly, never, silent, ahead, governed, ungranted].map(isReceivingWell);
+  assert.deepEqual(each, [true, false, false, false, false, true, false]);
   assert.deepEqual(walStatusJson(badly).server, {
     kind: "unreachable",
     code: "store.failed",

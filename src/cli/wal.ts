@@ -7,7 +7,7 @@ import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/l
 import { describeByteSize } from "../units/byte-size.ts";
 import type { WalGetMode } from "../wal/get-for-server.ts";
 import type { ReceiverStatus } from "../wal/report.ts";
-import { whyFailed, whyStale } from "../wal/report-age.ts";
+import { confirmedOrHeld, whyFailed, whyStale } from "../wal/report-age.ts";
 import type { Style } from "./style.ts";
 import { type Cell, renderFacts } from "./table.ts";
 import { defineVerb, optional, required, type Session, type Verb, withDefault } from "./verb.ts";
@@ -200,7 +200,8 @@ export function renderWalStatus(status: WalStatus, style: Style): string {
     const stale = whyStale(status.reportAgeMs);
     if (stale !== undefined) facts.push(["alarm", { painted: style.bad(stale) }]);
     const waiting = `${segments(report.segmentsWaiting)} for the vault, ${describeByteSize(report.spoolBytes)} of at most ${describeByteSize(report.spoolBytesMax)}`;
-    facts.push(["confirmed", `${report.flushedLsn}, timeline ${report.timeline ?? "not known"}`], ["spool", waiting]);
+    const upTo = `${report.flushedLsn}, timeline ${report.timeline ?? "not known"}`;
+    facts.push([confirmedOrHeld(report), upTo], ["spool", waiting]);
     if (report.epoch > 0) facts.push(["mandate", `as ${report.applicationName}; newest epoch ${report.epoch}`]);
     if (report.lastError !== null) {
       const { message, code, at } = report.lastError;

@@ -13,6 +13,7 @@ const QUIET: AlarmFacts = {
   lastError: undefined,
   stalledMs: 0,
   stallAfterMs: 10_000,
+  hindrance: undefined,
   uploadFailure: undefined,
   uploadingSince: undefined,
   lostGaps: [],
@@ -32,6 +33,23 @@ test("a server that advances while nothing is confirmed is an alarm after a whil
   const [alarm] = alarmsOf({ ...QUIET, stalledMs: 10_001 });
   assert.equal(alarm?.kind, "stalled");
   assert.equal(alarm?.since, "2026-11-22T11:59:49.999Z");
+});
+
+test("what was not confirmed while there was no stream is no alarm of the stream", () => {
+  assert.deepEqual(kinds({ stalledMs: 3_600_000, modeAt: (NOW - 9_000) as Instant }), []);
+  const [alarm] = alarmsOf({ ...QUIET, stalledMs: 3_600_000, modeAt: (NOW - 11_000) as Instant });
+  assert.equal(alarm?.since, "2026-11-22T11:59:49.000Z");
+});
+
+test("where nothing may be confirmed the alarm says why", () => {
+  const told = (hindrance: AlarmFacts["hindrance"]): string =>
+    alarmsOf({ ...QUIET, stalledMs: 10_001, hindrance })[0]?.message ?? "";
+  assert.match(told({ kind: "no-grant", reign: 3 }), /no grant in reign 3/);
+  assert.match(
+    told({ kind: "not-contiguous", rangeFrom: 0x3000000n as Lsn, contiguousWith: 0x2000000n as Lsn }),
+    /held begins at 0\/3000000, and the replica is at 0\/2000000/,
+  );
+  assert.match(told({ kind: "not-contiguous", rangeFrom: undefined, contiguousWith: undefined }), /not told/);
 });
 
 test("not streaming is an alarm once a reconnection should be over, and at once when it failed", () => {

@@ -5,6 +5,7 @@ import { isLifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn } from "../postgres/lsn.ts";
+import type { Hindrance } from "./mandates.ts";
 import type { ReceiverAlarm, ReceiverMode, ReportedError } from "./report.ts";
 import type { ReceivedGap } from "./spool-state.ts";
 import type { UnreadableWal } from "./unreadable.ts";
@@ -18,6 +19,8 @@ export type AlarmFacts = {
   readonly lastError: ReportedError | undefined;
   /** How long the server has been ahead of an unmoving confirmed position. */
   readonly stalledMs: number;
+  /** Why nothing may be confirmed; undefined when it may. */
+  readonly hindrance: Hindrance | undefined;
   readonly stallAfterMs: number;
   readonly uploadFailure: { readonly error: unknown; readonly since: Instant } | undefined;
   /** Since when one segment is on its way to the vault; undefined while none is. */
@@ -47,9 +50,11 @@ export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
       message: `nothing is confirmed, the receiver is ${mode}${why}`,
     });
   }
-  if (mode === "streaming" && facts.stalledMs > facts.stallAfterMs) {
-    const since = formatInstant((facts.now - facts.stalledMs) as Instant);
-    alarms.push({ kind: "stalled", since, message: "the server writes WAL and none of it gets confirmed" });
+  // Whoever was not connected could confirm nothing: that was another alarm.
+  const stalledMs = Math.min(facts.stalledMs, facts.now - facts.modeAt);
+  if (mode === "streaming" && stalledMs > facts.stallAfterMs) {
+    const since = formatInstant((facts.now - stalledMs) as Instant);
+    alarms.push({ kind: "stalled", since, message: stallText(facts.hindrance) });
   }
   if (facts.uploadFailure !== undefined) {
     const { error, since } = facts.uploadFailure;
@@ -78,6 +83,23 @@ export function alarmsOf(facts: AlarmFacts): ReceiverAlarm[] {
     alarms.push({ kind: "unreadable", since: noticedAt, message });
   }
   return alarms;
+}
+
+function stallText(hindrance: Hindrance | undefined): string {
+  if (hindrance === undefined) return "the server writes WAL and none of it gets confirmed";
+  if (hindrance.kind === "no-grant") {
+    return `nothing is confirmed: there is no grant in reign ${hindrance.reign} (the daemon gives it: lifeboat up)`;
+  }
+  const { rangeFrom, contiguousWith } = hindrance;
+  const from =
+    rangeFrom === undefined
+      ? "where what is held begins is not known"
+      : `what is held begins at ${formatLsn(rangeFrom)}`;
+  const to =
+    contiguousWith === undefined
+      ? "how far the replica is was not told"
+      : `the replica is at ${formatLsn(contiguousWith)}`;
+  return `nothing is confirmed: ${from}, and ${to} (it goes on when the replica has come so far)`;
 }
 
 /** A failure as a report shows it. */

@@ -34,6 +34,11 @@ export type Grant = {
   readonly contiguousWith: Lsn | undefined;
 };
 
+/** Why nothing may be confirmed under a mandate. Positions are as in Grant; undefined: not known. */
+export type Hindrance =
+  | { readonly kind: "no-grant"; readonly reign: number }
+  | { readonly kind: "not-contiguous"; readonly rangeFrom: Lsn | undefined; readonly contiguousWith: Lsn | undefined };
+
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /** A mandate with what ends and what permits it. */
@@ -172,24 +177,32 @@ export class Mandates {
     held.until = Math.max(held.until, seenAt + duration.ms) as Monotonic;
   }
 
+  /** Why nothing may be confirmed under the mandate in force; undefined when it may, and while there is none. */
+  hindrance(rangeFrom: Lsn | undefined): Hindrance | undefined {
+    return this.#held === undefined ? undefined : this.#hindrance(this.#held, rangeFrom);
+  }
+
+  #hindrance({ mandate: { reign }, contiguousWith, until }: Held, rangeFrom: Lsn | undefined): Hindrance | undefined {
+    const now = this.#record;
+    const granted = (now.kind === "following" && now.lasting) || this.#tools.clock.monotonic() < until;
+    if (!granted) return { kind: "no-grant", reign };
+    // Nobody governs it: there is no replica that it would be compared with.
+    if (reign === 0 || contiguous(rangeFrom, contiguousWith)) return undefined;
+    return { kind: "not-contiguous", rangeFrom, contiguousWith };
+  }
+
   #freeze(): void {
     this.#held?.ending.abort();
     this.#held = undefined;
   }
 
   #begin(record: FollowingRecord): void {
-    const { clock } = this.#tools;
     const { reign, upstream, systemId, timeline, switchLsn, contiguousWith } = record;
     const ending = new AbortController();
-    const mayConfirm = (rangeFrom: Lsn | undefined): boolean => {
-      if (ending.signal.aborted) return false;
-      // Nobody governs it: there is no replica that it would be compared with.
-      if (reign !== 0 && !contiguous(rangeFrom, held.contiguousWith)) return false;
-      const now = this.#record;
-      return (now.kind === "following" && now.lasting) || clock.monotonic() < held.until;
-    };
+    const mayConfirm = (rangeFrom: Lsn | undefined): boolean =>
+      !ending.signal.aborted && this.#hindrance(held, rangeFrom) === undefined;
     const mandate = { reign, upstream, systemId, timeline, switchLsn, ended: ending.signal, mayConfirm };
-    const held: Held = { mandate, ending, until: clock.monotonic(), contiguousWith };
+    const held: Held = { mandate, ending, until: this.#tools.clock.monotonic(), contiguousWith };
     this.#held = held;
     this.#given.resolve();
     this.#given = Promise.withResolvers<void>();

@@ -254,13 +254,14 @@ class WalReceiver implements Receiver {
   #alarms(): ReceiverReport["alarms"] {
     const context = this.#context;
     const { clock } = this.#tools;
-    const behind = context !== undefined && context.serverEnd > context.spool.flushed;
+    const behind = context !== undefined && context.serverEnd > context.told;
     return alarmsOf({
       now: clock.now(),
       mode: this.#mode,
       modeAt: this.#modeAt,
       lastError: this.#lastError,
       stalledMs: behind ? clock.monotonic() - context.confirmedAt : 0,
+      hindrance: this.#mandates?.hindrance(context?.spool.state?.rangeFrom),
       stallAfterMs: this.#settled.stallAfterMs,
       uploadFailure: context?.uploads.failure,
       uploadingSince: context?.uploads.headSince,
@@ -339,6 +340,8 @@ class WalReceiver implements Receiver {
     for (;;) {
       if (mandates.current === undefined) this.#withoutMandate();
       const mandate = await mandates.next({ signal });
+      // What it was told under another one, or while it had none, keeps nobody waiting.
+      context.confirmedAt = this.#tools.clock.monotonic();
       try {
         await this.#receiveUnder(mandate, context, AbortSignal.any([signal, mandate.ended]));
       } catch (error) {
@@ -452,6 +455,7 @@ class WalReceiver implements Receiver {
       gone: undefined,
       serverEnd: LSN_NONE,
       heardAt: undefined,
+      told: LSN_NONE,
       confirmedAt: clock.monotonic(),
       streaming: () => {},
       walked: () => readWalked(files, spoolFolder),

@@ -27,7 +27,7 @@ const WAL = writeSyntheticWal({ start: START, walSegmentBytes: SEGMENT_BYTES }, 
 ]).bytes;
 
 /** Every sync is quick. */
-const clock: Clock = { ...systemClock, monotonic: () => 0 as Monotonic };
+const quick: Clock = { ...systemClock, monotonic: () => 0 as Monotonic };
 
 /** Bytes of a group; or nothing in time, or the end of the timeline. */
 type Sent = number | "silence" | "timeline-end";
@@ -41,8 +41,8 @@ class Sender {
   #at = 0;
 
   /** Without `serverEnd` it sends whatever it has. */
-  constructor(sent: readonly Sent[], serverEnd: Lsn = LSN_NONE) {
-    this.#sent = sent.values();
+  constructor(sent: Iterable<Sent>, serverEnd: Lsn = LSN_NONE) {
+    this.#sent = sent[Symbol.iterator]();
     this.#serverEnd = serverEnd;
   }
 
@@ -83,7 +83,7 @@ class Sender {
 }
 
 async function openOver(folder: string, files: Files): Promise<Spool> {
-  const spool = await openSpool({ files, locks: systemLocks, clock, random: systemRandom }, folder, {});
+  const spool = await openSpool({ files, locks: systemLocks, clock: quick, random: systemRandom }, folder, {});
   await spool.adopt({
     vaultId: "0".repeat(32),
     systemId: SYSTEM,
@@ -107,10 +107,13 @@ async function receive(
     readonly confirmFrom?: Lsn;
     readonly mayConfirm?: () => boolean;
     readonly link?: Link;
+    readonly clock?: Clock;
+    /** Handed over before anything is received. */
+    readonly begins?: (context: SessionContext) => void;
   },
 ): Promise<Lsn> {
   await using temporary = await temporaryFolder("reception");
-  const { files = systemFiles, confirmFrom = START, mayConfirm = () => true, link } = how;
+  const { files = systemFiles, confirmFrom = START, mayConfirm = () => true, clock = quick, link } = how;
   const spool = await openOver(temporary.folder, files);
   const vault = await createTestVault();
   const ended = new AbortController().signal;
@@ -148,11 +151,13 @@ async function receive(
     gone: undefined,
     serverEnd: LSN_NONE,
     heardAt: undefined,
+    told: LSN_NONE,
     confirmedAt: clock.monotonic(),
     streaming: () => undefined,
     walked: async () => undefined,
     lost: () => undefined,
   };
+  how.begins?.(context);
   const plan = { timeline: ONE, streamFrom: START, writeFrom: START, expected: Buffer.alloc(0), confirmFrom, link };
   const run = new Reception(context, plan).run(sender.connection, { signal: ended });
   await run.catch((error) =>
@@ -225,6 +230,58 @@ test("a grant that ends while the disk syncs confirms nothing of what was synced
   const sender = new Sender(Array(4).fill(GROUP_BYTES));
   await receive(sender, { files, mayConfirm: () => syncs < 3 });
   assert.deepEqual(sender.told, [LSN_NONE, lsnAdd(START, GROUP_BYTES), lsnAdd(START, 2 * GROUP_BYTES)]);
+});
+
+test("what waits to be confirmed has waited since it came, however long the server had written nothing", async () => {
+  let now = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => now as Monotonic };
+  let context: SessionContext | undefined;
+  const owed: [boolean, number | undefined][] = [];
+  const files = filesWithSyncs(() => {
+    if (context !== undefined) owed.push([context.serverEnd > context.told, context.confirmedAt]);
+  });
+  const begins = (given: SessionContext): void => {
+    context = given;
+  };
+  function* idleBetween(): Generator<Sent> {
+    yield GROUP_BYTES;
+    now = 20_000;
+    yield GROUP_BYTES;
+  }
+  await receive(new Sender(idleBetween()), { files, clock, begins });
+  assert.deepEqual(owed.at(-1), [true, 20_000]);
+});
+
+test("what came without a grant waits since it came, until it is told", async () => {
+  let now = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => now as Monotonic };
+  let context: SessionContext | undefined;
+  const owed: [boolean, number][] = [];
+  const look = (): void => {
+    if (context !== undefined) owed.push([context.serverEnd > context.told, context.confirmedAt]);
+  };
+  let granted = true;
+  function* lapsing(): Generator<Sent> {
+    yield GROUP_BYTES;
+    look();
+    [granted, now] = [false, 1000];
+    yield GROUP_BYTES;
+    now = 15_000;
+    yield GROUP_BYTES;
+    look();
+    [granted, now] = [true, 16_000];
+    yield "silence";
+    look();
+  }
+  const begins = (given: SessionContext): void => {
+    context = given;
+  };
+  await receive(new Sender(lapsing()), { clock, begins, mayConfirm: () => granted });
+  assert.deepEqual(owed, [
+    [false, 0],
+    [true, 1000],
+    [false, 16_000],
+  ]);
 });
 
 test("a burst is synced once and confirmed whole, when all that the server had is there", async () => {

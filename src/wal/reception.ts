@@ -42,10 +42,10 @@ export class Reception {
   #heardAt: Monotonic;
   #askedAt: Monotonic | undefined;
   #toldAt: Monotonic;
-  #told = LSN_NONE;
 
   constructor(context: SessionContext, plan: Plan) {
     this.#context = context;
+    context.told = LSN_NONE;
     this.#plan = plan;
     this.#at = plan.streamFrom;
     this.#expected = plan.expected;
@@ -105,6 +105,8 @@ export class Reception {
   /** Writes and syncs the group's WAL; true when the server wants an answer that it has not got. */
   async #take(stream: WalStream, group: readonly WalMessage[], signal: AbortSignal): Promise<boolean> {
     const context = this.#context;
+    // The wait of whoever waits for us begins with what comes now.
+    if (context.told >= context.serverEnd) context.confirmedAt = context.clock.monotonic();
     const parts: Buffer[] = [];
     let asked = false;
     for (const message of group) {
@@ -130,8 +132,6 @@ export class Reception {
         if (!inBurst) await this.#endBurst();
       }
     }
-    const nothingToConfirm = this.#mayConfirm && context.spool.flushed >= context.serverEnd;
-    if (nothingToConfirm) context.confirmedAt = context.clock.monotonic();
     return asked;
   }
 
@@ -152,7 +152,7 @@ export class Reception {
     if (!spool.takeNow(data)) return "no";
     assert(spool.flushed === flushed, "what is reported is what was synced");
     if (!confirmable || mandate.ended.aborted || !this.#mayConfirm || !stream.sendNow(message)) return "taken";
-    this.#told = flushed;
+    this.#context.told = flushed;
     this.#toldAt = clock.monotonic();
     this.#context.confirmedAt = this.#toldAt;
     return "told";
@@ -192,12 +192,12 @@ export class Reception {
     throwIfAborted(mandate.ended, "confirming WAL");
     const now = clock.monotonic();
     this.#checkHeard(now);
-    const flushed = this.#mayConfirm ? this.#confirmable() : this.#told;
+    const flushed = this.#mayConfirm ? this.#confirmable() : this.#context.told;
     const ask = this.#askedAt === undefined && now - this.#heardAt > options.serverTimeoutMs / 2;
-    if (!asked && !ask && flushed === this.#told && now - this.#toldAt < options.statusIntervalMs) return;
+    if (!asked && !ask && flushed === this.#context.told && now - this.#toldAt < options.statusIntervalMs) return;
     if (ask) this.#askedAt = now;
-    if (flushed !== this.#told) this.#context.confirmedAt = now;
-    this.#told = flushed;
+    if (flushed !== this.#context.told) this.#context.confirmedAt = now;
+    this.#context.told = flushed;
     this.#toldAt = now;
     // Nothing is applied here: a commit that waits for that must not return because of us.
     await stream.sendStatus({ written: flushed, flushed, applied: LSN_NONE, replyRequested: ask });

@@ -1,6 +1,6 @@
 /** Whether a receiver's report tells anything of now. By itself, since the command line asks and does not read reports. */
 import { describeDuration } from "../units/duration.ts";
-import type { ReceiverStatus, ReportedError } from "./report.ts";
+import type { ReceiverReport, ReceiverStatus, ReportedError } from "./report.ts";
 
 /** A receiver reports every second. One that does not hangs, or has no room left even for its report. */
 const REPORT_AGE_MS_MAX = 10_000;
@@ -20,4 +20,9 @@ export function whyStale(reportAgeMs: number | undefined): string | undefined {
 export function whyFailed(status: ReceiverStatus): ReportedError | undefined {
   if (status.kind !== "not-running" || status.report.mode !== "failed") return undefined;
   return status.report.lastError ?? undefined;
+}
+
+/** What a report's position may be called: what is held and cannot be confirmed was told to no server. */
+export function confirmedOrHeld({ alarms }: ReceiverReport): "confirmed" | "held" {
+  return alarms.some(({ kind }) => kind === "stalled") ? "held" : "confirmed";
 }

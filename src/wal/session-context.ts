@@ -38,7 +38,9 @@ export type SessionContext = {
   serverEnd: Lsn;
   /** When the server was last heard of; undefined while there is no stream. */
   heardAt: Monotonic | undefined;
-  /** When the confirmed position last moved, or had nothing to move to. */
+  /** What the server was told to be safe here, on this stream; none while nothing may be confirmed. */
+  told: Lsn;
+  /** When that last moved, or had nothing to move to. */
   confirmedAt: Monotonic;
   /** Called when the stream runs and the comparison is through; each session has its own. */
   streaming: () => void;

@@ -43,7 +43,7 @@ test("behind a gap nothing is confirmed until the replica has all that lies befo
     await server.query("CHECKPOINT");
   }
 
-  const second = await station.start(server);
+  const second = await station.start(server, { stallAfterMs: 300 });
   await server.query("CREATE TABLE after AS SELECT repeat('x', 900) AS t FROM generate_series(1, 300)");
   const end = parseLsn(await server.value("SELECT pg_current_wal_flush_lsn()"));
   await eventually("it is held", async () => parseLsn(second.report().flushedLsn) >= end);
@@ -53,8 +53,12 @@ test("behind a gap nothing is confirmed until the replica has all that lies befo
   assert.equal(mayConfirm, false);
   await witness.grant({ ...grant, contiguousWith: undefined }, CALL);
   assert.equal(await confirmed(), "0/0", "neither the lasting grant nor one that knows nothing makes up for the gap");
+  const stalled = (): string | undefined => second.report().alarms.find(({ kind }) => kind === "stalled")?.message;
+  const alarm = await eventually("it says that it confirms nothing", async () => stalled());
+  assert.match(alarm, /what is held begins at .* and the replica is at /);
   await witness.grant({ ...grant, contiguousWith: rangeFrom }, CALL);
   await eventually("it confirms again", async () => parseLsn(await confirmed()) >= end);
+  assert.equal(stalled(), undefined);
 });
 
 test("a new timeline is confirmed only when its history is registered in the vault", async () => {
