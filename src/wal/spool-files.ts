@@ -31,6 +31,9 @@ export type SpoolSystem = { readonly systemId: SystemId; readonly walSegmentByte
 
 const PARTIAL = ".partial";
 
+/** One is what happens; for another one the receiver would have to fill a segment or to change its timeline while we look. */
+const RENAMES_MAX = 3;
+
 /** Where the segments of one timeline lie. */
 export function timelineFolder(
   spool: string,
@@ -75,11 +78,35 @@ export async function listSpool(
 
 async function lookInto(files: Files, folder: string, system: SpoolSystem): Promise<readonly SpoolFile[]> {
   const found: SpoolFile[] = [];
-  for (const file of await namesIn(files, folder)) {
-    const each = await look(files, path.join(folder, file), system);
+  const names = await namesIn(files, folder);
+  for (const name of names) {
+    const each =
+      (await look(files, path.join(folder, name), system)) ??
+      (await underItsNewName(files, { folder, name, names }, system));
     if (each !== undefined) found.push(each);
   }
   return found;
+}
+
+/**
+ * A partial that was listed and is not there: the receiver has completed or ended it since, or taken an ended one up again. Left
+ * out, the end of all that is held would be missing from what is said of it. Undefined where it is stored by now, and removed.
+ */
+async function underItsNewName(
+  files: Files,
+  { folder, name, names }: { readonly folder: string; readonly name: string; readonly names: readonly string[] },
+  system: SpoolSystem,
+): Promise<SpoolFile | undefined> {
+  if (!name.includes(PARTIAL)) return undefined;
+  const [segment = ""] = name.split(PARTIAL);
+  for (let tries = 0; tries < RENAMES_MAX; tries += 1) {
+    const now = await namesIn(files, folder);
+    const renamed = now.find((each) => each.startsWith(segment) && !names.includes(each));
+    if (renamed === undefined) return undefined;
+    const file = await look(files, path.join(folder, renamed), system);
+    if (file !== undefined) return file;
+  }
+  return undefined;
 }
 
 async function look(files: Files, file: string, system: SpoolSystem): Promise<SpoolFile | undefined> {

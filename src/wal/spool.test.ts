@@ -431,6 +431,36 @@ test("a timeline that is taken up again is looked at again, and so is a file tha
   await spool.close();
 });
 
+test("a look at a spool that is received into counts what gets another name meanwhile", async () => {
+  const { files } = memoryFiles();
+  const spool = await throughTimelines(files, 1);
+  const seen = async (meanwhile: () => Promise<unknown>): Promise<readonly string[]> => {
+    let listed = false;
+    const looking: Files = {
+      ...files,
+      list: async (folder) => {
+        const names = await files.list(folder);
+        if (!listed && folder.endsWith("/00000001")) {
+          listed = true;
+          await meanwhile();
+        }
+        return names;
+      },
+    };
+    const found = await listSpool(looking, spool.folder, STATE);
+    return found.map(({ kind, start, end }) => `${kind} ${start - START} to ${end - START}`);
+  };
+  const half = MIB / 2;
+  const completed = await seen(async () => {
+    await spool.append(WAL.subarray(half, MIB + half), () => {});
+    await spool.flush();
+  });
+  assert.deepEqual(completed, [`complete 0 to ${MIB}`]);
+  const ended = await seen(() => takeUp(spool, TWO));
+  assert.deepEqual(ended, [`complete 0 to ${MIB}`, `ended ${MIB} to ${MIB + half}`]);
+  await spool.close();
+});
+
 test("what a timeline leaves behind has no blocks but those of its bytes, unless it is not known that they are there", async () => {
   const { files } = memoryFiles();
   const spool = await throughTimelines(files, 2);
