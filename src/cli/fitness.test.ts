@@ -187,6 +187,7 @@ const rotation = {
   keyId: "0123456789abcdef0123456789abcdef" as KeyId,
   wrappedFor: ["a"],
   leftOut: ["0f3a61c2b1d04e77"],
+  pin: undefined,
   recoveryKey: "ABCD-EFGH",
   dataKeyCount: 2,
   allDataKeyCount: 2,
@@ -210,7 +211,7 @@ test("keys are listed, added, removed, replaced and rotated in words that say wh
   const part = { ...added, allDataKeyCount: 2, opensNewest: false, recoveryKey: undefined };
   const byOneLeftOut = { ...keys, add: async () => part, rewrap: async () => ({ added: part, removed: [] }) };
   assert.equal(await keeps("vault-key-add-part", "vault key add --passphrase-file p", { keys: byOneLeftOut }), 0);
-  const partly = { ...keys, rotate: async () => ({ ...rotation, allDataKeyCount: 3 }) };
+  const partly = { ...keys, rotate: async () => ({ ...rotation, pin: "# lifeboat-vault 1 2", allDataKeyCount: 3 }) };
   assert.equal(await keeps("vault-key-rotate-part", "vault key rotate", { keys: partly }), 0);
   assert.equal(await keeps("vault-key-rewrap-part", "vault key rewrap", { keys: byOneLeftOut }), 0);
 });

@@ -163,6 +163,14 @@ function rotateResult(rotation: Rotation, style: Style): VerbResult {
       style.warning(
         `${which} recovery key opens ${dataKeyCount} of ${allDataKeyCount} data keys: what is sealed with the others stays closed.`,
       ),
+      "An age identity whose file names one of the others goes on sealing with that. Rotate with a secret that opens all.",
+    );
+  }
+  if (rotation.pin !== undefined) {
+    lines.push(
+      "",
+      "Append this line to every identity file of this vault, behind the earlier ones, and leave those. Without it who left and can write to the vault can have an identity's host seal with a key that he knows:",
+      rotation.pin,
     );
   }
   if (rotation.leftOut.length > 0) {

@@ -6,7 +6,8 @@
  * file that names one data key by its fingerprint.
  * Invariant: sealing for a recipient needs no secret, so whoever can write to the store could add a wrap around a data key
  * of his own and have new backups sealed with it. Therefore a data key from an age wrap counts only when it is the pinned
- * one, or when one that counts vouches for it; and nobody wraps for a recipient whose wrap none of his keys vouches for.
+ * one, or when one that counts vouches for it; and nobody wraps for a recipient whose wrap his newest data key does not vouch for:
+ * an older one may be in the hands of somebody who was removed. For the same reason the last pin decides what seals.
  * Source: the age format, https://age-encryption.org/v1.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
@@ -22,7 +23,8 @@ const DATA_KEY_BYTES = 32;
 /** Identities tried on one wrap; a file with more is no key file. */
 const IDENTITIES_MAX = 64;
 
-type AgeWrap = Extract<KeyWrap, { version: 2 }> & {
+/** A wrap for an age recipient. */
+export type AgeWrap = Extract<KeyWrap, { version: 2 }> & {
   readonly method: Extract<KeyWrap["method"], { kind: "age" }>;
 };
 
@@ -66,28 +68,28 @@ export async function wrapForRecipient(wrap: {
   });
 }
 
-/** True when one of the data keys vouches for the wrap, whose data key is among them. */
+/** True when one of these data keys vouches for the wrap, whose own data key is known. */
 export function isVouchedFor(
   wrap: AgeWrap,
-  by: { readonly vaultId: string; readonly dataKeys: ReadonlyMap<KeyId, DataKey> },
+  of: { readonly vaultId: string; readonly dataKey: DataKey | undefined; readonly by: readonly DataKey[] },
 ): boolean {
-  const dataKey = by.dataKeys.get(wrap.keyId);
-  if (dataKey === undefined) return false;
-  return vouchedBy(wrap, { vaultId: by.vaultId, dataKey, by: [...by.dataKeys.values()] });
+  const { dataKey } = of;
+  return dataKey !== undefined && vouchedBy(wrap, { ...of, dataKey });
 }
 
 /** A data key that an identity opened, and the wrap it came from. */
 export type OpenedAgeWrap = { readonly wrap: AgeWrap; readonly dataKey: DataKey };
 
 /**
- * Opens the wraps that one of the identities fits and whose data keys the pin makes trustworthy; empty when no identity
- * fits. Throws `vault.age-unusable` for a file without identities, `vault.identity-unpinned` when the file does not say
- * which data key of this vault to trust, or none of those found is.
+ * Opens the wraps that one of the identities fits and whose data keys the pins make trustworthy; none when no identity
+ * fits. `pinned` is the data key of the last pin that names one of them. Throws `vault.age-unusable` for a file without
+ * identities, `vault.identity-unpinned` when the file does not say which data key of this vault to trust, or none of those
+ * found is.
  */
 export async function openAgeWraps(
   wraps: readonly KeyWrap[],
   tools: { readonly vaultId: string; readonly identities: string },
-): Promise<readonly OpenedAgeWrap[]> {
+): Promise<{ readonly opened: readonly OpenedAgeWrap[]; readonly pinned: DataKey | undefined }> {
   const { vaultId } = tools;
   const identities = parseIdentities(tools.identities);
   const opened: OpenedAgeWrap[] = [];
@@ -95,13 +97,17 @@ export async function openAgeWraps(
     const secret = await decrypt(wrap.method.file, identities);
     if (secret?.byteLength === DATA_KEY_BYTES) opened.push({ wrap, dataKey: { id: wrap.keyId, secret } });
   }
-  if (opened.length === 0) return [];
-  const pins = new Set(parsePins(tools.identities, vaultId));
+  if (opened.length === 0) return { opened, pinned: undefined };
+  const pins = parsePins(tools.identities, vaultId);
   const trusted = new Map<KeyId, DataKey>();
-  for (const { dataKey } of opened) {
-    if (pins.has(fingerprint(dataKey, vaultId))) trusted.set(dataKey.id, dataKey);
+  let pinned: DataKey | undefined;
+  for (const pin of pins) {
+    const named = opened.find(({ dataKey }) => fingerprint(dataKey, vaultId) === pin)?.dataKey;
+    if (named === undefined) continue;
+    trusted.set(named.id, named);
+    pinned = named;
   }
-  if (trusted.size === 0) throw unpinned(opened, vaultId, pins.size > 0);
+  if (pinned === undefined) throw unpinned(opened, vaultId, pins.length > 0);
   // Each pass adds a key that an earlier one vouches for; there are no more passes than keys.
   for (let grew = true; grew; ) {
     grew = false;
@@ -113,11 +119,29 @@ export async function openAgeWraps(
     }
   }
   // A wrap of a trusted key may still be a stranger's: an old one copied with a new date.
-  return opened.filter(
+  const genuine = opened.filter(
     ({ wrap, dataKey }) =>
       trusted.get(dataKey.id)?.secret.equals(dataKey.secret) === true &&
       vouchedBy(wrap, { vaultId, dataKey, by: [...trusted.values()] }),
   );
+  return { opened: genuine, pinned };
+}
+
+/**
+ * The data key that seals, of those that an identity opened, given from the oldest to the newest: the newest that the pinned one,
+ * or one behind it that counts, vouches for. Who keeps an older data key, as one who was removed, can vouch with that one only.
+ */
+export function newestBehindPin(
+  byAge: readonly DataKey[],
+  of: { readonly vaultId: string; readonly opened: readonly OpenedAgeWrap[]; readonly pinned: DataKey },
+): DataKey | undefined {
+  const { vaultId, opened, pinned } = of;
+  const counting = [pinned];
+  for (const dataKey of byAge.slice(byAge.findIndex(({ id }) => id === pinned.id) + 1)) {
+    const wraps = opened.filter(({ wrap }) => wrap.keyId === dataKey.id);
+    if (wraps.some(({ wrap }) => vouchedBy(wrap, { vaultId, dataKey, by: counting }))) counting.push(dataKey);
+  }
+  return counting.findLast((dataKey) => byAge.some(({ id }) => id === dataKey.id));
 }
 
 /** The line that makes an identity file trust this data key; age takes it for a comment. */

@@ -6,7 +6,7 @@
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Store } from "../store/store.ts";
-import { openAgeWraps } from "./key-age.ts";
+import { newestBehindPin, openAgeWraps } from "./key-age.ts";
 import { keysByAge } from "./key-order.ts";
 import { type KeyWrap, openWrap, parseWrap, type VaultSecret } from "./keys.ts";
 import { KEYS_PREFIX, type KeyId, parseKeyWrapName } from "./names.ts";
@@ -60,41 +60,50 @@ export async function openKeys(
   listing: WrapListing,
   tools: { readonly vaultId: string; readonly secret: VaultSecret; readonly storeName: string },
 ): Promise<OpenedKeys> {
-  const opened = await openEach(listing.wraps, tools);
+  const { opened, seals } = await openEach(listing.wraps, tools);
   opened.sort((a, b) => (a.stored.wrap.createdAt < b.stored.wrap.createdAt ? -1 : 1));
   const byId = new Map(opened.map(({ dataKey }) => [dataKey.id, dataKey]));
-  const dataKeys = new Map<KeyId, DataKey>();
-  for (const keyId of keysByAge(opened.map(({ stored }) => stored))) {
-    const dataKey = byId.get(keyId);
-    if (dataKey !== undefined) dataKeys.set(keyId, dataKey);
-  }
-  const newest = [...dataKeys.values()].at(-1);
+  const byAge = keysByAge(opened.map(({ stored }) => stored)).flatMap((keyId) => byId.get(keyId) ?? []);
+  const newest = seals(byAge);
   if (newest === undefined) throw wrongKey(listing, tools);
-  return { dataKeys, newest, openedWraps: opened.map(({ stored }) => stored) };
+  const ordered = [...byAge.filter(({ id }) => id !== newest.id), newest];
+  return {
+    dataKeys: new Map(ordered.map((dataKey) => [dataKey.id, dataKey])),
+    newest,
+    openedWraps: opened.map(({ stored }) => stored),
+  };
 }
+
+type Opened = {
+  readonly opened: { readonly stored: StoredWrap; readonly dataKey: DataKey }[];
+  /** Which seals of all that were opened, from the oldest to the newest. */
+  readonly seals: (byAge: readonly DataKey[]) => DataKey | undefined;
+};
 
 async function openEach(
   wraps: readonly StoredWrap[],
   tools: { readonly vaultId: string; readonly secret: VaultSecret },
-): Promise<{ readonly stored: StoredWrap; readonly dataKey: DataKey }[]> {
+): Promise<Opened> {
   const { secret, vaultId } = tools;
   const opened: { readonly stored: StoredWrap; readonly dataKey: DataKey }[] = [];
   if (secret.kind === "identity") {
-    const keys = await openAgeWraps(
+    const { pinned, ...keys } = await openAgeWraps(
       wraps.map(({ wrap }) => wrap),
       { vaultId, identities: secret.identities },
     );
-    for (const { wrap, dataKey } of keys) {
+    for (const { wrap, dataKey } of keys.opened) {
       const stored = wraps.find((each) => each.wrap === wrap);
       if (stored !== undefined) opened.push({ stored, dataKey });
     }
-    return opened;
+    const seals = (byAge: readonly DataKey[]) =>
+      pinned === undefined ? undefined : newestBehindPin(byAge, { vaultId, pinned, opened: keys.opened });
+    return { opened, seals };
   }
   for (const stored of wraps) {
     const dataKey = await openWrap(stored.wrap, { vaultId, secret });
     if (dataKey !== undefined) opened.push({ stored, dataKey });
   }
-  return opened;
+  return { opened, seals: (byAge) => byAge.at(-1) };
 }
 
 function wrongKey(

@@ -11,7 +11,7 @@
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
-import { isAgeWrap, isVouchedFor, pinLine, wrapForRecipient } from "./key-age.ts";
+import { type AgeWrap, isAgeWrap, isVouchedFor, pinLine, wrapForRecipient } from "./key-age.ts";
 import { isBeingRemoved, keysChanged, lostMeanwhile, newDataKeys } from "./key-meanwhile.ts";
 import { type OpenedKeys, openKeys, readWraps, type StoredWrap, type WrapListing } from "./key-open.ts";
 import { keysByAge } from "./key-order.ts";
@@ -46,7 +46,7 @@ export type KeyHolder = {
   readonly dataKeyCount: number;
   /** Whether it opens what is sealed now. */
   readonly opensNewest: boolean;
-  /** Whether the secret in use opens it, or vouches for it; what is not may be anybody's. */
+  /** Whether the secret in use opens it, or its newest data key vouches for it; what is not may be anybody's. */
   readonly proven: boolean;
 };
 
@@ -100,7 +100,7 @@ export async function listKeys(tools: VaultTools, secret: VaultSecret, options: 
       createdAt: first.wrap.createdAt,
       dataKeyCount: new Set(wraps.map(({ wrap }) => wrap.keyId)).size,
       opensNewest: wraps.some(({ wrap }) => wrap.keyId === vault.dataKey.id),
-      proven: wraps.every((each) => proven.has(each.name) || vouches(vault, each.wrap)),
+      proven: wraps.every((each) => proven.has(each.name)) || isProvenRecipient(vault, wraps),
     };
   });
   const dataKeyCount = new Set(listing.wraps.map(({ wrap }) => wrap.keyId)).size;
@@ -231,6 +231,8 @@ export type Rotation = {
   readonly wrappedFor: readonly string[];
   /** Wrap ids of holders that do not: their secret was not at hand, or nothing vouches for them. */
   readonly leftOut: readonly string[];
+  /** The line that makes identity files trust the new data key; undefined when no age recipient opens it. */
+  readonly pin: string | undefined;
   /** Undefined when the vault was opened with a recovery key, which opens the new data key as well. */
   readonly recoveryKey: string | undefined;
   /** How many the new recovery key opens, or the one in use. */
@@ -268,7 +270,7 @@ export async function rotateDataKey(tools: VaultTools, secret: VaultSecret, opti
   const holders = holdersOf(listing.wraps);
   const others: string[] = [];
   for (const [wrapId, wraps] of holders) {
-    const aged = wraps.find(({ wrap }) => isAgeWrap(wrap) && vouches(vault, wrap));
+    const aged = wraps.find(({ wrap }) => newestVouches(vault, wrap));
     if (own.has(wrapId) || aged === undefined) continue;
     await storeWrap(ring, { to: recipientOf(aged), wrapId, dataKey, known, now }, options);
     if (await isBeingRemoved(vault.store, wrapId, options)) {
@@ -291,8 +293,10 @@ export async function rotateDataKey(tools: VaultTools, secret: VaultSecret, opti
     throw keysChanged(vault.store, `${lost}; it opens the new data key ${dataKey.id}`);
   }
   const wrappedFor = [...others, ...own];
+  const isAged = others.length > 0 || secret.kind === "identity";
   return {
     keyId: dataKey.id,
+    pin: isAged ? pinLine(dataKey, vault.id) : undefined,
     wrappedFor,
     leftOut: holdersOf(last.wraps)
       .map(([wrapId]) => wrapId)
@@ -457,13 +461,29 @@ async function putNote({ vault }: Ring, wraps: Holder[1], options: CallOptions):
 function nextInstant({ vault, listing, opened }: Ring): Instant {
   const genuine = new Set(opened.openedWraps);
   const dates = listing.wraps
-    .filter((each) => genuine.has(each) || vouches(vault, each.wrap))
+    .filter((each) => genuine.has(each) || newestVouches(vault, each.wrap))
     .map(({ wrap }) => Date.parse(wrap.createdAt) + vault.dataKeys.size + 1);
   return Math.max(vault.clock.now(), ...dates) as Instant;
 }
 
-function vouches(vault: Vault, wrap: KeyWrap): boolean {
-  return isAgeWrap(wrap) && isVouchedFor(wrap, { vaultId: vault.id, dataKeys: vault.dataKeys });
+/** An older data key may be in the hands of who was removed, and he could vouch with it for whom he likes. */
+function newestVouches(vault: Vault, wrap: KeyWrap): wrap is AgeWrap {
+  return (
+    isAgeWrap(wrap) &&
+    isVouchedFor(wrap, { vaultId: vault.id, dataKey: vault.dataKeys.get(wrap.keyId), by: [vault.dataKey] })
+  );
+}
+
+/** Whether the newest data key vouches for the recipient, and one that is known for each of its wraps. */
+function isProvenRecipient(vault: Vault, wraps: Holder[1]): boolean {
+  const recipients = wraps.flatMap(({ wrap }) => (newestVouches(vault, wrap) ? [wrap.method.recipient] : []));
+  const by = [...vault.dataKeys.values()];
+  return wraps.every(
+    ({ wrap }) =>
+      isAgeWrap(wrap) &&
+      recipients.includes(wrap.method.recipient) &&
+      isVouchedFor(wrap, { vaultId: vault.id, dataKey: vault.dataKeys.get(wrap.keyId), by }),
+  );
 }
 
 type Holder = readonly [wrapId: string, wraps: readonly [StoredWrap, ...StoredWrap[]]];
