@@ -10,6 +10,7 @@ import { newestBehindPin, openAgeWraps } from "./key-age.ts";
 import { keysByAge } from "./key-order.ts";
 import { type KeyWrap, openWrap, parseWrap, type VaultSecret } from "./keys.ts";
 import { KEYS_PREFIX, type KeyId, parseKeyWrapName } from "./names.ts";
+import { passphraseFault } from "./passphrase.ts";
 import type { DataKey } from "./sealing.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -114,9 +115,9 @@ function wrongKey(
   const given = secret.kind === "open" ? "absence of a passphrase" : secret.kind;
   const kinds = wraps.map(({ wrap }) => wrap.method.kind).join(", ");
   const damaged = unreadable.length === 0 ? "" : `; ${unreadable.join(", ")} cannot be read`;
+  const fault = secret.kind === "passphrase" ? passphraseFault(secret.passphrase) : undefined;
   return new LifeboatError("vault.wrong-key", {
-    message: `the ${given} opens none of the ${wraps.length} key wraps (${kinds}) of the vault in ${storeName}${damaged}`,
-    remedy:
-      "Check the passphrase, recovery key or identity file and the setting vault.encryption, or use the recovery key that `lifeboat vault init` printed.",
+    message: `the ${given} opens none of the ${wraps.length} key wraps (${kinds}) of the vault in ${storeName}${damaged}${fault === undefined ? "" : `; the passphrase ${fault}`}`,
+    remedy: `${fault === undefined ? "" : "Save the passphrase's file as UTF-8 without a byte order mark. "}Check the passphrase, recovery key or identity file and the setting vault.encryption, or use the recovery key that \`lifeboat vault init\` printed.`,
   });
 }

@@ -29,6 +29,7 @@ import {
   wrapDataKey,
 } from "./keys.ts";
 import { type KeyId, keyNoteName, keyWrapName } from "./names.ts";
+import { refuseFaultyPassphrase } from "./passphrase.ts";
 import type { DataKey } from "./sealing.ts";
 import { openVault, putBlob, type Vault, type VaultTools } from "./vault.ts";
 
@@ -107,13 +108,17 @@ export async function listKeys(tools: VaultTools, secret: VaultSecret, options: 
   return { dataKeyCount, holders, unreadable: listing.unreadable };
 }
 
-/** Adds a holder of every data key that the secret opens. Throws as `openVault` does, `vault.age-unusable`, `vault.not-encrypted`. */
+/**
+ * Adds a holder of every data key that the secret opens. Throws as `openVault` does, `vault.age-unusable`,
+ * `vault.not-encrypted`, `config.secret-unusable`.
+ */
 export async function addHolder(
   tools: VaultTools,
   secret: VaultSecret,
   add: { readonly holder: NewHolder; readonly label: string },
   options: CallOptions,
 ): Promise<AddedHolder> {
+  if (add.holder.kind === "passphrase") refuseFaultyPassphrase(add.holder.passphrase);
   const ring = await openRing(tools, secret, options);
   refuseOpen(ring);
   const dataKeys = [...ring.vault.dataKeys.values()];

@@ -26,6 +26,7 @@ import {
   wrapDataKey,
 } from "./keys.ts";
 import { type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
+import { refuseFaultyPassphrase } from "./passphrase.ts";
 import { refusedJson } from "./refused-json.ts";
 import { keepRestoreProgram } from "./restore-program.ts";
 import type { DataKey } from "./sealing.ts";
@@ -63,7 +64,7 @@ export const BLOB_LEVEL = 3;
 /**
  * Makes a vault in an empty store: the restore program where `files` says where to read it, the keys, and the marker last, so a
  * vault that exists has its keys, and nothing fails between its being one and its recovery key's being shown.
- * Returns the recovery key, which is kept nowhere else. Throws `vault.already-a-vault`.
+ * Returns the recovery key, which is kept nowhere else. Throws `vault.already-a-vault`, `config.secret-unusable`.
  */
 export async function initVault(
   { files, ...tools }: VaultTools & { readonly files?: Pick<Files, "readFile"> },
@@ -71,6 +72,7 @@ export async function initVault(
   options: CallOptions,
 ): Promise<{ readonly vault: Vault; readonly recoveryKey: string | undefined }> {
   if ((await tools.store.head(VAULT_MARKER, options)) !== undefined) throw alreadyVault(tools.store);
+  if (secret.kind === "passphrase") refuseFaultyPassphrase(secret.passphrase);
   if (files !== undefined) await keepRestoreProgram({ store: tools.store, files }, options);
   const vaultId = tools.random(16).toString("hex");
   const dataKey = createDataKey(tools.random);
