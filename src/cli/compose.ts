@@ -58,8 +58,11 @@ export const makeVault: MakeVault = async ({ config, session }) => {
 
 /** Checks the configured vault. */
 export const checkConfiguredVault: CheckConfiguredVault = async ({ config, session, readData }) => {
-  const { checkVault } = await import("../vault/check.ts");
-  const vault = await openConfiguredVault({ config, session }, "read");
+  const [{ checkVault }, { tellingUnread }] = await Promise.all([
+    import("../vault/check.ts"),
+    import("../vault/unread.ts"),
+  ]);
+  const vault = tellingUnread(await openConfiguredVault({ config, session }, "read"));
   const onProgress = (progress: { readonly doneBytes: number; readonly totalBytes: number }) =>
     session.progress.report({ phase: "checking the vault", done: progress.doneBytes, total: progress.totalBytes });
   return checkVault(vault, { readData, onProgress, signal: session.signal });

@@ -359,9 +359,19 @@ function walFindings(backup: BackupRecord, wal: WalChecks): readonly Finding[] {
 
 /** Key wraps that are none: whoever holds their passphrase or recovery key could no longer open the vault. */
 async function checkKeyWraps(vault: Vault, options: CheckOptions): Promise<readonly Finding[]> {
-  const { unreadable } = await readWraps(vault.store, options);
+  const unread = new Map<string, LifeboatError>();
+  const get = async (name: string): Promise<Buffer> => {
+    let bytes: Buffer = Buffer.alloc(0);
+    const reason = await damageOf(async () => {
+      bytes = await vault.store.get(name, options);
+    });
+    if (reason !== undefined && isGone(reason)) throw reason;
+    if (reason !== undefined) unread.set(name, reason);
+    return bytes;
+  };
+  const { unreadable } = await readWraps({ get, list: vault.store.list.bind(vault.store) }, options);
   const why = "it is not a key wrap this version can read, or not that of its name";
-  return unreadable.map((object) => ({ object, reason: objectDamaged(object, why) }));
+  return unreadable.map((object) => ({ object, reason: unread.get(object) ?? objectDamaged(object, why) }));
 }
 
 /**
@@ -397,9 +407,11 @@ function isMarker(key: string): boolean {
 async function checkPrograms(vault: Vault, options: CheckOptions): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for await (const { key } of vault.store.list(PROGRAMS_PREFIX, options)) {
-    if (isRestoreProgram(key, await vault.store.get(key, options)) !== false) continue;
-    const why = "it is not the restore program of this version: do not run it";
-    findings.push({ object: key, reason: objectDamaged(key, why) });
+    const reason = await damageOf(async () => {
+      if (isRestoreProgram(key, await vault.store.get(key, options)) !== false) return;
+      throw objectDamaged(key, "it is not the restore program of this version: do not run it");
+    });
+    if (reason !== undefined) findings.push({ object: key, reason });
   }
   return findings;
 }

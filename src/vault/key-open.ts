@@ -29,7 +29,7 @@ export type OpenedKeys = {
 };
 
 /** Reads every wrap. */
-export async function readWraps(store: Store, options: CallOptions): Promise<WrapListing> {
+export async function readWraps(store: Pick<Store, "get" | "list">, options: CallOptions): Promise<WrapListing> {
   const wraps: StoredWrap[] = [];
   const unreadable: string[] = [];
   for await (const { key: name } of store.list(KEYS_PREFIX, options)) {
@@ -44,7 +44,7 @@ export async function readWraps(store: Store, options: CallOptions): Promise<Wra
 }
 
 /** Undefined when it was removed since it was listed: then it is no wrap any more. */
-async function getListed(store: Store, name: string, options: CallOptions): Promise<Buffer | undefined> {
+async function getListed(store: Pick<Store, "get">, name: string, options: CallOptions): Promise<Buffer | undefined> {
   try {
     return await store.get(name, options);
   } catch (error) {
