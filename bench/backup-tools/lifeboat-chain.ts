@@ -20,8 +20,9 @@ export function lifeboatChainTool(place: Place, base: Base): ChainTool {
     await receiving?.stop();
     receiving = undefined;
   };
+  // What was changed there since is what is measured to be given up.
   const restoreInPlace = (targetFolder: string) =>
-    home.command("--json", "restore", "--target", targetFolder, "--delta", "--boot");
+    home.command("--json", "restore", "--target", targetFolder, "--delta", "--accept-gap", "--boot");
   return {
     ...tool,
     prepare: async (call) => {
