@@ -5,7 +5,7 @@ import { withFolder } from "../../test/support/backups.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
 import { memoryFiles } from "../platform/memory-files.ts";
-import { checkLayout, checkOutside, layoutOf, placePath } from "./layout.ts";
+import { checkApart, checkLayout, checkOutside, layoutOf, placePath } from "./layout.ts";
 
 const spaces = [
   { oid: 16385, location: "/srv/fast" },
@@ -68,6 +68,19 @@ describe("the layout of a restore", () => {
       const apart = layoutOf(path.join(folder, "a"), spaces.slice(0, 1), { byOid, under: undefined });
       await checkLayout(systemFiles, apart);
     });
+  });
+
+  test("is refused when a tablespace lies in the data directory by way of a link, also of one that is there already", async () => {
+    const { files } = memoryFiles();
+    await files.makeFolder("/data/main/space");
+    await files.symlink("/data", "/link");
+    for (const space of ["/link/main/space", "/link/main", "/link"]) {
+      const byOid = new Map([[16385, space]]);
+      const layout = layoutOf("/data/main", spaces.slice(0, 1), { byOid, under: undefined });
+      await assert.rejects(checkApart(files, layout), { code: "restore.target-not-empty" }, space);
+    }
+    const apart = { byOid: new Map([[16385, "/link/space"]]), under: undefined };
+    await checkApart(files, layoutOf("/link/main", spaces.slice(0, 1), apart));
   });
 
   test("is refused in the vault, around it, and where a link leads there", async () => {

@@ -68,20 +68,22 @@ export function withWalFolder(layout: Layout, walFolder: string | undefined): La
 
 /** Throws unless every root may be written into, and no root lies in another. */
 export async function checkLayout(files: Files, layout: Layout): Promise<void> {
-  checkApart(layout);
+  await checkApart(files, layout);
   for (const root of layout.roots) await guardTarget(files, root);
 }
 
-/** Throws when a root lies in another. */
-export function checkApart(layout: Layout): void {
-  for (const root of layout.roots) {
-    const other = layout.roots.find((each) => each !== root && `${root}/`.startsWith(`${each}/`));
-    if (other !== undefined || layout.roots.filter((each) => each === root).length > 1) {
-      throw new LifeboatError("restore.target-not-empty", {
-        message: `${root} and ${other ?? root} were both named, and one lies in the other`,
-        remedy: "Give the data directory and every tablespace a folder of its own.",
-      });
-    }
+/** Throws when a root lies in another, by whatever links: a server takes its tablespaces by text, and may have one in its data directory. */
+export async function checkApart(files: Files, layout: Layout): Promise<void> {
+  const roots: { readonly named: string; readonly at: string }[] = [];
+  for (const named of layout.roots) roots.push({ named, at: await withoutLinks(files, named) });
+  for (const [index, root] of roots.entries()) {
+    const other = roots.find((each, place) => place !== index && `${root.at}/`.startsWith(`${each.at}/`));
+    if (other === undefined) continue;
+    throw new LifeboatError("restore.target-not-empty", {
+      message: `${root.named} and ${other.named} were both named, and one lies in the other, or links lead there`,
+      remedy:
+        "Give the data directory and every tablespace a folder of its own: --tablespaces-under FOLDER. Where the old data directory has it so, restore into an empty folder, without --delta.",
+    });
   }
 }
 

@@ -198,11 +198,11 @@ export async function prepareDelta(
 ): Promise<DeltaRestore | undefined> {
   const { processes } = tools;
   const planned = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
-  checkApart(planned);
+  await checkApart(tools.files, planned);
   const state = await guardDelta(tools, planned, plan.systemId);
   if (state.kind === "fresh") return undefined;
   const layout = withWalFolder(planned, state.walFolder);
-  checkApart(layout);
+  await checkApart(tools.files, layout);
   const taker = await tools.takerOf?.(state);
   // Its own folder of a tablespace that the backup has not may be one that the WAL creates: better told before anything goes.
   const known = new Set(plan.tablespaces.map(({ oid }) => oid));
@@ -231,7 +231,7 @@ export async function runRestore(
   const planned = layoutOf(place.folder, plan.tablespaces, place.tablespaces);
   const layout = withWalFolder(planned, options.delta?.state.walFolder);
   if (options.delta === undefined) await checkLayout(tools.files, layout);
-  else checkApart(layout);
+  else await checkApart(tools.files, layout);
   const makeRoot = (folder: string): Promise<void> => makeOwnedFolder(tools.files, folder, place.owner);
   await withTargetLocks({ ...tools, makeRoot }, layout.roots, () =>
     restoreInto(tools, plan, { place, layout }, options),
