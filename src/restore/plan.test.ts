@@ -297,6 +297,20 @@ describe("a plan that stops before its timeline began", () => {
     assert.deepEqual(segmentsOf(plan), [...names(1, 2, 4), name(2, 5)]);
   });
 
+  test("follows the timeline on which its WAL ends, at a hole or before anything of the newer one is held", () => {
+    const hole = { segments: [...names(1, 2, 3), ...names(1, 5, 5), ...names(2, 5, 9)], histories };
+    const none = { segments: names(1, 2, 4), histories };
+    for (const [held, end] of [
+      [hole, 4],
+      [none, 5],
+    ] as const) {
+      const first = planned([backup], held, { acceptGap: true });
+      const plan = settlePlan(first, holdingsOf(held));
+      assert.deepEqual([plan.timeline, plan.endLsn, plan.gapAfter], [1, at(end), first.gapAfter]);
+      assert.deepEqual(segmentsOf(plan), segmentsOf(first));
+    }
+  });
+
   test("and one that stops on its timeline, or at nothing, is left as it is", () => {
     const held = { segments: [...names(1, 2, 7), ...names(2, 5, 9)], histories };
     assert.equal(settled(held, 5.6).timeline, 2);

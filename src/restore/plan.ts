@@ -108,15 +108,18 @@ export function stopPlan(plan: RestorePlan, stop: PlannedStop): RestorePlan {
 
 /**
  * The same plan along the timeline on which it stops, where all of that is held. PostgreSQL names the timeline that it was told to
- * follow as the new one's parent, also when it stops before that began: then the positions of the new history go back.
+ * follow as the new one's parent, also when it stops before that began, or its WAL ends before (at a hole): then the positions of the
+ * new history go back.
  */
 export function settlePlan(plan: RestorePlan, holdings: WalHoldings): RestorePlan {
-  const seen = seenOf(plan.stop);
+  const stopped = seenOf(plan.stop);
+  const seen = stopped ?? plan.endLsn;
   const parts = lineageOf(plan.timeline, holdings.histories.get(plan.timeline) ?? []);
-  const index = parts.findIndex(({ to }) => seen !== undefined && (to === undefined || seen <= to));
+  // To its very beginning, and no further, the newer one is followed where nothing says to stop there.
+  const index = parts.findIndex(({ to }) => to === undefined || (stopped === undefined ? seen < to : seen <= to));
   const owner = parts[index];
   const from = parseLsn(plan.backup.startLsn);
-  if (seen === undefined || owner === undefined || owner.timeline === plan.timeline) return plan;
+  if (owner === undefined || owner.timeline === plan.timeline) return plan;
   // Cut where the newer timeline left it: recovery must not be able to go on behind that, whatever it meets.
   const segments = segmentsOf(holdings, parts.slice(0, index + 1), { from, to: seen });
   const last = segments.at(-1);
