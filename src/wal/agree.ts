@@ -13,7 +13,6 @@ import {
   lsnAdd,
   lsnDistance,
   lsnMax,
-  lsnMin,
   parseSegmentName,
   segmentName,
   segmentStart,
@@ -67,7 +66,7 @@ export async function agreeOnStart(
   const { timeline } = decision;
   const known = histories.get(timeline) ?? (timeline === 1 ? "" : await historyText(connection, timeline, call));
   await takeUp(context, server, { decision, history: known ?? "", rangeFrom });
-  return planOf(context, server, { decision, held }, call);
+  return planOf(context, server, decision, call);
 }
 
 /** Makes the spool ready for what was decided: identity first, then the file. */
@@ -114,31 +113,25 @@ async function takeUp(
 async function planOf(
   context: SessionContext,
   server: ServerFacts,
-  start: {
-    readonly decision: GoingOn;
-    readonly held: ReadonlyMap<Timeline, Lsn>;
-  },
+  decision: GoingOn,
   call: CallOptions,
 ): Promise<Plan> {
-  const { decision, held } = start;
   const { timeline, at } = decision;
   const plan = { timeline, streamFrom: at, writeFrom: at, expected: Buffer.alloc(0), confirmFrom: at };
   if (decision.kind === "begin") return plan;
   if (decision.kind === "follow") {
-    const { switchLsn, ancestor } = decision;
-    if (at === switchLsn) {
+    const { switchLsn, sharedTo, ancestor } = decision;
+    if (at === sharedTo) {
       const link = linkBehind(context, server, { ...decision, held: ancestor }, call);
-      return { ...plan, link: await unlessUnknown(link) };
+      return { ...plan, confirmFrom: switchLsn, link: await unlessUnknown(link) };
     }
-    const heldLsn = held.get(ancestor) ?? at;
-    const stretch = { timeline: ancestor, from: at, to: lsnMin(heldLsn, switchLsn) };
-    const shared = await heldBytes(context, server, stretch, call);
-    if (shared === undefined || stretch.to < switchLsn) return { ...plan, confirmFrom: switchLsn };
+    const shared = await heldBytes(context, server, { timeline: ancestor, from: at, to: sharedTo }, call);
+    if (shared === undefined) return { ...plan, confirmFrom: switchLsn };
     // Taken from what is held: the first commit of a new primary waits for this, and a segment takes long to be sent.
     await context.spool.append(shared, () => undefined);
     const offset = comparedOffset(shared) ?? 0;
     const expected = shared.subarray(offset);
-    return { timeline, streamFrom: lsnAdd(at, offset), writeFrom: switchLsn, expected, confirmFrom: switchLsn };
+    return { timeline, streamFrom: lsnAdd(at, offset), writeFrom: sharedTo, expected, confirmFrom: switchLsn };
   }
   const { compareFrom } = decision;
   if (compareFrom === undefined) {
@@ -349,7 +342,8 @@ function serverBehind(server: ServerFacts, heldLsn: Lsn): LifeboatError {
 function nothingLater(server: ServerFacts, at: Lsn): LifeboatError {
   return new LifeboatError("postgres.wal-removed", {
     message: `the server has no WAL from ${formatLsn(at)} on timeline ${server.timeline}, and none later than that`,
-    remedy: "Run SELECT pg_switch_wal() on the server: reception goes on with its next segment.",
+    remedy:
+      "Run SELECT pg_switch_wal() on the server: reception goes on with its next segment. What lies between is not received: take a backup then.",
     retryable: true,
   });
 }

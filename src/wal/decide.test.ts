@@ -9,6 +9,7 @@ const lsn = (mib: number, bytes = 0): Lsn => BigInt(mib * MIB + bytes) as Lsn;
 const ONE = 1 as Timeline;
 const TWO = 2 as Timeline;
 const THREE = 3 as Timeline;
+const FOUR = 4 as Timeline;
 
 function facts(given: Partial<StartFacts> & { readonly timeline?: Timeline }): StartFacts {
   const timeline = given.timeline ?? ONE;
@@ -103,7 +104,14 @@ for (const [what, end] of [
 ] as const) {
   test(`a promoted server, the old timeline held ${what}: follows from the switch segment's first byte`, () => {
     const decision = decideStart(facts({ timeline: TWO, held: new Map([[ONE, end]]) }));
-    assert.deepEqual(decision, { kind: "follow", timeline: 2, at: lsn(5), ancestor: 1, switchLsn: lsn(5, 300) });
+    assert.deepEqual(decision, {
+      kind: "follow",
+      timeline: 2,
+      at: lsn(5),
+      ancestor: 1,
+      sharedTo: lsn(5, 300),
+      switchLsn: lsn(5, 300),
+    });
   });
 }
 
@@ -113,7 +121,7 @@ test("a server that stopped before the timeline began that it followed: that one
     { timeline: TWO, switchLsn: lsn(5, 300) },
   ];
   const lineage = lineageOf(THREE, history);
-  const follow = { kind: "follow", timeline: 3, at: lsn(5), switchLsn: lsn(5, 300) };
+  const follow = { kind: "follow", timeline: 3, at: lsn(5), sharedTo: lsn(5, 300), switchLsn: lsn(5, 300) };
   for (const [ancestor, end] of [
     [ONE, lsn(5, 300)],
     [ONE, lsn(6, 10)],
@@ -148,4 +156,26 @@ test("the new timeline's first segment gone: begins later and names the gap from
     at: lsn(7),
     skipped: { timeline: 2, from: lsn(5, 300), to: lsn(7) },
   });
+});
+
+test("two promotions in one segment, and what is left of the first timeline there is gone: taken from the newest one's copy, once", () => {
+  const history = [
+    { timeline: ONE, switchLsn: lsn(5, 300) },
+    { timeline: TWO, switchLsn: lsn(5, 700) },
+    { timeline: THREE, switchLsn: lsn(5, 900) },
+  ];
+  const given = { timeline: FOUR, lineage: lineageOf(FOUR, history) };
+  const follow = { kind: "follow", timeline: 4, at: lsn(5), ancestor: 1, switchLsn: lsn(5, 900) };
+  for (const [end, sharedTo] of [
+    [lsn(5), lsn(5)],
+    [lsn(5, 200), lsn(5, 200)],
+    [lsn(5, 300), lsn(5, 300)],
+    [lsn(6, 100), lsn(5, 300)],
+  ] as const) {
+    const held = new Map([[ONE, end]]);
+    assert.deepEqual(decideStart(facts({ ...given, held, gone: "wal" })), { ...follow, sharedTo });
+    assert.equal(decideStart(facts({ ...given, held, gone: "copies" })).kind, "begin");
+  }
+  const before = decideStart(facts({ ...given, held: new Map([[ONE, lsn(4, 77)]]), gone: "wal" }));
+  assert.equal(before.kind, "begin", "no later timeline has a copy of that segment");
 });

@@ -19,9 +19,12 @@ export type StartFacts = {
   readonly slotRestartLsn: Lsn | undefined;
   readonly held: ReadonlyMap<Timeline, Lsn>;
   readonly walSegmentBytes: number;
-  /** What the last attempt wanted and the server no longer had: the last page held, or the WAL behind it. */
-  readonly gone: "comparison" | "wal" | undefined;
+  /** What the last attempt wanted and the server no longer had. */
+  readonly gone: Gone | undefined;
 };
+
+/** What a server did not have: the last pages held, the WAL behind them, or also not a later timeline's copy of that. */
+export type Gone = "comparison" | "wal" | "copies";
 
 /** A stretch that will not be received. */
 export type SkippedWal = { readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn };
@@ -35,12 +38,16 @@ export type StartDecision =
       readonly at: Lsn;
       readonly compareFrom: Lsn | undefined;
     }
-  /** Begin a timeline that an ancestor, held to its end, led to. Its first bytes are the ancestor's, up to `switchLsn`. */
+  /**
+   * Begin a timeline that an ancestor led to. Its first bytes are the ancestor's and those of others between, up to `switchLsn`; of
+   * the ancestor's they are held up to `sharedTo`, which is that or before.
+   */
   | {
       readonly kind: "follow";
       readonly timeline: Timeline;
       readonly at: Lsn;
       readonly ancestor: Timeline;
+      readonly sharedTo: Lsn;
       readonly switchLsn: Lsn;
     }
   /** Begin where the server can: nothing before is held, or what lies between is gone. */
@@ -64,7 +71,8 @@ export function decideStart(facts: StartFacts): StartDecision {
   if (timeline === facts.server.timeline && at > facts.server.flushedLsn) {
     return { kind: "server-behind", timeline, heldLsn: at };
   }
-  if (facts.gone === "wal") return afterGap(facts, { timeline, at });
+  if (isGone(facts))
+    return laterCopy(facts, { ancestor: timeline, asked: timeline, at }) ?? afterGap(facts, { timeline, at });
   if (facts.gone === "comparison" && at % BigInt(facts.walSegmentBytes) === 0n) {
     return { ...next, compareFrom: undefined };
   }
@@ -86,10 +94,34 @@ function afterHeld(
     const next = lineage.slice(index + 1).find(({ from, to }) => to === undefined || from < to);
     if (next === undefined) continue;
     const at = segmentStart(next.from, walSegmentBytes);
-    if (facts.gone === "wal") return afterGap(facts, { timeline: next.timeline, at: next.from });
-    return { kind: "follow", timeline: next.timeline, at, ancestor: part.timeline, switchLsn: part.to };
+    const ancestor = part.timeline;
+    if (isGone(facts)) {
+      const lost = { timeline: next.timeline, at: next.from };
+      return laterCopy(facts, { ancestor, asked: next.timeline, at: part.to }) ?? afterGap(facts, lost);
+    }
+    return { kind: "follow", timeline: next.timeline, at, ancestor, sharedTo: part.to, switchLsn: part.to };
   }
   return undefined;
+}
+
+function isGone({ gone }: StartFacts): boolean {
+  return gone === "wal" || gone === "copies";
+}
+
+/**
+ * The newest timeline that begins in the segment, once. A server sends what it has left of a timeline's last segment from the next
+ * one's copy, and where it archives it renames that when the next one ends too. The newest copy has all that came before.
+ */
+function laterCopy(
+  { gone, lineage, walSegmentBytes }: StartFacts,
+  { ancestor, asked, at }: { readonly ancestor: Timeline; readonly asked: Timeline; readonly at: Lsn },
+): Extract<StartDecision, { kind: "follow" }> | undefined {
+  const start = segmentStart(at, walSegmentBytes);
+  const index = lineage.findIndex(({ timeline }) => timeline === asked);
+  const later = lineage.slice(index + 1).filter(({ from }) => segmentStart(from, walSegmentBytes) === start);
+  const copy = later.findLast(({ from, to }) => to === undefined || from < to);
+  if (gone !== "wal" || copy === undefined) return undefined;
+  return { kind: "follow", timeline: copy.timeline, at: start, ancestor, sharedTo: at, switchLsn: copy.from };
 }
 
 function afterGap(

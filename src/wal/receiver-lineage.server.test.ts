@@ -169,35 +169,53 @@ test("a standby that has less than the vault is promoted: the longer tail stays 
   await assert.rejects(fourth.start({}), (error) => isLifeboatError(error, "wal.timeline-behind"));
 });
 
-test("promotions that happened while the receiver was away are followed one after the other", async () => {
-  await using primary = await startServer({ walSegmentBytes: MIB, name: "primary" });
+test("promotions that happened while the receiver was away are followed one after the other, two in one segment by the newest copy", async () => {
+  const settings = { archive_mode: "on", archive_command: "true" };
+  await using primary = await startServer({ walSegmentBytes: MIB, name: "primary", settings });
   await using station = await openStation();
-  const first = await station.start(primary);
-  await caughtUp(primary);
-  await first.stop();
-  for (const round of [1, 2]) {
-    await writeRows(primary, `round${round}`, 1500);
-    await primary.stop();
+  const promoted = async (table: string, rows: number): Promise<void> => {
+    await writeRows(primary, table, rows);
+    // A server that archives switches segments when it is stopped otherwise.
+    await primary.stop("immediate");
     await writeFile(path.join(primary.dataFolder, "standby.signal"), "");
     await primary.start();
     await primary.query("SELECT pg_promote()");
     await eventually("it is a primary", async () => (await primary.value("SELECT pg_is_in_recovery()")) === "false");
-  }
+  };
+  const first = await station.start(primary);
+  await caughtUp(primary);
+  await first.stop();
+  for (const round of [1, 2]) await promoted(`round${round}`, 1500);
   await writeRows(primary, "last", 100);
   const second = await station.start(primary);
+  await primary.query("SELECT pg_switch_wal()");
+  await writeRows(primary, "held", 1);
   await caughtUp(primary);
-  const report = second.report();
-  assert.equal(report.timeline, 3);
-  assert.deepEqual([report.gaps, unreadableOf(second)], [[], []]);
+  assert.equal(second.report().timeline, 3);
+  await second.stop();
+
+  const segment = await primary.value("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 9)");
+  for (const round of [3, 4]) await promoted(`round${round}`, 1);
+  assert.equal(await primary.value("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 9)"), segment);
+  // That is where the server would read what is left of timeline 3.
+  await eventually("timeline 4's copy is put aside", async () => {
+    return (await serverSegment(primary, `00000004${segment}`)) === undefined;
+  });
+  const third = await station.start(primary);
+  await caughtUp(primary);
+  const report = third.report();
+  assert.equal(report.timeline, 5);
+  for (const receiver of [second, third]) assert.deepEqual([receiver.report().gaps, unreadableOf(receiver)], [[], []]);
   const systemId = (await readSpoolState(systemFiles, station.spoolFolder))?.systemId;
   assert.ok(systemId !== undefined);
   const sources = { vault: station.vault, files: systemFiles, spoolFolder: station.spoolFolder, systemId };
-  const lineage = walLineage(await readHoldings(sources, MIB, {}), 3 as Timeline);
+  const lineage = walLineage(await readHoldings(sources, MIB, {}), 5 as Timeline);
   assert.deepEqual(lineage.gaps, []);
   assert.deepEqual(
     lineage.ranges[0]?.spans.map(({ timeline }) => timeline),
-    [1, 2, 3],
+    [1, 2, 3, 4, 5],
   );
+  await assertSameAsServer(primary, station, 5 as Timeline);
 });
 
 test("a server of another system is refused by the spool, and by the vault until it is said to be new", async () => {

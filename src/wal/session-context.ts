@@ -5,6 +5,7 @@ import type { Clock, Monotonic } from "../platform/clock.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Link } from "./continuation.ts";
+import type { Gone } from "./decide.ts";
 import type { Mandate } from "./mandate.ts";
 import type { Spool } from "./spool.ts";
 import type { ReceivedGap } from "./spool-state.ts";
@@ -33,7 +34,7 @@ export type SessionContext = {
   /** Under which the session runs; each has its own. */
   mandate: Mandate;
   /** What the server was found not to have any more, until something was received again. */
-  gone: "comparison" | "wal" | undefined;
+  gone: Gone | undefined;
   /** The server's end of WAL, as far as it told. */
   serverEnd: Lsn;
   /** When the server was last heard of; undefined while there is no stream. */

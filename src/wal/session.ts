@@ -26,7 +26,8 @@ export async function runSession(
     } catch (error) {
       if (isLifeboatError(error, "postgres.wal-removed") && !reception.received) {
         const comparing = plan.streamFrom < segmentStart(plan.writeFrom, walSegmentBytes(context));
-        context.gone = comparing && context.gone === undefined ? "comparison" : "wal";
+        if (context.gone === undefined) context.gone = comparing ? "comparison" : "wal";
+        else context.gone = context.gone === "comparison" ? "wal" : "copies";
       }
       if (!isLifeboatError(error, "postgres.slot-unusable") || isNewSlot) throw error;
       // 18 leaves its position to one that it invalidated for being idle, and refuses it here only. It keeps nothing: a new one
