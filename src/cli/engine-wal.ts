@@ -20,6 +20,7 @@ import { addressUnder } from "../wal/mandate.ts";
 import { createReceiver } from "../wal/receiver.ts";
 import { type RecoveryPoints, type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
 import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
+import { openForReceiver } from "../wal/sender-timeout.ts";
 import { governBySocket } from "../witness/control.ts";
 import { connectsWithNewestPassword } from "./changed-password.ts";
 import { openConfiguredVault, serverConnection } from "./compose.ts";
@@ -64,7 +65,12 @@ export const receiveWal: ReceiveWal = async (call) => {
       renewKeys: renew,
       clock: session.clock,
       connect: ({ mandate, signal }) =>
-        connect((address) => openReplication(addressUnder(mandate, address), { signal })),
+        connect((address) => {
+          const open = (senderTimeoutMs?: number) =>
+            openReplication({ ...addressUnder(mandate, address), senderTimeoutMs }, { signal });
+          // One that is slow on purpose would be ended again and again.
+          return config.receiver.delay > 0 ? open() : openForReceiver(open, { signal });
+        }),
       govern: (open) => governBySocket({ files: MACHINE.files, uid: currentUid() }, config.folders.spool, open),
     },
     {

@@ -32,7 +32,14 @@ const DUPLICATE_OBJECT = "42710";
  * Closing the connection is the caller's.
  */
 export async function openReplication(options: ConnectOptions, call: CallOptions): Promise<ReplicationConnection> {
-  const parameters = { replication: "true", application_name: options.applicationName, client_encoding: "UTF8" };
+  const { applicationName, senderTimeoutMs } = options;
+  const parameters = {
+    replication: "true",
+    application_name: applicationName,
+    client_encoding: "UTF8",
+    // A walsender takes it from here alone: it has no SET, and what is set for its role does not reach it.
+    ...(senderTimeoutMs === undefined ? {} : { options: `-c wal_sender_timeout=${senderTimeoutMs}ms` }),
+  };
   return new Walsender(await openSession(options, parameters, call));
 }
 

@@ -24,6 +24,8 @@ export type ConnectOptions = {
     | undefined;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
+  /** Of a replication connection: the server ends it when it hears nothing for so long. Undefined: what is set there. */
+  readonly senderTimeoutMs?: number | undefined;
 };
 
 /** Cancels what can wait. The connection is unusable after an abort: close it. */

@@ -114,7 +114,7 @@ function remedyOf(code: ErrorCode, report: ServerReport, peer: Peer): string {
     case "postgres.wal-removed":
       return "Take a new backup: this stretch of WAL is gone from the server. Use a replication slot so that it is kept from now on.";
     case "postgres.slot-in-use":
-      return "End the other receiver of this slot (see active_pid in pg_replication_slots), or give this one a slot of its own.";
+      return "If that receiver is gone, with its machine or its network, run on the server SELECT pg_terminate_backend(PID) with the PID that is named here; the server does it itself after wal_sender_timeout. If it lives, end it, or give this one a slot of its own.";
     case "postgres.slot-missing":
       return "Create the slot; WAL from before its creation may be gone, so take a new backup afterwards.";
     case "postgres.slot-unusable":
