@@ -16,6 +16,7 @@ import type {
 import { observeRisks } from "../status/observe-risks.ts";
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
 import { aheadMs, newestOf } from "../vault/dated-ahead.ts";
+import { opensNewestKey } from "../vault/key-open.ts";
 import { readManifestHeader } from "../vault/manifest.ts";
 import type { BackupId } from "../vault/names.ts";
 import { listProofs, type ProofListing } from "../vault/proofs.ts";
@@ -97,6 +98,7 @@ async function lookAtVault(
       unfinishedCount: listing.unfinished.length,
       damagedBackups: [...listing.damaged.map(({ backupId }) => backupId), ...compared.damaged],
       ...reachFacts(points, listing, systemId),
+      opensNewestKey: await opensNewestKey(vault, options),
       objectCount,
       sizeBytes,
     };

@@ -80,6 +80,7 @@ const status: StatusFacts = {
     gapCount: 0,
     outOfReach: [],
     unreached: [],
+    opensNewestKey: true,
     objectCount: 57,
     sizeBytes: 1_400_000_000,
   },

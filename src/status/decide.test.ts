@@ -47,6 +47,7 @@ const vault = {
   gapCount: 0,
   outOfReach: [],
   unreached: [],
+  opensNewestKey: true,
   objectCount: 1,
   sizeBytes: 1,
 };
@@ -161,6 +162,7 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
   ["a backup that was never proven", { vault: { ...vault, newestProof: undefined } }, ["no-proof"]],
   ["a proof that is too old", { proofMaxAgeMs: 10 * HOUR_MS }, ["proof-old"]],
   ["a proof that failed", { vault: { ...vault, failedProofs: ["a"] } }, ["proof-failed"]],
+  ["a rotation that left the secret out", { vault: { ...vault, opensNewestKey: false } }, ["newest-key-closed"]],
   ["missing WAL", { vault: { ...vault, gapCount: 1 } }, ["wal-gap"]],
   [
     "missing WAL, and no backup behind it",

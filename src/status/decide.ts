@@ -67,6 +67,8 @@ export type VaultFacts =
       readonly outOfReach: readonly { readonly timeline: number; readonly from: string; readonly to: string }[];
       /** The newest timeline, where nothing of it can be restored, and how far its WAL is held. */
       readonly unreached: readonly { readonly timeline: number; readonly to: string }[];
+      /** False where a rotation made a data key that the configured secret does not open. */
+      readonly opensNewestKey: boolean;
       readonly objectCount: number;
       readonly sizeBytes: number;
     };
@@ -151,6 +153,12 @@ function vaultFaults(facts: StatusFacts): Fault[] {
     if (vault.ranges.length === 0) {
       faults.push({ code: "no-range", message: "no backup has the WAL it needs", remedy: anew });
     }
+  }
+  if (!vault.opensNewestKey) {
+    const message =
+      "the vault has a newer data key than the configured secret opens: what is stored from here opens for who knows the old one";
+    const remedy = "Bring the secret up to date, or add it anew: lifeboat vault key list shows who opens the newest.";
+    faults.push({ code: "newest-key-closed", message, remedy });
   }
   for (const id of vault.stranded) {
     const message = `backup ${id} cannot be restored: WAL it needs is not there`;

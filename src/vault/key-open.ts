@@ -81,6 +81,16 @@ type Opened = {
   readonly seals: (byAge: readonly DataKey[]) => DataKey | undefined;
 };
 
+/** Whether a vault was opened with the newest of all its data keys, as far as the dates of the wraps tell. */
+export async function opensNewestKey(
+  { store, dataKeys }: { readonly store: Store; readonly dataKeys: ReadonlyMap<KeyId, DataKey> },
+  options: CallOptions,
+): Promise<boolean> {
+  const { wraps } = await readWraps(store, options);
+  const newest = keysByAge(wraps).at(-1);
+  return newest === undefined || dataKeys.has(newest);
+}
+
 async function openEach(
   wraps: readonly StoredWrap[],
   tools: { readonly vaultId: string; readonly secret: VaultSecret },

@@ -10,6 +10,7 @@ import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
 import { checkVault } from "./check.ts";
 import { pinLine, wrapForRecipient } from "./key-age.ts";
+import { opensNewestKey } from "./key-open.ts";
 import { addHolder, listKeys, removeHolder, rewrapPassphrase, rotateDataKey } from "./key-ring.ts";
 import { createDataKey, DATA_KEYS_MAX, NO_STRETCH, parseWrap, type VaultSecret, wrapDataKey } from "./keys.ts";
 import { KEY_NOTES_PREFIX, KEYS_PREFIX, keyWrapName } from "./names.ts";
@@ -280,6 +281,7 @@ test("a passphrase or recipient that one whom a rotation left out adds once more
   const age = { kind: "age", recipient } as const;
   const { pin } = await addHolder(tools, recovery, { holder: age, label: "" }, {});
   const { keyId } = await rotateDataKey(tools, TEST_SECRET, {});
+  assert.equal(await opensNewestKey(await openVault(tools, recovery, {}), {}), false);
   assert.ok(TEST_SECRET.kind === "passphrase");
   const added = await addHolder(tools, recovery, { holder: TEST_SECRET, label: "" }, {});
   assert.equal(added.opensNewest, false);
@@ -287,6 +289,7 @@ test("a passphrase or recipient that one whom a rotation left out adds once more
   for (const secret of [TEST_SECRET, { kind: "identity", identities: `${identity}\n${pin}` } as const]) {
     const { dataKey, dataKeys } = await openVault(tools, secret, {});
     assert.deepEqual([dataKey.id, [...dataKeys.keys()]], [keyId, [vault.dataKey.id, keyId]], secret.kind);
+    assert.equal(await opensNewestKey({ ...tools, dataKeys }, {}), true);
   }
 });
 
