@@ -15,6 +15,7 @@ import type { OutsideTablespaces } from "../postgres/tablespaces.ts";
 import { commitsWait, overrideRisk, RESET_COMMITS } from "../postgres/waiting-commits.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import { describeDuration } from "../units/duration.ts";
+import { remedyOf } from "../wal/alarm-remedy.ts";
 import { whyFailed, whyStale } from "../wal/report-age.ts";
 import type { DoctorFacts, Observed, SpaceFacts } from "./facts.ts";
 
@@ -428,8 +429,7 @@ function receiverOf({ machine, policy }: DoctorFacts): Answer {
       `nothing is known of the receiver: ${stale}`,
       "See lifeboat wal status; unless it speaks by itself, restart it.",
     );
-  if (alarm !== undefined)
-    return problem(`receiver: ${alarm.message}`, report.lastError?.remedy ?? "See lifeboat wal status.");
+  if (alarm !== undefined) return problem(`receiver: ${alarm.message}`, remedyOf(alarm, report));
   if (report.mode !== "streaming")
     return warning(`the receiver is ${report.mode}`, report.lastError?.remedy ?? "See lifeboat wal status.");
   return ok(`the receiver streams; ${describeByteSize(report.spoolBytes)} in the spool`);

@@ -102,11 +102,23 @@ const lost = (each: typeof gap): ReceiverStatus => ({
     gaps: [{ ...each, noticedAt: "2026-01-01T12:00:00.000Z" }],
   },
 });
+const lostGaps = [{ ...gap, noticedAt: "2026-01-01T12:00:00.000Z" }];
 const ahead = { backupId: "b2", endedAt: "2027-01-01T00:00:00.000Z" };
 const unfinished = { ...vault, unfinishedCount: 1 };
 
 test("a receiver's alarm of a gap is over when a backup lies behind the gap, though the receiver still tells it", () => {
   assert.deepEqual(faultsOf({ ...well, receiver: lost({ ...gap, to: range.from }) }), []);
+});
+
+test("WAL that is lost, or does not read on, is answered by a backup, whatever the receiver's last error was", () => {
+  const lastError = { code: "postgres.unreachable", message: "no answer", remedy: "Start the server.", at: "" };
+  for (const kind of ["gap", "unreadable"] as const) {
+    const alarms = [{ kind, message: "take a backup now", since: "" }];
+    const receiver: ReceiverStatus = { kind: "running", report: { ...report, lastError, alarms, gaps: lostGaps } };
+    const [fault] = faultsOf({ ...well, receiver });
+    assert.equal(fault?.code, `receiver-${kind}`);
+    assert.match(fault?.remedy ?? "", /^Take a backup now: lifeboat backup\./);
+  }
 });
 
 test("a tablespace that the newest backup has not is told with the folder that a restore needs empty", () => {

@@ -11,6 +11,7 @@ import { type SlotsSeen, slotRisks } from "../postgres/slots.ts";
 import type { OutsideTablespace } from "../postgres/tablespaces.ts";
 import { describeDuration } from "../units/duration.ts";
 import { aheadMs } from "../vault/dated-ahead.ts";
+import { remedyOf } from "../wal/alarm-remedy.ts";
 import type { ReceiverReport, ReceiverStatus } from "../wal/report.ts";
 import { whyFailed, whyStale } from "../wal/report-age.ts";
 
@@ -242,10 +243,13 @@ function receiverFaults({ receiver, reportAgeMs, isOfStack, vault }: StatusFacts
     const message = `nothing is known of the receiver: ${stale}`;
     faults.push({ code: "receiver-silent", message, remedy: `Unless it speaks by itself: ${again}.` });
   }
-  const remedy = report.lastError?.remedy ?? "See `lifeboat wal status`.";
   // It asks for a backup for as long as it runs; whether there is one by now, the vault knows.
   const wanted = report.alarms.filter(({ kind }) => kind !== "gap" || !isBackedUpBehind(report.gaps, vault));
-  const alarms = wanted.map((alarm) => ({ code: `receiver-${alarm.kind}`, message: alarm.message, remedy }));
+  const alarms = wanted.map((alarm) => ({
+    code: `receiver-${alarm.kind}`,
+    message: alarm.message,
+    remedy: remedyOf(alarm, report),
+  }));
   return [...faults, ...alarms];
 }
 

@@ -208,6 +208,22 @@ test("a vault that is down delays nothing that is confirmed, raises an alarm, an
   await eventually("the vault has all complete segments", async () => receiver.report().segmentsWaiting === 0);
   assert.deepEqual(receiver.report().alarms, []);
   await assertSameAsServer(server, station);
+
+  // And what a disk has spoilt of it meanwhile is told, by the next receiver too.
+  outage.down = true;
+  await writeRows(server, "spoilt", 3000);
+  await caughtUp(server);
+  const names = await readdir(station.spoolFolder, { recursive: true });
+  const waiting = names.filter((name) => /\/[0-9A-F]{24}$/.test(name)).sort()[1];
+  const spoilt = await systemFiles.open(path.join(station.spoolFolder, waiting ?? ""), "update");
+  await spoilt.write(Buffer.alloc(512), MIB / 2);
+  await spoilt.close();
+  outage.down = false;
+  const tells = (of: typeof receiver): boolean => of.report().alarms.some(({ kind }) => kind === "unreadable");
+  await eventually("it is told", async () => tells(receiver));
+  await receiver.stop();
+  const next = await station.start(server);
+  await eventually("it is told again", async () => tells(next));
 });
 
 test("a spool that may hold no more stops confirming, loudly, and goes on when the vault takes segments again", async () => {
