@@ -86,8 +86,7 @@ export const failoverEngine: Omit<FailoverEngine, "putBack"> = {
 /** Looks in the place of a daemon, which it takes for this one look: a daemon that comes must not stand by for whoever looks. */
 async function lookWithoutDaemon(call: Call): Promise<CheckReport> {
   return await withControl(call, async (control, { stack }) => {
-    const report = await control.check({ signal: call.session.signal });
-    return stack.daemon ? unwatched(report) : { ...report, automatic: false };
+    return unwatched(await control.check({ signal: call.session.signal }), stack);
   });
 }
 

@@ -25,7 +25,7 @@ import { secretFile } from "../stack/secrets.ts";
 import { replicaOf, type StackDescription } from "../stack/stack.ts";
 import type { StepLookTools } from "../stack/steps.ts";
 import { runningComponents } from "../stack/tools.ts";
-import { checkedPlan, runStackUp, type UpEvent } from "../stack/up.ts";
+import { checkedPlan, leftBehind, runStackUp, type UpEvent } from "../stack/up.ts";
 import { describeDuration } from "../units/duration.ts";
 import type { StoppedFacts, TakeDown } from "./down.ts";
 import { MACHINE } from "./engine-machine.ts";
@@ -74,8 +74,10 @@ export const upEngine: UpEngine = {
       const stack = await durabilityInUse(MACHINE.files, await rolesInUse(MACHINE.files, settled));
       const told = new UpTeller(session);
       const { durationMs } = await runStackUp(tools, stack, { signal, onEvent: (event) => told.tell(event) });
-      if (stack.recorded === "unsettled") session.notice(GOES_ON);
+      if (stack.recorded === "unsettled") session.notice(stack.daemon ? GOES_ON : WAITS);
       else await tellDurability({ ...stack, durability: described.durability }, session);
+      const left = await leftBehind(MACHINE.files, stack);
+      if (left !== undefined) session.notice(notFollowing(stack, left));
       const { steps, recoveryKey } = told;
       const onWritten = recoveryKey === undefined ? undefined : () => recoveryKeyShown(MACHINE, stack.place);
       return { stack: overview(stack), steps, durationMs, recoveryKey, onWritten };
@@ -86,6 +88,13 @@ export const upEngine: UpEngine = {
 /** Which node becomes the primary is seen when the daemon has looked at both. */
 const GOES_ON =
   "a failover or switchover had not ended: the daemon goes on with it. See how far it is: lifeboat failover --check-only";
+
+const WAITS =
+  "a failover or switchover had not ended, and no daemon is described that would go on with it. See what you can do: lifeboat failover --check-only";
+
+function notFollowing({ primary }: StackDescription, left: string): string {
+  return `warning: ${left} was the primary before ${primary}, and is left as it is: no daemon is described that would make it follow. lifeboat rebuild ${left} does`;
+}
 
 /** A start changes no durability that somebody decided, and does not pass over it either when another is described. */
 async function tellDurability(stack: StackDescription, { signal, notice }: Session): Promise<void> {

@@ -138,8 +138,10 @@ test("a check says who would take over, what would be lost and what stands in th
   assert.equal(await keeps("failover-blocked", CHECK, check(blocked)), 11);
   assert.equal(await keeps("failover-second-primary", CHECK, check(second)), 11);
   assert.equal(await keeps("failover-undriven", CHECK, check(undriven)), 11);
-  assert.equal(await keeps("failover-unwatched", CHECK, check(unwatched(healthy))), 11);
-  assert.equal(await keeps("failover-promotable-unwatched", CHECK, check(unwatched(promotable))), 10);
+  assert.equal(await keeps("failover-unwatched", CHECK, check(unwatched(healthy, { daemon: true }))), 11);
+  const uncounted = { ...healthy, nodes: healthy.nodes.map((node) => ({ ...node, candidate: false })) };
+  assert.equal(await keeps("failover-not-counted", CHECK, check(unwatched(uncounted, { daemon: false }))), 11);
+  assert.equal(await keeps("failover-promotable-unwatched", CHECK, check(unwatched(promotable, { daemon: true }))), 10);
   for (const [state, status] of [
     ["hold", 11],
     ["lost-quorum", 11],

@@ -75,7 +75,7 @@ export function failoverVerb(engine: FailoverEngine): Verb {
     summary: "Say whether the primary can be replaced, and replace it",
     description:
       "With --check-only it changes nothing: which node would take over, why, what would be lost, what stands in the way. Ends " +
-      "with 0 when the primary is healthy, watched by a daemon, and its poolers can be driven, 10 when it is gone and a node can take over, 11 when nothing may be done without a " +
+      "with 0 when the primary is healthy, watched by a daemon or with a replica that could take over, and its poolers can be driven, 10 when it is gone and a node can take over, 11 when nothing may be done without a " +
       "person, 12 when too little is known. With --promote it replaces a primary that is gone; it refuses while the primary " +
       "lives: that is what `lifeboat switchover` is for. With --adopt the one of two primaries that is named stays as it is, and the other " +
       "one is stopped: for a node that somebody promoted by hand. The daemon does it by itself in quorum and strict (failover.automatic).",
@@ -190,6 +190,9 @@ export function renderAction(done: ActionResult, did: string, style: Style): str
 
 const HEADS: Readonly<Record<CheckReport["state"], (report: CheckReport) => string>> = {
   healthy: (report) => {
+    if (uncountedOf(report).length > 0) {
+      return `${report.primary} is the primary and works, and ${uncountedOf(report).join(" and ")} could not take its place.`;
+    }
     if (isUnwatched(report)) return `${report.primary} is the primary and works, and nobody watches it.`;
     return leadsAstray(report)
       ? `${report.primary} is the primary and works, but its clients are not all led to it, or could not be led elsewhere.`
@@ -222,8 +225,12 @@ function isUnwatched({ reasons }: Pick<CheckReport, "reasons">): boolean {
   return reasons.some(({ code }) => code === "no-daemon");
 }
 
+function uncountedOf({ reasons }: Pick<CheckReport, "reasons">): readonly string[] {
+  return reasons.flatMap(({ code, node }) => (code === "not-counted" && node !== null ? [node] : []));
+}
+
 function isWell(report: CheckReport): boolean {
-  return report.state === "healthy" && !leadsAstray(report) && !isUnwatched(report);
+  return report.state === "healthy" && !leadsAstray(report) && !isUnwatched(report) && uncountedOf(report).length === 0;
 }
 
 /** A decision, for people. */

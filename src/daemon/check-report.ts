@@ -155,9 +155,20 @@ function decidedReportOf(facts: ReportFacts): CheckReport {
   };
 }
 
-/** The same where nobody watches: what could be done by itself waits for a person. */
-export function unwatched(report: CheckReport): CheckReport {
-  return { ...report, automatic: false, reasons: [...report.reasons, reasonOf(reason("no-daemon"))] };
+/**
+ * The same where nobody watches: what could be done by itself waits for a person. `daemon`: one is described. A replica that nobody
+ * counts is told while the primary lives: when it is gone, nothing may promote that replica any more.
+ */
+export function unwatched(report: CheckReport, { daemon }: { readonly daemon: boolean }): CheckReport {
+  const uncounted =
+    report.state === "healthy"
+      ? report.nodes.filter(({ name, candidate }) => name !== report.primary && !candidate)
+      : [];
+  const reasons = [
+    ...(daemon ? [reason("no-daemon")] : []),
+    ...uncounted.map(({ name }) => reason("not-counted", name)),
+  ].map(reasonOf);
+  return { ...report, automatic: false, reasons: [...report.reasons, ...reasons] };
 }
 
 /**

@@ -4,10 +4,11 @@ import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { recordedControlOf } from "../../test/support/controls.ts";
 import { leapingClock, leaseThat, only, portsFor } from "../../test/support/failover-ports.ts";
-import { primaryAnswer, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
+import { primaryAnswer, RECORD, standbyAnswer, witnessAnswer } from "../../test/support/failover-views.ts";
 import { ManualClock } from "../../test/support/manual-clock.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type {
+  Epoch,
   FailoverPorts,
   HeldLease,
   HeldWal,
@@ -139,6 +140,39 @@ test("a rebuild that fails says why, and waits for nothing more", async () => {
   stream();
   restored.resolve();
   await assert.rejects(control.rebuild({ node: "b" }, {}), full);
+});
+
+/** A replica that the record does not count is rebuilt, and streams, where no loop runs. Answers what the record counts then. */
+async function joinedAfterRebuild(witness = witnessAnswer()): Promise<readonly string[] | undefined> {
+  const record = recordPort(memoryRegister(), "the record");
+  const ports = stackPorts({
+    record,
+    clock: leapingClock(),
+    nodes: [
+      only<NodePort>("a", { name: "a", probe: async () => primaryAnswer() }),
+      only<NodePort>("b", {
+        name: "b",
+        probe: async () => standbyAnswer({ receiver: { kind: "streaming", receivedAgoMs: 1 } }),
+      }),
+    ],
+    witness: only<WitnessPort>("witness", { status: async () => witness }),
+    machines: only<MachinePort>("machines", { rejoin: async () => ({ kind: "done" }) }),
+  });
+  const machines = { idle: async () => undefined, lastRejoin: () => "follow", letGone: async () => undefined };
+  const control = await recordedControlOf(ports, [], machines);
+  const { reign: epoch } = RECORD;
+  await record.write({ epoch, over: 1, record: { ...RECORD, joined: [] } }, { timeoutMs: 100 });
+  assert.equal((await control.rebuild({ node: "b" }, {})).did, "follow");
+  return (await record.read({ timeoutMs: 100 }))?.record.joined;
+}
+
+test("no loop runs: a replica that was rebuilt and streams is counted as a candidate", async () => {
+  assert.deepEqual(await joinedAfterRebuild(), ["b"]);
+});
+
+test("no loop runs, the vault's receiver follows under another reign: the replica is not counted, as by the loop", async () => {
+  const mode = { kind: "following", upstream: "a", reign: 6 as Epoch, streaming: false } as const;
+  assert.deepEqual(await joinedAfterRebuild(witnessAnswer({ mode })), []);
 });
 
 function isAbort(error: unknown): boolean {

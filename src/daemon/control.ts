@@ -16,7 +16,7 @@ import { Controller, type ControllerOptions } from "../failover/controller.ts";
 import { type Cost, isAccepted, sentenceOf, statedCosts, toBeAccepted } from "../failover/costs.ts";
 import { keptWhile } from "../failover/kept-lease.ts";
 import type { Memory } from "../failover/observation.ts";
-import { type Plan, STEP_EFFECTS } from "../failover/plan.ts";
+import { type Plan, planJoined, STEP_EFFECTS } from "../failover/plan.ts";
 import type { Durability, Epoch, FailoverPorts, NodeName, StoredRecord } from "../failover/ports.ts";
 import { positionsOf } from "../failover/positions.ts";
 import { type Reason, reason } from "../failover/reasons.ts";
@@ -87,6 +87,8 @@ const POOLERS_MS = 3_000;
 /** A node that was made to follow streams after so long, or something is wrong with it. */
 const STREAM_TIMEOUT_MS = 120_000;
 const STREAM_LOOK_MS = 100;
+/** One that streams is counted within a look or two, or something is wrong with the stack. */
+const JOINED_TIMEOUT_MS = 10_000;
 /** Nothing else is decided meanwhile: a replica that is further behind is waited for by whoever asks again. */
 const DURABILITY_LIMITS = { orderMs: 2_000, pollMs: 20, coverMs: 5_000 };
 /** Of a change that is made whether or not anybody follows. */
@@ -294,10 +296,34 @@ export class Control {
     const signal = AbortSignal.any([this.#over.signal, ...(options.signal === undefined ? [] : [options.signal])]);
     await this.#untilStreaming(node, { signal });
     await machines.letGone(node);
+    // The loop counts it as a candidate; where none runs, nobody else would, ever.
+    if (this.#begin === undefined) await this.#countJoined(node, { ...options, signal });
     const durationMs = Math.round(ports.clock.monotonic() - begun);
     // Under the epoch that it was ordered by, for whoever reads; others may have acted since.
     await acting.note({ kind: "outcome", name: "rebuild", facts: { node, did, durationMs } });
     return { node, did, durationMs };
+  }
+
+  /** Has the record count a node that streams as a candidate, by the rule of the loop; where it cannot be, that is told. */
+  async #countJoined(node: NodeName, options: CallOptions): Promise<void> {
+    const { ports, options: controller, notice } = this.#parts;
+    const watcher = this.#watcher();
+    const plan = async ({ record }: StoredRecord) => planJoined(await watcher.look(record, controller.policy, options));
+    const deadline = ports.clock.monotonic() + JOINED_TIMEOUT_MS;
+    for (;;) {
+      const stored = await this.#stored(options);
+      if (stored.record.joined.includes(node)) return;
+      if ((await plan(stored)) !== undefined) break;
+      if (ports.clock.monotonic() > deadline)
+        return notice(`${node} streams, and is not counted as a candidate: ${NOT_JOINED}`);
+      await ports.clock.sleep(STREAM_LOOK_MS, options);
+    }
+    await this.#asked(options, async (acting, stored) => {
+      const joined = await plan(stored);
+      if (joined === undefined) return notice(`${node} streams, and is not counted as a candidate: ${NOT_JOINED}`);
+      const outcome = await runPlan({ acting, limits: controller.limits, plan: joined, stored });
+      if (outcome.kind === "failed") throw outcome.error;
+    });
   }
 
   /** Failover by itself off, or on again; durable. */
@@ -491,6 +517,9 @@ export class Control {
   }
 }
 
+/** What to do about a node that is none though it streams. */
+const NOT_JOINED = "see why with lifeboat failover --check-only, mend that, and run lifeboat rebuild again";
+
 /** What must change for a report to be told again: not its numbers. */
 /** What makes a report another one for who follows them. */
 export function summaryOf(report: CheckReport): string {
@@ -506,9 +535,11 @@ function describeReason({ node, code }: { readonly node: NodeName | undefined; r
 
 function planOf(to: NodeName, answer: SwitchoverDecision): Plan {
   if (answer.kind === "ready") return answer.plan;
+  const uncounted = answer.reasons.some(({ code }) => code === "never-joined");
+  const mend = uncounted ? `A daemon counts ${to} when it streams, else lifeboat rebuild ${to} does. ` : "";
   throw new LifeboatError("failover.switchover-refused", {
     message: `${to} cannot take over as planned: ${answer.reasons.map(describeReason).join("; ")}`,
-    remedy: "Mend what is named. A primary that is gone is replaced by `lifeboat failover --promote`.",
+    remedy: `${mend}Mend what is named. A primary that is gone is replaced by \`lifeboat failover --promote\`.`,
   });
 }
 

@@ -423,6 +423,12 @@ function noteJoined(seen: Observation): Plan | undefined {
   return { kind: "mend", from: record.primary, to: record.primary, stages: [[{ kind: "note-joined", nodes: joined }]] };
 }
 
+/** The same for whoever acts where no loop runs: where the loop would do it, too. Undefined: nobody is to be counted, or not yet. */
+export function planJoined({ seen, decision }: Pick<Situation, "seen" | "decision">): Plan | undefined {
+  if (seen.record.action !== undefined || !isServing(decision)) return undefined;
+  return needsNewReign(seen) || namesOldReign(seen) ? undefined : noteJoined(seen);
+}
+
 /** Whoever is neither the primary nor following it is made to follow. */
 function planRejoin({ seen, timing }: Situation): Plan | undefined {
   const { record, nodes } = seen;

@@ -48,6 +48,8 @@ export const REASONS = {
   "promoted-already": "it was promoted by what was cut short afterwards: that is finished, and nobody else takes over",
   "loss-possible": "acknowledged commits may be missing on it",
   "no-daemon": "no daemon runs: nothing is done by itself until one does (lifeboat up)",
+  "not-counted":
+    "it is no candidate, and no daemon runs that would count it as one when it streams: lifeboat rebuild does",
   "pooler-undriven": "a pooler cannot be driven: a failover would leave its clients where they are",
   "pooler-astray": "a pooler leads its clients to another server than the primary",
   "plan-fails":

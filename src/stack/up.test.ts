@@ -26,7 +26,7 @@ import { runStep } from "./run-step.ts";
 import { HIDDEN_SECRETS, makeSecrets, readSecrets, secretFile } from "./secrets.ts";
 import { STEPS } from "./steps.ts";
 import type { StackTools } from "./tools.ts";
-import { checkedPlan, planStackUp } from "./up.ts";
+import { checkedPlan, leftBehind, planStackUp } from "./up.ts";
 
 /** A machine on which nothing runs. */
 const TOOLS: StackTools = {
@@ -75,6 +75,22 @@ test("a primary that became a standby, and a replica that was promoted, are told
       });
     });
   }
+});
+
+test("no daemon, an old primary that was replaced: it is told as one whom nobody makes follow; as a standby it is not", async () => {
+  await withFolder(async (folder) => {
+    const stack = {
+      ...testStack({ stacksFolder: folder }),
+      daemon: false,
+      primary: "db_replica",
+      recorded: "settled",
+    } as const;
+    await makeCluster(stack.place.dataOf("db"), "primary");
+    assert.equal(await leftBehind(systemFiles, stack), "db");
+    assert.equal(await leftBehind(systemFiles, { ...stack, daemon: true }), undefined);
+    await makeCluster(stack.place.dataOf("db"), "standby");
+    assert.equal(await leftBehind(systemFiles, stack), undefined);
+  });
 });
 
 test("a primary whose data is gone is refused while the vault holds backups of it, and nothing is made in its place", async () => {

@@ -9,6 +9,7 @@ import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
 import type { ComponentName } from "./component-names.ts";
 import { componentOf } from "./instances.ts";
 import { makeOwedRecoveryKey } from "./making.ts";
+import { nodeDataOf } from "./nodes.ts";
 import { type LookTools, observeStack } from "./observe.ts";
 import { hasCluster, planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
@@ -119,6 +120,19 @@ export async function runStackUp(
   // At the end: a start that fails again and again would leave a key of each time.
   if (!hasToldKey) await makeOwedRecoveryKey(stepTools, options);
   return { acted, durationMs: since(tools, begun) };
+}
+
+/**
+ * The replica that a start-up leaves as it is, and that nobody would make follow: it was the primary before, and no daemon is described.
+ * Undefined: there is none.
+ */
+export async function leftBehind(
+  files: LookTools["files"],
+  stack: StackDescription,
+): Promise<ReturnType<typeof replicaOf> | undefined> {
+  if (stack.daemon || stack.recorded !== "settled") return undefined;
+  const replica = replicaOf(stack);
+  return (await nodeDataOf(files, stack.place.dataOf(replica))) === "primary" ? replica : undefined;
 }
 
 function since({ clock }: StackTools, from: Monotonic): number {
