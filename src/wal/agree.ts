@@ -22,10 +22,10 @@ import type { ReplicationConnection } from "../postgres/replication.ts";
 import { checkSameVault } from "../vault/same-vault.ts";
 import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
 import { comparedOffset, Link } from "./continuation.ts";
-import { decideStart, type StartDecision } from "./decide.ts";
+import { decideStart, type StartDecision, type StartFacts } from "./decide.ts";
 import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
 import { checkAgainstMandate, checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
-import { walLineage } from "./ranges.ts";
+import { type WalRange, walLineage } from "./ranges.ts";
 import { parseSegmentSize } from "./segment-size.ts";
 import type { Plan, SessionContext } from "./session-context.ts";
 import type { SpoolState } from "./spool-state.ts";
@@ -57,9 +57,11 @@ export async function agreeOnStart(
   const histories = await register(connection, context, server, call);
   const slotRestartLsn = await reserveSlot(connection, options, call);
   const lineage = lineageOf(server.timeline, server.history);
-  const held = await heldEnds(context, server, lineage, call);
   const { walSegmentBytes } = server;
-  const decision = decideStart({ server, lineage, slotRestartLsn, held, walSegmentBytes, gone: context.gone });
+  const facts = { server, lineage, slotRestartLsn, walSegmentBytes };
+  const held = await heldEnds(context, server, lineage, call);
+  const further = await heldFurther(context, server, { ...facts, held, gone: undefined }, call);
+  const decision = decideStart({ ...facts, held: further ?? held, gone: context.gone?.what });
   if (decision.kind === "server-behind") throw serverBehind(server, decision.heldLsn);
   if (decision.kind === "gone") throw nothingLater(server, decision.at);
   const rangeFrom = await beginOfRange(context, server, { lineage, decision }, call);
@@ -181,27 +183,60 @@ async function linkBehind(
  * does not answer, which keeps nobody from receiving.
  */
 async function beginOfRange(
-  { spool, vault }: SessionContext,
+  context: SessionContext,
   server: ServerFacts,
   start: { readonly lineage: readonly LineagePart[]; readonly decision: GoingOn },
   call: CallOptions,
 ): Promise<Lsn | undefined> {
   const { decision, lineage } = start;
   if (decision.kind === "begin") return decision.at;
-  if (spool.state?.rangeFrom !== undefined) return spool.state.rangeFrom;
+  const { state } = context.spool;
+  if (state?.rangeFrom !== undefined) return state.rangeFrom;
+  const ranges = await unlessUnknown(rangesHeld(context, server, lineage, call));
+  const at = decision.kind === "follow" ? decision.switchLsn : decision.at;
+  return ranges?.find(({ from, to }) => from <= at && at <= to)?.from;
+}
+
+/** The gap-free ranges of the server's lineage that spool and vault hold together. */
+async function rangesHeld(
+  { spool, vault }: SessionContext,
+  server: ServerFacts,
+  lineage: readonly LineagePart[],
+  call: CallOptions,
+): Promise<readonly WalRange[]> {
   const { systemId, walSegmentBytes } = server;
-  const read = async (): Promise<Lsn | undefined> => {
-    const { segments } = await listWal(vault, { systemId }, call);
-    const files = (await spool.list()).filter(({ sizeBytes }) => sizeBytes > 0);
-    const complete = files.filter(({ kind }) => kind === "complete").map(({ segment }) => segment);
-    const tails = files.filter(({ kind }) => kind !== "complete");
-    const histories = new Map([[server.timeline, server.history]]);
-    const holdings = { systemId, walSegmentBytes, segments: [...segments, ...complete], tails, histories };
-    const { timeline } = lineage.at(-1) ?? server;
-    const at = decision.kind === "follow" ? decision.switchLsn : decision.at;
-    return walLineage(holdings, timeline).ranges.find(({ from, to }) => from <= at && at <= to)?.from;
-  };
-  return await unlessUnknown(read());
+  const { segments } = await listWal(vault, { systemId }, call);
+  const files = (await spool.list()).filter(({ sizeBytes }) => sizeBytes > 0);
+  const complete = files.filter(({ kind }) => kind === "complete").map(({ segment }) => segment);
+  const tails = files.filter(({ kind }) => kind !== "complete");
+  const histories = new Map([[server.timeline, server.history]]);
+  const holdings = { systemId, walSegmentBytes, segments: [...segments, ...complete], tails, histories };
+  return walLineage(holdings, lineage.at(-1)?.timeline ?? server.timeline).ranges;
+}
+
+/**
+ * What is held further than the spool says, where the server had no WAL any more: another receiver may have stored it since. What
+ * was gone is forgotten where that was before. Undefined where nothing is, or the vault does not tell: then what is gone is a gap.
+ */
+async function heldFurther(
+  context: SessionContext,
+  server: ServerFacts,
+  facts: StartFacts,
+  call: CallOptions,
+): Promise<ReadonlyMap<Timeline, Lsn> | undefined> {
+  const { gone } = context;
+  const known = gone === undefined ? undefined : decideStart(facts);
+  if (gone === undefined || (known?.kind !== "continue" && known?.kind !== "follow")) return undefined;
+  const end = known.kind === "follow" ? known.switchLsn : known.at;
+  const ranges = await unlessUnknown(rangesHeld(context, server, facts.lineage, call));
+  const range = ranges?.find(({ from, to }) => from <= end && end < to);
+  if (range === undefined) return undefined;
+  const held = new Map(range.spans.map(({ timeline, to }) => [timeline, to]));
+  const start = decideStart({ ...facts, held });
+  // Another end than that of a segment is in the spool, and there it did not count: nothing can be appended to it.
+  if (start.kind !== "continue" || start.at % BigInt(facts.walSegmentBytes) !== 0n) return undefined;
+  if (start.at > gone.at) context.gone = undefined;
+  return held;
 }
 
 /** Undefined when the vault must be asked and does not answer. */

@@ -430,6 +430,41 @@ test("PostgreSQL 18: a slot that was invalidated for being idle is made anew, an
   await assertSameAsServer(server, station, ONE);
 });
 
+test("an old spool that comes back goes on behind what another receiver has stored since", async () => {
+  const settings = { wal_keep_size: 0, min_wal_size: "2MB", max_wal_size: "4MB" };
+  await using server = await startServer({ walSegmentBytes: MIB, settings });
+  await using station = await openStation();
+  const first = await station.start(server);
+  await writeRows(server, "first", 300);
+  await caughtUp(server);
+  const from = (await readSpoolState(systemFiles, station.spoolFolder))?.rangeFrom;
+  await first.stop();
+  await using beside = await openStation(station.vault);
+  const other = await beside.start(server);
+  for (const round of [1, 2, 3]) {
+    await writeRows(server, `other${round}`, 2000);
+    await server.query("CHECKPOINT");
+  }
+  await caughtUp(server);
+  await eventually("the vault has all", async () => other.report().segmentsWaiting === 0);
+  await other.stop();
+
+  const back = await station.start(server);
+  await writeRows(server, "last", 300);
+  await caughtUp(server);
+  assert.deepEqual([back.report().gaps, back.report().alarms], [[], []]);
+  const state = await readSpoolState(systemFiles, station.spoolFolder);
+  assert.ok(state !== undefined);
+  assert.equal(state.rangeFrom, from);
+  const sources = {
+    vault: station.vault,
+    files: systemFiles,
+    spoolFolder: station.spoolFolder,
+    systemId: state.systemId,
+  };
+  assert.deepEqual(walLineage(await readHoldings(sources, MIB, {}), ONE).gaps, []);
+});
+
 test("a spool that lost its files goes on from the vault", async () => {
   await using server = await startServer({ walSegmentBytes: MIB });
   await using station = await openStation(await createTestVault());

@@ -34,7 +34,7 @@ export type SessionContext = {
   /** Under which the session runs; each has its own. */
   mandate: Mandate;
   /** What the server was found not to have any more, until something was received again. */
-  gone: Gone | undefined;
+  gone: { readonly what: Gone; readonly at: Lsn } | undefined;
   /** The server's end of WAL, as far as it told. */
   serverEnd: Lsn;
   /** When the server was last heard of; undefined while there is no stream. */

@@ -26,8 +26,9 @@ export async function runSession(
     } catch (error) {
       if (isLifeboatError(error, "postgres.wal-removed") && !reception.received) {
         const comparing = plan.streamFrom < segmentStart(plan.writeFrom, walSegmentBytes(context));
-        if (context.gone === undefined) context.gone = comparing ? "comparison" : "wal";
-        else context.gone = context.gone === "comparison" ? "wal" : "copies";
+        const { what: known } = context.gone ?? {};
+        const next = known === undefined || known === "comparison" ? "wal" : "copies";
+        context.gone = { what: comparing && known === undefined ? "comparison" : next, at: plan.writeFrom };
       }
       if (!isLifeboatError(error, "postgres.slot-unusable") || isNewSlot) throw error;
       // 18 leaves its position to one that it invalidated for being idle, and refuses it here only. It keeps nothing: a new one
