@@ -8,6 +8,7 @@ import { standBack } from "../platform/priority.ts";
 import { currentUid } from "../platform/run-as.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { checkProtected } from "../stack/protected-server.ts";
+import { describeDuration } from "../units/duration.ts";
 import { keepRestoreProgram } from "../vault/restore-program.ts";
 import type { Vault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
@@ -113,6 +114,7 @@ async function prepareCoverage(call: Call, vault: Vault, walSegmentBytes: number
     spoolFolder: config.folders.spool,
     walSegmentBytes,
     timeoutMs: WAL_TIMEOUT_MS,
+    onUnfilled: ({ segment }) => session.notice(unfilledNotice(segment)),
     createReceiver: () =>
       createReceiver(
         {
@@ -140,6 +142,11 @@ async function prepareCoverage(call: Call, vault: Vault, walSegmentBytes: number
 function skippedNotice(paths: readonly string[]): string {
   const named = paths.map((each) => printable(each)).join(", ");
   return `warning: not in this backup, because the server leaves links and special files out: ${named}`;
+}
+
+function unfilledNotice(segment: string): string {
+  const within = describeDuration(WAL_TIMEOUT_MS);
+  return `warning: this backup ends in the segment ${segment}, which is not full, and a replica cannot end it: run SELECT pg_switch_wal() on the primary within ${within}`;
 }
 
 function compressionOf({ backup }: Config) {

@@ -19,7 +19,7 @@ import { rotateDataKey } from "../vault/key-ring.ts";
 import { NO_STRETCH } from "../vault/keys.ts";
 import { initVault, openVault, type Vault } from "../vault/vault.ts";
 import { putSegment } from "../vault/wal-store.ts";
-import { ReceivedCoverage } from "./coverage.ts";
+import { type CoverageTools, ReceivedCoverage, type UnfilledSegment } from "./coverage.ts";
 import type { Receiver } from "./receiver.ts";
 import { type ReceiverMode, writeReport } from "./report.ts";
 import { UnreadableStretches } from "./unreadable.ts";
@@ -45,12 +45,14 @@ function coverageWith(
     files = memoryFiles().files,
     locks = FREE_LOCKS,
     clock = leapingClock(),
+    onUnfilled,
   }: {
     readonly of?: Vault;
     readonly store?: Store;
     readonly files?: Files;
     readonly locks?: Locks;
     readonly clock?: Clock;
+    readonly onUnfilled?: CoverageTools["onUnfilled"];
   } = {},
 ) {
   const report = { alarms: [], lastError: { message: "all slots are in use" } } as unknown as ReturnType<
@@ -71,6 +73,7 @@ function coverageWith(
     createReceiver: () => only<Receiver>("receiver", { ...usual, ...receiver }),
     walSegmentBytes: 16 * 1024 * 1024,
     timeoutMs: TIMEOUT_MS,
+    onUnfilled,
   });
   return { coverage, clock };
 }
@@ -97,6 +100,29 @@ test("a receiver that brings nothing new is waited for as long as was said, and 
   });
   assert.ok(clock.monotonic() - begun < 1.1 * TIMEOUT_MS, `after ${clock.monotonic() - begun} ms`);
   await coverage.end();
+});
+
+test("a backup of a replica that ends in a segment which nobody ends says so in time, and names what ends it", async () => {
+  const range = { ...RANGE, to: 0x2800000n as Lsn };
+  const told = async (flushedLsn: string): Promise<readonly UnfilledSegment[]> => {
+    const { files } = memoryFiles();
+    await files.makeFolder(SPOOL);
+    await writeReport({ files, random: systemRandom }, SPOOL, { ...STREAMING_REPORT, systemId: "7", flushedLsn });
+    const unfilled: UnfilledSegment[] = [];
+    const onUnfilled = (each: UnfilledSegment): void => {
+      unfilled.push(each);
+    };
+    const { coverage } = coverageWith({}, { files, locks: { tryAcquire: () => undefined }, onUnfilled });
+    await assert.rejects(coverage.covered(range, {}), (error) => {
+      assert.ok(isLifeboatError(error, "backup.wal-not-covered"));
+      return error.remedy.includes("pg_switch_wal()") === unfilled.length > 0;
+    });
+    await coverage.end();
+    return unfilled;
+  };
+  assert.deepEqual(await told("0/2800100"), [{ segment: "000000010000000000000002", receivedTo: 0x2800100n }]);
+  assert.deepEqual(await told("0/2700000"), [], "it has not come so far");
+  assert.deepEqual(await told("0/3000100"), [], "the segment is on its way");
 });
 
 test("while the last segment is not there it alone is asked for, and all WAL is listed only now and then", async () => {

@@ -4,7 +4,8 @@
  * Where a receiver runs already, that one is relied on. Otherwise one of our own runs for as long as the backup, in the
  * same spool, with a slot that ends with it: a slot that nobody reads would fill the server's disk. A receiver that is
  * relied on may end before the backup does (it may be another backup's own): then ours takes over. No wait is without an end:
- * for a receiver that does not come to stream, that has ended for good, or that brings nothing new.
+ * for a receiver that does not come to stream, that has ended for good, or that brings nothing new. A primary ends the segment
+ * behind its backup by itself; a replica cannot, and where little is written nobody else does: that is told while it can be done.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -14,6 +15,7 @@ import {
   formatLsn,
   type Lsn,
   lsnAdd,
+  parseLsn,
   type SystemId,
   segmentName,
   segmentStart,
@@ -28,7 +30,7 @@ import type { Vault } from "../vault/vault.ts";
 import { readHoldings } from "./holdings.ts";
 import { coversRange, type WalGap } from "./ranges.ts";
 import type { Receiver } from "./receiver.ts";
-import { type ReceiverStatus, readReceiverStatus } from "./report.ts";
+import { type ReceiverReport, type ReceiverStatus, readReceiverStatus } from "./report.ts";
 import { walBetween } from "./settings-between.ts";
 import { readUnreadable } from "./unreadable.ts";
 
@@ -47,6 +49,12 @@ const STREAM_LOOK_INTERVAL_MS = 50;
 /** How often the receiver that is relied on is looked at: the server keeps WAL for longer than that by itself. */
 const WATCH_INTERVAL_MS = 500;
 
+/** A receiver has all of a primary's last segment within milliseconds; one that it has the beginning of for so long is not ended. */
+const UNFILLED_MS = 2_000;
+
+/** The segment with a backup's last WAL, of which the receiver has that and the server no more: nobody has ended it. */
+export type UnfilledSegment = { readonly segment: string; readonly receivedTo: Lsn };
+
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 export type CoverageTools = {
@@ -60,6 +68,8 @@ export type CoverageTools = {
   readonly walSegmentBytes: number;
   /** How long the vault may get nothing new before the wait is given up. */
   readonly timeoutMs: number;
+  /** Told once when the wait is for a segment to be ended. */
+  readonly onUnfilled?: ((unfilled: UnfilledSegment) => void) | undefined;
 };
 
 /** Coverage of one backup. `end` it, whatever became of the backup. */
@@ -103,6 +113,7 @@ export class ReceivedCoverage {
     let progressedAt = clock.monotonic();
     let listAt = progressedAt + LIST_INTERVAL_MS;
     let intervalMs = LOOK_INTERVAL_MS.first;
+    let told = false;
     for (;;) {
       const now = clock.monotonic();
       // Asking for one object costs little, listing a year of WAL does not.
@@ -118,7 +129,12 @@ export class ReceivedCoverage {
           missing = missingNow;
           progressedAt = now;
         }
-        if (now - progressedAt > timeoutMs) throw await this.#notCovered(gaps);
+        const unfilled = now - progressedAt > UNFILLED_MS ? await this.#unfilled(range, gaps) : undefined;
+        if (unfilled !== undefined && !told) this.#tools.onUnfilled?.(unfilled);
+        told ||= unfilled !== undefined;
+        if (now - progressedAt > timeoutMs) {
+          throw unfilled === undefined ? await this.#notCovered(gaps) : notFilled(unfilled, timeoutMs);
+        }
       }
       if (this.#failure !== undefined) throw this.#failure.cause;
       await clock.sleep(intervalMs, options);
@@ -248,11 +264,33 @@ export class ReceivedCoverage {
     }
   }
 
+  async #report(): Promise<ReceiverReport | undefined> {
+    const status = await readReceiverStatus(this.#tools, this.#tools.spoolFolder);
+    return this.#own?.report() ?? (status.kind === "never-ran" ? undefined : status.report);
+  }
+
+  /** Where nothing is missing but the segment with the last byte, and the receiver has what the server has of it. */
+  async #unfilled(
+    range: { readonly systemId: SystemId; readonly timeline: Timeline; readonly to: Lsn },
+    gaps: readonly WalGap[],
+  ): Promise<UnfilledSegment | undefined> {
+    const { walSegmentBytes } = this.#tools;
+    const last = segmentStart((range.to - 1n) as Lsn, walSegmentBytes);
+    const segment = segmentName({ timeline: range.timeline, lsn: last, walSegmentBytes });
+    if (gaps.some(({ firstSegment, segmentCount }) => firstSegment !== segment || segmentCount > 1)) return undefined;
+    const report = await this.#report();
+    if (report?.mode !== "streaming" || report.systemId !== range.systemId || report.timeline !== range.timeline) {
+      return undefined;
+    }
+    const receivedTo = parseLsn(report.flushedLsn);
+    const ended = receivedTo >= lsnAdd(last, walSegmentBytes);
+    return receivedTo < range.to || ended ? undefined : { segment, receivedTo };
+  }
+
   async #notCovered(gaps: readonly WalGap[]): Promise<LifeboatError> {
     const first = gaps[0];
     const missing = first === undefined ? "nothing" : `${formatLsn(first.from)} to ${formatLsn(first.to)}`;
-    const status = await readReceiverStatus(this.#tools, this.#tools.spoolFolder);
-    const report = this.#own?.report() ?? (status.kind === "never-ran" ? undefined : status.report);
+    const report = await this.#report();
     // It may stream as it should, and have another vault open.
     const said = report?.alarms.find(({ kind }) => kind === "vault-failing") ?? report?.lastError;
     const what = `for ${this.#tools.timeoutMs} ms nothing new of the WAL from ${missing} reached the vault`;
@@ -264,6 +302,15 @@ function notCovered(what: string, complaint?: string): LifeboatError {
   return new LifeboatError("backup.wal-not-covered", {
     message: complaint === undefined ? what : `${what}: ${complaint}`,
     remedy: "See `lifeboat wal status`, mend what it complains of, and take the backup again.",
+    retryable: true,
+  });
+}
+
+function notFilled({ segment, receivedTo }: UnfilledSegment, timeoutMs: number): LifeboatError {
+  return new LifeboatError("backup.wal-not-covered", {
+    message: `the segment ${segment}, in which the backup ends, was not full within ${timeoutMs} ms: the server has written to ${formatLsn(receivedTo)} and no further`,
+    remedy:
+      "A replica cannot end a segment. Take the backup again and run SELECT pg_switch_wal() on the primary when it asks for that, set archive_timeout there, or take it from the primary.",
     retryable: true,
   });
 }
