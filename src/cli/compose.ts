@@ -58,14 +58,20 @@ export const makeVault: MakeVault = async ({ config, session }) => {
 
 /** Checks the configured vault. */
 export const checkConfiguredVault: CheckConfiguredVault = async ({ config, session, readData }) => {
-  const [{ checkVault }, { tellingUnread }] = await Promise.all([
+  const [{ checkVault }, { tellingUnread }, { vaultGaps }, { MACHINE }] = await Promise.all([
     import("../vault/check.ts"),
     import("../vault/unread.ts"),
+    import("../wal/vault-gaps.ts"),
+    import("./engine-machine.ts"),
   ]);
+  const options = { signal: session.signal };
   const vault = tellingUnread(await openConfiguredVault({ config, session }, "read"));
   const onProgress = (progress: { readonly doneBytes: number; readonly totalBytes: number }) =>
     session.progress.report({ phase: "checking the vault", done: progress.doneBytes, total: progress.totalBytes });
-  return checkVault(vault, { readData, onProgress, signal: session.signal });
+  const report = await checkVault(vault, { readData, onProgress, ...options });
+  const { outOfReach, between } = await vaultGaps({ vault, files: MACHINE.files }, options);
+  const lost = outOfReach.map(({ finding }) => finding);
+  return { ...report, findings: [...report.findings, ...lost], gaps: between };
 };
 
 /** Repairs the configured vault. */

@@ -18,6 +18,7 @@ import { checkOutside, checkTarget, layoutOf } from "../restore/layout.ts";
 import { describeOnlyHere, findOnlyHere, refuseOnlyHere } from "../restore/only-here.ts";
 import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
+import { describeUntold } from "../restore/refusal.ts";
 import {
   type DeltaRestore,
   type PricedPlan,
@@ -347,6 +348,9 @@ function planFacts(
   const warnings: string[] = [];
   if (plan.gapAfter !== undefined) {
     warnings.push(`WAL is missing after ${plan.segments.at(-1)?.name ?? "the backup"}: this is not the newest point`);
+  }
+  if (plan.untold !== undefined && plan.target.kind !== "immediate") {
+    warnings.push(`${describeUntold(plan.untold)}: what was committed there is left out`);
   }
   warnings.push(
     ...doubtWarnings(plan, choice.backupId),

@@ -111,6 +111,7 @@ test("gaps, ranges and stranded backups of another system are none of the one th
     gaps: [gap, { ...gap, systemId: own }],
     outOfReach: [gap],
     unreached: [{ ...place, systemId }],
+    untold: [{ ...place, systemId: own }],
     stranded: [old.backupId],
   };
   const listing = await listBackups(vault, {}, {});

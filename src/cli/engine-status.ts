@@ -153,7 +153,11 @@ export function reachFacts(
       from: formatLsn(from),
       to: formatLsn(to),
     })),
-    unreached: points.unreached.filter(isMeant).map(({ timeline, to }) => ({ timeline, to: formatLsn(to) })),
+    unreached: points.unreached.filter(isMeant).map(({ systemId, timeline, to }) => ({
+      timeline,
+      to: formatLsn(to),
+      historyHeld: points.untold.every((each) => each.systemId !== systemId || each.timeline !== timeline),
+    })),
   };
 }
 

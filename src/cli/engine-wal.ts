@@ -193,13 +193,14 @@ export const findPoints: FindPoints = async (call) => {
 export async function pointsOf(
   vault: Vault,
   call: Parameters<FindPoints>[0],
-): Promise<Points & { readonly outOfReach: readonly PointsGap[]; readonly unreached: RecoveryPoints["unreached"] }> {
+): Promise<Points & Pick<RecoveryPoints, "outOfReach" | "unreached">> {
   const { config, session } = call;
   const options = { signal: session.signal };
   const ranges: PointsRange[] = [];
   const gaps: PointsGap[] = [];
   const outOfReach: PointsGap[] = [];
   const unreached: RecoveryPoints["unreached"][number][] = [];
+  const untold: RecoveryPoints["untold"][number][] = [];
   const stranded: string[] = [];
   for (const systemId of await listSystems(vault, options)) {
     const listing = await listBackups(vault, { systemId }, options);
@@ -210,10 +211,11 @@ export async function pointsOf(
     gaps.push(...points.gaps);
     outOfReach.push(...points.outOfReach);
     unreached.push(...points.unreached);
+    untold.push(...points.untold);
     stranded.push(...points.stranded.map((backup) => backup.backupId));
     for (const range of points.ranges) ranges.push(await timed(range, { wal, walSegmentBytes }, options));
   }
-  return { ranges, gaps, outOfReach, unreached, stranded };
+  return { ranges, gaps, outOfReach, unreached, untold, stranded };
 }
 
 /** How far back commits are looked for from the end of a range. */

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors/entry.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { historyKey } from "../vault/names.ts";
 import type { Style } from "./style.ts";
 import { renderTable } from "./table.ts";
 import { defineVerb, type Session, type Verb } from "./verb.ts";
@@ -29,10 +30,19 @@ export type PointsGap = {
   readonly segmentCount: number;
 };
 
+/** WAL of a timeline whose history is lost: nobody knows from where it grew, and nothing of it can be restored. */
+export type PointsUntold = {
+  readonly systemId: SystemId;
+  readonly timeline: Timeline;
+  readonly from: Lsn;
+  readonly to: Lsn;
+};
+
 /** What can be restored, and what stands in the way. */
 export type Points = {
   readonly ranges: readonly PointsRange[];
   readonly gaps: readonly PointsGap[];
+  readonly untold: readonly PointsUntold[];
   /** Backups that lack WAL of their own: they cannot be restored. */
   readonly stranded: readonly string[];
 };
@@ -66,10 +76,24 @@ export function pointsVerb(findPoints: FindPoints): Verb {
   });
 }
 
+const left = (title: string) => ({ title, align: "left" as const });
+const right = (title: string) => ({ title, align: "right" as const });
+
+/** Gaps for people. */
+export function renderGaps(gaps: readonly PointsGap[], style: Style): string {
+  const columns = [left("gap"), right("timeline"), left("first segment"), right("segments"), left("system")];
+  const rows = gaps.map((gap) => [
+    `${formatLsn(gap.from)} to ${formatLsn(gap.to)}`,
+    String(gap.timeline),
+    gap.firstSegment,
+    String(gap.segmentCount),
+    gap.systemId,
+  ]);
+  return renderTable(columns, rows, style);
+}
+
 /** Ranges and gaps for people. */
 export function renderPoints(points: Points, style: Style): string {
-  const left = (title: string) => ({ title, align: "left" as const });
-  const right = (title: string) => ({ title, align: "right" as const });
   const parts: string[] = [];
   if (points.ranges.length === 0) parts.push(style.bad("No moment can be restored."));
   else {
@@ -84,16 +108,11 @@ export function renderPoints(points: Points, style: Style): string {
     ]);
     parts.push(renderTable(columns, rows, style));
   }
-  if (points.gaps.length > 0) {
-    const columns = [left("gap"), right("timeline"), left("first segment"), right("segments"), left("system")];
-    const rows = points.gaps.map((gap) => [
-      `${formatLsn(gap.from)} to ${formatLsn(gap.to)}`,
-      String(gap.timeline),
-      gap.firstSegment,
-      String(gap.segmentCount),
-      gap.systemId,
-    ]);
-    parts.push(style.warning("WAL that is missing:"), renderTable(columns, rows, style));
+  if (points.gaps.length > 0) parts.push(style.warning("WAL that is missing:"), renderGaps(points.gaps, style));
+  for (const { systemId, timeline, from, to } of points.untold) {
+    const history = historyKey({ systemId, timeline });
+    const what = `WAL of timeline ${timeline} is held, ${formatLsn(from)} to ${formatLsn(to)}, and ${history} is lost: none of it can be restored.`;
+    parts.push(style.bad(`${what} Run \`lifeboat vault repair\`.`));
   }
   if (points.stranded.length > 0) {
     parts.push(style.bad(`Backups that lack WAL of their own and cannot be restored: ${points.stranded.join(", ")}`));
@@ -107,6 +126,7 @@ export function pointsJson(points: Points) {
   return {
     ranges: points.ranges.map((range) => ({ ...range, fromTime: time(range.fromTime), toTime: time(range.toTime) })),
     gaps: points.gaps,
+    untold: points.untold,
     stranded: points.stranded,
   };
 }

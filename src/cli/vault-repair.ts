@@ -1,12 +1,13 @@
 /** `lifeboat vault repair`. */
 import type { Config } from "../config/schema.ts";
+import { location } from "../config/value-kind.ts";
 import { EXIT } from "../errors/entry.ts";
 import { parseProofName } from "../vault/names.ts";
 import type { RepairOutcome } from "../vault/repair.ts";
 import type { RepairPlan, RepairStep } from "../vault/repair-plan.ts";
 import { printable, type Style } from "./style.ts";
 import { renderTable } from "./table.ts";
-import { defineVerb, type Session, toggle, type Verb } from "./verb.ts";
+import { defineVerb, optional, type Session, toggle, type Verb } from "./verb.ts";
 
 /** A plan, and what came of its steps; `outcomes` is undefined when it was only planned. */
 export type Repaired = { readonly plan: RepairPlan; readonly outcomes: readonly RepairOutcome[] | undefined };
@@ -16,6 +17,8 @@ export type RepairConfiguredVault = (call: {
   readonly config: Config;
   readonly session: Session;
   readonly dryRun: boolean;
+  /** A file with the history of a timeline. */
+  readonly history: string | undefined;
 }) => Promise<Repaired>;
 
 /** `vault repair`. */
@@ -28,11 +31,18 @@ export function vaultRepairVerb(repair: RepairConfiguredVault): Verb {
       "manifest, sets proofs that do not open aside under quarantine/ once their backup was proven again, and marks backups that cannot be restored. " +
       "No byte is destroyed. Ends with status 5 while damage is left: copy those objects back from another copy of the vault.",
     arguments: {},
-    options: { dryRun: toggle("Print what would be done and change nothing.") },
+    options: {
+      dryRun: toggle("Print what would be done and change nothing."),
+      history: optional(
+        location("file"),
+        "A history that the vault has lost, as it lies in pg_wal of a server: 00000002.history.",
+      ),
+    },
     configuration: { kind: "checked", sections: ["vault", "folders"] },
     examples: [
       { line: "lifeboat vault repair --dry-run", does: "What is damaged, and what could be done." },
       { line: "lifeboat vault repair", does: "Do it." },
+      { line: "lifeboat vault repair --history pg_wal/00000002.history", does: "With a history that a server has." },
     ],
     run: async ({ options, session }) => {
       const repaired = await repair({ config: await session.config(), session, ...options });

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors/entry.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import type { Finding, VaultReport } from "../vault/check.ts";
+import { type PointsGap, renderGaps } from "./points.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts, renderTable } from "./table.ts";
 import { defineVerb, type Session, toggle, type Verb, type VerbConfiguration } from "./verb.ts";
@@ -21,12 +22,15 @@ export type MadeVault = {
 /** Makes the configured vault; asks for a new passphrase where none is configured. */
 export type MakeVault = (call: { readonly config: Config; readonly session: Session }) => Promise<MadeVault>;
 
+/** What a check found, and the gaps in the WAL that are no damage: a backup begins behind each. */
+export type CheckedVault = VaultReport & { readonly gaps: readonly PointsGap[] };
+
 /** Checks the configured vault. */
 export type CheckConfiguredVault = (call: {
   readonly config: Config;
   readonly session: Session;
   readonly readData: boolean;
-}) => Promise<VaultReport>;
+}) => Promise<CheckedVault>;
 
 /** `vault init`. */
 export function vaultInitVerb(makeVault: MakeVault): Verb {
@@ -58,7 +62,7 @@ export function vaultCheckVerb(checkVault: CheckConfiguredVault): Verb {
     summary: "Check that everything in the vault is there and whole",
     description:
       "Checks that every object a backup needs is there and has its size; with --read-data also that every byte opens. " +
-      "Ends with status 5 when something is damaged, and lists what can still be restored.",
+      "Ends with status 5 when something is damaged or lost, and lists what can still be restored.",
     arguments: {},
     options: { readData: toggle("Read, decrypt and verify every byte; takes as long as reading the vault.") },
     configuration: CONFIGURATION,
@@ -94,13 +98,13 @@ export function renderMadeVault(made: MadeVault, style: Style): string {
   ].join("\n");
 }
 
-/** True when nothing was found wrong. */
+/** True when nothing was found wrong. A gap behind which a backup begins may always have been one: it is told, and no damage. */
 export function isVaultWhole(report: VaultReport): boolean {
   return report.findings.length === 0 && report.backups.every((backup) => backup.whole);
 }
 
 /** A report for people: what is wrong first, then what can be restored. */
-export function renderVaultReport(report: VaultReport, style: Style): string {
+export function renderVaultReport(report: CheckedVault, style: Style): string {
   const whole = report.backups.filter((backup) => backup.whole);
   const broken = report.backups.filter((backup) => !backup.whole);
   const findings = [...report.findings, ...broken.flatMap((backup) => backup.findings)];
@@ -110,7 +114,12 @@ export function renderVaultReport(report: VaultReport, style: Style): string {
     const columns = ["object", "code", "what is wrong"].map((title) => ({ title, align: "left" as const }));
     parts.push(style.bad(`The vault is damaged: ${findings.length} ${plural(findings.length, "finding")}.`));
     parts.push(renderTable(columns, rows, style));
-  } else parts.push(style.good("The vault is whole."));
+  } else if (report.gaps.length === 0) parts.push(style.good("The vault is whole."));
+  else parts.push(style.good("All that its backups need is whole."));
+  if (report.gaps.length > 0) {
+    const lost = "moments in a gap cannot be restored. Where this is a copy, the original may have that WAL.";
+    parts.push(style.warning(`WAL between the backups is missing: ${lost}`), renderGaps(report.gaps, style));
+  }
   parts.push(
     renderFacts([
       ["backups that can be restored", `${whole.length} of ${report.backups.length}`],
@@ -125,10 +134,10 @@ export function renderVaultReport(report: VaultReport, style: Style): string {
 }
 
 /** A report for programs. */
-export function vaultReportJson(report: VaultReport) {
+export function vaultReportJson(report: CheckedVault) {
   return {
     ...report,
-    whole: isVaultWhole(report),
+    whole: isVaultWhole(report) && report.gaps.length === 0,
     findings: report.findings.map(findingJson),
     backups: report.backups.map((each) => ({ ...each, findings: each.findings.map(findingJson) })),
   };

@@ -153,6 +153,30 @@ describe("a plan to restore the latest", () => {
     assert.equal(plan.gapAfter?.firstSegment, name(1, 8));
   });
 
+  test("is refused beside WAL of a newer timeline whose history is lost, unless the timeline is named or what is lost accepted", () => {
+    const segments = [...names(1, 5, 8), ...names(2, 8, 10)];
+    const outcome = refused([second], { segments });
+    assert.ok(outcome.kind === "history-lost");
+    assert.deepEqual([outcome.timeline, outcome.reach], [1, at(9)]);
+    assert.deepEqual(outcome.untold, { timeline: 2, from: at(8), to: at(11) });
+    assert.equal(planned([second], { segments }, { timeline: 1 as Timeline }).untold, undefined);
+    assert.equal(planned([second], { segments }, { acceptGap: true }).untold?.timeline, 2);
+    assert.equal(planned([second], { segments }, { target: { kind: "immediate" } }).untold?.timeline, 2);
+    // An older one that led nowhere, and one that a later history names.
+    const later = { 3: [[1, 8.5]] } as const;
+    assert.equal(planned([second], { segments: [...segments, name(3, 8)], histories: later }).timeline, 3);
+    const elsewhere = {
+      segments: [...names(1, 5, 8), name(2, 8), name(3, 9)],
+      histories: {
+        3: [
+          [1, 2],
+          [2, 9.5],
+        ],
+      },
+    } as const;
+    assert.equal(planned([second], elsewhere).untold, undefined);
+  });
+
   test("falls back to an older backup when the newest lacks WAL of its own", () => {
     const plan = planned([first, second], { segments: names(1, 2, 5) });
     assert.equal(plan.backup, first);

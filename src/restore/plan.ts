@@ -18,7 +18,15 @@ import {
 } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { type LineagePart, leftAt, lineageOf } from "../wal/history.ts";
-import { coversRange, type WalGap, type WalHoldings, type WalTail, walLineage } from "../wal/ranges.ts";
+import {
+  coversRange,
+  untoldTimelines,
+  type WalGap,
+  type WalHoldings,
+  type WalSpan,
+  type WalTail,
+  walLineage,
+} from "../wal/ranges.ts";
 import type { PlannedStop, RecoveryTarget } from "./target.ts";
 
 /** What the plan is made from: one system's announced backups, oldest first, and all WAL held of it. */
@@ -51,6 +59,8 @@ export type RestorePlan = {
   readonly endLsn: Lsn;
   /** WAL that follows the end after a hole, if there is any: such a plan reaches a time before the hole at the most. */
   readonly gapAfter: WalGap | undefined;
+  /** WAL of a newer timeline whose history is lost: it may have grown out of this one, and is left out. */
+  readonly untold: WalSpan | undefined;
 };
 
 /** Why there is no plan. */
@@ -59,7 +69,9 @@ export type RestoreRefusal =
   /** Every candidate lacks WAL that it needs to be consistent. */
   | { readonly kind: "backup-wal-missing"; readonly backup: BackupRecord; readonly gaps: readonly WalGap[] }
   /** WAL goes on after a hole, so "latest" would silently be less than the latest. */
-  | { readonly kind: "gap-before-latest"; readonly backup: BackupRecord; readonly reach: Lsn; readonly gap: WalGap };
+  | { readonly kind: "gap-before-latest"; readonly backup: BackupRecord; readonly reach: Lsn; readonly gap: WalGap }
+  /** The history of a newer timeline is lost, so "latest" would silently be the end of an older one. */
+  | { readonly kind: "history-lost"; readonly timeline: Timeline; readonly reach: Lsn; readonly untold: WalSpan };
 
 export type PlanRequest = {
   readonly target: RecoveryTarget;
@@ -67,7 +79,7 @@ export type PlanRequest = {
   readonly backupId: string | undefined;
   /** The timeline to follow; undefined follows the newest that grew out of the backup's own. */
   readonly timeline: Timeline | undefined;
-  /** Restore to the last position before a hole in the WAL, knowingly, when there is one. */
+  /** Restore to the last position before a hole in the WAL, or before a timeline whose history is lost, knowingly, when there is one. */
   readonly acceptGap: boolean;
 };
 
@@ -91,7 +103,7 @@ export function planRestore(
       if (request.target.kind === "latest" || request.target.kind === "immediate") break;
     } else if (plans.length === 0) {
       refusal = outcome;
-      if (outcome.kind === "gap-before-latest") break;
+      if (outcome.kind === "gap-before-latest" || outcome.kind === "history-lost") break;
     }
   }
   const [first, ...others] = plans;
@@ -216,6 +228,11 @@ function planFrom(
   const lineage = walLineage(holdings, timeline);
   const range = lineage.ranges.find((each) => each.from <= from && each.to >= to);
   if (range === undefined) return { kind: "backup-wal-missing", backup, gaps: lineage.gaps };
+  const untold =
+    request.timeline === undefined ? untoldTimelines(holdings).findLast((each) => each.timeline > timeline) : undefined;
+  if (untold !== undefined && request.target.kind === "latest" && !request.acceptGap) {
+    return { kind: "history-lost", timeline, reach: range.to, untold };
+  }
   const gapAfter = lineage.gaps.find((gap) => gap.from >= range.to);
   if (gapAfter !== undefined && request.target.kind === "latest" && !request.acceptGap) {
     return { kind: "gap-before-latest", backup, reach: range.to, gap: gapAfter };
@@ -242,6 +259,7 @@ function planFrom(
       histories: [...holdings.histories.keys()].sort((a, b) => a - b),
       endLsn: range.to,
       gapAfter,
+      untold,
     },
   };
 }

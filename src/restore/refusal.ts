@@ -5,10 +5,16 @@ import { LifeboatError } from "../errors/error.ts";
 import { formatLsn, type Timeline } from "../postgres/lsn.ts";
 import type { BackupListing } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { WalSpan } from "../wal/ranges.ts";
 import { describeGap, type RestoreRefusal } from "./plan.ts";
 import { describeTarget, type RecoveryTarget } from "./target.ts";
 
-/** The refusal as an error: `restore.no-backup` or `restore.wal-gap`. */
+/** WAL whose timeline nobody knows to have grown where, in words. */
+export function describeUntold({ timeline, from, to }: WalSpan): string {
+  return `WAL of timeline ${timeline} is held, ${formatLsn(from)} to ${formatLsn(to)}, and the history of that timeline is lost`;
+}
+
+/** The refusal as an error: `restore.no-backup`, `restore.wal-gap` or `restore.history-lost`. */
 export function refusalError(
   refusal: RestoreRefusal,
   of: {
@@ -17,6 +23,14 @@ export function refusalError(
     readonly request: { readonly target: RecoveryTarget; readonly timeline?: Timeline | undefined };
   },
 ): LifeboatError {
+  if (refusal.kind === "history-lost") {
+    const { timeline, reach, untold } = refusal;
+    return new LifeboatError("restore.history-lost", {
+      message: `${describeUntold(untold)}: what was committed there would be left out, and timeline ${timeline} ends at ${formatLsn(reach)}`,
+      remedy: `Run \`lifeboat vault repair\`: it stores the history again that a spool or a server has. To restore what lies before it, knowingly, pass --timeline ${timeline}.`,
+      details: { timeline: untold.timeline },
+    });
+  }
   if (refusal.kind === "gap-before-latest") {
     return new LifeboatError("restore.wal-gap", {
       message: `WAL is missing after ${formatLsn(refusal.reach)}: ${describeGap(refusal.gap)}, and goes on after that`,

@@ -17,7 +17,7 @@ import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import type { Store } from "../store/store.ts";
 import { checkVault } from "../vault/check.ts";
 import { readManifest } from "../vault/manifest.ts";
-import { backupName, type PackId, packName } from "../vault/names.ts";
+import { backupName, historyKey, type PackId, packName } from "../vault/names.ts";
 import { putBlob, type Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
 import { putHold } from "./holds.ts";
@@ -306,6 +306,38 @@ test("a fork without a backup of its own: what leads to it stays, beside the new
   );
   const segments = (await namesOf(store, "wal/7/0000000")).map((name) => name.slice(-2));
   assert.deepEqual(segments.slice(0, 3), ["08", "09", "0a"]);
+});
+
+test("a fork whose history is lost: nothing goes until it is there again, and then what leads to it stays", async () => {
+  const { vault, store, clock, records } = await dailyBackups();
+  const forked = 2 as Timeline;
+  const history = { systemId, timeline: forked, content: Buffer.from("1\t0/980000\tno reason\n") };
+  for (let number = 9; number < 20; number += 1) await storeSegment(vault, { systemId, timeline: forked, number });
+  for (let number = 20; number < 25; number += 1) {
+    clock.set(clock.now() + DAY);
+    await storeSegment(vault, { systemId, timeline: forked, number });
+    await pruneDaily(vault);
+  }
+  assert.deepEqual(
+    (await planDaily(vault)).damage.map(({ code, details }) => [code, details["object"]]),
+    [["vault.object-missing", historyKey(history)]],
+  );
+  const left = await namesOf(store, "backups/");
+  for (const { backupId } of records.slice(2))
+    assert.ok(
+      left.some((name) => name.includes(backupId)),
+      backupId,
+    );
+  // What a later history names, that tells.
+  const named = { ...history, timeline: 3 as Timeline, content: Buffer.from("1\t0/980000\tx\n2\t0/2000000\tx\n") };
+  await putHistory(vault, named, {});
+  assert.deepEqual((await planDaily(vault)).damage, []);
+  await store.delete(historyKey(named));
+  await putHistory(vault, history, {});
+  const { keep } = (await planDaily(vault)).decision;
+  assert.ok(
+    keep.some(({ backup: { backupId, reaches } }) => backupId === records[3]?.backupId && reaches.timeline === 2),
+  );
 });
 
 test("a backup that ends between the two listings of a prune keeps its packs and its parent's", async () => {

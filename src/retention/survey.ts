@@ -15,6 +15,7 @@ import { parseLsn, type SystemId, type Timeline, timelineOfSegment } from "../po
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
 import { isAhead } from "../vault/dated-ahead.ts";
 import { lostAnnouncements } from "../vault/lost-announcements.ts";
+import { ancestorKeys, lostHistories } from "../vault/lost-histories.ts";
 import { readManifest } from "../vault/manifest.ts";
 import {
   BACKUPS_PREFIX,
@@ -131,6 +132,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     ...lost.flatMap(({ object, reason }) => (halfway.some((each) => each.object === object) ? [] : [reason])),
     ...mark.damaged.map(({ reason }) => reason),
     ...ahead.map(begunAhead),
+    ...untoldTimelines(wal, systems),
     ...request.unopenedProofs.flatMap(({ reason }) => (opensForOthers(reason) ? [reason] : [])),
   ];
   for (const each of mark.damaged) refuseForOthers(each, request.policy.named);
@@ -196,6 +198,23 @@ async function readSystems(
     systems.set(systemId, { walSegmentBytes, records: own, segments, histories, storedMs });
   }
   return systems;
+}
+
+/**
+ * Why nobody knows which backups lead to a timeline: one that seems to lead nowhere may be the only one that leads to the server.
+ * Those of a system without a record are not asked for: nothing goes there.
+ */
+function untoldTimelines(wal: readonly Stored[], systems: ReadonlyMap<SystemId, SystemWal>): readonly LifeboatError[] {
+  const ancestors = new Set<string>();
+  for (const [systemId, { histories }] of systems) {
+    for (const [timeline, history] of histories) {
+      for (const each of ancestorKeys({ systemId, timeline }, history)) ancestors.add(each);
+    }
+  }
+  const names = wal
+    .map(({ name }) => name)
+    .filter((name) => systems.has(parseWalKey(name)?.systemId ?? ("" as SystemId)));
+  return lostHistories({ names, ancestors }).map(({ reason }) => reason);
 }
 
 async function retainedBackups(

@@ -188,8 +188,13 @@ const cases: readonly (readonly [string, Partial<StatusFacts>, readonly string[]
   ],
   [
     "a newest timeline of which nothing can be restored",
-    { vault: { ...vault, unreached: [{ timeline: 2, to: range.to }] } },
+    { vault: { ...vault, unreached: [{ timeline: 2, to: range.to, historyHeld: true }] } },
     ["timeline-out-of-reach"],
+  ],
+  [
+    "a newest timeline whose history is lost",
+    { vault: { ...vault, unreached: [{ timeline: 2, to: range.to, historyHeld: false }] } },
+    ["timeline-history-lost"],
   ],
   ["a receiver's alarm of a gap, no backup behind it", { receiver: lost(gap) }, ["receiver-gap"]],
   [

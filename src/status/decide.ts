@@ -67,7 +67,7 @@ export type VaultFacts =
       /** Gaps behind which WAL is held, and no backup begins. */
       readonly outOfReach: readonly { readonly timeline: number; readonly from: string; readonly to: string }[];
       /** The newest timeline, where nothing of it can be restored, and how far its WAL is held. */
-      readonly unreached: readonly { readonly timeline: number; readonly to: string }[];
+      readonly unreached: readonly { readonly timeline: number; readonly to: string; readonly historyHeld: boolean }[];
       /** False where a rotation made a data key that the configured secret does not open. */
       readonly opensNewestKey: boolean;
       readonly objectCount: number;
@@ -169,7 +169,13 @@ function vaultFaults(facts: StatusFacts): Fault[] {
     const message = `nothing after ${from} can be restored: WAL is missing from there to ${to} on timeline ${timeline}, and no backup begins behind that`;
     faults.push({ code: "wal-out-of-reach", message, remedy: "Take one now: lifeboat backup." });
   }
-  for (const { timeline, to } of vault.unreached) {
+  for (const { timeline, to, historyHeld } of vault.unreached) {
+    if (!historyHeld) {
+      const message = `nothing of timeline ${timeline} can be restored, WAL of which is held up to ${to}: its history is lost from the vault`;
+      const remedy = "Run `lifeboat vault repair`. If it finds no history, take a backup at once: lifeboat backup.";
+      faults.push({ code: "timeline-history-lost", message, remedy });
+      continue;
+    }
     const message = `nothing of timeline ${timeline} can be restored, WAL of which is held up to ${to}: no backup leads onto it`;
     faults.push({ code: "timeline-out-of-reach", message, remedy: "Take one now: lifeboat backup." });
   }

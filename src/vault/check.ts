@@ -14,6 +14,7 @@ import { BatchFetcher } from "./batches.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
 import { readWraps } from "./key-open.ts";
 import { lostAnnouncements } from "./lost-announcements.ts";
+import { ancestorKeys, lostHistories } from "./lost-histories.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
 import {
   type BackupId,
@@ -106,6 +107,10 @@ async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOpti
   const proofs = await listProofs(vault, {}, options);
   findings.push(...proofs.damaged.map((proof) => ({ object: proofName(proof), reason: proof.reason })));
   for (const [object, reason] of wal.damaged) if (!wal.needed.has(object)) findings.push({ object, reason });
+  const told = new Set(backups.flatMap((backup) => backup.findings.map(({ object }) => object)));
+  for (const { object, reason } of lostHistories({ names: sizes.keys(), ancestors: wal.ancestors })) {
+    if (!told.has(object) && (await vault.store.head(object, options)) === undefined) findings.push({ object, reason });
+  }
   // What an unreadable record or manifest names is not known: then no pack can be said to be named by none.
   const allRead = listing.damaged.length === 0 && !packs.unknown;
   const unnamed = [...sizes.keys()].filter((key) => key.startsWith(PACKS_PREFIX) && !packs.named.has(key));
@@ -291,6 +296,8 @@ type WalChecks = {
   readonly damaged: ReadonlyMap<string, LifeboatError>;
   /** The segments that make some backup consistent. */
   readonly needed: ReadonlySet<string>;
+  /** The histories of the timelines that the histories name. */
+  readonly ancestors: ReadonlySet<string>;
 };
 
 /** Looks for the WAL that backups need, opens every history, and with `readData` every segment. */
@@ -306,6 +313,7 @@ async function checkWal(
   const segmentBytes = new Map(held.backups.map((backup) => [backup.systemId, backup.walSegmentBytes]));
   const needed = new Set(held.backups.flatMap((backup) => [...segmentsOf(backup)]));
   const damaged = new Map<string, LifeboatError>();
+  const ancestors = new Set<string>();
   let segmentCount = 0;
   for (const [key, sizeBytes] of held.sizes) {
     const named = parseWalKey(key);
@@ -317,11 +325,12 @@ async function checkWal(
       const plain = await getBlob(vault, key, options);
       held.progress.add(sizeBytes);
       if (named.kind === "segment") checkSegment(key, { ...named, plain }, segmentBytes.get(named.systemId));
+      else for (const ancestor of ancestorKeys(named, plain)) ancestors.add(ancestor);
     });
     if (reason !== undefined && (needed.has(key) || !isGone(reason))) damaged.set(key, reason);
   }
   for (const key of needed) if (!held.sizes.has(key)) damaged.set(key, objectMissing(key));
-  return { segmentCount, damaged, needed };
+  return { segmentCount, damaged, needed, ancestors };
 }
 
 function checkSegment(

@@ -41,6 +41,8 @@ export type SpooledWal = (
 export type RepairTools = {
   readonly vault: Vault;
   readonly spooled: SpooledWal;
+  /** WAL that is missing beside what backups need of it. */
+  readonly missing?: readonly Finding[] | undefined;
   /** This machine's name. */
   readonly host: string;
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
@@ -55,7 +57,8 @@ const FINDINGS_KEPT_MAX = 50;
 /** Reads the whole vault and plans its repair. Changes nothing. */
 export async function prepareRepair(tools: RepairTools, options: CallOptions): Promise<RepairPlan> {
   const { vault, onProgress } = tools;
-  const report = await checkVault(vault, { readData: true, onProgress, ...options });
+  const checked = await checkVault(vault, { readData: true, onProgress, ...options });
+  const report = { ...checked, findings: [...checked.findings, ...(tools.missing ?? [])] };
   const remade = new Map<string, { readonly backup: BackupRecord; readonly findings: readonly Finding[] }>();
   const spooled = new Set<string>();
   const look = async (findings: readonly Finding[]): Promise<void> => {

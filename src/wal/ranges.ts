@@ -12,6 +12,8 @@ import { assert } from "../errors/error.ts";
 import {
   type Lsn,
   lsnAdd,
+  lsnMax,
+  lsnMin,
   parseSegmentName,
   type SystemId,
   segmentName,
@@ -94,6 +96,22 @@ export function coversRange(
   }
   if (at < range.to) gaps.push(...gapsOf(holdings, lineage, { from: at, to: range.to }));
   return gaps.length === 0 ? { kind: "covered" } : { kind: "missing", gaps };
+}
+
+/**
+ * Timelines that grew nobody knows where, oldest first, with what is held of them: neither their own history is held nor a later one that names
+ * them. Nothing of them can be restored, and what is newest may be theirs.
+ */
+export function untoldTimelines(holdings: WalHoldings): readonly WalSpan[] {
+  const told = new Set<Timeline>([1 as Timeline, ...holdings.histories.keys()]);
+  for (const history of holdings.histories.values()) for (const { timeline } of history) told.add(timeline);
+  const untold = new Map<Timeline, WalSpan>();
+  for (const { timeline, from, to } of heldSpans(holdings)) {
+    if (told.has(timeline)) continue;
+    const known = untold.get(timeline);
+    untold.set(timeline, { timeline, from: lsnMin(known?.from ?? from, from), to: lsnMax(known?.to ?? to, to) });
+  }
+  return [...untold.values()].sort((a, b) => a.timeline - b.timeline);
 }
 
 type Stretch = { readonly from: Lsn; readonly to: Lsn };

@@ -72,6 +72,12 @@ test("the newest timeline is told whole where no backup leads onto it", () => {
   assert.deepEqual(unreached([backup(1, 7)], held), ["2: 0/680000-0/B00000"]);
   assert.deepEqual(unreached([backup(1, 7), backup(2, 9)], held), []);
   assert.deepEqual(unreached([backup(1, 1)], held), []);
+  // Nothing tells where 2 left 1.
+  const lost = pointsOf([backup(1, 1)], { 1: held[1], 2: [6, 7], 3: [8] });
+  assert.deepEqual(
+    lost.untold.map(({ timeline, from, to }) => `${timeline}: ${formatLsn(from)}-${formatLsn(to)}`),
+    ["3: 0/800000-0/900000"],
+  );
   // Nothing at all can be restored, or nothing was written on it yet: no fault of the timeline.
   assert.deepEqual(unreached([], held), []);
   assert.deepEqual(unreached([backup(1, 7)], { 1: held[1], 2: [] }), []);

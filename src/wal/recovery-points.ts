@@ -6,7 +6,14 @@
  */
 import { type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { type WalGap, type WalHoldings, type WalLineage, type WalSpan, walLineages } from "./ranges.ts";
+import {
+  untoldTimelines,
+  type WalGap,
+  type WalHoldings,
+  type WalLineage,
+  type WalSpan,
+  walLineages,
+} from "./ranges.ts";
 
 /** A span into which one can restore. */
 export type RecoveryRange = {
@@ -26,6 +33,8 @@ export type RecoveryPoints = {
   readonly outOfReach: readonly (WalGap & { readonly systemId: SystemId })[];
   /** What is held of the newest timeline's own WAL, where no backup leads into that and moments of others can be restored: at most one. */
   readonly unreached: readonly (WalSpan & { readonly systemId: SystemId })[];
+  /** What is held of timelines whose history is lost: nothing of it can be restored. */
+  readonly untold: readonly (WalSpan & { readonly systemId: SystemId })[];
   /** Backups whose own WAL is not all held: they cannot be restored. */
   readonly stranded: readonly BackupRecord[];
 };
@@ -51,7 +60,8 @@ export function recoveryPoints(backups: readonly BackupRecord[], holdings: WalHo
   const stranded = backups.filter((backup) => !placed.has(backup.backupId));
   const outOfReach = lastGapOf(holdings, ranges).map((gap) => ({ ...gap, systemId }));
   const unreached = unreachedOf(holdings, ranges).map((span) => ({ ...span, systemId }));
-  return { ranges, gaps: [...gaps.values()], outOfReach, unreached, stranded };
+  const untold = untoldTimelines(holdings).map((span) => ({ ...span, systemId }));
+  return { ranges, gaps: [...gaps.values()], outOfReach, unreached, untold, stranded };
 }
 
 /** Where what is held goes on, and no range does. */

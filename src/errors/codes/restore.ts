@@ -52,6 +52,12 @@ export const restoreErrors = defineErrors({
     meaning:
       "WAL between the backup and the wanted point is missing; the message names the gap and what can be reached.",
   },
+  "restore.history-lost": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning:
+      "The vault holds WAL of a newer timeline and has lost that timeline's history: the newest point cannot be told.",
+  },
   "restore.image-incomplete": {
     kind: "world",
     exit: EXIT.damaged,
