@@ -8,10 +8,11 @@ import { type ProofProgress, proveBackup } from "../proof/act.ts";
 import { isAtLeast, standings } from "../proof/decide.ts";
 import { proveEach } from "../proof/each.ts";
 import { lookForExtensions } from "../proof/extensions.ts";
+import type { NotCompared } from "../proof/relation-checks.ts";
 import { removeLeftSandboxes } from "../proof/sandbox.ts";
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
 import { newestOf } from "../vault/dated-ahead.ts";
-import { listProofs } from "../vault/proofs.ts";
+import { listProofs, type ProofRecord } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { CreatedTablespace } from "../wal/records/tablespaces.ts";
 import { openConfiguredVault } from "./compose.ts";
@@ -44,8 +45,9 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
     if (installation !== undefined && choice.depth === "checked") await lookForExtensions(ports.files, installation);
     const of = backups.length === 1 ? "" : ` (${index + 1} of ${backups.length})`;
     const onProgress = (progress: ProofProgress): void => session.progress.report(updateOf(progress, of));
+    const onUnrecorded = (record: ProofRecord): void => session.notice(unrecordedNotice(record));
     return proveBackup(
-      { ...ports, vault, onProgress },
+      { ...ports, vault, onProgress, onUnrecorded },
       {
         backup,
         depth: choice.depth,
@@ -61,7 +63,8 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
       options,
     );
   });
-  for (const { record, stoppedBefore } of made) {
+  for (const { record, stoppedBefore, notCompared } of made) {
+    for (const each of notCompared) session.notice(notComparedNotice(each));
     if (stoppedBefore !== undefined) session.notice(stoppedNotice(record.backupId, stoppedBefore));
   }
   const walGaps = made.flatMap(({ record, gap }) => (gap === undefined ? [] : [{ backupId: record.backupId, ...gap }]));
@@ -71,6 +74,21 @@ export const verifyConfigured: VerifyConfigured = async (call) => {
 function stoppedNotice(backupId: string, { lsn, oid, location }: CreatedTablespace): string {
   return `The proof of backup ${backupId} stopped at ${formatLsn(lsn)}: there the WAL creates tablespace ${oid} in ${location}, which may be the running server's folder. Take a new backup: it has the tablespace, and is proven with it.`;
 }
+
+function notComparedNotice({ object, why }: NotCompared): string {
+  return `Of ${object} the order was checked only, and not that it has every row: ${why}`;
+}
+
+function unrecordedNotice({ backupId, reached, failedAt, findings, findingCount }: ProofRecord): string {
+  const shown = reached === null ? "nothing was shown" : `${reached} was shown`;
+  const head = `The proof of backup ${backupId} is not recorded.`;
+  if (failedAt === null) return `${head} It passed: ${shown}.`;
+  const told = findings.slice(0, FINDINGS_TOLD_MAX).map(({ object, message }) => `${object}: ${message}`);
+  return `${head} It failed at ${failedAt}, ${shown}. Findings: ${findingCount}. ${told.join("; ")}`;
+}
+
+/** Of one that is told in a line. */
+const FINDINGS_TOLD_MAX = 5;
 
 const STEPS: Readonly<Record<ProofProgress["step"], string>> = {
   reading: "reading every byte",

@@ -8,7 +8,7 @@
  * lowered; the record is the last thing written, so a proof that was cut short leaves none; nothing of the sandbox stays.
  */
 import path from "node:path";
-import { assert } from "../errors/error.ts";
+import { assert, isLifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { Locks } from "../platform/lock.ts";
 import type { ProcessUser } from "../platform/processes.ts";
@@ -30,7 +30,7 @@ import { isAtLeast } from "./decide.ts";
 import { checkInvariants, type Invariant } from "./invariants.ts";
 import { findingOf, type Look, lookIntact, lookPresent } from "./look.ts";
 import { type BadPage, scanPages } from "./page-scan.ts";
-import { checkRelations, relationOf, requireExtensions } from "./relation-checks.ts";
+import { checkRelations, type NotCompared, relationOf, requireExtensions } from "./relation-checks.ts";
 import { listStored, RelationFiles } from "./relation-files.ts";
 import { type Sandbox, type SandboxPorts, withSandbox } from "./sandbox.ts";
 import { SandboxServer } from "./sandbox-server.ts";
@@ -51,6 +51,8 @@ export type ProofTools = SandboxPorts & {
   readonly vault: Vault;
   readonly locks: Locks;
   readonly onProgress: (progress: ProofProgress) => void;
+  /** Told of a proof that cannot be recorded, before that is thrown. */
+  readonly onUnrecorded?: ((record: ProofRecord) => void) | undefined;
 };
 
 /** What is to be shown, and with what. */
@@ -82,14 +84,21 @@ export type Proof = {
   readonly gap: ProofGap | undefined;
   /** Before which the sandbox's recovery stopped: it would have gone on in this machine's folder of that name. */
   readonly stoppedBefore: CreatedTablespace | undefined;
+  readonly notCompared: readonly NotCompared[];
 };
 
 /** Proves, records and returns the record, whether it passed or failed. Rejects when nothing can be said of the backup. */
 export async function proveBackup(tools: ProofTools, request: ProofRequest, options: CallOptions): Promise<Proof> {
   const run = new ProofRun(tools, request, options);
   const record = await run.toTheEnd();
-  await putProof(tools.vault, record, options);
-  return { record, gap: run.gap, stoppedBefore: run.stoppedBefore };
+  try {
+    await putProof(tools.vault, record, options);
+  } catch (error) {
+    // A vault that takes no record may be just the one that one asks about. Of a backup that is gone there is nothing to say.
+    if (!isLifeboatError(error, "vault.backup-unknown")) tools.onUnrecorded?.(record);
+    throw error;
+  }
+  return { record, gap: run.gap, stoppedBefore: run.stoppedBefore, notCompared: run.notCompared };
 }
 
 class ProofRun {
@@ -97,6 +106,7 @@ class ProofRun {
   gap: ProofGap | undefined;
   /** Known once the WAL was read. */
   stoppedBefore: CreatedTablespace | undefined;
+  notCompared: readonly NotCompared[] = [];
   readonly #tools: ProofTools;
   readonly #request: ProofRequest;
   readonly #options: CallOptions;
@@ -286,6 +296,7 @@ class ProofRun {
         this.#options,
       );
       await this.#takeFrom(server, relations.findings);
+      this.notCompared = relations.notCompared;
       this.#progress("invariants");
       const { invariants } = this.#request;
       await this.#takeFrom(server, await checkInvariants(server, invariants, this.#options));

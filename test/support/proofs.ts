@@ -24,6 +24,7 @@ type Changes = Partial<ProofRequest> & {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: ProofProgress) => void;
   readonly processes?: Processes;
+  readonly onUnrecorded?: (record: ProofRecord) => void;
 };
 
 /** Proves and records; returns the record. */
@@ -34,9 +35,9 @@ export async function prove(of: Proven, depth: ProofDepth, changes: Changes = {}
 /** Proves and records; returns all that came of it. */
 export async function proveFully(of: Proven, depth: ProofDepth, changes: Changes = {}): Promise<Proof> {
   const { vault, backup, server } = of;
-  const { signal, onProgress = () => undefined, processes = PORTS.processes, ...request } = changes;
+  const { signal, onProgress = () => undefined, processes = PORTS.processes, onUnrecorded, ...request } = changes;
   return proveBackup(
-    { ...PORTS, processes, locks: systemLocks, random: systemRandom, vault, onProgress },
+    { ...PORTS, processes, locks: systemLocks, random: systemRandom, vault, onProgress, onUnrecorded },
     {
       backup,
       depth,
