@@ -27,7 +27,8 @@ import { systemRandom } from "../platform/random.ts";
 import { formatLsn, lsnAdd, parseLsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
-import { backupName } from "../vault/names.ts";
+import { NO_STRETCH, wrapDataKey } from "../vault/keys.ts";
+import { backupName, keyWrapName } from "../vault/names.ts";
 import { initVault, openVault, putBlob, type Vault } from "../vault/vault.ts";
 import { putHistory, putSegment } from "../vault/wal-store.ts";
 
@@ -151,6 +152,29 @@ describe("from a copy of a vault, the restore program of the day", () => {
     assert.match(run(at, "--list", "--identity-file", identity, "--vault-id", vault.id).stderr, /no age identity/);
   });
 
+  test("takes the vault's id from the copy of the marker where that is lost, damaged or another one", async () => {
+    const { at } = await copy();
+    const marker = path.join(at, "vault.json");
+    const sound = readFileSync(marker, "utf8");
+    const listed = () => run(at, "--list", "--recovery-key-file", keyFile);
+    mkdirSync(path.join(at, "notes"), { recursive: true });
+    writeFileSync(path.join(at, "notes/vault"), sound);
+    rmSync(marker);
+    assert.equal(listed().status, 0);
+    for (const [text, said] of [
+      [sound.slice(0, 40), /^Passed over: vault\.json/],
+      [sound.replace("8955", "8954"), /^$/],
+    ] as const) {
+      assert.notEqual(text, sound);
+      writeFileSync(marker, text);
+      const { status, stderr } = listed();
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, said);
+    }
+    writeFileSync(marker, sound.replace('"version": 1', '"version": 2'));
+    assert.match(listed().stderr, /is of version 2, this program reads version 1/);
+  });
+
   test("goes by a history that does not open where the timeline that is followed does not need it", async () => {
     const { at, vault } = await copy();
     await putHistoryOf(vault, 3, "2\t0/580000\tno reason\n");
@@ -250,17 +274,17 @@ describe("from a copy of a vault, the restore program of the day", () => {
 });
 
 test("a passphrase that was saved with an editor's mark opens as it is typed, and the other way round", async () => {
-  for (const [made, given] of [
-    ["\uFEFFsecret", "secret"],
-    ["secret", "\uFEFFsecret"],
-  ] as const) {
-    count += 1;
-    const at = path.join(folder, `marked-${count}`);
-    const store = await openDiskStore({ folder: at, files: systemFiles, random: systemRandom });
-    const stretchCost = { memoryKiB: 8, passes: 1 };
-    const tools = { store, clock: systemClock, random: systemRandom, stretchCost };
-    await initVault(tools, { kind: "passphrase", passphrase: made }, {});
-    const file = path.join(folder, `passphrase-${count}`);
+  const at = path.join(folder, "marked");
+  const store = await openDiskStore({ folder: at, files: systemFiles, random: systemRandom });
+  const tools = { store, clock: systemClock, random: systemRandom, stretchCost: NO_STRETCH };
+  const { vault } = await initVault(tools, { kind: "passphrase", passphrase: "typed" }, {});
+  // As an earlier version took it.
+  const secret = { kind: "passphrase", passphrase: "\uFEFFmarked" } as const;
+  const held = { vaultId: vault.id, dataKey: vault.dataKey, secret, now: systemClock.now(), stretchCost: NO_STRETCH };
+  const wrap = await wrapDataKey(held, systemRandom);
+  await store.put(keyWrapName({ keyId: vault.dataKey.id, wrapId: "0".repeat(16) }), [wrap]);
+  for (const given of ["marked", "\uFEFFtyped"]) {
+    const file = path.join(folder, "passphrase");
     writeFileSync(file, `${given}\r\n`);
     const { status, stderr } = run(at, "--list", "--passphrase-file", file);
     assert.equal(status, 0, stderr);

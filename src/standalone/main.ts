@@ -35,7 +35,7 @@ const ARGON2_KIB_MAX = 1_048_576;
 
 const USAGE = `Usage: node restore-${PROGRAM_VERSION}.ts --list | --target FOLDER
   --vault FOLDER              the copy of the vault (default: the one this program lies in)
-  --vault-id ID               its id, where vault.json is lost: vault init printed it, a receiver's state.json has it
+  --vault-id ID               its id, where vault.json and notes/vault are lost: vault init printed it, a receiver's state.json has it
   --passphrase-file FILE      a file with the vault's passphrase; else it is read from standard input
   --recovery-key-file FILE    a file with the recovery key
   --identity-file FILE        a file with an age identity, and the line that names the data key to trust
@@ -88,20 +88,48 @@ type Wrap = { readonly version: number; readonly label?: string; readonly method
   Record<"keyId" | "createdAt", string>
 >;
 
-function vaultIdIn(folder: string): string {
-  const marker = path.join(folder, "vault.json");
-  if (!isThere(marker)) {
-    const way = "copy it from another copy, or give the vault's id with --vault-id";
-    throw new Stop(
-      isThere(path.join(folder, "keys"))
-        ? `${folder} has lost its vault.json: ${way}`
-        : `${folder} holds no vault: there is no vault.json`,
-    );
+/** The id that the marker says, or its copy; both where they differ. */
+function vaultIdsIn(folder: string): readonly string[] {
+  const ids = ["vault.json", "notes/vault"].flatMap((name) => vaultIdIn(folder, name));
+  if (ids.length > 0) return [...new Set(ids)];
+  const isVault = ["backups", "packs", "wal"].some((name) => isThere(path.join(folder, name)));
+  throw new Stop(
+    isVault && isThere(path.join(folder, "keys"))
+      ? `${folder} has lost its vault.json: copy it from another copy, or give the vault's id with --vault-id`
+      : `${folder} holds no vault: there is no vault.json`,
+  );
+}
+
+/** None where it is damaged, too. */
+function vaultIdIn(folder: string, name: string): readonly string[] {
+  const file = path.join(folder, name);
+  let marker: Readonly<Record<"format" | "version" | "vaultId", unknown>>;
+  try {
+    marker = jsonOf(name, fs.readFileSync(file));
+  } catch (error) {
+    if (isThere(file)) say(`Passed over: ${error instanceof Error ? error.message : String(error)}`);
+    return [];
   }
-  const { vaultId, version } = jsonOf<Record<"vaultId" | "version", string>>("vault.json", fs.readFileSync(marker));
-  if (Number(version) !== 1 || vaultId === undefined)
-    throw new Stop(`${marker} is of version ${version}, this program reads version 1`);
-  return vaultId;
+  if (name === "vault.json" && typeof marker.version === "number" && marker.version > 1) {
+    throw new Stop(`${file} is of version ${marker.version}, this program reads version 1`);
+  }
+  const { format, version, vaultId } = marker;
+  const isSound = format === "lifeboat-vault" && version === 1 && typeof vaultId === "string" && KEY.test(vaultId);
+  return isSound ? [vaultId] : [];
+}
+
+/** Every wrap is bound to the id of the vault: of two that are told the one counts under which one opens. */
+function openedVault(folder: string, secret: Secret, ids: readonly string[]): Vault {
+  const failures: unknown[] = [];
+  for (const id of ids) {
+    try {
+      return openVault(folder, secret, id);
+    } catch (error) {
+      if (!(error instanceof Stop)) throw error;
+      failures.push(error);
+    }
+  }
+  throw failures[0];
 }
 
 function openVault(folder: string, secret: Secret, vaultId: string): Vault {
@@ -473,37 +501,119 @@ type Line = {
 };
 type PackLine = { readonly id: string; readonly keyId: string; readonly chunks: readonly number[] };
 
-type Manifest = { readonly header: Line; readonly files: readonly Line[]; readonly packs: readonly PackLine[] };
+/** Its lines are read again and again: with a terabyte there are more chunks than a table of objects holds. */
+type Manifest = {
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly header: Line;
+  /** How often each chunk is used, by its number. */
+  readonly uses: Uint32Array;
+  readonly packCount: number;
+};
 
 function readManifest(vault: Vault, backup: BackupFacts): Manifest {
   const name = `backups/${backup.systemId}/${backup.backupId}/manifest`;
   const bytes = readBlob(vault, name);
-  const files: Line[] = [];
-  const packs: PackLine[] = [];
+  let uses = new Uint32Array(1024);
+  let packCount = 0;
   let header: Line | undefined;
   let ended = false;
-  // Line by line: as one text it may be longer than a text can be.
-  for (let at = 0; at < bytes.byteLength; ) {
-    const end = bytes.indexOf(0x0a, at);
-    if (end < 0 || ended) throw new Stop("the manifest was not written to its end");
-    const line = jsonOf<Line & PackLine>(name, bytes.subarray(at, end));
-    at = end + 1;
+  for (const line of linesOf({ name, bytes })) {
+    if (ended) throw new Stop("the manifest was not written to its end");
     if (header === undefined) header = line;
-    else if (line.kind === "pack") packs.push(line);
+    else if (line.kind === "pack") packCount += 1;
     else if (line.kind === "end") ended = true;
-    else files.push(line);
-  }
-  if (header === undefined || !ended) throw new Stop("the manifest was not written to its end");
-  for (const { path: at } of files) {
-    if (path.isAbsolute(at) || at.split("/").some((part) => part === ".." || part === "." || part === "")) {
-      throw new Stop(`the manifest names a file outside of the data directory: ${at}`);
+    else {
+      if (path.isAbsolute(line.path) || line.path.split("/").some((part) => OUTSIDE_PARTS.has(part))) {
+        throw new Stop(`the manifest names a file outside of the data directory: ${line.path}`);
+      }
+      for (const [chunk] of placementsOf(line)) {
+        if (chunk >= CHUNKS_MAX) throw new Stop(`the manifest names chunk ${chunk}, which no pack can have`);
+        if (chunk >= uses.length) uses = copyOf(uses, Math.max(chunk + 1, 2 * uses.length));
+        uses[chunk] = (uses[chunk] ?? 0) + 1;
+      }
     }
   }
-  return { header, files, packs };
+  if (header === undefined || !ended) throw new Stop("the manifest was not written to its end");
+  return { name, bytes, header, uses, packCount };
 }
 
-/** Where bytes of a chunk go: file, position in it, first byte in the chunk, length. */
-type Placement = { readonly file: string; readonly to: number; readonly from: number; readonly length: number };
+const OUTSIDE_PARTS = new Set(["..", ".", ""]);
+const CHUNKS_MAX = 2 ** 31;
+
+function copyOf(numbers: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const longer = new Uint32Array(length);
+  longer.set(numbers);
+  return longer;
+}
+
+/** Line by line: as one text it may be longer than a text can be. */
+function* linesOf({ name, bytes }: Pick<Manifest, "name" | "bytes">): Generator<Line & PackLine> {
+  for (let at = 0; at < bytes.byteLength; ) {
+    const end = bytes.indexOf(0x0a, at);
+    if (end < 0) throw new Stop("the manifest was not written to its end");
+    yield jsonOf<Line & PackLine>(name, bytes.subarray(at, end));
+    at = end + 1;
+  }
+}
+
+/** Where bytes of a chunk go: position in the file, first byte in the chunk, length. */
+type Placement = { readonly to: number; readonly from: number; readonly length: number };
+
+/** Where the bytes of all chunks go, in the order of the chunks. */
+class Placements {
+  /** Behind which of them those of each chunk end, so far; they begin at `#starts`. */
+  readonly #ends: Uint32Array;
+  readonly #starts: Uint32Array;
+  readonly #files: Uint32Array;
+  readonly #to: Float64Array;
+  readonly #from: Uint32Array;
+  readonly #lengths: Uint32Array;
+  readonly #targets: string[] = [];
+
+  constructor(uses: Uint32Array) {
+    this.#starts = new Uint32Array(uses.length);
+    let count = 0;
+    for (const [chunk, each] of uses.entries()) {
+      this.#starts[chunk] = count;
+      count += each;
+    }
+    this.#ends = this.#starts.slice();
+    this.#files = new Uint32Array(count);
+    this.#to = new Float64Array(count);
+    this.#from = new Uint32Array(count);
+    this.#lengths = new Uint32Array(count);
+  }
+
+  /** Adds what a line of the manifest says of a file. */
+  add(line: Line, target: string): void {
+    const file = this.#targets.push(target) - 1;
+    for (const [chunk, { to, from, length }] of placementsOf(line)) {
+      const at = this.#ends[chunk] ?? 0;
+      this.#ends[chunk] = at + 1;
+      this.#files[at] = file;
+      this.#to[at] = to;
+      this.#from[at] = from;
+      this.#lengths[at] = length;
+    }
+  }
+
+  isWanted = (chunk: number): boolean => (this.#ends[chunk] ?? 0) > (this.#starts[chunk] ?? 0);
+
+  /** Gives the placements of a chunk, which is not wanted any more. */
+  *take(chunk: number): Generator<Placement & { readonly file: string }> {
+    const [start = 0, end = 0] = [this.#starts[chunk], this.#ends[chunk]];
+    this.#ends[chunk] = start;
+    for (let at = start; at < end; at += 1) {
+      const file = this.#targets[this.#files[at] ?? 0] ?? "";
+      yield { file, to: this.#to[at] ?? 0, from: this.#from[at] ?? 0, length: this.#lengths[at] ?? 0 };
+    }
+  }
+
+  wantedCount(): number {
+    return this.#starts.reduce((count, _, chunk) => count + (this.isWanted(chunk) ? 1 : 0), 0);
+  }
+}
 
 class OpenFiles {
   readonly #open = new Map<string, number>();
@@ -545,40 +655,55 @@ function writeFiles(vault: Vault, manifest: Manifest, place: Place): Buffer {
     if (!path.isAbsolute(location)) continue;
     makeRoot(path.join(place.tablespacesUnder, oid));
   }
-  const control = manifest.files.find((line) => line.path === CONTROL_FILE);
-  if (control?.sizeBytes === undefined) throw new Stop("the manifest names no control file");
-  const controlFile = Buffer.alloc(control.sizeBytes);
-  const placements = new Map<number, Placement[]>();
-  for (const line of manifest.files) {
-    const target = line.path === CONTROL_FILE ? CONTROL_FILE : targetOf(line.path);
-    if (target === undefined) continue;
-    if (target !== CONTROL_FILE && !makeEntry(line, target)) continue;
-    for (const [chunk, each] of placementsOf(line, target)) {
-      const others = placements.get(chunk);
-      if (others === undefined) placements.set(chunk, [each]);
-      else others.push(each);
-    }
+  let controlFile: Buffer | undefined;
+  const placements = new Placements(manifest.uses);
+  for (const line of fileLinesOf(manifest)) {
+    const isControl = line.path === CONTROL_FILE;
+    if (isControl) controlFile = Buffer.alloc(line.sizeBytes ?? 0);
+    const target = isControl ? CONTROL_FILE : targetOf(line.path);
+    if (target !== undefined && (isControl || makeEntry(line, target))) placements.add(line, target);
   }
-  const open = new OpenFiles();
-  for (const [index, pack] of manifest.packs.entries()) {
-    say(`Reading pack ${index + 1} of ${manifest.packs.length}`);
-    for (const { chunk, plain } of chunksOf(vault, pack, placements)) {
-      for (const { file, to, from, length } of placements.get(chunk) ?? []) {
-        const bytes = plain.subarray(from, from + length);
-        if (bytes.byteLength !== length) throw new Stop(`the bytes of ${file} lie outside of their chunk`);
-        if (file === CONTROL_FILE) bytes.copy(controlFile, to);
-        else open.write(file, bytes, to);
-      }
-      placements.delete(chunk);
-    }
-  }
-  open.closeAll();
-  if (placements.size > 0) throw new Stop(`the manifest names no pack for ${placements.size} chunks`);
+  if (controlFile === undefined) throw new Stop("the manifest names no control file");
+  writeChunks(vault, manifest, { placements, controlFile });
   const links = path.join(place.folder, "pg_tblspc");
   for (const [oid, location] of linked) {
     if (path.isAbsolute(location)) fs.symlinkSync(path.join(place.tablespacesUnder, oid), path.join(links, oid));
   }
   return controlFile;
+}
+
+/** Of the first line, of packs and of the last line. */
+const NO_FILES = new Set(["manifest", "pack", "end"]);
+
+function* fileLinesOf(manifest: Manifest): Generator<Line> {
+  for (const line of linesOf(manifest)) if (!NO_FILES.has(line.kind)) yield line;
+}
+
+/** Reads each pack once, and writes what is wanted of it. */
+function writeChunks(
+  vault: Vault,
+  manifest: Manifest,
+  to: { readonly placements: Placements; readonly controlFile: Buffer },
+): void {
+  const { placements, controlFile } = to;
+  const open = new OpenFiles();
+  let packs = 0;
+  for (const pack of linesOf(manifest)) {
+    if (pack.kind !== "pack") continue;
+    packs += 1;
+    say(`Reading pack ${packs} of ${manifest.packCount}`);
+    for (const { chunk, plain } of chunksOf(vault, pack, placements.isWanted)) {
+      for (const { file, to: position, from, length } of placements.take(chunk)) {
+        const bytes = plain.subarray(from, from + length);
+        if (bytes.byteLength !== length) throw new Stop(`the bytes of ${file} lie outside of their chunk`);
+        if (file === CONTROL_FILE) bytes.copy(controlFile, position);
+        else open.write(file, bytes, position);
+      }
+    }
+  }
+  open.closeAll();
+  const left = placements.wantedCount();
+  if (left > 0) throw new Stop(`the manifest names no pack for ${left} chunks`);
 }
 
 /** True when bytes are to be written into it. */
@@ -601,23 +726,23 @@ function makeEntry(line: Line, target: string): boolean {
   return true;
 }
 
-function* placementsOf(line: Line, file: string): Generator<readonly [chunk: number, Placement]> {
+function* placementsOf(line: Line): Generator<readonly [chunk: number, Placement]> {
   for (const [page = 0, pages = 0, chunk = 0, first = 0] of runs(line.extents ?? [], 4)) {
     // Pages of zeros are there already.
     if (chunk === -1) continue;
-    yield [chunk, { file, to: page * PAGE_BYTES, from: first * PAGE_BYTES, length: pages * PAGE_BYTES }];
+    yield [chunk, { to: page * PAGE_BYTES, from: first * PAGE_BYTES, length: pages * PAGE_BYTES }];
   }
   let to = 0;
   for (const [chunk = 0, from = 0, length = 0] of runs(line.pieces ?? [], 3)) {
-    yield [chunk, { file, to, from, length }];
+    yield [chunk, { to, from, length }];
     to += length;
   }
 }
 
 /** The chunks of a pack that something refers to, opened. */
-function* chunksOf(vault: Vault, pack: PackLine, wanted: ReadonlyMap<number, unknown>) {
+function* chunksOf(vault: Vault, pack: PackLine, isWanted: (chunk: number) => boolean) {
   const name = `packs/${pack.id.slice(0, 2)}/${pack.id}`;
-  const used = [...runs(pack.chunks, 6)].filter(([chunk = -1]) => wanted.has(chunk));
+  const used = [...runs(pack.chunks, 6)].filter(([chunk = -1]) => isWanted(chunk));
   if (used.length === 0) return;
   const key = objectKey(vault.keys, pack.keyId, Buffer.from(pack.id, "hex"));
   const handle = named(name, () => fs.openSync(path.join(vault.folder, name), "r"));
@@ -1227,8 +1352,8 @@ function main(): void {
     return;
   }
   const vaultFolder = path.resolve(values.vault ?? path.join(import.meta.dirname, ".."));
-  const vaultId = values["vault-id"] ?? vaultIdIn(vaultFolder);
-  const vault = openVault(vaultFolder, secretOf(vaultFolder, values), vaultId);
+  const ids = values["vault-id"] === undefined ? vaultIdsIn(vaultFolder) : [values["vault-id"]];
+  const vault = openedVault(vaultFolder, secretOf(vaultFolder, values), ids);
   const { system } = values;
   const backups = listBackups(vault).filter(({ systemId }) => system === undefined || systemId === system);
   if (values.list === true) {
