@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { storeSegment, storeSyntheticBackup } from "../../test/support/synthetic-backups.ts";
+import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { parseHistory } from "./history.ts";
-import { checkAgainstSpool, type ServerFacts } from "./identity.ts";
+import { checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
 import { parseSegmentSize } from "./segment-size.ts";
 import type { SpoolState } from "./spool-state.ts";
 
@@ -61,6 +63,25 @@ test("a later timeline that branched off before the one we know is followed", ()
 test("another system or segment size is refused", () => {
   refused(server(1), spool(1, "", { systemId: "7000000000000000002" as SystemId }), "wal.foreign-system");
   refused(server(1), spool(1, "", { walSegmentBytes: 2 * MIB }), "wal.foreign-system");
+});
+
+test("a vault that holds this system with segments of another size is refused, and what to do is said", async () => {
+  const vault = await createTestVault();
+  const { systemId, timeline } = server(1);
+  const check = (walSegmentBytes: number): Promise<void> =>
+    checkAgainstVault({ ...server(1), walSegmentBytes }, vault, { newSystem: true });
+  const refusal = (error: unknown): boolean =>
+    isLifeboatError(error, "wal.foreign-system") && error.remedy.includes("a vault of their own");
+  await storeSegment(vault, { systemId, timeline, number: 3 });
+  await check(16 * MIB);
+  await storeSegment(vault, { systemId, timeline, number: 0x200 });
+  await check(MIB);
+  await assert.rejects(check(16 * MIB), refusal, "no segment of 16 MiB has such a name");
+
+  await storeSyntheticBackup(vault, { systemId, segment: 3 });
+  await check(MIB);
+  await assert.rejects(check(MIB / 2), refusal, "every name is one of theirs too");
+  assert.throws(() => checkAgainstSpool(server(1), spool(1, "", { walSegmentBytes: 2 * MIB })), refusal);
 });
 
 test("an older timeline is an old primary come back, and refused", () => {

@@ -5,8 +5,9 @@
  * the vault has registered.
  */
 import { LifeboatError } from "../errors/error.ts";
-import { formatLsn } from "../postgres/lsn.ts";
+import { formatLsn, parseSegmentName } from "../postgres/lsn.ts";
 import type { SystemIdentity } from "../postgres/replication.ts";
+import { listBackups } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listSystems, listWal } from "../vault/wal-store.ts";
 import { parseHistory, type TimelineHistory } from "./history.ts";
@@ -44,9 +45,9 @@ export function checkAgainstMandate(server: ServerFacts, mandate: MandateTerms):
 
 /** Checks a server against the spool. Throws `wal.foreign-system`, `wal.timeline-behind`, `wal.foreign-lineage`. */
 export function checkAgainstSpool(server: ServerFacts, state: SpoolState): void {
-  if (server.systemId !== state.systemId || server.walSegmentBytes !== state.walSegmentBytes) {
-    throw foreignSystem(describe(server), `the spool holds WAL of ${describe(state)}`);
-  }
+  const holds = `the spool holds WAL of ${describe(state)}`;
+  if (server.systemId !== state.systemId) throw foreignSystem(describe(server), holds);
+  if (server.walSegmentBytes !== state.walSegmentBytes) throw otherSegments(server, holds);
   if (server.timeline < state.timeline) throw timelineBehind(server, `the spool follows timeline ${state.timeline}`);
   const own = state.timeline === 1 ? [] : parseHistory(state.timeline, Buffer.from(state.history));
   const known = server.history.findIndex(({ timeline }) => timeline === state.timeline);
@@ -66,7 +67,8 @@ export function checkAgainstSpool(server: ServerFacts, state: SpoolState): void 
 
 /**
  * Checks a server against a vault that has not taken WAL from this spool before. Throws `wal.foreign-system` when the
- * vault knows other systems only and `newSystem` was not said, `wal.timeline-behind` when it knows a later timeline.
+ * vault knows other systems only and `newSystem` was not said, or this one with segments of another size, and
+ * `wal.timeline-behind` when it knows a later timeline.
  */
 export async function checkAgainstVault(
   server: ServerFacts,
@@ -78,7 +80,17 @@ export async function checkAgainstVault(
     if (systems.length === 0 || options.newSystem) return;
     throw foreignSystem(describe(server), `the vault in ${vault.store.name} holds system ${systems.join(", ")}`);
   }
-  const { histories } = await listWal(vault, { systemId: server.systemId }, options);
+  const { segments, histories } = await listWal(vault, { systemId: server.systemId }, options);
+  const { backups } = await listBackups(vault, { systemId: server.systemId }, options);
+  // A segment's name is a position only together with their size. Where there are backups of both, an earlier version has gone on.
+  const foreign = segments.find((name) => parseSegmentName(name, server.walSegmentBytes) === undefined);
+  const ofThisSize = backups.some(({ walSegmentBytes }) => walSegmentBytes === server.walSegmentBytes);
+  const other = ofThisSize ? undefined : backups[0];
+  if (other !== undefined || foreign !== undefined) {
+    const what =
+      other === undefined ? `the segment ${foreign}` : `backups with segments of ${other.walSegmentBytes} bytes`;
+    throw otherSegments(server, `the vault in ${vault.store.name} holds ${what}`);
+  }
   const newest = histories.at(-1);
   if (newest !== undefined && server.timeline < newest) {
     throw timelineBehind(server, `the vault knows timeline ${newest}`);
@@ -99,6 +111,14 @@ function foreignSystem(found: string, expected: string): LifeboatError {
     message: `the server is ${found}, ${expected}`,
     remedy:
       "Point the receiver at the server it belongs to. A server that is new by design (after pg_upgrade) gets a spool of its own (folders.spool) and a first backup: lifeboat backup --adopt-system. Then start the receiver. Keep the old spool: the last WAL of the old server may be in no vault.",
+  });
+}
+
+function otherSegments(server: ServerFacts, holds: string): LifeboatError {
+  return new LifeboatError("wal.foreign-system", {
+    message: `the server is ${describe(server)}, ${holds}`,
+    remedy:
+      "Segments of another size (pg_resetwal --wal-segsize) need a spool (folders.spool) and a vault of their own: lifeboat vault init, then lifeboat backup. Keep the old ones for moments before.",
   });
 }
 
