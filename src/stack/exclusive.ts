@@ -11,11 +11,12 @@ export async function exclusively<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   if ((await files.stat(place.folder)) === undefined) return await work();
-  const lock = locks.tryAcquire(path.join(place.folder, "lock"));
+  const file = path.join(place.folder, "lock");
+  const lock = locks.tryAcquire(file);
   if (lock === undefined) {
     throw new LifeboatError("stack.busy", {
       message: `another command changes stack ${name} at this moment`,
-      remedy: "Wait until it has ended, or end it with Ctrl-C, and run this one again.",
+      remedy: `Wait until it has ended, or end it with Ctrl-C, and run this one again. Which process it is: fuser ${file}.`,
       retryable: true,
     });
   }

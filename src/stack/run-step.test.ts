@@ -6,7 +6,9 @@ import { withFolder } from "../../test/support/backups.ts";
 import { STREAMING_REPORT } from "../../test/support/receiver-report.ts";
 import { testStack } from "../../test/support/stacks.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { type Instant, systemClock } from "../platform/clock.ts";
+import type { Epoch } from "../failover/ports.ts";
+import { fileRegister } from "../lease/file/file-register.ts";
+import { type Instant, type Monotonic, systemClock } from "../platform/clock.ts";
 import type { ComponentState } from "../platform/components.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
@@ -95,6 +97,34 @@ test("who waits in vain for a primary that does not run is led to the daemon, wh
         assert(isLifeboatError(error, "stack.step-failed"));
         assert.match(error.remedy, remedy);
         return true;
+      });
+    }
+  });
+});
+
+test("a node that a failover makes the primary while it is waited for is judged as the primary; while that goes on, as before", async () => {
+  await withFolder(async (folder) => {
+    const tools = toolsFor(folder, [{ name: "db_replica", mode: "running" }]);
+    await runStep(tools, "folders", {});
+    await runStep(tools, "secrets", {});
+    const { controller } = tools.stack.place;
+    await systemFiles.makeFolder(controller);
+    const record = fileRegister(tools, path.join(controller, "record.json"));
+    let nowMs = 0;
+    const sleep = async (): Promise<void> => {
+      nowMs += 200_000;
+    };
+    const clock = { ...systemClock, monotonic: () => nowMs as Monotonic, sleep };
+    let over = 0;
+    for (const [action, step] of [
+      ["a failover", "replica-start"],
+      [null, "db-start"],
+    ] as const) {
+      await record.write({ over, epoch: 1 as Epoch, value: { primary: "db_replica", maintenance: false, action } }, {});
+      over += 1;
+      await assert.rejects(awaitEffect({ ...tools, clock }, "replica-start", {}), (error) => {
+        assert(isLifeboatError(error, "stack.step-failed"));
+        return error.details["step"] === step;
       });
     }
   });

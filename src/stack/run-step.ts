@@ -3,7 +3,9 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ComponentName } from "./component-names.ts";
 import { instancesOf } from "./instances.ts";
 import { lowSpace } from "./low-space.ts";
-import { STEP_EFFECTS, type UpStep } from "./plan.ts";
+import { STEP_EFFECTS, startStepOf, type UpStep } from "./plan.ts";
+import { rolesInUse } from "./roles.ts";
+import type { StackDescription } from "./stack.ts";
 import { STEPS, type StepLookTools, type StepTools, stepComponent } from "./steps.ts";
 import { type CallOptions, runningComponents } from "./tools.ts";
 
@@ -28,17 +30,30 @@ export async function runStep(tools: StepTools, name: UpStep, options: CallOptio
 
 /** Waits for the effect of a step that was acted. Rejects with `stack.step-failed` when its time is over. */
 export async function awaitEffect(tools: StepLookTools, name: UpStep, options: CallOptions): Promise<void> {
-  const step = STEPS[name];
-  const deadline = tools.clock.monotonic() + step.timeoutMs;
-  while (!(await step.holds(tools, options))) {
-    if (tools.clock.monotonic() > deadline) throw await stepFailed(tools, name);
+  const component = stepComponent(STEPS[name], tools.stack);
+  const deadline = tools.clock.monotonic() + STEPS[name].timeoutMs;
+  for (;;) {
+    // A failover meanwhile makes another node the primary: by the roles of the beginning the wait would be in vain.
+    const { stack, step } = await inRolesOfNow(tools, name, component);
+    const now = { ...tools, stack };
+    if (await STEPS[step].holds(now, options)) return;
+    if (tools.clock.monotonic() > deadline) throw await stepFailed(now, step);
     // A program that has ended will not answer, however long one waits.
-    const component = stepComponent(step, tools.stack);
-    if (component !== undefined && (await hasEnded(tools, component, options))) {
-      throw await stepFailed(tools, name);
-    }
+    if (component !== undefined && (await hasEnded(now, component, options))) throw await stepFailed(now, step);
     await tools.clock.sleep(LOOK_INTERVAL_MS, options);
   }
+}
+
+/** What shows now that a step has had its effect. While an action has not ended, as before: nobody knows yet what it comes to. */
+async function inRolesOfNow(
+  { files, stack }: StepLookTools,
+  step: UpStep,
+  component: ComponentName | undefined,
+): Promise<{ readonly stack: StackDescription; readonly step: UpStep }> {
+  const now = await rolesInUse(files, stack);
+  if (now.recorded !== "settled" || now.primary === stack.primary) return { stack, step };
+  const isNode = component === "db" || component === "db_replica";
+  return { stack: now, step: isNode ? startStepOf(component, now) : step };
 }
 
 async function hasEnded(tools: StepLookTools, component: ComponentName, options: CallOptions): Promise<boolean> {
