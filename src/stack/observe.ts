@@ -2,6 +2,7 @@
 import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
+import { parseDatabases } from "../pooler/databases-file.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
 import { VAULT_MARKER } from "../vault/names.ts";
@@ -11,6 +12,7 @@ import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { allRun, componentOf, instancesOf } from "./instances.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
 import { planDown, type StackFacts } from "./plan.ts";
+import { databasesFileOf } from "./pooler-config.ts";
 import { askPooler } from "./prove.ts";
 import { type RenderedFile, renderStack } from "./render.ts";
 import { missingSecrets, readSecrets, SECRET_NAMES, type StackSecrets, unreadableSecrets } from "./secrets.ts";
@@ -35,6 +37,7 @@ export async function observeStack(
   const secrets = canRead ? await readSecrets(files, place) : undefined;
   const alive = await runningComponents(tools.platform, options);
   const running = new Set(COMPONENT_NAMES.filter((name) => allRun(stack, name, alive)));
+  const governed = instancesOf(stack, "daemon").some((name) => alive.has(name));
   const primary =
     secrets === undefined || !running.has(stack.primary) ? undefined : await askPrimary(stack, secrets, options);
   return {
@@ -51,7 +54,8 @@ export async function observeStack(
     running,
     undescribed: await undescribedPrograms(tools.platform, stack, options),
     apiAwaitsSchema: stack.service && (await anyAwaitsSchema(stack, alive, options)),
-    governed: instancesOf(stack, "daemon").some((name) => alive.has(name)),
+    otherDatabase: await otherDatabase(files, stack, governed),
+    governed,
     primary,
     // They serve nobody where there is no primary, or nobody knows which node is.
     poolersServe:
@@ -59,6 +63,16 @@ export async function observeStack(
         ? undefined
         : await poolersServe(stack, secrets, options),
   };
+}
+
+/** What the poolers lead to in place of the described database, where that stays so: once a controller has acted, or while one runs. */
+async function otherDatabase(files: Files, stack: StackDescription, governed: boolean): Promise<string | undefined> {
+  const file = databasesFileOf(stack);
+  if ((await files.stat(file)) === undefined) return undefined;
+  const there = parseDatabases((await files.readFile(file)).toString("utf8"));
+  if (there === undefined || (there.epoch === 0 && !governed)) return undefined;
+  const names = there.databases.map(({ name }) => name);
+  return names.includes(stack.database) ? undefined : names[0];
 }
 
 /** Programs of components that the stack is to do without, in the order in which they are stopped. */

@@ -171,6 +171,11 @@ test("a primary that does not run is not waited for where a person paused failov
   assert.equal(planUp({ ...dead, roles: { ...roles, recorded: "unsettled" } }).kind, "steps");
 });
 
+test("another database than the poolers lead to is refused before anything is changed", () => {
+  const refused = planUp({ ...up, otherDatabase: "catalog", configStale: ["daemon", "pgbouncer"] });
+  assert.deepEqual(refused, { kind: "refused", reason: "database-changed", database: "catalog" });
+});
+
 test("after a failover the recorded primary is started, and an old one is left to the daemon to make a replica of", () => {
   const roles = { primary: "db_replica", recorded: "settled" } as const;
   const failedOver: StackFacts = { ...up, roles, replica: "primary", ...NOTHING_RUNS, primary: undefined };

@@ -119,6 +119,8 @@ export type StackFacts = {
   readonly apiAwaitsSchema: boolean;
   /** Whether every pooler lets the application in; undefined while they do not run or lead nowhere. */
   readonly poolersServe?: boolean | undefined;
+  /** The database that the poolers lead to, where another one is described and they would go on leading there. */
+  readonly otherDatabase?: string | undefined;
   /** A daemon runs, whether or not another one stands by. */
   readonly governed: boolean;
   /** What the primary says; undefined while it cannot be asked. */
@@ -149,6 +151,8 @@ export type UpPlan =
   | { readonly kind: "refused"; readonly reason: "vault-missing"; readonly vaultId: string }
   /** The primary does not run, a daemon does, and leaves it so: a person paused failover. What would follow could only wait in vain. */
   | { readonly kind: "refused"; readonly reason: "failover-paused" }
+  /** Poolers and daemon would go on with two databases, and the described one is made by nobody. */
+  | { readonly kind: "refused"; readonly reason: "database-changed"; readonly database: string }
   /** The node named db is a standby, or the replica would start as a primary: both could then take writes. */
   | { readonly kind: "refused"; readonly reason: "roles-changed"; readonly node: "db" | "db_replica" };
 
@@ -177,6 +181,9 @@ export function planUp(facts: StackFacts): UpPlan {
   if (!governed && facts.db === "standby") return { kind: "refused", reason: "roles-changed", node: primary };
   if (facts.governed && recorded === "settled" && facts.roles.failoverPaused === true && !facts.running.has(primary)) {
     return { kind: "refused", reason: "failover-paused" };
+  }
+  if (facts.otherDatabase !== undefined) {
+    return { kind: "refused", reason: "database-changed", database: facts.otherDatabase };
   }
   // An old primary that was replaced is the daemon's to make a replica of.
   const oldPrimary = facts.replica === "primary";

@@ -13,12 +13,14 @@ import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import { systemRandom } from "../platform/random.ts";
+import { formatDatabases } from "../pooler/databases-file.ts";
 import type { Lsn, SystemId, Timeline } from "../postgres/lsn.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { NO_STRETCH } from "../vault/keys.ts";
 import { initVault } from "../vault/vault.ts";
 import { writeSpoolState } from "../wal/spool-state.ts";
 import { makeFolders, writeConfiguration } from "./making.ts";
+import { databasesFileOf } from "./pooler-config.ts";
 import { freePorts } from "./ports.ts";
 import { findPrograms } from "./programs.ts";
 import { askPooler } from "./prove.ts";
@@ -90,6 +92,49 @@ test("no daemon, an old primary that was replaced: it is told as one whom nobody
     assert.equal(await leftBehind(systemFiles, { ...stack, daemon: true }), undefined);
     await makeCluster(stack.place.dataOf("db"), "standby");
     assert.equal(await leftBehind(systemFiles, stack), undefined);
+  });
+});
+
+test("failover is paused, the primary does not run and a daemon does: told with the commands that a person may choose of", async () => {
+  await withFolder(async (folder) => {
+    const stack = { ...testStack({ stacksFolder: folder }), recorded: "settled", failoverPaused: true } as const;
+    const daemon = {
+      name: "daemon",
+      mode: "running",
+      since: 0 as Instant,
+      adopted: false,
+      restarts: 0,
+      ports: [],
+    } as const;
+    const platform = { ...TOOLS.platform, state: async () => [{ ...daemon, lastEnd: undefined }] };
+    await assert.rejects(planStackUp({ ...TOOLS, platform }, stack, {}), (error) => {
+      assert(isLifeboatError(error, "stack.failover-paused"));
+      return error.remedy.includes("lifeboat restart db --accept-outage");
+    });
+  });
+});
+
+test("another database is described than the poolers lead to since a controller acted: told with both; before, it is made", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder, database: "shop" });
+    const file = databasesFileOf(stack);
+    await mkdir(path.dirname(file), { recursive: true });
+    const write = (epoch: number, name: string): Promise<void> => {
+      const databases = [{ name, database: name, server: { host: "127.0.0.1", port: 5432 } }];
+      return writeFile(file, formatDatabases({ epoch, databases }));
+    };
+    for (const [epoch, name] of [
+      [0, "catalog"],
+      [3, "shop"],
+    ] as const) {
+      await write(epoch, name);
+      assert.ok((await planStackUp(TOOLS, stack, {})).steps.length > 0);
+    }
+    await write(3, "catalog");
+    await assert.rejects(planStackUp(TOOLS, stack, {}), (error) => {
+      assert(isLifeboatError(error, "stack.database-changed"));
+      return error.message.includes("shop") && error.remedy.includes("catalog");
+    });
   });
 });
 

@@ -38,7 +38,7 @@ export type UpResult = {
   readonly durationMs: number;
 };
 
-/** Looks and plans. Rejects with `stack.data-missing`, `stack.vault-missing`, `stack.failover-paused` or `stack.roles-changed` where nothing must be done. */
+/** Looks and plans. Rejects with `stack.data-missing`, `stack.vault-missing`, `stack.failover-paused`, `stack.database-changed` or `stack.roles-changed` where nothing must be done. */
 export async function planStackUp(
   tools: LookTools,
   stack: StackDescription,
@@ -172,6 +172,12 @@ function refusal(
     return new LifeboatError("stack.failover-paused", {
       message: `the primary of stack ${stack.name}, ${primary}, does not run, and failover is paused: its daemon starts nothing and promotes nothing`,
       remedy: `Nothing was started. Start it where it is: lifeboat restart ${primary} --accept-outage. Or let ${other} take its place: lifeboat failover --check-only says what that costs, lifeboat failover --promote does it. lifeboat failover resume leaves it to the daemon again.`,
+    });
+  }
+  if (plan.reason === "database-changed") {
+    return new LifeboatError("stack.database-changed", {
+      message: `stack.database is ${stack.database}, and stack ${stack.name} was made with ${plan.database}, to which its poolers lead`,
+      remedy: `Nothing was changed. Set stack.database to ${plan.database} again. For another database make another stack (stack.name), or one beside it with CREATE DATABASE.`,
     });
   }
   return new LifeboatError("stack.roles-changed", {

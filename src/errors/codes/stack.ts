@@ -84,6 +84,12 @@ export const stackErrors = defineErrors({
     meaning:
       "The primary's data is gone while the vault holds backups of it, or may, or the other node has data: it is to be restored, not begun anew.",
   },
+  "stack.database-changed": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "The stack is described with another database than it was made with, and would go on leading clients to that.",
+  },
   "stack.failover-paused": {
     kind: "operator",
     exit: EXIT.refused,
