@@ -340,8 +340,6 @@ class WalReceiver implements Receiver {
     for (;;) {
       if (mandates.current === undefined) this.#withoutMandate();
       const mandate = await mandates.next({ signal });
-      // What it was told under another one, or while it had none, keeps nobody waiting.
-      context.confirmedAt = this.#tools.clock.monotonic();
       try {
         await this.#receiveUnder(mandate, context, AbortSignal.any([signal, mandate.ended]));
       } catch (error) {

@@ -252,6 +252,19 @@ test("what waits to be confirmed has waited since it came, however long the serv
   assert.deepEqual(owed.at(-1), [true, 20_000]);
 });
 
+test("what was not confirmed before a stream began does not wait for it since then", async () => {
+  let now = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => now as Monotonic };
+  let context: SessionContext | undefined;
+  const begins = (given: SessionContext): void => {
+    given.serverEnd = lsnAdd(START, GROUP_BYTES);
+    context = given;
+    now = 60_000;
+  };
+  await receive(new Sender(["silence"]), { clock, begins, confirmFrom: lsnAdd(START, GROUP_BYTES) });
+  assert.deepEqual([context?.told, context?.confirmedAt], [LSN_NONE, 60_000]);
+});
+
 test("what came without a grant waits since it came, until it is told", async () => {
   let now = 0;
   const clock: Clock = { ...systemClock, monotonic: () => now as Monotonic };

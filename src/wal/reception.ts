@@ -45,7 +45,9 @@ export class Reception {
 
   constructor(context: SessionContext, plan: Plan) {
     this.#context = context;
+    // What another stream was told, and how long there was none, keeps nobody waiting for this one.
     context.told = LSN_NONE;
+    context.confirmedAt = context.clock.monotonic();
     this.#plan = plan;
     this.#at = plan.streamFrom;
     this.#expected = plan.expected;
