@@ -43,9 +43,9 @@ test("a lock of another process ends when that process is killed", async () => {
   lock.release();
 });
 
-test("a lock file in a folder that is not there is an error and not a holder", () => {
+test("a lock file in a folder that is not there is an error, with the system's reason, and not a holder", () => {
   assert.throws(
     () => systemLocks.tryAcquire(path.join(folder, "missing", "lock")),
-    (error) => isLifeboatError(error, "platform.file-failed"),
+    (error) => isLifeboatError(error, "platform.file-missing"),
   );
 });

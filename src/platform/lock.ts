@@ -5,6 +5,8 @@
  * Invariants: the kernel keeps the lock, so it ends with its process however that ends, and the file may stay; nothing
  * is read from the file and no age is ever judged. It says nothing about other machines.
  */
+import { accessSync, constants, existsSync } from "node:fs";
+import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileError } from "./files.ts";
 
@@ -38,7 +40,7 @@ export const systemLocks: Locks = {
     } catch (cause) {
       database?.close();
       if (isBusy(cause)) return undefined;
-      throw fileError("lock", file, cause);
+      throw fileError("lock", file, whyNotOpened(file) ?? cause);
     }
     let held: DatabaseSync | undefined = database;
     return {
@@ -49,6 +51,16 @@ export const systemLocks: Locks = {
     };
   },
 };
+
+/** SQLite says that it cannot open a file, and not why. Opened and closed here, a file would lose the lock that this process has of it. */
+function whyNotOpened(file: string): unknown {
+  try {
+    accessSync(existsSync(file) ? file : path.dirname(file), constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
 
 function isBusy(cause: unknown): boolean {
   return cause instanceof Error && "errcode" in cause && cause.errcode === SQLITE_BUSY;
