@@ -112,6 +112,7 @@ test("gaps, ranges and stranded backups of another system are none of the one th
     outOfReach: [gap],
     unreached: [{ ...place, systemId }],
     untold: [{ ...place, systemId: own }],
+    leftBehind: [],
     stranded: [old.backupId],
   };
   const listing = await listBackups(vault, {}, {});

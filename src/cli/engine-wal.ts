@@ -18,6 +18,8 @@ import { lastCommitTime } from "../wal/commit-times.ts";
 import { fetchForServer } from "../wal/get-for-server.ts";
 import { addressUnder } from "../wal/mandate.ts";
 import { createReceiver } from "../wal/receiver.ts";
+import { walTimeToInstant } from "../wal/records/events.ts";
+import { readEvents, type WalSource } from "../wal/records/reader.ts";
 import { type RecoveryPoints, type RecoveryRange, recoveryPoints } from "../wal/recovery-points.ts";
 import { type ReceiverStatus, readReceiverStatus } from "../wal/report.ts";
 import { openForReceiver } from "../wal/sender-timeout.ts";
@@ -186,13 +188,13 @@ export const feedRecovery: FeedRecovery = async (call) => {
 
 /** Finds what can be restored. */
 export const findPoints: FindPoints = async (call) => {
-  return pointsOf(await openConfiguredVault(call, "read"), call);
+  return pointsOf(await openConfiguredVault(call, "read"), { ...call, looksBehind: true });
 };
 
-/** What can be restored from an opened vault and this machine's spool. */
+/** What can be restored from an opened vault and this machine's spool; with `looksBehind` also what newer timelines left. */
 export async function pointsOf(
   vault: Vault,
-  call: Parameters<FindPoints>[0],
+  call: Parameters<FindPoints>[0] & { readonly looksBehind?: boolean },
 ): Promise<Points & Pick<RecoveryPoints, "outOfReach" | "unreached">> {
   const { config, session } = call;
   const options = { signal: session.signal };
@@ -201,6 +203,7 @@ export async function pointsOf(
   const outOfReach: PointsGap[] = [];
   const unreached: RecoveryPoints["unreached"][number][] = [];
   const untold: RecoveryPoints["untold"][number][] = [];
+  const leftBehind: PointsRange[] = [];
   const stranded: string[] = [];
   for (const systemId of await listSystems(vault, options)) {
     const listing = await listBackups(vault, { systemId }, options);
@@ -213,9 +216,32 @@ export async function pointsOf(
     unreached.push(...points.unreached);
     untold.push(...points.untold);
     stranded.push(...points.stranded.map((backup) => backup.backupId));
-    for (const range of points.ranges) ranges.push(await timed(range, { wal, walSegmentBytes }, options));
+    const of = { wal, walSegmentBytes };
+    for (const range of points.ranges) ranges.push(await timed(range, of, options));
+    for (const range of call.looksBehind === true ? points.leftBehind : []) {
+      const fromTime = await firstCommitTime(range, of, options);
+      // The end of a record that was cut short, or one without a commit, is nothing that anybody would miss.
+      if (fromTime !== undefined) leftBehind.push({ ...(await timed(range, of, options)), fromTime });
+    }
   }
-  return { ranges, gaps, outOfReach, unreached, untold, stranded };
+  return { ranges, gaps, outOfReach, unreached, untold, leftBehind, stranded };
+}
+
+/** Of the first commit that ends in a range, which begins where its timeline was left. */
+async function firstCommitTime(
+  { timeline, from, to }: RecoveryRange,
+  { wal, walSegmentBytes }: { readonly wal: HeldWal; readonly walSegmentBytes: number },
+  options: { readonly signal: AbortSignal },
+): Promise<Instant | undefined> {
+  const source: WalSource = {
+    walSegmentBytes,
+    timelineAt: () => timeline,
+    readSegment: (name) => wal.segment(name, options),
+  };
+  for await (const event of readEvents(source, { from: segmentStart(from, walSegmentBytes), limit: to }, options)) {
+    if (event.kind === "commit" && event.end > from) return walTimeToInstant(event.time);
+  }
+  return undefined;
 }
 
 /** How far back commits are looked for from the end of a range. */

@@ -25,7 +25,7 @@ test("a vault that lacks WAL between its backups is not said to be whole, and is
 });
 
 test("points name the history that is lost, and what cannot be restored without it", () => {
-  const points = { ranges: [], gaps: [], untold: [place], stranded: [] };
+  const points = { ranges: [], gaps: [], untold: [place], leftBehind: [], stranded: [] };
   const said = renderPoints(points, style);
   assert.match(
     said,

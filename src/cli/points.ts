@@ -43,6 +43,8 @@ export type Points = {
   readonly ranges: readonly PointsRange[];
   readonly gaps: readonly PointsGap[];
   readonly untold: readonly PointsUntold[];
+  /** Commits of a timeline behind the place where a newer one left it: a restore that names the timeline reaches them. */
+  readonly leftBehind: readonly PointsRange[];
   /** Backups that lack WAL of their own: they cannot be restored. */
   readonly stranded: readonly string[];
 };
@@ -56,7 +58,7 @@ export function pointsVerb(findPoints: FindPoints): Verb {
     path: ["points"],
     summary: "Show which moments can be restored",
     description:
-      "Shows the recovery ranges, gap-free spans of WAL after a backup, and every gap between them. Ends with status 4 when " +
+      "Shows the recovery ranges, gap-free spans of WAL after a backup, every gap between them, and what a newer timeline left behind. Ends with status 4 when " +
       "no moment can be restored.",
     arguments: {},
     options: {},
@@ -108,6 +110,18 @@ export function renderPoints(points: Points, style: Style): string {
     ]);
     parts.push(renderTable(columns, rows, style));
   }
+  if (points.leftBehind.length > 0) {
+    const columns = [left("from"), left("to"), right("timeline"), left("WAL"), left("system")];
+    const rows = points.leftBehind.map((range) => [
+      timeText(range.fromTime),
+      timeText(range.toTime),
+      String(range.timeline),
+      `${formatLsn(range.from)} to ${formatLsn(range.to)}`,
+      range.systemId,
+    ]);
+    const title = "Left behind by a newer timeline; `lifeboat restore --timeline` with the number reaches it:";
+    parts.push(style.warning(title), renderTable(columns, rows, style));
+  }
   if (points.gaps.length > 0) parts.push(style.warning("WAL that is missing:"), renderGaps(points.gaps, style));
   for (const { systemId, timeline, from, to } of points.untold) {
     const history = historyKey({ systemId, timeline });
@@ -123,10 +137,12 @@ export function renderPoints(points: Points, style: Style): string {
 /** Ranges and gaps for programs. */
 export function pointsJson(points: Points) {
   const time = (at: Instant | undefined) => (at === undefined ? null : formatInstant(at));
+  const timed = (range: PointsRange) => ({ ...range, fromTime: time(range.fromTime), toTime: time(range.toTime) });
   return {
-    ranges: points.ranges.map((range) => ({ ...range, fromTime: time(range.fromTime), toTime: time(range.toTime) })),
+    ranges: points.ranges.map(timed),
     gaps: points.gaps,
     untold: points.untold,
+    leftBehind: points.leftBehind.map(timed),
     stranded: points.stranded,
   };
 }

@@ -299,18 +299,17 @@ test("backups are listed apart from what cannot be restored", async () => {
 });
 
 test("recovery ranges are shown with the gaps between them; none at all is status 4", async () => {
+  const range = {
+    systemId,
+    timeline,
+    from: 0x2000100n as Lsn,
+    to: 0x5000000n as Lsn,
+    fromTime: at(0),
+    toTime: at(30),
+    backupIds: [record.backupId],
+  };
   const points: Omit<Points, "untold"> = {
-    ranges: [
-      {
-        systemId,
-        timeline,
-        from: 0x2000100n as Lsn,
-        to: 0x5000000n as Lsn,
-        fromTime: at(0),
-        toTime: at(30),
-        backupIds: [record.backupId],
-      },
-    ],
+    ranges: [range],
     gaps: [
       {
         systemId,
@@ -321,10 +320,11 @@ test("recovery ranges are shown with the gaps between them; none at all is statu
         segmentCount: 2,
       },
     ],
+    leftBehind: [{ ...range, from: 0x4000100n as Lsn, to: 0x4800000n as Lsn, fromTime: at(20), toTime: at(25) }],
     stranded: ["20260101t060000z-00000000"],
   };
   assert.equal(await keeps("points", "points", { findPoints: async () => ({ ...points, untold: [] }) }), 0);
-  const none = { findPoints: async () => ({ ranges: [], gaps: [], untold: [], stranded: [] }) };
+  const none = { findPoints: async () => ({ ranges: [], gaps: [], untold: [], leftBehind: [], stranded: [] }) };
   assert.equal(await keeps("points-none", "points", none), EXIT.notFound);
 });
 

@@ -64,6 +64,18 @@ test("of several gaps behind which no backup begins it is the first, also on the
   assert.deepEqual(outOfReach([backup(1, 1), backup(2, 8)], held)[1], []);
 });
 
+test("what a timeline wrote behind the place where a newer one left it is told, where a backup leads there", () => {
+  const leftBehind = (...of: Parameters<typeof pointsOf>) =>
+    pointsOf(...of).leftBehind.map(({ timeline, from, to }) => `${timeline}: ${formatLsn(from)}-${formatLsn(to)}`);
+  const held = { 1: [1, 2, 3, 4, 5, 6, 7, 8], 2: [6, 7, 9, 10] };
+  assert.deepEqual(leftBehind([backup(1, 1)], held), ["1: 0/680000-0/900000"]);
+  assert.deepEqual(leftBehind([backup(1, 1)], { 1: [1, 2, 3, 4, 5], 2: [6, 7] }), []);
+  assert.deepEqual(leftBehind([backup(1, 1)], { 1: [1, 2, 3, 4, 5, 6, 8], 2: [6, 7] }), ["1: 0/680000-0/700000"]);
+  assert.deepEqual(leftBehind([backup(2, 7)], held), []);
+  // Its own range has it.
+  assert.deepEqual(leftBehind([backup(1, 1), backup(1, 7)], held), []);
+});
+
 test("the newest timeline is told whole where no backup leads onto it", () => {
   const unreached = (...of: Parameters<typeof pointsOf>) =>
     pointsOf(...of).unreached.map(({ timeline, from, to }) => `${timeline}: ${formatLsn(from)}-${formatLsn(to)}`);

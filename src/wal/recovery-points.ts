@@ -6,6 +6,7 @@
  */
 import { type Lsn, parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
+import { leftAt } from "./history.ts";
 import {
   untoldTimelines,
   type WalGap,
@@ -35,6 +36,11 @@ export type RecoveryPoints = {
   readonly unreached: readonly (WalSpan & { readonly systemId: SystemId })[];
   /** What is held of timelines whose history is lost: nothing of it can be restored. */
   readonly untold: readonly (WalSpan & { readonly systemId: SystemId })[];
+  /**
+   * What is held of a timeline behind the place where a newer one left it, and is in no range: a restore along that timeline, which
+   * must be named, reaches it. `from` is that place.
+   */
+  readonly leftBehind: readonly RecoveryRange[];
   /** Backups whose own WAL is not all held: they cannot be restored. */
   readonly stranded: readonly BackupRecord[];
 };
@@ -43,6 +49,7 @@ export type RecoveryPoints = {
 export function recoveryPoints(backups: readonly BackupRecord[], holdings: WalHoldings): RecoveryPoints {
   const { systemId } = holdings;
   const ranges: RecoveryRange[] = [];
+  const leftBehind: RecoveryRange[] = [];
   const gaps = new Map<string, WalGap & { readonly systemId: SystemId }>();
   const placed = new Set<string>();
   // The newest timeline first: a backup is shown on the branch that goes furthest.
@@ -50,7 +57,10 @@ export function recoveryPoints(backups: readonly BackupRecord[], holdings: WalHo
     for (const range of lineage.ranges) {
       const inside = backups.filter((backup) => !placed.has(backup.backupId) && liesIn(backup, lineage, range));
       const from = inside.map((backup) => parseLsn(backup.endLsn)).reduce<Lsn | undefined>(earlier, undefined);
-      if (from === undefined) continue;
+      if (from === undefined) {
+        leftBehind.push(...leftBehindIn(range, { lineage, holdings, backups, ranges }));
+        continue;
+      }
       for (const backup of inside) placed.add(backup.backupId);
       ranges.push({ systemId, timeline: lineage.timeline, from, to: range.to, backups: inside });
     }
@@ -61,7 +71,28 @@ export function recoveryPoints(backups: readonly BackupRecord[], holdings: WalHo
   const outOfReach = lastGapOf(holdings, ranges).map((gap) => ({ ...gap, systemId }));
   const unreached = unreachedOf(holdings, ranges).map((span) => ({ ...span, systemId }));
   const untold = untoldTimelines(holdings).map((span) => ({ ...span, systemId }));
-  return { ranges, gaps: [...gaps.values()], outOfReach, unreached, untold, stranded };
+  return { ranges, gaps: [...gaps.values()], outOfReach, unreached, untold, leftBehind, stranded };
+}
+
+/** Of a range whose backups are all shown on newer branches, what none of these has. */
+function leftBehindIn(
+  range: WalLineage["ranges"][number],
+  of: {
+    readonly lineage: WalLineage;
+    readonly holdings: WalHoldings;
+    readonly backups: readonly BackupRecord[];
+    /** Of newer branches. */
+    readonly ranges: readonly RecoveryRange[];
+  },
+): readonly RecoveryRange[] {
+  const { timeline } = of.lineage;
+  const inside = of.backups.filter((backup) => liesIn(backup, of.lineage, range));
+  if (inside.length === 0) return [];
+  const left = of.ranges.map((each) => leftAt(of.holdings.histories.get(each.timeline) ?? [], timeline));
+  const from = left.filter((at) => at !== undefined).reduce<Lsn | undefined>(later, undefined);
+  if (from === undefined || from >= range.to || !range.spans.some((span) => span.timeline === timeline)) return [];
+  const { systemId } = of.holdings;
+  return [{ systemId, timeline, from, to: range.to, backups: inside }];
 }
 
 /** Where what is held goes on, and no range does. */
@@ -89,6 +120,10 @@ function liesIn(backup: BackupRecord, lineage: WalLineage, range: WalLineage["ra
   if (range.from > start || range.to < end || !lineage.historyHeld) return false;
   // The backup's timeline must own its WAL on this branch; elsewhere the same positions are other bytes.
   return range.spans.some((span) => span.timeline === backup.timeline && span.from <= start && span.to >= end);
+}
+
+function later(a: Lsn | undefined, b: Lsn): Lsn {
+  return a === undefined || b > a ? b : a;
 }
 
 function earlier(a: Lsn | undefined, b: Lsn): Lsn {
