@@ -1377,7 +1377,13 @@ function main(): void {
   const tablespacesUnder = path.resolve(values["tablespaces-under"] ?? `${folder}-tablespaces`);
   for (const each of [folder, tablespacesUnder]) checkTarget(each, vaultFolder);
   const timeline = values.timeline === undefined ? undefined : Number(values.timeline);
-  restore(vault, backup, { folder, tablespacesUnder }, { until, timeline, histories: values.history ?? [] });
+  try {
+    restore(vault, backup, { folder, tablespacesUnder }, { until, timeline, histories: values.history ?? [] });
+  } catch (cause) {
+    if (!(cause instanceof Damaged)) throw cause;
+    const way = "Another copy of the vault may have it whole; another backup may do without: name it with --backup";
+    throw new Stop(`${cause.message}. ${way}, and see --list`);
+  }
 }
 
 function checkTarget(folder: string, vaultFolder: string): void {

@@ -179,6 +179,7 @@ describe("the restore program, from a copy of a golden vault and its key alone,"
     const target = path.join(folder, "half");
     const { status, stderr } = run(vault, "--target", target, "--passphrase-file", path.join(folder, "passphrase"));
     assert.deepEqual([status, stderr.includes(path.basename(pack))], [1, true], stderr);
+    assert.match(stderr, /another backup may do without: name it with --backup/);
     assert.equal(existsSync(path.join(target, "global/pg_control")), false);
     const again = run(vault, "--target", target, "--recovery-key-file", path.join(folder, "recovery-key"));
     assert.deepEqual([again.status, /cut short, remove it/.test(again.stderr)], [1, true], again.stderr);
