@@ -41,7 +41,7 @@ test("each role of a stack gets the password of its secret, again when that was 
         return false;
       }
     };
-    const fits = async (secrets: StackSecrets) => (await askPrimary(stack, secrets, {}))?.passwordsFit;
+    const fits = async (secrets: StackSecrets) => (await askPrimary(stack, secrets, {}))?.rolesFit;
 
     assert.equal(await fits(SECRETS), false);
     await prepareDatabase(stack, SECRETS, {});
@@ -56,6 +56,11 @@ test("each role of a stack gets the password of its secret, again when that was 
       assert.equal(await enters(name, SECRETS[name]), false, name);
       used.add(SECRETS[name]).add(secrets[name]);
     }
+    assert.equal(await fits(secrets), true);
+    // As after another stack.applicationRole, which was taken back: no proof could be written.
+    await server.query("ALTER TABLE lifeboat_stack_proof OWNER TO postgres", [], { database: stack.database });
+    assert.equal(await fits(secrets), false);
+    await prepareDatabase(stack, secrets, {});
     assert.equal(await fits(secrets), true);
     const log = await readFile(logFile, "utf8");
     assert.match(log, /ALTER ROLE "replicator"/);

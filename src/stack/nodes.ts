@@ -90,9 +90,11 @@ export async function askPrimary(
         ...passwordSecrets(stack, secrets),
       ]);
       const durability = row?.["durability"];
+      const isPrepared = row?.["prepared"] === true;
+      const proof = isPrepared ? await ownerOfProof(stack, secrets, options) : undefined;
       return {
-        prepared: row?.["prepared"] === true && (await hasProofTable(stack, secrets, options)),
-        passwordsFit: row?.["opens"] === true,
+        prepared: proof !== undefined,
+        rolesFit: row?.["opens"] === true && (proof === undefined || proof === stack.applicationRole),
         durability: typeof durability === "string" ? modeOfNames(durability) : "unset",
         receiverStreams: row?.["receiver"] === true,
         replicaStreams: row?.["replica"] === true,
@@ -121,18 +123,24 @@ const FACTS = `SELECT
     AND state = 'streaming') AS receiver,
   EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $5 AND state = 'streaming') AS replica`;
 
-async function hasProofTable(stack: StackDescription, secrets: StackSecrets, options: CallOptions): Promise<boolean> {
+/** Whose the table of the proof is; undefined: there is none. */
+async function ownerOfProof(
+  stack: StackDescription,
+  secrets: StackSecrets,
+  options: CallOptions,
+): Promise<string | undefined> {
   try {
     return await withNode(
       { ...nodeAddress(stack, secrets, stack.primary), database: stack.database },
       options,
       async ({ run }) => {
-        const [row] = await run("SELECT to_regclass($1) IS NOT NULL AS there", [PROOF_TABLE]);
-        return row?.["there"] === true;
+        const sql = "SELECT pg_get_userbyid(relowner)::text AS owner FROM pg_class WHERE oid = to_regclass($1)";
+        const owner = (await run(sql, [PROOF_TABLE]))[0]?.["owner"];
+        return typeof owner === "string" ? owner : undefined;
       },
     );
   } catch (error) {
-    if (isLifeboatError(error, "postgres.login-refused")) return false;
+    if (isLifeboatError(error, "postgres.login-refused")) return undefined;
     throw error;
   }
 }

@@ -36,7 +36,7 @@ const up: StackFacts = {
   undescribed: [],
   apiAwaitsSchema: false,
   governed: true,
-  primary: { prepared: true, passwordsFit: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
+  primary: { prepared: true, rolesFit: true, durability: "quorum", receiverStreams: true, replicaStreams: true },
 };
 
 const NOTHING_RUNS = { running: new Set<never>(), governed: false };
@@ -66,7 +66,7 @@ test("what runs and is not described any more is stopped, but a daemon that has 
 });
 
 test("a role whose password was set by hand locks the pooler out: it is given its own again, also while a daemon runs", () => {
-  const primary = { ...up.primary, prepared: true, passwordsFit: false } as NonNullable<StackFacts["primary"]>;
+  const primary = { ...up.primary, prepared: true, rolesFit: false } as NonNullable<StackFacts["primary"]>;
   assert.deepEqual(stepsOf({ ...up, primary }), ["database", "proof"]);
 });
 
@@ -94,7 +94,7 @@ test("an instance of the API that is newer than the database's schema has it bro
 test("a durability that an operator chose since stays, one that nobody chose is set", () => {
   const durable = (durability: NonNullable<StackFacts["primary"]>["durability"]): StackFacts => ({
     ...up,
-    primary: { prepared: true, passwordsFit: true, durability, receiverStreams: true, replicaStreams: true },
+    primary: { prepared: true, rolesFit: true, durability, receiverStreams: true, replicaStreams: true },
   });
   assert.deepEqual(stepsOf(durable("async")), []);
   assert.deepEqual(stepsOf(durable("other")), []);
@@ -233,7 +233,7 @@ test("whatever is seen, steps keep their order, commits wait for confirmers last
     primary: fc.option(
       fc.record({
         prepared: fc.boolean(),
-        passwordsFit: fc.boolean(),
+        rolesFit: fc.boolean(),
         durability: fc.constantFrom("unset", "other", "async", "quorum", "strict"),
         receiverStreams: fc.boolean(),
         replicaStreams: fc.boolean(),

@@ -131,8 +131,11 @@ export type StackFacts = {
 export type PrimaryFacts = {
   /** Roles, grants, database and slots. */
   readonly prepared: boolean;
-  /** The application's role has the secret that the pooler has, the replicas' and ours the passwords that these log in with. */
-  readonly passwordsFit: boolean;
+  /**
+   * The application's role has the secret that the pooler has, and the table of the proof where that is there; the replicas' and ours have the
+   * passwords that these log in with.
+   */
+  readonly rolesFit: boolean;
   /** `unset`: nobody has decided yet; `other`: somebody set something that is none of ours. */
   readonly durability: DurabilityMode | "unset" | "other";
   readonly receiverStreams: boolean;
@@ -205,11 +208,12 @@ export function planUp(facts: StackFacts): UpPlan {
     "db-start": (!facts.running.has(primary) || facts.primary === undefined) && !governed,
     // After the configuration: the balancer sends nothing to what goes. A daemon in the middle of an action ends that first.
     undescribed: facts.undescribed.length > 0 && recorded !== "unsettled",
-    // By other slots a daemon has its reasons; by another password a pooler or a confirmer is locked out.
+    // By other slots a daemon has its reasons; by another password a pooler or a confirmer is locked out, and every proof fails by
+    // a table that is another role's.
     // Which it has is not seen as long as a secret is missing: the step looks when that is made anew.
     database:
       (facts.primary?.prepared !== true && !governed) ||
-      facts.primary?.passwordsFit === false ||
+      facts.primary?.rolesFit === false ||
       (facts.primary === undefined && facts.running.has(primary) && facts.secretsMissing > 0),
     vault: facts.vault === "absent",
     receiver:

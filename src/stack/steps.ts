@@ -106,7 +106,7 @@ export const STEPS: Readonly<Record<UpStep, Step>> = {
     timeoutMs: AT_ONCE_MS,
     holds: async (tools, options) => {
       const facts = await primaryFacts(tools, options);
-      return facts?.prepared === true && facts.passwordsFit;
+      return facts?.prepared === true && facts.rolesFit;
     },
     act: async ({ files, stack }, options) =>
       await prepareDatabase(stack, await readSecrets(files, stack.place), options),
