@@ -9,6 +9,7 @@ import { currentUid } from "../platform/run-as.ts";
 import { openReplication } from "../postgres/replication-connection.ts";
 import { checkProtected } from "../stack/protected-server.ts";
 import { describeDuration } from "../units/duration.ts";
+import { keepMarkers } from "../vault/marker.ts";
 import { keepRestoreProgram } from "../vault/restore-program.ts";
 import type { Vault } from "../vault/vault.ts";
 import { ReceivedCoverage } from "../wal/coverage.ts";
@@ -40,6 +41,7 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
   try {
     // A vault of an earlier version gets what is new.
     await keepRestoreProgram({ store: vault.store, files: MACHINE.files }, { signal });
+    await keepMarkers(vault, { signal });
     coverage = await prepareCoverage(call, vault, server.walSegmentBytes);
     return await takeBackup(
       {

@@ -31,7 +31,7 @@ export const repairConfiguredVault: RepairConfiguredVault = async (call) => {
       ? given.content
       : await spool(wanted);
   const missing = await missingWal(vault, spooled, { signal });
-  const tools = { vault, spooled, missing, host: os.hostname(), onProgress };
+  const tools = { vault, spooled, missing, files: MACHINE.files, host: os.hostname(), onProgress };
   const plan = await prepareRepair(tools, { signal });
   return { plan, outcomes: dryRun ? undefined : await runRepair(tools, plan, { signal }) };
 };

@@ -9,7 +9,7 @@ const style = createStyle({ colours: false, columns: 200 });
 const place = { systemId: "7" as SystemId, timeline: 2 as Timeline, from: 0x500000n as Lsn, to: 0x700000n as Lsn };
 const gap = { ...place, firstSegment: "000000020000000000000005", segmentCount: 2 };
 const report = {
-  ...{ backups: [], findings: [], unfinished: [], unreferencedPacks: [] },
+  ...{ backups: [], findings: [], lacking: [], unfinished: [], unreferencedPacks: [] },
   ...{ walSegmentCount: 3, readBytes: 0, gaps: [gap] },
 };
 

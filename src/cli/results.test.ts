@@ -76,7 +76,7 @@ test("a made vault shows its recovery key once, and says what losing it means", 
 test("a whole vault is said to be whole; of a damaged one the damage comes first, with status 5", async () => {
   const whole: VaultReport = {
     backups: [{ backup: record, whole: true, findings: [] }],
-    findings: [],
+    ...{ findings: [], lacking: [] },
     unfinished: [],
     unreferencedPacks: ["packs/00/y"],
     walSegmentCount: 12,

@@ -27,7 +27,7 @@ export function vaultRepairVerb(repair: RepairConfiguredVault): Verb {
     path: ["vault", "repair"],
     summary: "Make again what can be made again, and mark what cannot be restored",
     description:
-      "Reads the whole vault. Stores damaged WAL again from the receiver's spool, makes a damaged announcement again from its " +
+      "Reads the whole vault. Stores damaged WAL again from the receiver's spool, the vault's marker from its copy, and the restore program; makes a damaged announcement again from its " +
       "manifest, sets proofs that do not open aside under quarantine/ once their backup was proven again, and marks backups that cannot be restored. " +
       "No byte is destroyed. Ends with status 5 while damage is left: copy those objects back from another copy of the vault.",
     arguments: {},
@@ -58,6 +58,7 @@ export function vaultRepairVerb(repair: RepairConfiguredVault): Verb {
 const DOES: Readonly<Record<RepairStep["kind"], string>> = {
   "announce-again": "made again from its manifest",
   refill: "stored again",
+  "store-again": "stored again",
   "set-aside": "set aside",
   mark: "marked: cannot be restored",
 };

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors/entry.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import type { Finding, VaultReport } from "../vault/check.ts";
+import { VAULT_MARKER_COPY } from "../vault/names.ts";
 import { type PointsGap, renderGaps } from "./points.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts, renderTable } from "./table.ts";
@@ -98,8 +99,12 @@ export function renderMadeVault(made: MadeVault, style: Style): string {
   ].join("\n");
 }
 
-/** True when nothing was found wrong. A gap behind which a backup begins may always have been one: it is told, and no damage. */
+/**
+ * True when nothing was found wrong. A gap behind which a backup begins may always have been one: it is told, and no damage. A vault of an
+ * earlier version lacks the copy of its marker, and none lacks a restore program.
+ */
 export function isVaultWhole(report: VaultReport): boolean {
+  if (report.lacking.some((object) => object !== VAULT_MARKER_COPY)) return false;
   return report.findings.length === 0 && report.backups.every((backup) => backup.whole);
 }
 
@@ -114,8 +119,12 @@ export function renderVaultReport(report: CheckedVault, style: Style): string {
     const columns = ["object", "code", "what is wrong"].map((title) => ({ title, align: "left" as const }));
     parts.push(style.bad(`The vault is damaged: ${findings.length} ${plural(findings.length, "finding")}.`));
     parts.push(renderTable(columns, rows, style));
-  } else if (report.gaps.length === 0) parts.push(style.good("The vault is whole."));
+  } else if (isVaultWhole(report) && report.gaps.length === 0) parts.push(style.good("The vault is whole."));
   else parts.push(style.good("All that its backups need is whole."));
+  if (report.lacking.length > 0) {
+    const what = `The vault lacks ${report.lacking.join(" and ")}`;
+    parts.push(style.warning(`${what}: the next backup stores it, or \`lifeboat vault repair\`.`));
+  }
   if (report.gaps.length > 0) {
     const lost = "moments in a gap cannot be restored. Where this is a copy, the original may have that WAL.";
     parts.push(style.warning(`WAL between the backups is missing: ${lost}`), renderGaps(report.gaps, style));

@@ -5,8 +5,9 @@ import type { Files } from "../platform/files.ts";
 import { parseDatabases } from "../pooler/databases-file.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { listBackups } from "../vault/backups.ts";
-import { VAULT_MARKER } from "../vault/names.ts";
-import { openVault, readVaultId, type Vault } from "../vault/vault.ts";
+import { readVaultIds } from "../vault/marker.ts";
+import { VAULT_MARKER, VAULT_MARKER_COPY } from "../vault/names.ts";
+import { openVault, type Vault } from "../vault/vault.ts";
 import { readSpoolState } from "../wal/spool-state.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { allRun, componentOf, instancesOf } from "./instances.ts";
@@ -158,28 +159,34 @@ export async function replacedVault(
   { place }: StackDescription,
   options: CallOptions,
 ): Promise<string | undefined> {
-  const there = await vaultIdIn(tools, place.vault, options);
+  const there = await vaultIdsIn(tools, place.vault, options);
   try {
     const state = await readSpoolState(tools.files, place.spool);
-    return state === undefined || state.vaultId === there ? undefined : state.vaultId;
+    return state === undefined || there.includes(state.vaultId) ? undefined : state.vaultId;
   } catch (error) {
     // With a vault there, only the receiver needs to know, and says so itself. Without one, nobody knows whether there was none.
-    if (isLifeboatError(error, "wal.spool-damaged") && there !== undefined) return undefined;
+    if (isLifeboatError(error, "wal.spool-damaged") && there.length > 0) return undefined;
     throw error;
   }
 }
 
-async function vaultIdIn(
+async function vaultIdsIn(
   { files, random, clock }: Pick<LookTools, "files" | "clock" | "random">,
   folder: string,
   options: CallOptions,
-): Promise<string | undefined> {
+): Promise<readonly string[]> {
   try {
-    return await readVaultId(await openDiskStore({ files, random, clock, folder, access: "read" }), options);
+    return await readVaultIds(await openDiskStore({ files, random, clock, folder, access: "read" }), options);
   } catch (error) {
-    if (isLifeboatError(error, "vault.not-a-vault") || isLifeboatError(error, "store.not-a-store")) return undefined;
+    if (isLifeboatError(error, "vault.not-a-vault") || isLifeboatError(error, "store.not-a-store")) return [];
     throw error;
   }
+}
+
+/** Whether a folder has what makes a vault, or its copy. */
+export async function hasMarker(files: Pick<Files, "stat">, folder: string): Promise<boolean> {
+  const found = [VAULT_MARKER, VAULT_MARKER_COPY].map((name) => files.stat(path.join(folder, name)));
+  return (await Promise.all(found)).some((facts) => facts !== undefined);
 }
 
 /** What the vault has; without secrets only whether there is one. Rejects as `openVault` does. */
@@ -193,7 +200,7 @@ export async function lookAtVault(
   if ((await tools.files.stat(folder)) === undefined) return "absent";
   // What was not looked at may hold all there is.
   if (secrets === undefined) {
-    return (await tools.files.stat(path.join(folder, VAULT_MARKER))) === undefined ? "absent" : "unread";
+    return (await hasMarker(tools.files, folder)) ? "unread" : "absent";
   }
   try {
     const vault = await openStackVault(tools, stack, secrets, { ...options, access: "read" });

@@ -1,9 +1,7 @@
 /** The steps of a start-up: how each is looked at, and how it is brought about. What they are is in plan.ts. */
-import path from "node:path";
 import { askBalancerHealth } from "../balancer/ask.ts";
 import { pingCache } from "../cache/ask.ts";
 import { isLifeboatError } from "../errors/error.ts";
-import { VAULT_MARKER } from "../vault/names.ts";
 import { readReceiverStatus } from "../wal/report.ts";
 import type { ComponentName } from "./component-names.ts";
 import { daemonAnswers } from "./daemon-config.ts";
@@ -19,7 +17,15 @@ import {
 } from "./making.ts";
 import type { NodeName } from "./node-settings.ts";
 import { askPrimary, nodeDataOf, prepareDatabase, setDurability } from "./nodes.ts";
-import { hasFolders, type LookTools, lookAtVault, replacedVault, staleConfig, undescribedPrograms } from "./observe.ts";
+import {
+  hasFolders,
+  hasMarker,
+  type LookTools,
+  lookAtVault,
+  replacedVault,
+  staleConfig,
+  undescribedPrograms,
+} from "./observe.ts";
 import type { PrimaryFacts, StackFacts, UpStep } from "./plan.ts";
 import { NODE_NAMES } from "./primary.ts";
 import { askPooler, proveStack } from "./prove.ts";
@@ -292,7 +298,7 @@ async function runs(
 /** What is there to be opened. */
 async function keptSecrets(files: StepTools["files"], { place }: StackDescription): Promise<readonly KeptSecret[]> {
   const nodes = await Promise.all(NODE_NAMES.map((node) => nodeDataOf(files, place.dataOf(node))));
-  const hasVault = (await files.stat(path.join(place.vault, VAULT_MARKER))) !== undefined;
+  const hasVault = await hasMarker(files, place.vault);
   return [
     ...(nodes.some((data) => data !== "absent") ? (["superuser"] as const) : []),
     ...(hasVault ? (["vault-passphrase"] as const) : []),

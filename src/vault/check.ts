@@ -16,6 +16,7 @@ import { readWraps } from "./key-open.ts";
 import { lostAnnouncements } from "./lost-announcements.ts";
 import { ancestorKeys, lostHistories } from "./lost-histories.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
+import { judgeMarkers } from "./marker.ts";
 import {
   type BackupId,
   historyKey,
@@ -27,12 +28,13 @@ import {
   parseWalKey,
   proofName,
   segmentKey,
+  VAULT_MARKER_COPY,
   WAL_PREFIX,
 } from "./names.ts";
 import type { PackFacts } from "./pack.ts";
 import { checkPackBytes, chunksByPack } from "./pack-reader.ts";
 import { listProofs } from "./proofs.ts";
-import { isRestoreProgram, PROGRAMS_PREFIX } from "./restore-program.ts";
+import { isRestoreProgram, PRESENT_PROGRAM, PROGRAMS_PREFIX } from "./restore-program.ts";
 import { tellsLoss } from "./unopened.ts";
 import { getBlob, type Vault } from "./vault.ts";
 import { getHistory } from "./wal-store.ts";
@@ -49,6 +51,8 @@ export type VaultReport = {
   }[];
   /** Announcements, proofs, markers, holds, key wraps and WAL that do not open, and announcements that are lost: findings outside of any readable backup. */
   readonly findings: readonly Finding[];
+  /** Objects that make the vault safer, which the next backup or a repair stores: the copy of its marker, the restore program. */
+  readonly lacking: readonly string[];
   readonly unfinished: readonly { readonly systemId: SystemId; readonly backupId: BackupId }[];
   /**
    * Packs that no backup names, with a tombstone or without: left by a crash, or of a backup under way. Harmless. None are listed while a
@@ -98,7 +102,9 @@ async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOpti
     packs.unknown ||= unread !== undefined && backup.announced;
   }
   const findings: Finding[] = listing.damaged.map((each) => ({ object: nameOf(each), reason: each.reason }));
-  findings.push(...(await checkKeyWraps(vault, options)), ...(await checkPrograms(vault, options)));
+  const programs = await checkPrograms(vault, options);
+  const markers = await judgeMarkers(vault, options);
+  findings.push(...markers.findings, ...(await checkKeyWraps(vault, options)), ...programs.findings);
   findings.push(...(await checkMarkers(vault, sizes, options)));
   const { unfinished } = listing;
   for (const { object, reason } of lostAnnouncements({ names: sizes, unfinished, now: vault.clock.now() })) {
@@ -117,6 +123,7 @@ async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOpti
   return {
     backups,
     findings,
+    lacking: [...(markers.lacksCopy ? [VAULT_MARKER_COPY] : []), ...programs.lacking],
     unfinished,
     unreferencedPacks: allRead ? unnamed : [],
     walSegmentCount: wal.segmentCount,
@@ -412,17 +419,21 @@ function isMarker(key: string): boolean {
   return part === "started" || part === "tombstone";
 }
 
-/** Restore programs that are not the ones we know: whoever runs one gives it his passphrase. */
-async function checkPrograms(vault: Vault, options: CheckOptions): Promise<readonly Finding[]> {
+/** Restore programs that are not the ones we know: whoever runs one gives it his passphrase. And whether there is one to be run. */
+async function checkPrograms(vault: Vault, options: CheckOptions): Promise<Pick<VaultReport, "findings" | "lacking">> {
   const findings: Finding[] = [];
+  let known = 0;
   for await (const { key } of vault.store.list(PROGRAMS_PREFIX, options)) {
     const reason = await damageOf(async () => {
-      if (isRestoreProgram(key, await vault.store.get(key, options)) !== false) return;
+      const isOurs = isRestoreProgram(key, await vault.store.get(key, options));
+      if (isOurs === true) known += 1;
+      if (isOurs !== false) return;
       throw objectDamaged(key, "it is not the restore program of this version: do not run it");
     });
     if (reason !== undefined) findings.push({ object: key, reason });
   }
-  return findings;
+  const isLacking = known === 0 && !findings.some(({ object }) => object === PRESENT_PROGRAM);
+  return { findings, lacking: isLacking ? [PRESENT_PROGRAM] : [] };
 }
 
 async function damageOf(work: () => Promise<void>): Promise<LifeboatError | undefined> {

@@ -23,7 +23,7 @@ import { checkVault } from "./check.ts";
 import { addHolder, listKeys, removeHolder, rewrapPassphrase, rotateDataKey } from "./key-ring.ts";
 import type { VaultSecret } from "./keys.ts";
 import { NO_STRETCH } from "./keys.ts";
-import { backupName, type ProofId, segmentKey } from "./names.ts";
+import { backupName, type ProofId, segmentKey, VAULT_MARKER } from "./names.ts";
 import { putProof } from "./proofs.ts";
 import { prepareRepair, runRepair } from "./repair.ts";
 import { initVault, openVault, type Vault, type VaultTools } from "./vault.ts";
@@ -88,7 +88,8 @@ async function onDisk(files: Files): Promise<VaultTools> {
 
 const damaged = async (vault: Vault): Promise<void> => {
   const record = await takeSmallBackup(vault);
-  for (const name of [backupName(record, "announced"), segmentKey({ systemId, segment: GOLDEN_SEGMENT.segment })]) {
+  const segment = segmentKey({ systemId, segment: GOLDEN_SEGMENT.segment });
+  for (const name of [backupName(record, "announced"), segment, VAULT_MARKER]) {
     const bytes = await vault.store.get(name);
     bytes[bytes.byteLength >> 1] = (bytes[bytes.byteLength >> 1] ?? 0) ^ 1;
     await vault.store.delete(name);
@@ -114,6 +115,7 @@ const repairAll = async ({ tools, secret }: Opened): Promise<void> => {
     vault,
     spooled: async (wanted: { readonly kind: "segment" | "history" }) =>
       wanted.kind === "segment" ? GOLDEN_SEGMENT.bytes : undefined,
+    files: systemFiles,
     host: "test",
     onProgress: () => undefined,
   };

@@ -24,7 +24,7 @@ import { type BackupRecord, listBackups } from "./backups.ts";
 import { checkVault } from "./check.ts";
 import { listKeys } from "./key-ring.ts";
 import type { VaultSecret } from "./keys.ts";
-import type { BackupId } from "./names.ts";
+import { type BackupId, VAULT_MARKER_COPY } from "./names.ts";
 import { CHUNK_BYTES_MAX } from "./pack.ts";
 import type { Vault } from "./vault.ts";
 
@@ -138,9 +138,10 @@ describe("the golden vault with a delta, two data keys and wraps of both version
   test("is what making it again gives, but for chance, time and the program of the day", async () => {
     const made = await makeGoldenDeltaVault();
     const shape = (objects: Objects): unknown => {
-      const names = [...objects.keys()].map((name) =>
-        name.replace(/[0-9a-f]{16,}|(?<=packs\/)..|\d{8}t\d+z-\w+|\d+(?=\.ts)/g, "…"),
-      );
+      const names = [...objects.keys()]
+        // The golden is from before the marker had a copy.
+        .filter((name) => name !== VAULT_MARKER_COPY)
+        .map((name) => name.replace(/[0-9a-f]{16,}|(?<=packs\/)..|\d{8}t\d+z-\w+|\d+(?=\.ts)/g, "…"));
       const keys = openBySpec(objects, { passphrase: GOLDEN_PASSPHRASE });
       const files = backupsBySpec(objects, keys).map(({ files: each }) =>
         [...each.values()].map(({ content }) => content),

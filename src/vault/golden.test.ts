@@ -23,6 +23,7 @@ import { listBackups } from "./backups.ts";
 import { checkVault } from "./check.ts";
 import type { VaultSecret } from "./keys.ts";
 import { type ChunkTable, type ManifestFile, OUTSIDE_PREFIX, readManifest, ZERO_CHUNK } from "./manifest.ts";
+import { VAULT_MARKER_COPY } from "./names.ts";
 import { CHUNK_BYTES_MAX } from "./pack.ts";
 import { fetchChunks, readPackIndex } from "./pack-reader.ts";
 import type { Vault } from "./vault.ts";
@@ -159,7 +160,9 @@ describe("making the golden vault again", () => {
     assert.deepEqual(made, await objectsOf(two.store));
     const golden = loadGolden("vault-1");
     const shape = (objects: Objects): unknown => ({
+      // The golden is from before the marker had a copy.
       names: [...objects.keys()]
+        .filter((name) => name !== VAULT_MARKER_COPY)
         .map((name) => name.replace(/[0-9a-f]{16,}|(?<=packs\/)[0-9a-f]{2}|\d{8}t\d+z-\w+/g, "…"))
         .sort(),
       backups: backupsBySpec(objects, openBySpec(objects, { passphrase: GOLDEN_PASSPHRASE })).map(shapeOf),

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { dailyBackups, systemId, toldStore } from "../../test/support/daily-backups.ts";
 import { storeSegment } from "../../test/support/synthetic-backups.ts";
 import { systemClock } from "../platform/clock.ts";
+import { systemFiles } from "../platform/files.ts";
 import type { Timeline } from "../postgres/lsn.ts";
 import { checkVault } from "./check.ts";
 import { historyKey } from "./names.ts";
@@ -23,7 +24,7 @@ test("the history of a timeline without a backup is missed where WAL of that tim
   const { vault } = await dailyBackups();
   await storeSegment(vault, { systemId, timeline: second.timeline, number: 9 });
   assert.deepEqual(await found(vault), [[historyKey(second), "vault.object-missing"]]);
-  const tools = { vault, host: "test", onProgress: () => undefined };
+  const tools = { vault, files: systemFiles, host: "test", onProgress: () => undefined };
   const elsewhere = { ...tools, spooled: async () => undefined };
   assert.deepEqual(
     (await prepareRepair(elsewhere, {})).left

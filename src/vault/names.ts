@@ -17,6 +17,8 @@ export type ProofId = string & { readonly brand: "ProofId" };
 
 /** The marker object that makes a store a vault. */
 export const VAULT_MARKER = "vault.json";
+/** Has the same bytes. Readers of earlier versions pass over it. */
+export const VAULT_MARKER_COPY = "notes/vault";
 
 export const KEYS_PREFIX = "keys/";
 /** Notes about wraps that were removed. */

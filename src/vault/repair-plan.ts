@@ -19,6 +19,8 @@ export type RepairStep =
   | { readonly kind: "announce-again"; readonly object: string; readonly backup: BackupRecord }
   /** A segment or history that is missing or does not open is stored again from the receiver's spool. */
   | { readonly kind: "refill"; readonly object: string; readonly missing: boolean }
+  /** The vault's marker, the copy of it or the restore program is stored; what lay there is set aside. */
+  | { readonly kind: "store-again"; readonly object: string; readonly missing: boolean }
   /** A record that does not open, and that nothing rests on, is set aside. */
   | { readonly kind: "set-aside"; readonly object: string; readonly finding: Finding }
   /** A backup that cannot be restored is said to be so, by a proof that failed. */
@@ -34,6 +36,8 @@ export type RepairFacts = {
   readonly remade: ReadonlyMap<string, { readonly backup: BackupRecord; readonly findings: readonly Finding[] }>;
   /** Objects of WAL whose content the spool has. */
   readonly spooled: ReadonlySet<string>;
+  /** The vault's marker, the copy of it and the restore program, where what is to lie there is at hand. */
+  readonly storable: ReadonlySet<string>;
   /** Backups whose newest proof failed already. */
   readonly marked: ReadonlySet<string>;
   /** Objects of proofs that do not open, of backups that were proven again since. */
@@ -41,11 +45,14 @@ export type RepairFacts = {
 };
 
 /** Decides. Every finding leads to a step or is left; what a step mends no longer keeps a backup from being whole. */
-export function planRepair({ report, remade, spooled, marked, outdated }: RepairFacts): RepairPlan {
-  const steps: RepairStep[] = [];
+export function planRepair(facts: RepairFacts): RepairPlan {
+  const { report, remade, spooled, marked } = facts;
+  const steps: RepairStep[] = report.lacking
+    .filter((object) => facts.storable.has(object))
+    .map((object) => ({ kind: "store-again", object, missing: true }));
   const left: Finding[] = [];
   for (const finding of allFindings(report)) {
-    const step = stepFor(finding, { remade, spooled, outdated });
+    const step = stepFor(finding, facts);
     if (step !== undefined) steps.push(step);
     else left.push(finding);
   }
@@ -65,7 +72,7 @@ export function planRepair({ report, remade, spooled, marked, outdated }: Repair
   return { steps, left };
 }
 
-const ORDER = ["refill", "set-aside", "announce-again", "mark"];
+const ORDER = ["store-again", "refill", "set-aside", "announce-again", "mark"];
 
 /** Each object once, however many backups need it. */
 function allFindings(report: VaultReport): readonly Finding[] {
@@ -76,14 +83,12 @@ function allFindings(report: VaultReport): readonly Finding[] {
   return [...byObject.values()];
 }
 
-function stepFor(
-  finding: Finding,
-  facts: Pick<RepairFacts, "remade" | "spooled" | "outdated">,
-): RepairStep | undefined {
+function stepFor(finding: Finding, facts: RepairFacts): RepairStep | undefined {
   const { object, reason } = finding;
   const missing = reason.code === "vault.object-missing" || reason.code === "store.object-missing";
   // Sealed for another secret, or by a later version: whole for somebody else.
   if (!missing && reason.code !== "vault.object-damaged") return undefined;
+  if (facts.storable.has(object)) return { kind: "store-again", object, missing };
   // Left where there is nothing better: without its name, unknown would become absent, and a restore would end before it.
   if (parseWalKey(object) !== undefined) {
     return facts.spooled.has(object) ? { kind: "refill", object, missing } : undefined;

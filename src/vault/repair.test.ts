@@ -37,6 +37,7 @@ import {
   parseWalKey,
   proofName,
   segmentKey,
+  VAULT_MARKER_COPY,
 } from "./names.ts";
 import { listProofs, putProof } from "./proofs.ts";
 import { prepareRepair, type RepairTools, runRepair, type SpooledWal } from "./repair.ts";
@@ -87,7 +88,7 @@ async function copy(clock = systemClock): Promise<Pair> {
 }
 
 function toolsOf(vault: Vault, spooled: SpooledWal = async () => undefined): RepairTools {
-  return { vault, spooled, host: "test", onProgress: () => undefined };
+  return { vault, spooled, files: systemFiles, host: "test", onProgress: () => undefined };
 }
 
 const SPOOLED: SpooledWal = async (wanted) =>
@@ -334,7 +335,7 @@ describe("a repair", () => {
     assert.deepEqual((await check(vault)).findings, []);
   });
 
-  test("sets a restore program aside that is not the one we know", async () => {
+  test("sets a restore program aside that is not the one we know, and stores that one", async () => {
     const { vault } = await copy();
     const [program = ""] = [...originals.keys()].filter((key) => key.startsWith("programs/"));
     await put(vault.store, program, Buffer.from("steal(passphrase)"));
@@ -343,8 +344,25 @@ describe("a repair", () => {
       [program],
     );
     await repair(toolsOf(vault));
-    assert.deepEqual((await check(vault)).findings, []);
-    assert.equal(await vault.store.head(program), undefined);
+    const { findings, lacking } = await check(vault);
+    assert.deepEqual([findings, lacking], [[], []]);
+    assert.deepEqual(await vault.store.get(program), originals.get(program));
+  });
+
+  test("stores the restore program and the copy of the marker where they are not there", async () => {
+    const { vault } = await copy();
+    const program = [...originals.keys()].filter((key) => key.startsWith("programs/"));
+    for (const name of [VAULT_MARKER_COPY, ...program]) await vault.store.delete(name);
+    assert.deepEqual((await check(vault)).lacking, [VAULT_MARKER_COPY, ...program]);
+    const { plan } = await repair(toolsOf(vault));
+    assert.deepEqual(
+      plan.steps.map(({ kind }) => kind),
+      ["store-again", "store-again"],
+    );
+    assert.deepEqual((await check(vault)).lacking, []);
+    for (const name of [VAULT_MARKER_COPY, ...program]) {
+      assert.deepEqual(await vault.store.get(name), originals.get(name));
+    }
   });
 
   test("takes what another key seals for no damage", async () => {
@@ -366,6 +384,7 @@ describe("a repair", () => {
     }));
     const none = {
       outdated: new Set<string>(),
+      storable: new Set<string>(),
       remade: new Map(),
       spooled: new Set<string>(),
       marked: new Set<string>(),

@@ -7,11 +7,13 @@
  */
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import { formatInstant, throwIfAborted } from "../platform/clock.ts";
+import type { Files } from "../platform/files.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { type BackupRecord, createBackupId, isBackupRecord, listBackups } from "./backups.ts";
 import { checkOneBackup, checkVault, type Finding, type VaultReport } from "./check.ts";
 import { objectDamaged } from "./header.ts";
 import { readManifest } from "./manifest.ts";
+import { judgeMarkers } from "./marker.ts";
 import {
   type BackupId,
   backupName,
@@ -25,7 +27,7 @@ import {
 import { isProofRecord, listProofs, type ProofListing, type ProofRecord, putProof } from "./proofs.ts";
 import { halfRepaired } from "./quarantine.ts";
 import { planRepair, type RepairFacts, type RepairPlan, type RepairStep } from "./repair-plan.ts";
-import { isRestoreProgram, PROGRAMS_PREFIX } from "./restore-program.ts";
+import { isRestoreProgram, PRESENT_PROGRAM, PROGRAMS_PREFIX, presentProgram } from "./restore-program.ts";
 import { getBlob, putBlob, type Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -43,6 +45,8 @@ export type RepairTools = {
   readonly spooled: SpooledWal;
   /** WAL that is missing beside what backups need of it. */
   readonly missing?: readonly Finding[] | undefined;
+  /** Where the restore program is read. */
+  readonly files: Pick<Files, "readFile">;
   /** This machine's name. */
   readonly host: string;
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
@@ -74,7 +78,17 @@ export async function prepareRepair(tools: RepairTools, options: CallOptions): P
     if (backup !== undefined) remade.set(object, { backup, findings: await checkOneBackup(vault, backup, options) });
   }
   await look([...remade.values()].flatMap(({ findings }) => findings));
-  return planRepair({ report, remade, spooled, ...judgeProofs(await listProofs(vault, {}, options)) });
+  const storable = new Set((await storableObjects(tools, options)).keys());
+  return planRepair({ report, remade, spooled, storable, ...judgeProofs(await listProofs(vault, {}, options)) });
+}
+
+/** What is to lie in every vault and is known without it, or from elsewhere in it. */
+async function storableObjects(
+  { vault, files }: Pick<RepairTools, "vault" | "files">,
+  options: CallOptions,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const { again } = await judgeMarkers(vault, options);
+  return new Map([...again, [PRESENT_PROGRAM, await presentProgram(files)]]);
 }
 
 /** Those that do not open, and those that a repair set aside before it was cut short. */
@@ -118,6 +132,7 @@ async function carryOut(
   const { vault } = tools;
   if (step.kind === "mark") return putProof(vault, markOf(tools, step), options);
   const { object } = step;
+  if (step.kind === "store-again") return storeAgain(tools, { object, repairId }, options);
   if (step.kind === "set-aside") {
     await setAside(vault, { object, repairId, isSound: () => isSoundRecord(vault, object, options) }, options);
     return;
@@ -135,6 +150,21 @@ async function carryOut(
   const isSound = (): Promise<boolean> => opensTo(vault, object, (found) => found.equals(plain), options);
   if ((await setAside(vault, { object, repairId, isSound }, options)) === "sound") return;
   await putAgain(vault, { name: object, plain }, options);
+}
+
+async function storeAgain(
+  tools: RepairTools,
+  { object, repairId }: { readonly object: string; readonly repairId: string },
+  options: CallOptions,
+): Promise<void> {
+  const { store } = tools.vault;
+  const bytes = (await storableObjects(tools, options)).get(object);
+  // The next backup was faster.
+  if (bytes === undefined) return;
+  const isSound = async (): Promise<boolean> => (await store.get(object, options)).equals(bytes);
+  if ((await setAside(tools.vault, { object, repairId, isSound }, options)) === "sound") return;
+  await store.put(object, [bytes], options);
+  if (!(await isSound())) throw objectDamaged(object, "it does not read back as it was stored");
 }
 
 /** The content of WAL from elsewhere: the spool, or for a history the manifest of a backup on its timeline. */

@@ -30,6 +30,9 @@ export const RESTORE_PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["programs/restore-10.ts", "09c3b1e23083ba6156edaa2da6920f76b23c0bf90403f85299e4d754faed3589"],
 ]);
 
+/** The name of the present version. */
+export const PRESENT_PROGRAM = [...RESTORE_PROGRAMS.keys()].at(-1) ?? "";
+
 /** The sources have it where it is written; the bundle has a copy of it, since the npm package has no sources. */
 const PROGRAM = new URL(
   import.meta.url.endsWith(".ts") ? "../standalone/main.ts" : "./restore-program.ts",
@@ -41,15 +44,18 @@ export async function keepRestoreProgram(
   tools: { readonly store: Store; readonly files: Pick<Files, "readFile"> },
   options: CallOptions,
 ): Promise<void> {
-  const name = [...RESTORE_PROGRAMS.keys()].at(-1) ?? "";
-  if ((await tools.store.head(name, options)) !== undefined) return;
-  const bytes = await tools.files.readFile(fileURLToPath(PROGRAM));
+  if ((await tools.store.head(PRESENT_PROGRAM, options)) !== undefined) return;
   try {
-    await tools.store.put(name, [bytes], options);
+    await tools.store.put(PRESENT_PROGRAM, [await presentProgram(tools.files)], options);
   } catch (error) {
     // Another process was faster.
     if (!isLifeboatError(error, "store.object-exists")) throw error;
   }
+}
+
+/** Its bytes. */
+export function presentProgram(files: Pick<Files, "readFile">): Promise<Buffer> {
+  return files.readFile(fileURLToPath(PROGRAM));
 }
 
 /** Whether these are the bytes of that program; undefined for one that this version does not know. */

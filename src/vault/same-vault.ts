@@ -6,20 +6,21 @@
  * once that receiver has ended.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { isStoreOf } from "./marker.ts";
 import { KEYS_PREFIX, type KeyId, parseKeyWrapName } from "./names.ts";
-import { readVaultId, type Vault } from "./vault.ts";
+import type { Vault } from "./vault.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /**
- * Throws `vault.exchanged`, which passes when the vault is put back, or what the store throws. Reads the marker (150 bytes)
- * and lists `keys/`, which holds a name for each holder and data key; returns these, each with its data key.
+ * Throws `vault.exchanged`, which passes when the vault is put back, or what the store throws. Reads the marker (150 bytes;
+ * its copy only where that is of another vault) and lists `keys/`, which holds a name for each holder and data key; returns these, each with its data key.
  */
 export async function checkSameVault(vault: Vault, options: CallOptions): Promise<ReadonlyMap<string, KeyId>> {
-  const { store, id, dataKey } = vault;
+  const { store, dataKey } = vault;
   const there = await idThere(vault, options);
   if (there === undefined) throw exchanged(vault, "no vault is there now");
-  if (there !== id) throw exchanged(vault, `vault ${there} is there now`);
+  if (there !== true) throw exchanged(vault, `vault ${there.other} is there now`);
   const wraps = new Map<string, KeyId>();
   for await (const { key } of store.list(KEYS_PREFIX, options)) {
     const named = parseKeyWrapName(key);
@@ -31,9 +32,9 @@ export async function checkSameVault(vault: Vault, options: CallOptions): Promis
   return wraps;
 }
 
-async function idThere(vault: Vault, options: CallOptions): Promise<string | undefined> {
+async function idThere(vault: Vault, options: CallOptions): Promise<Awaited<ReturnType<typeof isStoreOf>> | undefined> {
   try {
-    return await readVaultId(vault.store, options);
+    return await isStoreOf(vault.store, vault.id, options);
   } catch (error) {
     if (isLifeboatError(error, "vault.not-a-vault")) return undefined;
     throw error;

@@ -9,7 +9,8 @@ import { isLifeboatError } from "../errors/error.ts";
 import { errorText } from "../errors/error-text.ts";
 import type { OpenObject, Store, StoreOptions } from "../store/store.ts";
 import { objectDamaged } from "./header.ts";
-import { readVaultId, type Vault } from "./vault.ts";
+import { readVaultId } from "./marker.ts";
+import type { Vault } from "./vault.ts";
 
 /** The same vault, which tells of an object that cannot be read as it does of one that is damaged. */
 export function tellingUnread(vault: Vault): Vault {

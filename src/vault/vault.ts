@@ -9,14 +9,13 @@
  * open under its own name is damaged, never guessed at.
  * The format is specified in docs/formats/vault.md.
  */
-import { z } from "zod";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import { type Clock, formatInstant } from "../platform/clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { PutOptions, Store } from "../store/store.ts";
 import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
-import { openKeys, readWraps } from "./key-open.ts";
+import { type OpenedKeys, openKeys, readWraps, type WrapListing } from "./key-open.ts";
 import {
   createDataKey,
   createRecoveryKey,
@@ -25,9 +24,9 @@ import {
   type WrapSecret,
   wrapDataKey,
 } from "./keys.ts";
-import { type KeyId, keyWrapName, VAULT_MARKER } from "./names.ts";
+import { askCopy, encodeMarker, readVaultId } from "./marker.ts";
+import { type KeyId, keyWrapName, VAULT_MARKER, VAULT_MARKER_COPY } from "./names.ts";
 import { refuseFaultyPassphrase } from "./passphrase.ts";
-import { refusedJson } from "./refused-json.ts";
 import { keepRestoreProgram } from "./restore-program.ts";
 import type { DataKey } from "./sealing.ts";
 
@@ -51,27 +50,20 @@ export type Vault = VaultTools & {
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
-const markerSchema = z.strictObject({
-  format: z.literal("lifeboat-vault"),
-  version: z.literal(1),
-  vaultId: z.string().regex(/^[0-9a-f]{32}$/),
-  createdAt: z.iso.datetime(),
-});
-
 /** Zstandard level of manifests, records and WAL: they are small or must keep up with the server. */
 export const BLOB_LEVEL = 3;
 
 /**
  * Makes a vault in an empty store: the restore program where `files` says where to read it, the keys, and the marker last, so a
  * vault that exists has its keys, and nothing fails between its being one and its recovery key's being shown.
- * Returns the recovery key, which is kept nowhere else. Throws `vault.already-a-vault`, `config.secret-unusable`.
+ * Returns the recovery key, which is kept nowhere else. Throws `vault.already-a-vault`, `vault.marker-lost`, `config.secret-unusable`.
  */
 export async function initVault(
   { files, ...tools }: VaultTools & { readonly files?: Pick<Files, "readFile"> },
   secret: WrapSecret,
   options: CallOptions,
 ): Promise<{ readonly vault: Vault; readonly recoveryKey: string | undefined }> {
-  if ((await tools.store.head(VAULT_MARKER, options)) !== undefined) throw alreadyVault(tools.store);
+  await refuseVault(tools.store, options);
   if (secret.kind === "passphrase") refuseFaultyPassphrase(secret.passphrase);
   if (files !== undefined) await keepRestoreProgram({ store: tools.store, files }, options);
   const vaultId = tools.random(16).toString("hex");
@@ -88,21 +80,36 @@ export async function initVault(
     const wrapId = tools.random(8).toString("hex");
     await tools.store.put(keyWrapName({ keyId: dataKey.id, wrapId }), [wrap], options);
   }
-  const marker = { format: "lifeboat-vault", version: 1, vaultId, createdAt: formatInstant(now) };
+  const marker = encodeMarker({ vaultId, createdAt: now });
   try {
-    await tools.store.put(VAULT_MARKER, [Buffer.from(`${JSON.stringify(marker, undefined, 2)}\n`)], options);
+    await tools.store.put(VAULT_MARKER, [marker], options);
   } catch (error) {
     if (isLifeboatError(error, "store.object-exists")) throw alreadyVault(tools.store);
     throw error;
   }
+  await tools.store.put(VAULT_MARKER_COPY, [marker], options).catch(leaveToBackup);
   const vault = { ...tools, id: vaultId, dataKey, dataKeys: new Map([[dataKey.id, dataKey]]) };
   return { vault, recoveryKey };
+}
+
+/** It is a vault without the copy, and whoever made it must be shown the recovery key. The next backup puts the copy. */
+function leaveToBackup(error: unknown): void {
+  if (!isLifeboatError(error) || error.kind === "bug") throw error;
+}
+
+async function refuseVault(store: Store, options: CallOptions): Promise<void> {
+  if ((await store.head(VAULT_MARKER, options)) !== undefined) throw alreadyVault(store);
+  const id = await readVaultId(store, options).catch((error: unknown) => {
+    if (isLifeboatError(error, "vault.not-a-vault")) return undefined;
+    throw error;
+  });
+  if (id !== undefined) throw alreadyVault(store);
 }
 
 /**
  * Opens a vault with every key wrap that the secret opens; the newest data key seals new objects. Wraps that this version
  * cannot read are passed over, so that one damaged wrap, or one of a later kind, does not lock out who holds another.
- * Throws `vault.not-a-vault`, `vault.format-unknown`, and as `openKeys` does.
+ * Throws as `readVaultId` and `openKeys` do.
  */
 export async function openVault(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Vault> {
   return (await beginOpening(tools, secret, options)).vault;
@@ -119,11 +126,48 @@ export async function beginOpening(
 ): Promise<{ readonly vault: Promise<Vault> }> {
   const id = await readVaultId(tools.store, options);
   const listing = await readWraps(tools.store, options);
-  const keys = openKeys(listing, { vaultId: id, secret, storeName: tools.store.name });
-  const vault = keys.then(({ dataKeys, newest }) => ({ ...tools, id, dataKey: newest, dataKeys }));
+  const opened = openUnderEither({ store: tools.store, listing, id, secret }, options);
+  const vault = opened.then(({ vaultId, keys: { newest, dataKeys } }) => {
+    return { ...tools, id: vaultId, dataKey: newest, dataKeys };
+  });
   // Awaited later: until then its rejection is nobody's.
   vault.catch(() => undefined);
   return { vault };
+}
+
+type Opening = {
+  readonly store: Store;
+  readonly listing: WrapListing;
+  readonly id: string;
+  readonly secret: VaultSecret;
+};
+
+/** Opens the keys under the id of the marker; where none opens, under that of its copy: a digit of the marker may be damaged. */
+async function openUnderEither(
+  { store, listing, id, secret }: Opening,
+  options: CallOptions,
+): Promise<{ readonly vaultId: string; readonly keys: OpenedKeys }> {
+  const under = async (vaultId: string) => {
+    return { vaultId, keys: await openKeys(listing, { vaultId, secret, storeName: store.name }) };
+  };
+  try {
+    return await under(id);
+  } catch (error) {
+    if (!isLifeboatError(error, "vault.wrong-key") && !isLifeboatError(error, "vault.identity-unpinned")) throw error;
+    const { other, confirmed } = await askCopy(store, id, options);
+    // Where the other opens nothing either, the secret is wrong.
+    if (other !== undefined) {
+      return under(other).catch(() => {
+        throw error;
+      });
+    }
+    throw confirmed || error.code !== "vault.wrong-key" ? error : markerSuspected(error);
+  }
+}
+
+function markerSuspected({ code, message, remedy, cause }: LifeboatError): LifeboatError {
+  const also = `Where it is the right one, ${VAULT_MARKER} may be damaged, to which the keys are bound: compare it with that of another copy of the vault.`;
+  return new LifeboatError(code, { message, remedy: `${remedy} ${also}`, cause });
 }
 
 /** The data key that an object needs. Throws `vault.key-missing`. */
@@ -154,27 +198,6 @@ export async function getBlob(vault: Vault, name: string, options: CallOptions &
   const { into, ...call } = options;
   const sealed = await vault.store.get(name, call);
   return openBlob(name, sealed, dataKeyOf(vault, { name, keyId: blobKeyId(name, sealed) }), into);
-}
-
-/** The id of the vault that lies in a store. Throws `vault.not-a-vault`, `vault.format-unknown`, `vault.object-damaged`. */
-export async function readVaultId(store: Store, options: CallOptions): Promise<string> {
-  let bytes: Buffer;
-  try {
-    bytes = await store.get(VAULT_MARKER, options);
-  } catch (error) {
-    if (!isLifeboatError(error, "store.object-missing")) throw error;
-    throw new LifeboatError("vault.not-a-vault", {
-      message: `${store.name} holds no vault: there is no ${VAULT_MARKER}`,
-      remedy: "Check the vault's path, or make a vault there with `lifeboat vault init`.",
-      cause: error,
-    });
-  }
-  const text = bytes.toString("utf8");
-  try {
-    return markerSchema.parse(JSON.parse(text)).vaultId;
-  } catch (cause) {
-    throw refusedJson(VAULT_MARKER, text, { why: "it is not a vault's marker", cause });
-  }
 }
 
 function alreadyVault(store: Store): LifeboatError {

@@ -28,6 +28,7 @@ import {
   proofName,
   segmentKey,
   VAULT_MARKER,
+  VAULT_MARKER_COPY,
 } from "../../src/vault/names.ts";
 import { listProofs, putProof } from "../../src/vault/proofs.ts";
 import { getBlob, initVault, openVault } from "../../src/vault/vault.ts";
@@ -218,6 +219,7 @@ fuzz(
   [await store.get(VAULT_MARKER)],
   async (bytes) => {
     await swap(VAULT_MARKER, bytes);
+    await swap(VAULT_MARKER_COPY, bytes);
     await openVault(vaultTools, { kind: "open" }, {});
   },
   DEAR,

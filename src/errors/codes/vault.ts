@@ -54,6 +54,11 @@ export const vaultErrors = defineErrors({
     meaning: "The recovery key was not typed as it was printed.",
   },
   "vault.not-a-vault": { kind: "operator", exit: EXIT.notFound, meaning: "The store holds no vault." },
+  "vault.marker-lost": {
+    kind: "world",
+    exit: EXIT.damaged,
+    meaning: "The store holds keys and backups of a vault, and not the file with its id, without which no key opens.",
+  },
   "vault.exchanged": {
     kind: "world",
     exit: EXIT.world,
