@@ -12,7 +12,7 @@ import { lsnAdd, parseLsn, parseSegmentName, type SystemId, segmentName, segment
 import { type BackupRecord, listBackups } from "./backups.ts";
 import { BatchFetcher } from "./batches.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
-import { readWraps } from "./key-open.ts";
+import { readGivenWraps } from "./key-open.ts";
 import { lostAnnouncements } from "./lost-announcements.ts";
 import { ancestorKeys, lostHistories } from "./lost-histories.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
@@ -375,19 +375,10 @@ function walFindings(backup: BackupRecord, wal: WalChecks): readonly Finding[] {
 
 /** Key wraps that are none: whoever holds their passphrase or recovery key could no longer open the vault. */
 async function checkKeyWraps(vault: Vault, options: CheckOptions): Promise<readonly Finding[]> {
-  const unread = new Map<string, LifeboatError>();
-  const get = async (name: string): Promise<Buffer> => {
-    let bytes: Buffer = Buffer.alloc(0);
-    const reason = await damageOf(async () => {
-      bytes = await vault.store.get(name, options);
-    });
-    if (reason !== undefined && isGone(reason)) throw reason;
-    if (reason !== undefined) unread.set(name, reason);
-    return bytes;
-  };
-  const { unreadable } = await readWraps({ get, list: vault.store.list.bind(vault.store) }, options);
+  const { unreadable, ungiven } = await readGivenWraps(vault.store, options);
   const why = "it is not a key wrap this version can read, or not that of its name";
-  return unreadable.map((object) => ({ object, reason: unread.get(object) ?? objectDamaged(object, why) }));
+  const damaged = unreadable.map((object) => ({ object, reason: objectDamaged(object, why) }));
+  return [...damaged, ...ungiven.map(({ name, reason }) => ({ object: name, reason }))];
 }
 
 /**

@@ -13,7 +13,7 @@ import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { type AgeWrap, isAgeWrap, isVouchedFor, pinLine, wrapForRecipient } from "./key-age.ts";
 import { isBeingRemoved, keysChanged, lostMeanwhile, newDataKeys } from "./key-meanwhile.ts";
-import { type OpenedKeys, openKeys, readWraps, type StoredWrap, type WrapListing } from "./key-open.ts";
+import { type OpenedKeys, openKeys, readGivenWraps, readWraps, type StoredWrap, type WrapListing } from "./key-open.ts";
 import { keysByAge } from "./key-order.ts";
 import {
   createDataKey,
@@ -88,7 +88,7 @@ type Ring = {
 
 /** Lists the holders. Throws as `openVault` does. */
 export async function listKeys(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<KeyList> {
-  const ring = await openRing(tools, secret, options);
+  const ring = await openRing(tools, secret, options, readGivenWraps);
   const { vault, listing, opened } = ring;
   const proven = new Set(opened.openedWraps.map(({ name }) => name));
   const holders = holdersOf(listing.wraps).map(([wrapId, wraps]): KeyHolder => {
@@ -105,7 +105,7 @@ export async function listKeys(tools: VaultTools, secret: VaultSecret, options: 
     };
   });
   const dataKeyCount = new Set(listing.wraps.map(({ wrap }) => wrap.keyId)).size;
-  return { dataKeyCount, holders, unreadable: listing.unreadable };
+  return { dataKeyCount, holders, unreadable: [...listing.unreadable, ...listing.ungiven.map(({ name }) => name)] };
 }
 
 /**
@@ -324,9 +324,14 @@ async function refuseChanged({ vault, listing, opened }: Ring, made: DataKey, op
   if (lost !== undefined) throw keysChanged(vault.store, lost);
 }
 
-async function openRing(tools: VaultTools, secret: VaultSecret, options: CallOptions): Promise<Ring> {
+async function openRing(
+  tools: VaultTools,
+  secret: VaultSecret,
+  options: CallOptions,
+  read: typeof readWraps = readWraps,
+): Promise<Ring> {
   const { id } = await openVault(tools, secret, options);
-  const listing = await readWraps(tools.store, options);
+  const listing = await read(tools.store, options);
   const opened = await openKeys(listing, { vaultId: id, secret, storeName: tools.store.name });
   // Both as of one listing: somebody may have made a data key since the vault was opened.
   const vault = { ...tools, id, dataKey: opened.newest, dataKeys: opened.dataKeys };

@@ -12,7 +12,7 @@ import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import type { Store } from "../store/store.ts";
 import { objectDamaged } from "./header.ts";
-import { readWraps } from "./key-open.ts";
+import { readGivenWraps } from "./key-open.ts";
 import { BACKUPS_PREFIX, KEYS_PREFIX, PACKS_PREFIX, VAULT_MARKER, VAULT_MARKER_COPY, WAL_PREFIX } from "./names.ts";
 import { refusedJson } from "./refused-json.ts";
 
@@ -139,7 +139,7 @@ function whyWrong(object: string, found: Found, id: string): LifeboatError {
   if (found.kind === "sound") {
     return objectDamaged(object, `it names vault ${found.id}, and this one was opened as vault ${id}`);
   }
-  if (found.kind === "unusable") return objectDamaged(object, "it cannot be read, or is no marker", found.reason);
+  if (found.kind === "unusable") return found.reason;
   return new LifeboatError("vault.object-missing", {
     message: `${object}, which makes the store a vault, is not there; its copy ${VAULT_MARKER_COPY} stands in for it`,
     remedy: "Run `lifeboat vault repair`: it is made again from its copy.",
@@ -149,7 +149,7 @@ function whyWrong(object: string, found: Found, id: string): LifeboatError {
 
 /** Nothing of a vault that is not encrypted is bound to its id: of two that differ nobody can tell which is right. */
 async function isOpen(store: Store, options: CallOptions): Promise<boolean> {
-  return (await readWraps(store, options)).wraps.some(({ wrap }) => wrap.method.kind === "open");
+  return (await readGivenWraps(store, options)).wraps.some(({ wrap }) => wrap.method.kind === "open");
 }
 
 async function find(store: Store, name: string, options: CallOptions): Promise<Found> {
@@ -158,7 +158,9 @@ async function find(store: Store, name: string, options: CallOptions): Promise<F
     bytes = await store.get(name, options);
   } catch (error) {
     if (isLifeboatError(error, "store.object-missing")) return { kind: "absent", reason: error };
-    if (isLifeboatError(error, "store.failed")) return { kind: "unusable", reason: error };
+    if (isLifeboatError(error, "store.failed") || isLifeboatError(error, "vault.object-damaged")) {
+      return { kind: "unusable", reason: error };
+    }
     throw error;
   }
   const text = bytes.toString("utf8");

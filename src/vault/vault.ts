@@ -15,7 +15,7 @@ import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
 import type { PutOptions, Store } from "../store/store.ts";
 import { blobKeyId, openBlob, sealBlob } from "./blob.ts";
-import { type OpenedKeys, openKeys, readWraps, type WrapListing } from "./key-open.ts";
+import { type OpenedKeys, openKeys, readGivenWraps, type WrapListing } from "./key-open.ts";
 import {
   createDataKey,
   createRecoveryKey,
@@ -125,7 +125,7 @@ export async function beginOpening(
   options: CallOptions,
 ): Promise<{ readonly vault: Promise<Vault> }> {
   const id = await readVaultId(tools.store, options);
-  const listing = await readWraps(tools.store, options);
+  const listing = await readGivenWraps(tools.store, options);
   const opened = openUnderEither({ store: tools.store, listing, id, secret }, options);
   const vault = opened.then(({ vaultId, keys: { newest, dataKeys } }) => {
     return { ...tools, id: vaultId, dataKey: newest, dataKeys };
