@@ -42,6 +42,7 @@ test("a check names lost WAL and a lost history, and a repair stores the history
 
     const lost = await run("vault check");
     assert.deepEqual([lost.status, lost.said.includes(historyKey(forked))], [EXIT.damaged, true], lost.said);
+    assert.match((await run("vault repair --dry-run")).said, /taken from there: --history/);
     const history = path.join(folder, "00000002.history");
     await writeFile(history, "no history\n");
     assert.match((await run(`vault repair --history ${history}`)).said, /history of timeline 2 is damaged/);

@@ -2,7 +2,7 @@
 import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors/entry.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
-import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, historyName, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { historyKey } from "../vault/names.ts";
 import type { Style } from "./style.ts";
 import { renderTable } from "./table.ts";
@@ -126,7 +126,11 @@ export function renderPoints(points: Points, style: Style): string {
   for (const { systemId, timeline, from, to } of points.untold) {
     const history = historyKey({ systemId, timeline });
     const what = `WAL of timeline ${timeline} is held, ${formatLsn(from)} to ${formatLsn(to)}, and ${history} is lost: none of it can be restored.`;
-    parts.push(style.bad(`${what} Run \`lifeboat vault repair\`.`));
+    parts.push(
+      style.bad(
+        `${what} Run \`lifeboat vault repair\`, where a server has it with --history ${historyName(timeline)}.`,
+      ),
+    );
   }
   if (points.stranded.length > 0) {
     parts.push(style.bad(`Backups that lack WAL of their own and cannot be restored: ${points.stranded.join(", ")}`));

@@ -2,7 +2,7 @@
 import type { Config } from "../config/schema.ts";
 import { location } from "../config/value-kind.ts";
 import { EXIT } from "../errors/entry.ts";
-import { parseProofName } from "../vault/names.ts";
+import { parseProofName, parseWalKey } from "../vault/names.ts";
 import type { RepairOutcome } from "../vault/repair.ts";
 import type { RepairPlan, RepairStep } from "../vault/repair-plan.ts";
 import { printable, type Style } from "./style.ts";
@@ -85,6 +85,11 @@ export function renderRepaired({ plan, outcomes }: Repaired, style: Style): stri
   const parts = [renderTable(columns, [...rows, ...left], style)];
   if (plan.left.some(({ object }) => parseProofName(object) === undefined)) {
     parts.push(style.warning("Copy what is left back from another copy of the vault: objects never change."));
+    if (plan.left.some(({ object }) => parseWalKey(object)?.kind === "history")) {
+      parts.push(
+        style.warning("A history that a server has in pg_wal is taken from there: --history 00000002.history."),
+      );
+    }
   }
   return parts.join("\n\n");
 }

@@ -2,7 +2,7 @@
  * Why a restore is refused, in words.
  */
 import { LifeboatError } from "../errors/error.ts";
-import { formatLsn, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, historyName, type Timeline } from "../postgres/lsn.ts";
 import type { BackupListing } from "../vault/backups.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { WalSpan } from "../wal/ranges.ts";
@@ -27,7 +27,7 @@ export function refusalError(
     const { timeline, reach, untold } = refusal;
     return new LifeboatError("restore.history-lost", {
       message: `${describeUntold(untold)}: what was committed there would be left out, and timeline ${timeline} ends at ${formatLsn(reach)}`,
-      remedy: `Run \`lifeboat vault repair\`: it stores the history again that a spool or a server has. To restore what lies before it, knowingly, pass --timeline ${timeline}.`,
+      remedy: `Run \`lifeboat vault repair\` where the receiver's spool lies, or with --history and ${historyName(untold.timeline)} from pg_wal of a server: it stores the history again. To restore what lies before it, knowingly, pass --timeline ${timeline}.`,
       details: { timeline: untold.timeline },
     });
   }

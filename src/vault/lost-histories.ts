@@ -6,7 +6,7 @@
  * server forgets the histories of its ancestors.
  */
 import { LifeboatError } from "../errors/error.ts";
-import { type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import { historyName, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
 import { historyKey, parseWalKey, timelinePrefix } from "./names.ts";
 
 /** A history that ought to be there, and why that is known. */
@@ -49,7 +49,7 @@ function historyLost(at: Parameters<typeof historyKey>[0]): LifeboatError {
   const { timeline } = at;
   return new LifeboatError("vault.object-missing", {
     message: `object ${object} is not there, though WAL of timeline ${timeline} is: without the history of that timeline none of it can be restored`,
-    remedy: `Run \`lifeboat vault repair\` where the receiver's spool lies, or copy this object back from another copy of the vault; a backup of a server on timeline ${timeline} stores it, too. If nobody needs that timeline any more, delete ${timelinePrefix(at)} from the vault by hand.`,
+    remedy: `Run \`lifeboat vault repair\` where the receiver's spool lies, or with --history and ${historyName(timeline)} from pg_wal of a server of that timeline, or copy this object back from another copy of the vault; a backup of a server on timeline ${timeline} stores it, too. If nobody needs that timeline any more, delete ${timelinePrefix(at)} from the vault by hand.`,
     details: { object },
   });
 }
