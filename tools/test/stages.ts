@@ -28,7 +28,7 @@ export type StageLimits = {
  */
 export const STAGE_LIMITS: Readonly<Record<StageName, StageLimits>> = {
   tidy: { concurrency: 2, fileTimeoutMs: 60_000 },
-  unit: { concurrency: 3, fileTimeoutMs: 90_000, filesTogether: 8 },
+  unit: { concurrency: 3, fileTimeoutMs: 180_000, filesTogether: 8 },
   // One at a time: each runs on both cores.
   simulation: { concurrency: 1, fileTimeoutMs: 900_000, shows: true },
   server: { concurrency: 4, fileTimeoutMs: 300_000 },
