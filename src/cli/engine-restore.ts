@@ -383,7 +383,7 @@ function planFacts(
 
 /** What proofs say against the backup that is taken, or why a newer one is not. */
 export function doubtWarnings(
-  { backup, doubts }: Pick<PricedPlan, "backup" | "doubts">,
+  { backup, doubts, closedHistories }: Pick<PricedPlan, "backup" | "doubts" | "closedHistories">,
   named: string | undefined,
 ): readonly string[] {
   const failed = (id: string): string => `the newest proof of backup ${id} failed or does not open`;
@@ -394,8 +394,12 @@ export function doubtWarnings(
   const passedOver = doubts.passedOver
     .slice(-OTHERS_SHOWN_MAX)
     .map(({ backupId }) => `${failed(backupId)}, so an older one is taken; --backup ${backupId} takes it all the same`);
-  return [...own, ...passedOver.toReversed()];
+  const closed = closedHistories.map((timeline) => `the history of timeline ${timeline} does not open: ${CLOSED}`);
+  return [...own, ...passedOver.toReversed(), ...closed];
 }
+
+const CLOSED =
+  "nothing that was written there is restored. `lifeboat vault repair` makes it again where a spool or a backup has it";
 
 /** What a person may not expect of the record at which recovery stops. */
 function stopWarnings(stop: PlannedStop): readonly string[] {

@@ -5,7 +5,7 @@ import type { Timeline } from "../postgres/lsn.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { fetchWal, getTail, type WalSources } from "../wal/get.ts";
 import { parseHistory } from "../wal/history.ts";
-import { readHoldings } from "../wal/holdings.ts";
+import { readHoldingsPastDamage } from "../wal/holdings.ts";
 import type { WalHoldings } from "../wal/ranges.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
@@ -22,7 +22,7 @@ export class HeldWal implements RestoreWal {
   }
 
   holdings(options: CallOptions): Promise<WalHoldings> {
-    return readHoldings(this.#sources, this.#walSegmentBytes, options);
+    return readHoldingsPastDamage(this.#sources, this.#walSegmentBytes, options);
   }
 
   async segment(name: string, options: CallOptions): Promise<Buffer | undefined> {

@@ -55,6 +55,8 @@ export type RestorePlan = {
   readonly fed: readonly PlannedSegment[];
   /** Timelines whose history files are laid. */
   readonly histories: readonly Timeline[];
+  /** Timelines whose history does not open: of each its name is laid, so that the server takes no timeline id twice. */
+  readonly closedHistories: readonly Timeline[];
   /** The end of the WAL that is used; with nothing to stop at also where recovery ends, but for a record cut short. */
   readonly endLsn: Lsn;
   /** WAL that follows the end after a hole, if there is any: such a plan reaches a time before the hole at the most. */
@@ -257,6 +259,7 @@ function planFrom(
       fed: [],
       // All of them, not only the lineage's: a history that is missing lets the server take a timeline id twice (rule B10).
       histories: [...holdings.histories.keys()].sort((a, b) => a - b),
+      closedHistories: holdings.closedHistories ?? [],
       endLsn: range.to,
       gapAfter,
       untold,

@@ -8,7 +8,7 @@ type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 /** WAL of one system, wherever it lies: in the vault and in the receiver's spool. */
 export interface RestoreWal {
-  /** Everything held. Rejects rather than answer with part of it. */
+  /** Everything held, with the histories that do not open listed as such. Rejects rather than answer with part of it. */
   holdings(options: CallOptions): Promise<WalHoldings>;
   /** A segment's bytes, fewer than a whole one for the unfinished tail; undefined only when it is proven absent. */
   segment(name: string, options: CallOptions): Promise<Buffer | undefined>;

@@ -314,7 +314,10 @@ class BesideProgress {
 }
 
 function settingsOf(plan: PricedPlan, layout: Layout, follow: Upstream | undefined): readonly RecoveryFile[] {
-  const laid = [...plan.histories.map(historyName), ...laidSegments(plan).map(({ name }) => name)];
+  const laid = [
+    ...[...plan.histories, ...plan.closedHistories].map(historyName),
+    ...laidSegments(plan).map(({ name }) => name),
+  ];
   const fed = plan.fed.map(({ name }) => name);
   if (follow === undefined) {
     const { timeline, tablespaces } = plan;

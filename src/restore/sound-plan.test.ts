@@ -11,7 +11,7 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import { systemFiles } from "../platform/files.ts";
 import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { proofName, segmentKey } from "../vault/names.ts";
+import { historyKey, proofName, segmentKey } from "../vault/names.ts";
 import { listProofs, type ProofDepth, putProof } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { HeldWal } from "./held-wal.ts";
@@ -50,6 +50,22 @@ async function planned(vault: Vault, request: Partial<PlanRequest> = {}) {
     passedOver: doubts.passedOver.map(({ backupId }) => backupId),
   };
 }
+
+test("a history that does not open leaves what lies on other timelines to be restored, and is no end of what there is", async () => {
+  const { vault, newest } = await vaultOf();
+  const second = { systemId, timeline: 2 as Timeline };
+  await storeSegment(vault, { ...second, number: 10 });
+  await vault.store.put(historyKey(second), [Buffer.from("damage")]);
+  await assert.rejects(planned(vault), { code: "restore.history-lost" });
+  await assert.rejects(planned(vault, { timeline: second.timeline }), { code: "vault.object-damaged" });
+  for (const request of [{ timeline: 1 as Timeline }, { target: { kind: "immediate" } }] as const) {
+    assert.equal((await planned(vault, request)).taken, newest.backupId);
+  }
+  const third = { systemId, timeline: 3 as Timeline };
+  await storeSyntheticBackup({ ...vault, clock: setClock(Date.UTC(2026, 0, 2)) }, { ...third, segment: 12 });
+  await vault.store.put(historyKey(third), [Buffer.from("damage")]);
+  await assert.rejects(planned(vault, { target: { kind: "immediate" } }), { code: "vault.object-damaged" });
+});
 
 async function record(vault: Vault, backup: BackupRecord, asked: ProofDepth, failedAt?: ProofDepth, minute = 1) {
   const proof = syntheticProof(backup, { minute, asked, ...(failedAt === undefined ? {} : { failedAt }) });

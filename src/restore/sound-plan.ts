@@ -5,13 +5,14 @@
  * without that.
  * Invariant: a doubted backup is taken where it is named, or where no other serves, and the plan says so.
  */
-import { isLifeboatError } from "../errors/error.ts";
-import { parseLsn, type SystemId } from "../postgres/lsn.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
+import { parseLsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { doubtedBackups } from "../proof/decide.ts";
 import { type BackupRecord, listBackups } from "../vault/backups.ts";
-import type { BackupId } from "../vault/names.ts";
+import { type BackupId, historyKey } from "../vault/names.ts";
 import type { ProofListing } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { WalHoldings } from "../wal/ranges.ts";
 import { findStop } from "./find-stop.ts";
 import { type PlanRequest, plannedReach, planRestore, type RestorePlan, settlePlan } from "./plan.ts";
 import { refusalError } from "./refusal.ts";
@@ -40,9 +41,11 @@ export async function planSound(
   const { vault, wal } = tools;
   const listing = await listBackups(vault, { systemId: request.systemId }, options);
   const holdings = await wal.holdings(options);
+  if (request.timeline !== undefined) refuseClosed(holdings, request.timeline);
   const planFrom = async (backups: readonly BackupRecord[]): Promise<RestorePlan> => {
     const outcome = planRestore({ backups, holdings }, request);
     if (outcome.kind !== "plans") throw refusalError(outcome, { listing, vault, request });
+    for (const plan of outcome.plans) refuseClosed(holdings, plan.timeline);
     return settlePlan(await findStop(outcome.plans, tools, options), holdings);
   };
   const doubted = doubtedBackups(tools.proofs);
@@ -58,6 +61,18 @@ export async function planSound(
   }
   const plan = await planFrom(listing.backups);
   return { plan, doubts: { isDoubted: doubted.has(plan.backup.backupId), passedOver: [] } };
+}
+
+/** Throws `vault.object-damaged` where the timeline that is to be followed has a history that does not open. */
+function refuseClosed({ systemId, closedHistories = [] }: WalHoldings, timeline: Timeline): void {
+  if (!closedHistories.includes(timeline)) return;
+  const object = historyKey({ systemId, timeline });
+  throw new LifeboatError("vault.object-damaged", {
+    message: `object ${object} does not open: what led to timeline ${timeline} is not known`,
+    remedy:
+      "Run `lifeboat vault repair`: it makes it again where a spool or a backup has it. Or copy it back from another copy of the vault. To restore what lies before that timeline, knowingly, pass --timeline with an earlier one.",
+    details: { object },
+  });
 }
 
 /** What says that none of some backups serves. */

@@ -18,6 +18,9 @@ import type { RestoreWal } from "./restore-wal.ts";
 /** Segments fetched and written at a time: 16 MiB each by default, twice that in memory. */
 const SEGMENTS_AT_A_TIME = 2;
 
+/** PostgreSQL looks only whether a history is there to take another timeline id; what is read of this one is a comment. */
+const CLOSED = Buffer.from("# lifeboat: the history of this timeline does not open in the vault\n");
+
 export type WalLayerTools = {
   readonly files: Files;
   readonly wal: RestoreWal;
@@ -28,7 +31,7 @@ export type WalLayerTools = {
 };
 
 /**
- * Writes every history, and every planned segment that is not fed, into `folder`, which is there. Whoever calls it syncs that
+ * Writes every history, the name of each that does not open, and every planned segment that is not fed, into `folder`, which is there. Whoever calls it syncs that
  * folder's file system. Throws `wal.segment-missing` or `wal.segment-damaged`.
  */
 export async function layWal(
@@ -43,6 +46,7 @@ export async function layWal(
     if (content === undefined) throw gone(`the history of timeline ${timeline}`);
     await put(tools, path.join(folder, historyName(timeline)), [content]);
   }
+  for (const timeline of plan.closedHistories) await put(tools, path.join(folder, historyName(timeline)), [CLOSED]);
   const segments = [...laidSegments(plan)];
   const totalBytes = segments.length * plan.walSegmentBytes;
   const source = recordsOf(plan, tools.wal);

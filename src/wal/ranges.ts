@@ -33,6 +33,8 @@ export type WalHoldings = {
   readonly segments: readonly string[];
   readonly tails: readonly WalTail[];
   readonly histories: ReadonlyMap<Timeline, TimelineHistory>;
+  /** Timelines whose history is there and does not open: nothing is known of them but that there are. */
+  readonly closedHistories?: readonly Timeline[];
 };
 
 /** Bytes of one timeline, `from` inclusive, `to` exclusive. */
