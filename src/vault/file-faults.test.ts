@@ -149,8 +149,9 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     start: await startWith(async () => undefined),
     run: async ({ tools, secret }) => {
       const vault = await openVault(tools, secret, {});
-      await putSegment(vault, { systemId, ...GOLDEN_SEGMENT }, {});
+      // In the order of the receiver: WAL without its history is a loss.
       await putHistory(vault, { systemId, timeline, content: Buffer.from(GOLDEN_SERVER.history) }, {});
+      await putSegment(vault, { systemId, ...GOLDEN_SEGMENT }, {});
     },
     backups: { old: 0, new: 0 },
   },
