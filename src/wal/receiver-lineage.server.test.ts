@@ -312,6 +312,14 @@ test("a server whose files were put back is refused behind a switch of segments 
   await refused(standby);
 });
 
+/** Its walsender may outlive a receiver by a moment. */
+async function dropSlot(server: TestServer): Promise<void> {
+  await eventually("the slot is free", async () => {
+    return (await server.value("SELECT active FROM pg_replication_slots")) === "false";
+  });
+  await server.query("SELECT pg_drop_replication_slot($1)", [RECEIVER_NAME]);
+}
+
 test("a server that has no WAL any more of what is held goes on behind a switch of segments, also when it is promoted there", async () => {
   await using server = await startServer({ walSegmentBytes: MIB });
   await using station = await openStation();
@@ -324,12 +332,12 @@ test("a server that has no WAL any more of what is held goes on behind a switch 
   };
   await writeRows(server, "before", 100);
   await switched(first);
-  await server.query("SELECT pg_drop_replication_slot($1)", [RECEIVER_NAME]);
+  await dropSlot(server);
   await server.query("CHECKPOINT");
   const kept = await station.start(server);
   await switched(kept);
   await systemFiles.removeTree(station.spoolFolder);
-  await server.query("SELECT pg_drop_replication_slot($1)", [RECEIVER_NAME]);
+  await dropSlot(server);
   await server.query("CHECKPOINT");
   const lost = await station.start(server);
   await switched(lost);
@@ -360,12 +368,7 @@ for (const lost of ["dropped", "invalidated"] as const) {
     await caughtUp(server);
     const from = first.report().flushedLsn;
     await first.stop();
-    if (lost === "dropped") {
-      await eventually("the slot is free", async () => {
-        return (await server.value("SELECT active FROM pg_replication_slots")) === "false";
-      });
-      await server.query("SELECT pg_drop_replication_slot($1)", [RECEIVER_NAME]);
-    }
+    if (lost === "dropped") await dropSlot(server);
     for (const round of [1, 2, 3]) {
       await writeRows(server, `lost${round}`, 3000);
       await server.query("CHECKPOINT");
