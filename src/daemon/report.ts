@@ -182,7 +182,9 @@ function isLooked({ kind, name }: JournalEntry): boolean {
 /** When the look was sent that failed first. A person may have decided long after the controller could not. */
 function suspectedAt(entries: readonly TimedEntry[], decided: TimedEntry): Monotonic {
   const before = entries.slice(0, entries.indexOf(decided)).filter(({ entry }) => entry.kind === "decision");
-  const other = before.findLastIndex(({ entry }) => entry.name !== "suspect" && !isDecisive(entry.name));
+  // Where nobody answers it does no better either.
+  const isOut = (name: string): boolean => name === "suspect" || name === "unknown" || isDecisive(name);
+  const other = before.findLastIndex(({ entry }) => !isOut(entry.name));
   const suspect = before.slice(other + 1).find(({ entry }) => entry.name === "suspect");
   const since = suspect?.entry.facts["since"];
   return typeof since === "number" ? (since as Monotonic) : decided.monotonic;

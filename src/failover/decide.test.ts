@@ -317,6 +317,18 @@ const CANDIDATES: readonly Case[] = [
     because: ["candidate-silent", "no-candidate"],
   },
   {
+    name: "primary and replica silent, vault fine: nothing says that either is gone",
+    rounds: lasting({ a: SILENT, b: SILENT }, 1_500, 3_000),
+    is: "unknown",
+    because: ["candidate-silent", "no-node-answers", "silent"],
+  },
+  {
+    name: "primary silent, replica down, vault fine: blocked, restore offered",
+    rounds: lasting({ a: SILENT, b: GONE }, 1_500, 3_000),
+    is: "blocked",
+    because: ["candidate-silent", "no-candidate"],
+  },
+  {
     name: "a replica that lets us not in is alive, and no candidate",
     rounds: lasting({ a: GONE, b: error("53300") }, 200),
     is: "blocked",

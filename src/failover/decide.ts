@@ -267,7 +267,11 @@ function troubleFacts({ probe, restarts }: NodeHistory): Reason["facts"] {
 /** Nobody answers us: we are cut off, and whatever the others do is not for us to end. */
 function isAlone(seen: Observation, policy: FailoverPolicy): boolean {
   if (seen.witness.view !== undefined && seen.now - seen.witness.at <= policy.viewMaxAgeMs) return false;
-  return [...seen.nodes.values()].every(({ probe }) => probe.kind === "silent");
+  return allSilent(seen);
+}
+
+function allSilent({ nodes }: Observation): boolean {
+  return [...nodes.values()].every(({ probe }) => probe.kind === "silent");
 }
 
 /**
@@ -319,6 +323,8 @@ function judgeCandidates(seen: Observation, policy: FailoverPolicy, why: readonl
   // A witness on another timeline never followed in this reign: it has confirmed nothing that could be missing.
   const held = witness?.held.timeline === record.timeline ? witness.held : undefined;
   if (best === undefined) {
+    // Late on a busy machine looks the same, and whoever restores then does it beside two nodes that work.
+    if (allSilent(seen)) return { kind: "unknown", reasons: [...why, ...against, reason("no-node-answers")] };
     const offers: readonly Offer[] = witness === undefined ? [] : [{ kind: "restore-from-vault" }];
     return { kind: "blocked", reasons: [...why, ...against, reason("no-candidate")], offers };
   }

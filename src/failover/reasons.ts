@@ -11,6 +11,8 @@ export const REASONS = {
   stuck: "it takes new sessions, and a write with its sync does not end",
   "write-failed": "it is alive and a write on it fails",
   "nobody-answers": "no node and no witness answers: it is we who are cut off",
+  "no-node-answers":
+    "no node answers, and none refuses: this machine may be too busy to look, or cut off from them. Where both are gone for good, restore from the vault (lifeboat points)",
   "still-heard": "somebody else received from the primary after we lost it: views disagree",
   "foreign-system": "it is another database cluster",
   "foreign-timeline": "it is on another timeline than the record says",
