@@ -10,6 +10,7 @@ import { OUTSIDE_PREFIX, readManifest } from "../vault/manifest.ts";
 import type { BackupId } from "../vault/names.ts";
 import { PackWriter } from "../vault/pack-writer.ts";
 import type { Vault } from "../vault/vault.ts";
+import { parseHistory } from "../wal/history.ts";
 import type { BackupRequest, BackupTools } from "./backup.ts";
 import { BackupSink } from "./backup-sink.ts";
 import type { ParentChoice } from "./choose-parent.ts";
@@ -140,7 +141,7 @@ export async function readSettings(
   return settings;
 }
 
-/** The text of a timeline's history; null for timeline 1. */
+/** The text of a timeline's history; null for timeline 1. Throws `wal.history-damaged`: stored, it would be the vault's for good. */
 export async function readHistory(
   connection: ReplicationConnection,
   timeline: Timeline,
@@ -148,7 +149,10 @@ export async function readHistory(
 ): Promise<string | null> {
   if (timeline === 1) return null;
   const history = await connection.timelineHistory(timeline, options);
-  if (history.name === historyName(timeline)) return history.content.toString("utf8");
+  if (history.name === historyName(timeline)) {
+    parseHistory(timeline, history.content);
+    return history.content.toString("utf8");
+  }
   throw new LifeboatError("backup.stream-malformed", {
     message: `the server sent ${history.name} when asked for the history of timeline ${timeline}`,
     remedy: "Take the backup again; if this comes back, report it with the server's version.",

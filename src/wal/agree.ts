@@ -23,7 +23,7 @@ import { checkSameVault } from "../vault/same-vault.ts";
 import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
 import { comparedOffset, Link } from "./continuation.ts";
 import { decideStart, type StartDecision, type StartFacts } from "./decide.ts";
-import { type LineagePart, lineageOf, parseHistory } from "./history.ts";
+import { type LineagePart, lineageOf, namesAncestors, parseHistory } from "./history.ts";
 import { checkAgainstMandate, checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
 import { type WalRange, walLineage } from "./ranges.ts";
 import { parseSegmentSize } from "./segment-size.ts";
@@ -67,7 +67,7 @@ export async function agreeOnStart(
   const rangeFrom = await beginOfRange(context, server, { lineage, decision }, call);
   const { timeline } = decision;
   const known = histories.get(timeline) ?? (timeline === 1 ? "" : await historyText(connection, timeline, call));
-  await takeUp(context, server, { decision, history: known ?? "", rangeFrom });
+  await takeUp(context, server, { decision, history: known ?? ancestorsOf(timeline, server), rangeFrom });
   return planOf(context, server, decision, call);
 }
 
@@ -260,7 +260,7 @@ async function identify(connection: ReplicationConnection, call: CallOptions): P
 
 /**
  * Stores the histories of the server's timeline and of its ancestors, which a vault refuses when it holds others. An
- * ancestor's that the server no longer has is let be: the later one says the same. Those up to the spool's timeline were
+ * ancestor's that the server no longer has, or a comment in its place, is let be: the later one says the same. Those up to the spool's timeline were
  * stored when it was taken up: a new primary's first commit does not wait for all timelines there ever were.
  */
 async function register(
@@ -292,17 +292,28 @@ async function register(
   return texts;
 }
 
+/**
+ * An ancestor's history; undefined where the server has none, or something in its place: a restore lays a comment where the vault's does
+ * not open, the server sends that for good, and once stored it could never be exchanged for the real one.
+ */
 async function historyText(
   connection: ReplicationConnection,
   timeline: Timeline,
   call: CallOptions,
 ): Promise<string | undefined> {
   try {
-    return (await connection.timelineHistory(timeline, call)).content.toString("utf8");
+    const { content } = await connection.timelineHistory(timeline, call);
+    return namesAncestors(timeline, content) ? content.toString("utf8") : undefined;
   } catch (error) {
     if (!isLifeboatError(error, "postgres.wal-removed")) throw error;
     return undefined;
   }
+}
+
+/** What the server's own history says of an ancestor: a spool without one could not be gone on with. */
+function ancestorsOf(timeline: Timeline, { history }: ServerFacts): string {
+  const before = history.filter((each) => each.timeline < timeline);
+  return before.map((each) => `${each.timeline}\t${formatLsn(each.switchLsn)}\tas a later timeline tells\n`).join("");
 }
 
 /** Makes sure that the slot is there and keeps WAL; returns from where on. */

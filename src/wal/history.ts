@@ -7,7 +7,7 @@
  * that began, names 2 as its parent all the same. What counts of an ancestor ends where the first of its descendants began.
  * Source: PostgreSQL's src/backend/access/transam/timeline.c.
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Lsn, lsnMin, parseLsn, type Timeline } from "../postgres/lsn.ts";
 
 /** An ancestor, and where its descendants left it. */
@@ -43,6 +43,17 @@ export function parseHistory(timeline: Timeline, content: Buffer): TimelineHisto
   }
   if (history.length === 0) throw damaged(timeline, "it names no ancestor");
   return history;
+}
+
+/** Whether `content` is a history of `timeline`; an empty file and a comment that keeps its name are none. */
+export function namesAncestors(timeline: Timeline, content: Buffer): boolean {
+  try {
+    parseHistory(timeline, content);
+    return true;
+  } catch (error) {
+    if (!isLifeboatError(error, "wal.history-damaged")) throw error;
+    return false;
+  }
 }
 
 /** The stretches of WAL that lead to `timeline`: each begins where the one before it ends, whatever order the positions have. */
