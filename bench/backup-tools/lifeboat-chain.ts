@@ -22,7 +22,7 @@ export function lifeboatChainTool(place: Place, base: Base): ChainTool {
   };
   // What was changed there since is what is measured to be given up.
   const restoreInPlace = (targetFolder: string) =>
-    home.command("--json", "restore", "--target", targetFolder, "--delta", "--accept-gap", "--boot");
+    home.command("--json", "restore", "--target", targetFolder, "--delta", "--give-up-commits", "--boot");
   return {
     ...tool,
     prepare: async (call) => {

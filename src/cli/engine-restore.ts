@@ -15,7 +15,7 @@ import { presentTablespaces } from "../restore/delta-guard.ts";
 import type { DeltaSurvey } from "../restore/delta-survey.ts";
 import { estimateMs } from "../restore/estimate.ts";
 import { checkOutside, checkTarget, layoutOf } from "../restore/layout.ts";
-import { describeOnlyHere, findOnlyHere, refuseOnlyHere } from "../restore/only-here.ts";
+import { describeOnlyHere, findOnlyHere, isOnlyCopy, refuseOnlyHere } from "../restore/only-here.ts";
 import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { describeUntold } from "../restore/refusal.ts";
@@ -163,7 +163,7 @@ async function planWith(
   };
 }
 
-/** What would be lost of the folder. Throws `restore.only-copy` where nobody can know of it: who names a moment wants what came later gone. */
+/** What would be lost of the folder. Throws `restore.only-copy` where a start would save it: who names a moment wants what came later gone. */
 async function onlyHereWarnings(
   { choice, dryRun, session }: Omit<Call, "user">,
   { delta, wal }: { readonly delta: DeltaRestore | undefined; readonly wal: RestoreWal },
@@ -174,7 +174,7 @@ async function onlyHereWarnings(
   const place = { folder: choice.targetFolder, walFolder, control: parseControlFile(Buffer.from(stamp, "base64")) };
   const found = await findOnlyHere(MACHINE.files, place, await wal.holdings(options), options);
   if (found === undefined) return [];
-  const isRefused = choice.target.kind === "latest" && !choice.acceptGap;
+  const isRefused = choice.target.kind === "latest" && !choice.giveUpCommits && isOnlyCopy(found);
   if (isRefused && !dryRun) refuseOnlyHere(choice.targetFolder, found);
   return [`${describeOnlyHere(choice.targetFolder, found)}${isRefused ? ": it will be refused" : ""}`];
 }

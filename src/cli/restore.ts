@@ -35,6 +35,8 @@ export type RestoreChoice = {
   /** Undefined: the only system of the vault. */
   readonly system: string | undefined;
   readonly acceptGap: boolean;
+  /** Of the folder, where only it has them. */
+  readonly giveUpCommits: boolean;
   /** Keep what of the folder the backup has too. */
   readonly delta: boolean;
   readonly tablespaces: TablespaceChoice;
@@ -151,9 +153,8 @@ export function restoreVerb(engine: RestoreEngine): Verb {
       backup: optional(text("ID"), "Start from this backup. Default: the newest that serves, with no failed proof."),
       system: optional(text("ID"), "System identifier. Default: the only one of the vault."),
       delta: toggle("Into the data directory of a stopped server: keep what is equal, overwrite or remove the rest."),
-      acceptGap: toggle(
-        "Where WAL is missing, restore to the last position before the hole, knowingly; with --delta, give up what only the folder has.",
-      ),
+      giveUpCommits: toggle("With --delta: give up commits that only the folder has, knowingly."),
+      acceptGap: toggle("Where WAL is missing, restore to the last position before the hole, knowingly."),
       tablespace: optional(text("OID=FOLDER[,...]"), "Where tablespaces go, by their OID."),
       tablespacesUnder: optional(
         location("folder"),
@@ -180,6 +181,7 @@ export function restoreVerb(engine: RestoreEngine): Verb {
           boot: options.boot ? { port: options.port } : undefined,
           system: options.system,
           acceptGap: options.acceptGap,
+          giveUpCommits: options.giveUpCommits,
           delta: options.delta,
           tablespaces: { byOid: tablespacesOf(options.tablespace), under: options.tablespacesUnder },
         },

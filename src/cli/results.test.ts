@@ -451,14 +451,13 @@ test("a restore's goal is the newest point or a moment; contradictions are refus
     assert.equal(await say(bad), EXIT.usage, bad);
   }
   const time = { kind: "time", time: at(30), inclusive: true };
+  const unsaid = { backupId: undefined, boot: undefined, system: undefined, timeline: undefined };
   const otherwise = {
+    ...unsaid,
     targetFolder: "/srv/r",
-    backupId: undefined,
-    boot: undefined,
-    system: undefined,
     acceptGap: false,
+    giveUpCommits: false,
     delta: false,
-    timeline: undefined,
     tablespaces: { byOid: new Map(), under: undefined },
   };
   assert.deepEqual(goals, [

@@ -6,7 +6,7 @@ import { systemFiles } from "../platform/files.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
 import { type Lsn, parseLsn, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import type { WalHoldings } from "../wal/ranges.ts";
-import { describeOnlyHere, findOnlyHere, refuseOnlyHere } from "./only-here.ts";
+import { describeOnlyHere, findOnlyHere, isOnlyCopy, refuseOnlyHere } from "./only-here.ts";
 
 test("commits that a killed server had alone are found, whether or not a checkpoint came after them, and what is held elsewhere is none", async () => {
   await using server = await startServer();
@@ -24,12 +24,15 @@ test("commits that a killed server had alone are found, whether or not a checkpo
     const { systemId, walSegmentBytes } = control;
     const tail = { timeline: 1 as Timeline, start: segmentStart(heldTo, walSegmentBytes), end: heldTo };
     const holdings: WalHoldings = { systemId, walSegmentBytes, segments: [], tails: [tail], histories: new Map() };
-    return await findOnlyHere(systemFiles, { folder, walFolder: undefined, control }, holdings, {});
+    const found = await findOnlyHere(systemFiles, { folder, walFolder: undefined, control }, holdings, {});
+    assert.notEqual(found?.kind, "untold");
+    return found?.kind === "found" ? found : undefined;
   };
   const found = await find(before);
   assert.ok(found !== undefined);
   assert.deepEqual([found.timeline, found.heldTo, found.commits?.count], [1, before, 2]);
   assert.match(describeOnlyHere(folder, found), /: 2 commits behind that \(the last of .*Z\) would be lost$/);
+  assert.ok(isOnlyCopy(found));
   assert.throws(() => refuseOnlyHere(folder, found), { code: "restore.only-copy" });
   assert.equal(await find(after), undefined);
   // It recovers, which ends with a checkpoint, and is stopped in an orderly way: its WAL is there still.

@@ -309,7 +309,8 @@ complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l timeline -d 'Ti
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l backup -d 'Start from this backup. Default: the newest that serves, with no failed proof.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l system -d 'System identifier. Default: the only one of the vault.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l delta -d 'Into the data directory of a stopped server: keep what is equal, overwrite or remove the rest.'
-complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l accept-gap -d 'Where WAL is missing, restore to the last position before the hole, knowingly; with --delta, give up what only the folder has.'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l give-up-commits -d 'With --delta: give up commits that only the folder has, knowingly.'
+complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l accept-gap -d 'Where WAL is missing, restore to the last position before the hole, knowingly.'
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l tablespace -d 'Where tablespaces go, by their OID.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l tablespaces-under -d 'Where tablespaces go that --tablespace does not name, one folder each.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from restore' -l dry-run -d 'Print the plan and change nothing.'

@@ -382,7 +382,8 @@ _lifeboat_restore() {
     '--backup=[Start from this backup. Default\: the newest that serves, with no failed proof.]:value: ' \
     '--system=[System identifier. Default\: the only one of the vault.]:value: ' \
     '--delta[Into the data directory of a stopped server\: keep what is equal, overwrite or remove the rest.]' \
-    '--accept-gap[Where WAL is missing, restore to the last position before the hole, knowingly; with --delta, give up what only the folder has.]' \
+    '--give-up-commits[With --delta\: give up commits that only the folder has, knowingly.]' \
+    '--accept-gap[Where WAL is missing, restore to the last position before the hole, knowingly.]' \
     '--tablespace=[Where tablespaces go, by their OID.]:value: ' \
     '--tablespaces-under=[Where tablespaces go that --tablespace does not name, one folder each.]:value:_files -/' \
     '--dry-run[Print the plan and change nothing.]' \
