@@ -5,8 +5,9 @@ import type { Timeline } from "../postgres/lsn.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { fetchWal, getTail, type WalSources } from "../wal/get.ts";
 import { parseHistory } from "../wal/history.ts";
-import { readHoldingsPastDamage } from "../wal/holdings.ts";
+import { isClosed, readHoldingsPastDamage } from "../wal/holdings.ts";
 import type { WalHoldings } from "../wal/ranges.ts";
+import { historyOfBackups, withHistoriesOfBackups } from "../wal/told-by-backups.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -21,8 +22,9 @@ export class HeldWal implements RestoreWal {
     this.#walSegmentBytes = walSegmentBytes;
   }
 
-  holdings(options: CallOptions): Promise<WalHoldings> {
-    return readHoldingsPastDamage(this.#sources, this.#walSegmentBytes, options);
+  async holdings(options: CallOptions): Promise<WalHoldings> {
+    const holdings = await readHoldingsPastDamage(this.#sources, this.#walSegmentBytes, options);
+    return withHistoriesOfBackups(this.#sources.vault, holdings, options);
   }
 
   async segment(name: string, options: CallOptions): Promise<Buffer | undefined> {
@@ -36,9 +38,16 @@ export class HeldWal implements RestoreWal {
 
   async history(timeline: Timeline, options: CallOptions): Promise<Buffer | undefined> {
     const { vault, systemId } = this.#sources;
-    const content = await getHistory(vault, { systemId, timeline }, options);
-    // Read once here so that a damaged history is named now, not by the server in the middle of its recovery.
-    if (content !== undefined) parseHistory(timeline, content);
-    return content;
+    try {
+      const content = await getHistory(vault, { systemId, timeline }, options);
+      // Read once here so that a damaged history is named now, not by the server in the middle of its recovery.
+      if (content !== undefined) parseHistory(timeline, content);
+      return content ?? (await historyOfBackups(vault, { systemId, timeline }, options));
+    } catch (error) {
+      if (!isClosed(error)) throw error;
+      const content = await historyOfBackups(vault, { systemId, timeline }, options);
+      if (content === undefined) throw error;
+      return content;
+    }
   }
 }

@@ -308,6 +308,22 @@ describe("a plan that stops before its timeline began", () => {
     assert.equal(settled(held, 5.5).timeline, 1);
   });
 
+  test("goes on with the newer one where only that one tells of the timeline on which it stops", () => {
+    const third = [
+      [1, 2],
+      [2, 5.5],
+    ] as const;
+    const second = backupOf(1, 2, [2.1, 3.5]);
+    const held = { segments: [...names(2, 2, 7), ...names(3, 5, 9)], histories: { 3: third } };
+    for (const [histories, timeline] of [
+      [{ 3: third }, 3],
+      [{ 2: [[1, 2]] as const, 3: third }, 2],
+    ] as const) {
+      const plan = stopPlan(planned([second], { ...held, histories }), { kind: "consistent", reaches: at(4.5) });
+      assert.equal(settlePlan(plan, holdingsOf({ ...held, histories })).timeline, timeline);
+    }
+  });
+
   test("takes the tail of that timeline where it reaches", () => {
     const held = { segments: [...names(1, 2, 4), ...names(2, 5, 9)], tails: [[1, 5, 5.4]] as const, histories };
     const plan = settled(held, 5.25);

@@ -72,7 +72,10 @@ export type RestoreRefusal =
   | { readonly kind: "backup-wal-missing"; readonly backup: BackupRecord; readonly gaps: readonly WalGap[] }
   /** WAL goes on after a hole, so "latest" would silently be less than the latest. */
   | { readonly kind: "gap-before-latest"; readonly backup: BackupRecord; readonly reach: Lsn; readonly gap: WalGap }
-  /** The history of a newer timeline is lost, so "latest" would silently be the end of an older one. */
+  /**
+   * The history of a newer timeline is lost, so "latest" would silently be the end of an older one; or that of `timeline` itself, along
+   * which no server recovers then.
+   */
   | { readonly kind: "history-lost"; readonly timeline: Timeline; readonly reach: Lsn; readonly untold: WalSpan };
 
 export type PlanRequest = {
@@ -133,7 +136,7 @@ export function settlePlan(plan: RestorePlan, holdings: WalHoldings): RestorePla
   const index = parts.findIndex(({ to }) => to === undefined || (stopped === undefined ? seen < to : seen <= to));
   const owner = parts[index];
   const from = parseLsn(plan.backup.startLsn);
-  if (owner === undefined || owner.timeline === plan.timeline) return plan;
+  if (owner === undefined || owner.timeline === plan.timeline || !isTold(holdings, owner.timeline)) return plan;
   // Cut where the newer timeline left it: recovery must not be able to go on behind that, whatever it meets.
   const segments = segmentsOf(holdings, parts.slice(0, index + 1), { from, to: seen });
   const last = segments.at(-1);
@@ -230,6 +233,9 @@ function planFrom(
   const lineage = walLineage(holdings, timeline);
   const range = lineage.ranges.find((each) => each.from <= from && each.to >= to);
   if (range === undefined) return { kind: "backup-wal-missing", backup, gaps: lineage.gaps };
+  if (!isTold(holdings, timeline) && holdings.closedHistories?.includes(timeline) !== true) {
+    return { kind: "history-lost", timeline, reach: range.to, untold: { timeline, from, to: range.to } };
+  }
   const untold =
     request.timeline === undefined ? untoldTimelines(holdings).findLast((each) => each.timeline > timeline) : undefined;
   if (untold !== undefined && request.target.kind === "latest" && !request.acceptGap) {
@@ -265,6 +271,11 @@ function planFrom(
       untold,
     },
   };
+}
+
+/** Whether a server can be told to follow the timeline: it ends at its start where there is no history of that. */
+function isTold(holdings: WalHoldings, timeline: Timeline): boolean {
+  return timeline === 1 || holdings.histories.has(timeline);
 }
 
 /** True when the backup was taken on the timeline, or on an ancestor before the timeline left it. */

@@ -25,9 +25,14 @@ export function refusalError(
 ): LifeboatError {
   if (refusal.kind === "history-lost") {
     const { timeline, reach, untold } = refusal;
+    const isOwn = untold.timeline === timeline;
+    const what = isOwn
+      ? "no server recovers along it"
+      : `what was committed there would be left out, and timeline ${timeline} ends at ${formatLsn(reach)}`;
+    const knowingly = isOwn ? "name a --backup of an older timeline" : `pass --timeline ${timeline}`;
     return new LifeboatError("restore.history-lost", {
-      message: `${describeUntold(untold)}: what was committed there would be left out, and timeline ${timeline} ends at ${formatLsn(reach)}`,
-      remedy: `Run \`lifeboat vault repair\` where the receiver's spool lies, or with --history and ${historyName(untold.timeline)} from pg_wal of a server: it stores the history again. To restore what lies before it, knowingly, pass --timeline ${timeline}.`,
+      message: `${describeUntold(untold)}: ${what}`,
+      remedy: `Run \`lifeboat vault repair\` where the receiver's spool lies, or with --history and ${historyName(untold.timeline)} from pg_wal of a server: it stores the history again. To restore what lies before it, knowingly, ${knowingly}.`,
       details: { timeline: untold.timeline },
     });
   }

@@ -9,11 +9,12 @@ import {
 } from "../../test/support/synthetic-backups.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { systemFiles } from "../platform/files.ts";
-import type { SystemId, Timeline } from "../postgres/lsn.ts";
-import type { BackupRecord } from "../vault/backups.ts";
+import { formatLsn, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { type BackupRecord, listBackups } from "../vault/backups.ts";
 import { historyKey, proofName, segmentKey } from "../vault/names.ts";
 import { listProofs, type ProofDepth, putProof } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
+import { recoveryPoints } from "../wal/recovery-points.ts";
 import { HeldWal } from "./held-wal.ts";
 import type { PlanRequest } from "./plan.ts";
 import { planSound } from "./sound-plan.ts";
@@ -65,6 +66,42 @@ test("a history that does not open leaves what lies on other timelines to be res
   await storeSyntheticBackup({ ...vault, clock: setClock(Date.UTC(2026, 0, 2)) }, { ...third, segment: 12 });
   await vault.store.put(historyKey(third), [Buffer.from("damage")]);
   await assert.rejects(planned(vault, { target: { kind: "immediate" } }), { code: "vault.object-damaged" });
+});
+
+describe("the lost history of a backup's own timeline", () => {
+  const ofSecond = { systemId, timeline: 2 as Timeline };
+  const text = `1\t${formatLsn(BigInt(11 * SYNTHETIC_SEGMENT_BYTES) as Lsn)}\tno recovery target specified\n`;
+
+  async function withSecond(history?: string) {
+    const { vault } = await vaultOf();
+    const clock = setClock(Date.UTC(2026, 0, 2));
+    const { record } = await storeSyntheticBackup(
+      { ...vault, clock },
+      { ...ofSecond, segment: 12, ...(history && { history }) },
+    );
+    return { vault, backupId: record.backupId };
+  }
+
+  for (const damage of [undefined, "damage"]) {
+    test(`is the one in its manifest, for points, plan and what is laid, where the vault's ${damage === undefined ? "is gone" : "does not open"}`, async () => {
+      const { vault, backupId } = await withSecond(text);
+      if (damage !== undefined) await vault.store.put(historyKey(ofSecond), [Buffer.from(damage)]);
+      const wal = new HeldWal({ vault, files: systemFiles, systemId }, SYNTHETIC_SEGMENT_BYTES);
+      const { stranded, untold } = recoveryPoints((await listBackups(vault, {}, {})).backups, await wal.holdings({}));
+      assert.deepEqual([stranded, untold], [[], []]);
+      assert.equal((await planned(vault)).taken, backupId);
+      assert.equal(`${await wal.history(ofSecond.timeline, {})}`, text);
+    });
+  }
+
+  test("ends each restore along it where its manifest has none: no server recovers so", async () => {
+    const { vault } = await withSecond();
+    for (const target of [{ kind: "latest" }, { kind: "immediate" }] as const) {
+      await assert.rejects(planned(vault, { target }), { code: "restore.history-lost" });
+    }
+    await assert.rejects(planned(vault, { timeline: ofSecond.timeline }), { code: "restore.history-lost" });
+    assert.ok((await planned(vault, { timeline: 1 as Timeline })).taken);
+  });
 });
 
 async function record(vault: Vault, backup: BackupRecord, asked: ProofDepth, failedAt?: ProofDepth, minute = 1) {

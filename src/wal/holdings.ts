@@ -38,7 +38,8 @@ export async function readHoldingsPastDamage(
   });
 }
 
-function isClosed(error: unknown): boolean {
+/** Whether a history is there and cannot be had from there. */
+export function isClosed(error: unknown): boolean {
   return isLifeboatError(error) && (CLOSED.has(error.code) || opensForOthers(error));
 }
 

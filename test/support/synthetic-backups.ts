@@ -35,6 +35,8 @@ export type SyntheticBackup = {
   readonly systemId: SystemId;
   readonly tier?: BackupTier;
   readonly timeline?: Timeline;
+  /** The history of its timeline as its manifest has it; none unless said otherwise. */
+  readonly history?: string;
   /** It needs the whole of this segment, by number. */
   readonly segment: number;
   /** Packs of an earlier backup that it names too, as a delta does. */
@@ -62,9 +64,9 @@ export async function storeSyntheticBackup(
 export async function finishSyntheticBackup(
   vault: Vault,
   { record, packs }: { readonly record: BackupRecord; readonly packs: readonly PackId[] },
-  backup: Pick<SyntheticBackup, "segment" | "stopBefore" | "tablespaces">,
+  backup: Pick<SyntheticBackup, "segment" | "stopBefore" | "tablespaces" | "history">,
 ): Promise<void> {
-  await storeManifest(vault, record, { packs, tablespaces: backup.tablespaces ?? [] });
+  await storeManifest(vault, record, { packs, tablespaces: backup.tablespaces ?? [], history: backup.history ?? null });
   await storeSegment(vault, { ...record, number: backup.segment });
   if (backup.stopBefore !== "announced") await announce(vault, record, {});
 }
@@ -92,11 +94,15 @@ async function storePack(vault: Vault): Promise<PackId> {
 async function storeManifest(
   vault: Vault,
   record: BackupRecord,
-  { packs, tablespaces }: { readonly packs: readonly PackId[]; readonly tablespaces: ManifestHeader["tablespaces"] },
+  {
+    packs,
+    tablespaces,
+    history,
+  }: { readonly packs: readonly PackId[] } & Pick<ManifestHeader, "tablespaces" | "history">,
 ): Promise<void> {
   const { backupId, systemId, serverVersion, timeline, startLsn, startedAt, label, walSegmentBytes } = record;
   const of = { backupId, systemId, serverVersion, timeline, startLsn, startedAt, label };
-  const rest = { parent: null, whyFull: null, settings: {}, history: null, tablespaces };
+  const rest = { parent: null, whyFull: null, settings: {}, history, tablespaces };
   const writer = new ManifestWriter(vault, {
     kind: "manifest",
     format: "lifeboat-manifest",

@@ -56,7 +56,7 @@ export const restoreErrors = defineErrors({
     kind: "world",
     exit: EXIT.damaged,
     meaning:
-      "The vault holds WAL of a newer timeline and has lost that timeline's history: the newest point cannot be told.",
+      "The vault holds WAL of a timeline and has lost that timeline's history: the newest point cannot be told, or no server recovers along it.",
   },
   "restore.image-incomplete": {
     kind: "world",
