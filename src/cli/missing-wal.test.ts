@@ -24,6 +24,15 @@ test("a vault that lacks WAL between its backups is not said to be whole, and is
   assert.match(renderVaultReport({ ...report, gaps: [] }, style), /^The vault is whole\./);
 });
 
+test("a vault that merely lacks what the next backup stores is whole, and it is told what", () => {
+  const lacking = { ...report, gaps: [], lacking: ["notes/vault", "programs/restore-10.ts"] };
+  assert.deepEqual([isVaultWhole(lacking), vaultReportJson(lacking).whole], [true, true]);
+  assert.match(
+    renderVaultReport(lacking, style),
+    /^The vault is whole\.\n\n.*lacks notes\/vault and programs\/restore-10\.ts: the next backup/,
+  );
+});
+
 test("points name the history that is lost, and what cannot be restored without it", () => {
   const points = { ranges: [], gaps: [], untold: [place], leftBehind: [], stranded: [] };
   const said = renderPoints(points, style);

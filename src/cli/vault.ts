@@ -3,7 +3,6 @@ import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors/entry.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 import type { Finding, VaultReport } from "../vault/check.ts";
-import { VAULT_MARKER_COPY } from "../vault/names.ts";
 import { type PointsGap, renderGaps } from "./points.ts";
 import { printable, type Style } from "./style.ts";
 import { renderFacts, renderTable } from "./table.ts";
@@ -100,11 +99,11 @@ export function renderMadeVault(made: MadeVault, style: Style): string {
 }
 
 /**
- * True when nothing was found wrong. A gap behind which a backup begins may always have been one: it is told, and no damage. A vault of an
- * earlier version lacks the copy of its marker, and none lacks a restore program.
+ * True when nothing was found wrong. A gap behind which a backup begins may always have been one: it is told, and no damage. So is what no
+ * backup needs: a vault of an earlier version lacks the copy of its marker and a restore program, and one that is not written to any
+ * more would alarm for ever.
  */
 export function isVaultWhole(report: VaultReport): boolean {
-  if (report.lacking.some((object) => object !== VAULT_MARKER_COPY)) return false;
   return report.findings.length === 0 && report.backups.every((backup) => backup.whole);
 }
 
