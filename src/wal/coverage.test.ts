@@ -17,6 +17,7 @@ import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
 import { rotateDataKey } from "../vault/key-ring.ts";
 import { NO_STRETCH } from "../vault/keys.ts";
+import { historyKey } from "../vault/names.ts";
 import { initVault, openVault, type Vault } from "../vault/vault.ts";
 import { putSegment } from "../vault/wal-store.ts";
 import { type CoverageTools, ReceivedCoverage, type UnfilledSegment } from "./coverage.ts";
@@ -219,6 +220,22 @@ test("WAL that was sealed with a data key which the vault does not know covers n
     } else await covered;
     await coverage.end();
   }
+});
+
+test("a history that does not open is looked at where it is that of the backup's own timeline, and ends no other backup", async () => {
+  const of = { systemId: RANGE.systemId, timeline: 2 as Timeline };
+  const { vault: own } = await initVault(freeTools(), TEST_SECRET, {});
+  for (const segment of ["000000010000000000000002", "000000020000000000000002"]) {
+    await putSegment(own, { systemId: of.systemId, segment, bytes: Buffer.from("wal") }, {});
+  }
+  await own.store.put(historyKey(of), [Buffer.from("damage")]);
+  const { coverage } = coverageWith({}, { of: own });
+  assert.equal(await coverage.between.holds(RANGE, {}), true);
+  await coverage.covered(RANGE, {});
+  const damaged = (error: unknown): boolean => isLifeboatError(error, "vault.object-damaged");
+  await assert.rejects(coverage.between.holds({ ...RANGE, ...of }, {}), damaged);
+  await assert.rejects(coverage.covered({ ...RANGE, ...of }, {}), damaged);
+  await coverage.end();
 });
 
 test("a backup whose WAL does not come is told that the receiver has another vault open", async () => {

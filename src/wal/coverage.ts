@@ -27,7 +27,7 @@ import { HEADER_BYTES } from "../vault/header.ts";
 import { segmentKey } from "../vault/names.ts";
 import { checkSameVault } from "../vault/same-vault.ts";
 import type { Vault } from "../vault/vault.ts";
-import { readHoldings } from "./holdings.ts";
+import { readHoldingsOf } from "./holdings.ts";
 import { coversRange, type WalGap } from "./ranges.ts";
 import type { Receiver } from "./receiver.ts";
 import { type ReceiverReport, type ReceiverStatus, readReceiverStatus } from "./report.ts";
@@ -227,7 +227,8 @@ export class ReceivedCoverage {
   ): Promise<readonly WalGap[]> {
     const { vault, files, walSegmentBytes } = this.#tools;
     // Only the vault counts: the spool lies on this machine, and a backup must outlive it.
-    const holdings = await readHoldings({ vault, files, systemId: range.systemId }, walSegmentBytes, options);
+    const sources = { vault, files, systemId: range.systemId };
+    const holdings = await readHoldingsOf(sources, walSegmentBytes, range.timeline, options);
     const coverage = coversRange(holdings, range);
     return coverage.kind === "covered" ? [] : coverage.gaps;
   }

@@ -38,6 +38,18 @@ export async function readHoldingsPastDamage(
   });
 }
 
+/** The same for who asks of one timeline, and takes of all histories its own alone: one of another that does not open ends nothing. */
+export async function readHoldingsOf(
+  sources: WalSources,
+  walSegmentBytes: number,
+  timeline: Timeline,
+  options: CallOptions,
+): Promise<WalHoldings> {
+  return gather(sources, walSegmentBytes, options, (error, of) => {
+    if (of === timeline || !isClosed(error)) throw error;
+  });
+}
+
 /** Whether a history is there and cannot be had from there. */
 export function isClosed(error: unknown): boolean {
   return isLifeboatError(error) && (CLOSED.has(error.code) || opensForOthers(error));
@@ -49,7 +61,7 @@ async function gather(
   sources: WalSources,
   walSegmentBytes: number,
   options: CallOptions,
-  pass: (error: unknown) => void,
+  pass: (error: unknown, timeline: Timeline) => void,
 ): Promise<WalHoldings> {
   const { vault, systemId } = sources;
   // The spool first: a segment leaves it only after the vault has it.
@@ -62,7 +74,7 @@ async function gather(
       const content = await getHistory(vault, { systemId, timeline }, options);
       if (content !== undefined) histories.set(timeline, parseHistory(timeline, content));
     } catch (error) {
-      pass(error);
+      pass(error, timeline);
       closedHistories.push(timeline);
     }
   }

@@ -8,7 +8,7 @@
 import { type Lsn, lsnAdd, lsnMax, lsnMin, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import { fetchWal, type WalSources } from "./get.ts";
 import { type LineagePart, lineageOf, partAt } from "./history.ts";
-import { readHoldings } from "./holdings.ts";
+import { readHoldingsOf } from "./holdings.ts";
 import { coversRange } from "./ranges.ts";
 import { RMGR_XLOG } from "./records/cursor.ts";
 import { decodeEvent, type WalEvent } from "./records/events.ts";
@@ -44,7 +44,7 @@ async function settingsBetween(
   question: SettingsQuestion,
   options: CallOptions,
 ): Promise<SettingsAnswer> {
-  const holdings = await readHoldings(sources, walSegmentBytes, options);
+  const holdings = await readHoldingsOf(sources, walSegmentBytes, question.timeline, options);
   if (coversRange(holdings, question).kind === "missing") return { kind: "missing" };
   const lineage = lineageOf(question.timeline, holdings.histories.get(question.timeline) ?? []);
   const read = (stretch: { readonly from: Lsn; readonly to: Lsn }): Promise<SettingsAnswer> =>
@@ -139,7 +139,7 @@ export function walBetween(sources: Omit<WalSources, "systemId">, walSegmentByte
   const of = (systemId: SystemId): WalSources => ({ ...sources, systemId });
   return {
     holds: async (stretch: Stretch, options: CallOptions): Promise<boolean> => {
-      const holdings = await readHoldings(of(stretch.systemId), walSegmentBytes, options);
+      const holdings = await readHoldingsOf(of(stretch.systemId), walSegmentBytes, stretch.timeline, options);
       return coversRange(holdings, stretch).kind === "covered";
     },
     settings: (question: SettingsQuestion, options: CallOptions) =>
