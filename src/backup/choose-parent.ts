@@ -48,7 +48,7 @@ export async function chooseParent(
   const { timeline } = run.server;
   const texts = new Map<Timeline, string>(text === null ? [] : [[timeline, text]]);
   if (record.timeline !== timeline && record.timeline !== 1) {
-    const held = await getHistory(vault, { systemId, timeline: record.timeline }, options);
+    const held = await getHistory(vault, { systemId, timeline: record.timeline }, options).catch(unlessLost);
     if (held !== undefined) texts.set(record.timeline, held.toString("utf8"));
   }
   const why = decideFull(
@@ -75,6 +75,11 @@ export async function chooseParent(
   const heldTo = lsnMax(from, segmentStart(run.server.flushedLsn, record.walSegmentBytes));
   const held = await tools.wal.between?.holds({ systemId, timeline, from, to: heldTo }, options);
   return held === true ? { parent, whyFull: undefined, heldTo } : full("wal-missing-between");
+}
+
+/** A history that cannot be had vouches for no parent: that costs the saving, not the new backup. */
+function unlessLost(error: unknown): undefined {
+  if (!tellsLoss(error)) throw error;
 }
 
 /** What is known against it. A delta would inherit the damage, and be announced as if it could be restored. */

@@ -7,11 +7,12 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import type { LifeboatError } from "../errors/error.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
+import type { Timeline } from "../postgres/lsn.ts";
 import type { BaseBackupSink } from "../postgres/replication.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { checkVault, type VaultReport } from "../vault/check.ts";
 import { type ManifestFile, readManifest } from "../vault/manifest.ts";
-import { packName, proofName } from "../vault/names.ts";
+import { historyKey, packName, proofName } from "../vault/names.ts";
 import { putProof } from "../vault/proofs.ts";
 import { prepareRepair, runRepair } from "../vault/repair.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -53,6 +54,18 @@ async function wholeOnes(vault: Vault): Promise<ReadonlyMap<string, boolean>> {
   const report = await checked(vault);
   return new Map(report.backups.map(({ backup, whole }) => [backup.backupId, whole]));
 }
+
+test("a backup after a promotion keeps nothing of one whose timeline has a history that does not open", async () => {
+  const { vault, full } = await vaultWithFull();
+  const { history } = GOLDEN_LATER;
+  await replace(vault, historyKey(full), flipped);
+  const promoted = { ...LATEST, timeline: 3 as Timeline, history: `${history}2\t${full.endLsn}\tno reason\n` };
+  const timelineHistory = async () => ({ name: "00000003.history", content: Buffer.from(promoted.history) });
+  const connection = { ...connectSynthetic(promoted), timelineHistory };
+  const wal = { begin: async () => undefined, covered: async () => undefined };
+  const next = await takeGoldenBackup(vault, promoted, 0, { connection, wal });
+  assert.deepEqual([next.parent, next.whyFull], [null, "other-history"]);
+});
 
 describe("a backup after one that is known to be damaged", () => {
   test("keeps nothing of one that a repair marked, can be restored, and is kept of itself", async () => {
