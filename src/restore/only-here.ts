@@ -22,7 +22,7 @@ import {
   timelineOfSegment,
 } from "../postgres/lsn.ts";
 import { lineageOf, parseHistory, type TimelineHistory } from "../wal/history.ts";
-import { type WalHoldings, walLineages } from "../wal/ranges.ts";
+import { heldTimelines, type WalHoldings, walLineages } from "../wal/ranges.ts";
 import type { RecordCursor } from "../wal/records/cursor.ts";
 import { decodeEvent, formatWalTime, type WalTime } from "../wal/records/events.ts";
 import { scanRecords, type WalSource } from "../wal/records/reader.ts";
@@ -150,12 +150,9 @@ function partingOf(one: Branch, other: Branch): Lsn | undefined {
 }
 
 function standingOf({ timeline, history }: OwnTimeline, holdings: WalHoldings): Standing {
-  const { histories, segments, tails, closedHistories = [] } = holdings;
-  const held = new Set<Timeline>([...histories.keys(), ...closedHistories, ...tails.map((tail) => tail.timeline)]);
-  for (const name of segments) held.add(timelineOfSegment(name));
-  const newest = [...held].reduce((most, each) => (each > most ? each : most), 0 as Timeline);
+  const newest = [...heldTimelines(holdings)].reduce((most, each) => (each > most ? each : most), 0 as Timeline);
   if (timeline < newest) return { kind: "left", newest };
-  const other = timeline === 1 ? [] : histories.get(timeline);
+  const other = timeline === 1 ? [] : holdings.histories.get(timeline);
   if (history === undefined || other === undefined) return { kind: "unknown" };
   const at = partingOf({ timeline, history }, { timeline, history: other });
   return at === undefined ? { kind: "newest" } : { kind: "parted", at };

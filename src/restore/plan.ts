@@ -20,6 +20,7 @@ import type { BackupRecord } from "../vault/backups.ts";
 import { type LineagePart, leftAt, lineageOf } from "../wal/history.ts";
 import {
   coversRange,
+  isHistoryHeld,
   untoldTimelines,
   type WalGap,
   type WalHoldings,
@@ -136,7 +137,7 @@ export function settlePlan(plan: RestorePlan, holdings: WalHoldings): RestorePla
   const index = parts.findIndex(({ to }) => to === undefined || (stopped === undefined ? seen < to : seen <= to));
   const owner = parts[index];
   const from = parseLsn(plan.backup.startLsn);
-  if (owner === undefined || owner.timeline === plan.timeline || !isTold(holdings, owner.timeline)) return plan;
+  if (owner === undefined || owner.timeline === plan.timeline || !isHistoryHeld(holdings, owner.timeline)) return plan;
   // Cut where the newer timeline left it: recovery must not be able to go on behind that, whatever it meets.
   const segments = segmentsOf(holdings, parts.slice(0, index + 1), { from, to: seen });
   const last = segments.at(-1);
@@ -233,7 +234,7 @@ function planFrom(
   const lineage = walLineage(holdings, timeline);
   const range = lineage.ranges.find((each) => each.from <= from && each.to >= to);
   if (range === undefined) return { kind: "backup-wal-missing", backup, gaps: lineage.gaps };
-  if (!isTold(holdings, timeline) && holdings.closedHistories?.includes(timeline) !== true) {
+  if (!lineage.historyHeld && holdings.closedHistories?.includes(timeline) !== true) {
     return { kind: "history-lost", timeline, reach: range.to, untold: { timeline, from, to: range.to } };
   }
   const untold =
@@ -271,11 +272,6 @@ function planFrom(
       untold,
     },
   };
-}
-
-/** Whether a server can be told to follow the timeline: it ends at its start where there is no history of that. */
-function isTold(holdings: WalHoldings, timeline: Timeline): boolean {
-  return timeline === 1 || holdings.histories.has(timeline);
 }
 
 /** True when the backup was taken on the timeline, or on an ancestor before the timeline left it. */

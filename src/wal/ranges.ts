@@ -19,6 +19,7 @@ import {
   segmentName,
   segmentStart,
   type Timeline,
+  timelineOfSegment,
 } from "../postgres/lsn.ts";
 import { type LineagePart, lineageOf, partAt, type TimelineHistory } from "./history.ts";
 
@@ -58,6 +59,23 @@ export type WalLineage = {
 /** Whether a stretch is held. */
 export type WalCoverage = { readonly kind: "covered" } | { readonly kind: "missing"; readonly gaps: readonly WalGap[] };
 
+/** Timelines of which WAL is held, or a history, whether or not that opens. */
+export function heldTimelines({
+  segments,
+  tails,
+  histories,
+  closedHistories = [],
+}: WalHoldings): ReadonlySet<Timeline> {
+  const held = new Set<Timeline>([...histories.keys(), ...closedHistories, ...tails.map(({ timeline }) => timeline)]);
+  for (const name of segments) held.add(timelineOfSegment(name));
+  return held;
+}
+
+/** Whether it is known from where a timeline grew, which a server has to be told to follow it. The first has no history. */
+export function isHistoryHeld({ histories }: Pick<WalHoldings, "histories">, timeline: Timeline): boolean {
+  return timeline === 1 || histories.has(timeline);
+}
+
 /** The lineage of every timeline of which anything is held, oldest timeline first. */
 export function walLineages(holdings: WalHoldings): readonly WalLineage[] {
   const timelines = new Set<Timeline>(holdings.histories.keys());
@@ -75,7 +93,7 @@ export function walLineage(holdings: WalHoldings, timeline: Timeline): WalLineag
   });
   return {
     timeline,
-    historyHeld: timeline === 1 || holdings.histories.has(timeline),
+    historyHeld: isHistoryHeld(holdings, timeline),
     ranges: merged.map((stretch) => ({ ...stretch, spans: split(lineage, stretch) })),
     gaps,
   };

@@ -2,13 +2,13 @@
  * Histories that the vault has lost, or cannot open, as the manifests of backups have them: each keeps that of the timeline it was taken on.
  */
 import { isLifeboatError } from "../errors/error.ts";
-import { parseSegmentName, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { type BackupRecord, listBackups } from "../vault/backups.ts";
 import { readManifestHeader } from "../vault/manifest.ts";
 import { tellsLoss } from "../vault/unopened.ts";
 import type { Vault } from "../vault/vault.ts";
 import { namesAncestors, parseHistory } from "./history.ts";
-import type { WalHoldings } from "./ranges.ts";
+import { heldTimelines, isHistoryHeld, type WalHoldings } from "./ranges.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -18,13 +18,8 @@ export async function withHistoriesOfBackups(
   holdings: WalHoldings,
   options: CallOptions,
 ): Promise<WalHoldings> {
-  const { systemId, walSegmentBytes, segments, tails, closedHistories = [] } = holdings;
-  const wanted = new Set<Timeline>([...closedHistories, ...tails.map(({ timeline }) => timeline)]);
-  for (const name of segments) {
-    const segment = parseSegmentName(name, walSegmentBytes);
-    if (segment !== undefined) wanted.add(segment.timeline);
-  }
-  const lacking = [...wanted].filter((timeline) => timeline !== 1 && !holdings.histories.has(timeline));
+  const { systemId, closedHistories = [] } = holdings;
+  const lacking = [...heldTimelines(holdings)].filter((each) => !isHistoryHeld(holdings, each));
   if (lacking.length === 0) return holdings;
   const { backups } = await listBackups(vault, { systemId }, options);
   const histories = new Map(holdings.histories);
