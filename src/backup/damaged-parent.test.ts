@@ -3,9 +3,8 @@ import { describe, test } from "node:test";
 import { GOLDEN_COMMITS, GOLDEN_EARLIER, GOLDEN_LATER, takeGoldenBackup } from "../../test/golden/make-delta-vault.ts";
 import { connectSynthetic } from "../../test/golden/synthetic-server.ts";
 import { syntheticProof } from "../../test/support/proofs.ts";
-import { createTestVault } from "../../test/support/vaults.ts";
+import { createTestVault, repairTools } from "../../test/support/vaults.ts";
 import type { LifeboatError } from "../errors/error.ts";
-import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { Timeline } from "../postgres/lsn.ts";
 import type { BaseBackupSink } from "../postgres/replication.ts";
@@ -71,13 +70,7 @@ describe("a backup after one that is known to be damaged", () => {
   test("keeps nothing of one that a repair marked, can be restored, and is kept of itself", async () => {
     const { vault, full, packs } = await vaultWithFull();
     await replace(vault, packs[0] ?? "", flipped);
-    const tools = {
-      vault,
-      spooled: async () => undefined,
-      files: systemFiles,
-      host: "here",
-      onProgress: () => undefined,
-    };
+    const tools = repairTools(vault);
     await runRepair(tools, await prepareRepair(tools, {}), {});
     const after = await takeGoldenBackup(vault, GOLDEN_LATER, SEGMENTS);
     assert.deepEqual([after.parent, after.whyFull], [null, "parent-failed-proof"]);

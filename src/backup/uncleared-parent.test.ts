@@ -6,10 +6,9 @@ import {
   GOLDEN_LATER,
   takeGoldenBackup,
 } from "../../test/golden/make-delta-vault.ts";
-import { createTestVault } from "../../test/support/vaults.ts";
+import { createTestVault, repairTools } from "../../test/support/vaults.ts";
 import { LifeboatError } from "../errors/error.ts";
 import { type Instant, systemClock } from "../platform/clock.ts";
-import { systemFiles } from "../platform/files.ts";
 import { openMemoryStore } from "../store/memory/memory-store.ts";
 import type { Store } from "../store/store.ts";
 import { LEFT_BEHIND_MS, listBackups } from "../vault/backups.ts";
@@ -62,13 +61,7 @@ test("killed while it waits for the WAL that clears its parent: no manifest, so 
   }
   const { unfinished } = await listBackups(vault, {}, {});
   assert.equal(unfinished.length, 1);
-  const tools = {
-    vault,
-    spooled: async () => undefined,
-    files: systemFiles,
-    host: "here",
-    onProgress: () => undefined,
-  };
+  const tools = repairTools(vault);
   await runRepair(tools, await prepareRepair(tools, {}), {});
   const { backups } = await listBackups(vault, {}, {});
   assert.deepEqual(

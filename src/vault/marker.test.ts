@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createTestVault, TEST_SECRET } from "../../test/support/vaults.ts";
+import { createTestVault, repairTools, TEST_SECRET } from "../../test/support/vaults.ts";
 import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
@@ -39,7 +39,7 @@ async function put(store: Store, name: string, text: string): Promise<void> {
 const check = (vault: Vault) => checkVault(vault, { readData: false, onProgress: () => undefined });
 
 async function repair(vault: Vault) {
-  const tools = { vault, spooled: async () => undefined, files: systemFiles, host: "h", onProgress: () => undefined };
+  const tools = repairTools(vault);
   const plan = await prepareRepair(tools, {});
   for (const { failure } of await runRepair(tools, plan, {})) assert.equal(failure, undefined);
   return plan;

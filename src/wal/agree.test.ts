@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { temporaryFolder } from "../../test/support/receivers.ts";
+import { sessionContext } from "../../test/support/session-contexts.ts";
 import { SYNTHETIC_SEGMENT_BYTES, storeSegment } from "../../test/support/synthetic-backups.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { readHistory } from "../backup/image.ts";
@@ -9,7 +10,7 @@ import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemLocks } from "../platform/lock.ts";
 import { systemRandom } from "../platform/random.ts";
-import { historyName, LSN_NONE, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { historyName, type Lsn, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getHistory, putHistory } from "../vault/wal-store.ts";
@@ -17,7 +18,6 @@ import { agreeOnStart } from "./agree.ts";
 import { parseHistory } from "./history.ts";
 import { openSpool } from "./spool.ts";
 import type { SpoolState } from "./spool-state.ts";
-import { Uploads } from "./uploads.ts";
 
 const SYSTEM = "7000000000000000001" as SystemId;
 const SECOND = "1\t0/300000\tno recovery target specified\n";
@@ -49,38 +49,7 @@ async function agree(connection: ReplicationConnection, vault: Vault, times = 1)
   const tools = { files: systemFiles, locks: systemLocks, clock, random: systemRandom };
   const spool = await openSpool(tools, temporary.folder, {});
   const { signal } = new AbortController();
-  const unbound = { upstream: undefined, systemId: undefined, timeline: undefined, switchLsn: undefined };
-  const context = {
-    spool,
-    uploads: new Uploads({
-      vault,
-      clock,
-      random: systemRandom,
-      readFile: systemFiles.readFile,
-      systemId: () => SYSTEM,
-      remove: async () => undefined,
-    }),
-    vault,
-    clock,
-    options: {
-      slot: "lifeboat_vault",
-      statusIntervalMs: 1000,
-      serverTimeoutMs: 30_000,
-      spoolBytesMax: 1024 * 1024 * 1024,
-      slotLifetime: "lasting" as const,
-      newSystem: false,
-      delayMs: 0,
-    },
-    mandate: { reign: 0, ...unbound, ended: signal, mayConfirm: () => true },
-    gone: undefined,
-    serverEnd: LSN_NONE,
-    heardAt: undefined,
-    told: LSN_NONE,
-    confirmedAt: clock.monotonic(),
-    streaming: () => undefined,
-    walked: async () => undefined,
-    lost: () => undefined,
-  };
+  const context = sessionContext({ spool, vault, clock, systemId: SYSTEM, ended: signal });
   try {
     for (let time = 0; time < times; time += 1) await agreeOnStart(connection, context, { signal });
     return spool.state;

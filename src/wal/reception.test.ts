@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { temporaryFolder } from "../../test/support/receivers.ts";
+import { sessionContext } from "../../test/support/session-contexts.ts";
 import { writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 import { createTestVault } from "../../test/support/vaults.ts";
 import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
@@ -10,11 +11,9 @@ import { systemRandom } from "../platform/random.ts";
 import { LSN_NONE, type Lsn, lsnAdd, type SystemId, type Timeline } from "../postgres/lsn.ts";
 import type { ReplicationConnection, StandbyStatus, WalMessage, WalStream } from "../postgres/replication.ts";
 import { Link } from "./continuation.ts";
-import type { Mandate } from "./mandate.ts";
 import { Reception } from "./reception.ts";
 import type { SessionContext } from "./session-context.ts";
 import { openSpool, type Spool } from "./spool.ts";
-import { Uploads } from "./uploads.ts";
 
 const MIB = 1024 * 1024;
 const SEGMENT_BYTES = 4 * MIB;
@@ -117,46 +116,7 @@ async function receive(
   const spool = await openOver(temporary.folder, files);
   const vault = await createTestVault();
   const ended = new AbortController().signal;
-  const mandate: Mandate = {
-    reign: 0,
-    upstream: undefined,
-    systemId: undefined,
-    timeline: undefined,
-    switchLsn: undefined,
-    ended,
-    mayConfirm,
-  };
-  const context: SessionContext = {
-    spool,
-    uploads: new Uploads({
-      vault,
-      clock,
-      random: systemRandom,
-      readFile: files.readFile,
-      systemId: () => SYSTEM,
-      remove: async () => undefined,
-    }),
-    vault,
-    clock,
-    options: {
-      slot: "lifeboat_vault",
-      statusIntervalMs: 1000,
-      serverTimeoutMs: 30_000,
-      spoolBytesMax: 1024 * MIB,
-      slotLifetime: "lasting",
-      newSystem: false,
-      delayMs: 0,
-    },
-    mandate,
-    gone: undefined,
-    serverEnd: LSN_NONE,
-    heardAt: undefined,
-    told: LSN_NONE,
-    confirmedAt: clock.monotonic(),
-    streaming: () => undefined,
-    walked: async () => undefined,
-    lost: () => undefined,
-  };
+  const context = sessionContext({ spool, vault, clock, systemId: SYSTEM, ended, files, mayConfirm });
   how.begins?.(context);
   const plan = { timeline: ONE, streamFrom: START, writeFrom: START, expected: Buffer.alloc(0), confirmFrom, link };
   const run = new Reception(context, plan).run(sender.connection, { signal: ended });

@@ -11,6 +11,7 @@ import { openMemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { rewrapPassphrase } from "../../src/vault/key-ring.ts";
 import { NO_STRETCH, type WrapSecret } from "../../src/vault/keys.ts";
+import type { RepairTools } from "../../src/vault/repair.ts";
 import { initVault, type Vault } from "../../src/vault/vault.ts";
 
 /** The passphrase of every test vault. */
@@ -22,6 +23,11 @@ export async function cheapenPassphrase(folder: string, passphrase: string): Pro
   const store = await openDiskStore({ folder, files, random: systemRandom });
   const tools = { store, clock: systemClock, random: systemRandom, stretchCost: NO_STRETCH };
   await rewrapPassphrase(tools, { kind: "passphrase", passphrase }, { passphrase, label: "" }, {});
+}
+
+/** What a repair works with on a machine where nothing is spooled. */
+export function repairTools(vault: Vault): RepairTools {
+  return { vault, spooled: async () => undefined, files: systemFiles, host: "here", onProgress: () => undefined };
 }
 
 /** A store as one path is: what lies there can be exchanged under who has it open. */
