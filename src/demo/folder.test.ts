@@ -71,6 +71,26 @@ test("a postmaster.pid whose number belongs to another process ends nothing", as
   assert.deepEqual(await removeLeftovers(PORTS, sandbox), [dead.folder]);
 });
 
+test("a demo's marker has nothing removed that lies elsewhere, and one that another user wrote not even its folder", async (t) => {
+  const sandbox = await makeSandbox(t);
+  const elsewhere = path.join(path.dirname(sandbox), "production");
+  await mkdir(elsewhere, { recursive: true });
+  const [ours, theirs] = ["demo-00000000", "demo-11111111"].map((name) => path.join(sandbox, name));
+  assert.ok(ours !== undefined && theirs !== undefined);
+  for (const folder of [ours, theirs]) {
+    await mkdir(folder, { recursive: true });
+    const marker = { format: "lifeboat-demo", version: 1, startedAt: "x", keep: false, sockets: elsewhere };
+    await writeFile(path.join(folder, "lifeboat-demo.json"), JSON.stringify(marker));
+  }
+  const stat: Files["stat"] = async (file) => {
+    const facts = await systemFiles.stat(file);
+    return facts === undefined || file !== theirs ? facts : { ...facts, uid: facts.uid + 1 };
+  };
+  assert.deepEqual(await removeLeftovers({ ...PORTS, files: { ...systemFiles, stat } }, sandbox), [ours]);
+  assert.deepEqual(await readdir(path.dirname(sandbox)), ["production", "sandbox"]);
+  assert.deepEqual(await readdir(sandbox), [path.basename(theirs)]);
+});
+
 test("a folder without a demo's marker is not removed", async (t) => {
   const sandbox = await makeSandbox(t);
   const { folder } = await makeDemo(t, sandbox);

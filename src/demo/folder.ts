@@ -14,6 +14,7 @@ import type { Files } from "../platform/files.ts";
 import type { Lock, Locks } from "../platform/lock.ts";
 import type { Processes } from "../platform/processes.ts";
 import type { RandomSource } from "../platform/random.ts";
+import { currentUid } from "../platform/run-as.ts";
 import { parsePidFile } from "../postgres/pid-file.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import { isServerOf } from "../postgres/server-process.ts";
@@ -96,7 +97,7 @@ function placesIn(folder: string, lock: Lock): DemoFolder {
     beforeDelete: inside("before-delete"),
     vault: inside("vault"),
     spool: inside("spool"),
-    sockets: fits ? inside("run") : path.join("/tmp", `lifeboat-${path.basename(folder)}`),
+    sockets: fits ? inside("run") : socketsBeside(folder),
     passphraseFile: inside("passphrase"),
     passwordFile: inside("password"),
     configFile: inside("lifeboat.yaml"),
@@ -107,6 +108,11 @@ function placesIn(folder: string, lock: Lock): DemoFolder {
   };
 }
 
+/** Where the sockets of a demo are whose folder has too long a path for them. */
+function socketsBeside(folder: string): string {
+  return path.join("/tmp", `lifeboat-${path.basename(folder)}`);
+}
+
 /** Removes the folder of a demo whose processes have ended. Refuses a folder without a marker of ours. */
 export async function removeDemoFolder(files: Files, place: { readonly folder: string }): Promise<void> {
   const marker = await readMarker(files, place.folder);
@@ -115,13 +121,14 @@ export async function removeDemoFolder(files: Files, place: { readonly folder: s
   for (const entry of await files.list(place.folder)) {
     if (entry.name !== MARKER_FILE) await files.removeTree(path.join(place.folder, entry.name));
   }
-  if (!marker.sockets.startsWith(`${place.folder}/`)) await files.removeTree(marker.sockets);
+  // What the marker names is no reason to remove anything else.
+  if (marker.sockets === socketsBeside(place.folder)) await files.removeTree(marker.sockets);
   await files.removeTree(place.folder);
 }
 
 /**
  * Ends and removes what demos that were killed left in `sandbox`; returns their folders. Demos that run, and those that
- * were to be kept, are left alone.
+ * were to be kept, are left alone, and so is what another user made: in a sandbox like /tmp anybody can write a marker.
  */
 export async function removeLeftovers(ports: FolderPorts, sandbox: string): Promise<readonly string[]> {
   const { files } = ports;
@@ -130,6 +137,7 @@ export async function removeLeftovers(ports: FolderPorts, sandbox: string): Prom
   for (const { name, kind } of await files.list(sandbox)) {
     const folder = path.join(sandbox, name);
     if (kind !== "folder" || !name.startsWith(FOLDER_PREFIX)) continue;
+    if ((await files.stat(folder))?.uid !== currentUid()) continue;
     const marker = await readMarker(files, folder);
     if (marker === undefined || marker.keep) continue;
     const lock = ports.locks.tryAcquire(path.join(folder, LOCK_FILE));
