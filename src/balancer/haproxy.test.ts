@@ -29,8 +29,16 @@ test("a program that serves no clients is found by its name, before the API is",
   const pages = text.slice(text.indexOf("\nbackend reader"), text.indexOf("\nbackend api"));
   assert.match(
     pages,
-    /replace-path \/instances\/\[\^\/\]\+\/\(health\.\*\|metrics\) \/\\1\n {4}server reader "unix@\/srv\/run\/reader\.sock"\n/,
+    /replace-path \^\/instances\/\[\^\/\]\+\/\(health\.\*\|metrics\)\$ \/\\1\n {4}server reader "unix@\/srv\/run\/reader\.sock"\n/,
   );
+});
+
+test("clients of the front leave places to those of the read port", () => {
+  const [whole, front, ...others] = [...renderHaproxy(request).matchAll(/^ {4}maxconn (\d+)$/gm)].map(([, max]) =>
+    Number(max),
+  );
+  assert.ok(whole !== undefined && front !== undefined && others.length === 0);
+  assert.ok(whole - front >= 500, `${front} of ${whole}`);
 });
 
 test("what answers on the front's port and is no balancer is told", async () => {

@@ -28,6 +28,8 @@ export type BalancerRequest = {
   /** Role whose name the database's health check gives; it never logs in. */
   readonly checkRole: string;
   readonly statsSocket: string;
+  /** In tests shorter than RECEIVE_MS. */
+  readonly receiveMs?: { readonly head: number; readonly body: number } | undefined;
 };
 
 /** The page that the balancer answers by itself: 200 while it runs. */
@@ -51,6 +53,15 @@ export const NOT_REPEATED_HEADER = "x-lifeboat-not-repeated";
 /** With all of them under way buffers take half a gigabyte. */
 const CONNECTIONS_MAX = 2_000;
 
+/** Whoever takes all places at the front takes none of those that read by SQL. */
+const FRONT_CONNECTIONS_MAX = 1_500;
+
+/**
+ * In which the head of a request has to have come, and what of its body is waited for: a client that sends a byte a minute would
+ * else keep its place for ever. An instance gives a whole request a minute as well.
+ */
+const RECEIVE_MS = { head: 20_000, body: 60_000 } as const;
+
 /** What follows an instance's name where it is asked unchecked. */
 export const UNCHECKED = ".unchecked";
 
@@ -63,8 +74,12 @@ const INNER_PAGES = `    # What instances have counted, and each one's health, i
     http-request return status 404 content-type text/plain string nothing if is_inner is_passed_on or is_inner !is_here
 `;
 
+/** Only of a path that begins so: INNER_PAGES look at its beginning, and what they let pass must stay what it is. */
+const OWN_PAGE = String.raw`replace-path ^/instances/[^/]+/(health.*|metrics)$ /\1`;
+
 /** The text of haproxy.cfg. */
 export function renderHaproxy(request: BalancerRequest): string {
+  const receiveMs = request.receiveMs ?? RECEIVE_MS;
   return `# Written by lifeboat; changes made here are lost.
 global
     maxconn ${CONNECTIONS_MAX}
@@ -90,7 +105,7 @@ defaults
 frontend front
     mode http
     bind 127.0.0.1:${request.frontPort}
-    # Who asks without a key is counted by address, and instances see the balancer's only.
+${frontLimits(receiveMs.head)}    # Who asks without a key is counted by address, and instances see the balancer's only.
     option forwardfor
     http-request return status 200 content-type text/plain string ok if { path ${BALANCER_HEALTH_PATH} }
 ${INNER_PAGES}${request.pages.map(({ name }) => `    use_backend ${name} if { path_beg /instances/${name}/ }\n`).join("")}    default_backend api
@@ -105,6 +120,7 @@ backend api
     # already, or has more to do than it can. A body that comes behind its headers is waited for, since only a whole request
     # can be sent again.
     option http-buffer-request
+    timeout http-request ${receiveMs.body}ms
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless METH_GET or METH_HEAD or { req.hdr(idempotency-key) -m found }
     # Its caller repeats one that does not fit, by its key, and is told so in every answer to it.
@@ -132,13 +148,21 @@ backend readers
 ${serverLines(request.readers, (index) => (index === 0 ? "check" : "check backup"))}`;
 }
 
+function frontLimits(headMs: number): string {
+  return `    maxconn ${FRONT_CONNECTIONS_MAX}
+    timeout http-request ${headMs}ms
+    # Between two requests of one connection, which is else as long.
+    timeout http-keep-alive 65s
+`;
+}
+
 function pageBackends(pages: readonly BalancedServer[]): string {
   return pages
     .map(
       (server) => `
 backend ${server.name}
     mode http
-    http-request replace-path /instances/[^/]+/(health.*|metrics) /\\1
+    http-request ${OWN_PAGE}
 ${serverLines([server], () => "")}`,
     )
     .join("");
@@ -158,7 +182,7 @@ function ofOneInstance(api: readonly BalancedServer[]): string {
   if (api.length === 0) return "";
   const rules = api.map(({ name }) => `    use-server ${name} if { var(txn.instance) -m str ${name} }\n`).join("");
   return `    http-request set-var(txn.instance) path,field(3,/) if { path_beg /instances/ }
-    http-request replace-path /instances/[^/]+/(health.*|metrics) /\\1
+    http-request ${OWN_PAGE}
 ${rules}`;
 }
 

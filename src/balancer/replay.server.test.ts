@@ -8,10 +8,12 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
+import { connect } from "node:net";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { eventually } from "../../test/support/receivers.ts";
 import { giveTo, PORTS, serverUser } from "../../test/support/servers.ts";
+import { systemClock } from "../platform/clock.ts";
 import { findFreePort } from "../platform/free-port.ts";
 import type { RunningProcess } from "../platform/processes.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -25,6 +27,9 @@ import {
   renderHaproxy,
 } from "./haproxy.ts";
 
+/** Longer than a whole request of these tests takes on a busy machine. */
+const RECEIVE_MS = { head: 2_000, body: 3_000 };
+
 let folder: string;
 let port: number;
 let statsSocket: string;
@@ -32,6 +37,7 @@ let haproxy: RunningProcess;
 let servers: readonly Server[];
 /** Bodies as they came, whichever of the two instances they came to. */
 let came: string[] = [];
+let paths: string[] = [];
 /** What is done with the first request; those behind it are answered. */
 let first: "dies" | "refuses" = "dies";
 let isWell = true;
@@ -41,6 +47,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     response.writeHead(isWell ? 200 : 503).end();
     return;
   }
+  paths.push(request.url ?? "");
   let body = "";
   request.on("data", (chunk) => (body += String(chunk)));
   request.on("end", () => {
@@ -71,6 +78,7 @@ before(async () => {
     readers: [],
     checkRole: "nobody",
     statsSocket,
+    receiveMs: RECEIVE_MS,
   });
   await writeFile(path.join(folder, "haproxy.cfg"), text);
   await giveTo(await serverUser(), folder);
@@ -182,7 +190,39 @@ test("what instances tell of themselves is told to this machine, and to nobody w
     assert.equal(await asked(at, { "x-forwarded-for": "192.0.2.1" }), 404, at);
     assert.equal(await asked(at, { forwarded: "for=192.0.2.1" }), 404, at);
   }
+  // What does not begin so is none of these pages at an instance either.
+  for (const at of ["//instances/api0/metrics", "/a/instances/api0/metrics", "/a/instances/api0/health/ready"]) {
+    paths = [];
+    await asked(at, { "x-forwarded-for": "192.0.2.1" });
+    assert.deepEqual(paths, [at]);
+  }
   // How the service is, is everybody's to know.
   assert.equal(await asked("/health", { "x-forwarded-for": "192.0.2.1" }), 200);
   assert.equal(await asked("/v1/x", { "x-forwarded-for": "192.0.2.1" }), 200);
 });
+
+test("a request that never comes to its end keeps its place for so long only, however often a byte of it comes", async () => {
+  const post = "POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n";
+  const [head, body] = await Promise.all([dripped("GET / HTTP/1.1\r\nhost: x\r\nx: "), dripped(post)]);
+  assert.match(head.answer, /^HTTP\/1\.1 408 /);
+  assert.match(body.answer, /^HTTP\/1\.1 408 /);
+  assert.ok(head.ms < body.ms, `${head.ms} ms for the head, ${body.ms} ms for the body`);
+});
+
+/** Sends `begun` and then a byte now and then, until the balancer has closed. */
+async function dripped(begun: string): Promise<{ readonly answer: string; readonly ms: number }> {
+  const began = systemClock.monotonic();
+  return await new Promise((resolve, reject) => {
+    let answer = "";
+    const socket = connect(port, "127.0.0.1", () => socket.write(begun));
+    const drip = setInterval(() => socket.write("x"), RECEIVE_MS.head / 10);
+    const late = setTimeout(() => socket.destroy(new Error("not closed")), 10 * RECEIVE_MS.body);
+    socket.on("data", (chunk) => (answer += String(chunk)));
+    socket.on("error", reject);
+    socket.on("close", () => {
+      clearInterval(drip);
+      clearTimeout(late);
+      resolve({ answer, ms: systemClock.monotonic() - began });
+    });
+  });
+}
