@@ -42,6 +42,20 @@ export const UP_STEPS = [
 /** One of them. */
 export type UpStep = (typeof UP_STEPS)[number];
 
+/**
+ * Steps that a failover and the way to the database do without: where one fails, those behind it are carried out all the same. A cache
+ * that cannot read its files must not leave the stack without its balancer and its daemon.
+ */
+export const APART_STEPS: ReadonlySet<UpStep> = new Set([
+  "redis",
+  "pgbouncer",
+  "pooler_watch",
+  "api",
+  "haproxy",
+  "mcp",
+  "scraper-scheduler",
+]);
+
 /** What each step brings about, as an operator reads it. */
 export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
   folders: "the stack's folders are there",

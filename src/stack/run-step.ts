@@ -81,10 +81,16 @@ async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatE
     : logs;
   return new LifeboatError("stack.step-failed", {
     message: `stack ${stack.name} is not up: step ${name} was done, but not so that ${STEP_EFFECTS[name]}${said}${await spaceLeft(tools)}`,
-    remedy: `${first}, then run lifeboat up again: it goes on from here. What was started runs on.`,
+    remedy: `${first}, then run lifeboat up again: it goes on from here. What was started runs on.${component === "redis" ? cacheRemedy(stack) : ""}`,
     retryable: true,
     details: { step: name },
   });
+}
+
+/** A power cut may leave zeros at the end of a file that was written last, which redis does not start with. */
+function cacheRemedy({ place }: StackDescription): string {
+  const files = `${place.dataOf("redis")}/appendonlydir`;
+  return ` Where redis cannot read what it kept ("Bad file format"), move ${files} aside first: what lies there can be made anew.`;
 }
 
 /** The same error with the ends of the programs that ended: whoever asked one of them knows only that it is gone. */

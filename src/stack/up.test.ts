@@ -20,6 +20,7 @@ import { NO_STRETCH } from "../vault/keys.ts";
 import { initVault } from "../vault/vault.ts";
 import { writeSpoolState } from "../wal/spool-state.ts";
 import { makeFolders, writeConfiguration } from "./making.ts";
+import type { UpStep } from "./plan.ts";
 import { databasesFileOf } from "./pooler-config.ts";
 import { freePorts } from "./ports.ts";
 import { findPrograms } from "./programs.ts";
@@ -28,7 +29,7 @@ import { runStep } from "./run-step.ts";
 import { HIDDEN_SECRETS, makeSecrets, readSecrets, secretFile } from "./secrets.ts";
 import { STEPS } from "./steps.ts";
 import type { StackTools } from "./tools.ts";
-import { checkedPlan, leftBehind, planStackUp } from "./up.ts";
+import { carryOut, checkedPlan, leftBehind, planStackUp } from "./up.ts";
 
 /** A machine on which nothing runs. */
 const TOOLS: StackTools = {
@@ -76,6 +77,39 @@ test("a primary that became a standby, and a replica that was promoted, are told
         return true;
       });
     });
+  }
+});
+
+test("a step on which no other rests fails: all behind it are carried out, and each failure is told; one that others need ends the start", async () => {
+  const ran: string[] = [];
+  const carriedOut = async (
+    steps: readonly UpStep[],
+    failing: Readonly<Partial<Record<UpStep, Error>>>,
+  ): Promise<unknown> => {
+    ran.length = 0;
+    const run = async (step: UpStep): Promise<void> => {
+      ran.push(step);
+      const error = failing[step];
+      if (error !== undefined) throw error;
+    };
+    return await carryOut(steps, run).catch((error: unknown) => error);
+  };
+  const failed = (step: UpStep): LifeboatError =>
+    new LifeboatError("stack.step-failed", { message: `${step} failed`, remedy: "Mend it.", details: { step } });
+  const steps = ["db-start", "redis", "pgbouncer", "api", "haproxy", "daemon"] as const;
+  const one = failed("redis");
+  assert.equal(await carriedOut(steps, { redis: one }), one);
+  assert.deepEqual(ran, steps);
+  const two = await carriedOut(steps, { redis: one, api: failed("api") });
+  assert.deepEqual(ran, steps);
+  assert(isLifeboatError(two, "stack.step-failed"));
+  assert.deepEqual([two.message, two.details["step"]], ["redis failed; and api failed", "redis"]);
+  assert(isLifeboatError(await carriedOut(steps, { "db-start": failed("db-start") }), "stack.step-failed"));
+  assert.deepEqual(ran, ["db-start"]);
+  const aborted = new LifeboatError("platform.aborted", { message: "stopped", remedy: "Run it again." });
+  for (const error of [aborted, new TypeError("a bug")]) {
+    assert.equal(await carriedOut(steps, { redis: error }), error);
+    assert.deepEqual(ran, ["db-start", "redis"]);
   }
 });
 

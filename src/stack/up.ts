@@ -2,7 +2,8 @@
  * Brings a stack up: carries out the plan of plan.ts, step by step.
  *
  * Invariants: each step looks whether its effect is there, acts, and looks again until it shows or its time is over; what
- * is there is never made twice; a step that fails leaves all before it as they are, and the next `up` goes on from there.
+ * is there is never made twice; a step that fails leaves all before it as they are, and the next `up` goes on from there. One on which no
+ * other rests (APART_STEPS) ends the start only when all behind it were tried.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
@@ -11,7 +12,7 @@ import { componentOf } from "./instances.ts";
 import { makeOwedRecoveryKey } from "./making.ts";
 import { nodeDataOf } from "./nodes.ts";
 import { type LookTools, observeStack } from "./observe.ts";
-import { hasCluster, planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
+import { APART_STEPS, hasCluster, planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
 import { runStep } from "./run-step.ts";
 import { componentsOf, LISTENER, replicaOf, type StackDescription } from "./stack.ts";
@@ -108,7 +109,7 @@ export async function runStackUp(
       options.onEvent({ kind: "recovery-key", recoveryKey });
     },
   };
-  for (const [index, step] of steps.entries()) {
+  await carryOut(steps, async (step, index) => {
     throwIfAborted(options.signal, `bringing up stack ${stack.name}, before step ${step}`);
     options.onEvent({ kind: "begin", step, index, count: steps.length });
     const from = tools.clock.monotonic();
@@ -116,10 +117,36 @@ export async function runStackUp(
     if (did) acted.push(step);
     const durationMs = since(tools, from);
     options.onEvent({ kind: "step", step, effect: STEP_EFFECTS[step], durationMs, acted: did });
-  }
+  });
   // At the end: a start that fails again and again would leave a key of each time.
   if (!hasToldKey) await makeOwedRecoveryKey(stepTools, options);
   return { acted, durationMs: since(tools, begun) };
+}
+
+/**
+ * Runs steps in their order, up to one that fails and that others need. Rejects with what the first one failed of, and says there what
+ * others did.
+ */
+export async function carryOut(
+  steps: readonly UpStep[],
+  run: (step: UpStep, index: number) => Promise<void>,
+): Promise<void> {
+  const failures: LifeboatError[] = [];
+  for (const [index, step] of steps.entries()) {
+    try {
+      await run(step, index);
+    } catch (error) {
+      if (!isLifeboatError(error) || error.kind === "bug" || isLifeboatError(error, "platform.aborted")) throw error;
+      failures.push(error);
+      if (!APART_STEPS.has(step)) break;
+    }
+  }
+  const [first, ...others] = failures;
+  if (first === undefined) return;
+  if (others.length === 0) throw first;
+  const { code, remedy, retryable, details, cause } = first;
+  const message = [first, ...others].map((each) => each.message).join("; and ");
+  throw new LifeboatError(code, { message, remedy, retryable, details, cause });
 }
 
 /**
