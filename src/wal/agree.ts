@@ -20,9 +20,10 @@ import {
 } from "../postgres/lsn.ts";
 import type { ReplicationConnection } from "../postgres/replication.ts";
 import { checkSameVault } from "../vault/same-vault.ts";
+import { tellsLoss } from "../vault/unopened.ts";
 import { getSegment, listWal, putHistory } from "../vault/wal-store.ts";
 import { comparedOffset, Link } from "./continuation.ts";
-import { decideStart, type StartDecision, type StartFacts } from "./decide.ts";
+import { decideStart, lastPages, type StartDecision, type StartFacts } from "./decide.ts";
 import { type LineagePart, lineageOf, namesAncestors, parseHistory } from "./history.ts";
 import { checkAgainstMandate, checkAgainstSpool, checkAgainstVault, type ServerFacts } from "./identity.ts";
 import { type WalRange, walLineage } from "./ranges.ts";
@@ -135,15 +136,44 @@ async function planOf(
     const expected = shared.subarray(offset);
     return { timeline, streamFrom: lsnAdd(at, offset), writeFrom: sharedTo, expected, confirmFrom: switchLsn };
   }
-  const { compareFrom } = decision;
-  if (compareFrom === undefined) {
-    return { ...plan, link: await linkBehind(context, server, { ...decision, held: timeline }, call) };
-  }
-  const expected = await comparedBytes(context, server, { timeline, compareFrom, at }, call);
-  return expected === undefined ? plan : { ...plan, streamFrom: lsnAdd(at, -expected.byteLength), expected };
+  return { ...plan, ...(await continuation(context, server, decision, call)) };
 }
 
-/** The held bytes to compare: from `compareFrom` on, or from further back in its segment where that says too little. */
+/**
+ * What a server that goes on with a timeline is known by. Where the segment held last does not open, that is the end of the one before it, and
+ * the link to the last record where that was walked: it must not keep an honest server from its receiver. A vault that does not answer by now is
+ * waited for, unless the link is known: it will tell.
+ */
+async function continuation(
+  context: SessionContext,
+  server: ServerFacts,
+  { timeline, at, compareFrom }: Extract<StartDecision, { kind: "continue" }>,
+  call: CallOptions,
+): Promise<Pick<Plan, "link"> | Pick<Plan, "link" | "streamFrom" | "expected">> {
+  const behind = { held: timeline, timeline, at };
+  if (compareFrom === undefined) return { link: await linkBehind(context, server, behind, call) };
+  const from = (end: Lsn, expected: Buffer) => ({ streamFrom: lsnAdd(end, -expected.byteLength), expected });
+  let last: Buffer | undefined;
+  try {
+    last = await comparedBytes(context, server, { timeline, compareFrom, at }, call);
+  } catch (error) {
+    const link = await walkedLink(context, server, behind);
+    if (link === undefined || !isLifeboatError(error) || error.kind === "bug" || call.signal.aborted) throw error;
+    return { link };
+  }
+  if (last !== undefined) return from(at, last);
+  const link = await walkedLink(context, server, behind);
+  const end = segmentStart(compareFrom, server.walSegmentBytes);
+  if (end === LSN_NONE) return { link };
+  const before = { timeline, compareFrom: lastPages(end, server.walSegmentBytes), at: end };
+  const earlier = await comparedBytes(context, server, before, call);
+  return earlier === undefined ? { link } : { ...from(end, earlier), link };
+}
+
+/**
+ * The held bytes to compare: from `compareFrom` on, or from further back in its segment where that says too little. Undefined where
+ * they are not to be had.
+ */
 async function comparedBytes(
   context: SessionContext,
   server: ServerFacts,
@@ -166,16 +196,24 @@ async function linkBehind(
   call: CallOptions,
 ): Promise<Link | undefined> {
   const { at, timeline } = start;
-  const { walSegmentBytes, systemId } = server;
+  const { walSegmentBytes } = server;
   // A new primary's first commit waits for this: a segment of the vault is read only where nobody has walked it.
-  const walked = await context.walked();
-  const of = { vaultId: context.vault.id, systemId, timeline: start.held };
-  if (walked !== undefined && isOf(walked, of) && walked.to === at) {
-    return Link.to(walked.last, { at, timeline, walSegmentBytes });
-  }
+  const known = await walkedLink(context, server, start);
+  if (known !== undefined) return known;
   const stretch = { timeline: start.held, from: lsnAdd(at, -walSegmentBytes), to: at };
   const segment = await heldBytes(context, server, stretch, call);
   return segment === undefined ? undefined : Link.behind(segment, { at, timeline, walSegmentBytes });
+}
+
+/** As `linkBehind`, where the last record was walked to its end. */
+async function walkedLink(
+  context: SessionContext,
+  { walSegmentBytes, systemId }: ServerFacts,
+  { held, timeline, at }: { readonly held: Timeline; readonly timeline: Timeline; readonly at: Lsn },
+): Promise<Link | undefined> {
+  const walked = await context.walked();
+  const isThere = walked !== undefined && isOf(walked, { vaultId: context.vault.id, systemId, timeline: held });
+  return isThere && walked.to === at ? Link.to(walked.last, { at, timeline, walSegmentBytes }) : undefined;
 }
 
 /**
@@ -350,6 +388,12 @@ async function heldEnds(
   // What is held of a branch that the server left behind says nothing of where its own goes on.
   if (followed !== undefined && held.has(followed)) return held;
   const { walSegmentBytes, systemId } = server;
+  // What this process completed and stored needs no vault that answers to be gone on from.
+  const flushed = followed === undefined ? LSN_NONE : spool.flushedOn(followed);
+  if (followed !== undefined && flushed !== LSN_NONE && flushed % BigInt(walSegmentBytes) === 0n) {
+    note(followed, flushed);
+    return held;
+  }
   const { segments } = await listWal(vault, { systemId }, call);
   for (const name of segments) {
     const segment = parseSegmentName(name, walSegmentBytes);
@@ -359,9 +403,12 @@ async function heldEnds(
   return held;
 }
 
-/** Held bytes of one segment, from the spool or else the vault; undefined when neither has them. */
+/**
+ * Held bytes of one segment, from the spool or else the vault; undefined when neither has them. What the vault has and cannot open is told:
+ * recovery ends there, and nothing mends it by itself.
+ */
 async function heldBytes(
-  { spool, vault }: SessionContext,
+  { spool, vault, clock, unreadable }: SessionContext,
   server: ServerFacts,
   stretch: { readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
   call: CallOptions,
@@ -370,10 +417,20 @@ async function heldBytes(
   const spooled = await spool.read(stretch);
   if (spooled !== undefined) return spooled;
   const { walSegmentBytes, systemId } = server;
-  const segment = segmentName({ timeline: stretch.timeline, lsn: stretch.from, walSegmentBytes });
-  const bytes = await getSegment(vault, { systemId, segment }, call);
-  const offset = lsnDistance({ from: segmentStart(stretch.from, walSegmentBytes), to: stretch.from });
-  return bytes?.subarray(offset, offset + lsnDistance(stretch));
+  const { timeline } = stretch;
+  const segment = segmentName({ timeline, lsn: stretch.from, walSegmentBytes });
+  const from = segmentStart(stretch.from, walSegmentBytes);
+  try {
+    const bytes = await getSegment(vault, { systemId, segment }, call);
+    const offset = lsnDistance({ from, to: stretch.from });
+    return bytes?.subarray(offset, offset + lsnDistance(stretch));
+  } catch (error) {
+    if (!tellsLoss(error)) throw error;
+    const noticedAt = formatInstant(clock.now());
+    const reason = `${segment} does not open in the vault: ${error.code}`;
+    await unreadable({ systemId, timeline, from, to: lsnAdd(from, walSegmentBytes), reason, noticedAt });
+    return undefined;
+  }
 }
 
 function serverBehind(server: ServerFacts, heldLsn: Lsn): LifeboatError {

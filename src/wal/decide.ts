@@ -151,7 +151,7 @@ function segmentAt(facts: StartFacts, lsn: Lsn): { readonly timeline: Timeline; 
  * The first byte of the last two pages before `end`, as far as they lie in one segment: what is compared before anything is received
  * behind it. Two, since the last one may hold the last bytes of a record and no more.
  */
-function lastPages(end: Lsn, walSegmentBytes: number): Lsn {
+export function lastPages(end: Lsn, walSegmentBytes: number): Lsn {
   const last = lsnAdd(end, -1);
   return lsnMax(segmentStart(last, walSegmentBytes), lsnAdd(segmentStart(last, WAL_PAGE_BYTES), -WAL_PAGE_BYTES));
 }

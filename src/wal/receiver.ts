@@ -460,6 +460,7 @@ class WalReceiver implements Receiver {
       lost: (gap) => {
         this.#lostGaps = [...this.#lostGaps, gap];
       },
+      unreadable,
     };
   }
 

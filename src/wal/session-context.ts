@@ -9,6 +9,7 @@ import type { Gone } from "./decide.ts";
 import type { Mandate } from "./mandate.ts";
 import type { Spool } from "./spool.ts";
 import type { ReceivedGap } from "./spool-state.ts";
+import type { UnreadableWal } from "./unreadable.ts";
 import type { Uploads } from "./uploads.ts";
 import type { Walked } from "./walked.ts";
 
@@ -49,6 +50,8 @@ export type SessionContext = {
   readonly walked: () => Promise<Walked | undefined>;
   /** Called when WAL was found to be lost. */
   readonly lost: (gap: ReceivedGap) => void;
+  /** Called when WAL that is held was found not to be readable. */
+  readonly unreadable: (found: UnreadableWal) => Promise<void>;
 };
 
 /** Where a stream starts, and what must hold before it confirms. */

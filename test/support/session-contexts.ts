@@ -50,5 +50,6 @@ export function sessionContext(of: {
     streaming: () => undefined,
     walked: async () => undefined,
     lost: () => undefined,
+    unreadable: async () => undefined,
   };
 }
