@@ -28,8 +28,8 @@ export type BalancerRequest = {
   /** Role whose name the database's health check gives; it never logs in. */
   readonly checkRole: string;
   readonly statsSocket: string;
-  /** In tests shorter than RECEIVE_MS. */
-  readonly receiveMs?: { readonly head: number; readonly body: number } | undefined;
+  /** In tests shorter than WAIT_MS. */
+  readonly waitMs?: { readonly head: number; readonly body: number; readonly answer: number } | undefined;
 };
 
 /** The page that the balancer answers by itself: 200 while it runs. */
@@ -58,9 +58,10 @@ const FRONT_CONNECTIONS_MAX = 1_500;
 
 /**
  * In which the head of a request has to have come, and what of its body is waited for: a client that sends a byte a minute would
- * else keep its place for ever. An instance gives a whole request a minute as well.
+ * else keep its place for ever. An instance gives a whole request a minute as well. What it may take to answer one is more than a
+ * write takes (decision 38): a frozen one would else hold what it was sent for as long as idle connections live.
  */
-const RECEIVE_MS = { head: 20_000, body: 60_000 } as const;
+const WAIT_MS = { head: 20_000, body: 60_000, answer: 25_000 } as const;
 
 /** What follows an instance's name where it is asked unchecked. */
 export const UNCHECKED = ".unchecked";
@@ -79,7 +80,7 @@ const OWN_PAGE = String.raw`replace-path ^/instances/[^/]+/(health.*|metrics)$ /
 
 /** The text of haproxy.cfg. */
 export function renderHaproxy(request: BalancerRequest): string {
-  const receiveMs = request.receiveMs ?? RECEIVE_MS;
+  const waitMs = request.waitMs ?? WAIT_MS;
   return `# Written by lifeboat; changes made here are lost.
 global
     maxconn ${CONNECTIONS_MAX}
@@ -105,7 +106,7 @@ defaults
 frontend front
     mode http
     bind 127.0.0.1:${request.frontPort}
-${frontLimits(receiveMs.head)}    # Who asks without a key is counted by address, and instances see the balancer's only.
+${frontLimits(waitMs.head)}    # Who asks without a key is counted by address, and instances see the balancer's only.
     option forwardfor
     http-request return status 200 content-type text/plain string ok if { path ${BALANCER_HEALTH_PATH} }
 ${INNER_PAGES}${request.pages.map(({ name }) => `    use_backend ${name} if { path_beg /instances/${name}/ }\n`).join("")}    default_backend api
@@ -120,7 +121,8 @@ backend api
     # already, or has more to do than it can. A body that comes behind its headers is waited for, since only a whole request
     # can be sent again.
     option http-buffer-request
-    timeout http-request ${receiveMs.body}ms
+    timeout http-request ${waitMs.body}ms
+    timeout server ${waitMs.answer}ms
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless METH_GET or METH_HEAD or { req.hdr(idempotency-key) -m found }
     # Its caller repeats one that does not fit, by its key, and is told so in every answer to it.

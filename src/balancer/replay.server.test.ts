@@ -28,7 +28,7 @@ import {
 } from "./haproxy.ts";
 
 /** Longer than a whole request of these tests takes on a busy machine. */
-const RECEIVE_MS = { head: 2_000, body: 3_000 };
+const WAIT_MS = { head: 2_000, body: 3_000, answer: 3_000 };
 
 let folder: string;
 let port: number;
@@ -39,7 +39,7 @@ let servers: readonly Server[];
 let came: string[] = [];
 let paths: string[] = [];
 /** What is done with the first request; those behind it are answered. */
-let first: "dies" | "refuses" = "dies";
+let first: "dies" | "refuses" | "freezes" = "dies";
 let isWell = true;
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -54,7 +54,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     came.push(body);
     if (came.length > 1) response.end("done");
     else if (first === "dies") request.socket.destroy();
-    else response.writeHead(503).end("refused");
+    else if (first === "refuses") response.writeHead(503).end("refused");
   });
 }
 
@@ -78,7 +78,7 @@ before(async () => {
     readers: [],
     checkRole: "nobody",
     statsSocket,
-    receiveMs: RECEIVE_MS,
+    waitMs: WAIT_MS,
   });
   await writeFile(path.join(folder, "haproxy.cfg"), text);
   await giveTo(await serverUser(), folder);
@@ -108,7 +108,7 @@ after(async () => {
 });
 
 type Asked = {
-  readonly instance?: "dies" | "refuses";
+  readonly instance?: "dies" | "refuses" | "freezes";
   readonly key?: boolean;
   readonly bytes?: number;
   /** Without a length, in pieces. */
@@ -167,6 +167,12 @@ test("what an instance refuses is not asked of another one", async () => {
   assert.deepEqual(await ask("POST", { instance: "refuses", key: true, bytes: 100 }), [503, 1]);
 });
 
+test("an instance that does not answer is waited for so long only", async () => {
+  const began = systemClock.monotonic();
+  assert.deepEqual(await ask("GET", { instance: "freezes" }), [504, 1]);
+  assert.ok(systemClock.monotonic() - began < 10 * WAIT_MS.answer);
+});
+
 test("while no instance passes its check they are asked all the same, and afterwards only those that pass", async () => {
   const both = async (wanted: string): Promise<boolean> => {
     const api = (await readBalancer(statsSocket, {})).filter(({ server }) => /^api\d$/.test(server));
@@ -215,8 +221,8 @@ async function dripped(begun: string): Promise<{ readonly answer: string; readon
   return await new Promise((resolve, reject) => {
     let answer = "";
     const socket = connect(port, "127.0.0.1", () => socket.write(begun));
-    const drip = setInterval(() => socket.write("x"), RECEIVE_MS.head / 10);
-    const late = setTimeout(() => socket.destroy(new Error("not closed")), 10 * RECEIVE_MS.body);
+    const drip = setInterval(() => socket.write("x"), WAIT_MS.head / 10);
+    const late = setTimeout(() => socket.destroy(new Error("not closed")), 10 * WAIT_MS.body);
     socket.on("data", (chunk) => (answer += String(chunk)));
     socket.on("error", reject);
     socket.on("close", () => {
