@@ -38,7 +38,8 @@ admin_users = ${POOLER_CONSOLE_ROLE}
 pool_mode = transaction
 max_client_conn = 1000
 default_pool_size = ${request.poolSize ?? POOL_SIZE}
-ignore_startup_parameters = extra_float_digits,search_path
+;; Of what a client asks for at its login and no pooler keeps, only what changes no meaning is passed over; it is refused by name else.
+ignore_startup_parameters = extra_float_digits
 
 ;; Above the longest failover: a client that waits for a server, or to be let in, waits for it to end.
 query_wait_timeout = 120
