@@ -29,6 +29,8 @@ test("a check names lost WAL and a lost history, and a repair stores the history
     const store = await openDiskStore({ folder: vaultFolder, files: systemFiles, random: systemRandom });
     const { vault } = await initVault({ store, clock: systemClock, random: systemRandom }, { kind: "open" }, {});
     await storeSyntheticBackup(vault, { systemId, segment: 2 });
+    // As after pg_upgrade: a vault keeps the old system.
+    await storeSyntheticBackup(vault, { systemId: "8" as SystemId, segment: 2 });
     const forked = { systemId, timeline: 2 as Timeline };
     await storeSegment(vault, { ...forked, number: 3 });
     const config = path.join(folder, "lifeboat.yaml");
@@ -46,10 +48,19 @@ test("a check names lost WAL and a lost history, and a repair stores the history
     const history = path.join(folder, "00000002.history");
     await writeFile(history, "no history\n");
     assert.match((await run(`vault repair --history ${history}`)).said, /history of timeline 2 is damaged/);
+    // That of a restored copy, which was promoted later.
+    await writeFile(history, "1\t0/900000\tno reason\n");
+    const another = await run(`vault repair --history ${history}`);
+    assert.deepEqual([another.status, await getHistory(vault, forked, {})], [EXIT.refused, undefined], another.said);
     await writeFile(history, "1\t0/300000\tno reason\n");
     assert.equal((await run(`vault repair --history ${config}`)).status, EXIT.usage);
+    assert.match((await run(`vault repair --history ${history} --system 8`)).said, /not used: the vault has no WAL of/);
     await run(`vault repair --history ${history}`);
     assert.equal(String(await getHistory(vault, forked, {})), "1\t0/300000\tno reason\n");
+    assert.match(
+      (await run(`vault repair --history ${history} --system 7`)).said,
+      /not used: the vault has the history/,
+    );
     assert.doesNotMatch((await run("vault check")).said, /history/);
 
     // Behind it nothing can be restored any more.

@@ -1,31 +1,29 @@
 /** What `vault repair` does. */
 import os from "node:os";
-import path from "node:path";
 import { isLifeboatError } from "../errors/error.ts";
-import { isHistoryName, timelineOfSegment } from "../postgres/lsn.ts";
 import type { Finding } from "../vault/check.ts";
 import { objectMissing } from "../vault/header.ts";
+import { historyKey } from "../vault/names.ts";
 import { prepareRepair, runRepair, type SpooledWal } from "../vault/repair.ts";
 import type { Vault } from "../vault/vault.ts";
-import { parseHistory } from "../wal/history.ts";
 import { listSpool, readSpoolFile } from "../wal/spool-files.ts";
 import { readSpoolState } from "../wal/spool-state.ts";
 import { objectsOf, vaultGaps } from "../wal/vault-gaps.ts";
 import { openConfiguredVault } from "./compose.ts";
+import { givenHistory, unusedHistory } from "./engine-given-history.ts";
 import { MACHINE } from "./engine-machine.ts";
-import { chooseSystem } from "./engine-system.ts";
-import { usageError } from "./failure.ts";
 import type { RepairConfiguredVault } from "./vault-repair.ts";
 
 /** Plans, and carries out unless it is a dry run. */
 export const repairConfiguredVault: RepairConfiguredVault = async (call) => {
-  const { config, session, dryRun, history } = call;
+  const { config, session, dryRun, history: file, system } = call;
   const { signal } = session;
   const vault = await openConfiguredVault(call, dryRun ? "read" : "write");
   const onProgress = ({ doneBytes, totalBytes }: { readonly doneBytes: number; readonly totalBytes: number }): void =>
     session.progress.report({ phase: "reading the vault", done: doneBytes, total: totalBytes });
-  const given = history === undefined ? undefined : await givenHistory(vault, history, { signal });
   const spool = spooledIn(config.folders.spool);
+  const given =
+    file === undefined ? undefined : await givenHistory({ vault, config, spool }, { file, system }, { signal });
   const spooled: SpooledWal = async (wanted) =>
     wanted.kind === "history" && wanted.systemId === given?.systemId && wanted.timeline === given.timeline
       ? given.content
@@ -33,23 +31,14 @@ export const repairConfiguredVault: RepairConfiguredVault = async (call) => {
   const missing = await missingWal(vault, spooled, { signal });
   const tools = { vault, spooled, missing, files: MACHINE.files, host: os.hostname(), onProgress };
   const plan = await prepareRepair(tools, { signal });
+  const stored = new Set(plan.steps.map((step) => (step.kind === "mark" ? undefined : step.object)));
+  if (given !== undefined && !stored.has(historyKey(given)))
+    session.notice(await unusedHistory(vault, given, { signal }));
   return { plan, outcomes: dryRun ? undefined : await runRepair(tools, plan, { signal }) };
 };
 
 /** Of a longer gap the spool may have the rest: the next repair goes on there. */
 const SPOOLED_MAX = 1024;
-
-/** What the operator has of a history. Throws `wal.history-damaged` when it is none. */
-async function givenHistory(vault: Vault, file: string, options: { readonly signal: AbortSignal }) {
-  const name = path.basename(file);
-  if (!isHistoryName(name)) {
-    throw usageError(`${file} has not the name of a history`, "Give it as it lies in pg_wal: 00000002.history.");
-  }
-  const timeline = timelineOfSegment(name);
-  const content = await MACHINE.files.readFile(file);
-  parseHistory(timeline, content);
-  return { systemId: await chooseSystem(vault, undefined, options), timeline, content };
-}
 
 /** What is missing between and behind the backups: the first segment where nothing behind it can be restored, and each that is spooled. */
 async function missingWal(

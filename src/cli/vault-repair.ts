@@ -1,6 +1,6 @@
 /** `lifeboat vault repair`. */
 import type { Config } from "../config/schema.ts";
-import { location } from "../config/value-kind.ts";
+import { location, text } from "../config/value-kind.ts";
 import { EXIT } from "../errors/entry.ts";
 import { parseProofName, parseWalKey } from "../vault/names.ts";
 import type { RepairOutcome } from "../vault/repair.ts";
@@ -19,6 +19,8 @@ export type RepairConfiguredVault = (call: {
   readonly dryRun: boolean;
   /** A file with the history of a timeline. */
   readonly history: string | undefined;
+  /** Whose it is; undefined: of the only system that lacks it. */
+  readonly system: string | undefined;
 }) => Promise<Repaired>;
 
 /** `vault repair`. */
@@ -35,8 +37,9 @@ export function vaultRepairVerb(repair: RepairConfiguredVault): Verb {
       dryRun: toggle("Print what would be done and change nothing."),
       history: optional(
         location("file"),
-        "A history that the vault has lost, as it lies in pg_wal of a server: 00000002.history.",
+        "A history that the vault has lost, as it lies in pg_wal of a server: 00000002.history. One that what is held contradicts is refused.",
       ),
+      system: optional(text("ID"), "The system whose history it is. Default: the only one that lacks it."),
     },
     configuration: { kind: "checked", sections: ["vault", "folders"] },
     examples: [

@@ -89,6 +89,11 @@ export const vaultErrors = defineErrors({
     exit: EXIT.damaged,
     meaning: "An object that the vault's own records name is not there.",
   },
+  "vault.history-contradicted": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The history that was given to a repair is not that of the timeline: what the vault holds contradicts it.",
+  },
   "vault.system-unclear": {
     kind: "operator",
     exit: EXIT.usage,

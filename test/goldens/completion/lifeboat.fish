@@ -114,7 +114,8 @@ complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subc
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-recovery-key-file -d 'File that holds the recovery key; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from check' -l vault-identity-file -d 'File that holds an age identity and the line that `vault key add --age` printed; used instead of the passphrase.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l dry-run -d 'Print what would be done and change nothing.'
-complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l history -d 'A history that the vault has lost, as it lies in pg_wal of a server: 00000002.history.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l history -d 'A history that the vault has lost, as it lies in pg_wal of a server: 00000002.history. One that what is held contradicts is refused.' -r -F
+complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l system -d 'The system whose history it is. Default: the only one that lacks it.' -x
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-path -d 'Folder of the vault.' -r -F
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-encryption -d 'Whether the vault asks for a secret; off keeps the key beside the data.' -x -a 'on off'
 complete -c lifeboat -n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from repair' -l vault-passphrase-file -d 'File that holds the vault\'s passphrase.' -r -F

@@ -105,7 +105,8 @@ _lifeboat_vault_repair() {
     '--no-color[Use no colours.]' \
     '--help[Show help.]' \
     '--dry-run[Print what would be done and change nothing.]' \
-    '--history=[A history that the vault has lost, as it lies in pg_wal of a server\: 00000002.history.]:value:_files' \
+    '--history=[A history that the vault has lost, as it lies in pg_wal of a server\: 00000002.history. One that what is held contradicts is refused.]:value:_files' \
+    '--system=[The system whose history it is. Default\: the only one that lacks it.]:value: ' \
     '--vault-path=[Folder of the vault.]:value:_files -/' \
     '--vault-encryption=[Whether the vault asks for a secret; off keeps the key beside the data.]:value:(on off)' \
     '--vault-passphrase-file=[File that holds the vault'\''s passphrase.]:value:_files' \
