@@ -5,6 +5,7 @@ import { assert } from "../../src/errors/error.ts";
 import { countedAs } from "../../src/platform/caller-address.ts";
 import type { Answered } from "../cache/answers.ts";
 import { isGivenUp, isServerGone } from "../database/gone.ts";
+import { AgedReads } from "../database/reads.ts";
 import { WriteNotDone } from "../database/writes.ts";
 import { isStorable, NOT_STORABLE } from "../ingest/storable.ts";
 import { type Caller, hashOf, keyOf, MCP_ID, type Scope, TIERS } from "../keys/key.ts";
@@ -129,8 +130,10 @@ function readHandler(route: ReadRoute, tools: ApiTools) {
     const answered = await tools.answers.get(key, {
       times: route.times,
       load: async () => {
-        const answer = await route.load(tools.reads, input);
-        return Buffer.isBuffer(answer) ? answer : Buffer.from(serialize(answer));
+        const reads = new AgedReads(tools.reads);
+        const answer = await route.load(reads, input);
+        const body = Buffer.isBuffer(answer) ? answer : Buffer.from(serialize(answer));
+        return { body, behindMs: reads.behindMs };
       },
       isFinal: (error) => error instanceof ApiProblem && error.status < 500,
     });

@@ -8,6 +8,7 @@ import type { RandomSource } from "../../src/platform/random.ts";
 import { Answers } from "../cache/answers.ts";
 import { MemoryCopies } from "../cache/copies.ts";
 import { openRedis } from "../cache/open-redis.ts";
+import { PrimaryPositions } from "../database/behind.ts";
 import { HedgedReads, READ_LONGEST_MS } from "../database/reads.ts";
 import { RetryBudget } from "../database/retry-budget.ts";
 import { Way } from "../database/way.ts";
@@ -124,6 +125,7 @@ async function makeTools(
     database: database.name,
     width: WAY_WIDTH,
     tell,
+    positions: new PrimaryPositions(),
   };
   const main = new Way("database", clock, {
     ...address,

@@ -18,13 +18,16 @@ function sharedRedis(): Redis {
   return redis as unknown as Redis;
 }
 
-/** An instance's answers to one question, to which the database says the price there is; undefined: it is away. */
-function instanceOver(database: { price: number | undefined }, redis?: Redis) {
+/** What a database says; no price: it is away. */
+type Database = { price: number | undefined; behindMs?: number };
+
+/** An instance's answers to one question. */
+function instanceOver(database: Database, redis?: Redis) {
   const clock = new ManualClock();
   const answers = new Answers({ clock, memory: new MemoryCopies(100_000), redis });
   const load = async () => {
     if (database.price === undefined) throw new Error("the database is away");
-    return Buffer.from(String(database.price));
+    return { body: Buffer.from(String(database.price)), behindMs: database.behindMs ?? 0 };
   };
   const ask = async (): Promise<string> => {
     try {
@@ -81,4 +84,17 @@ test("clocks of two instances may differ by a second: they share their answers",
   one.clock.setWall(1_000);
   assert.equal(await one.ask(), "10 from database");
   assert.equal(await other.ask(), "10 from redis");
+});
+
+test("what a replica says that is behind is as old as that: fresh for less long, else marked, kept for nobody and given only for want of something newer", async () => {
+  const redis = sharedRedis();
+  const database: Database = { price: 10, behindMs: 20_000 };
+  const [one, other] = [instanceOver(database, redis), instanceOver(database, redis)];
+  assert.equal(await one.ask(), "10 from database");
+  for (const { clock } of [one, other]) await clock.advance(11_000);
+  Object.assign(database, { price: 5, behindMs: 86_400_000 });
+  assert.equal(await one.ask(), "10 from redis, stale");
+  assert.equal(await instanceOver(database, sharedRedis()).ask(), "5 from database, stale");
+  Object.assign(database, { price: 11, behindMs: 0 });
+  assert.deepEqual([await one.ask(), await other.ask()], ["11 from database", "11 from redis"]);
 });

@@ -21,6 +21,9 @@ export type Answered = {
   readonly isStale: boolean;
 };
 
+/** What was made of the database: JSON in UTF-8, and by how much the server was behind that it is from. */
+export type Loaded = { readonly body: Buffer; readonly behindMs: number };
+
 /** How often each place had it. */
 export type AnswerCounts = { memory: number; redis: number; database: number; stale: number; joined: number };
 
@@ -50,7 +53,7 @@ export class Answers {
   }
 
   /**
-   * The answer of a key, which `load` makes as JSON in UTF-8 where there is no fresh copy. Rejects as `load` does when it fails and
+   * The answer of a key, which `load` makes where there is no fresh copy. Rejects as `load` does when it fails and
    * there is no copy within its hard time, and for refusals of the request, which `isFinal` tells.
    */
   async get(
@@ -61,7 +64,7 @@ export class Answers {
       isFinal,
     }: {
       readonly times: CopyTimes;
-      readonly load: () => Promise<Buffer>;
+      readonly load: () => Promise<Loaded>;
       readonly isFinal: (error: unknown) => boolean;
     },
   ): Promise<Answered> {
@@ -93,7 +96,7 @@ export class Answers {
       old,
     }: {
       readonly times: CopyTimes;
-      readonly load: () => Promise<Buffer>;
+      readonly load: () => Promise<Loaded>;
       readonly isFinal: (error: unknown) => boolean;
       readonly old: Copy | undefined;
     },
@@ -113,7 +116,7 @@ export class Answers {
     const loading = this.#loadOnce(key, times, load);
     try {
       const loaded = spare === undefined ? await loading : await this.#soon(loading);
-      if (loaded !== undefined) return loaded;
+      if (loaded !== undefined && !(spare !== undefined && isOlder(loaded, spare))) return loaded;
     } catch (error) {
       if (isFinal(error) || spare === undefined) throw error;
     }
@@ -123,7 +126,7 @@ export class Answers {
   }
 
   /** A load outlives whoever lost patience with it, and who comes later waits for the same one. */
-  async #loadOnce(key: string, times: CopyTimes, load: () => Promise<Buffer>): Promise<Answered> {
+  async #loadOnce(key: string, times: CopyTimes, load: () => Promise<Loaded>): Promise<Answered> {
     const underWay = this.#newest.get(key);
     if (underWay !== undefined) return await underWay;
     const loading = this.#loadNew(key, times, load).finally(() => this.#newest.delete(key));
@@ -131,14 +134,19 @@ export class Answers {
     return await loading;
   }
 
-  async #loadNew(key: string, times: CopyTimes, load: () => Promise<Buffer>): Promise<Answered> {
+  async #loadNew(key: string, times: CopyTimes, load: () => Promise<Loaded>): Promise<Answered> {
     const { clock, memory, redis } = this.#tools;
-    const body = await load();
-    const copy = copyOf(body, { now: clock.now(), times });
+    const { body, behindMs } = await load();
+    this.counts.database += 1;
+    const copy = copyOf(body, { now: clock.now() - behindMs, times });
+    // From a replica that has not followed for long: there was nothing newer, and soon there may be.
+    if (!isFresh(copy, clock.now())) {
+      this.counts.stale += 1;
+      return { copy, from: "database", isStale: true };
+    }
     memory.put(key, copy);
     // Not waited for: the answer is here.
     void redis?.set(REDIS_PREFIX + key, encodeCopy(copy), copy.usableUntil - clock.now());
-    this.counts.database += 1;
     return { copy, from: "database", isStale: false };
   }
 
@@ -156,4 +164,9 @@ export class Answers {
       over.abort();
     }
   }
+}
+
+/** A replica may be further behind than what was kept. */
+function isOlder(loaded: Answered, spare: Copy): boolean {
+  return loaded.isStale && loaded.copy.madeAt < spare.madeAt;
 }

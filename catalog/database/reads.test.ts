@@ -11,6 +11,7 @@ function wayOf(rows: () => Promise<readonly Readonly<Record<string, unknown>>[]>
   const told: (() => void)[] = [];
   return {
     view: "primary" as const,
+    behindMs: 0,
     rows,
     rawRows: () => NEVER,
     suspect: () => undefined,
@@ -51,6 +52,28 @@ test("a slow server is waited for when nothing may be repeated, until it is seen
   while (!main.isListenedTo()) await new Promise((resolve) => setImmediate(resolve));
   main.fallSilent();
   assert.deepEqual((await read).rows, [{ a: 2 }]);
+});
+
+test("a replica that is far behind is not asked in the place of a primary that is slow, but in that of one that is gone", async () => {
+  const answered = async (behindMs: number, main: ReturnType<typeof wayOf>): Promise<unknown> => {
+    const other = { ...wayOf(async () => [{ a: 5 }]), behindMs };
+    const reads = new HedgedReads({ main, other, budget: new RetryBudget(new ManualClock()) });
+    const read = reads.read("select", []);
+    while (!main.isListenedTo() && reads.hedged === 0) await new Promise((resolve) => setImmediate(resolve));
+    const { hedged } = reads;
+    main.fallSilent();
+    return [hedged, (await read).behindMs];
+  };
+  const slow = (): ReturnType<typeof wayOf> => wayOf(() => NEVER);
+  assert.deepEqual(await answered(1_000, slow()), [1, 1_000]);
+  assert.deepEqual(await answered(60_000, slow()), [0, 60_000]);
+  assert.deepEqual(
+    await answered(
+      60_000,
+      wayOf(() => Promise.reject(gone)),
+    ),
+    [1, 60_000],
+  );
 });
 
 test("what a server says is no reason to ask another one", async () => {

@@ -1,6 +1,6 @@
 /** Reads: from whichever server answers. */
 import { startTimer } from "../../src/platform/timer.ts";
-import { isConflict, isServerGone, isTimeout } from "./gone.ts";
+import { isConflict, isGivenUp, isServerGone, isTimeout } from "./gone.ts";
 import type { RawRows } from "./json-rows.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Row } from "./session.ts";
@@ -22,19 +22,52 @@ function isElsewhere(error: unknown): boolean {
   return isServerGone(error) || isConflict(error);
 }
 
+/** A replica that is further behind is not asked in the place of a primary that is merely slow: copies are fresh for not much longer. */
+const HEDGE_BEHIND_MAX_MS = 10_000;
+
+/** What is known of rows beside what they say. */
+export type Age = {
+  /** By how much the server that they are from was behind its primary. */
+  readonly behindMs: number;
+};
+
 /** What was read, and where; a server that is not known to be a primary counts as a replica, which may lack the newest. */
-export type ReadRows = { readonly rows: readonly Row[]; readonly from: "primary" | "replica" };
+export type ReadRows = Age & { readonly rows: readonly Row[]; readonly from: "primary" | "replica" };
 
 /** What reads can be asked of. */
 export interface Reads {
   /** Rows of one statement that writes nothing. Rejects when no server answers in time, or with what one says. */
   read(text: string, values: readonly unknown[]): Promise<ReadRows>;
   /** The same as the server sent them. */
-  readRaw(asked: RawAsked): Promise<RawRows>;
+  readRaw(asked: RawAsked): Promise<Age & RawRows>;
+}
+
+/** Reads that remember the oldest of what they gave. */
+export class AgedReads implements Reads {
+  readonly #reads: Reads;
+  /** By how much the server was behind that was furthest behind. */
+  behindMs = 0;
+
+  constructor(reads: Reads) {
+    this.#reads = reads;
+  }
+
+  async read(text: string, values: readonly unknown[]): Promise<ReadRows> {
+    return this.#aged(await this.#reads.read(text, values));
+  }
+
+  async readRaw(asked: RawAsked): Promise<Age & RawRows> {
+    return this.#aged(await this.#reads.readRaw(asked));
+  }
+
+  #aged<T extends Age>(read: T): T {
+    this.behindMs = Math.max(this.behindMs, read.behindMs);
+    return read;
+  }
 }
 
 /** What is asked of a way. */
-type ReadWay = Pick<Way, "view" | "rows" | "rawRows" | "suspect" | "onSilence">;
+type ReadWay = Pick<Way, "view" | "behindMs" | "rows" | "rawRows" | "suspect" | "onSilence">;
 
 /**
  * Asks the main way first while a primary is there, else the other; the second one when the first is gone, or silent for too
@@ -56,12 +89,15 @@ export class HedgedReads implements Reads {
   async read(text: string, values: readonly unknown[]): Promise<ReadRows> {
     return await this.#ask(async (way, limitMs) => {
       const rows = await way.rows(text, values, { limitMs });
-      return { rows, from: way.view === "primary" ? "primary" : "replica" };
+      return { rows, from: way.view === "primary" ? "primary" : "replica", behindMs: way.behindMs };
     });
   }
 
-  async readRaw(asked: RawAsked): Promise<RawRows> {
-    return await this.#ask(async (way, limitMs) => await way.rawRows(asked, { limitMs }));
+  async readRaw(asked: RawAsked): Promise<Age & RawRows> {
+    return await this.#ask(async (way, limitMs) => {
+      const rows = await way.rawRows(asked, { limitMs });
+      return { ...rows, behindMs: way.behindMs };
+    });
   }
 
   async #ask<T>(ask: (way: ReadWay, limitMs: number) => Promise<T>): Promise<T> {
@@ -69,7 +105,7 @@ export class HedgedReads implements Reads {
     const [first, second] = this.#order();
     if (second === undefined) return await ask(first, READ_LIMIT_MS);
     const opening = ask(first, READ_LIMIT_MS);
-    const { needed, forget } = this.#hedge(first, opening);
+    const { needed, forget } = this.#hedge(first, second, opening);
     const asked = { both: false, again: false };
     const again = async (way: ReadWay, error: unknown): Promise<T> => {
       const isLost = isElsewhere(error) && !isTimeout(error);
@@ -78,9 +114,9 @@ export class HedgedReads implements Reads {
       return await ask(way, AGAIN_LIMIT_MS);
     };
     const fallback = async (): Promise<T> => {
-      await needed;
+      const limitMs = await needed;
       asked.both = true;
-      return await ask(second, READ_LIMIT_MS).catch(async (error: unknown) => await again(second, error));
+      return await ask(second, limitMs).catch(async (error: unknown) => await again(second, error));
     };
     try {
       return await firstAnswer(
@@ -102,31 +138,39 @@ export class HedgedReads implements Reads {
   }
 
   /**
-   * `needed` resolves when the second is to be asked, and rejects when it is not; `forget` lets go of what was waited for. A server
+   * `needed` resolves with the limit of the second when that is to be asked, and rejects when it is not; `forget` lets go of what was waited for. A server
    * that is slow costs budget: two then work for one read. One that is gone, or is seen to be silent, does not: its work is
-   * moved, not doubled.
+   * moved, not doubled. One that is far behind is asked for what a slow one has given up: an old answer is better than none.
    */
-  #hedge(first: ReadWay, opening: Promise<unknown>): { readonly needed: Promise<void>; readonly forget: () => void } {
+  #hedge(
+    first: ReadWay,
+    second: ReadWay,
+    opening: Promise<unknown>,
+  ): { readonly needed: Promise<number>; readonly forget: () => void } {
     const cancels: (() => void)[] = [];
     const slow = new Promise<"slow">((resolve) => {
       cancels.push(startTimer(HEDGE_AFTER_MS, () => resolve("slow")));
     });
     const ended = opening.then(
       () => "answered" as const,
-      (error: unknown) => (isElsewhere(error) ? ("gone" as const) : ("answered" as const)),
+      (error: unknown) => (isElsewhere(error) ? "gone" : isGivenUp(error) ? "given-up" : "answered"),
     );
-    const decide = async (): Promise<void> => {
-      let seen: "answered" | "gone" | "slow" | "silent" = await Promise.race([ended, slow]);
+    const decide = async (): Promise<number> => {
+      let seen: "answered" | "gone" | "given-up" | "slow" | "silent" = await Promise.race([ended, slow]);
+      let isFar = false;
       if (seen === "slow") {
         first.suspect();
         // One that is known to be silent costs nothing: two do not work for one read.
-        if (first.view !== "silent" && !this.#budget.take()) {
+        isFar = second.behindMs > Math.max(HEDGE_BEHIND_MAX_MS, first.behindMs);
+        if (first.view !== "silent" && (isFar || !this.#budget.take())) {
           const silent = new Promise<"silent">((resolve) => cancels.push(first.onSilence(() => resolve("silent"))));
           seen = await Promise.race([ended, silent]);
         }
       }
-      if (seen === "answered") throw new NotNeeded();
+      const isLate = seen === "given-up";
+      if (seen === "answered" || (isLate && !(isFar && this.#budget.take()))) throw new NotNeeded();
       this.hedged += 1;
+      return isLate ? AGAIN_LIMIT_MS : READ_LIMIT_MS;
     };
     return {
       needed: decide(),

@@ -10,9 +10,10 @@
  */
 import pg from "pg";
 import { errorText } from "../../src/errors/error-text.ts";
-import type { Clock } from "../../src/platform/clock.ts";
+import type { Clock, Monotonic } from "../../src/platform/clock.ts";
 import { guarded } from "../../src/platform/guarded-socket.ts";
 import type { ChangingSecret } from "../settings/service-file.ts";
+import type { PrimaryPositions, ReplicaLook } from "./behind.ts";
 import { isLoginRefused, isServerGone, isTimeout } from "./gone.ts";
 import type { RawRows } from "./json-rows.ts";
 import { readLimited } from "./limited-query.ts";
@@ -34,6 +35,8 @@ export type WayAddress = {
   readonly width: number;
   /** Whether a connection stays with one server, so that statements can be prepared on it: not behind a pooler of transactions. */
   readonly prepares?: boolean;
+  /** What is known of primaries' positions, by which a replica is judged: of all ways to servers of one stack. */
+  readonly positions?: PrimaryPositions;
   /** Told when what is at the end changes, and why nothing answers. */
   readonly tell?: (what: string) => void;
 };
@@ -51,6 +54,8 @@ type Answerer = {
   readonly role: "primary" | "replica";
   /** When it was started, to the microsecond: no other server says the same. */
   readonly startedAt: string;
+  /** Where it is a replica. */
+  readonly replica: ReplicaLook | undefined;
 };
 
 /** What is at the end of a way. */
@@ -67,8 +72,10 @@ const LOOK_EVERY_MS = 1_000;
 /** While nothing answers, whoever waits wants to know soon. */
 const LOOK_EVERY_SILENT_MS = 60;
 const LOOK_TIMEOUT_MS = 400;
-const LOOK =
-  "select pg_catalog.pg_is_in_recovery() as in_recovery, pg_catalog.pg_postmaster_start_time()::text as started_at";
+const LOOK = `select pg_catalog.pg_is_in_recovery() as in_recovery, pg_catalog.pg_postmaster_start_time()::text as started_at,
+  pg_catalog.pg_wal_lsn_diff(case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+    else pg_catalog.pg_current_wal_lsn() end, '0/0')::text as position,
+  extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::text as commit_age_s`;
 /** So long what is under way may go on at a server that was replaced: it may be there still, for whom a look was wrong. */
 const LENT_GRACE_MS = 1_000;
 /** Pools that one call waits for: each was replaced because a server was lost meanwhile. */
@@ -111,6 +118,12 @@ export class Way {
   /** What the last look, or the last call since, saw. */
   get view(): WayView {
     return this.#view;
+  }
+
+  /** By how much a replica that is at the end is behind the newest that is known of its primary; 0 of a primary. */
+  get behindMs(): number {
+    const replica = this.#answerer?.replica;
+    return replica === undefined ? 0 : (this.#address.positions?.behindMs(replica) ?? 0);
   }
 
   /** Connections that are lent, calls that wait for one, and calls that wait for a primary. */
@@ -323,13 +336,26 @@ export class Way {
     try {
       await client.connect();
       this.#password = password;
-      const { rows } = await client.query<{ in_recovery: boolean; started_at: string }>(LOOK);
-      const [row] = rows;
-      return { role: row?.in_recovery === true ? "replica" : "primary", startedAt: row?.started_at ?? "" };
+      const at = this.#clock.monotonic();
+      const { rows } = await client.query<Row>(LOOK);
+      return this.#answererOf(rows[0] ?? {}, at);
     } finally {
       // Not awaited: a server that hangs says no goodbye.
       void client.end().catch(() => undefined);
     }
+  }
+
+  #answererOf(row: Row, at: Monotonic): Answerer {
+    const startedAt = String(row["started_at"]);
+    // None where a server that was restored has replayed nothing yet.
+    const position = BigInt(String(row["position"] ?? 0));
+    if (row["in_recovery"] !== true) {
+      this.#address.positions?.saw({ at, position });
+      return { role: "primary", startedAt, replica: undefined };
+    }
+    const commitAge = row["commit_age_s"];
+    const commitAgeMs = typeof commitAge === "string" ? Number(commitAge) * 1_000 : undefined;
+    return { role: "replica", startedAt, replica: { at, position, commitAgeMs } };
   }
 
   #openPool(): pg.Pool {

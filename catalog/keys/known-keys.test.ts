@@ -17,7 +17,7 @@ function strangers() {
     reads: {
       read: async () => {
         asked.queries += 1;
-        return { rows: [], from: "primary" };
+        return { rows: [], from: "primary", behindMs: 0 };
       },
       readRaw: () => Promise.reject(new Error("nobody asks for raw rows")),
     },
@@ -37,6 +37,28 @@ test("keys that nobody has are looked up once at a time, and drive out none that
   assert.equal(asked.queries, 1);
 });
 
+test("a key that a replica has which is far behind may have been revoked: it is asked for again", async () => {
+  const table = { behindMs: 3_600_000, revoked: false };
+  const keys = new KnownKeys({
+    clock: new ManualClock(),
+    operatorKey: undefined,
+    mcpKey: undefined,
+    reads: {
+      read: async () => {
+        const row = { id: 1, agent_name: "a", tier: "free", scopes: ["read"], is_revoked: table.revoked };
+        return { rows: [row], from: "replica", behindMs: table.behindMs };
+      },
+      readRaw: () => Promise.reject(new Error("nobody asks for raw rows")),
+    },
+  });
+  const kind = async (): Promise<string> => (await keys.standing("bw_free_a", HERE)).kind;
+  assert.equal(await kind(), "unasked");
+  table.revoked = true;
+  assert.equal(await kind(), "revoked");
+  Object.assign(table, { behindMs: 1_000, revoked: false });
+  assert.equal((await keys.standing("bw_free_b", HERE)).kind, "good");
+});
+
 /** Keys over a table that has the good ones, in which each look takes a while; tells how many were under way at once at most. */
 function slowTable() {
   const clock = new ManualClock();
@@ -53,7 +75,7 @@ function slowTable() {
         under.now -= 1;
         const id = GOOD.findIndex((key) => hashOf(key) === hash);
         const row = { id: id + 1, agent_name: "a", tier: "free", scopes: ["read"], is_revoked: false };
-        return { rows: id < 0 ? [] : [row], from: "primary" };
+        return { rows: id < 0 ? [] : [row], from: "primary", behindMs: 0 };
       },
       readRaw: () => Promise.reject(new Error("nobody asks for raw rows")),
     },

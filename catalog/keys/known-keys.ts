@@ -147,13 +147,15 @@ export class KnownKeys {
 
   async #lookUp(hash: string): Promise<Standing> {
     try {
-      const { rows, from } = await this.#tools.reads.read(
+      const { rows, from, behindMs } = await this.#tools.reads.read(
         "select id, agent_name, tier, scopes, revoked_at is not null as is_revoked from api_keys where key_hash = decode($1, 'hex')",
         [hash],
       );
       const [row] = rows;
       // A replica may not have it yet.
       if (row === undefined && from === "replica") return { kind: "unasked" };
+      // And what it has may have been revoked since.
+      if (row !== undefined && row["is_revoked"] !== true && behindMs > KEY_GRACE_MS) return { kind: "unasked" };
       const standing: Standing =
         row === undefined
           ? { kind: "unknown" }
