@@ -203,6 +203,12 @@ describe("from a copy of a vault, the restore program of the day", () => {
     // Before hours of copying, and at the end.
     assert.equal(told?.length, 2, lost.said);
     const history = path.join(folder, "00000003.history");
+    // What a restore of before laid in its place, and a receiver or an operator took for it.
+    const comment = "# lifeboat: the history of this timeline does not open in the vault\n";
+    await putHistory(vault, { systemId, timeline: 3 as Timeline, content: Buffer.from(comment) }, {});
+    assert.match(restored(at).said, /LEFT OUT/);
+    writeFileSync(history, comment);
+    assert.match(restore(at, "--history", history).said, /names no timeline before its own/);
     writeFileSync(history, `${FIRST_HISTORY}2\t0/580000\tno reason\n`);
     const followed = restored(at, "--history", history);
     assert.deepEqual([followed.timeline, /LEFT OUT/.test(followed.said)], ["3", false], followed.said);

@@ -823,7 +823,13 @@ function historiesOf(vault: Vault, backup: BackupFacts, manifest: Manifest, wish
   for (const file of wish.histories) {
     const name = /^([0-9A-F]{8})\.history$/i.exec(path.basename(file))?.[1];
     if (name === undefined) throw new Stop(`${file} has not the name of a history: 00000002.history is one`);
-    histories.set(Number.parseInt(name, 16), fs.readFileSync(file));
+    const content = fs.readFileSync(file);
+    if (switchesIn(content).length === 0) {
+      throw new Stop(
+        `${file} names no timeline before its own: it is what a restore left in the place of a history that did not open. Take it from a server of that timeline`,
+      );
+    }
+    histories.set(Number.parseInt(name, 16), content);
   }
   const own = manifest.header.history ?? "";
   if (own !== "") histories.set(backup.timeline, Buffer.from(own));
@@ -884,8 +890,12 @@ function lostNotes(
   of: { readonly histories: ReadonlyMap<number, Buffer>; readonly timeline: number; readonly until: Until },
 ): readonly string[] {
   const { histories, until } = of;
-  const told = new Set(histories.keys());
-  for (const content of histories.values()) for (const each of switchesIn(content)) told.add(each.timeline);
+  const told = new Set<number>();
+  for (const [timeline, content] of histories) {
+    const before = switchesIn(content);
+    // What a restore laid in the place of a history is none, and may have come into the vault.
+    if (before.length > 0) for (const each of [timeline, ...before.map((each) => each.timeline)]) told.add(each);
+  }
   const size = BigInt(backup.walSegmentBytes);
   const wal = path.join(vault.folder, "wal", backup.systemId);
   return namesIn(wal, TIMELINE).flatMap((name) => {
