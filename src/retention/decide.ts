@@ -207,7 +207,8 @@ function findLeap(sorted: Float64Array, now: Instant, graceMs: number): Blocker 
   return undefined;
 }
 
-function isNamed(backup: RetainedBackup, policy: RetentionPolicy): boolean {
+/** Whether a backup is to go because somebody named it, now or when it got its tombstone. */
+export function isNamed(backup: RetainedBackup, policy: Pick<RetentionPolicy, "named">): boolean {
   return policy.named.has(backup.backupId) || backup.tombstone?.why === "named";
 }
 

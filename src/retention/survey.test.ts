@@ -340,6 +340,41 @@ test("a fork whose history is lost: nothing goes until it is there again, and th
   );
 });
 
+test("backups of a timeline whose history is lost: none goes until it is there again, whatever a later history says; one that is named does", async () => {
+  const { vault, store, clock, records } = await dailyBackups();
+  const [own, later] = [2 as Timeline, 3 as Timeline];
+  const history = "1\t0/980000\tno reason\n";
+  await putHistory(vault, { systemId, timeline: own, content: Buffer.from(history) }, {});
+  for (let number = 9; number < 20; number += 1) await storeSegment(vault, { systemId, timeline: own, number });
+  const taken = [];
+  for (const segment of [12, 14, 16]) {
+    clock.set(clock.now() + DAY);
+    const { record } = await storeSyntheticBackup(vault, { systemId, segment, timeline: own, history });
+    taken.push(record.backupId);
+  }
+  // A copy was promoted once; the server goes on on timeline 2.
+  const content = Buffer.from(`${history}\n2\t0/A00000\tno reason\n`);
+  await putHistory(vault, { systemId, timeline: later, content }, {});
+  await store.delete(historyKey({ systemId, timeline: own }));
+  for (let days = 0; days < 3; days += 1) {
+    clock.set(clock.now() + DAY);
+    await pruneDaily(vault);
+  }
+  const left = async () => (await namesOf(store, "backups/")).filter((name) => name.endsWith("/announced")).join();
+  for (const backupId of [...taken, records[4]?.backupId ?? ""]) assert.ok((await left()).includes(backupId), backupId);
+  assert.deepEqual(
+    (await planDaily(vault)).damage.map(({ code, details }) => [code, details["object"]]),
+    [["vault.object-missing", historyKey({ systemId, timeline: own })]],
+  );
+  const named = { named: new Set(taken) };
+  assert.deepEqual((await planDaily(vault, named)).damage, []);
+  await putHistory(vault, { systemId, timeline: own, content: Buffer.from(history) }, {});
+  await pruneDaily(vault);
+  clock.set(clock.now() + DAY);
+  await pruneDaily(vault);
+  assert.ok((await left()).includes(taken[2] ?? "") && !(await left()).includes(records[0]?.backupId ?? ""));
+});
+
 test("a backup that ends between the two listings of a prune keeps its packs and its parent's", async () => {
   const { vault, store, clock, records } = await dailyBackups();
   const [parent] = records;

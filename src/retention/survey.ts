@@ -21,6 +21,7 @@ import {
   BACKUPS_PREFIX,
   type BackupId,
   backupName,
+  historyKey,
   PACKS_PREFIX,
   packName,
   parseBackupName,
@@ -36,6 +37,7 @@ import { parseHistory, type TimelineHistory } from "../wal/history.ts";
 import { recoveryPoints } from "../wal/recovery-points.ts";
 import {
   decideRetention,
+  isNamed,
   type ProofStanding,
   type RetainedBackup,
   type RetentionDecision,
@@ -132,7 +134,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
     ...lost.flatMap(({ object, reason }) => (halfway.some((each) => each.object === object) ? [] : [reason])),
     ...mark.damaged.map(({ reason }) => reason),
     ...ahead.map(begunAhead),
-    ...untoldTimelines(wal, systems),
+    ...untoldTimelines({ wal, systems, backups, named: request.policy.named }),
     ...request.unopenedProofs.flatMap(({ reason }) => (opensForOthers(reason) ? [reason] : [])),
   ];
   for (const each of mark.damaged) refuseForOthers(each, request.policy.named);
@@ -194,6 +196,12 @@ async function readSystems(
       const content = await getHistory(vault, named, options);
       if (content !== undefined) histories.set(named.timeline, parseHistory(named.timeline, content));
     }
+    // Stored since, with the first backup of its timeline.
+    for (const { timeline } of own) {
+      if (timeline === 1 || histories.has(timeline)) continue;
+      const content = await getHistory(vault, { systemId, timeline }, options);
+      if (content !== undefined) histories.set(timeline, parseHistory(timeline, content));
+    }
     const walSegmentBytes = own[0]?.walSegmentBytes ?? 0;
     systems.set(systemId, { walSegmentBytes, records: own, segments, histories, storedMs });
   }
@@ -202,19 +210,29 @@ async function readSystems(
 
 /**
  * Why nobody knows which backups lead to a timeline: one that seems to lead nowhere may be the only one that leads to the server.
- * Those of a system without a record are not asked for: nothing goes there.
+ * Where backups were taken on it a later history that names it does not tell: it may be what a copy wrote that was promoted once, and
+ * the server go on on this one. Those that go because somebody named them wait for none, and of a system without a record nothing goes.
  */
-function untoldTimelines(wal: readonly Stored[], systems: ReadonlyMap<SystemId, SystemWal>): readonly LifeboatError[] {
+function untoldTimelines(held: {
+  readonly wal: readonly Stored[];
+  readonly systems: ReadonlyMap<SystemId, SystemWal>;
+  readonly backups: readonly RetainedBackup[];
+  readonly named: ReadonlySet<BackupId>;
+}): readonly LifeboatError[] {
+  const { systems } = held;
   const ancestors = new Set<string>();
+  const names = held.wal.flatMap(({ name }) => {
+    const named = parseWalKey(name);
+    return named?.kind === "segment" && systems.has(named.systemId) ? [name] : [];
+  });
   for (const [systemId, { histories }] of systems) {
     for (const [timeline, history] of histories) {
+      names.push(historyKey({ systemId, timeline }));
       for (const each of ancestorKeys({ systemId, timeline }, history)) ancestors.add(each);
     }
   }
-  const names = wal
-    .map(({ name }) => name)
-    .filter((name) => systems.has(parseWalKey(name)?.systemId ?? ("" as SystemId)));
-  return lostHistories({ names, ancestors }).map(({ reason }) => reason);
+  const backups = held.backups.filter((each) => !isNamed(each, held));
+  return lostHistories({ names, backups, ancestors }).map(({ reason }) => reason);
 }
 
 async function retainedBackups(

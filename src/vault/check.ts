@@ -114,7 +114,11 @@ async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOpti
   findings.push(...proofs.damaged.map((proof) => ({ object: proofName(proof), reason: proof.reason })));
   for (const [object, reason] of wal.damaged) if (!wal.needed.has(object)) findings.push({ object, reason });
   const told = new Set(backups.flatMap((backup) => backup.findings.map(({ object }) => object)));
-  for (const { object, reason } of lostHistories({ names: sizes.keys(), ancestors: wal.ancestors })) {
+  for (const { object, reason } of lostHistories({
+    names: sizes.keys(),
+    backups: listing.backups,
+    ancestors: wal.ancestors,
+  })) {
     if (!told.has(object) && (await vault.store.head(object, options)) === undefined) findings.push({ object, reason });
   }
   // What an unreadable record or manifest names is not known: then no pack can be said to be named by none.
