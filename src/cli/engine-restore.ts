@@ -36,6 +36,7 @@ import { findWholeEnd } from "../restore/whole-end.ts";
 import { listBackups } from "../vault/backups.ts";
 import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
+import { formatWalTime } from "../wal/records/events.ts";
 import { MACHINE, serverUserOf, uniqueName } from "./engine-machine.ts";
 import { chooseSystem, heldWal } from "./engine-system.ts";
 import { APART_SETTINGS, type RestoreEngine, type RestoreFacts, type RestorePlanFacts } from "./restore.ts";
@@ -141,8 +142,8 @@ async function planWith(
   const onlyHere = await onlyHereWarnings(asked, { delta, wal });
   const facts = planFacts(plan, { choice, delta: delta?.survey, needs, onlyHere });
   // A dry run prints them with the plan.
-  for (const warning of asked.dryRun ? [] : [...doubtWarnings(plan, choice.backupId), ...onlyHere])
-    session.notice(warning);
+  const said = [...doubtWarnings(plan, choice.backupId), ...stopWarnings(plan.stop), ...onlyHere];
+  for (const warning of asked.dryRun ? [] : said) session.notice(warning);
   return {
     facts,
     close: () => threads.stop(),
@@ -262,7 +263,7 @@ async function boot(
   session.progress.report({ phase: "replaying WAL" });
   const wal = await heldWal(restored.vault, config, restored.plan.systemId, { signal: session.signal });
   const onFed = (doneCount: number): void => session.progress.report(replayProgress(restored.plan, doneCount));
-  const tools = { ...MACHINE, server, clock: session.clock, wal, onFed };
+  const tools = { ...MACHINE, server, clock: session.clock, wal, onFed, onNotice: session.notice };
   const options = { timeoutMs: config.restore.bootTimeout, signal: session.signal };
   const reached = await bootRestored(tools, restored.plan, options).catch(async (error: unknown) => {
     if (!isLifeboatError(error, "platform.aborted")) throw error;
@@ -405,12 +406,18 @@ const CLOSED =
 function stopWarnings(stop: PlannedStop): readonly string[] {
   if (stop.kind !== "record") return [];
   const warnings: string[] = [];
-  const { record, others } = stop;
+  const { record, others, leftOut } = stop;
   if (record.what === "abort") warnings.push(`transaction ${record.xid} was rolled back`);
   if (others.length > 0) {
     const later = others.slice(0, OTHERS_SHOWN_MAX).map((each) => formatLsn(each.lsn));
     const at = `${formatLsn(record.lsn)}, the first after the backup`;
     warnings.push(`the name was given ${others.length + 1} times; taken is the one at ${at}, not ${later.join(", ")}`);
+  }
+  if (leftOut !== undefined) {
+    const dated = `it dated a transaction ${formatWalTime(leftOut.time)} behind the stop, in the segment at ${formatLsn(leftOut.segment)}`;
+    warnings.push(
+      `the server's clock was set back: ${dated}, and that one is left out; where it was ahead before, --to-lsn reaches it`,
+    );
   }
   return warnings;
 }

@@ -123,5 +123,6 @@ export function stopJson(stop: PlannedStop) {
     xid: record.xid ?? null,
     time: time === undefined ? null : formatWalTime(time),
   });
-  return { ...stop, record: timed(stop.record), others: stop.others.map(timed) };
+  const leftOut = stop.leftOut === undefined ? null : { ...stop.leftOut, time: formatWalTime(stop.leftOut.time) };
+  return { ...stop, record: timed(stop.record), others: stop.others.map(timed), leftOut };
 }

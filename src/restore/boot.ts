@@ -11,13 +11,11 @@ import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import { formatLsn, type Lsn, lsnMax, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { LocalServer } from "../postgres/server.ts";
-import { SEGMENT_HEADER_BYTES } from "../wal/records/page.ts";
-import { readEvents } from "../wal/records/reader.ts";
+import { AheadOfTarget } from "./ahead-of-target.ts";
 import type { RestorePlan } from "./plan.ts";
-import { recordsOf } from "./planned-wal.ts";
 import { hasRecovered, readReached } from "./reached.ts";
 import type { RestoreWal } from "./restore-wal.ts";
-import { describeStop, meetsTarget } from "./target.ts";
+import { describeStop } from "./target.ts";
 import { feedWal, removeFeed } from "./wal-feeder.ts";
 import { isReplayed } from "./wal-tablespaces.ts";
 import { findWholeEnd } from "./whole-end.ts";
@@ -38,6 +36,8 @@ export type BootTools = {
   readonly locks?: Locks | undefined;
   /** Told of segments that are fed. */
   readonly onFed?: ((doneCount: number) => void) | undefined;
+  /** Told of what was fed and somebody should look at. */
+  readonly onNotice?: ((text: string) => void) | undefined;
 };
 
 /** Where recovery ended. */
@@ -68,7 +68,7 @@ export async function bootRestored(
     throw error;
   });
   const reached = await readReached(tools.files, server.setup.dataFolder);
-  if (await isAsPlanned({ wal: tools.wal, needed }, plan, reached.lsn, options)) return { ...reached, recoveryMs };
+  if (isAsPlanned(plan, reached.lsn, needed)) return { ...reached, recoveryMs };
   await server.stop({ mode: "fast", timeoutMs: STOP_TIMEOUT_MS });
   const planned = plan.stop.kind === "end-of-wal" ? needed : plan.stop.reaches;
   throw new LifeboatError("restore.point-not-reached", {
@@ -93,8 +93,10 @@ async function whileFed(
   const signal = options.signal === undefined ? ending.signal : AbortSignal.any([options.signal, ending.signal]);
   const replays = (record: { readonly lsn: Lsn }): boolean => isReplayed(plan, record);
   const feed = { ...plan, dataFolder, segments: plan.fed.map(({ name }) => name), owner, replays };
+  const ahead = new AheadOfTarget(plan);
   let failure: unknown;
-  const feeding = feedWal({ ...tools, locks, onSegment: tools.onFed }, feed, { signal }).catch((error: unknown) => {
+  const feeder = { ...tools, locks, onSegment: tools.onFed, onPassing: ahead.pass };
+  const feeding = feedWal(feeder, feed, { signal }).catch((error: unknown) => {
     if (!ending.signal.aborted) failure = error;
   });
   try {
@@ -109,6 +111,7 @@ async function whileFed(
     await feeding;
   }
   await removeFeed(files, dataFolder);
+  if (ahead.found !== undefined) tools.onNotice?.(ahead.found);
 }
 
 function feedError(dataFolder: string, cause: unknown): LifeboatError {
@@ -129,22 +132,11 @@ async function neededEnd(wal: RestoreWal, plan: RestorePlan, options: CallOption
 }
 
 /** Whether recovery ended where the plan says. */
-async function isAsPlanned(
-  { wal, needed }: { readonly wal: RestoreWal; readonly needed: Lsn },
-  plan: RestorePlan,
-  reached: Lsn,
-  options: CallOptions,
-): Promise<boolean> {
-  const { stop, target } = plan;
+function isAsPlanned(plan: RestorePlan, reached: Lsn, needed: Lsn): boolean {
+  const { stop } = plan;
   if (stop.kind === "end-of-wal") return reached >= needed && reached <= plan.endLsn;
   if (reached === stop.reaches) return true;
-  if (stop.kind === "consistent") return reached < stop.reaches && reached >= parseLsn(plan.backup.startLsn);
-  if (target.kind !== "time" || reached < needed || reached > stop.reaches) return false;
-  // The clock stepped back: a transaction that ended beyond the target stands earlier in the WAL than the one planned for.
-  for await (const event of readEvents(recordsOf(plan, wal), { from: reached }, options)) {
-    return meetsTarget(target, event) && event.lsn - reached <= BigInt(SEGMENT_HEADER_BYTES);
-  }
-  return false;
+  return stop.kind === "consistent" && reached < stop.reaches && reached >= parseLsn(plan.backup.startLsn);
 }
 
 async function untilInProduction(

@@ -6,10 +6,11 @@ import type { Instant } from "../platform/clock.ts";
 import { formatLsn, type Lsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import type { BackupId } from "../vault/names.ts";
+import { formatWalTime } from "../wal/records/events.ts";
 import { findStop } from "./find-stop.ts";
 import { planRestore, type RestorePlan } from "./plan.ts";
 import type { RestoreWal } from "./restore-wal.ts";
-import type { RecoveryTarget } from "./target.ts";
+import { type RecoveryTarget, serverTarget } from "./target.ts";
 
 const MIB = 1024 * 1024;
 const START = BigInt(16 * MIB) as Lsn;
@@ -18,10 +19,10 @@ const EPOCH_MICROSECONDS = 946_684_800_000_000;
 const DAY_MS = Date.parse("2026-01-01T00:00:00Z");
 
 type Told =
-  | { readonly kind: "commit"; readonly xid: number; readonly atMs: number }
+  | { readonly kind: "commit" | "abort"; readonly xid: number; readonly atMs: number }
   | { readonly kind: "name"; readonly name: string }
-  /** Fills a good part of a segment. */
-  | { readonly kind: "bulk" };
+  /** Fills a good part of a segment, or so many bytes. */
+  | { readonly kind: "bulk"; readonly sizeBytes?: number };
 
 /** WAL of these records, and backups that lie between two of them: by the index of their first and of their last record. */
 function world(told: readonly Told[], spans: readonly (readonly [first: number, last: number])[]) {
@@ -61,11 +62,12 @@ function world(told: readonly Told[], spans: readonly (readonly [first: number, 
 }
 
 function recordOf(told: Told): SyntheticRecord {
-  if (told.kind === "bulk") return { rmgr: 10, info: 0, xid: 5, mainData: Buffer.alloc(700 * 1024, 1) };
+  if (told.kind === "bulk")
+    return { rmgr: 10, info: 0, xid: 5, mainData: Buffer.alloc(told.sizeBytes ?? 700 * 1024, 1) };
   const time = Buffer.alloc(8);
-  if (told.kind === "commit") {
+  if (told.kind !== "name") {
     time.writeBigInt64LE(BigInt((DAY_MS + told.atMs) * 1000 - EPOCH_MICROSECONDS));
-    return { rmgr: 1, info: 0, xid: told.xid, mainData: time };
+    return { rmgr: 1, info: told.kind === "commit" ? 0x00 : 0x20, xid: told.xid, mainData: time };
   }
   const name = Buffer.alloc(64);
   name.write(told.name);
@@ -163,5 +165,56 @@ describe("what recovery stops at", () => {
       isLifeboatError(error, "restore.point-out-of-reach"),
     );
     assert.equal(stopOf(await find({ kind: "time", time: (time + 1) as Instant, inclusive: false })), startOf(6));
+  });
+});
+
+describe("a moment", () => {
+  const time = DAY_MS as Instant;
+  const at = (minutes: number): number => minutes * 60_000;
+  const leftOutOf = (plan: RestorePlan) => (plan.stop.kind === "record" ? plan.stop.leftOut : plan.stop.kind);
+
+  test("is found where a clock was ahead long before: the server is told the place that was found, not the time", async () => {
+    // A backup, ten minutes between two commits, a segment each; at one the clock is five hours ahead.
+    const minutes = [-70, -60, 240, -40, -30, -20, -10, 0, 10, 20];
+    const told = minutes.flatMap((each, index) => [commit(100 + index, at(each)), bulk]);
+    const { find, startOf } = world(told, [[0, 0]]);
+    const plan = await find({ kind: "time", time, inclusive: true });
+    assert.equal(stopOf(plan), startOf(16));
+    const asked = serverTarget(plan.target, plan.stop);
+    assert.ok(asked.kind === "lsn" && !asked.inclusive && formatLsn(asked.lsn) === startOf(16));
+    assert.equal(leftOutOf(plan), undefined);
+  });
+
+  test("before a time that was ahead for long is told to leave out what came when the clock was set back", async () => {
+    const minutes = [-70, -60, 240, 250, 260, 270, -10, -5, 5];
+    const told = minutes.flatMap((each, index) => [commit(100 + index, at(each)), bulk]);
+    const { find, startOf } = world(told, [[0, 0]]);
+    const plan = await find({ kind: "time", time, inclusive: true });
+    assert.equal(stopOf(plan), startOf(4));
+    const leftOut = leftOutOf(plan);
+    assert.ok(typeof leftOut === "object");
+    assert.equal(formatWalTime(leftOut.time), "2025-12-31T23:50:00.000000Z");
+  });
+
+  test("ends at a rollback, and at a commit that crosses into the next segment, though no commit lies in several segments around", async () => {
+    const before = [commit(1, at(-9)), bulk, commit(2, at(-1))];
+    const after = [bulk, bulk, bulk, commit(4, at(2)), bulk];
+    const abort: Told = { kind: "abort", xid: 3, atMs: at(1) };
+    // So much that the next record begins 16 bytes before a segment's end.
+    const startBehind = (sizeBytes: number): number => {
+      const script = [...before, { kind: "bulk", sizeBytes } as const, abort].map(recordOf);
+      return writeSyntheticWal({ start: START, walSegmentBytes: MIB, systemId: SYSTEM }, script).records[4]?.start ?? 0;
+    };
+    let sizeBytes = 1_200_000;
+    // Each page that is added has a header.
+    for (let round = 0; round < 5; round += 1) sizeBytes += 2 * MIB - 16 - startBehind(sizeBytes);
+    assert.equal(startBehind(sizeBytes), 2 * MIB - 16);
+    for (const [filler, end] of [
+      [bulk, abort],
+      [{ kind: "bulk", sizeBytes }, commit(3, at(1))],
+    ] satisfies [Told, Told][]) {
+      const { find, startOf } = world([...before, filler, end, ...after], [[0, 0]]);
+      assert.equal(stopOf(await find({ kind: "time", time, inclusive: true })), startOf(4), end.kind);
+    }
   });
 });

@@ -1,12 +1,13 @@
 /**
- * Finds where recovery stops for a moment: at the first transaction that ended after it.
+ * Finds where recovery stops for a moment: before the first transaction that ended after it.
  *
- * Commit times come from the server's clock and may step back a little, so the transaction that is found by halving is
- * verified by reading on from the segment before; one that stands even earlier is looked for after the boot (boot.ts).
+ * Found by halving, for that reads a few segments of days of WAL. It takes commit times to rise with the WAL, but for the little that
+ * passes between reading the clock and writing the record. Where the server's clock was set, there are several places with an
+ * earlier time before and a later one behind, and any of them may be found. The server is told that place (target.ts).
  */
-import { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant, throwIfAborted } from "../platform/clock.ts";
-import { lsnMax, parseLsn } from "../postgres/lsn.ts";
+import { type Lsn, lsnAdd, lsnMax, parseLsn } from "../postgres/lsn.ts";
 import { formatWalTime, type WalTime } from "../wal/records/events.ts";
 import { readEvents, segmentSummary } from "../wal/records/reader.ts";
 import { describeGap, type PlannedSegment, type RestorePlan, stopPlan } from "./plan.ts";
@@ -28,23 +29,24 @@ export async function findTimeStop(
     const { walSegmentBytes } = plan;
     // PostgreSQL would not mind: it stops at the first transaction after the backup, which itself is too new.
     if (plan.backup.endedAt > formatInstant(target.time)) throw tooEarly(formatInstant(target.time), plan);
-    const found = await halve(plan, target, tools, options);
-    const record = await firstBeyond(plan, target, { tools, from: found.index - 1 }, options);
-    if (record === undefined) throw outOfReach(plan, target, found.lastCommit);
+    const { low, lastCommit } = await halve(plan, target, tools, options);
+    const record = await firstBeyond(plan, target, { tools, from: low - 1 }, options);
+    if (record === undefined) throw outOfReach(plan, target, lastCommit);
     const stop = stopAt(target, record, { walSegmentBytes, others: [] });
-    if (!isTooEarly(plan, stop)) return stopPlan(plan, stop);
     // A backup that had ended by its own clock may still not be consistent by the server's: an older one is.
+    if (isTooEarly(plan, stop)) continue;
+    return stopPlan(plan, { ...stop, leftOut: await findLeftOut(plan, target, { tools, record }, options) });
   }
   throw tooEarly(formatInstant(target.time), plans[0]);
 }
 
-/** The segment with the first commit beyond the target, by halving; the last one when none has any. */
+/** The segment behind the last one with a commit, and none beyond the target. */
 async function halve(
   plan: RestorePlan,
   target: TimeTarget,
   tools: SearchTools,
   options: CallOptions,
-): Promise<{ readonly index: number; readonly lastCommit: WalTime | undefined }> {
+): Promise<{ readonly low: number; readonly lastCommit: WalTime | undefined }> {
   const { segments } = plan;
   let low = 0;
   let high = segments.length;
@@ -60,8 +62,7 @@ async function halve(
       low = middle + commits.index + 1;
     }
   }
-  const found = await commitsFrom(plan, segments.slice(low), tools, options);
-  return { index: found === undefined ? segments.length - 1 : low + found.index, lastCommit };
+  return { low, lastCommit };
 }
 
 /** The first of these segments with commits, and the latest of their times. */
@@ -81,7 +82,7 @@ async function commitsFrom(
   return undefined;
 }
 
-/** The first record beyond the target, from a segment on: commits that cross into the next one are seen here only. */
+/** The first record beyond the target, from a segment on: ends that cross into the next one, and rollbacks, are seen here only. */
 async function firstBeyond(
   plan: RestorePlan,
   target: TimeTarget,
@@ -95,6 +96,40 @@ async function firstBeyond(
     if (meetsTarget(target, event)) return recordOf(event);
   }
   return undefined;
+}
+
+/** Commits stand in the order of their times but for what passes between reading the clock and writing the record: milliseconds. */
+const DISORDER_MICROS_MAX = 1_000_000;
+
+/**
+ * A commit behind the stop that the server's clock dated at or before the target, looked for in segments ever further away. A busy
+ * server with a right clock has a commit so soon after the target that nothing is read.
+ */
+async function findLeftOut(
+  plan: RestorePlan,
+  target: TimeTarget,
+  { tools, record }: { readonly tools: SearchTools; readonly record: StopRecord },
+  options: CallOptions,
+): Promise<{ readonly time: WalTime; readonly segment: Lsn } | undefined> {
+  if (record.time === undefined || record.time - target.time * 1000 <= DISORDER_MICROS_MAX) return undefined;
+  const own = plan.segments.findLastIndex(({ start }) => start <= record.lsn);
+  const source = recordsOf(plan, tools.wal, () => tools.onSegment(plan.walSegmentBytes));
+  for (let away = 0; ; away = away * 2 + 1) {
+    const segment = plan.segments[own + away];
+    if (segment === undefined) return undefined;
+    const from = lsnMax(record.end, segment.start);
+    const range = { from, limit: lsnAdd(segment.start, plan.walSegmentBytes) };
+    try {
+      for await (const event of readEvents(source, range, options)) {
+        if (event.kind !== "commit" || isBeyond(event.time, target)) continue;
+        return { time: event.time, segment: segment.start };
+      }
+    } catch (error) {
+      // What lies behind the stop is not restored, so damage there is no reason against this restore.
+      if (!isLifeboatError(error) || error.code === "platform.aborted") throw error;
+      return undefined;
+    }
+  }
 }
 
 function outOfReach(plan: RestorePlan, target: TimeTarget, lastCommit: WalTime | undefined): LifeboatError {

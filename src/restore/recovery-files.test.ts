@@ -3,12 +3,11 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
 import { eventually } from "../../test/support/receivers.ts";
-import type { Instant } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemProcesses } from "../platform/processes.ts";
 import type { Lsn, Timeline } from "../postgres/lsn.ts";
 import { ownAccessRules, RECOVERY_FOLDER, recoveryFiles, standbyFiles } from "./recovery-files.ts";
-import type { RecoveryTarget } from "./target.ts";
+import type { ServerTarget } from "./target.ts";
 
 const laid = ["00000002.history", "000000010000000000000005"];
 const fed = ["000000010000000000000006", "000000010000000000000007"];
@@ -173,23 +172,10 @@ describe("the settings of a recovery", () => {
       assert.match(settings, new RegExp(`^${name} = ''( #.*)?$`, "m"));
     }
   });
-
-  test("name a moment as PostgreSQL reads it", () => {
-    const time = Date.parse("2026-03-01T04:05:06.789Z") as Instant;
-    const [auto] = recoveryFiles({
-      target: { kind: "time", time, inclusive: true },
-      timeline: 1 as Timeline,
-      ...rest,
-    }).filter((file) => file.path === "postgresql.auto.conf");
-    assert.match(
-      auto?.text ?? "",
-      /^recovery_target_time = '2026-03-01 04:05:06\.789\+00' # only while this cluster recovers$/m,
-    );
-  });
 });
 
 test("each kind of target is one setting, behind the others, which are empty", () => {
-  const settingsOf = (target: RecoveryTarget): readonly string[] => {
+  const settingsOf = (target: ServerTarget): readonly string[] => {
     const text = recoveryFiles({ target, timeline: 1 as Timeline, ...rest }).find(
       ({ path: file }) => file === "postgresql.auto.conf",
     )?.text;
@@ -203,7 +189,7 @@ test("each kind of target is one setting, behind the others, which are empty", (
     [{ kind: "lsn", lsn: 0x3000060n as Lsn, inclusive: true }, "recovery_target_lsn = '0/3000060'"],
     [{ kind: "xid", xid: 4_294_967_301n, inclusive: false }, "recovery_target_xid = '5'"],
     [{ kind: "name", name }, "recovery_target_name = 'it''s \\\\ a\\ttab'"],
-  ] satisfies [RecoveryTarget, string][]) {
+  ] satisfies [ServerTarget, string][]) {
     const lines = settingsOf(target);
     assert.equal(lines.at(-1), last);
     assert.ok(lines.slice(0, -1).every((line) => line.endsWith(" = ''")));

@@ -7,10 +7,9 @@
  * segment that is fed is never used: the server keeps old segments there under names to come.
  * Source: PostgreSQL manual, "Recovering Using a Continuous Archive Backup".
  */
-import { formatInstant, type Instant } from "../platform/clock.ts";
 import { type ControlFile, capacitySettings } from "../postgres/control-file.ts";
 import { formatLsn, type Lsn, type Timeline } from "../postgres/lsn.ts";
-import { type RecoveryTarget, shortXid } from "./target.ts";
+import { type ServerTarget, shortXid } from "./target.ts";
 
 /** The folder, inside the data directory, of everything that a restore adds. */
 export const RECOVERY_FOLDER = "lifeboat-restore";
@@ -41,7 +40,7 @@ export type RecoveryFile = {
 
 /** The files of one recovery. `laid` are the names of segments and histories laid into pg_wal, `fed` of those to come; `moved` OIDs. */
 export function recoveryFiles(recovery: {
-  readonly target: RecoveryTarget;
+  readonly target: ServerTarget;
   readonly timeline: Timeline;
   readonly laid: readonly string[];
   readonly fed: readonly string[];
@@ -146,7 +145,7 @@ function needsOtherFile(line: string): boolean {
   return /^[ \t]*include(?:_dir|_if_exists)?[ \t]|(?:^|[\s,])@/.test(unquotedWords);
 }
 
-function recoverySettings(recovery: { readonly target: RecoveryTarget; readonly timeline: Timeline }): string {
+function recoverySettings(recovery: { readonly target: ServerTarget; readonly timeline: Timeline }): string {
   const passing = [
     // A shell that finds no script ends with 2 or 127, and PostgreSQL takes 2 for "there is no such file".
     `restore_command = 'test -r ${RECOVERY_FOLDER}/guard || exit 202; exec sh ${RECOVERY_FOLDER}/guard "%f" "%p"'`,
@@ -195,14 +194,12 @@ const TARGET_SETTINGS = [
   "recovery_target_lsn",
 ] as const;
 
-function targetSettings(target: RecoveryTarget): ReadonlyMap<(typeof TARGET_SETTINGS)[number], string> {
+function targetSettings(target: ServerTarget): ReadonlyMap<(typeof TARGET_SETTINGS)[number], string> {
   switch (target.kind) {
     case "latest":
       return new Map();
     case "immediate":
       return new Map([["recovery_target", "immediate"]]);
-    case "time":
-      return new Map([["recovery_target_time", timestampOf(target.time)]]);
     case "lsn":
       return new Map([["recovery_target_lsn", formatLsn(target.lsn)]]);
     case "xid":
@@ -230,11 +227,6 @@ const QUOTED: ReadonlyMap<string, string> = new Map([
   ["\t", "\\t"],
   ["\f", "\\f"],
 ]);
-
-/** As PostgreSQL reads it in a configuration file, where it does not know ISO 8601's T and Z. */
-function timestampOf(time: Instant): string {
-  return formatInstant(time).replace("T", " ").replace("Z", "+00");
-}
 
 const ENDED_SCRIPT = `# Written by lifeboat restore. The server runs it once, when recovery has ended.
 sed '/${PASSING}$/d' postgresql.auto.conf >postgresql.auto.conf.lifeboat &&

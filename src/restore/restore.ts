@@ -24,6 +24,7 @@ import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/m
 import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import type { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
+import { AheadOfTarget } from "./ahead-of-target.ts";
 import type { PagesTaker } from "./compare-files.ts";
 import {
   assertUnchanged,
@@ -60,7 +61,7 @@ import {
 } from "./recovery-files.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 import { type ProofDoubts, planSound } from "./sound-plan.ts";
-import type { RecoveryTarget } from "./target.ts";
+import { type RecoveryTarget, serverTarget } from "./target.ts";
 import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts";
 import { withTargetLocks } from "./target-lock.ts";
 import { fedDiskBytes } from "./wal-feeder.ts";
@@ -260,7 +261,9 @@ async function restoreInto(
   const own = ownByLayout(layout, plan.tablespaces);
   const make = (folder: string): Promise<void> => makeOwnedFolder(tools.files, folder, place.owner);
   const onTablespace = tablespaceGuard(tools.files, plan, { make, own, isolated: place.isolated });
-  const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, onProgress: told.wal, onTablespace };
+  const ahead = new AheadOfTarget(plan);
+  const shown = { onProgress: told.wal, onTablespace, onPassing: ahead.pass };
+  const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, ...shown };
   const image = await writeImage(
     { vault: tools.vault, files: tools.files, threads: tools.threads, onProgress: told.files },
     {
@@ -285,6 +288,7 @@ async function restoreInto(
     },
     options,
   );
+  if (ahead.found !== undefined) tools.onNotice?.(ahead.found);
   throwIfAborted(options.signal, "finishing the restore");
   await finish(tools.files, place, { controlFile: image.controlFile, roots: layout.roots });
 }
@@ -324,7 +328,7 @@ function settingsOf(plan: PricedPlan, layout: Layout, follow: Upstream | undefin
     const moved = tablespaces.filter((each) => layout.tablespaceFolders.get(each.oid) !== path.resolve(each.location));
     const replayed = { from: parseLsn(plan.backup.startLsn), to: plannedReach(plan) };
     return recoveryFiles({
-      target: settledTarget(plan),
+      target: serverTarget(plan.target, plan.stop),
       timeline,
       laid,
       fed,
@@ -334,11 +338,6 @@ function settingsOf(plan: PricedPlan, layout: Layout, follow: Upstream | undefin
   }
   assert(fed.length === 0, "a standby finds its WAL in pg_wal and at its upstream");
   return standbyFiles(follow);
-}
-
-/** What the server is told to stop at. */
-function settledTarget(plan: RestorePlan): RecoveryTarget {
-  return plan.stop.kind === "end-of-wal" ? { kind: "latest" } : plan.target;
 }
 
 /** Makes the roots, with the marks of a restore that has not ended. */

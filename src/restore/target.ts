@@ -3,11 +3,13 @@
  *
  * Nouns: a *target* is what a person asks for; a *stop* is the place in the WAL where recovery ends because of it; the
  * stop *reaches* a position, the end of the last record that is replayed.
- * Invariant: which record stops recovery is decided as PostgreSQL decides it, record by record from the start of the
- * backup, so a stop that is found before anything is written is the one the server comes to.
+ * Invariant: a stop that is found before anything is written is the one the server comes to. Which record stops recovery is decided as
+ * PostgreSQL decides it, record by record from the start of the backup; but for a time the server is told the place that was found
+ * and not the time: it stops at the first commit beyond that, and a clock that was ahead for a while wrote such commits long before.
  * Source: PostgreSQL manual, "Recovery Target"; src/backend/access/transam/xlogrecovery.c, recoveryStopsBefore and
  * recoveryStopsAfter.
  */
+import { assert } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
 import { formatLsn, type Lsn, lsnAdd } from "../postgres/lsn.ts";
 import { formatWalTime, type WalEvent, type WalTime } from "../wal/records/events.ts";
@@ -24,6 +26,9 @@ export type RecoveryTarget =
   | { readonly kind: "xid"; readonly xid: bigint; readonly inclusive: boolean }
   /** A restore point. */
   | { readonly kind: "name"; readonly name: string };
+
+/** What a server is told to stop at. */
+export type ServerTarget = Exclude<RecoveryTarget, { readonly kind: "time" }>;
 
 /** A record at which recovery stops. */
 export type StopRecord = {
@@ -49,6 +54,11 @@ export type PlannedStop =
       readonly reaches: Lsn;
       /** Further records that fit as well, where any were seen; recovery stops at the first. */
       readonly others: readonly StopRecord[];
+      /**
+       * Of a time: a transaction behind the stop, in this segment, that the server's clock dated at or before that time. The clock was
+       * set back in between. Undefined where none was seen; not all of the WAL behind a stop is looked at.
+       */
+      readonly leftOut?: { readonly time: WalTime; readonly segment: Lsn } | undefined;
     };
 
 /** Ids count to here and begin again, with the next epoch. */
@@ -87,11 +97,19 @@ export function stopAt(
   target: RecoveryTarget,
   record: StopRecord,
   context: { readonly walSegmentBytes: number; readonly others: readonly StopRecord[] },
-): PlannedStop {
+): PlannedStop & { readonly kind: "record" } {
   const before = target.kind === "time" || ((target.kind === "xid" || target.kind === "lsn") && !target.inclusive);
   const { walSegmentBytes, others } = context;
   const reaches = before ? endBefore(record.lsn, walSegmentBytes) : record.end;
   return { kind: "record", side: before ? "before" : "after", record, reaches, others };
+}
+
+/** What makes a server stop there. */
+export function serverTarget(target: RecoveryTarget, stop: PlannedStop): ServerTarget {
+  if (stop.kind === "end-of-wal") return { kind: "latest" };
+  if (target.kind !== "time") return target;
+  assert(stop.kind === "record", "a time is a target when a transaction beyond it was found");
+  return { kind: "lsn", lsn: stop.record.lsn, inclusive: false };
 }
 
 /** The record of an event. */

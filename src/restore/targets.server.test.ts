@@ -9,16 +9,21 @@ import { createTestVault } from "../../test/support/vaults.ts";
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import type { Instant } from "../platform/clock.ts";
 import { findFreePort } from "../platform/free-port.ts";
+import { systemLocks } from "../platform/lock.ts";
 import { systemRandom } from "../platform/random.ts";
+import { crc32c } from "../postgres/crc32c.ts";
 import { formatLsn, type Lsn, lsnAdd, parseLsn, segmentName, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import { LocalServer } from "../postgres/server.ts";
 import type { BackupRecord } from "../vault/backups.ts";
 import { segmentKey } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
+import { commitsIn } from "../wal/records/commits.ts";
+import { POSTGRES_EPOCH_MICROSECONDS } from "../wal/records/events.ts";
 import { bootRestored, type Reached } from "./boot.ts";
 import { plannedReach } from "./plan.ts";
 import { type PricedPlan, prepareRestore, type RestoreRequest, runRestore } from "./restore.ts";
+import type { RestoreWal } from "./restore-wal.ts";
 import { describeStop, type RecoveryTarget } from "./target.ts";
 
 const MIB = 1024 * 1024;
@@ -178,7 +183,7 @@ let newest: TestServer;
 const inclusive = true;
 
 before(async () => {
-  newest = await startServer({ walSegmentBytes: MIB });
+  newest = await startServer({ walSegmentBytes: MIB, settings: { max_prepared_transactions: "1" } });
   story = await tell(newest);
 });
 
@@ -286,3 +291,85 @@ test("a hole before the target is named, with what can be reached", async () => 
 
 test("what a timeline wrote behind where it was left is not replayed on the way to a newer one", () =>
   assertLeftBehind(story));
+
+/** The same WAL, of which one commit is dated so much later. */
+function dated(wal: RestoreWal, { xid, laterMs }: { readonly xid: number; readonly laterMs: number }): RestoreWal {
+  return {
+    holdings: (options) => wal.holdings(options),
+    history: (timeline, options) => wal.history(timeline, options),
+    segment: async (name, options) => {
+      const held = await wal.segment(name, options);
+      const bytes = held && Buffer.from(held);
+      for (const { offset, time } of bytes === undefined ? [] : commitsIn(bytes)) {
+        if (bytes?.readUInt32LE(offset + 4) !== xid) continue;
+        const record = bytes.subarray(offset, offset + bytes.readUInt32LE(offset));
+        const micros = Buffer.alloc(8);
+        micros.writeBigInt64LE(BigInt(time - POSTGRES_EPOCH_MICROSECONDS));
+        const at = record.indexOf(micros);
+        assert.ok(at > 0 && (offset % 8192) + record.byteLength < 8192, "it lies on one page");
+        record.writeBigInt64LE(micros.readBigInt64LE() + BigInt(laterMs * 1000), at);
+        record.writeUInt32LE(crc32c(Buffer.concat([record.subarray(24), record.subarray(0, 20)])), 20);
+      }
+      return bytes;
+    },
+  };
+}
+
+test("a clock that was ahead for a while: recovery ends where the plan says, laid or fed, and what it dated later is told", async () => {
+  const vault = await createTestVault();
+  const backup = await takeTestBackup(newest, vault);
+  const xids: number[] = [];
+  for (let row = 11; row <= 16; row += 1) {
+    xids.push(Number(await newest.value(`INSERT INTO t VALUES (${row}) RETURNING pg_current_xact_id()::text`)));
+    await newest.query("SELECT pg_switch_wal()");
+  }
+  const session = await newest.server.connect({ namesOf: "database" }, {});
+  for (const sql of ["BEGIN", "INSERT INTO t VALUES (17)", "PREPARE TRANSACTION 'p'"]) {
+    await session.query(sql, [], { timeoutMs: 10_000 });
+  }
+  await session.close();
+  const time = Number(await newest.value("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000) + 1")) as Instant;
+  await newest.query("SELECT pg_sleep(0.02)");
+  await newest.query("COMMIT PREPARED 'p'");
+  await newest.query("SELECT pg_switch_wal()");
+  await storeServerWal(newest, vault);
+  const notices: string[] = [];
+  const onNotice = (text: string): number => notices.push(text);
+  const held = restoreTools(vault, backup);
+  const wal = dated(held.wal, { xid: xids[0] ?? 0, laterMs: 5 * 3_600_000 });
+  const tools = { ...held, wal, files: unsyncedFiles, onNotice };
+  const { systemId } = backup;
+  for (const walLaidBytesMax of [undefined, 0]) {
+    await withFolder(async (folder) => {
+      const dataFolder = path.join(folder, "restored");
+      const request = {
+        systemId,
+        target: { kind: "time", time, inclusive },
+        acceptGap: false,
+        walLaidBytesMax,
+      } as const;
+      const plan = await prepareRestore(tools, request, {});
+      assert.match(describeStop(plan.stop), /^before the commit of transaction/);
+      const tablespaces = { byOid: new Map<number, string>(), under: undefined };
+      await runRestore(tools, plan, { folder: dataFolder, tablespaces, owner: await serverUser() }, {});
+      const place = { dataFolder, port: await findFreePort(systemRandom), logFile: path.join(dataFolder, "log") };
+      const local = new LocalServer(PORTS, { ...newest.server.setup, ...place });
+      try {
+        const reached = await bootRestored({ ...PORTS, locks: systemLocks, server: local, wal, onNotice }, plan, {
+          timeoutMs: 30_000,
+        });
+        assert.equal(formatLsn(reached.lsn), formatLsn(plannedReach(plan)));
+        const restored = await local.connect({ namesOf: "database" }, {});
+        const sql =
+          "SELECT count(*) AS rows, (SELECT count(*) FROM pg_prepared_xacts) AS prepared FROM t WHERE id > 10";
+        const [row] = await restored.query(sql, [], { timeoutMs: 10_000 });
+        await restored.close();
+        assert.deepEqual([Number(row?.["rows"]), Number(row?.["prepared"])], [6, 1]);
+      } finally {
+        await local.kill();
+      }
+      assert.equal(notices.length, 1);
+      assert.match(notices.pop() ?? "", /^the server's clock was ahead for a while: .* --to-lsn 0\/\w+ --exclusive$/);
+    });
+  }
+});

@@ -68,6 +68,8 @@ export type FeederTools = {
   readonly wal: RestoreWal;
   /** Called with the number of segments that the server has taken or passed over. */
   readonly onSegment?: ((doneCount: number) => void) | undefined;
+  /** Shown each segment that is handed over, as often as it is. */
+  readonly onPassing?: ((segment: { readonly start: Lsn; readonly bytes: Buffer }) => void) | undefined;
 };
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -302,6 +304,7 @@ class Feeder {
       const fetching = fetchPlanned(wal, { systemId, walSegmentBytes }, segment, options);
       const bytes = await Promise.race([fetching, late]);
       await Promise.race([this.#admitTablespaces({ ...segment, bytes }, options), late]);
+      this.#tools.onPassing?.({ start, bytes });
       return bytes;
     } finally {
       ending.abort();

@@ -8,7 +8,7 @@ import path from "node:path";
 import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { severalAtOnce } from "../platform/several-at-once.ts";
-import { historyName } from "../postgres/lsn.ts";
+import { historyName, type Lsn } from "../postgres/lsn.ts";
 import { type CreatedTablespace, tablespacesIn } from "../wal/records/tablespaces.ts";
 import type { Owner } from "./file-set.ts";
 import { laidSegments, type RestorePlan } from "./plan.ts";
@@ -28,6 +28,8 @@ export type WalLayerTools = {
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
   /** Told of each tablespace that the WAL creates outside of the data directory; what it rejects with ends the laying. */
   readonly onTablespace: (created: CreatedTablespace) => Promise<void>;
+  /** Shown each segment. */
+  readonly onPassing: (segment: { readonly start: Lsn; readonly bytes: Buffer }) => void;
 };
 
 /**
@@ -56,6 +58,7 @@ export async function layWal(
     const bytes = await fetchPlanned(tools.wal, plan, segment, options);
     const created = await tablespacesIn(source, { start: segment.start, bytes }, options);
     for (const each of created) await tools.onTablespace(each);
+    tools.onPassing({ start: segment.start, bytes });
     const padding = Buffer.alloc(plan.walSegmentBytes - bytes.byteLength);
     await put(tools, path.join(folder, segment.name), [bytes, padding]);
     doneBytes += plan.walSegmentBytes;

@@ -1226,6 +1226,9 @@ function restore(vault: Vault, backup: BackupFacts, place: Place, wish: Wish): v
   say(`Give ${folder} to the server's user (chown -R), then start PostgreSQL ${major} on it.`);
   if (until.time !== undefined) {
     say(
+      `The server stops at the first transaction that the original's clock dated after ${until.time}, also where that clock was ahead for a while: its log says where it stopped. --until-lsn goes to a position instead.`,
+    );
+    say(
       `Should the server end with "recovery ended before configured recovery target was reached", nothing in this WAL is later than ${until.time}: take recovery_target_time out of its postgresql.auto.conf and start it again, which restores all there is.`,
     );
   }

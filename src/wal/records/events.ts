@@ -86,6 +86,11 @@ const XACT_KINDS: ReadonlyMap<number, { readonly kind: "commit" | "abort"; reado
   [0x40, { kind: "abort", prepared: true }],
 ]);
 
+/** Whether the info of a transaction's record says that it commits one. */
+export function isCommit(info: number): boolean {
+  return XACT_KINDS.get(info & XACT_OPERATION_MASK)?.kind === "commit";
+}
+
 /** What a commit or abort carries behind its time, in this order. */
 const XACT_INFO = {
   database: 1 << 0,
@@ -217,7 +222,7 @@ function decodeXlog(cursor: RecordCursor): WalEvent | undefined {
 const WAL_LEVELS: readonly WalLevel[] = ["minimal", "replica", "logical"];
 
 /** PostgreSQL counts microseconds from 2000-01-01 UTC. */
-const POSTGRES_EPOCH_MICROSECONDS = 946_684_800_000_000;
+export const POSTGRES_EPOCH_MICROSECONDS = 946_684_800_000_000;
 
 function readTime(data: Buffer, offset: number): WalTime {
   return (Number(data.readBigInt64LE(offset)) + POSTGRES_EPOCH_MICROSECONDS) as WalTime;
