@@ -160,3 +160,13 @@ test("every setting's default is accepted by its own kind, and flag and variable
   assert.equal(new Set(SETTING_ROWS.map((each) => flagOf(each.path))).size, SETTING_ROWS.length);
   assert.equal(new Set(SETTING_ROWS.map((each) => environmentOf(each.path))).size, SETTING_ROWS.length);
 });
+
+test("a webhook that cannot be told is refused without showing what may be a secret of it", () => {
+  const asked = (address: string) => resolveSettings(sources({ yaml: `failover: {webhook: "${address}"}` }));
+  const [problem] = asked("https://pager:hunter2@hooks.example.com/x").problems;
+  assert.match(problem?.message ?? "", /^must be an address such as .* is \*{8}$/);
+  const { rows, problems } = asked("https://hooks.example.com/T0/TOKEN");
+  assert.deepEqual(problems, []);
+  const row = rows.find((each) => each.path === "failover.webhook");
+  assert.deepEqual([row?.value, row?.shown], ["https://hooks.example.com/T0/TOKEN", "https://hooks.example.com/…"]);
+});

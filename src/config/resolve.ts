@@ -5,6 +5,7 @@ import { nearestName } from "./nearest-name.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { type Config, SECTION_NAMES, SETTING_ROWS, type SettingRow } from "./schema.ts";
 import { environmentOf, flagOf, type Place } from "./setting.ts";
+import { STARS } from "./value-kind.ts";
 import type { FileContent } from "./yaml-file.ts";
 
 /** Where a value came from. `where` names the exact place: `lifeboat.yaml:3:9`, `LIFEBOAT_SERVER_PORT`, `--server-port`. */
@@ -36,9 +37,6 @@ export type ConfigSources = {
 /** All settings, and what is wrong. */
 export type Resolution = { readonly rows: readonly ResolvedRow[]; readonly problems: readonly ConfigProblem[] };
 
-/** How a secret is shown. Of fixed length: the number of stars tells nothing. */
-export const STARS = "********";
-
 type Written = { readonly text: string; readonly folder: string; readonly source: Source & { readonly where: string } };
 
 /** Resolves every setting: flag before environment before file before default. Never throws. */
@@ -68,10 +66,11 @@ function resolveRow(row: SettingRow, sources: ConfigSources, problems: ConfigPro
     }
     const value = kind.parse(text, { folder, home: sources.place.home });
     if (value === undefined) {
-      const shown = secrecy === "secret" ? STARS : JSON.stringify(text);
+      const shown = secrecy === "secret" ? STARS : (kind.show?.(text) ?? JSON.stringify(text));
       problems.push({ path: row.path, where: source.where, message: `must be ${kind.accepts}, is ${shown}` });
     }
-    const shown = secrecy === "secret" ? STARS : value === undefined ? text : kind.format(value as never);
+    const valid = value === undefined ? text : kind.format(value as never);
+    const shown = secrecy === "secret" ? STARS : (kind.show?.(valid) ?? valid);
     winner ??= { ...row, value, shown, source };
   }
   if (winner !== undefined) return winner;

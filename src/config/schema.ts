@@ -30,6 +30,7 @@ import {
   port,
   slotName,
   text,
+  webhook,
   whole,
 } from "./value-kind.ts";
 
@@ -399,7 +400,7 @@ export const SETTINGS = {
         "hold",
         "When the primary's disk is full: wait for a person, or move to a node with room.",
       ),
-      webhook: optionalSetting(text("URL"), "nobody is told", "Told of every failover, as JSON by POST."),
+      webhook: optionalSetting(webhook(), "nobody is told", "Told of every failover, as JSON by POST."),
       hookCommand: optionalSetting(
         text("COMMAND"),
         "none is run",

@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addresses, choice, host, location, moment, networks, port, slotName, text, whole } from "./value-kind.ts";
+import {
+  addresses,
+  choice,
+  host,
+  location,
+  moment,
+  networks,
+  port,
+  slotName,
+  text,
+  webhook,
+  whole,
+} from "./value-kind.ts";
 
 const BASE = { folder: "/srv", home: "/home/alice" };
 
@@ -73,5 +85,22 @@ test("a moment has a zone and is never later than what was written", () => {
   assert.equal(moment().parse("2026-01-01T03:00+00:00", BASE), three);
   for (const bad of ["2026-01-01T03:00:00", "2026-01-01", "now", "2026-02-31T00:00:00Z", "2026-01-01T25:00:00Z"]) {
     assert.equal(moment().parse(bad, BASE), undefined, bad);
+  }
+});
+
+test("the address of a webhook is one that events can be sent to, and people are shown no more of it than its host", () => {
+  const { parse, show } = webhook();
+  const good = "https://hooks.example.com/services/T0/TOKEN";
+  assert.deepEqual([parse(good, BASE), show?.(good)], [good, "https://hooks.example.com/…"]);
+  for (const bad of [
+    "hooks.example.com/services/T0/TOKEN",
+    "ftp://hooks.example.com/TOKEN",
+    "https://pager:TOKEN@hooks.example.com/",
+    "http://TOKEN@hooks.example.com/",
+    "https://hooks.example.com/TO\nKEN",
+    "TOKEN",
+  ]) {
+    assert.equal(parse(bad, BASE), undefined, bad);
+    assert.doesNotMatch(show?.(bad) ?? bad, /TOKEN/);
   }
 });

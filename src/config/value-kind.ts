@@ -8,6 +8,7 @@
 import path from "node:path";
 import { isNetwork } from "../platform/caller-address.ts";
 import type { Instant } from "../platform/clock.ts";
+import { isWebAddress } from "../platform/web-address.ts";
 import { type ByteSize, formatByteSize, parseByteSize } from "../units/byte-size.ts";
 import { type DurationMs, formatDuration, parseDuration } from "../units/duration.ts";
 
@@ -23,6 +24,8 @@ export type ValueKind<T> = {
   /** The value, or undefined when the text is not accepted. */
   readonly parse: (text: string, base: PathBase) => T | undefined;
   readonly format: (value: T) => string;
+  /** What people are shown instead of a text that may hold a secret, accepted or not; undefined: the text itself. */
+  readonly show?: (text: string) => string;
   /** All accepted texts, where they can be listed: for help and shell completion. */
   readonly choices?: readonly string[];
   /** What a shell should offer. */
@@ -41,6 +44,20 @@ export function text(placeholder: string): ValueKind<string> {
     format: (value) => value,
   };
 }
+
+/** The address of something that takes events. What follows the host may be a secret and is not shown. */
+export function webhook(): ValueKind<string> {
+  return {
+    placeholder: "URL",
+    accepts: "an address such as https://hooks.example.com/events, with http or https and without a user or password",
+    parse: (given) => (isWebAddress(given) && !hasControlCharacter(given) ? given : undefined),
+    format: (value) => value,
+    show: (given) => (isWebAddress(given) ? `${new URL(given).origin}/…` : STARS),
+  };
+}
+
+/** How a secret is shown. Of fixed length: the number of stars tells nothing. */
+export const STARS = "********";
 
 /** A word of another program's command line: whatever it is. */
 export function word(placeholder: string): ValueKind<string> {

@@ -154,3 +154,34 @@ test("without hooks telling does nothing", async () => {
   hooks.tell(EVENT);
   await hooks.stop();
 });
+
+test("a redirection that would make an empty question of an event is no success, one that keeps it is followed", async () => {
+  for (const status of [301, 302, 303, 307, 308]) {
+    const heard: string[] = [];
+    const server = createServer((request, response) => {
+      let body = "";
+      request.on("data", (data: Buffer) => {
+        body += data.toString("utf8");
+      });
+      request.on("end", () => {
+        if (request.url === "/old/TOKEN") response.writeHead(status, { location: "/new/TOKEN" }).end();
+        else {
+          heard.push(`${request.method} ${body}`);
+          response.end("a login page");
+        }
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    assert.ok(typeof address === "object" && address !== null);
+    const notices: string[] = [];
+    const origin = `http://127.0.0.1:${address.port}`;
+    const choice = { webhook: `${origin}/old/TOKEN`, command: undefined, stack: "shop", stopMaxMs: 60_000 };
+    const hooks = hookService(tools(notices), choice);
+    hooks.tell(EVENT);
+    await hooks.stop();
+    server.close();
+    const told = `the webhook was not told of failover-ended: it answered ${status}, a redirection to ${origin}: set failover.webhook to the address that takes events`;
+    assert.deepEqual([heard, notices], status >= 307 ? [[`POST ${BODY}`], []] : [[], [told]]);
+  }
+});

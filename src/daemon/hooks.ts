@@ -12,6 +12,7 @@ import type { Processes } from "../platform/processes.ts";
 import type { RandomSource } from "../platform/random.ts";
 import { retry } from "../platform/retry.ts";
 import { startTimer } from "../platform/timer.ts";
+import { isWebAddress } from "../platform/web-address.ts";
 import { toPlainJson } from "./plain-json.ts";
 import type { Service } from "./service.ts";
 
@@ -169,12 +170,31 @@ class Delivery {
   }
 }
 
+/** Enough for a service that moved, and from http to https. */
+const REDIRECTIONS_MAX = 3;
+/** Who is redirected by any other status asks there by GET, without the event: then a login page would count as told. */
+const METHOD_KEPT: readonly number[] = [307, 308];
+
 async function post(tools: HookTools, url: string, { body, signal }: Call & { readonly body: string }): Promise<void> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(WEBHOOK_TIMEOUT_MS)]);
   const headers = { "content-type": "application/json" };
-  const response = await tools.fetch(url, { method: "POST", headers, body, signal: limit });
-  await response.arrayBuffer();
-  if (!response.ok) throw new Error(`it answered ${response.status}`);
+  const request = { method: "POST", headers, body, signal: limit, redirect: "manual" } as const;
+  let address = url;
+  for (let redirections = 0; ; redirections += 1) {
+    const response = await tools.fetch(address, request);
+    await response.arrayBuffer();
+    if (response.ok) return;
+    const location = response.headers.get("location");
+    const there = location === null ? null : URL.parse(location, address);
+    if (there === null) throw new Error(`it answered ${response.status}`);
+    if (!METHOD_KEPT.includes(response.status) || !isWebAddress(there.href) || redirections >= REDIRECTIONS_MAX) {
+      // What follows the host may be a secret.
+      throw new Error(
+        `it answered ${response.status}, a redirection to ${there.origin}: set failover.webhook to the address that takes events`,
+      );
+    }
+    address = there.href;
+  }
 }
 
 async function run(
