@@ -5,6 +5,7 @@ import { assert, LifeboatError } from "../errors/error.ts";
 import { formatLsn, type Lsn, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { BackupTablespace, BaseBackupSink } from "../postgres/replication.ts";
 import { type ManifestEnd, type ManifestHeader, ManifestWriter } from "../vault/manifest.ts";
+import type { PackFacts } from "../vault/pack.ts";
 import type { PackWriter, StoredPack } from "../vault/pack-writer.ts";
 import { contentNameKey } from "../vault/sealing.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -52,6 +53,7 @@ export class BackupSink implements BaseBackupSink {
   #receivedBytes = 0;
   #toldBytes = Number.NEGATIVE_INFINITY;
   #chunkCount = 0;
+  readonly #named: PackFacts[] = [];
   #outsideCount = 0;
   #parent: ParentImage | undefined;
   #whyFull: WhyFull | undefined;
@@ -88,6 +90,11 @@ export class BackupSink implements BaseBackupSink {
   /** One more than the highest number of a stored chunk. */
   get chunkCount(): number {
     return this.#chunkCount;
+  }
+
+  /** The packs that the manifest names so far, those kept of the parent among them. */
+  get packs(): readonly PackFacts[] {
+    return this.#named;
   }
 
   async begin(facts: {
@@ -179,6 +186,7 @@ export class BackupSink implements BaseBackupSink {
   /** A stored pack's line goes into the manifest. */
   onPack(pack: StoredPack): void {
     this.#started().manifest.pack(pack);
+    this.#named.push(pack.facts);
     // A chunk that was opened and got zero pages only is never stored: its number stays unused.
     for (const number of pack.numbers) this.#chunkCount = Math.max(this.#chunkCount, number + 1);
   }

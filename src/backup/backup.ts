@@ -3,9 +3,9 @@
  *
  * Nouns: a *backup* is a restorable image of a cluster; it is *announced* once it could be restored; *coverage* is the WAL
  * from the backup's start to its end lying readable in the vault.
- * Invariants: nothing is announced before every pack and the manifest were read back and the WAL is covered, and the
- * announcement is read back too; whatever ends a backup early leaves no announced backup behind; packs are never shared
- * between backups under way.
+ * Invariants: nothing is announced before every pack and the manifest were read back and the WAL is covered, nor unless every
+ * pack is still there then; the announcement is read back too; whatever ends a backup early leaves no announced backup behind;
+ * packs are never shared between backups under way.
  * Order: started marker, packs, of a delta the WAL in which its parent is cleared, manifest, WAL, announcement. Cut anywhere, the
  * vault holds what it held, and objects that nothing names; a manifest only of an image that may be announced, which a repair does.
  */
@@ -32,7 +32,15 @@ import { putHistory } from "../vault/wal-store.ts";
 import type { SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
 import { chooseParent, type ParentChoice } from "./choose-parent.ts";
 import type { WhyFull } from "./decide.ts";
-import { type Image, type ImageRun, readHistory, readSettings, storeImage, storeManifest } from "./image.ts";
+import {
+  assertImageThere,
+  type Image,
+  type ImageRun,
+  readHistory,
+  readSettings,
+  storeImage,
+  storeManifest,
+} from "./image.ts";
 import type { ParentImage } from "./parent-image.ts";
 import type { BackupProgress } from "./progress.ts";
 import { Remains } from "./remains.ts";
@@ -146,6 +154,7 @@ export async function takeBackup(
     };
     tools.onProgress({ phase: "announce", doneBytes: image.sink.dataBytes, totalBytes: image.sink.dataBytes });
     await checkSameVault(tools.vault, options);
+    await assertImageThere(tools.vault, image, options);
     await announceOnce(tools.vault, record, { ...options, onUncertain: () => remains.keep() });
     return record;
   } catch (error) {

@@ -2,19 +2,21 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GOLDEN_COMMITS, GOLDEN_EARLIER, GOLDEN_LATER, takeGoldenBackup } from "../../test/golden/make-delta-vault.ts";
 import { connectSynthetic } from "../../test/golden/synthetic-server.ts";
+import { namesOf } from "../../test/support/daily-backups.ts";
 import { syntheticProof } from "../../test/support/proofs.ts";
 import { createTestVault, repairTools } from "../../test/support/vaults.ts";
-import type { LifeboatError } from "../errors/error.ts";
+import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { Timeline } from "../postgres/lsn.ts";
 import type { BaseBackupSink } from "../postgres/replication.ts";
-import type { BackupRecord } from "../vault/backups.ts";
+import { type BackupRecord, listBackups } from "../vault/backups.ts";
 import { checkVault, type VaultReport } from "../vault/check.ts";
 import { type ManifestFile, readManifest } from "../vault/manifest.ts";
 import { historyKey, packName, proofName } from "../vault/names.ts";
 import { putProof } from "../vault/proofs.ts";
 import { prepareRepair, runRepair } from "../vault/repair.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { WalCoverage } from "./backup.ts";
 
 /** The server of GOLDEN_LATER once more, with the same pages. */
 const commit = GOLDEN_COMMITS.get(107);
@@ -203,6 +205,34 @@ describe("a backup whose parent turns out to be damaged while it is taken", () =
       assert.equal((await wholeOnes(vault)).get(after.backupId), true, when);
     }
   });
+});
+
+test("a backup is not announced when a pack that it stored or kept goes while its WAL is waited for", async () => {
+  for (const which of ["stored", "kept"] as const) {
+    const { vault, full, packs } = await vaultWithFull();
+    const before = await namesOf(vault.store);
+    let gone: readonly string[] = [];
+    const wal: WalCoverage = {
+      begin: async () => undefined,
+      covered: async () => {
+        if (gone.length > 0) return;
+        const stored = (await namesOf(vault.store, "packs/")).filter((name) => !packs.includes(name));
+        gone = which === "stored" ? stored : packs;
+        for (const name of gone) await vault.store.delete(name);
+      },
+      between: { holds: async () => true, settings: async ({ to }) => ({ kind: "same", reached: to }) },
+    };
+    const taking = takeGoldenBackup(vault, GOLDEN_LATER, SEGMENTS, { wal });
+    await assert.rejects(taking, (error) => isLifeboatError(error, "backup.pack-lost"), which);
+    assert.ok(gone.length > 0);
+    const { backups } = await listBackups(vault, {}, {});
+    assert.deepEqual(
+      backups.map(({ backupId }) => backupId),
+      [full.backupId],
+    );
+    const left = before.filter((name) => which === "stored" || !packs.includes(name));
+    assert.deepEqual(await namesOf(vault.store), left, which);
+  }
 });
 
 function methodsOf(sink: BaseBackupSink): Omit<BaseBackupSink, "begin"> {

@@ -9,12 +9,14 @@ import type { BaseBackupEnd, ReplicationConnection, SystemIdentity } from "../po
 import { OUTSIDE_PREFIX, readManifest } from "../vault/manifest.ts";
 import type { BackupId } from "../vault/names.ts";
 import { PackWriter } from "../vault/pack-writer.ts";
+import { tellsLoss } from "../vault/unopened.ts";
 import type { Vault } from "../vault/vault.ts";
 import { parseHistory } from "../wal/history.ts";
 import type { BackupRequest, BackupTools } from "./backup.ts";
 import { BackupSink } from "./backup-sink.ts";
 import type { ParentChoice } from "./choose-parent.ts";
 import type { WhyFull } from "./decide.ts";
+import { assertPacksThere } from "./known-damage.ts";
 import type { ParentImage } from "./parent-image.ts";
 import { checkSkipped } from "./skipped.ts";
 
@@ -106,6 +108,30 @@ export async function storeManifest(
 ): Promise<void> {
   await vault.store.put(of.manifest.name, of.manifest.parts, options);
   await readManifest(vault, of.named, {}, options);
+}
+
+/**
+ * Throws `backup.pack-lost` unless every pack that the manifest of an image names is in the vault with its size. To be asked last: the
+ * WAL may have been waited for since the packs were stored. A prune that was planned once the manifest lies there takes none of them.
+ */
+export async function assertImageThere(
+  vault: Vault,
+  { sink }: Pick<Image, "sink">,
+  options: CallOptions,
+): Promise<void> {
+  try {
+    await assertPacksThere(vault, sink.packs, options);
+  } catch (cause) {
+    if (!tellsLoss(cause)) throw cause;
+    throw new LifeboatError("backup.pack-lost", {
+      message: `the backup is not announced, since a pack that it needs went from ${vault.store.name} while it was taken: ${cause.message}`,
+      remedy:
+        "Take the backup again. Look who deletes in the vault: a lifecycle rule of the bucket, a prune of an earlier Lifeboat, a hand.",
+      retryable: true,
+      cause,
+      details: cause.details,
+    });
+  }
 }
 
 async function endManifest(

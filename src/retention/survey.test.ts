@@ -107,9 +107,11 @@ describe("while the records of a system are not there, as in a copy that is bein
     await putBack();
     assert.deepEqual(await findingsOf(vault), []);
     await without(store, `backups/${other}/`);
-    await storeSyntheticBackup(vault, { systemId: other, segment: 6, stopBefore: "manifest" });
-    const begun = await planDaily(vault);
-    assert.deepEqual([begun.packs.length, begun.damage], [1, []]);
+    const begun = await storeSyntheticBackup(vault, { systemId: other, segment: 6, stopBefore: "manifest" });
+    assert.deepEqual((await planDaily(vault)).damage, []);
+    await finishSyntheticBackup(vault, begun, { segment: 6 });
+    const ended = await planDaily(vault);
+    assert.deepEqual([ended.packs.length, ended.damage], [1, []]);
   });
 
   test("a system whose first backup never ended holds up no prune, however long ago it was begun", async () => {
@@ -280,6 +282,52 @@ describe("a backup that was begun while the clock was ahead", () => {
     assert.deepEqual(await namesOf(store, `backups/7/${record.backupId}/`), []);
     const left = await namesOf(store, "packs/");
     for (const pack of packs) assert.ok(!left.includes(packName(pack)), pack);
+  });
+});
+
+describe("a backup under way whose packs are dated before its marker: the clock was set back while it stored them", () => {
+  /** It is right again; the first of the daily backups is due. */
+  async function setBackMeanwhile() {
+    const daily = await dailyBackups();
+    const { vault, store, clock } = daily;
+    await pruneDaily(vault);
+    clock.set(clock.now() + DAY);
+    const right = clock.now();
+    const setBack = toldStore(store, async ({ operation, key }) => {
+      if (operation === "put" && key.endsWith("/started")) clock.set(right - 2 * DAY);
+    });
+    const child = { systemId, segment: 12, stopBefore: "manifest" } as const;
+    const begun = await storeSyntheticBackup({ ...vault, store: setBack }, child);
+    clock.set(right);
+    return { ...daily, begun, child };
+  }
+
+  test("keeps them beside a prune, which erases what is due with the packs that only that named", async () => {
+    const { vault, records, begun, child } = await setBackMeanwhile();
+    // The second names a pack of the first, and the fourth stays with one of the third.
+    const { chunks } = await readManifest(vault, records[1] ?? assert.fail(), {}, {});
+    const { packs, erase } = await planDaily(vault);
+    assert.deepEqual(
+      [packs.map(({ name }) => name), erase.map(({ backupId }) => backupId)],
+      [chunks.packs.map(({ id }) => packName(id)).sort(), records.slice(0, 3).map(({ backupId }) => backupId)],
+    );
+    await pruneDaily(vault);
+    await finishSyntheticBackup(vault, begun, child);
+    const report = await checkVault(vault, { readData: false, onProgress: () => undefined });
+    assert.ok(report.backups.every(({ whole }) => whole));
+  });
+
+  test("and left by a crash keeps packs that nothing names for a week, and no longer", async () => {
+    const { vault, store, clock, begun } = await setBackMeanwhile();
+    const [own] = begun.packs.map(packName);
+    const left = async () => (await namesOf(store, "packs/")).includes(own ?? "");
+    for (let day = 1; day <= 8; day += 1) {
+      assert.ok(await left(), `day ${day}`);
+      clock.set(clock.now() + DAY);
+      await storeSyntheticBackup(vault, { systemId, segment: 12 + day });
+      await pruneDaily(vault);
+    }
+    assert.ok(!(await left()));
   });
 });
 

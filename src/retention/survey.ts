@@ -3,7 +3,9 @@
  *
  * Nouns: the *mark* is the set of packs that the manifests of all remaining backups name; a pack is *settled* when it is
  * older than a day and older than every backup under way, so that no manifest to come names it. That is not known while
- * one is under way whose start is dated ahead.
+ * one is under way whose start is dated ahead. Dates alone do not tell it either while one is under way without a manifest: where
+ * the clock was set back for a while, its packs are dated before its start. Then only *outlived* packs go, which the manifest
+ * of a backup names that is erased: ids are random, so that they are none of its own.
  * Invariants: a listing that fails ends the plan; while a record or a manifest of a remaining backup is missing or cannot be
  * read, nothing is deleted, and only what was named gets a tombstone; no pack goes while a system has WAL and no record at
  * all. Packs are listed before backups, and the manifest of every announced one is read by its name, so that one stored in
@@ -141,10 +143,14 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
   // What was named gets its tombstone all the same.
   const held = { ...none, revive, tombstone: entombed.filter(({ why }) => why === "named") };
   if (damage.length > 0) return { ...held, damage };
-  const settledBeforeMs = settledBefore(now, listing, decision);
-  const swept = packs.filter(({ name, storedMs }) => !mark.named.has(name) && storedMs < settledBeforeMs);
-  const recordless = swept.length === 0 ? [] : systemsWithoutRecords({ records, wal, packs: swept });
+  const underWay = backupsUnderWay(listing, decision);
+  const settledBeforeMs = Math.min(now, ...underWay.map(({ startedMs }) => startedMs)) - SETTLED_MS;
+  const settled = packs.filter(({ name, storedMs }) => !mark.named.has(name) && storedMs < settledBeforeMs);
+  const recordless = settled.length === 0 ? [] : systemsWithoutRecords({ records, wal, packs: settled });
   if (recordless.length > 0) return { ...held, damage: recordless };
+  const storesPacks = settled.length > 0 && underWay.some((each) => !names.has(backupName(each, "manifest")));
+  const outlived = storesPacks ? await outlivedPacks(vault, erase, options) : undefined;
+  const swept = outlived === undefined ? settled : settled.filter(({ name }) => outlived.has(name));
   const remaining = backups.filter(({ backupId }) => !erase.some((each) => each.backupId === backupId));
   const trimmed = trimWal({ systems, remaining, settledBeforeMs });
   return { ...none, revive, tombstone: entombed, erase, packs: swept.map(objectOf), ...trimmed };
@@ -367,10 +373,28 @@ function objectOf({ name, sizeBytes }: Stored): RemovedObject {
   return { name, sizeBytes };
 }
 
-function settledBefore(now: Instant, listing: BackupListing, decision: RetentionDecision): number {
+function backupsUnderWay(listing: BackupListing, decision: RetentionDecision): BackupListing["unfinished"] {
   const abandoned = new Set(decision.abandoned.map(({ backupId }) => backupId));
-  const underWay = listing.unfinished.filter(({ backupId }) => !abandoned.has(backupId));
-  return Math.min(now, ...underWay.map(({ startedMs }) => startedMs)) - SETTLED_MS;
+  return listing.unfinished.filter(({ backupId }) => !abandoned.has(backupId));
+}
+
+/** The packs that the manifests of erased backups name. One that does not open names none: its packs wait. */
+async function outlivedPacks(
+  vault: Vault,
+  erase: PrunePlan["erase"],
+  options: CallOptions,
+): Promise<ReadonlySet<string>> {
+  const outlived = new Set<string>();
+  for (const { objects, ...backup } of erase) {
+    if (!objects.some(({ name }) => name === backupName(backup, "manifest"))) continue;
+    try {
+      const { chunks } = await readManifest(vault, backup, {}, options);
+      for (const { id } of chunks.packs) outlived.add(packName(id));
+    } catch (error) {
+      if (!isLifeboatError(error) || !tellsDamage(error)) throw error;
+    }
+  }
+  return outlived;
 }
 
 /**

@@ -66,14 +66,17 @@ export async function namesOf(store: Store, prefix = ""): Promise<readonly strin
   return names;
 }
 
-/** A store that tells of each listing and each deletion once it was done, before the next effect. */
+/** A store that tells of each put, listing and deletion once it was done, before the next effect. */
 export function toldStore(
   store: Store,
-  tell: (effect: { readonly operation: "list" | "delete"; readonly key: string }) => Promise<void>,
+  tell: (effect: { readonly operation: "put" | "list" | "delete"; readonly key: string }) => Promise<void>,
 ): Store {
   return {
     name: store.name,
-    put: (key, parts, options) => store.put(key, parts, options),
+    put: async (key, parts, options) => {
+      await store.put(key, parts, options);
+      await tell({ operation: "put", key });
+    },
     get: (key, options) => store.get(key, options),
     getRange: (key, range, options) => store.getRange(key, range, options),
     head: (key, options) => store.head(key, options),

@@ -36,6 +36,12 @@ export const backupErrors = defineErrors({
     exit: EXIT.world,
     meaning: "The WAL that a backup needs did not reach the vault in time; the backup was not announced.",
   },
+  "backup.pack-lost": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning:
+      "A pack that a backup stored or kept went from the vault while it was taken; the backup was not announced.",
+  },
   "backup.version-unsupported": {
     kind: "operator",
     exit: EXIT.refused,
