@@ -6,7 +6,7 @@ import { findFreePort } from "../platform/free-port.ts";
 import type { ProcessUser } from "../platform/processes.ts";
 import { parseControlFile } from "../postgres/control-file.ts";
 import { findInstallation, type Installation, MAJORS } from "../postgres/installation.ts";
-import { formatLsn, type SystemId } from "../postgres/lsn.ts";
+import { formatLsn, parseLsn, parseSegmentName, type SystemId, segmentStart } from "../postgres/lsn.ts";
 import { LocalServer, SOCKET_PATH_BYTES_MAX } from "../postgres/server.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import { measuredRates } from "../proof/decide.ts";
@@ -33,7 +33,8 @@ import {
 import type { RestoreWal } from "../restore/restore-wal.ts";
 import type { PlannedStop } from "../restore/target.ts";
 import { findWholeEnd } from "../restore/whole-end.ts";
-import { listBackups } from "../vault/backups.ts";
+import { type BackupRecord, listBackups } from "../vault/backups.ts";
+import { parseWalKey } from "../vault/names.ts";
 import { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import { formatWalTime } from "../wal/records/events.ts";
@@ -127,14 +128,17 @@ async function planWith(
   const installing = choice.boot === undefined ? undefined : installationFor(call, plan);
   installing?.catch(() => undefined);
   const place = { folder: choice.targetFolder, tablespaces, owner: user };
-  const onCompared = (done: { readonly doneBytes: number; readonly totalBytes: number }): void =>
-    session.progress.report({ phase: "comparing", done: done.doneBytes, total: done.totalBytes });
-  const deltaTools = { vault, files, threads, wal, processes: MACHINE.processes, onCompared };
+  const tell = (phase: string) => (done: { readonly doneBytes: number; readonly totalBytes: number }) =>
+    session.progress.report({ phase, done: done.doneBytes, total: done.totalBytes });
+  const [onOpened, onCompared] = [tell("opening the WAL"), tell("comparing")];
+  const deltaTools = { vault, files, threads, wal, processes: MACHINE.processes, onCompared, onOpened };
   const preparing = choice.delta ? prepareDelta(deltaTools, plan, place, options) : Promise.resolve(undefined);
   preparing.catch(() => undefined);
   const reaching = checkReachable(roots, user, options);
   reaching.catch(() => undefined);
-  const delta = await preparing;
+  const delta = await preparing.catch((error: unknown) =>
+    tellBackups(call, { vault, systemId, damaged: plan.backup.backupId }, error),
+  );
   if (delta === undefined) await checkTarget(files, choice.targetFolder, plan.tablespaces, tablespaces);
   await reaching;
   await ending;
@@ -216,14 +220,31 @@ async function tellBackups(
 ): Promise<never> {
   if (!DAMAGE.some((code) => isLifeboatError(error, code))) throw error;
   const { backups } = await listBackups(held.vault, { systemId: held.systemId }, { signal: session.signal });
-  const others = backups.filter((each) => each.backupId !== held.damaged).slice(-OTHERS_SHOWN_MAX);
+  const segment = segmentOf(error);
+  const serving = backups.filter(
+    (each) => each.backupId !== held.damaged && (segment === undefined || beginsBehind(each, segment)),
+  );
+  const others = serving.slice(-OTHERS_SHOWN_MAX);
   const named = others.map((each) => `  --backup ${each.backupId}  (${each.label}, ended ${each.endedAt})`);
+  const none =
+    segment === undefined ? "The vault has no other backup of this system." : `No backup begins behind ${segment}.`;
   session.notice(
-    named.length === 0
-      ? "The vault has no other backup of this system."
-      : ["A restore from another backup may be possible:", ...named.toReversed()].join("\n"),
+    named.length === 0 ? none : ["A restore from another backup may be possible:", ...named.toReversed()].join("\n"),
   );
   throw error;
+}
+
+/** The segment of WAL that an error says cannot be had. */
+function segmentOf(error: unknown): string | undefined {
+  const object = isLifeboatError(error) ? error.details["object"] : undefined;
+  const wal = typeof object === "string" ? parseWalKey(object) : undefined;
+  return wal?.kind === "segment" ? wal.segment : undefined;
+}
+
+/** Whether a restore from a backup does without a segment, and without all WAL before it. */
+function beginsBehind({ startLsn, walSegmentBytes }: BackupRecord, segment: string): boolean {
+  const start = parseSegmentName(segment, walSegmentBytes)?.start;
+  return start !== undefined && segmentStart(parseLsn(startLsn), walSegmentBytes) > start;
 }
 
 const DAMAGE = [

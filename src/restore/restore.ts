@@ -7,7 +7,8 @@
  * the end of the log; the control file comes last, so what was cut short cannot start and can be begun again.
  * Order: marker, image, WAL, settings, control file, marker away. Cut anywhere before the control file, the folder does
  * not start and the next restore clears it; after it, the folder is whole. A delta restore into a data directory removes
- * the control file behind the marker: cut before that, nothing was changed; after it, the same delta restore goes on.
+ * the control file behind the marker: cut before that, nothing was changed; after it, the same delta restore goes on. Before it all
+ * WAL that is needed was seen to open, and the directory's own WAL goes when all of the image is written, unless it is kept aside.
  */
 import path from "node:path";
 import { assert, LifeboatError } from "../errors/error.ts";
@@ -47,6 +48,7 @@ import {
   WAL_FOLDER,
   withWalFolder,
 } from "./layout.ts";
+import { openWal } from "./open-wal.ts";
 import { ownConfiguration, ownNameOf } from "./own-configuration.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
 import { feedPlan, laidSegments, plannedReach, plannedWalBytes, type RestorePlan } from "./plan.ts";
@@ -66,7 +68,7 @@ import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts"
 import { withTargetLocks } from "./target-lock.ts";
 import { fedDiskBytes } from "./wal-feeder.ts";
 import { layWal } from "./wal-layer.ts";
-import { lookThrough, ownByLayout, tablespaceGuard } from "./wal-tablespaces.ts";
+import { ownByLayout, tablespaceGuard } from "./wal-tablespaces.ts";
 
 /** What is asked for. */
 export type RestoreRequest = {
@@ -178,19 +180,22 @@ export type DeltaRestore = {
   readonly state: DeltaState;
   /** Looks whether a server runs there. */
   readonly processes: DeltaProcesses;
+  /** The old directory can be had back, whatever becomes of the restore. */
+  readonly isKeptAside: boolean;
   /** Called when all was looked at once more and nothing is changed yet: the last moment to keep what goes. */
   readonly beforeChange?: (() => Promise<void>) | undefined;
 };
 
 /**
  * Looks at what lies in the folder of a delta restore. Undefined when nothing does: an ordinary restore it is then. Throws
- * `restore.target-in-use`, `restore.other-system`, `restore.target-not-empty`, `restore.tablespace-in-wal`; changes nothing.
+ * `restore.target-in-use`, `restore.other-system`, `restore.target-not-empty`, `restore.tablespace-in-wal`, and as opening WAL does; changes nothing.
  */
 export async function prepareDelta(
   tools: Pick<RestoreTools, "vault" | "files" | "threads" | "wal"> & {
     readonly processes: DeltaProcesses;
     readonly onCompared: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
-    /** Asked once it is known that something lies there: who takes what it has otherwise than the backup. */
+    readonly onOpened?: ((progress: { readonly doneBytes: number; readonly totalBytes: number }) => void) | undefined;
+    /** Asked once it is known that something lies there: who takes what it has otherwise than the backup. Undefined: nothing is kept. */
     readonly takerOf?: ((state: DeltaState) => Promise<PagesTaker | undefined>) | undefined;
   },
   plan: PricedPlan,
@@ -209,13 +214,17 @@ export async function prepareDelta(
   const known = new Set(plan.tablespaces.map(({ oid }) => oid));
   const present = await presentTablespaces(tools.files, place.folder, { byOid: new Map(), under: undefined });
   const own = ownByLayout(layout, plan.tablespaces);
-  if ([...present.byOid.keys()].some((oid) => !known.has(oid))) await lookThrough(tools, plan, own, options);
+  const isKeptAside = tools.takerOf !== undefined;
+  if (!isKeptAside || [...present.byOid.keys()].some((oid) => !known.has(oid))) {
+    const { folder, isolated } = place;
+    await openWal(tools, plan, { folder, couldStart: state.kind === "data", own, isolated }, options);
+  }
   const survey = await surveyTarget(
     { ...tools, taker, onProgress: tools.onCompared },
     { image: plan.image, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },
     options,
   );
-  return { survey, state, processes };
+  return { survey, state, processes, isKeptAside };
 }
 
 /**
@@ -257,14 +266,21 @@ async function restoreInto(
   if (delta !== undefined) await clearSurplus(tools.files, layout, surplus.others);
   await makeRecoveryFolders(tools.files, layout, place.owner);
   const told = new BesideProgress(tools.onProgress);
-  // Synced with the files: segment by segment, nothing would be done meanwhile.
   const own = ownByLayout(layout, plan.tablespaces);
   const make = (folder: string): Promise<void> => makeOwnedFolder(tools.files, folder, place.owner);
   const onTablespace = tablespaceGuard(tools.files, plan, { make, own, isolated: place.isolated });
   const ahead = new AheadOfTarget(plan);
   const shown = { onProgress: told.wal, onTablespace, onPassing: ahead.pass };
   const walTools = { files: tools.files, wal: tools.wal, owner: place.owner, ...shown };
-  const image = await writeImage(
+  const isOnlyOne = delta !== undefined && !delta.isKeptAside;
+  let keepsWal = isOnlyOne;
+  // Synced with the files: segment by segment, nothing would be done meanwhile.
+  const lay = async (all: CallOptions): Promise<void> => {
+    keepsWal = false;
+    await removeAll(tools.files, surplus.wal);
+    await layWal(walTools, plan, walFolder, all);
+  };
+  const writing = writeImage(
     { vault: tools.vault, files: tools.files, threads: tools.threads, onProgress: told.files },
     {
       backup: plan.backup,
@@ -274,11 +290,10 @@ async function restoreInto(
       owner: place.owner,
       kept: delta?.survey.kept,
       wantedBytes: delta?.survey.writeBytes ?? plan.writeBytes,
-      beside: async (both) => {
-        await removeAll(tools.files, surplus.wal);
-        await layWal(walTools, plan, walFolder, both);
-      },
+      beside: isOnlyOne ? undefined : lay,
       last: async (controlFile) => {
+        // A chunk may not open: until all have, the directory's own WAL is what can bring its commits back.
+        if (isOnlyOne) await lay(options);
         await makeLinks(tools.files, layout, place.owner);
         await writeFiles(tools.files, place, settingsOf(plan, layout, place.follow));
         await configureIfOutside(tools.files, place, controlFile);
@@ -288,9 +303,22 @@ async function restoreInto(
     },
     options,
   );
+  const image = await writing.catch((error: unknown) => {
+    if (isOnlyOne) tools.onNotice?.(describeUnfinished(place.folder, keepsWal ? walFolder : undefined));
+    throw error;
+  });
   if (ahead.found !== undefined) tools.onNotice?.(ahead.found);
   throwIfAborted(options.signal, "finishing the restore");
   await finish(tools.files, place, { controlFile: image.controlFile, roots: layout.roots });
+}
+
+/** What a restore in place leaves that was ended by something. */
+function describeUnfinished(folder: string, keptWal: string | undefined): string {
+  const goesOn = "The same command goes on, also with another --backup";
+  if (keptWal === undefined) {
+    return `${folder} cannot be started now: the backup's files are written, its own WAL was removed, and that of the vault is not all laid. ${goesOn}.`;
+  }
+  return `${folder} cannot be started now: some of the backup's files are written. Its own WAL and histories are still in ${keptWal}, and go only when all files are written. ${goesOn}; one without --delta would remove them first.`;
 }
 
 type Done = Pick<RestoreProgress, "doneBytes" | "totalBytes">;
@@ -356,10 +384,10 @@ export async function markRoots(
   }
 }
 
-/** The segments that go, which may be as much as all that is written, and what else goes: folders are made where that lies. */
+/** The segments and histories that go, which may be as much as all that is written, and what else goes: folders are made where that lies. */
 function surplusOf(removed: readonly string[], walFolder: string) {
   const isWal = (each: string): boolean =>
-    path.dirname(each) === walFolder && /^[0-9A-F]{24}$/.test(path.basename(each));
+    path.dirname(each) === walFolder && /^(?:[0-9A-F]{24}|[0-9A-F]{8}\.history)/.test(path.basename(each));
   return { wal: removed.filter(isWal), others: removed.filter((each) => !isWal(each)) };
 }
 

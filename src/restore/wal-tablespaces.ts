@@ -9,16 +9,13 @@
  */
 import path from "node:path";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
-import { throwIfAborted } from "../platform/clock.ts";
 import type { Files } from "../platform/files.ts";
 import { readIfThere } from "../platform/read-if-there.ts";
 import { formatLsn, parseLsn } from "../postgres/lsn.ts";
-import { type CreatedTablespace, tablespacesIn } from "../wal/records/tablespaces.ts";
+import type { CreatedTablespace } from "../wal/records/tablespaces.ts";
 import { type Layout, TABLESPACES_FOLDER } from "./layout.ts";
 import { plannedReach, type RestorePlan } from "./plan.ts";
-import { fetchPlanned, recordsOf } from "./planned-wal.ts";
 import { MOVED_LIST } from "./recovery-files.ts";
-import type { RestoreWal } from "./restore-wal.ts";
 
 /** Which tablespace is created, and where. */
 type Place = Pick<CreatedTablespace, "oid" | "location">;
@@ -69,25 +66,6 @@ export async function admitTablespace(files: Files, created: CreatedTablespace, 
   } catch (cause) {
     if (!isLifeboatError(cause)) throw cause;
     throw tablespaceInWal(created, `that folder could not be made: ${cause.message}`, cause);
-  }
-}
-
-/**
- * Looks through all WAL of a plan before anything is written, for a directory that is to be written over. Throws
- * `restore.tablespace-in-wal` where a folder that the WAL creates a tablespace in holds something, and as reading WAL does.
- */
-export async function lookThrough(
-  { files, wal }: { readonly files: Files; readonly wal: RestoreWal },
-  plan: RestorePlan,
-  own: RecoveryPlace["own"],
-  options: { readonly signal?: AbortSignal | undefined },
-): Promise<void> {
-  const source = recordsOf(plan, wal);
-  const guard = tablespaceGuard(files, plan, { own, make: async () => undefined });
-  for (const segment of plan.segments) {
-    throwIfAborted(options.signal, "looking for tablespaces in the WAL");
-    const bytes = await fetchPlanned(wal, plan, segment, options);
-    for (const created of await tablespacesIn(source, { start: segment.start, bytes }, options)) await guard(created);
   }
 }
 

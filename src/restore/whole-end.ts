@@ -5,9 +5,9 @@
  * of it behind such a record that is damage, and what was committed behind it would be lost without a word.
  */
 import { assert, LifeboatError } from "../errors/error.ts";
-import { formatLsn, lsnDistance } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, lsnDistance } from "../postgres/lsn.ts";
 import { findEndOfWal, type WalEnd } from "../wal/records/reader.ts";
-import type { RestorePlan } from "./plan.ts";
+import type { PlannedSegment, RestorePlan } from "./plan.ts";
 import { fetchPlanned, recordsOf } from "./planned-wal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
@@ -40,6 +40,17 @@ export async function findWholeEnd(
     remedy: `Copy the segment back from another copy of the vault, or take a new backup if the server lives. --to-lsn ${at} restores what comes before, knowingly.`,
     details: { reached: at, planned: formatLsn(plan.endLsn) },
   });
+}
+
+/** Where the last record begins that ends before a planned segment: a restore to it needs nothing of that. */
+export async function lastBefore(
+  plan: RestorePlan,
+  wal: RestoreWal,
+  segment: PlannedSegment,
+  options: CallOptions,
+): Promise<Lsn | undefined> {
+  const segments = plan.segments.filter(({ start }) => start < segment.start);
+  return segments.length === 0 ? undefined : (await endOfRecords({ ...plan, segments }, wal, options)).last?.lsn;
 }
 
 /** A record that crosses into the last segment begins in the one before; where no record begins there, in one before that. */
