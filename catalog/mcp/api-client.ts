@@ -70,7 +70,7 @@ const ANSWER_CHARACTERS_MAX = 8 * 1024 * 1024;
 /** Calls the API over HTTP. */
 export class HttpApi implements ApiClient {
   readonly #address: ApiAddress;
-  /** Whether the last call reached the API. */
+  /** Whether the last call reached an instance of the API, not only the balancer before it; undefined before the first one. */
   reached: boolean | undefined;
 
   constructor(address: ApiAddress) {
@@ -129,11 +129,12 @@ export class HttpApi implements ApiClient {
         signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
         redirect: "error",
       });
-      this.reached = true;
       const text = await response.text();
-      if (text.length > ANSWER_CHARACTERS_MAX)
-        throw new ApiFailure("ANSWER_TOO_LARGE", "the answer is too large: ask for less", { status: 413 });
-      const answer = objectOf(text);
+      // What a balancer says by itself, with no instance behind it, is short and no JSON.
+      const isLong = text.length > ANSWER_CHARACTERS_MAX;
+      const answer = isLong ? undefined : objectOf(text);
+      this.reached = isLong || answer !== undefined;
+      if (isLong) throw new ApiFailure("ANSWER_TOO_LARGE", "the answer is too large: ask for less", { status: 413 });
       if (response.ok && answer !== undefined) return answer;
       throw failureOf(response, answer);
     } catch (cause) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { request } from "node:http";
+import { createServer, request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { networksOf } from "../../src/platform/caller-address.ts";
@@ -108,4 +108,22 @@ test("what is no address, host or method that we know is refused, and no mistake
   assert.equal(await status({ path: "/mcp", host: `${HOST}:99999` }), 403);
   assert.equal(await status({ method: "TRACE", path: "/mcp" }), 405);
   assert.deepEqual(service.mistakes, []);
+});
+
+test("whether the API is reached is said of its instances, not of a balancer with none behind it, and not before it was asked", async () => {
+  let answered = "<html><body><h1>503 Service Unavailable</h1></body></html>";
+  const balancer = createServer((_asked, response) => response.writeHead(503).end(answered)).listen(0, HOST);
+  await once(balancer, "listening");
+  const at = balancer.address();
+  assert(typeof at === "object" && at !== null);
+  const api = new HttpApi({ base: `http://${HOST}:${at.port}`, ownKey: undefined, random: systemRandom });
+  const reached = [api.reached];
+  for (const text of [answered, '{"error":{"code":"NO_SERVER","message":"no server answers"}}']) {
+    answered = text;
+    await assert.rejects(api.get("/v1/categories", {}, { key: undefined }));
+    reached.push(api.reached);
+  }
+  balancer.closeAllConnections();
+  balancer.close();
+  assert.deepEqual(reached, [undefined, false, true]);
 });

@@ -234,9 +234,9 @@ export class McpService {
       },
       {
         name: "catalog_mcp_api_up",
-        help: "1 when the last call reached the API.",
+        help: "1 when the last call reached an instance of the API.",
         kind: "gauge",
-        samples: [["", this.#api.reached === false ? 0 : 1]],
+        samples: [["", this.#api.reached === undefined ? undefined : Number(this.#api.reached)]],
       },
     ]);
   }
