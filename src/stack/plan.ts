@@ -56,6 +56,20 @@ export const APART_STEPS: ReadonlySet<UpStep> = new Set([
   "scraper-scheduler",
 ]);
 
+/**
+ * Steps of who confirms commits. Where it is decided for whom these wait, a stack goes on without one of them as it does when one is lost
+ * while it is up: by that decision writes wait or do not, and the daemon that comes later is who mends a replica.
+ */
+export const CONFIRMER_STEPS: ReadonlySet<UpStep> = new Set(["receiver", "backup", "replica-data", "replica-start"]);
+
+/** What is passed over where one of these failed or was passed over itself. */
+export const RESTS_ON: Readonly<Partial<Record<UpStep, readonly UpStep[]>>> = {
+  backup: ["receiver"],
+  "replica-data": ["receiver", "backup"],
+  "replica-start": ["replica-data"],
+  proof: ["replica-start", "pgbouncer"],
+};
+
 /** What each step brings about, as an operator reads it. */
 export const STEP_EFFECTS: Readonly<Record<UpStep, string>> = {
   folders: "the stack's folders are there",

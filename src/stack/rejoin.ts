@@ -91,7 +91,16 @@ export async function rejoinNode(tools: RejoinTools, request: RejoinRequest, opt
     return undefined;
   });
   const place = { folder: stack.place.dataOf(request.node), confirmers: NODE_NAMES };
-  const facts: RejoinFacts = { ...(await lookAtPast(tools.files, place, options)), upstream, asked: request.asked };
+  const past = await lookAtPast(tools.files, place, options).catch((error: unknown) => {
+    if (!isLifeboatError(error, "postgres.control-file-damaged")) throw error;
+    const { node, upstream: primary } = request;
+    throw refused(
+      `${error.message}, so that nobody can tell what ${node} has been; it is restored from the vault once ${place.folder} is moved away`,
+      `Where ${primary}, the primary, works, move ${place.folder} away and keep it until ${node} streams, then run lifeboat rebuild ${node}: it is restored from the vault.`,
+      error,
+    );
+  });
+  const facts: RejoinFacts = { ...past, upstream, asked: request.asked };
   const decision = decideRejoin(facts);
   if (decision.kind === "start")
     return { decision, durationMs: Math.round(clock.monotonic() - begun), ...NOTHING_WRITTEN };
@@ -314,6 +323,6 @@ async function writeStandbyFiles({ files, stack, user }: StepTools, request: Rej
   await files.remove(path.join(folder, "recovery.signal"));
 }
 
-function refused(message: string, remedy: string): LifeboatError {
-  return new LifeboatError("stack.rejoin-refused", { message, remedy });
+function refused(message: string, remedy: string, cause?: LifeboatError): LifeboatError {
+  return new LifeboatError("stack.rejoin-refused", { message, remedy, cause });
 }

@@ -73,7 +73,9 @@ async function stepFailed(tools: StepLookTools, name: UpStep): Promise<LifeboatE
   const telling = ended.length === 0 ? programs : ended;
   const said = (await Promise.all(telling.map((program) => lastWords(tools, program)))).join("");
   const logs =
-    component === undefined ? `Look into ${stack.place.logs}` : `Mend what its log says (lifeboat logs ${component})`;
+    component === undefined
+      ? `Look into ${stack.place.logs}`
+      : `Mend what its log says (lifeboat logs ${component})${name === "replica-start" ? `, or have it made anew (lifeboat rebuild ${component})` : ""}`;
   // Their own logs cannot know more.
   const wait = stack.daemon && NEED_PRIMARY.has(name) && !running.has(stack.primary);
   const first = wait

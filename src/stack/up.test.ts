@@ -20,11 +20,12 @@ import { NO_STRETCH } from "../vault/keys.ts";
 import { initVault } from "../vault/vault.ts";
 import { writeSpoolState } from "../wal/spool-state.ts";
 import { makeFolders, writeConfiguration } from "./making.ts";
-import type { UpStep } from "./plan.ts";
+import { UP_STEPS, type UpStep } from "./plan.ts";
 import { databasesFileOf } from "./pooler-config.ts";
 import { freePorts } from "./ports.ts";
 import { findPrograms } from "./programs.ts";
 import { askPooler } from "./prove.ts";
+import { rejoinNode } from "./rejoin.ts";
 import { runStep } from "./run-step.ts";
 import { HIDDEN_SECRETS, makeSecrets, readSecrets, secretFile } from "./secrets.ts";
 import { STEPS } from "./steps.ts";
@@ -80,37 +81,68 @@ test("a primary that became a standby, and a replica that was promoted, are told
   }
 });
 
-test("a step on which no other rests fails: all behind it are carried out, and each failure is told; one that others need ends the start", async () => {
-  const ran: string[] = [];
-  const carriedOut = async (
-    steps: readonly UpStep[],
-    failing: Readonly<Partial<Record<UpStep, Error>>>,
-  ): Promise<unknown> => {
-    ran.length = 0;
-    const run = async (step: UpStep): Promise<void> => {
-      ran.push(step);
-      const error = failing[step];
-      if (error !== undefined) throw error;
-    };
-    return await carryOut(steps, run).catch((error: unknown) => error);
+/** A start of which steps fail: what it rejects with, and the steps that were tried. */
+async function carriedOut(
+  steps: readonly UpStep[],
+  failing: Readonly<Partial<Record<UpStep, Error>>>,
+  { isDecided = false } = {},
+): Promise<{ readonly error: unknown; readonly tried: readonly UpStep[] }> {
+  const tried: UpStep[] = [];
+  const run = async (step: UpStep): Promise<void> => {
+    tried.push(step);
+    const error = failing[step];
+    if (error !== undefined) throw error;
   };
-  const failed = (step: UpStep): LifeboatError =>
-    new LifeboatError("stack.step-failed", { message: `${step} failed`, remedy: "Mend it.", details: { step } });
+  const error = await carryOut(steps, run, async () => isDecided).catch((cause: unknown) => cause);
+  return { error, tried };
+}
+
+const failed = (step: UpStep): LifeboatError =>
+  new LifeboatError("stack.step-failed", { message: `${step} failed`, remedy: "Mend it.", details: { step } });
+
+test("a step on which no other rests fails: all behind it are carried out, and each failure is told; one that others need ends the start", async () => {
   const steps = ["db-start", "redis", "pgbouncer", "api", "haproxy", "daemon"] as const;
-  const one = failed("redis");
-  assert.equal(await carriedOut(steps, { redis: one }), one);
-  assert.deepEqual(ran, steps);
-  const two = await carriedOut(steps, { redis: one, api: failed("api") });
-  assert.deepEqual(ran, steps);
-  assert(isLifeboatError(two, "stack.step-failed"));
-  assert.deepEqual([two.message, two.details["step"]], ["redis failed; and api failed", "redis"]);
-  assert(isLifeboatError(await carriedOut(steps, { "db-start": failed("db-start") }), "stack.step-failed"));
-  assert.deepEqual(ran, ["db-start"]);
+  const redis = failed("redis");
+  assert.deepEqual(await carriedOut(steps, { redis }), { error: redis, tried: steps });
+  const two = await carriedOut(steps, { redis, api: failed("api") });
+  assert.deepEqual(two.tried, steps);
+  assert(isLifeboatError(two.error, "stack.step-failed"));
+  assert.deepEqual([two.error.message, two.error.details["step"]], ["redis failed; and api failed", "redis"]);
+  assert.deepEqual((await carriedOut(steps, { "db-start": failed("db-start") })).tried, ["db-start"]);
   const aborted = new LifeboatError("platform.aborted", { message: "stopped", remedy: "Run it again." });
   for (const error of [aborted, new TypeError("a bug")]) {
-    assert.equal(await carriedOut(steps, { redis: error }), error);
-    assert.deepEqual(ran, ["db-start", "redis"]);
+    assert.deepEqual(await carriedOut(steps, { redis: error }), { error, tried: ["db-start", "redis"] });
   }
+});
+
+test("a confirmer that does not come, with its mode decided: the stack comes up without it and what rests on it; before it is decided the start ends", async () => {
+  const steps = UP_STEPS.filter((step) => UP_STEPS.indexOf(step) >= UP_STEPS.indexOf("db-start"));
+  const without = (...left: readonly UpStep[]) => steps.filter((step) => !left.includes(step));
+  const tried = async (step: UpStep, isDecided: boolean) =>
+    (await carriedOut(steps, { [step]: failed(step) }, { isDecided })).tried;
+  assert.deepEqual(await tried("replica-start", true), without("proof"));
+  assert.deepEqual(await tried("replica-data", true), without("replica-start", "proof"));
+  assert.deepEqual(await tried("receiver", true), without("backup", "replica-data", "replica-start", "proof"));
+  assert.deepEqual(await tried("pgbouncer", false), without("proof"));
+  assert.equal((await tried("replica-start", false)).at(-1), "replica-start");
+  assert.equal((await tried("database", true)).at(-1), "database");
+});
+
+test("a replica whose control file is damaged is not written over: what moves it out of the way is told", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder, ports: await freePorts(systemRandom) });
+    const tools = { ...TOOLS, stack, onRecoveryKey: () => undefined };
+    await makeFolders(tools);
+    await makeSecrets(TOOLS, stack.place, { owner: undefined, kept: [] });
+    await makeCluster(stack.place.dataOf("db_replica"), "standby");
+    await assert.rejects(rejoinNode(tools, { node: "db_replica", upstream: "db", asked: true }, {}), (error) => {
+      assert(isLifeboatError(error, "stack.rejoin-refused"));
+      // By way of a daemon the message is all that comes.
+      assert.match(error.message, /pg_control is .* restored from the vault once \S+\/data\/db_replica is moved away/);
+      assert.match(error.remedy, /move \S+\/data\/db_replica away .* lifeboat rebuild db_replica/);
+      return true;
+    });
+  });
 });
 
 test("no daemon, an old primary that was replaced: it is told as one whom nobody makes follow; as a standby it is not", async () => {

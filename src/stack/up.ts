@@ -2,8 +2,8 @@
  * Brings a stack up: carries out the plan of plan.ts, step by step.
  *
  * Invariants: each step looks whether its effect is there, acts, and looks again until it shows or its time is over; what
- * is there is never made twice; a step that fails leaves all before it as they are, and the next `up` goes on from there. One on which no
- * other rests (APART_STEPS) ends the start only when all behind it were tried.
+ * is there is never made twice; a step that fails leaves all before it as they are, and the next `up` goes on from there. One that the
+ * stack does without, as it would had it lost it while it was up, ends the start only when all behind it were tried.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
@@ -12,11 +12,21 @@ import { componentOf } from "./instances.ts";
 import { makeOwedRecoveryKey } from "./making.ts";
 import { nodeDataOf } from "./nodes.ts";
 import { type LookTools, observeStack } from "./observe.ts";
-import { APART_STEPS, hasCluster, planUp, STEP_EFFECTS, type StackFacts, type UpPlan, type UpStep } from "./plan.ts";
+import {
+  APART_STEPS,
+  CONFIRMER_STEPS,
+  hasCluster,
+  planUp,
+  RESTS_ON,
+  STEP_EFFECTS,
+  type StackFacts,
+  type UpPlan,
+  type UpStep,
+} from "./plan.ts";
 import { checkPortsFree } from "./ports.ts";
 import { runStep } from "./run-step.ts";
 import { componentsOf, LISTENER, replicaOf, type StackDescription } from "./stack.ts";
-import type { StepTools } from "./steps.ts";
+import { STEPS, type StepTools } from "./steps.ts";
 import type { CallOptions, StackTools } from "./tools.ts";
 
 /** What is told while a stack comes up. */
@@ -109,7 +119,7 @@ export async function runStackUp(
       options.onEvent({ kind: "recovery-key", recoveryKey });
     },
   };
-  await carryOut(steps, async (step, index) => {
+  const run = async (step: UpStep, index: number): Promise<void> => {
     throwIfAborted(options.signal, `bringing up stack ${stack.name}, before step ${step}`);
     options.onEvent({ kind: "begin", step, index, count: steps.length });
     const from = tools.clock.monotonic();
@@ -117,28 +127,37 @@ export async function runStackUp(
     if (did) acted.push(step);
     const durationMs = since(tools, from);
     options.onEvent({ kind: "step", step, effect: STEP_EFFECTS[step], durationMs, acted: did });
-  });
+  };
+  const isDecided = async (): Promise<boolean> => await STEPS.durability.holds(stepTools, options);
+  await carryOut(steps, run, isDecided);
   // At the end: a start that fails again and again would leave a key of each time.
   if (!hasToldKey) await makeOwedRecoveryKey(stepTools, options);
   return { acted, durationMs: since(tools, begun) };
 }
 
 /**
- * Runs steps in their order, up to one that fails and that others need. Rejects with what the first one failed of, and says there what
- * others did.
+ * Runs steps in their order, up to one that fails and that all others need; `isDecided` says whether it is decided for whom commits wait.
+ * Rejects with what the first one failed of, and says there what others did.
  */
 export async function carryOut(
   steps: readonly UpStep[],
   run: (step: UpStep, index: number) => Promise<void>,
+  isDecided: () => Promise<boolean>,
 ): Promise<void> {
   const failures: LifeboatError[] = [];
+  const undone = new Set<UpStep>();
   for (const [index, step] of steps.entries()) {
+    if (RESTS_ON[step]?.some((other) => undone.has(other)) === true) {
+      undone.add(step);
+      continue;
+    }
     try {
       await run(step, index);
     } catch (error) {
       if (!isLifeboatError(error) || error.kind === "bug" || isLifeboatError(error, "platform.aborted")) throw error;
       failures.push(error);
-      if (!APART_STEPS.has(step)) break;
+      undone.add(step);
+      if (!APART_STEPS.has(step) && !(CONFIRMER_STEPS.has(step) && (await isDecided()))) break;
     }
   }
   const [first, ...others] = failures;
