@@ -13,7 +13,7 @@ import type { SystemId, Timeline } from "../postgres/lsn.ts";
 import { openDiskStore } from "../store/disk/disk-store.ts";
 import { historyKey, segmentKey } from "../vault/names.ts";
 import { initVault } from "../vault/vault.ts";
-import { getHistory } from "../vault/wal-store.ts";
+import { getHistory, putHistory } from "../vault/wal-store.ts";
 import { checkConfiguredVault, repairConfiguredVault } from "./compose.ts";
 import { runCli } from "./run.ts";
 import { vaultCheckVerb } from "./vault.ts";
@@ -62,6 +62,16 @@ test("a check names lost WAL and a lost history, and a repair stores the history
       /not used: the vault has the history/,
     );
     assert.doesNotMatch((await run("vault check")).said, /history/);
+
+    // Lost again, and a copy was promoted once: its history has a copy of this one.
+    const later = { systemId, timeline: 3 as Timeline };
+    await putHistory(vault, { ...later, content: Buffer.from("1\t0/300000\tno reason\n\n2\t0/380000\tx\n") }, {});
+    await store.delete(historyKey(forked));
+    const behind = await run("vault check");
+    assert.deepEqual([behind.status, behind.said.includes("WAL behind 0/380000")], [EXIT.damaged, true], behind.said);
+    await run("vault repair");
+    assert.equal(String(await getHistory(vault, forked, {})), "1\t0/300000\tno reason\n");
+    await store.delete(historyKey(later));
 
     // Behind it nothing can be restored any more.
     await storeSegment(vault, { ...forked, number: 5 });

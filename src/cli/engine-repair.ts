@@ -8,6 +8,8 @@ import { prepareRepair, runRepair, type SpooledWal } from "../vault/repair.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listSpool, readSpoolFile } from "../wal/spool-files.ts";
 import { readSpoolState } from "../wal/spool-state.ts";
+import { historyOfBackups } from "../wal/told-by-backups.ts";
+import { historyOfLater } from "../wal/told-by-later.ts";
 import { objectsOf, vaultGaps } from "../wal/vault-gaps.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { givenHistory, unusedHistory } from "./engine-given-history.ts";
@@ -27,7 +29,7 @@ export const repairConfiguredVault: RepairConfiguredVault = async (call) => {
   const spooled: SpooledWal = async (wanted) =>
     wanted.kind === "history" && wanted.systemId === given?.systemId && wanted.timeline === given.timeline
       ? given.content
-      : await spool(wanted);
+      : ((await spool(wanted)) ?? (await told(vault, wanted, { signal })));
   const missing = await missingWal(vault, spooled, { signal });
   const tools = { vault, spooled, missing, files: MACHINE.files, host: os.hostname(), onProgress };
   const plan = await prepareRepair(tools, { signal });
@@ -36,6 +38,20 @@ export const repairConfiguredVault: RepairConfiguredVault = async (call) => {
     session.notice(await unusedHistory(vault, given, { signal }));
   return { plan, outcomes: dryRun ? undefined : await runRepair(tools, plan, { signal }) };
 };
+
+/** A history as backups have it, which say it best, or as a later one repeats it. */
+async function told(
+  vault: Vault,
+  wanted: Parameters<SpooledWal>[0],
+  options: { readonly signal: AbortSignal },
+): Promise<Buffer | undefined> {
+  if (wanted.kind !== "history") return undefined;
+  const { systemId, timeline } = wanted;
+  return (
+    (await historyOfBackups(vault, wanted, options)) ??
+    (await historyOfLater({ vault, files: MACHINE.files, systemId }, timeline, options))
+  );
+}
 
 /** Of a longer gap the spool may have the rest: the next repair goes on there. */
 const SPOOLED_MAX = 1024;

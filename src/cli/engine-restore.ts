@@ -372,7 +372,9 @@ function planFacts(
     warnings.push(`WAL is missing after ${plan.segments.at(-1)?.name ?? "the backup"}: this is not the newest point`);
   }
   if (plan.untold !== undefined && plan.target.kind !== "immediate") {
-    warnings.push(`${describeUntold(plan.untold)}: what was committed there is left out`);
+    warnings.push(
+      `${describeUntold(plan.untold)}: what was committed there is left out. \`lifeboat points\` tells what can be restored of it`,
+    );
   }
   warnings.push(
     ...doubtWarnings(plan, choice.backupId),

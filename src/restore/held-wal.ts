@@ -8,6 +8,7 @@ import { parseHistory } from "../wal/history.ts";
 import { isClosed, readHoldingsPastDamage } from "../wal/holdings.ts";
 import type { WalHoldings } from "../wal/ranges.ts";
 import { historyOfBackups, withHistoriesOfBackups } from "../wal/told-by-backups.ts";
+import { historyOfLater, withHistoriesOfLater } from "../wal/told-by-later.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -24,7 +25,8 @@ export class HeldWal implements RestoreWal {
 
   async holdings(options: CallOptions): Promise<WalHoldings> {
     const holdings = await readHoldingsPastDamage(this.#sources, this.#walSegmentBytes, options);
-    return withHistoriesOfBackups(this.#sources.vault, holdings, options);
+    const told = await withHistoriesOfBackups(this.#sources.vault, holdings, options);
+    return withHistoriesOfLater(this.#sources, told, options);
   }
 
   async segment(name: string, options: CallOptions): Promise<Buffer | undefined> {
@@ -38,14 +40,17 @@ export class HeldWal implements RestoreWal {
 
   async history(timeline: Timeline, options: CallOptions): Promise<Buffer | undefined> {
     const { vault, systemId } = this.#sources;
+    const told = async (): Promise<Buffer | undefined> =>
+      (await historyOfBackups(vault, { systemId, timeline }, options)) ??
+      (await historyOfLater(this.#sources, timeline, options));
     try {
       const content = await getHistory(vault, { systemId, timeline }, options);
       // Read once here so that a damaged history is named now, not by the server in the middle of its recovery.
       if (content !== undefined) parseHistory(timeline, content);
-      return content ?? (await historyOfBackups(vault, { systemId, timeline }, options));
+      return content ?? (await told());
     } catch (error) {
       if (!isClosed(error)) throw error;
-      const content = await historyOfBackups(vault, { systemId, timeline }, options);
+      const content = await told();
       if (content === undefined) throw error;
       return content;
     }

@@ -175,6 +175,14 @@ describe("a plan to restore the latest", () => {
       },
     } as const;
     assert.equal(planned([second], elsewhere).untold, undefined);
+    // Behind the place where the later one left it that tells nothing.
+    const behind = { ...elsewhere, segments: [...elsewhere.segments, ...names(2, 9, 10)] };
+    const untold = { timeline: 2, from: at(9.5), to: at(11) };
+    assert.deepEqual(refused([second], behind), { kind: "history-lost", timeline: 1, reach: at(9), untold });
+    assert.equal(refused([second], behind, { timeline: 2 as Timeline }).kind, "history-lost");
+    const first = backupOf(3, 1, [1.1, 1.2]);
+    const followed = { ...behind, segments: [...names(1, 1, 1), ...names(2, 2, 10), name(3, 9)] };
+    assert.deepEqual(planned([first], followed).untold, untold, "the newer one is followed, and this is said");
   });
 
   test("falls back to an older backup when the newest lacks WAL of its own", () => {

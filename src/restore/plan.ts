@@ -21,6 +21,7 @@ import { type LineagePart, leftAt, lineageOf } from "../wal/history.ts";
 import {
   coversRange,
   isHistoryHeld,
+  lostTimelines,
   untoldTimelines,
   type WalGap,
   type WalHoldings,
@@ -62,7 +63,7 @@ export type RestorePlan = {
   readonly endLsn: Lsn;
   /** WAL that follows the end after a hole, if there is any: such a plan reaches a time before the hole at the most. */
   readonly gapAfter: WalGap | undefined;
-  /** WAL of a newer timeline whose history is lost: it may have grown out of this one, and is left out. */
+  /** WAL of a timeline whose history is lost, where no timeline was named: it may have grown out of this one, and is left out. The newest, of several. */
   readonly untold: WalSpan | undefined;
 };
 
@@ -230,17 +231,22 @@ function planFrom(
   const own = coversRange(holdings, { timeline: backup.timeline, from, to });
   if (own.kind === "missing") return { kind: "backup-wal-missing", backup, gaps: own.gaps };
   const timeline = request.timeline ?? newestDescendant(holdings, backup);
-  if (!liesOn(holdings, backup, timeline)) return { kind: "no-backup", why: "none-on-timeline" };
+  if (!liesOn(holdings, backup, timeline)) {
+    const untold = untoldTimelines(holdings).find((each) => each.timeline === timeline);
+    if (untold === undefined) return { kind: "no-backup", why: "none-on-timeline" };
+    return { kind: "history-lost", timeline, reach: to, untold };
+  }
   const lineage = walLineage(holdings, timeline);
   const range = lineage.ranges.find((each) => each.from <= from && each.to >= to);
   if (range === undefined) return { kind: "backup-wal-missing", backup, gaps: lineage.gaps };
   if (!lineage.historyHeld && holdings.closedHistories?.includes(timeline) !== true) {
     return { kind: "history-lost", timeline, reach: range.to, untold: { timeline, from, to: range.to } };
   }
-  const untold =
-    request.timeline === undefined ? untoldTimelines(holdings).findLast((each) => each.timeline > timeline) : undefined;
-  if (untold !== undefined && request.target.kind === "latest" && !request.acceptGap) {
-    return { kind: "history-lost", timeline, reach: range.to, untold };
+  const leftOut = request.timeline === undefined ? leftOutBeside(holdings, timeline) : undefined;
+  // An older one was left for this one, as far as anybody knows: that is said, and no reason to refuse.
+  const isNewer = leftOut !== undefined && leftOut.timeline > timeline;
+  if (isNewer && request.target.kind === "latest" && !request.acceptGap) {
+    return { kind: "history-lost", timeline, reach: range.to, untold: leftOut };
   }
   const gapAfter = lineage.gaps.find((gap) => gap.from >= range.to);
   if (gapAfter !== undefined && request.target.kind === "latest" && !request.acceptGap) {
@@ -269,9 +275,15 @@ function planFrom(
       closedHistories: holdings.closedHistories ?? [],
       endLsn: range.to,
       gapAfter,
-      untold,
+      untold: leftOut,
     },
   };
+}
+
+/** The newest timeline of which nobody can tell that it did not go on, its own history being lost. */
+function leftOutBeside(holdings: WalHoldings, timeline: Timeline): WalSpan | undefined {
+  const repeated = lostTimelines(holdings).findLast((each) => each.timeline < timeline);
+  return untoldTimelines(holdings).at(-1) ?? repeated;
 }
 
 /** True when the backup was taken on the timeline, or on an ancestor before the timeline left it. */

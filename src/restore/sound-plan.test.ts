@@ -14,6 +14,7 @@ import { type BackupRecord, listBackups } from "../vault/backups.ts";
 import { historyKey, proofName, segmentKey } from "../vault/names.ts";
 import { listProofs, type ProofDepth, putProof } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
+import { putHistory } from "../vault/wal-store.ts";
 import { recoveryPoints } from "../wal/recovery-points.ts";
 import { HeldWal } from "./held-wal.ts";
 import type { PlanRequest } from "./plan.ts";
@@ -39,12 +40,16 @@ async function vaultOf(holes: readonly number[] = []) {
   return { vault, oldest, middle, newest };
 }
 
-async function planned(vault: Vault, request: Partial<PlanRequest> = {}) {
+async function soundPlan(vault: Vault, request: Partial<PlanRequest> = {}) {
   const wal = new HeldWal({ vault, files: systemFiles, systemId }, SYNTHETIC_SEGMENT_BYTES);
   const latest = { target: { kind: "latest" }, backupId: undefined, timeline: undefined, acceptGap: false } as const;
   const proofs = await listProofs(vault, { systemId }, {});
   const tools = { vault, wal, proofs, onSegment: () => undefined };
-  const { plan, doubts } = await planSound(tools, { ...latest, ...request, systemId }, {});
+  return planSound(tools, { ...latest, ...request, systemId }, {});
+}
+
+async function planned(vault: Vault, request: Partial<PlanRequest> = {}) {
+  const { plan, doubts } = await soundPlan(vault, request);
   return {
     taken: plan.backup.backupId,
     doubted: doubts.isDoubted,
@@ -93,6 +98,37 @@ describe("the lost history of a backup's own timeline", () => {
       assert.equal(`${await wal.history(ofSecond.timeline, {})}`, text);
     });
   }
+
+  test("is what a later one repeats of it, byte for byte, where no backup has it: WAL behind the later one's place is told and restored", async () => {
+    const { vault } = await vaultOf();
+    for (const number of [11, 12, 13]) await storeSegment(vault, { ...ofSecond, number });
+    const putLater = (own: string, timeline: number) =>
+      putHistory(
+        vault,
+        { systemId, timeline: timeline as Timeline, content: Buffer.from(`${own}\n2\t0/C00000\tx\n`) },
+        {},
+      );
+    await putLater(text, 3);
+    const wal = new HeldWal({ vault, files: systemFiles, systemId }, SYNTHETIC_SEGMENT_BYTES);
+    const seen = async () => {
+      const points = recoveryPoints((await listBackups(vault, {}, {})).backups, await wal.holdings({}));
+      return points.leftBehind.map(({ timeline, from, to }) => `${timeline}: ${formatLsn(from)}-${formatLsn(to)}`);
+    };
+    assert.deepEqual(await seen(), ["2: 0/C00000-0/E00000"]);
+    assert.equal((await soundPlan(vault)).plan.untold?.timeline, ofSecond.timeline, "it is left out, and that is said");
+    assert.equal((await soundPlan(vault, { timeline: ofSecond.timeline })).plan.untold, undefined);
+    assert.equal(`${await wal.history(ofSecond.timeline, {})}`, text);
+    // It does not open.
+    await vault.store.put(historyKey(ofSecond), [Buffer.from("damage")]);
+    assert.deepEqual(await seen(), ["2: 0/C00000-0/E00000"]);
+    assert.equal(`${await wal.history(ofSecond.timeline, {})}`, text);
+    await vault.store.delete(historyKey(ofSecond));
+    // Two tell of two branches: nobody knows which is held.
+    await putLater("1\t0/900000\tx\n", 4);
+    assert.deepEqual(await seen(), []);
+    assert.equal(await wal.history(ofSecond.timeline, {}), undefined);
+    await assert.rejects(planned(vault, { timeline: ofSecond.timeline }), { code: "restore.history-lost" });
+  });
 
   test("ends each restore along it where its manifest has none: no server recovers so", async () => {
     const { vault } = await withSecond();

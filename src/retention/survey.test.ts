@@ -376,11 +376,17 @@ test("a fork whose history is lost: nothing goes until it is there again, and th
       left.some((name) => name.includes(backupId)),
       backupId,
     );
-  // What a later history names, that tells.
-  const named = { ...history, timeline: 3 as Timeline, content: Buffer.from("1\t0/980000\tx\n2\t0/2000000\tx\n") };
-  await putHistory(vault, named, {});
-  assert.deepEqual((await planDaily(vault)).damage, []);
-  await store.delete(historyKey(named));
+  // What a later history names, that tells of what lies before it.
+  const later = { systemId, timeline: 3 as Timeline };
+  for (const [switchLsn, damage] of [
+    ["0/2000000", 0],
+    ["0/1800000", 1],
+  ] as const) {
+    const content = Buffer.from(`1\t0/980000\tx\n2\t${switchLsn}\tx\n`);
+    await putHistory(vault, { ...later, content }, {});
+    assert.equal((await planDaily(vault)).damage.length, damage, switchLsn);
+    await store.delete(historyKey(later));
+  }
   await putHistory(vault, history, {});
   const { keep } = (await planDaily(vault)).decision;
   assert.ok(
@@ -414,13 +420,17 @@ test("backups of a timeline whose history is lost: none goes until it is there a
     (await planDaily(vault)).damage.map(({ code, details }) => [code, details["object"]]),
     [["vault.object-missing", historyKey({ systemId, timeline: own })]],
   );
-  const named = { named: new Set(taken) };
-  assert.deepEqual((await planDaily(vault, named)).damage, []);
   await putHistory(vault, { systemId, timeline: own, content: Buffer.from(history) }, {});
   await pruneDaily(vault);
   clock.set(clock.now() + DAY);
   await pruneDaily(vault);
   assert.ok((await left()).includes(taken[2] ?? "") && !(await left()).includes(records[0]?.backupId ?? ""));
+  // Nobody needs that timeline any more.
+  for (const name of [...(await namesOf(store, "wal/7/00000002/")), historyKey({ systemId, timeline: own })]) {
+    await store.delete(name);
+  }
+  assert.equal((await planDaily(vault)).damage.length, 1);
+  assert.deepEqual((await planDaily(vault, { named: new Set(taken.slice(2)) })).damage, []);
 });
 
 test("a backup that ends between the two listings of a prune keeps its packs and its parent's", async () => {

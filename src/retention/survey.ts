@@ -13,11 +13,11 @@
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { formatInstant, type Instant } from "../platform/clock.ts";
-import { parseLsn, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
+import { type Lsn, parseLsn, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
 import { type BackupListing, type BackupRecord, listBackups } from "../vault/backups.ts";
 import { isAhead } from "../vault/dated-ahead.ts";
 import { lostAnnouncements } from "../vault/lost-announcements.ts";
-import { ancestorKeys, lostHistories } from "../vault/lost-histories.ts";
+import { lostHistories, noteLeft } from "../vault/lost-histories.ts";
 import { readManifest } from "../vault/manifest.ts";
 import {
   BACKUPS_PREFIX,
@@ -216,8 +216,8 @@ async function readSystems(
 
 /**
  * Why nobody knows which backups lead to a timeline: one that seems to lead nowhere may be the only one that leads to the server.
- * Where backups were taken on it a later history that names it does not tell: it may be what a copy wrote that was promoted once, and
- * the server go on on this one. Those that go because somebody named them wait for none, and of a system without a record nothing goes.
+ * Where backups were taken on it, or WAL is held behind the place where a later one left it, that one's history does not tell: it may be what a
+ * copy wrote that was promoted once, and the server go on on this one. Those that go because somebody named them wait for none, and of a system without a record nothing goes.
  */
 function untoldTimelines(held: {
   readonly wal: readonly Stored[];
@@ -226,7 +226,7 @@ function untoldTimelines(held: {
   readonly named: ReadonlySet<BackupId>;
 }): readonly LifeboatError[] {
   const { systems } = held;
-  const ancestors = new Set<string>();
+  const left = new Map<string, Lsn>();
   const names = held.wal.flatMap(({ name }) => {
     const named = parseWalKey(name);
     return named?.kind === "segment" && systems.has(named.systemId) ? [name] : [];
@@ -234,11 +234,12 @@ function untoldTimelines(held: {
   for (const [systemId, { histories }] of systems) {
     for (const [timeline, history] of histories) {
       names.push(historyKey({ systemId, timeline }));
-      for (const each of ancestorKeys({ systemId, timeline }, history)) ancestors.add(each);
+      noteLeft(left, { systemId, timeline }, history);
     }
   }
   const backups = held.backups.filter((each) => !isNamed(each, held));
-  return lostHistories({ names, backups, ancestors }).map(({ reason }) => reason);
+  const walSegmentBytes = new Map([...systems].map(([systemId, system]) => [systemId, system.walSegmentBytes]));
+  return lostHistories({ names, backups, left, walSegmentBytes }).map(({ reason }) => reason);
 }
 
 async function retainedBackups(

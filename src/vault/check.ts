@@ -8,13 +8,21 @@
 import type { LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
-import { lsnAdd, parseLsn, parseSegmentName, type SystemId, segmentName, segmentStart } from "../postgres/lsn.ts";
+import {
+  type Lsn,
+  lsnAdd,
+  parseLsn,
+  parseSegmentName,
+  type SystemId,
+  segmentName,
+  segmentStart,
+} from "../postgres/lsn.ts";
 import { type BackupRecord, listBackups } from "./backups.ts";
 import { BatchFetcher } from "./batches.ts";
 import { objectDamaged, objectMissing } from "./header.ts";
 import { readGivenWraps } from "./key-open.ts";
 import { lostAnnouncements } from "./lost-announcements.ts";
-import { ancestorKeys, lostHistories } from "./lost-histories.ts";
+import { lostHistories, noteLeft, type TimelinesLeft } from "./lost-histories.ts";
 import { type ChunkTable, type ManifestFile, readManifest, ZERO_CHUNK } from "./manifest.ts";
 import { judgeMarkers } from "./marker.ts";
 import {
@@ -117,7 +125,8 @@ async function checkWith(fetcher: BatchFetcher, vault: Vault, options: CheckOpti
   for (const { object, reason } of lostHistories({
     names: sizes.keys(),
     backups: listing.backups,
-    ancestors: wal.ancestors,
+    left: wal.left,
+    walSegmentBytes: wal.segmentBytes,
   })) {
     if (!told.has(object) && (await vault.store.head(object, options)) === undefined) findings.push({ object, reason });
   }
@@ -307,8 +316,9 @@ type WalChecks = {
   readonly damaged: ReadonlyMap<string, LifeboatError>;
   /** The segments that make some backup consistent. */
   readonly needed: ReadonlySet<string>;
-  /** The histories of the timelines that the histories name. */
-  readonly ancestors: ReadonlySet<string>;
+  /** What the histories say of the timelines that they name. */
+  readonly left: TimelinesLeft;
+  readonly segmentBytes: ReadonlyMap<SystemId, number>;
 };
 
 /** Looks for the WAL that backups need, opens every history, and with `readData` every segment. */
@@ -324,7 +334,7 @@ async function checkWal(
   const segmentBytes = new Map(held.backups.map((backup) => [backup.systemId, backup.walSegmentBytes]));
   const needed = new Set(held.backups.flatMap((backup) => [...segmentsOf(backup)]));
   const damaged = new Map<string, LifeboatError>();
-  const ancestors = new Set<string>();
+  const left = new Map<string, Lsn>();
   let segmentCount = 0;
   for (const [key, sizeBytes] of held.sizes) {
     const named = parseWalKey(key);
@@ -336,12 +346,12 @@ async function checkWal(
       const plain = await getBlob(vault, key, options);
       held.progress.add(sizeBytes);
       if (named.kind === "segment") checkSegment(key, { ...named, plain }, segmentBytes.get(named.systemId));
-      else for (const ancestor of ancestorKeys(named, plain)) ancestors.add(ancestor);
+      else noteLeft(left, named, plain);
     });
     if (reason !== undefined && (needed.has(key) || !isGone(reason))) damaged.set(key, reason);
   }
   for (const key of needed) if (!held.sizes.has(key)) damaged.set(key, objectMissing(key));
-  return { segmentCount, damaged, needed, ancestors };
+  return { segmentCount, damaged, needed, left, segmentBytes };
 }
 
 function checkSegment(

@@ -41,11 +41,17 @@ test("the history of a timeline without a backup is missed where WAL of that tim
   assert.deepEqual(await found(vault), []);
 });
 
-test("an ancestor's history that the server no longer had is not missed: a later one says the same", async () => {
+test("an ancestor's history that the server no longer had is not missed: a later one says the same of all before the place where it left it", async () => {
   const { vault } = await dailyBackups();
   for (const timeline of [2, 3]) await storeSegment(vault, { systemId, timeline: timeline as Timeline, number: 20 });
   await putHistory(vault, third, {});
   assert.deepEqual(await found(vault), []);
+  // The last one before it, and the first behind it: a server of that timeline sent it, and had its history.
+  for (const number of [31, 32]) {
+    assert.deepEqual(await found(vault), []);
+    await storeSegment(vault, { systemId, timeline: second.timeline, number });
+  }
+  assert.deepEqual(await found(vault), [[historyKey(second), "vault.object-missing"]]);
 });
 
 test("a history that is stored, with its first segment, while a check lists is not missed", async () => {

@@ -36,6 +36,8 @@ export type WalHoldings = {
   readonly histories: ReadonlyMap<Timeline, TimelineHistory>;
   /** Timelines whose history is there and does not open: nothing is known of them but that there are. */
   readonly closedHistories?: readonly Timeline[];
+  /** Timelines whose own history is lost: the one in `histories` is what a later one repeats of it. */
+  readonly repeatedHistories?: readonly Timeline[];
 };
 
 /** Bytes of one timeline, `from` inclusive, `to` exclusive. */
@@ -120,18 +122,37 @@ export function coversRange(
 
 /**
  * Timelines that grew nobody knows where, oldest first, with what is held of them: neither their own history is held nor a later one that names
- * them. Nothing of them can be restored, and what is newest may be theirs.
+ * them; or a later one does, and this is held behind the place where that left them. None of it can be restored, and what is newest may be theirs.
  */
 export function untoldTimelines(holdings: WalHoldings): readonly WalSpan[] {
-  const told = new Set<Timeline>([1 as Timeline, ...holdings.histories.keys()]);
-  for (const history of holdings.histories.values()) for (const { timeline } of history) told.add(timeline);
+  const told = toldTo([...holdings.histories.values()]);
   const untold = new Map<Timeline, WalSpan>();
   for (const { timeline, from, to } of heldSpans(holdings)) {
-    if (told.has(timeline)) continue;
+    const end = told.get(timeline) ?? (0n as Lsn);
+    if (isHistoryHeld(holdings, timeline) || to <= end) continue;
     const known = untold.get(timeline);
-    untold.set(timeline, { timeline, from: lsnMin(known?.from ?? from, from), to: lsnMax(known?.to ?? to, to) });
+    const first = lsnMax(from, end);
+    untold.set(timeline, { timeline, from: lsnMin(known?.from ?? first, first), to: lsnMax(known?.to ?? to, to) });
   }
   return [...untold.values()].sort((a, b) => a.timeline - b.timeline);
+}
+
+/** The same, with what only the repeated histories tell: it can be restored along its timeline, and is what nobody knows to have been left for good. */
+export function lostTimelines(holdings: WalHoldings): readonly WalSpan[] {
+  const repeated = new Set(holdings.repeatedHistories);
+  return untoldTimelines({
+    ...holdings,
+    histories: new Map([...holdings.histories].filter(([of]) => !repeated.has(of))),
+  });
+}
+
+/** Where each ancestor was left by the last of those that name it. */
+function toldTo(histories: readonly TimelineHistory[]): ReadonlyMap<Timeline, Lsn> {
+  const told = new Map<Timeline, Lsn>();
+  for (const { timeline, switchLsn } of histories.flat()) {
+    told.set(timeline, lsnMax(told.get(timeline) ?? switchLsn, switchLsn));
+  }
+  return told;
 }
 
 type Stretch = { readonly from: Lsn; readonly to: Lsn };
