@@ -15,6 +15,9 @@ export const GOOGLE_NAMESPACE = "http://base.google.com/ns/1.0";
 /** A feed is `rss > channel > item > g:shipping > g:price`; what is deeper is something else. */
 const DEPTH_MAX = 16;
 
+/** Of a piece after which attributes are counted: of a thousand in it the last one is compared with the others in no time. */
+const PIECE_CHARACTERS = 8_192;
+
 /** Row elements: of RSS and of Atom. */
 const ROW_ELEMENTS = new Set(["item", "entry"]);
 
@@ -51,12 +54,23 @@ export class GoogleXmlParser implements RowParser {
   }
 
   write(text: string): void {
-    this.#parser.write(text);
+    for (let at = 0; at < text.length; at += PIECE_CHARACTERS) {
+      this.#parser.write(text.slice(at, at + PIECE_CHARACTERS));
+      this.#refuseManyAttributes();
+    }
   }
 
   end(): void {
     this.#parser.close();
     if (!this.#sawElement) throw feedError("feed.malformed", "the feed has no element");
+  }
+
+  /** Each attribute is compared with all those before it until the tag ends, and nothing is told of them before that. */
+  #refuseManyAttributes(): void {
+    // Not in the parser's type; the test of it tells whether it is there.
+    const { attribList } = this.#parser as sax.SAXParser & { readonly attribList?: readonly unknown[] };
+    if ((attribList?.length ?? 0) <= ROW_FIELDS_MAX) return;
+    throw feedError("feed.malformed", `an element has more than ${ROW_FIELDS_MAX} attributes`);
   }
 
   #declaration(name: string, body: string): void {

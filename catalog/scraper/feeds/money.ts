@@ -44,7 +44,10 @@ export type WrittenPrice = {
 const PRICE_CHARACTERS_MAX = 40;
 const PRICE = /^(?:([A-Z]{3})\s*)?(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d+))?(?:\s*([A-Z]{3}))?$/;
 
-/** Reads `15.00 USD`, `USD 1,299.50` and `15`; undefined for anything else. */
+/**
+ * Reads `15.00 USD`, `USD 1,299.50` and `15`; undefined for anything else. So for `150.000 IDR`: Indonesia and Vietnam write thousands
+ * with a point, and whether these are thousands or a fraction whose last digit says nothing nobody can tell.
+ */
 export function readPrice(text: string): WrittenPrice | undefined {
   const trimmed = text.trim().toUpperCase();
   if (trimmed.length > PRICE_CHARACTERS_MAX) return undefined;
@@ -52,6 +55,7 @@ export function readPrice(text: string): WrittenPrice | undefined {
   if (found === null) return undefined;
   const [, before, digits = "", fraction, behind] = found;
   if (before !== undefined && behind !== undefined) return undefined;
+  if (fraction !== undefined && /^\d\d0$/.test(fraction) && /^[1-9]\d{0,2}$/.test(digits)) return undefined;
   return {
     whole: digits.replaceAll(",", "").replace(/^0+(?=\d)/, ""),
     fraction: (fraction ?? "").replace(/0+$/, ""),

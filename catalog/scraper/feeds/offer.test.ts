@@ -83,6 +83,9 @@ test("each reason is found", () => {
     ["price-missing", { price: "" }],
     ["price-malformed", { price: "call us" }],
     ["price-malformed", { price: "-5.00 SGD" }],
+    // A hundred and fifty thousand, as it is written there.
+    ["price-malformed", { price: "150.000 IDR" }],
+    ["price-malformed", { price: "1.000 EUR" }],
     ["price-zero", { price: "0.00 SGD" }],
     ["price-placeholder", { price: "1 SGD" }],
     ["price-placeholder", { price: "1.00 VND" }],
