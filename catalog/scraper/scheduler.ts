@@ -168,6 +168,7 @@ export class Scheduler {
       priceChanges,
       withdrawn,
       rejected: rejectedCount,
+      ...(counts.endUntold ? { note: "nothing is withdrawn: its server tells no length, this may be a part" } : {}),
       ...(end.kind === "failed" ? { error: end.error } : {}),
     });
     this.#options.finished?.(result);

@@ -12,6 +12,8 @@ export type FeedAnswer = {
   readonly headers: IncomingHttpHeaders;
   /** Whether the address that answered is one of the public internet. */
   readonly isPublic: boolean;
+  /** Whether it tells where the body ends: by a length, by its pieces, or by a compression. */
+  readonly endIsTold: boolean;
   /** The body as it was before the server compressed it for the way. Can be gone through once; stopping early breaks it off. */
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Breaks it off. */
@@ -53,9 +55,15 @@ export async function requestFeed(
     status: response.statusCode ?? 0,
     headers: response.headers,
     isPublic: network.isPublic(response.socket.remoteAddress ?? ""),
+    endIsTold: tellsItsEnd(response.headers),
     chunks: decoded(response),
     cancel: () => response.destroy(),
   };
+}
+
+function tellsItsEnd(headers: IncomingHttpHeaders): boolean {
+  const chunked = headers["transfer-encoding"]?.toLowerCase().includes("chunked") ?? false;
+  return headers["content-length"] !== undefined || chunked || decoderOf(headers["content-encoding"]) !== undefined;
 }
 
 function decoded(response: IncomingMessage): AsyncIterable<Uint8Array> {

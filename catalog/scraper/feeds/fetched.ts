@@ -13,7 +13,16 @@ export type Validators = { readonly etag?: string | undefined; readonly lastModi
 /** What was got. `chunks` can be gone through once; stopping early breaks the connection off. */
 export type FetchedFeed =
   | { readonly kind: "unchanged" }
-  | { readonly kind: "changed"; readonly validators: Validators; readonly chunks: AsyncIterable<Uint8Array> };
+  | {
+      readonly kind: "changed";
+      readonly validators: Validators;
+      readonly chunks: AsyncIterable<Uint8Array>;
+      /**
+       * Asked when all was read: whether something beside the rows told that this was the end. A server that tells no length ends an answer by
+       * closing, and so does one that dies in the middle.
+       */
+      readonly endIsTold: () => boolean;
+    };
 
 /** Bytes of a feed after decompression: a merchant with two million offers of 1 KB each. */
 export const FEED_BYTES_MAX = 2 * 1024 ** 3;
@@ -32,7 +41,14 @@ export function fitValidator(text: string | null | undefined): string | undefine
  */
 export async function* expanded(
   chunks: AsyncIterable<Uint8Array>,
-  { bytesMax = FEED_BYTES_MAX }: { readonly bytesMax?: number | undefined } = {},
+  {
+    bytesMax = FEED_BYTES_MAX,
+    onCompressed = () => undefined,
+  }: {
+    readonly bytesMax?: number | undefined;
+    /** Told before the first byte of what knows its own end. */
+    readonly onCompressed?: (() => void) | undefined;
+  } = {},
 ): AsyncGenerator<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]();
   try {
@@ -44,7 +60,9 @@ export async function* expanded(
       head = Buffer.concat([head, next.value]);
     }
     const whole = prefixed(head, iterator);
-    const plain = head[0] === 0x1f && head[1] === 0x8b ? gunzipped(whole) : whole;
+    const isCompressed = head[0] === 0x1f && head[1] === 0x8b;
+    if (isCompressed) onCompressed();
+    const plain = isCompressed ? gunzipped(whole) : whole;
     let bytes = 0;
     for await (const chunk of plain) {
       bytes += chunk.byteLength;

@@ -36,6 +36,7 @@ export async function fetchFile(files: Files, feed: FileFeed): Promise<FetchedFe
     kind: "changed",
     validators: { etag },
     chunks: expanded(read(files, file, feed.signal), { bytesMax: feed.bytesMax }),
+    endIsTold: () => true,
   };
 }
 

@@ -73,7 +73,12 @@ export async function fetchHttp(clock: Clock, feed: HttpFeed): Promise<FetchedFe
       etag: fitValidator(response.headers.etag),
       lastModified: fitValidator(response.headers["last-modified"]),
     };
-    return { kind: "changed", validators, chunks: expanded(body(response, guard, limits), limits) };
+    let { endIsTold } = response;
+    const onCompressed = (): void => {
+      endIsTold = true;
+    };
+    const chunks = expanded(body(response, guard, limits), { ...limits, onCompressed });
+    return { kind: "changed", validators, chunks, endIsTold: () => endIsTold };
   } catch (cause) {
     guard.end();
     throw guard.explain(cause);

@@ -52,6 +52,8 @@ export type RunCounts = {
   unchanged: number;
   priceChanges: number;
   withdrawn: number;
+  /** Nothing was withdrawn, because nothing told that the end of what came was the feed's. */
+  endUntold: boolean;
   readonly rejected: Map<string, number>;
 };
 
@@ -85,6 +87,7 @@ export async function runSource(
     unchanged: 0,
     priceChanges: 0,
     withdrawn: 0,
+    endUntold: false,
     rejected: new Map(),
   };
   const keeper = new Keeper(tools, claim, { begunAt, signal });
@@ -130,6 +133,9 @@ async function readSource(tools: RunTools, claim: Claim, { keeper, counts, stopp
     }
   }
   await write();
+  // Lines that end with their connection may be a part of the feed: what they list counts, and what they do not list says nothing.
+  counts.endUntold = source.format !== "google-xml" && !feed.endIsTold();
+  if (counts.endUntold) return { kind: "read", validators: {}, received };
   const { transactions, leaseMs, batchRows: pageRows } = tools;
   const withdrawing = { transactions, leaseMs, pageRows, leftMs: () => keeper.leftMs, received };
   counts.withdrawn = await withdrawUnseen(withdrawing, claim);
@@ -150,7 +156,7 @@ async function fetchSource(tools: RunTools, { source }: Claim, signal: AbortSign
   const etag = `"${GENERATION.seed}-${articleCount}-${run}"`;
   if (known.etag === etag) return { kind: "unchanged" };
   const chunks = expanded(feedOf(merchant, { ...GENERATION, articleCount, run }));
-  return { kind: "changed", validators: { etag }, chunks };
+  return { kind: "changed", validators: { etag }, chunks, endIsTold: () => true };
 }
 
 /** Runs are numbered anew after so many: a price looks back over the runs before it. */

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { createServer, type RequestListener, type Server } from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import type pg from "pg";
 import { systemClock } from "../../../src/platform/clock.ts";
 import { systemFiles } from "../../../src/platform/files.ts";
@@ -197,6 +198,28 @@ test("what a feed lists no more is not offered any more, unless it lists less th
   assert.deepEqual(await read("P"), ["PQR", 0]);
   assert.deepEqual(await read("QRS"), ["QRS", 1]);
   assert.equal(await value("select count(*)::int from price_history where source = 'withdrawing'"), 4);
+});
+
+test("what a connection ended withdraws nothing and is not remembered, unless its server told where the feed ends", async () => {
+  await only({ ...SOURCE, name: "closing", merchant: "Closing", location: `${shopBase}/f.csv` });
+  const active = "select string_agg(sku, '' order by sku) from products where source = 'closing' and is_active";
+  const read = async (skus: string, how: "told" | "gzip" | "closes") => {
+    const text = csv([...skus].map((sku) => [sku, "4.00"] as const));
+    const body = how === "gzip" ? gzipSync(text) : Buffer.from(text);
+    answer = (_, response) => {
+      response.setHeader("etag", '"one"');
+      if (how === "told") response.setHeader("content-length", body.byteLength);
+      else response.useChunkedEncodingByDefault = false;
+      response.end(body);
+    };
+    await due();
+    const { counts } = await run();
+    return [await value(active), counts.endUntold, await value("select etag from sources")];
+  };
+  assert.deepEqual(await read("PQRS", "closes"), ["PQRS", true, null]);
+  assert.deepEqual(await read("PQR", "closes"), ["PQRS", true, null]);
+  assert.deepEqual(await read("PQR", "gzip"), ["PQR", false, '"one"']);
+  assert.deepEqual(await read("PQ", "told"), ["PQ", false, '"one"']);
 });
 
 test("withdrawing goes through a large merchant in pages, and does not compare the clocks of two servers", async () => {
