@@ -338,3 +338,17 @@ test("text that was sorted by another version is a warning, with the statements 
   assert.deepEqual(complaints(change), ["collations warning"]);
   assert.match(remedyOf("collations", change), /^In it: REINDEX DATABASE "shop"; .*REFRESH COLLATION VERSION;$/);
 });
+
+test("segments of WAL so large that some of them fill a small machine's memory are a warning", () => {
+  const sized = (bytes: number) => {
+    const facts = {
+      ...server,
+      settings: seen(new Map([...Object.entries(settings), ["wal_segment_size", `${bytes}`]])),
+    };
+    return diagnose({ server: facts, machine, policy }).find(({ id }) => id === "segment-size");
+  };
+  assert.equal(sized(GIB / 64), undefined);
+  const large = sized(GIB);
+  assert.equal(large?.level, "warning");
+  assert.match(large.found, /^segments of WAL have 1.0 GiB: .* in memory, 4.0 GiB$/);
+});

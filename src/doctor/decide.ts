@@ -43,6 +43,11 @@ const SPOOL_HOURS_MIN = 24;
 /** Connections for WAL that must be free: one for the receiver, two for a backup. */
 const WAL_SENDERS_FREE_MIN = 3;
 
+/** From here on, what is held in memory of WAL is a good part of a small machine's. */
+const LARGE_SEGMENT_BYTES = 268_435_456;
+/** Measured, with segments of 1 GiB: a backup with its receiver has 3.6 GiB at most, a restore 3.1. */
+const SEGMENTS_IN_MEMORY = 4;
+
 /** Judges. */
 export function diagnose(facts: DoctorFacts): readonly Check[] {
   const { server, machine } = facts;
@@ -75,6 +80,7 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
       setting(facts, "max_wal_senders", (value) => walSendersOf(value, facts)),
     ),
     ...slotChecks(facts),
+    ...segmentSizeChecks(facts),
     check("slot-limit", setting(facts, "max_slot_wal_keep_size", slotLimitOf)),
     check(
       "logical-slots",
@@ -237,6 +243,16 @@ function walSendersOf(value: string, { server }: DoctorFacts): Answer {
 /** How a receiver is started. */
 function startOf({ isOfStack }: DoctorFacts["policy"]): string {
   return isOfStack ? "lifeboat up, which starts what is missing of its stack" : "lifeboat wal receive, as a service";
+}
+
+/** Said only of servers with segments so large that machines of the usual size cannot hold some. */
+function segmentSizeChecks({ server }: DoctorFacts): readonly Check[] {
+  const segmentBytes = Number(seen(server.settings)?.get("wal_segment_size") ?? 0);
+  if (segmentBytes < LARGE_SEGMENT_BYTES) return [];
+  const [segment, memory] = [segmentBytes, SEGMENTS_IN_MEMORY * segmentBytes].map(describeByteSize);
+  const found = `segments of WAL have ${segment}: the receiver and each command that reads WAL hold up to ${SEGMENTS_IN_MEMORY} in memory, ${memory}`;
+  const remedy = `Give each of them ${memory}, or a receiver is killed when a segment is stored; the usual segments have 16 MiB (initdb --wal-segsize).`;
+  return [check("segment-size", warning(found, remedy))];
 }
 
 /** The setting is there from 17 on. A backup needs no order; said only where somebody has turned it off. */

@@ -22,6 +22,7 @@ const SETTINGS = [
   "full_page_writes",
   "fsync",
   "wal_level",
+  "wal_segment_size",
   "max_wal_senders",
   "max_slot_wal_keep_size",
   "synchronous_standby_names",

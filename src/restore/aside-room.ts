@@ -7,8 +7,15 @@ import { LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { describeByteSize } from "../units/byte-size.ts";
 
-/** Stays free, as a restore leaves it: sixteen segments of WAL for whoever writes there between two looks. */
-const RESERVE_BYTES = 256 * 1024 * 1024;
+/**
+ * What stays free of a disk beside all that is written to it: checkpoints and temporary files of a recovery, the segment with which it begins
+ * its timeline and the one behind that; sixteen segments of the usual size for whoever writes there between two looks.
+ */
+export function spareBytes(walSegmentBytes: number): number {
+  return Math.max(SPARE_BYTES_MIN, 2 * walSegmentBytes);
+}
+
+const SPARE_BYTES_MIN = 256 * 1024 * 1024;
 /** Taken from one look at the disk to the next: the work of a tenth of a second, and little of the reserve. */
 const LOOK_BYTES = 16 * 1024 * 1024;
 
@@ -21,7 +28,7 @@ export class AsideRoom {
   #takenBytes = 0;
 
   /** `folder` is there, on that file system. */
-  constructor(files: Pick<Files, "space">, folder: string, reserveBytes: number = RESERVE_BYTES) {
+  constructor(files: Pick<Files, "space">, folder: string, reserveBytes: number = SPARE_BYTES_MIN) {
     this.#files = files;
     this.#folder = folder;
     this.#reserveBytes = reserveBytes;

@@ -41,7 +41,7 @@ test("what the disk could not write while pages were taken ends the aside, whate
       return Object.assign(Object.create(handle), { writeBack, sync: () => handle.sync() });
     },
   };
-  const writer = await AsideWriter.begin(refusing, "/aside/1", 2 * BLOCK_BYTES);
+  const writer = await AsideWriter.begin(refusing, "/aside/1", { flushBytes: 2 * BLOCK_BYTES });
   await writer.take(page("a"));
   await writer.take(page("b"));
   const request = {

@@ -86,10 +86,14 @@ export class AsideWriter implements PagesTaker {
     this.#pages = taking.pages;
   }
 
-  /** Begins one in a folder that is not there yet. The disk begins to write when `flushBytes` were taken. */
-  static async begin(files: Files, into: string, flushBytes: number = FLUSH_BYTES): Promise<AsideWriter> {
+  /** Begins one in a folder that is not there yet. The disk begins to write when `flushBytes` were taken; `reserveBytes` stay free. */
+  static async begin(
+    files: Files,
+    into: string,
+    { flushBytes = FLUSH_BYTES, reserveBytes }: { readonly flushBytes?: number; readonly reserveBytes?: number } = {},
+  ): Promise<AsideWriter> {
     await makeFolderDurable(files, into, 0o700);
-    const room = new AsideRoom(files, into);
+    const room = new AsideRoom(files, into, reserveBytes);
     const pages = await PagesWriter.create(files, path.join(into, ASIDE_PAGES), { flushBytes, room });
     return new AsideWriter(files, into, { room, pages });
   }

@@ -26,6 +26,7 @@ import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import type { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
 import { AheadOfTarget } from "./ahead-of-target.ts";
+import { spareBytes } from "./aside-room.ts";
 import type { PagesTaker } from "./compare-files.ts";
 import {
   assertUnchanged,
@@ -258,7 +259,7 @@ async function restoreInto(
   // Asked again now that no other restore can be here.
   if (delta === undefined) await clearUnfinished(tools.files, layout.roots);
   else assertUnchanged(place.folder, delta.state, await guardDelta({ ...tools, ...delta }, layout, plan.systemId));
-  await checkSpace(tools.files, plan, layout, delta && reusedBy(delta));
+  await checkSpace(tools.files, bytesByRoot(plan, layout, delta && reusedBy(delta)));
   await delta?.beforeChange?.();
   await markRoots(tools, layout, place.owner);
   const walFolder = layout.walFolder ?? path.join(place.folder, WAL_FOLDER);
@@ -425,8 +426,8 @@ export async function makeLinks(files: Files, layout: Layout, owner: Owner | und
   }
 }
 
-/** Not synced, one by one; whoever calls it syncs the file system, before the control file makes anything of them count. */
-async function writeFiles(
+/** Writes the files of a recovery. Not synced, one by one; whoever calls it syncs the file system, before the control file makes anything of them count. */
+export async function writeFiles(
   files: Files,
   place: Pick<RestorePlace, "folder" | "owner">,
   wanted: readonly RecoveryFile[],
@@ -489,9 +490,6 @@ export async function finish(
 /** Random bytes of a restore's id: no two restores may take each other's folders for their own. */
 const RESTORE_ID_BYTES = 16;
 
-/** Room that recovery itself needs beside files and WAL: checkpoints, temporary files, the first new segments. */
-const SPARE_BYTES = 256 * 1024 * 1024;
-
 /** Of what is there, what counts as free: a delta restore writes over it, or removes it first. */
 type Reused = Pick<DeltaSurvey, "presentBytes" | "removedWalBytes">;
 
@@ -518,7 +516,7 @@ export async function spaceNeeds(
   delta: DeltaRestore | undefined,
 ): Promise<readonly SpaceNeed[]> {
   const layout = withWalFolder(layoutOf(folder, plan.tablespaces, tablespaces), delta?.state.walFolder);
-  const needs = await needsOf(files, plan, layout, delta && reusedBy(delta));
+  const needs = await needsOf(files, bytesByRoot(plan, layout, delta && reusedBy(delta)));
   return Promise.all(
     needs.map(async (need) => ({ ...need, isCleared: delta === undefined && (await isFilled(need)) })),
   );
@@ -545,8 +543,9 @@ function describeNeed({ folders, freeBytes, neededBytes }: Omit<SpaceNeed, "isCl
   return `the file system of ${folders.join(", ")} has ${describeByteSize(freeBytes)} free, the restore needs ${describeByteSize(neededBytes)}`;
 }
 
-async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, reused: Reused | undefined): Promise<void> {
-  for (const need of await needsOf(files, plan, layout, reused)) {
+/** Throws `restore.no-space` where a file system has less room than is needed in its folders. */
+export async function checkSpace(files: Files, bytes: ReadonlyMap<string, number>): Promise<void> {
+  for (const need of await needsOf(files, bytes)) {
     const { freeBytes, neededBytes } = need;
     if (freeBytes >= neededBytes) continue;
     throw new LifeboatError("restore.no-space", {
@@ -557,9 +556,9 @@ async function checkSpace(files: Files, plan: PricedPlan, layout: Layout, reused
   }
 }
 
-async function needsOf(files: Files, plan: PricedPlan, layout: Layout, reused: Reused | undefined) {
+async function needsOf(files: Files, bytes: ReadonlyMap<string, number>) {
   const needed = new Map<number, { freeBytes: number; neededBytes: number; readonly folders: string[] }>();
-  for (const [folder, neededBytes] of bytesByRoot(plan, layout, reused)) {
+  for (const [folder, neededBytes] of bytes) {
     let existing = folder;
     while ((await files.stat(existing)) === undefined) existing = path.dirname(existing);
     const { freeBytes, device } = await files.space(existing);
@@ -585,5 +584,6 @@ function bytesByRoot(plan: PricedPlan, layout: Layout, reused: Reused | undefine
   const walBytes = laidSegments(plan).length * plan.walSegmentBytes + fedDiskBytes(plan);
   const { walFolder } = layout;
   if (walFolder !== undefined) bytes.set(walFolder, Math.max(0, walBytes - (reused?.removedWalBytes ?? 0)));
-  return bytes.set(main, Math.max(0, inside) + (walFolder === undefined ? walBytes : fedDiskBytes(plan)) + SPARE_BYTES);
+  const spare = spareBytes(plan.walSegmentBytes);
+  return bytes.set(main, Math.max(0, inside) + (walFolder === undefined ? walBytes : fedDiskBytes(plan)) + spare);
 }

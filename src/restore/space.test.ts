@@ -66,3 +66,22 @@ test("data directory and tablespace on a disk each: a delta restore asks of each
   await files.remove(lost);
   assert.deepEqual(await needsOfDelta(), [0, asked + lostBytes]);
 });
+
+test("room stays for the segment with which a recovered server begins its timeline, however large segments are", async () => {
+  const vault = await createTestVault();
+  const from = { vault, backup: await takeSmallBackup(vault) };
+  const { files } = memoryFiles();
+  await files.makeFolder("/srv");
+  const { plan, place } = await planSmall(from, files, "whole");
+  const neededWith = async (walSegmentBytes: number): Promise<number> => {
+    const [{ neededBytes } = assert.fail()] = await spaceNeeds(
+      files,
+      { ...plan, walSegmentBytes, segments: [] },
+      place,
+      undefined,
+    );
+    return neededBytes;
+  };
+  const GIB = 1024 ** 3;
+  assert.equal((await neededWith(GIB)) - (await neededWith(GIB / 64)), 1.75 * GIB);
+});

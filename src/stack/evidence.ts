@@ -12,7 +12,7 @@ import {
   type Timeline,
   timelineOfSegment,
 } from "../postgres/lsn.ts";
-import { AsideRoom } from "../restore/aside-room.ts";
+import { AsideRoom, spareBytes } from "../restore/aside-room.ts";
 import { PAGE_HEADER_BYTES, readPageHeader, WAL_MAGIC } from "../wal/records/page.ts";
 
 /** Where a node's own WAL begins, and what it is kept as. */
@@ -52,7 +52,7 @@ export async function keepWalFrom(files: Files, of: Evidence): Promise<KeptWal> 
   const names = [...histories, ...beyond.map(({ name }) => name)];
   const folder = await folderFor(files, wal, { names, of, from: of.fork ?? first.start });
   await makeFolderDurable(files, folder, 0o700);
-  const room = new AsideRoom(files, folder);
+  const room = new AsideRoom(files, folder, spareBytes(of.walSegmentBytes));
   for (const name of names) await keepFile(files, { from: path.join(wal, name), to: path.join(folder, name), room });
   await files.syncFolder(folder);
   return { kind: "kept", folder, isWhole: isWhole(beyond, of) };
