@@ -1,7 +1,8 @@
 /** What `rebuild --old-data-into` does. */
 import path from "node:path";
+import { checkOutside } from "../restore/layout.ts";
 import { putBack } from "../restore/put-back.ts";
-import { withNewestAside } from "../stack/asides.ts";
+import { ownFoldersOf, withNewestAside } from "../stack/asides.ts";
 import { openStackVault } from "../stack/observe.ts";
 import { NODE_NAMES, startedSecrets } from "../stack/primary.ts";
 import { MACHINE, serverUserOf } from "./engine-machine.ts";
@@ -22,7 +23,9 @@ export const putBackConfigured: FailoverEngine["putBack"] = async (call) => {
     const folder = path.resolve(call.folder);
     const owner = await serverUserOf(config.postgres.runAs, session.signal);
     await checkReachable([folder], owner, options);
-    const place = { folder, tablespaces: { byOid: new Map(), under: `${folder}.tablespaces` }, owner };
+    const under = `${folder}.tablespaces`;
+    await checkOutside(MACHINE.files, [folder, under], ownFoldersOf(stack));
+    const place = { folder, tablespaces: { byOid: new Map(), under }, owner };
     const onProgress = ({ doneBytes, totalBytes }: { readonly doneBytes: number; readonly totalBytes: number }): void =>
       session.progress.report({ phase: "writing the old data", done: doneBytes, total: totalBytes });
     const { madeAt } = await putBack({ ...MACHINE, vault, onProgress }, aside, place, options);

@@ -4,6 +4,7 @@ import { shellQuoted } from "../platform/shell-word.ts";
 import { describeDuration } from "../units/duration.ts";
 import { type FailoverEngine, renderAction, renderCost } from "./failover.ts";
 import { printable } from "./style.ts";
+import { renderFacts } from "./table.ts";
 import { defineVerb, optional, required, toggle, type Verb } from "./verb.ts";
 
 const NODES = ["db", "db_replica"] as const;
@@ -67,6 +68,19 @@ const DID: Readonly<Record<string, string>> = {
   restore: "was restored from the vault, and follows the primary",
 };
 
+const OLD_DATA_TEXT =
+  "Started to look at, it follows nobody, confirms and archives nothing, and is reached through its folder alone, by the settings at " +
+  "the end of its postgresql.auto.conf; take them out where it is to be more. Of a replica it lets you read.";
+
+function lookSteps(folder: string): string {
+  const on = shellQuoted(folder);
+  return renderFacts([
+    ["start it, as its owner", `pg_ctl -D ${on} -l ${shellQuoted(`${folder}/lifeboat-old.log`)} -w -t 86400 start`],
+    ["connect", `psql -h ${on}`],
+    ["stop it", `pg_ctl -D ${on} stop`],
+  ]);
+}
+
 /** `rebuild`. */
 export function rebuildVerb(engine: FailoverEngine): Verb {
   return defineVerb({
@@ -97,7 +111,7 @@ export function rebuildVerb(engine: FailoverEngine): Verb {
         const old = await engine.putBack({ config: await session.config(), session, node, folder: oldDataInto });
         const { style } = session;
         const said = `What ${node} had before ${old.keptAt} is in ${printable(old.folder)}, from ${printable(old.aside)} and the vault.`;
-        return { json: { node, ...old }, text: style.good(said) };
+        return { json: { node, ...old }, text: `${style.good(said)}\n${OLD_DATA_TEXT}\n\n${lookSteps(old.folder)}` };
       }
       const { did, durationMs } = await engine.rebuild({ config: await session.config(), session, node });
       const said = session.style.good(`${node} ${DID[did] ?? did}, after ${describeDuration(durationMs)}.`);

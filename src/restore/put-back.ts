@@ -1,6 +1,7 @@
 /**
  * Writes the data directory that an aside was kept of, as it was, into an empty folder: the backup, and over it the aside. Only what its
- * configuration says of its place is taken out, or a server that is started there to look would work in the rebuilt node's.
+ * configuration says of its place is taken out, and settings are added: a server that is started there to look must not work in the rebuilt
+ * node's folder, nor pass for that node.
  * Order as in every restore: marker, files, control file, marker away; and as in every restore nobody else writes there meanwhile.
  */
 import path from "node:path";
@@ -13,10 +14,29 @@ import { type BackupRecord, listBackups } from "../vault/backups.ts";
 import { crc32 } from "../vault/crc32.ts";
 import { type ManifestFile, readManifest } from "../vault/manifest.ts";
 import { ASIDE_PAGES, ASIDE_REMOVED, type AsideHeader, copyFile, readAside } from "./aside.ts";
+import { spareBytes } from "./aside-room.ts";
 import { type PlannedImage, writeImage } from "./image-writer.ts";
-import { checkLayout, type Layout, layoutOf, placePath, TABLESPACES_FOLDER, WAL_FOLDER } from "./layout.ts";
+import {
+  checkLayout,
+  type Layout,
+  layoutOf,
+  placePath,
+  TABLESPACES_FOLDER,
+  tablespaceOf,
+  WAL_FOLDER,
+} from "./layout.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
-import { finish, keepApart, makeLinks, markRoots, type RestorePlace, type RestoreTools } from "./restore.ts";
+import { oldDataFiles } from "./recovery-files.ts";
+import {
+  checkSpace,
+  finish,
+  keepApart,
+  makeLinks,
+  markRoots,
+  type RestorePlace,
+  type RestoreTools,
+  writeFiles,
+} from "./restore.ts";
 import { clearUnfinished } from "./target-guard.ts";
 import { withTargetLocks } from "./target-lock.ts";
 
@@ -26,7 +46,7 @@ type Place = Pick<RestorePlace, "folder" | "tablespaces" | "owner">;
 
 /**
  * Writes it; that nobody removes the aside meanwhile is the caller's to see to. Repeatable while it was cut short. Throws
- * `restore.no-backup` when the aside is not whole or its backup is gone, `restore.image-incomplete` when the aside was damaged or
+ * `restore.no-backup` when the aside is not whole or its backup is gone, `restore.no-space`, `restore.image-incomplete` when the aside was damaged or
  * is gone at the end, and as restores do.
  */
 export async function putBack(
@@ -70,6 +90,7 @@ async function putBackInto(
 ): Promise<void> {
   const { files, vault } = tools;
   await clearUnfinished(files, layout.roots);
+  await checkSpace(files, await bytesByRoot(files, { aside, header, backup, image: planned }, layout));
   await markRoots(tools, layout, place.owner);
   const image = await writeImage(
     { vault, files, onProgress: (done) => tools.onProgress({ phase: "files", ...done }) },
@@ -91,10 +112,48 @@ async function putBackInto(
   const control = await copyRemoved(owned, path.join(aside, ASIDE_REMOVED), layout);
   // It may name the folder that it was kept of, in which the rebuilt node works.
   await keepApart(tools, place);
+  await writeFiles(files, place, oldDataFiles());
   // Its header goes first: as long as that is there, nothing that was read was missing.
   if ((await readAside(files, aside)) === undefined) throw removedMeanwhile(aside);
   for (const root of layout.roots) await files.syncFileSystem(root);
   await finish(files, place, { controlFile: control ?? image.controlFile, roots: layout.roots });
+}
+
+/**
+ * What is written into each root, and beside it what every restore leaves free: a primary may write to that disk, and one that finds no room
+ * for WAL ends with a PANIC.
+ */
+async function bytesByRoot(
+  files: Files,
+  { aside, header, backup, image }: Old,
+  { roots, tablespaceFolders }: Layout,
+): Promise<ReadonlyMap<string, number>> {
+  const [main = "", ...others] = roots;
+  const bytes = new Map([[main, spareBytes(backup.walSegmentBytes)], ...others.map((root) => [root, 0] as const)]);
+  const add = (root: string | undefined, count: number): void => {
+    const at = root !== undefined && bytes.has(root) ? root : main;
+    bytes.set(at, (bytes.get(at) ?? 0) + count);
+  };
+  const sizes = new Map(header.files.map((each) => [each.path, each.sizeBytes]));
+  for (const line of image.lines) {
+    if (!("sizeBytes" in line)) continue;
+    add(tablespaceFolders.get(tablespaceOf(line.path) ?? 0), Math.max(line.sizeBytes, sizes.get(line.path) ?? 0));
+  }
+  for (const { name } of await files.list(path.join(aside, ASIDE_REMOVED))) {
+    // Behind the roots: a folder of WAL that lay outside.
+    add(roots[Number(name)], await bytesBelow(files, path.join(aside, ASIDE_REMOVED, name)));
+  }
+  return bytes;
+}
+
+async function bytesBelow(files: Files, folder: string): Promise<number> {
+  let bytes = 0;
+  for (const { name, kind } of await files.list(folder)) {
+    const file = path.join(folder, name);
+    if (kind === "folder") bytes += await bytesBelow(files, file);
+    else if (kind === "file") bytes += (await files.stat(file))?.sizeBytes ?? 0;
+  }
+  return bytes;
 }
 
 async function writePages(

@@ -101,6 +101,30 @@ export function standbyFiles(upstream: Upstream): readonly RecoveryFile[] {
   ];
 }
 
+/**
+ * What lets somebody look at the old data of a node without anybody else meeting it: started as it was, it would stream and confirm as the
+ * node (safety rule B12), archive for it, and answer at its address. A standby stays one, which nobody feeds. The data is left as it was.
+ */
+export function oldDataFiles(): readonly RecoveryFile[] {
+  const text = [
+    "",
+    "# Added by lifeboat rebuild --old-data-into; what the node had is above. The last setting of a name counts.",
+    "primary_conninfo = ''",
+    "primary_slot_name = ''",
+    "restore_command = ''",
+    "synchronous_standby_names = ''",
+    "hot_standby = on",
+    "archive_mode = off",
+    "max_logical_replication_workers = 0",
+    "listen_addresses = ''",
+    "# The data directory itself, however long its path.",
+    "unix_socket_directories = '.'",
+    "port = 5432",
+    "",
+  ].join("\n");
+  return [{ path: "postgresql.auto.conf", text, how: "append", mode: 0o600 }];
+}
+
 function listOf(names: readonly string[]): string {
   return names.map((name) => `${name}\n`).join("");
 }

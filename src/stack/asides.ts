@@ -15,6 +15,7 @@ import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { Locks } from "../platform/lock.ts";
 import { ASIDE_HEADER, AsideWriter, readAside } from "../restore/aside.ts";
+import { spareBytes } from "../restore/aside-room.ts";
 import { type DeltaState, presentTablespaces } from "../restore/delta-guard.ts";
 import { layoutOf, TABLESPACES_FOLDER, type TablespaceChoice, withWalFolder } from "../restore/layout.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
@@ -93,7 +94,7 @@ export async function restoreKeepingAside(
     if (state.kind !== "data" || isOwn) return kept;
     await refuseUnknownTablespaces(files, place.folder, plan);
     const into = await nextAside(files, stack, node);
-    kept = await AsideWriter.begin(files, into);
+    kept = await AsideWriter.begin(files, into, { reserveBytes: spareBytes(plan.walSegmentBytes) });
     const mark = {
       file: path.join(into, LASTING),
       parts: [],
@@ -252,6 +253,11 @@ function noOldData({ place }: Stack, node: NodeName): LifeboatError {
     message: `no data is kept that ${node} had before a rebuild`,
     remedy: `It is kept until the node streams. WAL that only it had stays in ${path.join(place.folder, "evidence")}.`,
   });
+}
+
+/** Folders of a stack in which nothing may be put that is to stay: what an aside lacks a header for, the next rebuild removes. */
+export function ownFoldersOf({ place }: Stack): readonly string[] {
+  return [place.vault, place.spool, placeOf({ place }), place.dataOf("db"), place.dataOf("db_replica")];
 }
 
 function placeOf({ place }: Stack): string {

@@ -100,14 +100,17 @@ export async function putBackSmall(
   return found;
 }
 
-/** Every file of a data directory and of its tablespaces, by way of the links to them; no marks of a restore. */
+/** What is added to the configuration of old data that is put back begins with this. */
+const ADDED = "\n# Added by lifeboat rebuild --old-data-into;";
+
+/** Every file of a data directory and of its tablespaces, by way of the links to them; no marks of a restore, and not what is added to old data. */
 export async function contentOf(files: Files, folder: string): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const visit = async (at: string, name: string): Promise<void> => {
     for (const entry of await files.list(at)) {
       const [file, each] = [path.join(at, entry.name), path.join(name, entry.name)];
       if (/^\.?lifeboat-restore-/.test(entry.name)) continue;
-      if (entry.kind === "file") found.set(each, (await files.readFile(file)).toString("latin1"));
+      if (entry.kind === "file") found.set(each, (await files.readFile(file)).toString("latin1").split(ADDED)[0] ?? "");
       else if (entry.kind === "folder") await visit(file, each);
       else if (name === "pg_tblspc") await visit(await files.readLink(file), each);
       else found.set(each, `a link to ${await files.readLink(file)}`);
