@@ -15,7 +15,14 @@ import { presentTablespaces } from "../restore/delta-guard.ts";
 import type { DeltaSurvey } from "../restore/delta-survey.ts";
 import { estimateMs } from "../restore/estimate.ts";
 import { checkOutside, checkTarget, layoutOf } from "../restore/layout.ts";
-import { describeOnlyHere, findOnlyHere, isOnlyCopy, refuseOnlyHere } from "../restore/only-here.ts";
+import {
+  describeOnlyHere,
+  describeOnlyHistories,
+  findOnlyHere,
+  isOnlyCopy,
+  onlyHistories,
+  refuseOnlyHere,
+} from "../restore/only-here.ts";
 import { plannedReach, replayBytes } from "../restore/plan.ts";
 import { RECOVERY_FOLDER } from "../restore/recovery-files.ts";
 import { describeUntold } from "../restore/refusal.ts";
@@ -143,7 +150,7 @@ async function planWith(
   await reaching;
   await ending;
   const needs = await spaceNeeds(files, plan, place, delta);
-  const onlyHere = await onlyHereWarnings(asked, { delta, wal });
+  const onlyHere = await onlyHereWarnings(asked, { delta, wal, systemId });
   const facts = planFacts(plan, { choice, delta: delta?.survey, needs, onlyHere });
   // A dry run prints them with the plan.
   const said = [...doubtWarnings(plan, choice.backupId), ...stopWarnings(plan.stop), ...onlyHere];
@@ -168,20 +175,26 @@ async function planWith(
   };
 }
 
-/** What would be lost of the folder. Throws `restore.only-copy` where a start would save it: who names a moment wants what came later gone. */
+/** What would be lost of the folder. Throws `restore.only-copy` where that could still be had: who names a moment wants what came later gone. */
 async function onlyHereWarnings(
-  { choice, dryRun, session }: Omit<Call, "user">,
-  { delta, wal }: { readonly delta: DeltaRestore | undefined; readonly wal: RestoreWal },
+  { vault, choice, dryRun, session }: Omit<Call, "user">,
+  {
+    delta,
+    wal,
+    systemId,
+  }: { readonly delta: DeltaRestore | undefined; readonly wal: RestoreWal; readonly systemId: SystemId },
 ): Promise<readonly string[]> {
   if (delta?.state.kind !== "data") return [];
   const { walFolder, stamp } = delta.state;
   const options = { signal: session.signal };
   const place = { folder: choice.targetFolder, walFolder, control: parseControlFile(Buffer.from(stamp, "base64")) };
-  const found = await findOnlyHere(MACHINE.files, place, await wal.holdings(options), options);
-  if (found === undefined) return [];
+  const held = { holdings: await wal.holdings(options), ...(await listBackups(vault, { systemId }, options)) };
+  const histories = describeOnlyHistories(await onlyHistories(MACHINE.files, place, held.holdings));
+  const found = await findOnlyHere(MACHINE.files, place, held, options);
+  if (found === undefined) return histories;
   const isRefused = choice.target.kind === "latest" && !choice.giveUpCommits && isOnlyCopy(found);
   if (isRefused && !dryRun) refuseOnlyHere(choice.targetFolder, found);
-  return [`${describeOnlyHere(choice.targetFolder, found)}${isRefused ? ": it will be refused" : ""}`];
+  return [...histories, `${describeOnlyHere(choice.targetFolder, found)}${isRefused ? ": it will be refused" : ""}`];
 }
 
 /** Throws `platform.not-reachable` when the server's user could not enter a folder that is to be written. */

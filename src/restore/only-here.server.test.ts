@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { startServer } from "../../test/support/servers.ts";
 import { systemFiles } from "../platform/files.ts";
 import { CONTROL_FILE_PATH, parseControlFile } from "../postgres/control-file.ts";
-import { type Lsn, parseLsn, segmentStart, type Timeline } from "../postgres/lsn.ts";
+import { formatLsn, type Lsn, parseLsn, segmentStart, type Timeline } from "../postgres/lsn.ts";
+import type { BackupRecord } from "../vault/backups.ts";
 import type { WalHoldings } from "../wal/ranges.ts";
 import { describeOnlyHere, findOnlyHere, isOnlyCopy, refuseOnlyHere } from "./only-here.ts";
 
@@ -24,7 +25,9 @@ test("commits that a killed server had alone are found, whether or not a checkpo
     const { systemId, walSegmentBytes } = control;
     const tail = { timeline: 1 as Timeline, start: segmentStart(heldTo, walSegmentBytes), end: heldTo };
     const holdings: WalHoldings = { systemId, walSegmentBytes, segments: [], tails: [tail], histories: new Map() };
-    const found = await findOnlyHere(systemFiles, { folder, walFolder: undefined, control }, holdings, {});
+    const backup = { timeline: tail.timeline, startLsn: formatLsn(tail.start), endLsn: formatLsn(tail.start) };
+    const held = { holdings, backups: [backup as BackupRecord] };
+    const found = await findOnlyHere(systemFiles, { folder, walFolder: undefined, control }, held, {});
     assert.notEqual(found?.kind, "untold");
     return found?.kind === "found" ? found : undefined;
   };

@@ -93,7 +93,7 @@ export const restoreErrors = defineErrors({
     kind: "operator",
     exit: EXIT.refused,
     meaning:
-      "The data directory to be brought to the vault's newest point has commits of its newest timeline that the vault lacks; nothing was touched.",
+      "The data directory to be brought to the vault's newest point has commits of its newest timeline that no restore from the vault reaches; nothing was touched.",
   },
   "restore.tablespace-unmapped": {
     kind: "operator",
