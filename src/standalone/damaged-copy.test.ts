@@ -213,10 +213,14 @@ describe("from a copy of a vault, the restore program of the day", () => {
     const followed = restored(at, "--history", history);
     assert.deepEqual([followed.timeline, /LEFT OUT/.test(followed.said)], ["3", false], followed.said);
     assert.match(restore(at, "--history", keyFile).said, /has not the name of a history/);
-    // A later timeline's history says from where it grew.
-    await putHistoryOf(vault, 4, "2\t0/580000\tno reason\n3\t0/680000\tno reason\n");
+    // A later timeline's history says from where it grew, and nothing of what lies behind the place where it left it.
+    await putHistoryOf(vault, 4, "2\t0/580000\tno reason\n3\t0/700000\tno reason\n");
     const later = restored(at);
     assert.deepEqual([later.timeline, /LEFT OUT/.test(later.said)], ["4", false], later.said);
+    await putSegmentOf(vault, 3, "0/700000");
+    assert.match(restored(at).said, /timeline 3 .*, 0\/700000 to 0\/800000, behind the place .* with --timeline 3\.$/m);
+    const own = restored(at, "--history", history, "--timeline", "3");
+    assert.deepEqual([own.timeline, /LEFT OUT/.test(own.said)], ["3", false], own.said);
   });
 
   test("lays the backup's own history from its manifest", async () => {

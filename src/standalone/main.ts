@@ -883,18 +883,23 @@ function segmentNumbers(vault: Vault, backup: BackupFacts, timeline: number): re
     .map((name) => BigInt(`0x${name.slice(8, 16)}`) * perId + BigInt(`0x${name.slice(16)}`));
 }
 
-/** Newer timelines of which nobody can tell from where they grew. Of one that a later history names, that says it. */
+/**
+ * Newer timelines of which nobody can tell from where they grew. Of one that a later history names, that says it up to the place where it left
+ * it, whichever is followed: what lies behind that may be what the server wrote, and the later one a copy's.
+ */
 function lostNotes(
   vault: Vault,
   backup: BackupFacts,
   of: { readonly histories: ReadonlyMap<number, Buffer>; readonly timeline: number; readonly until: Until },
 ): readonly string[] {
   const { histories, until } = of;
-  const told = new Set<number>();
+  const own = new Set([1]);
+  const left = new Map<number, bigint>();
   for (const [timeline, content] of histories) {
     const before = switchesIn(content);
     // What a restore laid in the place of a history is none, and may have come into the vault.
-    if (before.length > 0) for (const each of [timeline, ...before.map((each) => each.timeline)]) told.add(each);
+    if (before.length > 0) own.add(timeline);
+    for (const each of before) left.set(each.timeline, larger(left.get(each.timeline), each.at));
   }
   const size = BigInt(backup.walSegmentBytes);
   const wal = path.join(vault.folder, "wal", backup.systemId);
@@ -902,13 +907,21 @@ function lostNotes(
     const timeline = Number.parseInt(name, 16);
     const numbers = segmentNumbers(vault, backup, timeline);
     const [first, last] = [numbers.at(0), numbers.at(-1)];
-    if (timeline <= of.timeline || told.has(timeline) || first === undefined || last === undefined) return [];
-    if (until.lsn !== undefined && parseLsn(until.lsn) < first * size) return [];
-    const span = `${formatLsn(first * size)} to ${formatLsn((last + 1n) * size)}`;
+    const at = left.get(timeline);
+    if (own.has(timeline) || (at === undefined && timeline <= of.timeline)) return [];
+    if (first === undefined || last === undefined) return [];
+    const [from, to] = [larger(at, first * size), (last + 1n) * size];
+    if (to <= from || (until.lsn !== undefined && parseLsn(until.lsn) < from)) return [];
+    const place = at === undefined ? "" : `, behind the place where a later timeline left it (${formatLsn(at)})`;
+    const follow = at === undefined ? "" : ` with --timeline ${timeline}`;
     return [
-      `WAL of timeline ${timeline} is in this copy, ${span}, and its history is not: none of it is replayed, and what was committed there is LEFT OUT. Copy wal/${backup.systemId}/history/${name} from another copy of the vault, or give ${name.toUpperCase()}.history from pg_wal of a server of that timeline with --history, and restore again.`,
+      `WAL of timeline ${timeline} is in this copy, ${formatLsn(from)} to ${formatLsn(to)}${place}, and its history is not: none of it is replayed, and what was committed there is LEFT OUT. Copy wal/${backup.systemId}/history/${name} from another copy of the vault, or give ${name.toUpperCase()}.history from pg_wal of a server of that timeline with --history, and restore again${follow}.`,
     ];
   });
+}
+
+function larger(one: bigint | undefined, other: bigint): bigint {
+  return one === undefined || one < other ? other : one;
 }
 
 /** What is held of it, with zeros behind where it counts: PostgreSQL would replay what another branch wrote there. */

@@ -27,7 +27,7 @@ export const RESTORE_PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["programs/restore-7.ts", "64197e6b583998b007d0a147a6221081fa55f7d9e9e2f84ce6fb485a5f22c918"],
   ["programs/restore-8.ts", "0fc28211cd65dc3b61ceba2817997970d5ae99a05f09d53335de69523845867d"],
   ["programs/restore-9.ts", "d6fb6347245bc8ccd32bf08b9ac31f7b86405ef21fffae098082defac5c700da"],
-  ["programs/restore-10.ts", "e9a804520625bafeeed39b6e8403543da1d28301bc05ab9f50276d9b3cea1a40"],
+  ["programs/restore-10.ts", "f4ba1f8dcf77415c7b11f163ee7fadc12d548eab8447fb54b0049896fd517c2b"],
 ]);
 
 /** The name of the present version. */
