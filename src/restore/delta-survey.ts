@@ -17,6 +17,7 @@ import {
   OUTSIDE_PREFIX,
   type PagesFile,
 } from "../vault/manifest.ts";
+import type { PackFacts } from "../vault/pack.ts";
 import { contentNameKey } from "../vault/sealing.ts";
 import { ComparerPool } from "../vault/threads/comparer-pool.ts";
 import type { ChunkThreads } from "../vault/threads/start.ts";
@@ -42,6 +43,8 @@ export type DeltaSurvey = {
   readonly writeBytes: number;
   /** Bytes that are read from the vault for it. */
   readonly fetchBytes: number;
+  /** The packs that they are read from. */
+  readonly packs: readonly PackFacts[];
 };
 
 type Tools = {
@@ -126,12 +129,14 @@ class Survey {
   end(chunks: ChunkTable): Omit<DeltaSurvey, "removed" | "removedWalBytes"> {
     const placements = this.#placements;
     placements.seal();
+    const packs = new Set(Array.from(placements.chunks, (chunk) => chunks.packOf[chunk]));
     return {
       kept: this.kept,
       keptBytes: this.#keptBytes,
       presentBytes: this.#presentBytes,
       writeBytes: placements.totalBytes,
       fetchBytes: placements.chunks.reduce((bytes, chunk) => bytes + (chunks.storedBytes[chunk] ?? 0), 0),
+      packs: chunks.packs.filter((_, index) => packs.has(index)),
     };
   }
 }

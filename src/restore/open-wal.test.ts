@@ -40,22 +40,30 @@ for (let at = 0; at < 3 * walSegmentBytes; at += walSegmentBytes) {
 }
 
 /** Damages objects while `work` goes on. */
-async function withDamage(names: readonly string[], work: () => Promise<void>): Promise<void> {
+async function withDamage(
+  names: readonly string[],
+  work: () => Promise<void>,
+  damage = (bytes: Buffer): Buffer => bytes.fill(0xa5, 200, 300),
+): Promise<void> {
   const sound = await Promise.all(names.map((name) => vault.store.get(name, {})));
-  const exchange = async (change: (bytes: Buffer) => void): Promise<void> => {
+  const exchange = async (change: (bytes: Buffer) => Buffer): Promise<void> => {
     for (const [index, name] of names.entries()) {
-      const bytes = Buffer.from(sound[index] ?? assert.fail());
-      change(bytes);
       await vault.store.delete(name, {});
-      await vault.store.put(name, [bytes], {});
+      await vault.store.put(name, [change(Buffer.from(sound[index] ?? assert.fail()))], {});
     }
   };
-  await exchange((bytes) => void bytes.fill(0xa5, 200, 300));
+  await exchange(damage);
   try {
     await work();
   } finally {
-    await exchange(() => undefined);
+    await exchange((bytes) => bytes);
   }
+}
+
+async function packsOf(): Promise<readonly string[]> {
+  const packs: string[] = [];
+  for await (const { key } of vault.store.list("packs/", {})) packs.push(key);
+  return packs;
 }
 
 /** A stopped server's folder, with WAL and a history that are its own. */
@@ -105,13 +113,20 @@ test("a segment of the vault that does not open leaves a folder as it is, and th
   });
 });
 
+test("a pack that is not as long as it was stored leaves a folder as it is", async () => {
+  const files = await ownFolder();
+  const before = await contentOf(files, RESTORED_FOLDER);
+  const longer = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.alloc(1)]);
+  const refused = () => assert.rejects(restoreInPlace(files), { code: "vault.object-damaged" });
+  await withDamage(await packsOf(), refused, longer);
+  assert.deepEqual(await contentOf(files, RESTORED_FOLDER), before);
+});
+
 test("a chunk of the backup that does not open ends a restore in place with the folder's own WAL and histories still there, and the next goes on", async () => {
   const files = await ownFolder();
   const own = [...segments, "00000003.history", "0000000700000000000000AA"].map((name) => `pg_wal/${name}`);
   const before = await contentOf(files, RESTORED_FOLDER);
-  const packs: string[] = [];
-  for await (const { key } of vault.store.list("packs/", {})) packs.push(key);
-  await withDamage(packs, async () => {
+  await withDamage(await packsOf(), async () => {
     const [notice = "", message = ""] = await restoreInPlace(files);
     assert.match(message, /packs\//);
     assert.match(notice, /cannot be started now: some .* Its own WAL and histories are still in \S+pg_wal, /);

@@ -11,6 +11,7 @@
  * WAL that is needed was seen to open, and the directory's own WAL goes when all of the image is written, unless it is kept aside.
  */
 import path from "node:path";
+import { assertPacksThere } from "../backup/known-damage.ts";
 import { assert, LifeboatError } from "../errors/error.ts";
 import { type Clock, throwIfAborted } from "../platform/clock.ts";
 import { replaceVolatile, writeDurable } from "../platform/durable.ts";
@@ -225,6 +226,8 @@ export async function prepareDelta(
     { image: plan.image, layout, placePath: (manifestPath) => placePath(layout, manifestPath) },
     options,
   );
+  // To open what is fetched would fetch it twice; that it is there is soon seen.
+  if (!isKeptAside) await assertPacksThere(tools.vault, survey.packs, options);
   return { survey, state, processes, isKeptAside };
 }
 
