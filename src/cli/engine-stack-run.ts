@@ -157,7 +157,9 @@ export const lookAtStack: LookAtStack = async ({ config, session }) => {
   const components = await lookAtComponents(tools, { signal: session.signal });
   const missing = await missingToLook(MACHINE.files, stack);
   const low = await lowSpace(MACHINE.files, stack);
+  const refused = components.find((each) => each.refused !== undefined)?.refused;
   const notes = [
+    ...(refused === undefined ? [] : [{ message: refused.message, remedy: "`lifeboat up` says how that is mended" }]),
     ...missing.map((file) => ({
       message: `${file} is not there`,
       remedy: "put it back from a copy, else run `lifeboat up`",

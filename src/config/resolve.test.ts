@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { POOLER_CONSOLE_ROLE } from "../pooler/console.ts";
+import { ROLES } from "../stack/stack.ts";
 import { formatProblem } from "./problem.ts";
 import { type ConfigSources, configOf, resolveSettings } from "./resolve.ts";
 import { SETTING_ROWS } from "./schema.ts";
@@ -169,4 +171,18 @@ test("a webhook that cannot be told is refused without showing what may be a sec
   assert.deepEqual(problems, []);
   const row = rows.find((each) => each.path === "failover.webhook");
   assert.deepEqual([row?.value, row?.shown], ["https://hooks.example.com/T0/TOKEN", "https://hooks.example.com/…"]);
+});
+
+test("a role of the stack's own, or of PostgreSQL's, is not the application's, and the pooler's console is no database", () => {
+  const environment = (role: string) => ({ LIFEBOAT_STACK_APPLICATION_ROLE: role });
+  for (const taken of [...Object.values(ROLES), POOLER_CONSOLE_ROLE, "pg_monitor"]) {
+    const [problem = "", ...more] = problemsOf({ environment: environment(taken) });
+    assert.match(problem, /stack\.applicationRole.* must be .*, and none of postgres, replicator, /, taken);
+    assert.deepEqual(more, []);
+  }
+  for (const free of ["buywhere", "postgres_app", "pgadmin", "lifeboat_app"]) {
+    assert.deepEqual(problemsOf({ environment: environment(free) }), [], free);
+  }
+  assert.equal(problemsOf({ yaml: "stack: { database: pgbouncer }" }).length, 1);
+  assert.deepEqual(problemsOf({ yaml: "stack: { database: postgres }" }), []);
 });

@@ -26,6 +26,7 @@ import {
   duration,
   host,
   location,
+  nameBeside,
   networks,
   port,
   slotName,
@@ -37,6 +38,15 @@ import {
 const SECOND_MS = 1_000;
 const KIB = 1_024;
 const ROOT_UID = 0;
+
+/**
+ * Roles of a stack that are not the application's, those of PostgreSQL, and the console of the pooler: by any of them the application's
+ * password would lock out who has another.
+ */
+const ROLES_TAKEN = ["postgres", "replicator", "lifeboat", "lifeboat_check", "lifeboat_pooler", "pg_*"];
+
+/** The console of PgBouncer has the first of these names; nobody works in the others. */
+const DATABASES_TAKEN = ["pgbouncer", "template0", "template1"];
 
 /** The table. */
 export const SETTINGS = {
@@ -271,8 +281,8 @@ export const SETTINGS = {
     settings: {
       name: setting(slotName(), "catalog", "Name of the stack; its folder is stacks/<name> below folders.state."),
       postgresMajor: setting(choice(["15", "16", "17", "18"]), "16", "Major version of its PostgreSQL."),
-      database: setting(slotName(), "catalog", "Database of the application."),
-      applicationRole: setting(slotName(), "buywhere", "Role of the application; it owns the database."),
+      database: setting(nameBeside(DATABASES_TAKEN), "catalog", "Database of the application."),
+      applicationRole: setting(nameBeside(ROLES_TAKEN), "buywhere", "Role of the application; it owns the database."),
       durability: setting(
         choice(["async", "quorum", "strict"]),
         "quorum",

@@ -74,6 +74,18 @@ export function slotName(): ValueKind<string> {
   };
 }
 
+/** The same without those that are somebody's already; one that ends in * stands for all that begin so. */
+export function nameBeside(taken: readonly string[]): ValueKind<string> {
+  const kind = slotName();
+  const isTaken = (given: string): boolean =>
+    taken.some((name) => (name.endsWith("*") ? given.startsWith(name.slice(0, -1)) : given === name));
+  return {
+    ...kind,
+    accepts: `${kind.accepts}, and none of ${taken.join(", ")}`,
+    parse: (given, base) => (isTaken(given) ? undefined : kind.parse(given, base)),
+  };
+}
+
 /** A whole number within bounds, both included. */
 export function whole(placeholder: string, bounds: { readonly min: number; readonly max: number }): ValueKind<number> {
   return {

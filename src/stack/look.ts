@@ -1,5 +1,5 @@
 /** Looks at what each component of a stack is doing, and whether it does its work. Changes nothing. */
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
 import type { ComponentState } from "../platform/components.ts";
 import { readRecord } from "../platform/local/record.ts";
 import type { ComponentName } from "./component-names.ts";
@@ -23,8 +23,10 @@ export type ComponentLook = {
   readonly state: ComponentState | undefined;
   /** Whether it does its work, as a start-up looks at it: a node of a replication streams, the others answer. */
   readonly works: boolean;
-  /** False: a secret is not there without which it cannot be asked. */
+  /** False: a secret is not there without which it cannot be asked, or the primary does not take it. */
   readonly wasAsked: boolean;
+  /** What the primary refused, which knows whether it works. */
+  readonly refused?: LifeboatError | undefined;
   /** False: it runs, and the stack is described without it. */
   readonly described: boolean;
   /** Of a daemon: whether it controls the stack or stands by. */
@@ -57,7 +59,10 @@ export async function lookAtComponents(tools: StepLookTools, options: CallOption
         const duty = runs ? await dutyOf(stack, recorded.get(program.name)?.process?.pid, options) : undefined;
         return { ...program, state, works: duty !== undefined, wasAsked: canAsk, duty };
       }
-      return { ...program, state, wasAsked: canAsk, works: runs && (await doesItsWork(tools, program, options)) };
+      const looked = runs ? await doesItsWork(tools, program, options) : false;
+      return typeof looked === "boolean"
+        ? { ...program, state, wasAsked: canAsk, works: looked }
+        : { ...program, state, wasAsked: false, works: false, refused: looked };
     }),
   );
 }
@@ -71,11 +76,12 @@ export async function missingToLook(
   return (await unreadableSecrets(files, place)).map((name) => secretFile(place, name));
 }
 
+/** Whether it does, or the error of a primary that does not let us look. */
 async function doesItsWork(
   tools: StepLookTools,
   { component, name }: Pick<ComponentLook, "component" | "name">,
   options: CallOptions,
-): Promise<boolean> {
+): Promise<boolean | LifeboatError> {
   const tooLong = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   const signal = options.signal === undefined ? tooLong : AbortSignal.any([options.signal, tooLong]);
   try {
@@ -93,7 +99,7 @@ async function doesItsWork(
     await askPooler(stack, secrets, { signal, instance: name });
     return true;
   } catch (error) {
-    if (options.signal?.aborted !== true && isLifeboatError(error)) return false;
-    throw error;
+    if (options.signal?.aborted === true || !isLifeboatError(error)) throw error;
+    return isLifeboatError(error, "stack.login-refused") ? error : false;
   }
 }

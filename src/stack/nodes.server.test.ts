@@ -43,7 +43,9 @@ test("each role of a stack gets the password of its secret, again when that was 
     };
     const fits = async (secrets: StackSecrets) => (await askPrimary(stack, secrets, {}))?.rolesFit;
 
+    const owner = async () => (await askPrimary(stack, SECRETS, {}))?.databaseOwner;
     assert.equal(await fits(SECRETS), false);
+    assert.equal(await owner(), undefined);
     await prepareDatabase(stack, SECRETS, {});
     let secrets = SECRETS;
     const used = new Set<string>();
@@ -57,6 +59,9 @@ test("each role of a stack gets the password of its secret, again when that was 
       used.add(SECRETS[name]).add(secrets[name]);
     }
     assert.equal(await fits(secrets), true);
+    assert.equal(await owner(), stack.applicationRole);
+    await server.query(`ALTER DATABASE "${stack.database}" OWNER TO postgres`);
+    assert.equal(await owner(), "postgres");
     // As after another stack.applicationRole, which was taken back: no proof could be written.
     await server.query("ALTER TABLE lifeboat_stack_proof OWNER TO postgres", [], { database: stack.database });
     assert.equal(await fits(secrets), false);

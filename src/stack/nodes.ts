@@ -1,7 +1,7 @@
 /** Asks the nodes of a stack, and tells them. Statements here name only constants and checked identifiers. */
 import path from "node:path";
 import { modeOfNames, synchronousStandbyNames } from "../durability/names.ts";
-import { isLifeboatError } from "../errors/error.ts";
+import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { Files } from "../platform/files.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
 import { openQuery, type QueryConnection, type QueryOptions, type QueryRow } from "../postgres/query-connection.ts";
@@ -9,7 +9,7 @@ import type { ConnectOptions } from "../postgres/replication.ts";
 import { type NodeName, nodePort } from "./node-settings.ts";
 import type { NodeData, PrimaryFacts } from "./plan.ts";
 import { scramSecretOf } from "./scram-secrets.ts";
-import type { StackSecrets } from "./secrets.ts";
+import { type StackSecrets, secretFile } from "./secrets.ts";
 import { CONFIRMERS, confirmersOf, ROLES, replicaOf, type StackDescription } from "./stack.ts";
 import type { CallOptions } from "./tools.ts";
 
@@ -73,7 +73,7 @@ export async function withNode<T>(
   }
 }
 
-/** What the primary says; undefined when it cannot be asked. */
+/** What the primary says; undefined when it cannot be asked yet. Rejects with `stack.login-refused`. */
 export async function askPrimary(
   stack: StackDescription,
   secrets: StackSecrets,
@@ -89,22 +89,42 @@ export async function askPrimary(
         replicaOf(stack),
         ...passwordSecrets(stack, secrets),
       ]);
-      const durability = row?.["durability"];
+      const durability = textOf(row?.["durability"]);
       const isPrepared = row?.["prepared"] === true;
       const proof = isPrepared ? await ownerOfProof(stack, secrets, options) : undefined;
       return {
         prepared: proof !== undefined,
         rolesFit: row?.["opens"] === true && (proof === undefined || proof === stack.applicationRole),
-        durability: typeof durability === "string" ? modeOfNames(durability) : "unset",
+        databaseOwner: textOf(row?.["owner"]),
+        durability: durability === undefined ? "unset" : modeOfNames(durability),
         receiverStreams: row?.["receiver"] === true,
         replicaStreams: row?.["replica"] === true,
       };
     });
   } catch (error) {
     if (isLifeboatError(error, "platform.aborted") || !isLifeboatError(error)) throw error;
+    // That lasts, and whoever took it for "not yet" would say of a server that works that it does not.
+    if (isLifeboatError(error, "postgres.login-refused")) throw superuserRefused(stack, error);
     // Not there, not yet, or not ours: the step that starts it says what is wrong.
     return undefined;
   }
+}
+
+/** The primary is there, and does not let its superuser in. */
+function superuserRefused({ name, place, primary }: StackDescription, cause: LifeboatError): LifeboatError {
+  const file = secretFile(place, "superuser");
+  const isPassword = cause.details["sqlstate"] === "28P01";
+  return new LifeboatError("stack.login-refused", {
+    message: `${primary}, the primary of stack ${name}, works and refuses the login of ${ROLES.superuser} with the password in ${file}: nobody can look at it, nor act on it`,
+    remedy: isPassword
+      ? `Put the password that the server has back into ${file}, and run lifeboat up. Where stack.applicationRole was ${ROLES.superuser} for a while, that is the line of ${secretFile(place, "application")}.`
+      : cause.remedy,
+    cause,
+  });
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 // A setting that is in postgresql.auto.conf was decided by somebody, also when it was decided to be empty.
@@ -117,6 +137,7 @@ const FACTS = `SELECT
     AND EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $5) AS prepared,
   (SELECT count(*) = 3 FROM pg_authid WHERE (rolname, rolpassword) IN
     (($1, $6), ('${ROLES.replication}', $7), ('${ROLES.lifeboat}', $8))) AS opens,
+  (SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = $2) AS owner,
   (SELECT current_setting(name) FROM pg_settings
     WHERE name = 'synchronous_standby_names' AND sourcefile LIKE '%postgresql.auto.conf') AS durability,
   EXISTS (SELECT FROM pg_stat_replication WHERE application_name ~ ('^' || $4 || '(_e[0-9]+)?$')
@@ -135,8 +156,7 @@ async function ownerOfProof(
       options,
       async ({ run }) => {
         const sql = "SELECT pg_get_userbyid(relowner)::text AS owner FROM pg_class WHERE oid = to_regclass($1)";
-        const owner = (await run(sql, [PROOF_TABLE]))[0]?.["owner"];
-        return typeof owner === "string" ? owner : undefined;
+        return textOf((await run(sql, [PROOF_TABLE]))[0]?.["owner"]);
       },
     );
   } catch (error) {

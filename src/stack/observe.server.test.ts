@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
-import { rm, symlink } from "node:fs/promises";
+import { readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { withFolder } from "../../test/support/backups.ts";
 import { POOLED_DATABASE, startPooler } from "../../test/support/poolers.ts";
+import { eventually } from "../../test/support/receivers.ts";
 import { addressOf } from "../../test/support/repoint-loops.ts";
 import { SUPERUSER, startServer } from "../../test/support/servers.ts";
 import { STACK_CHOICE, testStack } from "../../test/support/stacks.ts";
+import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
+import { lookAtComponents } from "./look.ts";
 import { makeFolders } from "./making.ts";
 import { type LookTools, observeStack } from "./observe.ts";
-import { makeSecrets } from "./secrets.ts";
+import { makeSecrets, secretFile } from "./secrets.ts";
 
 test("a pooler that runs is asked whether it lets the application in, where there is a primary to lead to", async () => {
   await withFolder(async (folder) => {
@@ -45,5 +48,22 @@ test("a pooler that runs is asked whether it lets the application in, where ther
     assert.equal(await serve(), undefined);
     running = ["pgbouncer"];
     assert.equal(await serve(), undefined);
+    // Another password of the superuser than the secret's: that is told of a primary that works, and not that it does not.
+    const access = path.join(server.server.setup.dataFolder, "pg_hba.conf");
+    await writeFile(access, `local all postgres scram-sha-256\n${await readFile(access, "utf8")}`);
+    await server.query("SELECT pg_reload_conf()");
+    running = ["db", "receiver"];
+    await eventually("the server asks for a password", async () => {
+      const told = await observeStack(tools, stack, {}).catch((error: unknown) => error);
+      if (!isLifeboatError(told, "stack.login-refused")) return false;
+      return (
+        told.message.includes("db, the primary of stack") && told.remedy.includes(secretFile(stack.place, "superuser"))
+      );
+    });
+    const seen = await lookAtComponents({ ...tools, stack }, {});
+    for (const name of running) {
+      const { works, wasAsked, refused } = seen.find((each) => each.name === name) ?? assert.fail(name);
+      assert.deepEqual([works, wasAsked, refused?.code], [false, false, "stack.login-refused"], name);
+    }
   });
 });

@@ -9,6 +9,7 @@ import { readVaultIds } from "../vault/marker.ts";
 import { VAULT_MARKER, VAULT_MARKER_COPY } from "../vault/names.ts";
 import { openVault, type Vault } from "../vault/vault.ts";
 import { readSpoolState } from "../wal/spool-state.ts";
+import { otherApplication } from "./application-role.ts";
 import { COMPONENT_NAMES, type ComponentName } from "./component-names.ts";
 import { allRun, componentOf, instancesOf } from "./instances.ts";
 import { askPrimary, nodeDataOf } from "./nodes.ts";
@@ -25,7 +26,7 @@ import { unreadComponents } from "./unread.ts";
 /** What looking needs. */
 export type LookTools = Pick<StackTools, "files" | "clock" | "random" | "platform">;
 
-/** Looks. Rejects with `stack.secret-unusable`, and with what a vault that cannot be opened rejects with. */
+/** Looks. Rejects with `stack.secret-unusable`, with `stack.login-refused`, and with what a vault that cannot be opened rejects with. */
 export async function observeStack(
   tools: LookTools,
   stack: StackDescription,
@@ -56,6 +57,7 @@ export async function observeStack(
     undescribed: await undescribedPrograms(tools.platform, stack, options),
     apiAwaitsSchema: stack.service && (await anyAwaitsSchema(stack, alive, options)),
     otherDatabase: await otherDatabase(files, stack, governed),
+    otherApplication: await otherApplication(files, stack, primary),
     governed,
     primary,
     // They serve nobody where there is no primary, or nobody knows which node is.

@@ -176,6 +176,11 @@ test("another database than the poolers lead to is refused before anything is ch
   assert.deepEqual(refused, { kind: "refused", reason: "database-changed", database: "catalog" });
 });
 
+test("another role of the application than the poolers let in is refused before anything is changed", () => {
+  const refused = planUp({ ...up, otherApplication: "buywhere", configStale: ["daemon", "pgbouncer"] });
+  assert.deepEqual(refused, { kind: "refused", reason: "application-role-changed", role: "buywhere" });
+});
+
 test("after a failover the recorded primary is started, and an old one is left to the daemon to make a replica of", () => {
   const roles = { primary: "db_replica", recorded: "settled" } as const;
   const failedOver: StackFacts = { ...up, roles, replica: "primary", ...NOTHING_RUNS, primary: undefined };

@@ -149,6 +149,8 @@ export type StackFacts = {
   readonly poolersServe?: boolean | undefined;
   /** The database that the poolers lead to, where another one is described and they would go on leading there. */
   readonly otherDatabase?: string | undefined;
+  /** The role that the poolers let in as the application's, where another one is described to which the database does not belong. */
+  readonly otherApplication?: string | undefined;
   /** A daemon runs, whether or not another one stands by. */
   readonly governed: boolean;
   /** What the primary says; undefined while it cannot be asked. */
@@ -164,6 +166,8 @@ export type PrimaryFacts = {
    * passwords that these log in with.
    */
   readonly rolesFit: boolean;
+  /** Whose the described database is; undefined: there is none. */
+  readonly databaseOwner?: string | undefined;
   /** `unset`: nobody has decided yet; `other`: somebody set something that is none of ours. */
   readonly durability: DurabilityMode | "unset" | "other";
   readonly receiverStreams: boolean;
@@ -184,6 +188,8 @@ export type UpPlan =
   | { readonly kind: "refused"; readonly reason: "failover-paused" }
   /** Poolers and daemon would go on with two databases, and the described one is made by nobody. */
   | { readonly kind: "refused"; readonly reason: "database-changed"; readonly database: string }
+  /** The application would be locked out, and the described role may do nothing in its database. */
+  | { readonly kind: "refused"; readonly reason: "application-role-changed"; readonly role: string }
   /** The node named db is a standby, or the replica would start as a primary: both could then take writes. */
   | { readonly kind: "refused"; readonly reason: "roles-changed"; readonly node: "db" | "db_replica" };
 
@@ -215,6 +221,9 @@ export function planUp(facts: StackFacts): UpPlan {
   }
   if (facts.otherDatabase !== undefined) {
     return { kind: "refused", reason: "database-changed", database: facts.otherDatabase };
+  }
+  if (facts.otherApplication !== undefined) {
+    return { kind: "refused", reason: "application-role-changed", role: facts.otherApplication };
   }
   // An old primary that was replaced is the daemon's to make a replica of.
   const oldPrimary = facts.replica === "primary";

@@ -30,10 +30,15 @@ export function databasesFileOf({ place }: StackDescription): string {
   return path.join(place.configOf("pgbouncer"), "databases.ini");
 }
 
+/** Whom the poolers let in. */
+export function usersFileOf({ place }: StackDescription): string {
+  return path.join(place.configOf("pgbouncer"), "userlist.txt");
+}
+
 /** All of them. */
 export function renderPooler(stack: StackDescription, secrets: StackSecrets): readonly PoolerFile[] {
   const databasesFile = databasesFileOf(stack);
-  const usersFile = path.join(stack.place.configOf("pgbouncer"), "userlist.txt");
+  const usersFile = usersFileOf(stack);
   const server = { host: "127.0.0.1", port: nodePort(stack, stack.primary) };
   const databases = [{ name: stack.database, database: stack.database, server }];
   return [

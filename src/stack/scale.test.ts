@@ -8,6 +8,8 @@ import { isLifeboatError } from "../errors/error.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
+import { renderPoolerUsers } from "../pooler/pgbouncer-ini.ts";
+import { usersFileOf } from "./pooler-config.ts";
 import { recordScale, runScale, scaled, scaleInUse } from "./scale.ts";
 import type { StackTools } from "./tools.ts";
 
@@ -62,5 +64,18 @@ test("a stack that is down is scaled when it comes up; while somebody has its po
       isLifeboatError(error, "stack.busy"),
     );
     assert.equal((await scaleInUse(systemFiles, stack)).poolers, 2);
+  });
+});
+
+test("a stack that is described with another role of the application is not scaled: its poolers would let in that one alone", async () => {
+  await withFolder(async (folder) => {
+    const stack = testStack({ stacksFolder: folder });
+    await systemFiles.makeFolder(stack.place.configOf("pgbouncer"));
+    await writeFile(usersFileOf(stack), renderPoolerUsers({ buywhere: "SCRAM-SHA-256$1" }));
+    await assert.rejects(runScale(DOWN, { ...stack, applicationRole: "shop", poolers: 2 }, "pgbouncer", {}), (error) =>
+      isLifeboatError(error, "stack.application-role-changed"),
+    );
+    assert.equal((await scaleInUse(systemFiles, stack)).poolers, 1);
+    assert.equal(await runScale(DOWN, scaled(stack, "pgbouncer", 2), "pgbouncer", {}), "down");
   });
 });

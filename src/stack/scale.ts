@@ -8,6 +8,7 @@ import { errorText } from "../errors/error-text.ts";
 import { writeDurable } from "../platform/durable.ts";
 import type { Files } from "../platform/files.ts";
 import type { RandomSource } from "../platform/random.ts";
+import { refuseOtherApplication } from "./application-role.ts";
 import { allRun, componentOf, INSTANCES_MAX, type Scalable } from "./instances.ts";
 import { refuseWhilePaused } from "./paused-poolers.ts";
 import { startStepOf } from "./plan.ts";
@@ -80,7 +81,7 @@ export type ScaleResult = "done" | "unchanged" | "down";
 
 /**
  * Records how many programs of a component `stack` has, and has as many run where the stack runs. Repeatable; cut short, the
- * next start goes on. Rejects as `runStackUp` does.
+ * next start goes on. Rejects as `runStackUp` does, and with `stack.application-role-changed` where only that may go over to another role.
  */
 export async function runScale(
   tools: StackTools,
@@ -89,6 +90,7 @@ export async function runScale(
   options: CallOptions,
 ): Promise<ScaleResult> {
   if (component === "pgbouncer") await refuseWhilePaused(tools, stack);
+  await refuseOtherApplication(tools.files, stack);
   await recordScale(tools, stack, options);
   const running = await runningComponents(tools.platform, options);
   if (![...running].some((name) => componentOf(name) === component)) return "down";

@@ -7,6 +7,7 @@
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { type Monotonic, throwIfAborted } from "../platform/clock.ts";
+import { applicationRoleChanged } from "./application-role.ts";
 import type { ComponentName } from "./component-names.ts";
 import { componentOf } from "./instances.ts";
 import { makeOwedRecoveryKey } from "./making.ts";
@@ -49,7 +50,7 @@ export type UpResult = {
   readonly durationMs: number;
 };
 
-/** Looks and plans. Rejects with `stack.data-missing`, `stack.vault-missing`, `stack.failover-paused`, `stack.database-changed` or `stack.roles-changed` where nothing must be done. */
+/** Looks and plans. Rejects with `stack.data-missing`, `stack.vault-missing`, `stack.failover-paused`, `stack.database-changed`, `stack.application-role-changed`, `stack.login-refused` or `stack.roles-changed` where nothing must be done. */
 export async function planStackUp(
   tools: LookTools,
   stack: StackDescription,
@@ -226,6 +227,7 @@ function refusal(
       remedy: `Nothing was changed. Set stack.database to ${plan.database} again. For another database make another stack (stack.name), or one beside it with CREATE DATABASE.`,
     });
   }
+  if (plan.reason === "application-role-changed") return applicationRoleChanged(stack, plan.role);
   return new LifeboatError("stack.roles-changed", {
     message:
       plan.node === primary

@@ -90,6 +90,17 @@ export const stackErrors = defineErrors({
     meaning:
       "The stack is described with another database than it was made with, and would go on leading clients to that.",
   },
+  "stack.application-role-changed": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning:
+      "The stack is described with another application's role than its poolers let in, and the database does not belong to that one.",
+  },
+  "stack.login-refused": {
+    kind: "operator",
+    exit: EXIT.refused,
+    meaning: "The primary works and refuses the login of its superuser with the password that the stack's secret has.",
+  },
   "stack.failover-paused": {
     kind: "operator",
     exit: EXIT.refused,
