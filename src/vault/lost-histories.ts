@@ -89,8 +89,9 @@ const LOSSES = {
     repair: "Run `lifeboat vault repair` where the receiver's spool lies, or",
   },
   "a backup": {
-    means: "until it is stored again a prune deletes nothing",
-    repair: "Run `lifeboat vault repair`: a backup of that timeline has it in its manifest. Or run it",
+    means: "until it is stored again restores go by what that backup's manifest has of it, and a prune deletes nothing",
+    repair:
+      "Run `lifeboat vault repair`: the manifest of a backup of that timeline keeps it, where that opens. Or run it",
   },
   "WAL behind": {
     means: "until it is stored again restores go by what a later history repeats of it, and a prune deletes nothing",
