@@ -2,6 +2,7 @@
  * Receives a base backup from the server and feeds the collector; holds back the stream while the vault catches up.
  */
 import { assert, LifeboatError } from "../errors/error.ts";
+import type { Monotonic } from "../platform/clock.ts";
 import { formatLsn, type Lsn, parseLsn, type Timeline } from "../postgres/lsn.ts";
 import type { BackupTablespace, BaseBackupSink } from "../postgres/replication.ts";
 import { type ManifestEnd, type ManifestHeader, ManifestWriter } from "../vault/manifest.ts";
@@ -53,7 +54,7 @@ export class BackupSink implements BaseBackupSink {
   #receivedBytes = 0;
   #toldBytes = Number.NEGATIVE_INFINITY;
   #chunkCount = 0;
-  readonly #named: PackFacts[] = [];
+  readonly #named: { readonly facts: PackFacts; readonly seenAt: Monotonic }[] = [];
   #outsideCount = 0;
   #parent: ParentImage | undefined;
   #whyFull: WhyFull | undefined;
@@ -92,9 +93,9 @@ export class BackupSink implements BaseBackupSink {
     return this.#chunkCount;
   }
 
-  /** The packs that the manifest names so far, those kept of the parent among them. */
-  get packs(): readonly PackFacts[] {
-    return this.#named;
+  /** The packs that the manifest names so far, those kept of the parent among them, which were last seen in the vault before a moment. */
+  packsSeenBefore(moment: Monotonic): readonly PackFacts[] {
+    return this.#named.flatMap(({ facts, seenAt }) => (seenAt < moment ? [facts] : []));
   }
 
   async begin(facts: {
@@ -183,10 +184,10 @@ export class BackupSink implements BaseBackupSink {
     checkServerManifest(json, this.#started().files.sizes);
   }
 
-  /** A stored pack's line goes into the manifest. */
-  onPack(pack: StoredPack): void {
+  /** The line of a pack that was stored and read back just now, or else was seen in the vault then, goes into the manifest. */
+  onPack(pack: StoredPack, seenAt = this.#tools.vault.clock.monotonic()): void {
     this.#started().manifest.pack(pack);
-    this.#named.push(pack.facts);
+    this.#named.push({ facts: pack.facts, seenAt });
     // A chunk that was opened and got zero pages only is never stored: its number stays unused.
     for (const number of pack.numbers) this.#chunkCount = Math.max(this.#chunkCount, number + 1);
   }
@@ -212,9 +213,10 @@ export class BackupSink implements BaseBackupSink {
     if (parent === undefined) return;
     const { vault, signal } = this.#tools;
     const kept = parent.keptChunks();
+    const seenAt = vault.clock.monotonic();
     await parent.noting(() => assertPacksThere(vault, kept.packs, { signal }));
     for (const pack of kept.stored()) {
-      this.onPack(pack);
+      this.onPack(pack, seenAt);
       await this.#started().manifest.room();
     }
   }

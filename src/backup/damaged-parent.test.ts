@@ -6,6 +6,7 @@ import { namesOf } from "../../test/support/daily-backups.ts";
 import { syntheticProof } from "../../test/support/proofs.ts";
 import { createTestVault, repairTools } from "../../test/support/vaults.ts";
 import { isLifeboatError, type LifeboatError } from "../errors/error.ts";
+import { type Monotonic, systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { Timeline } from "../postgres/lsn.ts";
 import type { BaseBackupSink } from "../postgres/replication.ts";
@@ -212,6 +213,8 @@ test("a backup is not announced when a pack that it stored or kept goes while it
     const { vault, full, packs } = await vaultWithFull();
     const before = await namesOf(vault.store);
     let gone: readonly string[] = [];
+    let waitedMs = 0;
+    const clock = { ...systemClock, monotonic: () => (systemClock.monotonic() + waitedMs) as Monotonic };
     const wal: WalCoverage = {
       begin: async () => undefined,
       covered: async () => {
@@ -219,10 +222,11 @@ test("a backup is not announced when a pack that it stored or kept goes while it
         const stored = (await namesOf(vault.store, "packs/")).filter((name) => !packs.includes(name));
         gone = which === "stored" ? stored : packs;
         for (const name of gone) await vault.store.delete(name);
+        waitedMs = 10_000;
       },
       between: { holds: async () => true, settings: async ({ to }) => ({ kind: "same", reached: to }) },
     };
-    const taking = takeGoldenBackup(vault, GOLDEN_LATER, SEGMENTS, { wal });
+    const taking = takeGoldenBackup({ ...vault, clock }, GOLDEN_LATER, SEGMENTS, { wal });
     await assert.rejects(taking, (error) => isLifeboatError(error, "backup.pack-lost"), which);
     assert.ok(gone.length > 0);
     const { backups } = await listBackups(vault, {}, {});
