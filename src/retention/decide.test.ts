@@ -48,7 +48,8 @@ function backup(ageHours: number, changes: Partial<RetainedBackup> = {}): Retain
 
 function facts(backups: readonly RetainedBackup[], changes: Partial<RetentionFacts> = {}): RetentionFacts {
   const none = { proofs: new Map<BackupId, never>(), held: new Set<BackupId>(), incidentHold: false, unfinished: [] };
-  return { now: NOW, backups, ...none, storedMs: [NOW], ...changes };
+  const madeMs = undefined;
+  return { now: NOW, backups, ...none, madeMs, storedMs: [NOW], ...changes };
 }
 
 /** Each backup that stays, by its age in hours, with its reasons. */
@@ -210,8 +211,11 @@ describe("a backup stays", () => {
 });
 
 describe("a clock that leapt ahead", () => {
-  const blockerOf = (daysAgo: readonly number[], graceMs = DAY) =>
-    decideRetention(facts([], { storedMs: daysAgo.map((days) => NOW - days * DAY) }), { ...policy, graceMs }).blockedBy;
+  const blockerOf = (daysAgo: readonly number[], graceMs = DAY, madeDaysAgo?: number) => {
+    const madeMs = madeDaysAgo === undefined ? undefined : NOW - madeDaysAgo * DAY;
+    const storedMs = daysAgo.map((days) => NOW - days * DAY);
+    return decideRetention(facts([], { storedMs, madeMs }), { ...policy, graceMs }).blockedBy;
+  };
   const leapt = (before: number, after: number, waitDays: number) => ({
     kind: "leapt",
     newestStoredMs: NOW - before * DAY,
@@ -232,6 +236,14 @@ describe("a clock that leapt ahead", () => {
     assert.equal(blockerOf([14.1, 7.1, 0]), undefined);
     assert.equal(blockerOf([61, 30.1, 0]), undefined);
     assert.deepEqual(blockerOf([407.1, 400.1, 0]), leapt(400.1, 0, 1));
+  });
+
+  test("is seen in a vault with an object that is dated before the vault was made, by a clock that began at 1970", () => {
+    const year1970 = NOW / DAY;
+    assert.deepEqual(blockerOf([year1970, 10, 9, 8, 0.5, 0.1], DAY, 10), leapt(8, 0.5, 1));
+    assert.deepEqual(blockerOf([year1970, year1970 / 2, 10, 9, 8, 0.5], DAY, 10), leapt(8, 0.5, 1));
+    assert.equal(blockerOf([year1970, 14.1, 7.1, 0], DAY, 15), undefined, "its own rests are known");
+    assert.equal(blockerOf([14.1, 7.1, 0], DAY, -400), undefined, "it was made by a clock that was ahead");
   });
 
   test("and was put right leaves objects that are dated ahead: they do not tell that backups run", () => {

@@ -57,6 +57,8 @@ export type RetentionFacts = {
   readonly held: ReadonlySet<BackupId>;
   readonly incidentHold: boolean;
   readonly unfinished: readonly UnfinishedBackup[];
+  /** When the vault was made, by the clock of then; undefined where nothing says. */
+  readonly madeMs: number | undefined;
   /** When each object of the vault that tells of backups or WAL was stored, in any order. */
   readonly storedMs: readonly number[];
 };
@@ -179,7 +181,7 @@ export function isNewer(a: RetainedBackup, b: RetainedBackup): boolean {
 }
 
 function findBlocker(
-  { incidentHold, storedMs, now }: RetentionFacts,
+  { incidentHold, storedMs, madeMs, now }: RetentionFacts,
   { graceMs }: RetentionPolicy,
 ): Blocker | undefined {
   if (incidentHold) return { kind: "incident" };
@@ -187,21 +189,30 @@ function findBlocker(
   const believed = Float64Array.from(storedMs.filter((each) => !isAhead(each, now))).sort();
   const newestStoredMs = believed.at(-1);
   if (newestStoredMs === undefined) return undefined;
-  return now - newestStoredMs > QUIET_MS ? { kind: "quiet", newestStoredMs } : findLeap(believed, now, graceMs);
+  return now - newestStoredMs > QUIET_MS
+    ? { kind: "quiet", newestStoredMs }
+    : findLeap({ sorted: believed, madeMs }, now, graceMs);
 }
 
 /**
  * A clock that leaps ahead dates what is stored from then on, and that must not vouch for it: a leap looks like a rest of more than
- * a week that ended lately. A vault with backups at long intervals always looks so, and is known by its earlier rests.
+ * a week that ended lately. A vault with backups at long intervals always looks so, and is known by its earlier rests: not by one that
+ * begins before there was a vault, at an object that a machine dated 1970 as it had no time yet. No leap is twice as long as that.
  */
-function findLeap(sorted: Float64Array, now: Instant, graceMs: number): Blocker | undefined {
+function findLeap(
+  { sorted, madeMs }: { readonly sorted: Float64Array; readonly madeMs: number | undefined },
+  now: Instant,
+  graceMs: number,
+): Blocker | undefined {
+  const sinceMs = madeMs === undefined || isAhead(madeMs, now) ? Number.NEGATIVE_INFINITY : madeMs;
   const waitMs = Math.max(graceMs, LEAP_MS_MIN);
   const rests = sorted.subarray(1).map((at, index) => at - (sorted[index] ?? at));
   for (let index = rests.length - 1; index >= 0; index -= 1) {
     const [newestStoredMs, resumedMs, restMs] = [sorted[index] ?? now, sorted[index + 1] ?? now, rests[index] ?? 0];
     if (now - resumedMs >= waitMs) return undefined;
     if (restMs <= QUIET_MS) continue;
-    const usualMs = rests.subarray(0, index).reduce((longest, each) => Math.max(longest, each), 0);
+    const usual = rests.subarray(0, index).filter((_, at) => (sorted[at] ?? now) >= sinceMs);
+    const usualMs = usual.reduce((longest, each) => Math.max(longest, each), 0);
     if (restMs > 2 * usualMs) return { kind: "leapt", newestStoredMs, resumedMs, untilMs: resumedMs + waitMs };
   }
   return undefined;

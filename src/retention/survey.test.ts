@@ -230,10 +230,12 @@ describe("what another secret opens", () => {
   });
 });
 
-test("a clock that leaps ahead beside a running receiver erases nothing that waits for its grace", async () => {
-  const { vault, clock } = await dailyBackups();
+test("a clock that leaps ahead beside a running receiver erases nothing that waits for its grace, also where it was at 1970 once", async () => {
+  const { vault, store, clock } = await dailyBackups();
   await pruneDaily(vault);
   const right = clock.now();
+  clock.set(0);
+  await store.put(packName("1970".repeat(8) as PackId), [Buffer.alloc(100)]);
   clock.set(right + 400 * DAY);
   assert.equal((await planDaily(vault)).decision.blockedBy?.kind, "quiet");
   await storeSegment(vault, { systemId, timeline, number: 11 });

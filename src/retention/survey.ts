@@ -19,6 +19,7 @@ import { isAhead } from "../vault/dated-ahead.ts";
 import { lostAnnouncements } from "../vault/lost-announcements.ts";
 import { lostHistories, noteLeft } from "../vault/lost-histories.ts";
 import { readManifest } from "../vault/manifest.ts";
+import { readMadeMs } from "../vault/marker.ts";
 import {
   BACKUPS_PREFIX,
   type BackupId,
@@ -109,6 +110,7 @@ export async function planPrune(vault: Vault, request: PlanRequest, options: Cal
       backups,
       proofs: request.proofs,
       held: new Set(holds.flatMap(({ scope }) => (scope === "all" ? [] : [scope]))),
+      madeMs: await readMadeMs(vault, options),
       incidentHold: holds.some(({ scope }) => scope === "all"),
       unfinished: listing.unfinished.map((each) => ({ ...each, hasManifest: names.has(backupName(each, "manifest")) })),
       // A proof is nothing new: a vault that is only proven has stopped getting backups.

@@ -135,7 +135,7 @@ class Year {
     const now = (at + this.stepMs) as Instant;
     const { there: backups, proofs, held, incident: incidentHold } = this;
     const decision = decideRetention(
-      { now, backups, proofs, held, incidentHold, unfinished: [], storedMs: this.stored },
+      { now, backups, proofs, held, incidentHold, unfinished: [], madeMs: undefined, storedMs: this.stored },
       policy,
     );
     const gone = new Set<RetainedBackup>();

@@ -27,7 +27,7 @@ const markerSchema = z.strictObject({
 
 /** What lies under one of the two names. */
 type Found =
-  | { readonly kind: "sound"; readonly id: string; readonly bytes: Buffer }
+  | { readonly kind: "sound"; readonly id: string; readonly madeMs: number; readonly bytes: Buffer }
   | { readonly kind: "absent"; readonly reason: LifeboatError }
   /** Damaged, of a later version, or the disk does not give it. */
   | { readonly kind: "unusable"; readonly reason: LifeboatError };
@@ -84,6 +84,22 @@ export async function isStoreOf(
 ): Promise<true | { readonly other: string }> {
   const there = await readVaultId(store, options);
   return there === id || (await askCopy(store, there, options)).other === id ? true : { other: there };
+}
+
+/**
+ * When an opened vault was made, by the clock of then, as its marker says or the copy; undefined where what lies there names another
+ * vault. Throws why neither of them can be read.
+ */
+export async function readMadeMs(
+  { store, id }: { readonly store: Store; readonly id: string },
+  options: CallOptions,
+): Promise<number | undefined> {
+  const marker = await find(store, VAULT_MARKER, options);
+  if (marker.kind === "sound" && marker.id === id) return marker.madeMs;
+  const copy = await find(store, VAULT_MARKER_COPY, options);
+  if (copy.kind === "sound" && copy.id === id) return copy.madeMs;
+  if (marker.kind !== "sound") throw marker.reason;
+  return undefined;
 }
 
 /** Puts the marker or its copy where one of them is not there. For whoever has opened the vault and writes into it. */
@@ -165,7 +181,8 @@ async function find(store: Store, name: string, options: CallOptions): Promise<F
   }
   const text = bytes.toString("utf8");
   try {
-    return { kind: "sound", id: markerSchema.parse(JSON.parse(text)).vaultId, bytes };
+    const { vaultId, createdAt } = markerSchema.parse(JSON.parse(text));
+    return { kind: "sound", id: vaultId, madeMs: Date.parse(createdAt), bytes };
   } catch (cause) {
     return { kind: "unusable", reason: refusedJson(name, text, { why: "it is not a vault's marker", cause }) };
   }

@@ -35,7 +35,7 @@ export async function dailyBackups(): Promise<{
 }> {
   const clock = setClock(Date.UTC(2026, 10, 1, 12));
   const store = openMemoryStore({ clock });
-  const vault: Vault = { ...(await createTestVault(store)), clock };
+  const vault = await createTestVault(store, clock);
   const records = [];
   let sharedPacks: Awaited<ReturnType<typeof storeSyntheticBackup>>["packs"] = [];
   for (const segment of [2, 4, 6, 8, 10]) {

@@ -1,7 +1,7 @@
 /**
  * Vaults for tests: in memory, with a passphrase that costs nothing to stretch because it is never asked for again.
  */
-import { systemClock } from "../../src/platform/clock.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import { systemFiles } from "../../src/platform/files.ts";
 import { filesOfFolder } from "../../src/platform/owned-files.ts";
 import { systemRandom } from "../../src/platform/random.ts";
@@ -48,8 +48,11 @@ export function exchangeableStore(first: Store) {
   return { store, exchange };
 }
 
-/** An empty vault in memory, or in the given store. */
-export async function createTestVault(store: Store = openMemoryStore({ clock: systemClock })): Promise<Vault> {
-  const { vault } = await initVault({ store, clock: systemClock, random: systemRandom }, { kind: "open" }, {});
+/** An empty vault in memory, or in the given store, made at a time of the given clock. */
+export async function createTestVault(
+  store: Store = openMemoryStore({ clock: systemClock }),
+  clock: Clock = systemClock,
+): Promise<Vault> {
+  const { vault } = await initVault({ store, clock, random: systemRandom }, { kind: "open" }, {});
   return vault;
 }
