@@ -12,6 +12,7 @@ import { WORDS_BY_PLACE } from "./0011-words-by-place.ts";
 import { WORDS_ONCE } from "./0012-words-once.ts";
 import { KEYS_REPLACED } from "./0013-keys-replaced.ts";
 import { DELIVERIES_BY_WEBHOOK } from "./0014-deliveries-by-webhook.ts";
+import { SOURCES_READ_AS } from "./0015-sources-read-as.ts";
 import type { Migration } from "./migration.ts";
 
 /** All migrations, in their order; numbers count from 1 without gaps. */
@@ -30,4 +31,5 @@ export const MIGRATIONS: readonly Migration[] = [
   WORDS_ONCE,
   KEYS_REPLACED,
   DELIVERIES_BY_WEBHOOK,
+  SOURCES_READ_AS,
 ];

@@ -1,8 +1,9 @@
 /** Takes the next source that is due, in one transaction. */
 import type { Row, Session } from "../../database/session.ts";
 import { openRun } from "../../ingest/ingest.ts";
+import { slugOf } from "../../ingest/row.ts";
 import { FEED_FORMATS } from "../feeds/feed.ts";
-import { type Claim, HOST_GAP_MS, LEASE_MS, type Source } from "./source.ts";
+import { type Claim, descriptionOf, HOST_GAP_MS, LEASE_MS, type Source } from "./source.ts";
 
 /** What a claim came to. */
 export type Claimed =
@@ -111,7 +112,7 @@ async function take(
     slotAt,
     runId,
   ]);
-  await session.query("update sources set last_started_at = clock_timestamp() where id = $1", [source.id]);
+  await session.query(STARTED, [source.id, source.merchantSlugs, source.etag ?? null, source.lastModified ?? null]);
   return { source, token, epoch: String(grant.rows[0]?.["epoch"]), slotAt, runId };
 }
 
@@ -131,6 +132,13 @@ on conflict (source_id, slot_at) do update
   where r.finished_at is null
 returning (select run_id from cut) as cut_run`;
 
+/**
+ * With what the run goes by: a merchant is written down before an offer stands under it, and validators of another description
+ * are gone for good, also when the description is put back after a part was written.
+ */
+const STARTED = `update sources set last_started_at = clock_timestamp(), merchant_slugs = $2::text[], etag = $3, last_modified = $4
+where id = $1`;
+
 const PASS_OVER = `with over as (
   update sources set next_due_at = clock_timestamp() + interval where id = $1
 )
@@ -139,17 +147,25 @@ update source_leases set expires_at = clock_timestamp() where source_id = $1`;
 function sourceOf(row: Row): Source {
   const text = (name: string): string | undefined => (typeof row[name] === "string" ? row[name] : undefined);
   const format = FEED_FORMATS.find((each) => each === row["kind"]);
-  return {
-    id: String(row["id"]),
-    name: String(row["name"]),
+  const described = {
     format: format ?? "csv",
     location: String(row["location"]),
     merchant: text("merchant"),
     countryCode: text("country_code"),
     currency: text("currency"),
+  };
+  const isReadSo = row["read_as"] === descriptionOf(described);
+  const name = String(row["name"]);
+  const slug = slugOf(described.merchant ?? name);
+  const before: readonly unknown[] = Array.isArray(row["merchant_slugs"]) ? row["merchant_slugs"] : [];
+  return {
+    ...described,
+    id: String(row["id"]),
+    name,
     intervalMs: Number(row["interval_ms"]),
     failureCount: Number(row["failure_count"]),
-    etag: text("etag"),
-    lastModified: text("last_modified"),
+    merchantSlugs: [slug, ...before.map(String).filter((each) => each !== slug)],
+    etag: isReadSo ? text("etag") : undefined,
+    lastModified: isReadSo ? text("last_modified") : undefined,
   };
 }

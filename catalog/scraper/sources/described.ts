@@ -18,7 +18,7 @@ export type DescribedSource = {
 
 /**
  * Makes the sources that are not there and changes those that are described otherwise. What is not described stays as it is:
- * sources can be made by hand, too. A changed place is read anew whatever was known of the old one.
+ * sources can be made by hand, too. Its next run reads one that was changed anew (claim.ts).
  */
 export async function describeSources(session: Session, sources: readonly DescribedSource[]): Promise<void> {
   await session.query(DESCRIBE, [JSON.stringify(sources)]);
@@ -30,9 +30,7 @@ from jsonb_to_recordset($1::jsonb) as d(name text, format text, location text, m
   currency text, interval_s float8, priority smallint)
 order by d.name
 on conflict (name) do update set kind = excluded.kind, location = excluded.location, merchant = excluded.merchant,
-  country_code = excluded.country_code, currency = excluded.currency, interval = excluded.interval, priority = excluded.priority,
-  etag = case when s.location = excluded.location and s.kind = excluded.kind then s.etag end,
-  last_modified = case when s.location = excluded.location and s.kind = excluded.kind then s.last_modified end
+  country_code = excluded.country_code, currency = excluded.currency, interval = excluded.interval, priority = excluded.priority
 where (s.kind, s.location, s.merchant, s.country_code, s.currency, s.interval, s.priority) is distinct from
   (excluded.kind, excluded.location, excluded.merchant, excluded.country_code, excluded.currency, excluded.interval, excluded.priority)`;
 

@@ -4,11 +4,18 @@ import type { Session } from "../../database/session.ts";
 import { closeRun } from "../../ingest/ingest.ts";
 import type { Validators } from "../feeds/fetched.ts";
 import { receivedOf } from "./record.ts";
-import { type Claim, LEASE_MS } from "./source.ts";
+import { type Claim, descriptionOf, LEASE_MS } from "./source.ts";
 
 /** How a run ended. */
 export type RunEnd =
-  | { readonly kind: "read"; readonly validators: Validators /** Rows of it. */; readonly received: number }
+  | {
+      readonly kind: "read";
+      readonly validators: Validators;
+      /** Rows of it. */
+      readonly received: number;
+      /** Slugs of the merchants under whom offers of the source may stand still. */
+      readonly merchantSlugs: readonly string[];
+    }
   | { readonly kind: "unchanged" }
   /** Stopped on request: the source is due again at once. */
   | { readonly kind: "stopped" }
@@ -60,6 +67,8 @@ export async function finishRun(
     end.kind === "failed" ? end.error : null,
     read?.etag ?? null,
     read?.lastModified ?? null,
+    end.kind === "read" ? end.merchantSlugs : null,
+    descriptionOf(source),
   ]);
   if (end.kind === "stopped") {
     await session.query("delete from source_runs where source_id = $1 and slot_at = $2::timestamptz", [
@@ -78,14 +87,19 @@ export async function finishRun(
 const FINISHED = `update source_runs set finished_at = finished_at
 where source_id = $1 and slot_at = $2::timestamptz and token = $3 and finished_at is not null returning 1`;
 
-/** After a failure the validators stay: what was read before is still what is in the catalogue. */
+/**
+ * After a failure the validators stay: what was read before is still what is in the catalogue. They are those of the description that
+ * the run went by, and not of one that was given meanwhile.
+ */
 const SOURCE_AFTER = `update sources set
   next_due_at = case when $3 = 'stopped' then next_due_at else clock_timestamp() + $2::float8 * interval '1 millisecond' end,
   failure_count = case $3 when 'failed' then failure_count + 1 when 'stopped' then failure_count else 0 end,
   last_succeeded_at = case when $3 in ('read', 'unchanged') then clock_timestamp() else last_succeeded_at end,
   last_error = case $3 when 'stopped' then last_error else $4 end,
   etag = case when $3 = 'read' then $5 else etag end,
-  last_modified = case when $3 = 'read' then $6 else last_modified end
+  last_modified = case when $3 = 'read' then $6 else last_modified end,
+  merchant_slugs = case when $3 = 'read' then $7::text[] else merchant_slugs end,
+  read_as = case when $3 = 'read' then $8 else read_as end
 where id = $1`;
 
 function claimLost(claim: Claim, why?: string): LifeboatError {

@@ -135,11 +135,13 @@ async function readSource(tools: RunTools, claim: Claim, { keeper, counts, stopp
   await write();
   // Lines that end with their connection may be a part of the feed: what they list counts, and what they do not list says nothing.
   counts.endUntold = source.format !== "google-xml" && !feed.endIsTold();
-  if (counts.endUntold) return { kind: "read", validators: {}, received };
+  const { merchantSlugs } = source;
+  if (counts.endUntold) return { kind: "read", validators: {}, received, merchantSlugs };
   const { transactions, leaseMs, batchRows: pageRows } = tools;
   const withdrawing = { transactions, leaseMs, pageRows, leftMs: () => keeper.leftMs, received };
-  counts.withdrawn = await withdrawUnseen(withdrawing, claim);
-  return { kind: "read", validators: feed.validators, received };
+  const { withdrawn, left } = await withdrawUnseen(withdrawing, claim);
+  counts.withdrawn = withdrawn;
+  return { kind: "read", validators: feed.validators, received, merchantSlugs: left };
 }
 
 async function fetchSource(tools: RunTools, { source }: Claim, signal: AbortSignal): Promise<FetchedFeed> {

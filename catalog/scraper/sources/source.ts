@@ -22,9 +22,22 @@ export type Source = {
   readonly currency: string | undefined;
   readonly intervalMs: number;
   readonly failureCount: number;
+  /** Slugs of the merchants under whom offers of it may stand: first the one that it has now. */
+  readonly merchantSlugs: readonly [string, ...string[]];
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
 };
+
+/** What of a description goes into every offer, and where they come from: what was read of another one says nothing of this. */
+export function descriptionOf({
+  format,
+  location,
+  merchant,
+  countryCode,
+  currency,
+}: Pick<Source, "format" | "location" | "merchant" | "countryCode" | "currency">): string {
+  return JSON.stringify([format, location, merchant ?? null, countryCode ?? null, currency ?? null]);
+}
 
 /** The right to run a source. */
 export type Claim = {

@@ -14,6 +14,7 @@ import { RetryBudget } from "../../database/retry-budget.ts";
 import { inTransaction } from "../../database/session.ts";
 import { Way } from "../../database/way.ts";
 import { Writes } from "../../database/writes.ts";
+import { SOURCES_READ_AS } from "../../schema/0015-sources-read-as.ts";
 import { healthOf } from "../pages.ts";
 import { Scheduler, type SchedulerOptions } from "../scheduler.ts";
 import { type Claimed, claimNext } from "./claim.ts";
@@ -80,6 +81,12 @@ async function only(...sources: readonly DescribedSource[]): Promise<void> {
 function csv(rows: readonly (readonly [sku: string, price: string])[]): string {
   const lines = rows.map(([sku, price]) => `${sku},Kettle ${sku},https://h.sg/${sku},${price},Home > Kettles`);
   return `id,title,link,price,category\n${lines.join("\n")}\n`;
+}
+
+/** A file of so many offers, named by their letter: `a.csv` has A0, A1 … */
+async function threeDollars(letter: string, count: number): Promise<void> {
+  const rows = Array.from({ length: count }, (_, index) => [`${letter}${index}`, "3.00"] as const);
+  await writeFile(path.join(server.folder, `${letter.toLowerCase()}.csv`), csv(rows));
 }
 
 async function claim(holder = "one"): Promise<Claimed> {
@@ -168,13 +175,7 @@ test("a feed is read, counted and remembered; read again unchanged it is not fet
   assert.equal((await claim()).kind, "nothing-due");
   await due();
   assert.equal((await run()).end.kind, "unchanged");
-  await writeFile(
-    file,
-    csv([
-      ["A", "9.50"],
-      ["B", "20.00"],
-    ]),
-  );
+  await writeFile(file, csv(Object.entries({ A: "9.50", B: "20.00" })));
   await due();
   const third = await run();
   assert.deepEqual([third.counts.updated, third.counts.unchanged, third.counts.priceChanges], [1, 1, 1]);
@@ -222,6 +223,38 @@ test("what a connection ended withdraws nothing and is not remembered, unless it
   assert.deepEqual(await read("PQ", "told"), ["PQ", false, '"one"']);
 });
 
+test("a source that is described otherwise is read whole the next time, and what it offered as another merchant is withdrawn, too", async () => {
+  const listed = async (skus: string) =>
+    await writeFile(path.join(server.folder, "r.csv"), csv([...skus].map((sku) => [sku, "100.00"] as const)));
+  const again = async (merchant: string) => {
+    await session.query("update sources set merchant = $1", [merchant]);
+    await due();
+    const { end } = await run();
+    return `${end.kind} ${await value(`select string_agg(concat_ws(' ', p.sku, p.price_sgd, m.name), ', ' order by p.sku)
+      from products p join merchants m on m.id = p.merchant_id where p.source = 'renamed' and p.is_active`)}`;
+  };
+  await listed("PQ");
+  await only({ ...SOURCE, name: "renamed", location: "file:r.csv" });
+  const taken = await claimed();
+  // While it runs: what it remembers is of the description that it went by.
+  await session.query("update sources set currency = 'MYR'");
+  await runSource(tools, taken, { begunAt: clock.monotonic(), signal: new AbortController().signal });
+  assert.equal(await again("Harbour"), "read P 30.58 Harbour, Q 30.58 Harbour");
+  assert.equal(await again("Harbour"), "unchanged P 30.58 Harbour, Q 30.58 Harbour");
+  await listed("P");
+  assert.equal(await again("Trading"), "read P 30.58 Trading");
+  // A feed of nothing is a faulty one, and the merchant of before is not forgotten by it.
+  await listed("");
+  assert.equal(await again("Port"), "read P 30.58 Trading");
+  assert.equal(await value("select merchant_slugs::text from sources"), "{port,trading}");
+  await listed("R");
+  // As a catalogue that never knew which merchants its sources had.
+  await session.query("alter table sources drop column merchant_slugs, drop column read_as");
+  await inTransaction(session, async () => await session.query(SOURCES_READ_AS.sql));
+  assert.equal(await again("Port"), "read R 30.58 Port");
+  assert.equal(await value("select merchant_slugs::text from sources"), "{port}");
+});
+
 test("withdrawing goes through a large merchant in pages, and does not compare the clocks of two servers", async () => {
   const file = path.join(server.folder, "p.csv");
   await only({ ...SOURCE, name: "paged", merchant: "Paged", location: "file:p.csv" });
@@ -255,10 +288,7 @@ test("withdrawing goes through a large merchant in pages, and does not compare t
 });
 
 test("a scheduler whose runs take long is well as long as the database answers them", async () => {
-  await writeFile(
-    path.join(server.folder, "a.csv"),
-    csv(Array.from({ length: 100 }, (_, index) => [`A${index}`, "3.00"] as const)),
-  );
+  await threeDollars("A", 100);
   await only({ ...SOURCE, name: "answering", location: "file:a.csv" });
   let aheadMs = 0;
   let transactionCount = 0;
@@ -375,10 +405,7 @@ test("of what is due the lowest priority goes first, then what waits longest, an
 });
 
 test("a run that was killed is repeated in its slot once its claim is over, and leaves no second row", async () => {
-  await writeFile(
-    path.join(server.folder, "k.csv"),
-    csv(Array.from({ length: 50 }, (_, index) => [`K${index}`, "3.00"] as const)),
-  );
+  await threeDollars("K", 50);
   await only({ ...SOURCE, name: "killed", location: "file:k.csv" });
   const dead = await claimed();
   // As after its first batch, whose process then died.
@@ -404,10 +431,7 @@ test("a run that was killed is repeated in its slot once its claim is over, and 
 });
 
 test("a claim that the database lost in the middle of a run ends it, and nothing is written after", async () => {
-  await writeFile(
-    path.join(server.folder, "l.csv"),
-    csv(Array.from({ length: 60 }, (_, index) => [`L${index}`, "3.00"] as const)),
-  );
+  await threeDollars("L", 60);
   await only({ ...SOURCE, name: "lost", location: "file:l.csv" });
   const taken = await claimed();
   let batches = 0;
@@ -490,10 +514,7 @@ test("a feed that fails is asked again later and spread, not before the time its
 });
 
 test("a scheduler that is stopped gives its source back between two batches, and the next one reads it at once", async () => {
-  await writeFile(
-    path.join(server.folder, "s.csv"),
-    csv(Array.from({ length: 100 }, (_, index) => [`S${index}`, "3.00"] as const)),
-  );
+  await threeDollars("S", 100);
   await only({ ...SOURCE, name: "stopped", location: "file:s.csv" });
   const stop = new AbortController();
   const taken = await claimed();
@@ -515,10 +536,7 @@ test("a scheduler that is stopped gives its source back between two batches, and
 });
 
 test("a run rides through a crash of the server: each row is counted once", async () => {
-  await writeFile(
-    path.join(server.folder, "f.csv"),
-    csv(Array.from({ length: 100 }, (_, index) => [`F${index}`, "3.00"] as const)),
-  );
+  await threeDollars("F", 100);
   await only({ ...SOURCE, name: "crashed", location: "file:f.csv" });
   const taken = await claimed();
   let crash: Promise<void> | undefined;

@@ -4,7 +4,6 @@
  * A merchant may have hundreds of thousands. They are gone through in pages, each a transaction of its own: nothing waits long
  * for one, and a run that is cut in the middle has withdrawn what it should have, only not all of it.
  */
-import { slugOf } from "../../ingest/row.ts";
 import { holdClaim, holdReceived } from "./hold.ts";
 import type { Transactions } from "./run.ts";
 import type { Claim } from "./source.ts";
@@ -24,33 +23,44 @@ type Withdrawing = {
 };
 
 /**
- * Takes offers that the run did not see out of the catalogue, and returns how many; a later run that sees them brings them back
- * with their history. Call it when the whole feed was read. A feed that lists less than half of what was offered is taken for a
- * faulty one: nothing is withdrawn for it. Rejects as transactions do, and with `scraper.claim-lost`.
+ * Takes offers that the run did not see out of the catalogue, and returns how many, and the slugs of the merchants under whom some
+ * may stand still; a later run that sees them brings them back with their history. Call it when the whole feed was read. A feed that
+ * lists less than half of what was offered, under one merchant, is taken for a faulty one: nothing of that is withdrawn for it.
+ * Rejects as transactions do, and with `scraper.claim-lost`.
  */
-export async function withdrawUnseen(tools: Withdrawing, claim: Claim): Promise<number> {
+export async function withdrawUnseen(
+  tools: Withdrawing,
+  claim: Claim,
+): Promise<{ readonly withdrawn: number; readonly left: readonly string[] }> {
+  // All that the run saw stands under the merchant of now, which is the first.
+  const [slug, ...before] = claim.source.merchantSlugs;
+  const left = [slug];
   let seen = 0;
-  let unseen = 0;
-  await eachPage(tools, claim, LOOK, (page) => {
-    seen += Number(page["seen"]);
-    unseen += Number(page["unseen"]);
-  });
-  if (unseen === 0 || seen < unseen) return 0;
   let withdrawn = 0;
-  await eachPage(tools, claim, WITHDRAW, (page) => {
-    withdrawn += Number(page["withdrawn"]);
-  });
-  return withdrawn;
+  for (const each of [slug, ...before]) {
+    let unseen = 0;
+    await eachPage(tools, { claim, slug: each, sql: LOOK }, (page) => {
+      seen += Number(page["seen"]);
+      unseen += Number(page["unseen"]);
+    });
+    if (seen < unseen) {
+      if (each !== slug) left.push(each);
+      continue;
+    }
+    if (unseen === 0) continue;
+    await eachPage(tools, { claim, slug: each, sql: WITHDRAW }, (page) => {
+      withdrawn += Number(page["withdrawn"]);
+    });
+  }
+  return { withdrawn, left };
 }
 
 async function eachPage(
   { transactions, leaseMs, pageRows = PAGE_ROWS, leftMs, received }: Withdrawing,
-  claim: Claim,
-  sql: string,
+  { claim, slug, sql }: { readonly claim: Claim; readonly slug: string; readonly sql: string },
   read: (page: Readonly<Record<string, unknown>>) => void,
 ): Promise<void> {
   const { source, runId } = claim;
-  const slug = slugOf(source.merchant ?? source.name);
   for (let after = "0"; ; ) {
     const page = await transactions.run(
       async (session) => {
@@ -66,7 +76,7 @@ async function eachPage(
   }
 }
 
-/** By the merchant, of whom there is an index: a source is one merchant's. */
+/** By the merchant, of whom there is an index: a source is one merchant's, and may have been another's. */
 const PAGE = `with page as materialized (
   select p.id, p.seen_run is not distinct from $3::uuid as is_seen
   from products p where p.merchant_id = (select id from merchants where slug = $2)
