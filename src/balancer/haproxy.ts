@@ -78,6 +78,9 @@ const INNER_PAGES = `    # What instances have counted, and each one's health, i
 /** Only of a path that begins so: INNER_PAGES look at its beginning, and what they let pass must stay what it is. */
 const OWN_PAGE = String.raw`replace-path ^/instances/[^/]+/(health.*|metrics)$ /\1`;
 
+/** Of an instance. A name of what others run that does not resolve would else end HAProxy's start, and with it what is on this machine. */
+const API_DEFAULTS = "init-addr libc,none inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 maxconn 512";
+
 /** The text of haproxy.cfg. */
 export function renderHaproxy(request: BalancerRequest): string {
   const waitMs = request.waitMs ?? WAIT_MS;
@@ -129,7 +132,7 @@ backend api
     http-request set-var(txn.too_large) bool(true) if { req.hdr(idempotency-key) -m found } { req.body_size gt ${REPEATED_BYTES_MAX} }
     http-request disable-l7-retry if { var(txn.too_large) -m bool }
     http-after-response set-header ${NOT_REPEATED_HEADER} "body larger than ${REPEATED_BYTES_MAX} bytes" if { var(txn.too_large) -m bool }
-${ofOneInstance(request.api)}    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 maxconn 512
+${ofOneInstance(request.api)}    default-server ${API_DEFAULTS}
 ${serverLines(request.api, () => "check")}    # Asked while none of the above passes its check.
     option allbackups
 ${serverLines(unchecked(request.api), () => "backup")}

@@ -73,7 +73,8 @@ before(async () => {
   const text = renderHaproxy({
     frontPort: port,
     readPort: await findFreePort(systemRandom),
-    api,
+    // What others run, and what nothing here resolves: a label is 63 characters long at the most, so that nobody is asked.
+    api: [...api, { name: "other-1", host: `${"a".repeat(64)}.invalid`, port: 8000 }],
     pages: [],
     readers: [],
     checkRole: "nobody",
@@ -138,6 +139,12 @@ async function ask(
   for (const each of came) assert.equal(each, body);
   return told === undefined ? [status, came.length] : [status, came.length, String(told)];
 }
+
+test("an instance of others whose name does not resolve gets nothing, and keeps nobody from those that are there", async () => {
+  const other = (await readBalancer(statsSocket, {})).find(({ server }) => server === "other-1");
+  assert.match(other?.status ?? "", /^MAINT/);
+  assert.equal((await fetch(`http://127.0.0.1:${port}/health`)).status, 200);
+});
 
 test("a request whose instance dies is sent to another one when it reads, or says that it may be repeated", async () => {
   assert.deepEqual(await ask("GET", {}), [200, 2]);
