@@ -6,7 +6,7 @@
  * Invariants: nothing is announced before every pack and the manifest were read back and the WAL is covered, nor unless every
  * pack is still there then; the announcement is read back too; whatever ends a backup early leaves no announced backup behind;
  * packs are never shared between backups under way.
- * Order: started marker, packs, of a delta the WAL in which its parent is cleared, manifest, WAL, announcement. Cut anywhere, the
+ * Order: started marker, packs, the WAL, in which the image and the parent of a delta are cleared, manifest, announcement. Cut anywhere, the
  * vault holds what it held, and objects that nothing names; a manifest only of an image that may be announced, which a repair does.
  */
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
@@ -29,8 +29,10 @@ import { backupName } from "../vault/names.ts";
 import { checkSameVault } from "../vault/same-vault.ts";
 import { getBlob, type Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
+import type { UnsoundCopy } from "../wal/records/copied-folders.ts";
 import type { SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
 import { chooseParent, type ParentChoice } from "./choose-parent.ts";
+import { databaseMoved } from "./database-moved.ts";
 import type { WhyFull } from "./decide.ts";
 import {
   assertImageThere,
@@ -68,11 +70,11 @@ export interface WalCoverage {
     range: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
     options: { readonly signal?: AbortSignal | undefined },
   ): Promise<void>;
-  /** The WAL between backups. Left out where it cannot be asked for: every backup is then a full one. */
+  /** What the WAL says. Left out where it cannot be asked for: every backup is then a full one, and databases are not moved meanwhile. */
   readonly between?: WalBetween;
 }
 
-/** What the WAL since an earlier backup tells. */
+/** What the WAL since an earlier backup tells, and that of the backup itself. */
 export interface WalBetween {
   /** Whether all of a stretch is held. */
   holds(
@@ -81,6 +83,11 @@ export interface WalBetween {
   ): Promise<boolean>;
   /** Whether it shows a change of the settings that a parent depends on. */
   settings(question: SettingsQuestion, options: { readonly signal?: AbortSignal | undefined }): Promise<SettingsAnswer>;
+  /** A database that was copied by its files within an image's range, all of it held, and that replay would copy otherwise. */
+  unsoundCopy(
+    image: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
+    options: { readonly signal?: AbortSignal | undefined },
+  ): Promise<UnsoundCopy | undefined>;
 }
 
 /** A file of the server that lies outside its data directory, for example Debian's postgresql.conf. */
@@ -95,6 +102,8 @@ export type BackupTools = {
   readonly onProgress: (progress: BackupProgress) => void;
   /** Told when the earlier backup turns out to be damaged while pages are kept of it: all is then stored once more, whole. */
   readonly onParentDamaged?: ((damage: LifeboatError) => void) | undefined;
+  /** Told when a database was moved, or copied by its files, while the image was taken: it is then taken once more. */
+  readonly onMoved?: ((moved: LifeboatError) => void) | undefined;
   /** Told of paths in the data directory that the server left out, and that are none of its data. */
   readonly onSkipped?: ((paths: readonly string[]) => void) | undefined;
 };
@@ -121,17 +130,10 @@ export async function takeBackup(
     const history = await readHistory(tools.connection, server.timeline, options);
     const run = { named, server, startedAt, settings, history };
     const imageTools = { ...tools, vault: remains.vault };
-    const image = await storeProvenImage(imageTools, request, { ...run, earlier }, options);
-    const { startLsn } = image.sink.start;
-    const range = { systemId: named.systemId, timeline: server.timeline, from: startLsn, to: image.end.endLsn };
-    tools.onProgress({ phase: "wal", doneBytes: image.sink.dataBytes, totalBytes: image.sink.dataBytes });
-    // Found here already, what was exchanged is told before the wait for WAL that cannot come.
+    const image = await storeSoundImage(imageTools, request, { ...run, earlier }, options);
+    // What is named in a vault that took this one's place meanwhile, nobody takes away again.
     await checkSameVault(tools.vault, options);
-    if (history !== null) {
-      // Without it a server refuses to recover along this timeline.
-      await putHistory(tools.vault, { ...named, timeline: server.timeline, content: Buffer.from(history) }, options);
-    }
-    await tools.wal.covered(range, options);
+    await storeManifest(remains.vault, { named, ...image }, options);
     const record: BackupRecord = {
       format: "lifeboat-backup",
       version: 1,
@@ -140,7 +142,7 @@ export async function takeBackup(
       tier: request.tier ?? "manual",
       serverVersion: tools.connection.serverVersion,
       timeline: server.timeline,
-      startLsn: formatLsn(startLsn),
+      startLsn: formatLsn(image.sink.start.startLsn),
       endLsn: formatLsn(image.end.endLsn),
       walSegmentBytes: image.control.walSegmentBytes,
       startedAt: formatInstant(startedAt),
@@ -161,6 +163,46 @@ export async function takeBackup(
     await remains.remove();
     throw error;
   }
+}
+
+/** An image that a database was moved under is taken once more; who moves them all day is told so. */
+const IMAGES_MAX = 2;
+
+/** Stores an image that its WAL, covered then, makes whole. Throws `backup.database-moved`. */
+async function storeSoundImage(
+  tools: BackupTools,
+  request: BackupRequest,
+  run: ImageRun & { readonly earlier: BackupRecord | undefined },
+  options: CallOptions,
+): Promise<Image> {
+  for (let count = 1; ; count += 1) {
+    const image = await storeProvenImage(tools, request, run, options);
+    await coverImage(tools, run, image, options);
+    const copy = await tools.wal.between?.unsoundCopy(rangeOf(run, image), options);
+    if (copy === undefined) return image;
+    const moved = databaseMoved(copy);
+    if (count === IMAGES_MAX) throw moved;
+    tools.onMoved?.(moved);
+  }
+}
+
+/** Resolves once all WAL of the image is in the vault. */
+async function coverImage(tools: BackupTools, run: ImageRun, image: Image, options: CallOptions): Promise<void> {
+  const { vault, onProgress, wal } = tools;
+  const { history, named, server } = run;
+  const { dataBytes } = image.sink;
+  onProgress({ phase: "wal", doneBytes: dataBytes, totalBytes: dataBytes });
+  // Found here already, what was exchanged is told before the wait for WAL that cannot come.
+  await checkSameVault(vault, options);
+  if (history !== null) {
+    // Without it a server refuses to recover along this timeline.
+    await putHistory(vault, { ...named, timeline: server.timeline, content: Buffer.from(history) }, options);
+  }
+  await wal.covered(rangeOf(run, image), options);
+}
+
+function rangeOf({ named, server }: ImageRun, { sink, end }: Image) {
+  return { systemId: named.systemId, timeline: server.timeline, from: sink.start.startLsn, to: end.endLsn };
 }
 
 /**
@@ -186,14 +228,10 @@ async function storeProvenImage(
   if (first.kind === "parent-damaged") tools.onParentDamaged?.(first.damage);
   const disproof =
     first.kind === "stored" ? await disprove(tools, run, { ...first, earlier: between }, options) : first.kind;
-  if (first.kind === "stored" && disproof === undefined) {
-    await storeManifest(tools.vault, { ...run, ...first.image }, options);
-    return first.image;
-  }
+  if (first.kind === "stored" && disproof === undefined) return first.image;
   const full = Promise.resolve({ parent: undefined, whyFull: disproof });
   const second = await storeImage(tools, request, { ...run, choice: full }, options);
   assert(second.kind === "stored", "an image without a parent has no damaged one");
-  await storeManifest(tools.vault, { ...run, ...second.image }, options);
   return second.image;
 }
 

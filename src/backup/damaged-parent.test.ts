@@ -224,7 +224,11 @@ test("a backup is not announced when a pack that it stored or kept goes while it
         for (const name of gone) await vault.store.delete(name);
         waitedMs = 10_000;
       },
-      between: { holds: async () => true, settings: async ({ to }) => ({ kind: "same", reached: to }) },
+      between: {
+        holds: async () => true,
+        settings: async ({ to }) => ({ kind: "same", reached: to }),
+        unsoundCopy: async () => undefined,
+      },
     };
     const taking = takeGoldenBackup({ ...vault, clock }, GOLDEN_LATER, SEGMENTS, { wal });
     await assert.rejects(taking, (error) => isLifeboatError(error, "backup.pack-lost"), which);

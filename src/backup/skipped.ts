@@ -48,7 +48,7 @@ function leftOut(what: string): LifeboatError {
   return new LifeboatError("backup.file-skipped", {
     message: `the server left ${what} out of the backup: it is a link, or neither a file nor a folder`,
     remedy:
-      "PostgreSQL backs up no links in its data directory but those of tablespaces and pg_wal. Stop the server and move what the link leads to back in its place; to have a database on another disk, give it a tablespace there: ALTER DATABASE … SET TABLESPACE.",
+      "PostgreSQL backs up no links in its data directory but those of tablespaces and pg_wal. Stop the server and move what the link leads to back in its place; to have a database on another disk, give it a tablespace there: ALTER DATABASE … SET TABLESPACE, while no backup runs.",
     details: { skipped: what },
   });
 }

@@ -53,7 +53,11 @@ test("killed while it waits for the WAL that clears its parent: no manifest, so 
     begin: async () => undefined,
     covered: () => Promise.reject(kill()),
     // Of the WAL that is held when it begins; what is waited for would show the change.
-    between: { holds: async () => true, settings: async ({ to }) => ({ kind: "same", reached: to }) },
+    between: {
+      holds: async () => true,
+      settings: async ({ to }) => ({ kind: "same", reached: to }),
+      unsoundCopy: async () => undefined,
+    },
   } satisfies WalCoverage;
   await assert.rejects(takeGoldenBackup({ ...vault, store }, GOLDEN_LATER, SEGMENTS, { wal }), /killed, as planned/);
   for (const [segment, bytes] of GOLDEN_DELTA_SEGMENTS) {

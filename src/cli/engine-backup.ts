@@ -54,6 +54,7 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
         onSkipped: (paths) => session.notice(skippedNotice(paths)),
         onParentDamaged: ({ message, code }) =>
           session.notice(`the earlier backup is damaged: ${message} (${code}); this one is taken anew, whole`),
+        onMoved: ({ message, code }) => session.notice(`${message} (${code}); it is taken once more`),
       },
       { ...choice, compression: compressionOf(config), maxRateKiB: rateOf(config) },
       { signal },

@@ -16,6 +16,7 @@ import { formatLsn, type Lsn, parseLsn, type SystemId, segmentName, type Timelin
 import { faultyStore } from "../store/faulty/faulty-store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getSegment, putHistory, putSegment } from "../vault/wal-store.ts";
+import type { UnsoundCopy } from "./records/copied-folders.ts";
 import { type SettingsAnswer, walBetween } from "./settings-between.ts";
 import { Walker } from "./walked.ts";
 
@@ -37,6 +38,16 @@ function filler(length: number): SyntheticRecord {
   return { rmgr: 10, info: 0, xid: 5, mainData: Buffer.alloc(length, length & 0xff) };
 }
 
+/** Says that a database was copied by its files, to the next number. */
+function copied(database: number): SyntheticRecord {
+  const mainData = Buffer.from(Uint32Array.of(database + 1, 1663, database, 1663).buffer);
+  return { rmgr: 4, info: 0x00, xid: 7, mainData };
+}
+
+function dropped(database: number): SyntheticRecord {
+  return { rmgr: 4, info: 0x20, xid: 7, mainData: Buffer.from(Uint32Array.of(database, 1, 1663).buffer) };
+}
+
 const lsnAt = (offset: number): Lsn => (START + BigInt(offset)) as Lsn;
 const nameOf = (index: number): string =>
   segmentName({ timeline: ONE, lsn: lsnAt(index * SEGMENT_BYTES), walSegmentBytes: SEGMENT_BYTES });
@@ -48,6 +59,10 @@ type Scene = AsyncDisposable & {
     stretch: { readonly from: Lsn; readonly to: Lsn; readonly timeline?: Timeline },
     where?: "spool",
   ) => Promise<SettingsAnswer>;
+  readonly askCopies: (
+    stretch: { readonly from: Lsn; readonly to: Lsn },
+    where?: "spool",
+  ) => Promise<UnsoundCopy | undefined>;
   readonly walker: (vaultId?: string, clock?: Clock) => Walker;
   /** Gives segments to a walker, as a receiver does. */
   readonly walk: (walker: Walker, indexes: readonly number[]) => Promise<void>;
@@ -68,13 +83,15 @@ async function sceneOf(bytes: Buffer): Promise<Scene> {
   const counted = faultyStore({ store: vault.store, clock: systemClock });
   const seen: Vault = { ...vault, store: counted.store };
   const common = { systemId: SYSTEM, timeline: ONE, walLevel: "replica", walLogHints: true };
+  const between = (where: "spool" | undefined) => {
+    const sources = { vault: seen, files: systemFiles, ...(where === "spool" ? { spoolFolder } : {}) };
+    return walBetween(sources, SEGMENT_BYTES);
+  };
   return {
     vault,
     spoolFolder,
-    ask: (stretch, where) => {
-      const sources = { vault: seen, files: systemFiles, ...(where === "spool" ? { spoolFolder } : {}) };
-      return walBetween(sources, SEGMENT_BYTES).settings({ ...common, ...stretch }, {});
-    },
+    ask: (stretch, where) => between(where).settings({ ...common, ...stretch }, {}),
+    askCopies: (stretch, where) => between(where).unsoundCopy({ systemId: SYSTEM, timeline: ONE, ...stretch }, {}),
     walker: (vaultId = vault.id, clock = systemClock) =>
       new Walker({
         files: systemFiles,
@@ -120,6 +137,8 @@ const script = fc
       { weight: 6, arbitrary: fc.integer({ min: 0, max: 9000 }).map(filler) },
       { weight: 3, arbitrary: fc.integer({ min: 100_000, max: 1_200_000 }).map(filler) },
       { weight: 1, arbitrary: fc.boolean().map(change) },
+      { weight: 2, arbitrary: fc.nat(2).map(copied) },
+      { weight: 2, arbitrary: fc.nat(3).map(dropped) },
     ),
     { minLength: 8, maxLength: 24 },
   )
@@ -140,6 +159,7 @@ test("what the receiver walked answers as the WAL does, wherever it began and wa
       await scene.walk(scene.walker(), indexes.slice(cut));
       const stretch = { from: lsnAt(x), to: lsnAt(y) };
       assert.deepEqual(await scene.ask(stretch, "spool"), await scene.ask(stretch));
+      assert.deepEqual(await scene.askCopies(stretch, "spool"), await scene.askCopies(stretch));
     }),
     { numRuns: repetitions(15, 300) },
   );
@@ -170,6 +190,33 @@ test("what was walked is not read again, also over a restart of the receiver; wh
   await scene.walk(scene.walker(), [0, 1, 2]);
   await writeFile(path.join(scene.spoolFolder, "walked.json"), "{");
   assert.equal(await readsOf(), 3, "half a file is none");
+});
+
+test("for databases that were copied, WAL is read from the first copy that was walked, else only what was not walked", async () => {
+  const room = filler(SEGMENT_BYTES - 50_000);
+  const script = [filler(100), room, room, copied(20001), room, dropped(20001), room];
+  const wal = writeSyntheticWal({ start: START, walSegmentBytes: SEGMENT_BYTES }, script);
+  await using scene = await sceneOf(wal.bytes);
+  const [begin = START, , before = START, , , behind = START] = wal.records.map(({ end }) => lsnAt(end));
+  const ask = async (to: Lsn): Promise<readonly [string | undefined, number]> => {
+    const reads = scene.reads();
+    const found = await scene.askCopies({ from: begin, to }, "spool");
+    return [found?.why, scene.reads() - reads];
+  };
+  assert.deepEqual(await ask(behind), ["source-dropped", 3], "nothing was walked");
+  await scene.walk(scene.walker(), [0]);
+  assert.deepEqual(await ask(before), [undefined, 2], "the last record walked may end in the next segment");
+  await scene.walk(scene.walker(), [1, 2]);
+  assert.deepEqual(await ask(before), [undefined, 0]);
+  assert.deepEqual(await ask(behind), ["source-dropped", 2]);
+  const file = path.join(scene.spoolFolder, "walked.json");
+  const { copies, copiesFrom, ...others } = JSON.parse(`${await readFile(file)}`) as Record<string, unknown>;
+  assert.deepEqual([copies, copiesFrom], [[formatLsn(lsnAt(wal.records[3]?.start ?? 0))], others["from"]]);
+  await writeFile(file, JSON.stringify({ ...others, version: 2 }));
+  assert.deepEqual(await ask(behind), ["source-dropped", 3], "an earlier version noted no copies");
+  const reads = scene.reads();
+  assert.equal((await scene.ask({ from: begin, to: behind }, "spool")).kind, "same");
+  assert.equal(scene.reads(), reads, "but settings");
 });
 
 test("a walk is not resumed in WAL whose first record is linked to another than the last one walked", async () => {

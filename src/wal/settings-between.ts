@@ -5,15 +5,17 @@
  * afterwards, but the WAL does (safety rules A1 and A4). A stretch that is not held, or does not read to its end, is
  * `missing`: nothing is concluded from it.
  */
-import { type Lsn, lsnAdd, lsnMax, lsnMin, type SystemId, type Timeline } from "../postgres/lsn.ts";
-import { fetchWal, type WalSources } from "./get.ts";
-import { type LineagePart, lineageOf, partAt } from "./history.ts";
+import { type Lsn, lsnMax, lsnMin, type SystemId, type Timeline } from "../postgres/lsn.ts";
+import { unsoundCopyIn } from "./copies-between.ts";
+import type { WalSources } from "./get.ts";
+import { type LineagePart, lineageOf } from "./history.ts";
 import { readHoldingsOf } from "./holdings.ts";
 import { coversRange } from "./ranges.ts";
 import { RMGR_XLOG } from "./records/cursor.ts";
 import { decodeEvent, type WalEvent } from "./records/events.ts";
 import { scanRecords } from "./records/reader.ts";
-import { isOf, readWalked, type Walked, type WalkedChange } from "./walked.ts";
+import { stretchSource, walkedOf } from "./stretch.ts";
+import type { WalkedChange } from "./walked.ts";
 
 /** The stretch, and the settings that should hold all along it. */
 export type SettingsQuestion = {
@@ -61,15 +63,6 @@ async function settingsBetween(
   return walked.to < to ? await read({ from: walked.to, to }) : { kind: "same", reached: to };
 }
 
-/** What was walked of the stretch; undefined when that is nothing. */
-async function walkedOf(sources: WalSources, question: SettingsQuestion): Promise<Walked | undefined> {
-  const { files, spoolFolder, systemId, vault } = sources;
-  const walked = spoolFolder === undefined ? undefined : await readWalked(files, spoolFolder);
-  const { timeline } = question;
-  if (walked === undefined || !isOf(walked, { vaultId: vault.id, systemId, timeline })) return undefined;
-  return walked.from < question.to && walked.to > question.from ? walked : undefined;
-}
-
 async function readStretch(
   sources: WalSources,
   of: {
@@ -81,17 +74,7 @@ async function readStretch(
 ): Promise<SettingsAnswer> {
   const { lineage, walSegmentBytes, question } = of;
   const { from, to } = question;
-  const buffers = new SegmentBuffers(walSegmentBytes);
-  const source = {
-    walSegmentBytes,
-    // In the segment where a timeline begins, its own copy has what came before too; the older one may go on in another branch.
-    timelineAt: (start: Lsn) => partAt(lineage, lsnAdd(start, walSegmentBytes - 1)).timeline,
-    readSegment: async (name: string) => {
-      const answer = await fetchWal(sources, name, { ...options, into: buffers.next() });
-      if (answer.kind === "unknown") throw answer.error;
-      return answer.kind === "found" ? answer.bytes : undefined;
-    },
-  };
+  const source = stretchSource(sources, { lineage, walSegmentBytes }, options);
   const { at, reason } = await scanRecords(
     source,
     { from, limit: to },
@@ -102,27 +85,6 @@ async function readStretch(
   // A record may cross the end of the stretch, or of what is held; whoever asks on, asks from its beginning.
   const ended = at >= to || reason === "limit" || ENDS_OF_BYTES.has(reason);
   return ended ? { kind: "same", reached: lsnMin(to, lsnMax(from, at)) } : { kind: "missing" };
-}
-
-/**
- * Memory for segments, used again: a new one for each costs more than reading it. A change of parameters is some fifty bytes
- * and lies in two segments at most, so the third may go where the first was.
- */
-class SegmentBuffers {
-  readonly #walSegmentBytes: number;
-  readonly #buffers: Buffer[] = [];
-  #count = 0;
-
-  constructor(walSegmentBytes: number) {
-    this.#walSegmentBytes = walSegmentBytes;
-  }
-
-  next(): Buffer {
-    const index = this.#count % 2;
-    this.#count += 1;
-    this.#buffers[index] ??= Buffer.allocUnsafeSlow(this.#walSegmentBytes);
-    return this.#buffers[index];
-  }
 }
 
 function isChange(event: WalEvent | undefined, question: SettingsQuestion): boolean {
@@ -144,5 +106,7 @@ export function walBetween(sources: Omit<WalSources, "systemId">, walSegmentByte
     },
     settings: (question: SettingsQuestion, options: CallOptions) =>
       settingsBetween(of(question.systemId), walSegmentBytes, question, options),
+    unsoundCopy: (stretch: Stretch, options: CallOptions) =>
+      unsoundCopyIn(of(stretch.systemId), walSegmentBytes, stretch, options),
   };
 }

@@ -1,5 +1,6 @@
 /**
- * What the receiver saw of changed settings while WAL passed through it, so that a backup need not fetch that WAL again.
+ * What the receiver saw of changed settings and of databases copied by their files while WAL passed through it, so that a backup
+ * need not fetch that WAL again.
  *
  * Nouns: a stretch is *walked* when each of its records was read, whole and linked to the one before, also over a restart of the
  * receiver.
@@ -23,6 +24,7 @@ import {
   segmentName,
   type Timeline,
 } from "../postgres/lsn.ts";
+import { decodeCopy } from "./records/copied-folders.ts";
 import { RecordCursor, RMGR_XLOG, type WalEndReason } from "./records/cursor.ts";
 import { decodeEvent, type WalEvent } from "./records/events.ts";
 import { walkSegment } from "./records/reader.ts";
@@ -51,19 +53,23 @@ export type Walked = {
   readonly last: Lsn;
   /** Every change among the records from `from` to `to`. */
   readonly changes: readonly WalkedChange[];
+  /** Where the records lie that copy databases by their files: all of those from `copiesFrom` to `to`. */
+  readonly copies: readonly Lsn[];
+  readonly copiesFrom: Lsn;
 };
 
 const FORMAT = "lifeboat-walked";
-const VERSION = 2;
+const VERSION = 3;
 const WALKED_FILE = "walked.json";
 /** So long a walk keeps the receiver from its other work, of which it syncs and confirms a commit in some 0.3. */
 const TURN_MS = 0.2;
 /** A server that is started so often is not one whose backups should hurry: what is older is forgotten. */
 const CHANGES_MAX = 1000;
+/** Some make a database for each run of their tests; of more the oldest are forgotten. A backup reads on from the first that it meets. */
+const COPIES_MAX = 200;
 
-const walkedSchema = z.strictObject({
+const stretchKeys = {
   format: z.literal(FORMAT),
-  version: z.literal(VERSION),
   vaultId: z.string().min(1),
   systemId: systemIdSchema,
   timeline: timelineSchema,
@@ -71,16 +77,24 @@ const walkedSchema = z.strictObject({
   to: lsnSchema,
   last: lsnSchema,
   changes: z.array(z.strictObject({ lsn: lsnSchema, walLevel: z.string().nullable(), walLogHints: z.boolean() })),
-});
+};
+const copyKeys = { copies: z.array(lsnSchema), copiesFrom: lsnSchema };
+
+const walkedSchema = z.discriminatedUnion("version", [
+  // Of before copies were noted.
+  z.strictObject({ ...stretchKeys, version: z.literal(2) }),
+  z.strictObject({ ...stretchKeys, ...copyKeys, version: z.literal(VERSION) }),
+]);
 
 /** What a spool's receiver has walked; undefined when it cannot be told. Never rejects. */
 export async function readWalked(files: Files, spoolFolder: string): Promise<Walked | undefined> {
   try {
     const bytes = await files.readFile(path.join(spoolFolder, WALKED_FILE));
-    const { changes, ...stretch } = walkedSchema.parse(JSON.parse(`${bytes}`));
-    const known = changes.map((change) => ({ ...change, walLevel: change.walLevel ?? undefined }));
-    const { vaultId, systemId, timeline, from, to, last } = stretch;
-    return { vaultId, systemId, timeline, from, to, last, changes: known };
+    const stored = walkedSchema.parse(JSON.parse(`${bytes}`));
+    const changes = stored.changes.map((change) => ({ ...change, walLevel: change.walLevel ?? undefined }));
+    const { vaultId, systemId, timeline, from, to, last } = stored;
+    const { copies, copiesFrom } = stored.version === VERSION ? stored : { copies: [], copiesFrom: to };
+    return { vaultId, systemId, timeline, from, to, last, changes, copies, copiesFrom };
   } catch {
     return undefined;
   }
@@ -103,6 +117,8 @@ async function writeWalked(
       walLevel,
       walLogHints,
     })),
+    copies: walked.copies.map(formatLsn),
+    copiesFrom: formatLsn(walked.copiesFrom),
   };
   await replaceVolatile(tools.files, {
     file: path.join(spoolFolder, WALKED_FILE),
@@ -235,6 +251,7 @@ async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Ste
   const { cursor } = walk;
   let { from, last } = walk.walked ?? {};
   const changes = [...(walk.walked?.changes ?? [])];
+  const copies = [...(walk.walked?.copies ?? [])];
   cursor.feed(bytes, of.timeline);
   const outcome = await walkSegment(
     cursor,
@@ -243,6 +260,7 @@ async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Ste
       from ??= last;
       const event = cursor.rmgr === RMGR_XLOG ? decodeEvent(cursor) : undefined;
       if (event?.kind === "parameter-change") changes.push(changeOf(event));
+      if (decodeCopy(cursor) !== undefined) copies.push(last);
       return undefined;
     },
     { pause: turnsOf(clock) },
@@ -252,7 +270,10 @@ async function walkOn(clock: Clock, walk: Walk, { of, bytes }: Fed): Promise<Ste
   if (outcome !== "segment") return { kind: "unreadable", at: to, reason: cursor.endReason };
   if (from === undefined || last === undefined) return { kind: "walk", walk };
   const { vaultId, systemId, timeline } = of;
-  return { kind: "walk", walk: { cursor, walked: { vaultId, systemId, timeline, from, to, last, changes } } };
+  const [forgotten] = copies.splice(0, copies.length - COPIES_MAX).slice(-1);
+  const copiesFrom = forgotten === undefined ? (walk.walked?.copiesFrom ?? from) : ((forgotten + 1n) as Lsn);
+  const walked = { vaultId, systemId, timeline, from, to, last, changes, copies, copiesFrom };
+  return { kind: "walk", walk: { cursor, walked } };
 }
 
 function changeOf({ lsn, walLevel, walLogHints }: Extract<WalEvent, { kind: "parameter-change" }>): WalkedChange {

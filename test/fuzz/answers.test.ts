@@ -180,7 +180,7 @@ fuzzFile(
 fuzzFile(
   "what a receiver walked",
   "walked.json",
-  '{"format":"lifeboat-walked","version":2,"vaultId":"a","systemId":"7000","timeline":1,"from":"0/28","to":"0/FFAD0","last":"0/FBBE0","changes":[]}',
+  '{"format":"lifeboat-walked","version":3,"vaultId":"a","systemId":"7000","timeline":1,"from":"0/28","to":"0/FFAD0","last":"0/FBBE0","changes":[],"copies":["0/A0"],"copiesFrom":"0/28"}',
   (files) => readWalked(files, "/state"),
 );
 fuzzFile(

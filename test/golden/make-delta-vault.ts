@@ -209,7 +209,11 @@ export function takeGoldenBackup(
       wal: {
         begin: async () => undefined,
         covered: () => storeSegments(vault, segmentCount),
-        between: { holds: async () => true, settings: async ({ to }) => ({ kind: "same", reached: to }) },
+        between: {
+          holds: async () => true,
+          settings: async ({ to }) => ({ kind: "same", reached: to }),
+          unsoundCopy: async () => undefined,
+        },
       },
       outsideFiles: [],
       onProgress: () => undefined,

@@ -86,6 +86,7 @@ export async function takeTestBackup(
         return between.holds(stretch, options);
       },
       settings: between.settings,
+      unsoundCopy: between.unsoundCopy,
     },
   };
   const direct = await openTestReplication(server);
@@ -106,13 +107,23 @@ export async function takeTestBackup(
  * does not: then the stream goes on before `meanwhile` is done.
  */
 const HELD_MS_MAX = 2000;
+/** So slowly a paced stream is read: the server gets on, and not far. */
+const PACE_MS = 20;
 
-/** The connection, with one base backup's stream held back once, after `atBytes`, until `meanwhile` is done: far more follows than sockets hold. */
+/**
+ * The connection, with one base backup's stream held back once, after `atBytes`, until `meanwhile` is done: far more follows than sockets hold.
+ * Where it is `paced` the stream is read slowly instead, for what waits for the server's process that sends.
+ */
 export function heldConnection(
   connection: ReplicationConnection,
-  hold: { readonly atBytes: number; readonly meanwhile: () => Promise<unknown> },
+  hold: {
+    readonly atBytes: number;
+    readonly meanwhile: () => Promise<unknown>;
+    readonly paced?: boolean | undefined;
+  },
 ): ReplicationConnection {
   let bytes = 0;
+  let isDone = false;
   let doing: Promise<unknown> | undefined;
   const holding = (sink: BaseBackupSink): BaseBackupSink => ({
     begin: (facts) => sink.begin(facts),
@@ -121,8 +132,13 @@ export function heldConnection(
     data: async (view) => {
       bytes += view.byteLength;
       if (doing === undefined && bytes > hold.atBytes) {
-        doing = hold.meanwhile();
-        await Promise.race([doing, systemClock.sleep(HELD_MS_MAX, {})]);
+        doing = hold.meanwhile().finally(() => {
+          isDone = true;
+        });
+        if (hold.paced !== true) await Promise.race([doing, systemClock.sleep(HELD_MS_MAX, {})]);
+      }
+      if (hold.paced === true && doing !== undefined && !isDone) {
+        await Promise.race([doing, systemClock.sleep(PACE_MS, {})]);
       }
       await sink.data(view);
     },

@@ -57,6 +57,7 @@ export const LARGE_FILE = "base/5/16390";
 const NOTHING_BETWEEN: WalBetween = {
   holds: async () => true,
   settings: async ({ to }) => ({ kind: "same", reached: to }),
+  unsoundCopy: async () => undefined,
 };
 
 /** Takes a backup of the small server, or of another that is like it; a delta keeps the pages of the one before. */

@@ -13,6 +13,8 @@ export type SyntheticRecord = {
   readonly info: number;
   readonly xid: number;
   readonly mainData: Uint8Array;
+  /** Headers of blocks of which it has neither image nor data. */
+  readonly blocks?: Uint8Array;
 };
 
 /** A record as it lies in the WAL, in bytes from the beginning of `bytes`. */
@@ -103,7 +105,8 @@ function recordImage(record: SyntheticRecord, previous: bigint): Buffer {
   wrap.writeUInt8(short ? 255 : 254, 0);
   if (short) wrap.writeUInt8(record.mainData.byteLength, 1);
   else wrap.writeUInt32LE(record.mainData.byteLength, 1);
-  const body = record.mainData.byteLength === 0 ? Buffer.alloc(0) : Buffer.concat([wrap, record.mainData]);
+  const data = record.mainData.byteLength === 0 ? [] : [wrap, record.mainData];
+  const body = Buffer.concat([...(record.blocks === undefined ? [] : [record.blocks]), ...data]);
   const header = Buffer.alloc(24);
   header.writeUInt32LE(24 + body.byteLength, 0);
   header.writeUInt32LE(record.xid, 4);

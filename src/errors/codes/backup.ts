@@ -26,6 +26,12 @@ export const backupErrors = defineErrors({
     exit: EXIT.refused,
     meaning: "The server left a part of its data out of the backup, a link as a rule; nothing was announced.",
   },
+  "backup.database-moved": {
+    kind: "world",
+    exit: EXIT.world,
+    meaning:
+      "A database was moved to another tablespace, or copied by its files from one that was dropped or changed, while the backup ran, twice: it would be restored empty or incomplete; nothing was announced.",
+  },
   "backup.timeline-changed": {
     kind: "world",
     exit: EXIT.world,

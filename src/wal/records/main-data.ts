@@ -1,5 +1,5 @@
 /**
- * Finds the main data of a WAL record, behind the headers of the blocks it touches.
+ * Finds the main data of a WAL record, behind the headers of the blocks it touches, and whose blocks these are.
  *
  * Source: PostgreSQL's src/include/access/xlogrecord.h.
  */
@@ -37,7 +37,24 @@ export function mainDataOf(cursor: RecordCursor): Buffer | undefined {
   return cursor.slice(cursor.length - sizeBytes, cursor.length);
 }
 
-function mainDataSize(headers: Buffer, bodyBytes: number): number | undefined {
+/** A folder of files: of one database in one tablespace. */
+export type RelationFolder = { readonly tablespace: number; readonly database: number };
+
+/** The folders of the blocks that the cursor's current record touches; undefined when its headers cannot be read. */
+export function foldersOf(cursor: RecordCursor): readonly RelationFolder[] | undefined {
+  const bodyBytes = cursor.length - RECORD_HEADER_BYTES;
+  const headers = cursor.slice(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + Math.min(bodyBytes, HEADERS_BYTES_MAX));
+  const folders: RelationFolder[] = [];
+  const noteRelation = (at: number): void => {
+    if (headers === undefined || at + 8 > headers.byteLength) return;
+    folders.push({ tablespace: headers.readUInt32LE(at), database: headers.readUInt32LE(at + 4) });
+  };
+  if (headers === undefined || mainDataSize(headers, bodyBytes, noteRelation) === undefined) return undefined;
+  return folders;
+}
+
+/** `onRelation` hears where in the headers each block's tablespace, database and relation stand. */
+function mainDataSize(headers: Buffer, bodyBytes: number, onRelation?: (at: number) => void): number | undefined {
   let at = 0;
   let blockBytes = 0;
   // Behind the headers lie images and data of the blocks: where only these are left, there is no main data.
@@ -53,6 +70,7 @@ function mainDataSize(headers: Buffer, bodyBytes: number): number | undefined {
     } else {
       const block = id === undefined || id > BLOCK_ID_MAX ? undefined : readBlockHeader(headers, at);
       if (block === undefined) return undefined;
+      if (block.relationAt !== undefined) onRelation?.(block.relationAt);
       at += block.headerBytes;
       blockBytes += block.dataBytes;
     }
@@ -63,16 +81,18 @@ function mainDataSize(headers: Buffer, bodyBytes: number): number | undefined {
 function readBlockHeader(
   headers: Buffer,
   at: number,
-): { readonly headerBytes: number; readonly dataBytes: number } | undefined {
+): { readonly headerBytes: number; readonly dataBytes: number; readonly relationAt: number | undefined } | undefined {
   if (at + 4 > headers.byteLength) return undefined;
   const fork = headers.readUInt8(at + 1);
   let dataBytes = headers.readUInt16LE(at + 2);
-  let headerBytes = 4 + BLOCK_NUMBER_BYTES + ((fork & FORK_SAME_RELATION) === 0 ? RELATION_BYTES : 0);
+  const isNamed = (fork & FORK_SAME_RELATION) === 0;
+  let headerBytes = 4 + BLOCK_NUMBER_BYTES + (isNamed ? RELATION_BYTES : 0);
   if ((fork & FORK_HAS_IMAGE) !== 0) {
     if (at + 9 > headers.byteLength) return undefined;
     const image = headers.readUInt8(at + 8);
     dataBytes += headers.readUInt16LE(at + 4);
     headerBytes += 5 + ((image & IMAGE_HAS_HOLE) !== 0 && (image & IMAGE_COMPRESSED) !== 0 ? 2 : 0);
   }
-  return { headerBytes, dataBytes };
+  const relationAt = isNamed ? at + headerBytes - BLOCK_NUMBER_BYTES - RELATION_BYTES : undefined;
+  return { headerBytes, dataBytes, relationAt };
 }

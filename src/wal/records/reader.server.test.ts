@@ -15,11 +15,21 @@ import {
   type Timeline,
 } from "../../postgres/lsn.ts";
 import { filledBehind, UNMARKED_BYTES_MAX } from "../spool-marks.ts";
+import { decodeCopy } from "./copied-folders.ts";
 import { isSwitch, RECORD_HEADER_BYTES } from "./cursor.ts";
 import { RecordEnds } from "./ends.ts";
 import type { WalEvent, WalTime } from "./events.ts";
+import { foldersOf } from "./main-data.ts";
 import { checkSegmentHeader, WAL_PAGE_BYTES } from "./page.ts";
-import { findEndOfWal, readEvents, readRecords, segmentSummary, type WalRecord, type WalSource } from "./reader.ts";
+import {
+  findEndOfWal,
+  readEvents,
+  readRecords,
+  scanRecords,
+  segmentSummary,
+  type WalRecord,
+  type WalSource,
+} from "./reader.ts";
 
 /** The smallest segments: records cross many borders without much work. */
 const SEGMENT_BYTES = 1024 * 1024;
@@ -65,6 +75,7 @@ const WORKLOAD = [
   "select pg_logical_emit_message(false, 'test', repeat('z', 3500000))",
   "update t set x = 'n' where id < 2000",
   "create index on t(x)",
+  "create database copied oid 40000 template template0 strategy file_copy",
 ];
 
 type Position = { readonly timeline: Timeline; readonly switched: Lsn | undefined };
@@ -97,6 +108,7 @@ for (const major of MAJORS) {
 
     const source = sourceOf(server, { timeline: 2 as Timeline, switched });
     await assertSameRecords(server, source, { from, to });
+    await assertSameFolders(server, source, { from, to });
     const events = await eventsOf(source, { from, to });
     await assertSameCommits(server, events, firstXid);
     await assertOtherEvents(server, events, torn);
@@ -177,6 +189,32 @@ function sourceOf(server: TestServer, at: Position): WalSource {
       return (await fs.stat(file).catch(() => undefined)) === undefined ? undefined : await fs.readFile(file);
     },
   };
+}
+
+/** Of blocks, and of a database that was copied by its files. */
+async function assertSameFolders(server: TestServer, source: WalSource, span: Span): Promise<void> {
+  const rows = await server.query(
+    `select start_lsn::text, resource_manager, record_type, description, coalesce(block_ref, '') as blocks
+       from pg_get_wal_records_info($1::pg_lsn, $2::pg_lsn)`,
+    [formatLsn(span.from), formatLsn(span.to)],
+  );
+  const told = rows.map((row) => {
+    const names = `${row["blocks"]}`.matchAll(/rel (\d+\/\d+)\//g);
+    const isCopy = row["resource_manager"] === "Database" && row["record_type"] === "CREATE_FILE_COPY";
+    return [row["start_lsn"], [...new Set(Array.from(names, ([, name]) => name))], isCopy ? row["description"] : ""];
+  });
+  const found: unknown[] = [];
+  const nameOf = (folder: { readonly tablespace: number; readonly database: number }): string =>
+    `${folder.tablespace}/${folder.database}`;
+  await scanRecords(source, { from: span.from, limit: span.to }, (cursor) => {
+    const copy = decodeCopy(cursor);
+    const folders = [...new Set(foldersOf(cursor)?.map(nameOf))];
+    const description = copy && `copy dir ${nameOf(copy.source)} to ${nameOf(copy.target)}`;
+    found.push([formatLsn(BigInt(cursor.lsn) as Lsn), folders, description ?? ""]);
+    return undefined;
+  });
+  assert.deepEqual(found, told);
+  assert.equal(told.filter(([, , description]) => `${description}`.endsWith("to 1663/40000")).length, 1);
 }
 
 type Span = { readonly from: Lsn; readonly to: Lsn };
