@@ -1,6 +1,7 @@
 /** What `restore` does. */
 import os from "node:os";
 import path from "node:path";
+import { databaseMoved } from "../backup/database-moved.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { findFreePort } from "../platform/free-port.ts";
 import type { ProcessUser } from "../platform/processes.ts";
@@ -418,19 +419,25 @@ function planFacts(
   };
 }
 
-/** What proofs say against the backup that is taken, or why a newer one is not. */
+/** What proofs and WAL say against the backup that is taken, or why a newer one is not. */
 export function doubtWarnings(
   { backup, doubts, closedHistories }: Pick<PricedPlan, "backup" | "doubts" | "closedHistories">,
   named: string | undefined,
 ): readonly string[] {
-  const failed = (id: string): string => `the newest proof of backup ${id} failed or does not open`;
+  const { isDoubted, moved } = doubts;
+  const against = (id: BackupRecord["backupId"]): string => {
+    const copy = moved.get(id);
+    return copy === undefined
+      ? `the newest proof of backup ${id} failed or does not open`
+      : `backup ${id} may lack a database: ${databaseMoved(copy).message}`;
+  };
   const others = named === undefined ? "; no other backup serves" : "";
-  const own = doubts.isDoubted
-    ? [`${failed(backup.backupId)}: what is restored may be incomplete or damaged${others}`]
-    : [];
+  const own = isDoubted ? [`${against(backup.backupId)}: what is restored may be incomplete or damaged${others}`] : [];
   const passedOver = doubts.passedOver
     .slice(-OTHERS_SHOWN_MAX)
-    .map(({ backupId }) => `${failed(backupId)}, so an older one is taken; --backup ${backupId} takes it all the same`);
+    .map(
+      ({ backupId }) => `${against(backupId)}, so an older one is taken; --backup ${backupId} takes it all the same`,
+    );
   const closed = closedHistories.map((timeline) => `the history of timeline ${timeline} does not open: ${CLOSED}`);
   return [...own, ...passedOver.toReversed(), ...closed];
 }

@@ -185,7 +185,7 @@ class ProofRun {
   #planTo(target: RecoveryTarget): Promise<PricedPlan> {
     const { backup, walLaidBytesMax } = this.#request;
     const { systemId, backupId } = backup;
-    const wanted = { systemId, backupId, target, acceptGap: true, walLaidBytesMax };
+    const wanted = { systemId, backupId, target, acceptGap: true, walLaidBytesMax, forProof: true };
     return prepareRestore(this.#restoreTools, wanted, this.#options);
   }
 

@@ -4,10 +4,13 @@
  * Invariants: one damaged object hides no other; what the store could not answer is thrown and never taken for damage;
  * memory is bounded however large the backup is: files are compared in batches.
  */
+
+import { databaseMoved } from "../backup/database-moved.ts";
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
 import { throwIfAborted } from "../platform/clock.ts";
 import { BLOCK_BYTES } from "../postgres/control-file.ts";
 import { formatLsn, type Lsn, parseLsn, timelineOfSegment } from "../postgres/lsn.ts";
+import { ImageCopies } from "../restore/moved-databases.ts";
 import { PlacementTable } from "../restore/placements.ts";
 import type { RestorePlan } from "../restore/plan.ts";
 import type { RestoreWal } from "../restore/restore-wal.ts";
@@ -358,11 +361,15 @@ async function readWal(
     timelineAt: (start: Lsn) => timelines.get(start) ?? plan.timeline,
     readSegment,
   };
+  const copied = new ImageCopies(of.backup);
   const note = (cursor: RecordCursor): undefined => {
     const created = decodeTablespace(cursor);
     if (created !== undefined) of.tablespaces.push(created);
+    copied.visit(cursor);
   };
   const end = await scanRecords(source, { from: first.start }, note, options);
+  const copy = copied.unsound();
+  if (copy !== undefined) pushFinding(findings, databaseMoved(copy), `backup ${of.backup.backupId}`);
   if (findings.length === 0 && (end.at < last.start || end.at < parseLsn(of.backup.endLsn))) {
     const at = plan.segments.findLast((segment) => segment.start <= end.at)?.name ?? first.name;
     pushFinding(findings, segmentDamaged(at, `valid WAL ends at ${formatLsn(end.at)} (${end.reason})`), at);

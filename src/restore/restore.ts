@@ -26,6 +26,7 @@ import { type ManifestFile, type ManifestHeader, readManifest } from "../vault/m
 import { listProofs, type ProofListing } from "../vault/proofs.ts";
 import type { ChunkThreads } from "../vault/threads/start.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { UnsoundCopy } from "../wal/records/copied-folders.ts";
 import { AheadOfTarget } from "./ahead-of-target.ts";
 import { spareBytes } from "./aside-room.ts";
 import type { PagesTaker } from "./compare-files.ts";
@@ -50,6 +51,7 @@ import {
   WAL_FOLDER,
   withWalFolder,
 } from "./layout.ts";
+import { movedUnder } from "./moved-databases.ts";
 import { openWal } from "./open-wal.ts";
 import { ownConfiguration, ownNameOf } from "./own-configuration.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
@@ -82,6 +84,8 @@ export type RestoreRequest = {
   readonly timeline?: Timeline | undefined;
   /** Most bytes of WAL to lay; the rest is fed by `bootRestored`. Undefined: all is laid, and any server may be started. */
   readonly walLaidBytesMax?: number | undefined;
+  /** A proof finds by itself what there is against a backup: its WAL is not asked here. */
+  readonly forProof?: boolean | undefined;
 };
 
 /** Where it goes. */
@@ -150,7 +154,11 @@ export async function prepareRestore(
     tools.onSearch?.(doneBytes);
   };
   const wanted = { systemId, target, backupId, acceptGap, timeline };
-  const sound = await planSound({ vault: tools.vault, wal: tools.wal, proofs, onSegment }, wanted, options);
+  const { vault, wal } = tools;
+  const under = async (plan: RestorePlan): Promise<UnsoundCopy | undefined> =>
+    movedUnder({ wal, proofs }, plan, options);
+  const asked = request.forProof === true ? undefined : under;
+  const sound = await planSound({ vault, wal, proofs, onSegment, movedUnder: asked }, wanted, options);
   const plan = feedPlan(sound.plan, request.walLaidBytesMax ?? Number.POSITIVE_INFINITY);
   const tablespaceBytes = new Map<number, number>();
   const lines: ManifestFile[] = [];

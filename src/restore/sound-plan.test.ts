@@ -15,13 +15,20 @@ import { historyKey, proofName, segmentKey } from "../vault/names.ts";
 import { listProofs, type ProofDepth, putProof } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
+import type { UnsoundCopy } from "../wal/records/copied-folders.ts";
 import { recoveryPoints } from "../wal/recovery-points.ts";
 import { HeldWal } from "./held-wal.ts";
-import type { PlanRequest } from "./plan.ts";
+import type { PlanRequest, RestorePlan } from "./plan.ts";
 import { planSound } from "./sound-plan.ts";
 
 const systemId = "71" as SystemId;
 const HOUR_MS = 3_600_000;
+const MOVED: UnsoundCopy = {
+  lsn: 0x300060n as Lsn,
+  source: { tablespace: 1663, database: 16390 },
+  target: { tablespace: 16400, database: 16390 },
+  why: "moved",
+};
 
 /** A vault with backups at segments 3, 6 and 9, an hour apart, and all WAL from 3 to 10 but the segments that are left out. */
 async function vaultOf(holes: readonly number[] = []) {
@@ -40,16 +47,22 @@ async function vaultOf(holes: readonly number[] = []) {
   return { vault, oldest, middle, newest };
 }
 
-async function soundPlan(vault: Vault, request: Partial<PlanRequest> = {}) {
+async function soundPlan(
+  vault: Vault,
+  request: Partial<PlanRequest> = {},
+  movedUnder?: (plan: RestorePlan) => Promise<UnsoundCopy | undefined>,
+) {
   const wal = new HeldWal({ vault, files: systemFiles, systemId }, SYNTHETIC_SEGMENT_BYTES);
   const latest = { target: { kind: "latest" }, backupId: undefined, timeline: undefined, acceptGap: false } as const;
   const proofs = await listProofs(vault, { systemId }, {});
-  const tools = { vault, wal, proofs, onSegment: () => undefined };
+  const tools = { vault, wal, proofs, onSegment: () => undefined, movedUnder };
   return planSound(tools, { ...latest, ...request, systemId }, {});
 }
 
-async function planned(vault: Vault, request: Partial<PlanRequest> = {}) {
-  const { plan, doubts } = await soundPlan(vault, request);
+/** `moved`: backups whose WAL shows that a database was moved while they were taken. */
+async function planned(vault: Vault, request: Partial<PlanRequest> = {}, moved: readonly BackupRecord[] = []) {
+  const isMoved = ({ backupId }: BackupRecord): boolean => moved.some((each) => each.backupId === backupId);
+  const { plan, doubts } = await soundPlan(vault, request, async ({ backup }) => (isMoved(backup) ? MOVED : undefined));
   return {
     taken: plan.backup.backupId,
     doubted: doubts.isDoubted,
@@ -189,6 +202,17 @@ describe("a restore of which no backup is named", () => {
     await record(vault, newest, "booted", "intact");
     const passedOver = [newest.backupId];
     assert.deepEqual(await planned(vault, { acceptGap: true }), { taken: middle.backupId, doubted: false, passedOver });
+  });
+
+  test("passes over those under which a database was moved, beside those whose proof failed; where no other serves it takes one and says so", async () => {
+    const { vault, oldest, middle, newest } = await vaultOf();
+    await record(vault, middle, "booted", "intact");
+    const passedOver = [middle.backupId, newest.backupId];
+    const sound = { taken: oldest.backupId, doubted: false, passedOver };
+    assert.deepEqual(await planned(vault, {}, [newest]), sound);
+    const doubted = { taken: newest.backupId, doubted: true, passedOver: [] };
+    assert.deepEqual(await planned(vault, {}, [newest, oldest]), doubted);
+    assert.deepEqual(await planned(vault, { backupId: newest.backupId }, [newest]), doubted);
   });
 
   test("does not call one passed over that lacks WAL of its own", async () => {

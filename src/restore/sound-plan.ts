@@ -1,8 +1,8 @@
 /**
- * Plans a restore from a backup that no proof stands against.
+ * Plans a restore from a backup that no proof stands against, nor its own WAL.
  *
- * Nouns: a backup is *doubted* when its newest proof failed or does not open; it is *passed over* when it would have been taken
- * without that.
+ * Nouns: a backup is *doubted* when its newest proof failed or does not open, or when its WAL shows that a database was moved while
+ * it was taken; it is *passed over* when it would have been taken without that.
  * Invariant: a doubted backup is taken where it is named, or where no other serves, and the plan says so.
  */
 import { isLifeboatError, LifeboatError } from "../errors/error.ts";
@@ -13,16 +13,19 @@ import { type BackupId, historyKey } from "../vault/names.ts";
 import type { ProofListing } from "../vault/proofs.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { WalHoldings } from "../wal/ranges.ts";
+import type { UnsoundCopy } from "../wal/records/copied-folders.ts";
 import { findStop } from "./find-stop.ts";
 import { type PlanRequest, plannedReach, planRestore, type RestorePlan, settlePlan } from "./plan.ts";
 import { refusalError } from "./refusal.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
-/** What proofs say against the backup of a plan, and against those that would have been taken without them. */
+/** What proofs and WAL say against the backup of a plan, and against those that would have been taken without them. */
 export type ProofDoubts = {
   readonly isDoubted: boolean;
   /** Newer than the backup of the plan, oldest first. */
   readonly passedOver: readonly BackupRecord[];
+  /** The databases that were moved, of those of these backups whose WAL shows it. */
+  readonly moved: ReadonlyMap<BackupId, UnsoundCopy>;
 };
 
 type SoundPlan = { readonly plan: RestorePlan; readonly doubts: ProofDoubts };
@@ -34,6 +37,8 @@ export async function planSound(
     readonly wal: RestoreWal;
     readonly proofs: ProofListing;
     readonly onSegment: (segmentBytes: number) => void;
+    /** What the WAL of the plan's backup shows of a database that was moved meanwhile. Left out: it is not asked. */
+    readonly movedUnder?: ((plan: RestorePlan) => Promise<UnsoundCopy | undefined>) | undefined;
   },
   request: PlanRequest & { readonly systemId: SystemId },
   options: { readonly signal?: AbortSignal | undefined },
@@ -48,20 +53,37 @@ export async function planSound(
     for (const plan of outcome.plans) refuseClosed(holdings, plan.timeline);
     return settlePlan(await findStop(outcome.plans, tools, options), holdings);
   };
-  const doubted = doubtedBackups(tools.proofs);
-  const sound = listing.backups.filter(({ backupId }) => !doubted.has(backupId));
-  if (request.backupId === undefined && sound.length < listing.backups.length) {
+  const doubted = new Set(doubtedBackups(tools.proofs));
+  const moved = new Map<BackupId, UnsoundCopy>();
+  const lookUnder = async (plan: RestorePlan): Promise<boolean> => {
+    const { backupId } = plan.backup;
+    const copy = moved.get(backupId) ?? (await tools.movedUnder?.(plan));
+    if (copy !== undefined) moved.set(backupId, copy);
+    return copy === undefined;
+  };
+  for (let looks = 0; request.backupId === undefined && looks < LOOKS_MAX; looks += 1) {
+    const sound = listing.backups.filter(({ backupId }) => !doubted.has(backupId));
     try {
       const plan = await planFrom(sound);
-      return { plan, doubts: { isDoubted: false, passedOver: passedOver(plan, listing.backups, doubted) } };
+      const isSound = await lookUnder(plan);
+      const passed = passedOver(plan, listing.backups, doubted);
+      if (isSound) return { plan, doubts: { isDoubted: false, passedOver: passed, moved } };
+      doubted.add(plan.backup.backupId);
     } catch (error) {
-      // One that failed its proof may still be restored, in part at least: better than nothing, as long as it is said.
-      if (!isLifeboatError(error) || !UNSERVED.has(error.code)) throw error;
+      // A doubted one may still be restored, in part at least: better than nothing, as long as it is said.
+      const isUnserved = isLifeboatError(error) && UNSERVED.has(error.code);
+      if (!isUnserved || sound.length === listing.backups.length) throw error;
+      break;
     }
   }
   const plan = await planFrom(listing.backups);
-  return { plan, doubts: { isDoubted: doubted.has(plan.backup.backupId), passedOver: [] } };
+  const isSound = await lookUnder(plan);
+  const isDoubted = !isSound || doubted.has(plan.backup.backupId);
+  return { plan, doubts: { isDoubted, passedOver: [], moved } };
 }
+
+/** Of so many backups in a row the WAL is read; that a database was moved under each of them is no accident. */
+const LOOKS_MAX = 4;
 
 /** Throws `vault.object-damaged` where the timeline that is to be followed has a history that does not open. */
 function refuseClosed({ systemId, closedHistories = [] }: WalHoldings, timeline: Timeline): void {

@@ -8,7 +8,10 @@ import { prepareCaughtUp } from "./caught-up.ts";
 const NEEDED = parseLsn("0/3000100");
 
 /** Asks for a plan and moves the clock on until there is an answer. */
-async function prepared(ends: (attempt: number) => Lsn | "no backup"): Promise<{ end: Lsn; attempts: number }> {
+async function prepared(
+  ends: (attempt: number) => Lsn | "no backup",
+  lacking?: string,
+): Promise<{ end: Lsn; attempts: number }> {
   const clock = new ManualClock();
   let attempts = 0;
   let over = false;
@@ -18,7 +21,13 @@ async function prepared(ends: (attempt: number) => Lsn | "no backup"): Promise<{
     if (end !== "no backup") return end;
     throw new LifeboatError("restore.no-backup", { message: "none on this timeline", remedy: "Wait." });
   };
-  const request = { needed: NEEDED, prepare, endOf: (end: Lsn) => end, backup: "lifeboat backup" };
+  const request = {
+    needed: NEEDED,
+    prepare,
+    endOf: (end: Lsn) => end,
+    lacks: () => lacking,
+    backup: "lifeboat backup",
+  };
   const done = prepareCaughtUp(clock, request, {}).finally(() => {
     over = true;
   });
@@ -60,4 +69,9 @@ test("a vault that lacks WAL says at once what makes up for it", async () => {
   });
   await assert.rejects(lacking, { code: "stack.rejoin-refused", message: /missing after 0.3001308.*lifeboat backup/ });
   assert.equal(attempts, 1);
+});
+
+test("no replica is made of a backup that lacks a database: a new backup is asked for", async () => {
+  const refused = prepared(() => NEEDED, "backup b may lack a database");
+  await assert.rejects(refused, { code: "stack.rejoin-refused", message: /^backup b may lack .*lifeboat backup/ });
 });

@@ -24,17 +24,19 @@ export type CaughtUpRequest<P> = {
   readonly prepare: () => Promise<P>;
   /** Where WAL ends in a plan. */
   readonly endOf: (plan: P) => Lsn;
+  /** Why a replica of the plan's backup would lack a database, and be promoted without it; undefined when nothing says so. */
+  readonly lacks: (plan: P) => string | undefined;
   /** The command that takes a backup of the primary. */
   readonly backup: string;
 };
 
 /**
- * The first plan that has enough. Rejects with `stack.rejoin-refused` when there is none in time, or the vault lacks WAL that only a new
+ * The first plan that has enough. Rejects with `stack.rejoin-refused` when there is none in time, or the vault lacks WAL or a database that only a new
  * backup makes up for, and as `prepare` does.
  */
 export async function prepareCaughtUp<P>(
   clock: Clock,
-  { needed, prepare, endOf, backup }: CaughtUpRequest<P>,
+  { needed, prepare, endOf, lacks, backup }: CaughtUpRequest<P>,
   options: CallOptions,
 ): Promise<P> {
   const deadline = clock.monotonic() + CATCH_UP_TIMEOUT_MS;
@@ -46,6 +48,8 @@ export async function prepareCaughtUp<P>(
       return undefined;
     });
     if (plan !== undefined) {
+      const lacking = lacks(plan);
+      if (lacking !== undefined) throw incomplete(lacking, backup);
       const end = endOf(plan);
       if (end >= needed) return plan;
       if (isLast) throw behind(end, needed);
@@ -58,6 +62,14 @@ function behind(end: Lsn, needed: Lsn): LifeboatError {
   return new LifeboatError("stack.rejoin-refused", {
     message: `the vault has WAL up to ${formatLsn(end)}, the primary up to ${formatLsn(needed)}: a replica made of it would lack writes that the old one may have confirmed`,
     remedy: "Nothing was written over. See why the vault's receiver is behind: lifeboat status.",
+    retryable: true,
+  });
+}
+
+function incomplete(lacking: string, backup: string): LifeboatError {
+  return new LifeboatError("stack.rejoin-refused", {
+    message: `${lacking}: a replica can be made of a backup that is taken now (${backup})`,
+    remedy: `Nothing was written over. Take a backup of the primary: ${backup}.`,
     retryable: true,
   });
 }

@@ -9,6 +9,7 @@
  * be started, and nothing is written over.
  */
 import path from "node:path";
+import { databaseMoved } from "../backup/database-moved.ts";
 import { assert, isLifeboatError, LifeboatError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/registry.ts";
 import { writeDurable } from "../platform/durable.ts";
@@ -305,7 +306,14 @@ async function planOnTimeline(
   const prepare = (): Promise<PricedPlan> => prepareRestore(restoreTools, wanted, options);
   const config = path.join(stack.place.configOf("receiver"), LIFEBOAT_CONFIG);
   const backup = `lifeboat --config ${shellQuoted(config)} backup`;
-  return await prepareCaughtUp(clock, { needed: flushed, prepare, endOf: plannedReach, backup }, options);
+  const caughtUp = { needed: flushed, prepare, endOf: plannedReach, lacks: lackedBy, backup };
+  return await prepareCaughtUp(clock, caughtUp, options);
+}
+
+/** A backup that an earlier version announced though a database was moved under it, where no other serves. */
+function lackedBy({ backup, doubts }: PricedPlan): string | undefined {
+  const copy = doubts.moved.get(backup.backupId);
+  return copy && `backup ${backup.backupId} may lack a database: ${databaseMoved(copy).message}`;
 }
 
 /** The signal first: from then on the folder starts as a standby, whoever starts it. */
