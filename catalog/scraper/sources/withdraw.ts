@@ -66,6 +66,7 @@ async function eachPage(
       async (session) => {
         await holdClaim(session, claim, leaseMs);
         await holdReceived(session, claim, received);
+        await session.query(BY_INDEX);
         return (await session.query(sql, [source.name, slug, runId, after, pageRows])).rows[0];
       },
       { repeatable: true, deadlineMs: leftMs() },
@@ -76,13 +77,20 @@ async function eachPage(
   }
 }
 
-/** By the merchant, of whom there is an index: a source is one merchant's, and may have been another's. */
+/**
+ * By the merchant, of whom there is an index: a source is one merchant's, and may have been another's. The order and the bounds are
+ * those of that index. By `merchant_id = … order by id` the server goes through the primary key of all merchants instead: 1 s for
+ * one of 200 offers among 400,000.
+ */
 const PAGE = `with page as materialized (
   select p.id, p.seen_run is not distinct from $3::uuid as is_seen
-  from products p where p.merchant_id = (select id from merchants where slug = $2)
-    and p.id > $4::bigint and p.source = $1 and p.is_active
-  order by p.id limit $5::int
+  from products p where (p.merchant_id, p.id) > ((select id from merchants where slug = $2), $4::bigint)
+    and p.merchant_id <= (select id from merchants where slug = $2) and p.source = $1 and p.is_active
+  order by p.merchant_id, p.id limit $5::int
 )`;
+
+/** Nothing else has that order: else each page could be of all offers of the merchant, sorted. */
+const BY_INDEX = "set local enable_sort = off";
 
 const LOOK = `${PAGE}
 select max(id)::text as last, count(*) filter (where is_seen) as seen, count(*) filter (where not is_seen) as unseen from page`;
