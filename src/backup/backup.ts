@@ -130,7 +130,9 @@ export async function takeBackup(
     const history = await readHistory(tools.connection, server.timeline, options);
     const run = { named, server, startedAt, settings, history };
     const imageTools = { ...tools, vault: remains.vault };
-    const image = await storeSoundImage(imageTools, request, { ...run, earlier }, options);
+    // In the vault itself: the history was there before, or is of use to others, and outlives a backup that fails.
+    const cover = (image: Image): Promise<void> => coverImage(tools, run, image, options);
+    const image = await storeSoundImage(imageTools, request, { ...run, earlier, cover }, options);
     // What is named in a vault that took this one's place meanwhile, nobody takes away again.
     await checkSameVault(tools.vault, options);
     await storeManifest(remains.vault, { named, ...image }, options);
@@ -172,12 +174,15 @@ const IMAGES_MAX = 2;
 async function storeSoundImage(
   tools: BackupTools,
   request: BackupRequest,
-  run: ImageRun & { readonly earlier: BackupRecord | undefined },
+  run: ImageRun & {
+    readonly earlier: BackupRecord | undefined;
+    readonly cover: (image: Image) => Promise<void>;
+  },
   options: CallOptions,
 ): Promise<Image> {
   for (let count = 1; ; count += 1) {
     const image = await storeProvenImage(tools, request, run, options);
-    await coverImage(tools, run, image, options);
+    await run.cover(image);
     const copy = await tools.wal.between?.unsoundCopy(rangeOf(run, image), options);
     if (copy === undefined) return image;
     const moved = databaseMoved(copy);
