@@ -54,7 +54,7 @@ export class BackupSink implements BaseBackupSink {
   #receivedBytes = 0;
   #toldBytes = Number.NEGATIVE_INFINITY;
   #chunkCount = 0;
-  readonly #named: { readonly facts: PackFacts; readonly seenAt: Monotonic }[] = [];
+  readonly #named: { readonly facts: PackFacts; readonly seenAt: Monotonic | undefined }[] = [];
   #outsideCount = 0;
   #parent: ParentImage | undefined;
   #whyFull: WhyFull | undefined;
@@ -93,9 +93,9 @@ export class BackupSink implements BaseBackupSink {
     return this.#chunkCount;
   }
 
-  /** The packs that the manifest names so far, those kept of the parent among them, which were last seen in the vault before a moment. */
-  packsSeenBefore(moment: Monotonic): readonly PackFacts[] {
-    return this.#named.flatMap(({ facts, seenAt }) => (seenAt < moment ? [facts] : []));
+  /** The packs that the manifest names so far: all that were stored, and of the parent's those that were looked for before a moment. */
+  packsNotSeenSince(moment: Monotonic): readonly PackFacts[] {
+    return this.#named.flatMap(({ facts, seenAt }) => (seenAt === undefined || seenAt < moment ? [facts] : []));
   }
 
   async begin(facts: {
@@ -184,8 +184,8 @@ export class BackupSink implements BaseBackupSink {
     checkServerManifest(json, this.#started().files.sizes);
   }
 
-  /** The line of a pack that was stored and read back just now, or else was seen in the vault then, goes into the manifest. */
-  onPack(pack: StoredPack, seenAt = this.#tools.vault.clock.monotonic()): void {
+  /** A pack's line goes into the manifest; of one of the parent with when it was looked for. */
+  onPack(pack: StoredPack, seenAt?: Monotonic): void {
     this.#started().manifest.pack(pack);
     this.#named.push({ facts: pack.facts, seenAt });
     // A chunk that was opened and got zero pages only is never stored: its number stays unused.
