@@ -52,6 +52,7 @@ test("a check names lost WAL and a lost history, and a repair stores the history
     await writeFile(history, "1\t0/900000\tno reason\n");
     const another = await run(`vault repair --history ${history}`);
     assert.deepEqual([another.status, await getHistory(vault, forked, {})], [EXIT.refused, undefined], another.said);
+    assert.ok(another.said.includes("vault.history-contradicted"), another.said);
     await writeFile(history, "1\t0/300000\tno reason\n");
     assert.equal((await run(`vault repair --history ${config}`)).status, EXIT.usage);
     assert.match((await run(`vault repair --history ${history} --system 8`)).said, /not used: the vault has no WAL of/);

@@ -213,22 +213,28 @@ describe("a supervisor", () => {
       // As a daemon does it.
       const own = path.join(folder, "supervisor");
       const beside = JSON.stringify({ folder: own, supervisor: { command: process.execPath, args: [MAIN] } });
+      const [enough, done] = ["enough", "done"].map((name) => path.join(folder, name));
       const source = `
+        import { existsSync, writeFileSync } from "node:fs";
         const [{ LocalPlatform }, { systemFiles }, { systemProcesses }, { systemClock }] = await Promise.all(
           ["local/local-platform", "files", "processes", "clock"].map((name) => import(\`${path.dirname(import.meta.dirname)}/\${name}.ts\`)));
         const platform = new LocalPlatform({ files: systemFiles, processes: systemProcesses, clock: systemClock }, ${beside});
-        for (;;) { await platform.ensureSupervisor({}); await new Promise((resolve) => setTimeout(resolve, 20)); }`;
+        while (!existsSync("${enough}")) { await platform.ensureSupervisor({}); await new Promise((resolve) => setTimeout(resolve, 20)); }
+        writeFileSync("${done}", "");
+        setInterval(() => undefined, 1_000);`;
       const file = path.join(folder, "daemon.mjs");
       await writeFile(file, source);
       await platform.start({ ...scriptSpec(folder, "daemon", ""), program: process.execPath, arguments: [file] }, {});
       await killed(first);
       await eventually("another one is there", async () => (await supervisorOf(folder).catch(() => first)) !== first);
-      await platform.freeze("daemon", {});
-      // Two may have been started at once, and the one that comes second ends.
+      // Two may have been started at once, and the one that comes second ends; not while it is frozen with who has just begun it.
+      await writeFile(enough ?? "", "");
+      await eventually("no more is begun", async () => (await stat(done ?? "").catch(() => undefined)) !== undefined);
       const second = await eventually("one is left", async () => {
         const all = await supervisorsOf(folder);
         return all.length === 1 && all[0];
       });
+      await platform.freeze("daemon", {});
       assert.equal(await modeOf(platform, "daemon"), "frozen");
       await platform.kill("daemon", {});
       assert.deepEqual(
