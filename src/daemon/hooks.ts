@@ -2,8 +2,8 @@
  * Tells the outside what happened: a webhook and a command, as a service.
  *
  * Invariants: whoever tells never waits and never fails by it; events go out in their order, each hook on its own; what cannot
- * be delivered is said in the log and forgotten, and the next event that is delivered has its count. What is told is in the
- * journal anyway.
+ * be delivered is said in the log and forgotten, and the next event that is delivered has its count. What may have been
+ * delivered is not sent again, and is said as that. What is told is in the journal anyway.
  */
 import { errorText } from "../errors/error-text.ts";
 import type { HookPort } from "../failover/ports.ts";
@@ -126,6 +126,10 @@ class Delivery {
         // Some may have been forgotten while it was on its way.
         this.#untoldCount -= toldCount;
       } catch (error) {
+        if (error instanceof AnsweredElsewhere) {
+          this.#tools.notice(`whether the ${this.#name} was told of ${next.kind} is not known: ${error.message}`);
+          continue;
+        }
         this.#untoldCount += 1;
         this.#tools.notice(`the ${this.#name} was not told of ${next.kind}: ${errorText(error)}`);
       }
@@ -152,7 +156,8 @@ class Delivery {
     };
     // The last attempt of those that still wait when the daemon ends is their first.
     if (this.#ending.signal.aborted) return await deliver();
-    return await retry(this.#tools, ATTEMPTS, deliver, { signal: this.#ending.signal, permanent: () => false });
+    const permanent = (error: unknown): boolean => error instanceof AnsweredElsewhere;
+    return await retry(this.#tools, ATTEMPTS, deliver, { signal: this.#ending.signal, permanent });
   }
 
   #forget(event: HookEvent | undefined): void {
@@ -175,6 +180,12 @@ const REDIRECTIONS_MAX = 3;
 /** Who is redirected by any other status asks there by GET, without the event: then a login page would count as told. */
 const METHOD_KEPT: readonly number[] = [307, 308];
 
+/**
+ * Redirected by a status that does not keep the event. A web app that took the event answers so, with the address of its result, and
+ * so does one that wants a login first: sent again, the event would page somebody once more, or be refused once more.
+ */
+class AnsweredElsewhere extends Error {}
+
 async function post(tools: HookTools, url: string, { body, signal }: Call & { readonly body: string }): Promise<void> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(WEBHOOK_TIMEOUT_MS)]);
   const headers = { "content-type": "application/json" };
@@ -187,11 +198,15 @@ async function post(tools: HookTools, url: string, { body, signal }: Call & { re
     const location = response.headers.get("location");
     const there = location === null ? null : URL.parse(location, address);
     if (there === null) throw new Error(`it answered ${response.status}`);
-    if (!METHOD_KEPT.includes(response.status) || !isWebAddress(there.href) || redirections >= REDIRECTIONS_MAX) {
-      // What follows the host may be a secret.
-      throw new Error(
-        `it answered ${response.status}, a redirection to ${there.origin}: set failover.webhook to the address that takes events`,
+    // What follows the host may be a secret.
+    const answered = `it answered ${response.status}, a redirection to ${there.origin}`;
+    if (!METHOD_KEPT.includes(response.status)) {
+      throw new AnsweredElsewhere(
+        `${answered}, and may have taken the event before: if not, set failover.webhook to the address that takes events`,
       );
+    }
+    if (!isWebAddress(there.href) || redirections >= REDIRECTIONS_MAX) {
+      throw new Error(`${answered}: set failover.webhook to the address that takes events`);
     }
     address = there.href;
   }
