@@ -24,7 +24,12 @@ export function daemonVerb(run: RunDaemon): Verb {
     options: {
       standBy: toggle("Where another daemon controls the stack, wait, do nothing, and take its place when it ends."),
     },
-    configuration: { kind: "checked", sections: ["stack", "folders", "postgres", "failover"] },
+    configuration: {
+      kind: "checked",
+      sections: ["stack", "folders", "postgres", "failover"],
+      // Earlier versions took one that nobody was ever told by. Without a daemon there is no failover.
+      passesOver: ["failover.webhook"],
+    },
     examples: [
       { line: "lifeboat daemon", does: "In the foreground, as a service manager wants it." },
       {

@@ -10,6 +10,7 @@ import { text } from "../config/value-kind.ts";
 import { EXIT } from "../errors/entry.ts";
 import { LifeboatError } from "../errors/error.ts";
 import { abortedError } from "../platform/clock.ts";
+import { daemonVerb } from "./daemon.ts";
 import { runCli } from "./run.ts";
 import { defineVerb, optional, type Session, toggle, type Verb, type VerbResult } from "./verb.ts";
 
@@ -213,6 +214,30 @@ test("mistakes in the configuration end a command before it does anything, all o
     assert.equal(await runCli(["try", "--config", "bad.yaml", "--server-tls", "maybe"], verbs, frame), EXIT.usage);
     assert.equal(ran, false);
     matchesGolden("failure/configuration.txt", frame.stderr.written());
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("a webhook that can never be told ends a command, but the daemon says so and watches without it", async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "lifeboat-run-"));
+  try {
+    await writeFile(path.join(folder, "old.yaml"), "failover:\n  webhook: hooks.example.com/TOKEN\n");
+    const webhooks: unknown[] = [];
+    const daemon = daemonVerb(async ({ config }) => void webhooks.push(config.failover.webhook));
+    const run = async (words: readonly string[]) => {
+      const frame = recordedFrame({ workingFolder: folder });
+      const status = await runCli([...words, "--config", "old.yaml"], [daemon, ...tryVerb(nothing)], frame);
+      return { status, said: frame.stderr.written() };
+    };
+    const nothing = async () => ({ json: null, text: "" });
+    assert.equal((await run(["try"])).status, EXIT.usage);
+    const { status, said } = await run(["daemon"]);
+    assert.deepEqual([status, webhooks], [0, [undefined]]);
+    assert.match(said, /^passed over, as if it were not there: old\.yaml:2:12: failover\.webhook must be .*\n$/);
+    assert.doesNotMatch(said, /TOKEN/);
+    assert.equal((await run(["daemon", "--stack-name", "Ä"])).status, EXIT.usage);
+    assert.equal(webhooks.length, 1);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -9,8 +9,9 @@
  */
 import { CommanderError } from "commander";
 import { type LoadedSettings, type LoadRequest, loadSettings, searchedFolders } from "../config/load.ts";
-import { invalidConfig } from "../config/problem.ts";
+import { formatProblem, invalidConfig } from "../config/problem.ts";
 import { configOf } from "../config/resolve.ts";
+import type { Config } from "../config/schema.ts";
 import type { Place } from "../config/setting.ts";
 import { EXIT } from "../errors/entry.ts";
 import type { LifeboatError } from "../errors/error.ts";
@@ -82,8 +83,10 @@ async function callVerb(verb: Verb, typed: Typed, frame: Frame): Promise<number>
   // What tells without end would never learn that nobody listens; everything else is worth doing all the same.
   const isEndless = verb.goesOn?.(parsed.options) ?? false;
   const signal = isEndless ? AbortSignal.any([frame.signal, frame.unread]) : frame.signal;
-  const session = createSession(typed.global, { ...frame, signal }, request);
-  if (verb.configuration.kind === "checked") await session.config();
+  const { configuration } = verb;
+  const passesOver = configuration.kind === "none" ? [] : (configuration.passesOver ?? []);
+  const session = createSession(typed.global, { ...frame, signal }, { request, passesOver });
+  if (configuration.kind === "checked") await session.config();
   try {
     const result = await verb.run({ arguments: parsed.arguments, options: parsed.options, session });
     session.progress.end();
@@ -99,16 +102,27 @@ async function isOut(stdout: Sink): Promise<boolean> {
   return (await stdout.flushed?.()) ?? true;
 }
 
-function createSession(global: GlobalOptions, frame: Frame, request: LoadRequest): Session {
+function createSession(
+  global: GlobalOptions,
+  frame: Frame,
+  { request, passesOver }: { readonly request: LoadRequest; readonly passesOver: readonly string[] },
+): Session {
   const { stdout, stderr, environment } = frame;
   const mode = progressMode(global, stderr);
   const loud = progressMode({ ...global, quiet: false }, stderr);
   const progress = createProgress(stderr, { mode, clock: frame.clock });
   const colours = wantsColours(stdout, { environment, flag: global.color });
   let loading: Promise<LoadedSettings> | undefined;
+  let config: Promise<Config> | undefined;
   const settings = async () => {
     loading ??= loadSettings(frame.files, request);
     return { ...(await loading), searched: searchedFolders(request) };
+  };
+  const accepted = async (): Promise<Config> => {
+    const { rows, problems } = await settings();
+    if (problems.some((problem) => !passesOver.includes(problem.path))) throw invalidConfig(problems);
+    for (const problem of problems) progress.note(`passed over, as if it were not there: ${formatProblem(problem)}`);
+    return configOf(rows);
   };
   return {
     signal: frame.signal,
@@ -129,9 +143,8 @@ function createSession(global: GlobalOptions, frame: Frame, request: LoadRequest
     },
     settings,
     config: async () => {
-      const { rows, problems } = await settings();
-      if (problems.length > 0) throw invalidConfig(problems);
-      return configOf(rows);
+      config ??= accepted();
+      return await config;
     },
   };
 }

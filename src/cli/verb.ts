@@ -93,7 +93,12 @@ export type Example = { readonly line: string; readonly does: string };
  */
 export type VerbConfiguration =
   | { readonly kind: "none" }
-  | { readonly kind: "checked" | "unchecked"; readonly sections: readonly SectionName[] };
+  | {
+      readonly kind: "checked" | "unchecked";
+      readonly sections: readonly SectionName[];
+      /** Optional settings that count as not set where they are not accepted, which is said: for what is worse not to run than to run without. */
+      readonly passesOver?: readonly string[];
+    };
 
 /** What a verb answers: the same facts for programs and for people. */
 export type VerbResult = {
