@@ -39,6 +39,11 @@ for (let at = 0; at < 3 * walSegmentBytes; at += walSegmentBytes) {
   await putSegment(vault, { systemId, segment, bytes: wal.subarray(at, at + walSegmentBytes) }, {});
 }
 
+async function exchangeFor(name: string, bytes: Buffer): Promise<void> {
+  await vault.store.delete(name, {});
+  await vault.store.put(name, [bytes], {});
+}
+
 /** Damages objects while `work` goes on. */
 async function withDamage(
   names: readonly string[],
@@ -48,8 +53,7 @@ async function withDamage(
   const sound = await Promise.all(names.map((name) => vault.store.get(name, {})));
   const exchange = async (change: (bytes: Buffer) => Buffer): Promise<void> => {
     for (const [index, name] of names.entries()) {
-      await vault.store.delete(name, {});
-      await vault.store.put(name, [change(Buffer.from(sound[index] ?? assert.fail()))], {});
+      await exchangeFor(name, change(Buffer.from(sound[index] ?? assert.fail())));
     }
   };
   await exchange(damage);
@@ -80,12 +84,17 @@ async function ownFolder(): Promise<Files> {
   return files;
 }
 
-async function restoreInPlace(files: Files, target: RecoveryTarget = { kind: "latest" }): Promise<readonly string[]> {
+async function restoreInPlace(
+  files: Files,
+  target: RecoveryTarget = { kind: "latest" },
+  beforeRun = async (): Promise<void> => undefined,
+): Promise<readonly string[]> {
   const notices: string[] = [];
   const { tools, place } = await planSmall(from, files, "delta");
   const asked = { ...tools, processes: NO_PROCESSES, onCompared: () => undefined };
   const plan = await prepareRestore(asked, { systemId, target, acceptGap: false }, {});
   const delta = await prepareDelta(asked, plan, place, {});
+  await beforeRun();
   const onNotice = (text: string): void => void notices.push(text);
   await runRestore({ ...tools, onNotice }, plan, place, { delta }).catch((error: unknown) => {
     assert.ok(isLifeboatError(error, "vault.object-damaged"), String(error));
@@ -144,4 +153,21 @@ test("a chunk of the backup that does not open ends a restore in place with the 
   const after = await contentOf(files, RESTORED_FOLDER);
   assert.equal(after.get(`pg_wal/${segments[0]}`), wal.subarray(0, walSegmentBytes).toString("latin1"));
   assert.ok(!after.has("pg_wal/0000000700000000000000AA"));
+});
+
+test("a restore in place that goes on does not say that the folder's own WAL is there, which the one before may have removed", async () => {
+  const files = await ownFolder();
+  const damaged = segmentKey({ systemId, segment: segments[2] ?? "" });
+  const sound = await vault.store.get(damaged, {});
+  // It opened when it was looked at.
+  const [removed = ""] = await restoreInPlace(files, undefined, async () => {
+    await exchangeFor(damaged, Buffer.from(sound).fill(0xa5, 200, 300));
+  });
+  await exchangeFor(damaged, sound);
+  assert.match(removed, /its own WAL was removed, and that of the vault is not all laid/);
+  await files.remove(path.join(RESTORED_FOLDER, "base/5/16388"));
+  await withDamage(await packsOf(), async () => {
+    const [notice = ""] = await restoreInPlace(files);
+    assert.match(notice, /cannot be started now: some .* may have removed its own WAL .* is still in \S+pg_wal, /);
+  });
 });

@@ -70,6 +70,7 @@ import { type ProofDoubts, planSound } from "./sound-plan.ts";
 import { type RecoveryTarget, serverTarget } from "./target.ts";
 import { clearUnfinished, markUnfinished, removeMarks } from "./target-guard.ts";
 import { withTargetLocks } from "./target-lock.ts";
+import { describeUnfinished } from "./unfinished-notice.ts";
 import { fedDiskBytes } from "./wal-feeder.ts";
 import { layWal } from "./wal-layer.ts";
 import { ownByLayout, tablespaceGuard } from "./wal-tablespaces.ts";
@@ -316,21 +317,15 @@ async function restoreInto(
     options,
   );
   const image = await writing.catch((error: unknown) => {
-    if (isOnlyOne) tools.onNotice?.(describeUnfinished(place.folder, keepsWal ? walFolder : undefined));
+    if (isOnlyOne && delta.state.kind !== "fresh") {
+      const left = { before: delta.state.kind, keptWal: keepsWal ? walFolder : undefined };
+      tools.onNotice?.(describeUnfinished(place.folder, left));
+    }
     throw error;
   });
   if (ahead.found !== undefined) tools.onNotice?.(ahead.found);
   throwIfAborted(options.signal, "finishing the restore");
   await finish(tools.files, place, { controlFile: image.controlFile, roots: layout.roots });
-}
-
-/** What a restore in place leaves that was ended by something. */
-function describeUnfinished(folder: string, keptWal: string | undefined): string {
-  const goesOn = "The same command goes on, also with another --backup";
-  if (keptWal === undefined) {
-    return `${folder} cannot be started now: the backup's files are written, its own WAL was removed, and that of the vault is not all laid. ${goesOn}.`;
-  }
-  return `${folder} cannot be started now: some of the backup's files are written. Its own WAL and histories are still in ${keptWal}, and go only when all files are written. ${goesOn}; one without --delta would remove them first.`;
 }
 
 type Done = Pick<RestoreProgress, "doneBytes" | "totalBytes">;
