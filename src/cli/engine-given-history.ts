@@ -64,6 +64,9 @@ export async function unusedHistory(
   const name = historyName(lost.timeline);
   const held = await getHistory(vault, lost, options).catch(unopened);
   const whose = `timeline ${lost.timeline} of system ${lost.systemId}`;
+  if (held === undefined && (await listWal(vault, lost, options)).segments.length > 0) {
+    return `${name} was not used: a check does not miss it, since a later history tells where ${whose} was left, and no WAL that is held of it lies behind that`;
+  }
   if (held === undefined) return `${name} was not used: the vault has no WAL of ${whose}`;
   const isSame = isSameHistory(parseHistory(lost.timeline, held), parseHistory(lost.timeline, content));
   return `${name} was not used: the vault has ${isSame ? "the" : "another"} history of ${whose}, and it opens`;

@@ -22,6 +22,8 @@ import { vaultRepairVerb } from "./vault-repair.ts";
 const systemId = "7" as SystemId;
 const verbs = [vaultCheckVerb(checkConfiguredVault), vaultRepairVerb(repairConfiguredVault)];
 
+const leavingIt = (at: string): Buffer => Buffer.from(`1\t0/300000\tno reason\n\n2\t${at}\tx\n`);
+
 test("a check names lost WAL and a lost history, and a repair stores the history that a server has", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "lifeboat-repair-"));
   try {
@@ -66,8 +68,11 @@ test("a check names lost WAL and a lost history, and a repair stores the history
 
     // Lost again, and a copy was promoted once: its history has a copy of this one.
     const later = { systemId, timeline: 3 as Timeline };
-    await putHistory(vault, { ...later, content: Buffer.from("1\t0/300000\tno reason\n\n2\t0/380000\tx\n") }, {});
     await store.delete(historyKey(forked));
+    await putHistory(vault, { ...later, content: leavingIt("0/400000") }, {});
+    assert.match((await run(`vault repair --history ${history}`)).said, /not used: a check does not miss it/);
+    await store.delete(historyKey(later));
+    await putHistory(vault, { ...later, content: leavingIt("0/380000") }, {});
     const behind = await run("vault check");
     assert.deepEqual([behind.status, behind.said.includes("WAL behind 0/380000")], [EXIT.damaged, true], behind.said);
     await run("vault repair");
